@@ -1,0 +1,119 @@
+// Convolution, gradient of the input, as an implicit matrix product:
+//
+//   dx[n, iy, ix, i] = sum over ky, kx, o of dy[n, (iy + p - ky) / s, (ix + p - kx) / s, o] w[o, ky, kx, i]
+//
+// over the taps whose divisions are exact and fall inside dy. With GATED the result is set to zero where
+// gate <= 0, which is the backward pass of a ReLU whose output was gate (the shape of dx).
+// rows: input pixels (n, iy, ix); columns: input channels i; segments: taps; inner: quads of o.
+// dy (N, OH, OW, O/4), dx and gate (N, H, W, I/4), weight (O, KH, KW, I/4), all in quads.
+// Source: Dumoulin and Visin 2016, arXiv 1603.07285, section 4.
+
+struct Params {
+  rows: u32,
+  columns: u32,
+  segments: u32,
+  inner: u32,
+  segments_per_split: u32,
+  in_height: u32,
+  in_width: u32,
+  out_height: u32,
+  out_width: u32,
+  out_channels: u32,
+  kernel_width: u32,
+  stride: u32,
+  padding: u32,
+  weight: u32,
+}
+
+override GATED: bool = false;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(2) var<storage, read> values: array<vec4f>;
+@group(0) @binding(3) var<storage, read> gate: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> dx: array<vec4f>;
+
+// Four input pixels, shifted by the padding, and the first output pixel of their images.
+struct Rows {
+  image: vec4i,
+  shifted_y: vec4i,
+  shifted_x: vec4i,
+}
+
+// Four input channels: the quad that holds them in the first filter's first tap.
+struct Columns {
+  quad: u32,
+}
+
+fn rows_at(row: u32) -> Rows {
+  let pixel = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u));
+  let area = params.in_height * params.in_width;
+  let image = pixel / area;
+  let rest = pixel - image * area;
+  let in_y = rest / params.in_width;
+  let in_x = rest - in_y * params.in_width;
+  return Rows(
+    vec4i(image * (params.out_height * params.out_width)),
+    vec4i(in_y + vec4u(params.padding)),
+    vec4i(in_x + vec4u(params.padding)),
+  );
+}
+
+fn channel_quads() -> u32 {
+  return (params.columns + 3u) / 4u;
+}
+
+fn columns_at(column: u32) -> Columns {
+  return Columns(params.weight + min(column / 4u, channel_quads() - 1u));
+}
+
+fn row_segment(rows: Rows, segment: u32) -> vec4i {
+  let tap_y = segment / params.kernel_width;
+  let scaled_y = rows.shifted_y - vec4i(i32(tap_y));
+  let scaled_x = rows.shifted_x - vec4i(i32(segment - tap_y * params.kernel_width));
+  let stride = vec4i(i32(params.stride));
+  let out_y = scaled_y / stride;
+  let out_x = scaled_x / stride;
+  let exact = (out_y * stride == scaled_y) & (out_x * stride == scaled_x);
+  let height = vec4i(i32(params.out_height));
+  let width = vec4i(i32(params.out_width));
+  let inside = (scaled_y >= vec4i(0)) & (out_y < height) & (scaled_x >= vec4i(0)) & (out_x < width);
+  let start = (rows.image + out_y * width + out_x) * i32(params.inner);
+  return select(vec4i(-1), start, exact & inside);
+}
+
+fn column_segment(columns: Columns, segment: u32) -> vec4u {
+  return vec4u(columns.quad + segment * channel_quads());
+}
+
+fn read_pixel(start: i32, k: u32) -> vec4f {
+  return select(vec4f(0.0), read_dy(u32(max(start, 0)) + k), start >= 0);
+}
+
+fn load_a(rows: vec4i, k: u32) -> mat4x4f {
+  return mat4x4f(
+    read_pixel(rows.x, k),
+    read_pixel(rows.y, k),
+    read_pixel(rows.z, k),
+    read_pixel(rows.w, k),
+  );
+}
+
+// Past the last filter dy is zero, so any finite weight serves: the last one is read again.
+fn load_b(columns: vec4u, k: u32) -> mat4x4f {
+  let out_channel = min(vec4u(4u * k) + vec4u(0u, 1u, 2u, 3u), vec4u(params.out_channels - 1u));
+  let quad = columns + out_channel * (params.segments * channel_quads());
+  return mat4x4f(read_values(quad.x), read_values(quad.y), read_values(quad.z), read_values(quad.w));
+}
+
+fn store(row: u32, column: u32, split: u32, sum: vec4f) {
+  if (row >= params.rows || column >= params.columns) {
+    return;
+  }
+  let index = row * channel_quads() + column / 4u;
+  var value = sum;
+  if (GATED) {
+    value = select(vec4f(0.0), value, read_gate(index) > vec4f(0.0));
+  }
+  write_dx(index, value);
+}

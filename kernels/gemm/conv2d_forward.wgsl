@@ -1,0 +1,120 @@
+// Convolution, forward, as an implicit matrix product (no im2col buffer):
+//
+//   y[n, oy, ox, o] = act(bias[o] + sum over ky, kx, i of x[n, oy s + ky - p, ox s + kx - p, i] w[o, ky, kx, i])
+//
+// rows: output pixels (n, oy, ox); columns: output channels o; segments: taps (ky, kx); inner: quads of i.
+// x (N, H, W, I/4) and y (N, OH, OW, O/4) in quads; weight (O, KH, KW, I/4) in quads at params.weight of the
+// value arena, bias (O/4) at params.bias. A linear layer is the 1 x 1 case over an image of 1 x N.
+// Source: Chetlur et al. 2014, cuDNN, arXiv 1410.0759 (implicit GEMM).
+
+struct Params {
+  rows: u32,
+  columns: u32,
+  segments: u32,
+  inner: u32,
+  segments_per_split: u32,
+  in_height: u32,
+  in_width: u32,
+  out_height: u32,
+  out_width: u32,
+  kernel_width: u32,
+  stride: u32,
+  padding: u32,
+  weight: u32,
+  bias: u32,
+}
+
+override HAS_BIAS: bool = true;
+override RELU: bool = false;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> values: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+
+// Four output pixels: where their windows start, and the first pixel of their images.
+struct Rows {
+  image: vec4i,
+  top: vec4i,
+  left: vec4i,
+}
+
+// Four output channels: the quads at which their filters start.
+struct Columns {
+  filters: vec4u,
+}
+
+fn rows_at(row: u32) -> Rows {
+  let pixel = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u));
+  let area = params.out_height * params.out_width;
+  let image = pixel / area;
+  let rest = pixel - image * area;
+  let out_y = rest / params.out_width;
+  let out_x = rest - out_y * params.out_width;
+  return Rows(
+    vec4i(image * (params.in_height * params.in_width)),
+    vec4i(out_y * params.stride) - vec4i(i32(params.padding)),
+    vec4i(out_x * params.stride) - vec4i(i32(params.padding)),
+  );
+}
+
+fn columns_at(column: u32) -> Columns {
+  let out_channel = min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(params.columns - 1u));
+  return Columns(vec4u(params.weight) + out_channel * (params.segments * params.inner));
+}
+
+// The quads at which the four rows' pixels under one tap start; -1 in the padding.
+fn row_segment(rows: Rows, segment: u32) -> vec4i {
+  let tap_y = segment / params.kernel_width;
+  let in_y = rows.top + vec4i(i32(tap_y));
+  let in_x = rows.left + vec4i(i32(segment - tap_y * params.kernel_width));
+  let height = vec4i(i32(params.in_height));
+  let width = vec4i(i32(params.in_width));
+  let inside = (in_y >= vec4i(0)) & (in_y < height) & (in_x >= vec4i(0)) & (in_x < width);
+  let start = (rows.image + in_y * width + in_x) * i32(params.inner);
+  return select(vec4i(-1), start, inside);
+}
+
+fn column_segment(columns: Columns, segment: u32) -> vec4u {
+  return columns.filters + vec4u(segment * params.inner);
+}
+
+fn read_pixel(start: i32, k: u32) -> vec4f {
+  return select(vec4f(0.0), read_x(u32(max(start, 0)) + k), start >= 0);
+}
+
+// a: column r holds row r's values at k .. k + 3.
+fn load_a(rows: vec4i, k: u32) -> mat4x4f {
+  return mat4x4f(
+    read_pixel(rows.x, k),
+    read_pixel(rows.y, k),
+    read_pixel(rows.z, k),
+    read_pixel(rows.w, k),
+  );
+}
+
+// b: column j holds the four columns' values at k + j.
+fn load_b(columns: vec4u, k: u32) -> mat4x4f {
+  return transpose(mat4x4f(
+    read_values(columns.x + k),
+    read_values(columns.y + k),
+    read_values(columns.z + k),
+    read_values(columns.w + k),
+  ));
+}
+
+fn store(row: u32, column: u32, split: u32, sum: vec4f) {
+  if (row >= params.rows || column >= params.columns) {
+    return;
+  }
+  let quads = (params.columns + 3u) / 4u;
+  var value = sum;
+  if (HAS_BIAS) {
+    value += read_values(params.bias + column / 4u);
+  }
+  if (RELU) {
+    value = max(value, vec4f(0.0));
+  }
+  let channel = vec4u(column) + vec4u(0u, 1u, 2u, 3u);
+  write_y(row * quads + column / 4u, select(vec4f(0.0), value, channel < vec4u(params.columns)));
+}

@@ -1,0 +1,48 @@
+// Batch normalisation, gradient of the input.
+//
+//   training:    dx = gamma / sqrt(variance + epsilon) * (dy - dbeta / rows - xhat * dgamma / rows)
+//   evaluation:  dx = gamma / sqrt(variance + epsilon) * dy          (EVALUATION: the statistics are constants)
+//
+// x, dy and dx (rows, quads), mean and variance (quads) from params.mean and params.variance, gamma in the value
+// arena, dgamma and dbeta in the gradient arena at gamma's and beta's places, all in quads.
+// One invocation computes one quad. Source: Ioffe and Szegedy 2015, arXiv 1502.03167.
+
+struct Params {
+  quads_total: u32,
+  quads: u32,
+  mean: u32,
+  variance: u32,
+  gamma: u32,
+  beta: u32,
+  epsilon: f32,
+  inverse_rows: f32,
+}
+
+override EVALUATION: bool = false;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(3) var<storage, read> mean: array<vec4f>;
+@group(0) @binding(4) var<storage, read> variance: array<vec4f>;
+@group(0) @binding(5) var<storage, read> values: array<vec4f>;
+@group(0) @binding(6) var<storage, read> gradients: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> dx: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.quads_total) {
+    return;
+  }
+  let quad = i % params.quads;
+  let deviation = sqrt(read_variance(params.variance + quad) + params.epsilon);
+  var centred = read_dy(i);
+  if (!EVALUATION) {
+    let xhat = (read_x(i) - read_mean(params.mean + quad)) / deviation;
+    let dgamma = read_gradients(params.gamma + quad);
+    let dbeta = read_gradients(params.beta + quad);
+    centred -= (dbeta + xhat * dgamma) * params.inverse_rows;
+  }
+  write_dx(i, centred * read_values(params.gamma + quad) / deviation);
+}

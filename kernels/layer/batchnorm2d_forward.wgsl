@@ -1,0 +1,40 @@
+// Batch normalisation, forward: y = (x - mean) / sqrt(variance + epsilon) * gamma + beta, a channel at a time, with
+// the batch's statistics (training) or the running ones (evaluation), whichever is bound. RELU clamps y at zero.
+// x and y (rows, quads), mean and variance (quads) from params.mean and params.variance, gamma and beta in the value
+// arena at params.gamma and params.beta, all in quads. One invocation computes one quad.
+// Source: Ioffe and Szegedy 2015, arXiv 1502.03167.
+
+struct Params {
+  quads_total: u32,
+  quads: u32,
+  mean: u32,
+  variance: u32,
+  gamma: u32,
+  beta: u32,
+  epsilon: f32,
+}
+
+override RELU: bool = false;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> mean: array<vec4f>;
+@group(0) @binding(3) var<storage, read> variance: array<vec4f>;
+@group(0) @binding(4) var<storage, read> values: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.quads_total) {
+    return;
+  }
+  let quad = i % params.quads;
+  let deviation = sqrt(read_variance(params.variance + quad) + params.epsilon);
+  let xhat = (read_x(i) - read_mean(params.mean + quad)) / deviation;
+  var value = xhat * read_values(params.gamma + quad) + read_values(params.beta + quad);
+  if (RELU) {
+    value = max(value, vec4f(0.0));
+  }
+  write_y(i, value);
+}

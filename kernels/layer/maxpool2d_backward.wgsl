@@ -1,0 +1,77 @@
+// Max pooling, backward: dx[n, iy, ix, c] = sum of dy over the windows whose maximum is at (iy, ix); of several equal
+// maxima the first in line order takes the gradient, as in PyTorch. With GATED, dx is zero where x <= 0: the backward
+// pass of a ReLU whose output was x. x and dx (N, H, W, quads), y and dy (N, OH, OW, quads), in quads; quads_total =
+// quads of dx. One invocation computes one quad of dx, by gathering: no atomics, a fixed order.
+
+struct Params {
+  quads_total: u32,
+  quads: u32,
+  in_height: u32,
+  in_width: u32,
+  out_height: u32,
+  out_width: u32,
+  kernel: u32,
+  stride: u32,
+  padding: u32,
+}
+
+override GATED: bool = false;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> y: array<vec4f>;
+@group(0) @binding(3) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> dx: array<vec4f>;
+
+// Which channels have their first maximum of window (out_y, out_x) at pixel (own_y, own_x), given that the value
+// there equals the maximum: those with no equal before it.
+fn is_first(image: u32, quad: u32, out_y: u32, out_x: u32, own_y: i32, own_x: i32, largest: vec4f) -> vec4<bool> {
+  let top = i32(out_y * params.stride) - i32(params.padding);
+  let left = i32(out_x * params.stride) - i32(params.padding);
+  let right = min(left + i32(params.kernel), i32(params.in_width));
+  var first = vec4<bool>(true);
+  for (var in_y = max(top, 0); in_y <= own_y; in_y++) {
+    let end = select(right, own_x, in_y == own_y);
+    for (var in_x = max(left, 0); in_x < end; in_x++) {
+      let before = read_x(((image * params.in_height + u32(in_y)) * params.in_width + u32(in_x)) * params.quads + quad);
+      first = first & (before != largest);
+    }
+  }
+  return first;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.quads_total) {
+    return;
+  }
+  let pixel = i / params.quads;
+  let quad = i - pixel * params.quads;
+  let line = pixel / params.in_width;
+  let image = line / params.in_height;
+  // The pixel's place in the padded image, and the windows that cover it.
+  let y_padded = line - image * params.in_height + params.padding;
+  let x_padded = pixel - line * params.in_width + params.padding;
+  let first_y = select(0u, (y_padded - params.kernel) / params.stride + 1u, y_padded >= params.kernel);
+  let first_x = select(0u, (x_padded - params.kernel) / params.stride + 1u, x_padded >= params.kernel);
+  let last_y = min(y_padded / params.stride, params.out_height - 1u);
+  let last_x = min(x_padded / params.stride, params.out_width - 1u);
+  let own = read_x(i);
+  var sum = vec4f(0.0);
+  for (var out_y = first_y; out_y <= last_y; out_y++) {
+    for (var out_x = first_x; out_x <= last_x; out_x++) {
+      let window = ((image * params.out_height + out_y) * params.out_width + out_x) * params.quads + quad;
+      let largest = read_y(window);
+      var takes = own == largest;
+      let own_y = i32(y_padded) - i32(params.padding);
+      let own_x = i32(x_padded) - i32(params.padding);
+      takes = takes & is_first(image, quad, out_y, out_x, own_y, own_x, largest);
+      sum += select(vec4f(0.0), read_dy(window), takes);
+    }
+  }
+  if (GATED) {
+    sum = select(vec4f(0.0), sum, own > vec4f(0.0));
+  }
+  write_dx(i, sum);
+}

@@ -1,0 +1,18 @@
+// ReLU, forward: y = max(x, 0), elementwise. x, y (quads). One invocation computes one quad.
+
+struct Params {
+  quads: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.quads) {
+    return;
+  }
+  write_y(i, max(read_x(i), vec4f(0.0)));
+}

@@ -1,0 +1,61 @@
+// Adds a step's losses and hits to the running tally, which the host reads once every many steps:
+//
+//   loss_sum += sum of losses;  correct += predictions that equal labels;  count += step.count
+//
+// and notes the first step whose loss is not finite (bits tested, since compilers may assume finite floats).
+// From then on the optimizers leave the parameters alone. losses, predictions, labels (rows).
+// One workgroup; each invocation adds every 64th row in order, then the 64 sums are added as a fixed tree.
+
+struct Params {
+  rows: u32,
+}
+
+struct Step {
+  count: u32,
+  index: u32,
+}
+
+struct Tally {
+  loss_sum: f32,
+  correct: u32,
+  count: u32,
+  bad_step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read> losses: array<f32>;
+@group(0) @binding(3) var<storage, read> predictions: array<u32>;
+@group(0) @binding(4) var<storage, read> labels: array<u32>;
+@group(0) @binding(5) var<storage, read_write> tally: Tally;
+
+var<workgroup> loss_sums: array<f32, 64>;
+var<workgroup> hit_sums: array<u32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) lane: u32) {
+  var loss = 0.0;
+  var hits = 0u;
+  for (var row = lane; row < min(params.rows, step.count); row += 64u) {
+    loss += losses[row];
+    hits += select(0u, 1u, predictions[row] == labels[row]);
+  }
+  loss_sums[lane] = loss;
+  hit_sums[lane] = hits;
+  workgroupBarrier();
+  for (var half = 32u; half > 0u; half /= 2u) {
+    if (lane < half) {
+      loss_sums[lane] += loss_sums[lane + half];
+      hit_sums[lane] += hit_sums[lane + half];
+    }
+    workgroupBarrier();
+  }
+  if (lane == 0u) {
+    if ((bitcast<u32>(loss_sums[0]) & 0x7f800000u) == 0x7f800000u) {
+      tally.bad_step = min(tally.bad_step, step.index);
+    }
+    tally.loss_sum += loss_sums[0];
+    tally.correct += hit_sums[0];
+    tally.count += step.count;
+  }
+}

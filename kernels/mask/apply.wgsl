@@ -1,0 +1,19 @@
+// Multiplies an arena by the mask: out = out * mask, so that removed parameters are exactly zero.
+// mask, out (quads). One invocation updates one quad.
+
+struct Params {
+  quads: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> mask: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.quads) {
+    return;
+  }
+  write_out(i, read_out(i) * read_mask(i));
+}

@@ -1,0 +1,38 @@
+// Running mean of every parameter over the steps of training: mean += (value - mean) * step.mean_weight, with
+// mean_weight = 1 / (number of values in the mean, this one counted). values, mean (quads).
+// One invocation updates one quad. Nothing changes once a loss was not finite.
+// Source: Welford 1962; the average of SGD's iterates: Izmailov et al. 2018, arXiv 1803.05407.
+
+struct Params {
+  quads: u32,
+}
+
+struct Step {
+  mean_weight: f32,
+}
+
+struct Tally {
+  loss_sum: f32,
+  correct: u32,
+  count: u32,
+  bad_step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read> tally: Tally;
+@group(0) @binding(3) var<storage, read> values: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> mean: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.quads) {
+    return;
+  }
+  if (tally.bad_step != 0xffffffffu) {
+    return;
+  }
+  let old = read_mean(i);
+  write_mean(i, old + (read_values(i) - old) * step.mean_weight);
+}

@@ -1,0 +1,35 @@
+// Adds partial sums in a fixed order, so that two runs agree bit for bit:
+//
+//   out[offset + i] = scale * sum over splits of sums[split, i]        (added to what is there where ACCUMULATE)
+//
+// sums (splits, quads), out: quads from params.offset. One invocation computes one quad.
+
+struct Params {
+  quads: u32,
+  splits: u32,
+  offset: u32,
+  scale: f32,
+}
+
+override ACCUMULATE: bool = false;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> sums: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.quads) {
+    return;
+  }
+  var sum = vec4f(0.0);
+  for (var split = 0u; split < params.splits; split++) {
+    sum += read_sums(split * params.quads + i);
+  }
+  sum *= params.scale;
+  if (ACCUMULATE) {
+    sum += read_out(params.offset + i);
+  }
+  write_out(params.offset + i, sum);
+}

@@ -1,0 +1,33 @@
+// Accumulates a batch's gradient g for the criteria, at the running mean:
+//
+//   fisher += step.fisher_weight * g^2;    gradient_mean += step.gradient_weight * g
+//
+// With fisher_weight = B / batches and gradient_weight = 1 / batches: F = B * mean over batches of g^2, the diagonal
+// Fisher information from the gradients of batch-mean losses, and the mean gradient.
+// gradients, fisher, gradient_mean (quads). One invocation updates one quad. Formula: docs/method.md.
+
+struct Params {
+  quads: u32,
+}
+
+struct Step {
+  fisher_weight: f32,
+  gradient_weight: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read> gradients: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> fisher: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> gradient_mean: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.quads) {
+    return;
+  }
+  let gradient = read_gradients(i);
+  write_fisher(i, read_fisher(i) + step.fisher_weight * gradient * gradient);
+  write_gradient_mean(i, read_gradient_mean(i) + step.gradient_weight * gradient);
+}

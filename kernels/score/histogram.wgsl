@@ -1,0 +1,32 @@
+// How a layer's scores are distributed: counts[offset + bin] += 1 for every weight whose value falls into the bin,
+// bin = min(floor(value * bins), bins - 1); values below zero (padding) are left out, and those whose mask is 0 too.
+// confidence and mask: arenas in quads, the tensor from params.offset; counts (bins of every layer).
+// One invocation bins one quad; integer additions, so their order does not matter.
+
+struct Params {
+  quads: u32,
+  offset: u32,
+  bins: u32,
+  counts_offset: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> confidence: array<vec4f>;
+@group(0) @binding(2) var<storage, read> mask: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> counts: array<atomic<u32>>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.quads) {
+    return;
+  }
+  let value = read_confidence(params.offset + i);
+  let keep = read_mask(params.offset + i);
+  for (var j = 0u; j < 4u; j++) {
+    if (value[j] >= 0.0 && keep[j] > 0.0) {
+      let bin = min(u32(value[j] * f32(params.bins)), params.bins - 1u);
+      atomicAdd(&counts[params.counts_offset + bin], 1u);
+    }
+  }
+}

@@ -1,0 +1,26 @@
+// The mean absolute weight of each filter: row_norms[row] = sum over the row of |mean| / weights of the row.
+// mean: an arena in quads, the tensor (rows, row_quads) from params.offset. One invocation adds one row in order.
+
+struct Params {
+  rows: u32,
+  row_quads: u32,
+  offset: u32,
+  row_weights: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> mean: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> row_norms: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let row = id.x;
+  if (row >= params.rows) {
+    return;
+  }
+  var sum = vec4f(0.0);
+  for (var quad = 0u; quad < params.row_quads; quad++) {
+    sum += abs(read_mean(params.offset + row * params.row_quads + quad));
+  }
+  row_norms[row] = (sum.x + sum.y + sum.z + sum.w) / params.row_weights;
+}

@@ -1,0 +1,33 @@
+// Counts the kept weights whose score is below a threshold: count += kept weights with 0 <= score < params.threshold.
+// scores and mask (quads), count (1). One invocation looks at one quad; a workgroup adds once.
+
+struct Params {
+  quads: u32,
+  threshold: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> scores: array<vec4f>;
+@group(0) @binding(2) var<storage, read> mask: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> count: atomic<u32>;
+
+var<workgroup> group_count: atomic<u32>;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(global_invocation_id) id: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i < params.quads) {
+    let score = read_scores(i);
+    let below = (score >= vec4f(0.0)) & (score < vec4f(params.threshold)) & (read_mask(i) > vec4f(0.0));
+    let ones = select(vec4u(0u), vec4u(1u), below);
+    atomicAdd(&group_count, ones.x + ones.y + ones.z + ones.w);
+  }
+  workgroupBarrier();
+  if (lane == 0u) {
+    atomicAdd(&count, atomicLoad(&group_count));
+  }
+}

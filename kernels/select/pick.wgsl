@@ -1,0 +1,81 @@
+// Radix select, second half of a pass: takes the digit in which the remaining-th smallest key lies, and clears counts.
+//
+// state.remaining becomes the rank among the weights that share the digits found so far; key (or index, BY_PLACE)
+// gains the digit. When the last digit of the key is found (LAST), and all weights of that key are to go, the places
+// need no sorting: settled = 1, index = the largest place. counts (1 << params.bits), at most 2,048.
+// One workgroup: each invocation adds 8 neighbouring counts, the 256 sums are scanned, and the invocation whose counts
+// hold the remaining-th writes the state.
+
+struct Params {
+  shift: u32,
+  bits: u32,
+}
+
+struct State {
+  remaining: u32,
+  key: u32,
+  index: u32,
+  settled: u32,
+}
+
+override BY_PLACE: bool = false;
+override LAST: bool = false;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> state: State;
+@group(0) @binding(2) var<storage, read_write> counts: array<u32>;
+
+var<workgroup> sums: array<u32, 256>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(local_invocation_index) lane: u32) {
+  let bins = 1u << params.bits;
+  var own: array<u32, 8>;
+  var sum = 0u;
+  for (var j = 0u; j < 8u; j++) {
+    let bin = lane * 8u + j;
+    if (bin < bins) {
+      own[j] = counts[bin];
+      counts[bin] = 0u;
+    }
+    sum += own[j];
+  }
+  sums[lane] = sum;
+  workgroupBarrier();
+  // An inclusive scan; every step reads before any writes.
+  for (var reach = 1u; reach < 256u; reach *= 2u) {
+    var before = 0u;
+    if (lane >= reach) {
+      before = sums[lane - reach];
+    }
+    workgroupBarrier();
+    sums[lane] += before;
+    workgroupBarrier();
+  }
+  let remaining = state.remaining;
+  let settled = state.settled;
+  // All have read the state before one writes it.
+  storageBarrier();
+  workgroupBarrier();
+  let end = sums[lane];
+  if (settled == 1u || remaining == 0u || remaining > end || remaining <= end - sum) {
+    return;
+  }
+  var passed = end - sum;
+  for (var j = 0u; j < 8u; j++) {
+    if (remaining > passed && remaining <= passed + own[j]) {
+      let digit = (lane * 8u + j) << params.shift;
+      state.remaining = remaining - passed;
+      if (BY_PLACE) {
+        state.index |= digit;
+      } else {
+        state.key |= digit;
+      }
+      if (LAST && !BY_PLACE && remaining - passed == own[j]) {
+        state.settled = 1u;
+        state.index = 0xffffffffu;
+      }
+    }
+    passed += own[j];
+  }
+}

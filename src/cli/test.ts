@@ -1,0 +1,78 @@
+/**
+ * Runs the tests with the permissions that they need, and ends with one line of counts.
+ *
+ * @module
+ */
+
+import { isAbsolute, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { runCommand } from "./command.ts";
+import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
+import { readTestCounts, type TestCounts } from "./test_counts.ts";
+
+/** Tests read fixtures anywhere, write into temporary folders, start commands, and serve on this machine. */
+const permissions = [
+  "--no-prompt",
+  "--allow-read",
+  "--allow-write",
+  "--allow-env",
+  "--allow-net=127.0.0.1,localhost",
+  "--allow-run=deno,sh",
+];
+
+const fields: readonly FlagField[] = [{
+  key: "filter",
+  flag: "filter",
+  kind: "text",
+  default: undefined,
+  description: "Run only the tests with this text, or /pattern/, in their name.",
+  wanted: "a text, or a /pattern/",
+}];
+
+const summary =
+  "Runs the tests of the given files and folders, or all of them, and ends with a line such as " +
+  '"120 passed, 0 failed". Exits with 1 where a test failed or none ran.';
+
+/** Copies a stream to standard output as it comes, and returns its text. */
+async function passThrough(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const bytes of stream) {
+    text += decoder.decode(bytes, { stream: true });
+    for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+  }
+  return text + decoder.decode();
+}
+
+/** Runs `deno test` in the repository's folder. */
+async function runTests(paths: readonly string[], filter: string | undefined): Promise<TestCounts> {
+  const args = ["test", ...permissions, ...(filter === undefined ? [] : [`--filter=${filter}`]), ...paths];
+  const colours = Deno.stdout.isTerminal() && !Deno.noColor;
+  const child = new Deno.Command("deno", {
+    args,
+    cwd: fileURLToPath(new URL("../..", import.meta.url)),
+    env: colours ? { FORCE_COLOR: "1" } : {},
+    stdout: "piped",
+  }).spawn();
+  const [output, { success }] = await Promise.all([passThrough(child.stdout), child.status]);
+  return readTestCounts(output, success);
+}
+
+/** Reads the flags, runs the tests and prints the counts. */
+async function main(): Promise<number> {
+  const { values, positionals, help } = parseFlags(Deno.args, fields, { positionals: true });
+  if (help) {
+    console.log(formatHelp("./winnow test [FLAGS] [FILE|FOLDER...]", summary, fields));
+    return 0;
+  }
+  const paths = positionals.map((path) => isAbsolute(path) ? path : resolve(Deno.cwd(), path));
+  const { passed, failed, skipped } = await runTests(
+    paths.length === 0 ? ["tests/"] : paths,
+    values.filter === undefined ? undefined : String(values.filter),
+  );
+  if (passed + failed === 0) console.error("error: no test ran");
+  console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+  return failed > 0 || passed === 0 ? 1 : 0;
+}
+
+await runCommand(main);

@@ -1,0 +1,136 @@
+/**
+ * CIFAR-10 in its binary format: files of records, each a label byte and 3072 pixels (C, H, W) = (3, 32, 32).
+ * Source: https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version".
+ *
+ * @module
+ */
+
+import { FileError, FormatError } from "../errors.ts";
+import type { Files } from "../files.ts";
+import { type Dataset, describeDataset, type ImageSplit } from "./dataset.ts";
+
+/** The names of the training files, any of which may be absent as long as one is there. */
+export const CIFAR10_TRAIN_FILES: readonly string[] = [1, 2, 3, 4, 5].map((n) => `data_batch_${n}.bin`);
+/** The name of the test file. */
+export const CIFAR10_TEST_FILE = "test_batch.bin";
+/** The name of the text file with a class name a line, which may be absent. */
+export const CIFAR10_CLASS_FILE = "batches.meta.txt";
+
+const SIDE = 32, CHANNELS = 3;
+const IMAGE_BYTES = CHANNELS * SIDE * SIDE, RECORD_BYTES = 1 + IMAGE_BYTES, MOST_RECORDS = 10_000;
+const STANDARD_CLASSES: readonly string[] = "airplane automobile bird cat deer dog frog horse ship truck"
+  .split(" ");
+
+/**
+ * Reads the CIFAR-10 of a folder; fewer images or training files than the whole set's are fine.
+ *
+ * @param options.source what the report calls its origin; the folder unless given.
+ * @throws {FileError} where the test file or every training file is absent.
+ * @throws {FormatError} where a file is empty, truncated, longer than 10,000 records, or holds a label above 9.
+ */
+export async function readCifar10(
+  { files, folder, source = folder }: { files: Files; folder: string; source?: string },
+): Promise<Dataset> {
+  const names = await files.list(folder) ?? [];
+  const trainNames = CIFAR10_TRAIN_FILES.filter((name) => names.includes(name));
+  if (trainNames.length === 0 || !names.includes(CIFAR10_TEST_FILE)) {
+    throw new FileError({
+      act: "read CIFAR-10 from",
+      thing: folder,
+      current: trainNames.length === 0
+        ? "none of data_batch_1.bin to data_batch_5.bin is there"
+        : `${CIFAR10_TEST_FILE} is absent`,
+      wanted: `${CIFAR10_TEST_FILE} and at least one of data_batch_1.bin to data_batch_5.bin`,
+    });
+  }
+  const readSplit = async (chosen: readonly string[]) => {
+    const parts: ImageSplit[] = [];
+    for (const name of chosen) parts.push(await readRecords(files, `${folder}/${name}`));
+    return joinSplits(parts);
+  };
+  return describeDataset({
+    name: "cifar10",
+    source,
+    channels: CHANNELS,
+    height: SIDE,
+    width: SIDE,
+    classes: names.includes(CIFAR10_CLASS_FILE)
+      ? parseCifar10Classes(
+        await files.read(`${folder}/${CIFAR10_CLASS_FILE}`),
+        `${folder}/${CIFAR10_CLASS_FILE}`,
+      )
+      : STANDARD_CLASSES,
+    train: await readSplit(trainNames),
+    test: await readSplit([CIFAR10_TEST_FILE]),
+  });
+}
+
+async function readRecords(files: Files, path: string): Promise<ImageSplit> {
+  // The size is checked before reading, so that a file that is not CIFAR-10 at all is not pulled into memory.
+  checkSize(await files.sizeBytes(path) ?? 0, path);
+  return parseCifar10(await files.read(path), path);
+}
+
+/**
+ * Parses one file of records into images (N, 3, 32, 32) and labels (N).
+ *
+ * @throws {FormatError} where it is empty, truncated, longer than 10,000 records, or holds a label above 9.
+ */
+export function parseCifar10(bytes: Uint8Array, name: string): ImageSplit {
+  checkSize(bytes.length, name);
+  const count = bytes.length / RECORD_BYTES;
+  const images = new Uint8Array(count * IMAGE_BYTES), labels = new Uint8Array(count);
+  for (let row = 0; row < count; row++) {
+    const start = row * RECORD_BYTES;
+    if (bytes[start] > 9) {
+      const current = `label ${bytes[start]} at byte ${start} (record ${row})`;
+      throw new FormatError({ act: "read", thing: name, current, wanted: "a label of 0 to 9" });
+    }
+    labels[row] = bytes[start];
+    images.set(bytes.subarray(start + 1, start + RECORD_BYTES), row * IMAGE_BYTES);
+  }
+  return { images, labels, count };
+}
+
+function checkSize(sizeBytes: number, name: string): void {
+  const wanted = `1 to ${MOST_RECORDS} records of ${RECORD_BYTES} bytes`;
+  const complain = (current: string) => new FormatError({ act: "read", thing: name, current, wanted });
+  if (sizeBytes === 0) throw complain("it is empty (0 bytes)");
+  const over = MOST_RECORDS * RECORD_BYTES;
+  if (sizeBytes > over) {
+    throw complain(`${sizeBytes} bytes, ${sizeBytes - over} too many from byte ${over} on`);
+  }
+  const rest = sizeBytes % RECORD_BYTES;
+  if (rest > 0) {
+    throw complain(`${sizeBytes} bytes, truncated: the record at byte ${sizeBytes - rest} has ${rest} bytes`);
+  }
+}
+
+/**
+ * Parses the class names, one a line.
+ *
+ * @throws {FormatError} where there are not ten.
+ */
+export function parseCifar10Classes(bytes: Uint8Array, name: string): readonly string[] {
+  const classes = new TextDecoder().decode(bytes).split("\n").map((line) => line.trim()).filter((line) =>
+    line
+  );
+  if (classes.length !== STANDARD_CLASSES.length) {
+    const current = `${classes.length} class names in ${bytes.length} bytes`;
+    throw new FormatError({ act: "read", thing: name, current, wanted: "10 class names, one a line" });
+  }
+  return classes;
+}
+
+function joinSplits(parts: readonly ImageSplit[]): ImageSplit {
+  if (parts.length === 1) return parts[0];
+  const count = parts.reduce((sum, part) => sum + part.count, 0);
+  const images = new Uint8Array(count * IMAGE_BYTES), labels = new Uint8Array(count);
+  let row = 0;
+  for (const part of parts) {
+    images.set(part.images, row * IMAGE_BYTES);
+    labels.set(part.labels, row);
+    row += part.count;
+  }
+  return { images, labels, count };
+}

@@ -1,0 +1,145 @@
+/**
+ * A data set of labelled images, and choosing rows of it.
+ *
+ * @module
+ */
+
+import { ShapeError } from "../errors.ts";
+import { openRandomStream, shuffledIndices } from "../random.ts";
+
+/** Labelled images of one kind of use. */
+export interface ImageSplit {
+  /** Pixels 0 to 255, (N, C, H, W). */
+  readonly images: Uint8Array;
+  /** The class of each image, (N). */
+  readonly labels: Uint8Array;
+  /** N, at least 1. */
+  readonly count: number;
+}
+
+/** Training and test images of one shape, with what normalising them needs. */
+export interface Dataset {
+  /** A short name, such as `cifar10`. */
+  readonly name: string;
+  /** The folder, URL or package that it came from, for the report. */
+  readonly source: string;
+  /** C. */
+  readonly channels: number;
+  /** H, in pixels. */
+  readonly height: number;
+  /** W, in pixels. */
+  readonly width: number;
+  /** The name of each class; a label is an index into it. */
+  readonly classes: readonly string[];
+  /** The images to train on. */
+  readonly train: ImageSplit;
+  /** The images to validate on. */
+  readonly test: ImageSplit;
+  /** Mean of each channel of the training images, (C), in units where 255 is 1. */
+  readonly mean: readonly number[];
+  /** Standard deviation of each channel of the training images, (C), in units where 255 is 1; at least 1/255. */
+  readonly std: readonly number[];
+}
+
+/** A data set before its statistics are known. */
+export type DatasetParts = Omit<Dataset, "mean" | "std">;
+
+/**
+ * Adds the per-channel mean and standard deviation of the training images.
+ *
+ * @throws {ShapeError} where a split's images (N, C, H, W) or labels (N) are not of the size that its count says.
+ */
+export function describeDataset(parts: DatasetParts): Dataset {
+  const { channels, height, width, name } = parts;
+  for (const [use, split] of [["train", parts.train], ["test", parts.test]] as const) {
+    const wanted = split.count * channels * height * width;
+    if (split.count < 1 || split.images.length !== wanted || split.labels.length !== split.count) {
+      throw new ShapeError({
+        act: "use",
+        thing: `${name} ${use} images`,
+        current: `${split.images.length} pixels and ${split.labels.length} labels for ${split.count} images`,
+        wanted: `at least 1 image and (N, C, H, W) = (${[split.count, channels, height, width].join(", ")})`,
+      });
+    }
+  }
+  return { ...parts, ...channelStatistics(parts.train.images, channels, height * width) };
+}
+
+/** Mean and standard deviation (C) of images (N, C, planeSize), in units where 255 is 1. */
+function channelStatistics(images: Uint8Array, channels: number, planeSize: number) {
+  // Counting values first keeps the sums exact, however many pixels there are.
+  const counts = Array.from({ length: channels }, () => new Float64Array(256));
+  for (let start = 0, plane = 0; start < images.length; start += planeSize, plane++) {
+    const channelCounts = counts[plane % channels];
+    for (let i = start; i < start + planeSize; i++) channelCounts[images[i]]++;
+  }
+  const pixels = images.length / channels;
+  const mean = counts.map((row) => row.reduce((sum, count, value) => sum + count * value, 0) / pixels);
+  const std = counts.map((row, c) =>
+    Math.sqrt(row.reduce((sum, count, value) => sum + count * (value - mean[c]) ** 2, 0) / pixels)
+  );
+  return { mean: mean.map((m) => m / 255), std: std.map((s) => Math.max(s, 1) / 255) };
+}
+
+/**
+ * Takes rows of a split: the first `rows` where it is a number (views, nothing is copied), else copies of the rows
+ * listed, in that order.
+ *
+ * @throws {ShapeError} where no row is asked for, or one that the split does not have.
+ */
+export function takeSplit(split: ImageSplit, rows: Uint32Array | number): ImageSplit {
+  const count = typeof rows === "number" ? rows : rows.length;
+  const wanted = `1 to ${split.count} rows of 0 to ${split.count - 1}`;
+  if (!Number.isInteger(count) || count < 1 || (typeof rows === "number" && count > split.count)) {
+    throw new ShapeError({ act: "take", thing: "rows of a split", current: `${count} rows`, wanted });
+  }
+  const size = split.images.length / split.count;
+  if (typeof rows === "number") {
+    return { images: split.images.subarray(0, count * size), labels: split.labels.subarray(0, count), count };
+  }
+  const images = new Uint8Array(count * size), labels = new Uint8Array(count);
+  for (let i = 0; i < count; i++) {
+    const row = rows[i];
+    if (row >= split.count) {
+      throw new ShapeError({ act: "take", thing: "rows of a split", current: `row ${row}`, wanted });
+    }
+    images.set(split.images.subarray(row * size, (row + 1) * size), i * size);
+    labels[i] = split.labels[row];
+  }
+  return { images, labels, count };
+}
+
+/**
+ * Keeps at most the first `train` and `test` rows; mean and std stay those of the whole training set.
+ *
+ * @throws {ShapeError} where a limit is not a whole number of at least 1.
+ */
+export function limitDataset(dataset: Dataset, limits: { train?: number; test?: number }): Dataset {
+  const limit = (split: ImageSplit, rows?: number) =>
+    rows === undefined ? split : takeSplit(split, rows > split.count ? split.count : rows);
+  return { ...dataset, train: limit(dataset.train, limits.train), test: limit(dataset.test, limits.test) };
+}
+
+/**
+ * Sets `count` rows, chosen by the seed, aside for calibration; the others stay for training. Both keep their order.
+ *
+ * @throws {ShapeError} where count is below 1 or leaves no row to train on.
+ */
+export function splitCalibration(
+  split: ImageSplit,
+  { count, seed }: { count: number; seed: number },
+): { train: ImageSplit; calibration: ImageSplit } {
+  if (!Number.isInteger(count) || count < 1 || count >= split.count) {
+    throw new ShapeError({
+      act: "set aside",
+      thing: "calibration images",
+      current: `${count} of ${split.count}`,
+      wanted: `1 to ${split.count - 1}`,
+    });
+  }
+  const order = shuffledIndices(split.count, openRandomStream(seed, "calibration"));
+  return {
+    train: takeSplit(split, order.slice(count).sort()),
+    calibration: takeSplit(split, order.slice(0, count).sort()),
+  };
+}

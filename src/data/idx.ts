@@ -1,0 +1,179 @@
+/**
+ * Images and labels in IDX files, the format of MNIST: a big-endian magic number 0x0000TTDD (type TT, 08 for bytes; DD
+ * dimensions), one 32-bit size a dimension, then the bytes, last dimension fastest.
+ * Source: Y. LeCun, http://yann.lecun.com/exdb/mnist/, "The IDX file format".
+ *
+ * @module
+ */
+
+import { FileError, FormatError } from "../errors.ts";
+import type { Files } from "../files.ts";
+import { type Dataset, describeDataset, type ImageSplit } from "./dataset.ts";
+import { gunzip } from "./gunzip.ts";
+
+/** An IDX file of bytes. */
+export interface IdxArray {
+  /** Size of each dimension, none of them zero. */
+  readonly shape: readonly number[];
+  /** The elements, last dimension fastest; a view of the file's bytes. */
+  readonly values: Uint8Array<ArrayBuffer>;
+}
+
+/** The dimensions that a file may have: 1 for labels (N), 3 or 4 for images (N, H, W) or (N, C, H, W). */
+export type IdxRank = 1 | 3 | 4;
+
+const LABEL_RANKS: readonly IdxRank[] = [1], IMAGE_RANKS: readonly IdxRank[] = [3, 4];
+const MOST_BYTES = 2 ** 31;
+
+/** True for a name that `readIdx` looks for, such as `train-images-idx3-ubyte` or `t10k-labels.idx1-ubyte.gz`. */
+export function isIdxName(name: string): boolean {
+  return /^(train|t10k)-(images[.-]idx[34]|labels[.-]idx1)-ubyte(\.gz)?$/.test(name);
+}
+
+/**
+ * Reads the training and test images of a folder: `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
+ * `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, also with `.idx` for `-idx`, with `idx4` for images
+ * (N, C, H, W), and with `.gz`. The classes are the digits from 0 to the largest label of both splits.
+ *
+ * @param options.name the data set's name; `idx` unless given.
+ * @param options.source what the report calls its origin; the folder unless given.
+ * @throws {FileError} where one of the four is absent.
+ * @throws {FormatError} where a file is not IDX, is truncated or too long, or the four do not fit together.
+ */
+export async function readIdx(
+  { files, folder, name = "idx", source = folder }: {
+    files: Files;
+    folder: string;
+    name?: string;
+    source?: string;
+  },
+): Promise<Dataset> {
+  const train = await readIdxSplit(files, folder, "train");
+  const test = await readIdxSplit(files, folder, "t10k");
+  const [channels, height, width] = train.imageShape;
+  if (test.imageShape.join() !== train.imageShape.join()) {
+    throw new FormatError({
+      act: "read",
+      thing: test.path,
+      current: `images (C, H, W) = (${test.imageShape.join(", ")}) in the sizes at byte 8`,
+      wanted: `(${train.imageShape.join(", ")}) as in ${train.path}`,
+    });
+  }
+  const largest = Math.max(...[train, test].map(({ labels }) => labels.reduce((a, b) => Math.max(a, b), 0)));
+  if (largest === 0) {
+    const current = "every label from byte 8 on is 0, in both splits";
+    throw new FormatError({ act: "read", thing: folder, current, wanted: "labels of at least 2 classes" });
+  }
+  const classes = Array.from({ length: largest + 1 }, (_, label) => `${label}`);
+  return describeDataset({ name, source, channels, height, width, classes, train, test });
+}
+
+async function readIdxSplit(
+  files: Files,
+  folder: string,
+  use: "train" | "t10k",
+): Promise<ImageSplit & { path: string; imageShape: readonly [number, number, number] }> {
+  const images = await readIdxFile(files, folder, { stem: `${use}-images`, ranks: IMAGE_RANKS });
+  const labels = await readIdxFile(files, folder, { stem: `${use}-labels`, ranks: LABEL_RANKS });
+  const [count, ...size] = images.shape;
+  if (labels.shape[0] !== count) {
+    throw new FormatError({
+      act: "read",
+      thing: labels.path,
+      current: `${labels.shape[0]} labels by the size at byte 4`,
+      wanted: `${count}, a label for each image of ${images.path}`,
+    });
+  }
+  const [channels, height, width] = size.length === 2 ? [1, ...size] : size;
+  return {
+    images: images.values,
+    labels: labels.values,
+    count,
+    path: images.path,
+    imageShape: [channels, height, width],
+  };
+}
+
+async function readIdxFile(
+  files: Files,
+  folder: string,
+  { stem, ranks }: { stem: string; ranks: readonly IdxRank[] },
+): Promise<IdxArray & { path: string }> {
+  const names = await files.list(folder) ?? [];
+  const candidates = ranks.flatMap((rank) => [`${stem}-idx${rank}-ubyte`, `${stem}.idx${rank}-ubyte`])
+    .flatMap((name) => [name, `${name}.gz`]);
+  const found = candidates.find((name) => names.includes(name));
+  if (found === undefined) {
+    const current = `there is no ${candidates[0]}`;
+    throw new FileError({
+      act: "read IDX files from",
+      thing: folder,
+      current,
+      wanted: candidates.join(", "),
+    });
+  }
+  const path = `${folder}/${found}`;
+  const sizeBytes = await files.sizeBytes(path) ?? 0;
+  if (sizeBytes > MOST_BYTES) {
+    const current = `${sizeBytes} bytes`;
+    throw new FormatError({ act: "read", thing: path, current, wanted: `at most ${MOST_BYTES} bytes` });
+  }
+  let bytes = await files.read(path);
+  if (found.endsWith(".gz")) {
+    // The header says how much may come out, so a second pass need never decompress more than that.
+    const head = await gunzip(bytes, { name: path, mostBytes: 4 + 4 * 4 });
+    const { headerBytes, elements } = parseHeader(head, { name: path, ranks });
+    bytes = await gunzip(bytes, { name: path, mostBytes: headerBytes + elements + 1 });
+  }
+  return { ...parseIdx(bytes, { name: path, ranks }), path };
+}
+
+/**
+ * Parses one IDX file of bytes with one of the given numbers of dimensions.
+ *
+ * @throws {FormatError} where the magic number, a dimension or the length is wrong.
+ */
+export function parseIdx(
+  bytes: Uint8Array<ArrayBuffer>,
+  { name, ranks }: { name: string; ranks: readonly IdxRank[] },
+): IdxArray {
+  const { shape, headerBytes, elements } = parseHeader(bytes, { name, ranks });
+  const wanted = `${headerBytes + elements} bytes, a header and (${shape.join(", ")}) elements`;
+  if (bytes.length < headerBytes + elements) {
+    const current = `truncated, it ends at byte ${bytes.length}`;
+    throw new FormatError({ act: "read", thing: name, current, wanted });
+  }
+  if (bytes.length > headerBytes + elements) {
+    const current = `bytes are left over from byte ${headerBytes + elements} on`;
+    throw new FormatError({ act: "read", thing: name, current, wanted });
+  }
+  return { shape, values: bytes.subarray(headerBytes) };
+}
+
+function parseHeader(bytes: Uint8Array, { name, ranks }: { name: string; ranks: readonly IdxRank[] }) {
+  const complain = (current: string, wanted: string) =>
+    new FormatError({ act: "read", thing: name, current, wanted });
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const hex = (value: number) => `0x${value.toString(16).padStart(8, "0")}`;
+  const magics = ranks.map((rank) => hex(0x800 + rank)).join(" or ");
+  if (bytes.length < 4) {
+    throw complain(`truncated, it ends at byte ${bytes.length}`, `magic ${magics} at byte 0`);
+  }
+  const rank = ranks.find((rank) => view.getUint32(0) === 0x800 + rank);
+  if (rank === undefined) throw complain(`magic ${hex(view.getUint32(0))} at byte 0`, magics);
+  const headerBytes = 4 + 4 * rank;
+  if (bytes.length < headerBytes) {
+    throw complain(`truncated, it ends at byte ${bytes.length}`, `${rank} sizes up to byte ${headerBytes}`);
+  }
+  const shape = Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i));
+  const zero = shape.indexOf(0);
+  if (zero >= 0) throw complain(`dimension ${zero} is 0 at byte ${4 + 4 * zero}`, "at least 1");
+  const elements = shape.reduce((product, size) => product * size, 1);
+  if (elements > MOST_BYTES) {
+    throw complain(
+      `sizes (${shape.join(", ")}) at byte 4, ${elements} elements`,
+      `at most ${MOST_BYTES} elements`,
+    );
+  }
+  return { shape, headerBytes, elements };
+}

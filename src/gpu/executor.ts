@@ -1,0 +1,196 @@
+/**
+ * Turns dispatches into recorded GPU work: pipelines, bind groups and parameters are made once; a step records them
+ * into one command buffer and submits it.
+ *
+ * @module
+ */
+import { KernelError } from "../errors.ts";
+import type { ReadPath } from "../kernels/assemble.ts";
+import type { Dispatch } from "../kernels/dispatch.ts";
+import { type Field, packStruct, structSizeBytes } from "../kernels/interface.ts";
+import type { DeviceBuffer } from "./buffer.ts";
+import type { Gpu } from "./device.ts";
+import type { Pipeline } from "./pipeline.ts";
+
+/** What a buffer name in a dispatch stands for: a buffer, and how many of its quads are in use. */
+export interface BoundBuffer {
+  readonly buffer: DeviceBuffer;
+  readonly quads: number;
+}
+
+/** Values that change from step to step, by the field names of the kernels' `Step` structs. */
+export type StepValues = Readonly<Record<string, number>>;
+
+/** One dispatch with all that the device needs to run it. */
+interface Command {
+  readonly dispatch: Dispatch;
+  readonly pipeline: Pipeline;
+  readonly bindGroup: GPUBindGroup;
+  readonly mirrored: readonly BoundBuffer[];
+  readonly written: readonly DeviceBuffer[];
+  readonly step: readonly Field[] | undefined;
+  readonly stepOffset: number;
+}
+
+/** Called around each dispatch while a program is recorded, to measure it. */
+export interface PassObserver {
+  /** Returns what the pass of this dispatch is to write its timestamps to. */
+  timestamps(dispatch: Dispatch): GPUComputePassTimestampWrites | undefined;
+}
+
+/** A list of dispatches, ready to run. */
+export class Program {
+  readonly #gpu: Gpu;
+  readonly #commands: readonly Command[];
+  readonly #uniforms: GPUBuffer;
+  readonly #steps: GPUBuffer;
+  readonly #stepBytes: Uint8Array;
+
+  private constructor(gpu: Gpu, commands: readonly Command[], uniforms: GPUBuffer, steps: GPUBuffer) {
+    this.#gpu = gpu;
+    this.#commands = commands;
+    this.#uniforms = uniforms;
+    this.#steps = steps;
+    this.#stepBytes = new Uint8Array(steps.size);
+  }
+
+  /**
+   * Compiles and binds dispatches.
+   *
+   * @param resolve Returns the buffer that a name in a dispatch's bindings stands for.
+   * @param path Overrides the device's read path.
+   * @throws {KernelError} Where a kernel does not compile or a binding is missing or unknown.
+   */
+  static async create(
+    gpu: Gpu,
+    dispatches: readonly Dispatch[],
+    { resolve, path = gpu.path }: {
+      readonly resolve: (name: string) => BoundBuffer;
+      readonly path?: ReadPath;
+    },
+  ): Promise<Program> {
+    const pipelines: Pipeline[] = [];
+    for (const { kernel, constants } of dispatches) {
+      pipelines.push(await gpu.pipeline(kernel, { path, constants }));
+    }
+    const alignment = gpu.device.limits.minUniformBufferOffsetAlignment;
+    const sizeOf = (struct: "Params" | "Step") => (pipeline: Pipeline) =>
+      Math.ceil(structSizeBytes(pipeline.kernel.interface.structs.get(struct) ?? []) / alignment) * alignment;
+    const paramsSizes = pipelines.map(sizeOf("Params")), stepSizes = pipelines.map(sizeOf("Step"));
+    const total = (sizes: readonly number[]) => Math.max(16, sizes.reduce((sum, size) => sum + size, 0));
+    const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+    const uniforms = gpu.device.createBuffer({ label: "params", size: total(paramsSizes), usage });
+    const steps = gpu.device.createBuffer({ label: "step", size: total(stepSizes), usage });
+    const paramsBytes = new Uint8Array(uniforms.size);
+    const commands: Command[] = [];
+    let paramsOffset = 0, stepOffset = 0;
+    for (const [i, dispatch] of dispatches.entries()) {
+      const fields = checkedFields(dispatch, pipelines[i]);
+      paramsBytes.set(packStruct(dispatch.kernel, fields, dispatch.params), paramsOffset);
+      const offsets = { params: paramsOffset, step: stepOffset };
+      commands.push(
+        bindCommand(gpu, { dispatch, pipeline: pipelines[i], uniforms, steps, offsets, resolve }),
+      );
+      paramsOffset += paramsSizes[i];
+      stepOffset += stepSizes[i];
+    }
+    gpu.device.queue.writeBuffer(uniforms, 0, paramsBytes);
+    gpu.allocatedBytes += uniforms.size + steps.size;
+    return new Program(gpu, commands, uniforms, steps);
+  }
+
+  /** Records and submits the whole program once. */
+  run(step: StepValues = {}, observer?: PassObserver): void {
+    const { device } = this.#gpu;
+    for (const command of this.#commands) {
+      if (!command.step) continue;
+      this.#stepBytes.set(packStruct(command.dispatch.kernel, command.step, step), command.stepOffset);
+    }
+    device.queue.writeBuffer(this.#steps, 0, this.#stepBytes as Uint8Array<ArrayBuffer>);
+    const encoder = device.createCommandEncoder();
+    let pass: GPUComputePassEncoder | undefined;
+    const endPass = () => {
+      pass?.end();
+      pass = undefined;
+    };
+    for (const { dispatch, pipeline, bindGroup, mirrored, written } of this.#commands) {
+      for (const { buffer, quads } of mirrored) {
+        if (!buffer.isMirrorStale) continue;
+        endPass();
+        buffer.copyToMirror(encoder, quads);
+      }
+      if (observer) endPass();
+      pass ??= encoder.beginComputePass(
+        observer ? { label: dispatch.label, timestampWrites: observer.timestamps(dispatch) } : undefined,
+      );
+      pass.setPipeline(pipeline.pipeline);
+      pass.setBindGroup(0, bindGroup);
+      pass.dispatchWorkgroups(...dispatch.workgroups);
+      for (const buffer of written) buffer.version++;
+    }
+    endPass();
+    device.queue.submit([encoder.finish()]);
+  }
+
+  [Symbol.dispose](): void {
+    this.#gpu.allocatedBytes -= this.#uniforms.size + this.#steps.size;
+    this.#uniforms.destroy();
+    this.#steps.destroy();
+  }
+}
+
+/** The fields of a dispatch's Params, after checking that its names and those of the kernel are the same. */
+function checkedFields(dispatch: Dispatch, { kernel }: Pipeline): readonly Field[] {
+  const fields = kernel.interface.structs.get("Params") ?? [];
+  const bound = kernel.interface.bindings.filter(({ space }) => space !== "uniform").map(({ name }) => name);
+  const known: readonly [string, readonly string[], readonly string[]][] = [
+    ["parameter", Object.keys(dispatch.params), fields.map(({ name }) => name)],
+    ["binding", Object.keys(dispatch.bindings), bound],
+    ["constant", Object.keys(dispatch.constants), kernel.interface.overrides],
+  ];
+  for (const [what, given, wanted] of known) {
+    const stray = given.find((name) => !wanted.includes(name));
+    const lacking = what === "constant" ? undefined : wanted.find((name) => !given.includes(name));
+    if (stray === undefined && lacking === undefined) continue;
+    const current = stray === undefined ? `no ${what} ${lacking}` : `an unknown ${what} ${stray}`;
+    throw new KernelError({ act: "bind kernel", thing: dispatch.kernel, current, wanted: wanted.join(", ") });
+  }
+  return fields;
+}
+
+function bindCommand(gpu: Gpu, { dispatch, pipeline, uniforms, steps, offsets, resolve }: {
+  readonly dispatch: Dispatch;
+  readonly pipeline: Pipeline;
+  readonly uniforms: GPUBuffer;
+  readonly steps: GPUBuffer;
+  readonly offsets: { readonly params: number; readonly step: number };
+  readonly resolve: (name: string) => BoundBuffer;
+}): Command {
+  const { structs } = pipeline.kernel.interface;
+  const mirrored: BoundBuffer[] = [], written: DeviceBuffer[] = [];
+  const entries = pipeline.kernel.slots.map(({ index, binding, mirror }): GPUBindGroupEntry => {
+    if (binding.space === "uniform") {
+      const isStep = binding.type === "Step";
+      const size = structSizeBytes(structs.get(binding.type) ?? []);
+      const offset = isStep ? offsets.step : offsets.params;
+      return { binding: index, resource: { buffer: isStep ? steps : uniforms, offset, size } };
+    }
+    const bound = resolve(dispatch.bindings[binding.name]);
+    if (mirror) {
+      mirrored.push(bound);
+      return { binding: index, resource: bound.buffer.mirror.createView() };
+    }
+    if (binding.space === "read_write") written.push(bound.buffer);
+    return { binding: index, resource: { buffer: bound.buffer.buffer } };
+  });
+  const bindGroup = gpu.device.createBindGroup({ label: dispatch.label, layout: pipeline.layout, entries });
+  return {
+    dispatch,
+    pipeline,
+    bindGroup,
+    mirrored,
+    written,
+    step: structs.get("Step"),
+    stepOffset: offsets.step,
+  };
+}

@@ -1,0 +1,56 @@
+/**
+ * Compiles kernels into pipelines with explicit layouts, inside an error scope.
+ *
+ * @module
+ */
+import { KernelError } from "../errors.ts";
+import { type AssembledKernel, assembleKernel, type ReadPath } from "../kernels/assemble.ts";
+
+/** A compiled kernel. */
+export interface Pipeline {
+  readonly kernel: AssembledKernel;
+  readonly layout: GPUBindGroupLayout;
+  readonly pipeline: GPUComputePipeline;
+}
+
+/**
+ * Compiles a kernel.
+ *
+ * @throws {KernelError} With the compiler's message where the WGSL or the layout is not accepted.
+ */
+export async function compilePipeline(
+  device: GPUDevice,
+  { kernel: name, path, constants }: {
+    readonly kernel: string;
+    readonly path: ReadPath;
+    readonly constants: Readonly<Record<string, number>>;
+  },
+): Promise<Pipeline> {
+  const kernel = assembleKernel(name, path);
+  device.pushErrorScope("validation");
+  const module = device.createShaderModule({ label: name, code: kernel.code });
+  const layout = device.createBindGroupLayout({ label: name, entries: kernel.slots.map(layoutEntry) });
+  const pipeline = device.createComputePipeline({
+    label: name,
+    layout: device.createPipelineLayout({ label: name, bindGroupLayouts: [layout] }),
+    compute: { module, entryPoint: "main", constants: { ...constants } },
+  });
+  const error = await device.popErrorScope();
+  if (error) {
+    const current = error.message.split("\n").filter((line) => line.trim() !== "").join(" | ");
+    throw new KernelError({
+      act: "compile kernel",
+      thing: name,
+      current,
+      wanted: "WGSL that the device accepts",
+    });
+  }
+  return { kernel, layout, pipeline };
+}
+
+function layoutEntry({ index, binding, mirror }: AssembledKernel["slots"][number]): GPUBindGroupLayoutEntry {
+  const entry = { binding: index, visibility: GPUShaderStage.COMPUTE };
+  if (mirror) return { ...entry, texture: { sampleType: "unfilterable-float" } };
+  const types = { uniform: "uniform", read: "read-only-storage", read_write: "storage" } as const;
+  return { ...entry, buffer: { type: types[binding.space] } };
+}

@@ -1,0 +1,54 @@
+/**
+ * Brings buffers back to the host, several in one wait, since each wait costs a fixed time.
+ *
+ * @module
+ */
+import type { DeviceBuffer } from "./buffer.ts";
+import type { Gpu } from "./device.ts";
+
+/** A stretch of a buffer. */
+export interface Stretch {
+  readonly buffer: DeviceBuffer;
+  /** First byte, a multiple of 4; 0 where left out. */
+  readonly offsetBytes?: number;
+  /** Bytes, a multiple of 4; all from the offset on where left out. */
+  readonly sizeBytes?: number;
+}
+
+/**
+ * Reads stretches of buffers after all work submitted so far.
+ *
+ * @throws {KernelError} Where an operation before it failed.
+ */
+export async function readBuffers(gpu: Gpu, stretches: readonly Stretch[]): Promise<ArrayBuffer[]> {
+  const encoder = gpu.device.createCommandEncoder({ label: "readback" });
+  const stagings = stretches.map(
+    ({ buffer, offsetBytes = 0, sizeBytes = buffer.sizeBytes - offsetBytes }) => {
+      const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ;
+      const staging = gpu.device.createBuffer({ label: `${buffer.label} readback`, size: sizeBytes, usage });
+      encoder.copyBufferToBuffer(buffer.buffer, offsetBytes, staging, 0, sizeBytes);
+      return staging;
+    },
+  );
+  gpu.device.queue.submit([encoder.finish()]);
+  try {
+    await Promise.all(stagings.map((staging) => staging.mapAsync(GPUMapMode.READ)));
+    gpu.check();
+    return stagings.map((staging) => staging.getMappedRange().slice(0));
+  } catch (error) {
+    gpu.check();
+    throw error;
+  } finally {
+    for (const staging of stagings) staging.destroy();
+  }
+}
+
+/** Reads a whole buffer as floats. */
+export async function readFloats(gpu: Gpu, buffer: DeviceBuffer): Promise<Float32Array> {
+  return new Float32Array((await readBuffers(gpu, [{ buffer }]))[0]);
+}
+
+/** Reads a whole buffer as unsigned integers. */
+export async function readIntegers(gpu: Gpu, buffer: DeviceBuffer): Promise<Uint32Array> {
+  return new Uint32Array((await readBuffers(gpu, [{ buffer }]))[0]);
+}

@@ -1,0 +1,75 @@
+/**
+ * The elements of a stored tensor as numbers. Little-endian machines only, as WebGPU's are.
+ *
+ * @module
+ */
+
+import { FormatError } from "../errors.ts";
+
+/** The part of a stored tensor that holds its elements. */
+export interface StoredValues {
+  /** The element type, such as `F32`. */
+  readonly dtype: string;
+  /** The elements, little-endian, at any alignment. */
+  readonly bytes: Uint8Array;
+}
+
+/**
+ * The elements of an F32, F16, BF16 or F64 tensor as new 32-bit floats; only F64 loses precision (rounded to nearest).
+ *
+ * @param name the tensor's name, for errors.
+ * @throws {FormatError} where the type is another one.
+ */
+export function tensorFloats({ dtype, bytes }: StoredValues, name: string): Float32Array<ArrayBuffer> {
+  const aligned = copy(bytes);
+  if (dtype === "F32") return new Float32Array(aligned);
+  if (dtype === "F64") return new Float32Array(new Float64Array(aligned));
+  if (dtype === "F16") return Float32Array.from(new Uint16Array(aligned), halfToFloat);
+  if (dtype === "BF16") {
+    // BF16 is the upper half of an F32.
+    return new Float32Array(Uint32Array.from(new Uint16Array(aligned), (half) => half << 16).buffer);
+  }
+  const current = `its type is ${dtype}`;
+  throw new FormatError({ act: "read floats of", thing: name, current, wanted: "F32, F16, BF16 or F64" });
+}
+
+/**
+ * The elements of an I32, I64, U8 or BOOL tensor as new 32-bit integers.
+ *
+ * @param name the tensor's name, for errors.
+ * @throws {FormatError} where the type is another one, an I64 does not fit 32 bits, or a BOOL is neither 0 nor 1.
+ */
+export function tensorIntegers({ dtype, bytes }: StoredValues, name: string): Int32Array<ArrayBuffer> {
+  const refuse = (current: string, wanted: string): never => {
+    throw new FormatError({ act: "read integers of", thing: name, current, wanted });
+  };
+  if (dtype === "I32") return new Int32Array(copy(bytes));
+  if (dtype === "U8") return new Int32Array(bytes);
+  if (dtype === "BOOL") {
+    const wrong = bytes.findIndex((value) => value > 1);
+    if (wrong >= 0) refuse(`BOOL ${bytes[wrong]} at its byte ${wrong}`, "0 or 1");
+    return new Int32Array(bytes);
+  }
+  if (dtype === "I64") {
+    const wide = new BigInt64Array(copy(bytes));
+    const wrong = wide.findIndex((value) => value !== BigInt.asIntN(32, value));
+    if (wrong >= 0) refuse(`I64 ${wide[wrong]} at its byte ${8 * wrong}`, "a number of 32 bits");
+    return Int32Array.from(wide, Number);
+  }
+  return refuse(`its type is ${dtype}`, "I32, I64, U8 or BOOL");
+}
+
+/** Copies bytes to the start of a new buffer, where every element type is aligned. */
+function copy(bytes: Uint8Array): ArrayBuffer {
+  const copied = new Uint8Array(bytes.length);
+  copied.set(bytes);
+  return copied.buffer;
+}
+
+/** IEEE 754 binary16 to a number: 1 sign bit, 5 exponent bits with bias 15, 10 fraction bits. */
+function halfToFloat(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1, exponent = (half >> 10) & 31, fraction = half & 1023;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}

@@ -1,0 +1,98 @@
+/**
+ * Puts a kernel together: a core and, where it has one, an operation's file, with the functions by which quads are
+ * read and written on the chosen path.
+ *
+ * The WGSL files say `read_NAME(i)` and `write_NAME(i, quad)` for every `array<vec4f>` binding and leave open how:
+ *
+ * - path `storage`: an element of the storage buffer, for real GPUs;
+ * - path `texture`: `textureLoad` of an rgba32float texture that mirrors the buffer, and stores float by float. On
+ *   software adapters this is several times faster (docs/architecture.md).
+ *
+ * A `read_write` binding that is also read on the texture path gets its mirror as one more binding.
+ *
+ * @module
+ */
+import type { Binding, KernelInterface } from "./interface.ts";
+import { readInterface, withoutComments } from "./interface.ts";
+import { kernelSource } from "./registry.ts";
+
+/** How kernels read quads. */
+export type ReadPath = "storage" | "texture";
+
+/** Texels in a line of a mirror texture: quad i lies at (i mod 2048, i div 2048). */
+export const mirrorWidth = 2048;
+
+/** Added to the index of a `read_write` binding for the binding of its mirror texture. */
+const mirrorIndexOffset = 100;
+
+/** A kernel ready to be compiled. */
+export interface AssembledKernel {
+  /** The name that a dispatch gave, `stem` or `core:operation`. */
+  readonly name: string;
+  readonly path: ReadPath;
+  readonly code: string;
+  readonly interface: KernelInterface;
+  /** What is bound at which index: the buffer of a binding, or the texture that mirrors it. */
+  readonly slots: readonly KernelSlot[];
+}
+
+/** One entry of a bind group. */
+export interface KernelSlot {
+  readonly index: number;
+  readonly binding: Binding;
+  readonly mirror: boolean;
+}
+
+/**
+ * Assembles a kernel for a read path.
+ *
+ * @param name A kernel's stem such as `layer/relu_forward`, or two joined by a colon, core first:
+ *   `gemm/register_8x8:gemm/conv2d_forward`.
+ * @throws {KernelError} Where no such kernel exists.
+ */
+export function assembleKernel(name: string, path: ReadPath): AssembledKernel {
+  const source = name.split(":").map((stem) => kernelSource(stem)).join("\n");
+  const kernelInterface = readInterface(name, source);
+  const bare = withoutComments(source);
+  const slots: KernelSlot[] = [];
+  const functions: string[] = [];
+  let code = source;
+  for (const binding of kernelInterface.bindings) {
+    const isRead = new RegExp(`\\bread_${binding.name}\\(`).test(bare);
+    const isWritten = new RegExp(`\\bwrite_${binding.name}\\(`).test(bare);
+    const asTexture = path === "texture" && binding.quads && isRead;
+    const isMirrorOnly = asTexture && binding.space === "read";
+    if (isMirrorOnly) {
+      code = replaceDeclaration(code, binding, `var ${binding.name}: texture_2d<f32>;`);
+    }
+    slots.push({ index: binding.index, binding, mirror: isMirrorOnly });
+    if (asTexture && !isMirrorOnly) {
+      const index = binding.index + mirrorIndexOffset;
+      functions.push(`@group(0) @binding(${index}) var ${binding.name}_mirror: texture_2d<f32>;`);
+      slots.push({ index, binding, mirror: true });
+    }
+    if (isRead) functions.push(readFunction(binding, asTexture));
+    if (isWritten) functions.push(writeFunction(binding, path));
+  }
+  return { name, path, code: `${code}\n${functions.join("\n")}\n`, interface: kernelInterface, slots };
+}
+
+function replaceDeclaration(code: string, { index, name }: Binding, declaration: string): string {
+  const pattern = new RegExp(`(@group\\(0\\)\\s*@binding\\(${index}\\)\\s*)var<[^>]+>\\s*${name}\\s*:[^;]+;`);
+  return code.replace(pattern, `$1${declaration}`);
+}
+
+function readFunction({ name, space }: Binding, asTexture: boolean): string {
+  const texture = space === "read" ? name : `${name}_mirror`;
+  const shift = Math.log2(mirrorWidth);
+  const body = asTexture
+    ? `textureLoad(${texture}, vec2u(i & ${mirrorWidth - 1}u, i >> ${shift}u), 0)`
+    : `${name}[i]`;
+  return `fn read_${name}(i: u32) -> vec4f { return ${body}; }`;
+}
+
+function writeFunction({ name }: Binding, path: ReadPath): string {
+  const whole = `${name}[i] = quad;`;
+  const parts = ["x", "y", "z", "w"].map((part) => `${name}[i].${part} = quad.${part};`).join(" ");
+  return `fn write_${name}(i: u32, quad: vec4f) { ${path === "texture" ? parts : whole} }`;
+}

@@ -1,0 +1,62 @@
+/**
+ * Dispatches as plain data: which kernel runs on which buffers with which parameters, over how many workgroups.
+ *
+ * @module
+ */
+import { KernelError } from "../errors.ts";
+import { kernelSource } from "./registry.ts";
+import { readInterface } from "./interface.ts";
+
+/** One dispatch of a plan. */
+export interface Dispatch {
+  /** The kernel's stem, or core and operation joined by a colon. */
+  readonly kernel: string;
+  /** The name that plans and profiles show, such as `conv1 forward`. */
+  readonly label: string;
+  /** Buffer names by binding name; `params` and `step` are bound by the executor. */
+  readonly bindings: Readonly<Record<string, string>>;
+  /** Values of the kernel's `Params` by field name. */
+  readonly params: Readonly<Record<string, number>>;
+  /** Values of the kernel's override constants. */
+  readonly constants: Readonly<Record<string, number>>;
+  readonly workgroups: readonly [number, number, number];
+}
+
+/** The most workgroups along one dimension that every adapter allows. */
+const maxWorkgroups = 65535;
+
+/** Loop iterations after which some drivers end an invocation silently. */
+export const maxIterations = 65535;
+
+/** Spreads a number of workgroups over x and y, which kernels join again. */
+export function spreadWorkgroups(count: number): readonly [number, number, number] {
+  const y = Math.ceil(count / maxWorkgroups);
+  return [Math.max(1, Math.ceil(count / y)), Math.max(1, y), 1];
+}
+
+/** A dispatch with one invocation for each of a number of items. */
+export function dispatchOver(
+  items: number,
+  { kernel, label, bindings, params, constants = {} }: Omit<Dispatch, "workgroups" | "constants"> & {
+    readonly constants?: Dispatch["constants"];
+  },
+): Dispatch {
+  const [size] = readInterface(kernel, kernel.split(":").map(kernelSource).join("\n")).workgroupSize;
+  const workgroups = spreadWorkgroups(Math.ceil(items / size));
+  return { kernel, label, bindings, params, constants, workgroups };
+}
+
+/**
+ * Checks that no invocation of a kernel needs more loop iterations than drivers allow.
+ *
+ * @throws {KernelError} Above 65,535.
+ */
+export function checkIterations(kernel: string, iterations: number): void {
+  if (iterations <= maxIterations) return;
+  throw new KernelError({
+    act: "plan kernel",
+    thing: kernel,
+    current: `${iterations} loop iterations an invocation`,
+    wanted: `at most ${maxIterations}`,
+  });
+}

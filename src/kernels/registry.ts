@@ -1,0 +1,127 @@
+/**
+ * Every kernel's WGSL by its stem; the only importer of *.wgsl files.
+ *
+ * @module
+ */
+import { KernelError } from "../errors.ts";
+import dataBatchImages from "../../kernels/data/batch_images.wgsl" with { type: "text" };
+import gemmConv2dBackwardInput from "../../kernels/gemm/conv2d_backward_input.wgsl" with { type: "text" };
+import gemmConv2dBackwardWeight from "../../kernels/gemm/conv2d_backward_weight.wgsl" with { type: "text" };
+import gemmConv2dForward from "../../kernels/gemm/conv2d_forward.wgsl" with { type: "text" };
+import gemmRegister16x16 from "../../kernels/gemm/register_16x16.wgsl" with { type: "text" };
+import gemmRegister16x8 from "../../kernels/gemm/register_16x8.wgsl" with { type: "text" };
+import gemmRegister8x16 from "../../kernels/gemm/register_8x16.wgsl" with { type: "text" };
+import gemmRegister8x8 from "../../kernels/gemm/register_8x8.wgsl" with { type: "text" };
+import gemmTile64x64 from "../../kernels/gemm/tile_64x64.wgsl" with { type: "text" };
+import layerAvgpool2dBackward from "../../kernels/layer/avgpool2d_backward.wgsl" with { type: "text" };
+import layerAvgpool2dForward from "../../kernels/layer/avgpool2d_forward.wgsl" with { type: "text" };
+import layerBatchnorm2dBackward from "../../kernels/layer/batchnorm2d_backward.wgsl" with { type: "text" };
+import layerBatchnorm2dForward from "../../kernels/layer/batchnorm2d_forward.wgsl" with { type: "text" };
+import layerBatchnorm2dRunning from "../../kernels/layer/batchnorm2d_running.wgsl" with { type: "text" };
+import layerMaxpool2dBackward from "../../kernels/layer/maxpool2d_backward.wgsl" with { type: "text" };
+import layerMaxpool2dForward from "../../kernels/layer/maxpool2d_forward.wgsl" with { type: "text" };
+import layerReluBackward from "../../kernels/layer/relu_backward.wgsl" with { type: "text" };
+import layerReluForward from "../../kernels/layer/relu_forward.wgsl" with { type: "text" };
+import lossConfusion from "../../kernels/loss/confusion.wgsl" with { type: "text" };
+import lossSoftmaxCrossEntropy from "../../kernels/loss/softmax_cross_entropy.wgsl" with { type: "text" };
+import lossTally from "../../kernels/loss/tally.wgsl" with { type: "text" };
+import maskApply from "../../kernels/mask/apply.wgsl" with { type: "text" };
+import maskCount from "../../kernels/mask/count.wgsl" with { type: "text" };
+import maskThreshold from "../../kernels/mask/threshold.wgsl" with { type: "text" };
+import optimizerAdam from "../../kernels/optimizer/adam.wgsl" with { type: "text" };
+import optimizerCheckFinite from "../../kernels/optimizer/check_finite.wgsl" with { type: "text" };
+import optimizerRunningMean from "../../kernels/optimizer/running_mean.wgsl" with { type: "text" };
+import optimizerSgd from "../../kernels/optimizer/sgd.wgsl" with { type: "text" };
+import reduceBatchnormScaleBackward from "../../kernels/reduce/batchnorm_scale_backward.wgsl" with {
+  type: "text",
+};
+import reduceBatchnormVariance from "../../kernels/reduce/batchnorm_variance.wgsl" with { type: "text" };
+import reduceBiasBackward from "../../kernels/reduce/bias_backward.wgsl" with { type: "text" };
+import reduceColumns from "../../kernels/reduce/columns.wgsl" with { type: "text" };
+import reduceSplits from "../../kernels/reduce/splits.wgsl" with { type: "text" };
+import scoreAccumulate from "../../kernels/score/accumulate.wgsl" with { type: "text" };
+import scoreConfidence from "../../kernels/score/confidence.wgsl" with { type: "text" };
+import scoreErf from "../../kernels/score/erf.wgsl" with { type: "text" };
+import scoreGradient from "../../kernels/score/gradient.wgsl" with { type: "text" };
+import scoreHistogram from "../../kernels/score/histogram.wgsl" with { type: "text" };
+import scoreL1 from "../../kernels/score/l1.wgsl" with { type: "text" };
+import scoreMagnitude from "../../kernels/score/magnitude.wgsl" with { type: "text" };
+import scoreObd from "../../kernels/score/obd.wgsl" with { type: "text" };
+import scorePriorSums from "../../kernels/score/prior_sums.wgsl" with { type: "text" };
+import scorePriorUpdate from "../../kernels/score/prior_update.wgsl" with { type: "text" };
+import scoreRandom from "../../kernels/score/random.wgsl" with { type: "text" };
+import scoreRowNorms from "../../kernels/score/row_norms.wgsl" with { type: "text" };
+import scoreScore from "../../kernels/score/score.wgsl" with { type: "text" };
+import scoreTaylor from "../../kernels/score/taylor.wgsl" with { type: "text" };
+import selectCountBelow from "../../kernels/select/count_below.wgsl" with { type: "text" };
+import selectHistogram from "../../kernels/select/histogram.wgsl" with { type: "text" };
+import selectPick from "../../kernels/select/pick.wgsl" with { type: "text" };
+
+const sources: Readonly<Record<string, string>> = {
+  "data/batch_images": dataBatchImages,
+  "gemm/conv2d_backward_input": gemmConv2dBackwardInput,
+  "gemm/conv2d_backward_weight": gemmConv2dBackwardWeight,
+  "gemm/conv2d_forward": gemmConv2dForward,
+  "gemm/register_16x16": gemmRegister16x16,
+  "gemm/register_16x8": gemmRegister16x8,
+  "gemm/register_8x16": gemmRegister8x16,
+  "gemm/register_8x8": gemmRegister8x8,
+  "gemm/tile_64x64": gemmTile64x64,
+  "layer/avgpool2d_backward": layerAvgpool2dBackward,
+  "layer/avgpool2d_forward": layerAvgpool2dForward,
+  "layer/batchnorm2d_backward": layerBatchnorm2dBackward,
+  "layer/batchnorm2d_forward": layerBatchnorm2dForward,
+  "layer/batchnorm2d_running": layerBatchnorm2dRunning,
+  "layer/maxpool2d_backward": layerMaxpool2dBackward,
+  "layer/maxpool2d_forward": layerMaxpool2dForward,
+  "layer/relu_backward": layerReluBackward,
+  "layer/relu_forward": layerReluForward,
+  "loss/confusion": lossConfusion,
+  "loss/softmax_cross_entropy": lossSoftmaxCrossEntropy,
+  "loss/tally": lossTally,
+  "mask/apply": maskApply,
+  "mask/count": maskCount,
+  "mask/threshold": maskThreshold,
+  "optimizer/adam": optimizerAdam,
+  "optimizer/check_finite": optimizerCheckFinite,
+  "optimizer/running_mean": optimizerRunningMean,
+  "optimizer/sgd": optimizerSgd,
+  "reduce/batchnorm_scale_backward": reduceBatchnormScaleBackward,
+  "reduce/batchnorm_variance": reduceBatchnormVariance,
+  "reduce/bias_backward": reduceBiasBackward,
+  "reduce/columns": reduceColumns,
+  "reduce/splits": reduceSplits,
+  "score/accumulate": scoreAccumulate,
+  "score/confidence": scoreConfidence,
+  "score/erf": scoreErf,
+  "score/gradient": scoreGradient,
+  "score/histogram": scoreHistogram,
+  "score/l1": scoreL1,
+  "score/magnitude": scoreMagnitude,
+  "score/obd": scoreObd,
+  "score/prior_sums": scorePriorSums,
+  "score/prior_update": scorePriorUpdate,
+  "score/random": scoreRandom,
+  "score/row_norms": scoreRowNorms,
+  "score/score": scoreScore,
+  "score/taylor": scoreTaylor,
+  "select/count_below": selectCountBelow,
+  "select/histogram": selectHistogram,
+  "select/pick": selectPick,
+};
+
+/** The stems of all kernels, such as `gemm/conv2d_forward`. */
+export const kernelNames: readonly string[] = Object.keys(sources);
+
+/**
+ * Returns a kernel's WGSL.
+ *
+ * @throws {KernelError} Where no kernel has that stem.
+ */
+export function kernelSource(stem: string): string {
+  if (!Object.hasOwn(sources, stem)) {
+    const wanted = "one of the files in kernels/";
+    throw new KernelError({ act: "find kernel", thing: stem, current: "no such file", wanted });
+  }
+  return sources[stem];
+}

@@ -1,0 +1,60 @@
+/**
+ * Shapes of feature maps, and how they lie on the device: pixel by pixel (NHWC), the channels of a pixel in quads
+ * of four, the last quad filled up with zeros.
+ *
+ * @module
+ */
+
+/** The shape of one example between two layers. A flattened map is a pixel whose channels come from many taps. */
+export interface FeatureShape {
+  /** Channels a pixel and tap; features of a vector are `channels * taps`. */
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+  /** Pixels that were flattened into this one, in line order; 1 where none were. */
+  readonly taps: number;
+}
+
+/** Returns the shape of a feature map (channels, height, width). */
+export function mapShape(channels: number, height: number, width: number): FeatureShape {
+  return { channels, height, width, taps: 1 };
+}
+
+/** Returns the shape of a vector of features. */
+export function vectorShape(features: number): FeatureShape {
+  return { channels: features, height: 1, width: 1, taps: 1 };
+}
+
+/** Quads of four floats that hold a number of channels. */
+export function quadsOf(channels: number): number {
+  return Math.ceil(channels / 4);
+}
+
+/** Quads that one pixel takes. */
+export function quadsPerPixel(shape: FeatureShape): number {
+  return shape.taps * quadsOf(shape.channels);
+}
+
+/** Quads that one example takes. */
+export function quadsPerExample(shape: FeatureShape): number {
+  return shape.height * shape.width * quadsPerPixel(shape);
+}
+
+/** Numbers that one example holds, without padding. */
+export function featuresOf(shape: FeatureShape): number {
+  return shape.channels * shape.height * shape.width * shape.taps;
+}
+
+/** Length of one side of a convolution's or pooling's output, or below 1 where the window does not fit. */
+export function windowedLength(
+  length: number,
+  { kernel, stride, padding }: { readonly kernel: number; readonly stride: number; readonly padding: number },
+): number {
+  return Math.floor((length + 2 * padding - kernel) / stride) + 1;
+}
+
+/** The shape as text, such as `32 x 16 x 16` or `4096`. */
+export function shapeText(shape: FeatureShape): string {
+  const isVector = shape.height === 1 && shape.width === 1;
+  return isVector ? `${featuresOf(shape)}` : `${shape.channels} x ${shape.height} x ${shape.width}`;
+}

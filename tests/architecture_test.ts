@@ -1,0 +1,220 @@
+/**
+ * Tests that hold the house's lines: which way imports point, who may touch what, how long files are, and that
+ * every kernel has a test. Each rule is a function from sources to complaints, and is tried on a breach too.
+ */
+
+import assert from "node:assert/strict";
+import { posix } from "node:path";
+
+/** Text of every file by its path from the repository's folder. */
+type Sources = ReadonlyMap<string, string>;
+
+const rootUrl = new URL("../", import.meta.url);
+const otherFolders = new Set([".git", "node_modules", "data", "out", "runs"]);
+const textEndings = /(\.(ts|js|json|wgsl|md|lock|svg|html|yml|toml)|winnow|run|LICENSE|\.gitignore)$/;
+
+/** Reads all text files of the repository, except in folders that hold no sources. */
+async function readSources(folder = ""): Promise<[string, string][]> {
+  const found: [string, string][] = [];
+  for await (const entry of Deno.readDir(new URL(folder, rootUrl))) {
+    const path = folder + entry.name;
+    if (entry.isDirectory) {
+      if (folder !== "" || !otherFolders.has(entry.name) && !entry.name.startsWith(".gpu")) {
+        found.push(...await readSources(`${path}/`));
+      }
+    } else if (entry.isFile && textEndings.test(path)) {
+      found.push([path, await Deno.readTextFile(new URL(path, rootUrl))]);
+    }
+  }
+  return found;
+}
+
+const sources: Sources = new Map(await readSources());
+
+/** The sources whose paths match. */
+function select(from: Sources, pattern: RegExp): [string, string][] {
+  return [...from].filter(([path]) => pattern.test(path)).sort();
+}
+
+/** Code without its comments. Two slashes after a colon are an address in a string. */
+function stripComments(code: string): string {
+  return code.replaceAll(/\/\*[\s\S]*?\*\//g, "").replaceAll(/(^|[^:])\/\/.*$/gm, "$1");
+}
+
+const levels: readonly (readonly string[])[] = [
+  ["first"],
+  ["config"],
+  ["kernels", "data"],
+  ["model"],
+  ["plan"],
+  ["io"],
+  ["gpu"],
+  ["train"],
+  ["prune"],
+  ["parallel"],
+  ["mod"],
+  ["cli"],
+];
+
+/** The module that a file belongs to: its folder in src/, or `first`, `config` or `mod`. */
+function moduleOf(path: string): string {
+  if (path === "mod.ts") return "mod";
+  if (path === "src/config.ts") return "config";
+  return /^src\/(\w+)\//.exec(path)?.[1] ?? "first";
+}
+
+/** Where a module stands in the order, or -1. */
+function levelOf(module: string): number {
+  return levels.findIndex((level) => level.includes(module));
+}
+
+/** Imports must point to the same module or one that stands before it. */
+function findImportBreaches(from: Sources): string[] {
+  return select(from, /^(src\/.*|mod)\.ts$/).flatMap(([path, code]) => {
+    const importer = moduleOf(path);
+    if (levelOf(importer) < 0) return [`${path}: its folder stands nowhere in the order`];
+    const imports = stripComments(code).matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+\.ts)"/g);
+    return [...imports].flatMap(([, specifier]) => {
+      const imported = moduleOf(posix.normalize(posix.join(posix.dirname(path), specifier!)));
+      const allowed = imported === importer || levelOf(imported) < levelOf(importer);
+      return allowed ? [] : [`${path}: imports ${specifier}`];
+    });
+  });
+}
+
+/** Only src/gpu/ and the start script's adapter check touch live WebGPU objects. */
+function findGpuBreaches(from: Sources): string[] {
+  const live =
+    /navigator\.gpu|\bGPU(Device|Buffer|Adapter|Queue|CommandEncoder|ComputePipeline|Texture|BindGroup)\b/;
+  return select(from, /^(src\/.*|mod)\.ts$/)
+    .filter(([path]) => !path.startsWith("src/gpu/") && path !== "src/cli/adapter_check.ts")
+    .flatMap(([path, code]) => {
+      const found = live.exec(stripComments(code));
+      return found === null ? [] : [`${path}: ${found[0]}`];
+    });
+}
+
+/** Only the file system, the package's folder and the commands use Deno, so that a browser can load the rest. */
+function findDenoBreaches(from: Sources): string[] {
+  return select(from, /^(src\/.*|mod)\.ts$/)
+    .filter(([path]) => !/^src\/(files_deno|data\/mnist_package|cli\/\w+)\.ts$/.test(path))
+    .flatMap(([path, code]) => /\bDeno\./.test(stripComments(code)) ? [`${path}: uses Deno`] : []);
+}
+
+/** Only src/kernels/ imports WGSL. */
+function findWgslImports(from: Sources): string[] {
+  return select(from, /^(src\/.*|mod)\.ts$/)
+    .filter(([path]) => !path.startsWith("src/kernels/"))
+    .flatMap(([path, code]) => /(from|import)\s*\(?\s*"[^"]+\.wgsl"/.test(code) ? [`${path}: WGSL`] : []);
+}
+
+/**
+ * A test in tests/kernels/ must name every kernel at the start of a string, as `"stem"`, `"folder/stem"` or
+ * `"stem() behaves"`; with its folder where two kernels share a stem.
+ */
+function findUntestedKernels(from: Sources): string[] {
+  const tests = select(from, /^tests\/kernels\/.*_test\.ts$/).map(([, code]) => stripComments(code)).join(
+    "\n",
+  );
+  const named = new Set([...tests.matchAll(/["'`]([\w/]+)(?:\(\)|["'`])/g)].map(([, name]) => name));
+  const paths = select(from, /^kernels\/.*\.wgsl$/).map(([path]) => path);
+  const stemOf = (path: string) => posix.basename(path, ".wgsl");
+  return paths.filter((path) => {
+    const shared = paths.some((other) => other !== path && stemOf(other) === stemOf(path));
+    const name = path.slice("kernels/".length, -".wgsl".length);
+    return !named.has(name) && (shared || !named.has(stemOf(path)));
+  });
+}
+
+/** Files that are longer than a number of lines. */
+function findLongFiles(from: Sources, lines: number): string[] {
+  return select(from, /^(src|kernels)\/|^mod\.ts$/)
+    .map(([path, code]): [string, number] => [path, code.trimEnd().split("\n").length])
+    .filter(([, count]) => count > lines).map(([path, count]) => `${path}: ${count} lines`);
+}
+
+/** Absolute paths that exist on one machine only. */
+function findMachinePaths(from: Sources): string[] {
+  const folders = ["work", "root", "Users"].map((name) => `/${name}/`);
+  return [...from].flatMap(([path, text]) =>
+    folders.filter((folder) => new RegExp(String.raw`(^|[\s"'\`(=:])${folder}`, "m").test(text))
+      .map((folder) => `${path}: ${folder}`)
+  );
+}
+
+Deno.test("findImportBreaches() finds imports against the order, and none in the sources", () => {
+  const breach = new Map([
+    ["src/model/a.ts", 'import { b } from "../gpu/b.ts";\nimport type { c } from "../shape.ts";'],
+    ["src/data/a.ts", 'export * from "../kernels/b.ts";'],
+    ["src/shape.ts", 'const late = await import("./config.ts");\n// import "./cli/a.ts";'],
+    ["src/nowhere/a.ts", ""],
+    ["src/cli/a.ts", 'import { prune } from "../../mod.ts";\nimport "./b.ts";'],
+  ]);
+  assert.deepEqual(findImportBreaches(breach), [
+    "src/data/a.ts: imports ../kernels/b.ts",
+    "src/model/a.ts: imports ../gpu/b.ts",
+    "src/nowhere/a.ts: its folder stands nowhere in the order",
+    "src/shape.ts: imports ./config.ts",
+  ]);
+  assert.deepEqual(findImportBreaches(sources), []);
+});
+
+Deno.test("findGpuBreaches() finds live WebGPU objects outside src/gpu/, and none in the sources", () => {
+  const code = "export function run(device: GPUDevice) {}";
+  const breach = new Map([["src/plan/a.ts", code], ["src/gpu/a.ts", code], ["src/io/a.ts", `// ${code}`]]);
+  assert.deepEqual(findGpuBreaches(breach), ["src/plan/a.ts: GPUDevice"]);
+  assert.deepEqual(findGpuBreaches(sources), []);
+});
+
+Deno.test("findDenoBreaches() finds Deno where a browser must do, and nowhere in the sources", () => {
+  const code = 'await Deno.readFile("https://example.org/a");';
+  const breach = new Map([["src/io/a.ts", code], ["src/files_deno.ts", code], ["src/cli/a.ts", code]]);
+  assert.deepEqual(findDenoBreaches(breach), ["src/io/a.ts: uses Deno"]);
+  assert.deepEqual(findDenoBreaches(sources), []);
+});
+
+Deno.test("findWgslImports() finds WGSL imported outside src/kernels/, and none in the sources", () => {
+  const code = 'import text from "../../kernels/a.wgsl" with { type: "text" };';
+  const breach = new Map([["src/gpu/a.ts", code], ["src/kernels/registry.ts", code]]);
+  assert.deepEqual(findWgslImports(breach), ["src/gpu/a.ts: WGSL"]);
+  assert.deepEqual(findWgslImports(sources), []);
+});
+
+Deno.test("findUntestedKernels() finds kernels that no test names, and none in the sources", () => {
+  const breach = new Map([
+    ["kernels/layer/relu.wgsl", ""],
+    ["kernels/relu_backward.wgsl", ""],
+    ["kernels/layer/bias.wgsl", ""],
+    ["kernels/a/sum.wgsl", ""],
+    ["kernels/b/sum.wgsl", ""],
+    ["tests/kernels/relu_test.ts", 'run("relu_backward"); const relu = 1; // "relu"'],
+    ["tests/kernels/sum_test.ts", 'run("a/sum", "sum"); Deno.test("bias() adds", run);'],
+  ]);
+  assert.deepEqual(findUntestedKernels(breach), ["kernels/b/sum.wgsl", "kernels/layer/relu.wgsl"]);
+  assert.deepEqual(findUntestedKernels(sources), []);
+});
+
+Deno.test("findLongFiles() finds files over a number of lines, and none over 400 in the sources", () => {
+  const breach = new Map([["src/a.ts", "1\n2\n3\n"], ["kernels/a.wgsl", "1\n2\n"], [
+    "tests/a.ts",
+    "1\n2\n3\n",
+  ]]);
+  assert.deepEqual(findLongFiles(breach, 2), ["src/a.ts: 3 lines"]);
+  const long = findLongFiles(sources, 250);
+  if (long.length > 0) console.log(`over 250 lines, which needs a reason:\n${long.join("\n")}`);
+  assert.deepEqual(findLongFiles(sources, 400), []);
+});
+
+Deno.test("findMachinePaths() finds paths of one machine, and none in the repository", () => {
+  const folder = ["", "work", "main"].join("/");
+  assert.equal(
+    findMachinePaths(new Map([["docs/a.md", `see ${folder}`], ["b.md", "frame/work/x"]])).length,
+    1,
+  );
+  assert.deepEqual(findMachinePaths(sources), []);
+});
+
+Deno.test("select() finds the sources that the rules are about", () => {
+  for (const path of ["src/errors.ts", "deno.json", "winnow", ".ci/run"]) assert(sources.has(path), path);
+  assert(select(sources, /^src\/.*\.ts$/).length > 5);
+});

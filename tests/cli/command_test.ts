@@ -1,0 +1,32 @@
+/** Tests of how commands end. */
+
+import assert from "node:assert/strict";
+import { exitCodeOf } from "../../src/cli/command.ts";
+import { ConfigError } from "../../src/errors.ts";
+
+/** Runs a main and returns its exit code and what it printed. */
+async function run(main: () => Promise<number>): Promise<[number, string[]]> {
+  const lines: string[] = [];
+  return [await exitCodeOf(main, (line) => lines.push(line)), lines];
+}
+
+Deno.test("exitCodeOf() passes the exit code of a main that returns", async () => {
+  assert.deepEqual(await run(() => Promise.resolve(0)), [0, []]);
+  assert.deepEqual(await run(() => Promise.resolve(3)), [3, []]);
+});
+
+Deno.test("exitCodeOf() prints winnow's own errors as one line without a stack", async () => {
+  const complaint = { act: "use", thing: "--seed", current: '"a\nb"', wanted: "a number" };
+  const [code, lines] = await run(() => Promise.reject(new ConfigError(complaint)));
+  assert.equal(code, 1);
+  assert.deepEqual(lines, ['error: Cannot use "--seed": "a b", expected a number']);
+});
+
+Deno.test("exitCodeOf() prints other errors with their stack", async () => {
+  const [code, lines] = await run(() => {
+    throw new TypeError("not a function");
+  });
+  assert.equal(code, 1);
+  assert.match(lines[0]!, /^error: winnow failed unexpectedly.*\nTypeError: not a function\n +at /);
+  assert.deepEqual((await run(() => Promise.reject("text")))[0], 1);
+});

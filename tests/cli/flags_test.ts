@@ -1,0 +1,143 @@
+/** Tests of the command line's flags. */
+
+import assert from "node:assert/strict";
+import {
+  type FlagField,
+  formatHelp,
+  parseFlags,
+  resolvePruneConfig,
+  runFields,
+} from "../../src/cli/flags.ts";
+import { describeConfig } from "../../src/config.ts";
+import { ConfigError, FileError, FormatError } from "../../src/errors.ts";
+import { memoryFiles } from "../helpers/memory_files.ts";
+
+const fields: readonly FlagField[] = [...describeConfig(), ...runFields];
+
+/** Parses flags split at spaces, as prune does. */
+function parse(line: string): Readonly<Record<string, unknown>> {
+  return parseFlags(line.split(" ").filter((word) => word !== ""), fields).values;
+}
+
+/** Asserts that a command line is refused with one line that holds all the given texts. */
+function assertRefused(line: string, ...texts: readonly string[]): void {
+  assert.throws(() => parse(line), (error) => {
+    assert(error instanceof ConfigError, String(error));
+    for (const text of texts) assert(error.message.includes(text), error.message);
+    return true;
+  });
+}
+
+Deno.test("parseFlags() reads every key of the configuration", () => {
+  for (const field of describeConfig()) {
+    const [text, value] = field.kind === "choice"
+      ? [field.choices!.at(-1)!, field.choices!.at(-1)]
+      : field.kind === "text"
+      ? ["x", "x"]
+      : ["1", 1];
+    if (field.kind === "boolean") {
+      assert.deepEqual(parse(`--${field.flag}`), { [field.key]: true });
+      assert.deepEqual(parse(`--no-${field.flag}`), { [field.key]: false });
+    } else {
+      assert.deepEqual(parse(`--${field.flag} ${text}`), { [field.key]: value });
+      assert.deepEqual(parse(`--${field.flag}=${text}`), { [field.key]: value });
+    }
+  }
+});
+
+Deno.test("parseFlags() reads numbers strictly", () => {
+  for (const [text, value] of [["1e-3", 1e-3], ["0.5", 0.5], [".5", 0.5], ["+2", 2], ["-1", -1], ["5.", 5]]) {
+    assert.deepEqual(parse(`--learning-rate ${text}`), { learningRate: value });
+  }
+  for (const text of ["12abc", "0x10", "NaN", "Infinity", "1,5", "1e", "."]) {
+    assertRefused(`--learning-rate ${text}`, "--learning-rate", `"${text}"`, "a finite number");
+  }
+  assertRefused("--epochs=", "--epochs", '""', "a whole number, at least 1");
+});
+
+Deno.test("parseFlags() refuses unknown flags and offers the nearest", () => {
+  assertRefused("--epoch 3", '"--epoch"', 'expected "--epochs"');
+  assertRefused("--no-epochs", '"--no-epochs"', "an unknown flag");
+  assertRefused("--no-comparee", "an unknown flag");
+  assertRefused("-x", '"-x"', "an unknown flag");
+  assertRefused("--__proto__ 1", "an unknown flag");
+});
+
+Deno.test("parseFlags() refuses missing values, and values that booleans do not take", () => {
+  assertRefused("--epochs", '"--epochs"', "no value", "a whole number");
+  assertRefused("--epochs --batch 3", '"--epochs"', "no value");
+  assertRefused("--out -h2", '"--out"', "no value");
+  assertRefused("--no-compare=yes", '"--no-compare"', '"yes"', "no value");
+});
+
+Deno.test("parseFlags() refuses repeated flags and stray arguments", () => {
+  assertRefused("--epochs 3 --epochs 3", '"--epochs"', "given twice", "once");
+  assertRefused("--compare --no-compare", '"--no-compare"', "given twice");
+  assertRefused("train", '"train"', "flags only");
+  assertRefused("-- --epochs", '"--epochs"', "flags only");
+});
+
+Deno.test("parseFlags() refuses a choice that is none", () => {
+  assertRefused("--optimizer rmsprop", '"--optimizer"', '"rmsprop"', "one of sgd, momentum");
+});
+
+Deno.test("parseFlags() keeps other arguments where a command takes them", () => {
+  const parsed = parseFlags(["a", "--seed", "3", "b", "--", "-c"], fields, { positionals: true });
+  assert.deepEqual([parsed.positionals, parsed.values], [["a", "b", "-c"], { seed: 3 }]);
+});
+
+Deno.test("parseFlags() sees --help and -h anywhere, whatever else is wrong", () => {
+  for (const argv of [["--help"], ["-h"], ["--nonsense", "x", "--help"]]) {
+    assert.equal(parseFlags(argv, fields).help, true);
+  }
+  assert.equal(parseFlags(["--seed", "1"], fields).help, false);
+});
+
+Deno.test("resolvePruneConfig() lets flags override the file, and the file the defaults", async () => {
+  const files = memoryFiles({ "run.json": '{"epochs": 2, "batch": 32}' });
+  const flags = parseFlags(["--config", "run.json", "--epochs", "3"], fields);
+  const { epochs, batch, seed } = await resolvePruneConfig(flags, files);
+  assert.deepEqual([epochs, batch, seed], [3, 32, 0]);
+});
+
+Deno.test("resolvePruneConfig() lets either goal on the command line replace the file's", async () => {
+  const files = memoryFiles({ "run.json": '{"sparsity": 0.8}', "other.json": '{"confidence": 0.9}' });
+  const goal = async (...argv: readonly string[]) => {
+    const { sparsity, confidence } = await resolvePruneConfig(parseFlags(argv, fields), files);
+    return { sparsity, confidence };
+  };
+  assert.deepEqual(await goal(), { sparsity: 0.5, confidence: undefined });
+  assert.deepEqual(await goal("--config=run.json"), { sparsity: 0.8, confidence: undefined });
+  assert.deepEqual(await goal("--config=run.json", "--confidence=.9"), {
+    sparsity: undefined,
+    confidence: 0.9,
+  });
+  assert.deepEqual(await goal("--config=other.json", "--sparsity=.9"), {
+    sparsity: 0.9,
+    confidence: undefined,
+  });
+});
+
+Deno.test("resolvePruneConfig() names the source of what it refuses", async () => {
+  const files = memoryFiles({ "bad.json": "{", "unknown.json": '{"epoch": 1}', "list.json": "[]" });
+  const refuse = (argv: readonly string[], kind: new (...args: never[]) => Error, ...texts: string[]) =>
+    assert.rejects(resolvePruneConfig(parseFlags(argv, fields), files), (error) => {
+      assert(error instanceof kind, String(error));
+      for (const text of texts) assert(error.message.includes(text), error.message);
+      return true;
+    });
+  await refuse(["--config", "bad.json"], FormatError, "bad.json", "expected JSON");
+  await refuse(["--config", "absent.json"], FileError, "absent.json");
+  await refuse(["--config", "unknown.json"], ConfigError, '"epoch"', "unknown.json", '"epochs"');
+  await refuse(["--config", "list.json"], ConfigError, "[] from list.json", "an object");
+  await refuse(["--sparsity", "1.5"], ConfigError, '"sparsity": 1.5 from the command line', "[0, 1)");
+});
+
+Deno.test("formatHelp() names every flag with its default, in lines of at most 100 characters", () => {
+  const help = formatHelp("./winnow prune [FLAGS]", "Prunes.", fields);
+  for (const { flag, kind, default: preset } of fields) {
+    assert(help.includes(kind === "boolean" && preset === true ? `--no-${flag}` : `--${flag}`), flag);
+  }
+  assert.match(help, /--learning-rate NUMBER +Step size at the start of training. Default 0.02.\n/);
+  assert(help.split("\n").every((line) => line.length <= 100));
+});

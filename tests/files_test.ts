@@ -1,0 +1,96 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { FileError } from "../src/errors.ts";
+import type { Files } from "../src/files.ts";
+import { folderOf } from "../src/files.ts";
+import { denoFiles } from "../src/files_deno.ts";
+import { memoryFiles } from "./helpers/memory_files.ts";
+
+/** Both implementations must answer alike; `act` gets one of them and an empty folder of it. */
+function testFiles(behaviour: string, act: (files: Files, folder: string) => Promise<void>): void {
+  Deno.test(`denoFiles ${behaviour}`, async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await act(denoFiles, folder);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+  Deno.test(`memoryFiles() ${behaviour}`, async () => {
+    const files = memoryFiles();
+    await files.makeFolder("/made");
+    await act(files, "/made");
+  });
+}
+
+testFiles("writes, replaces, lists, reads and removes", async (files, folder) => {
+  const path = `${folder}/b.bin`;
+  await files.write(path, Uint8Array.of(1, 2, 3));
+  await files.write(path, Uint8Array.of(4));
+  await files.write(`${folder}/a.bin`, new Uint8Array(0));
+  assertEquals(await files.read(path), Uint8Array.of(4));
+  assertEquals(await files.sizeBytes(path), 1);
+  assertEquals(await files.sizeBytes(`${folder}/a.bin`), 0);
+  assertEquals(await files.list(folder), ["a.bin", "b.bin"]);
+  await files.remove(path);
+  await files.remove(path);
+  assertEquals(await files.list(folder), ["a.bin"]);
+});
+
+testFiles("says undefined of what is absent", async (files, folder) => {
+  assertEquals(await files.sizeBytes(`${folder}/absent`), undefined);
+  assertEquals(await files.list(`${folder}/absent`), undefined);
+});
+
+testFiles("makes folders inside each other, again too", async (files, folder) => {
+  await files.makeFolder(`${folder}/x/y`);
+  await files.makeFolder(`${folder}/x/y`);
+  await files.write(`${folder}/x/y/z`, Uint8Array.of(1));
+  assertEquals(await files.list(folder), ["x"]);
+  assertEquals(await files.list(`${folder}/x/y`), ["z"]);
+});
+
+testFiles("refuses with the path and the cause", async (files, folder) => {
+  await files.write(`${folder}/file`, Uint8Array.of(1));
+  const refused: readonly [() => Promise<unknown>, string][] = [
+    [() => files.read(`${folder}/absent`), `Cannot read "${folder}/absent": there is no such path`],
+    [() => files.read(folder), `Cannot read "${folder}": it is a folder`],
+    [() => files.sizeBytes(folder), `Cannot read "${folder}": it is a folder`],
+    [() => files.list(`${folder}/file`), `Cannot list "${folder}/file": it is not a folder`],
+    [
+      () => files.write(`${folder}/absent/file`, Uint8Array.of(1)),
+      `Cannot write "${folder}/absent/file": there is no`,
+    ],
+    [() => files.write(folder, Uint8Array.of(1)), `Cannot write "${folder}": it is a folder`],
+    [
+      () => files.makeFolder(`${folder}/file`),
+      `Cannot make folder "${folder}/file": another file is in the way`,
+    ],
+  ];
+  for (const [act, message] of refused) await assertRejects(act, FileError, message);
+});
+
+Deno.test("denoFiles.write() leaves neither a temporary file nor a change where it fails", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.mkdir(`${folder}/taken/inside`, { recursive: true });
+  await assertRejects(
+    () => denoFiles.write(`${folder}/taken`, Uint8Array.of(1)),
+    FileError,
+    "expected a writable file",
+  );
+  assertEquals(await denoFiles.list(folder), ["taken"]);
+  assertEquals(await denoFiles.list(`${folder}/taken`), ["inside"]);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("denoFiles.write() writes many bytes whole", async () => {
+  const folder = await Deno.makeTempDir();
+  const bytes = Uint8Array.from({ length: 3_000_001 }, (_, i) => i % 251);
+  await denoFiles.write(`${folder}/large`, bytes);
+  assertEquals(await denoFiles.sizeBytes(`${folder}/large`), bytes.length);
+  assertEquals((await denoFiles.read(`${folder}/large`)).every((value, i) => value === i % 251), true);
+  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("folderOf() cuts the last name off", () => {
+  assertEquals(["a/b/c", "a", "/a", "a\\b"].map(folderOf), ["a/b", ".", "/", "a"]);
+});

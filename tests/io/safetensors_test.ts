@@ -1,0 +1,302 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { FormatError, ShapeError } from "../../src/errors.ts";
+import { findDuplicateKey } from "../../src/io/duplicate_keys.ts";
+import {
+  type NewTensor,
+  readSafetensors,
+  tensorFloats,
+  tensorIntegers,
+  writeSafetensors,
+} from "../../src/io/safetensors.ts";
+import { sharedPath } from "../helpers/shared.ts";
+
+/** A file with the given header (JSON text or bytes) and as many zero bytes of data; `length` overrides the truth. */
+function rawFile(header: string | Uint8Array, dataBytes = 0, length?: bigint): Uint8Array<ArrayBuffer> {
+  const text = typeof header === "string" ? new TextEncoder().encode(header) : header;
+  const bytes = new Uint8Array(8 + text.length + dataBytes);
+  new DataView(bytes.buffer).setBigUint64(0, length ?? BigInt(text.length), true);
+  bytes.set(text, 8);
+  return bytes;
+}
+
+/** A header with one tensor `a`, its fields overridden. */
+const one = (fields: Record<string, unknown>) =>
+  JSON.stringify({ a: { dtype: "F32", shape: [2], data_offsets: [0, 8], ...fields } });
+
+const u8 = (begin: number, end: number, count = end - begin) => ({
+  dtype: "U8",
+  shape: [count],
+  data_offsets: [begin, end],
+});
+
+Deno.test("readSafetensors() rejects a wrong length or header", () => {
+  const wrong: readonly [Uint8Array, string][] = [
+    [new Uint8Array(0), "it ends at byte 0, expected 8 bytes with the header's length at byte 0"],
+    [new Uint8Array(7), "it ends at byte 7"],
+    [rawFile("{}", 0, 3n), "a header of 3 bytes by the length at byte 0, expected at most 2 bytes"],
+    [rawFile("{}", 0, 2n ** 64n - 1n), "expected at most 2 bytes, all of a file of 10 bytes"],
+    [new Uint8Array(8), "the header at byte 8 is not JSON"],
+    [rawFile(Uint8Array.of(0x7b, 0xff, 0x7d)), "the 3 bytes from byte 8 on are not UTF-8"],
+    [rawFile("\uFEFF{}"), "the header at byte 8 is not JSON"],
+    [rawFile("{"), "is not JSON"],
+    [rawFile("{} x"), "is not JSON"],
+    [rawFile("[]"), 'starts with "[]", expected a JSON object'],
+    [rawFile("null"), 'starts with "null"'],
+    [rawFile(" {}"), 'starts with " {}"'],
+  ];
+  for (const [bytes, message] of wrong) assertThrows(() => readSafetensors(bytes, "m"), FormatError, message);
+});
+
+Deno.test("readSafetensors() bounds the header at 100 MB", () => {
+  const bytes = new Uint8Array(100_000_009);
+  new DataView(bytes.buffer).setBigUint64(0, 100_000_001n, true);
+  assertThrows(
+    () => readSafetensors(bytes, "m"),
+    FormatError,
+    "at most 100000000 bytes, the largest allowed",
+  );
+});
+
+Deno.test("readSafetensors() rejects a wrong tensor of the header", () => {
+  const wrong: readonly [string, string][] = [
+    ['{"a": 1}', 'tensor "a" of the header at byte 8 has the value 1'],
+    ['{"a": null}', "has the value null"],
+    ['{"a": []}', "has the value []"],
+    ["{}", "8 bytes belong to no tensor from byte 10 on"],
+    ['{"a": {}}', "has dtype nothing, expected one of BOOL"],
+    [one({ dtype: "F31" }), 'has dtype "F31"'],
+    [one({ dtype: 7 }), "has dtype 7"],
+    [one({ dtype: "toString" }), 'has dtype "toString"'],
+    [one({ dtype: ["F32"] }), 'has dtype ["F32"]'],
+    [one({ shape: [1.5] }), "has shape [1.5], expected a list of whole numbers of at least 0"],
+    [one({ shape: [-2] }), "has shape [-2]"],
+    [one({ shape: ["2"] }), 'has shape ["2"]'],
+    [one({ shape: 2 }), "has shape 2"],
+    [one({ shape: null }), "has shape null"],
+    [one({ shape: [2 ** 40, 2 ** 40] }), "expected a size in bytes below 2^53"],
+    [one({ shape: [2 ** 53] }), "expected a list of whole numbers"],
+    [one({ shape: [3] }), "has data_offsets [0,8], 8 bytes, expected 12 bytes for F32 (3)"],
+    [one({ data_offsets: [0] }), "has data_offsets [0], expected two whole numbers"],
+    [one({ data_offsets: [0, 4, 8] }), "expected two whole numbers"],
+    [one({ data_offsets: [-8, 0] }), "expected two whole numbers"],
+    [one({ data_offsets: [0.5, 8.5] }), "expected two whole numbers"],
+    [one({ data_offsets: { 0: 0, 1: 8, length: 2 } }), "expected two whole numbers"],
+    [one({ data_offsets: [8, 0] }), "expected an ascending range within the data's 8 bytes"],
+    [one({ data_offsets: [8, 16] }), "expected an ascending range within the data's 8 bytes"],
+    [one({ shape: [1], data_offsets: [0, 4] }), "4 bytes belong to no tensor from byte"],
+    [one({ shape: [1], data_offsets: [4, 8] }), "after a hole, expected byte"],
+    [JSON.stringify({ a: u8(0, 5), b: u8(4, 8) }), 'tensor "b" starts at byte 117, inside the one before it'],
+    [JSON.stringify({ a: u8(0, 8), b: u8(0, 8) }), "inside the one before it"],
+    [JSON.stringify({ a: u8(0, 3), b: u8(5, 8) }), "after a hole"],
+    ['{"__metadata__": []}', "__metadata__ of the header at byte 8 has []"],
+    [
+      '{"__metadata__": {"a": 1}}',
+      '__metadata__ of the header at byte 8 has ["a",1], expected an object of strings',
+    ],
+    ['{"a": 1, "\\u0061": 2}', 'key "a" is there again at byte 17, expected every key once'],
+    ['{"a": {"dtype": "U8", "dtype": "F32"}}', 'key "dtype" is there again at byte 30'],
+    ['{"é": 1, "é": 2}', 'key "é" is there again at byte 18'],
+  ];
+  for (const [header, message] of wrong) {
+    const dataBytes = header.includes("__metadata__") ? 0 : 8;
+    assertThrows(() => readSafetensors(rawFile(header, dataBytes), "m"), FormatError, message);
+  }
+});
+
+Deno.test("readSafetensors() survives nesting and strings of a million characters", () => {
+  const deep = `{"a": ${"[".repeat(1e6)}${"]".repeat(1e6)}}`;
+  assertThrows(() => readSafetensors(rawFile(deep), "m"), FormatError);
+  const long = JSON.stringify({ __metadata__: { text: 'a"'.repeat(1e6) } });
+  assertEquals(readSafetensors(rawFile(long), "m").metadata.text.length, 2e6);
+});
+
+Deno.test("readSafetensors() reads names of the prototype like any other", () => {
+  const header = `{"__proto__":${JSON.stringify(u8(0, 2))},"constructor":${JSON.stringify(u8(2, 3))},` +
+    '"__metadata__":{"__proto__":"text"}}';
+  const { tensors, metadata } = readSafetensors(rawFile(header, 3), "m");
+  assertEquals([...tensors.keys()], ["__proto__", "constructor"]);
+  assertEquals(tensors.get("__proto__")?.bytes.length, 2);
+  assertEquals(Object.entries(metadata), [["__proto__", "text"]]);
+  assertEquals(metadata.toString, undefined);
+  assertThrows(
+    () => readSafetensors(rawFile('{"a":{"__proto__":{"dtype":"U8"}}}'), "m"),
+    FormatError,
+    "dtype nothing",
+  );
+});
+
+Deno.test("readSafetensors() reads scalars, empty tensors and padding", () => {
+  const header = JSON.stringify({
+    scalar: { ...u8(0, 1), shape: [] },
+    none: u8(1, 1),
+    also: { ...u8(0, 0), shape: [0, 9] },
+  });
+  const { tensors, metadata } = readSafetensors(rawFile(`${header}   `, 1), "m");
+  assertEquals([...tensors].map(([name, { shape }]) => [name, shape]), [["also", [0, 9]], ["scalar", []], [
+    "none",
+    [0],
+  ]]);
+  assertEquals(Object.keys(metadata), []);
+});
+
+Deno.test("readSafetensors() reads a view into other bytes", () => {
+  const file = writeSafetensors([{ name: "a", dtype: "F32", shape: [2], values: Float32Array.of(1, -2) }]);
+  const around = new Uint8Array(file.length + 7);
+  around.set(file, 3);
+  const { tensors } = readSafetensors(around.subarray(3, 3 + file.length), "m");
+  assertEquals([...tensorFloats(tensors.get("a")!, "a")], [1, -2]);
+});
+
+Deno.test("tensorFloats() converts every float type", () => {
+  const floats = (
+    dtype: string,
+    values: ArrayBufferView,
+  ) => [
+    ...tensorFloats(
+      { dtype, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) },
+      "t",
+    ),
+  ];
+  assertEquals(floats("F32", Float32Array.of(0.1, -0)), [Math.fround(0.1), -0]);
+  assertEquals(floats("F64", Float64Array.of(0.1, 1e300)), [Math.fround(0.1), Infinity]);
+  assertEquals(floats("BF16", Uint16Array.of(0x3f80, 0xc000, 0x7f80)), [1, -2, Infinity]);
+  // One, the largest finite, the smallest normal, the smallest subnormal, minus zero, infinities, not a number.
+  const halves = Uint16Array.of(0x3c00, 0x7bff, 0x0400, 0x0001, 0x8000, 0x7c00, 0xfc00, 0x7e00);
+  assertEquals(floats("F16", halves), [1, 65504, 2 ** -14, 2 ** -24, -0, Infinity, -Infinity, NaN]);
+  assertThrows(
+    () => floats("I32", Int32Array.of(1)),
+    FormatError,
+    'Cannot read floats of "t": its type is I32',
+  );
+});
+
+Deno.test("tensorIntegers() converts every integer type", () => {
+  const integers = (
+    dtype: string,
+    values: ArrayBufferView,
+  ) => [
+    ...tensorIntegers(
+      { dtype, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) },
+      "t",
+    ),
+  ];
+  assertEquals(integers("I32", Int32Array.of(-1, 2 ** 31 - 1)), [-1, 2 ** 31 - 1]);
+  assertEquals(integers("I64", BigInt64Array.of(-(2n ** 31n), 7n)), [-(2 ** 31), 7]);
+  assertEquals(integers("U8", Uint8Array.of(0, 255)), [0, 255]);
+  assertEquals(integers("BOOL", Uint8Array.of(0, 1)), [0, 1]);
+  assertThrows(
+    () => integers("I64", BigInt64Array.of(0n, 2n ** 31n)),
+    FormatError,
+    "I64 2147483648 at its byte 8",
+  );
+  assertThrows(
+    () => integers("BOOL", Uint8Array.of(1, 2)),
+    FormatError,
+    "BOOL 2 at its byte 1, expected 0 or 1",
+  );
+  assertThrows(() => integers("F32", Float32Array.of(1)), FormatError, "expected I32, I64, U8 or BOOL");
+});
+
+const MIXED: readonly NewTensor[] = [
+  { name: "mask", dtype: "BOOL", shape: [3], values: Uint8Array.of(1, 0, 1) },
+  { name: "b", dtype: "F32", shape: [2, 1], values: Float32Array.of(1.5, -0) },
+  { name: "labels", dtype: "I32", shape: [], values: Int32Array.of(-7) },
+  { name: "__proto__", dtype: "F32", shape: [0], values: new Float32Array(0) },
+  { name: "pixels", dtype: "U8", shape: [1], values: Uint8Array.of(9) },
+];
+
+Deno.test("writeSafetensors() writes what readSafetensors() reads", () => {
+  const { tensors, metadata } = readSafetensors(writeSafetensors(MIXED, { b: "2", a: "é\n" }), "m");
+  assertEquals([...tensors.keys()], ["__proto__", "b", "labels", "pixels", "mask"]);
+  assertEquals(Object.entries(metadata), [["a", "é\n"], ["b", "2"]]);
+  for (const { name, dtype, shape, values } of MIXED) {
+    const tensor = tensors.get(name)!;
+    assertEquals([tensor.dtype, tensor.shape], [dtype, shape]);
+    const read = dtype === "F32" ? tensorFloats(tensor, name) : tensorIntegers(tensor, name);
+    assertEquals([...read], [...values]);
+    assertEquals(tensor.bytes.byteOffset % values.BYTES_PER_ELEMENT, 0);
+  }
+});
+
+Deno.test("writeSafetensors() gives the same bytes in whatever order the tensors come", () => {
+  const forward = writeSafetensors(MIXED, { a: "1", b: "2" });
+  assertEquals(writeSafetensors(MIXED.toReversed(), { b: "2", a: "1" }), forward);
+  assertEquals(Number(new DataView(forward.buffer).getBigUint64(0, true)) % 8, 0);
+});
+
+Deno.test("writeSafetensors() writes the bytes of the reference implementation", () => {
+  // serialize({"b": U8 [2], "a": F32 [1], "c": F32 [1]}) of safetensors: type first, then name.
+  const header = '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"c":{"dtype":"F32","shape":[1],' +
+    '"data_offsets":[4,8]},"b":{"dtype":"U8","shape":[2],"data_offsets":[8,10]}}';
+  const file = writeSafetensors([
+    { name: "b", dtype: "U8", shape: [2], values: Uint8Array.of(1, 2) },
+    { name: "c", dtype: "F32", shape: [1], values: Float32Array.of(2) },
+    { name: "a", dtype: "F32", shape: [1], values: Float32Array.of(1) },
+  ]);
+  const padded = header.padEnd(Math.ceil(header.length / 8) * 8);
+  const expected = rawFile(padded, 10);
+  expected.set([0, 0, 0x80, 0x3f, 0, 0, 0, 0x40, 1, 2], expected.length - 10);
+  assertEquals(file, expected);
+  assertEquals(readSafetensors(writeSafetensors([]), "m").tensors.size, 0);
+});
+
+Deno.test("writeSafetensors() refuses what could not be read again", () => {
+  const a: NewTensor = { name: "a", dtype: "F32", shape: [2], values: new Float32Array(2) };
+  assertThrows(
+    () => writeSafetensors([{ ...a, shape: [3] }]),
+    ShapeError,
+    "2 values, expected 3 for shape (3)",
+  );
+  assertThrows(() => writeSafetensors([{ ...a, shape: [-1, -2] }]), ShapeError, "shape (-1, -2)");
+  assertThrows(() => writeSafetensors([a, a]), FormatError, "the name is there twice");
+  assertThrows(() => writeSafetensors([{ ...a, name: "__metadata__" }]), FormatError, "the name is reserved");
+  assertThrows(() => writeSafetensors([{ ...a, name: "\ud800" }]), FormatError, "surrogate");
+  assertThrows(() => writeSafetensors([], { a: "\udc00" }), FormatError, "surrogate");
+  const mask: NewTensor = { name: "m", dtype: "BOOL", shape: [1], values: Uint8Array.of(2) };
+  assertThrows(() => writeSafetensors([mask]), FormatError, "a BOOL above 1");
+});
+
+Deno.test("findDuplicateKey() compares keys of one object, unescaped", () => {
+  const texts = [
+    '{"a":{"a":[{"a":1},{"a":"a"}]},"b":"\\"a\\":"}',
+    '{"a":1,"b":{"c":1,"c" :2}}',
+    '{"\\\\":1,"\\u005c":2}',
+  ];
+  assertEquals(texts.map(findDuplicateKey), [undefined, { key: "c", index: 18 }, { key: "\\", index: 8 }]);
+});
+
+const goldens = sharedPath("goldens");
+for (const name of ["ops", "resnet20", "training"]) {
+  Deno.test(
+    `readSafetensors() reads ${name}.safetensors of PyTorch`,
+    { ignore: goldens === undefined },
+    async () => {
+      const bytes = await Deno.readFile(`${goldens}/${name}.safetensors`);
+      const { tensors, metadata } = readSafetensors(bytes, name);
+      const rewritten: NewTensor[] = [...tensors].map(([name, tensor]) => {
+        const { dtype, shape } = tensor;
+        return dtype === "F32"
+          ? { name, dtype, shape, values: tensorFloats(tensor, name) }
+          : { name, dtype: "I32", shape, values: tensorIntegers(tensor, name) };
+      });
+      const again = readSafetensors(writeSafetensors(rewritten, metadata), name);
+      assertEquals(Object.entries(again.metadata).sort(), Object.entries(metadata).sort());
+      assertEquals(again.tensors.size, tensors.size);
+      const differing = [...tensors].filter(([name, { bytes }]) =>
+        again.tensors.get(name)!.bytes.some((byte, i) => byte !== bytes[i])
+      );
+      assertEquals(differing.map(([name]) => name), []);
+    },
+  );
+}
+
+Deno.test(
+  "readSafetensors() rejects a golden file cut anywhere",
+  { ignore: goldens === undefined },
+  async () => {
+    const bytes = await Deno.readFile(`${goldens}/resnet20.safetensors`);
+    for (let end = 0; end < bytes.length; end += 97) {
+      await assertRejects(async () => await readSafetensors(bytes.subarray(0, end), "cut"), FormatError);
+    }
+  },
+);
