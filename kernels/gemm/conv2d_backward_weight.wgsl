@@ -4,7 +4,8 @@
 //   dw[o, ky, kx, i] = sum over n, oy, ox of dy[n, oy, ox, o] x[n, oy s + ky - p, ox s + kx - p, i]
 //
 // rows: output channels o; columns: (ky, kx, i) with i padded to quads; segments: lines (n, oy) of dy;
-// inner: groups of four pixels of a line. sums (splits, O, KH, KW, I/4) in quads.
+// inner: groups of four pixels of a line. sums (splits, O, KH, KW, I/4) in quads from params.offset: scratch, or with
+// one split the gradient arena itself.
 // Source: Chetlur et al. 2014, arXiv 1410.0759.
 
 struct Params {
@@ -21,6 +22,7 @@ struct Params {
   kernel_width: u32,
   stride: u32,
   padding: u32,
+  offset: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -116,5 +118,6 @@ fn store(row: u32, column: u32, split: u32, sum: vec4f) {
   if (row >= params.rows || column >= params.columns) {
     return;
   }
-  write_sums((split * params.rows + row) * (params.columns / 4u) + column / 4u, sum);
+  let index = (split * params.rows + row) * (params.columns / 4u) + column / 4u;
+  write_sums(params.offset + index, sum);
 }

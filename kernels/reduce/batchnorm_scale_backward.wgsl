@@ -1,11 +1,14 @@
 // Gradient of batch norm's gamma: dgamma[c] = sum over rows of dy[row, c] xhat[row, c], with
 // xhat = (x - mean) / sqrt(variance + epsilon). Term of reduce/columns.wgsl.
-// x and dy (rows, quads), mean and variance (quads), sums (chunks, quads), all in quads.
+// x and dy (rows, quads), mean and variance (quads) from params.mean and params.variance, sums (chunks, quads), all in
+// quads.
 
 struct Params {
   rows: u32,
   quads: u32,
   rows_per_chunk: u32,
+  mean: u32,
+  variance: u32,
   epsilon: f32,
 }
 
@@ -18,6 +21,6 @@ struct Params {
 
 fn term(row: u32, quad: u32) -> vec4f {
   let i = row * params.quads + quad;
-  let xhat = (read_x(i) - read_mean(quad)) / sqrt(read_variance(quad) + params.epsilon);
+  let xhat = (read_x(i) - read_mean(params.mean + quad)) / sqrt(read_variance(params.variance + quad) + params.epsilon);
   return read_dy(i) * xhat;
 }

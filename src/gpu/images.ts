@@ -1,0 +1,89 @@
+/**
+ * A split of a data set on the device: all of it as bytes where it fits, else a batch at a time.
+ *
+ * @module
+ */
+import type { Dataset, ImageSplit } from "../data/dataset.ts";
+import { quadsOf } from "../shape.ts";
+import type { DeviceBuffer } from "./buffer.ts";
+import type { Gpu } from "./device.ts";
+
+/** The largest split that is kept on the device whole, in bytes. */
+const residentLimitBytes = 2 ** 30;
+
+type ImageBuffer = "images" | "classes" | "rows" | "normalization";
+
+/** Images and labels of a split, from which batches are made on the device. */
+export class DeviceImages {
+  /** Examples in the split. */
+  readonly count: number;
+  /** The most rows of a batch. */
+  readonly batch: number;
+  readonly isResident: boolean;
+  readonly #split: ImageSplit;
+  readonly #exampleBytes: number;
+  readonly #buffers: Readonly<Record<ImageBuffer, DeviceBuffer>>;
+
+  /** Uploads a split of a data set for batches of at most `batch` rows. */
+  constructor(gpu: Gpu, split: ImageSplit, { dataset, batch }: {
+    readonly dataset: Pick<Dataset, "channels" | "height" | "width" | "mean" | "std">;
+    readonly batch: number;
+  }) {
+    const { channels, height, width, mean, std } = dataset;
+    this.count = split.count;
+    this.batch = batch;
+    this.#split = split;
+    this.#exampleBytes = channels * height * width;
+    const totalBytes = split.count * this.#exampleBytes;
+    const { maxStorageBufferBindingSize } = gpu.device.limits;
+    this.isResident = totalBytes <= Math.min(residentLimitBytes, maxStorageBufferBindingSize);
+    const held = this.isResident ? split.count : batch;
+    this.#buffers = {
+      images: gpu.createBuffer("images", held * this.#exampleBytes),
+      classes: gpu.createBuffer("classes", 4 * held),
+      rows: gpu.createBuffer("rows", 4 * batch),
+      normalization: gpu.createBuffer("normalization", 4 * 128),
+    };
+    const normalization = new Float32Array(128);
+    for (let c = 0; c < channels; c++) {
+      normalization[c] = mean[c];
+      normalization[64 + c] = 1 / std[c];
+    }
+    this.#buffers.normalization.write(normalization);
+    if (this.isResident) this.#upload(split.images.subarray(0, totalBytes), split.labels.subarray(0, held));
+    else this.#buffers.rows.write(Uint32Array.from({ length: batch }, (_, i) => i));
+  }
+
+  /** Chooses the examples of the next batch; rows beyond them repeat the first. */
+  select(rows: Uint32Array): void {
+    const padded = new Uint32Array(this.batch).fill(rows[0]);
+    padded.set(rows);
+    if (this.isResident) {
+      this.#buffers.rows.write(padded);
+      return;
+    }
+    const size = this.#exampleBytes, { images, labels } = this.#split;
+    const bytes = new Uint8Array(this.batch * size);
+    for (const [i, row] of padded.entries()) {
+      bytes.set(images.subarray(row * size, (row + 1) * size), i * size);
+    }
+    this.#upload(bytes, Uint8Array.from(padded, (row) => labels[row]));
+  }
+
+  /** The buffer behind a name in a plan's bindings, or undefined where the name is not of this split. */
+  resolve(name: string): DeviceBuffer | undefined {
+    return Object.hasOwn(this.#buffers, name) ? this.#buffers[name as ImageBuffer] : undefined;
+  }
+
+  #upload(bytes: Uint8Array, labels: Uint8Array): void {
+    // Writes are whole words; only the last upload of a split can end inside one.
+    const words = bytes.length % 4 === 0 ? bytes : new Uint8Array(4 * quadsOf(bytes.length));
+    if (words !== bytes) words.set(bytes);
+    this.#buffers.images.write(words);
+    this.#buffers.classes.write(Uint32Array.from(labels));
+  }
+
+  [Symbol.dispose](): void {
+    for (const buffer of Object.values(this.#buffers)) buffer[Symbol.dispose]();
+  }
+}

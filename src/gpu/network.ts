@@ -1,0 +1,148 @@
+/**
+ * A model's state on the device: one arena a role (values, gradients, mask, moments, mean, scores, ...), all with the
+ * same places.
+ *
+ * @module
+ */
+import { ShapeError } from "../errors.ts";
+import type { Graph } from "../model/graph.ts";
+import { initialValues } from "../model/initialize.ts";
+import {
+  fullMask,
+  layOutParameters,
+  type ParameterLayout,
+  placeParameter,
+  takeParameter,
+} from "../plan/layout.ts";
+import type { DeviceBuffer } from "./buffer.ts";
+import type { Gpu } from "./device.ts";
+import { readFloats } from "./readback.ts";
+
+const arenaRoles = [
+  "values",
+  "gradients",
+  "mask",
+  "velocity",
+  "second_moment",
+  "mean",
+  "fisher",
+  "gradient_mean",
+  "scores",
+  "confidence",
+  "snapshot",
+  "statistics",
+] as const;
+
+/** What an arena holds for every trained parameter; `statistics` holds batch norm's. */
+export type ArenaRole = typeof arenaRoles[number];
+
+/** Parameters by full name, in PyTorch's order. */
+export type NamedParameters = ReadonlyMap<string, Float32Array>;
+
+/** A model on the device. Dispose of it to free its arenas. */
+export class Network {
+  readonly layout: ParameterLayout;
+  readonly #arenas = new Map<ArenaRole, DeviceBuffer>();
+
+  /** A model with its first values drawn from a seed and nothing removed. */
+  constructor(readonly gpu: Gpu, readonly graph: Graph, seed: number) {
+    this.layout = layOutParameters(graph);
+    const entries = this.layout.parameters.map((parameter) => {
+      const { fullName } = parameter;
+      return [fullName, initialValues(parameter, { seed, name: fullName })] as const;
+    });
+    this.writeParameters(new Map(entries));
+    this.arena("mask").write(fullMask(this.layout));
+  }
+
+  /** Returns an arena, allocated and zeroed at its first use. */
+  arena(role: ArenaRole): DeviceBuffer {
+    let arena = this.#arenas.get(role);
+    if (!arena) {
+      const quads = role === "statistics" ? this.layout.statisticsQuads : this.layout.quads;
+      arena = this.gpu.createBuffer(role, 16 * quads);
+      this.#arenas.set(role, arena);
+    }
+    return arena;
+  }
+
+  /** Copies one arena over another. */
+  copyArena(from: ArenaRole, to: ArenaRole): void {
+    const source = this.arena(from), target = this.arena(to);
+    const encoder = this.gpu.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(source.buffer, 0, target.buffer, 0, target.sizeBytes);
+    this.gpu.device.queue.submit([encoder.finish()]);
+    target.version++;
+  }
+
+  /** Sets all of an arena to zero. */
+  clearArena(role: ArenaRole): void {
+    const arena = this.arena(role);
+    const encoder = this.gpu.device.createCommandEncoder();
+    encoder.clearBuffer(arena.buffer);
+    this.gpu.device.queue.submit([encoder.finish()]);
+    arena.version++;
+  }
+
+  /**
+   * Replaces all parameters, statistics included.
+   *
+   * @throws {ShapeError} Where one is missing, unknown or of another size; then nothing was replaced.
+   */
+  writeParameters(named: NamedParameters, role: "values" | "mean" = "values"): void {
+    const arenas = {
+      values: new Float32Array(4 * this.layout.quads),
+      statistics: new Float32Array(4 * this.layout.statisticsQuads),
+    };
+    const known = this.layout.parameters.map(({ fullName }) => fullName);
+    const stray = [...named.keys()].find((name) => !known.includes(name));
+    if (stray !== undefined) {
+      const wanted = `the parameters of model ${this.graph.name}`;
+      throw new ShapeError({ act: "load parameter", thing: stray, current: "no such parameter", wanted });
+    }
+    for (const parameter of this.layout.parameters) {
+      const { fullName, shape, arena } = parameter;
+      const values = named.get(fullName);
+      if (!values) {
+        const wanted = `shape (${shape.join(", ")})`;
+        throw new ShapeError({ act: "load parameter", thing: fullName, current: "it is missing", wanted });
+      }
+      placeParameter(parameter, values, arenas[arena]);
+    }
+    this.arena(role).write(arenas.values);
+    if (arenas.statistics.length > 0) this.arena("statistics").write(arenas.statistics);
+  }
+
+  /** Replaces the mask, by full name of each prunable weight, in PyTorch's order: 1 keeps, 0 removes. */
+  writeMask(named: NamedParameters): void {
+    const mask = fullMask(this.layout);
+    for (const parameter of this.layout.parameters) {
+      const values = named.get(parameter.fullName);
+      if (values) placeParameter(parameter, values, mask);
+    }
+    this.arena("mask").write(mask);
+  }
+
+  /** Reads all parameters of an arena in PyTorch's order; with `values` the statistics too. */
+  async readParameters(role: ArenaRole = "values"): Promise<NamedParameters> {
+    const arena = await readFloats(this.gpu, this.arena(role));
+    const withStatistics = role === "values" && this.layout.statisticsQuads > 0;
+    const statistics = withStatistics ? await readFloats(this.gpu, this.arena("statistics")) : undefined;
+    const named = new Map<string, Float32Array>();
+    for (const parameter of this.layout.parameters) {
+      const source = parameter.arena === "values" ? arena : statistics;
+      if (source) named.set(parameter.fullName, takeParameter(parameter, source));
+    }
+    return named;
+  }
+
+  [Symbol.dispose](): void {
+    for (const arena of this.#arenas.values()) arena[Symbol.dispose]();
+    this.#arenas.clear();
+  }
+}
+
+/** True for the names of arenas, which plans use in bindings. */
+export function isArenaRole(name: string): name is ArenaRole {
+  return (arenaRoles as readonly string[]).includes(name);
+}

@@ -1,0 +1,49 @@
+/**
+ * The tally of losses and hits that steps add to and the host reads once every many steps.
+ *
+ * @module
+ */
+import type { DeviceBuffer } from "./buffer.ts";
+import type { Gpu } from "./device.ts";
+import { readBuffers } from "./readback.ts";
+
+/** What steps counted since the last clearing. */
+export interface TallyCount {
+  /** Sum of the losses of all examples. */
+  readonly lossSum: number;
+  readonly correct: number;
+  readonly count: number;
+  /** The first step with a loss or a value that is not finite, or undefined. */
+  readonly badStep: number | undefined;
+}
+
+const noBadStep = 0xffffffff;
+
+/** The tally on the device. */
+export class Tally {
+  readonly buffer: DeviceBuffer;
+  readonly #gpu: Gpu;
+
+  constructor(gpu: Gpu) {
+    this.#gpu = gpu;
+    this.buffer = gpu.createBuffer("tally", 16);
+    this.clear();
+  }
+
+  /** Sets the counts to zero and forgets a bad step. */
+  clear(): void {
+    this.buffer.write(Uint32Array.of(0, 0, 0, noBadStep));
+  }
+
+  /** Reads the counts after all steps submitted so far. */
+  async read(): Promise<TallyCount> {
+    const [bytes] = await readBuffers(this.#gpu, [{ buffer: this.buffer }]);
+    const [, correct, count, badStep] = new Uint32Array(bytes);
+    const lossSum = new Float32Array(bytes)[0];
+    return { lossSum, correct, count, badStep: badStep === noBadStep ? undefined : badStep };
+  }
+
+  [Symbol.dispose](): void {
+    this.buffer[Symbol.dispose]();
+  }
+}

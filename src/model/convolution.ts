@@ -1,0 +1,155 @@
+/**
+ * Dispatches of convolutions, shared by conv2d and linear (a 1 x 1 convolution over an image of 1 x batch).
+ *
+ * @module
+ */
+import { type Dispatch } from "../kernels/dispatch.ts";
+import { dispatchProduct, type ProductChooser, type ProductShape } from "../kernels/gemm.ts";
+import { chunksOf, sumColumns, sumSplits } from "../kernels/reduce.ts";
+import { quadsOf } from "../shape.ts";
+
+/** Sizes of a convolution; channels in numbers, quads where said. */
+export interface ConvolutionGeometry {
+  readonly images: number;
+  /** Quads of a pixel of the input: those of its channels, or more where taps were flattened into it. */
+  readonly inQuads: number;
+  readonly inHeight: number;
+  readonly inWidth: number;
+  readonly outChannels: number;
+  readonly outHeight: number;
+  readonly outWidth: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly padding: number;
+}
+
+/** What the three passes share: names, places and the chooser of cores. */
+export interface ConvolutionContext {
+  readonly name: string;
+  readonly geometry: ConvolutionGeometry;
+  readonly choose: ProductChooser;
+  /** First quad of the weight in the value and gradient arenas. */
+  readonly weight: number;
+  /** First quad of the bias, or undefined without one. */
+  readonly bias: number | undefined;
+}
+
+/** The product of the forward pass. */
+export function forwardShape(g: ConvolutionGeometry): ProductShape {
+  return {
+    operation: "gemm/conv2d_forward",
+    rows: g.images * g.outHeight * g.outWidth,
+    columns: g.outChannels,
+    segments: g.kernel * g.kernel,
+    inner: g.inQuads,
+    splittable: false,
+  };
+}
+
+/** The product of the input's gradient. */
+export function backwardInputShape(g: ConvolutionGeometry): ProductShape {
+  return {
+    operation: "gemm/conv2d_backward_input",
+    rows: g.images * g.inHeight * g.inWidth,
+    columns: 4 * g.inQuads,
+    segments: g.kernel * g.kernel,
+    inner: quadsOf(g.outChannels),
+    splittable: false,
+  };
+}
+
+/** The product of the weight's gradient. */
+export function backwardWeightShape(g: ConvolutionGeometry): ProductShape {
+  return {
+    operation: "gemm/conv2d_backward_weight",
+    rows: g.outChannels,
+    columns: 4 * g.kernel * g.kernel * g.inQuads,
+    segments: g.images * g.outHeight,
+    inner: Math.ceil(g.outWidth / 4),
+    splittable: true,
+  };
+}
+
+function sizes(g: ConvolutionGeometry) {
+  return {
+    in_height: g.inHeight,
+    in_width: g.inWidth,
+    out_height: g.outHeight,
+    out_width: g.outWidth,
+    kernel_width: g.kernel,
+    stride: g.stride,
+    padding: g.padding,
+  };
+}
+
+/** y = act(conv(x) + bias): one dispatch. */
+export function convolutionForward(
+  { name, geometry, choose, weight, bias }: ConvolutionContext,
+  { x, y, relu }: { readonly x: string; readonly y: string; readonly relu: boolean },
+): Dispatch {
+  const shape = forwardShape(geometry);
+  return dispatchProduct(shape, choose(shape), {
+    label: `${name} forward`,
+    bindings: { x, values: "values", y },
+    params: { ...sizes(geometry), weight, bias: bias ?? 0 },
+    constants: { HAS_BIAS: bias === undefined ? 0 : 1, RELU: relu ? 1 : 0 },
+  });
+}
+
+/** dx from dy: one dispatch; with `gate`, zero where gate <= 0. */
+export function convolutionBackwardInput(
+  { name, geometry, choose, weight }: ConvolutionContext,
+  { dy, dx, gate }: { readonly dy: string; readonly dx: string; readonly gate: string | undefined },
+): Dispatch {
+  const shape = backwardInputShape(geometry);
+  return dispatchProduct(shape, choose(shape), {
+    label: `${name} backward input`,
+    bindings: { dy, values: "values", gate: gate ?? dy, dx },
+    params: { ...sizes(geometry), out_channels: geometry.outChannels, weight },
+    constants: { GATED: gate === undefined ? 0 : 1 },
+  });
+}
+
+/** The weight's and bias's gradients, written over what is there; `scratch` gives tensors for partial sums. */
+export function convolutionBackwardWeight(
+  { name, geometry, choose, weight, bias }: ConvolutionContext,
+  { x, dy, scratch }: {
+    readonly x: string;
+    readonly dy: string;
+    readonly scratch: (purpose: string, quads: number) => string;
+  },
+): readonly Dispatch[] {
+  const shape = backwardWeightShape(geometry);
+  const choice = choose(shape);
+  const quads = shape.rows * shape.columns / 4;
+  const isSplit = choice.splits > 1;
+  const sums = isSplit ? scratch("weight sums", choice.splits * quads) : "gradients";
+  const label = `${name} backward weight`;
+  const dispatches: Dispatch[] = [
+    dispatchProduct(shape, choice, {
+      label,
+      bindings: { dy, x, sums },
+      params: { ...sizes(geometry), in_quads: geometry.inQuads, offset: isSplit ? 0 : weight },
+    }),
+  ];
+  if (isSplit) {
+    const out = { scratch: sums, out: "gradients", offset: weight };
+    dispatches.push(sumSplits({ label, ...out, quads, splits: choice.splits, scale: 1 }));
+  }
+  if (bias !== undefined) {
+    const rows = geometry.images * geometry.outHeight * geometry.outWidth;
+    const biasQuads = quadsOf(geometry.outChannels);
+    dispatches.push(...sumColumns({
+      label: `${name} backward bias`,
+      term: "reduce/bias_backward",
+      bindings: { dy },
+      rows,
+      quads: biasQuads,
+      scratch: scratch("bias sums", chunksOf(rows).chunks * biasQuads),
+      out: "gradients",
+      offset: bias,
+      scale: 1,
+    }));
+  }
+  return dispatches;
+}

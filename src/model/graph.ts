@@ -1,0 +1,103 @@
+/**
+ * Models as plain data: an input shape and a chain of layers, in a JSON file or a preset.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { ConfigError, ShapeError } from "../errors.ts";
+import { type FeatureShape, featuresOf, mapShape, shapeText } from "../shape.ts";
+import type { ParameterSpec } from "./layer.ts";
+import { layerSchema, type LayerSpec, layerTypeOf } from "./layers/index.ts";
+
+/** A model: a chain of layers from images to logits. */
+export interface Graph {
+  readonly name: string;
+  readonly input: { readonly channels: number; readonly height: number; readonly width: number };
+  readonly layers: readonly LayerSpec[];
+}
+
+/** A layer with the shapes on both its sides and its parameters. */
+export interface GraphNode {
+  readonly spec: LayerSpec;
+  readonly input: FeatureShape;
+  readonly output: FeatureShape;
+  readonly parameters: readonly ParameterSpec[];
+}
+
+const graphSchema = z.strictObject({
+  name: z.string().min(1),
+  input: z.strictObject({ channels: z.int().min(1).max(64), height: z.int().min(1), width: z.int().min(1) }),
+  layers: z.array(layerSchema).min(1),
+});
+
+/**
+ * Reads a model from a parsed JSON file.
+ *
+ * @param source The file's name, for messages.
+ * @throws {ConfigError} Naming the first key that is wrong.
+ */
+export function parseGraph(value: unknown, source: string): Graph {
+  const parsed = graphSchema.safeParse(value);
+  if (!parsed.success) {
+    const { path, message } = parsed.error.issues[0];
+    const thing = `${source}, ${path.join(".") || "top level"}`;
+    throw new ConfigError({
+      act: "read model",
+      thing,
+      current: message,
+      wanted: "a model (docs/architecture.md)",
+    });
+  }
+  const names = parsed.data.layers.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) {
+    const current = `two layers named ${twice}`;
+    throw new ConfigError({ act: "read model", thing: source, current, wanted: "a name a layer" });
+  }
+  return parsed.data;
+}
+
+/**
+ * Works out the shapes and parameters of every layer.
+ *
+ * @throws {ShapeError} Where a layer does not fit its input.
+ */
+export function resolveGraph({ input, layers }: Graph): readonly GraphNode[] {
+  let shape = mapShape(input.channels, input.height, input.width);
+  return layers.map((spec) => {
+    const type = layerTypeOf(spec);
+    const node = { spec, input: shape, output: type.outputShape(spec, shape, spec.name) };
+    shape = node.output;
+    return { ...node, parameters: type.parameters(spec, node.input) };
+  });
+}
+
+/** What a model is asked to classify. */
+export interface ClassificationTask {
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+  readonly classes: readonly string[];
+  readonly name: string;
+}
+
+/**
+ * Checks that a model takes a data set's images and gives a logit a class.
+ *
+ * @throws {ShapeError} Where it does not.
+ */
+export function checkGraphFits(graph: Graph, task: ClassificationTask): void {
+  const images = shapeText(mapShape(task.channels, task.height, task.width));
+  const taken = shapeText(mapShape(graph.input.channels, graph.input.height, graph.input.width));
+  const thing = graph.name;
+  if (images !== taken) {
+    const wanted = `the ${images} of data set ${task.name}`;
+    throw new ShapeError({ act: "use model", thing, current: `it takes images of ${taken}`, wanted });
+  }
+  const nodes = resolveGraph(graph);
+  const logits = featuresOf(nodes[nodes.length - 1].output);
+  if (logits !== task.classes.length) {
+    const wanted = `${task.classes.length}, a logit a class of data set ${task.name}`;
+    throw new ShapeError({ act: "use model", thing, current: `it gives ${logits} logits`, wanted });
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * Batch normalisation over the pixels of a channel.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { dispatchOver } from "../../kernels/dispatch.ts";
+import { chunksOf, sumColumns } from "../../kernels/reduce.ts";
+import { quadsOf, quadsPerExample } from "../../shape.ts";
+import type { LayerContext, LayerType, ParameterSpec } from "../layer.ts";
+
+/** A batch-norm layer in a model file. */
+export interface Batchnorm2dSpec {
+  readonly kind: "batchnorm2d";
+  readonly name: string;
+  readonly epsilon: number;
+  readonly momentum: number;
+}
+
+/** Validates a batch-norm layer. */
+export const batchnorm2dSchema = z.strictObject({
+  kind: z.literal("batchnorm2d"),
+  name: z.string().min(1),
+  epsilon: z.number().positive().default(1e-5),
+  momentum: z.number().min(0).max(1).default(0.1),
+});
+
+/** Where the statistics in use lie: the batch's own in training, the running ones otherwise. */
+function statistics(context: LayerContext<Batchnorm2dSpec>) {
+  const quads = quadsOf(context.input.channels);
+  if (context.mode === "train") {
+    const buffers = { mean: context.scratch("mean", quads), variance: context.scratch("variance", quads) };
+    return { buffers, offsets: { mean: 0, variance: 0 } };
+  }
+  const offsets = { mean: context.offsetOf("running_mean"), variance: context.offsetOf("running_var") };
+  return { buffers: { mean: "statistics", variance: "statistics" }, offsets };
+}
+
+/** Measures the batch's mean and variance and moves the running ones. */
+function measure(context: LayerContext<Batchnorm2dSpec>): void {
+  const { spec, name, batch, input, x } = context;
+  const quads = quadsOf(input.channels), rows = batch * input.height * input.width;
+  const { buffers: { mean, variance } } = statistics(context);
+  const sum = {
+    rows,
+    quads,
+    scratch: context.scratch("sums", chunksOf(rows).chunks * quads),
+    offset: 0,
+    scale: 1 / rows,
+  };
+  const meanTerm = { term: "reduce/bias_backward", bindings: { dy: x } };
+  const varianceTerm = { term: "reduce/batchnorm_variance", bindings: { x, mean } };
+  context.emit(
+    ...sumColumns({ ...sum, ...meanTerm, label: `${name} mean`, out: mean }),
+    ...sumColumns({ ...sum, ...varianceTerm, label: `${name} variance`, out: variance }),
+  );
+  const running = [
+    { batch: mean, parameter: "running_mean", correction: 1 },
+    { batch: variance, parameter: "running_var", correction: rows / Math.max(1, rows - 1) },
+  ];
+  for (const { batch, parameter, correction } of running) {
+    context.emit(dispatchOver(quads, {
+      kernel: "layer/batchnorm2d_running",
+      label: `${name} ${parameter}`,
+      bindings: { batch, running: "statistics" },
+      params: { quads, offset: context.offsetOf(parameter), momentum: spec.momentum, correction },
+    }));
+  }
+}
+
+/** The batch-norm layer: x (N, C, H, W) -> y of the same shape. */
+export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
+  coupling: "channelwise",
+  fusesRelu: true,
+
+  outputShape: (_spec, input) => input,
+
+  parameters(_spec, { channels }) {
+    const vector = { rows: 1, taps: 1, channels, shape: [channels] };
+    const parameter = (name: string, role: ParameterSpec["role"], constant: number): ParameterSpec => {
+      return { name, role, ...vector, initial: { constant } };
+    };
+    return [
+      parameter("weight", "scale", 1),
+      parameter("bias", "shift", 0),
+      parameter("running_mean", "statistic", 0),
+      parameter("running_var", "statistic", 1),
+    ];
+  },
+
+  forward(context) {
+    const { spec, name, batch, output, x, y, relu } = context;
+    if (context.mode === "train") measure(context);
+    const { buffers, offsets } = statistics(context);
+    const quads = quadsOf(output.channels), total = batch * quadsPerExample(output);
+    const scaling = {
+      gamma: context.offsetOf("weight"),
+      beta: context.offsetOf("bias"),
+      epsilon: spec.epsilon,
+    };
+    context.emit(dispatchOver(total, {
+      kernel: "layer/batchnorm2d_forward",
+      label: `${name} forward`,
+      bindings: { x, ...buffers, values: "values", y },
+      params: { quads_total: total, quads, ...offsets, ...scaling },
+      constants: { RELU: relu ? 1 : 0 },
+    }));
+  },
+
+  backward(context) {
+    const { spec, name, batch, input, x, dy, dx } = context;
+    const { buffers, offsets } = statistics(context);
+    const quads = quadsOf(input.channels), rows = batch * input.height * input.width;
+    const gamma = context.offsetOf("weight"), beta = context.offsetOf("bias"), { epsilon } = spec;
+    const scratch = context.scratch("sums", chunksOf(rows).chunks * quads);
+    const sum = { rows, quads, scratch, out: "gradients", scale: 1 };
+    context.emit(
+      ...sumColumns({
+        ...sum,
+        label: `${name} backward shift`,
+        term: "reduce/bias_backward",
+        bindings: { dy },
+        offset: beta,
+      }),
+      ...sumColumns({
+        ...sum,
+        label: `${name} backward scale`,
+        term: "reduce/batchnorm_scale_backward",
+        bindings: { x, dy, ...buffers },
+        params: { epsilon, ...offsets },
+        offset: gamma,
+      }),
+    );
+    if (!dx) return;
+    const total = batch * quadsPerExample(input);
+    context.emit(dispatchOver(total, {
+      kernel: "layer/batchnorm2d_backward",
+      label: `${name} backward input`,
+      bindings: { x, dy, ...buffers, values: "values", gradients: "gradients", dx },
+      params: { quads_total: total, quads, ...offsets, gamma, beta, epsilon, inverse_rows: 1 / rows },
+      constants: { EVALUATION: context.mode === "train" ? 0 : 1 },
+    }));
+  },
+};

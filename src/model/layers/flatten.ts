@@ -1,0 +1,28 @@
+/**
+ * Flatten: (C, H, W) -> (C * H * W). The bytes stay as they are; io keeps PyTorch's order of the weights that follow.
+ *
+ * @module
+ */
+import { z } from "zod";
+import type { LayerType } from "../layer.ts";
+
+/** A flatten in a model file. */
+export interface FlattenSpec {
+  readonly kind: "flatten";
+  readonly name: string;
+}
+
+/** Validates a flatten. */
+export const flattenSchema = z.strictObject({ kind: z.literal("flatten"), name: z.string().min(1) });
+
+/** The flatten layer. */
+export const flatten: LayerType<FlattenSpec> = {
+  coupling: "channelwise",
+  isView: true,
+  outputShape: (_spec, { channels, height, width, taps }) => {
+    return { channels, height: 1, width: 1, taps: taps * height * width };
+  },
+  parameters: () => [],
+  forward: () => {},
+  backward: () => {},
+};

@@ -1,0 +1,34 @@
+/**
+ * All layers by kind; a new one adds a line to the union and one to the table.
+ *
+ * @module
+ */
+import { z } from "zod";
+import type { LayerType } from "../layer.ts";
+import { batchnorm2d, batchnorm2dSchema, type Batchnorm2dSpec } from "./batchnorm2d.ts";
+import { conv2d, conv2dSchema, type Conv2dSpec } from "./conv2d.ts";
+import { flatten, flattenSchema, type FlattenSpec } from "./flatten.ts";
+import { linear, linearSchema, type LinearSpec } from "./linear.ts";
+import { avgpool2d, avgpool2dSchema, maxpool2d, maxpool2dSchema, type Pool2dSpec } from "./pool2d.ts";
+import { relu, reluSchema, type ReluSpec } from "./relu.ts";
+
+/** Any layer of a model file. */
+export type LayerSpec = Batchnorm2dSpec | Conv2dSpec | FlattenSpec | LinearSpec | Pool2dSpec | ReluSpec;
+
+/** Validates any layer. */
+export const layerSchema = z.discriminatedUnion("kind", [
+  avgpool2dSchema,
+  batchnorm2dSchema,
+  conv2dSchema,
+  flattenSchema,
+  linearSchema,
+  maxpool2dSchema,
+  reluSchema,
+]);
+
+const layerTypes = { avgpool2d, batchnorm2d, conv2d, flatten, linear, maxpool2d, relu };
+
+/** Returns the type of a layer. */
+export function layerTypeOf(spec: LayerSpec): LayerType<LayerSpec> {
+  return layerTypes[spec.kind] as LayerType<LayerSpec>;
+}

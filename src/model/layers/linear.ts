@@ -1,0 +1,102 @@
+/**
+ * Fully connected layer: y = x W^T + b.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { ShapeError } from "../../errors.ts";
+import { quadsPerPixel, shapeText, vectorShape } from "../../shape.ts";
+import {
+  convolutionBackwardInput,
+  convolutionBackwardWeight,
+  type ConvolutionContext,
+  convolutionForward,
+} from "../convolution.ts";
+import type { LayerContext, LayerType } from "../layer.ts";
+
+/** A linear layer in a model file. */
+export interface LinearSpec {
+  readonly kind: "linear";
+  readonly name: string;
+  readonly outFeatures: number;
+  readonly bias: boolean;
+}
+
+/** Validates a linear layer. */
+export const linearSchema = z.strictObject({
+  kind: z.literal("linear"),
+  name: z.string().min(1),
+  outFeatures: z.int().min(1),
+  bias: z.boolean().default(true),
+});
+
+/** The batch lies along the width of one image of height 1, so that the weight's gradient sums over it in quads. */
+function contextOf(context: LayerContext<LinearSpec>): ConvolutionContext {
+  const { spec, batch } = context;
+  return {
+    name: context.name,
+    choose: context.choose,
+    weight: context.offsetOf("weight"),
+    bias: spec.bias ? context.offsetOf("bias") : undefined,
+    geometry: {
+      images: 1,
+      inQuads: quadsPerPixel(context.input),
+      inHeight: 1,
+      inWidth: batch,
+      outChannels: spec.outFeatures,
+      outHeight: 1,
+      outWidth: batch,
+      kernel: 1,
+      stride: 1,
+      padding: 0,
+    },
+  };
+}
+
+/** The linear layer: x (N, F) -> y (N, O). After a flatten of (C, H, W), F = C * H * W in PyTorch's order. */
+export const linear: LayerType<LinearSpec> = {
+  coupling: "dense",
+  fusesRelu: true,
+  gatesInput: true,
+
+  outputShape(spec, input, name) {
+    if (input.height !== 1 || input.width !== 1) {
+      const current = `input ${shapeText(input)}`;
+      throw new ShapeError({
+        act: "apply layer",
+        thing: name,
+        current,
+        wanted: "a vector (flatten the map first)",
+      });
+    }
+    return vectorShape(spec.outFeatures);
+  },
+
+  parameters(spec, { channels, taps }) {
+    const rows = spec.outFeatures;
+    const initial = { bound: 1 / Math.sqrt(channels * taps) };
+    const shape = [rows, channels * taps];
+    const weight = { name: "weight", role: "weight", rows, taps, channels, shape, initial } as const;
+    const bias = {
+      name: "bias",
+      role: "bias",
+      rows: 1,
+      taps: 1,
+      channels: rows,
+      shape: [rows],
+      initial,
+    } as const;
+    return spec.bias ? [weight, bias] : [weight];
+  },
+
+  forward(context) {
+    context.emit(convolutionForward(contextOf(context), context));
+  },
+
+  backward(context) {
+    const convolution = contextOf(context);
+    context.emit(...convolutionBackwardWeight(convolution, context));
+    const { dy, dx, gated, x } = context;
+    if (dx) context.emit(convolutionBackwardInput(convolution, { dy, dx, gate: gated ? x : undefined }));
+  },
+};

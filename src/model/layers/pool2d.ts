@@ -1,0 +1,108 @@
+/**
+ * Max and average pooling with square windows.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { ShapeError } from "../../errors.ts";
+import { dispatchOver } from "../../kernels/dispatch.ts";
+import { mapShape, quadsOf, quadsPerExample, shapeText, windowedLength } from "../../shape.ts";
+import type { LayerContext, LayerType } from "../layer.ts";
+
+/** A pooling layer in a model file. */
+export interface Pool2dSpec {
+  readonly kind: "maxpool2d" | "avgpool2d";
+  readonly name: string;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly padding: number;
+}
+
+const fields = {
+  name: z.string().min(1),
+  kernel: z.int().min(1),
+  stride: z.int().min(1),
+  padding: z.int().min(0).default(0),
+};
+
+/** Validates a max-pooling layer. */
+export const maxpool2dSchema = z.strictObject({ kind: z.literal("maxpool2d"), ...fields });
+
+/** Validates an average-pooling layer. */
+export const avgpool2dSchema = z.strictObject({ kind: z.literal("avgpool2d"), ...fields });
+
+function params({ spec, input, output }: LayerContext<Pool2dSpec>, quadsTotal: number) {
+  return {
+    quads_total: quadsTotal,
+    quads: quadsOf(input.channels),
+    in_height: input.height,
+    in_width: input.width,
+    out_height: output.height,
+    out_width: output.width,
+    kernel: spec.kernel,
+    stride: spec.stride,
+    padding: spec.padding,
+  };
+}
+
+const outputShape: LayerType<Pool2dSpec>["outputShape"] = (spec, input, name) => {
+  const height = windowedLength(input.height, spec), width = windowedLength(input.width, spec);
+  if (height < 1 || width < 1 || input.taps !== 1 || 2 * spec.padding > spec.kernel) {
+    const wanted =
+      `a feature map of at least ${spec.kernel} x ${spec.kernel}, padding at most half the window`;
+    const current = `input ${shapeText(input)}, padding ${spec.padding}`;
+    throw new ShapeError({ act: "apply layer", thing: name, current, wanted });
+  }
+  return mapShape(input.channels, height, width);
+};
+
+const forward: LayerType<Pool2dSpec>["forward"] = (context) => {
+  const { spec, name, batch, output, x, y } = context;
+  const quads = batch * quadsPerExample(output);
+  context.emit(dispatchOver(quads, {
+    kernel: `layer/${spec.kind}_forward`,
+    label: `${name} forward`,
+    bindings: { x, y },
+    params: params(context, quads),
+  }));
+};
+
+/** Max pooling: x (N, C, H, W) -> y (N, C, OH, OW); padding never wins. */
+export const maxpool2d: LayerType<Pool2dSpec> = {
+  coupling: "channelwise",
+  gatesInput: true,
+  outputShape,
+  parameters: () => [],
+  forward,
+  backward(context) {
+    const { name, batch, input, x, y, dy, dx, gated } = context;
+    if (!dx) return;
+    const quads = batch * quadsPerExample(input);
+    context.emit(dispatchOver(quads, {
+      kernel: "layer/maxpool2d_backward",
+      label: `${name} backward`,
+      bindings: { x, y, dy, dx },
+      params: params(context, quads),
+      constants: { GATED: gated ? 1 : 0 },
+    }));
+  },
+};
+
+/** Average pooling: x (N, C, H, W) -> y (N, C, OH, OW); padding counts as zero, as in PyTorch. */
+export const avgpool2d: LayerType<Pool2dSpec> = {
+  coupling: "channelwise",
+  outputShape,
+  parameters: () => [],
+  forward,
+  backward(context) {
+    const { name, batch, input, dy, dx } = context;
+    if (!dx) return;
+    const quads = batch * quadsPerExample(input);
+    context.emit(dispatchOver(quads, {
+      kernel: "layer/avgpool2d_backward",
+      label: `${name} backward`,
+      bindings: { dy, dx },
+      params: params(context, quads),
+    }));
+  },
+};

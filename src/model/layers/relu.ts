@@ -1,0 +1,42 @@
+/**
+ * ReLU: y = max(x, 0). Fused into the layer before it and the one behind it where they can.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { dispatchOver } from "../../kernels/dispatch.ts";
+import { quadsPerExample } from "../../shape.ts";
+import type { LayerType } from "../layer.ts";
+
+/** A ReLU in a model file. */
+export interface ReluSpec {
+  readonly kind: "relu";
+  readonly name: string;
+}
+
+/** Validates a ReLU. */
+export const reluSchema = z.strictObject({ kind: z.literal("relu"), name: z.string().min(1) });
+
+/** The ReLU, any shape. */
+export const relu: LayerType<ReluSpec> = {
+  coupling: "channelwise",
+
+  outputShape: (_spec, input) => input,
+
+  parameters: () => [],
+
+  forward({ name, batch, output, x, y, emit }) {
+    const quads = batch * quadsPerExample(output);
+    const kernel = "layer/relu_forward";
+    emit(dispatchOver(quads, { kernel, label: `${name} forward`, bindings: { x, y }, params: { quads } }));
+  },
+
+  backward({ name, batch, output, y, dy, dx, emit }) {
+    if (!dx) return;
+    const quads = batch * quadsPerExample(output);
+    const kernel = "layer/relu_backward";
+    emit(
+      dispatchOver(quads, { kernel, label: `${name} backward`, bindings: { y, dy, dx }, params: { quads } }),
+    );
+  },
+};

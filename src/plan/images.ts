@@ -1,0 +1,53 @@
+/**
+ * The dispatch that makes a batch out of the images on the device.
+ *
+ * @module
+ */
+import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
+import { type FeatureShape, quadsPerExample, quadsPerPixel } from "../shape.ts";
+
+/** How training images are varied: not at all, mirrored, or mirrored and shifted by up to 4 pixels. */
+export type Augmentation = "none" | "flip" | "flip-crop";
+
+/** What is done to images on their way into a batch. */
+export interface ImageSource {
+  readonly augmentation: Augmentation;
+}
+
+/** Pixels by which a padded random crop shifts at most, as is usual on CIFAR-10 (He et al. 2015, section 4.2). */
+const cropShift = 4;
+
+/** The dispatch from buffers `images`, `classes`, `rows` and `normalization` to tensors `x` and `labels`. */
+export function lowerImages(
+  { augmentation }: ImageSource,
+  { batch, input, augments }: {
+    readonly batch: number;
+    readonly input: FeatureShape;
+    readonly augments: boolean;
+  },
+): Dispatch {
+  const quads = batch * quadsPerExample(input);
+  const { channels, height, width } = input;
+  const isVaried = augments && augmentation !== "none";
+  return dispatchOver(quads, {
+    kernel: "data/batch_images",
+    label: "batch",
+    bindings: {
+      normalization: "normalization",
+      images: "images",
+      classes: "classes",
+      rows: "rows",
+      x: "x",
+      labels: "labels",
+    },
+    params: {
+      quads,
+      inner: quadsPerPixel(input),
+      channels,
+      height,
+      width,
+      shift: isVaried && augmentation === "flip-crop" ? cropShift : 0,
+    },
+    constants: { FLIP: isVaried ? 1 : 0 },
+  });
+}

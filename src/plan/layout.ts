@@ -1,0 +1,115 @@
+/**
+ * Where parameters lie: all trained ones in one arena, the statistics in another, each parameter from a quad on.
+ * Values, gradients, masks, moments, means and scores share these places.
+ *
+ * @module
+ */
+import { ShapeError } from "../errors.ts";
+import type { Graph } from "../model/graph.ts";
+import { resolveGraph } from "../model/graph.ts";
+import type { ParameterSpec } from "../model/layer.ts";
+import { quadsOf } from "../shape.ts";
+
+/** A parameter and its place. */
+export interface PlacedParameter extends ParameterSpec {
+  /** The layer's name and the parameter's, such as `conv1.weight`. */
+  readonly fullName: string;
+  /** First quad in its arena. */
+  readonly offset: number;
+  /** Quads of one row: taps times quads of the channels. */
+  readonly rowQuads: number;
+  /** Quads in all. */
+  readonly quads: number;
+  /** Numbers in all, without padding. */
+  readonly count: number;
+  readonly arena: "values" | "statistics";
+  /** True for the weights that pruning may remove. */
+  readonly prunable: boolean;
+}
+
+/** All parameters of a model with their places. */
+export interface ParameterLayout {
+  readonly parameters: readonly PlacedParameter[];
+  /** Quads of the arena of trained parameters, and of statistics. */
+  readonly quads: number;
+  readonly statisticsQuads: number;
+  /** Trained parameters in all, and those that pruning may remove. */
+  readonly count: number;
+  readonly prunableCount: number;
+}
+
+/** Lays out the parameters of a model. */
+export function layOutParameters(graph: Graph): ParameterLayout {
+  const next = { values: 0, statistics: 0 };
+  const parameters = resolveGraph(graph).flatMap(({ spec, parameters }) =>
+    parameters.map((parameter): PlacedParameter => {
+      const { role, rows, taps, channels } = parameter;
+      const arena = role === "statistic" ? "statistics" : "values";
+      const rowQuads = taps * quadsOf(channels);
+      const offset = next[arena];
+      next[arena] += rows * rowQuads;
+      const sizes = { rowQuads, quads: rows * rowQuads, count: rows * taps * channels };
+      const fullName = `${spec.name}.${parameter.name}`;
+      return { ...parameter, fullName, offset, ...sizes, arena, prunable: role === "weight" };
+    })
+  );
+  const total = (kept: readonly PlacedParameter[]) => kept.reduce((sum, { count }) => sum + count, 0);
+  return {
+    parameters,
+    quads: next.values,
+    statisticsQuads: next.statistics,
+    count: total(parameters.filter(({ arena }) => arena === "values")),
+    prunableCount: total(parameters.filter(({ prunable }) => prunable)),
+  };
+}
+
+/**
+ * Copies a parameter from PyTorch's order (rows, channels, taps) into its place in an arena.
+ *
+ * @param arena Floats of the whole arena, 4 a quad.
+ * @throws {ShapeError} Where the number of values differs.
+ */
+export function placeParameter(
+  parameter: PlacedParameter,
+  values: ArrayLike<number>,
+  arena: Float32Array,
+): void {
+  const { fullName, count } = parameter;
+  if (values.length !== count) {
+    const current = `${values.length} values`;
+    throw new ShapeError({ act: "place parameter", thing: fullName, current, wanted: `${count}` });
+  }
+  forEachPlace(parameter, (i, place) => arena[place] = values[i]);
+}
+
+/** The inverse of `placeParameter`: returns the values in PyTorch's order. */
+export function takeParameter(parameter: PlacedParameter, arena: Float32Array): Float32Array {
+  const values = new Float32Array(parameter.count);
+  forEachPlace(parameter, (i, place) => values[i] = arena[place]);
+  return values;
+}
+
+/** Calls with each value's index in PyTorch's order and its float in the arena. */
+function forEachPlace(
+  { rows, taps, channels, rowQuads, offset }: PlacedParameter,
+  visit: (index: number, place: number) => void,
+): void {
+  const tapFloats = 4 * quadsOf(channels);
+  for (let row = 0; row < rows; row++) {
+    for (let channel = 0; channel < channels; channel++) {
+      for (let tap = 0; tap < taps; tap++) {
+        const place = 4 * (offset + row * rowQuads) + tap * tapFloats + channel;
+        visit((row * channels + channel) * taps + tap, place);
+      }
+    }
+  }
+}
+
+/** The mask before any pruning: 1 for every trained parameter, 0 in the padding. */
+export function fullMask({ parameters, quads }: ParameterLayout): Float32Array {
+  const mask = new Float32Array(4 * quads);
+  for (const parameter of parameters) {
+    if (parameter.arena === "values") forEachPlace(parameter, (_, place) => mask[place] = 1);
+  }
+  return mask;
+}

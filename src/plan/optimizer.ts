@@ -1,0 +1,92 @@
+/**
+ * The dispatches of an optimizer step over all parameters at once.
+ *
+ * @module
+ */
+import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
+
+/** Stochastic gradient descent, with momentum 0 where none is wanted. */
+export interface SgdSettings {
+  readonly kind: "sgd";
+  readonly momentum: number;
+  readonly nesterov: boolean;
+  readonly weightDecay: number;
+}
+
+/** Adam, or AdamW where weight decay is decoupled. */
+export interface AdamSettings {
+  readonly kind: "adam" | "adamw";
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly weightDecay: number;
+}
+
+/** Any optimizer. */
+export type OptimizerSettings = SgdSettings | AdamSettings;
+
+/** The step of the optimizer, which respects the mask, and the test that its result is finite. */
+export function lowerOptimizer(settings: OptimizerSettings, quads: number): readonly Dispatch[] {
+  const { weightDecay: weight_decay } = settings;
+  const bindings = {
+    tally: "tally",
+    gradients: "gradients",
+    mask: "mask",
+    velocity: "velocity",
+    values: "values",
+  };
+  const label = `${settings.kind} step`;
+  const step = settings.kind === "sgd"
+    ? dispatchOver(quads, {
+      kernel: "optimizer/sgd",
+      label,
+      bindings,
+      params: { quads, momentum: settings.momentum, weight_decay },
+      constants: { NESTEROV: settings.nesterov ? 1 : 0 },
+    })
+    : dispatchOver(quads, {
+      kernel: "optimizer/adam",
+      label,
+      bindings: { ...bindings, second_moment: "second_moment" },
+      params: {
+        quads,
+        beta1: settings.beta1,
+        beta2: settings.beta2,
+        epsilon: settings.epsilon,
+        weight_decay,
+      },
+      constants: { DECOUPLED: settings.kind === "adamw" ? 1 : 0 },
+    });
+  return [
+    step,
+    dispatchOver(quads, {
+      kernel: "optimizer/check_finite",
+      label: "check finite",
+      bindings: { values: "values", tally: "tally" },
+      params: { quads },
+    }),
+  ];
+}
+
+/** The dispatch that takes the values into their running mean. */
+export function lowerRunningMean(quads: number): Dispatch {
+  return dispatchOver(quads, {
+    kernel: "optimizer/running_mean",
+    label: "running mean",
+    bindings: { tally: "tally", values: "values", mean: "mean" },
+    params: { quads },
+  });
+}
+
+/** The values of the optimizers' `Step` fields at a step, counted from 0. */
+export function optimizerStep(
+  settings: OptimizerSettings,
+  { learningRate, step }: { readonly learningRate: number; readonly step: number },
+): Readonly<Record<string, number>> {
+  if (settings.kind === "sgd") return { learning_rate: learningRate };
+  return {
+    learning_rate: learningRate,
+    correction1: 1 - settings.beta1 ** (step + 1),
+    correction2: 1 - settings.beta2 ** (step + 1),
+  };
+}

@@ -1,0 +1,86 @@
+/**
+ * A plan: the dispatches of one step in order, and the memory that they need, as frozen plain data.
+ *
+ * @module
+ */
+import type { Dispatch } from "../kernels/dispatch.ts";
+import { assignSlots, type Lifetime } from "./memory.ts";
+
+/** A tensor of a plan: where it lies and how many quads it has. */
+export interface PlanTensor {
+  readonly slot: number;
+  readonly quads: number;
+}
+
+/** One step as plain data. */
+export interface Plan {
+  readonly name: string;
+  readonly batch: number;
+  readonly dispatches: readonly Dispatch[];
+  /** Tensors that live within the step, by name. Other names in bindings are buffers that outlive it. */
+  readonly tensors: ReadonlyMap<string, PlanTensor>;
+  /** Quads of each slot. */
+  readonly slots: readonly number[];
+}
+
+/** Collects the dispatches and tensors of a plan. */
+export class PlanBuilder {
+  readonly #dispatches: Dispatch[] = [];
+  readonly #quads = new Map<string, number>();
+  readonly #kept = new Set<string>();
+
+  /** Declares a tensor of a number of quads, or widens it. */
+  declare(name: string, quads: number): string {
+    this.#quads.set(name, Math.max(quads, this.#quads.get(name) ?? 0));
+    return name;
+  }
+
+  /** Keeps a tensor's memory to itself for the whole plan, for what the host writes before or reads after it. */
+  keep(name: string): void {
+    this.#kept.add(name);
+  }
+
+  emit(...dispatches: readonly Dispatch[]): void {
+    this.#dispatches.push(...dispatches);
+  }
+
+  /** Ends the plan: lifetimes are known now, so slots are assigned. */
+  build(name: string, batch: number): Plan {
+    const lifetimes = new Map<string, Lifetime>();
+    for (const [i, { bindings }] of this.#dispatches.entries()) {
+      for (const tensor of Object.values(bindings)) {
+        const quads = this.#quads.get(tensor);
+        if (quads === undefined) continue;
+        lifetimes.set(tensor, { name: tensor, quads, first: lifetimes.get(tensor)?.first ?? i, last: i });
+      }
+    }
+    const kept = [...lifetimes.values()].map((lifetime) =>
+      this.#kept.has(lifetime.name) ? { ...lifetime, first: 0, last: this.#dispatches.length } : lifetime
+    );
+    const { slots, slotOf } = assignSlots(kept);
+    const tensors = new Map(kept.map(({ name, quads }) => [name, { slot: slotOf.get(name)!, quads }]));
+    return Object.freeze({ name, batch, dispatches: this.#dispatches, tensors, slots });
+  }
+}
+
+/** Bytes of a plan's slots: what a step needs beside the arenas. */
+export function planSizeBytes({ slots }: Plan): number {
+  return slots.reduce((sum, quads) => sum + 16 * quads, 0);
+}
+
+/** The plan as a table: a line a dispatch with kernel, workgroups and bindings, then the slots. */
+export function describePlan(plan: Plan): string {
+  const place = (name: string) => {
+    const tensor = plan.tensors.get(name);
+    return tensor ? `${name}@${tensor.slot}` : name;
+  };
+  const lines = plan.dispatches.map(({ label, kernel, workgroups, bindings, constants }) => {
+    const bound = Object.entries(bindings).map(([binding, name]) => `${binding}=${place(name)}`).join(" ");
+    const set = Object.entries(constants).filter(([, value]) => value !== 0).map(([name]) => ` ${name}`).join(
+      "",
+    );
+    return `${label}: ${kernel}${set} [${workgroups.join(" ")}] ${bound}`;
+  });
+  const slots = plan.slots.map((quads, i) => `slot ${i}: ${16 * quads} bytes`);
+  return [`plan ${plan.name}, batch ${plan.batch}`, ...lines, ...slots].join("\n") + "\n";
+}

@@ -1,0 +1,97 @@
+/**
+ * Evaluation: loss, accuracy, confusion counts and predictions on a split, all counted on the device.
+ *
+ * @module
+ */
+import { epochBatches } from "../data/batches.ts";
+import { NumericError } from "../errors.ts";
+import type { DeviceImages } from "../gpu/images.ts";
+import type { Network } from "../gpu/network.ts";
+import { preparePlan } from "../gpu/plan_program.ts";
+import { readBuffers } from "../gpu/readback.ts";
+import type { SlotPool } from "../gpu/slots.ts";
+import { Tally } from "../gpu/tally.ts";
+import type { ProductChooser } from "../kernels/gemm.ts";
+import { resolveGraph } from "../model/graph.ts";
+import { lowerPlan } from "../plan/lower.ts";
+import { featuresOf } from "../shape.ts";
+
+/** How a network did on a split. */
+export interface Evaluation {
+  /** Fraction of the examples whose label was predicted. */
+  readonly accuracy: number;
+  /** Mean cross-entropy in nats. */
+  readonly loss: number;
+  readonly count: number;
+  /** Examples by label and prediction: (classes, classes) in rows of labels. */
+  readonly confusion: Uint32Array;
+  /** The prediction for each example, in the order of the split. */
+  readonly predictions: Uint32Array;
+}
+
+/** A network ready to be evaluated on a split, as often as wanted. */
+export interface Evaluator extends Disposable {
+  /** @throws {NumericError} Where a loss is not finite. */
+  evaluate(): Promise<Evaluation>;
+}
+
+/** Prepares evaluation of a network, whose parameters may change between runs, on a split. */
+export async function openEvaluator(
+  network: Network,
+  images: DeviceImages,
+  { choose, slots }: { readonly choose: ProductChooser; readonly slots: SlotPool },
+): Promise<Evaluator> {
+  const { gpu, graph } = network;
+  const nodes = resolveGraph(graph);
+  const classes = featuresOf(nodes[nodes.length - 1].output);
+  const batch = Math.min(images.batch, images.count);
+  const tally = new Tally(gpu);
+  const counts = gpu.createBuffer("confusion", 4 * classes * classes);
+  const kept = gpu.createBuffer("predictions of the split", 4 * images.count);
+  const own = new Map([["tally", tally.buffer], ["counts", counts], ["kept", kept]]);
+  const plan = lowerPlan(graph, { batch, mode: "evaluate", choose, images: { augmentation: "none" } });
+  const others = (name: string) => own.get(name) ?? images.resolve(name);
+  const step = await preparePlan(plan, { network, slots, others });
+  const batches = epochBatches({
+    count: images.count,
+    batch,
+    seed: 0,
+    epoch: 0,
+    shuffle: false,
+    dropLast: false,
+  });
+  return {
+    async evaluate() {
+      tally.clear();
+      counts.write(new Uint32Array(classes * classes));
+      let offset = 0;
+      for (const rows of batches) {
+        images.select(rows);
+        step.program.run({ count: rows.length, index: offset, offset, seed: 0 });
+        offset += rows.length;
+      }
+      const { lossSum, correct, count, badStep } = await tally.read();
+      if (badStep !== undefined) {
+        const current = "the loss is not finite";
+        throw new NumericError({
+          act: "evaluate at example",
+          thing: `${badStep}`,
+          current,
+          wanted: "a number",
+        }, badStep);
+      }
+      const [confusion, predictions] = await readBuffers(gpu, [{ buffer: counts }, { buffer: kept }]);
+      return {
+        accuracy: correct / count,
+        loss: lossSum / count,
+        count,
+        confusion: new Uint32Array(confusion).slice(0, classes * classes),
+        predictions: new Uint32Array(predictions).slice(0, images.count),
+      };
+    },
+    [Symbol.dispose]() {
+      step[Symbol.dispose]();
+      for (const buffer of own.values()) buffer[Symbol.dispose]();
+    },
+  };
+}

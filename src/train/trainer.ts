@@ -1,0 +1,135 @@
+/**
+ * Training: epochs of steps on the device, with the running mean of every parameter, watched for losses that are
+ * not finite.
+ *
+ * @module
+ */
+import { epochBatches } from "../data/batches.ts";
+import { NumericError } from "../errors.ts";
+import { mixBits } from "../random.ts";
+import type { ProductChooser } from "../kernels/gemm.ts";
+import type { DeviceImages } from "../gpu/images.ts";
+import { Program } from "../gpu/executor.ts";
+import type { Network } from "../gpu/network.ts";
+import { preparePlan } from "../gpu/plan_program.ts";
+import type { SlotPool } from "../gpu/slots.ts";
+import { Tally } from "../gpu/tally.ts";
+import type { Augmentation } from "../plan/images.ts";
+import { lowerPlan } from "../plan/lower.ts";
+import { lowerRunningMean, type OptimizerSettings, optimizerStep } from "../plan/optimizer.ts";
+import { averagedCount, learningRateAt } from "./schedule.ts";
+
+/** How a phase of training runs. */
+export interface TrainOptions {
+  readonly epochs: number;
+  /** Examples a step; the last, partial batch of an epoch is left out. */
+  readonly batch: number;
+  readonly learningRate: number;
+  readonly optimizer: OptimizerSettings;
+  readonly seed: number;
+  readonly labelSmoothing?: number;
+  readonly augmentation?: Augmentation;
+  /** Counts the steps of earlier phases, so that each phase draws other batches. */
+  readonly firstEpoch?: number;
+  readonly choose: ProductChooser;
+  readonly slots: SlotPool;
+  /** Called every so many steps and at the end of each epoch. */
+  readonly onProgress?: (progress: TrainProgress) => void;
+}
+
+/** Where training is. */
+export interface TrainProgress {
+  readonly step: number;
+  readonly steps: number;
+  readonly epoch: number;
+  /** Mean loss and accuracy over the steps of this epoch so far. */
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly examplesPerSecond: number;
+}
+
+/** What a phase of training came to. */
+export interface TrainResult {
+  readonly steps: number;
+  /** Mean loss and accuracy on the training examples over the last epoch. */
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly seconds: number;
+}
+
+/** Steps between two readings of the tally; each reading waits for the device and costs a fixed time. */
+const stepsPerReading = 25;
+
+/**
+ * Trains a network in place. Afterwards its values are the running mean over the last quarter of the steps, which the
+ * arena `mean` holds too. The mask is respected throughout.
+ *
+ * @throws {NumericError} Where a loss or a value is not finite; the values are then those of the last reading at
+ *   which all was finite.
+ */
+export async function train(
+  network: Network,
+  images: DeviceImages,
+  options: TrainOptions,
+): Promise<TrainResult> {
+  const { gpu, graph } = network;
+  const { epochs, seed, optimizer, learningRate, firstEpoch = 0 } = options;
+  const batch = Math.min(options.batch, images.count);
+  using tally = new Tally(gpu);
+  const source = { augmentation: options.augmentation ?? "none" } as const;
+  const plan = lowerPlan(graph, { ...options, batch, mode: "train", images: source });
+  const others = (name: string) => name === "tally" ? tally.buffer : images.resolve(name);
+  using step = await preparePlan(plan, { network, slots: options.slots, others });
+  using averaging = await Program.create(gpu, [lowerRunningMean(network.layout.quads)], {
+    resolve: step.resolve,
+  });
+  network.clearArena("velocity");
+  if (optimizer.kind !== "sgd") network.clearArena("second_moment");
+  network.copyArena("values", "snapshot");
+  const stepsPerEpoch = Math.floor(images.count / batch), steps = epochs * stepsPerEpoch;
+  const start = performance.now();
+  let index = 0, read = await tally.read();
+  const report = async (epoch: number) => {
+    read = await tally.read();
+    if (read.badStep !== undefined) {
+      network.copyArena("snapshot", "values");
+      const current = "the loss or a parameter is not finite";
+      const wanted = "finite numbers (a smaller learning rate may help)";
+      throw new NumericError(
+        { act: "train at step", thing: `${read.badStep}`, current, wanted },
+        read.badStep,
+      );
+    }
+    network.copyArena("values", "snapshot");
+    const examplesPerSecond = index * batch / (performance.now() - start) * 1000;
+    const { loss, accuracy } = meansOf(read);
+    options.onProgress?.({ step: index, steps, epoch, loss, accuracy, examplesPerSecond });
+  };
+  for (let epoch = 0; epoch < epochs; epoch++) {
+    tally.clear();
+    const shuffled = { count: images.count, batch, seed, epoch: firstEpoch + epoch };
+    for (const rows of epochBatches({ ...shuffled, shuffle: true, dropLast: true })) {
+      images.select(rows);
+      step.program.run({
+        ...optimizerStep(optimizer, {
+          learningRate: learningRateAt(index, { steps, learningRate }),
+          step: index,
+        }),
+        count: batch,
+        index,
+        seed: mixBits(mixBits(seed) ^ (firstEpoch * 0x10001 + index)),
+      });
+      const averaged = averagedCount(index, steps);
+      if (averaged > 0) averaging.run({ mean_weight: 1 / averaged });
+      index++;
+      if (index % stepsPerReading === 0) await report(epoch);
+    }
+    if (index % stepsPerReading !== 0) await report(epoch);
+  }
+  network.copyArena("mean", "values");
+  return { steps, ...meansOf(read), seconds: (performance.now() - start) / 1000 };
+}
+
+function meansOf({ lossSum, correct, count }: { lossSum: number; correct: number; count: number }) {
+  return { loss: lossSum / count, accuracy: correct / count };
+}

@@ -1,0 +1,191 @@
+/**
+ * Holds batch normalisation against the f64 reference: statistics, forward, running statistics and gradients in one
+ * chain of dispatches, as a training step makes them, and both passes of evaluation.
+ *
+ * The tolerances follow the errors through the chain (`errorsOf`): a mean is off by its sum's tolerance, a variance by
+ * its own and the square of the mean's error, and what is made of them by these errors times their derivatives, plus
+ * the roundings of each formula by precision.ts.
+ */
+import type { ReadPath } from "../../src/kernels/assemble.ts";
+import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
+import { chunksOf, sumColumns } from "../../src/kernels/reduce.ts";
+import { quadsOf } from "../../src/shape.ts";
+import {
+  batchNorm2dBackward,
+  batchNorm2dEval,
+  batchNorm2dEvalBackward,
+  batchNorm2dTrain,
+} from "../reference/batchnorm2d.ts";
+import { reluForward } from "../reference/relu.ts";
+import { assertClose, F32_ROUNDOFF, maxAbs, type RefTensor, sumTolerance } from "../reference/tensor.ts";
+import { arenaOf, eps, errorsOf, momentum, operandsOf, shapes } from "./batchnorm.ts";
+import { fromQuads, imagesFromQuads, imagesToQuads, readPaths, runKernels } from "./harness.ts";
+import { assertPadding, divisionRoundings, sqrtRoundings, unwritten } from "./precision.ts";
+
+/** The dispatches of one training pass, forward and backward. */
+function trainingDispatches(rows: number, quads: number): readonly Dispatch[] {
+  const columns = (term: string, bindings: Dispatch["bindings"], out: string, more = {}) =>
+    sumColumns({
+      label: out,
+      term: `reduce/${term}`,
+      bindings,
+      rows,
+      quads,
+      scratch: "scratch",
+      out,
+      offset: 0,
+      scale: 1,
+      ...more,
+    });
+  const statistics = { mean: "mean", variance: "variance" };
+  const places = { quads_total: rows * quads, quads, mean: 0, variance: 0, gamma: 1, beta: 2 + quads };
+  const forward = (RELU: number, y: string) =>
+    dispatchOver(rows * quads, {
+      kernel: "layer/batchnorm2d_forward",
+      label: y,
+      bindings: { x: "x", ...statistics, values: "values", y },
+      params: { ...places, epsilon: eps },
+      constants: { RELU },
+    });
+  const running = (batch: string, offset: number, correction: number) =>
+    dispatchOver(quads, {
+      kernel: "layer/batchnorm2d_running",
+      label: batch,
+      bindings: { batch, running: "running" },
+      params: { quads, offset, momentum, correction },
+    });
+  return [
+    ...columns("bias_backward", { dy: "x" }, "mean", { scale: 1 / rows }),
+    ...columns("batchnorm_variance", { x: "x", mean: "mean" }, "variance", { scale: 1 / rows }),
+    forward(0, "y"),
+    forward(1, "y_relu"),
+    running("mean", 1, 1),
+    running("variance", 2 + quads, rows / (rows - 1)),
+    ...columns("batchnorm_scale_backward", { x: "x", dy: "dy", ...statistics }, "gradients", {
+      params: { mean: 0, variance: 0, epsilon: eps },
+      offset: places.gamma,
+    }),
+    ...columns("bias_backward", { dy: "dy" }, "gradients", { offset: places.beta }),
+    dispatchOver(rows * quads, {
+      kernel: "layer/batchnorm2d_backward",
+      label: "dx",
+      bindings: { x: "x", dy: "dy", ...statistics, values: "values", gradients: "gradients", dx: "dx" },
+      params: { ...places, epsilon: eps, inverse_rows: 1 / rows },
+    }),
+  ];
+}
+
+async function checkTraining(path: ReadPath, shape: readonly number[]): Promise<void> {
+  const operands = operandsOf(shape);
+  const { x, dy, gamma, beta, runningMean, runningVar } = operands;
+  const channels = shape[1], quads = quadsOf(channels), rows = x.values.length / channels;
+  const { floats } = await runKernels({
+    path,
+    dispatches: trainingDispatches(rows, quads),
+    buffers: {
+      x: imagesToQuads(x.values, shape),
+      dy: imagesToQuads(dy.values, shape),
+      values: arenaOf(gamma, beta),
+      running: arenaOf(runningMean, runningVar),
+      gradients: unwritten(4 * (2 * quads + 3)),
+      scratch: unwritten(4 * quads * chunksOf(rows).chunks),
+      mean: unwritten(4 * quads),
+      variance: unwritten(4 * quads),
+      y: unwritten(4 * rows * quads),
+      y_relu: unwritten(4 * rows * quads),
+      dx: unwritten(4 * rows * quads),
+    },
+  });
+  const want = batchNorm2dTrain(x, operands, { eps, momentum });
+  const { dx, dgamma, dbeta } = batchNorm2dBackward(x, gamma, dy, { eps });
+  const errors = errorsOf(operands);
+  const vector = (buffer: string, quad: number) =>
+    fromQuads(floats(buffer).subarray(4 * quad, 4 * (quad + quads)), 1, channels);
+  const check = (name: string, got: ArrayLike<number>, wanted: RefTensor, tolerance: number) =>
+    assertClose(got, wanted.values, { tolerance, name: `${path} (${shape}) ${name}` });
+  check("mean", vector("mean", 0), want.mean, errors.mean);
+  check("variance", vector("variance", 0), want.variance, errors.variance);
+  check("running mean", vector("running", 1), want.runningMean, errors.running);
+  check("running variance", vector("running", 2 + quads), want.runningVar, errors.running);
+  check("dgamma", vector("gradients", 1), dgamma, errors.dgamma);
+  check("dbeta", vector("gradients", 2 + quads), dbeta, errors.dbeta);
+  check("y", imagesFromQuads(floats("y"), shape), want.y, errors.y);
+  check("y_relu", imagesFromQuads(floats("y_relu"), shape), reluForward(want.y), errors.y);
+  check("dx", imagesFromQuads(floats("dx"), shape), dx, errors.dx);
+  for (const name of ["y", "y_relu", "dx"]) assertPadding(floats(name), channels, { name });
+}
+
+async function checkEvaluation(path: ReadPath, shape: readonly number[]): Promise<void> {
+  const operands = operandsOf(shape);
+  const { x, dy, gamma, beta, runningMean, runningVar } = operands;
+  const channels = shape[1], quads = quadsOf(channels), items = x.values.length / channels * quads;
+  const places = { quads_total: items, quads, mean: 1, variance: 2 + quads, gamma: 1, beta: 2 + quads };
+  const bindings = { x: "x", mean: "running", variance: "running", values: "values" };
+  const { floats } = await runKernels({
+    path,
+    dispatches: [
+      dispatchOver(items, {
+        kernel: "layer/batchnorm2d_forward",
+        label: "y",
+        bindings: { ...bindings, y: "y" },
+        params: { ...places, epsilon: eps },
+      }),
+      dispatchOver(items, {
+        kernel: "layer/batchnorm2d_backward",
+        label: "dx",
+        bindings: { ...bindings, dy: "dy", gradients: "gradients", dx: "dx" },
+        params: { ...places, epsilon: eps, inverse_rows: 1 },
+        constants: { EVALUATION: 1 },
+      }),
+      ...sumColumns({
+        label: "dgamma",
+        term: "reduce/batchnorm_scale_backward",
+        bindings: { x: "x", dy: "dy", mean: "running", variance: "running" },
+        params: { mean: 1, variance: 2 + quads, epsilon: eps },
+        rows: items / quads,
+        quads,
+        scratch: "scratch",
+        out: "dgamma",
+        offset: 0,
+        scale: 1,
+      }),
+    ],
+    buffers: {
+      x: imagesToQuads(x.values, shape),
+      dy: imagesToQuads(dy.values, shape),
+      values: arenaOf(gamma, beta),
+      running: arenaOf(runningMean, runningVar),
+      gradients: unwritten(4 * (2 * quads + 3)),
+      scratch: unwritten(4 * quads * chunksOf(items / quads).chunks),
+      dgamma: unwritten(4 * quads),
+      y: unwritten(4 * items),
+      dx: unwritten(4 * items),
+    },
+  });
+  const y = batchNorm2dEval(x, operands, { eps });
+  const { dx, dgamma } = batchNorm2dEvalBackward(x, operands, dy, { eps });
+  // A difference, a sum under the root, the root, a division, a product and a sum, on |xhat gamma| + |beta|.
+  const roundings = 4 + sqrtRoundings + divisionRoundings;
+  const size = maxAbs(y.values) + 2 * maxAbs(beta.values);
+  const name = `${path} (${shape}) evaluation`;
+  const tolerance = (bound: number) => ({ tolerance: roundings * F32_ROUNDOFF * bound, name });
+  assertClose(imagesFromQuads(floats("y"), shape), y.values, tolerance(size));
+  assertClose(imagesFromQuads(floats("dx"), shape), dx.values, tolerance(maxAbs(dx.values)));
+  // Every term dy xhat is off by these roundings more than its sum; |x - mean| <= 5, |dy| <= 1, variance >= 0.5.
+  const rows = items / quads, terms = rows * 5 / Math.sqrt(.5);
+  assertClose(fromQuads(floats("dgamma"), 1, channels), dgamma.values, {
+    tolerance: sumTolerance(rows, terms) + roundings * F32_ROUNDOFF * terms,
+    name: `${name} dgamma`,
+  });
+  for (const buffer of ["y", "dx"]) assertPadding(floats(buffer), channels, { name: `${name} ${buffer}` });
+}
+
+for (const path of readPaths) {
+  Deno.test(`batchnorm2d trains as the reference, from statistics to gradients, ${path} path`, async () => {
+    for (const shape of shapes) await checkTraining(path, shape);
+  });
+
+  Deno.test(`batchnorm2d evaluates with the running statistics, both passes, ${path} path`, async () => {
+    for (const shape of shapes) await checkEvaluation(path, shape);
+  });
+}

@@ -1,0 +1,139 @@
+/**
+ * Holds pooling against the f64 reference. Maxima are exact; sums have sumTolerance over the windows of a pixel or the
+ * pixels of a window, and the average one division, of 5 roundings, besides.
+ */
+import type { ReadPath } from "../../src/kernels/assemble.ts";
+import { dispatchOver } from "../../src/kernels/dispatch.ts";
+import { quadsOf } from "../../src/shape.ts";
+import {
+  averagePool2dBackward,
+  averagePool2dForward,
+  maxPool2dBackward,
+  maxPool2dForward,
+  pooledShape,
+} from "../reference/pool2d.ts";
+import { assertClose, randomTensor, type RefTensor, sumTolerance } from "../reference/tensor.ts";
+import { imagesFromQuads, imagesToQuads, readPaths, runKernels } from "./harness.ts";
+import { assertPadding, assertSame, divisionRoundings, unwritten } from "./precision.ts";
+
+const poolings = [
+  { shape: [1, 1, 1, 1], kernel: 1, stride: 1, padding: 0 },
+  { shape: [2, 3, 4, 6], kernel: 2, stride: 2, padding: 0 },
+  { shape: [2, 5, 5, 7], kernel: 2, stride: 2, padding: 0 },
+  { shape: [3, 6, 7, 8], kernel: 3, stride: 2, padding: 1 },
+  { shape: [2, 17, 6, 5], kernel: 3, stride: 1, padding: 1 },
+  { shape: [1, 2, 9, 8], kernel: 2, stride: 3, padding: 1 },
+  { shape: [2, 4, 5, 3], kernel: 5, stride: 1, padding: 2 },
+];
+type Pooling = typeof poolings[number];
+
+/** Values of three steps, so that most windows hold equal maxima, and zeros for the gate. */
+function tiedTensor(shape: readonly number[]): RefTensor {
+  const { values } = randomTensor(shape, 1);
+  return { shape, values: values.map((value) => Math.round(value)) };
+}
+
+async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
+  const { shape: [batch, channels, height, width], kernel, stride, padding } = pooling;
+  const [, , outHeight, outWidth] = pooledShape(pooling.shape, pooling);
+  const quads = quadsOf(channels);
+  const dy = randomTensor([batch, channels, outHeight, outWidth], 2);
+  const params = {
+    quads,
+    in_height: height,
+    in_width: width,
+    out_height: outHeight,
+    out_width: outWidth,
+    kernel,
+    stride,
+    padding,
+  };
+  const inQuads = batch * height * width * quads, outQuads = batch * outHeight * outWidth * quads;
+  const forward = (kernel: string, y: string) =>
+    dispatchOver(outQuads, {
+      kernel,
+      label: y,
+      bindings: { x: "x", y },
+      params: { ...params, quads_total: outQuads },
+    });
+  const backwardParams = { ...params, quads_total: inQuads };
+  const backwardMax = (GATED: number) =>
+    dispatchOver(inQuads, {
+      kernel: "layer/maxpool2d_backward",
+      label: "max backward",
+      bindings: { x: "x", y: "y_max", dy: "dy", dx: GATED ? "dx_gated" : "dx_max" },
+      params: backwardParams,
+      constants: { GATED },
+    });
+  const result = await runKernels({
+    path,
+    dispatches: [
+      forward("layer/maxpool2d_forward", "y_max"),
+      forward("layer/avgpool2d_forward", "y_average"),
+      backwardMax(0),
+      backwardMax(1),
+      dispatchOver(inQuads, {
+        kernel: "layer/avgpool2d_backward",
+        label: "average backward",
+        bindings: { dy: "dy", dx: "dx_average" },
+        params: backwardParams,
+      }),
+    ],
+    buffers: {
+      x: imagesToQuads(x.values, x.shape),
+      dy: imagesToQuads(dy.values, dy.shape),
+      y_max: unwritten(4 * outQuads),
+      y_average: unwritten(4 * outQuads),
+      dx_max: unwritten(4 * inQuads),
+      dx_gated: unwritten(4 * inQuads),
+      dx_average: unwritten(4 * inQuads),
+    },
+  });
+  return { dy, floats: result.floats };
+}
+
+async function checkPools(path: ReadPath, pooling: Pooling): Promise<void> {
+  const { shape: [, channels], kernel } = pooling;
+  for (const x of [randomTensor(pooling.shape, 1), tiedTensor(pooling.shape)]) {
+    const { dy, floats } = await runPools(path, pooling, x);
+    const name = `${path} ${JSON.stringify(pooling)}`;
+    assertSame(
+      imagesFromQuads(floats("y_max"), dy.shape),
+      maxPool2dForward(x, pooling).values,
+      `max y, ${name}`,
+    );
+    // At most kernel^2 terms of at most 1 in every sum; the average's magnitude is 1 after its division.
+    const area = kernel * kernel;
+    const sums = { tolerance: sumTolerance(area, area) };
+    const averages = { tolerance: sumTolerance(area + divisionRoundings, 1) };
+    const dx = maxPool2dBackward(x, dy, pooling).values;
+    const gated = dx.map((value, i) => x.values[i] > 0 ? value : 0);
+    const checks = [
+      ["dx_max", dx, x.shape, sums],
+      ["dx_gated", gated, x.shape, sums],
+      ["y_average", averagePool2dForward(x, pooling).values, dy.shape, averages],
+      ["dx_average", averagePool2dBackward(x, dy, pooling).values, x.shape, averages],
+    ] as const;
+    for (const [buffer, want, shape, options] of checks) {
+      const got = imagesFromQuads(floats(buffer), shape);
+      assertClose(got, want, { ...options, name: `${buffer}, ${name}` });
+      assertPadding(floats(buffer), channels, { name: `${buffer}, ${name}` });
+    }
+    assertPadding(floats("y_max"), channels, { name: `y_max, ${name}` });
+  }
+}
+
+for (const path of readPaths) {
+  Deno.test(`maxpool2d and avgpool2d agree with the reference, with ties and a gate, ${path} path`, async () => {
+    for (const pooling of poolings) await checkPools(path, pooling);
+  });
+
+  Deno.test(`maxpool2d_forward() takes the largest of negative values only, ${path} path`, async () => {
+    const x = randomTensor([1, 3, 3, 3], 3);
+    const negative = { shape: x.shape, values: x.values.map((value) => Math.fround(-1 - Math.abs(value))) };
+    const pooling = { shape: [1, 3, 3, 3], kernel: 3, stride: 2, padding: 1 };
+    const { floats } = await runPools(path, pooling, negative);
+    const want = maxPool2dForward(negative, pooling);
+    assertSame(imagesFromQuads(floats("y_max"), want.shape), want.values, "padding counts as -infinity");
+  });
+}

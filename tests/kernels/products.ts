@@ -1,0 +1,142 @@
+/**
+ * Convolutions as the three matrix products that serve them, with the cores that are tested.
+ *
+ * @module
+ */
+import type { ReadPath } from "../../src/kernels/assemble.ts";
+import { productCores, type ProductShape } from "../../src/kernels/gemm.ts";
+import { quadsOf, windowedLength } from "../../src/shape.ts";
+import { randomTensor, type RefTensor } from "../reference/tensor.ts";
+import { imagesToQuads } from "./harness.ts";
+
+/** The sizes of a convolution: x (batch, channels, height, width), w (outputs, channels, ...kernel). */
+export interface Convolution {
+  readonly x: readonly [number, number, number, number];
+  readonly outputs: number;
+  readonly kernel: readonly [number, number];
+  readonly stride: number;
+  readonly padding: number;
+}
+
+/** Odd sizes, one, several workgroups of every core, strides 1 to 3, paddings 0 to 2, kernels 1, 3, 5 and 5 x 3. */
+export const convolutions: readonly Convolution[] = [
+  { x: [1, 1, 1, 1], outputs: 1, kernel: [1, 1], stride: 1, padding: 0 },
+  { x: [2, 3, 5, 7], outputs: 5, kernel: [3, 3], stride: 1, padding: 1 },
+  { x: [3, 17, 9, 6], outputs: 33, kernel: [3, 3], stride: 2, padding: 1 },
+  { x: [2, 5, 11, 8], outputs: 17, kernel: [5, 5], stride: 3, padding: 2 },
+  { x: [2, 33, 6, 5], outputs: 3, kernel: [1, 1], stride: 2, padding: 0 },
+  { x: [1, 2, 7, 9], outputs: 6, kernel: [5, 3], stride: 1, padding: 2 },
+  { x: [2, 4, 12, 10], outputs: 70, kernel: [3, 3], stride: 1, padding: 2 },
+  // Linear layers: a 1 x 1 convolution over one image of 1 x N, N the rows of the batch.
+  { x: [1, 130, 1, 3], outputs: 10, kernel: [1, 1], stride: 1, padding: 0 },
+  { x: [1, 7, 1, 130], outputs: 9, kernel: [1, 1], stride: 1, padding: 0 },
+];
+
+/** The product of an operation, with the parameters that the kernel takes besides those of the product. */
+export interface Product {
+  readonly shape: ProductShape;
+  readonly params: Readonly<Record<string, number>>;
+}
+
+/** Height and width of a convolution's output. */
+export function outputSides({ x, kernel, stride, padding }: Convolution): readonly [number, number] {
+  const side = (i: 0 | 1) => windowedLength(x[2 + i], { kernel: kernel[i], stride, padding });
+  return [side(0), side(1)];
+}
+
+/** Quads of the value arena before the weight. */
+export const weightOffset = 3;
+
+/** The first quad of the bias in the value arena: one quad behind the weight. */
+export function biasOffset({ x, outputs, kernel }: Convolution): number {
+  return weightOffset + outputs * kernel[0] * kernel[1] * quadsOf(x[1]) + 1;
+}
+
+/** The value arena, NaN wherever no parameter lies, so that a read beside them is seen. */
+export function valueArena(convolution: Convolution, w: RefTensor, b: RefTensor): Float32Array {
+  const bias = biasOffset(convolution);
+  const arena = new Float32Array(4 * (bias + quadsOf(convolution.outputs) + 1)).fill(NaN);
+  arena.set(imagesToQuads(w.values, w.shape), 4 * weightOffset);
+  arena.fill(0, 4 * bias, 4 * (bias + quadsOf(convolution.outputs)));
+  arena.set(Float32Array.from(b.values), 4 * bias);
+  return arena;
+}
+
+/** The random operands of a convolution. */
+export function operandsOf({ x, outputs, kernel, stride, padding }: Convolution): {
+  readonly x: RefTensor;
+  readonly w: RefTensor;
+  readonly b: RefTensor;
+  readonly dy: RefTensor;
+} {
+  const sides = outputSides({ x, outputs, kernel, stride, padding });
+  return {
+    x: randomTensor(x, 1),
+    w: randomTensor([outputs, x[1], ...kernel], 2),
+    b: randomTensor([outputs], 3),
+    dy: randomTensor([x[0], outputs, ...sides], 4),
+  };
+}
+
+function geometry(convolution: Convolution): Record<string, number> {
+  const { x: [, , height, width], kernel, stride, padding } = convolution;
+  const [outHeight, outWidth] = outputSides(convolution);
+  return {
+    in_height: height,
+    in_width: width,
+    out_height: outHeight,
+    out_width: outWidth,
+    kernel_width: kernel[1],
+    stride,
+    padding,
+  };
+}
+
+/** y (N, OH, OW, O) from x and the weight. */
+export function forwardProduct(convolution: Convolution): Product {
+  const { x: [batch, channels], outputs, kernel } = convolution;
+  const [outHeight, outWidth] = outputSides(convolution);
+  const shape = {
+    operation: "gemm/conv2d_forward",
+    rows: batch * outHeight * outWidth,
+    columns: outputs,
+    segments: kernel[0] * kernel[1],
+    inner: quadsOf(channels),
+    splittable: false,
+  };
+  return { shape, params: { ...geometry(convolution), weight: weightOffset, bias: biasOffset(convolution) } };
+}
+
+/** dx (N, H, W, I) from dy and the weight. */
+export function inputProduct(convolution: Convolution): Product {
+  const { x: [batch, channels, height, width], outputs, kernel } = convolution;
+  const shape = {
+    operation: "gemm/conv2d_backward_input",
+    rows: batch * height * width,
+    columns: channels,
+    segments: kernel[0] * kernel[1],
+    inner: quadsOf(outputs),
+    splittable: false,
+  };
+  return { shape, params: { ...geometry(convolution), weight: weightOffset, out_channels: outputs } };
+}
+
+/** dw (splits, O, KH, KW, I) from dy and x. */
+export function weightProduct(convolution: Convolution): Product {
+  const { x: [batch, channels], outputs, kernel } = convolution;
+  const [outHeight, outWidth] = outputSides(convolution);
+  const shape = {
+    operation: "gemm/conv2d_backward_weight",
+    rows: outputs,
+    columns: kernel[0] * kernel[1] * quadsOf(channels) * 4,
+    segments: batch * outHeight,
+    inner: Math.ceil(outWidth / 4),
+    splittable: true,
+  };
+  return { shape, params: { ...geometry(convolution), in_quads: quadsOf(channels) } };
+}
+
+/** The cores that a path is tested with: those it uses, and every core that keeps its block in registers. */
+export function coresOf(path: ReadPath): readonly string[] {
+  return [...new Set([...productCores[path], ...productCores.texture])];
+}
