@@ -1,6 +1,7 @@
 // Mask from the k-th smallest key that the radix select found: a weight is removed (mask 0) where its key is below
-// state.key, or equal with its place at or below state.index; kept (mask 1) otherwise. Where no weight is asked to go
-// (params.remove 0), none goes. Scores below zero are not weights: their mask stays.
+// state.key, or equal with its place at or below state.index; otherwise its mask stays, so that a removed weight does
+// not come back where fewer are asked to go than are removed. Where no weight is asked to go (params.remove 0), none
+// goes. Scores below zero are not weights: their mask stays.
 // scores, mask (quads). One invocation decides one quad.
 
 struct Params {
@@ -21,14 +22,15 @@ struct State {
 @group(0) @binding(3) var<storage, read_write> mask: array<vec4f>;
 
 // The rank of a weight as an unsigned integer: removed ones first, then by the bits of the score, which rise with it.
+// The sign is left out, since -0 is not below zero.
 fn rank_key(score: f32, keep: f32) -> u32 {
-  return select(0u, bitcast<u32>(score) + 1u, keep > 0.0);
+  return select(0u, (bitcast<u32>(score) & 0x7fffffffu) + 1u, keep > 0.0);
 }
 
 fn decide(score: f32, keep: f32, place: u32) -> f32 {
   let key = rank_key(score, keep);
   let goes = key < state.key || (key == state.key && place <= state.index);
-  return select(select(1.0, 0.0, goes), keep, score < 0.0);
+  return select(keep, 0.0, goes && !(score < 0.0));
 }
 
 @compute @workgroup_size(64)

@@ -33,8 +33,9 @@ override BY_PLACE: bool = false;
 var<workgroup> digits: array<atomic<u32>, 2048>;
 
 // The rank of a weight as an unsigned integer: removed ones first, then by the bits of the score, which rise with it.
+// The sign is left out, since -0 is not below zero.
 fn rank_key(score: f32, keep: f32) -> u32 {
-  return select(0u, bitcast<u32>(score) + 1u, keep > 0.0);
+  return select(0u, (bitcast<u32>(score) & 0x7fffffffu) + 1u, keep > 0.0);
 }
 
 // The bits above the digit; a shift by 32 is not defined, so it is done in two.

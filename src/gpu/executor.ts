@@ -58,7 +58,7 @@ export class Program {
    * Compiles and binds dispatches.
    *
    * @param resolve Returns the buffer that a name in a dispatch's bindings stands for.
-   * @param path Overrides the device's read path.
+   * @param path Overrides the device's read path for dispatches that do not say their own.
    * @throws {KernelError} Where a kernel does not compile or a binding is missing or unknown.
    */
   static async create(
@@ -70,8 +70,8 @@ export class Program {
     },
   ): Promise<Program> {
     const pipelines: Pipeline[] = [];
-    for (const { kernel, constants } of dispatches) {
-      pipelines.push(await gpu.pipeline(kernel, { path, constants }));
+    for (const { kernel, constants, path: own = path } of dispatches) {
+      pipelines.push(await gpu.pipeline(kernel, { path: own, constants }));
     }
     const alignment = gpu.device.limits.minUniformBufferOffsetAlignment;
     const sizeOf = (struct: "Params" | "Step") => (pipeline: Pipeline) =>

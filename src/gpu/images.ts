@@ -6,6 +6,7 @@
 import type { Dataset, ImageSplit } from "../data/dataset.ts";
 import { quadsOf } from "../shape.ts";
 import type { DeviceBuffer } from "./buffer.ts";
+import type { Examples } from "./examples.ts";
 import type { Gpu } from "./device.ts";
 
 /** The largest split that is kept on the device whole, in bytes. */
@@ -14,7 +15,8 @@ const residentLimitBytes = 2 ** 30;
 type ImageBuffer = "images" | "classes" | "rows" | "normalization";
 
 /** Images and labels of a split, from which batches are made on the device. */
-export class DeviceImages {
+export class DeviceImages implements Examples {
+  readonly areImages = true;
   /** Examples in the split. */
   readonly count: number;
   /** The most rows of a batch. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { KernelError } from "../errors.ts";
+import type { ReadPath } from "./assemble.ts";
 import { kernelSource } from "./registry.ts";
 import { readInterface } from "./interface.ts";
 
@@ -20,6 +21,8 @@ export interface Dispatch {
   /** Values of the kernel's override constants. */
   readonly constants: Readonly<Record<string, number>>;
   readonly workgroups: readonly [number, number, number];
+  /** How this dispatch reads quads, where it is not to be as the device's others do. */
+  readonly path?: ReadPath;
 }
 
 /** The most workgroups along one dimension that every adapter allows. */

@@ -27,6 +27,8 @@ export interface ProductShape {
 export interface ProductChoice {
   readonly core: string;
   readonly splits: number;
+  /** How the product reads its operands, where it is not to be as the device's other kernels do. */
+  readonly path?: ReadPath;
 }
 
 /** Picks how a product is computed on this device. */
@@ -128,5 +130,6 @@ export function dispatchProduct(
     params: { ...params, rows, columns, segments, inner, segments_per_split: segmentsPerSplit },
     constants,
     workgroups: [x, y, choice.splits],
+    ...(choice.path ? { path: choice.path } : {}),
   };
 }

@@ -18,7 +18,8 @@ export interface ConvolutionGeometry {
   readonly outChannels: number;
   readonly outHeight: number;
   readonly outWidth: number;
-  readonly kernel: number;
+  readonly kernelHeight: number;
+  readonly kernelWidth: number;
   readonly stride: number;
   readonly padding: number;
 }
@@ -40,7 +41,7 @@ export function forwardShape(g: ConvolutionGeometry): ProductShape {
     operation: "gemm/conv2d_forward",
     rows: g.images * g.outHeight * g.outWidth,
     columns: g.outChannels,
-    segments: g.kernel * g.kernel,
+    segments: g.kernelHeight * g.kernelWidth,
     inner: g.inQuads,
     splittable: false,
   };
@@ -52,7 +53,7 @@ export function backwardInputShape(g: ConvolutionGeometry): ProductShape {
     operation: "gemm/conv2d_backward_input",
     rows: g.images * g.inHeight * g.inWidth,
     columns: 4 * g.inQuads,
-    segments: g.kernel * g.kernel,
+    segments: g.kernelHeight * g.kernelWidth,
     inner: quadsOf(g.outChannels),
     splittable: false,
   };
@@ -63,7 +64,7 @@ export function backwardWeightShape(g: ConvolutionGeometry): ProductShape {
   return {
     operation: "gemm/conv2d_backward_weight",
     rows: g.outChannels,
-    columns: 4 * g.kernel * g.kernel * g.inQuads,
+    columns: 4 * g.kernelHeight * g.kernelWidth * g.inQuads,
     segments: g.images * g.outHeight,
     inner: Math.ceil(g.outWidth / 4),
     splittable: true,
@@ -76,7 +77,7 @@ function sizes(g: ConvolutionGeometry) {
     in_width: g.inWidth,
     out_height: g.outHeight,
     out_width: g.outWidth,
-    kernel_width: g.kernel,
+    kernel_width: g.kernelWidth,
     stride: g.stride,
     padding: g.padding,
   };

@@ -5,7 +5,7 @@
  */
 import { epochBatches } from "../data/batches.ts";
 import { NumericError } from "../errors.ts";
-import type { DeviceImages } from "../gpu/images.ts";
+import type { Examples } from "../gpu/examples.ts";
 import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import { readBuffers } from "../gpu/readback.ts";
@@ -38,22 +38,23 @@ export interface Evaluator extends Disposable {
 /** Prepares evaluation of a network, whose parameters may change between runs, on a split. */
 export async function openEvaluator(
   network: Network,
-  images: DeviceImages,
+  examples: Examples,
   { choose, slots }: { readonly choose: ProductChooser; readonly slots: SlotPool },
 ): Promise<Evaluator> {
   const { gpu, graph } = network;
   const nodes = resolveGraph(graph);
   const classes = featuresOf(nodes[nodes.length - 1].output);
-  const batch = Math.min(images.batch, images.count);
+  const batch = Math.min(examples.batch, examples.count);
+  const images = examples.areImages ? { images: { augmentation: "none" } as const } : {};
   const tally = new Tally(gpu);
   const counts = gpu.createBuffer("confusion", 4 * classes * classes);
-  const kept = gpu.createBuffer("predictions of the split", 4 * images.count);
+  const kept = gpu.createBuffer("predictions of the split", 4 * examples.count);
   const own = new Map([["tally", tally.buffer], ["counts", counts], ["kept", kept]]);
-  const plan = lowerPlan(graph, { batch, mode: "evaluate", choose, images: { augmentation: "none" } });
-  const others = (name: string) => own.get(name) ?? images.resolve(name);
+  const plan = lowerPlan(graph, { batch, mode: "evaluate", choose, ...images });
+  const others = (name: string) => own.get(name) ?? examples.resolve(name);
   const step = await preparePlan(plan, { network, slots, others });
   const batches = epochBatches({
-    count: images.count,
+    count: examples.count,
     batch,
     seed: 0,
     epoch: 0,
@@ -66,7 +67,7 @@ export async function openEvaluator(
       counts.write(new Uint32Array(classes * classes));
       let offset = 0;
       for (const rows of batches) {
-        images.select(rows);
+        examples.select(rows, step.resolve);
         step.program.run({ count: rows.length, index: offset, offset, seed: 0 });
         offset += rows.length;
       }
@@ -86,7 +87,7 @@ export async function openEvaluator(
         loss: lossSum / count,
         count,
         confusion: new Uint32Array(confusion).slice(0, classes * classes),
-        predictions: new Uint32Array(predictions).slice(0, images.count),
+        predictions: new Uint32Array(predictions).slice(0, examples.count),
       };
     },
     [Symbol.dispose]() {

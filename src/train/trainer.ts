@@ -8,7 +8,7 @@ import { epochBatches } from "../data/batches.ts";
 import { NumericError } from "../errors.ts";
 import { mixBits } from "../random.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
-import type { DeviceImages } from "../gpu/images.ts";
+import type { Examples } from "../gpu/examples.ts";
 import { Program } from "../gpu/executor.ts";
 import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
@@ -17,7 +17,7 @@ import { Tally } from "../gpu/tally.ts";
 import type { Augmentation } from "../plan/images.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import { lowerRunningMean, type OptimizerSettings, optimizerStep } from "../plan/optimizer.ts";
-import { averagedCount, learningRateAt } from "./schedule.ts";
+import { type Schedule, stepSchedule } from "./schedule.ts";
 
 /** How a phase of training runs. */
 export interface TrainOptions {
@@ -31,6 +31,12 @@ export interface TrainOptions {
   readonly augmentation?: Augmentation;
   /** Counts the steps of earlier phases, so that each phase draws other batches. */
   readonly firstEpoch?: number;
+  /** How the learning rate falls and from when on parameters are averaged. */
+  readonly schedule?: Schedule;
+  /** False takes the examples in their order. */
+  readonly shuffle?: boolean;
+  /** Steps between two readings of the loss; each waits for the device and costs a fixed time. */
+  readonly stepsPerReading?: number;
   readonly choose: ProductChooser;
   readonly slots: SlotPool;
   /** Called every so many steps and at the end of each epoch. */
@@ -57,28 +63,27 @@ export interface TrainResult {
   readonly seconds: number;
 }
 
-/** Steps between two readings of the tally; each reading waits for the device and costs a fixed time. */
-const stepsPerReading = 25;
-
 /**
- * Trains a network in place. Afterwards its values are the running mean over the last quarter of the steps, which the
- * arena `mean` holds too. The mask is respected throughout.
+ * Trains a network in place. Afterwards its values are the running mean over the steps that the schedule averages (the
+ * last quarter by default), which the arena `mean` holds too. The mask is respected throughout.
  *
  * @throws {NumericError} Where a loss or a value is not finite; the values are then those of the last reading at
  *   which all was finite.
  */
 export async function train(
   network: Network,
-  images: DeviceImages,
+  examples: Examples,
   options: TrainOptions,
 ): Promise<TrainResult> {
   const { gpu, graph } = network;
-  const { epochs, seed, optimizer, learningRate, firstEpoch = 0 } = options;
-  const batch = Math.min(options.batch, images.count);
+  const { epochs, seed, optimizer, learningRate, firstEpoch = 0, stepsPerReading = 25 } = options;
+  const { schedule = stepSchedule, shuffle = true } = options;
+  const batch = Math.min(options.batch, examples.count);
   using tally = new Tally(gpu);
   const source = { augmentation: options.augmentation ?? "none" } as const;
-  const plan = lowerPlan(graph, { ...options, batch, mode: "train", images: source });
-  const others = (name: string) => name === "tally" ? tally.buffer : images.resolve(name);
+  const images = examples.areImages ? { images: source } : {};
+  const plan = lowerPlan(graph, { ...options, batch, mode: "train", ...images });
+  const others = (name: string) => name === "tally" ? tally.buffer : examples.resolve(name);
   using step = await preparePlan(plan, { network, slots: options.slots, others });
   using averaging = await Program.create(gpu, [lowerRunningMean(network.layout.quads)], {
     resolve: step.resolve,
@@ -86,7 +91,7 @@ export async function train(
   network.clearArena("velocity");
   if (optimizer.kind !== "sgd") network.clearArena("second_moment");
   network.copyArena("values", "snapshot");
-  const stepsPerEpoch = Math.floor(images.count / batch), steps = epochs * stepsPerEpoch;
+  const stepsPerEpoch = Math.floor(examples.count / batch), steps = epochs * stepsPerEpoch;
   const start = performance.now();
   let index = 0, read = await tally.read();
   const report = async (epoch: number) => {
@@ -107,26 +112,26 @@ export async function train(
   };
   for (let epoch = 0; epoch < epochs; epoch++) {
     tally.clear();
-    const shuffled = { count: images.count, batch, seed, epoch: firstEpoch + epoch };
-    for (const rows of epochBatches({ ...shuffled, shuffle: true, dropLast: true })) {
-      images.select(rows);
+    const shuffled = { count: examples.count, batch, seed, epoch: firstEpoch + epoch };
+    for (const rows of epochBatches({ ...shuffled, shuffle, dropLast: true })) {
+      examples.select(rows, step.resolve);
       step.program.run({
         ...optimizerStep(optimizer, {
-          learningRate: learningRateAt(index, { steps, learningRate }),
+          learningRate: learningRate * schedule.learningRateShare(index, steps),
           step: index,
         }),
         count: batch,
         index,
         seed: mixBits(mixBits(seed) ^ (firstEpoch * 0x10001 + index)),
       });
-      const averaged = averagedCount(index, steps);
+      const averaged = schedule.averagedCount(index, steps);
       if (averaged > 0) averaging.run({ mean_weight: 1 / averaged });
       index++;
       if (index % stepsPerReading === 0) await report(epoch);
     }
     if (index % stepsPerReading !== 0) await report(epoch);
   }
-  network.copyArena("mean", "values");
+  if (schedule.averagedCount(steps - 1, steps) > 0) network.copyArena("mean", "values");
   return { steps, ...meansOf(read), seconds: (performance.now() - start) / 1000 };
 }
 

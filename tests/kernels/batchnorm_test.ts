@@ -38,7 +38,7 @@ function trainingDispatches(rows: number, quads: number): readonly Dispatch[] {
       ...more,
     });
   const statistics = { mean: "mean", variance: "variance" };
-  const places = { quads_total: rows * quads, quads, mean: 0, variance: 0, gamma: 1, beta: 2 + quads };
+  const places = { "quads_total": rows * quads, quads, mean: 0, variance: 0, gamma: 1, beta: 2 + quads };
   const forward = (RELU: number, y: string) =>
     dispatchOver(rows * quads, {
       kernel: "layer/batchnorm2d_forward",
@@ -119,7 +119,7 @@ async function checkEvaluation(path: ReadPath, shape: readonly number[]): Promis
   const operands = operandsOf(shape);
   const { x, dy, gamma, beta, runningMean, runningVar } = operands;
   const channels = shape[1], quads = quadsOf(channels), items = x.values.length / channels * quads;
-  const places = { quads_total: items, quads, mean: 1, variance: 2 + quads, gamma: 1, beta: 2 + quads };
+  const places = { "quads_total": items, quads, mean: 1, variance: 2 + quads, gamma: 1, beta: 2 + quads };
   const bindings = { x: "x", mean: "running", variance: "running", values: "values" };
   const { floats } = await runKernels({
     path,

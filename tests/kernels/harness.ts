@@ -6,7 +6,7 @@
 import type { ReadPath } from "../../src/kernels/assemble.ts";
 import type { Dispatch } from "../../src/kernels/dispatch.ts";
 import type { DeviceBuffer } from "../../src/gpu/buffer.ts";
-import { Gpu, openGpu } from "../../src/gpu/device.ts";
+import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { Program, type StepValues } from "../../src/gpu/executor.ts";
 import { readBuffers } from "../../src/gpu/readback.ts";
 import { quadsOf } from "../../src/shape.ts";

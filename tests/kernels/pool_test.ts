@@ -40,10 +40,10 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
   const dy = randomTensor([batch, channels, outHeight, outWidth], 2);
   const params = {
     quads,
-    in_height: height,
-    in_width: width,
-    out_height: outHeight,
-    out_width: outWidth,
+    "in_height": height,
+    "in_width": width,
+    "out_height": outHeight,
+    "out_width": outWidth,
     kernel,
     stride,
     padding,
@@ -56,7 +56,7 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
       bindings: { x: "x", y },
       params: { ...params, quads_total: outQuads },
     });
-  const backwardParams = { ...params, quads_total: inQuads };
+  const backwardParams = { ...params, "quads_total": inQuads };
   const backwardMax = (GATED: number) =>
     dispatchOver(inQuads, {
       kernel: "layer/maxpool2d_backward",

@@ -1,0 +1,56 @@
+/**
+ * Where a step's examples come from: images as bytes (gpu/images.ts), or features as floats, here.
+ *
+ * @module
+ */
+import { quadsOf } from "../shape.ts";
+import type { DeviceBuffer } from "./buffer.ts";
+import type { BoundBuffer } from "./executor.ts";
+
+/** Labelled examples of which steps take batches. */
+export interface Examples {
+  readonly count: number;
+  /** The most rows of a batch. */
+  readonly batch: number;
+  /** True where the plan makes the batch out of images; else `select` writes it. */
+  readonly areImages: boolean;
+  /** Chooses the examples of the next step; `resolve` gives the plan's memory. */
+  select(rows: Uint32Array, resolve: (name: string) => BoundBuffer): void;
+  /** The buffer behind a name in the plan's bindings, or undefined where the name is not of these examples. */
+  resolve(name: string): DeviceBuffer | undefined;
+}
+
+/** Examples whose features are floats already, held by the host and uploaded a batch at a time. */
+export class FeatureExamples implements Examples {
+  readonly count: number;
+  readonly areImages = false;
+  readonly #features: Float32Array;
+  readonly #labels: Uint32Array;
+
+  /**
+   * @param features The examples in the device's order, (count, H, W, quads of C, 4).
+   * @param labels The class of each.
+   * @param batch The most rows of a batch.
+   */
+  constructor(features: Float32Array, labels: Uint32Array, readonly batch: number) {
+    this.count = labels.length;
+    this.#features = features;
+    this.#labels = labels;
+  }
+
+  select(rows: Uint32Array, resolve: (name: string) => BoundBuffer): void {
+    const size = this.#features.length / this.count;
+    const features = new Float32Array(rows.length * size);
+    for (const [i, row] of rows.entries()) {
+      features.set(this.#features.subarray(row * size, (row + 1) * size), i * size);
+    }
+    const labels = new Uint32Array(4 * quadsOf(rows.length));
+    labels.set(Uint32Array.from(rows, (row) => this.#labels[row]));
+    resolve("x").buffer.write(features);
+    resolve("labels").buffer.write(labels);
+  }
+
+  resolve(): undefined {
+    return undefined;
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * What follows a new mask: the removed parameters are set to zero everywhere, and the kept ones are counted.
+ *
+ * @module
+ */
+import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
+import type { ParameterLayout } from "../plan/layout.ts";
+import { prunableTensors } from "./criteria.ts";
+
+/** Kept weights of one prunable tensor. */
+export interface LayerCount {
+  /** The tensor's full name, such as `conv1.weight`. */
+  readonly name: string;
+  readonly weights: number;
+  readonly kept: number;
+  /** Output channels (rows) in all, and those that kept no weight. */
+  readonly channels: number;
+  readonly emptyChannels: number;
+}
+
+/** The dispatches that multiply arenas by the mask. */
+export function lowerMasking(
+  { quads }: ParameterLayout,
+  roles: readonly ("values" | "mean" | "velocity")[],
+): readonly Dispatch[] {
+  return roles.map((out) =>
+    dispatchOver(quads, {
+      kernel: "mask/apply",
+      label: `mask ${out}`,
+      bindings: { mask: "mask", out },
+      params: { quads },
+    })
+  );
+}
+
+/** Words that the buffer `channel_counts` needs. */
+export function channelCounts(layout: ParameterLayout): number {
+  return prunableTensors(layout).reduce((sum, { rows }) => sum + rows, 0);
+}
+
+/** The dispatches that count kept weights a channel and a layer, into `channel_counts` and `layer_counts`. */
+export function lowerMaskCounts(layout: ParameterLayout): readonly Dispatch[] {
+  let channelOffset = 0;
+  return prunableTensors(layout).map(({ fullName, rows, rowQuads, offset }, layer) => {
+    const params = { rows, row_quads: rowQuads, offset, channel_offset: channelOffset, layer };
+    channelOffset += rows;
+    return dispatchOver(rows, {
+      kernel: "mask/count",
+      label: `${fullName} kept`,
+      bindings: { mask: "mask", channels: "channel_counts", layers: "layer_counts" },
+      params,
+    });
+  });
+}
+
+/** Makes the counts of the buffers readable. */
+export function layerCounts(
+  layout: ParameterLayout,
+  { channels, layers }: { readonly channels: Uint32Array; readonly layers: Uint32Array },
+): readonly LayerCount[] {
+  let offset = 0;
+  return prunableTensors(layout).map(({ fullName, count, rows }, layer) => {
+    const kept = channels.subarray(offset, offset + rows);
+    offset += rows;
+    return {
+      name: fullName,
+      weights: count,
+      kept: layers[layer],
+      channels: rows,
+      emptyChannels: kept.filter((weights) => weights === 0).length,
+    };
+  });
+}

@@ -1,0 +1,74 @@
+/**
+ * Checks the kernels on a device against a file of reference values.
+ *
+ * @module
+ */
+import type { Gpu } from "../gpu/device.ts";
+import { defaultChooser, type ProductChooser } from "../kernels/gemm.ts";
+import { checkConv2d, checkLinear } from "./convolution_cases.ts";
+import { type Check, Goldens } from "./goldens.ts";
+import { checkBatchnorm2d, checkCrossEntropy, checkPool2d } from "./layer_cases.ts";
+import { checkTraining } from "./training_cases.ts";
+
+export type { Check } from "./goldens.ts";
+
+/** Operations that a file may have cases of, named KIND.NUMBER. */
+const kinds = ["conv2d", "linear", "maxpool2d", "avgpool2d", "batchnorm2d", "cross_entropy"] as const;
+
+/**
+ * Checks everything in a file of reference values that this version knows: cases of operations, and training with the
+ * confidence chain and criteria. The formats are described in docs/architecture.md.
+ *
+ * @param onCheck Called with each comparison as it is made.
+ * @returns All comparisons; none where the file has nothing to check.
+ * @throws {FormatError} Where the file is damaged or a case lacks a tensor.
+ */
+export async function verifyGoldens(
+  gpu: Gpu,
+  { bytes, name }: { readonly bytes: Uint8Array; readonly name: string },
+  { onCheck = () => {}, choose = defaultChooser(gpu.path) }: {
+    readonly onCheck?: (check: Check) => void;
+    readonly choose?: ProductChooser;
+  } = {},
+): Promise<readonly Check[]> {
+  const goldens = new Goldens(bytes, name);
+  const checks: Check[] = [];
+  const add = (more: readonly Check[]) => {
+    for (const check of more) onCheck(check);
+    checks.push(...more);
+  };
+  for (const caseName of casesOf(goldens)) {
+    const bench = { gpu, choose };
+    const kind = kinds.find((known) => caseName.startsWith(`${known}.`))!;
+    switch (kind) {
+      case "conv2d":
+        add(await checkConv2d(bench, goldens, caseName));
+        break;
+      case "linear":
+        add(await checkLinear(bench, goldens, caseName));
+        break;
+      case "batchnorm2d":
+        add(await checkBatchnorm2d(gpu, goldens, caseName));
+        break;
+      case "cross_entropy":
+        add(await checkCrossEntropy(gpu, goldens, caseName));
+        break;
+      default:
+        add(await checkPool2d(gpu, goldens, { name: caseName, kind }));
+    }
+  }
+  if (goldens.names.some((tensor) => tensor.startsWith("init."))) {
+    add(await checkTraining({ gpu, choose }, goldens));
+  }
+  return checks;
+}
+
+/** Names of the cases in a file, such as `conv2d.0`, in their order. */
+function casesOf(goldens: Goldens): readonly string[] {
+  const cases = new Set<string>();
+  for (const tensor of goldens.names) {
+    const found = tensor.match(/^(\w+\.[^.]+)\.[^.]+$/)?.[1];
+    if (found && kinds.some((kind) => found.startsWith(`${kind}.`))) cases.add(found);
+  }
+  return [...cases];
+}
