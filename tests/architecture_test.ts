@@ -52,6 +52,8 @@ const levels: readonly (readonly string[])[] = [
   ["train"],
   ["prune"],
   ["parallel"],
+  ["verify"],
+  ["api"],
   ["mod"],
   ["cli"],
 ];

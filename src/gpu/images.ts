@@ -56,20 +56,18 @@ export class DeviceImages implements Examples {
     else this.#buffers.rows.write(Uint32Array.from({ length: batch }, (_, i) => i));
   }
 
-  /** Chooses the examples of the next batch; rows beyond them repeat the first. */
+  /** Chooses the examples of the next batch; rows of the step beyond them keep what was there. */
   select(rows: Uint32Array): void {
-    const padded = new Uint32Array(this.batch).fill(rows[0]);
-    padded.set(rows);
     if (this.isResident) {
-      this.#buffers.rows.write(padded);
+      this.#buffers.rows.write(rows);
       return;
     }
     const size = this.#exampleBytes, { images, labels } = this.#split;
-    const bytes = new Uint8Array(this.batch * size);
-    for (const [i, row] of padded.entries()) {
+    const bytes = new Uint8Array(rows.length * size);
+    for (const [i, row] of rows.entries()) {
       bytes.set(images.subarray(row * size, (row + 1) * size), i * size);
     }
-    this.#upload(bytes, Uint8Array.from(padded, (row) => labels[row]));
+    this.#upload(bytes, Uint8Array.from(rows, (row) => labels[row]));
   }
 
   /** The buffer behind a name in a plan's bindings, or undefined where the name is not of this split. */
@@ -78,7 +76,7 @@ export class DeviceImages implements Examples {
   }
 
   #upload(bytes: Uint8Array, labels: Uint8Array): void {
-    // Writes are whole words; only the last upload of a split can end inside one.
+    // Writes are whole words, which the last image may not fill.
     const words = bytes.length % 4 === 0 ? bytes : new Uint8Array(4 * quadsOf(bytes.length));
     if (words !== bytes) words.set(bytes);
     this.#buffers.images.write(words);

@@ -2,8 +2,10 @@
  * Holds the convolution's forward product against the f64 reference on every core. Tolerance: sumTolerance over the
  * products of one output and its bias, the magnitude being the largest sum of absolute terms.
  */
+import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/assemble.ts";
 import { dispatchProduct } from "../../src/kernels/gemm.ts";
+import { kernelNames } from "../../src/kernels/registry.ts";
 import { conv2dForward } from "../reference/conv2d.ts";
 import { linearForward } from "../reference/linear.ts";
 import { reluForward } from "../reference/relu.ts";
@@ -64,6 +66,13 @@ async function checkForward(path: ReadPath, convolution: Convolution): Promise<v
     assertPadding(got, shape.columns, { name });
   }
 }
+
+Deno.test("coresOf() leaves no core untested", () => {
+  const registers = ["gemm/register_8x8", "gemm/register_8x16", "gemm/register_16x8", "gemm/register_16x16"];
+  const tested = [...new Set(readPaths.flatMap(coresOf))].sort();
+  assert.deepEqual(tested, [...registers, "gemm/tile_64x64"].sort());
+  assert.deepEqual(kernelNames.filter((name) => /^gemm\/(?!conv2d)/.test(name)).sort(), tested);
+});
 
 for (const path of readPaths) {
   Deno.test(`conv2d_forward() agrees with the reference on every core, ${path} path`, async () => {

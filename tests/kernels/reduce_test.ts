@@ -24,7 +24,7 @@ function columnSums({ shape: [rows, channels], values }: RefTensor, scale: numbe
 }
 
 for (const path of readPaths) {
-  Deno.test(`bias_backward() and columns() sum over rows, ${path} path`, async () => {
+  Deno.test(`columns() adds bias_backward's rows, ${path} path`, async () => {
     for (
       const [rows, channels, scale] of [[1, 1, 1], [16, 4, .5], [17, 3, 1], [163, 33, .1], [20011, 5, 1]]
     ) {

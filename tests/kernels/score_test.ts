@@ -89,7 +89,7 @@ function statisticsOf({ rows, taps, channels }: Weight) {
 }
 
 for (const path of readPaths) {
-  Deno.test(`magnitude(), gradient(), taylor() and obd() agree with the reference, ${path} path`, async () => {
+  Deno.test(`score() gives the reference's magnitude, gradient, taylor and obd, ${path} path`, async () => {
     for (const weight of weights) {
       const { mean, gradient, fisher } = statisticsOf(weight);
       const arenas = {

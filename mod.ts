@@ -1,0 +1,62 @@
+/**
+ * winnow: training and pruning of neural networks on any GPU through WebGPU.
+ *
+ * Open a device, define or load a model, load data; train, evaluate, ask for the confidence in every parameter,
+ * prune, save. Heavy work happens on the GPU in hand-written WGSL.
+ *
+ * @example
+ * ```ts ignore
+ * import { denoFiles, loadDataset, Model, openGpu, seedNetwork, splitCalibration } from "./mod.ts";
+ *
+ * using gpu = await openGpu();
+ * const dataset = await loadDataset({ files: denoFiles, allowDownload: true, note: console.log });
+ * const { train, calibration } = splitCalibration(dataset.train, { count: 1000, seed: 0 });
+ * const graph = seedNetwork({ ...dataset, classes: dataset.classes.length });
+ * using model = new Model(gpu, graph, { task: dataset });
+ * await model.train(train, { epochs: 5, batch: 64, learningRate: 0.02, optimizer: momentum, seed: 0 });
+ * ```
+ *
+ * @module
+ */
+export { Model } from "./src/api/model.ts";
+export type {
+  ModelPruneOptions,
+  ModelState,
+  ModelTask,
+  ModelTrainOptions,
+  ScoreOptions,
+} from "./src/api/model.ts";
+export { optimizerOf, runPrune } from "./src/api/prune_run.ts";
+export type { PruneRunOptions, PruneRunResult } from "./src/api/prune_run.ts";
+export { describeConfig, parsePruneConfig, pruneConfigSchema } from "./src/config.ts";
+export type { ConfigField, PruneConfig, Schema } from "./src/config.ts";
+export { limitDataset, splitCalibration, takeSplit } from "./src/data/dataset.ts";
+export type { Dataset, ImageSplit } from "./src/data/dataset.ts";
+export { loadDataset } from "./src/data/locate.ts";
+export type { DatasetPlaces } from "./src/data/locate.ts";
+export * from "./src/errors.ts";
+export type { Files } from "./src/files.ts";
+export { denoFiles } from "./src/files_deno.ts";
+export { Gpu, openGpu } from "./src/gpu/device.ts";
+export type { AdapterChoice, AdapterDescription, GpuOptions } from "./src/gpu/device.ts";
+export { checkGraphFits, parseGraph } from "./src/model/graph.ts";
+export type { ClassificationTask, Graph } from "./src/model/graph.ts";
+export { seedNetwork } from "./src/model/presets.ts";
+export type { SeedWidths } from "./src/model/presets.ts";
+export type { AdamSettings, OptimizerSettings, SgdSettings } from "./src/plan/optimizer.ts";
+export type { ClassChange, Flips } from "./src/prune/analysis.ts";
+export type { Prior } from "./src/prune/confidence.ts";
+export { signalToNoiseAt } from "./src/prune/confidence.ts";
+export { criteria } from "./src/prune/criteria.ts";
+export type { Criterion } from "./src/prune/criteria.ts";
+export type { PruneGoal, PruneOutcome, PruneRound } from "./src/prune/loop.ts";
+export type { LayerCount } from "./src/prune/mask.ts";
+export type { LayerConfidence } from "./src/prune/pruner.ts";
+export { pruneReportSchema } from "./src/prune/report.ts";
+export type { CriterionResult, LayerReport, PruneReport } from "./src/prune/report.ts";
+export type { Evaluation } from "./src/train/evaluate.ts";
+export { averagedSchedule, constantSchedule, stepSchedule } from "./src/train/schedule.ts";
+export type { Schedule } from "./src/train/schedule.ts";
+export type { TrainProgress, TrainResult } from "./src/train/trainer.ts";
+export { verifyGoldens } from "./src/verify/verify.ts";
+export type { Check } from "./src/verify/verify.ts";

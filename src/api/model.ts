@@ -1,0 +1,232 @@
+/**
+ * A model on a device: train it, evaluate it, ask for the confidence in its parameters, prune it, save it.
+ *
+ * @module
+ */
+import type { Dataset, ImageSplit } from "../data/dataset.ts";
+import { ShapeError } from "../errors.ts";
+import type { Files } from "../files.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { DeviceImages } from "../gpu/images.ts";
+import { type NamedParameters, Network } from "../gpu/network.ts";
+import { SlotPool } from "../gpu/slots.ts";
+import { decodeModel, encodeModel } from "../io/model_file.ts";
+import { defaultChooser, type ProductChooser } from "../kernels/gemm.ts";
+import { checkGraphFits, type Graph } from "../model/graph.ts";
+import type { Prior } from "../prune/confidence.ts";
+import type { Criterion } from "../prune/criteria.ts";
+import { prunableTensors } from "../prune/criteria.ts";
+import { type PruneGoal, type PruneOutcome, pruneUntilStable } from "../prune/loop.ts";
+import type { LayerCount } from "../prune/mask.ts";
+import { type LayerConfidence, Pruner } from "../prune/pruner.ts";
+import { type Evaluation, type Evaluator, openEvaluator } from "../train/evaluate.ts";
+import { train, type TrainOptions, type TrainResult } from "../train/trainer.ts";
+
+/** What a model needs to know of its data: sizes, class names, and the mean and deviation of each channel. */
+export type ModelTask = Pick<Dataset, "name" | "channels" | "height" | "width" | "classes" | "mean" | "std">;
+
+/** How a phase of training runs. */
+export type ModelTrainOptions = Omit<TrainOptions, "choose" | "slots">;
+
+/** How weights are scored. */
+export interface ScoreOptions {
+  readonly criterion?: Criterion;
+  readonly prior?: Prior;
+  /** Examples that the parameters were trained on, whose information the confidence counts. */
+  readonly examples: number;
+  /** Seed of the random criterion. */
+  readonly seed?: number;
+}
+
+/** How a model is pruned. */
+export interface ModelPruneOptions extends ScoreOptions {
+  readonly goal: PruneGoal;
+  readonly rounds?: number;
+  /** Examples that scores are computed on; training must not have seen them. */
+  readonly calibration: ImageSplit;
+  /** Called to train what is kept; the round counts from 1. */
+  readonly finetune: (round: number) => Promise<unknown>;
+  /** Examples that accuracy is measured on after each step of a round. */
+  readonly test: ImageSplit;
+}
+
+/** Parameters and masks as they were at a moment, on the host. */
+export interface ModelState {
+  readonly parameters: NamedParameters;
+  readonly masks: NamedParameters;
+}
+
+/** Rows of a batch in evaluation. */
+const evaluationBatch = 256;
+
+/** A model on a device. Dispose of it to free its memory; the device stays open. */
+export class Model {
+  readonly network: Network;
+  readonly #slots: SlotPool;
+  readonly #choose: ProductChooser;
+  readonly #images = new Map<ImageSplit, DeviceImages>();
+  readonly #evaluators = new Map<ImageSplit, Evaluator>();
+  #pruner: Pruner | undefined;
+
+  /**
+   * A model with its first values drawn from a seed.
+   *
+   * @throws {ShapeError} Where the graph does not fit the task, or a layer its input.
+   */
+  constructor(
+    readonly gpu: Gpu,
+    readonly graph: Graph,
+    { task, seed = 0, choose = defaultChooser(gpu.path) }: {
+      readonly task: ModelTask;
+      readonly seed?: number;
+      readonly choose?: ProductChooser;
+    },
+  ) {
+    checkGraphFits(graph, task);
+    this.task = task;
+    this.network = new Network(gpu, graph, seed);
+    this.#slots = new SlotPool(gpu);
+    this.#choose = choose;
+  }
+
+  /** The task that the model was made for. */
+  readonly task: ModelTask;
+
+  /**
+   * Trains in place; afterwards the values are the running mean of the last quarter of the steps.
+   *
+   * @throws {NumericError} Where a loss or value is not finite; the values are then the last good ones.
+   */
+  train(split: ImageSplit, options: ModelTrainOptions): Promise<TrainResult> {
+    return train(this.network, this.#imagesOf(split), {
+      ...options,
+      choose: this.#choose,
+      slots: this.#slots,
+    });
+  }
+
+  /** Measures loss, accuracy, confusion counts and predictions on a split. */
+  async evaluate(split: ImageSplit): Promise<Evaluation> {
+    let evaluator = this.#evaluators.get(split);
+    if (!evaluator) {
+      const tools = { choose: this.#choose, slots: this.#slots };
+      evaluator = await openEvaluator(this.network, this.#imagesOf(split), tools);
+      this.#evaluators.set(split, evaluator);
+    }
+    return await evaluator.evaluate();
+  }
+
+  /** Scores every prunable weight at the present values on examples that training has not seen. */
+  async score(calibration: ImageSplit, options: ScoreOptions): Promise<void> {
+    const { criterion = "confidence", prior = "evidence", examples, seed = 0 } = options;
+    this.network.copyArena("values", "mean");
+    const images = this.#imagesOf(calibration);
+    await this.pruner.accumulate(images, { choose: this.#choose, slots: this.#slots });
+    await this.pruner.score(criterion, { examples, seed, prior });
+  }
+
+  /** Computes the confidence in every prunable weight: by name in PyTorch's order, and how it is distributed. */
+  async confidence(
+    calibration: ImageSplit,
+    options: Omit<ScoreOptions, "criterion">,
+  ): Promise<{ readonly values: NamedParameters; readonly layers: readonly LayerConfidence[] }> {
+    await this.score(calibration, { ...options, criterion: "confidence" });
+    const layers = await this.pruner.confidences();
+    const all = await this.network.readParameters("confidence");
+    const names = prunableTensors(this.network.layout).map(({ fullName }) => fullName);
+    return { values: new Map(names.map((name) => [name, all.get(name)!])), layers };
+  }
+
+  /** Removes the weights with the smallest scores, in place, until exactly `removed` of all are removed. */
+  remove(removed: number): Promise<readonly LayerCount[]> {
+    const { prunableCount } = this.network.layout;
+    if (!Number.isInteger(removed) || removed < 0 || removed > prunableCount) {
+      const wanted = `an integer from 0 to ${prunableCount}, the prunable weights of ${this.graph.name}`;
+      throw new ShapeError({
+        act: "remove weights",
+        thing: `${removed}`,
+        current: "not a possible count",
+        wanted,
+      });
+    }
+    return this.pruner.remove(removed);
+  }
+
+  /** Prunes in rounds of scoring, removal and fine-tuning, until stable or the goal is reached. */
+  prune(options: ModelPruneOptions): Promise<PruneOutcome> {
+    const steps = {
+      score: () => this.score(options.calibration, options),
+      countBelow: (threshold: number) => this.pruner.countBelow(threshold),
+      remove: (removed: number) => this.remove(removed),
+      finetune: async (round: number) => void await options.finetune(round),
+      evaluate: async () => (await this.evaluate(options.test)).accuracy,
+    };
+    const prunable = this.network.layout.prunableCount;
+    return pruneUntilStable(steps, { goal: options.goal, prunable, rounds: options.rounds ?? 3 });
+  }
+
+  /** Copies parameters and masks to the host. */
+  async state(): Promise<ModelState> {
+    const parameters = await this.network.readParameters("values");
+    const all = await this.network.readParameters("mask");
+    const names = prunableTensors(this.network.layout).map(({ fullName }) => fullName);
+    return { parameters, masks: new Map(names.map((name) => [name, all.get(name)!])) };
+  }
+
+  /** Puts parameters and masks back as they were. */
+  restore({ parameters, masks }: ModelState): void {
+    this.network.writeParameters(parameters);
+    this.network.writeMask(masks);
+  }
+
+  /** The model as the bytes of a safetensors file, which `load_state_dict` of PyTorch takes. */
+  async encode(): Promise<Uint8Array> {
+    const { mean, std, classes } = this.task;
+    const state = await this.state();
+    return encodeModel({ graph: this.graph, ...state, normalization: { mean, std }, classes });
+  }
+
+  /**
+   * Saves the model with its masks, whole or not at all.
+   *
+   * @throws {FileError} Where the file cannot be written.
+   */
+  async save(path: string, files: Files): Promise<void> {
+    await files.write(path, await this.encode());
+  }
+
+  /**
+   * Loads a model that was saved.
+   *
+   * @throws {FormatError} Where the file is damaged or was not written by winnow.
+   */
+  static async load(gpu: Gpu, path: string, files: Files): Promise<Model> {
+    const stored = decodeModel(await files.read(path), path);
+    const { graph, normalization, classes } = stored;
+    const model = new Model(gpu, graph, { task: { name: path, ...graph.input, ...normalization, classes } });
+    model.restore(stored);
+    return model;
+  }
+
+  /** What scores and removes this model's weights. */
+  get pruner(): Pruner {
+    return this.#pruner ??= new Pruner(this.network);
+  }
+
+  #imagesOf(split: ImageSplit): DeviceImages {
+    let images = this.#images.get(split);
+    if (!images) {
+      images = new DeviceImages(this.gpu, split, { dataset: this.task, batch: evaluationBatch });
+      this.#images.set(split, images);
+    }
+    return images;
+  }
+
+  [Symbol.dispose](): void {
+    for (const evaluator of this.#evaluators.values()) evaluator[Symbol.dispose]();
+    for (const images of this.#images.values()) images[Symbol.dispose]();
+    this.#pruner?.[Symbol.dispose]();
+    this.#slots[Symbol.dispose]();
+    this.network[Symbol.dispose]();
+  }
+}

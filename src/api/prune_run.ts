@@ -1,0 +1,186 @@
+/**
+ * One prune run from configuration to report: train, score on new data, remove, fine-tune, repeat; then the same
+ * sparsity by other criteria, and where the errors come from.
+ *
+ * @module
+ */
+import type { PruneConfig } from "../config.ts";
+import { type Dataset, limitDataset, splitCalibration } from "../data/dataset.ts";
+import { ShapeError } from "../errors.ts";
+import type { Gpu } from "../gpu/device.ts";
+import type { ProductChooser } from "../kernels/gemm.ts";
+import type { Graph } from "../model/graph.ts";
+import type { Augmentation } from "../plan/images.ts";
+import type { OptimizerSettings } from "../plan/optimizer.ts";
+import { compareClasses, countFlips } from "../prune/analysis.ts";
+import { signalToNoiseAt } from "../prune/confidence.ts";
+import type { Criterion } from "../prune/criteria.ts";
+import type { PruneGoal, PruneOutcome } from "../prune/loop.ts";
+import type { LayerConfidence } from "../prune/pruner.ts";
+import type { CriterionResult, PruneReport } from "../prune/report.ts";
+import type { Evaluation } from "../train/evaluate.ts";
+import type { TrainProgress } from "../train/trainer.ts";
+import { Model, type ModelTrainOptions } from "./model.ts";
+
+/** Criteria that a run compares with, at the sparsity that it reached. */
+const comparedCriteria = ["confidence", "magnitude", "gradient", "l1", "random"] as const;
+
+/** Epochs drawn by a phase start at a multiple of this, so that no two phases draw the same batches. */
+const epochsPerPhase = 1000;
+
+/** What a run is given. */
+export interface PruneRunOptions {
+  readonly config: PruneConfig;
+  /** The whole data set; the run takes its share and splits it. */
+  readonly dataset: Dataset;
+  readonly graph: Graph;
+  readonly choose?: ProductChooser;
+  /** Called while training, with what is being done. */
+  readonly onProgress?: (phase: string, progress: TrainProgress) => void;
+  /** Called with the model when it is made, so that its last good state can be kept if a step fails. */
+  readonly onModel?: (model: Model) => void;
+}
+
+/** What a run made. */
+export interface PruneRunResult {
+  readonly report: PruneReport;
+  /** The pruned and fine-tuned model as the bytes of its file. */
+  readonly model: Uint8Array;
+}
+
+/** The optimizer that a configuration names. */
+export function optimizerOf(config: PruneConfig): OptimizerSettings {
+  const { optimizer, momentum, weightDecay } = config;
+  if (optimizer === "adam" || optimizer === "adamw") {
+    return { kind: optimizer, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay };
+  }
+  const isPlain = optimizer === "sgd";
+  return { kind: "sgd", momentum: isPlain ? 0 : momentum, nesterov: optimizer === "nesterov", weightDecay };
+}
+
+function augmentationOf({ augment }: PruneConfig, { channels }: Dataset): Augmentation {
+  if (augment !== "auto") return augment;
+  return channels === 3 ? "flip" : "none";
+}
+
+function goalOf({ sparsity, confidence }: PruneConfig): PruneGoal {
+  return confidence === undefined ? { sparsity: sparsity! } : { threshold: signalToNoiseAt(confidence) };
+}
+
+/**
+ * Runs everything that `deno task prune` does between reading its input and writing its output.
+ *
+ * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
+ * @throws {NumericError} Where a loss is not finite.
+ */
+export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<PruneRunResult> {
+  const { config, graph, onProgress } = options;
+  const { seed, rounds } = config;
+  const limited = limitDataset(options.dataset, {
+    train: config.limit || Infinity,
+    test: config.testLimit || Infinity,
+  });
+  const calibrationCount = Math.min(config.calibration, Math.floor(limited.train.count / 5));
+  if (calibrationCount < 1) {
+    const current = `${limited.train.count} training examples`;
+    throw new ShapeError({ act: "split data set", thing: limited.name, current, wanted: "5 at least" });
+  }
+  const { train, calibration } = splitCalibration(limited.train, { count: calibrationCount, seed });
+  const { test } = limited;
+  const chooser = options.choose ? { choose: options.choose } : {};
+  using model = new Model(gpu, graph, { task: limited, seed, ...chooser });
+  options.onModel?.(model);
+  const scoring = { examples: train.count, prior: config.prior, seed };
+  let phase = 0;
+  const trainPhase = async (name: string, epochs: number): Promise<void> => {
+    const firstEpoch = epochsPerPhase * phase++;
+    if (epochs === 0) return;
+    const settings: ModelTrainOptions = {
+      epochs,
+      batch: config.batch,
+      learningRate: config.learningRate,
+      optimizer: optimizerOf(config),
+      seed,
+      labelSmoothing: config.labelSmoothing,
+      augmentation: augmentationOf(config, limited),
+      firstEpoch,
+      onProgress: (progress) => onProgress?.(name, progress),
+    };
+    await model.train(train, settings);
+  };
+  const untrained = await model.evaluate(test);
+  await trainPhase("train", config.epochs);
+  const trained = await model.evaluate(test), trainedState = await model.state();
+  const { layers: confidences } = await model.confidence(calibration, scoring);
+  const outcome = await model.prune({
+    ...scoring,
+    criterion: config.criterion,
+    goal: goalOf(config),
+    rounds,
+    calibration,
+    test,
+    finetune: (round) => trainPhase(`fine-tune ${round}/${rounds}`, config.finetuneEpochs),
+  });
+  const finetuned = await model.evaluate(test);
+  const bytes = await model.encode();
+  const compare = async (criterion: Criterion): Promise<CriterionResult> => {
+    model.restore(trainedState);
+    await model.score(calibration, { ...scoring, criterion });
+    await model.remove(outcome.removed);
+    const { accuracy } = await model.evaluate(test);
+    // Every criterion trains on the same batches.
+    phase = epochsPerPhase;
+    await trainPhase(`compare ${criterion}`, config.finetuneEpochs);
+    const { accuracy: accuracyFinetuned } = await model.evaluate(test);
+    return { criterion, sparsity: outcome.removed / prunable, accuracy, accuracyFinetuned };
+  };
+  const { count: total, prunableCount: prunable } = model.network.layout;
+  const criteria: CriterionResult[] = [];
+  if (config.compare) { for (const criterion of comparedCriteria) criteria.push(await compare(criterion)); }
+  const pair = { labels: test.labels, before: trained.predictions, after: finetuned.predictions };
+  const report: PruneReport = {
+    version: 1,
+    adapter: gpu.adapter.name,
+    dataset: {
+      name: limited.name,
+      source: limited.source,
+      classes: limited.classes,
+      train: train.count,
+      calibration: calibration.count,
+      test: test.count,
+    },
+    model: graph.name,
+    seed,
+    config,
+    accuracy: accuraciesOf({ untrained, trained, finetuned }, outcome),
+    criteria,
+    parameters: { total, prunable, removed: outcome.removed },
+    bytes: { before: 4 * total, after: 4 * (total - outcome.removed) + Math.ceil(prunable / 8) },
+    rounds: outcome.rounds,
+    end: outcome.end,
+    layers: layersOf(outcome, confidences),
+    classes: compareClasses(pair, limited.classes),
+    flips: countFlips(pair),
+  };
+  return { report, model: bytes };
+}
+
+function accuraciesOf(
+  { untrained, trained, finetuned }: Readonly<Record<"untrained" | "trained" | "finetuned", Evaluation>>,
+  { rounds }: PruneOutcome,
+): PruneReport["accuracy"] {
+  return {
+    untrained: untrained.accuracy,
+    trained: trained.accuracy,
+    pruned: rounds[rounds.length - 1].accuracyPruned,
+    finetuned: finetuned.accuracy,
+  };
+}
+
+function layersOf(outcome: PruneOutcome, confidences: readonly LayerConfidence[]): PruneReport["layers"] {
+  return outcome.layers.map((layer, i) => ({
+    ...layer,
+    confidenceHistogram: confidences[i].histogram,
+    priorPrecision: confidences[i].priorPrecision,
+  }));
+}

@@ -1,0 +1,144 @@
+/**
+ * `deno task prune`: trains a network, prunes it by confidence, fine-tunes it and reports.
+ *
+ * @module
+ */
+import { describeConfig, type PruneConfig } from "../config.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { mnistPackageFolder } from "../data/mnist_package.ts";
+import { FileError, FormatError, NumericError } from "../errors.ts";
+import { denoFiles } from "../files_deno.ts";
+import {
+  checkGraphFits,
+  type Graph,
+  loadDataset,
+  type Model,
+  openGpu,
+  parseGraph,
+  runPrune,
+  seedNetwork,
+} from "../../mod.ts";
+import { cacheFolder } from "./cache_folder.ts";
+import { runCommand } from "./command.ts";
+import { formatHelp, parseFlags, resolvePruneConfig, runFields } from "./flags.ts";
+import { openProgress } from "./progress.ts";
+import { formatReport } from "./prune_text.ts";
+
+const usage = "./winnow prune [FLAGS]   (or: deno task prune [FLAGS])";
+const summary =
+  "Trains a network on the GPU, measures how confident one can be in every weight on data that training " +
+  "has not seen, removes the weights below the threshold in place, fine-tunes, repeats, and reports.";
+
+const note = (line: string) => console.error(line);
+
+async function main(): Promise<number> {
+  const fields = [...describeConfig(), ...runFields];
+  const flags = parseFlags(Deno.args, fields);
+  if (flags.help) {
+    console.log(formatHelp(usage, summary, fields));
+    return 0;
+  }
+  const config = await resolvePruneConfig(flags, denoFiles);
+  if (flags.values["print-config"] ?? flags.values.printConfig) {
+    console.log(JSON.stringify(config, null, 2));
+    return 0;
+  }
+  await checkOutput(config);
+  using gpu = await openGpu({ adapter: config.adapter, path: config.readPath });
+  note(
+    `adapter: ${gpu.adapter.name}, reading through ${
+      gpu.path === "texture" ? "textures" : "storage buffers"
+    }`,
+  );
+  const dataset = await openDataset(config);
+  const graph = await openGraph(config, dataset);
+  checkGraphFits(graph, dataset);
+  const { report, model } = await runWithProgress(config, { gpu, dataset, graph });
+  await denoFiles.makeFolder(config.out);
+  await denoFiles.write(`${config.out}/model.safetensors`, model);
+  const text = new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`);
+  await denoFiles.write(`${config.out}/report.json`, text);
+  console.log(formatReport(report));
+  console.log(`\nWritten: ${config.out}/report.json and ${config.out}/model.safetensors`);
+  return 0;
+}
+
+/** Refuses an output folder with something in it before any work is done. */
+async function checkOutput({ out, force }: PruneConfig): Promise<void> {
+  const names = await denoFiles.list(out);
+  if (names === undefined || names.length === 0 || force) return;
+  const current = `it holds ${names.length} entries (${names.slice(0, 3).join(", ")})`;
+  throw new FileError({ act: "write to folder", thing: out, current, wanted: "an empty folder, or --force" });
+}
+
+async function openDataset({ data, limit, testLimit }: PruneConfig): Promise<Dataset> {
+  const cache = cacheFolder();
+  const dataset = await loadDataset({
+    ...(data === undefined ? {} : { folder: data }),
+    ...(cache === undefined ? {} : { cacheFolder: cache }),
+    files: denoFiles,
+    allowDownload: true,
+    mnistFolder: mnistPackageFolder,
+    note,
+  });
+  const { name, source, train, test } = dataset;
+  note(`data set: ${name}, ${train.count} training and ${test.count} test examples, from ${source}`);
+  const takes = (what: string, most: number, count: number, flag: string) => {
+    if (most > 0 && most < count) note(`using ${most} of ${count} ${what} examples (${flag} 0 for all)`);
+  };
+  takes("training", limit, train.count, "--limit");
+  takes("test", testLimit, test.count, "--test-limit");
+  return dataset;
+}
+
+async function openGraph({ model }: PruneConfig, dataset: Dataset): Promise<Graph> {
+  if (model === "seed") return seedNetwork({ ...dataset, classes: dataset.classes.length });
+  const bytes = await denoFiles.read(model);
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    const current = (error as Error).message;
+    throw new FormatError({ act: "read model", thing: model, current, wanted: "a model as JSON" });
+  }
+  return parseGraph(value, model);
+}
+
+/** Runs with a progress line; where a loss is not finite, the last good state is kept in the output folder. */
+async function runWithProgress(
+  config: PruneConfig,
+  input: { readonly gpu: Parameters<typeof runPrune>[0]; readonly dataset: Dataset; readonly graph: Graph },
+) {
+  const { gpu, dataset, graph } = input;
+  const progress = openProgress({
+    write: (text) => void Deno.stderr.writeSync(new TextEncoder().encode(text)),
+    isTerminal: Deno.stderr.isTerminal(),
+    columns: Deno.stderr.isTerminal() ? Deno.consoleSize().columns : 80,
+  });
+  const running: { model?: Model } = {};
+  try {
+    return await runPrune(gpu, {
+      config,
+      dataset,
+      graph,
+      onModel: (model) => running.model = model,
+      onProgress: (label, { step, steps, loss, accuracy, examplesPerSecond }) =>
+        progress.update({ label, done: step, total: steps, loss, accuracy, examplesPerSecond }),
+    });
+  } catch (error) {
+    if (error instanceof NumericError && running.model) await keepLastGood(config, running.model);
+    throw error;
+  } finally {
+    progress.finish();
+  }
+}
+
+/** Saves the model as it was when all was finite. */
+async function keepLastGood({ out }: PruneConfig, model: Model): Promise<void> {
+  await denoFiles.makeFolder(out);
+  const path = `${out}/last-good.safetensors`;
+  await model.save(path, denoFiles);
+  note(`the last good state is kept in ${path}`);
+}
+
+if (import.meta.main) await runCommand(main);

@@ -1,0 +1,103 @@
+/**
+ * Model files: safetensors with PyTorch's names and layouts, so that `load_state_dict` takes them as they are. The
+ * graph, the masks (a bit a weight, base64) and how images are normalised stand in the metadata.
+ *
+ * @module
+ */
+import { FormatError } from "../errors.ts";
+import { type Graph, parseGraph } from "../model/graph.ts";
+import { layOutParameters } from "../plan/layout.ts";
+import { type NewTensor, readSafetensors, tensorFloats, writeSafetensors } from "./safetensors.ts";
+
+/** What a model file holds. */
+export interface StoredModel {
+  readonly graph: Graph;
+  /** Parameters and statistics by PyTorch's name, in PyTorch's order. */
+  readonly parameters: ReadonlyMap<string, Float32Array>;
+  /** Masks of the prunable weights by the weight's name: 1 keeps, 0 removes. */
+  readonly masks: ReadonlyMap<string, Float32Array>;
+  /** Mean and deviation of each input channel, of bytes divided by 255. */
+  readonly normalization: { readonly mean: readonly number[]; readonly std: readonly number[] };
+  readonly classes: readonly string[];
+}
+
+const metadataKeys = { graph: "winnow.graph", masks: "winnow.masks", input: "winnow.input" } as const;
+
+/** Writes a model as the bytes of a safetensors file; the same model gives the same bytes. */
+export function encodeModel({ graph, parameters, masks, normalization, classes }: StoredModel): Uint8Array {
+  const tensors = layOutParameters(graph).parameters.map(({ fullName, shape }): NewTensor => {
+    return { name: fullName, dtype: "F32", shape: [...shape], values: parameters.get(fullName)! };
+  });
+  const packed = Object.fromEntries([...masks].map(([name, mask]) => [name, packBits(mask)]));
+  return writeSafetensors(tensors, {
+    format: "pt",
+    [metadataKeys.graph]: JSON.stringify(graph),
+    [metadataKeys.masks]: JSON.stringify(packed),
+    [metadataKeys.input]: JSON.stringify({ ...normalization, classes }),
+  });
+}
+
+/**
+ * Reads a model file that winnow wrote.
+ *
+ * @param name The file's name, for messages.
+ * @throws {FormatError} Where it is damaged, or was not written by winnow.
+ */
+export function decodeModel(bytes: Uint8Array, name: string): StoredModel {
+  const { tensors, metadata } = readSafetensors(bytes, name);
+  const refuse = (thing: string, current: string, wanted: string): never => {
+    throw new FormatError({ act: "read model", thing: `${name}, ${thing}`, current, wanted });
+  };
+  const parse = (key: string): unknown => {
+    const text = metadata[key] ?? refuse(key, "no such metadata", "a file that winnow wrote");
+    try {
+      return JSON.parse(text);
+    } catch {
+      return refuse(key, "metadata that is not JSON", "JSON");
+    }
+  };
+  const graph = parseGraph(parse(metadataKeys.graph), name);
+  const layout = layOutParameters(graph);
+  const parameters = new Map<string, Float32Array>(), masks = new Map<string, Float32Array>();
+  const packed = parse(metadataKeys.masks) as Record<string, unknown>;
+  for (const { fullName, shape, count, prunable } of layout.parameters) {
+    const tensor = tensors.get(fullName) ?? refuse(fullName, "no such tensor", `shape (${shape.join(", ")})`);
+    if (tensor.shape.join() !== shape.join()) {
+      refuse(fullName, `shape (${tensor.shape.join(", ")})`, `(${shape.join(", ")})`);
+    }
+    parameters.set(fullName, tensorFloats(tensor, `${name}, ${fullName}`));
+    if (!prunable || !Object.hasOwn(packed, fullName)) continue;
+    const mask = unpackBits(packed[fullName], count);
+    masks.set(fullName, mask ?? refuse(`mask of ${fullName}`, "not base64 of its size", `${count} bits`));
+  }
+  const input = parse(metadataKeys.input) as Record<string, unknown> | null;
+  const { mean, std, classes } = input ?? {};
+  const isNumbers = (value: unknown): value is number[] =>
+    Array.isArray(value) && value.length === graph.input.channels && value.every(Number.isFinite);
+  const isNames = (value: unknown): value is string[] =>
+    Array.isArray(value) && value.every((item) => typeof item === "string");
+  if (!isNumbers(mean) || !isNumbers(std) || !isNames(classes)) {
+    const wanted = "mean and std a channel, and classes";
+    return refuse(metadataKeys.input, JSON.stringify(input).slice(0, 60), wanted);
+  }
+  return { graph, parameters, masks, normalization: { mean, std }, classes };
+}
+
+/** Packs a mask into bits, the first in the lowest bit of the first byte, as base64. */
+function packBits(mask: Float32Array): string {
+  const bytes = new Uint8Array(Math.ceil(mask.length / 8));
+  for (const [i, keep] of mask.entries()) if (keep !== 0) bytes[i >> 3] |= 1 << (i & 7);
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+}
+
+function unpackBits(text: unknown, count: number): Float32Array | undefined {
+  if (typeof text !== "string") return undefined;
+  let binary: string;
+  try {
+    binary = atob(text);
+  } catch {
+    return undefined;
+  }
+  if (binary.length !== Math.ceil(count / 8)) return undefined;
+  return Float32Array.from({ length: count }, (_, i) => (binary.charCodeAt(i >> 3) >> (i & 7)) & 1);
+}

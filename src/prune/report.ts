@@ -1,0 +1,131 @@
+/**
+ * The report of a prune run, `report.json`: its schema is the documentation of its keys.
+ *
+ * @module
+ */
+import { z } from "zod";
+import type { PruneConfig, Schema } from "../config.ts";
+import { pruneConfigSchema } from "../config.ts";
+import type { ClassChange, Flips } from "./analysis.ts";
+import type { PruneOutcome, PruneRound } from "./loop.ts";
+
+/** Accuracy of one criterion at the final sparsity, removed at once from the same trained network. */
+export interface CriterionResult {
+  readonly criterion: string;
+  /** Fraction of the prunable weights removed. */
+  readonly sparsity: number;
+  /** Test accuracy right after the removal. */
+  readonly accuracy: number;
+  /** Test accuracy after fine-tuning, the same for every criterion. */
+  readonly accuracyFinetuned: number;
+}
+
+/** What became of one prunable tensor. */
+export interface LayerReport {
+  /** PyTorch's name, such as `conv1.weight`. */
+  readonly name: string;
+  readonly weights: number;
+  readonly kept: number;
+  /** Output channels in all, and those left without a weight. */
+  readonly channels: number;
+  readonly emptyChannels: number;
+  /** Weights of the trained network by confidence, in equal bins from 0 to 1. */
+  readonly confidenceHistogram: readonly number[];
+  /** Prior precision of the layer at the trained network. */
+  readonly priorPrecision: number;
+}
+
+/** Everything that a prune run found out. The same seed on the same adapter gives the same report. */
+export interface PruneReport {
+  /** Version of this format. */
+  readonly version: 1;
+  /** Name of the adapter that computed it. */
+  readonly adapter: string;
+  readonly dataset: {
+    readonly name: string;
+    /** Where it came from: a folder, an address or a package. */
+    readonly source: string;
+    readonly classes: readonly string[];
+    /** Examples trained on, scored on and tested on. */
+    readonly train: number;
+    readonly calibration: number;
+    readonly test: number;
+  };
+  readonly model: string;
+  readonly seed: number;
+  readonly config: PruneConfig;
+  /** Test accuracy of the network in its four states, in [0, 1]. */
+  readonly accuracy: {
+    readonly untrained: number;
+    readonly trained: number;
+    /** After the last removal, before the training that follows it. */
+    readonly pruned: number;
+    readonly finetuned: number;
+  };
+  readonly criteria: readonly CriterionResult[];
+  readonly parameters: { readonly total: number; readonly prunable: number; readonly removed: number };
+  /** Bytes of all parameters as floats, and of those that are kept with a bit a weight for the mask. */
+  readonly bytes: { readonly before: number; readonly after: number };
+  readonly rounds: readonly PruneRound[];
+  /** Why the loop ended. */
+  readonly end: PruneOutcome["end"];
+  readonly layers: readonly LayerReport[];
+  readonly classes: readonly ClassChange[];
+  readonly flips: Flips;
+}
+
+const count = z.int().min(0), fraction = z.number().min(0).max(1);
+
+const schema = z.strictObject({
+  version: z.literal(1),
+  adapter: z.string(),
+  dataset: z.strictObject({
+    name: z.string(),
+    source: z.string(),
+    classes: z.array(z.string()),
+    train: count,
+    calibration: count,
+    test: count,
+  }),
+  model: z.string(),
+  seed: count,
+  config: z.custom<PruneConfig>((value) => pruneConfigSchema.safeParse(value).success, "a prune config"),
+  accuracy: z.strictObject({ untrained: fraction, trained: fraction, pruned: fraction, finetuned: fraction }),
+  criteria: z.array(z.strictObject({
+    criterion: z.string(),
+    sparsity: fraction,
+    accuracy: fraction,
+    accuracyFinetuned: fraction,
+  })),
+  parameters: z.strictObject({ total: count, prunable: count, removed: count }),
+  bytes: z.strictObject({ before: count, after: count }),
+  rounds: z.array(z.strictObject({
+    round: z.int().min(1),
+    removed: count,
+    sparsity: fraction,
+    accuracyPruned: fraction,
+    accuracyFinetuned: fraction,
+  })),
+  end: z.enum(["asked sparsity", "fixed point", "rounds"]),
+  layers: z.array(z.strictObject({
+    name: z.string(),
+    weights: count,
+    kept: count,
+    channels: count,
+    emptyChannels: count,
+    confidenceHistogram: z.array(count),
+    priorPrecision: z.number().min(0),
+  })),
+  classes: z.array(z.strictObject({
+    name: z.string(),
+    count,
+    before: fraction,
+    after: fraction,
+    change: z.int(),
+    mistakenFor: z.strictObject({ name: z.string(), count }).nullable(),
+  })),
+  flips: z.strictObject({ rightToWrong: count, wrongToRight: count, stayedRight: count, stayedWrong: count }),
+});
+
+/** The schema of `report.json`; parsing checks a report that was read. */
+export const pruneReportSchema: Schema<PruneReport> = schema;

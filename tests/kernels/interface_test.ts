@@ -1,0 +1,175 @@
+/** Tests what is read out of WGSL, how uniforms are packed, how kernels are assembled, and that all of them compile. */
+import assert from "node:assert/strict";
+import { KernelError } from "../../src/errors.ts";
+import { assembleKernel } from "../../src/kernels/assemble.ts";
+import { type Field, packStruct, readInterface, structSizeBytes } from "../../src/kernels/interface.ts";
+import { kernelNames, kernelSource } from "../../src/kernels/registry.ts";
+import { readPaths, sharedGpu } from "./harness.ts";
+
+const source = `
+// @group(0) @binding(9) var<storage> prose: array<f32>; struct Prose { a: u32, }
+struct Params {
+  count: u32,
+  shift: i32, // a remark
+  scale: f32,
+}
+struct Pair { left: vec4f, right: vec4f, }
+const BLOCK_ROWS = 16u;
+const BLOCKS = 3;
+override GATED: bool = false;
+override WIDTH: u32 = 4u;
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0)
+@binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage,read_write> y: array<vec4f>;
+@group(0) @binding(3) var<storage> pairs: array<Pair>;
+@group(0) @binding(4) var<storage, read_write> count: atomic<u32>;
+var<workgroup> shared_sums: array<f32, 64>;
+@compute @workgroup_size(8, 4)
+fn main() { write_y(0u, read_x(1u) + read_y(2u)); }
+`;
+
+const field = (name: string, type: Field["type"], offset: number): Field => ({ name, type, offset });
+const fields = [field("count", "u32", 0), field("shift", "i32", 4), field("scale", "f32", 8)];
+
+/** Every kernel that can be compiled: whole ones, and each core with each of its folder's operations. */
+function wholeKernels(): readonly string[] {
+  const folderOf = (name: string) => name.split("/")[0];
+  const has = (name: string, pattern: RegExp) => pattern.test(kernelSource(name));
+  const hasMain = (name: string) => has(name, /^fn main\(/m);
+  const cores = kernelNames.filter((name) => hasMain(name) && !has(name, /^struct Params/m));
+  const operations = kernelNames.filter((name) => !hasMain(name));
+  const joined = cores.flatMap((core) =>
+    operations.filter((name) => folderOf(name) === folderOf(core)).map((operation) => `${core}:${operation}`)
+  );
+  return [...kernelNames.filter((name) => hasMain(name) && !cores.includes(name)), ...joined];
+}
+
+Deno.test("readInterface() reads bindings, and none out of comments", () => {
+  const { bindings } = readInterface("sample", source);
+  assert.deepEqual(bindings, [
+    { name: "params", index: 0, space: "uniform", type: "Params", quads: false },
+    { name: "x", index: 1, space: "read", type: "array<vec4f>", quads: true },
+    { name: "y", index: 2, space: "read_write", type: "array<vec4f>", quads: true },
+    { name: "pairs", index: 3, space: "read", type: "array<Pair>", quads: false },
+    { name: "count", index: 4, space: "read_write", type: "atomic<u32>", quads: false },
+  ]);
+});
+
+Deno.test("readInterface() reads structs of scalars, constants, overrides and the workgroup's size", () => {
+  const { structs, constants, overrides, workgroupSize } = readInterface("sample", source);
+  assert.deepEqual([...structs], [["Params", fields]]);
+  assert.deepEqual([...constants], [["BLOCK_ROWS", 16], ["BLOCKS", 3]]);
+  assert.deepEqual(overrides, ["GATED", "WIDTH"]);
+  assert.deepEqual(workgroupSize, [8, 4, 1]);
+});
+
+Deno.test("readInterface() rejects a binding that is declared twice", () => {
+  const declare = (index: number, name: string) =>
+    `@group(0) @binding(${index}) var<storage, read> ${name}: array<f32>;\n`;
+  const expected = (what: string) => ({
+    name: "KernelError",
+    message: `Cannot read kernel "twice": the binding ${what} stands twice, expected each ${
+      what.split(" ")[0]
+    } once`,
+  });
+  assert.throws(() => readInterface("twice", declare(0, "x") + declare(1, "x")), expected("name x"));
+  assert.throws(() => readInterface("twice", declare(3, "x") + declare(3, "y")), expected("index 3"));
+});
+
+Deno.test("structSizeBytes() is a multiple of 16, and 16 at least", () => {
+  const sizes = [0, 1, 4, 5, 8, 9].map((count) => structSizeBytes(Array(count).fill(fields[0])));
+  assert.deepEqual(sizes, [16, 16, 16, 32, 32, 48]);
+});
+
+Deno.test("packStruct() packs by name, little-endian, and leaves out what is no field", () => {
+  const bytes = packStruct("sample", fields, { scale: 1.5, count: 0xffffffff, shift: -2, other: 7 });
+  const view = new DataView(bytes.buffer);
+  assert.equal(bytes.length, 16);
+  assert.deepEqual(
+    [view.getUint32(0, true), view.getInt32(4, true), view.getFloat32(8, true), view.getUint32(12, true)],
+    [0xffffffff, -2, 1.5, 0],
+  );
+});
+
+Deno.test("packStruct() rejects values that are missing or do not fit", () => {
+  const good = { count: 1, shift: 1, scale: 1 };
+  const unsigned = "an integer from 0 to 4294967295", signed = "an integer from -2147483648 to 2147483647";
+  const cases = [
+    [{ ...good, count: -1 }, "count", "-1", unsigned],
+    [{ ...good, count: 2 ** 32 }, "count", "4294967296", unsigned],
+    [{ ...good, count: .5 }, "count", "0.5", unsigned],
+    [{ ...good, shift: 2 ** 31 }, "shift", "2147483648", signed],
+    [{ ...good, shift: -(2 ** 31) - 1 }, "shift", "-2147483649", signed],
+    [{ ...good, scale: NaN }, "scale", "NaN", "a number"],
+    [{ ...good, scale: Infinity }, "scale", "Infinity", "a number"],
+    [{ count: 1, shift: 1 }, "scale", "undefined", "a number"],
+    [{ shift: 1, scale: 1 }, "count", "undefined", unsigned],
+  ] as const;
+  for (const [values, name, current, wanted] of cases) {
+    const message =
+      `Cannot pack parameters of kernel "sample, field ${name}": ${current}, expected ${wanted}`;
+    const given: Record<string, number> = values;
+    assert.throws(() => packStruct("sample", fields, given), { name: "KernelError", message });
+  }
+  for (const count of [0, 2 ** 32 - 1]) packStruct("sample", fields, { ...good, count });
+  for (const shift of [-(2 ** 31), 2 ** 31 - 1]) packStruct("sample", fields, { ...good, shift });
+});
+
+Deno.test("assembleKernel() binds a mirror where the texture path reads, and buffers elsewhere", () => {
+  const places = (path: "storage" | "texture") =>
+    assembleKernel("optimizer/sgd", path).slots.map(({ index, binding, mirror }) =>
+      `${index} ${binding.name}${mirror ? " mirror" : ""}`
+    );
+  const uniforms = ["0 params", "1 step", "2 tally"];
+  assert.deepEqual(places("storage"), [...uniforms, "3 gradients", "4 mask", "5 velocity", "6 values"]);
+  assert.deepEqual(places("texture"), [
+    ...uniforms,
+    "3 gradients mirror",
+    "4 mask mirror",
+    "5 velocity",
+    "105 velocity mirror",
+    "6 values",
+    "106 values mirror",
+  ]);
+  const write = assembleKernel("layer/relu_forward", "texture").slots.filter(({ binding }) =>
+    binding.name === "y"
+  );
+  assert.deepEqual(write.map(({ index, mirror }) => [index, mirror]), [[2, false]], "y is written only");
+});
+
+Deno.test("assembleKernel() rejects a kernel that does not exist", () => {
+  const message = 'Cannot find kernel "layer/nothing": no such file, expected one of the files in kernels/';
+  assert.throws(() => assembleKernel("layer/nothing", "storage"), { name: "KernelError", message });
+  assert.throws(() => assembleKernel("gemm/register_8x8:gemm/nothing", "storage"), KernelError);
+  assert.throws(() => assembleKernel("toString", "storage"), KernelError);
+});
+
+for (const path of readPaths) {
+  Deno.test(`assembleKernel() gives WGSL that the device accepts, for every kernel, ${path} path`, async () => {
+    const gpu = await sharedGpu();
+    const whole = wholeKernels();
+    const parts = new Set(whole.flatMap((name) => name.split(":")));
+    assert.deepEqual(kernelNames.filter((name) => !parts.has(name)), [], "no kernel is left out");
+    for (const name of whole) await gpu.pipeline(name, { path, constants: {} });
+    const { overrides } = assembleKernel("layer/maxpool2d_backward", path).interface;
+    assert.deepEqual(overrides, ["GATED"]);
+  });
+}
+
+Deno.test("assembleKernel() leaves no kernel of the folder out of the registry", async () => {
+  const root = new URL("../../kernels/", import.meta.url);
+  const found: string[] = [];
+  for await (const folder of Deno.readDir(root)) {
+    for await (const { name } of Deno.readDir(new URL(`${folder.name}/`, root))) {
+      if (name.endsWith(".wgsl")) found.push(`${folder.name}/${name.slice(0, -".wgsl".length)}`);
+    }
+  }
+  assert.deepEqual(found.sort(), [...kernelNames].sort());
+});
+
+Deno.test("compilePipeline() reports WGSL constants that do not exist as a KernelError", async () => {
+  const gpu = await sharedGpu();
+  const asked = gpu.pipeline("layer/relu_forward", { path: "storage", constants: { NOTHING: 1 } });
+  await assert.rejects(asked, /Cannot compile kernel "layer\/relu_forward"/);
+});
