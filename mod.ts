@@ -18,7 +18,7 @@
  *
  * @module
  */
-export { Model } from "./src/api/model.ts";
+export { Model, trainDefaults } from "./src/api/model.ts";
 export type {
   ModelPruneOptions,
   ModelState,
@@ -43,6 +43,7 @@ export { checkGraphFits, parseGraph } from "./src/model/graph.ts";
 export type { ClassificationTask, Graph } from "./src/model/graph.ts";
 export { seedNetwork } from "./src/model/presets.ts";
 export type { SeedWidths } from "./src/model/presets.ts";
+export { adam, sgd } from "./src/plan/optimizer.ts";
 export type { AdamSettings, OptimizerSettings, SgdSettings } from "./src/plan/optimizer.ts";
 export type { ClassChange, Flips } from "./src/prune/analysis.ts";
 export type { Prior } from "./src/prune/confidence.ts";

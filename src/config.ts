@@ -71,7 +71,7 @@ const fields = z.strictObject({
   model: z.string().min(1).default("seed").describe(
     'The network: "seed", or the path of a model\'s JSON file.',
   ),
-  epochs: z.int().min(1).default(6).describe("Passes over the training examples before the first removal."),
+  epochs: z.int().min(1).default(8).describe("Passes over the training examples before the first removal."),
   batch: z.int().min(1).default(64).describe("Examples in one training step."),
   learningRate: z.number().gt(0).default(0.02).describe("Step size at the start of training."),
   optimizer: z.enum(["sgd", "momentum", "nesterov", "adam", "adamw"]).default("momentum").describe(
@@ -109,7 +109,7 @@ const fields = z.strictObject({
   calibration: z.int().min(1).default(1000).describe(
     "Training examples held out to score weights on, at most; small data sets give a fifth of what they have.",
   ),
-  limit: z.int().min(0).default(8000).describe("Training examples to use, 0 for all."),
+  limit: z.int().min(0).default(6000).describe("Training examples to use, 0 for all."),
   testLimit: z.int().min(0).default(2000).describe("Test examples to use, 0 for all."),
   out: z.string().min(1).default("out").describe(
     "Folder that the report and the pruned model are written to.",
@@ -227,7 +227,7 @@ function quoteValue(value: unknown): string {
  * ```ts
  * import { parsePruneConfig } from "./config.ts";
  *
- * parsePruneConfig({ sparsity: 0.8 }, "an example").epochs; // 6
+ * parsePruneConfig({ sparsity: 0.8 }, "an example").epochs; // 8
  * ```
  */
 export function parsePruneConfig(value: unknown, source: string): PruneConfig {

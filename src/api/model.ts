@@ -13,6 +13,7 @@ import { SlotPool } from "../gpu/slots.ts";
 import { decodeModel, encodeModel } from "../io/model_file.ts";
 import { defaultChooser, type ProductChooser } from "../kernels/gemm.ts";
 import { checkGraphFits, type Graph } from "../model/graph.ts";
+import { sgd } from "../plan/optimizer.ts";
 import type { Prior } from "../prune/confidence.ts";
 import type { Criterion } from "../prune/criteria.ts";
 import { prunableTensors } from "../prune/criteria.ts";
@@ -25,8 +26,17 @@ import { train, type TrainOptions, type TrainResult } from "../train/trainer.ts"
 /** What a model needs to know of its data: sizes, class names, and the mean and deviation of each channel. */
 export type ModelTask = Pick<Dataset, "name" | "channels" | "height" | "width" | "classes" | "mean" | "std">;
 
-/** How a phase of training runs. */
-export type ModelTrainOptions = Omit<TrainOptions, "choose" | "slots">;
+/** How a phase of training runs; what is left out is as in `trainDefaults`. */
+export type ModelTrainOptions = Partial<Omit<TrainOptions, "choose" | "slots">>;
+
+/** Training unless told otherwise. */
+export const trainDefaults: Omit<TrainOptions, "choose" | "slots"> = {
+  epochs: 8,
+  batch: 64,
+  learningRate: 0.02,
+  optimizer: sgd({ weightDecay: 5e-4 }),
+  seed: 0,
+};
 
 /** How weights are scored. */
 export interface ScoreOptions {
@@ -97,8 +107,9 @@ export class Model {
    *
    * @throws {NumericError} Where a loss or value is not finite; the values are then the last good ones.
    */
-  train(split: ImageSplit, options: ModelTrainOptions): Promise<TrainResult> {
+  train(split: ImageSplit, options: ModelTrainOptions = {}): Promise<TrainResult> {
     return train(this.network, this.#imagesOf(split), {
+      ...trainDefaults,
       ...options,
       choose: this.#choose,
       slots: this.#slots,

@@ -11,7 +11,7 @@ import type { Gpu } from "../gpu/device.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import type { Graph } from "../model/graph.ts";
 import type { Augmentation } from "../plan/images.ts";
-import type { OptimizerSettings } from "../plan/optimizer.ts";
+import { adam, type OptimizerSettings, sgd } from "../plan/optimizer.ts";
 import { compareClasses, countFlips } from "../prune/analysis.ts";
 import { signalToNoiseAt } from "../prune/confidence.ts";
 import type { Criterion } from "../prune/criteria.ts";
@@ -51,11 +51,9 @@ export interface PruneRunResult {
 /** The optimizer that a configuration names. */
 export function optimizerOf(config: PruneConfig): OptimizerSettings {
   const { optimizer, momentum, weightDecay } = config;
-  if (optimizer === "adam" || optimizer === "adamw") {
-    return { kind: optimizer, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay };
-  }
+  if (optimizer === "adam" || optimizer === "adamw") return adam({ kind: optimizer, weightDecay });
   const isPlain = optimizer === "sgd";
-  return { kind: "sgd", momentum: isPlain ? 0 : momentum, nesterov: optimizer === "nesterov", weightDecay };
+  return sgd({ momentum: isPlain ? 0 : momentum, nesterov: optimizer === "nesterov", weightDecay });
 }
 
 function augmentationOf({ augment }: PruneConfig, { channels }: Dataset): Augmentation {

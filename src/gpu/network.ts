@@ -31,6 +31,7 @@ const arenaRoles = [
   "confidence",
   "snapshot",
   "statistics",
+  "statistics_snapshot",
 ] as const;
 
 /** What an arena holds for every trained parameter; `statistics` holds batch norm's. */
@@ -59,7 +60,7 @@ export class Network {
   arena(role: ArenaRole): DeviceBuffer {
     let arena = this.#arenas.get(role);
     if (!arena) {
-      const quads = role === "statistics" ? this.layout.statisticsQuads : this.layout.quads;
+      const quads = role.startsWith("statistics") ? this.layout.statisticsQuads : this.layout.quads;
       arena = this.gpu.createBuffer(role, 16 * quads);
       this.#arenas.set(role, arena);
     }

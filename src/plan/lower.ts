@@ -12,7 +12,7 @@ import { featuresOf, quadsOf, quadsPerExample } from "../shape.ts";
 import { type ImageSource, lowerImages } from "./images.ts";
 import { layOutParameters } from "./layout.ts";
 import { type Plan, PlanBuilder } from "./plan.ts";
-import { lowerOptimizer, type OptimizerSettings } from "./optimizer.ts";
+import { lowerOptimizer, lowerRunningMean, type OptimizerSettings } from "./optimizer.ts";
 
 /** How a step is to be lowered. */
 export interface LowerOptions {
@@ -25,6 +25,8 @@ export interface LowerOptions {
   readonly labelSmoothing?: number;
   /** The optimizer of mode `train`; without it the gradients are left in their arena. */
   readonly optimizer?: OptimizerSettings;
+  /** True takes the values into their running mean after the optimizer's step. */
+  readonly averages?: boolean;
 }
 
 /**
@@ -57,6 +59,7 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   }
   const { quads } = layOutParameters(graph);
   if (mode === "train" && options.optimizer) builder.emit(...lowerOptimizer(options.optimizer, quads));
+  if (mode === "train" && options.averages) builder.emit(lowerRunningMean(quads));
   if (mode === "score") {
     const bindings = { gradients: "gradients", fisher: "fisher", gradient_mean: "gradient_mean" };
     const accumulate = {

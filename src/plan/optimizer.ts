@@ -22,6 +22,16 @@ export interface AdamSettings {
   readonly weightDecay: number;
 }
 
+/** Stochastic gradient descent with the usual defaults: momentum 0.9, no weight decay. */
+export function sgd(options: Partial<Omit<SgdSettings, "kind">> = {}): SgdSettings {
+  return { kind: "sgd", momentum: 0.9, nesterov: false, weightDecay: 0, ...options };
+}
+
+/** Adam with the defaults of its paper: beta 0.9 and 0.999, epsilon 1e-8, no weight decay. */
+export function adam(options: Partial<AdamSettings> = {}): AdamSettings {
+  return { kind: "adam", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, ...options };
+}
+
 /** Any optimizer. */
 export type OptimizerSettings = SgdSettings | AdamSettings;
 

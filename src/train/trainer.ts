@@ -9,9 +9,8 @@ import { NumericError } from "../errors.ts";
 import { mixBits } from "../random.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import type { Examples } from "../gpu/examples.ts";
-import { Program } from "../gpu/executor.ts";
 import type { Network } from "../gpu/network.ts";
-import { preparePlan } from "../gpu/plan_program.ts";
+import { type PlanProgram, preparePlan } from "../gpu/plan_program.ts";
 import type { SlotPool } from "../gpu/slots.ts";
 import { Tally } from "../gpu/tally.ts";
 import type { Augmentation } from "../plan/images.ts";
@@ -75,64 +74,92 @@ export async function train(
   examples: Examples,
   options: TrainOptions,
 ): Promise<TrainResult> {
-  const { gpu, graph } = network;
   const { epochs, seed, optimizer, learningRate, firstEpoch = 0, stepsPerReading = 25 } = options;
   const { schedule = stepSchedule, shuffle = true } = options;
   const batch = Math.min(options.batch, examples.count);
-  using tally = new Tally(gpu);
-  const source = { augmentation: options.augmentation ?? "none" } as const;
-  const images = examples.areImages ? { images: source } : {};
-  const plan = lowerPlan(graph, { ...options, batch, mode: "train", ...images });
-  const others = (name: string) => name === "tally" ? tally.buffer : examples.resolve(name);
-  using step = await preparePlan(plan, { network, slots: options.slots, others });
-  using averaging = await Program.create(gpu, [lowerRunningMean(network.layout.quads)], {
-    resolve: step.resolve,
-  });
+  const stepsPerEpoch = Math.floor(examples.count / batch), steps = epochs * stepsPerEpoch;
+  using tally = new Tally(network.gpu);
+  using programs = await prepareStep(network, examples, { ...options, batch, tally });
   network.clearArena("velocity");
   if (optimizer.kind !== "sgd") network.clearArena("second_moment");
-  network.copyArena("values", "snapshot");
-  const stepsPerEpoch = Math.floor(examples.count / batch), steps = epochs * stepsPerEpoch;
+  keepState(network);
   const start = performance.now();
   let index = 0, read = await tally.read();
   const report = async (epoch: number) => {
     read = await tally.read();
     if (read.badStep !== undefined) {
-      network.copyArena("snapshot", "values");
+      returnToKeptState(network);
       const current = "the loss or a parameter is not finite";
       const wanted = "finite numbers (a smaller learning rate may help)";
-      throw new NumericError(
-        { act: "train at step", thing: `${read.badStep}`, current, wanted },
-        read.badStep,
-      );
+      const complaint = { act: "train at step", thing: `${read.badStep}`, current, wanted };
+      throw new NumericError(complaint, read.badStep);
     }
-    network.copyArena("values", "snapshot");
+    keepState(network);
     const examplesPerSecond = index * batch / (performance.now() - start) * 1000;
-    const { loss, accuracy } = meansOf(read);
-    options.onProgress?.({ step: index, steps, epoch, loss, accuracy, examplesPerSecond });
+    options.onProgress?.({ step: index, steps, epoch, ...meansOf(read), examplesPerSecond });
   };
   for (let epoch = 0; epoch < epochs; epoch++) {
     tally.clear();
-    const shuffled = { count: examples.count, batch, seed, epoch: firstEpoch + epoch };
-    for (const rows of epochBatches({ ...shuffled, shuffle, dropLast: true })) {
-      examples.select(rows, step.resolve);
-      step.program.run({
-        ...optimizerStep(optimizer, {
-          learningRate: learningRate * schedule.learningRateShare(index, steps),
-          step: index,
-        }),
+    const order = { count: examples.count, batch, seed, epoch: firstEpoch + epoch, shuffle, dropLast: true };
+    for (const rows of epochBatches(order)) {
+      const averaged = schedule.averagedCount(index, steps);
+      const { program, resolve } = averaged > 0 ? programs.averaging : programs.plain;
+      const share = schedule.learningRateShare(index, steps);
+      examples.select(rows, resolve);
+      program.run({
+        ...optimizerStep(optimizer, { learningRate: share * learningRate, step: index }),
+        mean_weight: averaged > 0 ? 1 / averaged : 0,
         count: batch,
         index,
         seed: mixBits(mixBits(seed) ^ (firstEpoch * 0x10001 + index)),
       });
-      const averaged = schedule.averagedCount(index, steps);
-      if (averaged > 0) averaging.run({ mean_weight: 1 / averaged });
       index++;
       if (index % stepsPerReading === 0) await report(epoch);
     }
     if (index % stepsPerReading !== 0) await report(epoch);
   }
-  if (schedule.averagedCount(steps - 1, steps) > 0) network.copyArena("mean", "values");
+  if (steps > 0 && schedule.averagedCount(steps - 1, steps) > 0) network.copyArena("mean", "values");
   return { steps, ...meansOf(read), seconds: (performance.now() - start) / 1000 };
+}
+
+/** A step without and with the running mean, so that either is one submit. */
+interface StepPrograms extends Disposable {
+  readonly plain: PlanProgram;
+  readonly averaging: PlanProgram;
+}
+
+async function prepareStep(
+  network: Network,
+  examples: Examples,
+  options: TrainOptions & { readonly tally: Tally },
+): Promise<StepPrograms> {
+  const { slots, tally, augmentation = "none" } = options;
+  const images = examples.areImages ? { images: { augmentation } } : {};
+  const others = (name: string) => name === "tally" ? tally.buffer : examples.resolve(name);
+  const prepare = (averages: boolean) => {
+    const plan = lowerPlan(network.graph, { ...options, mode: "train", averages, ...images });
+    return preparePlan(plan, { network, slots, others });
+  };
+  const plain = await prepare(false), averaging = await prepare(true);
+  return {
+    plain,
+    averaging,
+    [Symbol.dispose]() {
+      plain[Symbol.dispose]();
+      averaging[Symbol.dispose]();
+    },
+  };
+}
+
+/** Keeps the values and statistics as they are now, known to be finite. */
+function keepState(network: Network): void {
+  network.copyArena("values", "snapshot");
+  if (network.layout.statisticsQuads > 0) network.copyArena("statistics", "statistics_snapshot");
+}
+
+function returnToKeptState(network: Network): void {
+  network.copyArena("snapshot", "values");
+  if (network.layout.statisticsQuads > 0) network.copyArena("statistics_snapshot", "statistics");
 }
 
 function meansOf({ lossSum, correct, count }: { lossSum: number; correct: number; count: number }) {
