@@ -13,6 +13,7 @@ import { SlotPool } from "../gpu/slots.ts";
 import { decodeModel, encodeModel } from "../io/model_file.ts";
 import { defaultChooser, type ProductChooser } from "../kernels/gemm.ts";
 import { checkGraphFits, type Graph } from "../model/graph.ts";
+import type { Footprint } from "../plan/footprint.ts";
 import { sgd } from "../plan/optimizer.ts";
 import type { Prior } from "../prune/confidence.ts";
 import type { Criterion } from "../prune/criteria.ts";
@@ -21,16 +22,16 @@ import { type PruneGoal, type PruneOutcome, pruneUntilStable } from "../prune/lo
 import type { LayerCount } from "../prune/mask.ts";
 import { type LayerConfidence, Pruner } from "../prune/pruner.ts";
 import { type Evaluation, type Evaluator, openEvaluator } from "../train/evaluate.ts";
-import { train, type TrainOptions, type TrainResult } from "../train/trainer.ts";
+import { train, trainingFootprint, type TrainResult, type TrainSettings } from "../train/trainer.ts";
 
 /** What a model needs to know of its data: sizes, class names, and the mean and deviation of each channel. */
 export type ModelTask = Pick<Dataset, "name" | "channels" | "height" | "width" | "classes" | "mean" | "std">;
 
 /** How a phase of training runs; what is left out is as in `trainDefaults`. */
-export type ModelTrainOptions = Partial<Omit<TrainOptions, "choose" | "slots">>;
+export type ModelTrainOptions = Partial<TrainSettings>;
 
 /** Training unless told otherwise. */
-export const trainDefaults: Omit<TrainOptions, "choose" | "slots"> = {
+export const trainDefaults: TrainSettings = {
   epochs: 8,
   batch: 64,
   learningRate: 0.02,
@@ -40,7 +41,9 @@ export const trainDefaults: Omit<TrainOptions, "choose" | "slots"> = {
 
 /** How weights are scored. */
 export interface ScoreOptions {
+  /** What weights are scored by; `confidence` where left out. */
   readonly criterion?: Criterion;
+  /** How the prior precision of the confidence is found; `evidence` where left out. */
   readonly prior?: Prior;
   /** Examples that the parameters were trained on, whose information the confidence counts. */
   readonly examples: number;
@@ -50,7 +53,9 @@ export interface ScoreOptions {
 
 /** How a model is pruned. */
 export interface ModelPruneOptions extends ScoreOptions {
+  /** A fraction of the weights to remove, or the least signal to noise z of a weight that stays. */
   readonly goal: PruneGoal;
+  /** Rounds at most; 3 where left out. */
   readonly rounds?: number;
   /** Examples that scores are computed on; training must not have seen them. */
   readonly calibration: ImageSplit;
@@ -62,7 +67,9 @@ export interface ModelPruneOptions extends ScoreOptions {
 
 /** Parameters and masks as they were at a moment, on the host. */
 export interface ModelState {
+  /** Parameters and statistics by full name, in PyTorch's order. */
   readonly parameters: NamedParameters;
+  /** Masks of the prunable weights by full name: 1 keeps, 0 removes. */
   readonly masks: NamedParameters;
 }
 
@@ -71,6 +78,11 @@ const evaluationBatch = 256;
 
 /** A model on a device. Dispose of it to free its memory; the device stays open. */
 export class Model {
+  /**
+   * The state on the device.
+   *
+   * @internal
+   */
   readonly network: Network;
   readonly #slots: SlotPool;
   readonly #choose: ProductChooser;
@@ -114,6 +126,12 @@ export class Model {
       choose: this.#choose,
       slots: this.#slots,
     });
+  }
+
+  /** The device memory that training on a split needs at its peak, by what it is for. */
+  footprint(split: ImageSplit, options: ModelTrainOptions = {}): Footprint {
+    const settings = { ...trainDefaults, ...options, choose: this.#choose };
+    return trainingFootprint(this.network, this.#imagesOf(split), settings);
   }
 
   /** Measures loss, accuracy, confusion counts and predictions on a split. */
@@ -219,7 +237,11 @@ export class Model {
     return model;
   }
 
-  /** What scores and removes this model's weights. */
+  /**
+   * What scores and removes this model's weights.
+   *
+   * @internal
+   */
   get pruner(): Pruner {
     return this.#pruner ??= new Pruner(this.network);
   }
@@ -233,6 +255,7 @@ export class Model {
     return images;
   }
 
+  /** Frees all that the model holds on the device; it is not to be used afterwards. */
   [Symbol.dispose](): void {
     for (const evaluator of this.#evaluators.values()) evaluator[Symbol.dispose]();
     for (const images of this.#images.values()) images[Symbol.dispose]();

@@ -11,6 +11,7 @@ import type { Gpu } from "../gpu/device.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import type { Graph } from "../model/graph.ts";
 import type { Augmentation } from "../plan/images.ts";
+import type { Footprint } from "../plan/footprint.ts";
 import { adam, type OptimizerSettings, sgd } from "../plan/optimizer.ts";
 import { compareClasses, countFlips } from "../prune/analysis.ts";
 import { signalToNoiseAt } from "../prune/confidence.ts";
@@ -30,19 +31,25 @@ const epochsPerPhase = 1000;
 
 /** What a run is given. */
 export interface PruneRunOptions {
+  /** What to do. */
   readonly config: PruneConfig;
   /** The whole data set; the run takes its share and splits it. */
   readonly dataset: Dataset;
+  /** The network, which must fit the data set. */
   readonly graph: Graph;
+  /** Picks how matrix products are computed; a fixed choice by the read path where left out. */
   readonly choose?: ProductChooser;
   /** Called while training, with what is being done. */
   readonly onProgress?: (phase: string, progress: TrainProgress) => void;
   /** Called with the model when it is made, so that its last good state can be kept if a step fails. */
   readonly onModel?: (model: Model) => void;
+  /** Called before training with the device memory that it will need. */
+  readonly onFootprint?: (footprint: Footprint) => void;
 }
 
 /** What a run made. */
 export interface PruneRunResult {
+  /** What was found out, as `report.json` holds it. */
   readonly report: PruneReport;
   /** The pruned and fine-tuned model as the bytes of its file. */
   readonly model: Uint8Array;
@@ -89,22 +96,21 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   using model = new Model(gpu, graph, { task: limited, seed, ...chooser });
   options.onModel?.(model);
   const scoring = { examples: train.count, prior: config.prior, seed };
+  const training: ModelTrainOptions = {
+    batch: config.batch,
+    learningRate: config.learningRate,
+    optimizer: optimizerOf(config),
+    seed,
+    labelSmoothing: config.labelSmoothing,
+    augmentation: augmentationOf(config, limited),
+  };
+  options.onFootprint?.(model.footprint(train, training));
   let phase = 0;
   const trainPhase = async (name: string, epochs: number): Promise<void> => {
     const firstEpoch = epochsPerPhase * phase++;
     if (epochs === 0) return;
-    const settings: ModelTrainOptions = {
-      epochs,
-      batch: config.batch,
-      learningRate: config.learningRate,
-      optimizer: optimizerOf(config),
-      seed,
-      labelSmoothing: config.labelSmoothing,
-      augmentation: augmentationOf(config, limited),
-      firstEpoch,
-      onProgress: (progress) => onProgress?.(name, progress),
-    };
-    await model.train(train, settings);
+    const report = (progress: TrainProgress) => onProgress?.(name, progress);
+    await model.train(train, { ...training, epochs, firstEpoch, onProgress: report });
   };
   const untrained = await model.evaluate(test);
   await trainPhase("train", config.epochs);

@@ -122,6 +122,11 @@ async function runWithProgress(
       dataset,
       graph,
       onModel: (model) => running.model = model,
+      onFootprint: ({ totalBytes, slotsBytes, mirrorsBytes }) => {
+        const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+        const parts = `tensors ${mebibytes(slotsBytes)}, texture mirrors ${mebibytes(mirrorsBytes)}`;
+        note(`device memory for training: ${mebibytes(totalBytes)} (${parts})`);
+      },
       onProgress: (label, { step, steps, loss, accuracy, examplesPerSecond }) =>
         progress.update({ label, done: step, total: steps, loss, accuracy, examplesPerSecond }),
     });

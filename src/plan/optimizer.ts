@@ -7,18 +7,27 @@ import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 
 /** Stochastic gradient descent, with momentum 0 where none is wanted. */
 export interface SgdSettings {
+  /** Which optimizer this is. */
   readonly kind: "sgd";
+  /** Share of the last step that the next one keeps, in [0, 1). */
   readonly momentum: number;
+  /** True looks ahead along the momentum (Nesterov's form). */
   readonly nesterov: boolean;
+  /** L2 factor: this share of every value is added to its gradient. */
   readonly weightDecay: number;
 }
 
 /** Adam, or AdamW where weight decay is decoupled. */
 export interface AdamSettings {
+  /** Adam, or AdamW with its decoupled weight decay. */
   readonly kind: "adam" | "adamw";
+  /** Share of the mean gradient that a step keeps, in [0, 1). */
   readonly beta1: number;
+  /** Share of the mean squared gradient that a step keeps, in [0, 1). */
   readonly beta2: number;
+  /** Added to the root of the mean squared gradient, above 0. */
   readonly epsilon: number;
+  /** L2 factor of the gradient in `adam`; share of the learning rate taken off every value in `adamw`. */
   readonly weightDecay: number;
 }
 

@@ -63,11 +63,6 @@ export class PlanBuilder {
   }
 }
 
-/** Bytes of a plan's slots: what a step needs beside the arenas. */
-export function planSizeBytes({ slots }: Plan): number {
-  return slots.reduce((sum, quads) => sum + 16 * quads, 0);
-}
-
 /** The plan as a table: a line a dispatch with kernel, workgroups and bindings, then the slots. */
 export function describePlan(plan: Plan): string {
   const place = (name: string) => {

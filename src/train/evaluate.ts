@@ -22,6 +22,7 @@ export interface Evaluation {
   readonly accuracy: number;
   /** Mean cross-entropy in nats. */
   readonly loss: number;
+  /** Examples evaluated. */
   readonly count: number;
   /** Examples by label and prediction: (classes, classes) in rows of labels. */
   readonly confusion: Uint32Array;

@@ -14,19 +14,27 @@ import { type PlanProgram, preparePlan } from "../gpu/plan_program.ts";
 import type { SlotPool } from "../gpu/slots.ts";
 import { Tally } from "../gpu/tally.ts";
 import type { Augmentation } from "../plan/images.ts";
+import { type Footprint, planFootprint } from "../plan/footprint.ts";
 import { lowerPlan } from "../plan/lower.ts";
-import { lowerRunningMean, type OptimizerSettings, optimizerStep } from "../plan/optimizer.ts";
+import { type OptimizerSettings, optimizerStep } from "../plan/optimizer.ts";
+import type { Plan } from "../plan/plan.ts";
 import { type Schedule, stepSchedule } from "./schedule.ts";
 
-/** How a phase of training runs. */
-export interface TrainOptions {
+/** What a phase of training does. */
+export interface TrainSettings {
+  /** Passes over the examples. */
   readonly epochs: number;
   /** Examples a step; the last, partial batch of an epoch is left out. */
   readonly batch: number;
+  /** Step size before the schedule's share of it. */
   readonly learningRate: number;
+  /** The rule that turns gradients into steps; its state starts from zero. */
   readonly optimizer: OptimizerSettings;
+  /** Chooses the order of the examples and their augmentation, together with `firstEpoch`. */
   readonly seed: number;
+  /** Share of each label's probability that is spread over all classes, in [0, 1); 0 where left out. */
   readonly labelSmoothing?: number;
+  /** How images are varied; not at all where left out. */
   readonly augmentation?: Augmentation;
   /** Counts the steps of earlier phases, so that each phase draws other batches. */
   readonly firstEpoch?: number;
@@ -36,29 +44,41 @@ export interface TrainOptions {
   readonly shuffle?: boolean;
   /** Steps between two readings of the loss; each waits for the device and costs a fixed time. */
   readonly stepsPerReading?: number;
-  readonly choose: ProductChooser;
-  readonly slots: SlotPool;
   /** Called every so many steps and at the end of each epoch. */
   readonly onProgress?: (progress: TrainProgress) => void;
 }
 
+/** What a phase of training does, and what it runs on. */
+export interface TrainOptions extends TrainSettings {
+  readonly choose: ProductChooser;
+  readonly slots: SlotPool;
+}
+
 /** Where training is. */
 export interface TrainProgress {
+  /** Steps made so far in this phase. */
   readonly step: number;
+  /** Steps of the phase in all. */
   readonly steps: number;
+  /** Zero-based epoch of the phase. */
   readonly epoch: number;
-  /** Mean loss and accuracy over the steps of this epoch so far. */
+  /** Mean loss in nats over the steps of this epoch so far, each before its update. */
   readonly loss: number;
+  /** Fraction predicted right over the steps of this epoch so far, each before its update. */
   readonly accuracy: number;
+  /** Examples trained on a second since the phase began. */
   readonly examplesPerSecond: number;
 }
 
 /** What a phase of training came to. */
 export interface TrainResult {
+  /** Steps made. */
   readonly steps: number;
-  /** Mean loss and accuracy on the training examples over the last epoch. */
+  /** Mean loss in nats over the last epoch, each step's before its update. */
   readonly loss: number;
+  /** Fraction predicted right over the last epoch, each step's before its update. */
   readonly accuracy: number;
+  /** Time that the steps took, in seconds. */
   readonly seconds: number;
 }
 
@@ -122,6 +142,37 @@ export async function train(
   return { steps, ...meansOf(read), seconds: (performance.now() - start) / 1000 };
 }
 
+/** The device memory that training needs at its peak: the step's plan, and the state kept for a failed step. */
+export function trainingFootprint(
+  network: Network,
+  examples: Examples,
+  options: Omit<TrainOptions, "slots">,
+): Footprint {
+  const { layout, gpu } = network;
+  const arenaBytes = (name: string) => 16 * (name === "statistics" ? layout.statisticsQuads : layout.quads);
+  const sizeOf = (name: string) =>
+    name === "tally" ? 16 : examples.resolve(name)?.sizeBytes ?? arenaBytes(name);
+  const footprint = planFootprint(lowerStep(network, examples, options, true), { path: gpu.path, sizeOf });
+  const keptBytes = arenaBytes("values") + arenaBytes("statistics");
+  return {
+    ...footprint,
+    buffersBytes: footprint.buffersBytes + keptBytes,
+    totalBytes: footprint.totalBytes + keptBytes,
+  };
+}
+
+function lowerStep(
+  { graph }: Network,
+  examples: Examples,
+  options: Omit<TrainOptions, "slots">,
+  averages: boolean,
+): Plan {
+  const { augmentation = "none" } = options;
+  const images = examples.areImages ? { images: { augmentation } } : {};
+  const batch = Math.min(options.batch, examples.count);
+  return lowerPlan(graph, { ...options, batch, mode: "train", averages, ...images });
+}
+
 /** A step without and with the running mean, so that either is one submit. */
 interface StepPrograms extends Disposable {
   readonly plain: PlanProgram;
@@ -133,13 +184,10 @@ async function prepareStep(
   examples: Examples,
   options: TrainOptions & { readonly tally: Tally },
 ): Promise<StepPrograms> {
-  const { slots, tally, augmentation = "none" } = options;
-  const images = examples.areImages ? { images: { augmentation } } : {};
+  const { slots, tally } = options;
   const others = (name: string) => name === "tally" ? tally.buffer : examples.resolve(name);
-  const prepare = (averages: boolean) => {
-    const plan = lowerPlan(network.graph, { ...options, mode: "train", averages, ...images });
-    return preparePlan(plan, { network, slots, others });
-  };
+  const prepare = (averages: boolean) =>
+    preparePlan(lowerStep(network, examples, options, averages), { network, slots, others });
   const plain = await prepare(false), averaging = await prepare(true);
   return {
     plain,
