@@ -23,6 +23,8 @@ struct State {
 }
 
 override BY_PLACE: bool = false;
+// The first digit of the key, which all weights have still to be counted for.
+override FIRST: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> scores: array<vec4f>;
@@ -32,27 +34,26 @@ override BY_PLACE: bool = false;
 
 var<workgroup> digits: array<atomic<u32>, 2048>;
 
-// The rank of a weight as an unsigned integer: removed ones first, then by the bits of the score, which rise with it.
-// The sign is left out, since -0 is not below zero.
-fn rank_key(score: f32, keep: f32) -> u32 {
-  return select(0u, (bitcast<u32>(score) & 0x7fffffffu) + 1u, keep > 0.0);
+// The ranks of four weights as unsigned integers: removed ones first, then by the bits of the scores, which rise with
+// them. The sign is left out, since -0 is not below zero.
+fn rank_keys(score: vec4f, keep: vec4f) -> vec4u {
+  let rank = (bitcast<vec4u>(score) & vec4u(0x7fffffffu)) + vec4u(1u);
+  return select(vec4u(0u), rank, keep > vec4f(0.0));
 }
 
 // The bits above the digit; a shift by 32 is not defined, so it is done in two.
-fn above(key: u32) -> u32 {
-  return (key >> (params.shift + params.bits - 1u)) >> 1u;
+fn above(key: vec4u) -> vec4u {
+  return (key >> vec4u(params.shift + params.bits - 1u)) >> vec4u(1u);
 }
 
-fn count_weight(score: f32, keep: f32, place: u32) {
-  if (score < 0.0) {
-    return;
-  }
-  let key = rank_key(score, keep);
-  let sorted = select(key, place, BY_PLACE);
-  let found = select(state.key, state.index, BY_PLACE);
-  if (above(sorted) == above(found) && (!BY_PLACE || key == state.key)) {
-    atomicAdd(&digits[(sorted >> params.shift) & ((1u << params.bits) - 1u)], 1u);
-  }
+// One bit for each of the four weights of quad i whose digit is to be counted.
+fn find_matches(i: u32, score: vec4f, key: vec4u, sorted: vec4u) -> u32 {
+  let found = vec4u(select(state.key, state.index, BY_PLACE));
+  let is_weight = (score >= vec4f(0.0)) & vec4<bool>(i < params.quads);
+  let is_equal = vec4<bool>(!BY_PLACE) | (key == vec4u(state.key));
+  let matches = is_weight & is_equal & (above(sorted) == above(found));
+  let bits = select(vec4u(0u), vec4u(1u, 2u, 4u, 8u), matches);
+  return bits.x | bits.y | bits.z | bits.w;
 }
 
 @compute @workgroup_size(256)
@@ -61,19 +62,28 @@ fn main(
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  if (BY_PLACE && state.settled == 1u) {
-    return;
-  }
+  // Where all weights of the key go, their places need no sorting.
+  let rounds = select(params.quads_per_invocation, 0u, BY_PLACE && state.settled == 1u);
   let first = (group.y * groups.x + group.x) * 256u * params.quads_per_invocation + lane;
-  for (var round = 0u; round < params.quads_per_invocation; round++) {
+  for (var round = 0u; round < rounds; round++) {
     let i = first + round * 256u;
-    if (i < params.quads) {
-      let score = read_scores(i);
-      let keep = read_mask(i);
-      count_weight(score.x, keep.x, 4u * i);
-      count_weight(score.y, keep.y, 4u * i + 1u);
-      count_weight(score.z, keep.z, 4u * i + 2u);
-      count_weight(score.w, keep.w, 4u * i + 3u);
+    let clamped = min(i, params.quads - 1u);
+    let score = read_scores(clamped);
+    let key = rank_keys(score, read_mask(clamped));
+    let sorted = select(key, vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u), BY_PLACE);
+    let digit = (sorted >> vec4u(params.shift)) & vec4u((1u << params.bits) - 1u);
+    var pending = find_matches(i, score, key, sorted);
+    if (FIRST) {
+      atomicAdd(&digits[digit.x], pending & 1u);
+      atomicAdd(&digits[digit.y], (pending >> 1u) & 1u);
+      atomicAdd(&digits[digit.z], (pending >> 2u) & 1u);
+      atomicAdd(&digits[digit.w], pending >> 3u);
+    } else {
+      // Few weights match: as many turns as the lane with most matches has, not four.
+      while (pending != 0u) {
+        atomicAdd(&digits[digit[firstTrailingBit(pending)]], 1u);
+        pending &= pending - 1u;
+      }
     }
   }
   workgroupBarrier();

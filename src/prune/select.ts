@@ -11,7 +11,13 @@ export const digitCounts = 2048;
 /** The digits of a 32-bit key, from the top. */
 const digits = [{ shift: 21, bits: 11 }, { shift: 10, bits: 11 }, { shift: 0, bits: 10 }] as const;
 
-const quadsPerInvocation = 8;
+/** Invocations of a counting workgroup. */
+const countingLanes = 256;
+
+/** Quads that one invocation counts: many, so that a workgroup adds its counts seldom, but 32 workgroups at least. */
+function quadsPerInvocation(quads: number): number {
+  return Math.min(64, Math.max(1, Math.ceil(quads / (countingLanes * 32))));
+}
 
 /** What `select_state` must hold before a selection: rank among the keys, key, place, settled. */
 export function selectState(remove: number): Uint32Array {
@@ -20,16 +26,17 @@ export function selectState(remove: number): Uint32Array {
 
 /** The dispatches that set `mask` so that exactly `remove` weights of `quads` quads are removed. */
 export function lowerSelection(quads: number, remove: number): readonly Dispatch[] {
+  const perInvocation = quadsPerInvocation(quads);
   const passes = [false, true].flatMap((byPlace) =>
     digits.flatMap(({ shift, bits }) => {
-      const workgroups = spreadWorkgroups(Math.ceil(quads / (256 * quadsPerInvocation)));
+      const workgroups = spreadWorkgroups(Math.ceil(quads / (countingLanes * perInvocation)));
       const label = `select by ${byPlace ? "place" : "score"}, bits ${shift} to ${shift + bits - 1}`;
       const histogram: Dispatch = {
         kernel: "select/histogram",
         label: `${label}, count`,
         bindings: { scores: "scores", mask: "mask", state: "select_state", counts: "digit_counts" },
-        params: { quads, shift, bits, quads_per_invocation: quadsPerInvocation },
-        constants: { BY_PLACE: byPlace ? 1 : 0 },
+        params: { quads, shift, bits, quads_per_invocation: perInvocation },
+        constants: { BY_PLACE: byPlace ? 1 : 0, FIRST: !byPlace && shift === digits[0].shift ? 1 : 0 },
         workgroups,
       };
       const pick = dispatchOver(1, {

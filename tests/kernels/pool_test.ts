@@ -20,12 +20,18 @@ const poolings = [
   { shape: [1, 1, 1, 1], kernel: 1, stride: 1, padding: 0 },
   { shape: [2, 3, 4, 6], kernel: 2, stride: 2, padding: 0 },
   { shape: [2, 5, 5, 7], kernel: 2, stride: 2, padding: 0 },
+  { shape: [2, 6, 10, 8], kernel: 3, stride: 3, padding: 0 },
   { shape: [3, 6, 7, 8], kernel: 3, stride: 2, padding: 1 },
   { shape: [2, 17, 6, 5], kernel: 3, stride: 1, padding: 1 },
   { shape: [1, 2, 9, 8], kernel: 2, stride: 3, padding: 1 },
   { shape: [2, 4, 5, 3], kernel: 5, stride: 1, padding: 2 },
 ];
 type Pooling = typeof poolings[number];
+
+/** Windows that do not overlap have a backward kernel of their own. */
+function isDisjoint({ kernel, stride, padding }: Pooling): boolean {
+  return stride === kernel && padding === 0;
+}
 
 /** Values of three steps, so that most windows hold equal maxima, and zeros for the gate. */
 function tiedTensor(shape: readonly number[]): RefTensor {
@@ -65,6 +71,25 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
       params: backwardParams,
       constants: { GATED },
     });
+  const cells = { "cells_high": Math.ceil(height / kernel), "cells_wide": Math.ceil(width / kernel) };
+  const cellQuads = batch * cells.cells_high * cells.cells_wide * quads;
+  const backwardDisjoint = (GATED: number) =>
+    dispatchOver(cellQuads, {
+      kernel: "layer/maxpool2d_backward_disjoint",
+      label: "max backward, disjoint",
+      bindings: { x: "x", y: "y_max", dy: "dy", dx: GATED ? "dx_disjoint_gated" : "dx_disjoint" },
+      params: {
+        cells: cellQuads,
+        ...cells,
+        quads,
+        "in_height": height,
+        "in_width": width,
+        "out_height": outHeight,
+        "out_width": outWidth,
+        kernel,
+      },
+      constants: { GATED },
+    });
   const result = await runKernels({
     path,
     dispatches: [
@@ -72,6 +97,7 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
       forward("layer/avgpool2d_forward", "y_average"),
       backwardMax(0),
       backwardMax(1),
+      ...(isDisjoint(pooling) ? [backwardDisjoint(0), backwardDisjoint(1)] : []),
       dispatchOver(inQuads, {
         kernel: "layer/avgpool2d_backward",
         label: "average backward",
@@ -87,6 +113,8 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
       dx_max: unwritten(4 * inQuads),
       dx_gated: unwritten(4 * inQuads),
       dx_average: unwritten(4 * inQuads),
+      dx_disjoint: unwritten(4 * inQuads),
+      dx_disjoint_gated: unwritten(4 * inQuads),
     },
   });
   return { dy, floats: result.floats };
@@ -113,6 +141,9 @@ async function checkPools(path: ReadPath, pooling: Pooling): Promise<void> {
       ["dx_gated", gated, x.shape, sums],
       ["y_average", averagePool2dForward(x, pooling).values, dy.shape, averages],
       ["dx_average", averagePool2dBackward(x, dy, pooling).values, x.shape, averages],
+      ...(isDisjoint(pooling)
+        ? [["dx_disjoint", dx, x.shape, sums], ["dx_disjoint_gated", gated, x.shape, sums]] as const
+        : []),
     ] as const;
     for (const [buffer, want, shape, options] of checks) {
       const got = imagesFromQuads(floats(buffer), shape);

@@ -5,16 +5,21 @@
  */
 import { z } from "zod";
 import { ShapeError } from "../../errors.ts";
-import { dispatchOver } from "../../kernels/dispatch.ts";
+import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import { mapShape, quadsOf, quadsPerExample, shapeText, windowedLength } from "../../shape.ts";
 import type { LayerContext, LayerType } from "../layer.ts";
 
 /** A pooling layer in a model file. */
 export interface Pool2dSpec {
+  /** Whether windows give their largest value or their mean. */
   readonly kind: "maxpool2d" | "avgpool2d";
+  /** Its name. */
   readonly name: string;
+  /** Side of the square window, in pixels. */
   readonly kernel: number;
+  /** Pixels between two windows, along both sides. */
   readonly stride: number;
+  /** Padding on each side, in pixels, at most half the window. */
   readonly padding: number;
 }
 
@@ -67,6 +72,30 @@ const forward: LayerType<Pool2dSpec>["forward"] = (context) => {
   }));
 };
 
+/** The backward pass of max pooling whose windows do not overlap: every value is read and written once. */
+function disjointBackward(
+  { spec: { kernel }, batch, input, output }: LayerContext<Pool2dSpec>,
+  shared: Pick<Dispatch, "label" | "bindings" | "constants">,
+): Dispatch {
+  const cellsHigh = Math.ceil(input.height / kernel), cellsWide = Math.ceil(input.width / kernel);
+  const quads = quadsOf(input.channels), cells = batch * cellsHigh * cellsWide * quads;
+  return dispatchOver(cells, {
+    ...shared,
+    kernel: "layer/maxpool2d_backward_disjoint",
+    params: {
+      cells,
+      cells_high: cellsHigh,
+      cells_wide: cellsWide,
+      quads,
+      in_height: input.height,
+      in_width: input.width,
+      out_height: output.height,
+      out_width: output.width,
+      kernel,
+    },
+  });
+}
+
 /** Max pooling: x (N, C, H, W) -> y (N, C, OH, OW); padding never wins. */
 export const maxpool2d: LayerType<Pool2dSpec> = {
   coupling: "channelwise",
@@ -77,13 +106,21 @@ export const maxpool2d: LayerType<Pool2dSpec> = {
   backward(context) {
     const { name, batch, input, x, y, dy, dx, gated } = context;
     if (!dx) return;
-    const quads = batch * quadsPerExample(input);
-    context.emit(dispatchOver(quads, {
-      kernel: "layer/maxpool2d_backward",
+    const shared = {
       label: `${name} backward`,
       bindings: { x, y, dy, dx },
-      params: params(context, quads),
       constants: { GATED: gated ? 1 : 0 },
+    };
+    const { kernel, stride, padding } = context.spec;
+    if (stride === kernel && padding === 0) {
+      context.emit(disjointBackward(context, shared));
+      return;
+    }
+    const quads = batch * quadsPerExample(input);
+    context.emit(dispatchOver(quads, {
+      ...shared,
+      kernel: "layer/maxpool2d_backward",
+      params: params(context, quads),
     }));
   },
 };
