@@ -23,7 +23,9 @@ export function complain({ act, thing, current, wanted }: Complaint): string {
 
 /** No usable WebGPU adapter, or one whose limits or features do not serve. */
 export class AdapterError extends Error {
+  /** `AdapterError`, which survives minifying. */
   override readonly name: string = "AdapterError";
+  /** An error that reads as the complaint. */
   constructor(complaint: Complaint) {
     super(complain(complaint));
   }
@@ -31,7 +33,9 @@ export class AdapterError extends Error {
 
 /** A flag, config file or option with a value that is not allowed. */
 export class ConfigError extends TypeError {
+  /** `ConfigError`, which survives minifying. */
   override readonly name: string = "ConfigError";
+  /** An error that reads as the complaint. */
   constructor(complaint: Complaint) {
     super(complain(complaint));
   }
@@ -39,7 +43,9 @@ export class ConfigError extends TypeError {
 
 /** A file whose bytes are not what its format says. The complaint names file and offset. */
 export class FormatError extends SyntaxError {
+  /** `FormatError`, which survives minifying. */
   override readonly name: string = "FormatError";
+  /** An error that reads as the complaint. */
   constructor(complaint: Complaint) {
     super(complain(complaint));
   }
@@ -47,7 +53,9 @@ export class FormatError extends SyntaxError {
 
 /** A file or folder that is missing, not readable, not writable, or in the way. */
 export class FileError extends Error {
+  /** `FileError`, which survives minifying. */
   override readonly name: string = "FileError";
+  /** An error that reads as the complaint, with the system's error as `cause` where there is one. */
   constructor(complaint: Complaint, options?: ErrorOptions) {
     super(complain(complaint), options);
   }
@@ -55,7 +63,9 @@ export class FileError extends Error {
 
 /** Sizes that do not fit together: a layer and its input, a model and a data set, a tensor and its file. */
 export class ShapeError extends RangeError {
+  /** `ShapeError`, which survives minifying. */
   override readonly name: string = "ShapeError";
+  /** An error that reads as the complaint. */
   constructor(complaint: Complaint) {
     super(complain(complaint));
   }
@@ -63,9 +73,11 @@ export class ShapeError extends RangeError {
 
 /** A loss or parameter that is NaN or infinite. */
 export class NumericError extends RangeError {
+  /** `NumericError`, which survives minifying. */
   override readonly name: string = "NumericError";
   /** The zero-based training step at which it first appeared. */
   readonly step: number;
+  /** An error that reads as the complaint at a zero-based training step. */
   constructor(complaint: Complaint, step: number) {
     super(complain(complaint));
     this.step = step;
@@ -74,7 +86,9 @@ export class NumericError extends RangeError {
 
 /** A WGSL kernel that does not compile, or that was bound wrongly. A bug in winnow or in a driver. */
 export class KernelError extends Error {
+  /** `KernelError`, which survives minifying. */
   override readonly name: string = "KernelError";
+  /** An error that reads as the complaint. */
   constructor(complaint: Complaint) {
     super(complain(complaint));
   }

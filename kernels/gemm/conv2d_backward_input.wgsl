@@ -67,13 +67,20 @@ fn columns_at(column: u32) -> Columns {
   return Columns(params.weight + min(column / 4u, channel_quads() - 1u));
 }
 
+// Quotients of whole numbers from 0 to 2^20, far above any image's side: half a step keeps the rounding of the
+// division from reaching a whole number. llvmpipe divides floats eight at a time, integers one by one. Below 0 the
+// result is of no use.
+fn quotient(numerator: vec4i, denominator: u32) -> vec4i {
+  return vec4i((vec4f(numerator) + 0.5) / f32(denominator));
+}
+
 fn row_segment(rows: Rows, segment: u32) -> vec4i {
   let tap_y = segment / params.kernel_width;
   let scaled_y = rows.shifted_y - vec4i(i32(tap_y));
   let scaled_x = rows.shifted_x - vec4i(i32(segment - tap_y * params.kernel_width));
   let stride = vec4i(i32(params.stride));
-  let out_y = scaled_y / stride;
-  let out_x = scaled_x / stride;
+  let out_y = quotient(scaled_y, params.stride);
+  let out_x = quotient(scaled_x, params.stride);
   let exact = (out_y * stride == scaled_y) & (out_x * stride == scaled_x);
   let height = vec4i(i32(params.out_height));
   let width = vec4i(i32(params.out_width));
@@ -116,4 +123,11 @@ fn store(row: u32, column: u32, split: u32, sum: vec4f) {
     value = select(vec4f(0.0), value, read_gate(index) > vec4f(0.0));
   }
   write_dx(index, value);
+}
+
+fn store_block(row: u32, column: u32, split: u32, c: mat4x4f) {
+  store(row, column, split, c[0]);
+  store(row + 1u, column, split, c[1]);
+  store(row + 2u, column, split, c[2]);
+  store(row + 3u, column, split, c[3]);
 }

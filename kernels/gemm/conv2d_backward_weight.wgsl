@@ -121,3 +121,10 @@ fn store(row: u32, column: u32, split: u32, sum: vec4f) {
   let index = (split * params.rows + row) * (params.columns / 4u) + column / 4u;
   write_sums(params.offset + index, sum);
 }
+
+fn store_block(row: u32, column: u32, split: u32, c: mat4x4f) {
+  store(row, column, split, c[0]);
+  store(row + 1u, column, split, c[1]);
+  store(row + 2u, column, split, c[2]);
+  store(row + 3u, column, split, c[3]);
+}

@@ -118,3 +118,10 @@ fn store(row: u32, column: u32, split: u32, sum: vec4f) {
   let channel = vec4u(column) + vec4u(0u, 1u, 2u, 3u);
   write_y(row * quads + column / 4u, select(vec4f(0.0), value, channel < vec4u(params.columns)));
 }
+
+fn store_block(row: u32, column: u32, split: u32, c: mat4x4f) {
+  store(row, column, split, c[0]);
+  store(row + 1u, column, split, c[1]);
+  store(row + 2u, column, split, c[2]);
+  store(row + 3u, column, split, c[3]);
+}

@@ -4,9 +4,11 @@
 //
 // An operation's file gives rows_at, columns_at (what is fixed for four rows or columns), row_segment,
 // column_segment (what is fixed while k runs through a segment), load_a (column r: row r at k .. k + 3), load_b
-// (column j: four columns at k + j) and store (one row, four columns). One workgroup computes 8 blocks that follow
-// each other down the rows; workgroup_id.z is the split of the segments, each sums in the order of k.
+// (column j: four columns at k + j) and store_block (column r of c: row r, four columns). One workgroup computes 8
+// blocks that follow each other down the rows; workgroup_id.z is the split of the segments, each sums in the order of k.
 // The inner block stands written out: a driver need not unroll anything to keep it in registers.
+// Segments and k are one loop: with one loop in the other the sums pass through memory twice as often (llvmpipe runs
+// the 3 x 3 convolution of 3 channels 1.5 times as fast, its weight gradient 1.2 times).
 
 const BLOCK_ROWS = 8u;
 const BLOCK_COLUMNS = 16u;
@@ -41,28 +43,40 @@ fn main(
   var c_13 = mat4x4f();
   let first = group.z * params.segments_per_split;
   let last = min(first + params.segments_per_split, params.segments);
-  for (var segment = first; segment < last; segment++) {
-    let segment_a0 = row_segment(rows_0, segment);
-    let segment_a1 = row_segment(rows_1, segment);
-    let segment_b0 = column_segment(columns_0, segment);
-    let segment_b1 = column_segment(columns_1, segment);
-    let segment_b2 = column_segment(columns_2, segment);
-    let segment_b3 = column_segment(columns_3, segment);
-    for (var k = 0u; k < params.inner; k++) {
-      let a_0 = load_a(segment_a0, k);
-      let a_1 = load_a(segment_a1, k);
-      let b_0 = load_b(segment_b0, k);
-      c_00 += b_0 * a_0;
-      c_10 += b_0 * a_1;
-      let b_1 = load_b(segment_b1, k);
-      c_01 += b_1 * a_0;
-      c_11 += b_1 * a_1;
-      let b_2 = load_b(segment_b2, k);
-      c_02 += b_2 * a_0;
-      c_12 += b_2 * a_1;
-      let b_3 = load_b(segment_b3, k);
-      c_03 += b_3 * a_0;
-      c_13 += b_3 * a_1;
+  let steps = (max(first, last) - first) * params.inner;
+  var segment = first;
+  var k = 0u;
+  var segment_a0 = row_segment(rows_0, segment);
+  var segment_a1 = row_segment(rows_1, segment);
+  var segment_b0 = column_segment(columns_0, segment);
+  var segment_b1 = column_segment(columns_1, segment);
+  var segment_b2 = column_segment(columns_2, segment);
+  var segment_b3 = column_segment(columns_3, segment);
+  for (var step = 0u; step < steps; step++) {
+    let a_0 = load_a(segment_a0, k);
+    let a_1 = load_a(segment_a1, k);
+    let b_0 = load_b(segment_b0, k);
+    c_00 += b_0 * a_0;
+    c_10 += b_0 * a_1;
+    let b_1 = load_b(segment_b1, k);
+    c_01 += b_1 * a_0;
+    c_11 += b_1 * a_1;
+    let b_2 = load_b(segment_b2, k);
+    c_02 += b_2 * a_0;
+    c_12 += b_2 * a_1;
+    let b_3 = load_b(segment_b3, k);
+    c_03 += b_3 * a_0;
+    c_13 += b_3 * a_1;
+    k++;
+    if (k == params.inner) {
+      k = 0u;
+      segment++;
+      segment_a0 = row_segment(rows_0, segment);
+      segment_a1 = row_segment(rows_1, segment);
+      segment_b0 = column_segment(columns_0, segment);
+      segment_b1 = column_segment(columns_1, segment);
+      segment_b2 = column_segment(columns_2, segment);
+      segment_b3 = column_segment(columns_3, segment);
     }
   }
   store_block(row + 0u, column + 0u, group.z, c_00);
@@ -73,11 +87,4 @@ fn main(
   store_block(row + 4u, column + 4u, group.z, c_11);
   store_block(row + 4u, column + 8u, group.z, c_12);
   store_block(row + 4u, column + 12u, group.z, c_13);
-}
-
-fn store_block(row: u32, column: u32, split: u32, c: mat4x4f) {
-  store(row, column, split, c[0]);
-  store(row + 1u, column, split, c[1]);
-  store(row + 2u, column, split, c[2]);
-  store(row + 3u, column, split, c[3]);
 }

@@ -82,10 +82,3 @@ fn main(
   store_block(block_row + 4u, block_column, group.z, c_10);
   store_block(block_row + 4u, block_column + 4u, group.z, c_11);
 }
-
-fn store_block(row: u32, column: u32, split: u32, c: mat4x4f) {
-  store(row, column, split, c[0]);
-  store(row + 1u, column, split, c[1]);
-  store(row + 2u, column, split, c[2]);
-  store(row + 3u, column, split, c[3]);
-}

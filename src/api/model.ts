@@ -86,7 +86,7 @@ export class Model {
   readonly network: Network;
   readonly #slots: SlotPool;
   readonly #choose: ProductChooser;
-  readonly #images = new Map<ImageSplit, DeviceImages>();
+  readonly #images = new Map<ImageSplit, DeviceImages[]>();
   readonly #evaluators = new Map<ImageSplit, Evaluator>();
   #pruner: Pruner | undefined;
 
@@ -120,18 +120,14 @@ export class Model {
    * @throws {NumericError} Where a loss or value is not finite; the values are then the last good ones.
    */
   train(split: ImageSplit, options: ModelTrainOptions = {}): Promise<TrainResult> {
-    return train(this.network, this.#imagesOf(split), {
-      ...trainDefaults,
-      ...options,
-      choose: this.#choose,
-      slots: this.#slots,
-    });
+    const settings = { ...trainDefaults, ...options, choose: this.#choose, slots: this.#slots };
+    return train(this.network, this.#imagesOf(split, settings.batch), settings);
   }
 
   /** The device memory that training on a split needs at its peak, by what it is for. */
   footprint(split: ImageSplit, options: ModelTrainOptions = {}): Footprint {
     const settings = { ...trainDefaults, ...options, choose: this.#choose };
-    return trainingFootprint(this.network, this.#imagesOf(split), settings);
+    return trainingFootprint(this.network, this.#imagesOf(split, settings.batch), settings);
   }
 
   /** Measures loss, accuracy, confusion counts and predictions on a split. */
@@ -166,8 +162,14 @@ export class Model {
     return { values: new Map(names.map((name) => [name, all.get(name)!])), layers };
   }
 
-  /** Removes the weights with the smallest scores, in place, until exactly `removed` of all are removed. */
-  remove(removed: number): Promise<readonly LayerCount[]> {
+  /**
+   * Removes the weights with the smallest scores, in place, until exactly `removed` of all are removed; where more are
+   * removed already, they stay removed.
+   *
+   * @throws {ShapeError} Where there are not so many weights.
+   * @throws {ConfigError} Where `score` was not called before.
+   */
+  async remove(removed: number): Promise<readonly LayerCount[]> {
     const { prunableCount } = this.network.layout;
     if (!Number.isInteger(removed) || removed < 0 || removed > prunableCount) {
       const wanted = `an integer from 0 to ${prunableCount}, the prunable weights of ${this.graph.name}`;
@@ -178,11 +180,14 @@ export class Model {
         wanted,
       });
     }
-    return this.pruner.remove(removed);
+    return await this.pruner.remove(removed);
   }
 
-  /** Prunes in rounds of scoring, removal and fine-tuning, until stable or the goal is reached. */
-  prune(options: ModelPruneOptions): Promise<PruneOutcome> {
+  /**
+   * Prunes in rounds of scoring, removal and fine-tuning, until stable or the goal is reached; goes on from the weights
+   * that are removed already.
+   */
+  async prune(options: ModelPruneOptions): Promise<PruneOutcome> {
     const steps = {
       score: () => this.score(options.calibration, options),
       countBelow: (threshold: number) => this.pruner.countBelow(threshold),
@@ -190,8 +195,9 @@ export class Model {
       finetune: async (round: number) => void await options.finetune(round),
       evaluate: async () => (await this.evaluate(options.test)).accuracy,
     };
-    const prunable = this.network.layout.prunableCount;
-    return pruneUntilStable(steps, { goal: options.goal, prunable, rounds: options.rounds ?? 3 });
+    const { goal, rounds = 3 } = options, prunable = this.network.layout.prunableCount;
+    const removed = (await this.pruner.count()).reduce((sum, { weights, kept }) => sum + weights - kept, 0);
+    return await pruneUntilStable(steps, { goal, prunable, rounds, removed });
   }
 
   /** Copies parameters and masks to the host. */
@@ -246,19 +252,25 @@ export class Model {
     return this.#pruner ??= new Pruner(this.network);
   }
 
-  #imagesOf(split: ImageSplit): DeviceImages {
-    let images = this.#images.get(split);
-    if (!images) {
-      images = new DeviceImages(this.gpu, split, { dataset: this.task, batch: evaluationBatch });
-      this.#images.set(split, images);
-    }
+  /** A split on the device, for batches of as many rows as wanted. */
+  #imagesOf(split: ImageSplit, rows = evaluationBatch): DeviceImages {
+    const held = this.#images.get(split) ?? [];
+    const fitting = held.find(({ mostRows }) => mostRows >= Math.min(rows, split.count));
+    if (fitting) return fitting;
+    const mostRows = Math.max(rows, evaluationBatch);
+    const images = new DeviceImages(this.gpu, split, {
+      dataset: this.task,
+      batch: evaluationBatch,
+      mostRows,
+    });
+    this.#images.set(split, [...held, images]);
     return images;
   }
 
   /** Frees all that the model holds on the device; it is not to be used afterwards. */
   [Symbol.dispose](): void {
     for (const evaluator of this.#evaluators.values()) evaluator[Symbol.dispose]();
-    for (const images of this.#images.values()) images[Symbol.dispose]();
+    for (const images of [...this.#images.values()].flat()) images[Symbol.dispose]();
     this.#pruner?.[Symbol.dispose]();
     this.#slots[Symbol.dispose]();
     this.network[Symbol.dispose]();

@@ -5,8 +5,8 @@
  * @module
  */
 import type { PruneConfig } from "../config.ts";
-import { type Dataset, limitDataset, splitCalibration } from "../data/dataset.ts";
-import { ShapeError } from "../errors.ts";
+import { type Dataset, type ImageSplit, limitDataset, splitCalibration } from "../data/dataset.ts";
+import { NumericError, ShapeError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import type { Graph } from "../model/graph.ts";
@@ -41,8 +41,8 @@ export interface PruneRunOptions {
   readonly choose?: ProductChooser;
   /** Called while training, with what is being done. */
   readonly onProgress?: (phase: string, progress: TrainProgress) => void;
-  /** Called with the model when it is made, so that its last good state can be kept if a step fails. */
-  readonly onModel?: (model: Model) => void;
+  /** Called where a loss is not finite, with the file of the model as it was when all was. */
+  readonly onLastGood?: (model: Uint8Array) => Promise<void>;
   /** Called before training with the device memory that it will need. */
   readonly onFootprint?: (footprint: Footprint) => void;
 }
@@ -79,9 +79,28 @@ function goalOf({ sparsity, confidence }: PruneConfig): PruneGoal {
  * @throws {NumericError} Where a loss is not finite.
  */
 export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<PruneRunResult> {
-  const { config, graph, onProgress } = options;
-  const { seed, rounds } = config;
-  const limited = limitDataset(options.dataset, {
+  const { config, graph } = options;
+  const splits = splitDataset(config, options.dataset);
+  const chooser = options.choose ? { choose: options.choose } : {};
+  using model = new Model(gpu, graph, { task: splits.limited, seed: config.seed, ...chooser });
+  try {
+    return await pruneModel(model, splits, options);
+  } catch (error) {
+    if (error instanceof NumericError) await options.onLastGood?.(await model.encode());
+    throw error;
+  }
+}
+
+/** The examples of a run, and the part of the data set that they come from. */
+interface RunSplits {
+  readonly limited: Dataset;
+  readonly train: ImageSplit;
+  readonly calibration: ImageSplit;
+  readonly test: ImageSplit;
+}
+
+function splitDataset(config: PruneConfig, dataset: Dataset): RunSplits {
+  const limited = limitDataset(dataset, {
     train: config.limit || Infinity,
     test: config.testLimit || Infinity,
   });
@@ -90,11 +109,21 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
     const current = `${limited.train.count} training examples`;
     throw new ShapeError({ act: "split data set", thing: limited.name, current, wanted: "5 at least" });
   }
-  const { train, calibration } = splitCalibration(limited.train, { count: calibrationCount, seed });
-  const { test } = limited;
-  const chooser = options.choose ? { choose: options.choose } : {};
-  using model = new Model(gpu, graph, { task: limited, seed, ...chooser });
-  options.onModel?.(model);
+  const { seed } = config;
+  return {
+    limited,
+    test: limited.test,
+    ...splitCalibration(limited.train, { count: calibrationCount, seed }),
+  };
+}
+
+async function pruneModel(
+  model: Model,
+  { limited, train, calibration, test }: RunSplits,
+  options: PruneRunOptions,
+): Promise<PruneRunResult> {
+  const { config, graph, onProgress } = options;
+  const { seed, rounds } = config;
   const scoring = { examples: train.count, prior: config.prior, seed };
   const training: ModelTrainOptions = {
     batch: config.batch,
@@ -144,7 +173,7 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   const pair = { labels: test.labels, before: trained.predictions, after: finetuned.predictions };
   const report: PruneReport = {
     version: 1,
-    adapter: gpu.adapter.name,
+    adapter: model.gpu.adapter.name,
     dataset: {
       name: limited.name,
       source: limited.source,

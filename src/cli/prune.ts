@@ -6,13 +6,12 @@
 import { describeConfig, type PruneConfig } from "../config.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { mnistPackageFolder } from "../data/mnist_package.ts";
-import { FileError, FormatError, NumericError } from "../errors.ts";
+import { FileError, FormatError } from "../errors.ts";
 import { denoFiles } from "../files_deno.ts";
 import {
   checkGraphFits,
   type Graph,
   loadDataset,
-  type Model,
   openGpu,
   parseGraph,
   runPrune,
@@ -115,13 +114,12 @@ async function runWithProgress(
     isTerminal: Deno.stderr.isTerminal(),
     columns: Deno.stderr.isTerminal() ? Deno.consoleSize().columns : 80,
   });
-  const running: { model?: Model } = {};
   try {
     return await runPrune(gpu, {
       config,
       dataset,
       graph,
-      onModel: (model) => running.model = model,
+      onLastGood: (model) => keepLastGood(config, model),
       onFootprint: ({ totalBytes, slotsBytes, mirrorsBytes }) => {
         const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
         const parts = `tensors ${mebibytes(slotsBytes)}, texture mirrors ${mebibytes(mirrorsBytes)}`;
@@ -130,19 +128,16 @@ async function runWithProgress(
       onProgress: (label, { step, steps, loss, accuracy, examplesPerSecond }) =>
         progress.update({ label, done: step, total: steps, loss, accuracy, examplesPerSecond }),
     });
-  } catch (error) {
-    if (error instanceof NumericError && running.model) await keepLastGood(config, running.model);
-    throw error;
   } finally {
     progress.finish();
   }
 }
 
 /** Saves the model as it was when all was finite. */
-async function keepLastGood({ out }: PruneConfig, model: Model): Promise<void> {
+async function keepLastGood({ out }: PruneConfig, model: Uint8Array): Promise<void> {
   await denoFiles.makeFolder(out);
   const path = `${out}/last-good.safetensors`;
-  await model.save(path, denoFiles);
+  await denoFiles.write(path, model);
   note(`the last good state is kept in ${path}`);
 }
 

@@ -5,13 +5,15 @@
  */
 import {
   type AdapterChoice,
+  type Check,
   ConfigError,
   denoFiles,
   type GpuOptions,
+  isWinnowError,
   openGpu,
   verifyGoldens,
 } from "../../mod.ts";
-import { runCommand } from "./command.ts";
+import { formatError, runCommand } from "./command.ts";
 import { describeConfig } from "../config.ts";
 import { formatHelp, parseFlags } from "./flags.ts";
 
@@ -40,24 +42,30 @@ async function main(): Promise<number> {
   let passed = 0, failed = 0;
   for (const name of positionals) {
     const before = passed + failed;
-    await verifyGoldens(gpu, { bytes: await denoFiles.read(name), name }, {
-      onCheck(check) {
-        const verdict = check.passed ? "ok    " : "FAILED";
-        const error = `largest error ${check.error.toExponential(2)}, allowed ${
-          check.allowed.toExponential(2)
-        }`;
-        console.log(`${verdict} ${check.name}: ${error}`);
-        if (check.passed) passed++;
-        else failed++;
-      },
-    });
-    if (passed + failed === before) {
+    try {
+      await verifyGoldens(gpu, { bytes: await denoFiles.read(name), name }, {
+        onCheck(check) {
+          console.log(formatCheck(check));
+          if (check.passed) passed++;
+          else failed++;
+        },
+      });
+      if (passed + failed > before) continue;
       console.log(`FAILED ${name}: it holds nothing to check`);
-      failed++;
+    } catch (error) {
+      // The other files are still worth a look.
+      if (!isWinnowError(error)) throw error;
+      console.error(formatError(error));
     }
+    failed++;
   }
   console.log(`${passed} passed, ${failed} failed`);
   return failed === 0 ? 0 : 1;
+}
+
+function formatCheck({ name, error, allowed, passed }: Check): string {
+  const sizes = `largest error ${error.toExponential(2)}, allowed ${allowed.toExponential(2)}`;
+  return `${passed ? "ok    " : "FAILED"} ${name}: ${sizes}`;
 }
 
 /** The device options that flags name; their values are checked as a configuration's are. */

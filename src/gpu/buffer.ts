@@ -14,6 +14,7 @@ export class DeviceBuffer {
   version = 1;
   #mirror: GPUTexture | undefined;
   #mirrorVersion = 0;
+  #mirroredQuads = 0;
   readonly #gpu: Gpu;
 
   /** @throws {ShapeError} Where the adapter's limits do not allow a buffer of this size. */
@@ -67,9 +68,9 @@ export class DeviceBuffer {
     return this.#mirror;
   }
 
-  /** True where the mirror lacks the last write. */
-  get isMirrorStale(): boolean {
-    return this.#mirrorVersion !== this.version;
+  /** True where the mirror lacks the last write of the first quads of the buffer. */
+  isMirrorStale(quads: number): boolean {
+    return this.#mirrorVersion !== this.version || this.#mirroredQuads < quads;
   }
 
   /** Records the copy of the first quads of the buffer into its mirror. */
@@ -86,6 +87,7 @@ export class DeviceBuffer {
       encoder.copyBufferToTexture(source, { texture, origin: [0, lines] }, [rest, 1]);
     }
     this.#mirrorVersion = this.version;
+    this.#mirroredQuads = quads;
   }
 
   get #mirrorSize(): [number, number] {

@@ -7,6 +7,7 @@ import { AdapterError, KernelError } from "../errors.ts";
 import type { ReadPath } from "../kernels/assemble.ts";
 import { DeviceBuffer } from "./buffer.ts";
 import { compilePipeline, type Pipeline } from "./pipeline.ts";
+import { findSubgroupDirective, type SubgroupProbe, type Subgroups } from "./subgroups.ts";
 
 /** Which adapter to ask for. */
 export type AdapterChoice = "auto" | "high-performance" | "low-power" | "fallback";
@@ -17,14 +18,19 @@ export interface GpuOptions {
   readonly adapter?: AdapterChoice;
   /** How kernels read; `auto` takes textures on software adapters and storage buffers elsewhere. */
   readonly path?: ReadPath | "auto";
+  /** Finds out whether subgroups work, which are then used; without it they are not. */
+  readonly subgroups?: SubgroupProbe;
 }
 
 /** What is known of an adapter. */
 export interface AdapterDescription {
   /** One line for reports, such as `llvmpipe (LLVM 15.0.6, 256 bits)`. */
   readonly name: string;
+  /** The maker's name as WebGPU gives it, empty where it does not. */
   readonly vendor: string;
+  /** The family of chips as WebGPU gives it, empty where it does not. */
   readonly architecture: string;
+  /** The chip as WebGPU gives it, empty where it does not. */
   readonly device: string;
   /** True where the adapter computes on the processor. */
   readonly isFallback: boolean;
@@ -40,17 +46,28 @@ const storageBuffersNeeded = 8;
 
 /** An open WebGPU device. Dispose of it to free all that was allocated on it. */
 export class Gpu {
+  /** How kernels read, where a dispatch does not say its own way. */
+  readonly path: ReadPath;
+  /** Undefined where the device has no subgroups, or they were not found to work. */
+  readonly subgroups: Subgroups | undefined;
   /** Bytes of buffers and textures that are allocated now. */
   allocatedBytes = 0;
   readonly #buffers = new Set<DeviceBuffer>();
   readonly #pipelines = new Map<string, Pipeline>();
   #failure: string | undefined;
 
+  /**
+   * A device that was opened; `openGpu` opens one.
+   *
+   * @internal
+   */
   constructor(
     readonly device: GPUDevice,
     readonly adapter: AdapterDescription,
-    readonly path: ReadPath,
+    { path, subgroups }: { readonly path: ReadPath; readonly subgroups?: Subgroups | undefined },
   ) {
+    this.path = path;
+    this.subgroups = subgroups;
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
       this.#failure ??= (event as GPUUncapturedErrorEvent).error.message;
@@ -60,19 +77,33 @@ export class Gpu {
     });
   }
 
-  /** Allocates a zeroed buffer of a number of bytes, rounded up to whole quads. */
+  /**
+   * Allocates a zeroed buffer of a number of bytes, rounded up to whole quads.
+   *
+   * @throws {ShapeError} Where the adapter's limits do not allow it.
+   * @internal
+   */
   createBuffer(label: string, sizeBytes: number): DeviceBuffer {
     const buffer = new DeviceBuffer(this, label, Math.max(16, Math.ceil(sizeBytes / 16) * 16));
     this.#buffers.add(buffer);
     return buffer;
   }
 
-  /** Called by a buffer that was disposed of. */
+  /**
+   * Called by a buffer that was disposed of.
+   *
+   * @internal
+   */
   forget(buffer: DeviceBuffer): void {
     this.#buffers.delete(buffer);
   }
 
-  /** Returns a kernel's pipeline, compiled at its first use. */
+  /**
+   * Returns a kernel's pipeline, compiled at its first use.
+   *
+   * @throws {KernelError} Where it does not compile.
+   * @internal
+   */
   async pipeline(
     kernel: string,
     { path, constants }: { readonly path: ReadPath; readonly constants: Readonly<Record<string, number>> },
@@ -80,7 +111,12 @@ export class Gpu {
     const key = JSON.stringify([kernel, path, Object.entries(constants).sort()]);
     let pipeline = this.#pipelines.get(key);
     if (!pipeline) {
-      pipeline = await compilePipeline(this.device, { kernel, path, constants });
+      pipeline = await compilePipeline(this.device, {
+        kernel,
+        path,
+        constants,
+        subgroupDirective: this.subgroups?.directive,
+      });
       this.#pipelines.set(key, pipeline);
     }
     return pipeline;
@@ -97,6 +133,7 @@ export class Gpu {
     throw new KernelError({ act: "run on adapter", thing: this.adapter.name, current, wanted: "no error" });
   }
 
+  /** Frees everything that was allocated on the device, and the device. */
   [Symbol.dispose](): void {
     for (const buffer of [...this.#buffers]) buffer[Symbol.dispose]();
     this.device.destroy();
@@ -128,15 +165,28 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
       `${storageBuffersNeeded} at least`,
     );
   }
-  const device = await adapter.requestDevice({
+  const subgroupSize = await options.subgroups?.({
+    adapter: choice,
+    hasFeature: adapter.features.has("subgroups"),
+    minSize: info.subgroupMinSize,
+    maxSize: info.subgroupMaxSize,
+  });
+  const features: GPUFeatureName[] = adapter.features.has("timestamp-query") ? ["timestamp-query"] : [];
+  const descriptor: GPUDeviceDescriptor = {
     label: "winnow",
-    requiredFeatures: adapter.features.has("timestamp-query") ? ["timestamp-query"] : [],
     requiredLimits: {
       maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
       maxBufferSize: limits.maxBufferSize,
       maxTextureDimension2D: limits.maxTextureDimension2D,
     },
-  });
+  };
+  // Deno grants subgroups that the adapter does not list, so the request is what tells.
+  const withSubgroups = subgroupSize === undefined ? undefined : await adapter.requestDevice({
+    ...descriptor,
+    requiredFeatures: [...features, "subgroups"],
+  }).catch(() => undefined);
+  const device = withSubgroups ?? await adapter.requestDevice({ ...descriptor, requiredFeatures: features });
+  const directive = withSubgroups && await findSubgroupDirective(withSubgroups);
   const isFallback = info.isFallbackAdapter || /llvmpipe|swiftshader|software/i.test(info.description);
   const description: AdapterDescription = {
     name: info.description || info.device || info.vendor || "unnamed adapter",
@@ -146,5 +196,10 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
     isFallback,
   };
   const asked = options.path ?? "auto";
-  return new Gpu(device, description, asked === "auto" ? (isFallback ? "texture" : "storage") : asked);
+  return new Gpu(device, description, {
+    path: asked === "auto" ? (isFallback ? "texture" : "storage") : asked,
+    subgroups: subgroupSize !== undefined && directive !== undefined
+      ? { size: subgroupSize, directive }
+      : undefined,
+  });
 }

@@ -115,7 +115,7 @@ export class Program {
     };
     for (const { dispatch, pipeline, bindGroup, mirrored, written } of this.#commands) {
       for (const { buffer, quads } of mirrored) {
-        if (!buffer.isMirrorStale) continue;
+        if (!buffer.isMirrorStale(quads)) continue;
         endPass();
         buffer.copyToMirror(encoder, quads);
       }

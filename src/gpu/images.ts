@@ -9,7 +9,7 @@ import type { DeviceBuffer } from "./buffer.ts";
 import type { Examples } from "./examples.ts";
 import type { Gpu } from "./device.ts";
 
-/** The largest split that is kept on the device whole, in bytes. */
+/** The largest split that is kept on the device whole unless told otherwise, in bytes. */
 const residentLimitBytes = 2 ** 30;
 
 type ImageBuffer = "images" | "classes" | "rows" | "normalization";
@@ -21,15 +21,25 @@ export class DeviceImages implements Examples {
   readonly count: number;
   /** The most rows of a batch. */
   readonly batch: number;
+  /** The most rows that `select` takes: all where the split is resident. */
+  readonly mostRows: number;
   readonly isResident: boolean;
   readonly #split: ImageSplit;
   readonly #exampleBytes: number;
   readonly #buffers: Readonly<Record<ImageBuffer, DeviceBuffer>>;
 
-  /** Uploads a split of a data set for batches of at most `batch` rows. */
-  constructor(gpu: Gpu, split: ImageSplit, { dataset, batch }: {
+  /** Uploads a split of a data set for batches of `batch` rows, and now and then of up to `mostRows`. */
+  constructor(gpu: Gpu, split: ImageSplit, {
+    dataset,
+    batch,
+    mostRows = batch,
+    mostResidentBytes = residentLimitBytes,
+  }: {
     readonly dataset: Pick<Dataset, "channels" | "height" | "width" | "mean" | "std">;
     readonly batch: number;
+    readonly mostRows?: number;
+    /** The largest split that is kept on the device whole, in bytes. */
+    readonly mostResidentBytes?: number;
   }) {
     const { channels, height, width, mean, std } = dataset;
     this.count = split.count;
@@ -38,12 +48,13 @@ export class DeviceImages implements Examples {
     this.#exampleBytes = channels * height * width;
     const totalBytes = split.count * this.#exampleBytes;
     const { maxStorageBufferBindingSize } = gpu.device.limits;
-    this.isResident = totalBytes <= Math.min(residentLimitBytes, maxStorageBufferBindingSize);
-    const held = this.isResident ? split.count : batch;
+    this.isResident = totalBytes <= Math.min(mostResidentBytes, maxStorageBufferBindingSize);
+    const held = this.isResident ? split.count : mostRows;
+    this.mostRows = held;
     this.#buffers = {
       images: gpu.createBuffer("images", held * this.#exampleBytes),
       classes: gpu.createBuffer("classes", 4 * held),
-      rows: gpu.createBuffer("rows", 4 * batch),
+      rows: gpu.createBuffer("rows", 4 * held),
       normalization: gpu.createBuffer("normalization", 4 * 128),
     };
     const normalization = new Float32Array(128);
@@ -53,7 +64,7 @@ export class DeviceImages implements Examples {
     }
     this.#buffers.normalization.write(normalization);
     if (this.isResident) this.#upload(split.images.subarray(0, totalBytes), split.labels.subarray(0, held));
-    else this.#buffers.rows.write(Uint32Array.from({ length: batch }, (_, i) => i));
+    else this.#buffers.rows.write(Uint32Array.from({ length: held }, (_, i) => i));
   }
 
   /** Chooses the examples of the next batch; rows of the step beyond them keep what was there. */

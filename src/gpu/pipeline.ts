@@ -16,19 +16,27 @@ export interface Pipeline {
 /**
  * Compiles a kernel.
  *
- * @throws {KernelError} With the compiler's message where the WGSL or the layout is not accepted.
+ * @param subgroupDirective What stands before code that uses subgroups (gpu/subgroups.ts); undefined where the device
+ *   has none.
+ * @throws {KernelError} Where the kernel uses subgroups and the device has none, and with the compiler's message where the WGSL or the layout is not accepted.
  */
 export async function compilePipeline(
   device: GPUDevice,
-  { kernel: name, path, constants }: {
+  { kernel: name, path, constants, subgroupDirective }: {
     readonly kernel: string;
     readonly path: ReadPath;
     readonly constants: Readonly<Record<string, number>>;
+    readonly subgroupDirective?: string | undefined;
   },
 ): Promise<Pipeline> {
   const kernel = assembleKernel(name, path);
+  if (kernel.usesSubgroups && subgroupDirective === undefined) {
+    const current = "the device was opened without subgroups";
+    throw new KernelError({ act: "compile kernel", thing: name, current, wanted: "a device with subgroups" });
+  }
+  const code = kernel.usesSubgroups ? subgroupDirective + kernel.code : kernel.code;
   device.pushErrorScope("validation");
-  const module = device.createShaderModule({ label: name, code: kernel.code });
+  const module = device.createShaderModule({ label: name, code });
   const layout = device.createBindGroupLayout({ label: name, entries: kernel.slots.map(layoutEntry) });
   const pipeline = device.createComputePipeline({
     label: name,

@@ -23,7 +23,11 @@ export interface StoredModel {
 
 const metadataKeys = { graph: "winnow.graph", masks: "winnow.masks", input: "winnow.input" } as const;
 
-/** Writes a model as the bytes of a safetensors file; the same model gives the same bytes. */
+/**
+ * Writes a model as the bytes of a safetensors file; the same model gives the same bytes.
+ *
+ * @throws {ConfigError} Where the graph is not one that a file may hold.
+ */
 export function encodeModel({ graph, parameters, masks, normalization, classes }: StoredModel): Uint8Array {
   const tensors = layOutParameters(graph).parameters.map(({ fullName, shape }): NewTensor => {
     return { name: fullName, dtype: "F32", shape: [...shape], values: parameters.get(fullName)! };
@@ -31,7 +35,8 @@ export function encodeModel({ graph, parameters, masks, normalization, classes }
   const packed = Object.fromEntries([...masks].map(([name, mask]) => [name, packBits(mask)]));
   return writeSafetensors(tensors, {
     format: "pt",
-    [metadataKeys.graph]: JSON.stringify(graph),
+    // Parsed for its keys to have one order, however the graph was made.
+    [metadataKeys.graph]: JSON.stringify(parseGraph(graph, graph.name)),
     [metadataKeys.masks]: JSON.stringify(packed),
     [metadataKeys.input]: JSON.stringify({ ...normalization, classes }),
   });
@@ -42,6 +47,8 @@ export function encodeModel({ graph, parameters, masks, normalization, classes }
  *
  * @param name The file's name, for messages.
  * @throws {FormatError} Where it is damaged, or was not written by winnow.
+ * @throws {ConfigError} Where its graph is none.
+ * @throws {ShapeError} Where a layer of its graph does not fit its input.
  */
 export function decodeModel(bytes: Uint8Array, name: string): StoredModel {
   const { tensors, metadata } = readSafetensors(bytes, name);
@@ -59,7 +66,10 @@ export function decodeModel(bytes: Uint8Array, name: string): StoredModel {
   const graph = parseGraph(parse(metadataKeys.graph), name);
   const layout = layOutParameters(graph);
   const parameters = new Map<string, Float32Array>(), masks = new Map<string, Float32Array>();
-  const packed = parse(metadataKeys.masks) as Record<string, unknown>;
+  const packed = parse(metadataKeys.masks);
+  if (typeof packed !== "object" || packed === null || Array.isArray(packed)) {
+    return refuse(metadataKeys.masks, JSON.stringify(packed).slice(0, 60), "a mask by name");
+  }
   for (const { fullName, shape, count, prunable } of layout.parameters) {
     const tensor = tensors.get(fullName) ?? refuse(fullName, "no such tensor", `shape (${shape.join(", ")})`);
     if (tensor.shape.join() !== shape.join()) {
@@ -67,7 +77,7 @@ export function decodeModel(bytes: Uint8Array, name: string): StoredModel {
     }
     parameters.set(fullName, tensorFloats(tensor, `${name}, ${fullName}`));
     if (!prunable || !Object.hasOwn(packed, fullName)) continue;
-    const mask = unpackBits(packed[fullName], count);
+    const mask = unpackBits((packed as Record<string, unknown>)[fullName], count);
     masks.set(fullName, mask ?? refuse(`mask of ${fullName}`, "not base64 of its size", `${count} bits`));
   }
   const input = parse(metadataKeys.input) as Record<string, unknown> | null;
@@ -76,8 +86,8 @@ export function decodeModel(bytes: Uint8Array, name: string): StoredModel {
     Array.isArray(value) && value.length === graph.input.channels && value.every(Number.isFinite);
   const isNames = (value: unknown): value is string[] =>
     Array.isArray(value) && value.every((item) => typeof item === "string");
-  if (!isNumbers(mean) || !isNumbers(std) || !isNames(classes)) {
-    const wanted = "mean and std a channel, and classes";
+  if (!isNumbers(mean) || !isNumbers(std) || !std.every((deviation) => deviation > 0) || !isNames(classes)) {
+    const wanted = "mean and std a channel, std above 0, and classes";
     return refuse(metadataKeys.input, JSON.stringify(input).slice(0, 60), wanted);
   }
   return { graph, parameters, masks, normalization: { mean, std }, classes };

@@ -34,6 +34,8 @@ export interface AssembledKernel {
   readonly interface: KernelInterface;
   /** What is bound at which index: the buffer of a binding, or the texture that mirrors it. */
   readonly slots: readonly KernelSlot[];
+  /** True where the code calls subgroup functions or reads subgroup builtins, which not every device has. */
+  readonly usesSubgroups: boolean;
 }
 
 /** One entry of a bind group. */
@@ -74,7 +76,9 @@ export function assembleKernel(name: string, path: ReadPath): AssembledKernel {
     if (isRead) functions.push(readFunction(binding, asTexture));
     if (isWritten) functions.push(writeFunction(binding, path));
   }
-  return { name, path, code: `${code}\n${functions.join("\n")}\n`, interface: kernelInterface, slots };
+  const usesSubgroups = /\bsubgroup(_size|_invocation_id|[A-Z]\w*\()/.test(bare);
+  const whole = `${code}\n${functions.join("\n")}\n`;
+  return { name, path, code: whole, interface: kernelInterface, slots, usesSubgroups };
 }
 
 function replaceDeclaration(code: string, { index, name }: Binding, declaration: string): string {

@@ -13,7 +13,9 @@ import { kernelSource } from "./registry.ts";
 export interface ProductShape {
   /** The operation's kernel, such as `gemm/conv2d_forward`. */
   readonly operation: string;
+  /** Lines of a and c. */
   readonly rows: number;
+  /** Columns of b and c. */
   readonly columns: number;
   /** Outer steps of the sum: taps, or lines of the output. */
   readonly segments: number;
@@ -21,11 +23,25 @@ export interface ProductShape {
   readonly inner: number;
   /** True where the operation can write partial sums, which a second pass adds. */
   readonly splittable: boolean;
+  /** The other sizes among the operation's `Params`, by field name. */
+  readonly sizes?: Readonly<Record<string, number>>;
+  /** What it takes to run the product on its own, as the tuner does. */
+  readonly trial?: ProductTrialShape;
+}
+
+/** What a product needs beside its sizes to be run on its own. */
+export interface ProductTrialShape {
+  /** Quads of each operand by binding name; of what is written, those of one split. */
+  readonly operands: Readonly<Record<string, number>>;
+  /** Override constants, those that most models use. */
+  readonly constants: Readonly<Record<string, number>>;
 }
 
 /** How a product is computed: the core's stem and the number of splits of its sum. */
 export interface ProductChoice {
+  /** Stem of the core's kernel, such as `gemm/register_8x8`. */
   readonly core: string;
+  /** Parts of the sum that are computed side by side, at least 1. */
   readonly splits: number;
   /** How the product reads its operands, where it is not to be as the device's other kernels do. */
   readonly path?: ReadPath;
@@ -39,13 +55,32 @@ export interface CoreBlock {
   readonly rows: number;
   readonly columns: number;
   readonly blocksPerWorkgroup: number;
+  /** The block of one invocation. */
+  readonly lane: { readonly rows: number; readonly columns: number };
+  /** Invocations of a subgroup, where the core shares operands through subgroups. */
+  readonly subgroupSize: number | undefined;
 }
 
-/** The cores that a read path may use, smallest block first. */
+/** The cores that every device may use on a read path, smallest block first. */
 export const productCores: Readonly<Record<ReadPath, readonly string[]>> = {
   texture: ["gemm/register_8x8", "gemm/register_8x16", "gemm/register_16x8", "gemm/register_16x16"],
   storage: ["gemm/tile_64x64", "gemm/register_8x8"],
 };
+
+/** The cores that need subgroups, smallest block first. */
+export const subgroupCores: readonly string[] = [
+  "gemm/subgroup_16x8",
+  "gemm/subgroup_4x32",
+  "gemm/subgroup_32x4",
+  "gemm/subgroup_8x32",
+  "gemm/subgroup_64x4",
+];
+
+/** The cores that a device may use on a read path; `subgroupSize` is undefined on devices without subgroups. */
+export function usableCores(path: ReadPath, subgroupSize: number | undefined): readonly string[] {
+  const serve = subgroupCores.filter((core) => coreBlock(core).subgroupSize === subgroupSize);
+  return [...productCores[path], ...serve];
+}
 
 /** Reads the block of a core. */
 export function coreBlock(core: string): CoreBlock {
@@ -62,10 +97,16 @@ export function coreBlock(core: string): CoreBlock {
     }
     return value;
   };
+  const rows = read("BLOCK_ROWS"), columns = read("BLOCK_COLUMNS");
   return {
-    rows: read("BLOCK_ROWS"),
-    columns: read("BLOCK_COLUMNS"),
+    rows,
+    columns,
     blocksPerWorkgroup: read("BLOCKS_PER_WORKGROUP"),
+    lane: {
+      rows: constants.get("LANE_ROWS") ?? rows,
+      columns: constants.get("LANE_COLUMNS") ?? columns,
+    },
+    subgroupSize: constants.get("SUBGROUP_SIZE"),
   };
 }
 
@@ -86,27 +127,44 @@ export function productSplits(shape: ProductShape, core: string, workgroupsWante
 }
 
 /**
- * The choice without measurement: on the texture path the largest block that still gives both cores of a small
- * machine several workgroups and wastes little at the edges; on the storage path the tile.
+ * What a core costs on the texture path, relative to other cores: fitted to llvmpipe, where reading a texel and
+ * multiplying are what counts and work runs on a few processors (docs/architecture.md).
+ *
+ * A lane reads a texel a row and column of its block for every quad of the sum; of the side that a subgroup shares, it
+ * reads its part and takes the rest by broadcasts, which come out of the price of a product.
  */
-export function defaultChooser(path: ReadPath): ProductChooser {
+export function textureCost(shape: ProductShape, { core, splits }: ProductChoice): number {
+  const { rows, columns, blocksPerWorkgroup, lane, subgroupSize } = coreBlock(core);
+  const lanes = subgroupSize ?? blocksPerWorkgroup;
+  const sharesRows = lane.rows === rows, sharesColumns = lane.columns === columns;
+  const share = (isShared: boolean) => subgroupSize !== undefined && isShared ? subgroupSize : 1;
+  const texels = lane.rows / share(sharesRows) + lane.columns / share(sharesColumns);
+  const productPrice = subgroupSize === undefined ? 0.0127 : 0.015;
+  const laneCost = 0.19 * texels + productPrice * lane.rows * lane.columns;
+  const workgroups = productWorkgroups(shape, core);
+  const idle = Math.ceil(workgroups * splits / 2) * 2 / (workgroups * splits);
+  return workgroups * lanes * laneCost * idle;
+}
+
+/** Workgroups that keep a device's processors evenly busy, by read path. */
+const workgroupsWanted: Readonly<Record<ReadPath, number>> = { texture: 32, storage: 128 };
+
+/** A core with the splits that fill the device. */
+export function filledChoice(shape: ProductShape, core: string, path: ReadPath): ProductChoice {
+  return { core, splits: productSplits(shape, core, workgroupsWanted[path]) };
+}
+
+/**
+ * The choice without measurement: on the texture path the core of the least cost, on the storage path the tile.
+ *
+ * @param subgroupSize Lanes of the device's subgroups; undefined where it has none.
+ */
+export function defaultChooser(path: ReadPath, subgroupSize?: number): ProductChooser {
   return (shape) => {
-    if (path === "storage") {
-      const core = "gemm/tile_64x64";
-      return { core, splits: productSplits(shape, core, 128) };
-    }
-    let best = "gemm/register_8x8", bestCost = Infinity;
-    for (const core of productCores.texture) {
-      const block = coreBlock(core);
-      const splits = productSplits(shape, core, 8);
-      // One texel is read for 4 values; a block reads its two sides and multiplies its area.
-      const blockCost = (block.rows + block.columns) * 0.7 + block.rows * block.columns * 0.1;
-      const workgroups = productWorkgroups(shape, core) * splits;
-      const share = Math.ceil(workgroups / 2) * 2 / workgroups;
-      const cost = productWorkgroups(shape, core) * block.blocksPerWorkgroup * blockCost * share;
-      if (cost < bestCost) [best, bestCost] = [core, cost];
-    }
-    return { core: best, splits: productSplits(shape, best, 8) };
+    if (path === "storage") return filledChoice(shape, "gemm/tile_64x64", path);
+    const choices = usableCores(path, subgroupSize).map((core) => filledChoice(shape, core, path));
+    const costs = choices.map((choice) => textureCost(shape, choice));
+    return choices[costs.indexOf(Math.min(...costs))];
   };
 }
 
@@ -118,7 +176,7 @@ export function dispatchProduct(
     readonly constants?: Dispatch["constants"];
   },
 ): Dispatch {
-  const { operation, rows, columns, segments, inner } = shape;
+  const { operation, rows, columns, segments, inner, sizes } = shape;
   const segmentsPerSplit = Math.ceil(segments / choice.splits);
   const kernel = `${choice.core}:${operation}`;
   checkIterations(kernel, segmentsPerSplit * (inner + 1));
@@ -127,7 +185,7 @@ export function dispatchProduct(
     kernel,
     label,
     bindings,
-    params: { ...params, rows, columns, segments, inner, segments_per_split: segmentsPerSplit },
+    params: { ...sizes, ...params, rows, columns, segments, inner, segments_per_split: segmentsPerSplit },
     constants,
     workgroups: [x, y, choice.splits],
     ...(choice.path ? { path: choice.path } : {}),

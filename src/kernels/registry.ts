@@ -4,14 +4,26 @@
  * @module
  */
 import { KernelError } from "../errors.ts";
+import benchPeakCopy from "../../kernels/bench/peak_copy.wgsl" with { type: "text" };
+import benchPeakFma from "../../kernels/bench/peak_fma.wgsl" with { type: "text" };
 import dataBatchImages from "../../kernels/data/batch_images.wgsl" with { type: "text" };
 import gemmConv2dBackwardInput from "../../kernels/gemm/conv2d_backward_input.wgsl" with { type: "text" };
 import gemmConv2dBackwardWeight from "../../kernels/gemm/conv2d_backward_weight.wgsl" with { type: "text" };
+import gemmConv2dBackwardWeightPooled from "../../kernels/gemm/conv2d_backward_weight_pooled.wgsl" with {
+  type: "text",
+};
 import gemmConv2dForward from "../../kernels/gemm/conv2d_forward.wgsl" with { type: "text" };
+import gemmConv2dForwardPooled from "../../kernels/gemm/conv2d_forward_pooled.wgsl" with { type: "text" };
 import gemmRegister16x16 from "../../kernels/gemm/register_16x16.wgsl" with { type: "text" };
 import gemmRegister16x8 from "../../kernels/gemm/register_16x8.wgsl" with { type: "text" };
 import gemmRegister8x16 from "../../kernels/gemm/register_8x16.wgsl" with { type: "text" };
 import gemmRegister8x8 from "../../kernels/gemm/register_8x8.wgsl" with { type: "text" };
+import gemmSubgroup16x8 from "../../kernels/gemm/subgroup_16x8.wgsl" with { type: "text" };
+import gemmSubgroup32x4 from "../../kernels/gemm/subgroup_32x4.wgsl" with { type: "text" };
+import gemmSubgroup4x32 from "../../kernels/gemm/subgroup_4x32.wgsl" with { type: "text" };
+import gemmSubgroup64x4 from "../../kernels/gemm/subgroup_64x4.wgsl" with { type: "text" };
+import gemmSubgroup8x32 from "../../kernels/gemm/subgroup_8x32.wgsl" with { type: "text" };
+import gemmSubgroupProbe from "../../kernels/gemm/subgroup_probe.wgsl" with { type: "text" };
 import gemmTile64x64 from "../../kernels/gemm/tile_64x64.wgsl" with { type: "text" };
 import layerAvgpool2dBackward from "../../kernels/layer/avgpool2d_backward.wgsl" with { type: "text" };
 import layerAvgpool2dForward from "../../kernels/layer/avgpool2d_forward.wgsl" with { type: "text" };
@@ -19,6 +31,12 @@ import layerBatchnorm2dBackward from "../../kernels/layer/batchnorm2d_backward.w
 import layerBatchnorm2dForward from "../../kernels/layer/batchnorm2d_forward.wgsl" with { type: "text" };
 import layerBatchnorm2dRunning from "../../kernels/layer/batchnorm2d_running.wgsl" with { type: "text" };
 import layerMaxpool2dBackward from "../../kernels/layer/maxpool2d_backward.wgsl" with { type: "text" };
+import layerMaxpool2dBackwardDisjoint from "../../kernels/layer/maxpool2d_backward_disjoint.wgsl" with {
+  type: "text",
+};
+import layerMaxpool2dBackwardPlaces from "../../kernels/layer/maxpool2d_backward_places.wgsl" with {
+  type: "text",
+};
 import layerMaxpool2dForward from "../../kernels/layer/maxpool2d_forward.wgsl" with { type: "text" };
 import layerReluBackward from "../../kernels/layer/relu_backward.wgsl" with { type: "text" };
 import layerReluForward from "../../kernels/layer/relu_forward.wgsl" with { type: "text" };
@@ -37,6 +55,7 @@ import reduceBatchnormScaleBackward from "../../kernels/reduce/batchnorm_scale_b
 };
 import reduceBatchnormVariance from "../../kernels/reduce/batchnorm_variance.wgsl" with { type: "text" };
 import reduceBiasBackward from "../../kernels/reduce/bias_backward.wgsl" with { type: "text" };
+import reduceBiasBackwardPooled from "../../kernels/reduce/bias_backward_pooled.wgsl" with { type: "text" };
 import reduceColumns from "../../kernels/reduce/columns.wgsl" with { type: "text" };
 import reduceSplits from "../../kernels/reduce/splits.wgsl" with { type: "text" };
 import scoreAccumulate from "../../kernels/score/accumulate.wgsl" with { type: "text" };
@@ -58,14 +77,24 @@ import selectHistogram from "../../kernels/select/histogram.wgsl" with { type: "
 import selectPick from "../../kernels/select/pick.wgsl" with { type: "text" };
 
 const sources: Readonly<Record<string, string>> = {
+  "bench/peak_copy": benchPeakCopy,
+  "bench/peak_fma": benchPeakFma,
   "data/batch_images": dataBatchImages,
   "gemm/conv2d_backward_input": gemmConv2dBackwardInput,
   "gemm/conv2d_backward_weight": gemmConv2dBackwardWeight,
+  "gemm/conv2d_backward_weight_pooled": gemmConv2dBackwardWeightPooled,
   "gemm/conv2d_forward": gemmConv2dForward,
+  "gemm/conv2d_forward_pooled": gemmConv2dForwardPooled,
   "gemm/register_16x16": gemmRegister16x16,
   "gemm/register_16x8": gemmRegister16x8,
   "gemm/register_8x16": gemmRegister8x16,
   "gemm/register_8x8": gemmRegister8x8,
+  "gemm/subgroup_16x8": gemmSubgroup16x8,
+  "gemm/subgroup_32x4": gemmSubgroup32x4,
+  "gemm/subgroup_4x32": gemmSubgroup4x32,
+  "gemm/subgroup_64x4": gemmSubgroup64x4,
+  "gemm/subgroup_8x32": gemmSubgroup8x32,
+  "gemm/subgroup_probe": gemmSubgroupProbe,
   "gemm/tile_64x64": gemmTile64x64,
   "layer/avgpool2d_backward": layerAvgpool2dBackward,
   "layer/avgpool2d_forward": layerAvgpool2dForward,
@@ -73,6 +102,8 @@ const sources: Readonly<Record<string, string>> = {
   "layer/batchnorm2d_forward": layerBatchnorm2dForward,
   "layer/batchnorm2d_running": layerBatchnorm2dRunning,
   "layer/maxpool2d_backward": layerMaxpool2dBackward,
+  "layer/maxpool2d_backward_disjoint": layerMaxpool2dBackwardDisjoint,
+  "layer/maxpool2d_backward_places": layerMaxpool2dBackwardPlaces,
   "layer/maxpool2d_forward": layerMaxpool2dForward,
   "layer/relu_backward": layerReluBackward,
   "layer/relu_forward": layerReluForward,
@@ -89,6 +120,7 @@ const sources: Readonly<Record<string, string>> = {
   "reduce/batchnorm_scale_backward": reduceBatchnormScaleBackward,
   "reduce/batchnorm_variance": reduceBatchnormVariance,
   "reduce/bias_backward": reduceBiasBackward,
+  "reduce/bias_backward_pooled": reduceBiasBackwardPooled,
   "reduce/columns": reduceColumns,
   "reduce/splits": reduceSplits,
   "score/accumulate": scoreAccumulate,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Dispatch } from "../kernels/dispatch.ts";
+import type { Dispatch } from "../kernels/dispatch.ts";
 import { dispatchProduct, type ProductChooser, type ProductShape } from "../kernels/gemm.ts";
 import { chunksOf, sumColumns, sumSplits } from "../kernels/reduce.ts";
 import { quadsOf } from "../shape.ts";
@@ -35,42 +35,6 @@ export interface ConvolutionContext {
   readonly bias: number | undefined;
 }
 
-/** The product of the forward pass. */
-export function forwardShape(g: ConvolutionGeometry): ProductShape {
-  return {
-    operation: "gemm/conv2d_forward",
-    rows: g.images * g.outHeight * g.outWidth,
-    columns: g.outChannels,
-    segments: g.kernelHeight * g.kernelWidth,
-    inner: g.inQuads,
-    splittable: false,
-  };
-}
-
-/** The product of the input's gradient. */
-export function backwardInputShape(g: ConvolutionGeometry): ProductShape {
-  return {
-    operation: "gemm/conv2d_backward_input",
-    rows: g.images * g.inHeight * g.inWidth,
-    columns: 4 * g.inQuads,
-    segments: g.kernelHeight * g.kernelWidth,
-    inner: quadsOf(g.outChannels),
-    splittable: false,
-  };
-}
-
-/** The product of the weight's gradient. */
-export function backwardWeightShape(g: ConvolutionGeometry): ProductShape {
-  return {
-    operation: "gemm/conv2d_backward_weight",
-    rows: g.outChannels,
-    columns: 4 * g.kernelHeight * g.kernelWidth * g.inQuads,
-    segments: g.images * g.outHeight,
-    inner: Math.ceil(g.outWidth / 4),
-    splittable: true,
-  };
-}
-
 function sizes(g: ConvolutionGeometry) {
   return {
     in_height: g.inHeight,
@@ -83,6 +47,60 @@ function sizes(g: ConvolutionGeometry) {
   };
 }
 
+/** Quads of the input, the output and the weight. */
+function operandQuads(g: ConvolutionGeometry) {
+  return {
+    x: g.images * g.inHeight * g.inWidth * g.inQuads,
+    y: g.images * g.outHeight * g.outWidth * quadsOf(g.outChannels),
+    weight: g.outChannels * g.kernelHeight * g.kernelWidth * g.inQuads,
+  };
+}
+
+/** The product of the forward pass. */
+export function forwardShape(g: ConvolutionGeometry): ProductShape {
+  const { x, y, weight } = operandQuads(g);
+  return {
+    operation: "gemm/conv2d_forward",
+    rows: g.images * g.outHeight * g.outWidth,
+    columns: g.outChannels,
+    segments: g.kernelHeight * g.kernelWidth,
+    inner: g.inQuads,
+    splittable: false,
+    sizes: sizes(g),
+    trial: { operands: { x, values: weight, y }, constants: { HAS_BIAS: 1, RELU: 1 } },
+  };
+}
+
+/** The product of the input's gradient. */
+export function backwardInputShape(g: ConvolutionGeometry): ProductShape {
+  const { x, y, weight } = operandQuads(g);
+  return {
+    operation: "gemm/conv2d_backward_input",
+    rows: g.images * g.inHeight * g.inWidth,
+    columns: 4 * g.inQuads,
+    segments: g.kernelHeight * g.kernelWidth,
+    inner: quadsOf(g.outChannels),
+    splittable: false,
+    sizes: { ...sizes(g), out_channels: g.outChannels },
+    trial: { operands: { dy: y, values: weight, gate: x, dx: x }, constants: { GATED: 0 } },
+  };
+}
+
+/** The product of the weight's gradient. */
+export function backwardWeightShape(g: ConvolutionGeometry): ProductShape {
+  const { x, y, weight } = operandQuads(g);
+  return {
+    operation: "gemm/conv2d_backward_weight",
+    rows: g.outChannels,
+    columns: 4 * g.kernelHeight * g.kernelWidth * g.inQuads,
+    segments: g.images * g.outHeight,
+    inner: Math.ceil(g.outWidth / 4),
+    splittable: true,
+    sizes: { ...sizes(g), in_quads: g.inQuads },
+    trial: { operands: { dy: y, x, sums: weight }, constants: {} },
+  };
+}
+
 /** y = act(conv(x) + bias): one dispatch. */
 export function convolutionForward(
   { name, geometry, choose, weight, bias }: ConvolutionContext,
@@ -92,7 +110,7 @@ export function convolutionForward(
   return dispatchProduct(shape, choose(shape), {
     label: `${name} forward`,
     bindings: { x, values: "values", y },
-    params: { ...sizes(geometry), weight, bias: bias ?? 0 },
+    params: { weight, bias: bias ?? 0 },
     constants: { HAS_BIAS: bias === undefined ? 0 : 1, RELU: relu ? 1 : 0 },
   });
 }
@@ -106,14 +124,14 @@ export function convolutionBackwardInput(
   return dispatchProduct(shape, choose(shape), {
     label: `${name} backward input`,
     bindings: { dy, values: "values", gate: gate ?? dy, dx },
-    params: { ...sizes(geometry), out_channels: geometry.outChannels, weight },
+    params: { weight },
     constants: { GATED: gate === undefined ? 0 : 1 },
   });
 }
 
-/** The weight's and bias's gradients, written over what is there; `scratch` gives tensors for partial sums. */
+/** The weight's gradient, written over what is there; `scratch` gives tensors for partial sums. */
 export function convolutionBackwardWeight(
-  { name, geometry, choose, weight, bias }: ConvolutionContext,
+  { name, geometry, choose, weight }: ConvolutionContext,
   { x, dy, scratch }: {
     readonly x: string;
     readonly dy: string;
@@ -130,27 +148,36 @@ export function convolutionBackwardWeight(
     dispatchProduct(shape, choice, {
       label,
       bindings: { dy, x, sums },
-      params: { ...sizes(geometry), in_quads: geometry.inQuads, offset: isSplit ? 0 : weight },
+      params: { offset: isSplit ? 0 : weight },
     }),
   ];
   if (isSplit) {
     const out = { scratch: sums, out: "gradients", offset: weight };
     dispatches.push(sumSplits({ label, ...out, quads, splits: choice.splits, scale: 1 }));
   }
-  if (bias !== undefined) {
-    const rows = geometry.images * geometry.outHeight * geometry.outWidth;
-    const biasQuads = quadsOf(geometry.outChannels);
-    dispatches.push(...sumColumns({
-      label: `${name} backward bias`,
-      term: "reduce/bias_backward",
-      bindings: { dy },
-      rows,
-      quads: biasQuads,
-      scratch: scratch("bias sums", chunksOf(rows).chunks * biasQuads),
-      out: "gradients",
-      offset: bias,
-      scale: 1,
-    }));
-  }
   return dispatches;
+}
+
+/** The bias's gradient, written over what is there. */
+export function convolutionBackwardBias(
+  { name, geometry, bias }: ConvolutionContext,
+  { dy, scratch }: {
+    readonly dy: string;
+    readonly scratch: (purpose: string, quads: number) => string;
+  },
+): readonly Dispatch[] {
+  if (bias === undefined) return [];
+  const rows = geometry.images * geometry.outHeight * geometry.outWidth;
+  const quads = quadsOf(geometry.outChannels);
+  return sumColumns({
+    label: `${name} backward bias`,
+    term: "reduce/bias_backward",
+    bindings: { dy },
+    rows,
+    quads,
+    scratch: scratch("bias sums", chunksOf(rows).chunks * quads),
+    out: "gradients",
+    offset: bias,
+    scale: 1,
+  });
 }

@@ -11,8 +11,11 @@ import { layerSchema, type LayerSpec, layerTypeOf } from "./layers/index.ts";
 
 /** A model: a chain of layers from images to logits. */
 export interface Graph {
+  /** The name that reports and messages give the model. */
   readonly name: string;
+  /** The images that it takes: (C, H, W), C at most 64, H and W in pixels. */
   readonly input: { readonly channels: number; readonly height: number; readonly width: number };
+  /** The layers from images to logits, each with a name of its own. */
   readonly layers: readonly LayerSpec[];
 }
 
@@ -74,10 +77,15 @@ export function resolveGraph({ input, layers }: Graph): readonly GraphNode[] {
 
 /** What a model is asked to classify. */
 export interface ClassificationTask {
+  /** C of the images. */
   readonly channels: number;
+  /** H of the images, in pixels. */
   readonly height: number;
+  /** W of the images, in pixels. */
   readonly width: number;
+  /** The name of each class; logit i speaks for class i. */
   readonly classes: readonly string[];
+  /** The name of the data set, for messages. */
   readonly name: string;
 }
 
@@ -94,8 +102,14 @@ export function checkGraphFits(graph: Graph, task: ClassificationTask): void {
     const wanted = `the ${images} of data set ${task.name}`;
     throw new ShapeError({ act: "use model", thing, current: `it takes images of ${taken}`, wanted });
   }
-  const nodes = resolveGraph(graph);
-  const logits = featuresOf(nodes[nodes.length - 1].output);
+  const nodes = resolveGraph(graph), { output } = nodes[nodes.length - 1];
+  const logits = featuresOf(output);
+  // The loss reads a vector in quads; other maps of as many numbers lie differently.
+  if (output.height !== 1 || output.width !== 1 || output.taps !== 1) {
+    const flattened = `${logits} logits as flattened pixels of ${output.channels}`;
+    const current = `it gives ${output.taps === 1 ? `logits as ${shapeText(output)}` : flattened}`;
+    throw new ShapeError({ act: "use model", thing, current, wanted: "a vector (end with a linear layer)" });
+  }
   if (logits !== task.classes.length) {
     const wanted = `${task.classes.length}, a logit a class of data set ${task.name}`;
     throw new ShapeError({ act: "use model", thing, current: `it gives ${logits} logits`, wanted });

@@ -28,6 +28,15 @@ export interface ParameterSpec {
 /** Whether the forward pass trains (batch statistics, gradients), scores (gradients only) or evaluates. */
 export type PassMode = "train" | "score" | "evaluate";
 
+/** Max pooling 2 x 2 behind a ReLU, which the convolution before them takes over. */
+export interface FusedPool {
+  /** The pooled output, the place of each maximum in its window, and the gradient of the output. */
+  readonly y: string;
+  readonly places: string;
+  readonly dy: string;
+  readonly output: FeatureShape;
+}
+
 /** What a layer sees when its dispatches are made. Buffers are known by name. */
 export interface LayerContext<Spec> {
   readonly spec: Spec;
@@ -47,6 +56,8 @@ export interface LayerContext<Spec> {
   readonly relu: boolean;
   /** Backward: x came out of a ReLU, whose backward pass is to be applied to dx. Only with `gatesInput`. */
   readonly gated: boolean;
+  /** Forward and backward: what the convolution takes over, and what the pool left to it. */
+  readonly pool: FusedPool | undefined;
   /** Picks cores for matrix products. */
   readonly choose: ProductChooser;
   /** First quad of a parameter in its arena: `values` and `gradients`, or `statistics`. */
@@ -65,6 +76,8 @@ export interface LayerType<Spec> {
   readonly isView?: boolean;
   /** True where the forward pass can apply a ReLU to its output. */
   readonly fusesRelu?: boolean;
+  /** True where the passes can take over a ReLU and the max pooling 2 x 2 behind it. */
+  readonly fusesPool?: boolean;
   /** True where the backward pass can apply a ReLU's backward pass to its input gradient. */
   readonly gatesInput?: boolean;
   /** @throws {ShapeError} Where the input does not fit the layer. */

@@ -7,8 +7,11 @@ import type { ClassificationTask, Graph } from "./graph.ts";
 
 /** Widths of the seed network. */
 export interface SeedWidths {
+  /** Output channels of the first convolution. */
   readonly conv1: number;
+  /** Output channels of the second convolution. */
   readonly conv2: number;
+  /** Output features of the first linear layer. */
   readonly fc1: number;
 }
 

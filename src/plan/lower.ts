@@ -6,7 +6,7 @@
 import { dispatchOver } from "../kernels/dispatch.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
-import type { LayerContext, PassMode } from "../model/layer.ts";
+import type { FusedPool, LayerContext, PassMode } from "../model/layer.ts";
 import { type LayerSpec, layerTypeOf } from "../model/layers/index.ts";
 import { featuresOf, quadsOf, quadsPerExample } from "../shape.ts";
 import { type ImageSource, lowerImages } from "./images.ts";
@@ -61,7 +61,7 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   if (mode === "train" && options.optimizer) builder.emit(...lowerOptimizer(options.optimizer, quads));
   if (mode === "train" && options.averages) builder.emit(lowerRunningMean(quads));
   if (mode === "score") {
-    const bindings = { gradients: "gradients", fisher: "fisher", gradient_mean: "gradient_mean" };
+    const bindings = { gradients: "gradients", fisher: "fisher", "gradient_mean": "gradient_mean" };
     const accumulate = {
       kernel: "score/accumulate",
       label: "accumulate Fisher",
@@ -103,6 +103,9 @@ function contextsOf(
   // A ReLU whose consumer applies its backward pass hands the gradient on as it is.
   const isGated = (i: number) => isRelu(i) && typeAt(i + 1)?.gatesInput === true;
   const isView = (i: number) => typeAt(i)?.isView === true;
+  // A pool whose convolution pools what it stores; the convolution's own output then never leaves it.
+  const isFusedPool = (i: number) =>
+    isHalving(nodes[i]?.spec) && isFusedRelu(i - 1) && typeAt(i - 2)?.fusesPool === true;
   const y: string[] = [], dy: string[] = [];
   for (const [i, { spec }] of nodes.entries()) {
     y[i] = isView(i) || isFusedRelu(i) ? (y[i - 1] ?? "x") : spec.name;
@@ -112,6 +115,14 @@ function contextsOf(
     dy[i] = passesOn ? dy[i + 1] : `${nodes[i].spec.name} gradient`;
   }
   const firstTrained = nodes.findIndex((node) => node.parameters.length > 0);
+  const poolAt = (i: number): FusedPool | undefined => {
+    if (!isFusedPool(i)) return undefined;
+    const { output, spec } = nodes[i];
+    const places = mode === "evaluate"
+      ? builder.declare("no places", 1)
+      : builder.declare(`${spec.name} places`, batch * quadsPerExample(output));
+    return { y: y[i], places, dy: dy[i], output };
+  };
   return nodes.map((node, i) => {
     const { spec, input, output } = node;
     if (!isView(i) && !isFusedRelu(i)) builder.declare(y[i], batch * quadsPerExample(output));
@@ -129,6 +140,7 @@ function contextsOf(
       dx: i > firstTrained ? dy[i - 1] : undefined,
       relu: isRelu(i + 1) && isFusedRelu(i + 1),
       gated: i > 0 && isGated(i - 1),
+      pool: poolAt(i) ?? poolAt(i + 2),
       choose,
       offsetOf: (parameter) =>
         parameters.find(({ fullName }) => fullName === `${spec.name}.${parameter}`)!.offset,
@@ -137,10 +149,17 @@ function contextsOf(
     };
     return {
       context,
-      skipsForward: isView(i) || isFusedRelu(i),
-      skipsBackward: i < firstTrained || isView(i) || isGated(i),
+      skipsForward: isView(i) || isFusedRelu(i) || isFusedPool(i),
+      // The first trained layer needs no gradient of its input, so a pool fused into it has nothing to hand back.
+      skipsBackward: i < firstTrained || isView(i) || isGated(i) ||
+        (isFusedPool(i) && i - 2 === firstTrained),
     };
   });
+}
+
+/** True for max pooling that halves the sides of a map. */
+function isHalving(spec: LayerSpec | undefined): boolean {
+  return spec?.kind === "maxpool2d" && spec.kernel === 2 && spec.stride === 2 && spec.padding === 0;
 }
 
 /** The loss with its gradient, and the tally; in mode `evaluate` the confusion counts instead of the gradient. */

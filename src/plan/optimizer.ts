@@ -46,7 +46,6 @@ export type OptimizerSettings = SgdSettings | AdamSettings;
 
 /** The step of the optimizer, which respects the mask, and the test that its result is finite. */
 export function lowerOptimizer(settings: OptimizerSettings, quads: number): readonly Dispatch[] {
-  const { weightDecay: weight_decay } = settings;
   const bindings = {
     tally: "tally",
     gradients: "gradients",
@@ -60,7 +59,7 @@ export function lowerOptimizer(settings: OptimizerSettings, quads: number): read
       kernel: "optimizer/sgd",
       label,
       bindings,
-      params: { quads, momentum: settings.momentum, weight_decay },
+      params: { quads, momentum: settings.momentum, "weight_decay": settings.weightDecay },
       constants: { NESTEROV: settings.nesterov ? 1 : 0 },
     })
     : dispatchOver(quads, {
@@ -72,7 +71,7 @@ export function lowerOptimizer(settings: OptimizerSettings, quads: number): read
         beta1: settings.beta1,
         beta2: settings.beta2,
         epsilon: settings.epsilon,
-        weight_decay,
+        "weight_decay": settings.weightDecay,
       },
       constants: { DECOUPLED: settings.kind === "adamw" ? 1 : 0 },
     });

@@ -6,11 +6,13 @@
 
 /** Accuracy of one class before and after. */
 export interface ClassChange {
+  /** The class's name. */
   readonly name: string;
   /** Test examples of the class. */
   readonly count: number;
   /** Fraction of them predicted right before pruning and after it. */
   readonly before: number;
+  /** The same after pruning. */
   readonly after: number;
   /** Examples gained (above 0) or lost. */
   readonly change: number;
@@ -20,9 +22,13 @@ export interface ClassChange {
 
 /** Examples by whether they were right before and after. */
 export interface Flips {
+  /** Right before pruning and wrong after it. */
   readonly rightToWrong: number;
+  /** Wrong before pruning and right after it. */
   readonly wrongToRight: number;
+  /** Right before and after. */
   readonly stayedRight: number;
+  /** Wrong before and after. */
   readonly stayedWrong: number;
 }
 

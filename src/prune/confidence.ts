@@ -66,7 +66,7 @@ export function lowerPrior(layout: ParameterLayout, prior: Prior, examples: numb
       constants: { EVIDENCE: isEvidence ? 1 : 0 },
     });
   if (prior === "matched") {
-    const all = { chunk_offset: 0, chunks: next, layer: 0, layers: tensors.length };
+    const all = { "chunk_offset": 0, chunks: next, layer: 0, layers: tensors.length };
     return [...sums(false), update("matched", all, false)];
   }
   const updates = (isEvidence: boolean) =>

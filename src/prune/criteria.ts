@@ -47,16 +47,16 @@ export function lowerScores(
         bindings: { ...bindings, scores: "scores" },
         params: { ...place, ...params },
       });
-    const mean = "mean", fisher = "fisher", gradient_mean = "gradient_mean";
+    const mean = "mean", fisher = "fisher", gradientMean = { "gradient_mean": "gradient_mean" };
     switch (criterion) {
       case "confidence":
         return [score({ mean, fisher, prior_precision: "prior_precision" }, { layer, examples })];
       case "magnitude":
         return [score({ mean })];
       case "gradient":
-        return [score({ gradient_mean })];
+        return [score(gradientMean)];
       case "taylor":
-        return [score({ mean, gradient_mean })];
+        return [score({ mean, ...gradientMean })];
       case "obd":
         return [score({ mean, fisher })];
       case "l1":

@@ -33,13 +33,17 @@ export interface PruneRound {
   readonly sparsity: number;
   /** Accuracy after the removal and after the training that follows it. */
   readonly accuracyPruned: number;
+  /** Accuracy in [0, 1] after the training that follows the removal. */
   readonly accuracyFinetuned: number;
 }
 
 /** What the loop came to. */
 export interface PruneOutcome {
+  /** Every round, in order. */
   readonly rounds: readonly PruneRound[];
+  /** What each layer kept at the end. */
   readonly layers: readonly LayerCount[];
+  /** Weights removed at the end, in all. */
   readonly removed: number;
   /** Why it ended. */
   readonly end: "asked sparsity" | "fixed point" | "rounds";
@@ -68,19 +72,21 @@ export function removedAt(sparsity: number, prunable: number): number {
  */
 export async function pruneUntilStable(
   steps: PruneSteps,
-  { goal, prunable, rounds: mostRounds }: {
+  { goal, prunable, rounds: mostRounds, removed: removedBefore = 0 }: {
     readonly goal: PruneGoal;
     readonly prunable: number;
     readonly rounds: number;
+    /** Weights that are removed already. */
+    readonly removed?: number;
   },
 ): Promise<PruneOutcome> {
   const rounds: PruneRound[] = [];
-  let removed = 0, quietRounds = 0, layers: readonly LayerCount[] = [];
+  let removed = removedBefore, quietRounds = 0, layers: readonly LayerCount[] = [];
   for (let round = 1; round <= mostRounds; round++) {
     await steps.score();
     const before = removed;
     if ("sparsity" in goal) {
-      removed = removedAt(scheduledSparsity(goal.sparsity, round, mostRounds), prunable);
+      removed = Math.max(removed, removedAt(scheduledSparsity(goal.sparsity, round, mostRounds), prunable));
     } else {
       const most = Math.floor(mostOfSurvivors * (prunable - removed));
       removed += Math.min(most, await steps.countBelow(goal.threshold));

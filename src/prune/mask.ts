@@ -11,10 +11,13 @@ import { prunableTensors } from "./criteria.ts";
 export interface LayerCount {
   /** The tensor's full name, such as `conv1.weight`. */
   readonly name: string;
+  /** Its weights in all. */
   readonly weights: number;
+  /** Those with mask 1. */
   readonly kept: number;
   /** Output channels (rows) in all, and those that kept no weight. */
   readonly channels: number;
+  /** Output channels that kept no weight. */
   readonly emptyChannels: number;
 }
 
@@ -42,7 +45,7 @@ export function channelCounts(layout: ParameterLayout): number {
 export function lowerMaskCounts(layout: ParameterLayout): readonly Dispatch[] {
   let channelOffset = 0;
   return prunableTensors(layout).map(({ fullName, rows, rowQuads, offset }, layer) => {
-    const params = { rows, row_quads: rowQuads, offset, channel_offset: channelOffset, layer };
+    const params = { rows, "row_quads": rowQuads, offset, "channel_offset": channelOffset, layer };
     channelOffset += rows;
     return dispatchOver(rows, {
       kernel: "mask/count",

@@ -4,6 +4,7 @@
  * @module
  */
 import { epochBatches } from "../data/batches.ts";
+import { ConfigError } from "../errors.ts";
 import type { DeviceBuffer } from "../gpu/buffer.ts";
 import { Program } from "../gpu/executor.ts";
 import type { Examples } from "../gpu/examples.ts";
@@ -22,9 +23,11 @@ import { digitCounts, lowerCountBelow, lowerSelection, selectState } from "./sel
 
 /** How the confidence of one layer's kept weights is distributed. */
 export interface LayerConfidence {
+  /** The tensor's full name, such as `conv1.weight`. */
   readonly name: string;
   /** Kept weights by confidence, in equal bins from 0 to 1. */
   readonly histogram: readonly number[];
+  /** Prior precision lambda of its weights. */
   readonly priorPrecision: number;
 }
 
@@ -35,19 +38,20 @@ const scoreBatch = 16;
 export class Pruner {
   readonly #network: Network;
   readonly #buffers: ReadonlyMap<string, DeviceBuffer>;
+  #isScored = false;
 
   constructor(network: Network) {
     const { gpu, layout } = network;
     const tensors = prunableTensors(layout);
     const words: Readonly<Record<string, number>> = {
-      prior_precision: tensors.length,
-      prior_sums: 4 * priorSumsQuads(layout),
-      select_state: 4,
-      digit_counts: digitCounts,
-      below_count: 1,
-      row_norms: Math.max(...tensors.map(({ rows }) => rows)),
-      channel_counts: channelCounts(layout),
-      layer_counts: tensors.length,
+      "prior_precision": tensors.length,
+      "prior_sums": 4 * priorSumsQuads(layout),
+      "select_state": 4,
+      "digit_counts": digitCounts,
+      "below_count": 1,
+      "row_norms": Math.max(...tensors.map(({ rows }) => rows)),
+      "channel_counts": channelCounts(layout),
+      "layer_counts": tensors.length,
       histogram: confidenceBins * tensors.length,
     };
     this.#network = network;
@@ -79,7 +83,7 @@ export class Pruner {
     const batches = epochBatches(order);
     for (const [index, rows] of batches.entries()) {
       examples.select(rows, step.resolve);
-      const weights = { fisher_weight: batch / batches.length, gradient_weight: 1 / batches.length };
+      const weights = { "fisher_weight": batch / batches.length, "gradient_weight": 1 / batches.length };
       step.program.run({ ...weights, count: batch, index, seed: 0 });
       // Readings bound the work in flight.
       if (index % 25 === 24) await tally.read();
@@ -92,6 +96,7 @@ export class Pruner {
     const { layout } = this.#network;
     const prior = criterion === "confidence" ? lowerPrior(layout, settings.prior, settings.examples) : [];
     await this.#run([...prior, ...lowerScores(layout, criterion, settings)]);
+    this.#isScored = true;
   }
 
   /** Turns the scores z of criterion confidence into confidences (arena `confidence`) and counts them by layer. */
@@ -121,8 +126,19 @@ export class Pruner {
   /**
    * Removes the weights with the smallest scores, in place: exactly `remove` of all prunable weights are removed
    * afterwards, those removed before among them. Values, mean and velocity are masked.
+   *
+   * @throws {ConfigError} Where the weights were never scored.
    */
   async remove(remove: number): Promise<readonly LayerCount[]> {
+    if (!this.#isScored) {
+      const wanted = "a call of score() before";
+      throw new ConfigError({
+        act: "remove weights",
+        thing: `${remove}`,
+        current: "they have no scores",
+        wanted,
+      });
+    }
     const { layout } = this.#network;
     this.#buffer("select_state").write(selectState(remove));
     await this.#run([

@@ -11,6 +11,7 @@ import type { PruneOutcome, PruneRound } from "./loop.ts";
 
 /** Accuracy of one criterion at the final sparsity, removed at once from the same trained network. */
 export interface CriterionResult {
+  /** The criterion, such as `magnitude`. */
   readonly criterion: string;
   /** Fraction of the prunable weights removed. */
   readonly sparsity: number;
@@ -24,10 +25,13 @@ export interface CriterionResult {
 export interface LayerReport {
   /** PyTorch's name, such as `conv1.weight`. */
   readonly name: string;
+  /** Its weights in all. */
   readonly weights: number;
+  /** Those that the pruned network keeps. */
   readonly kept: number;
   /** Output channels in all, and those left without a weight. */
   readonly channels: number;
+  /** Output channels left without a weight. */
   readonly emptyChannels: number;
   /** Weights of the trained network by confidence, in equal bins from 0 to 1. */
   readonly confidenceHistogram: readonly number[];
@@ -41,6 +45,7 @@ export interface PruneReport {
   readonly version: 1;
   /** Name of the adapter that computed it. */
   readonly adapter: string;
+  /** What was learned from. */
   readonly dataset: {
     readonly name: string;
     /** Where it came from: a folder, an address or a package. */
@@ -51,8 +56,11 @@ export interface PruneReport {
     readonly calibration: number;
     readonly test: number;
   };
+  /** Name of the model, `seed` for the built-in one. */
   readonly model: string;
+  /** Seed of weights, batches, splits and augmentation. */
   readonly seed: number;
+  /** All that was asked for, defaults filled in. */
   readonly config: PruneConfig;
   /** Test accuracy of the network in its four states, in [0, 1]. */
   readonly accuracy: {
@@ -62,15 +70,21 @@ export interface PruneReport {
     readonly pruned: number;
     readonly finetuned: number;
   };
+  /** Every compared criterion; empty where none was asked for. */
   readonly criteria: readonly CriterionResult[];
+  /** Trained parameters in all, those of them that pruning may remove, and those removed. */
   readonly parameters: { readonly total: number; readonly prunable: number; readonly removed: number };
   /** Bytes of all parameters as floats, and of those that are kept with a bit a weight for the mask. */
   readonly bytes: { readonly before: number; readonly after: number };
+  /** Every round of scoring, removal and fine-tuning. */
   readonly rounds: readonly PruneRound[];
   /** Why the loop ended. */
   readonly end: PruneOutcome["end"];
+  /** What became of every prunable tensor. */
   readonly layers: readonly LayerReport[];
+  /** Every class before pruning (trained) and after it (fine-tuned). */
   readonly classes: readonly ClassChange[];
+  /** Test examples by whether they were right before and after. */
   readonly flips: Flips;
 }
 

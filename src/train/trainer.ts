@@ -102,6 +102,8 @@ export async function train(
   using programs = await prepareStep(network, examples, { ...options, batch, tally });
   network.clearArena("velocity");
   if (optimizer.kind !== "sgd") network.clearArena("second_moment");
+  // The first mean is old + (value - old), which gives the value's own bits only where old is zero.
+  if (steps > 0 && schedule.averagedCount(steps - 1, steps) > 0) network.clearArena("mean");
   keepState(network);
   const start = performance.now();
   let index = 0, read = await tally.read();

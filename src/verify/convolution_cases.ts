@@ -9,6 +9,7 @@ import { imagesFromQuads, imagesToQuads, rowsFromQuads, rowsToQuads } from "../i
 import type { Dispatch } from "../kernels/dispatch.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import {
+  convolutionBackwardBias,
   convolutionBackwardInput,
   convolutionBackwardWeight,
   type ConvolutionContext,
@@ -49,6 +50,7 @@ async function runConvolution(gpu: Gpu, choose: ProductChooser, { geometry, weig
     convolutionForward(context, { x: "x", y: "y", relu: false }),
     convolutionBackwardInput(context, { dy: "dy", dx: "dx", gate: undefined }),
     ...convolutionBackwardWeight(context, { x: "x", dy: "dy", scratch: declare }),
+    ...convolutionBackwardBias(context, { dy: "dy", scratch: declare }),
   ];
   const sizes = { y: dy.length, dx: x.length, gradients: values.length };
   const buffers: Run["buffers"] = { x, dy, values, ...sizes, ...scratch };

@@ -83,9 +83,11 @@ export class Goldens {
 export interface Check {
   /** What was compared, such as `conv2d.0 dw`. */
   readonly name: string;
-  /** The largest error, and the largest allowed one. */
+  /** The largest error; infinite where a value on either side is not finite or the sizes differ. */
   readonly error: number;
+  /** The largest error that passes. */
   readonly allowed: number;
+  /** True where the error is finite and allowed. */
   readonly passed: boolean;
 }
 
@@ -108,5 +110,5 @@ export function compare(
     largest = Math.max(largest, Math.abs(want[i]));
   }
   const allowed = relative * largest;
-  return { name, error, allowed, passed: error <= allowed };
+  return { name, error, allowed, passed: Number.isFinite(error) && error <= allowed };
 }

@@ -37,6 +37,7 @@ function lowerLayer(spec: LayerSpec, { shape, mode, places }: {
     dx: "dx",
     relu: false,
     gated: false,
+    pool: undefined,
     choose: defaultChooser("storage"),
     offsetOf: (parameter) => places?.[parameter] ?? 0,
     scratch(purpose, quads) {
@@ -87,7 +88,7 @@ export async function checkBatchnorm2d(gpu: Gpu, goldens: Goldens, name: string)
     epsilon: goldens.parameter(name, "eps", 1e-5),
     momentum: goldens.parameter(name, "momentum", 0.1),
   } as const;
-  const places = { weight: 0, bias: quads, running_mean: 0, running_var: quads };
+  const places = { weight: 0, bias: quads, "running_mean": 0, "running_var": quads };
   const pair = (first: string, second: string) => {
     const arena = new Float32Array(8 * quads);
     arena.set(floats(first));

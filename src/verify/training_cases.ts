@@ -25,8 +25,8 @@ const optimizers: Readonly<
   Record<string, { readonly learningRate: number; readonly settings: OptimizerSettings }>
 > = {
   sgd: { learningRate: 0.01, settings: sgd },
-  sgd_momentum_wd: { learningRate: 0.01, settings: { ...sgd, momentum: 0.9, weightDecay: 5e-4 } },
-  sgd_nesterov: { learningRate: 0.01, settings: { ...sgd, momentum: 0.9, nesterov: true } },
+  "sgd_momentum_wd": { learningRate: 0.01, settings: { ...sgd, momentum: 0.9, weightDecay: 5e-4 } },
+  "sgd_nesterov": { learningRate: 0.01, settings: { ...sgd, momentum: 0.9, nesterov: true } },
   adam: { learningRate: 1e-3, settings: adam },
   adamw: { learningRate: 1e-3, settings: { ...adam, kind: "adamw", weightDecay: 1e-2 } },
 };

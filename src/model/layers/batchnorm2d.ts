@@ -5,15 +5,20 @@
  */
 import { z } from "zod";
 import { dispatchOver } from "../../kernels/dispatch.ts";
+import { ShapeError } from "../../errors.ts";
 import { chunksOf, sumColumns } from "../../kernels/reduce.ts";
-import { quadsOf, quadsPerExample } from "../../shape.ts";
+import { quadsOf, quadsPerExample, shapeText } from "../../shape.ts";
 import type { LayerContext, LayerType, ParameterSpec } from "../layer.ts";
 
 /** A batch-norm layer in a model file. */
 export interface Batchnorm2dSpec {
+  /** Which layer this is. */
   readonly kind: "batchnorm2d";
+  /** Its name, from which those of its parameters follow. */
   readonly name: string;
+  /** Added to the variance before its root, above 0. */
   readonly epsilon: number;
+  /** Share of the batch's statistics in the running ones, in [0, 1]. */
   readonly momentum: number;
 }
 
@@ -73,7 +78,19 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
   coupling: "channelwise",
   fusesRelu: true,
 
-  outputShape: (_spec, input) => input,
+  outputShape(_spec, input, name) {
+    // A flattened pixel holds several taps of a channel, which PyTorch would normalise each for itself.
+    if (input.taps !== 1) {
+      const current = `input ${shapeText(input)} that was flattened`;
+      throw new ShapeError({
+        act: "apply layer",
+        thing: name,
+        current,
+        wanted: "a feature map, or a linear layer's output",
+      });
+    }
+    return input;
+  },
 
   parameters(_spec, { channels }) {
     const vector = { rows: 1, taps: 1, channels, shape: [channels] };

@@ -7,21 +7,30 @@ import { z } from "zod";
 import { ShapeError } from "../../errors.ts";
 import { type FeatureShape, mapShape, quadsOf, shapeText, windowedLength } from "../../shape.ts";
 import {
+  convolutionBackwardBias,
   convolutionBackwardInput,
   convolutionBackwardWeight,
   type ConvolutionContext,
   convolutionForward,
 } from "../convolution.ts";
 import type { LayerContext, LayerType } from "../layer.ts";
+import { pooledBackwardBias, pooledBackwardWeight, pooledForward } from "../pooled_convolution.ts";
 
 /** A conv2d layer in a model file. */
 export interface Conv2dSpec {
+  /** Which layer this is. */
   readonly kind: "conv2d";
+  /** Its name, from which those of its parameters follow. */
   readonly name: string;
+  /** Channels O of the output. */
   readonly outChannels: number;
+  /** Side of the square window, in pixels. */
   readonly kernel: number;
+  /** Pixels between two windows, along both sides. */
   readonly stride: number;
+  /** Zeros added on each side, in pixels. */
   readonly padding: number;
+  /** True adds a number to each output channel. */
   readonly bias: boolean;
 }
 
@@ -63,6 +72,7 @@ function contextOf(context: LayerContext<Conv2dSpec>): ConvolutionContext {
 export const conv2d: LayerType<Conv2dSpec> = {
   coupling: "dense",
   fusesRelu: true,
+  fusesPool: true,
   gatesInput: true,
 
   outputShape(spec, input, name): FeatureShape {
@@ -93,13 +103,23 @@ export const conv2d: LayerType<Conv2dSpec> = {
   },
 
   forward(context) {
-    context.emit(convolutionForward(contextOf(context), context));
+    const convolution = contextOf(context), { x, pool, mode } = context;
+    if (pool) context.emit(pooledForward(convolution, { x, pool, keepsPlaces: mode !== "evaluate" }));
+    else context.emit(convolutionForward(convolution, context));
   },
 
   backward(context) {
     const convolution = contextOf(context);
-    context.emit(...convolutionBackwardWeight(convolution, context));
-    const { dy, dx, gated, x } = context;
+    const { dy, dx, gated, x, pool, scratch } = context, { bias } = convolution;
+    if (pool) {
+      // Where the input's gradient is wanted, the output's has been made, and is read more often than it costs to make.
+      if (dx) context.emit(...convolutionBackwardWeight(convolution, context));
+      else context.emit(...pooledBackwardWeight(convolution, { x, pool, scratch }));
+      if (bias !== undefined) context.emit(...pooledBackwardBias(convolution, { pool, bias, scratch }));
+    } else {
+      const weight = convolutionBackwardWeight(convolution, context);
+      context.emit(...weight, ...convolutionBackwardBias(convolution, context));
+    }
     if (dx) context.emit(convolutionBackwardInput(convolution, { dy, dx, gate: gated ? x : undefined }));
   },
 };

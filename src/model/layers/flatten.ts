@@ -8,7 +8,9 @@ import type { LayerType } from "../layer.ts";
 
 /** A flatten in a model file. */
 export interface FlattenSpec {
+  /** Which layer this is. */
   readonly kind: "flatten";
+  /** Its name. */
   readonly name: string;
 }
 

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { ShapeError } from "../../errors.ts";
 import { quadsPerPixel, shapeText, vectorShape } from "../../shape.ts";
 import {
+  convolutionBackwardBias,
   convolutionBackwardInput,
   convolutionBackwardWeight,
   type ConvolutionContext,
@@ -16,9 +17,13 @@ import type { LayerContext, LayerType } from "../layer.ts";
 
 /** A linear layer in a model file. */
 export interface LinearSpec {
+  /** Which layer this is. */
   readonly kind: "linear";
+  /** Its name, from which those of its parameters follow. */
   readonly name: string;
+  /** Features O of the output. */
   readonly outFeatures: number;
+  /** True adds a number to each output feature. */
   readonly bias: boolean;
 }
 
@@ -96,7 +101,10 @@ export const linear: LayerType<LinearSpec> = {
 
   backward(context) {
     const convolution = contextOf(context);
-    context.emit(...convolutionBackwardWeight(convolution, context));
+    context.emit(
+      ...convolutionBackwardWeight(convolution, context),
+      ...convolutionBackwardBias(convolution, context),
+    );
     const { dy, dx, gated, x } = context;
     if (dx) context.emit(convolutionBackwardInput(convolution, { dy, dx, gate: gated ? x : undefined }));
   },

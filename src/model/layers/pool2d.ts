@@ -7,7 +7,7 @@ import { z } from "zod";
 import { ShapeError } from "../../errors.ts";
 import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import { mapShape, quadsOf, quadsPerExample, shapeText, windowedLength } from "../../shape.ts";
-import type { LayerContext, LayerType } from "../layer.ts";
+import type { FusedPool, LayerContext, LayerType } from "../layer.ts";
 
 /** A pooling layer in a model file. */
 export interface Pool2dSpec {
@@ -72,27 +72,46 @@ const forward: LayerType<Pool2dSpec>["forward"] = (context) => {
   }));
 };
 
+/** The windows of a map and what is left at its edges: sizes that the kernels over them share. */
+function cellsOf({ spec: { kernel }, batch, input }: LayerContext<Pool2dSpec>) {
+  const cellsHigh = Math.ceil(input.height / kernel), cellsWide = Math.ceil(input.width / kernel);
+  const quads = quadsOf(input.channels);
+  return {
+    cells: batch * cellsHigh * cellsWide * quads,
+    cells_high: cellsHigh,
+    cells_wide: cellsWide,
+    quads,
+    in_height: input.height,
+    in_width: input.width,
+  };
+}
+
+/** The backward pass of a pool that the convolution before it took over, from the places of the maxima. */
+function placesBackward(
+  context: LayerContext<Pool2dSpec>,
+  { places, dy, output }: FusedPool,
+  dx: string,
+): Dispatch {
+  const cells = cellsOf(context);
+  return dispatchOver(cells.cells, {
+    kernel: "layer/maxpool2d_backward_places",
+    label: `${context.name} backward`,
+    bindings: { dy, places, dx },
+    params: { ...cells, pooled_height: output.height, pooled_width: output.width },
+  });
+}
+
 /** The backward pass of max pooling whose windows do not overlap: every value is read and written once. */
 function disjointBackward(
-  { spec: { kernel }, batch, input, output }: LayerContext<Pool2dSpec>,
+  context: LayerContext<Pool2dSpec>,
   shared: Pick<Dispatch, "label" | "bindings" | "constants">,
 ): Dispatch {
-  const cellsHigh = Math.ceil(input.height / kernel), cellsWide = Math.ceil(input.width / kernel);
-  const quads = quadsOf(input.channels), cells = batch * cellsHigh * cellsWide * quads;
-  return dispatchOver(cells, {
+  const { spec: { kernel }, output } = context;
+  const cells = cellsOf(context);
+  return dispatchOver(cells.cells, {
     ...shared,
     kernel: "layer/maxpool2d_backward_disjoint",
-    params: {
-      cells,
-      cells_high: cellsHigh,
-      cells_wide: cellsWide,
-      quads,
-      in_height: input.height,
-      in_width: input.width,
-      out_height: output.height,
-      out_width: output.width,
-      kernel,
-    },
+    params: { ...cells, out_height: output.height, out_width: output.width, kernel },
   });
 }
 
@@ -106,6 +125,10 @@ export const maxpool2d: LayerType<Pool2dSpec> = {
   backward(context) {
     const { name, batch, input, x, y, dy, dx, gated } = context;
     if (!dx) return;
+    if (context.pool) {
+      context.emit(placesBackward(context, context.pool, dx));
+      return;
+    }
     const shared = {
       label: `${name} backward`,
       bindings: { x, y, dy, dx },

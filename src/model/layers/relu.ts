@@ -10,7 +10,9 @@ import type { LayerType } from "../layer.ts";
 
 /** A ReLU in a model file. */
 export interface ReluSpec {
+  /** Which layer this is. */
   readonly kind: "relu";
+  /** Its name. */
   readonly name: string;
 }
 

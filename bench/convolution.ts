@@ -1,0 +1,131 @@
+/**
+ * The three passes of a convolution, each on its own.
+ *
+ * @module
+ */
+import type { DeviceBuffer } from "../src/gpu/buffer.ts";
+import type { Gpu } from "../src/gpu/device.ts";
+import { Program } from "../src/gpu/executor.ts";
+import type { Dispatch } from "../src/kernels/dispatch.ts";
+import {
+  convolutionBackwardInput,
+  convolutionBackwardWeight,
+  type ConvolutionContext,
+  convolutionForward,
+} from "../src/model/convolution.ts";
+import { openRandomStream } from "../src/random.ts";
+import { quadsOf } from "../src/shape.ts";
+import { benchChooser } from "./chooser.ts";
+import type { Cost } from "./cost.ts";
+import { finishWork, type Workload } from "./measure.ts";
+
+/** One of a convolution's passes. */
+export type ConvolutionPass = "forward" | "backward input" | "backward weight";
+
+/** A convolution with square windows, stride 1 and an output as large as its input. */
+export interface ConvolutionSize {
+  readonly images: number;
+  readonly inChannels: number;
+  readonly outChannels: number;
+  /** Height and width of input and output, in pixels. */
+  readonly side: number;
+  /** Height and width of the window, odd. */
+  readonly kernel: number;
+}
+
+/** The convolution of the benches: conv2 of the seed network, 32 -> 64 channels over 16 x 16, batch 64. */
+export const benchConvolution: ConvolutionSize = {
+  images: 64,
+  inChannels: 32,
+  outChannels: 64,
+  side: 16,
+  kernel: 3,
+};
+
+/** A pass that is ready to be submitted again and again. */
+export interface ConvolutionWorkload extends Workload, Disposable {
+  readonly cost: Cost;
+}
+
+/**
+ * Prepares one pass on random numbers. The weight's gradient includes the sum of its splits, not the bias's gradient.
+ * As in a training step, the activations count as just written, so a texture path pays for copying them each time.
+ */
+export async function openConvolution(
+  gpu: Gpu,
+  pass: ConvolutionPass,
+  size: ConvolutionSize = benchConvolution,
+): Promise<ConvolutionWorkload> {
+  const { images, inChannels, outChannels, side, kernel } = size;
+  const pixels = images * side * side, taps = kernel * kernel;
+  const inQuads = quadsOf(inChannels), weightQuads = outChannels * taps * inQuads;
+  const geometry = {
+    images,
+    inQuads,
+    inHeight: side,
+    inWidth: side,
+    outChannels,
+    outHeight: side,
+    outWidth: side,
+    kernelHeight: kernel,
+    kernelWidth: kernel,
+    stride: 1,
+    padding: (kernel - 1) / 2,
+  };
+  const bias = pass === "forward" ? weightQuads : undefined;
+  const context: ConvolutionContext = { name: "bench", geometry, choose: benchChooser(gpu), weight: 0, bias };
+  const quads: Record<string, number> = {
+    x: pixels * inQuads,
+    dx: pixels * inQuads,
+    y: pixels * quadsOf(outChannels),
+    values: weightQuads + quadsOf(outChannels),
+    gradients: weightQuads + quadsOf(outChannels),
+  };
+  const scratch = (purpose: string, count: number) => {
+    quads[purpose] = count;
+    return purpose;
+  };
+  const dispatches = dispatchesOf(context, pass, scratch);
+  const buffers = new Map<string, DeviceBuffer>();
+  const resolve = (name: string) => {
+    const buffer = buffers.get(name) ?? gpu.createBuffer(name, 16 * quads[name]!);
+    buffers.set(name, buffer);
+    return { buffer, quads: quads[name]! };
+  };
+  const random = openRandomStream(1, "bench convolution");
+  for (const name of ["x", "y", "values"]) {
+    resolve(name).buffer.write(
+      Float32Array.from({ length: 4 * quads[name]! }, () => random.nextUniform() - 0.5),
+    );
+  }
+  const program = await Program.create(gpu, dispatches, { resolve });
+  const numbers = pixels * (inChannels + outChannels) + outChannels * taps * inChannels;
+  return {
+    cost: { flops: 2 * pixels * outChannels * taps * inChannels, bytes: 4 * numbers },
+    submit() {
+      for (const name of ["x", "y"]) resolve(name).buffer.version++;
+      program.run();
+    },
+    finish: () => finishWork(gpu),
+    [Symbol.dispose]() {
+      program[Symbol.dispose]();
+      for (const buffer of buffers.values()) buffer[Symbol.dispose]();
+    },
+  };
+}
+
+/** The dispatches of a pass; `y` holds the output in the forward pass and its gradient in the others. */
+function dispatchesOf(
+  context: ConvolutionContext,
+  pass: ConvolutionPass,
+  scratch: (purpose: string, quads: number) => string,
+): readonly Dispatch[] {
+  switch (pass) {
+    case "forward":
+      return [convolutionForward(context, { x: "x", y: "y", relu: false })];
+    case "backward input":
+      return [convolutionBackwardInput(context, { dy: "y", dx: "dx", gate: undefined })];
+    case "backward weight":
+      return convolutionBackwardWeight(context, { x: "x", dy: "y", scratch });
+  }
+}

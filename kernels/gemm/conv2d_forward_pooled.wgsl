@@ -1,0 +1,140 @@
+// Convolution, ReLU and max pooling 2 x 2 in one pass, as an implicit matrix product: of the convolution's output only
+// the pooled values leave the registers, and where each came from.
+//
+//   y[n, py, px, o] = max(0, max over the window's 4 pixels of bias[o] + conv(x)[n, 2 py + dy, 2 px + dx, o])
+//   place = 2 dy + dx of the first maximum in line order; -1 where the maximum is not above 0    (with PLACES)
+//
+// rows: pixels of the windows, four after another of one window; columns: output channels; segments: lines ky of the
+// filter; inner: quads of a filter's line (kx, i), which lie one after another in x too.
+// x (N, H, W, I/4), y and places (N, PH, PW, O/4), in quads; weight (O, KH, KW, I/4) at params.weight of the value
+// arena, bias (O/4) at params.bias; windows start at even pixels, what is left at the edges is not computed.
+// Source: gemm/conv2d_forward.wgsl and layer/maxpool2d_forward.wgsl, whose results these are, bit for bit.
+
+struct Params {
+  rows: u32,
+  columns: u32,
+  segments: u32,
+  inner: u32,
+  segments_per_split: u32,
+  in_height: u32,
+  in_width: u32,
+  in_quads: u32,
+  pooled_height: u32,
+  pooled_width: u32,
+  kernel_width: u32,
+  stride: u32,
+  padding: u32,
+  weight: u32,
+  bias: u32,
+}
+
+override HAS_BIAS: bool = true;
+override PLACES: bool = false;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read> values: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> places: array<vec4f>;
+
+// The four pixels of a window: the first pixel of their image, and where their taps start.
+struct Rows {
+  image: i32,
+  top: vec4i,
+  left: vec4i,
+}
+
+// Four output channels: the quads at which their filters start.
+struct Columns {
+  filters: vec4u,
+}
+
+// Under one line of the filter: the quad of its first tap, which may lie outside, and the quads k of the line that lie
+// inside the image, low .. low + count - 1.
+struct RowSegment {
+  start: vec4i,
+  low: vec4u,
+  count: vec4u,
+}
+
+fn rows_at(row: u32) -> Rows {
+  let window = min(row, params.rows - 1u) / 4u;
+  let line = window / params.pooled_width;
+  let image = line / params.pooled_height;
+  let out_y = vec4u(2u * (line - image * params.pooled_height)) + vec4u(0u, 0u, 1u, 1u);
+  let out_x = vec4u(2u * (window - line * params.pooled_width)) + vec4u(0u, 1u, 0u, 1u);
+  return Rows(
+    i32(image * (params.in_height * params.in_width)),
+    vec4i(out_y * params.stride) - vec4i(i32(params.padding)),
+    vec4i(out_x * params.stride) - vec4i(i32(params.padding)),
+  );
+}
+
+fn columns_at(column: u32) -> Columns {
+  let out_channel = min(vec4u(column) + vec4u(0u, 1u, 2u, 3u), vec4u(params.columns - 1u));
+  return Columns(vec4u(params.weight) + out_channel * (params.segments * params.inner));
+}
+
+fn row_segment(rows: Rows, segment: u32) -> RowSegment {
+  let quads = i32(params.in_quads);
+  let in_y = rows.top + vec4i(i32(segment));
+  let inside = (in_y >= vec4i(0)) & (in_y < vec4i(i32(params.in_height)));
+  let low = max(vec4i(0), -rows.left);
+  let high = clamp(vec4i(i32(params.in_width)) - rows.left, vec4i(0), vec4i(i32(params.kernel_width)));
+  let count = select(vec4i(0), max(high - low, vec4i(0)), inside);
+  let start = (vec4i(rows.image) + in_y * i32(params.in_width) + rows.left) * quads;
+  return RowSegment(start, vec4u(low * quads), vec4u(count * quads));
+}
+
+fn column_segment(columns: Columns, segment: u32) -> vec4u {
+  return columns.filters + vec4u(segment * params.inner);
+}
+
+// Below low the difference wraps around to a number above any count.
+fn read_tap(start: i32, k: u32, inside: bool) -> vec4f {
+  return select(vec4f(0.0), read_x(select(0u, u32(start + i32(k)), inside)), inside);
+}
+
+fn load_a(segment: RowSegment, k: u32) -> mat4x4f {
+  let inside = (vec4u(k) - segment.low) < segment.count;
+  return mat4x4f(
+    read_tap(segment.start.x, k, inside.x),
+    read_tap(segment.start.y, k, inside.y),
+    read_tap(segment.start.z, k, inside.z),
+    read_tap(segment.start.w, k, inside.w),
+  );
+}
+
+fn load_b(columns: vec4u, k: u32) -> mat4x4f {
+  return transpose(mat4x4f(
+    read_values(columns.x + k),
+    read_values(columns.y + k),
+    read_values(columns.z + k),
+    read_values(columns.w + k),
+  ));
+}
+
+// The four rows are the pixels of one window.
+fn store_block(row: u32, column: u32, split: u32, c: mat4x4f) {
+  if (row >= params.rows || column >= params.columns) {
+    return;
+  }
+  var bias = vec4f(0.0);
+  if (HAS_BIAS) {
+    bias = read_values(params.bias + column / 4u);
+  }
+  var largest = c[0] + bias;
+  var place = vec4f(0.0);
+  for (var i = 1u; i < 4u; i++) {
+    let value = c[i] + bias;
+    place = select(place, vec4f(f32(i)), value > largest);
+    largest = max(largest, value);
+  }
+  let channel = vec4u(column) + vec4u(0u, 1u, 2u, 3u);
+  let is_open = (largest > vec4f(0.0)) & (channel < vec4u(params.columns));
+  let index = (row / 4u) * ((params.columns + 3u) / 4u) + column / 4u;
+  write_y(index, select(vec4f(0.0), largest, is_open));
+  if (PLACES) {
+    write_places(index, select(vec4f(-1.0), place, is_open));
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * The tuner's choices in a file, so that a machine is measured once and two runs compute alike.
+ *
+ * The file holds an entry for every adapter that was tuned on it. An entry serves only the very adapter, runtime and
+ * kernels that it was measured with; what does not is measured again.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { assembleKernel } from "../kernels/assemble.ts";
+import { productCores, subgroupCores } from "../kernels/gemm.ts";
+import { kernelNames } from "../kernels/registry.ts";
+import { type Files, folderOf } from "../files.ts";
+import type { Gpu } from "./device.ts";
+
+/** Where choices are kept. */
+export interface TunerCacheFile {
+  readonly files: Files;
+  readonly path: string;
+}
+
+const choiceSchema = z.strictObject({
+  core: z.string(),
+  splits: z.int().min(1),
+  path: z.enum(["storage", "texture"]).optional(),
+});
+
+const productSchema = z.strictObject({
+  /** The shape as text, see `shapeKey`. */
+  shape: z.string(),
+  mode: z.enum(["quick", "full"]),
+  taken: choiceSchema,
+  byDefault: choiceSchema,
+  candidates: z.array(z.strictObject({
+    choice: choiceSchema,
+    /** Milliseconds; absent where the candidate was rejected. */
+    timeMs: z.number().nonnegative().optional(),
+    /** Why the candidate may not be taken. */
+    rejected: z.string().optional(),
+  })),
+});
+
+const keySchema = z.strictObject({
+  adapter: z.string(),
+  vendor: z.string(),
+  architecture: z.string(),
+  device: z.string(),
+  readPath: z.enum(["storage", "texture"]),
+  subgroupSize: z.int().nullable(),
+  runtime: z.string(),
+  /** SHA-256 of every product kernel as it is compiled. */
+  kernels: z.string(),
+});
+
+const fileSchema = z.strictObject({
+  format: z.literal("winnow tuning"),
+  version: z.literal(1),
+  entries: z.array(z.strictObject({ key: keySchema, products: z.array(productSchema) })),
+});
+
+/** What was measured for one product. */
+export type TunedProduct = Readonly<z.infer<typeof productSchema>>;
+
+/** What an entry must match to serve. */
+export type TunerKey = Readonly<z.infer<typeof keySchema>>;
+
+type CacheFile = z.infer<typeof fileSchema>;
+
+/** The key of a device: adapter, driver as far as WebGPU tells, runtime, and the text of all product kernels. */
+export async function tunerKey(gpu: Gpu, runtime: string): Promise<TunerKey> {
+  const { name, vendor, architecture, device } = gpu.adapter;
+  return {
+    adapter: name,
+    vendor,
+    architecture,
+    device,
+    readPath: gpu.path,
+    subgroupSize: gpu.subgroups?.size ?? null,
+    runtime,
+    kernels: await hashKernels(),
+  };
+}
+
+async function hashKernels(): Promise<string> {
+  const cores = [...new Set([...Object.values(productCores).flat(), ...subgroupCores])];
+  const operations = kernelNames.filter((name) => name.startsWith("gemm/conv2d_"));
+  const names = [...cores.flatMap((core) => operations.map((name) => `${core}:${name}`)), "reduce/splits"];
+  const texts = names.flatMap((name) => [assembleKernel(name, "storage"), assembleKernel(name, "texture")]);
+  const bytes = new TextEncoder().encode(texts.map(({ name, code }) => `${name}\n${code}`).join("\n"));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * Reads the products that were measured under a key.
+ *
+ * @param note Called with one line where the file is there but does not serve.
+ */
+export async function readTunerCache(
+  { files, path }: TunerCacheFile,
+  key: TunerKey,
+  note: (line: string) => void,
+): Promise<readonly TunedProduct[]> {
+  const found = await readFile({ files, path });
+  if (found === "absent") return [];
+  if (found === "unreadable") {
+    note(`the tuning cache ${path} is damaged or of another version, so products are measured again`);
+    return [];
+  }
+  const entry = found.entries.find((candidate) => isSameKey(candidate.key, key));
+  if (!entry) {
+    const isOlder = found.entries.some((candidate) => isSameAdapter(candidate.key, key));
+    const why = isOlder
+      ? "was measured with another runtime or other kernels"
+      : "holds no choices for this adapter";
+    note(`the tuning cache ${path} ${why}, so products are measured again`);
+  }
+  return entry?.products ?? [];
+}
+
+/**
+ * Writes the products measured under a key, in place of what was measured on that adapter before; the entries of other
+ * adapters are kept.
+ *
+ * @throws {FileError} Where the file cannot be written.
+ */
+export async function writeTunerCache(
+  { files, path }: TunerCacheFile,
+  key: TunerKey,
+  products: readonly TunedProduct[],
+): Promise<void> {
+  const found = await readFile({ files, path });
+  const others = typeof found === "string"
+    ? []
+    : found.entries.filter((entry) => !isSameAdapter(entry.key, key));
+  const content: CacheFile = {
+    format: "winnow tuning",
+    version: 1,
+    entries: [...others, { key, products: [...products] }],
+  };
+  await files.makeFolder(folderOf(path));
+  await files.write(path, new TextEncoder().encode(`${JSON.stringify(content, undefined, 1)}\n`));
+}
+
+async function readFile({ files, path }: TunerCacheFile): Promise<CacheFile | "absent" | "unreadable"> {
+  try {
+    if (await files.sizeBytes(path) === undefined) return "absent";
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(await files.read(path));
+    return fileSchema.parse(JSON.parse(text));
+  } catch {
+    // A cache that cannot be read costs a measurement, nothing else.
+    return "unreadable";
+  }
+}
+
+function isSameKey(a: TunerKey, b: TunerKey): boolean {
+  return isSameAdapter(a, b) && a.runtime === b.runtime && a.kernels === b.kernels;
+}
+
+/** True for the same adapter opened in the same way; runtime and kernels may be others. */
+function isSameAdapter(a: TunerKey, b: TunerKey): boolean {
+  const fields = ["adapter", "vendor", "architecture", "device", "readPath", "subgroupSize"] as const;
+  return fields.every((field) => a[field] === b[field]);
+}

@@ -1,0 +1,130 @@
+/**
+ * Dispatches of a convolution that takes over the ReLU and the max pooling 2 x 2 behind it: its own output never
+ * leaves the registers, and the gradient of that output is made while it is read.
+ *
+ * @module
+ */
+import type { Dispatch } from "../kernels/dispatch.ts";
+import { dispatchProduct, type ProductShape } from "../kernels/gemm.ts";
+import { chunksOf, sumColumns, sumSplits } from "../kernels/reduce.ts";
+import { quadsOf } from "../shape.ts";
+import type { ConvolutionContext, ConvolutionGeometry } from "./convolution.ts";
+import type { FusedPool } from "./layer.ts";
+
+function sizes(g: ConvolutionGeometry, { output }: FusedPool) {
+  return {
+    in_height: g.inHeight,
+    in_width: g.inWidth,
+    in_quads: g.inQuads,
+    pooled_height: output.height,
+    pooled_width: output.width,
+    kernel_width: g.kernelWidth,
+    stride: g.stride,
+    padding: g.padding,
+  };
+}
+
+/** The operands that the two products have in common, in quads. */
+function operandQuads(g: ConvolutionGeometry, { output }: FusedPool) {
+  return {
+    x: g.images * g.inHeight * g.inWidth * g.inQuads,
+    pooled: g.images * output.height * output.width * quadsOf(g.outChannels),
+    weight: g.outChannels * g.kernelHeight * g.kernelWidth * g.inQuads,
+  };
+}
+
+/** The product of the forward pass: four rows a window; a segment is a line of the filter. */
+export function pooledForwardShape(g: ConvolutionGeometry, pool: FusedPool): ProductShape {
+  const { x, pooled, weight } = operandQuads(g, pool);
+  return {
+    operation: "gemm/conv2d_forward_pooled",
+    rows: 4 * g.images * pool.output.height * pool.output.width,
+    columns: g.outChannels,
+    segments: g.kernelHeight,
+    inner: g.kernelWidth * g.inQuads,
+    splittable: false,
+    sizes: sizes(g, pool),
+    trial: {
+      operands: { x, values: weight, y: pooled, places: pooled },
+      constants: { HAS_BIAS: 1, PLACES: 1 },
+    },
+  };
+}
+
+/** The product of the weight's gradient: a segment is a line of pixels that windows cover. */
+export function pooledBackwardWeightShape(g: ConvolutionGeometry, pool: FusedPool): ProductShape {
+  const { x, pooled, weight } = operandQuads(g, pool);
+  return {
+    operation: "gemm/conv2d_backward_weight_pooled",
+    rows: g.outChannels,
+    columns: 4 * g.kernelHeight * g.kernelWidth * g.inQuads,
+    segments: 2 * g.images * pool.output.height,
+    inner: Math.ceil(pool.output.width / 2),
+    splittable: true,
+    sizes: sizes(g, pool),
+    trial: { operands: { dy: pooled, places: pooled, x, sums: weight }, constants: {} },
+  };
+}
+
+/** The pooled output, and the places of the maxima where a backward pass follows: one dispatch. */
+export function pooledForward(
+  { name, geometry, choose, weight, bias }: ConvolutionContext,
+  { x, pool, keepsPlaces }: { readonly x: string; readonly pool: FusedPool; readonly keepsPlaces: boolean },
+): Dispatch {
+  const shape = pooledForwardShape(geometry, pool);
+  return dispatchProduct(shape, choose(shape), {
+    label: `${name} forward, pooled`,
+    bindings: { x, values: "values", y: pool.y, places: pool.places },
+    params: { weight, bias: bias ?? 0 },
+    constants: { HAS_BIAS: bias === undefined ? 0 : 1, PLACES: keepsPlaces ? 1 : 0 },
+  });
+}
+
+/** The weight's gradient from the pooled output's, written over what is there. */
+export function pooledBackwardWeight(
+  { name, geometry, choose, weight }: ConvolutionContext,
+  { x, pool, scratch }: {
+    readonly x: string;
+    readonly pool: FusedPool;
+    readonly scratch: (purpose: string, quads: number) => string;
+  },
+): readonly Dispatch[] {
+  const shape = pooledBackwardWeightShape(geometry, pool);
+  const choice = choose(shape);
+  const quads = shape.rows * shape.columns / 4;
+  const isSplit = choice.splits > 1;
+  const sums = isSplit ? scratch("weight sums", choice.splits * quads) : "gradients";
+  const label = `${name} backward weight, pooled`;
+  const product = dispatchProduct(shape, choice, {
+    label,
+    bindings: { dy: pool.dy, places: pool.places, x, sums },
+    params: { offset: isSplit ? 0 : weight },
+  });
+  if (!isSplit) return [product];
+  const out = { scratch: sums, out: "gradients", offset: weight };
+  return [product, sumSplits({ label, ...out, quads, splits: choice.splits, scale: 1 })];
+}
+
+/** The bias's gradient from the pooled output's: a quarter of the rows that the convolution's output has. */
+export function pooledBackwardBias(
+  { name, geometry }: ConvolutionContext,
+  { pool, bias, scratch }: {
+    readonly pool: FusedPool;
+    readonly bias: number;
+    readonly scratch: (purpose: string, quads: number) => string;
+  },
+): readonly Dispatch[] {
+  const rows = geometry.images * pool.output.height * pool.output.width;
+  const quads = quadsOf(geometry.outChannels);
+  return sumColumns({
+    label: `${name} backward bias, pooled`,
+    term: "reduce/bias_backward_pooled",
+    bindings: { dy: pool.dy, places: pool.places },
+    rows,
+    quads,
+    scratch: scratch("bias sums", chunksOf(rows).chunks * quads),
+    out: "gradients",
+    offset: bias,
+    scale: 1,
+  });
+}

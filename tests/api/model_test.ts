@@ -1,0 +1,145 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { Model, trainDefaults } from "../../src/api/model.ts";
+import { describeDataset } from "../../src/data/dataset.ts";
+import { ConfigError, FileError, FormatError, NumericError, ShapeError } from "../../src/errors.ts";
+import { sgd } from "../../src/plan/optimizer.ts";
+import { deviceOf } from "../helpers/devices.ts";
+import { memoryFiles } from "../helpers/memory_files.ts";
+import { tinyDataset, tinySplit } from "../helpers/tiny_dataset.ts";
+import { tinyGraph } from "../helpers/tiny_network.ts";
+
+const dataset = tinyDataset();
+const options = { epochs: 1, batch: 16, learningRate: 0.05, optimizer: sgd(), seed: 1 };
+const scoring = { examples: 96, seed: 0 };
+
+Deno.test("Model.save() and load() give the same evaluation, parameters and masks", async () => {
+  const gpu = await deviceOf(), files = memoryFiles(), start = gpu.allocatedBytes;
+  {
+    using model = new Model(gpu, tinyGraph(), { task: dataset, seed: 5 });
+    await model.train(dataset.train, options);
+    await model.score(dataset.test, scoring);
+    await model.remove(101);
+    await model.save("model.safetensors", files);
+    using loaded = await Model.load(gpu, "model.safetensors", files);
+    assertEquals(await loaded.state(), await model.state());
+    assertEquals(await loaded.evaluate(dataset.test), await model.evaluate(dataset.test));
+    assertEquals(loaded.graph, model.graph);
+    assertEquals([loaded.task.mean, loaded.task.classes], [dataset.mean, dataset.classes]);
+    const kept = await loaded.pruner.count();
+    assertEquals(kept.reduce((sum, layer) => sum + layer.weights - layer.kept, 0), 101);
+    // Training goes on with the same mask.
+    await loaded.train(dataset.train, options);
+    await model.train(dataset.train, options);
+    assertEquals(await loaded.state(), await model.state());
+    assertEquals(await loaded.encode(), await model.encode());
+  }
+  assertEquals(gpu.allocatedBytes, start, "a disposed model leaves nothing");
+});
+
+Deno.test("Model.load() names a file that is absent or damaged", async () => {
+  const gpu = await deviceOf(), start = gpu.allocatedBytes;
+  const files = memoryFiles({ "model.safetensors": "no model at all" });
+  await assertRejects(() => Model.load(gpu, "absent.safetensors", files), FileError, "absent.safetensors");
+  await assertRejects(() => Model.load(gpu, "model.safetensors", files), FormatError, "model.safetensors");
+  assertEquals(gpu.allocatedBytes, start);
+});
+
+Deno.test("Model() refuses a data set that the graph does not fit, and keeps no memory", async () => {
+  const gpu = await deviceOf(), start = gpu.allocatedBytes;
+  const refuse = (task: typeof dataset, part: string) =>
+    assertThrows(() => new Model(gpu, tinyGraph(), { task }), ShapeError, part);
+  refuse({ ...dataset, channels: 3 }, 'Cannot use model "seed": it takes images of 1 x 8 x 8');
+  refuse(
+    { ...dataset, classes: ["a", "b"] },
+    "it gives 4 logits, expected 2, a logit a class of data set tiny",
+  );
+  assertEquals(gpu.allocatedBytes, start);
+});
+
+Deno.test("Model.remove() refuses a count that is not possible, and weights without scores", async () => {
+  using model = new Model(await deviceOf(), tinyGraph(), { task: dataset });
+  const { prunableCount } = model.network.layout;
+  for (const count of [-1, 0.5, NaN, prunableCount + 1]) {
+    await assertRejects(() => model.remove(count), ShapeError, `Cannot remove weights "${count}"`);
+  }
+  await assertRejects(
+    () => model.remove(1),
+    ConfigError,
+    "they have no scores, expected a call of score() before",
+  );
+  await model.score(dataset.test, { ...scoring, criterion: "magnitude" });
+  const all = await model.remove(prunableCount);
+  assert(all.every(({ kept, channels, emptyChannels }) => kept === 0 && channels === emptyChannels));
+});
+
+Deno.test("Model.train() takes batches larger than those of evaluation", async () => {
+  const many = describeDataset({ ...dataset, train: tinySplit(300, 4) });
+  using model = new Model(await deviceOf(), tinyGraph(), { task: many });
+  await model.evaluate(many.train);
+  const result = await model.train(many.train, { ...options, batch: 300, epochs: 2 });
+  assertEquals(result.steps, 2);
+  using small = new Model(await deviceOf(), tinyGraph(), { task: many });
+  await small.train(many.train, { ...options, batch: 300, epochs: 2 });
+  assertEquals(await small.state(), await model.state());
+});
+
+Deno.test("Model.train() trains as trainDefaults says where nothing else is said", async () => {
+  const tiny = describeDataset({ ...dataset, train: tinySplit(64, 4) });
+  const states = [{}, trainDefaults].map(async (settings) => {
+    using model = new Model(await deviceOf(), tinyGraph(), { task: tiny });
+    const { steps } = await model.train(tiny.train, settings);
+    return [steps, await model.state()];
+  });
+  const [first, second] = await Promise.all(states);
+  assertEquals(first, second);
+  assertEquals(first[0], trainDefaults.epochs);
+});
+
+Deno.test("Model.train() leaves the last good values where the loss is not finite", async () => {
+  using model = new Model(await deviceOf(), tinyGraph(), { task: dataset });
+  const before = await model.state();
+  await assertRejects(() => model.train(dataset.train, { ...options, learningRate: 1e30 }), NumericError);
+  assertEquals(await model.state(), before);
+});
+
+Deno.test("Model.prune() goes on from the weights that a model lacks already", async () => {
+  const gpu = await deviceOf();
+  using model = new Model(gpu, tinyGraph(), { task: dataset });
+  const { prunableCount } = model.network.layout;
+  const prune = (goal: { sparsity: number } | { threshold: number }) =>
+    model.prune({
+      ...scoring,
+      criterion: "magnitude",
+      goal,
+      rounds: 2,
+      calibration: dataset.test,
+      test: dataset.test,
+      finetune: () => Promise.resolve(),
+    });
+  const half = await prune({ sparsity: 0.5 });
+  assertEquals(half.removed, Math.floor(prunableCount / 2));
+  // Every weight lies below this, so that each round removes a fifth of what is left.
+  const more = await prune({ threshold: 1e9 });
+  const first = half.removed + Math.floor(0.2 * (prunableCount - half.removed));
+  assertEquals(more.rounds[0].removed, first);
+  const kept = more.layers.reduce((sum, layer) => sum + layer.kept, 0);
+  assertEquals(prunableCount - kept, more.removed);
+});
+
+Deno.test("Model.confidence() gives every prunable weight a confidence in [0, 1]", async () => {
+  using model = new Model(await deviceOf(), tinyGraph(), { task: dataset });
+  const { values, layers } = await model.confidence(dataset.test, { examples: 96 });
+  const names = ["conv1.weight", "conv2.weight", "fc1.weight", "fc2.weight"];
+  assertEquals([...values.keys()], names);
+  assertEquals(layers.map(({ name }) => name), names);
+  for (const { name, histogram, priorPrecision } of layers) {
+    const confidences = values.get(name)!;
+    assert(confidences.every((confidence) => confidence >= 0 && confidence <= 1));
+    const bins = Array(20).fill(0);
+    for (const confidence of confidences) bins[Math.min(19, Math.floor(20 * confidence))]++;
+    // A confidence at the edge of a bin may be rounded into either.
+    const moved = histogram.reduce((sum, count, i) => sum + Math.abs(count - bins[i]), 0);
+    assert(moved <= 2, `${name}: ${histogram} and ${bins}`);
+    assert(priorPrecision > 0);
+  }
+});

@@ -1,0 +1,127 @@
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { optimizerOf, runPrune } from "../../src/api/prune_run.ts";
+import { parsePruneConfig } from "../../src/config.ts";
+import { loadDataset } from "../../src/data/locate.ts";
+import { NumericError, ShapeError } from "../../src/errors.ts";
+import { Network } from "../../src/gpu/network.ts";
+import { decodeModel } from "../../src/io/model_file.ts";
+import { pruneReportSchema } from "../../src/prune/report.ts";
+import { deviceOf } from "../helpers/devices.ts";
+import { tinyIdx } from "../helpers/idx_files.ts";
+import { memoryFiles } from "../helpers/memory_files.ts";
+import { tinyDataset, tinyDatasetFiles } from "../helpers/tiny_dataset.ts";
+import { tinyGraph } from "../helpers/tiny_network.ts";
+
+const small = { epochs: 2, batch: 16, rounds: 2, learningRate: 0.05, seed: 1 };
+
+/** The data set as `deno task prune` reads it. */
+function openTiny() {
+  const files = Object.entries(tinyDatasetFiles(tinyDataset())).map((
+    [name, bytes],
+  ) => [`tiny/${name}`, bytes]);
+  const places = { folder: "tiny", files: memoryFiles(Object.fromEntries(files)) };
+  return loadDataset({ ...places, allowDownload: false, note() {} });
+}
+
+async function run(
+  config: Record<string, unknown>,
+  more: { onLastGood?(model: Uint8Array): Promise<void> } = {},
+) {
+  return await runPrune(await deviceOf(), {
+    config: parsePruneConfig({ ...small, ...config }, "a test"),
+    dataset: await openTiny(),
+    graph: tinyGraph(),
+    ...more,
+  });
+}
+
+Deno.test("runPrune() gives the same report and model for the same seed, and others for another", async () => {
+  const gpu = await deviceOf(), start = gpu.allocatedBytes;
+  const first = await run({});
+  assertEquals(gpu.allocatedBytes, start, "nothing is left on the device");
+  const second = await run({});
+  assertEquals(second.report, first.report);
+  assertEquals(second.model, first.model);
+  const other = await run({ seed: 2, compare: false });
+  assertNotEquals(other.model, first.model);
+});
+
+Deno.test("runPrune() reports what became of every weight", async () => {
+  const { report, model } = await run({ sparsity: 0.6 });
+  assertEquals(pruneReportSchema.parse(JSON.parse(JSON.stringify(report))), report);
+  const { prunable, removed, total } = report.parameters;
+  assertEquals(removed, Math.floor(0.6 * prunable));
+  assertEquals(report.layers.reduce((sum, { weights }) => sum + weights, 0), prunable);
+  assertEquals(report.layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0), removed);
+  assertEquals(report.bytes, { before: 4 * total, after: 4 * (total - removed) + Math.ceil(prunable / 8) });
+  assertEquals(report.criteria.map(({ criterion }) => criterion), [
+    "confidence",
+    "magnitude",
+    "gradient",
+    "l1",
+    "random",
+  ]);
+  assertEquals(report.rounds.map(({ round }) => round), [1, 2]);
+  assertEquals(report.accuracy.finetuned, report.rounds[1].accuracyFinetuned);
+  assertEquals(report.accuracy.pruned, report.rounds[1].accuracyPruned);
+  const { test, calibration, train } = report.dataset;
+  assertEquals([train + calibration, calibration, test], [96, 19, 40]);
+  const { rightToWrong, wrongToRight, stayedRight, stayedWrong } = report.flips;
+  assertEquals(rightToWrong + wrongToRight + stayedRight + stayedWrong, test);
+  assertEquals((stayedRight + rightToWrong) / test, report.accuracy.trained);
+  assertEquals((stayedRight + wrongToRight) / test, report.accuracy.finetuned);
+  assertEquals(report.classes.reduce((sum, { change }) => sum + change, 0), wrongToRight - rightToWrong);
+  for (const layer of report.layers) {
+    assertEquals(layer.confidenceHistogram.reduce((sum, count) => sum + count, 0), layer.weights);
+  }
+  const { masks, parameters } = decodeModel(model, "model");
+  const zeros = [...masks.values()].flatMap((mask) => [...mask]).filter((keep) => keep === 0).length;
+  assertEquals(zeros, removed);
+  for (const [name, mask] of masks) {
+    assert(parameters.get(name)!.every((weight, i) => mask[i] === 1 || weight === 0));
+  }
+});
+
+Deno.test("runPrune() by confidence ends at a fixed point or with the rounds", async () => {
+  const { report } = await run({ confidence: 0.3, rounds: 30, finetuneEpochs: 0, compare: false });
+  assertEquals(report.end, "fixed point");
+  assertEquals(report.criteria, []);
+  assert(report.parameters.removed > 0);
+});
+
+Deno.test("runPrune() hands over the last good model where a loss is not finite", async () => {
+  const kept: Uint8Array[] = [];
+  const onLastGood = (model: Uint8Array) => Promise.resolve(void kept.push(model));
+  await assertRejects(
+    () => run({ learningRate: 1e30 }, { onLastGood }),
+    NumericError,
+    "Cannot train at step",
+  );
+  assertEquals(kept.length, 1);
+  const { parameters, graph } = decodeModel(kept[0], "last good");
+  // No step was good, so these are the values before training.
+  using fresh = new Network(await deviceOf(), graph, small.seed);
+  assertEquals(parameters, await fresh.readParameters());
+});
+
+Deno.test("runPrune() refuses data of which nothing could be set aside", async () => {
+  const places = { folder: "tiny", files: memoryFiles(tinyIdx("tiny")) };
+  const dataset = await loadDataset({ ...places, allowDownload: false, note() {} });
+  const config = parsePruneConfig({}, "a test");
+  const options = { config, dataset, graph: tinyGraph() };
+  await assertRejects(
+    async () => await runPrune(await deviceOf(), options),
+    ShapeError,
+    "3 training examples, expected 5",
+  );
+});
+
+Deno.test("optimizerOf() reads the optimizer out of a configuration", () => {
+  const of = (optimizer: string) =>
+    optimizerOf(parsePruneConfig({ optimizer, momentum: 0.8, weightDecay: 0.1 }, "a test"));
+  assertEquals(of("sgd"), { kind: "sgd", momentum: 0, nesterov: false, weightDecay: 0.1 });
+  assertEquals(of("momentum"), { kind: "sgd", momentum: 0.8, nesterov: false, weightDecay: 0.1 });
+  assertEquals(of("nesterov"), { kind: "sgd", momentum: 0.8, nesterov: true, weightDecay: 0.1 });
+  const adam = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.1 };
+  assertEquals([of("adam"), of("adamw")], [{ kind: "adam", ...adam }, { kind: "adamw", ...adam }]);
+});

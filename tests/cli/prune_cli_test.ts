@@ -1,0 +1,133 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { decodeModel } from "../../src/io/model_file.ts";
+import { seedNetwork } from "../../src/model/presets.ts";
+import { pruneReportSchema } from "../../src/prune/report.ts";
+import { runTask } from "../helpers/command.ts";
+import { tinyDataset, tinyDatasetFiles } from "../helpers/tiny_dataset.ts";
+import { tinyGraph } from "../helpers/tiny_network.ts";
+
+const quick = ["--epochs=1", "--batch=16", "--rounds=1", "--no-compare"];
+
+/** Runs a test in a folder with the tiny data set in `data` and its model in `model.json`. */
+async function inFolder(run: (folder: string, flags: string[]) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(`${folder}/data`);
+    for (const [name, bytes] of Object.entries(tinyDatasetFiles(tinyDataset()))) {
+      await Deno.writeFile(`${folder}/data/${name}`, bytes);
+    }
+    await Deno.writeTextFile(`${folder}/model.json`, JSON.stringify(tinyGraph()));
+    await run(folder, [
+      `--data=${folder}/data`,
+      `--model=${folder}/model.json`,
+      `--out=${folder}/out`,
+      ...quick,
+    ]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** The names in a folder, or undefined where there is none. */
+async function namesIn(folder: string): Promise<string[] | undefined> {
+  try {
+    return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+Deno.test("prune writes report and model, and prints tables", () =>
+  inFolder(async (folder, flags) => {
+    const { code, stdout, stderr, errors } = await runTask("prune", [...flags, "--sparsity=0.25"]);
+    assertEquals([code, errors], [0, []], stderr);
+    assertEquals(await namesIn(`${folder}/out`), ["model.safetensors", "report.json"]);
+    const report = pruneReportSchema.parse(JSON.parse(await Deno.readTextFile(`${folder}/out/report.json`)));
+    assertEquals(report.parameters.removed, Math.floor(0.25 * report.parameters.prunable));
+    const { masks } = decodeModel(await Deno.readFile(`${folder}/out/model.safetensors`), "model");
+    assertEquals(masks.size, 4);
+    assertMatch(stdout, /untrained +\d+\.\d %/);
+    assertStringIncludes(stderr, "adapter: ");
+    assertMatch(stderr, /train.*loss/);
+  }));
+
+Deno.test("prune refuses bad input with one line and exit code 1, and leaves nothing", () =>
+  inFolder(async (folder, flags) => {
+    const write = (name: string, text: string) => Deno.writeTextFile(`${folder}/${name}`, text);
+    const other = seedNetwork({ channels: 3, height: 32, width: 32, classes: 10 });
+    await write("other.json", JSON.stringify(other));
+    await write("damaged.json", "{");
+    await write("config.json", '{"sparcity": 0.5}');
+    await write("file", "in the way");
+    await Deno.mkdir(`${folder}/short`);
+    for (const [name, bytes] of Object.entries(tinyDatasetFiles(tinyDataset()))) {
+      await Deno.writeFile(
+        `${folder}/short/${name}`,
+        name.startsWith("train-i") ? bytes.slice(0, -1) : bytes,
+      );
+    }
+    const replace = (flag: string, value: string) =>
+      flags.map((old) => old.startsWith(`--${flag}=`) ? `--${flag}=${value}` : old);
+    const wrong: readonly [readonly string[], RegExp][] = [
+      [[...flags, "--sparsity=1"], /Cannot use "--?sparsity|Cannot use "sparsity": 1 .*\[0, 1\)/],
+      [[...flags, "--sparsity=0.5", "--confidence=0.5"], /sparsity/],
+      [[...flags, "--sparsty=0.5"], /Cannot use "--sparsty": an unknown flag, expected .*--sparsity/],
+      [[...flags, "--learning-rate=NaN"], /--learning-rate/],
+      [[...flags, `--config=${folder}/config.json`], /sparcity/],
+      [replace("data", `${folder}/short`), /train-images-idx3-ubyte.*truncated/],
+      [replace("data", `${folder}/nowhere`), /nowhere/],
+      [replace("model", `${folder}/other.json`), /Cannot use model "seed": it takes images of 3 x 32 x 32/],
+      [replace("model", `${folder}/damaged.json`), /Cannot read model ".*damaged\.json"/],
+      [replace("out", `${folder}/file`), /file/],
+    ];
+    const before = await namesIn(folder);
+    const results = wrong.map(async ([args, pattern]) => {
+      const { code, stdout, stderr, errors } = await runTask("prune", args);
+      assertEquals([code, errors.length, stdout], [1, 1, ""], `${args.at(-1)}: ${stderr}`);
+      assertMatch(errors[0], pattern);
+      assert(!stderr.includes("    at "), "no stack");
+    });
+    await Promise.all(results);
+    assertEquals(await namesIn(folder), before);
+  }));
+
+Deno.test("prune refuses an output folder with something in it, unless forced", () =>
+  inFolder(async (folder, flags) => {
+    await Deno.mkdir(`${folder}/out`);
+    await Deno.writeTextFile(`${folder}/out/notes.txt`, "mine");
+    const { code, errors } = await runTask("prune", flags);
+    assertEquals([code, errors.length], [1, 1]);
+    assertMatch(
+      errors[0],
+      /Cannot write to folder ".*out": it holds 1 entries \(notes\.txt\), expected .*--force/,
+    );
+    assertEquals(await namesIn(`${folder}/out`), ["notes.txt"]);
+    const forced = await runTask("prune", [...flags, "--force"]);
+    assertEquals(forced.code, 0, forced.stderr);
+    assertEquals(await namesIn(`${folder}/out`), ["model.safetensors", "notes.txt", "report.json"]);
+    assertEquals(await Deno.readTextFile(`${folder}/out/notes.txt`), "mine");
+  }));
+
+Deno.test("prune stops where the loss is not finite, and keeps the last good state alone", () =>
+  inFolder(async (folder, flags) => {
+    const { code, stderr, errors } = await runTask("prune", [...flags, "--learning-rate=1e30"]);
+    assertEquals([code, errors.length], [1, 1], stderr);
+    assertMatch(
+      errors[0],
+      /^error: Cannot train at step "\d": the loss or a parameter is not finite, expected /,
+    );
+    assertEquals(await namesIn(`${folder}/out`), ["last-good.safetensors"]);
+    const { parameters } = decodeModel(await Deno.readFile(`${folder}/out/last-good.safetensors`), "model");
+    for (const [name, values] of parameters) {
+      assert(values.every((value) => value !== 0 && Math.abs(value) <= 1), `${name} is as it was drawn`);
+    }
+  }));
+
+Deno.test("prune --help and --print-config print and stop", async () => {
+  const help = await runTask("prune", ["--help"]);
+  assertEquals(help.code, 0);
+  assertMatch(help.stdout, /^Usage: .*prune[\s\S]*--sparsity/);
+  const printed = await runTask("prune", ["--print-config", "--seed=3"]);
+  assertEquals([printed.code, JSON.parse(printed.stdout).seed], [0, 3]);
+});

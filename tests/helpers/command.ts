@@ -1,0 +1,34 @@
+/**
+ * Runs the commands as `deno task` does, in a process of their own.
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+
+/** What a command printed, and its exit code. */
+export interface CommandResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** The lines of standard error that begin with `error: `. */
+  readonly errors: readonly string[];
+}
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+/** The permissions that deno.json gives a task, so that a test notices where they are too few. */
+async function permissionsOf(task: string): Promise<readonly string[]> {
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${root}deno.json`));
+  return tasks[task].command.match(/--(no-prompt|allow-\S+)/g);
+}
+
+/** Runs `deno task prune` or `verify` with arguments. */
+export async function runTask(task: "prune" | "verify", args: readonly string[]): Promise<CommandResult> {
+  const permissions = await permissionsOf(task);
+  const command = ["run", ...permissions, `--config=${root}deno.json`, `${root}src/cli/${task}.ts`, ...args];
+  const output = await new Deno.Command("deno", { args: command, env: { NO_COLOR: "1" } }).output();
+  const [stdout, stderr] = [output.stdout, output.stderr].map((bytes) => new TextDecoder().decode(bytes));
+  // Mesa says on standard error where it has no runtime folder, which is not ours.
+  const errors = stderr.split("\n").filter((line) => /^error: (?!XDG_RUNTIME_DIR)/.test(line));
+  return { code: output.code, stdout, stderr, errors };
+}

@@ -1,0 +1,157 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ConfigError, FormatError } from "../../src/errors.ts";
+import { decodeModel, encodeModel, type StoredModel } from "../../src/io/model_file.ts";
+import { readSafetensors, tensorFloats, writeSafetensors } from "../../src/io/safetensors.ts";
+import { type Graph, parseGraph } from "../../src/model/graph.ts";
+import { seedNetwork } from "../../src/model/presets.ts";
+import { layOutParameters, placeParameter } from "../../src/plan/layout.ts";
+import { linearForward } from "../reference/linear.ts";
+import { randomTensor, tensorOf } from "../reference/tensor.ts";
+
+const graph: Graph = {
+  name: "small",
+  input: { channels: 3, height: 5, width: 4 },
+  layers: [
+    { kind: "conv2d", name: "conv", outChannels: 5, kernel: 3, stride: 1, padding: 1, bias: false },
+    { kind: "batchnorm2d", name: "norm", epsilon: 1e-5, momentum: 0.1 },
+    { kind: "flatten", name: "flatten" },
+    { kind: "linear", name: "fc", outFeatures: 3, bias: true },
+  ],
+};
+
+/** A model whose values and masks follow from a seed. */
+function storedModel(of: Graph, seed = 0): StoredModel {
+  const { parameters } = layOutParameters(of);
+  const values = parameters.map(({ fullName, shape }, i) =>
+    [fullName, Float32Array.from(randomTensor(shape, seed + i).values)] as const
+  );
+  const masks = parameters.filter(({ prunable }) => prunable).map(({ fullName, count }) =>
+    [fullName, Float32Array.from({ length: count }, (_, i) => (i * 7 + seed) % 5 === 0 ? 0 : 1)] as const
+  );
+  const { channels } = of.input;
+  return {
+    graph: of,
+    parameters: new Map(values),
+    masks: new Map(masks),
+    normalization: { mean: Array(channels).fill(0.1 + 0.2), std: Array(channels).fill(1 / 3) },
+    classes: ["cat", "dog", "größer"],
+  };
+}
+
+Deno.test("encodeModel() and decodeModel() keep graph, parameters, masks and normalization bit for bit", () => {
+  const model = storedModel(graph);
+  assertEquals(decodeModel(encodeModel(model), "a"), model);
+});
+
+Deno.test("encodeModel() gives the same bytes for the same model, however its keys are ordered", () => {
+  const bytes = encodeModel(storedModel(graph));
+  assertEquals(encodeModel(storedModel(graph)), bytes);
+  assertEquals(encodeModel(decodeModel(bytes, "a")), bytes);
+  const layers = graph.layers.map((layer) => Object.fromEntries(Object.entries(layer).reverse()));
+  const reversed = { layers, input: graph.input, name: graph.name } as unknown as Graph;
+  assertEquals(encodeModel({ ...storedModel(graph), graph: reversed }), bytes);
+  assertEquals(encodeModel(storedModel(graph, 1)) === bytes, false);
+});
+
+Deno.test("encodeModel() writes PyTorch's names and shapes for the seed network", () => {
+  const seed = seedNetwork({ channels: 3, height: 32, width: 32, classes: 10 });
+  const { tensors, metadata } = readSafetensors(encodeModel(storedModel(seed)), "a");
+  const shapes = Object.fromEntries(
+    [...tensors].map(([name, { dtype, shape }]) => [name, `${dtype} ${shape}`]),
+  );
+  assertEquals(shapes, {
+    "conv1.weight": "F32 32,3,3,3",
+    "conv1.bias": "F32 32",
+    "conv2.weight": "F32 64,32,3,3",
+    "conv2.bias": "F32 64",
+    "fc1.weight": "F32 128,4096",
+    "fc1.bias": "F32 128",
+    "fc2.weight": "F32 10,128",
+    "fc2.bias": "F32 10",
+  });
+  assertEquals(metadata.format, "pt");
+  assertEquals(parseGraph(JSON.parse(metadata["winnow.graph"]), "a"), seed);
+});
+
+Deno.test("placeParameter() lays fc's (C, H, W) columns out so that the device's order gives PyTorch's product", () => {
+  const flat = { ...graph, layers: graph.layers.slice(2) };
+  const layout = layOutParameters(flat), [weight] = layout.parameters;
+  const { channels, height, width } = graph.input, area = height * width;
+  const image = randomTensor([1, channels * area], 1), values = randomTensor([3, channels * area], 2);
+  const arena = new Float32Array(4 * layout.quads);
+  placeParameter(weight, values.values, arena);
+  // The device multiplies an image as it lies, pixel by pixel with its channels in one quad.
+  const lying = Float64Array.from({ length: 4 * area }, (_, i) => {
+    const channel = i % 4, pixel = Math.floor(i / 4);
+    return channel < channels ? image.values[channel * area + pixel] : NaN;
+  });
+  const products = [0, 1, 2].map((row) => {
+    const weights = arena.subarray(4 * row * area, 4 * (row + 1) * area);
+    return weights.reduce((sum, w, i) => w === 0 ? sum : sum + w * lying[i], 0);
+  });
+  const want = linearForward(image, values, tensorOf([3], [0, 0, 0]));
+  for (const [row, product] of products.entries()) {
+    assert(
+      Math.abs(product - want.values[row]) < 1e-12,
+      `row ${row}: ${product}, expected ${want.values[row]}`,
+    );
+  }
+});
+
+Deno.test("decodeModel() takes all weights as kept where a mask is absent", () => {
+  const model = storedModel(graph);
+  const masks = new Map([...model.masks].slice(1));
+  assertEquals([...decodeModel(encodeModel({ ...model, masks }), "a").masks.keys()], ["fc.weight"]);
+});
+
+/** The file with some metadata replaced, or taken out where undefined. */
+function withMetadata(changes: Readonly<Record<string, string | undefined>>): Uint8Array {
+  const { tensors, metadata } = readSafetensors(encodeModel(storedModel(graph)), "a");
+  const copies = [...tensors].map(([name, tensor]) =>
+    ({ name, dtype: "F32", shape: [...tensor.shape], values: tensorFloats(tensor, name) }) as const
+  );
+  const kept = Object.entries({ ...metadata, ...changes }).filter(([, text]) => text !== undefined);
+  return writeSafetensors(copies, Object.fromEntries(kept) as Record<string, string>);
+}
+
+Deno.test("decodeModel() names the file and the metadata that is damaged", () => {
+  const wrong: readonly [Readonly<Record<string, string | undefined>>, string][] = [
+    [{ "winnow.graph": undefined }, "winnow.graph"],
+    [{ "winnow.graph": "{" }, "metadata that is not JSON"],
+    [{ "winnow.masks": undefined }, "winnow.masks"],
+    [{ "winnow.masks": "null" }, "winnow.masks"],
+    [{ "winnow.masks": "[]" }, "winnow.masks"],
+    [{ "winnow.masks": '{"conv.weight":"AAAA"}' }, "mask of conv.weight"],
+    [{ "winnow.masks": '{"conv.weight":"?"}' }, "mask of conv.weight"],
+    [{ "winnow.masks": '{"conv.weight":7}' }, "mask of conv.weight"],
+    [{ "winnow.input": undefined }, "winnow.input"],
+    [{ "winnow.input": "null" }, "winnow.input"],
+    [{ "winnow.input": '{"mean":[0,0],"std":[1,1,1],"classes":[]}' }, "winnow.input"],
+    [{ "winnow.input": '{"mean":[0,0,0],"std":[1,1,1],"classes":[1]}' }, "winnow.input"],
+    // Division by it would give infinite images.
+    [{ "winnow.input": '{"mean":[0,0,0],"std":[1,0,1],"classes":["a"]}' }, "winnow.input"],
+  ];
+  for (const [changes, part] of wrong) {
+    const error = assertThrows(() => decodeModel(withMetadata(changes), "model.bin"), FormatError, part);
+    assert(error.message.startsWith('Cannot read model "model.bin, '), error.message);
+  }
+});
+
+Deno.test("decodeModel() refuses a graph that is none, and tensors that are not the graph's", () => {
+  const decode = (value: unknown) =>
+    decodeModel(withMetadata({ "winnow.graph": JSON.stringify(value) }), "model.bin");
+  assertThrows(() => decode({ ...graph, layers: [] }), ConfigError, "model.bin, layers");
+  const wide = { ...graph.layers[0], outChannels: 6 } as Graph["layers"][number];
+  assertThrows(
+    () => decode({ ...graph, layers: [wide] }),
+    FormatError,
+    "shape (5, 3, 3, 3), expected (6, 3, 3, 3)",
+  );
+  const more = { kind: "linear", name: "more", outFeatures: 2, bias: true } as const;
+  assertThrows(
+    () => decode({ ...graph, layers: [...graph.layers, more] }),
+    FormatError,
+    'more.weight": no such tensor',
+  );
+  assertThrows(() => decodeModel(new Uint8Array(3), "model.bin"), FormatError, "model.bin");
+});

@@ -1,0 +1,110 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { ConfigError, ShapeError } from "../../src/errors.ts";
+import { checkGraphFits, type Graph, parseGraph, resolveGraph } from "../../src/model/graph.ts";
+import type { LayerSpec } from "../../src/model/layers/index.ts";
+import { shapeText } from "../../src/shape.ts";
+
+const input = { channels: 3, height: 9, width: 7 };
+const conv = {
+  kind: "conv2d",
+  name: "conv",
+  outChannels: 5,
+  kernel: 3,
+  stride: 1,
+  padding: 1,
+  bias: true,
+} as const;
+const pool = { kind: "maxpool2d", name: "pool", kernel: 2, stride: 2, padding: 0 } as const;
+const norm = { kind: "batchnorm2d", name: "norm", epsilon: 1e-5, momentum: 0.1 } as const;
+const flatten = { kind: "flatten", name: "flatten" } as const;
+const linear = { kind: "linear", name: "fc", outFeatures: 4, bias: true } as const;
+
+const graphOf = (...layers: readonly LayerSpec[]): Graph => ({ name: "small", input, layers });
+
+Deno.test("parseGraph() fills in what a layer leaves out", () => {
+  const value = {
+    name: "small",
+    input,
+    layers: [
+      { kind: "conv2d", name: "conv", outChannels: 5, kernel: 3 },
+      { kind: "batchnorm2d", name: "norm" },
+      { kind: "linear", name: "fc", outFeatures: 4 },
+      { kind: "avgpool2d", name: "pool", kernel: 2, stride: 2 },
+    ],
+  };
+  assertEquals(parseGraph(value, "a.json").layers, [
+    { ...conv, padding: 0 },
+    norm,
+    linear,
+    { kind: "avgpool2d", name: "pool", kernel: 2, stride: 2, padding: 0 },
+  ]);
+});
+
+Deno.test("parseGraph() names the file and the key that is wrong", () => {
+  const good = { name: "small", input, layers: [conv] };
+  const wrong: readonly [unknown, string][] = [
+    [null, "a.json, top level"],
+    [{ ...good, layers: [] }, "a.json, layers"],
+    [{ ...good, name: "" }, "a.json, name"],
+    [{ ...good, input: { ...input, channels: 65 } }, "a.json, input.channels"],
+    [{ ...good, layers: [{ ...conv, kind: "conv3d" }] }, "a.json, layers.0.kind"],
+    [{ ...good, layers: [{ ...conv, dilation: 2 }] }, "a.json, layers.0"],
+    [{ ...good, layers: [conv, { ...linear, outFeatures: 0.5 }] }, "a.json, layers.1.outFeatures"],
+    [{ ...good, layers: [{ ...conv, stride: 0 }] }, "a.json, layers.0.stride"],
+    [{ ...good, optimizer: "adam" }, "a.json, top level"],
+    [{ ...good, layers: [conv, { ...norm, name: "conv" }] }, "two layers named conv"],
+  ];
+  for (const [value, part] of wrong) {
+    const error = assertThrows(() => parseGraph(value, "a.json"), ConfigError, part);
+    assertEquals(error.message.includes("\n"), false, error.message);
+  }
+});
+
+Deno.test("resolveGraph() follows the shapes through every layer", () => {
+  const relu = { kind: "relu", name: "relu" } as const;
+  const average = { ...pool, kind: "avgpool2d", name: "average", kernel: 3, stride: 1, padding: 1 } as const;
+  const strided = { ...conv, name: "strided", stride: 2, padding: 0, bias: false } as const;
+  const nodes = resolveGraph(graphOf(conv, norm, relu, average, pool, strided, flatten, linear));
+  assertEquals(nodes.map(({ output }) => shapeText(output)), [
+    ...["5 x 9 x 7", "5 x 9 x 7", "5 x 9 x 7", "5 x 9 x 7", "5 x 4 x 3"],
+    ...["5", "5", "4"],
+  ]);
+  const parameters = nodes.flatMap(({ parameters }) => parameters);
+  assertEquals(parameters.map(({ name, shape }) => `${name} ${shape.join("x")}`), [
+    ...["weight 5x3x3x3", "bias 5", "weight 5", "bias 5", "running_mean 5", "running_var 5"],
+    ...["weight 5x5x3x3", "weight 4x5", "bias 4"],
+  ]);
+});
+
+Deno.test("resolveGraph() refuses a layer that does not fit its input", () => {
+  const wrong: readonly [Graph, string][] = [
+    [graphOf({ ...conv, kernel: 10 }), 'Cannot apply layer "conv": input 3 x 9 x 7'],
+    [graphOf({ ...pool, kernel: 8 }), 'Cannot apply layer "pool": input 3 x 9 x 7'],
+    [graphOf({ ...pool, padding: 2 }), "padding 2"],
+    [graphOf(linear), "expected a vector (flatten the map first)"],
+    [graphOf(flatten, conv), 'Cannot apply layer "conv"'],
+    [graphOf(flatten, pool), 'Cannot apply layer "pool"'],
+    [graphOf(flatten, norm), 'Cannot apply layer "norm"'],
+  ];
+  for (const [graph, part] of wrong) assertThrows(() => resolveGraph(graph), ShapeError, part);
+});
+
+Deno.test("checkGraphFits() refuses other images, and logits that are not a vector of the classes", () => {
+  const task = { ...input, name: "pets", classes: ["a", "b", "c", "d"] };
+  checkGraphFits(graphOf(flatten, linear), task);
+  // One tap: the features of a flattened pixel are a vector as they lie.
+  const head = { ...conv, outChannels: 4 } as const;
+  checkGraphFits({ ...graphOf(head, flatten), input: { channels: 3, height: 1, width: 1 } }, {
+    ...task,
+    height: 1,
+    width: 1,
+  });
+  const refuse = (graph: Graph, part: string) =>
+    assertThrows(() => checkGraphFits(graph, task), ShapeError, part);
+  refuse({ ...graphOf(flatten, linear), input: { ...input, width: 8 } }, "it takes images of 3 x 9 x 8");
+  refuse(graphOf(flatten, { ...linear, outFeatures: 5 }), "it gives 5 logits, expected 4");
+  // Four numbers, but of two pixels: the loss would read the padding of their quads.
+  const map = { ...conv, outChannels: 2, kernel: 6, stride: 2, padding: 0 } as const;
+  refuse(graphOf(map), "it gives logits as 2 x 2 x 1");
+  refuse(graphOf(map, flatten), "it gives 4 logits as flattened pixels of 2");
+});
