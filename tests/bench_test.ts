@@ -156,7 +156,7 @@ Deno.test("profileStep() times every dispatch, or says that the adapter cannot",
   }
   const profile = await profileStep(gpu, { seconds, step });
   const timed = profile.records.filter(({ name }) => name === "profile");
-  assert(timed.some(({ label, rateUnit }) => label === "conv2 forward" && rateUnit === "GFLOP/s"));
+  assert(timed.some(({ label, rateUnit }) => label === "conv2 forward, pooled" && rateUnit === "GFLOP/s"));
   assert.equal(timed.length + 3, profile.records.length);
   profile.records.forEach((record) => assertRecord(JSON.stringify(record)));
   assert.match(formatProfile(profile), /sgd step/);

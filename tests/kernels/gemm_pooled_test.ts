@@ -4,7 +4,7 @@
  * "layer/maxpool2d_backward_places". Tolerances are sumTolerance over the terms of a sum, whose operands are at most 1;
  * windows with two nearly equal largest values are left out of the places, since f32 may order them the other way.
  */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import type { ReadPath } from "../../src/kernels/assemble.ts";
 import { usableCores } from "../../src/kernels/gemm.ts";
@@ -145,6 +145,8 @@ async function checkPooled(path: ReadPath, { window, core, splits }: {
       ...words,
     },
   });
+  const operations = dispatches.flatMap((dispatch) => dispatch.kernel.split(":"));
+  assert(backwardKernels.every((kernel) => operations.includes(kernel)), "all kernels are run");
   const name = `${path}, ${core}, ${splits} splits, ${JSON.stringify(window)}`;
   const forward = { tolerance: sumTolerance(terms + 1, terms + 1) };
   assertClose(imagesFromQuads(floats("y"), pooledShape), want.y.values, { ...forward, name: `y, ${name}` });
@@ -158,6 +160,13 @@ async function checkPooled(path: ReadPath, { window, core, splits }: {
   const db = gradients.subarray(4 * bias, 4 * bias + outputs);
   assertClose(db, want.db.values, { ...sums, name: `db, ${name}` });
 }
+
+/** The kernels held here beside the forward pass. */
+const backwardKernels = [
+  "gemm/conv2d_backward_weight_pooled",
+  "reduce/bias_backward_pooled",
+  "layer/maxpool2d_backward_places",
+];
 
 for (const path of readPaths) {
   Deno.test(`conv2d_forward_pooled() and its backward passes agree with three layers, ${path} path`, async () => {

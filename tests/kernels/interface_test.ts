@@ -151,7 +151,9 @@ for (const path of readPaths) {
     const whole = wholeKernels();
     const parts = new Set(whole.flatMap((name) => name.split(":")));
     assert.deepEqual(kernelNames.filter((name) => !parts.has(name)), [], "no kernel is left out");
-    for (const name of whole) await gpu.pipeline(name, { path, constants: {} });
+    // Kernels that need subgroups have a test of their own, on a device that has them.
+    const needed = whole.filter((name) => gpu.subgroups || !assembleKernel(name, path).usesSubgroups);
+    for (const name of needed) await gpu.pipeline(name, { path, constants: {} });
     const { overrides } = assembleKernel("layer/maxpool2d_backward", path).interface;
     assert.deepEqual(overrides, ["GATED"]);
   });
