@@ -35,6 +35,9 @@ export type TrialOpener = (gpu: Gpu, shape: ProductShape) => ProductTrial;
 /** Milliseconds that a sample lasts at least where only the host's clock is at hand, whose waits cost 11 ms. */
 const hostSampleMs = 60;
 
+/** Dispatches that one timer holds (gpu/profile.ts). */
+const maxTimedDispatches = 2048;
+
 /** Repetitions of a sample by the host's clock at most. */
 const maxHostRepetitions = 1024;
 
@@ -119,22 +122,27 @@ class DeviceTrial implements ProductTrial {
     return totals;
   }
 
-  /** One submission of all rounds: its wait costs far more than most products take. */
+  /** As many rounds in one submission as a timer holds: a wait costs far more than most products take. */
   async #timeByDevice(
     dispatches: readonly (readonly Dispatch[])[],
     rounds: number,
   ): Promise<readonly number[]> {
-    const all = Array.from({ length: rounds }, () => dispatches.flat()).flat();
-    using program = await this.#program(all);
-    using timer = new DispatchTimer(this.#gpu, all.length);
-    program.run({}, timer);
-    await timer.collect();
-    const least = dispatches.map(() => Infinity), times = timer.times;
-    for (let round = 0, next = 0; round < rounds; round++) {
-      for (const [i, { length }] of dispatches.entries()) {
-        const sum = times.slice(next, next + length).reduce((total, { timeMs }) => total + timeMs, 0);
-        least[i] = Math.min(least[i], sum);
-        next += length;
+    const round = dispatches.flat(), least = dispatches.map(() => Infinity);
+    const roundsAtOnce = Math.max(1, Math.floor(maxTimedDispatches / round.length));
+    for (let done = 0; done < rounds; done += roundsAtOnce) {
+      const count = Math.min(roundsAtOnce, rounds - done);
+      const all = Array.from({ length: count }, () => round).flat();
+      using program = await this.#program(all);
+      using timer = new DispatchTimer(this.#gpu, all.length);
+      program.run({}, timer);
+      await timer.collect();
+      const times = timer.times;
+      for (let next = 0; next < all.length;) {
+        for (const [i, { length }] of dispatches.entries()) {
+          const sum = times.slice(next, next + length).reduce((total, { timeMs }) => total + timeMs, 0);
+          least[i] = Math.min(least[i], sum);
+          next += length;
+        }
       }
     }
     return least;

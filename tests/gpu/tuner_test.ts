@@ -266,6 +266,14 @@ Deno.test("openTrial() gives one result for every core, number of splits and rea
   }
 });
 
+Deno.test("timesMs() times more dispatches than one submission holds", async () => {
+  using trial = openTrial(await sharedGpu(), backwardWeightShape({ ...geometry, images: 1, inQuads: 1 }));
+  const choices = Array.from({ length: 40 }, (_, i) => ({ core: "gemm/register_8x8", splits: 1 + i % 2 }));
+  const times = await trial.timesMs(choices, 50);
+  assert.equal(times.length, choices.length);
+  assert(times.every((timeMs) => timeMs > 0 && timeMs < 1000));
+});
+
 Deno.test("tune() finds every candidate right on this device, and a wrong one where it is made wrong", async () => {
   const corrupted: TrialOpener = (gpu, shape) => {
     const trial = openTrial(gpu, shape);
