@@ -26,6 +26,8 @@ export type {
   ModelTrainOptions,
   ScoreOptions,
 } from "./src/api/model.ts";
+export { lowerRunPlans } from "./src/api/run_plans.ts";
+export type { RunSizes } from "./src/api/run_plans.ts";
 export { optimizerOf, runPrune } from "./src/api/prune_run.ts";
 export type { PruneRunOptions, PruneRunResult } from "./src/api/prune_run.ts";
 export { describeConfig, parsePruneConfig, pruneConfigSchema } from "./src/config.ts";

@@ -7,6 +7,7 @@ import type { DeviceBuffer } from "../src/gpu/buffer.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { Program } from "../src/gpu/executor.ts";
 import type { Dispatch } from "../src/kernels/dispatch.ts";
+import type { ProductChooser } from "../src/kernels/gemm.ts";
 import {
   convolutionBackwardInput,
   convolutionBackwardWeight,
@@ -15,7 +16,6 @@ import {
 } from "../src/model/convolution.ts";
 import { openRandomStream } from "../src/random.ts";
 import { quadsOf } from "../src/shape.ts";
-import { benchChooser } from "./chooser.ts";
 import type { Cost } from "./cost.ts";
 import { finishWork, type Workload } from "./measure.ts";
 
@@ -47,18 +47,17 @@ export interface ConvolutionWorkload extends Workload, Disposable {
   readonly cost: Cost;
 }
 
-/**
- * Prepares one pass on random numbers. The weight's gradient includes the sum of its splits, not the bias's gradient.
- * As in a training step, the activations count as just written, so a texture path pays for copying them each time.
- */
-export async function openConvolution(
-  gpu: Gpu,
+/** All passes. */
+export const convolutionPasses: readonly ConvolutionPass[] = ["forward", "backward input", "backward weight"];
+
+/** The dispatches of a pass with a chooser of cores, and the quads of each buffer that they name. */
+export function lowerConvolution(
   pass: ConvolutionPass,
-  size: ConvolutionSize = benchConvolution,
-): Promise<ConvolutionWorkload> {
-  const { images, inChannels, outChannels, side, kernel } = size;
-  const pixels = images * side * side, taps = kernel * kernel;
-  const inQuads = quadsOf(inChannels), weightQuads = outChannels * taps * inQuads;
+  { images, inChannels, outChannels, side, kernel }: ConvolutionSize,
+  choose: ProductChooser,
+): { readonly dispatches: readonly Dispatch[]; readonly quads: Readonly<Record<string, number>> } {
+  const pixels = images * side * side, inQuads = quadsOf(inChannels);
+  const weightQuads = outChannels * kernel * kernel * inQuads;
   const geometry = {
     images,
     inQuads,
@@ -73,7 +72,7 @@ export async function openConvolution(
     padding: (kernel - 1) / 2,
   };
   const bias = pass === "forward" ? weightQuads : undefined;
-  const context: ConvolutionContext = { name: "bench", geometry, choose: benchChooser(gpu), weight: 0, bias };
+  const context: ConvolutionContext = { name: "bench", geometry, choose, weight: 0, bias };
   const quads: Record<string, number> = {
     x: pixels * inQuads,
     dx: pixels * inQuads,
@@ -85,7 +84,21 @@ export async function openConvolution(
     quads[purpose] = count;
     return purpose;
   };
-  const dispatches = dispatchesOf(context, pass, scratch);
+  return { dispatches: dispatchesOf(context, pass, scratch), quads };
+}
+
+/**
+ * Prepares one pass on random numbers. The weight's gradient includes the sum of its splits, not the bias's gradient.
+ * As in a training step, the activations count as just written, so a texture path pays for copying them each time.
+ */
+export async function openConvolution(
+  gpu: Gpu,
+  pass: ConvolutionPass,
+  size: ConvolutionSize = benchConvolution,
+): Promise<ConvolutionWorkload> {
+  const { images, inChannels, outChannels, side, kernel } = size;
+  const pixels = images * side * side, taps = kernel * kernel;
+  const { dispatches, quads } = lowerConvolution(pass, size, gpu.choose);
   const buffers = new Map<string, DeviceBuffer>();
   const resolve = (name: string) => {
     const buffer = buffers.get(name) ?? gpu.createBuffer(name, 16 * quads[name]!);

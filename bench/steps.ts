@@ -17,7 +17,6 @@ import { type OptimizerSettings, optimizerStep } from "../src/plan/optimizer.ts"
 import type { Plan } from "../src/plan/plan.ts";
 import { openRandomStream } from "../src/random.ts";
 import { featuresOf } from "../src/shape.ts";
-import { benchChooser } from "./chooser.ts";
 import { type Cost, planCosts } from "./cost.ts";
 import { finishWork, type Workload } from "./measure.ts";
 
@@ -74,7 +73,7 @@ export async function openStep(gpu: Gpu, { graph, batch, mode }: StepOptions): P
     ["counts", stack.use(gpu.createBuffer("confusion", 4 * classes * classes))],
     ["kept", stack.use(gpu.createBuffer("predictions of the split", 4 * count))],
   ]);
-  const choose = benchChooser(gpu), source = { augmentation: "none" } as const;
+  const { choose } = gpu, source = { augmentation: "none" } as const;
   const plan = lowerPlan(graph, { batch, mode, choose, images: source, optimizer: momentumSgd });
   const others = (name: string) => own.get(name) ?? images.resolve(name);
   const { program } = stack.use(await preparePlan(plan, { network, slots, others }));

@@ -59,7 +59,9 @@ export interface PruneConfig {
   /** WebGPU adapter to run on. */
   readonly adapter: "auto" | "high-performance" | "low-power" | "fallback";
   /** How kernels read their operands; auto takes what is faster on the adapter. */
-  readonly readPath: "auto" | "storage" | "texture";
+  readonly readPath: "auto" | "storage" | "texture" | "subgroup";
+  /** Time how matrix products run fastest on this adapter, once; the choices are kept in the cache folder. */
+  readonly tune: "off" | "quick" | "full";
 }
 
 const defaultSparsity = 0.5;
@@ -121,8 +123,11 @@ const fields = z.strictObject({
   adapter: z.enum(["auto", "high-performance", "low-power", "fallback"]).default("auto").describe(
     "WebGPU adapter to run on.",
   ),
-  readPath: z.enum(["auto", "storage", "texture"]).default("auto").describe(
+  readPath: z.enum(["auto", "storage", "texture", "subgroup"]).default("auto").describe(
     "How kernels read their operands; auto takes what is faster on the adapter.",
+  ),
+  tune: z.enum(["off", "quick", "full"]).default("quick").describe(
+    "Time how matrix products run fastest on this adapter, once; the choices are kept in the cache folder.",
   ),
 });
 

@@ -11,7 +11,7 @@ import { DeviceImages } from "../gpu/images.ts";
 import { type NamedParameters, Network } from "../gpu/network.ts";
 import { SlotPool } from "../gpu/slots.ts";
 import { decodeModel, encodeModel } from "../io/model_file.ts";
-import { defaultChooser, type ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/gemm.ts";
 import { checkGraphFits, type Graph } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
 import { sgd } from "../plan/optimizer.ts";
@@ -74,7 +74,7 @@ export interface ModelState {
 }
 
 /** Rows of a batch in evaluation. */
-const evaluationBatch = 256;
+export const evaluationBatch = 256;
 
 /** A model on a device. Dispose of it to free its memory; the device stays open. */
 export class Model {
@@ -98,7 +98,7 @@ export class Model {
   constructor(
     readonly gpu: Gpu,
     readonly graph: Graph,
-    { task, seed = 0, choose = defaultChooser(gpu.path) }: {
+    { task, seed = 0, choose = gpu.choose }: {
       readonly task: ModelTask;
       readonly seed?: number;
       readonly choose?: ProductChooser;

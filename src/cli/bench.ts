@@ -5,25 +5,21 @@
  */
 
 import { benchNames, checkBenchNames, runBenches } from "../../bench/benches.ts";
+import { formatExplanation } from "../../bench/explain.ts";
 import { measurePeers } from "../../bench/peers.ts";
 import { formatProfile, profileStep } from "../../bench/profile_step.ts";
 import { type BenchRecord, formatRecords, formatSetting } from "../../bench/record.ts";
 import { formatScaling, runScaling } from "../../bench/scaling.ts";
+import { lowerBenchPlans } from "../../bench/tuning.ts";
 import { ConfigError } from "../errors.ts";
-import { type AdapterChoice, openGpu } from "../gpu/device.ts";
-import type { ReadPath } from "../kernels/assemble.ts";
+import type { TunedProduct } from "../gpu/tuner.ts";
 import { runCommand } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
+import { deviceFields, openDevice, readDeviceFlags, tuneDevice } from "./open_device.ts";
 
 /** A flag that is given or not. */
 function switchField(flag: string, description: string): FlagField {
   return { key: flag, flag, kind: "boolean", default: false, description, wanted: "no value" };
-}
-
-/** A flag with a name out of a list, the first of which is the default. */
-function choiceField(flag: string, description: string, choices: readonly string[]): FlagField {
-  const wanted = `one of ${choices.join(", ")}`;
-  return { key: flag, flag, kind: "choice", default: choices[0]!, choices, description, wanted };
 }
 
 const fields: readonly FlagField[] = [
@@ -39,13 +35,13 @@ const fields: readonly FlagField[] = [
     description: "Seconds to measure each figure for, after warming up.",
     wanted: "a number above 0",
   },
-  choiceField("adapter", "Which adapter to ask for.", ["auto", "high-performance", "low-power", "fallback"]),
-  choiceField("read-path", "How kernels read.", ["auto", "storage", "texture"]),
+  switchField("explain", "Print which core each matrix product takes, and what the others took."),
+  ...deviceFields("adapter", "readPath", "tune"),
 ];
 
 const summary = [
   "Measures the named benches, or all of them, and the adapter's own limits in the same run; share is the least",
-  "time by those limits divided by the time taken. With --profile, --scaling or --peers only what they ask for is",
+  "time by those limits divided by the time taken. With --explain, --profile, --scaling or --peers only what they ask for is",
   `measured, and the benches that are named. Benches: ${benchNames.join(", ")}.`,
 ].join(" ");
 
@@ -57,6 +53,12 @@ async function gather<R extends BenchRecord>(source: AsyncIterable<R>, json: boo
     records.push(record);
   }
   return records;
+}
+
+/** Prints what the tuner measured, a product after the other. */
+function printExplanation(products: readonly TunedProduct[], json: boolean): void {
+  if (json) { for (const product of products) console.log(JSON.stringify({ name: "explain", ...product })); }
+  else console.log(`${formatExplanation(products)}\n`);
 }
 
 /** Reads the flags, runs what they ask for and prints it. */
@@ -72,11 +74,16 @@ async function main(): Promise<number> {
     const thing = "--seconds", current = `${seconds}`;
     throw new ConfigError({ act: "use", thing, current, wanted: "a number above 0" });
   }
-  using gpu = await openGpu({
-    adapter: (values.adapter ?? "auto") as AdapterChoice,
-    path: (values["read-path"] ?? "auto") as ReadPath | "auto",
-  });
+  const flags = readDeviceFlags(values);
+  using gpu = await openDevice(flags);
+  const note = (line: string) => console.error(line);
+  // A read path that is forced stays as it is.
+  const mode = flags.readPath === "auto" ? flags.tune : "off";
+  const tuner = flags.readPath === "auto"
+    ? await tuneDevice(gpu, lowerBenchPlans, { mode, note })
+    : undefined;
   if (!json) console.log(`${formatSetting(gpu, `Deno ${Deno.version.deno}`)}\n`);
+  if (values.explain === true) printExplanation(tuner?.explain() ?? [], json);
   if (values.profile === true) {
     const profile = await profileStep(gpu, { seconds });
     console.log(
@@ -92,7 +99,7 @@ async function main(): Promise<number> {
     if (!json) console.log(formatRecords(records));
   }
   // The other questions replace the benches, unless some are named.
-  const isOther = [values.profile, values.scaling, values.peers].includes(true);
+  const isOther = [values.explain, values.profile, values.scaling, values.peers].includes(true);
   if (isOther && names.length === 0) return 0;
   const records = await gather(runBenches(gpu, { names, seconds }), json);
   if (!json) console.log(formatRecords(records));

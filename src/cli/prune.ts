@@ -10,16 +10,19 @@ import { FileError, FormatError } from "../errors.ts";
 import { denoFiles } from "../files_deno.ts";
 import {
   checkGraphFits,
+  type Gpu,
   type Graph,
   loadDataset,
-  openGpu,
+  lowerRunPlans,
   parseGraph,
+  type ProductChooser,
   runPrune,
   seedNetwork,
 } from "../../mod.ts";
 import { cacheFolder } from "./cache_folder.ts";
 import { runCommand } from "./command.ts";
 import { formatHelp, parseFlags, resolvePruneConfig, runFields } from "./flags.ts";
+import { describePath, openDevice, tuneDevice } from "./open_device.ts";
 import { openProgress } from "./progress.ts";
 import { formatReport } from "./prune_text.ts";
 
@@ -43,15 +46,12 @@ async function main(): Promise<number> {
     return 0;
   }
   await checkOutput(config);
-  using gpu = await openGpu({ adapter: config.adapter, path: config.readPath });
-  note(
-    `adapter: ${gpu.adapter.name}, reading through ${
-      gpu.path === "texture" ? "textures" : "storage buffers"
-    }`,
-  );
+  using gpu = await openDevice(config);
+  note(`adapter: ${gpu.adapter.name}, reading through ${describePath(gpu)}`);
   const dataset = await openDataset(config);
   const graph = await openGraph(config, dataset);
   checkGraphFits(graph, dataset);
+  await tune(config, { gpu, dataset, graph });
   const { report, model } = await runWithProgress(config, { gpu, dataset, graph });
   await denoFiles.makeFolder(config.out);
   await denoFiles.write(`${config.out}/model.safetensors`, model);
@@ -60,6 +60,21 @@ async function main(): Promise<number> {
   console.log(formatReport(report));
   console.log(`\nWritten: ${config.out}/report.json and ${config.out}/model.safetensors`);
   return 0;
+}
+
+/** What a run works with. */
+interface RunInput {
+  readonly gpu: Gpu;
+  readonly dataset: Dataset;
+  readonly graph: Graph;
+}
+
+/** Has the device take the fastest cores for the products of this run; a read path that is forced stays. */
+async function tune(config: PruneConfig, { gpu, dataset, graph }: RunInput): Promise<void> {
+  if (config.readPath !== "auto") return;
+  const sizes = { batch: config.batch, train: dataset.train.count, test: dataset.test.count };
+  const lower = (choose: ProductChooser) => lowerRunPlans(graph, sizes, choose);
+  await tuneDevice(gpu, lower, { mode: config.tune, note });
 }
 
 /** Refuses an output folder with something in it before any work is done. */
@@ -106,9 +121,8 @@ async function openGraph({ model }: PruneConfig, dataset: Dataset): Promise<Grap
 /** Runs with a progress line; where a loss is not finite, the last good state is kept in the output folder. */
 async function runWithProgress(
   config: PruneConfig,
-  input: { readonly gpu: Parameters<typeof runPrune>[0]; readonly dataset: Dataset; readonly graph: Graph },
+  { gpu, dataset, graph }: RunInput,
 ) {
-  const { gpu, dataset, graph } = input;
   const progress = openProgress({
     write: (text) => void Deno.stderr.writeSync(new TextEncoder().encode(text)),
     isTerminal: Deno.stderr.isTerminal(),

@@ -3,19 +3,10 @@
  *
  * @module
  */
-import {
-  type AdapterChoice,
-  type Check,
-  ConfigError,
-  denoFiles,
-  type GpuOptions,
-  isWinnowError,
-  openGpu,
-  verifyGoldens,
-} from "../../mod.ts";
+import { type Check, ConfigError, denoFiles, isWinnowError, verifyGoldens } from "../../mod.ts";
 import { formatError, runCommand } from "./command.ts";
-import { describeConfig } from "../config.ts";
 import { formatHelp, parseFlags } from "./flags.ts";
+import { describePath, deviceFields, openDevice, readDeviceFlags } from "./open_device.ts";
 
 const usage = "./winnow verify [FLAGS] FILE...   (or: deno task verify [FLAGS] FILE...)";
 const summary =
@@ -23,7 +14,7 @@ const summary =
   "format is described in docs/architecture.md), a line a comparison with its largest error and the allowed one.";
 
 async function main(): Promise<number> {
-  const fields = describeConfig().filter(({ key }) => key === "adapter" || key === "readPath");
+  const fields = deviceFields("adapter", "readPath");
   const { help, positionals, values } = parseFlags(Deno.args, fields, { positionals: true });
   if (help) {
     console.log(formatHelp(usage, summary, fields));
@@ -37,8 +28,8 @@ async function main(): Promise<number> {
       wanted: "FILE...",
     });
   }
-  using gpu = await openGpu(gpuOptions(values));
-  console.log(`adapter: ${gpu.adapter.name}, read path ${gpu.path}`);
+  using gpu = await openDevice(readDeviceFlags(values));
+  console.log(`adapter: ${gpu.adapter.name}, reading through ${describePath(gpu)}`);
   let passed = 0, failed = 0;
   for (const name of positionals) {
     const before = passed + failed;
@@ -66,24 +57,6 @@ async function main(): Promise<number> {
 function formatCheck({ name, error, allowed, passed }: Check): string {
   const sizes = `largest error ${error.toExponential(2)}, allowed ${allowed.toExponential(2)}`;
   return `${passed ? "ok    " : "FAILED"} ${name}: ${sizes}`;
-}
-
-/** The device options that flags name; their values are checked as a configuration's are. */
-function gpuOptions({ adapter, readPath }: Readonly<Record<string, unknown>>): GpuOptions {
-  for (const [key, value] of Object.entries({ adapter, readPath })) {
-    const field = describeConfig().find((known) => known.key === key)!;
-    if (value === undefined || field.choices?.includes(String(value))) continue;
-    throw new ConfigError({
-      act: "use",
-      thing: `--${field.flag}`,
-      current: `${value}`,
-      wanted: field.wanted,
-    });
-  }
-  return {
-    adapter: (adapter ?? "auto") as AdapterChoice,
-    path: (readPath ?? "auto") as NonNullable<GpuOptions["path"]>,
-  };
 }
 
 if (import.meta.main) await runCommand(main);

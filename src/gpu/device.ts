@@ -5,6 +5,7 @@
  */
 import { AdapterError, KernelError } from "../errors.ts";
 import type { ReadPath } from "../kernels/assemble.ts";
+import { defaultChooser, type ProductChooser } from "../kernels/gemm.ts";
 import { DeviceBuffer } from "./buffer.ts";
 import { compilePipeline, type Pipeline } from "./pipeline.ts";
 import { findSubgroupDirective, type SubgroupProbe, type Subgroups } from "./subgroups.ts";
@@ -50,6 +51,8 @@ export class Gpu {
   readonly path: ReadPath;
   /** Undefined where the device has no subgroups, or they were not found to work. */
   readonly subgroups: Subgroups | undefined;
+  /** How matrix products are computed, by default without measurement; a tuner puts its own choice here. */
+  choose: ProductChooser;
   /** Bytes of buffers and textures that are allocated now. */
   allocatedBytes = 0;
   readonly #buffers = new Set<DeviceBuffer>();
@@ -68,6 +71,7 @@ export class Gpu {
   ) {
     this.path = path;
     this.subgroups = subgroups;
+    this.choose = defaultChooser(path, subgroups?.size);
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
       this.#failure ??= (event as GPUUncapturedErrorEvent).error.message;

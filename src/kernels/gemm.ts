@@ -168,6 +168,16 @@ export function defaultChooser(path: ReadPath, subgroupSize?: number): ProductCh
   };
 }
 
+/** The choice of the least cost among the cores that need subgroups, for devices whose subgroups have that size. */
+export function subgroupChooser(subgroupSize: number): ProductChooser {
+  const cores = subgroupCores.filter((core) => coreBlock(core).subgroupSize === subgroupSize);
+  return (shape) => {
+    const choices = cores.map((core) => filledChoice(shape, core, "texture"));
+    const costs = choices.map((choice) => textureCost(shape, choice));
+    return choices[costs.indexOf(Math.min(...costs))];
+  };
+}
+
 /** The dispatch of a product. */
 export function dispatchProduct(
   shape: ProductShape,

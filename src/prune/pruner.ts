@@ -32,7 +32,7 @@ export interface LayerConfidence {
 }
 
 /** Examples a batch of scoring gradients: small, since the Fisher information is one example's at heart. */
-const scoreBatch = 16;
+export const scoreBatch = 16;
 
 /** Scores and removes weights of one network. Dispose of it to free its buffers. */
 export class Pruner {

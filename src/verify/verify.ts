@@ -4,7 +4,7 @@
  * @module
  */
 import type { Gpu } from "../gpu/device.ts";
-import { defaultChooser, type ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/gemm.ts";
 import { checkConv2d, checkLinear } from "./convolution_cases.ts";
 import { type Check, Goldens } from "./goldens.ts";
 import { checkBatchnorm2d, checkCrossEntropy, checkPool2d } from "./layer_cases.ts";
@@ -26,7 +26,7 @@ const kinds = ["conv2d", "linear", "maxpool2d", "avgpool2d", "batchnorm2d", "cro
 export async function verifyGoldens(
   gpu: Gpu,
   { bytes, name }: { readonly bytes: Uint8Array; readonly name: string },
-  { onCheck = () => {}, choose = defaultChooser(gpu.path) }: {
+  { onCheck = () => {}, choose = gpu.choose }: {
     readonly onCheck?: (check: Check) => void;
     readonly choose?: ProductChooser;
   } = {},

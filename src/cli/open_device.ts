@@ -1,0 +1,85 @@
+/**
+ * Opens the device that a command's flags name.
+ *
+ * @module
+ */
+import { type ConfigField, describeConfig, parsePruneConfig, type PruneConfig } from "../config.ts";
+import { AdapterError } from "../errors.ts";
+import { denoFiles } from "../files_deno.ts";
+import { type Gpu, openGpu } from "../gpu/device.ts";
+import { collectProducts, openTuner, type Tuner, type TunerMode } from "../gpu/tuner.ts";
+import { type ProductChooser, subgroupChooser } from "../kernels/gemm.ts";
+import { cacheFolder } from "./cache_folder.ts";
+import { probeSubgroups } from "./subgroups.ts";
+
+/** The keys of a configuration that say which device to open and how to use it. */
+type DeviceKey = "adapter" | "readPath" | "tune";
+
+/** The flags of a command that opens a device, as a prune run has them. */
+export function deviceFields(...keys: readonly DeviceKey[]): readonly ConfigField[] {
+  return describeConfig().filter(({ key }) => (keys as readonly string[]).includes(key));
+}
+
+/** Checks the device flags among a command's flags as those of a prune run, and fills in the defaults. */
+export function readDeviceFlags(values: Readonly<Record<string, unknown>>): Pick<PruneConfig, DeviceKey> {
+  const given = Object.fromEntries(
+    deviceFields("adapter", "readPath", "tune").map(({ key }) => [key, values[key]]),
+  );
+  return parsePruneConfig(given, "the command line");
+}
+
+/** Opens a device on the adapter and with the read path that flags name. */
+export async function openDevice(
+  { adapter, readPath }: Pick<PruneConfig, "adapter" | "readPath">,
+): Promise<Gpu> {
+  const isSubgroup = readPath === "subgroup";
+  const path = isSubgroup ? "texture" : readPath;
+  // A path that is forced is taken as it is: only auto may add subgroups where they work.
+  const probe = readPath === "auto" || isSubgroup ? { subgroups: probeSubgroups } : {};
+  const gpu = await openGpu({ adapter, path, ...probe });
+  if (!isSubgroup) return gpu;
+  if (!gpu.subgroups) {
+    const { name } = gpu.adapter;
+    gpu[Symbol.dispose]();
+    const current = "subgroups were not found to work there";
+    throw new AdapterError({
+      act: "read through subgroups of",
+      thing: name,
+      current,
+      wanted: "another --read-path",
+    });
+  }
+  gpu.choose = subgroupChooser(gpu.subgroups.size);
+  return gpu;
+}
+
+/** What the device reads through, for people. */
+export function describePath(gpu: Gpu): string {
+  const path = gpu.path === "texture" ? "textures" : "storage buffers";
+  return gpu.subgroups ? `${path}, with subgroups of ${gpu.subgroups.size}` : path;
+}
+
+/**
+ * Times how the products of some plans run fastest, unless the cache knows, and has the device take that.
+ *
+ * @param lower Lowers the plans with a chooser.
+ */
+export async function tuneDevice(
+  gpu: Gpu,
+  lower: (choose: ProductChooser) => void,
+  { mode, note }: { readonly mode: TunerMode; readonly note: (line: string) => void },
+): Promise<Tuner> {
+  const folder = cacheFolder();
+  const tuner = await openTuner(gpu, {
+    mode,
+    runtime: `Deno ${Deno.version.deno}`,
+    note,
+    ...(folder === undefined ? {} : { cache: { files: denoFiles, path: `${folder}/tuning.json` } }),
+  });
+  const start = performance.now();
+  const measured = await tuner.tune(collectProducts(lower, gpu.choose));
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  if (measured > 0) note(`tuned ${measured} matrix products in ${seconds} s`);
+  gpu.choose = tuner.choose;
+  return tuner;
+}
