@@ -6,7 +6,7 @@
  */
 import { KernelError } from "../errors.ts";
 import type { ReadPath } from "../kernels/assemble.ts";
-import type { Dispatch } from "../kernels/dispatch.ts";
+import { type Dispatch, readPathOf } from "../kernels/dispatch.ts";
 import { type Field, packStruct, structSizeBytes } from "../kernels/interface.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
@@ -58,19 +58,21 @@ export class Program {
    * Compiles and binds dispatches.
    *
    * @param resolve Returns the buffer that a name in a dispatch's bindings stands for.
-   * @param path Overrides the device's read path for dispatches that do not say their own.
+   * @param path Forces the read path of all dispatches that do not say their own, as tests do.
    * @throws {KernelError} Where a kernel does not compile or a binding is missing or unknown.
    */
   static async create(
     gpu: Gpu,
     dispatches: readonly Dispatch[],
-    { resolve, path = gpu.path }: {
+    { resolve, path }: {
       readonly resolve: (name: string) => BoundBuffer;
       readonly path?: ReadPath;
     },
   ): Promise<Program> {
     const pipelines: Pipeline[] = [];
-    for (const { kernel, constants, path: own = path } of dispatches) {
+    for (const dispatch of dispatches) {
+      const { kernel, constants } = dispatch;
+      const own = dispatch.path ?? path ?? readPathOf(dispatch, gpu.path);
       pipelines.push(await gpu.pipeline(kernel, { path: own, constants }));
     }
     const alignment = gpu.device.limits.minUniformBufferOffsetAlignment;

@@ -4,6 +4,7 @@
  * @module
  */
 import { assembleKernel, mirrorWidth, type ReadPath } from "../kernels/assemble.ts";
+import { readPathOf } from "../kernels/dispatch.ts";
 import type { Plan } from "./plan.ts";
 
 /** Bytes of device memory by what they are for. */
@@ -27,7 +28,7 @@ export function mirrorSizeBytes(sizeBytes: number): number {
 /**
  * The peak memory of a plan: all of it is held from the first step to the last.
  *
- * @param path The read path of dispatches that do not say their own.
+ * @param path The device's read path.
  * @param sizeOf Bytes of each buffer that is no tensor of the plan, by name.
  */
 export function planFootprint(
@@ -37,7 +38,7 @@ export function planFootprint(
   const slots = new Map(plan.slots.map((quads, slot) => [`slot ${slot}`, 16 * quads]));
   const buffers = new Map<string, number>(), mirrored = new Set<string>();
   for (const dispatch of plan.dispatches) {
-    const kernel = assembleKernel(dispatch.kernel, dispatch.path ?? path);
+    const kernel = assembleKernel(dispatch.kernel, readPathOf(dispatch, path));
     for (const { binding, mirror } of kernel.slots) {
       if (binding.space === "uniform") continue;
       const name = dispatch.bindings[binding.name], tensor = plan.tensors.get(name);
