@@ -6,7 +6,8 @@
 // [-params.shift, params.shift] (a padded random crop; pixels from outside are 0 before normalising, as zero padding of
 // the bytes gives). The coins come from a hash of step.seed and the row: the same seed gives the same batch.
 // images: bytes (N, C, H, W) four to a u32; rows (batch); classes: a u32 an image; x (batch, H, W, quads) in quads,
-// zero in the padding channels; labels (batch). One invocation computes one quad; C <= 4 * 16.
+// zero in the padding channels; labels (batch); normalization: the
+// quads of the mean, then those of 1 / std. One invocation computes one quad.
 
 struct Params {
   quads: u32,
@@ -21,16 +22,11 @@ struct Step {
   seed: u32,
 }
 
-struct Normalization {
-  mean: array<vec4f, 16>,
-  inverse_std: array<vec4f, 16>,
-}
-
 override FLIP: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read> normalization: Normalization;
+@group(0) @binding(2) var<storage, read> normalization: array<vec4f>;
 @group(0) @binding(3) var<storage, read> images: array<u32>;
 @group(0) @binding(4) var<storage, read> classes: array<u32>;
 @group(0) @binding(5) var<storage, read> rows: array<u32>;
@@ -68,18 +64,16 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let from_y = i32(line - row * params.height) + i32((coins >> 1u) % span) - i32(params.shift);
   let from_x = i32(in_x) + i32((coins >> 16u) % span) - i32(params.shift);
   let inside = from_y >= 0 && from_y < i32(params.height) && from_x >= 0 && from_x < i32(params.width);
-  var value = vec4f(0.0);
+  var bytes = vec4f(0.0);
   for (var j = 0u; j < 4u; j++) {
     let channel = 4u * quad + j;
-    if (channel < params.channels) {
-      var byte = 0.0;
-      if (inside) {
-        let plane = (image * params.channels + channel) * params.height + u32(from_y);
-        byte = read_byte(plane * params.width + u32(from_x));
-      }
-      value[j] = (byte - normalization.mean[quad][j]) * normalization.inverse_std[quad][j];
+    if (inside && channel < params.channels) {
+      let plane = (image * params.channels + channel) * params.height + u32(from_y);
+      bytes[j] = read_byte(plane * params.width + u32(from_x));
     }
   }
+  // Padding channels have a mean and an inverse deviation of zero.
+  let value = (bytes - read_normalization(quad)) * read_normalization(params.inner + quad);
   write_x(i, value);
   if (i % (params.inner * params.width * params.height) == 0u) {
     labels[row] = classes[image];

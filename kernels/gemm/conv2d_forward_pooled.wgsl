@@ -37,11 +37,13 @@ override PLACES: bool = false;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> places: array<vec4f>;
 
-// The four pixels of a window: the first pixel of their image, and where their taps start.
+// The four pixels of a window: the quad of their first tap, which may lie outside; the quads low .. low + count - 1 of a
+// filter's line that lie inside the image's width; and the line of the image under the filter's first line.
 struct Rows {
-  image: i32,
+  start: vec4i,
+  low: vec4u,
+  count: vec4u,
   top: vec4i,
-  left: vec4i,
 }
 
 // Four output channels: the quads at which their filters start.
@@ -49,8 +51,7 @@ struct Columns {
   filters: vec4u,
 }
 
-// Under one line of the filter: the quad of its first tap, which may lie outside, and the quads k of the line that lie
-// inside the image, low .. low + count - 1.
+// The same under one line of the filter: count is zero where the line lies outside.
 struct RowSegment {
   start: vec4i,
   low: vec4u,
@@ -63,11 +64,14 @@ fn rows_at(row: u32) -> Rows {
   let image = line / params.pooled_height;
   let out_y = vec4u(2u * (line - image * params.pooled_height)) + vec4u(0u, 0u, 1u, 1u);
   let out_x = vec4u(2u * (window - line * params.pooled_width)) + vec4u(0u, 1u, 0u, 1u);
-  return Rows(
-    i32(image * (params.in_height * params.in_width)),
-    vec4i(out_y * params.stride) - vec4i(i32(params.padding)),
-    vec4i(out_x * params.stride) - vec4i(i32(params.padding)),
-  );
+  let top = vec4i(out_y * params.stride) - vec4i(i32(params.padding));
+  let left = vec4i(out_x * params.stride) - vec4i(i32(params.padding));
+  let width = i32(params.in_width);
+  let quads = i32(params.in_quads);
+  let low = max(vec4i(0), -left);
+  let high = min(vec4i(width) - left, vec4i(i32(params.kernel_width)));
+  let start = vec4i(i32(image * params.in_height) * width) + top * width + left;
+  return Rows(start * quads, vec4u(low * quads), vec4u(max(high - low, vec4i(0)) * quads), top);
 }
 
 fn columns_at(column: u32) -> Columns {
@@ -75,15 +79,11 @@ fn columns_at(column: u32) -> Columns {
   return Columns(vec4u(params.weight) + out_channel * (params.segments * params.inner));
 }
 
+// A line above the image wraps around to a number above any height.
 fn row_segment(rows: Rows, segment: u32) -> RowSegment {
-  let quads = i32(params.in_quads);
-  let in_y = rows.top + vec4i(i32(segment));
-  let inside = (in_y >= vec4i(0)) & (in_y < vec4i(i32(params.in_height)));
-  let low = max(vec4i(0), -rows.left);
-  let high = clamp(vec4i(i32(params.in_width)) - rows.left, vec4i(0), vec4i(i32(params.kernel_width)));
-  let count = select(vec4i(0), max(high - low, vec4i(0)), inside);
-  let start = (vec4i(rows.image) + in_y * i32(params.in_width) + rows.left) * quads;
-  return RowSegment(start, vec4u(low * quads), vec4u(count * quads));
+  let inside = vec4u(rows.top + vec4i(i32(segment))) < vec4u(params.in_height);
+  let start = rows.start + vec4i(i32(segment * params.in_width * params.in_quads));
+  return RowSegment(start, rows.low, select(vec4u(0u), rows.count, inside));
 }
 
 fn column_segment(columns: Columns, segment: u32) -> vec4u {

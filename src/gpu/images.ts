@@ -55,12 +55,12 @@ export class DeviceImages implements Examples {
       images: gpu.createBuffer("images", held * this.#exampleBytes),
       classes: gpu.createBuffer("classes", 4 * held),
       rows: gpu.createBuffer("rows", 4 * held),
-      normalization: gpu.createBuffer("normalization", 4 * 128),
+      normalization: gpu.createBuffer("normalization", 32 * quadsOf(channels)),
     };
-    const normalization = new Float32Array(128);
+    const inverse = 4 * quadsOf(channels), normalization = new Float32Array(2 * inverse);
     for (let c = 0; c < channels; c++) {
       normalization[c] = mean[c];
-      normalization[64 + c] = 1 / std[c];
+      normalization[inverse + c] = 1 / std[c];
     }
     this.#buffers.normalization.write(normalization);
     if (this.isResident) this.#upload(split.images.subarray(0, totalBytes), split.labels.subarray(0, held));

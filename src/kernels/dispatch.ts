@@ -29,7 +29,10 @@ export interface Dispatch {
  * The path that a dispatch reads on: its own where it has one, the device's for matrix products, and storage for all
  * else. Neighbouring invocations of the other kernels read neighbouring quads, for which storage is fast everywhere.
  */
-export function readPathOf({ kernel, path }: Pick<Dispatch, "kernel" | "path">, devicePath: ReadPath): ReadPath {
+export function readPathOf(
+  { kernel, path }: Pick<Dispatch, "kernel" | "path">,
+  devicePath: ReadPath,
+): ReadPath {
   return path ?? (kernel.startsWith("gemm/") ? devicePath : "storage");
 }
 

@@ -71,6 +71,7 @@ export const productCores: Readonly<Record<ReadPath, readonly string[]>> = {
 export const subgroupCores: readonly string[] = [
   "gemm/subgroup_16x8",
   "gemm/subgroup_4x32",
+  "gemm/subgroup_4x36",
   "gemm/subgroup_32x4",
   "gemm/subgroup_8x32",
   "gemm/subgroup_64x4",
@@ -137,8 +138,10 @@ export function textureCost(shape: ProductShape, { core, splits }: ProductChoice
   const { rows, columns, blocksPerWorkgroup, lane, subgroupSize } = coreBlock(core);
   const lanes = subgroupSize ?? blocksPerWorkgroup;
   const sharesRows = lane.rows === rows, sharesColumns = lane.columns === columns;
-  const share = (isShared: boolean) => subgroupSize !== undefined && isShared ? subgroupSize : 1;
-  const texels = lane.rows / share(sharesRows) + lane.columns / share(sharesColumns);
+  // A shared side is loaded a strip of four a lane.
+  const loaded = (length: number, isShared: boolean) =>
+    subgroupSize !== undefined && isShared ? 4 * Math.ceil(length / (4 * subgroupSize)) : length;
+  const texels = loaded(lane.rows, sharesRows) + loaded(lane.columns, sharesColumns);
   const productPrice = subgroupSize === undefined ? 0.0127 : 0.015;
   const laneCost = 0.19 * texels + productPrice * lane.rows * lane.columns;
   const workgroups = productWorkgroups(shape, core);

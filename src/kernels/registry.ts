@@ -21,6 +21,7 @@ import gemmRegister8x8 from "../../kernels/gemm/register_8x8.wgsl" with { type: 
 import gemmSubgroup16x8 from "../../kernels/gemm/subgroup_16x8.wgsl" with { type: "text" };
 import gemmSubgroup32x4 from "../../kernels/gemm/subgroup_32x4.wgsl" with { type: "text" };
 import gemmSubgroup4x32 from "../../kernels/gemm/subgroup_4x32.wgsl" with { type: "text" };
+import gemmSubgroup4x36 from "../../kernels/gemm/subgroup_4x36.wgsl" with { type: "text" };
 import gemmSubgroup64x4 from "../../kernels/gemm/subgroup_64x4.wgsl" with { type: "text" };
 import gemmSubgroup8x32 from "../../kernels/gemm/subgroup_8x32.wgsl" with { type: "text" };
 import gemmSubgroupProbe from "../../kernels/gemm/subgroup_probe.wgsl" with { type: "text" };
@@ -92,6 +93,7 @@ const sources: Readonly<Record<string, string>> = {
   "gemm/subgroup_16x8": gemmSubgroup16x8,
   "gemm/subgroup_32x4": gemmSubgroup32x4,
   "gemm/subgroup_4x32": gemmSubgroup4x32,
+  "gemm/subgroup_4x36": gemmSubgroup4x36,
   "gemm/subgroup_64x4": gemmSubgroup64x4,
   "gemm/subgroup_8x32": gemmSubgroup8x32,
   "gemm/subgroup_probe": gemmSubgroupProbe,

@@ -55,10 +55,9 @@ async function runBatch(path: ReadPath, batchCase: BatchCase) {
   const inner = quadsOf(channels), quads = batch * height * width * inner;
   const words = new Uint32Array(Math.ceil(bytes.length / 4));
   new Uint8Array(words.buffer).set(bytes);
-  // What stands for channels that are not there must not matter.
-  const normalization = new Float32Array(2 * 64).fill(7);
+  const normalization = new Float32Array(8 * inner);
   normalization.set(mean);
-  normalization.set(inverse, 64);
+  normalization.set(inverse, 4 * inner);
   const { floats, integers } = await runKernels({
     path,
     dispatches: [

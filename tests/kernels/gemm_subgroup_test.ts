@@ -206,7 +206,16 @@ Deno.test("trustSubgroups() goes by the feature and a size that is fixed", async
 });
 
 Deno.test("usableCores() offers subgroup cores only for their size", () => {
-  for (const core of ["subgroup_4x32", "subgroup_8x32", "subgroup_16x8", "subgroup_32x4", "subgroup_64x4"]) {
+  for (
+    const core of [
+      "subgroup_4x32",
+      "subgroup_4x36",
+      "subgroup_8x32",
+      "subgroup_16x8",
+      "subgroup_32x4",
+      "subgroup_64x4",
+    ]
+  ) {
     assert(usableCores("texture", 8).includes(`gemm/${core}`));
     const { rows, columns, lane, subgroupSize } = coreBlock(`gemm/${core}`);
     assert.equal(rows * columns, lane.rows * lane.columns * subgroupSize!);

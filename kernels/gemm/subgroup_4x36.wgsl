@@ -1,0 +1,167 @@
+// Matrix product core for subgroups of 8: a block of 32 rows x 36 columns a workgroup of one subgroup.
+//
+//   c[row, column] = sum over k of a[row, k] b[k, column]
+//
+// For the functions that an operation's file gives see gemm/register_8x8.wgsl. Each lane sums a block of 4 x 36: 4
+// rows of its own, 36 columns that all lanes share: the taps of a 3 x 3 filter over up to four channels. Each lane loads
+// one strip of four columns, and every lane takes it from there by a broadcast of a constant lane; the ninth strip
+// every lane loads itself. workgroup_id.z is the split of the segments; each sums in
+// the order of k. All bounds come from params and workgroup_id, so that control flow is uniform around the
+// broadcasts.
+// Only for adapters on which a probe (src/gpu/subgroups.ts) found subgroups of SUBGROUP_SIZE lanes.
+// Source: the broadcast takes the place of Volkov and Demmel's shared memory (2008, gemm/tile_64x64.wgsl).
+
+const BLOCK_ROWS = 32u;
+const BLOCK_COLUMNS = 36u;
+const BLOCKS_PER_WORKGROUP = 1u;
+const LANE_ROWS = 4u;
+const LANE_COLUMNS = 36u;
+const SUBGROUP_SIZE = 8u;
+
+@compute @workgroup_size(8)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let block = group.y * groups.x + group.x;
+  let row_blocks = (params.rows + BLOCK_ROWS - 1u) / BLOCK_ROWS;
+  let first_row = (block % row_blocks) * BLOCK_ROWS;
+  let first_column = (block / row_blocks) * BLOCK_COLUMNS;
+  if (first_column >= params.columns) {
+    return;
+  }
+  let row = first_row + LANE_ROWS * lane;
+  let column = first_column;
+  let rows_0 = rows_at(row + 0u);
+  let columns_0 = columns_at(column + 4u * lane);
+  let columns_1 = columns_at(column + 32u);
+  var c_00 = mat4x4f();
+  var c_01 = mat4x4f();
+  var c_02 = mat4x4f();
+  var c_03 = mat4x4f();
+  var c_04 = mat4x4f();
+  var c_05 = mat4x4f();
+  var c_06 = mat4x4f();
+  var c_07 = mat4x4f();
+  var c_08 = mat4x4f();
+  let first = group.z * params.segments_per_split;
+  let last = min(first + params.segments_per_split, params.segments);
+  let steps = (max(first, last) - first) * params.inner;
+  var segment = first;
+  var k = 0u;
+  var segment_a0 = row_segment(rows_0, segment);
+  var segment_b0 = column_segment(columns_0, segment);
+  var segment_b1 = column_segment(columns_1, segment);
+  for (var step = 0u; step < steps; step++) {
+    let own_0 = load_b(segment_b0, k);
+    let a_0 = load_a(segment_a0, k);
+    let b_0 = from_lane_0(own_0);
+    c_00 += b_0 * a_0;
+    let b_1 = from_lane_1(own_0);
+    c_01 += b_1 * a_0;
+    let b_2 = from_lane_2(own_0);
+    c_02 += b_2 * a_0;
+    let b_3 = from_lane_3(own_0);
+    c_03 += b_3 * a_0;
+    let b_4 = from_lane_4(own_0);
+    c_04 += b_4 * a_0;
+    let b_5 = from_lane_5(own_0);
+    c_05 += b_5 * a_0;
+    let b_6 = from_lane_6(own_0);
+    c_06 += b_6 * a_0;
+    let b_7 = from_lane_7(own_0);
+    c_07 += b_7 * a_0;
+    let b_8 = load_b(segment_b1, k);
+    c_08 += b_8 * a_0;
+    k++;
+    if (k == params.inner) {
+      k = 0u;
+      segment++;
+      segment_a0 = row_segment(rows_0, segment);
+      segment_b0 = column_segment(columns_0, segment);
+      segment_b1 = column_segment(columns_1, segment);
+    }
+  }
+  store_block(row + 0u, column + 0u, group.z, c_00);
+  store_block(row + 0u, column + 4u, group.z, c_01);
+  store_block(row + 0u, column + 8u, group.z, c_02);
+  store_block(row + 0u, column + 12u, group.z, c_03);
+  store_block(row + 0u, column + 16u, group.z, c_04);
+  store_block(row + 0u, column + 20u, group.z, c_05);
+  store_block(row + 0u, column + 24u, group.z, c_06);
+  store_block(row + 0u, column + 28u, group.z, c_07);
+  store_block(row + 0u, column + 32u, group.z, c_08);
+}
+
+fn from_lane_0(own: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    subgroupBroadcast(own[0], 0u),
+    subgroupBroadcast(own[1], 0u),
+    subgroupBroadcast(own[2], 0u),
+    subgroupBroadcast(own[3], 0u),
+  );
+}
+
+fn from_lane_1(own: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    subgroupBroadcast(own[0], 1u),
+    subgroupBroadcast(own[1], 1u),
+    subgroupBroadcast(own[2], 1u),
+    subgroupBroadcast(own[3], 1u),
+  );
+}
+
+fn from_lane_2(own: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    subgroupBroadcast(own[0], 2u),
+    subgroupBroadcast(own[1], 2u),
+    subgroupBroadcast(own[2], 2u),
+    subgroupBroadcast(own[3], 2u),
+  );
+}
+
+fn from_lane_3(own: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    subgroupBroadcast(own[0], 3u),
+    subgroupBroadcast(own[1], 3u),
+    subgroupBroadcast(own[2], 3u),
+    subgroupBroadcast(own[3], 3u),
+  );
+}
+
+fn from_lane_4(own: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    subgroupBroadcast(own[0], 4u),
+    subgroupBroadcast(own[1], 4u),
+    subgroupBroadcast(own[2], 4u),
+    subgroupBroadcast(own[3], 4u),
+  );
+}
+
+fn from_lane_5(own: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    subgroupBroadcast(own[0], 5u),
+    subgroupBroadcast(own[1], 5u),
+    subgroupBroadcast(own[2], 5u),
+    subgroupBroadcast(own[3], 5u),
+  );
+}
+
+fn from_lane_6(own: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    subgroupBroadcast(own[0], 6u),
+    subgroupBroadcast(own[1], 6u),
+    subgroupBroadcast(own[2], 6u),
+    subgroupBroadcast(own[3], 6u),
+  );
+}
+
+fn from_lane_7(own: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    subgroupBroadcast(own[0], 7u),
+    subgroupBroadcast(own[1], 7u),
+    subgroupBroadcast(own[2], 7u),
+    subgroupBroadcast(own[3], 7u),
+  );
+}
