@@ -22,7 +22,7 @@ for (const quads of [1, mirrorWidth - 1, mirrorWidth, mirrorWidth + 1, 3 * mirro
       params: { quads },
     });
     const resolve = (name: string) => ({ buffer: name === "x" ? x : y, quads });
-    const program = await Program.create(gpu, [dispatch], { resolve });
+    const program = await Program.create(gpu, [dispatch], { resolve, path: "texture" });
     program.run();
     assert(!x.isMirrorStale(quads));
     assertEquals(await readFloats(gpu, y), values);

@@ -8,9 +8,16 @@ import type { ReadPath } from "../../src/kernels/assemble.ts";
 
 const opened = new Map<ReadPath | "auto", Promise<Gpu>>();
 
-/** The device that all tests of a file share for a read path; it lives until the process ends. */
+/** Closes a device when the tests of this file have ended, before its driver is unloaded. */
+async function closeAtEnd(device: Promise<Gpu>): Promise<Gpu> {
+  const gpu = await device;
+  globalThis.addEventListener("unload", () => gpu[Symbol.dispose]());
+  return gpu;
+}
+
+/** The device that all tests of a file share for a read path; it lives until they have ended. */
 export function deviceOf(path: ReadPath | "auto" = "auto"): Promise<Gpu> {
-  const device = opened.get(path) ?? openGpu({ path });
+  const device = opened.get(path) ?? closeAtEnd(openGpu({ path }));
   opened.set(path, device);
   return device;
 }

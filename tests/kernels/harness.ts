@@ -6,19 +6,18 @@
 import type { ReadPath } from "../../src/kernels/assemble.ts";
 import type { Dispatch } from "../../src/kernels/dispatch.ts";
 import type { DeviceBuffer } from "../../src/gpu/buffer.ts";
-import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import type { Gpu } from "../../src/gpu/device.ts";
 import { Program, type StepValues } from "../../src/gpu/executor.ts";
 import { readBuffers } from "../../src/gpu/readback.ts";
 import { quadsOf } from "../../src/shape.ts";
+import { deviceOf } from "../helpers/devices.ts";
 
 /** The read paths that every kernel is tested on. */
 export const readPaths: readonly ReadPath[] = ["storage", "texture"];
 
-let opened: Promise<Gpu> | undefined;
-
-/** The device that all tests of a file share; it lives until the process ends. */
+/** The device that all tests of a file share. */
 export function sharedGpu(): Promise<Gpu> {
-  return opened ??= openGpu();
+  return deviceOf();
 }
 
 /** What a run of dispatches needs. */
