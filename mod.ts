@@ -72,7 +72,7 @@ export type { LayerConfidence } from "./src/prune/pruner.ts";
 export { pruneReportSchema } from "./src/prune/report.ts";
 export type { CriterionResult, LayerReport, PruneReport } from "./src/prune/report.ts";
 export type { Evaluation } from "./src/train/evaluate.ts";
-export { averagedSchedule, constantSchedule, stepSchedule } from "./src/train/schedule.ts";
+export { averagedSchedule, constantSchedule, finetuneSchedule, stepSchedule } from "./src/train/schedule.ts";
 export type { Schedule } from "./src/train/schedule.ts";
 export type { TrainProgress, TrainResult, TrainSettings } from "./src/train/trainer.ts";
 export { verifyGoldens } from "./src/verify/verify.ts";

@@ -73,7 +73,7 @@ const fields = z.strictObject({
   model: z.string().min(1).default("seed").describe(
     'The network: "seed", or the path of a model\'s JSON file.',
   ),
-  epochs: z.int().min(1).default(8).describe("Passes over the training examples before the first removal."),
+  epochs: z.int().min(1).default(12).describe("Passes over the training examples before the first removal."),
   batch: z.int().min(1).default(64).describe("Examples in one training step."),
   learningRate: z.number().gt(0).default(0.02).describe("Step size at the start of training."),
   optimizer: z.enum(["sgd", "momentum", "nesterov", "adam", "adamw"]).default("momentum").describe(
@@ -232,7 +232,7 @@ function quoteValue(value: unknown): string {
  * ```ts
  * import { parsePruneConfig } from "./config.ts";
  *
- * parsePruneConfig({ sparsity: 0.8 }, "an example").epochs; // 8
+ * parsePruneConfig({ sparsity: 0.8 }, "an example").epochs; // 12
  * ```
  */
 export function parsePruneConfig(value: unknown, source: string): PruneConfig {

@@ -30,6 +30,8 @@ struct Params {
 
 override HAS_BIAS: bool = true;
 override PLACES: bool = false;
+// True where x has at most three channels: products with its quad's last number, which is zero, are left out.
+override NARROW: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
@@ -90,9 +92,17 @@ fn column_segment(columns: Columns, segment: u32) -> vec4u {
   return columns.filters + vec4u(segment * params.inner);
 }
 
+fn read_masked(index: u32, inside: bool) -> vec4f {
+  let quad = select(vec4f(0.0), read_x(index), inside);
+  if (NARROW) {
+    return vec4f(quad.xyz, 0.0);
+  }
+  return quad;
+}
+
 // Below low the difference wraps around to a number above any count.
 fn read_tap(start: i32, k: u32, inside: bool) -> vec4f {
-  return select(vec4f(0.0), read_x(select(0u, u32(start + i32(k)), inside)), inside);
+  return read_masked(select(0u, u32(start + i32(k)), inside), inside);
 }
 
 fn load_a(segment: RowSegment, k: u32) -> mat4x4f {
@@ -112,6 +122,48 @@ fn load_b(columns: vec4u, k: u32) -> mat4x4f {
     read_values(columns.z + k),
     read_values(columns.w + k),
   ));
+}
+
+// Two windows side by side, as cores for windows take them: the image's line and column under the filter's first tap of
+// the left one, and the quad of that pixel, which may lie outside.
+struct Pair {
+  top: i32,
+  left: i32,
+  start: i32,
+}
+
+// The two image lines that a line of the filter meets in the pair's upper and lower pixels.
+struct PairLine {
+  left: i32,
+  start: vec2i,
+  inside: vec2<bool>,
+}
+
+fn pair_at(row: u32) -> Pair {
+  let window = min(row, params.rows - 8u) / 4u;
+  let line = window / params.pooled_width;
+  let image = line / params.pooled_height;
+  let top = i32(2u * (line - image * params.pooled_height)) - i32(params.padding);
+  let left = i32(2u * (window - line * params.pooled_width)) - i32(params.padding);
+  let width = i32(params.in_width);
+  let start = (i32(image * params.in_height) + top) * width + left;
+  return Pair(top, left, start * i32(params.in_quads));
+}
+
+fn pair_line(pair: Pair, segment: u32) -> PairLine {
+  let lines = vec2i(i32(segment)) + vec2i(0, 1);
+  let inside = vec2u(vec2i(pair.top) + lines) < vec2u(params.in_height);
+  return PairLine(pair.left, vec2i(pair.start) + lines * i32(params.in_width * params.in_quads), inside);
+}
+
+fn load_column(line: PairLine, column: u32, quad: u32) -> mat2x4f {
+  let inside = line.inside & vec2<bool>(u32(line.left + i32(column)) < params.in_width);
+  let index = vec2u(line.start + vec2i(i32(column * params.in_quads + quad)));
+  let clamped = select(vec2u(0u), index, inside);
+  return mat2x4f(
+    read_masked(clamped.x, inside.x),
+    read_masked(clamped.y, inside.y),
+  );
 }
 
 // The four rows are the pixels of one window.

@@ -20,6 +20,7 @@ import type { PruneGoal, PruneOutcome } from "../prune/loop.ts";
 import type { LayerConfidence } from "../prune/pruner.ts";
 import type { CriterionResult, PruneReport } from "../prune/report.ts";
 import type { Evaluation } from "../train/evaluate.ts";
+import { finetuneSchedule, stepSchedule } from "../train/schedule.ts";
 import type { TrainProgress } from "../train/trainer.ts";
 import { Model, type ModelTrainOptions } from "./model.ts";
 
@@ -139,7 +140,8 @@ async function pruneModel(
     const firstEpoch = epochsPerPhase * phase++;
     if (epochs === 0) return;
     const report = (progress: TrainProgress) => onProgress?.(name, progress);
-    await model.train(train, { ...training, epochs, firstEpoch, onProgress: report });
+    const schedule = name === "train" ? stepSchedule : finetuneSchedule;
+    await model.train(train, { ...training, epochs, firstEpoch, schedule, onProgress: report });
   };
   const untrained = await model.evaluate(test);
   await trainPhase("train", config.epochs);

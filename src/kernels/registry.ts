@@ -24,6 +24,7 @@ import gemmSubgroup4x32 from "../../kernels/gemm/subgroup_4x32.wgsl" with { type
 import gemmSubgroup4x36 from "../../kernels/gemm/subgroup_4x36.wgsl" with { type: "text" };
 import gemmSubgroup64x4 from "../../kernels/gemm/subgroup_64x4.wgsl" with { type: "text" };
 import gemmSubgroup8x32 from "../../kernels/gemm/subgroup_8x32.wgsl" with { type: "text" };
+import gemmSubgroup8x32Windows from "../../kernels/gemm/subgroup_8x32_windows.wgsl" with { type: "text" };
 import gemmSubgroupProbe from "../../kernels/gemm/subgroup_probe.wgsl" with { type: "text" };
 import gemmTile64x64 from "../../kernels/gemm/tile_64x64.wgsl" with { type: "text" };
 import layerAvgpool2dBackward from "../../kernels/layer/avgpool2d_backward.wgsl" with { type: "text" };
@@ -96,6 +97,7 @@ const sources: Readonly<Record<string, string>> = {
   "gemm/subgroup_4x36": gemmSubgroup4x36,
   "gemm/subgroup_64x4": gemmSubgroup64x4,
   "gemm/subgroup_8x32": gemmSubgroup8x32,
+  "gemm/subgroup_8x32_windows": gemmSubgroup8x32Windows,
   "gemm/subgroup_probe": gemmSubgroupProbe,
   "gemm/tile_64x64": gemmTile64x64,
   "layer/avgpool2d_backward": layerAvgpool2dBackward,

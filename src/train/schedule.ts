@@ -28,6 +28,9 @@ export const stepSchedule: Schedule = {
     Math.max(0, step + 1 - Math.min(steps - 1, Math.floor(averagesFrom * steps))),
 };
 
+/** Fine-tuning: the rate at which training by `stepSchedule` ended, averaged over the last quarter. */
+export const finetuneSchedule: Schedule = { ...stepSchedule, learningRateShare: () => fallsTo };
+
 /** A constant learning rate without averaging: the values after training are those of the last step. */
 export const constantSchedule: Schedule = { learningRateShare: () => 1, averagedCount: () => 0 };
 
