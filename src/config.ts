@@ -40,7 +40,7 @@ export interface PruneConfig {
   readonly criterion: "confidence" | "magnitude" | "gradient" | "taylor" | "obd" | "l1" | "random";
   /** Prior of the confidence: its precision from the evidence, or matched to the weights' mean square. */
   readonly prior: "evidence" | "matched";
-  /** Rounds of scoring, removal and fine-tuning, at most. */
+  /** Rounds of scoring, removal and fine-tuning, at most; with a confidence 20 unless given. */
   readonly rounds: number;
   /** Passes over the training examples after each removal. */
   readonly finetuneEpochs: number;
@@ -65,6 +65,9 @@ export interface PruneConfig {
 }
 
 const defaultSparsity = 0.5;
+
+/** Rounds to an asked sparsity, and at most to the fixed point of a confidence. */
+const defaultRounds = 3, defaultRoundsToFixedPoint = 20;
 
 const fields = z.strictObject({
   data: z.string().min(1).optional().describe(
@@ -106,7 +109,10 @@ const fields = z.strictObject({
   prior: z.enum(["evidence", "matched"]).default("evidence").describe(
     "Prior of the confidence: its precision from the evidence, or matched to the weights' mean square.",
   ),
-  rounds: z.int().min(1).default(3).describe("Rounds of scoring, removal and fine-tuning, at most."),
+  rounds: z.int().min(1).optional().meta({
+    description: "Rounds of scoring, removal and fine-tuning, at most; with a confidence 20 unless given.",
+    default: defaultRounds,
+  }),
   finetuneEpochs: z.int().min(0).default(1).describe("Passes over the training examples after each removal."),
   calibration: z.int().min(1).default(1000).describe(
     "Training examples held out to score weights on, at most; small data sets give a fifth of what they have.",
@@ -139,11 +145,12 @@ function checkGoal(config: z.output<typeof fields>, context: z.RefinementCtx): v
   if (config.criterion !== "confidence") refuse("criterion", '"confidence" beside a confidence threshold');
 }
 
-const schema = fields.superRefine(checkGoal).transform((config) =>
-  config.sparsity === undefined && config.confidence === undefined
-    ? { ...config, sparsity: defaultSparsity }
-    : config
-);
+const schema = fields.superRefine(checkGoal).transform((config) => {
+  const { confidence } = config;
+  const rounds = config.rounds ?? (confidence === undefined ? defaultRounds : defaultRoundsToFixedPoint);
+  const sparsity = config.sparsity ?? (confidence === undefined ? defaultSparsity : undefined);
+  return sparsity === undefined ? { ...config, rounds } : { ...config, rounds, sparsity };
+});
 
 /** What winnow promises of the zod schemas that it exports. */
 export interface Schema<Value> {

@@ -151,7 +151,7 @@ export class Gpu {
  */
 export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
   const choice = options.adapter ?? "auto";
-  const fail = (current: string, wanted: string) => {
+  const fail = (current: string, wanted: string): never => {
     throw new AdapterError({ act: "open adapter", thing: choice, current, wanted });
   };
   if (typeof navigator === "undefined" || !navigator.gpu) {
@@ -189,7 +189,10 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
     ...descriptor,
     requiredFeatures: [...features, "subgroups"],
   }).catch(() => undefined);
-  const device = withSubgroups ?? await adapter.requestDevice({ ...descriptor, requiredFeatures: features });
+  const device = withSubgroups ??
+    await adapter.requestDevice({ ...descriptor, requiredFeatures: features }).catch((error: Error) =>
+      fail(error.message.split("\n")[0], "a device with the adapter's own limits")
+    );
   const directive = withSubgroups && await findSubgroupDirective(withSubgroups);
   const isFallback = info.isFallbackAdapter || /llvmpipe|swiftshader|software/i.test(info.description);
   const description: AdapterDescription = {
