@@ -32,7 +32,7 @@ function colourNames(plot: Plot, names: readonly string[]) {
     plot.text([name], {
       frameAnchor: "bottom-left",
       dx: 12,
-      dy: -12 - 16 * (names.length - 1 - i),
+      dy: -110 - 16 * (names.length - 1 - i),
       fill: range[i],
       fontWeight: 600,
     })

@@ -7,10 +7,11 @@
 // the bytes gives). The coins come from a hash of step.seed and the row: the same seed gives the same batch.
 // images: bytes (N, C, H, W) four to a u32; rows (batch); classes: a u32 an image; x (batch, H, W, quads) in quads,
 // zero in the padding channels; labels (batch); normalization: the
-// quads of the mean, then those of 1 / std. One invocation computes one quad.
+// quads of the mean, then those of 1 / std. One invocation computes one quad of a strip: four neighbouring pixels of a
+// line, whose bytes lie in two neighbouring words a channel, in reverse where the row is mirrored.
 
 struct Params {
-  quads: u32,
+  strips: u32,
   inner: u32,
   channels: u32,
   height: u32,
@@ -40,42 +41,76 @@ fn mix_bits(value: u32) -> u32 {
   return bits ^ (bits >> 16u);
 }
 
-fn read_byte(index: u32) -> f32 {
-  return f32((images[index / 4u] >> (8u * (index % 4u))) & 0xffu) / 255.0;
+// Where a strip's pixels come from: the byte of the lowest in the image's first channel, and which lie inside.
+struct Source {
+  first: i32,
+  inside: vec4<bool>,
+  is_mirrored: bool,
+}
+
+// One channel of a strip, over 255. Bytes before the array and after it are inside no image and may be any.
+fn read_channel(source: Source, channel: u32) -> vec4f {
+  let index = u32(max(source.first + i32(channel * params.height * params.width), -4) + 4);
+  let word = index / 4u;
+  let shift = 8u * (index % 4u);
+  let low = images[max(word, 1u) - 1u] >> shift;
+  // In two steps: by 32 there is no shift.
+  let high = (images[min(word, arrayLength(&images) - 1u)] << 1u) << (31u - shift);
+  let bytes = (vec4u(low | high) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(0xffu);
+  let ordered = select(bytes, bytes.wzyx, source.is_mirrored);
+  let inside = source.inside & vec4<bool>(channel < params.channels);
+  return select(vec4f(0.0), vec4f(ordered) / 255.0, inside);
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = id.y * (groups.x * 64u) + id.x;
-  if (i >= params.quads) {
+  if (i >= params.strips) {
     return;
   }
-  let pixel = i / params.inner;
-  let quad = i - pixel * params.inner;
-  let line = pixel / params.width;
+  let line_strips = (params.width + 3u) / 4u;
+  let strip = i / params.inner;
+  let quad = i - strip * params.inner;
+  let line = strip / line_strips;
   let row = line / params.height;
   let image = rows[row];
   let coins = mix_bits(step.seed ^ mix_bits(row + 1u));
   let span = 2u * params.shift + 1u;
-  var in_x = pixel - line * params.width;
-  if (FLIP && (coins & 1u) == 1u) {
-    in_x = params.width - 1u - in_x;
-  }
+  let is_mirrored = FLIP && (coins & 1u) == 1u;
+  let x_0 = 4u * (strip - line * line_strips);
+  let width = i32(params.width);
+  var from_x = vec4i(i32(x_0)) + vec4i(0, 1, 2, 3);
+  from_x = select(from_x, vec4i(width - 1) - from_x, vec4<bool>(is_mirrored));
+  from_x += vec4i(i32((coins >> 16u) % span) - i32(params.shift));
   let from_y = i32(line - row * params.height) + i32((coins >> 1u) % span) - i32(params.shift);
-  let from_x = i32(in_x) + i32((coins >> 16u) % span) - i32(params.shift);
-  let inside = from_y >= 0 && from_y < i32(params.height) && from_x >= 0 && from_x < i32(params.width);
-  var bytes = vec4f(0.0);
-  for (var j = 0u; j < 4u; j++) {
-    let channel = 4u * quad + j;
-    if (inside && channel < params.channels) {
-      let plane = (image * params.channels + channel) * params.height + u32(from_y);
-      bytes[j] = read_byte(plane * params.width + u32(from_x));
-    }
-  }
+  let is_line_inside = from_y >= 0 && from_y < i32(params.height);
+  let inside = vec4<bool>(is_line_inside) & (from_x >= vec4i(0)) & (from_x < vec4i(width));
+  let clamped_y = clamp(from_y, 0, i32(params.height) - 1);
+  let plane = i32(image * params.channels * params.height) + clamped_y;
+  let source = Source(plane * width + min(from_x.x, from_x.w), inside, is_mirrored);
+  // Columns are channels, then pixels.
+  let pixels = transpose(mat4x4f(
+    read_channel(source, 4u * quad),
+    read_channel(source, 4u * quad + 1u),
+    read_channel(source, 4u * quad + 2u),
+    read_channel(source, 4u * quad + 3u),
+  ));
   // Padding channels have a mean and an inverse deviation of zero.
-  let value = (bytes - read_normalization(quad)) * read_normalization(params.inner + quad);
-  write_x(i, value);
-  if (i % (params.inner * params.width * params.height) == 0u) {
+  let mean = read_normalization(quad);
+  let inverse = read_normalization(params.inner + quad);
+  let first = (line * params.width + x_0) * params.inner + quad;
+  let count = params.width - x_0;
+  write_x(first, (pixels[0] - mean) * inverse);
+  if (count > 1u) {
+    write_x(first + params.inner, (pixels[1] - mean) * inverse);
+  }
+  if (count > 2u) {
+    write_x(first + 2u * params.inner, (pixels[2] - mean) * inverse);
+  }
+  if (count > 3u) {
+    write_x(first + 3u * params.inner, (pixels[3] - mean) * inverse);
+  }
+  if (i % (params.inner * line_strips * params.height) == 0u) {
     labels[row] = classes[image];
   }
 }

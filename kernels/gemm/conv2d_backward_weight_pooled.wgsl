@@ -123,14 +123,17 @@ fn load_b(segment: ColumnSegment, k: u32) -> mat4x4f {
   );
 }
 
-fn store_block(row: u32, column: u32, split: u32, c: mat4x4f) {
-  if (column >= params.columns) {
+fn store(row: u32, column: u32, split: u32, sum: vec4f) {
+  if (row >= params.rows || column >= params.columns) {
     return;
   }
-  for (var i = 0u; i < 4u; i++) {
-    if (row + i < params.rows) {
-      let index = (split * params.rows + row + i) * (params.columns / 4u) + column / 4u;
-      write_sums(params.offset + index, c[i]);
-    }
-  }
+  let index = (split * params.rows + row) * (params.columns / 4u) + column / 4u;
+  write_sums(params.offset + index, sum);
+}
+
+fn store_block(row: u32, column: u32, split: u32, c: mat4x4f) {
+  store(row, column, split, c[0]);
+  store(row + 1u, column, split, c[1]);
+  store(row + 2u, column, split, c[2]);
+  store(row + 3u, column, split, c[3]);
 }

@@ -8,7 +8,7 @@
 // filter; inner: quads of a filter's line (kx, i), which lie one after another in x too.
 // x (N, H, W, I/4), y and places (N, PH, PW, O/4), in quads; weight (O, KH, KW, I/4) at params.weight of the value
 // arena, bias (O/4) at params.bias; windows start at even pixels, what is left at the edges is not computed.
-// Source: gemm/conv2d_forward.wgsl and layer/maxpool2d_forward.wgsl, whose results these are, bit for bit.
+// Source: gemm/conv2d_forward.wgsl and layer/maxpool2d_forward.wgsl, whose results these are, up to the order of the sum.
 
 struct Params {
   rows: u32,
@@ -30,8 +30,6 @@ struct Params {
 
 override HAS_BIAS: bool = true;
 override PLACES: bool = false;
-// True where x has at most three channels: products with its quad's last number, which is zero, are left out.
-override NARROW: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
@@ -92,17 +90,9 @@ fn column_segment(columns: Columns, segment: u32) -> vec4u {
   return columns.filters + vec4u(segment * params.inner);
 }
 
-fn read_masked(index: u32, inside: bool) -> vec4f {
-  let quad = select(vec4f(0.0), read_x(index), inside);
-  if (NARROW) {
-    return vec4f(quad.xyz, 0.0);
-  }
-  return quad;
-}
-
 // Below low the difference wraps around to a number above any count.
 fn read_tap(start: i32, k: u32, inside: bool) -> vec4f {
-  return read_masked(select(0u, u32(start + i32(k)), inside), inside);
+  return select(vec4f(0.0), read_x(select(0u, u32(start + i32(k)), inside)), inside);
 }
 
 fn load_a(segment: RowSegment, k: u32) -> mat4x4f {
@@ -161,8 +151,8 @@ fn load_column(line: PairLine, column: u32, quad: u32) -> mat2x4f {
   let index = vec2u(line.start + vec2i(i32(column * params.in_quads + quad)));
   let clamped = select(vec2u(0u), index, inside);
   return mat2x4f(
-    read_masked(clamped.x, inside.x),
-    read_masked(clamped.y, inside.y),
+    select(vec4f(0.0), read_x(clamped.x), inside.x),
+    select(vec4f(0.0), read_x(clamped.y), inside.y),
   );
 }
 
@@ -175,13 +165,16 @@ fn store_block(row: u32, column: u32, split: u32, c: mat4x4f) {
   if (HAS_BIAS) {
     bias = read_values(params.bias + column / 4u);
   }
+  let right = c[1] + bias;
+  let below = c[2] + bias;
+  let across = c[3] + bias;
   var largest = c[0] + bias;
-  var place = vec4f(0.0);
-  for (var i = 1u; i < 4u; i++) {
-    let value = c[i] + bias;
-    place = select(place, vec4f(f32(i)), value > largest);
-    largest = max(largest, value);
-  }
+  var place = select(vec4f(0.0), vec4f(1.0), right > largest);
+  largest = max(largest, right);
+  place = select(place, vec4f(2.0), below > largest);
+  largest = max(largest, below);
+  place = select(place, vec4f(3.0), across > largest);
+  largest = max(largest, across);
   let channel = vec4u(column) + vec4u(0u, 1u, 2u, 3u);
   let is_open = (largest > vec4f(0.0)) & (channel < vec4u(params.columns));
   let index = (row / 4u) * ((params.columns + 3u) / 4u) + column / 4u;

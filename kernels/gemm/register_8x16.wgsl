@@ -52,31 +52,39 @@ fn main(
   var segment_b1 = column_segment(columns_1, segment);
   var segment_b2 = column_segment(columns_2, segment);
   var segment_b3 = column_segment(columns_3, segment);
-  for (var step = 0u; step < steps; step++) {
-    let a_0 = load_a(segment_a0, k);
-    let a_1 = load_a(segment_a1, k);
-    let b_0 = load_b(segment_b0, k);
-    c_00 += b_0 * a_0;
-    c_10 += b_0 * a_1;
-    let b_1 = load_b(segment_b1, k);
-    c_01 += b_1 * a_0;
-    c_11 += b_1 * a_1;
-    let b_2 = load_b(segment_b2, k);
-    c_02 += b_2 * a_0;
-    c_12 += b_2 * a_1;
-    let b_3 = load_b(segment_b3, k);
-    c_03 += b_3 * a_0;
-    c_13 += b_3 * a_1;
-    k++;
-    if (k == params.inner) {
-      k = 0u;
-      segment++;
-      segment_a0 = row_segment(rows_0, segment);
-      segment_a1 = row_segment(rows_1, segment);
-      segment_b0 = column_segment(columns_0, segment);
-      segment_b1 = column_segment(columns_1, segment);
-      segment_b2 = column_segment(columns_2, segment);
-      segment_b3 = column_segment(columns_3, segment);
+  var step = 0u;
+  // Loops test last: to leave one that tests first, llvmpipe runs a round with all lanes off. A split may be empty.
+  if (steps > 0u) {
+    loop {
+      let a_0 = load_a(segment_a0, k);
+      let a_1 = load_a(segment_a1, k);
+      let b_0 = load_b(segment_b0, k);
+      c_00 += b_0 * a_0;
+      c_10 += b_0 * a_1;
+      let b_1 = load_b(segment_b1, k);
+      c_01 += b_1 * a_0;
+      c_11 += b_1 * a_1;
+      let b_2 = load_b(segment_b2, k);
+      c_02 += b_2 * a_0;
+      c_12 += b_2 * a_1;
+      let b_3 = load_b(segment_b3, k);
+      c_03 += b_3 * a_0;
+      c_13 += b_3 * a_1;
+      k++;
+      if (k == params.inner) {
+        k = 0u;
+        segment++;
+        segment_a0 = row_segment(rows_0, segment);
+        segment_a1 = row_segment(rows_1, segment);
+        segment_b0 = column_segment(columns_0, segment);
+        segment_b1 = column_segment(columns_1, segment);
+        segment_b2 = column_segment(columns_2, segment);
+        segment_b3 = column_segment(columns_3, segment);
+      }
+      step++;
+      if (step >= steps) {
+        break;
+      }
     }
   }
   store_block(row + 0u, column + 0u, group.z, c_00);

@@ -48,31 +48,39 @@ fn main(
   var k = 0u;
   var segment_b0 = column_segment(columns_0, segment);
   var segment_a0 = row_segment(rows_0, segment);
-  for (var step = 0u; step < steps; step++) {
-    let own_0 = load_a(segment_a0, k);
-    let b_0 = load_b(segment_b0, k);
-    let a_0 = from_lane_0(own_0);
-    c_00 += b_0 * a_0;
-    let a_1 = from_lane_1(own_0);
-    c_10 += b_0 * a_1;
-    let a_2 = from_lane_2(own_0);
-    c_20 += b_0 * a_2;
-    let a_3 = from_lane_3(own_0);
-    c_30 += b_0 * a_3;
-    let a_4 = from_lane_4(own_0);
-    c_40 += b_0 * a_4;
-    let a_5 = from_lane_5(own_0);
-    c_50 += b_0 * a_5;
-    let a_6 = from_lane_6(own_0);
-    c_60 += b_0 * a_6;
-    let a_7 = from_lane_7(own_0);
-    c_70 += b_0 * a_7;
-    k++;
-    if (k == params.inner) {
-      k = 0u;
-      segment++;
-      segment_b0 = column_segment(columns_0, segment);
-      segment_a0 = row_segment(rows_0, segment);
+  var step = 0u;
+  // Loops test last: to leave one that tests first, llvmpipe runs a round with all lanes off. A split may be empty.
+  if (steps > 0u) {
+    loop {
+      let own_0 = load_a(segment_a0, k);
+      let b_0 = load_b(segment_b0, k);
+      let a_0 = from_lane_0(own_0);
+      c_00 += b_0 * a_0;
+      let a_1 = from_lane_1(own_0);
+      c_10 += b_0 * a_1;
+      let a_2 = from_lane_2(own_0);
+      c_20 += b_0 * a_2;
+      let a_3 = from_lane_3(own_0);
+      c_30 += b_0 * a_3;
+      let a_4 = from_lane_4(own_0);
+      c_40 += b_0 * a_4;
+      let a_5 = from_lane_5(own_0);
+      c_50 += b_0 * a_5;
+      let a_6 = from_lane_6(own_0);
+      c_60 += b_0 * a_6;
+      let a_7 = from_lane_7(own_0);
+      c_70 += b_0 * a_7;
+      k++;
+      if (k == params.inner) {
+        k = 0u;
+        segment++;
+        segment_b0 = column_segment(columns_0, segment);
+        segment_a0 = row_segment(rows_0, segment);
+      }
+      step++;
+      if (step >= steps) {
+        break;
+      }
     }
   }
   store_block(row + 0u, column + 0u, group.z, c_00);

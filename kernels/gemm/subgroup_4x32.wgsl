@@ -49,31 +49,39 @@ fn main(
   var k = 0u;
   var segment_a0 = row_segment(rows_0, segment);
   var segment_b0 = column_segment(columns_0, segment);
-  for (var step = 0u; step < steps; step++) {
-    let own_0 = load_b(segment_b0, k);
-    let a_0 = load_a(segment_a0, k);
-    let b_0 = from_lane_0(own_0);
-    c_00 += b_0 * a_0;
-    let b_1 = from_lane_1(own_0);
-    c_01 += b_1 * a_0;
-    let b_2 = from_lane_2(own_0);
-    c_02 += b_2 * a_0;
-    let b_3 = from_lane_3(own_0);
-    c_03 += b_3 * a_0;
-    let b_4 = from_lane_4(own_0);
-    c_04 += b_4 * a_0;
-    let b_5 = from_lane_5(own_0);
-    c_05 += b_5 * a_0;
-    let b_6 = from_lane_6(own_0);
-    c_06 += b_6 * a_0;
-    let b_7 = from_lane_7(own_0);
-    c_07 += b_7 * a_0;
-    k++;
-    if (k == params.inner) {
-      k = 0u;
-      segment++;
-      segment_a0 = row_segment(rows_0, segment);
-      segment_b0 = column_segment(columns_0, segment);
+  var step = 0u;
+  // Loops test last: to leave one that tests first, llvmpipe runs a round with all lanes off. A split may be empty.
+  if (steps > 0u) {
+    loop {
+      let own_0 = load_b(segment_b0, k);
+      let a_0 = load_a(segment_a0, k);
+      let b_0 = from_lane_0(own_0);
+      c_00 += b_0 * a_0;
+      let b_1 = from_lane_1(own_0);
+      c_01 += b_1 * a_0;
+      let b_2 = from_lane_2(own_0);
+      c_02 += b_2 * a_0;
+      let b_3 = from_lane_3(own_0);
+      c_03 += b_3 * a_0;
+      let b_4 = from_lane_4(own_0);
+      c_04 += b_4 * a_0;
+      let b_5 = from_lane_5(own_0);
+      c_05 += b_5 * a_0;
+      let b_6 = from_lane_6(own_0);
+      c_06 += b_6 * a_0;
+      let b_7 = from_lane_7(own_0);
+      c_07 += b_7 * a_0;
+      k++;
+      if (k == params.inner) {
+        k = 0u;
+        segment++;
+        segment_a0 = row_segment(rows_0, segment);
+        segment_b0 = column_segment(columns_0, segment);
+      }
+      step++;
+      if (step >= steps) {
+        break;
+      }
     }
   }
   store_block(row + 0u, column + 0u, group.z, c_00);

@@ -57,14 +57,20 @@ fn main(
   var c_17 = mat4x4f();
   let first = group.z * params.segments_per_split;
   let last = min(first + params.segments_per_split, params.segments);
-  for (var segment = first; segment < last; segment++) {
-    let line = pair_line(pair, segment);
-    let segment_b0 = column_segment(columns_0, segment);
-    for (var quad = 0u; quad < params.in_quads; quad++) {
+  let steps = (max(first, last) - first) * params.in_quads;
+  var segment = first;
+  var quad = 0u;
+  var line = pair_line(pair, segment);
+  var segment_b0 = column_segment(columns_0, segment);
+  var step = 0u;
+  // Loops test last: to leave one that tests first, llvmpipe runs a round with all lanes off. A split may be empty.
+  if (steps > 0u) {
+    loop {
       var pixels_0 = load_column(line, 0u, quad);
       var pixels_1 = load_column(line, 1u, quad);
       var pixels_2 = load_column(line, 2u, quad);
-      for (var tap = 0u; tap < params.kernel_width; tap++) {
+      var tap = 0u;
+      loop {
         let own_0 = load_b(segment_b0, tap * params.in_quads + quad);
         let pixels_3 = load_column(line, tap + 3u, quad);
         let a_0 = mat4x4f(pixels_0[0], pixels_1[0], pixels_0[1], pixels_1[1]);
@@ -96,6 +102,21 @@ fn main(
         pixels_0 = pixels_1;
         pixels_1 = pixels_2;
         pixels_2 = pixels_3;
+        tap++;
+        if (tap >= params.kernel_width) {
+          break;
+        }
+      }
+      quad++;
+      if (quad == params.in_quads) {
+        quad = 0u;
+        segment++;
+        line = pair_line(pair, segment);
+        segment_b0 = column_segment(columns_0, segment);
+      }
+      step++;
+      if (step >= steps) {
+        break;
       }
     }
   }

@@ -59,6 +59,8 @@ export interface CoreBlock {
   readonly lane: { readonly rows: number; readonly columns: number };
   /** Invocations of a subgroup, where the core shares operands through subgroups. */
   readonly subgroupSize: number | undefined;
+  /** True where the core takes rows as windows of 2 x 2 pixels, two side by side, which few products have. */
+  readonly rowsAreWindows: boolean;
 }
 
 /** The cores that every device may use on a read path, smallest block first. */
@@ -74,13 +76,35 @@ export const subgroupCores: readonly string[] = [
   "gemm/subgroup_4x36",
   "gemm/subgroup_32x4",
   "gemm/subgroup_8x32",
+  "gemm/subgroup_8x32_windows",
   "gemm/subgroup_64x4",
 ];
 
-/** The cores that a device may use on a read path; `subgroupSize` is undefined on devices without subgroups. */
-export function usableCores(path: ReadPath, subgroupSize: number | undefined): readonly string[] {
-  const serve = subgroupCores.filter((core) => coreBlock(core).subgroupSize === subgroupSize);
-  return [...productCores[path], ...serve];
+/** The cores for subgroups of a size that serve a product; those for windows only where the product is given. */
+function coresOfSubgroups(subgroupSize: number | undefined, shape?: ProductShape): readonly string[] {
+  return subgroupCores.filter((core) => {
+    const block = coreBlock(core);
+    return block.subgroupSize === subgroupSize && (!block.rowsAreWindows || hasWindowPairs(shape));
+  });
+}
+
+/** True where every two windows of a product lie side by side and their pixels read neighbouring inputs. */
+function hasWindowPairs(shape: ProductShape | undefined): boolean {
+  const { stride, pooled_width: windows } = shape?.sizes ?? {};
+  return shape?.operation === "gemm/conv2d_forward_pooled" && stride === 1 && windows! % 2 === 0;
+}
+
+/**
+ * The cores that a device may use on a read path for a product, or for any product where none is given.
+ *
+ * @param subgroupSize Lanes of the device's subgroups; undefined where it has none.
+ */
+export function usableCores(
+  path: ReadPath,
+  subgroupSize: number | undefined,
+  shape?: ProductShape,
+): readonly string[] {
+  return [...productCores[path], ...coresOfSubgroups(subgroupSize, shape)];
 }
 
 /** Reads the block of a core. */
@@ -108,6 +132,7 @@ export function coreBlock(core: string): CoreBlock {
       columns: constants.get("LANE_COLUMNS") ?? columns,
     },
     subgroupSize: constants.get("SUBGROUP_SIZE"),
+    rowsAreWindows: constants.has("ROWS_ARE_WINDOWS"),
   };
 }
 
@@ -132,16 +157,18 @@ export function productSplits(shape: ProductShape, core: string, workgroupsWante
  * multiplying are what counts and work runs on a few processors (docs/architecture.md).
  *
  * A lane reads a texel a row and column of its block for every quad of the sum; of the side that a subgroup shares, it
- * reads its part and takes the rest by broadcasts, which come out of the price of a product.
+ * reads its part and takes the rest by broadcasts, which come out of the price of a product. Of windows a lane keeps what
+ * the next tap reads again.
  */
 export function textureCost(shape: ProductShape, { core, splits }: ProductChoice): number {
-  const { rows, columns, blocksPerWorkgroup, lane, subgroupSize } = coreBlock(core);
+  const { rows, columns, blocksPerWorkgroup, lane, subgroupSize, rowsAreWindows } = coreBlock(core);
   const lanes = subgroupSize ?? blocksPerWorkgroup;
   const sharesRows = lane.rows === rows, sharesColumns = lane.columns === columns;
   // A shared side is loaded a strip of four a lane.
   const loaded = (length: number, isShared: boolean) =>
     subgroupSize !== undefined && isShared ? 4 * Math.ceil(length / (4 * subgroupSize)) : length;
-  const texels = loaded(lane.rows, sharesRows) + loaded(lane.columns, sharesColumns);
+  const ownRows = rowsAreWindows ? lane.rows / 2 : loaded(lane.rows, sharesRows);
+  const texels = ownRows + loaded(lane.columns, sharesColumns);
   const productPrice = subgroupSize === undefined ? 0.0127 : 0.015;
   const laneCost = 0.19 * texels + productPrice * lane.rows * lane.columns;
   const workgroups = productWorkgroups(shape, core);
@@ -165,7 +192,7 @@ export function filledChoice(shape: ProductShape, core: string, path: ReadPath):
 export function defaultChooser(path: ReadPath, subgroupSize?: number): ProductChooser {
   return (shape) => {
     if (path === "storage") return filledChoice(shape, "gemm/tile_64x64", path);
-    const choices = usableCores(path, subgroupSize).map((core) => filledChoice(shape, core, path));
+    const choices = usableCores(path, subgroupSize, shape).map((core) => filledChoice(shape, core, path));
     const costs = choices.map((choice) => textureCost(shape, choice));
     return choices[costs.indexOf(Math.min(...costs))];
   };
@@ -173,8 +200,8 @@ export function defaultChooser(path: ReadPath, subgroupSize?: number): ProductCh
 
 /** The choice of the least cost among the cores that need subgroups, for devices whose subgroups have that size. */
 export function subgroupChooser(subgroupSize: number): ProductChooser {
-  const cores = subgroupCores.filter((core) => coreBlock(core).subgroupSize === subgroupSize);
   return (shape) => {
+    const cores = coresOfSubgroups(subgroupSize, shape);
     const choices = cores.map((core) => filledChoice(shape, core, "texture"));
     const costs = choices.map((choice) => textureCost(shape, choice));
     return choices[costs.indexOf(Math.min(...costs))];

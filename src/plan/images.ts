@@ -4,7 +4,7 @@
  * @module
  */
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
-import { type FeatureShape, quadsPerExample, quadsPerPixel } from "../shape.ts";
+import { type FeatureShape, quadsPerPixel } from "../shape.ts";
 
 /** How training images are varied: not at all, mirrored, or mirrored and shifted by up to 4 pixels. */
 export type Augmentation = "none" | "flip" | "flip-crop";
@@ -26,10 +26,10 @@ export function lowerImages(
     readonly augments: boolean;
   },
 ): Dispatch {
-  const quads = batch * quadsPerExample(input);
-  const { channels, height, width } = input;
+  const { channels, height, width } = input, inner = quadsPerPixel(input);
+  const strips = batch * height * Math.ceil(width / 4) * inner;
   const isVaried = augments && augmentation !== "none";
-  return dispatchOver(quads, {
+  return dispatchOver(strips, {
     kernel: "data/batch_images",
     label: "batch",
     bindings: {
@@ -41,8 +41,8 @@ export function lowerImages(
       labels: "labels",
     },
     params: {
-      quads,
-      inner: quadsPerPixel(input),
+      strips,
+      inner,
       channels,
       height,
       width,

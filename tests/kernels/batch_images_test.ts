@@ -25,6 +25,8 @@ const cases: readonly BatchCase[] = [
   { images: [7, 3, 8, 8], batch: 16, shift: 2, flip: true, seed: 3 },
   { images: [7, 3, 8, 8], batch: 16, shift: 2, flip: true, seed: 0xfedcba98 },
   { images: [3, 5, 3, 4], batch: 4, shift: 4, flip: false, seed: 5 },
+  { images: [2, 2, 9, 11], batch: 33, shift: 4, flip: true, seed: 6 },
+  { images: [2, 1, 3, 2], batch: 9, shift: 4, flip: true, seed: 7 },
 ];
 
 /** The finalizer of MurmurHash3, as the kernel has it. */
@@ -53,6 +55,7 @@ async function runBatch(path: ReadPath, batchCase: BatchCase) {
   const { images: [, channels, height, width], batch, shift, flip, seed } = batchCase;
   const { bytes, classes, rows, mean, inverse } = inputsOf(batchCase);
   const inner = quadsOf(channels), quads = batch * height * width * inner;
+  const strips = batch * height * Math.ceil(width / 4) * inner;
   const words = new Uint32Array(Math.ceil(bytes.length / 4));
   new Uint8Array(words.buffer).set(bytes);
   const normalization = new Float32Array(8 * inner);
@@ -61,7 +64,7 @@ async function runBatch(path: ReadPath, batchCase: BatchCase) {
   const { floats, integers } = await runKernels({
     path,
     dispatches: [
-      dispatchOver(quads, {
+      dispatchOver(strips, {
         kernel: "data/batch_images",
         label: "batch",
         bindings: {
@@ -72,7 +75,7 @@ async function runBatch(path: ReadPath, batchCase: BatchCase) {
           x: "x",
           labels: "labels",
         },
-        params: { quads, inner, channels, height, width, shift },
+        params: { strips, inner, channels, height, width, shift },
         constants: { FLIP: flip ? 1 : 0 },
       }),
     ],

@@ -74,9 +74,9 @@ async function checkInput(path: ReadPath, convolution: Convolution): Promise<voi
   }
 }
 
-/** The splits a core is tested with: none, two, and numbers that leave the last split short or empty. */
+/** The splits a core is tested with: none, two, and numbers that leave the last split short; none is left empty. */
 function splitsOf({ segments }: { readonly segments: number }): readonly number[] {
-  return [...new Set([1, 2, 4, 5].map((splits) => Math.min(splits, segments)))];
+  return [...new Set([1, 2, 4, 5].map((splits) => Math.ceil(segments / Math.ceil(segments / splits))))];
 }
 
 async function checkWeight(path: ReadPath, convolution: Convolution): Promise<void> {

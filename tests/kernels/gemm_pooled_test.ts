@@ -7,12 +7,17 @@
 import { assert, assertEquals } from "@std/assert";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import type { ReadPath } from "../../src/kernels/assemble.ts";
-import { usableCores } from "../../src/kernels/gemm.ts";
+import { probeSubgroups } from "../../src/cli/subgroups.ts";
+import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import { runOnce } from "../../src/gpu/run_once.ts";
+import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
+import { type ProductShape, usableCores } from "../../src/kernels/gemm.ts";
 import type { ConvolutionContext } from "../../src/model/convolution.ts";
 import {
   pooledBackwardBias,
   pooledBackwardWeight,
   pooledForward,
+  pooledForwardShape,
 } from "../../src/model/pooled_convolution.ts";
 import { mapShape, quadsOf, windowedLength } from "../../src/shape.ts";
 import { conv2dBackward, conv2dForward } from "../reference/conv2d.ts";
@@ -22,14 +27,20 @@ import { assertClose, randomTensor, type RefTensor, sumTolerance } from "../refe
 import { imagesFromQuads, imagesToQuads, readPaths, runKernels } from "./harness.ts";
 import { assertPadding, unwritten } from "./precision.ts";
 
-const convolutions = [
+const convolutions: readonly Case[] = [
   { x: [2, 3, 6, 8], outputs: 5, kernel: 3, stride: 1, padding: 1 },
   { x: [3, 5, 7, 9], outputs: 17, kernel: 3, stride: 1, padding: 1 },
   { x: [1, 1, 2, 2], outputs: 1, kernel: 1, stride: 1, padding: 0 },
   { x: [2, 9, 11, 8], outputs: 33, kernel: 5, stride: 2, padding: 2 },
   { x: [2, 4, 10, 7], outputs: 8, kernel: 3, stride: 1, padding: 0 },
-] as const;
-type Case = typeof convolutions[number];
+];
+interface Case {
+  readonly x: readonly [number, number, number, number];
+  readonly outputs: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly padding: number;
+}
 
 const pool = { kernel: 2, stride: 2, padding: 0 };
 
@@ -56,10 +67,13 @@ function isClear({ shape: [n, c, h, w], values }: RefTensor, tolerance: number):
   return true;
 }
 
-async function checkPooled(path: ReadPath, { window, core, splits }: {
+async function checkPooled(path: ReadPath, { window, core, splits, gpu }: {
   readonly window: Case;
+  /** The core of the forward pass, and of the other where it serves any product. */
   readonly core: string;
   readonly splits: number;
+  /** The device to run on, where it is not to be the one without subgroups. */
+  readonly gpu?: Gpu;
 }): Promise<void> {
   const { x: xShape, outputs, kernel } = window, [batch, channels, height, width] = xShape;
   const outHeight = windowedLength(height, window), outWidth = windowedLength(width, window);
@@ -80,7 +94,10 @@ async function checkPooled(path: ReadPath, { window, core, splits }: {
   values.set(Float32Array.from(operands.b.values), 4 * bias);
   const context: ConvolutionContext = {
     name: "case",
-    choose: ({ splittable }) => ({ core, splits: splittable ? splits : 1 }),
+    choose: ({ splittable, operation }) => ({
+      core: operation === "gemm/conv2d_forward_pooled" ? core : core.replace("_windows", ""),
+      splits: splittable ? splits : 1,
+    }),
     weight: 0,
     bias,
     geometry: {
@@ -131,20 +148,21 @@ async function checkPooled(path: ReadPath, { window, core, splits }: {
     }),
   ];
   const pooledWords = 4 * batch * pooledShape[2] * pooledShape[3] * quads;
-  const { floats } = await runKernels({
-    path,
-    dispatches,
-    buffers: {
-      x: imagesToQuads(operands.x.values, xShape),
-      values,
-      dy: imagesToQuads(operands.dy.values, pooledShape),
-      y: unwritten(pooledWords),
-      places: unwritten(pooledWords),
-      dx: unwritten(4 * batch * outHeight * outWidth * quads),
-      gradients: values.length,
-      ...words,
-    },
-  });
+  const { floats } =
+    await (gpu ? (options: Parameters<typeof runKernels>[0]) => runOnce(gpu, options) : runKernels)({
+      path,
+      dispatches,
+      buffers: {
+        x: imagesToQuads(operands.x.values, xShape),
+        values,
+        dy: imagesToQuads(operands.dy.values, pooledShape),
+        y: unwritten(pooledWords),
+        places: unwritten(pooledWords),
+        dx: unwritten(4 * batch * outHeight * outWidth * quads),
+        gradients: values.length,
+        ...words,
+      },
+    });
   const operations = dispatches.flatMap((dispatch) => dispatch.kernel.split(":"));
   assert(backwardKernels.every((kernel) => operations.includes(kernel)), "all kernels are run");
   const name = `${path}, ${core}, ${splits} splits, ${JSON.stringify(window)}`;
@@ -177,3 +195,47 @@ for (const path of readPaths) {
     }
   });
 }
+
+const windowCore = "gemm/subgroup_8x32_windows";
+
+/** Windows in pairs: one pair and several, filters of one, three and five taps, more columns than a block has. */
+const pairedConvolutions: readonly Case[] = [
+  { x: [1, 1, 2, 4], outputs: 1, kernel: 1, stride: 1, padding: 0 },
+  { x: [2, 3, 7, 8], outputs: 5, kernel: 3, stride: 1, padding: 1 },
+  { x: [1, 9, 11, 8], outputs: 33, kernel: 5, stride: 1, padding: 2 },
+  { x: [3, 5, 6, 15], outputs: 3, kernel: 3, stride: 1, padding: 0 },
+];
+
+const withSubgroups = await openGpu({ subgroups: probeSubgroups });
+const ignore = withSubgroups.subgroups?.size !== coreSubgroupSize;
+
+for (const path of readPaths) {
+  Deno.test(`${windowCore} agrees with three layers, ${path} path`, { ignore }, async () => {
+    for (const window of pairedConvolutions) {
+      await checkPooled(path, { window, core: windowCore, splits: 1, gpu: withSubgroups });
+    }
+  });
+}
+
+Deno.test("usableCores() offers the core for windows only where they come in pairs", () => {
+  const geometry = {
+    images: 1,
+    inQuads: 1,
+    inHeight: 8,
+    inWidth: 8,
+    outChannels: 4,
+    outHeight: 8,
+    outWidth: 8,
+  };
+  const shapeOf = (width: number, stride: number) =>
+    pooledForwardShape({ ...geometry, kernelHeight: 3, kernelWidth: 3, stride, padding: 1 }, {
+      y: "y",
+      places: "places",
+      dy: "dy",
+      output: mapShape(4, 4, width),
+    });
+  const offers = (shape?: ProductShape) =>
+    usableCores("texture", coreSubgroupSize, shape).includes(windowCore);
+  assert(offers(shapeOf(4, 1)));
+  for (const shape of [shapeOf(3, 1), shapeOf(4, 2), undefined]) assert(!offers(shape));
+});

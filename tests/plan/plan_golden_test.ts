@@ -11,9 +11,9 @@ import { sgd } from "../../src/plan/optimizer.ts";
 import { describePlan } from "../../src/plan/plan.ts";
 
 /** A fixed choice, so that the text says nothing of how cores are chosen. */
-const choose: ProductChooser = ({ splittable }) => ({
+const choose: ProductChooser = ({ splittable, segments }) => ({
   core: "gemm/register_8x8",
-  splits: splittable ? 4 : 1,
+  splits: splittable ? Math.min(4, segments) : 1,
 });
 
 const graph = seedNetwork({ channels: 3, height: 32, width: 32, classes: 10 });
