@@ -213,7 +213,7 @@ function candidatesOf(
   const other: ReadPath = gpu.path === "texture" ? "storage" : "texture";
   const paths = effort.paths === "own" ? [gpu.path] : [gpu.path, other];
   const all = paths.flatMap((path) =>
-    usableCores(path, gpu.subgroups?.size).flatMap((core) =>
+    usableCores(path, gpu.subgroups?.size, shape).flatMap((core) =>
       [...new Set(effort.workgroups.map((wanted) => productSplits(shape, core, wanted)))]
         .map((splits): ProductChoice => path === gpu.path ? { core, splits } : { core, splits, path })
     )
