@@ -68,7 +68,7 @@ const firstRounds = 2;
 const maxRounds = 32;
 
 /** A candidate must be this much faster than the default to be taken, so that noise does not choose. */
-const leastGain = 0.03;
+const leastGain = 0.08;
 
 /** A candidate whose first runs are this much slower than the best is not timed further. */
 const hopeless = 2;
