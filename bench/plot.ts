@@ -25,14 +25,14 @@ const colours = ["#0072b2", "#56b4e9", "#d55e00", "#009e73", "#cc79a7", "#e69f00
 
 const style = { fontFamily: "system-ui, sans-serif", fontSize: "13px", background: "white" };
 
-/** A colour a name, and the names in their colours as text in the lower left corner. */
-function colourNames(plot: Plot, names: readonly string[]) {
+/** A colour a name, and the names in their colours as text at the left, from so many pixels above the bottom on. */
+function colourNames(plot: Plot, names: readonly string[], bottomPixels: number) {
   const range = names.map((_, i) => colours[i % colours.length]!);
   const legend = names.map((name, i) =>
     plot.text([name], {
       frameAnchor: "bottom-left",
       dx: 12,
-      dy: -110 - 16 * (names.length - 1 - i),
+      dy: -bottomPixels - 16 * (names.length - 1 - i),
       fill: range[i],
       fontWeight: 600,
     })
@@ -52,7 +52,7 @@ function plotSweep(plot: Plot, points: readonly SweepPoint[], document: unknown)
     sparsity: 100 * group[0]!.sparsity,
     accuracy: 100 * mean(group.map(({ accuracy }) => accuracy)),
   }));
-  const { color, legend } = colourNames(plot, [...new Set(rows.map(({ criterion }) => criterion))]);
+  const { color, legend } = colourNames(plot, [...new Set(rows.map(({ criterion }) => criterion))], 110);
   const channels = { x: "sparsity", y: "accuracy", stroke: "criterion" };
   return plot.plot({
     document,
@@ -83,7 +83,7 @@ function plotScaling(plot: Plot, rows: readonly Record<string, unknown>[], docum
       cost: Number(row.perUnit) / Number(first.perUnit),
     }));
   });
-  const { color, legend } = colourNames(plot, [...series.keys()]);
+  const { color, legend } = colourNames(plot, [...series.keys()], 220);
   const channels = { x: "work", y: "cost", stroke: "series" };
   return plot.plot({
     document,
