@@ -28,10 +28,20 @@ export function readDeviceFlags(values: Readonly<Record<string, unknown>>): Pick
   return parsePruneConfig(given, "the command line");
 }
 
+/** Gives Vulkan the folder whose lack it would complain of on standard error, where this process may. */
+function quietVulkan(): void {
+  const variable = "XDG_RUNTIME_DIR";
+  if (
+    Deno.build.os !== "linux" || Deno.permissions.querySync({ name: "env", variable }).state !== "granted"
+  ) return;
+  if (!Deno.env.get(variable)) Deno.env.set(variable, "/tmp");
+}
+
 /** Opens a device on the adapter and with the read path that flags name. */
 export async function openDevice(
   { adapter, readPath }: Pick<PruneConfig, "adapter" | "readPath">,
 ): Promise<Gpu> {
+  quietVulkan();
   const isSubgroup = readPath === "subgroup";
   const path = isSubgroup ? "texture" : readPath;
   // A path that is forced is taken as it is: only auto may add subgroups where they work.
