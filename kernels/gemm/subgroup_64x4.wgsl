@@ -10,6 +10,8 @@
 // Only for adapters on which a probe (src/gpu/subgroups.ts) found subgroups of SUBGROUP_SIZE lanes.
 // Source: the broadcast takes the place of Volkov and Demmel's shared memory (2008, gemm/tile_64x64.wgsl).
 
+// include gemm/subgroup_broadcast
+
 const BLOCK_ROWS = 64u;
 const BLOCK_COLUMNS = 32u;
 const BLOCKS_PER_WORKGROUP = 1u;
@@ -128,76 +130,4 @@ fn main(
   store_block(row + 52u, column + 0u, group.z, c_130);
   store_block(row + 56u, column + 0u, group.z, c_140);
   store_block(row + 60u, column + 0u, group.z, c_150);
-}
-
-fn from_lane_0(own: mat4x4f) -> mat4x4f {
-  return mat4x4f(
-    subgroupBroadcast(own[0], 0u),
-    subgroupBroadcast(own[1], 0u),
-    subgroupBroadcast(own[2], 0u),
-    subgroupBroadcast(own[3], 0u),
-  );
-}
-
-fn from_lane_1(own: mat4x4f) -> mat4x4f {
-  return mat4x4f(
-    subgroupBroadcast(own[0], 1u),
-    subgroupBroadcast(own[1], 1u),
-    subgroupBroadcast(own[2], 1u),
-    subgroupBroadcast(own[3], 1u),
-  );
-}
-
-fn from_lane_2(own: mat4x4f) -> mat4x4f {
-  return mat4x4f(
-    subgroupBroadcast(own[0], 2u),
-    subgroupBroadcast(own[1], 2u),
-    subgroupBroadcast(own[2], 2u),
-    subgroupBroadcast(own[3], 2u),
-  );
-}
-
-fn from_lane_3(own: mat4x4f) -> mat4x4f {
-  return mat4x4f(
-    subgroupBroadcast(own[0], 3u),
-    subgroupBroadcast(own[1], 3u),
-    subgroupBroadcast(own[2], 3u),
-    subgroupBroadcast(own[3], 3u),
-  );
-}
-
-fn from_lane_4(own: mat4x4f) -> mat4x4f {
-  return mat4x4f(
-    subgroupBroadcast(own[0], 4u),
-    subgroupBroadcast(own[1], 4u),
-    subgroupBroadcast(own[2], 4u),
-    subgroupBroadcast(own[3], 4u),
-  );
-}
-
-fn from_lane_5(own: mat4x4f) -> mat4x4f {
-  return mat4x4f(
-    subgroupBroadcast(own[0], 5u),
-    subgroupBroadcast(own[1], 5u),
-    subgroupBroadcast(own[2], 5u),
-    subgroupBroadcast(own[3], 5u),
-  );
-}
-
-fn from_lane_6(own: mat4x4f) -> mat4x4f {
-  return mat4x4f(
-    subgroupBroadcast(own[0], 6u),
-    subgroupBroadcast(own[1], 6u),
-    subgroupBroadcast(own[2], 6u),
-    subgroupBroadcast(own[3], 6u),
-  );
-}
-
-fn from_lane_7(own: mat4x4f) -> mat4x4f {
-  return mat4x4f(
-    subgroupBroadcast(own[0], 7u),
-    subgroupBroadcast(own[1], 7u),
-    subgroupBroadcast(own[2], 7u),
-    subgroupBroadcast(own[3], 7u),
-  );
 }

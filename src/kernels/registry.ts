@@ -25,6 +25,7 @@ import gemmSubgroup4x36 from "../../kernels/gemm/subgroup_4x36.wgsl" with { type
 import gemmSubgroup64x4 from "../../kernels/gemm/subgroup_64x4.wgsl" with { type: "text" };
 import gemmSubgroup8x32 from "../../kernels/gemm/subgroup_8x32.wgsl" with { type: "text" };
 import gemmSubgroup8x32Windows from "../../kernels/gemm/subgroup_8x32_windows.wgsl" with { type: "text" };
+import gemmSubgroupBroadcast from "../../kernels/gemm/subgroup_broadcast.wgsl" with { type: "text" };
 import gemmSubgroupProbe from "../../kernels/gemm/subgroup_probe.wgsl" with { type: "text" };
 import gemmTile64x64 from "../../kernels/gemm/tile_64x64.wgsl" with { type: "text" };
 import layerAvgpool2dBackward from "../../kernels/layer/avgpool2d_backward.wgsl" with { type: "text" };
@@ -98,6 +99,7 @@ const sources: Readonly<Record<string, string>> = {
   "gemm/subgroup_64x4": gemmSubgroup64x4,
   "gemm/subgroup_8x32": gemmSubgroup8x32,
   "gemm/subgroup_8x32_windows": gemmSubgroup8x32Windows,
+  "gemm/subgroup_broadcast": gemmSubgroupBroadcast,
   "gemm/subgroup_probe": gemmSubgroupProbe,
   "gemm/tile_64x64": gemmTile64x64,
   "layer/avgpool2d_backward": layerAvgpool2dBackward,
@@ -149,15 +151,18 @@ const sources: Readonly<Record<string, string>> = {
 /** The stems of all kernels, such as `gemm/conv2d_forward`. */
 export const kernelNames: readonly string[] = Object.keys(sources);
 
+/** A line of WGSL that stands for another file of kernels/, such as `// include gemm/subgroup_broadcast`. */
+const includeLine = /^\/\/ include (\S+)$/gm;
+
 /**
- * Returns a kernel's WGSL.
+ * Returns a kernel's WGSL, with the files that it includes in place of the lines that name them.
  *
- * @throws {KernelError} Where no kernel has that stem.
+ * @throws {KernelError} Where no kernel has that stem, or an included one is not there.
  */
 export function kernelSource(stem: string): string {
   if (!Object.hasOwn(sources, stem)) {
     const wanted = "one of the files in kernels/";
     throw new KernelError({ act: "find kernel", thing: stem, current: "no such file", wanted });
   }
-  return sources[stem];
+  return sources[stem].replace(includeLine, (_, included: string) => kernelSource(included));
 }
