@@ -58,7 +58,7 @@ export interface PruneConfig {
   readonly compare: boolean;
   /** WebGPU adapter to run on. */
   readonly adapter: "auto" | "high-performance" | "low-power" | "fallback";
-  /** How kernels read their operands; auto takes what is faster on the adapter. */
+  /** How matrix products read their operands; auto takes what is faster on the adapter. */
   readonly readPath: "auto" | "storage" | "texture" | "subgroup";
   /** Time how matrix products run fastest on this adapter, once; the choices are kept in the cache folder. */
   readonly tune: "off" | "quick" | "full";
@@ -130,7 +130,7 @@ const fields = z.strictObject({
     "WebGPU adapter to run on.",
   ),
   readPath: z.enum(["auto", "storage", "texture", "subgroup"]).default("auto").describe(
-    "How kernels read their operands; auto takes what is faster on the adapter.",
+    "How matrix products read their operands; auto takes what is faster on the adapter.",
   ),
   tune: z.enum(["off", "quick", "full"]).default("quick").describe(
     "Time how matrix products run fastest on this adapter, once; the choices are kept in the cache folder.",

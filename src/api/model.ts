@@ -17,7 +17,7 @@ import type { Footprint } from "../plan/footprint.ts";
 import { sgd } from "../plan/optimizer.ts";
 import type { Prior } from "../prune/confidence.ts";
 import type { Criterion } from "../prune/criteria.ts";
-import { prunableTensors } from "../prune/criteria.ts";
+import { needsGradients, prunableTensors } from "../prune/criteria.ts";
 import { type PruneGoal, type PruneOutcome, pruneUntilStable } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
 import { type LayerConfidence, Pruner } from "../prune/pruner.ts";
@@ -145,8 +145,10 @@ export class Model {
   async score(calibration: ImageSplit, options: ScoreOptions): Promise<void> {
     const { criterion = "confidence", prior = "evidence", examples, seed = 0 } = options;
     this.network.copyArena("values", "mean");
-    const images = this.#imagesOf(calibration);
-    await this.pruner.accumulate(images, { choose: this.#choose, slots: this.#slots });
+    if (needsGradients(criterion)) {
+      const images = this.#imagesOf(calibration);
+      await this.pruner.accumulate(images, { choose: this.#choose, slots: this.#slots });
+    }
     await this.pruner.score(criterion, { examples, seed, prior });
   }
 

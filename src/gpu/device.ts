@@ -17,7 +17,7 @@ export type AdapterChoice = "auto" | "high-performance" | "low-power" | "fallbac
 export interface GpuOptions {
   /** Which adapter to ask for; `auto` leaves it to the system. */
   readonly adapter?: AdapterChoice;
-  /** How kernels read; `auto` takes textures on software adapters and storage buffers elsewhere. */
+  /** How matrix products read; `auto` takes textures on software adapters and storage buffers elsewhere. */
   readonly path?: ReadPath | "auto";
   /** Finds out whether subgroups work, which are then used; without it they are not. */
   readonly subgroups?: SubgroupProbe;
@@ -47,7 +47,7 @@ const storageBuffersNeeded = 8;
 
 /** An open WebGPU device. Dispose of it to free all that was allocated on it. */
 export class Gpu {
-  /** How kernels read, where a dispatch does not say its own way. */
+  /** How matrix products read, where a dispatch does not say its own way. */
   readonly path: ReadPath;
   /** Undefined where the device has no subgroups, or they were not found to work. */
   readonly subgroups: Subgroups | undefined;

@@ -4,9 +4,9 @@
  *
  * The WGSL files say `read_NAME(i)` and `write_NAME(i, quad)` for every `array<vec4f>` binding and leave open how:
  *
- * - path `storage`: an element of the storage buffer, for real GPUs;
+ * - path `storage`: an element of the storage buffer;
  * - path `texture`: `textureLoad` of an rgba32float texture that mirrors the buffer, and stores float by float. On
- *   software adapters this is several times faster (docs/architecture.md).
+ *   software adapters this is several times faster where neighbours read far apart (docs/architecture.md).
  *
  * A `read_write` binding that is also read on the texture path gets its mirror as one more binding.
  *

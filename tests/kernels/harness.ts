@@ -4,11 +4,8 @@
  * @module
  */
 import type { ReadPath } from "../../src/kernels/assemble.ts";
-import type { Dispatch } from "../../src/kernels/dispatch.ts";
-import type { DeviceBuffer } from "../../src/gpu/buffer.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
-import { Program, type StepValues } from "../../src/gpu/executor.ts";
-import { readBuffers } from "../../src/gpu/readback.ts";
+import { type Run, runOnce, type RunResult } from "../../src/gpu/run_once.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { deviceOf } from "../helpers/devices.ts";
 
@@ -20,43 +17,9 @@ export function sharedGpu(): Promise<Gpu> {
   return deviceOf();
 }
 
-/** What a run of dispatches needs. */
-export interface KernelRun {
-  readonly path: ReadPath;
-  readonly dispatches: readonly Dispatch[];
-  /** The contents of each buffer that the dispatches name; a number gives so many zeroed 32-bit words. */
-  readonly buffers: Readonly<Record<string, Float32Array | Uint32Array | number>>;
-  readonly step?: StepValues;
-}
-
-/** Runs dispatches and returns a function that gives the bytes of a buffer afterwards. */
-export async function runKernels(
-  { path, dispatches, buffers, step }: KernelRun,
-): Promise<{ floats(name: string): Float32Array; integers(name: string): Uint32Array }> {
-  const gpu = await sharedGpu();
-  const held = new Map<string, DeviceBuffer>();
-  for (const [name, content] of Object.entries(buffers)) {
-    const words = typeof content === "number" ? content : content.length;
-    const buffer = gpu.createBuffer(name, 4 * words);
-    if (typeof content !== "number" && content.length > 0) buffer.write(content);
-    held.set(name, buffer);
-  }
-  const resolve = (name: string) => {
-    const buffer = held.get(name);
-    if (!buffer) throw new Error(`no buffer "${name}"`);
-    return { buffer, quads: buffer.sizeBytes / 16 };
-  };
-  const program = await Program.create(gpu, dispatches, { resolve, path });
-  program.run(step);
-  const names = [...held.keys()];
-  const contents = await readBuffers(gpu, names.map((name) => ({ buffer: held.get(name)! })));
-  program[Symbol.dispose]();
-  for (const buffer of held.values()) buffer[Symbol.dispose]();
-  const bytesOf = (name: string) => contents[names.indexOf(name)];
-  return {
-    floats: (name) => new Float32Array(bytesOf(name)),
-    integers: (name) => new Uint32Array(bytesOf(name)),
-  };
+/** Runs dispatches on the shared device, on one read path, and reads all buffers back. */
+export async function runKernels(run: Run & { readonly path: ReadPath }): Promise<RunResult> {
+  return await runOnce(await sharedGpu(), run);
 }
 
 /** Lays rows of values out in quads: (rows, taps, channels) -> (rows, taps, quads of channels, 4), zero-filled. */

@@ -175,3 +175,24 @@ Deno.test("train() keeps memory flat over 1,000 steps", async () => {
   assertEquals(late.device, early.device);
   assert(late.host - early.host < 64 * 2 ** 20, `${(late.host - early.host) / 2 ** 20} MiB more`);
 });
+
+/** Counts the submits while a phase of so many steps trains with one reading, at its end. */
+async function countSubmits(steps: number): Promise<number> {
+  const gpu = await deviceOf(), { queue } = gpu.device, submit = queue.submit.bind(queue);
+  using bench = openWorkbench(gpu, { dataset: tinyDataset({ train: 16 * steps, test: 4 }) });
+  let count = 0;
+  queue.submit = (buffers) => {
+    count++;
+    return submit(buffers);
+  };
+  try {
+    await run(bench, { epochs: 1, stepsPerReading: steps });
+  } finally {
+    queue.submit = submit;
+  }
+  return count;
+}
+
+Deno.test("train() submits once a step, with the running mean and without", async () => {
+  assertEquals(await countSubmits(24) - await countSubmits(4), 20);
+});
