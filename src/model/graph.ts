@@ -1,5 +1,6 @@
 /**
- * Models as plain data: an input shape and a chain of layers, in a JSON file or a preset.
+ * Models as plain data: an input shape and layers in the order of their computation, in a JSON file or a preset. A
+ * layer takes the output of the one before it, or of those that it names.
  *
  * @module
  */
@@ -9,19 +10,26 @@ import { type FeatureShape, featuresOf, mapShape, shapeText } from "../shape.ts"
 import type { ParameterSpec } from "./layer.ts";
 import { layerSchema, type LayerSpec, layerTypeOf } from "./layers/index.ts";
 
-/** A model: a chain of layers from images to logits. */
+/** A model: layers from images to logits, each behind those whose outputs it takes. */
 export interface Graph {
   /** The name that reports and messages give the model. */
   readonly name: string;
   /** The images that it takes: (C, H, W), C at most 64, H and W in pixels. */
   readonly input: { readonly channels: number; readonly height: number; readonly width: number };
-  /** The layers from images to logits, each with a name of its own. */
+  /** The layers from images to logits, each with a name of its own; the last one gives the logits. */
   readonly layers: readonly LayerSpec[];
 }
+
+/** The name by which layers take the images. */
+export const imagesName = "input";
 
 /** A layer with the shapes on both its sides and its parameters. */
 export interface GraphNode {
   readonly spec: LayerSpec;
+  /** The indices of the layers whose outputs it takes; -1 for the images. */
+  readonly sources: readonly number[];
+  /** The shapes of what it takes, and of the first of them. */
+  readonly inputs: readonly FeatureShape[];
   readonly input: FeatureShape;
   readonly output: FeatureShape;
   readonly parameters: readonly ParameterSpec[];
@@ -53,6 +61,15 @@ export function parseGraph(value: unknown, source: string): Graph {
   }
   const names = parsed.data.layers.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (names.includes(imagesName)) {
+    const current = `a layer named ${imagesName}`;
+    throw new ConfigError({
+      act: "read model",
+      thing: source,
+      current,
+      wanted: "another name: it is the images'",
+    });
+  }
   if (twice !== undefined) {
     const current = `two layers named ${twice}`;
     throw new ConfigError({ act: "read model", thing: source, current, wanted: "a name a layer" });
@@ -61,18 +78,46 @@ export function parseGraph(value: unknown, source: string): Graph {
 }
 
 /**
- * Works out the shapes and parameters of every layer.
+ * Works out the sources, shapes and parameters of every layer.
  *
- * @throws {ShapeError} Where a layer does not fit its input.
+ * @throws {ShapeError} Where a layer does not fit its inputs.
+ * @throws {ConfigError} Where a layer takes the output of one that does not come before it, or of too many.
  */
-export function resolveGraph({ input, layers }: Graph): readonly GraphNode[] {
-  let shape = mapShape(input.channels, input.height, input.width);
-  return layers.map((spec) => {
+export function resolveGraph({ name: model, input, layers }: Graph): readonly GraphNode[] {
+  const images = mapShape(input.channels, input.height, input.width);
+  const nodes: GraphNode[] = [];
+  for (const [i, spec] of layers.entries()) {
     const type = layerTypeOf(spec);
-    const node = { spec, input: shape, output: type.outputShape(spec, shape, spec.name) };
-    shape = node.output;
-    return { ...node, parameters: type.parameters(spec, node.input) };
-  });
+    const sources = spec.inputs?.map((name) => {
+      const source = name === imagesName ? -1 : layers.findIndex((layer) => layer.name === name);
+      if (source < i && (source >= 0 || name === imagesName)) return source;
+      const current = source < 0
+        ? `it takes "${name}", which is no layer`
+        : `it takes "${name}", a later layer`;
+      const wanted = `"${imagesName}" or the name of a layer before it`;
+      throw new ConfigError({ act: "use model", thing: `${model}, layer ${spec.name}`, current, wanted });
+    }) ?? [i - 1];
+    if (sources.length !== 1 && type.arity !== "several") {
+      const current = `a ${spec.kind} with ${sources.length} inputs`;
+      throw new ConfigError({
+        act: "use model",
+        thing: `${model}, layer ${spec.name}`,
+        current,
+        wanted: "one",
+      });
+    }
+    const inputs = sources.map((source) => source < 0 ? images : nodes[source].output);
+    const output = type.outputShape(spec, inputs, spec.name);
+    nodes.push({
+      spec,
+      sources,
+      inputs,
+      input: inputs[0],
+      output,
+      parameters: type.parameters(spec, inputs[0]),
+    });
+  }
+  return nodes;
 }
 
 /** What a model is asked to classify. */

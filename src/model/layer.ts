@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { z } from "zod";
 import type { Dispatch } from "../kernels/dispatch.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import type { FeatureShape } from "../shape.ts";
@@ -37,6 +38,40 @@ export interface FusedPool {
   readonly output: FeatureShape;
 }
 
+/** Batch norm by its running statistics behind a convolution, which applies it to what it stores. */
+export interface FusedNorm {
+  /** First quads of the running mean and variance in the arena `statistics`. */
+  readonly mean: number;
+  readonly variance: number;
+  /** First quads of the scale and shift in the arena `values`. */
+  readonly gamma: number;
+  readonly beta: number;
+  readonly epsilon: number;
+}
+
+/** What every layer of a model file says. */
+export interface LayerFields {
+  /** Its name, from which those of its parameters follow. */
+  readonly name: string;
+  /** The layers whose outputs it takes, or `input` for the images; the layer before it where left out. */
+  readonly inputs?: readonly string[];
+}
+
+/** Validates what every layer of a model file says. */
+export const layerFields = {
+  name: z.string().min(1),
+  inputs: z.array(z.string().min(1)).min(1).optional(),
+};
+
+/** One input of a layer. */
+export interface LayerInput {
+  readonly shape: FeatureShape;
+  /** Its tensor. */
+  readonly x: string;
+  /** Backward: the tensor that its gradient is written to, or undefined where none is wanted. */
+  readonly dx: string | undefined;
+}
+
 /** What a layer sees when its dispatches are made. Buffers are known by name. */
 export interface LayerContext<Spec> {
   readonly spec: Spec;
@@ -44,16 +79,25 @@ export interface LayerContext<Spec> {
   /** Examples a step. */
   readonly batch: number;
   readonly mode: PassMode;
+  /** All inputs; one for most layers. */
+  readonly inputs: readonly LayerInput[];
+  /** The shape of the first input. */
   readonly input: FeatureShape;
   readonly output: FeatureShape;
-  /** The input and output tensors. */
+  /** The tensors of the first input and the output. */
   readonly x: string;
   readonly y: string;
   /** Backward: the gradient of y, and that of x where it is wanted. */
   readonly dy: string;
   readonly dx: string | undefined;
+  /** Forward: a batch norm follows and is to be applied to y, before all else. Only with `fusesNorm`. */
+  readonly norm: FusedNorm | undefined;
+  /** Forward: a tensor of y's shape to be added to y, before a ReLU. Only with `fusesAdd`. */
+  readonly residual: string | undefined;
   /** Forward: a ReLU follows and is to be applied to y. Only for layers with `fusesRelu`. */
   readonly relu: boolean;
+  /** Backward: a tensor of x's shape to be added to dx, before the ReLU's gate. Only with `addsToInput`. */
+  readonly addend: string | undefined;
   /** Backward: x came out of a ReLU, whose backward pass is to be applied to dx. Only with `gatesInput`. */
   readonly gated: boolean;
   /** Forward and backward: what the convolution takes over, and what the pool left to it. */
@@ -72,16 +116,26 @@ export interface LayerContext<Spec> {
 export interface LayerType<Spec> {
   /** How output channels depend on input channels: each on all, or each on its own. */
   readonly coupling: "dense" | "channelwise";
-  /** True where the output is the input's bytes under another shape. */
-  readonly isView?: boolean;
+  /** Inputs that it takes: one where left out. */
+  readonly arity?: "one" | "several";
+  /** True where, in a mode, the output is the input's bytes under another shape. */
+  isView?(mode: PassMode): boolean;
+  /** True where the gradient of every input is that of the output, as in a sum. */
+  readonly passesGradient?: boolean;
+  /** True where the forward pass can apply a batch norm by running statistics to its output. */
+  fusesNorm?(spec: Spec): boolean;
+  /** True where the forward pass can add a tensor to its output. */
+  fusesAdd?(spec: Spec, mode: PassMode): boolean;
   /** True where the forward pass can apply a ReLU to its output. */
   readonly fusesRelu?: boolean;
   /** True where the passes can take over a ReLU and the max pooling 2 x 2 behind it. */
-  readonly fusesPool?: boolean;
+  fusesPool?(spec: Spec): boolean;
+  /** True where the backward pass can add a tensor to its input gradient. */
+  addsToInput?(spec: Spec): boolean;
   /** True where the backward pass can apply a ReLU's backward pass to its input gradient. */
-  readonly gatesInput?: boolean;
-  /** @throws {ShapeError} Where the input does not fit the layer. */
-  outputShape(spec: Spec, input: FeatureShape, name: string): FeatureShape;
+  gatesInput?(spec: Spec): boolean;
+  /** @throws {ShapeError} Where the inputs do not fit the layer. */
+  outputShape(spec: Spec, inputs: readonly FeatureShape[], name: string): FeatureShape;
   parameters(spec: Spec, input: FeatureShape): readonly ParameterSpec[];
   forward(context: LayerContext<Spec>): void;
   backward(context: LayerContext<Spec>): void;

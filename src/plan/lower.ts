@@ -101,11 +101,11 @@ function contextsOf(
   // A ReLU whose producer applies it is a view of the producer's output.
   const isFusedRelu = (i: number) => isRelu(i) && typeAt(i - 1)?.fusesRelu === true;
   // A ReLU whose consumer applies its backward pass hands the gradient on as it is.
-  const isGated = (i: number) => isRelu(i) && typeAt(i + 1)?.gatesInput === true;
-  const isView = (i: number) => typeAt(i)?.isView === true;
+  const isGated = (i: number) => isRelu(i) && typeAt(i + 1)?.gatesInput?.(nodes[i + 1].spec) === true;
+  const isView = (i: number) => typeAt(i)?.isView?.(mode) === true;
   // A pool whose convolution pools what it stores; the convolution's own output then never leaves it.
   const isFusedPool = (i: number) =>
-    isHalving(nodes[i]?.spec) && isFusedRelu(i - 1) && typeAt(i - 2)?.fusesPool === true;
+    isHalving(nodes[i]?.spec) && isFusedRelu(i - 1) && typeAt(i - 2)?.fusesPool?.(nodes[i - 2].spec) === true;
   const y: string[] = [], dy: string[] = [];
   for (const [i, { spec }] of nodes.entries()) {
     y[i] = isView(i) || isFusedRelu(i) ? (y[i - 1] ?? "x") : spec.name;
@@ -132,6 +132,10 @@ function contextsOf(
       name: spec.name,
       batch,
       mode,
+      inputs: [{ shape: input, x: y[i - 1] ?? "x", dx: i > firstTrained ? dy[i - 1] : undefined }],
+      norm: undefined,
+      residual: undefined,
+      addend: undefined,
       input,
       output,
       x: y[i - 1] ?? "x",

@@ -8,14 +8,18 @@ import { dispatchOver } from "../../kernels/dispatch.ts";
 import { ShapeError } from "../../errors.ts";
 import { chunksOf, sumColumns } from "../../kernels/reduce.ts";
 import { quadsOf, quadsPerExample, shapeText } from "../../shape.ts";
-import type { LayerContext, LayerType, ParameterSpec } from "../layer.ts";
+import {
+  type LayerContext,
+  type LayerFields,
+  layerFields,
+  type LayerType,
+  type ParameterSpec,
+} from "../layer.ts";
 
 /** A batch-norm layer in a model file. */
-export interface Batchnorm2dSpec {
+export interface Batchnorm2dSpec extends LayerFields {
   /** Which layer this is. */
   readonly kind: "batchnorm2d";
-  /** Its name, from which those of its parameters follow. */
-  readonly name: string;
   /** Added to the variance before its root, above 0. */
   readonly epsilon: number;
   /** Share of the batch's statistics in the running ones, in [0, 1]. */
@@ -25,7 +29,7 @@ export interface Batchnorm2dSpec {
 /** Validates a batch-norm layer. */
 export const batchnorm2dSchema = z.strictObject({
   kind: z.literal("batchnorm2d"),
-  name: z.string().min(1),
+  ...layerFields,
   epsilon: z.number().positive().default(1e-5),
   momentum: z.number().min(0).max(1).default(0.1),
 });
@@ -78,7 +82,7 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
   coupling: "channelwise",
   fusesRelu: true,
 
-  outputShape(_spec, input, name) {
+  outputShape(_spec, [input], name) {
     // A flattened pixel holds several taps of a channel, which PyTorch would normalise each for itself.
     if (input.taps !== 1) {
       const current = `input ${shapeText(input)} that was flattened`;

@@ -13,15 +13,13 @@ import {
   type ConvolutionContext,
   convolutionForward,
 } from "../convolution.ts";
-import type { LayerContext, LayerType } from "../layer.ts";
+import { type LayerContext, type LayerFields, layerFields, type LayerType } from "../layer.ts";
 import { pooledBackwardBias, pooledBackwardWeight, pooledForward } from "../pooled_convolution.ts";
 
 /** A conv2d layer in a model file. */
-export interface Conv2dSpec {
+export interface Conv2dSpec extends LayerFields {
   /** Which layer this is. */
   readonly kind: "conv2d";
-  /** Its name, from which those of its parameters follow. */
-  readonly name: string;
   /** Channels O of the output. */
   readonly outChannels: number;
   /** Side of the square window, in pixels. */
@@ -37,7 +35,7 @@ export interface Conv2dSpec {
 /** Validates a conv2d layer. */
 export const conv2dSchema = z.strictObject({
   kind: z.literal("conv2d"),
-  name: z.string().min(1),
+  ...layerFields,
   outChannels: z.int().min(1),
   kernel: z.int().min(1),
   stride: z.int().min(1).default(1),
@@ -72,10 +70,10 @@ function contextOf(context: LayerContext<Conv2dSpec>): ConvolutionContext {
 export const conv2d: LayerType<Conv2dSpec> = {
   coupling: "dense",
   fusesRelu: true,
-  fusesPool: true,
-  gatesInput: true,
+  fusesPool: () => true,
+  gatesInput: () => true,
 
-  outputShape(spec, input, name): FeatureShape {
+  outputShape(spec, [input], name): FeatureShape {
     const height = windowedLength(input.height, spec), width = windowedLength(input.width, spec);
     if (height < 1 || width < 1 || input.taps !== 1) {
       const wanted = `a feature map of at least ${spec.kernel} x ${spec.kernel} with its padding`;

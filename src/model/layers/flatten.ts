@@ -4,24 +4,22 @@
  * @module
  */
 import { z } from "zod";
-import type { LayerType } from "../layer.ts";
+import { type LayerFields, layerFields, type LayerType } from "../layer.ts";
 
 /** A flatten in a model file. */
-export interface FlattenSpec {
+export interface FlattenSpec extends LayerFields {
   /** Which layer this is. */
   readonly kind: "flatten";
-  /** Its name. */
-  readonly name: string;
 }
 
 /** Validates a flatten. */
-export const flattenSchema = z.strictObject({ kind: z.literal("flatten"), name: z.string().min(1) });
+export const flattenSchema = z.strictObject({ kind: z.literal("flatten"), ...layerFields });
 
 /** The flatten layer. */
 export const flatten: LayerType<FlattenSpec> = {
   coupling: "channelwise",
-  isView: true,
-  outputShape: (_spec, { channels, height, width, taps }) => {
+  isView: () => true,
+  outputShape: (_spec, [{ channels, height, width, taps }]) => {
     return { channels, height: 1, width: 1, taps: taps * height * width };
   },
   parameters: () => [],

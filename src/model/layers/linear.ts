@@ -13,14 +13,12 @@ import {
   type ConvolutionContext,
   convolutionForward,
 } from "../convolution.ts";
-import type { LayerContext, LayerType } from "../layer.ts";
+import { type LayerContext, type LayerFields, layerFields, type LayerType } from "../layer.ts";
 
 /** A linear layer in a model file. */
-export interface LinearSpec {
+export interface LinearSpec extends LayerFields {
   /** Which layer this is. */
   readonly kind: "linear";
-  /** Its name, from which those of its parameters follow. */
-  readonly name: string;
   /** Features O of the output. */
   readonly outFeatures: number;
   /** True adds a number to each output feature. */
@@ -30,7 +28,7 @@ export interface LinearSpec {
 /** Validates a linear layer. */
 export const linearSchema = z.strictObject({
   kind: z.literal("linear"),
-  name: z.string().min(1),
+  ...layerFields,
   outFeatures: z.int().min(1),
   bias: z.boolean().default(true),
 });
@@ -63,9 +61,9 @@ function contextOf(context: LayerContext<LinearSpec>): ConvolutionContext {
 export const linear: LayerType<LinearSpec> = {
   coupling: "dense",
   fusesRelu: true,
-  gatesInput: true,
+  gatesInput: () => true,
 
-  outputShape(spec, input, name) {
+  outputShape(spec, [input], name) {
     if (input.height !== 1 || input.width !== 1) {
       const current = `input ${shapeText(input)}`;
       throw new ShapeError({

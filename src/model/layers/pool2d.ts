@@ -7,14 +7,18 @@ import { z } from "zod";
 import { ShapeError } from "../../errors.ts";
 import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import { mapShape, quadsOf, quadsPerExample, shapeText, windowedLength } from "../../shape.ts";
-import type { FusedPool, LayerContext, LayerType } from "../layer.ts";
+import {
+  type FusedPool,
+  type LayerContext,
+  type LayerFields,
+  layerFields,
+  type LayerType,
+} from "../layer.ts";
 
 /** A pooling layer in a model file. */
-export interface Pool2dSpec {
+export interface Pool2dSpec extends LayerFields {
   /** Whether windows give their largest value or their mean. */
   readonly kind: "maxpool2d" | "avgpool2d";
-  /** Its name. */
-  readonly name: string;
   /** Side of the square window, in pixels. */
   readonly kernel: number;
   /** Pixels between two windows, along both sides. */
@@ -24,7 +28,7 @@ export interface Pool2dSpec {
 }
 
 const fields = {
-  name: z.string().min(1),
+  ...layerFields,
   kernel: z.int().min(1),
   stride: z.int().min(1),
   padding: z.int().min(0).default(0),
@@ -50,7 +54,7 @@ function params({ spec, input, output }: LayerContext<Pool2dSpec>, quadsTotal: n
   };
 }
 
-const outputShape: LayerType<Pool2dSpec>["outputShape"] = (spec, input, name) => {
+const outputShape: LayerType<Pool2dSpec>["outputShape"] = (spec, [input], name) => {
   const height = windowedLength(input.height, spec), width = windowedLength(input.width, spec);
   if (height < 1 || width < 1 || input.taps !== 1 || 2 * spec.padding > spec.kernel) {
     const wanted =
@@ -118,7 +122,7 @@ function disjointBackward(
 /** Max pooling: x (N, C, H, W) -> y (N, C, OH, OW); padding never wins. */
 export const maxpool2d: LayerType<Pool2dSpec> = {
   coupling: "channelwise",
-  gatesInput: true,
+  gatesInput: () => true,
   outputShape,
   parameters: () => [],
   forward,

@@ -6,24 +6,22 @@
 import { z } from "zod";
 import { dispatchOver } from "../../kernels/dispatch.ts";
 import { quadsPerExample } from "../../shape.ts";
-import type { LayerType } from "../layer.ts";
+import { type LayerFields, layerFields, type LayerType } from "../layer.ts";
 
 /** A ReLU in a model file. */
-export interface ReluSpec {
+export interface ReluSpec extends LayerFields {
   /** Which layer this is. */
   readonly kind: "relu";
-  /** Its name. */
-  readonly name: string;
 }
 
 /** Validates a ReLU. */
-export const reluSchema = z.strictObject({ kind: z.literal("relu"), name: z.string().min(1) });
+export const reluSchema = z.strictObject({ kind: z.literal("relu"), ...layerFields });
 
 /** The ReLU, any shape. */
 export const relu: LayerType<ReluSpec> = {
   coupling: "channelwise",
 
-  outputShape: (_spec, input) => input,
+  outputShape: (_spec, [input]) => input,
 
   parameters: () => [],
 
