@@ -117,6 +117,18 @@ export function resolveGraph({ name: model, input, layers }: Graph): readonly Gr
       parameters: type.parameters(spec, inputs[0]),
     });
   }
+  const read = new Set(nodes.flatMap(({ sources }) => sources));
+  const unread = nodes.findIndex((_, i) => i < nodes.length - 1 && !read.has(i));
+  if (unread >= 0) {
+    const current = "no layer takes its output";
+    const wanted = "every layer but the last to be taken by one";
+    throw new ConfigError({
+      act: "use model",
+      thing: `${model}, layer ${layers[unread].name}`,
+      current,
+      wanted,
+    });
+  }
   return nodes;
 }
 

@@ -6,12 +6,13 @@
 import { dispatchOver } from "../kernels/dispatch.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
-import type { FusedPool, LayerContext, PassMode } from "../model/layer.ts";
+import type { FusedNorm, FusedPool, LayerContext, PassMode } from "../model/layer.ts";
 import { type LayerSpec, layerTypeOf } from "../model/layers/index.ts";
 import { featuresOf, quadsOf, quadsPerExample } from "../shape.ts";
 import { type ImageSource, lowerImages } from "./images.ts";
 import { layOutParameters } from "./layout.ts";
 import { type Plan, PlanBuilder } from "./plan.ts";
+import { type GradientSum, type Wire, wireLayers } from "./wire.ts";
 import { lowerOptimizer, lowerRunningMean, type OptimizerSettings } from "./optimizer.ts";
 
 /** How a step is to be lowered. */
@@ -47,14 +48,16 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   builder.declare("labels", quadsOf(batch));
   if (images) builder.emit(lowerImages(images, { batch, input, augments: mode === "train" }));
   else for (const name of ["x", "labels"]) builder.keep(name);
-  const contexts = contextsOf(nodes, { graph, builder, options });
-  const forwards = contexts.filter(({ skipsForward }) => !skipsForward);
-  for (const { context } of forwards) layerTypeOf(context.spec).forward(context);
-  const logits = contexts[contexts.length - 1].context.y;
-  lowerLoss(builder, { logits, classes: featuresOf(nodes[nodes.length - 1].output), options });
+  const layers = layersOf(nodes, { graph, builder, options });
+  for (const { context, runsForward } of layers) {
+    if (runsForward) layerTypeOf(context.spec).forward(context);
+  }
+  const { y: logits, dy: dlogits } = layers[layers.length - 1].context;
+  lowerLoss(builder, { logits, dlogits, classes: featuresOf(nodes[nodes.length - 1].output), options });
   if (mode !== "evaluate") {
-    for (const { context, skipsBackward } of contexts.toReversed()) {
-      if (!skipsBackward) layerTypeOf(context.spec).backward(context);
+    for (const { context, wire } of layers.toReversed()) {
+      for (const sum of wire.sums) lowerSum(builder, sum, batch * quadsPerExample(nodes[sum.of].output));
+      if (!wire.skipsBackward) layerTypeOf(context.spec).backward(context);
     }
   }
   const { quads } = layOutParameters(graph);
@@ -81,12 +84,12 @@ export function logitsTensor(graph: Graph): string {
 
 interface LoweredLayer {
   readonly context: LayerContext<LayerSpec>;
-  readonly skipsForward: boolean;
-  readonly skipsBackward: boolean;
+  readonly wire: Wire;
+  readonly runsForward: boolean;
 }
 
-/** Decides names, views and what is fused, and makes each layer's context. */
-function contextsOf(
+/** Makes each layer's context and declares its tensors. */
+function layersOf(
   nodes: readonly GraphNode[],
   { graph, builder, options }: {
     readonly graph: Graph;
@@ -95,80 +98,87 @@ function contextsOf(
   },
 ): readonly LoweredLayer[] {
   const { batch, mode, choose } = options;
-  const { parameters } = layOutParameters(graph);
-  const typeAt = (i: number) => i < nodes.length && i >= 0 ? layerTypeOf(nodes[i].spec) : undefined;
-  const isRelu = (i: number) => nodes[i]?.spec.kind === "relu";
-  // A ReLU whose producer applies it is a view of the producer's output.
-  const isFusedRelu = (i: number) => isRelu(i) && typeAt(i - 1)?.fusesRelu === true;
-  // A ReLU whose consumer applies its backward pass hands the gradient on as it is.
-  const isGated = (i: number) => isRelu(i) && typeAt(i + 1)?.gatesInput?.(nodes[i + 1].spec) === true;
-  const isView = (i: number) => typeAt(i)?.isView?.(mode) === true;
-  // A pool whose convolution pools what it stores; the convolution's own output then never leaves it.
-  const isFusedPool = (i: number) =>
-    isHalving(nodes[i]?.spec) && isFusedRelu(i - 1) && typeAt(i - 2)?.fusesPool?.(nodes[i - 2].spec) === true;
-  const y: string[] = [], dy: string[] = [];
-  for (const [i, { spec }] of nodes.entries()) {
-    y[i] = isView(i) || isFusedRelu(i) ? (y[i - 1] ?? "x") : spec.name;
-  }
-  for (let i = nodes.length - 1; i >= 0; i--) {
-    const passesOn = i + 1 < nodes.length && (isView(i + 1) || isGated(i + 1));
-    dy[i] = passesOn ? dy[i + 1] : `${nodes[i].spec.name} gradient`;
-  }
-  const firstTrained = nodes.findIndex((node) => node.parameters.length > 0);
-  const poolAt = (i: number): FusedPool | undefined => {
-    if (!isFusedPool(i)) return undefined;
-    const { output, spec } = nodes[i];
+  const places = new Map(
+    layOutParameters(graph).parameters.map(({ fullName, offset }) => [fullName, offset]),
+  );
+  const offsetOf = (layer: number) => (parameter: string) =>
+    places.get(`${nodes[layer].spec.name}.${parameter}`)!;
+  const wires = wireLayers(nodes, mode);
+  const poolOf = (layer: number): FusedPool => {
+    const { spec, output } = nodes[layer], { y, dy } = wires[layer];
     const places = mode === "evaluate"
       ? builder.declare("no places", 1)
       : builder.declare(`${spec.name} places`, batch * quadsPerExample(output));
-    return { y: y[i], places, dy: dy[i], output };
+    return { y, places, dy, output };
   };
-  return nodes.map((node, i) => {
-    const { spec, input, output } = node;
-    if (!isView(i) && !isFusedRelu(i)) builder.declare(y[i], batch * quadsPerExample(output));
-    if (mode !== "evaluate") builder.declare(dy[i], batch * quadsPerExample(output));
+  return nodes.map(({ spec, inputs, input, output }, i) => {
+    const wire = wires[i], quads = batch * quadsPerExample(output);
+    const runsForward = wire.emitter === i;
+    // The output of a convolution that pools what it stores never leaves it.
+    if (runsForward || wires[wire.emitter]?.pool === i) builder.declare(wire.y, quads);
+    if (mode !== "evaluate") {
+      builder.declare(wire.dy, quads);
+      for (const [slot, dx] of wire.dxs.entries()) {
+        if (dx) builder.declare(dx, batch * quadsPerExample(inputs[slot]));
+      }
+    }
+    const isPool = wire.emitter >= 0 && wires[wire.emitter].pool === i;
     const context: LayerContext<LayerSpec> = {
       spec,
       name: spec.name,
       batch,
       mode,
-      inputs: [{ shape: input, x: y[i - 1] ?? "x", dx: i > firstTrained ? dy[i - 1] : undefined }],
-      norm: undefined,
-      residual: undefined,
-      addend: undefined,
+      inputs: inputs.map((shape, slot) => ({ shape, x: wire.xs[slot], dx: wire.dxs[slot] })),
       input,
       output,
-      x: y[i - 1] ?? "x",
-      y: y[i],
-      dy: dy[i],
-      dx: i > firstTrained ? dy[i - 1] : undefined,
-      relu: isRelu(i + 1) && isFusedRelu(i + 1),
-      gated: i > 0 && isGated(i - 1),
-      pool: poolAt(i) ?? poolAt(i + 2),
+      x: wire.xs[0],
+      y: wire.y,
+      dy: wire.dy,
+      dx: wire.dxs[0],
+      norm: wire.norm === undefined ? undefined : normOf(nodes[wire.norm].spec, offsetOf(wire.norm)),
+      residual: wire.residual,
+      relu: wire.relu,
+      addend: wire.addend,
+      gated: wire.gated,
+      pool: isPool ? poolOf(i) : wire.pool === undefined ? undefined : poolOf(wire.pool),
       choose,
-      offsetOf: (parameter) =>
-        parameters.find(({ fullName }) => fullName === `${spec.name}.${parameter}`)!.offset,
+      offsetOf: offsetOf(i),
       scratch: (purpose, quads) => builder.declare(`${spec.name} ${purpose}`, quads),
       emit: (...dispatches) => builder.emit(...dispatches),
     };
-    return {
-      context,
-      skipsForward: isView(i) || isFusedRelu(i) || isFusedPool(i),
-      // The first trained layer needs no gradient of its input, so a pool fused into it has nothing to hand back.
-      skipsBackward: i < firstTrained || isView(i) || isGated(i) ||
-        (isFusedPool(i) && i - 2 === firstTrained),
-    };
+    return { context, wire, runsForward };
   });
 }
 
-/** True for max pooling that halves the sides of a map. */
-function isHalving(spec: LayerSpec | undefined): boolean {
-  return spec?.kind === "maxpool2d" && spec.kernel === 2 && spec.stride === 2 && spec.padding === 0;
+/** A batch norm as the convolution before it applies it. */
+function normOf(spec: LayerSpec, offsetOf: (parameter: string) => number): FusedNorm | undefined {
+  if (spec.kind !== "batchnorm2d") return undefined;
+  const statistics = { mean: offsetOf("running_mean"), variance: offsetOf("running_var") };
+  return { ...statistics, gamma: offsetOf("weight"), beta: offsetOf("bias"), epsilon: spec.epsilon };
+}
+
+/** Adds up the shares of a gradient, two at a time, the last two gated where a ReLU's backward pass follows. */
+function lowerSum(builder: PlanBuilder, { terms, sum, gate }: GradientSum, quads: number): void {
+  let total = terms[0];
+  for (const [i, term] of terms.slice(1).entries()) {
+    const isLast = i === terms.length - 2;
+    const y = builder.declare(isLast ? sum : `${sum}, ${i + 2} terms`, quads);
+    const isGated = isLast && gate !== undefined;
+    builder.emit(dispatchOver(quads, {
+      kernel: "layer/add_forward",
+      label: sum,
+      bindings: { a: total, b: term, gate: isGated ? gate : term, y },
+      params: { quads },
+      constants: { RELU: 0, GATED: isGated ? 1 : 0 },
+    }));
+    total = y;
+  }
 }
 
 /** The loss with its gradient, and the tally; in mode `evaluate` the confusion counts instead of the gradient. */
-function lowerLoss(builder: PlanBuilder, { logits, classes, options }: {
+function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, classes, options }: {
   readonly logits: string;
+  readonly dlogits: string;
   readonly classes: number;
   readonly options: LowerOptions;
 }): void {
@@ -177,7 +187,7 @@ function lowerLoss(builder: PlanBuilder, { logits, classes, options }: {
   builder.declare("losses", quadsOf(rows));
   builder.declare("predictions", quadsOf(rows));
   // Without a gradient nothing is written, but something must be bound.
-  const dlogits = hasGradient ? `${logits} gradient` : builder.declare("no gradient", 1);
+  const dlogits = hasGradient ? gradient : builder.declare("no gradient", 1);
   builder.emit(
     dispatchOver(rows, {
       kernel: "loss/softmax_cross_entropy",

@@ -108,3 +108,23 @@ Deno.test("checkGraphFits() refuses other images, and logits that are not a vect
   refuse(graphOf(map), "it gives logits as 2 x 2 x 1");
   refuse(graphOf(map, flatten), "it gives 4 logits as flattened pixels of 2");
 });
+
+Deno.test("resolveGraph() finds the layers that others name", () => {
+  const graph = graphOf(
+    { ...conv, outChannels: 3 },
+    { ...norm, inputs: ["input"] },
+    { kind: "add", name: "sum", inputs: ["conv", "norm"] },
+  );
+  assertEquals(resolveGraph(graph).map(({ sources }) => sources), [[-1], [-1], [0, 1]]);
+});
+
+Deno.test("resolveGraph() refuses layers that take what is not there, or that nothing takes", () => {
+  const wrong: readonly [Graph, string][] = [
+    [graphOf({ ...conv, inputs: ["norm"] }, norm), "norm"],
+    [graphOf({ ...conv, inputs: ["nowhere"] }), "nowhere"],
+    [graphOf({ ...conv, inputs: ["conv"] }), "conv"],
+    [graphOf(conv, { ...norm, inputs: ["input", "conv"] }), "2 inputs"],
+    [graphOf(conv, { ...norm, inputs: ["input"] }), "layer conv"],
+  ];
+  for (const [graph, part] of wrong) assertThrows(() => resolveGraph(graph), ConfigError, part);
+});

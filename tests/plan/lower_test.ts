@@ -28,65 +28,8 @@ import {
   type RefTensor,
   tensorOf,
 } from "../reference/tensor.ts";
+import { graphInput as input, graphs } from "./graphs.ts";
 import { referencePass, type Tensors } from "./reference_graph.ts";
-
-const input = { channels: 3, height: 9, width: 9 };
-const norm = { kind: "batchnorm2d", epsilon: 1e-3, momentum: 0.3 } as const;
-
-const graphs: readonly Graph[] = [{
-  name: "batch norm, average pooling, a ReLU after max pooling, linear layers without ReLU",
-  input,
-  layers: [
-    { kind: "conv2d", name: "conv1", outChannels: 5, kernel: 3, stride: 2, padding: 1, bias: false },
-    { ...norm, name: "bn1" },
-    { kind: "relu", name: "relu1" },
-    { kind: "avgpool2d", name: "average", kernel: 2, stride: 1, padding: 0 },
-    { kind: "conv2d", name: "conv2", outChannels: 6, kernel: 3, stride: 1, padding: 1, bias: true },
-    { kind: "maxpool2d", name: "pool", kernel: 2, stride: 2, padding: 0 },
-    { kind: "relu", name: "relu2" },
-    { kind: "flatten", name: "flatten" },
-    { kind: "linear", name: "fc1", outFeatures: 7, bias: true },
-    { kind: "linear", name: "fc2", outFeatures: 4, bias: false },
-  ],
-}, {
-  name:
-    "pooling before any parameter, overlapping windows, gated ReLUs, 1 x 1 convolution, batch norm of a vector",
-  input,
-  layers: [
-    { kind: "maxpool2d", name: "first", kernel: 2, stride: 1, padding: 1 },
-    { kind: "conv2d", name: "conv1", outChannels: 4, kernel: 3, stride: 1, padding: 0, bias: true },
-    { kind: "relu", name: "relu1" },
-    { kind: "maxpool2d", name: "pool", kernel: 3, stride: 2, padding: 1 },
-    { kind: "relu", name: "relu2" },
-    { kind: "conv2d", name: "conv2", outChannels: 3, kernel: 1, stride: 1, padding: 0, bias: true },
-    { ...norm, name: "bn2" },
-    { kind: "flatten", name: "flatten" },
-    { kind: "linear", name: "fc1", outFeatures: 6, bias: true },
-    { ...norm, name: "bn3" },
-    { kind: "relu", name: "relu3" },
-    { kind: "relu", name: "relu4" },
-    { kind: "linear", name: "fc2", outFeatures: 5, bias: true },
-  ],
-}, {
-  name: "ReLU and pooling by halves behind every convolution, on odd maps",
-  input,
-  layers: [
-    { kind: "conv2d", name: "conv1", outChannels: 6, kernel: 3, stride: 1, padding: 1, bias: true },
-    { kind: "relu", name: "relu1" },
-    { kind: "maxpool2d", name: "pool1", kernel: 2, stride: 2, padding: 0 },
-    { kind: "conv2d", name: "conv2", outChannels: 9, kernel: 3, stride: 1, padding: 1, bias: false },
-    { kind: "relu", name: "relu2" },
-    { kind: "maxpool2d", name: "pool2", kernel: 2, stride: 2, padding: 0 },
-    { kind: "conv2d", name: "conv3", outChannels: 5, kernel: 1, stride: 1, padding: 1, bias: true },
-    { ...norm, name: "bn3" },
-    { kind: "relu", name: "relu3" },
-    { kind: "maxpool2d", name: "pool3", kernel: 2, stride: 2, padding: 0 },
-    { kind: "flatten", name: "flatten" },
-    { kind: "linear", name: "fc1", outFeatures: 6, bias: true },
-    { kind: "relu", name: "relu4" },
-    { kind: "linear", name: "fc2", outFeatures: 4, bias: true },
-  ],
-}];
 
 const batch = 5;
 

@@ -1,0 +1,197 @@
+/**
+ * Decides which layers of a model run together, and which tensors lie between them.
+ *
+ * @module
+ */
+import type { GraphNode } from "../model/graph.ts";
+import type { LayerType, PassMode } from "../model/layer.ts";
+import { type LayerSpec, layerTypeOf } from "../model/layers/index.ts";
+
+/** How one layer is wired. Tensors are known by name, layers by their index. */
+export interface Wire {
+  /** The tensors of its inputs and its output. */
+  readonly xs: readonly string[];
+  readonly y: string;
+  /** The gradient of its output, and those of its inputs that it writes itself. */
+  readonly dy: string;
+  readonly dxs: readonly (string | undefined)[];
+  /** The layer whose forward pass gives this one's output: itself, unless another takes it over. */
+  readonly emitter: number;
+  /** The layers behind it that its forward pass takes over. */
+  readonly norm: number | undefined;
+  readonly residual: string | undefined;
+  readonly relu: boolean;
+  readonly pool: number | undefined;
+  /** What its backward pass adds to its input's gradient, and whether a ReLU's backward pass follows there. */
+  readonly addend: string | undefined;
+  readonly gated: boolean;
+  /** True where its backward pass has nothing to do. */
+  readonly skipsBackward: boolean;
+  /** Sums of gradients to be made before its own backward pass. */
+  readonly sums: readonly GradientSum[];
+}
+
+/** The gradient of a tensor that several layers read: the sum of what each of them gives. */
+export interface GradientSum {
+  readonly terms: readonly string[];
+  readonly sum: string;
+  /** The tensor whose signs gate the sum, where it came out of a ReLU. */
+  readonly gate: string | undefined;
+  /** The layer whose output it is the gradient of. */
+  readonly of: number;
+}
+
+/** Wires the layers of a model for a mode. */
+export function wireLayers(nodes: readonly GraphNode[], mode: PassMode): readonly Wire[] {
+  const forward = wireForward(nodes, mode);
+  const backward = wireBackward(nodes, { mode, forward });
+  return nodes.map((_, i) => ({ ...forward[i], ...backward[i] }));
+}
+
+type ForwardWire = Pick<Wire, "xs" | "y" | "emitter" | "norm" | "residual" | "relu" | "pool">;
+type BackwardWire = Omit<Wire, keyof ForwardWire>;
+
+const typeOf = ({ spec }: GraphNode): LayerType<LayerSpec> => layerTypeOf(spec);
+
+/** A layer that reads a tensor, as its input of an index. */
+interface Reader {
+  readonly layer: number;
+  readonly slot: number;
+}
+
+/** What reads each layer's output, in order; that of the images stands at index -1. */
+function readersOf(nodes: readonly GraphNode[]): (layer: number) => readonly Reader[] {
+  const readers = new Map<number, Reader[]>();
+  for (const [layer, { sources }] of nodes.entries()) {
+    for (const [slot, source] of sources.entries()) {
+      readers.set(source, [...readers.get(source) ?? [], { layer, slot }]);
+    }
+  }
+  return (layer) => readers.get(layer) ?? [];
+}
+
+function wireForward(nodes: readonly GraphNode[], mode: PassMode): readonly ForwardWire[] {
+  const readers = readersOf(nodes);
+  /** The only reader of a layer's output, if it is of a kind. */
+  const next = (layer: number, isWanted: (reader: GraphNode) => boolean): number | undefined => {
+    const [reader, other] = readers(layer);
+    return reader !== undefined && other === undefined && isWanted(nodes[reader.layer])
+      ? reader.layer
+      : undefined;
+  };
+  const wires: ForwardWire[] = [];
+  // The layers that an earlier one takes over, with that one and the tensor of the output.
+  const taken = new Map<number, Pick<ForwardWire, "emitter" | "y">>();
+  for (const [i, node] of nodes.entries()) {
+    const { spec, sources } = node, type = typeOf(node);
+    const xs = sources.map((source) => source < 0 ? "x" : wires[source].y);
+    const nothing = { norm: undefined, residual: undefined, relu: false, pool: undefined };
+    if (type.isView?.(mode)) {
+      wires.push({ ...nothing, xs, y: xs[0], emitter: sources[0] < 0 ? -1 : wires[sources[0]].emitter });
+      continue;
+    }
+    const takenOver = taken.get(i);
+    if (takenOver) {
+      wires.push({ ...nothing, xs, ...takenOver });
+      continue;
+    }
+    let tail = i;
+    const take = (reader: number | undefined): number | undefined => {
+      if (reader === undefined) return undefined;
+      taken.set(reader, { emitter: i, y: spec.name });
+      return tail = reader;
+    };
+    const mayNorm = mode === "evaluate" && type.fusesNorm?.(spec) === true;
+    const norm = mayNorm ? take(next(tail, ({ spec: { kind } }) => kind === "batchnorm2d")) : undefined;
+    // The other term must be there when this layer runs.
+    const otherTerm = ({ sources }: GraphNode) => sources.find((source) => source !== tail)!;
+    const isReadySum = (reader: GraphNode) =>
+      reader.spec.kind === "add" && reader.sources.length === 2 &&
+      (otherTerm(reader) < 0 || (wires[otherTerm(reader)]?.emitter ?? i) < i);
+    const sum = type.fusesAdd?.(spec, mode) ? next(tail, isReadySum) : undefined;
+    const term = sum === undefined ? undefined : otherTerm(nodes[sum]);
+    const residual = term === undefined ? undefined : term < 0 ? "x" : wires[term].y;
+    take(sum);
+    const relu = type.fusesRelu ? take(next(tail, ({ spec: { kind } }) => kind === "relu")) : undefined;
+    const mayPool = relu !== undefined && norm === undefined && sum === undefined && type.fusesPool?.(spec);
+    const pool = mayPool ? next(tail, ({ spec }) => isHalving(spec)) : undefined;
+    if (pool !== undefined) taken.set(pool, { emitter: i, y: nodes[pool].spec.name });
+    wires.push({ xs, y: spec.name, emitter: i, norm, residual, relu: relu !== undefined, pool });
+  }
+  return wires;
+}
+
+/** True for max pooling that halves the sides of a map. */
+function isHalving(spec: LayerSpec): boolean {
+  return spec.kind === "maxpool2d" && spec.kernel === 2 && spec.stride === 2 && spec.padding === 0;
+}
+
+function wireBackward(nodes: readonly GraphNode[], { mode, forward }: {
+  readonly mode: PassMode;
+  readonly forward: readonly ForwardWire[];
+}): readonly BackwardWire[] {
+  const readers = readersOf(nodes);
+  const isTrained: boolean[] = [];
+  for (const { sources, parameters } of nodes) {
+    isTrained.push(parameters.length > 0 || sources.some((source) => source >= 0 && isTrained[source]));
+  }
+  const gates = (i: number) => typeOf(nodes[i]).gatesInput?.(nodes[i].spec) === true;
+  // Where several layers read a tensor, the first of them is the last to give its gradient, and may add the others'.
+  const adder = (i: number): number | undefined => {
+    const [first, ...others] = readers(i);
+    if (others.length === 0) return undefined;
+    const { spec } = nodes[first.layer];
+    return layerTypeOf(spec).addsToInput?.(spec) === true ? first.layer : undefined;
+  };
+  // A ReLU whose backward pass is applied by what gives its output's gradient hands that on as it is.
+  const isGated = (i: number) => {
+    if (nodes[i].spec.kind !== "relu") return false;
+    const all = readers(i);
+    if (all.length === 1) return gates(all[0].layer);
+    return all.length > 1 && (adder(i) === undefined || gates(all[0].layer));
+  };
+  const handsOn = (i: number) => {
+    const type = typeOf(nodes[i]);
+    return type.passesGradient === true || type.isView?.(mode) === true || isGated(i);
+  };
+  const dy: string[] = [], wires: BackwardWire[] = [];
+  for (const [i, { spec }] of [...nodes.entries()].toReversed()) {
+    const all = readers(i);
+    dy[i] = all.length === 1 && handsOn(all[0].layer) ? dy[all[0].layer] : `${spec.name} gradient`;
+  }
+  /** The tensor in which a reader leaves its share of the gradient of one of its inputs. */
+  const shareOf = ({ layer, slot }: Reader, source: number): string => {
+    if (handsOn(layer)) return dy[layer];
+    if (readers(source).length === 1 || adder(source) === layer) return dy[source];
+    return `${nodes[layer].spec.name} gradient of input ${slot}`;
+  };
+  for (const [i, { spec, sources }] of nodes.entries()) {
+    const dxs = sources.map((source, slot) =>
+      source >= 0 && isTrained[source] && !handsOn(i) ? shareOf({ layer: i, slot }, source) : undefined
+    );
+    const sums: GradientSum[] = [];
+    // The shares of the output's gradient, unless the first reader adds them up.
+    if (isTrained[i] && readers(i).length > 1 && adder(i) === undefined) {
+      const gate = isGated(i) ? forward[i].y : undefined;
+      sums.push({ terms: readers(i).map((reader) => shareOf(reader, i)), sum: dy[i], gate, of: i });
+    }
+    const [source] = sources;
+    const addsUp = source >= 0 && isTrained[source] && adder(source) === i;
+    const others = addsUp ? readers(source).slice(1).map((reader) => shareOf(reader, source)) : [];
+    const addend = others.length > 1 ? `${spec.name} addend` : others[0];
+    if (others.length > 1) sums.push({ terms: others, sum: addend, gate: undefined, of: source });
+    const { emitter } = forward[i];
+    // A pool whose convolution needs no gradient of its input has nothing to hand back to it.
+    const isPoolOfFirst = emitter >= 0 && forward[emitter].pool === i &&
+      !nodes[emitter].sources.some((source) => source >= 0 && isTrained[source]);
+    wires.push({
+      dy: dy[i],
+      dxs,
+      addend,
+      gated: source >= 0 && isGated(source) && (readers(source).length === 1 || addsUp),
+      skipsBackward: !isTrained[i] || handsOn(i) || isPoolOfFirst,
+      sums,
+    });
+  }
+  return wires;
+}
