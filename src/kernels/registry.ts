@@ -28,6 +28,7 @@ import gemmSubgroup8x32Windows from "../../kernels/gemm/subgroup_8x32_windows.wg
 import gemmSubgroupBroadcast from "../../kernels/gemm/subgroup_broadcast.wgsl" with { type: "text" };
 import gemmSubgroupProbe from "../../kernels/gemm/subgroup_probe.wgsl" with { type: "text" };
 import gemmTile64x64 from "../../kernels/gemm/tile_64x64.wgsl" with { type: "text" };
+import layerAddForward from "../../kernels/layer/add_forward.wgsl" with { type: "text" };
 import layerAvgpool2dBackward from "../../kernels/layer/avgpool2d_backward.wgsl" with { type: "text" };
 import layerAvgpool2dForward from "../../kernels/layer/avgpool2d_forward.wgsl" with { type: "text" };
 import layerBatchnorm2dBackward from "../../kernels/layer/batchnorm2d_backward.wgsl" with { type: "text" };
@@ -43,6 +44,9 @@ import layerMaxpool2dBackwardPlaces from "../../kernels/layer/maxpool2d_backward
 import layerMaxpool2dForward from "../../kernels/layer/maxpool2d_forward.wgsl" with { type: "text" };
 import layerReluBackward from "../../kernels/layer/relu_backward.wgsl" with { type: "text" };
 import layerReluForward from "../../kernels/layer/relu_forward.wgsl" with { type: "text" };
+import layerShiftLanes from "../../kernels/layer/shift_lanes.wgsl" with { type: "text" };
+import layerSliceChannels from "../../kernels/layer/slice_channels.wgsl" with { type: "text" };
+import layerSubsampleBackward from "../../kernels/layer/subsample_backward.wgsl" with { type: "text" };
 import lossConfusion from "../../kernels/loss/confusion.wgsl" with { type: "text" };
 import lossSoftmaxCrossEntropy from "../../kernels/loss/softmax_cross_entropy.wgsl" with { type: "text" };
 import lossTally from "../../kernels/loss/tally.wgsl" with { type: "text" };
@@ -102,6 +106,7 @@ const sources: Readonly<Record<string, string>> = {
   "gemm/subgroup_broadcast": gemmSubgroupBroadcast,
   "gemm/subgroup_probe": gemmSubgroupProbe,
   "gemm/tile_64x64": gemmTile64x64,
+  "layer/add_forward": layerAddForward,
   "layer/avgpool2d_backward": layerAvgpool2dBackward,
   "layer/avgpool2d_forward": layerAvgpool2dForward,
   "layer/batchnorm2d_backward": layerBatchnorm2dBackward,
@@ -113,6 +118,9 @@ const sources: Readonly<Record<string, string>> = {
   "layer/maxpool2d_forward": layerMaxpool2dForward,
   "layer/relu_backward": layerReluBackward,
   "layer/relu_forward": layerReluForward,
+  "layer/shift_lanes": layerShiftLanes,
+  "layer/slice_channels": layerSliceChannels,
+  "layer/subsample_backward": layerSubsampleBackward,
   "loss/confusion": lossConfusion,
   "loss/softmax_cross_entropy": lossSoftmaxCrossEntropy,
   "loss/tally": lossTally,

@@ -150,7 +150,8 @@ for (const path of readPaths) {
     const gpu = await sharedGpu();
     const whole = wholeKernels();
     // What cores include is compiled with them.
-    const parts = new Set([...whole.flatMap((name) => name.split(":")), "gemm/subgroup_broadcast"]);
+    const included = ["gemm/subgroup_broadcast", "layer/shift_lanes"];
+    const parts = new Set([...whole.flatMap((name) => name.split(":")), ...included]);
     assert.match(
       kernelSource("gemm/subgroup_4x32"),
       /^fn from_lane_7\(/m,

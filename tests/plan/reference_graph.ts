@@ -1,9 +1,12 @@
 /**
- * A whole graph in f64, forward and backward, put together from the references of its layers.
+ * A whole graph in f64, forward and backward, put together from the references of its layers. A layer takes the output
+ * of the one before it, or of those that it names; a tensor that several layers read has the sum of their gradients.
  *
  * @module
  */
 import type { Graph } from "../../src/model/graph.ts";
+import type { Batchnorm2dSpec } from "../../src/model/layers/batchnorm2d.ts";
+import type { LayerSpec } from "../../src/model/layers/index.ts";
 import {
   batchNorm2dBackward,
   batchNorm2dEval,
@@ -20,6 +23,7 @@ import {
   maxPool2dForward,
 } from "../reference/pool2d.ts";
 import { reluBackward, reluForward } from "../reference/relu.ts";
+import { addForward, subsampleBackward, subsampleForward } from "../reference/shortcut.ts";
 import { type RefTensor, tensorOf } from "../reference/tensor.ts";
 
 /** Tensors by full name, such as `conv1.weight`. */
@@ -33,6 +37,17 @@ export interface ReferencePass {
   readonly statistics: Tensors;
 }
 
+/** What a layer does to its inputs, and the gradients that it gives for one of its output. */
+interface LayerPass {
+  readonly y: RefTensor;
+  /** The gradient of each input, in order, and those of the layer's trained parameters by their last names. */
+  readonly backward: (
+    dy: RefTensor,
+  ) => { readonly dxs: readonly RefTensor[]; readonly parameters?: Tensors };
+  /** Moved running statistics by their last names. */
+  readonly statistics?: Tensors;
+}
+
 /** Runs a graph on images (N, C, H, W) with labels (N); with `trains`, batch norm takes the batch's statistics. */
 export function referencePass(
   graph: Graph,
@@ -44,74 +59,103 @@ export function referencePass(
   },
 ): ReferencePass {
   const gradients: Tensors = {}, statistics: Tensors = {};
-  const backward: ((dy: RefTensor) => RefTensor)[] = [];
-  let x = images;
+  const outputs = new Map([["input", images]]);
+  const passes: { readonly name: string; readonly sources: readonly string[]; readonly pass: LayerPass }[] =
+    [];
+  let last = "input";
   for (const layer of graph.layers) {
-    const input = x, of = (name: string) => parameters[`${layer.name}.${name}`];
-    const keep = (name: string, gradient: RefTensor) => gradients[`${layer.name}.${name}`] = gradient;
-    switch (layer.kind) {
-      case "conv2d":
-        x = conv2dForward(input, of("weight"), of("bias"), layer);
-        backward.push((dy) => {
-          const { dx, dw, db } = conv2dBackward(input, of("weight"), dy, layer);
-          keep("weight", dw);
-          if (layer.bias) keep("bias", db);
-          return dx;
-        });
-        break;
-      case "linear":
-        x = linearForward(input, of("weight"), of("bias"));
-        backward.push((dy) => {
-          const { dx, dw, db } = linearBackward(input, of("weight"), dy);
-          keep("weight", dw);
-          if (layer.bias) keep("bias", db);
-          return dx;
-        });
-        break;
-      case "batchnorm2d": {
-        const state = {
-          gamma: of("weight"),
-          beta: of("bias"),
-          runningMean: of("running_mean"),
-          runningVar: of("running_var"),
-        };
-        const eps = layer.epsilon, [batch, channels, height = 1, width = 1] = input.shape;
-        const map = tensorOf([batch, channels, height, width], input.values);
-        if (trains) {
-          const result = batchNorm2dTrain(map, state, { eps, momentum: layer.momentum });
-          statistics[`${layer.name}.running_mean`] = result.runningMean;
-          statistics[`${layer.name}.running_var`] = result.runningVar;
-          x = tensorOf(input.shape, result.y.values);
-        } else x = tensorOf(input.shape, batchNorm2dEval(map, state, { eps }).values);
-        backward.push((dy) => {
-          const { dx, dgamma, dbeta } = trains
-            ? batchNorm2dBackward(map, state.gamma, tensorOf(map.shape, dy.values), { eps })
-            : batchNorm2dEvalBackward(map, state, tensorOf(map.shape, dy.values), { eps });
-          keep("weight", dgamma);
-          keep("bias", dbeta);
-          return tensorOf(input.shape, dx.values);
-        });
-        break;
-      }
-      case "relu":
-        x = reluForward(input);
-        backward.push((dy) => reluBackward(input, dy));
-        break;
-      case "maxpool2d":
-        x = maxPool2dForward(input, layer);
-        backward.push((dy) => maxPool2dBackward(input, dy, layer));
-        break;
-      case "avgpool2d":
-        x = averagePool2dForward(input, layer);
-        backward.push((dy) => averagePool2dBackward(input, dy, layer));
-        break;
-      case "flatten":
-        x = tensorOf([input.shape[0], input.values.length / input.shape[0]], input.values);
-        backward.push((dy) => tensorOf(input.shape, dy.values));
-    }
+    const { name, inputs: sources = [last] } = layer;
+    const inputs = sources.map((source) => outputs.get(source)!);
+    const pass = layerPass(layer, inputs, { trains, of: (part) => parameters[`${name}.${part}`] });
+    for (const [part, moved] of Object.entries(pass.statistics ?? {})) statistics[`${name}.${part}`] = moved;
+    outputs.set(name, pass.y);
+    passes.push({ name, sources, pass });
+    last = name;
   }
-  const { loss, dlogits } = crossEntropy(x, labels);
-  let dy = dlogits;
-  for (const step of backward.toReversed()) dy = step(dy);
-  return { loss, logits: x, gradients, statistics };
+  const logits = outputs.get(last)!, { loss, dlogits } = crossEntropy(logits, labels);
+  const shares = new Map([[last, [dlogits]]]);
+  for (const { name, sources, pass } of passes.toReversed()) {
+    // An output that nothing reads has no gradient.
+    const dy = shares.get(name);
+    if (!dy) continue;
+    const { dxs, parameters: own = {} } = pass.backward(addForward(dy));
+    for (const [part, gradient] of Object.entries(own)) gradients[`${name}.${part}`] = gradient;
+    for (const [i, source] of sources.entries()) shares.set(source, [...shares.get(source) ?? [], dxs[i]]);
+  }
+  return { loss, logits, gradients, statistics };
+}
+
+/** Runs one layer. */
+function layerPass(layer: LayerSpec, inputs: readonly RefTensor[], { trains, of }: {
+  readonly trains: boolean;
+  readonly of: (part: string) => RefTensor;
+}): LayerPass {
+  const [x] = inputs;
+  const onInput = (y: RefTensor, dx: (dy: RefTensor) => RefTensor): LayerPass => ({
+    y,
+    backward: (dy) => ({ dxs: [dx(dy)] }),
+  });
+  switch (layer.kind) {
+    case "conv2d":
+      return {
+        y: conv2dForward(x, of("weight"), of("bias"), layer),
+        backward(dy) {
+          const { dx, dw, db } = conv2dBackward(x, of("weight"), dy, layer);
+          return { dxs: [dx], parameters: { weight: dw, ...(layer.bias ? { bias: db } : {}) } };
+        },
+      };
+    case "linear":
+      return {
+        y: linearForward(x, of("weight"), of("bias")),
+        backward(dy) {
+          const { dx, dw, db } = linearBackward(x, of("weight"), dy);
+          return { dxs: [dx], parameters: { weight: dw, ...(layer.bias ? { bias: db } : {}) } };
+        },
+      };
+    case "batchnorm2d":
+      return normPass(layer, x, { trains, of });
+    case "relu":
+      return onInput(reluForward(x), (dy) => reluBackward(x, dy));
+    case "maxpool2d":
+      return onInput(maxPool2dForward(x, layer), (dy) => maxPool2dBackward(x, dy, layer));
+    case "avgpool2d":
+      return onInput(averagePool2dForward(x, layer), (dy) => averagePool2dBackward(x, dy, layer));
+    case "flatten": {
+      const shape = [x.shape[0], x.values.length / x.shape[0]];
+      return onInput(tensorOf(shape, x.values), (dy) => tensorOf(x.shape, dy.values));
+    }
+    case "add":
+      return { y: addForward(inputs), backward: (dy) => ({ dxs: inputs.map(() => dy) }) };
+    case "subsample":
+      return onInput(subsampleForward(x, layer), (dy) => subsampleBackward(x, dy, layer));
+  }
+}
+
+/** Batch norm of maps (N, C, H, W) or vectors (N, C). */
+function normPass(layer: Batchnorm2dSpec, x: RefTensor, { trains, of }: {
+  readonly trains: boolean;
+  readonly of: (part: string) => RefTensor;
+}): LayerPass {
+  const state = {
+    gamma: of("weight"),
+    beta: of("bias"),
+    runningMean: of("running_mean"),
+    runningVar: of("running_var"),
+  };
+  const eps = layer.epsilon, [batch, channels, height = 1, width = 1] = x.shape;
+  const map = tensorOf([batch, channels, height, width], x.values);
+  const backward: LayerPass["backward"] = (dy) => {
+    const mapped = tensorOf(map.shape, dy.values);
+    const { dx, dgamma, dbeta } = trains
+      ? batchNorm2dBackward(map, state.gamma, mapped, { eps })
+      : batchNorm2dEvalBackward(map, state, mapped, { eps });
+    return { dxs: [tensorOf(x.shape, dx.values)], parameters: { weight: dgamma, bias: dbeta } };
+  };
+  if (!trains) return { y: tensorOf(x.shape, batchNorm2dEval(map, state, { eps }).values), backward };
+  const { y, runningMean, runningVar } = batchNorm2dTrain(map, state, { eps, momentum: layer.momentum });
+  return {
+    y: tensorOf(x.shape, y.values),
+    backward,
+    statistics: { "running_mean": runningMean, "running_var": runningVar },
+  };
 }

@@ -21,7 +21,8 @@ import {
   pooledShape,
 } from "./pool2d.ts";
 import { reluBackward, reluForward } from "./relu.ts";
-import { absoluteOf, assertClose, dot, randomTensor, type RefTensor } from "./tensor.ts";
+import { concatBackward, concatForward, subsampleBackward, subsampleForward } from "./shortcut.ts";
+import { absoluteOf, assertClose, dot, randomTensor, type RefTensor, tensorOf } from "./tensor.ts";
 
 const CONVOLUTIONS = [
   { x: [2, 3, 5, 4], w: [4, 3, 3, 3], stride: 1, padding: 1 },
@@ -93,6 +94,33 @@ Deno.test("reluBackward() agrees with central differences, and is 0 at 0", () =>
   assertGradient(() => dot(dy.values, reluForward(x).values), x, reluBackward(x, dy), { name: "relu dx" });
   const zero = { shape: [1], values: Float64Array.of(0) }, one = { shape: [1], values: Float64Array.of(1) };
   assertClose(reluBackward(zero, one).values, [0], { tolerance: 0, name: "relu dx at 0" });
+});
+
+Deno.test("subsampleBackward() and concatBackward() agree with central differences", () => {
+  const shortcuts = [[[2, 3, 5, 4], 6, 2], [[1, 2, 3, 3], 2, 1], [[1, 1, 1, 1], 4, 3]] as const;
+  for (const [shape, outChannels, stride] of shortcuts) {
+    const x = randomTensor(shape, 1), options = { outChannels, stride };
+    const dy = randomTensor(subsampleForward(x, options).shape, 2);
+    const evaluate = () => dot(dy.values, subsampleForward(x, options).values);
+    assertGradient(evaluate, x, subsampleBackward(x, dy, options), { name: "subsample dx" });
+  }
+  const inputs = [3, 1, 2].map((channels, i) => randomTensor([2, channels, 3, 2], 3 + i));
+  const dy = randomTensor([2, 6, 3, 2], 6);
+  for (const [i, dx] of concatBackward(inputs, dy).entries()) {
+    const evaluate = () => dot(dy.values, concatForward(inputs).values);
+    assertGradient(evaluate, inputs[i], dx, { name: `concat dx of input ${i}` });
+  }
+});
+
+Deno.test("subsampleForward() and concatForward() match PyTorch on a map of four pixels", () => {
+  const x = tensorOf([1, 1, 2, 2], [1, 2, 3, 4]);
+  // F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 1, 2)), and torch.cat([x, x + 4], dim=1).
+  assertClose(subsampleForward(x, { outChannels: 4, stride: 2 }).values, [0, 1, 0, 0], {
+    tolerance: 0,
+    name: "subsample",
+  });
+  const joined = concatForward([x, tensorOf(x.shape, x.values.map((value) => value + 4))]);
+  assertClose(joined.values, [1, 2, 3, 4, 5, 6, 7, 8], { tolerance: 0, name: "concat" });
 });
 
 Deno.test("maxPool2dBackward() and averagePool2dBackward() agree with central differences", () => {

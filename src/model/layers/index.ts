@@ -5,18 +5,29 @@
  */
 import { z } from "zod";
 import type { LayerType } from "../layer.ts";
+import { add, addSchema, type AddSpec } from "./add.ts";
 import { batchnorm2d, batchnorm2dSchema, type Batchnorm2dSpec } from "./batchnorm2d.ts";
 import { conv2d, conv2dSchema, type Conv2dSpec } from "./conv2d.ts";
 import { flatten, flattenSchema, type FlattenSpec } from "./flatten.ts";
 import { linear, linearSchema, type LinearSpec } from "./linear.ts";
 import { avgpool2d, avgpool2dSchema, maxpool2d, maxpool2dSchema, type Pool2dSpec } from "./pool2d.ts";
 import { relu, reluSchema, type ReluSpec } from "./relu.ts";
+import { subsample, subsampleSchema, type SubsampleSpec } from "./subsample.ts";
 
 /** Any layer of a model file. */
-export type LayerSpec = Batchnorm2dSpec | Conv2dSpec | FlattenSpec | LinearSpec | Pool2dSpec | ReluSpec;
+export type LayerSpec =
+  | AddSpec
+  | Batchnorm2dSpec
+  | Conv2dSpec
+  | FlattenSpec
+  | LinearSpec
+  | Pool2dSpec
+  | ReluSpec
+  | SubsampleSpec;
 
 /** Validates any layer. */
 export const layerSchema = z.discriminatedUnion("kind", [
+  addSchema,
   avgpool2dSchema,
   batchnorm2dSchema,
   conv2dSchema,
@@ -24,9 +35,20 @@ export const layerSchema = z.discriminatedUnion("kind", [
   linearSchema,
   maxpool2dSchema,
   reluSchema,
+  subsampleSchema,
 ]);
 
-const layerTypes = { avgpool2d, batchnorm2d, conv2d, flatten, linear, maxpool2d, relu };
+const layerTypes = {
+  add,
+  avgpool2d,
+  batchnorm2d,
+  conv2d,
+  flatten,
+  linear,
+  maxpool2d,
+  relu,
+  subsample,
+};
 
 /** Returns the type of a layer. */
 export function layerTypeOf(spec: LayerSpec): LayerType<LayerSpec> {

@@ -1,0 +1,33 @@
+// Sum of two tensors: y = a + b, elementwise. RELU clamps y at zero; GATED sets y to zero where gate <= 0, which is a
+// ReLU's backward pass on a gradient whose shares are a and b, gate being the ReLU's output.
+// a, b, gate, y (quads); gate is read only with GATED and may be any tensor without it.
+// One invocation computes one quad. Source: the shortcut of He et al. 2015, arXiv 1512.03385.
+
+struct Params {
+  quads: u32,
+}
+
+override RELU: bool = false;
+override GATED: bool = false;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(3) var<storage, read> gate: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.quads) {
+    return;
+  }
+  var value = read_a(i) + read_b(i);
+  if (RELU) {
+    value = max(value, vec4f(0.0));
+  }
+  if (GATED) {
+    value = select(vec4f(0.0), value, read_gate(i) > vec4f(0.0));
+  }
+  write_y(i, value);
+}

@@ -1,0 +1,105 @@
+/**
+ * The parameter-free shortcut of a residual block that halves its map and widens it: every stride-th pixel, with
+ * channels of zeros around its own (option A of He et al. 2015, arXiv 1512.03385, section 4.2).
+ *
+ * @module
+ */
+import { z } from "zod";
+import { ShapeError } from "../../errors.ts";
+import { dispatchOver } from "../../kernels/dispatch.ts";
+import { type FeatureShape, mapShape, quadsPerExample, shapeText } from "../../shape.ts";
+import { type LayerFields, layerFields, type LayerType } from "../layer.ts";
+
+/** A subsampling shortcut in a model file. */
+export interface SubsampleSpec extends LayerFields {
+  /** Which layer this is. */
+  readonly kind: "subsample";
+  /** Channels of the output, at least those of the input. */
+  readonly outChannels: number;
+  /** Pixels between two that are kept, along both sides. */
+  readonly stride: number;
+}
+
+/** Validates a subsampling shortcut. */
+export const subsampleSchema = z.strictObject({
+  kind: z.literal("subsample"),
+  ...layerFields,
+  outChannels: z.int().min(1),
+  stride: z.int().min(1),
+});
+
+/** Channels of zeros before the input's; the rest of them, one more where they are odd, stand behind. */
+function channelsBefore(outChannels: number, { channels }: FeatureShape): number {
+  return Math.floor((outChannels - channels) / 2);
+}
+
+/** Sizes of the maps on both sides, which both kernels take. */
+function sidesOf({ spec: { stride }, input, output }: {
+  readonly spec: SubsampleSpec;
+  readonly input: FeatureShape;
+  readonly output: FeatureShape;
+}) {
+  return {
+    in_height: input.height,
+    in_width: input.width,
+    out_height: output.height,
+    out_width: output.width,
+    stride,
+  };
+}
+
+/** The shortcut: x (N, C, H, W) -> y (N, outChannels, ceil(H / stride), ceil(W / stride)). */
+export const subsample: LayerType<SubsampleSpec> = {
+  coupling: "channelwise",
+
+  outputShape({ outChannels, stride }, [input], name) {
+    if (input.taps !== 1) {
+      const current = `input ${shapeText(input)} that was flattened`;
+      throw new ShapeError({ act: "apply layer", thing: name, current, wanted: "a feature map" });
+    }
+    if (outChannels < input.channels) {
+      const current = `input ${shapeText(input)}, outChannels ${outChannels}`;
+      const wanted = `at least ${input.channels} channels out`;
+      throw new ShapeError({ act: "apply layer", thing: name, current, wanted });
+    }
+    return mapShape(outChannels, Math.ceil(input.height / stride), Math.ceil(input.width / stride));
+  },
+
+  parameters: () => [],
+
+  forward(context) {
+    const { name, batch, input, output, x, y, emit } = context;
+    const quads = batch * quadsPerExample(output);
+    emit(dispatchOver(quads, {
+      kernel: "layer/slice_channels",
+      label: `${name} forward`,
+      bindings: { x, y },
+      params: {
+        ...sidesOf(context),
+        quads_total: quads,
+        in_channels: input.channels,
+        channels: output.channels,
+        // Not -0, which is no number of an integer field.
+        shift: 0 - channelsBefore(output.channels, input),
+      },
+    }));
+  },
+
+  backward(context) {
+    const { name, batch, input, output, dy, dx, emit } = context;
+    if (!dx) return;
+    const quads = batch * quadsPerExample(input);
+    emit(dispatchOver(quads, {
+      kernel: "layer/subsample_backward",
+      label: `${name} backward`,
+      bindings: { dy, dx },
+      params: {
+        ...sidesOf(context),
+        quads_total: quads,
+        channels: input.channels,
+        out_channels: output.channels,
+        before: channelsBefore(output.channels, input),
+      },
+    }));
+  },
+};
