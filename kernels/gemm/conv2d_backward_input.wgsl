@@ -2,10 +2,11 @@
 //
 //   dx[n, iy, ix, i] = sum over ky, kx, o of dy[n, (iy + p - ky) / s, (ix + p - kx) / s, o] w[o, ky, kx, i]
 //
-// over the taps whose divisions are exact and fall inside dy. With GATED the result is set to zero where
-// gate <= 0, which is the backward pass of a ReLU whose output was gate (the shape of dx).
+// over the taps whose divisions are exact and fall inside dy. With HAS_ADDEND, addend is added to the result: what
+// another consumer of the input gave. With GATED the result is then set to zero where gate <= 0, which is the backward
+// pass of a ReLU whose output was gate.
 // rows: input pixels (n, iy, ix); columns: input channels i; segments: taps; inner: quads of o.
-// dy (N, OH, OW, O/4), dx and gate (N, H, W, I/4), weight (O, KH, KW, I/4), all in quads.
+// dy (N, OH, OW, O/4), dx, gate and addend (N, H, W, I/4), weight (O, KH, KW, I/4), all in quads.
 // Source: Dumoulin and Visin 2016, arXiv 1603.07285, section 4.
 
 struct Params {
@@ -25,13 +26,15 @@ struct Params {
   weight: u32,
 }
 
+override HAS_ADDEND: bool = false;
 override GATED: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(2) var<storage, read> values: array<vec4f>;
 @group(0) @binding(3) var<storage, read> gate: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(4) var<storage, read> addend: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> dx: array<vec4f>;
 
 // Four input pixels, shifted by the padding, and the first output pixel of their images.
 struct Rows {
@@ -119,6 +122,9 @@ fn store(row: u32, column: u32, split: u32, sum: vec4f) {
   }
   let index = row * channel_quads() + column / 4u;
   var value = sum;
+  if (HAS_ADDEND) {
+    value += read_addend(index);
+  }
   if (GATED) {
     value = select(vec4f(0.0), value, read_gate(index) > vec4f(0.0));
   }

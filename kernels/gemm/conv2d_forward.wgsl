@@ -1,10 +1,13 @@
 // Convolution, forward, as an implicit matrix product (no im2col buffer):
 //
-//   y[n, oy, ox, o] = act(bias[o] + sum over ky, kx, i of x[n, oy s + ky - p, ox s + kx - p, i] w[o, ky, kx, i])
+//   y[n, oy, ox, o] = act(norm(bias[o] + sum over ky, kx, i of x[n, oy s + ky - p, ox s + kx - p, i] w[o, ky, kx, i])
+//                         + residual[n, oy, ox, o])
+//   norm(v) = (v - mean[o]) / sqrt(variance[o] + epsilon) * gamma[o] + beta[o]        (with HAS_NORM)
 //
 // rows: output pixels (n, oy, ox); columns: output channels o; segments: taps (ky, kx); inner: quads of i.
 // x (N, H, W, I/4) and y (N, OH, OW, O/4) in quads; weight (O, KH, KW, I/4) in quads at params.weight of the
-// value arena, bias (O/4) at params.bias. A linear layer is the 1 x 1 case over an image of 1 x N.
+// value arena, bias (O/4) at params.bias, gamma and beta at params.gamma and params.beta; mean and variance (O/4) at
+// params.mean and params.variance of the statistics arena; residual, with HAS_RESIDUAL, as y. A linear layer is the 1 x 1 case over an image of 1 x N.
 // Source: Chetlur et al. 2014, cuDNN, arXiv 1410.0759 (implicit GEMM).
 
 struct Params {
@@ -22,15 +25,24 @@ struct Params {
   padding: u32,
   weight: u32,
   bias: u32,
+  mean: u32,
+  variance: u32,
+  gamma: u32,
+  beta: u32,
+  epsilon: f32,
 }
 
 override HAS_BIAS: bool = true;
+override HAS_NORM: bool = false;
+override HAS_RESIDUAL: bool = false;
 override RELU: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> values: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(3) var<storage, read> statistics: array<vec4f>;
+@group(0) @binding(4) var<storage, read> residual: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> y: array<vec4f>;
 
 // Four output pixels: where their windows start, and the first pixel of their images.
 struct Rows {
@@ -107,16 +119,25 @@ fn store(row: u32, column: u32, split: u32, sum: vec4f) {
   if (row >= params.rows || column >= params.columns) {
     return;
   }
-  let quads = (params.columns + 3u) / 4u;
+  let quad = column / 4u;
+  let index = row * ((params.columns + 3u) / 4u) + quad;
   var value = sum;
   if (HAS_BIAS) {
-    value += read_values(params.bias + column / 4u);
+    value += read_values(params.bias + quad);
+  }
+  if (HAS_NORM) {
+    let deviation = sqrt(read_statistics(params.variance + quad) + params.epsilon);
+    let xhat = (value - read_statistics(params.mean + quad)) / deviation;
+    value = xhat * read_values(params.gamma + quad) + read_values(params.beta + quad);
+  }
+  if (HAS_RESIDUAL) {
+    value += read_residual(index);
   }
   if (RELU) {
     value = max(value, vec4f(0.0));
   }
   let channel = vec4u(column) + vec4u(0u, 1u, 2u, 3u);
-  write_y(row * quads + column / 4u, select(vec4f(0.0), value, channel < vec4u(params.columns)));
+  write_y(index, select(vec4f(0.0), value, channel < vec4u(params.columns)));
 }
 
 fn store_block(row: u32, column: u32, split: u32, c: mat4x4f) {

@@ -1,6 +1,7 @@
 // Batch normalisation, forward: y = (x - mean) / sqrt(variance + epsilon) * gamma + beta, a channel at a time, with
-// the batch's statistics (training) or the running ones (evaluation), whichever is bound. RELU clamps y at zero.
-// x and y (rows, quads), mean and variance (quads) from params.mean and params.variance, gamma and beta in the value
+// the batch's statistics (training) or the running ones (evaluation), whichever is bound. With RESIDUAL,
+// residual is added to y; RELU then clamps it at zero.
+// x, residual and y (rows, quads), mean and variance (quads) from params.mean and params.variance, gamma and beta in the value
 // arena at params.gamma and params.beta, all in quads. One invocation computes one quad.
 // Source: Ioffe and Szegedy 2015, arXiv 1502.03167.
 
@@ -14,6 +15,7 @@ struct Params {
   epsilon: f32,
 }
 
+override RESIDUAL: bool = false;
 override RELU: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -21,7 +23,8 @@ override RELU: bool = false;
 @group(0) @binding(2) var<storage, read> mean: array<vec4f>;
 @group(0) @binding(3) var<storage, read> variance: array<vec4f>;
 @group(0) @binding(4) var<storage, read> values: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(5) var<storage, read> residual: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> y: array<vec4f>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -33,6 +36,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let deviation = sqrt(read_variance(params.variance + quad) + params.epsilon);
   let xhat = (read_x(i) - read_mean(params.mean + quad)) / deviation;
   var value = xhat * read_values(params.gamma + quad) + read_values(params.beta + quad);
+  if (RESIDUAL) {
+    value += read_residual(i);
+  }
   if (RELU) {
     value = max(value, vec4f(0.0));
   }

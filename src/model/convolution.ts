@@ -7,6 +7,7 @@ import type { Dispatch } from "../kernels/dispatch.ts";
 import { dispatchProduct, type ProductChooser, type ProductShape } from "../kernels/gemm.ts";
 import { chunksOf, sumColumns, sumSplits } from "../kernels/reduce.ts";
 import { quadsOf } from "../shape.ts";
+import type { FusedNorm } from "./layer.ts";
 
 /** Sizes of a convolution; channels in numbers, quads where said. */
 export interface ConvolutionGeometry {
@@ -67,7 +68,10 @@ export function forwardShape(g: ConvolutionGeometry): ProductShape {
     inner: g.inQuads,
     splittable: false,
     sizes: sizes(g),
-    trial: { operands: { x, values: weight, y }, constants: { HAS_BIAS: 1, RELU: 1 } },
+    trial: {
+      operands: { x, values: weight, statistics: 1, residual: 1, y },
+      constants: { HAS_BIAS: 1, HAS_NORM: 0, HAS_RESIDUAL: 0, RELU: 1 },
+    },
   };
 }
 
@@ -82,7 +86,10 @@ export function backwardInputShape(g: ConvolutionGeometry): ProductShape {
     inner: quadsOf(g.outChannels),
     splittable: false,
     sizes: { ...sizes(g), out_channels: g.outChannels },
-    trial: { operands: { dy: y, values: weight, gate: x, dx: x }, constants: { GATED: 0 } },
+    trial: {
+      operands: { dy: y, values: weight, gate: x, addend: 1, dx: x },
+      constants: { HAS_ADDEND: 0, GATED: 0 },
+    },
   };
 }
 
@@ -101,31 +108,53 @@ export function backwardWeightShape(g: ConvolutionGeometry): ProductShape {
   };
 }
 
-/** y = act(conv(x) + bias): one dispatch. */
+/** Where a batch norm's statistics and parameters lie, as the kernels take it; all zero without one. */
+function normParams(norm: FusedNorm | undefined) {
+  return norm ?? { mean: 0, variance: 0, gamma: 0, beta: 0, epsilon: 0 };
+}
+
+/** y = act(norm(conv(x) + bias) + residual): one dispatch. */
 export function convolutionForward(
   { name, geometry, choose, weight, bias }: ConvolutionContext,
-  { x, y, relu }: { readonly x: string; readonly y: string; readonly relu: boolean },
+  { x, y, norm, residual, relu }: {
+    readonly x: string;
+    readonly y: string;
+    readonly norm?: FusedNorm | undefined;
+    readonly residual?: string | undefined;
+    readonly relu: boolean;
+  },
 ): Dispatch {
   const shape = forwardShape(geometry);
   return dispatchProduct(shape, choose(shape), {
     label: `${name} forward`,
-    bindings: { x, values: "values", y },
-    params: { weight, bias: bias ?? 0 },
-    constants: { HAS_BIAS: bias === undefined ? 0 : 1, RELU: relu ? 1 : 0 },
+    // What is not used is bound to something that is.
+    bindings: { x, values: "values", statistics: norm ? "statistics" : "values", residual: residual ?? x, y },
+    params: { weight, bias: bias ?? 0, ...normParams(norm) },
+    constants: {
+      HAS_BIAS: bias === undefined ? 0 : 1,
+      HAS_NORM: norm ? 1 : 0,
+      HAS_RESIDUAL: residual === undefined ? 0 : 1,
+      RELU: relu ? 1 : 0,
+    },
   });
 }
 
-/** dx from dy: one dispatch; with `gate`, zero where gate <= 0. */
+/** dx from dy: one dispatch; `addend` is added to it, then it is zero where `gate` <= 0. */
 export function convolutionBackwardInput(
   { name, geometry, choose, weight }: ConvolutionContext,
-  { dy, dx, gate }: { readonly dy: string; readonly dx: string; readonly gate: string | undefined },
+  { dy, dx, addend, gate }: {
+    readonly dy: string;
+    readonly dx: string;
+    readonly addend?: string | undefined;
+    readonly gate: string | undefined;
+  },
 ): Dispatch {
   const shape = backwardInputShape(geometry);
   return dispatchProduct(shape, choose(shape), {
     label: `${name} backward input`,
-    bindings: { dy, values: "values", gate: gate ?? dy, dx },
+    bindings: { dy, values: "values", gate: gate ?? dy, addend: addend ?? dy, dx },
     params: { weight },
-    constants: { GATED: gate === undefined ? 0 : 1 },
+    constants: { HAS_ADDEND: addend === undefined ? 0 : 1, GATED: gate === undefined ? 0 : 1 },
   });
 }
 

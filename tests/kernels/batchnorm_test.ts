@@ -17,7 +17,14 @@ import {
   batchNorm2dTrain,
 } from "../reference/batchnorm2d.ts";
 import { reluForward } from "../reference/relu.ts";
-import { assertClose, F32_ROUNDOFF, maxAbs, type RefTensor, sumTolerance } from "../reference/tensor.ts";
+import {
+  assertClose,
+  F32_ROUNDOFF,
+  maxAbs,
+  randomTensor,
+  type RefTensor,
+  sumTolerance,
+} from "../reference/tensor.ts";
 import { arenaOf, eps, errorsOf, momentum, operandsOf, shapes } from "./batchnorm.ts";
 import { fromQuads, imagesFromQuads, imagesToQuads, readPaths, runKernels } from "./harness.ts";
 import { assertPadding, divisionRoundings, sqrtRoundings, unwritten } from "./precision.ts";
@@ -39,13 +46,13 @@ function trainingDispatches(rows: number, quads: number): readonly Dispatch[] {
     });
   const statistics = { mean: "mean", variance: "variance" };
   const places = { "quads_total": rows * quads, quads, mean: 0, variance: 0, gamma: 1, beta: 2 + quads };
-  const forward = (RELU: number, y: string) =>
+  const forward = (RELU: number, RESIDUAL: number, y: string) =>
     dispatchOver(rows * quads, {
       kernel: "layer/batchnorm2d_forward",
       label: y,
-      bindings: { x: "x", ...statistics, values: "values", y },
+      bindings: { x: "x", ...statistics, values: "values", residual: "residual", y },
       params: { ...places, epsilon: eps },
-      constants: { RELU },
+      constants: { RELU, RESIDUAL },
     });
   const running = (batch: string, offset: number, correction: number) =>
     dispatchOver(quads, {
@@ -57,8 +64,10 @@ function trainingDispatches(rows: number, quads: number): readonly Dispatch[] {
   return [
     ...columns("bias_backward", { dy: "x" }, "mean", { scale: 1 / rows }),
     ...columns("batchnorm_variance", { x: "x", mean: "mean" }, "variance", { scale: 1 / rows }),
-    forward(0, "y"),
-    forward(1, "y_relu"),
+    forward(0, 0, "y"),
+    forward(1, 0, "y_relu"),
+    forward(0, 1, "y_sum"),
+    forward(1, 1, "y_sum_relu"),
     running("mean", 1, 1),
     running("variance", 2 + quads, rows / (rows - 1)),
     ...columns("batchnorm_scale_backward", { x: "x", dy: "dy", ...statistics }, "gradients", {
@@ -77,7 +86,7 @@ function trainingDispatches(rows: number, quads: number): readonly Dispatch[] {
 
 async function checkTraining(path: ReadPath, shape: readonly number[]): Promise<void> {
   const operands = operandsOf(shape);
-  const { x, dy, gamma, beta, runningMean, runningVar } = operands;
+  const { x, dy, gamma, beta, runningMean, runningVar } = operands, residual = randomTensor(shape, 7);
   const channels = shape[1], quads = quadsOf(channels), rows = x.values.length / channels;
   const { floats } = await runKernels({
     path,
@@ -85,6 +94,7 @@ async function checkTraining(path: ReadPath, shape: readonly number[]): Promise<
     buffers: {
       x: imagesToQuads(x.values, shape),
       dy: imagesToQuads(dy.values, shape),
+      residual: imagesToQuads(residual.values, shape),
       values: arenaOf(gamma, beta),
       running: arenaOf(runningMean, runningVar),
       gradients: unwritten(4 * (2 * quads + 3)),
@@ -93,6 +103,8 @@ async function checkTraining(path: ReadPath, shape: readonly number[]): Promise<
       variance: unwritten(4 * quads),
       y: unwritten(4 * rows * quads),
       y_relu: unwritten(4 * rows * quads),
+      y_sum: unwritten(4 * rows * quads),
+      y_sum_relu: unwritten(4 * rows * quads),
       dx: unwritten(4 * rows * quads),
     },
   });
@@ -111,8 +123,14 @@ async function checkTraining(path: ReadPath, shape: readonly number[]): Promise<
   check("dbeta", vector("gradients", 2 + quads), dbeta, errors.dbeta);
   check("y", imagesFromQuads(floats("y"), shape), want.y, errors.y);
   check("y_relu", imagesFromQuads(floats("y_relu"), shape), reluForward(want.y), errors.y);
+  const sum = { shape, values: want.y.values.map((value, i) => value + residual.values[i]) };
+  const sumError = errors.y + F32_ROUNDOFF * maxAbs(sum.values);
+  check("y_sum", imagesFromQuads(floats("y_sum"), shape), sum, sumError);
+  check("y_sum_relu", imagesFromQuads(floats("y_sum_relu"), shape), reluForward(sum), sumError);
   check("dx", imagesFromQuads(floats("dx"), shape), dx, errors.dx);
-  for (const name of ["y", "y_relu", "dx"]) assertPadding(floats(name), channels, { name });
+  for (const name of ["y", "y_relu", "y_sum", "y_sum_relu", "dx"]) {
+    assertPadding(floats(name), channels, { name });
+  }
 }
 
 async function checkEvaluation(path: ReadPath, shape: readonly number[]): Promise<void> {
@@ -127,7 +145,7 @@ async function checkEvaluation(path: ReadPath, shape: readonly number[]): Promis
       dispatchOver(items, {
         kernel: "layer/batchnorm2d_forward",
         label: "y",
-        bindings: { ...bindings, y: "y" },
+        bindings: { ...bindings, residual: "x", y: "y" },
         params: { ...places, epsilon: eps },
       }),
       dispatchOver(items, {

@@ -34,39 +34,47 @@ async function checkInput(path: ReadPath, convolution: Convolution): Promise<voi
   const { shape, params } = inputProduct(convolution);
   const gate = randomTensor(convolution.x, 5);
   gate.values[0] = 0;
-  // All cores call one `store`, so one of them stands for its variant.
+  const addend = randomTensor(convolution.x, 6);
+  // All cores call one `store`, so one of them stands for its other variants.
   const runs = [
-    ...coresOf(path).map((core) => ({ core, GATED: 0 })),
-    { core: "gemm/register_8x8", GATED: 1 },
+    ...coresOf(path).flatMap((core) => [
+      { core, HAS_ADDEND: 0, GATED: 0 },
+      { core, HAS_ADDEND: 1, GATED: 1 },
+    ]),
+    { core: "gemm/register_8x8", HAS_ADDEND: 1, GATED: 0 },
+    { core: "gemm/register_8x8", HAS_ADDEND: 0, GATED: 1 },
   ];
   const result = await runKernels({
     path,
-    dispatches: runs.map(({ core, GATED }, i) =>
+    dispatches: runs.map(({ core, HAS_ADDEND, GATED }, i) =>
       dispatchProduct(shape, { core, splits: 1 }, {
         label: `${core} ${i}`,
-        bindings: { dy: "dy", values: "values", gate: "gate", dx: `dx${i}` },
+        bindings: { dy: "dy", values: "values", gate: "gate", addend: "addend", dx: `dx${i}` },
         params,
-        constants: { GATED },
+        constants: { HAS_ADDEND, GATED },
       })
     ),
     buffers: {
       dy: imagesToQuads(dy.values, dy.shape),
       values: valueArena(convolution, w, b),
       gate: imagesToQuads(gate.values, gate.shape),
+      addend: imagesToQuads(addend.values, addend.shape),
       ...Object.fromEntries(
         runs.map((_, i) => [`dx${i}`, unwritten(shape.rows * 4 * quadsOf(shape.columns))]),
       ),
     },
   });
   const { dx } = conv2dBackward(x, w, dy, convolution);
-  const tolerance = sumTolerance(w.values.length / w.shape[1], magnitudes(convolution).dx);
-  for (const [i, { core, GATED }] of runs.entries()) {
-    const want = GATED ? dx.values.map((value, j) => gate.values[j] > 0 ? value : 0) : dx.values;
-    const name = `${path} ${core} ${GATED} ${JSON.stringify(convolution)}`;
+  // An addend of at most 1 is one term more.
+  const tolerance = sumTolerance(w.values.length / w.shape[1] + 1, magnitudes(convolution).dx + 1);
+  for (const [i, { core, HAS_ADDEND, GATED }] of runs.entries()) {
+    const sums = HAS_ADDEND ? dx.values.map((value, j) => value + addend.values[j]) : dx.values;
+    const want = GATED ? sums.map((value, j) => gate.values[j] > 0 ? value : 0) : sums;
+    const name = `${path} ${core} ${HAS_ADDEND} ${GATED} ${JSON.stringify(convolution)}`;
     const got = result.floats(`dx${i}`);
     assertClose(imagesFromQuads(got, dx.shape), want, { tolerance, name });
     assertPadding(got, shape.columns, { name });
-    if (GATED) continue;
+    if (GATED || HAS_ADDEND) continue;
     // The adjoint identity <dy, conv(x)> = <dx, x>; every dx is off by at most the tolerance, and |x| <= 1.
     const forward = dot(dy.values, conv2dForward(x, w, undefined, convolution).values);
     const backward = dot(imagesFromQuads(got, dx.shape), x.values);

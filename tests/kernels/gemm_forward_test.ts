@@ -1,41 +1,87 @@
 /**
  * Holds the convolution's forward product against the f64 reference on every core. Tolerance: sumTolerance over the
- * products of one output and its bias, the magnitude being the largest sum of absolute terms.
+ * products of one output and its bias, the magnitude being the largest sum of absolute terms; a batch norm scales that
+ * error and adds the roundings of its formula by precision.ts, a residual one more.
  */
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/assemble.ts";
 import { dispatchProduct } from "../../src/kernels/gemm.ts";
 import { kernelNames } from "../../src/kernels/registry.ts";
+import { batchNorm2dEval } from "../reference/batchnorm2d.ts";
 import { conv2dForward } from "../reference/conv2d.ts";
 import { linearForward } from "../reference/linear.ts";
 import { reluForward } from "../reference/relu.ts";
 import {
   absoluteOf,
   assertClose,
+  F32_ROUNDOFF,
   maxAbs,
   randomTensor,
   sumTolerance,
   tensorOf,
 } from "../reference/tensor.ts";
 import { fromQuads, imagesFromQuads, imagesToQuads, readPaths, runKernels, toQuads } from "./harness.ts";
-import { assertPadding, unwritten } from "./precision.ts";
+import { assertPadding, divisionRoundings, sqrtRoundings, unwritten } from "./precision.ts";
 import {
   type Convolution,
   convolutions,
   coresOf,
   forwardProduct,
+  normEpsilon,
+  normOf,
   operandsOf,
+  statisticsArena,
   valueArena,
 } from "./products.ts";
 
-/** The constants a core is tested with. All cores call one `store`, so one of them stands for its variants. */
-function variantsOf(core: string): readonly { readonly HAS_BIAS: number; readonly RELU: number }[] {
-  const plain = { HAS_BIAS: 1, RELU: 0 };
-  return core === "gemm/register_8x8" ? [plain, { HAS_BIAS: 0, RELU: 1 }, { HAS_BIAS: 1, RELU: 1 }] : [plain];
+/** What is fused into a product. */
+interface Variant {
+  readonly HAS_BIAS: 0 | 1;
+  readonly HAS_NORM: 0 | 1;
+  readonly HAS_RESIDUAL: 0 | 1;
+  readonly RELU: 0 | 1;
+}
+
+const plain: Variant = { HAS_BIAS: 1, HAS_NORM: 0, HAS_RESIDUAL: 0, RELU: 0 };
+const whole: Variant = { HAS_BIAS: 1, HAS_NORM: 1, HAS_RESIDUAL: 1, RELU: 1 };
+
+/** The constants a core is tested with. All cores call one `store`, so one of them stands for its other variants. */
+function variantsOf(core: string): readonly Variant[] {
+  const others = [
+    { ...plain, HAS_BIAS: 0, RELU: 1 },
+    { ...plain, RELU: 1 },
+    { ...plain, HAS_BIAS: 0, HAS_NORM: 1 },
+    { ...plain, HAS_RESIDUAL: 1 },
+  ] as const;
+  return core === "gemm/register_8x8" ? [plain, whole, ...others] : [plain, whole];
+}
+
+/** What a variant must give, and how far f32 may be off. */
+function wantedOf(convolution: Convolution, { HAS_BIAS, HAS_NORM, HAS_RESIDUAL, RELU }: Variant) {
+  const { x, w, b, residual } = operandsOf(convolution);
+  const magnitude = maxAbs(conv2dForward(absoluteOf(x), absoluteOf(w), absoluteOf(b), convolution).values);
+  let tolerance = sumTolerance(w.values.length / w.shape[0] + 1, magnitude);
+  let y = conv2dForward(x, w, HAS_BIAS ? b : undefined, convolution);
+  if (HAS_NORM) {
+    const norm = normOf(convolution), gamma = maxAbs(norm.gamma.values);
+    const normed = batchNorm2dEval(y, norm, { eps: normEpsilon });
+    const deviation = Math.sqrt(Math.min(...norm.runningVar.values));
+    const size = gamma * (maxAbs(y.values) + maxAbs(norm.runningMean.values)) / deviation +
+      maxAbs(norm.beta.values);
+    // A difference, a sum under the root, the root, a division, a product and a sum, on what bounds |y|.
+    const roundings = 4 + sqrtRoundings + divisionRoundings;
+    tolerance = tolerance * gamma / deviation + roundings * F32_ROUNDOFF * size;
+    y = normed;
+  }
+  if (HAS_RESIDUAL) {
+    y = { shape: y.shape, values: y.values.map((value, i) => value + residual.values[i]) };
+    tolerance += F32_ROUNDOFF * maxAbs(y.values);
+  }
+  return { want: RELU ? reluForward(y) : y, tolerance };
 }
 
 async function checkForward(path: ReadPath, convolution: Convolution): Promise<void> {
-  const { x, w, b } = operandsOf(convolution);
+  const { x, w, b, residual } = operandsOf(convolution);
   const { shape, params } = forwardProduct(convolution);
   const runs = coresOf(path).flatMap((core) => variantsOf(core).map((constants) => ({ core, constants })));
   const outputs = runs.map((_, i) => [`y${i}`, unwritten(shape.rows * 4 * Math.ceil(shape.columns / 4))]);
@@ -44,22 +90,21 @@ async function checkForward(path: ReadPath, convolution: Convolution): Promise<v
     dispatches: runs.map(({ core, constants }, i) =>
       dispatchProduct(shape, { core, splits: 1 }, {
         label: `${core} ${i}`,
-        bindings: { x: "x", values: "values", y: `y${i}` },
+        bindings: { x: "x", values: "values", statistics: "statistics", residual: "residual", y: `y${i}` },
         params,
-        constants,
+        constants: { ...constants },
       })
     ),
     buffers: {
       x: imagesToQuads(x.values, x.shape),
       values: valueArena(convolution, w, b),
+      statistics: statisticsArena(convolution),
+      residual: imagesToQuads(residual.values, residual.shape),
       ...Object.fromEntries(outputs),
     },
   });
-  const magnitude = maxAbs(conv2dForward(absoluteOf(x), absoluteOf(w), absoluteOf(b), convolution).values);
-  const tolerance = sumTolerance(w.values.length / w.shape[0] + 1, magnitude);
   for (const [i, { core, constants }] of runs.entries()) {
-    const linear = conv2dForward(x, w, constants.HAS_BIAS ? b : undefined, convolution);
-    const want = constants.RELU ? reluForward(linear) : linear;
+    const { want, tolerance } = wantedOf(convolution, constants);
     const name = `${path} ${core} ${JSON.stringify({ ...convolution, ...constants })}`;
     const got = result.floats(`y${i}`);
     assertClose(imagesFromQuads(got, want.shape), want.values, { tolerance, name });
@@ -90,15 +135,15 @@ for (const path of readPaths) {
       stride: 1,
       padding: 0,
     };
-    const { shape, params } = forwardProduct(convolution);
+    const { shape, params, spare } = forwardProduct(convolution);
     const result = await runKernels({
       path,
       dispatches: coresOf(path).map((core, i) =>
         dispatchProduct(shape, { core, splits: 1 }, {
           label: core,
-          bindings: { x: "x", values: "values", y: `y${i}` },
+          bindings: { ...spare, x: "x", values: "values", y: `y${i}` },
           params,
-          constants: { HAS_BIAS: 1, RELU: 0 },
+          constants: { ...plain },
         })
       ),
       buffers: {

@@ -63,13 +63,13 @@ if (ignore) console.log(`skipped: tests of subgroups, which do not work with 8 l
 
 async function checkForward(path: ReadPath, convolution: Convolution): Promise<void> {
   const { x, w, b } = operandsOf(convolution);
-  const { shape, params } = forwardProduct(convolution);
+  const { shape, params, spare } = forwardProduct(convolution);
   const result = await runOnce(await deviceWithSubgroups(), {
     path,
     dispatches: subgroupCores.map((core) =>
       dispatchProduct(shape, { core, splits: 1 }, {
         label: core,
-        bindings: { x: "x", values: "values", y: core },
+        bindings: { ...spare, x: "x", values: "values", y: core },
         params,
         constants: { HAS_BIAS: 1, RELU: 0 },
       })
@@ -101,13 +101,13 @@ function magnitudesOf(convolution: Convolution): { readonly dx: number; readonly
 
 async function checkInput(path: ReadPath, convolution: Convolution): Promise<void> {
   const { x, w, b, dy } = operandsOf(convolution);
-  const { shape, params } = inputProduct(convolution);
+  const { shape, params, spare } = inputProduct(convolution);
   const result = await runOnce(await deviceWithSubgroups(), {
     path,
     dispatches: subgroupCores.map((core) =>
       dispatchProduct(shape, { core, splits: 1 }, {
         label: core,
-        bindings: { dy: "dy", values: "values", gate: "dy", dx: core },
+        bindings: { ...spare, dy: "dy", values: "values", dx: core },
         params,
         constants: { GATED: 0 },
       })

@@ -5,7 +5,9 @@
  */
 import type { ReadPath } from "../../src/kernels/assemble.ts";
 import { productCores, type ProductShape } from "../../src/kernels/gemm.ts";
+import type { FusedNorm } from "../../src/model/layer.ts";
 import { quadsOf, windowedLength } from "../../src/shape.ts";
+import type { BatchNorm2dState } from "../reference/batchnorm2d.ts";
 import { randomTensor, type RefTensor } from "../reference/tensor.ts";
 import { imagesToQuads } from "./harness.ts";
 
@@ -36,6 +38,8 @@ export const convolutions: readonly Convolution[] = [
 export interface Product {
   readonly shape: ProductShape;
   readonly params: Readonly<Record<string, number>>;
+  /** The bindings that a run need not use. */
+  readonly spare: Readonly<Record<string, string>>;
 }
 
 /** Height and width of a convolution's output. */
@@ -52,14 +56,56 @@ export function biasOffset({ x, outputs, kernel }: Convolution): number {
   return weightOffset + outputs * kernel[0] * kernel[1] * quadsOf(x[1]) + 1;
 }
 
-/** The value arena, NaN wherever no parameter lies, so that a read beside them is seen. */
-export function valueArena(convolution: Convolution, w: RefTensor, b: RefTensor): Float32Array {
-  const bias = biasOffset(convolution);
-  const arena = new Float32Array(4 * (bias + quadsOf(convolution.outputs) + 1)).fill(NaN);
-  arena.set(imagesToQuads(w.values, w.shape), 4 * weightOffset);
-  arena.fill(0, 4 * bias, 4 * (bias + quadsOf(convolution.outputs)));
-  arena.set(Float32Array.from(b.values), 4 * bias);
+/** The epsilon of the batch norm that convolutions apply, as f32 holds it. */
+export const normEpsilon = Math.fround(1e-3);
+
+/** First quads of a batch norm's arrays: gamma and beta behind the bias, mean and variance in the statistics. */
+export function normPlaces(convolution: Convolution): FusedNorm {
+  const quads = quadsOf(convolution.outputs), gamma = biasOffset(convolution) + quads + 1;
+  return { mean: 1, variance: quads + 2, gamma, beta: gamma + quads + 1, epsilon: normEpsilon };
+}
+
+/** Puts vectors of channels into an arena that is NaN elsewhere, so that a read beside them is seen. */
+function arenaOf(vectors: readonly { readonly place: number; readonly vector: RefTensor }[]): Float32Array {
+  const quads = quadsOf(vectors[0].vector.values.length);
+  const arena = new Float32Array(4 * (Math.max(...vectors.map(({ place }) => place)) + quads + 1)).fill(NaN);
+  for (const { place, vector } of vectors) {
+    arena.fill(0, 4 * place, 4 * (place + quads));
+    arena.set(Float32Array.from(vector.values), 4 * place);
+  }
   return arena;
+}
+
+/** The value arena with weight, bias, gamma and beta. */
+export function valueArena(convolution: Convolution, w: RefTensor, b: RefTensor): Float32Array {
+  const { gamma, beta } = normOf(convolution), places = normPlaces(convolution);
+  const arena = arenaOf([
+    { place: biasOffset(convolution), vector: b },
+    { place: places.gamma, vector: gamma },
+    { place: places.beta, vector: beta },
+  ]);
+  arena.set(imagesToQuads(w.values, w.shape), 4 * weightOffset);
+  return arena;
+}
+
+/** The arena of running statistics with mean and variance. */
+export function statisticsArena(convolution: Convolution): Float32Array {
+  const { runningMean, runningVar } = normOf(convolution), places = normPlaces(convolution);
+  return arenaOf([
+    { place: places.mean, vector: runningMean },
+    { place: places.variance, vector: runningVar },
+  ]);
+}
+
+/** The batch norm behind a convolution at random, its variances in [0.5, 1.5]. */
+export function normOf({ outputs }: Convolution): BatchNorm2dState {
+  const variance = randomTensor([outputs], 9, .5);
+  return {
+    gamma: randomTensor([outputs], 6),
+    beta: randomTensor([outputs], 7),
+    runningMean: randomTensor([outputs], 8),
+    runningVar: { shape: [outputs], values: variance.values.map((value) => Math.fround(value + 1)) },
+  };
 }
 
 /** The random operands of a convolution. */
@@ -68,6 +114,7 @@ export function operandsOf({ x, outputs, kernel, stride, padding }: Convolution)
   readonly w: RefTensor;
   readonly b: RefTensor;
   readonly dy: RefTensor;
+  readonly residual: RefTensor;
 } {
   const sides = outputSides({ x, outputs, kernel, stride, padding });
   return {
@@ -75,6 +122,7 @@ export function operandsOf({ x, outputs, kernel, stride, padding }: Convolution)
     w: randomTensor([outputs, x[1], ...kernel], 2),
     b: randomTensor([outputs], 3),
     dy: randomTensor([x[0], outputs, ...sides], 4),
+    residual: randomTensor([x[0], outputs, ...sides], 10),
   };
 }
 
@@ -104,7 +152,16 @@ export function forwardProduct(convolution: Convolution): Product {
     inner: quadsOf(channels),
     splittable: false,
   };
-  return { shape, params: { ...geometry(convolution), weight: weightOffset, bias: biasOffset(convolution) } };
+  return {
+    shape,
+    params: {
+      ...geometry(convolution),
+      weight: weightOffset,
+      bias: biasOffset(convolution),
+      ...normPlaces(convolution),
+    },
+    spare: { statistics: "values", residual: "x" },
+  };
 }
 
 /** dx (N, H, W, I) from dy and the weight. */
@@ -118,7 +175,11 @@ export function inputProduct(convolution: Convolution): Product {
     inner: quadsOf(outputs),
     splittable: false,
   };
-  return { shape, params: { ...geometry(convolution), weight: weightOffset, out_channels: outputs } };
+  return {
+    shape,
+    params: { ...geometry(convolution), weight: weightOffset, out_channels: outputs },
+    spare: { gate: "dy", addend: "dy" },
+  };
 }
 
 /** dw (splits, O, KH, KW, I) from dy and x. */
@@ -133,7 +194,7 @@ export function weightProduct(convolution: Convolution): Product {
     inner: Math.ceil(outWidth / 4),
     splittable: true,
   };
-  return { shape, params: { ...geometry(convolution), in_quads: quadsOf(channels) } };
+  return { shape, params: { ...geometry(convolution), in_quads: quadsOf(channels) }, spare: {} };
 }
 
 /** The cores that a path is tested with: those it uses, and every core that keeps its block in registers. */

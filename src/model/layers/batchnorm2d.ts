@@ -81,6 +81,7 @@ function measure(context: LayerContext<Batchnorm2dSpec>): void {
 export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
   coupling: "channelwise",
   fusesRelu: true,
+  fusesAdd: () => true,
 
   outputShape(_spec, [input], name) {
     // A flattened pixel holds several taps of a channel, which PyTorch would normalise each for itself.
@@ -110,7 +111,7 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
   },
 
   forward(context) {
-    const { spec, name, batch, output, x, y, relu } = context;
+    const { spec, name, batch, output, x, y, relu, residual } = context;
     if (context.mode === "train") measure(context);
     const { buffers, offsets } = statistics(context);
     const quads = quadsOf(output.channels), total = batch * quadsPerExample(output);
@@ -122,9 +123,9 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
     context.emit(dispatchOver(total, {
       kernel: "layer/batchnorm2d_forward",
       label: `${name} forward`,
-      bindings: { x, ...buffers, values: "values", y },
+      bindings: { x, ...buffers, values: "values", residual: residual ?? x, y },
       params: { quads_total: total, quads, ...offsets, ...scaling },
-      constants: { RELU: relu ? 1 : 0 },
+      constants: { RESIDUAL: residual === undefined ? 0 : 1, RELU: relu ? 1 : 0 },
     }));
   },
 

@@ -69,8 +69,11 @@ function contextOf(context: LayerContext<Conv2dSpec>): ConvolutionContext {
 /** The conv2d layer: x (N, C, H, W) -> y (N, O, OH, OW). */
 export const conv2d: LayerType<Conv2dSpec> = {
   coupling: "dense",
+  fusesNorm: () => true,
+  fusesAdd: () => true,
   fusesRelu: true,
   fusesPool: () => true,
+  addsToInput: () => true,
   gatesInput: () => true,
 
   outputShape(spec, [input], name): FeatureShape {
@@ -108,7 +111,7 @@ export const conv2d: LayerType<Conv2dSpec> = {
 
   backward(context) {
     const convolution = contextOf(context);
-    const { dy, dx, gated, x, pool, scratch } = context, { bias } = convolution;
+    const { dy, dx, gated, addend, x, pool, scratch } = context, { bias } = convolution;
     if (pool) {
       // Where the input's gradient is wanted, the output's has been made, and is read more often than it costs to make.
       if (dx) context.emit(...convolutionBackwardWeight(convolution, context));
@@ -118,6 +121,8 @@ export const conv2d: LayerType<Conv2dSpec> = {
       const weight = convolutionBackwardWeight(convolution, context);
       context.emit(...weight, ...convolutionBackwardBias(convolution, context));
     }
-    if (dx) context.emit(convolutionBackwardInput(convolution, { dy, dx, gate: gated ? x : undefined }));
+    if (dx) {
+      context.emit(convolutionBackwardInput(convolution, { dy, dx, addend, gate: gated ? x : undefined }));
+    }
   },
 };

@@ -60,7 +60,10 @@ function contextOf(context: LayerContext<LinearSpec>): ConvolutionContext {
 /** The linear layer: x (N, F) -> y (N, O). After a flatten of (C, H, W), F = C * H * W in PyTorch's order. */
 export const linear: LayerType<LinearSpec> = {
   coupling: "dense",
+  fusesNorm: () => true,
+  fusesAdd: () => true,
   fusesRelu: true,
+  addsToInput: () => true,
   gatesInput: () => true,
 
   outputShape(spec, [input], name) {
@@ -103,7 +106,9 @@ export const linear: LayerType<LinearSpec> = {
       ...convolutionBackwardWeight(convolution, context),
       ...convolutionBackwardBias(convolution, context),
     );
-    const { dy, dx, gated, x } = context;
-    if (dx) context.emit(convolutionBackwardInput(convolution, { dy, dx, gate: gated ? x : undefined }));
+    const { dy, dx, gated, addend, x } = context;
+    if (dx) {
+      context.emit(convolutionBackwardInput(convolution, { dy, dx, addend, gate: gated ? x : undefined }));
+    }
   },
 };
