@@ -1,5 +1,5 @@
 /** Holds the reference of whole graphs against central differences of its loss, where layers branch and meet. */
-import { assert } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { type Graph, resolveGraph } from "../../src/model/graph.ts";
 import { assertGradient } from "../reference/finite_difference.ts";
 import { randomTensor, tensorOf } from "../reference/tensor.ts";
@@ -9,7 +9,7 @@ const conv = { kind: "conv2d", kernel: 3, stride: 1, padding: 1, bias: false } a
 const norm = { kind: "batchnorm2d", epsilon: 1e-3, momentum: 0.3 } as const;
 
 const graph: Graph = {
-  name: "residual blocks, a tensor of three readers, one input twice, an output that nothing reads",
+  name: "residual blocks, a tensor of three readers, one input twice",
   input: { channels: 2, height: 6, width: 5 },
   layers: [
     { ...conv, name: "stem", outChannels: 3 },
@@ -18,7 +18,6 @@ const graph: Graph = {
     { ...norm, name: "a2" },
     { kind: "subsample", name: "shortcut", inputs: ["stem norm"], outChannels: 4, stride: 2 },
     { kind: "add", name: "a", inputs: ["a2", "shortcut"] },
-    { ...conv, name: "unread", outChannels: 2, inputs: ["input"] },
     { ...conv, name: "b1", outChannels: 4, inputs: ["a"] },
     { ...conv, name: "b2", outChannels: 4, inputs: ["a"] },
     { kind: "add", name: "b", inputs: ["a", "b1", "b2", "b1"] },
@@ -41,7 +40,7 @@ Deno.test("referencePass() gives the gradients of its loss", () => {
   for (const trains of [true, false]) {
     const pass = () => referencePass(graph, parameters, { images, labels, trains });
     const { gradients } = pass();
-    assert(Object.keys(gradients).length === 10 && !("unread.weight" in gradients));
+    assertEquals(Object.keys(gradients).length, 10);
     for (const [name, gradient] of Object.entries(gradients)) {
       assertGradient(() => pass().loss, parameters[name], gradient, { name });
     }
