@@ -34,6 +34,7 @@ import layerAvgpool2dForward from "../../kernels/layer/avgpool2d_forward.wgsl" w
 import layerBatchnorm2dBackward from "../../kernels/layer/batchnorm2d_backward.wgsl" with { type: "text" };
 import layerBatchnorm2dForward from "../../kernels/layer/batchnorm2d_forward.wgsl" with { type: "text" };
 import layerBatchnorm2dRunning from "../../kernels/layer/batchnorm2d_running.wgsl" with { type: "text" };
+import layerConcatForward from "../../kernels/layer/concat_forward.wgsl" with { type: "text" };
 import layerMaxpool2dBackward from "../../kernels/layer/maxpool2d_backward.wgsl" with { type: "text" };
 import layerMaxpool2dBackwardDisjoint from "../../kernels/layer/maxpool2d_backward_disjoint.wgsl" with {
   type: "text",
@@ -112,6 +113,7 @@ const sources: Readonly<Record<string, string>> = {
   "layer/batchnorm2d_backward": layerBatchnorm2dBackward,
   "layer/batchnorm2d_forward": layerBatchnorm2dForward,
   "layer/batchnorm2d_running": layerBatchnorm2dRunning,
+  "layer/concat_forward": layerConcatForward,
   "layer/maxpool2d_backward": layerMaxpool2dBackward,
   "layer/maxpool2d_backward_disjoint": layerMaxpool2dBackwardDisjoint,
   "layer/maxpool2d_backward_places": layerMaxpool2dBackwardPlaces,

@@ -23,7 +23,13 @@ import {
   maxPool2dForward,
 } from "../reference/pool2d.ts";
 import { reluBackward, reluForward } from "../reference/relu.ts";
-import { addForward, subsampleBackward, subsampleForward } from "../reference/shortcut.ts";
+import {
+  addForward,
+  concatBackward,
+  concatForward,
+  subsampleBackward,
+  subsampleForward,
+} from "../reference/shortcut.ts";
 import { type RefTensor, tensorOf } from "../reference/tensor.ts";
 
 /** Tensors by full name, such as `conv1.weight`. */
@@ -126,6 +132,8 @@ function layerPass(layer: LayerSpec, inputs: readonly RefTensor[], { trains, of 
     }
     case "add":
       return { y: addForward(inputs), backward: (dy) => ({ dxs: inputs.map(() => dy) }) };
+    case "concat":
+      return { y: concatForward(inputs), backward: (dy) => ({ dxs: concatBackward(inputs, dy) }) };
     case "subsample":
       return onInput(subsampleForward(x, layer), (dy) => subsampleBackward(x, dy, layer));
   }

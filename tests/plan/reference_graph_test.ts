@@ -22,6 +22,7 @@ const graph: Graph = {
     { ...conv, name: "b1", outChannels: 4, inputs: ["a"] },
     { ...conv, name: "b2", outChannels: 4, inputs: ["a"] },
     { kind: "add", name: "b", inputs: ["a", "b1", "b2", "b1"] },
+    { kind: "concat", name: "join", inputs: ["b", "shortcut", "b", "a1"] },
     { kind: "avgpool2d", name: "pool", kernel: 2, stride: 1, padding: 0 },
     { kind: "flatten", name: "flatten" },
     { kind: "linear", name: "fc", outFeatures: 3, bias: true },

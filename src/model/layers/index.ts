@@ -7,6 +7,7 @@ import { z } from "zod";
 import type { LayerType } from "../layer.ts";
 import { add, addSchema, type AddSpec } from "./add.ts";
 import { batchnorm2d, batchnorm2dSchema, type Batchnorm2dSpec } from "./batchnorm2d.ts";
+import { concat, concatSchema, type ConcatSpec } from "./concat.ts";
 import { conv2d, conv2dSchema, type Conv2dSpec } from "./conv2d.ts";
 import { flatten, flattenSchema, type FlattenSpec } from "./flatten.ts";
 import { linear, linearSchema, type LinearSpec } from "./linear.ts";
@@ -18,6 +19,7 @@ import { subsample, subsampleSchema, type SubsampleSpec } from "./subsample.ts";
 export type LayerSpec =
   | AddSpec
   | Batchnorm2dSpec
+  | ConcatSpec
   | Conv2dSpec
   | FlattenSpec
   | LinearSpec
@@ -30,6 +32,7 @@ export const layerSchema = z.discriminatedUnion("kind", [
   addSchema,
   avgpool2dSchema,
   batchnorm2dSchema,
+  concatSchema,
   conv2dSchema,
   flattenSchema,
   linearSchema,
@@ -42,6 +45,7 @@ const layerTypes = {
   add,
   avgpool2d,
   batchnorm2d,
+  concat,
   conv2d,
   flatten,
   linear,
