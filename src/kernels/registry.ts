@@ -4,6 +4,13 @@
  * @module
  */
 import { KernelError } from "../errors.ts";
+import activationBackward from "../../kernels/activation/backward.wgsl" with { type: "text" };
+import activationForward from "../../kernels/activation/forward.wgsl" with { type: "text" };
+import activationGelu from "../../kernels/activation/gelu.wgsl" with { type: "text" };
+import activationGeluTanh from "../../kernels/activation/gelu_tanh.wgsl" with { type: "text" };
+import activationLeakyrelu from "../../kernels/activation/leakyrelu.wgsl" with { type: "text" };
+import activationSigmoid from "../../kernels/activation/sigmoid.wgsl" with { type: "text" };
+import activationSilu from "../../kernels/activation/silu.wgsl" with { type: "text" };
 import benchPeakCopy from "../../kernels/bench/peak_copy.wgsl" with { type: "text" };
 import benchPeakFma from "../../kernels/bench/peak_fma.wgsl" with { type: "text" };
 import dataBatchImages from "../../kernels/data/batch_images.wgsl" with { type: "text" };
@@ -69,6 +76,7 @@ import reduceSplits from "../../kernels/reduce/splits.wgsl" with { type: "text" 
 import scoreAccumulate from "../../kernels/score/accumulate.wgsl" with { type: "text" };
 import scoreConfidence from "../../kernels/score/confidence.wgsl" with { type: "text" };
 import scoreErf from "../../kernels/score/erf.wgsl" with { type: "text" };
+import scoreErrorFunction from "../../kernels/score/error_function.wgsl" with { type: "text" };
 import scoreGradient from "../../kernels/score/gradient.wgsl" with { type: "text" };
 import scoreHistogram from "../../kernels/score/histogram.wgsl" with { type: "text" };
 import scoreL1 from "../../kernels/score/l1.wgsl" with { type: "text" };
@@ -85,6 +93,13 @@ import selectHistogram from "../../kernels/select/histogram.wgsl" with { type: "
 import selectPick from "../../kernels/select/pick.wgsl" with { type: "text" };
 
 const sources: Readonly<Record<string, string>> = {
+  "activation/backward": activationBackward,
+  "activation/forward": activationForward,
+  "activation/gelu": activationGelu,
+  "activation/gelu_tanh": activationGeluTanh,
+  "activation/leakyrelu": activationLeakyrelu,
+  "activation/sigmoid": activationSigmoid,
+  "activation/silu": activationSilu,
   "bench/peak_copy": benchPeakCopy,
   "bench/peak_fma": benchPeakFma,
   "data/batch_images": dataBatchImages,
@@ -142,6 +157,7 @@ const sources: Readonly<Record<string, string>> = {
   "score/accumulate": scoreAccumulate,
   "score/confidence": scoreConfidence,
   "score/erf": scoreErf,
+  "score/error_function": scoreErrorFunction,
   "score/gradient": scoreGradient,
   "score/histogram": scoreHistogram,
   "score/l1": scoreL1,

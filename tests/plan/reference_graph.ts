@@ -13,6 +13,15 @@ import {
   batchNorm2dEvalBackward,
   batchNorm2dTrain,
 } from "../reference/batchnorm2d.ts";
+import {
+  type Activation,
+  activationBackward,
+  activationForward,
+  gelu,
+  geluTanh,
+  leakyRelu,
+  silu,
+} from "../reference/activations.ts";
 import { conv2dBackward, conv2dForward } from "../reference/conv2d.ts";
 import { crossEntropy } from "../reference/cross_entropy.ts";
 import { linearBackward, linearForward } from "../reference/linear.ts";
@@ -101,6 +110,8 @@ function layerPass(layer: LayerSpec, inputs: readonly RefTensor[], { trains, of 
     y,
     backward: (dy) => ({ dxs: [dx(dy)] }),
   });
+  const activation = (activated: Activation) =>
+    onInput(activationForward(x, activated), (dy) => activationBackward(x, dy, activated));
   switch (layer.kind) {
     case "conv2d":
       return {
@@ -134,6 +145,12 @@ function layerPass(layer: LayerSpec, inputs: readonly RefTensor[], { trains, of 
       return { y: addForward(inputs), backward: (dy) => ({ dxs: inputs.map(() => dy) }) };
     case "concat":
       return { y: concatForward(inputs), backward: (dy) => ({ dxs: concatBackward(inputs, dy) }) };
+    case "leakyrelu":
+      return activation(leakyRelu(layer.negativeSlope));
+    case "silu":
+      return activation(silu);
+    case "gelu":
+      return activation(layer.approximate === "tanh" ? geluTanh : gelu);
     case "subsample":
       return onInput(subsampleForward(x, layer), (dy) => subsampleBackward(x, dy, layer));
   }

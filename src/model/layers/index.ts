@@ -10,9 +10,12 @@ import { batchnorm2d, batchnorm2dSchema, type Batchnorm2dSpec } from "./batchnor
 import { concat, concatSchema, type ConcatSpec } from "./concat.ts";
 import { conv2d, conv2dSchema, type Conv2dSpec } from "./conv2d.ts";
 import { flatten, flattenSchema, type FlattenSpec } from "./flatten.ts";
+import { gelu, geluSchema, type GeluSpec } from "./gelu.ts";
+import { leakyrelu, leakyreluSchema, type LeakyreluSpec } from "./leakyrelu.ts";
 import { linear, linearSchema, type LinearSpec } from "./linear.ts";
 import { avgpool2d, avgpool2dSchema, maxpool2d, maxpool2dSchema, type Pool2dSpec } from "./pool2d.ts";
 import { relu, reluSchema, type ReluSpec } from "./relu.ts";
+import { silu, siluSchema, type SiluSpec } from "./silu.ts";
 import { subsample, subsampleSchema, type SubsampleSpec } from "./subsample.ts";
 
 /** Any layer of a model file. */
@@ -22,9 +25,12 @@ export type LayerSpec =
   | ConcatSpec
   | Conv2dSpec
   | FlattenSpec
+  | GeluSpec
+  | LeakyreluSpec
   | LinearSpec
   | Pool2dSpec
   | ReluSpec
+  | SiluSpec
   | SubsampleSpec;
 
 /** Validates any layer. */
@@ -35,9 +41,12 @@ export const layerSchema = z.discriminatedUnion("kind", [
   concatSchema,
   conv2dSchema,
   flattenSchema,
+  geluSchema,
+  leakyreluSchema,
   linearSchema,
   maxpool2dSchema,
   reluSchema,
+  siluSchema,
   subsampleSchema,
 ]);
 
@@ -48,9 +57,12 @@ const layerTypes = {
   concat,
   conv2d,
   flatten,
+  gelu,
+  leakyrelu,
   linear,
   maxpool2d,
   relu,
+  silu,
   subsample,
 };
 
