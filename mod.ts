@@ -53,6 +53,7 @@ export type { AddSpec } from "./src/model/layers/add.ts";
 export type { Batchnorm2dSpec } from "./src/model/layers/batchnorm2d.ts";
 export type { ConcatSpec } from "./src/model/layers/concat.ts";
 export type { Conv2dSpec } from "./src/model/layers/conv2d.ts";
+export type { DropoutSpec } from "./src/model/layers/dropout.ts";
 export type { FlattenSpec } from "./src/model/layers/flatten.ts";
 export type { GeluSpec } from "./src/model/layers/gelu.ts";
 export type { LayerSpec } from "./src/model/layers/index.ts";

@@ -42,6 +42,7 @@ import layerBatchnorm2dBackward from "../../kernels/layer/batchnorm2d_backward.w
 import layerBatchnorm2dForward from "../../kernels/layer/batchnorm2d_forward.wgsl" with { type: "text" };
 import layerBatchnorm2dRunning from "../../kernels/layer/batchnorm2d_running.wgsl" with { type: "text" };
 import layerConcatForward from "../../kernels/layer/concat_forward.wgsl" with { type: "text" };
+import layerDropout from "../../kernels/layer/dropout.wgsl" with { type: "text" };
 import layerMaxpool2dBackward from "../../kernels/layer/maxpool2d_backward.wgsl" with { type: "text" };
 import layerMaxpool2dBackwardDisjoint from "../../kernels/layer/maxpool2d_backward_disjoint.wgsl" with {
   type: "text",
@@ -65,6 +66,7 @@ import optimizerAdam from "../../kernels/optimizer/adam.wgsl" with { type: "text
 import optimizerCheckFinite from "../../kernels/optimizer/check_finite.wgsl" with { type: "text" };
 import optimizerRunningMean from "../../kernels/optimizer/running_mean.wgsl" with { type: "text" };
 import optimizerSgd from "../../kernels/optimizer/sgd.wgsl" with { type: "text" };
+import randomMixBits from "../../kernels/random/mix_bits.wgsl" with { type: "text" };
 import reduceBatchnormScaleBackward from "../../kernels/reduce/batchnorm_scale_backward.wgsl" with {
   type: "text",
 };
@@ -129,6 +131,7 @@ const sources: Readonly<Record<string, string>> = {
   "layer/batchnorm2d_forward": layerBatchnorm2dForward,
   "layer/batchnorm2d_running": layerBatchnorm2dRunning,
   "layer/concat_forward": layerConcatForward,
+  "layer/dropout": layerDropout,
   "layer/maxpool2d_backward": layerMaxpool2dBackward,
   "layer/maxpool2d_backward_disjoint": layerMaxpool2dBackwardDisjoint,
   "layer/maxpool2d_backward_places": layerMaxpool2dBackwardPlaces,
@@ -148,6 +151,7 @@ const sources: Readonly<Record<string, string>> = {
   "optimizer/check_finite": optimizerCheckFinite,
   "optimizer/running_mean": optimizerRunningMean,
   "optimizer/sgd": optimizerSgd,
+  "random/mix_bits": randomMixBits,
   "reduce/batchnorm_scale_backward": reduceBatchnormScaleBackward,
   "reduce/batchnorm_variance": reduceBatchnormVariance,
   "reduce/bias_backward": reduceBiasBackward,

@@ -154,6 +154,7 @@ for (const path of readPaths) {
       "activation/sigmoid",
       "gemm/subgroup_broadcast",
       "layer/shift_lanes",
+      "random/mix_bits",
       "score/error_function",
     ];
     const parts = new Set([...whole.flatMap((name) => name.split(":")), ...included]);

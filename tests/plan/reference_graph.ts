@@ -1,6 +1,7 @@
 /**
  * A whole graph in f64, forward and backward, put together from the references of its layers. A layer takes the output
  * of the one before it, or of those that it names; a tensor that several layers read has the sum of their gradients.
+ * Dropout passes on what it is given, and is refused in training.
  *
  * @module
  */
@@ -151,6 +152,11 @@ function layerPass(layer: LayerSpec, inputs: readonly RefTensor[], { trains, of 
       return activation(silu);
     case "gelu":
       return activation(layer.approximate === "tanh" ? geluTanh : gelu);
+    case "dropout":
+      if (trains) {
+        throw new RangeError(`Cannot train "${layer.name}": a dropout, expected layers without chance`);
+      }
+      return onInput(x, (dy) => dy);
     case "subsample":
       return onInput(subsampleForward(x, layer), (dy) => subsampleBackward(x, dy, layer));
   }

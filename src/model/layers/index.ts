@@ -9,6 +9,7 @@ import { add, addSchema, type AddSpec } from "./add.ts";
 import { batchnorm2d, batchnorm2dSchema, type Batchnorm2dSpec } from "./batchnorm2d.ts";
 import { concat, concatSchema, type ConcatSpec } from "./concat.ts";
 import { conv2d, conv2dSchema, type Conv2dSpec } from "./conv2d.ts";
+import { dropout, dropoutSchema, type DropoutSpec } from "./dropout.ts";
 import { flatten, flattenSchema, type FlattenSpec } from "./flatten.ts";
 import { gelu, geluSchema, type GeluSpec } from "./gelu.ts";
 import { leakyrelu, leakyreluSchema, type LeakyreluSpec } from "./leakyrelu.ts";
@@ -24,6 +25,7 @@ export type LayerSpec =
   | Batchnorm2dSpec
   | ConcatSpec
   | Conv2dSpec
+  | DropoutSpec
   | FlattenSpec
   | GeluSpec
   | LeakyreluSpec
@@ -40,6 +42,7 @@ export const layerSchema = z.discriminatedUnion("kind", [
   batchnorm2dSchema,
   concatSchema,
   conv2dSchema,
+  dropoutSchema,
   flattenSchema,
   geluSchema,
   leakyreluSchema,
@@ -56,6 +59,7 @@ const layerTypes = {
   batchnorm2d,
   concat,
   conv2d,
+  dropout,
   flatten,
   gelu,
   leakyrelu,
