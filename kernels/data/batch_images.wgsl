@@ -34,12 +34,7 @@ override FLIP: bool = false;
 @group(0) @binding(6) var<storage, read_write> x: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> labels: array<u32>;
 
-fn mix_bits(value: u32) -> u32 {
-  var bits = value;
-  bits = (bits ^ (bits >> 16u)) * 0x85ebca6bu;
-  bits = (bits ^ (bits >> 13u)) * 0xc2b2ae35u;
-  return bits ^ (bits >> 16u);
-}
+// include random/mix_bits
 
 // Where a strip's pixels come from: the byte of the lowest in the image's first channel, and which lie inside.
 struct Source {

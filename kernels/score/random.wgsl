@@ -12,14 +12,9 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read_write> scores: array<vec4f>;
 
-fn mix_bits(value: vec4u) -> vec4u {
-  var bits = value;
-  bits = (bits ^ (bits >> vec4u(16u))) * 0x85ebca6bu;
-  bits = (bits ^ (bits >> vec4u(13u))) * 0xc2b2ae35u;
-  return bits ^ (bits >> vec4u(16u));
-}
+// include random/mix_bits
 
 fn score(i: u32) -> vec4f {
   let index = vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u);
-  return vec4f(mix_bits(index + vec4u(mix_bits(vec4u(params.seed)).x)) >> vec4u(8u)) / 16777216.0;
+  return vec4f(mix_lanes(index + vec4u(mix_bits(params.seed))) >> vec4u(8u)) / 16777216.0;
 }

@@ -4,6 +4,13 @@
  * @module
  */
 import { KernelError } from "../errors.ts";
+import activationBackward from "../../kernels/activation/backward.wgsl" with { type: "text" };
+import activationForward from "../../kernels/activation/forward.wgsl" with { type: "text" };
+import activationGelu from "../../kernels/activation/gelu.wgsl" with { type: "text" };
+import activationGeluTanh from "../../kernels/activation/gelu_tanh.wgsl" with { type: "text" };
+import activationLeakyrelu from "../../kernels/activation/leakyrelu.wgsl" with { type: "text" };
+import activationSigmoid from "../../kernels/activation/sigmoid.wgsl" with { type: "text" };
+import activationSilu from "../../kernels/activation/silu.wgsl" with { type: "text" };
 import benchPeakCopy from "../../kernels/bench/peak_copy.wgsl" with { type: "text" };
 import benchPeakFma from "../../kernels/bench/peak_fma.wgsl" with { type: "text" };
 import dataBatchImages from "../../kernels/data/batch_images.wgsl" with { type: "text" };
@@ -34,6 +41,8 @@ import layerAvgpool2dForward from "../../kernels/layer/avgpool2d_forward.wgsl" w
 import layerBatchnorm2dBackward from "../../kernels/layer/batchnorm2d_backward.wgsl" with { type: "text" };
 import layerBatchnorm2dForward from "../../kernels/layer/batchnorm2d_forward.wgsl" with { type: "text" };
 import layerBatchnorm2dRunning from "../../kernels/layer/batchnorm2d_running.wgsl" with { type: "text" };
+import layerConcatForward from "../../kernels/layer/concat_forward.wgsl" with { type: "text" };
+import layerDropout from "../../kernels/layer/dropout.wgsl" with { type: "text" };
 import layerMaxpool2dBackward from "../../kernels/layer/maxpool2d_backward.wgsl" with { type: "text" };
 import layerMaxpool2dBackwardDisjoint from "../../kernels/layer/maxpool2d_backward_disjoint.wgsl" with {
   type: "text",
@@ -57,6 +66,7 @@ import optimizerAdam from "../../kernels/optimizer/adam.wgsl" with { type: "text
 import optimizerCheckFinite from "../../kernels/optimizer/check_finite.wgsl" with { type: "text" };
 import optimizerRunningMean from "../../kernels/optimizer/running_mean.wgsl" with { type: "text" };
 import optimizerSgd from "../../kernels/optimizer/sgd.wgsl" with { type: "text" };
+import randomMixBits from "../../kernels/random/mix_bits.wgsl" with { type: "text" };
 import reduceBatchnormScaleBackward from "../../kernels/reduce/batchnorm_scale_backward.wgsl" with {
   type: "text",
 };
@@ -68,6 +78,7 @@ import reduceSplits from "../../kernels/reduce/splits.wgsl" with { type: "text" 
 import scoreAccumulate from "../../kernels/score/accumulate.wgsl" with { type: "text" };
 import scoreConfidence from "../../kernels/score/confidence.wgsl" with { type: "text" };
 import scoreErf from "../../kernels/score/erf.wgsl" with { type: "text" };
+import scoreErrorFunction from "../../kernels/score/error_function.wgsl" with { type: "text" };
 import scoreGradient from "../../kernels/score/gradient.wgsl" with { type: "text" };
 import scoreHistogram from "../../kernels/score/histogram.wgsl" with { type: "text" };
 import scoreL1 from "../../kernels/score/l1.wgsl" with { type: "text" };
@@ -84,6 +95,13 @@ import selectHistogram from "../../kernels/select/histogram.wgsl" with { type: "
 import selectPick from "../../kernels/select/pick.wgsl" with { type: "text" };
 
 const sources: Readonly<Record<string, string>> = {
+  "activation/backward": activationBackward,
+  "activation/forward": activationForward,
+  "activation/gelu": activationGelu,
+  "activation/gelu_tanh": activationGeluTanh,
+  "activation/leakyrelu": activationLeakyrelu,
+  "activation/sigmoid": activationSigmoid,
+  "activation/silu": activationSilu,
   "bench/peak_copy": benchPeakCopy,
   "bench/peak_fma": benchPeakFma,
   "data/batch_images": dataBatchImages,
@@ -112,6 +130,8 @@ const sources: Readonly<Record<string, string>> = {
   "layer/batchnorm2d_backward": layerBatchnorm2dBackward,
   "layer/batchnorm2d_forward": layerBatchnorm2dForward,
   "layer/batchnorm2d_running": layerBatchnorm2dRunning,
+  "layer/concat_forward": layerConcatForward,
+  "layer/dropout": layerDropout,
   "layer/maxpool2d_backward": layerMaxpool2dBackward,
   "layer/maxpool2d_backward_disjoint": layerMaxpool2dBackwardDisjoint,
   "layer/maxpool2d_backward_places": layerMaxpool2dBackwardPlaces,
@@ -131,6 +151,7 @@ const sources: Readonly<Record<string, string>> = {
   "optimizer/check_finite": optimizerCheckFinite,
   "optimizer/running_mean": optimizerRunningMean,
   "optimizer/sgd": optimizerSgd,
+  "random/mix_bits": randomMixBits,
   "reduce/batchnorm_scale_backward": reduceBatchnormScaleBackward,
   "reduce/batchnorm_variance": reduceBatchnormVariance,
   "reduce/bias_backward": reduceBiasBackward,
@@ -140,6 +161,7 @@ const sources: Readonly<Record<string, string>> = {
   "score/accumulate": scoreAccumulate,
   "score/confidence": scoreConfidence,
   "score/erf": scoreErf,
+  "score/error_function": scoreErrorFunction,
   "score/gradient": scoreGradient,
   "score/histogram": scoreHistogram,
   "score/l1": scoreL1,

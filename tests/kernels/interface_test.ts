@@ -150,7 +150,13 @@ for (const path of readPaths) {
     const gpu = await sharedGpu();
     const whole = wholeKernels();
     // What cores include is compiled with them.
-    const included = ["gemm/subgroup_broadcast", "layer/shift_lanes"];
+    const included = [
+      "activation/sigmoid",
+      "gemm/subgroup_broadcast",
+      "layer/shift_lanes",
+      "random/mix_bits",
+      "score/error_function",
+    ];
     const parts = new Set([...whole.flatMap((name) => name.split(":")), ...included]);
     assert.match(
       kernelSource("gemm/subgroup_4x32"),

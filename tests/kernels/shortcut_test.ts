@@ -8,7 +8,13 @@ import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { type LayerSpec, layerTypeOf } from "../../src/model/layers/index.ts";
 import { type FeatureShape, mapShape } from "../../src/shape.ts";
 import { reluForward } from "../reference/relu.ts";
-import { addForward, subsampleBackward, subsampleForward } from "../reference/shortcut.ts";
+import {
+  addForward,
+  concatBackward,
+  concatForward,
+  subsampleBackward,
+  subsampleForward,
+} from "../reference/shortcut.ts";
 import { assertClose, F32_ROUNDOFF, randomTensor } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";
 import { runLayer } from "./layers.ts";
@@ -92,6 +98,37 @@ for (const path of readPaths) {
       assert.deepEqual(dxs, []);
     }
   });
+
+  Deno.test(`concat_forward() joins maps, and slice_channels() parts the gradient, ${path} path`, async () => {
+    const spec = { kind: "concat", name: "join" } as const;
+    const cases = [[1], [1, 1], [1, 2, 1], [4, 8], [5, 7, 3], [3, 4, 8], [2, 1, 1, 1, 6], [8, 1], [
+      6,
+      2,
+      9,
+      4,
+      3,
+    ]];
+    for (const [batch, height, width] of [[1, 1, 1], [2, 3, 7]]) {
+      for (const channels of cases) {
+        const inputs = channels.map((count, i) => randomTensor([batch, count, height, width], i + 1));
+        const want = concatForward(inputs), dy = randomTensor(want.shape, 20);
+        const name = `${path} ${channels} of ${height} x ${width}`;
+        const { y, dxs } = await runLayer({ path, spec, inputs, dy });
+        assert.deepEqual(y.shape, want.shape);
+        assertSame(y.values, want.values, `y, ${name}`);
+        for (const [i, dx] of concatBackward(inputs, dy).entries()) {
+          assertSame(dxs[i].values, dx.values, `dx of ${i}, ${name}`);
+        }
+      }
+    }
+    const inputs = [3, 2, 4].map((count) => randomTensor([2, count, 3, 3], count));
+    const dy = randomTensor([2, 9, 3, 3], 9);
+    const { dxs } = await runLayer({ path, spec, inputs, dy, wanted: [true, false, true] });
+    const [first, , third] = concatBackward(inputs, dy);
+    for (const [i, want] of [first, third].entries()) {
+      assertSame(dxs[i].values, want.values, `wanted dx ${i}`);
+    }
+  });
 }
 
 Deno.test("add refuses one input and inputs of several shapes, and names them", () => {
@@ -120,4 +157,18 @@ Deno.test("subsample refuses fewer channels out than in, and flattened maps", ()
     assert.throws(() => outputOf(spec, input), { name: "ShapeError", message });
   refuse(mapShape(5, 2, 2), /"shortcut": input 5 x 2 x 2, outChannels 4, expected at least 5 channels out/);
   refuse({ ...mapShape(2, 1, 1), taps: 4 }, /"shortcut": input 8 that was flattened/);
+});
+
+Deno.test("concat refuses other heights or widths, and flattened maps, and names them", () => {
+  const spec = { kind: "concat", name: "join" } as const;
+  const refuse = (message: RegExp, ...inputs: readonly FeatureShape[]) =>
+    assert.throws(() => outputOf(spec, ...inputs), { name: "ShapeError", message });
+  const map = mapShape(5, 4, 3);
+  refuse(
+    /layer "join": inputs 5 x 4 x 3 and 5 x 3 x 3, expected one height and width/,
+    map,
+    mapShape(5, 3, 3),
+  );
+  refuse(/layer "join": inputs 5 x 4 x 3 and 2 x 4 x 4, expected/, map, map, mapShape(2, 4, 4));
+  refuse(/layer "join": input 8 that was flattened/, mapShape(3, 1, 1), { ...mapShape(2, 1, 1), taps: 4 });
 });

@@ -89,6 +89,33 @@ Deno.test("resolveGraph() refuses a layer that does not fit its input", () => {
   for (const [graph, part] of wrong) assertThrows(() => resolveGraph(graph), ShapeError, part);
 });
 
+Deno.test("resolveGraph() takes a flattened map only into layers that can read one", () => {
+  type Fields = Readonly<Record<string, unknown>>;
+  const twice = { inputs: ["flatten", "flatten"] }, window = { kernel: 1, stride: 1 };
+  const layers: Readonly<Record<LayerSpec["kind"], readonly ["takes" | "refuses", Fields]>> = {
+    add: ["takes", twice],
+    avgpool2d: ["refuses", window],
+    batchnorm2d: ["refuses", {}],
+    concat: ["refuses", twice],
+    conv2d: ["refuses", { outChannels: 9, ...window }],
+    dropout: ["takes", {}],
+    flatten: ["takes", {}],
+    gelu: ["takes", {}],
+    leakyrelu: ["takes", {}],
+    linear: ["takes", { outFeatures: 4 }],
+    maxpool2d: ["refuses", window],
+    relu: ["takes", {}],
+    silu: ["takes", {}],
+    subsample: ["refuses", { outChannels: 9, stride: 1 }],
+  };
+  for (const [kind, [answer, fields]] of Object.entries(layers)) {
+    const layer = { kind, name: "layer", ...fields };
+    const graph = parseGraph({ name: "small", input, layers: [flatten, layer] }, "a.json");
+    if (answer === "takes") assertEquals(resolveGraph(graph).length, 2);
+    else assertThrows(() => resolveGraph(graph), ShapeError, 'Cannot apply layer "layer"');
+  }
+});
+
 Deno.test("checkGraphFits() refuses other images, and logits that are not a vector of the classes", () => {
   const task = { ...input, name: "pets", classes: ["a", "b", "c", "d"] };
   checkGraphFits(graphOf(flatten, linear), task);

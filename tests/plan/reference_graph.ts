@@ -1,6 +1,7 @@
 /**
  * A whole graph in f64, forward and backward, put together from the references of its layers. A layer takes the output
  * of the one before it, or of those that it names; a tensor that several layers read has the sum of their gradients.
+ * Dropout passes on what it is given, and is refused in training.
  *
  * @module
  */
@@ -13,6 +14,15 @@ import {
   batchNorm2dEvalBackward,
   batchNorm2dTrain,
 } from "../reference/batchnorm2d.ts";
+import {
+  type Activation,
+  activationBackward,
+  activationForward,
+  gelu,
+  geluTanh,
+  leakyRelu,
+  silu,
+} from "../reference/activations.ts";
 import { conv2dBackward, conv2dForward } from "../reference/conv2d.ts";
 import { crossEntropy } from "../reference/cross_entropy.ts";
 import { linearBackward, linearForward } from "../reference/linear.ts";
@@ -23,7 +33,13 @@ import {
   maxPool2dForward,
 } from "../reference/pool2d.ts";
 import { reluBackward, reluForward } from "../reference/relu.ts";
-import { addForward, subsampleBackward, subsampleForward } from "../reference/shortcut.ts";
+import {
+  addForward,
+  concatBackward,
+  concatForward,
+  subsampleBackward,
+  subsampleForward,
+} from "../reference/shortcut.ts";
 import { type RefTensor, tensorOf } from "../reference/tensor.ts";
 
 /** Tensors by full name, such as `conv1.weight`. */
@@ -95,6 +111,8 @@ function layerPass(layer: LayerSpec, inputs: readonly RefTensor[], { trains, of 
     y,
     backward: (dy) => ({ dxs: [dx(dy)] }),
   });
+  const activation = (activated: Activation) =>
+    onInput(activationForward(x, activated), (dy) => activationBackward(x, dy, activated));
   switch (layer.kind) {
     case "conv2d":
       return {
@@ -126,6 +144,19 @@ function layerPass(layer: LayerSpec, inputs: readonly RefTensor[], { trains, of 
     }
     case "add":
       return { y: addForward(inputs), backward: (dy) => ({ dxs: inputs.map(() => dy) }) };
+    case "concat":
+      return { y: concatForward(inputs), backward: (dy) => ({ dxs: concatBackward(inputs, dy) }) };
+    case "leakyrelu":
+      return activation(leakyRelu(layer.negativeSlope));
+    case "silu":
+      return activation(silu);
+    case "gelu":
+      return activation(layer.approximate === "tanh" ? geluTanh : gelu);
+    case "dropout":
+      if (trains) {
+        throw new RangeError(`Cannot train "${layer.name}": a dropout, expected layers without chance`);
+      }
+      return onInput(x, (dy) => dy);
     case "subsample":
       return onInput(subsampleForward(x, layer), (dy) => subsampleBackward(x, dy, layer));
   }

@@ -2,6 +2,7 @@
  * Holds every backward pass against central differences and the convolutions against the adjoint identity; needs no
  * goldens. Each loss is <dy, f(x)> with a random dy, so that its gradient is the backward pass of dy.
  */
+import { activationBackward, activationForward, gelu, geluTanh, leakyRelu, silu } from "./activations.ts";
 import {
   batchNorm2dBackward,
   batchNorm2dEval,
@@ -94,6 +95,19 @@ Deno.test("reluBackward() agrees with central differences, and is 0 at 0", () =>
   assertGradient(() => dot(dy.values, reluForward(x).values), x, reluBackward(x, dy), { name: "relu dx" });
   const zero = { shape: [1], values: Float64Array.of(0) }, one = { shape: [1], values: Float64Array.of(1) };
   assertClose(reluBackward(zero, one).values, [0], { tolerance: 0, name: "relu dx at 0" });
+});
+
+Deno.test("activationBackward() agrees with central differences, and leakyRelu() has its slope at 0", () => {
+  const x = awayFromZero(randomTensor([3, 7], 1, 4)), dy = randomTensor([3, 7], 2);
+  for (const [name, activation] of Object.entries({ leaky: leakyRelu(.2), silu, gelu, geluTanh })) {
+    const evaluate = () => dot(dy.values, activationForward(x, activation).values);
+    assertGradient(evaluate, x, activationBackward(x, dy, activation), { name: `${name} dx` });
+  }
+  // Phi(1), 1 / (1 + exp(-1)), and (1 + tanh(1.044715 sqrt(2 / pi))) / 2.
+  const wanted = [0.8413447460685429, 0.7310585786300049, 0.8411919906082768];
+  const ofOne = [gelu, silu, geluTanh].map(({ value }) => value(1));
+  assertClose(ofOne, wanted, { tolerance: 1e-15, name: "activations of 1" });
+  assertClose([leakyRelu(.2).slope(0)], [.2], { tolerance: 0, name: "leaky ReLU's slope at 0" });
 });
 
 Deno.test("subsampleBackward() and concatBackward() agree with central differences", () => {

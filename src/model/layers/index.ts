@@ -7,22 +7,32 @@ import { z } from "zod";
 import type { LayerType } from "../layer.ts";
 import { add, addSchema, type AddSpec } from "./add.ts";
 import { batchnorm2d, batchnorm2dSchema, type Batchnorm2dSpec } from "./batchnorm2d.ts";
+import { concat, concatSchema, type ConcatSpec } from "./concat.ts";
 import { conv2d, conv2dSchema, type Conv2dSpec } from "./conv2d.ts";
+import { dropout, dropoutSchema, type DropoutSpec } from "./dropout.ts";
 import { flatten, flattenSchema, type FlattenSpec } from "./flatten.ts";
+import { gelu, geluSchema, type GeluSpec } from "./gelu.ts";
+import { leakyrelu, leakyreluSchema, type LeakyreluSpec } from "./leakyrelu.ts";
 import { linear, linearSchema, type LinearSpec } from "./linear.ts";
 import { avgpool2d, avgpool2dSchema, maxpool2d, maxpool2dSchema, type Pool2dSpec } from "./pool2d.ts";
 import { relu, reluSchema, type ReluSpec } from "./relu.ts";
+import { silu, siluSchema, type SiluSpec } from "./silu.ts";
 import { subsample, subsampleSchema, type SubsampleSpec } from "./subsample.ts";
 
 /** Any layer of a model file. */
 export type LayerSpec =
   | AddSpec
   | Batchnorm2dSpec
+  | ConcatSpec
   | Conv2dSpec
+  | DropoutSpec
   | FlattenSpec
+  | GeluSpec
+  | LeakyreluSpec
   | LinearSpec
   | Pool2dSpec
   | ReluSpec
+  | SiluSpec
   | SubsampleSpec;
 
 /** Validates any layer. */
@@ -30,11 +40,16 @@ export const layerSchema = z.discriminatedUnion("kind", [
   addSchema,
   avgpool2dSchema,
   batchnorm2dSchema,
+  concatSchema,
   conv2dSchema,
+  dropoutSchema,
   flattenSchema,
+  geluSchema,
+  leakyreluSchema,
   linearSchema,
   maxpool2dSchema,
   reluSchema,
+  siluSchema,
   subsampleSchema,
 ]);
 
@@ -42,11 +57,16 @@ const layerTypes = {
   add,
   avgpool2d,
   batchnorm2d,
+  concat,
   conv2d,
+  dropout,
   flatten,
+  gelu,
+  leakyrelu,
   linear,
   maxpool2d,
   relu,
+  silu,
   subsample,
 };
 

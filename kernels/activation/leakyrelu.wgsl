@@ -1,0 +1,15 @@
+// Leaky ReLU: x where x > 0, else negative_slope * x; its derivative is 1 or negative_slope, the latter at 0 as in
+// PyTorch. Source: Maas et al. 2013, Rectifier Nonlinearities Improve Neural Network Acoustic Models.
+
+struct Params {
+  quads: u32,
+  negative_slope: f32,
+}
+
+fn activate(x: vec4f) -> vec4f {
+  return select(params.negative_slope * x, x, x > vec4f(0.0));
+}
+
+fn slope(x: vec4f) -> vec4f {
+  return select(vec4f(params.negative_slope), vec4f(1.0), x > vec4f(0.0));
+}

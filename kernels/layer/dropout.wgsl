@@ -1,0 +1,35 @@
+// Dropout in training, forward and backward: y = x * scale where an element is kept, else 0; scale = 1 / (1 - p).
+// An element is dropped where a hash of the step's seed, the layer's stream and its own index is below threshold =
+// p 2^32. So the backward pass (dy as x, dx as y) drops what the forward pass dropped, without a stored mask, and one
+// seed gives one mask. x, y (quads). One invocation computes one quad.
+// Source: Srivastava et al. 2014, JMLR 15; counters in place of a state as in Salmon et al. 2011.
+
+struct Params {
+  quads: u32,
+  stream: u32,
+  threshold: u32,
+  scale: f32,
+}
+
+struct Step {
+  seed: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read> x: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+
+// include random/mix_bits
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.quads) {
+    return;
+  }
+  // Both are mixed before they meet, so that neighbouring seeds do not give masks that are moved by a place.
+  let key = mix_bits(step.seed ^ params.stream);
+  let bits = mix_lanes(vec4u(key) ^ mix_lanes(vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u)));
+  write_y(i, select(vec4f(0.0), read_x(i) * params.scale, bits >= vec4u(params.threshold)));
+}

@@ -1,0 +1,48 @@
+/**
+ * Activations: functions applied to every number alone, with their derivatives, by the kernels of kernels/activation/.
+ *
+ * @module
+ */
+import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
+import { quadsPerExample } from "../shape.ts";
+import type { LayerFields, LayerType } from "./layer.ts";
+
+/** Which function, by its file in kernels/activation/, and what its Params hold besides the number of quads. */
+export interface Activation {
+  readonly stem: string;
+  readonly params?: Dispatch["params"];
+}
+
+/** Makes the layer of an activation: x, any shape -> y of the same shape. */
+export function activationLayer<Spec extends LayerFields>(
+  activationOf: (spec: Spec) => Activation,
+): LayerType<Spec> {
+  return {
+    coupling: "channelwise",
+
+    outputShape: (_spec, [input]) => input,
+
+    parameters: () => [],
+
+    forward({ spec, name, batch, output, x, y, emit }) {
+      const { stem, params = {} } = activationOf(spec), quads = batch * quadsPerExample(output);
+      emit(dispatchOver(quads, {
+        kernel: `activation/forward:activation/${stem}`,
+        label: `${name} forward`,
+        bindings: { x, y },
+        params: { quads, ...params },
+      }));
+    },
+
+    backward({ spec, name, batch, output, x, dy, dx, emit }) {
+      if (!dx) return;
+      const { stem, params = {} } = activationOf(spec), quads = batch * quadsPerExample(output);
+      emit(dispatchOver(quads, {
+        kernel: `activation/backward:activation/${stem}`,
+        label: `${name} backward`,
+        bindings: { x, dy, dx },
+        params: { quads, ...params },
+      }));
+    },
+  };
+}

@@ -1,0 +1,29 @@
+/**
+ * Leaky ReLU: y = x where x > 0, else negativeSlope * x.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { activationLayer } from "../activation.ts";
+import { type LayerFields, layerFields, type LayerType } from "../layer.ts";
+
+/** A leaky ReLU in a model file. */
+export interface LeakyreluSpec extends LayerFields {
+  /** Which layer this is. */
+  readonly kind: "leakyrelu";
+  /** Slope for negative numbers. */
+  readonly negativeSlope: number;
+}
+
+/** Validates a leaky ReLU. */
+export const leakyreluSchema = z.strictObject({
+  kind: z.literal("leakyrelu"),
+  ...layerFields,
+  negativeSlope: z.number().default(0.01),
+});
+
+/** The leaky ReLU, any shape. */
+export const leakyrelu: LayerType<LeakyreluSpec> = activationLayer(({ negativeSlope }) => ({
+  stem: "leakyrelu",
+  params: { "negative_slope": negativeSlope },
+}));

@@ -1,0 +1,97 @@
+/**
+ * Holds activations against the f64 reference, in units of u = 2^-24 of max(1, |x|). WGSL's exp(z) is off by
+ * (6 + 4 |z|) u, division by 5 u. So sigmoid(z) is off by at most s (1 - s) (6 + 4 |z|) + 6 < 9, and 4 s (1 - s) |z| < 1
+ * more where z is a cubic; sigmoid'(z) by s (1 - s) (14 + 4 |z|), which times |z| is below 5, and times |x| and the
+ * derivative of the cubic below 8. Products and sums add 1 each. erf is right to 1e-6 (distribution_test.ts) and enters by
+ * half, beside which x exp(-x^2 / 2) / sqrt(2 pi) is off by at most 4 u.
+ */
+import assert from "node:assert/strict";
+import { layerSchema, type LayerSpec } from "../../src/model/layers/index.ts";
+import {
+  type Activation,
+  activationBackward,
+  activationForward,
+  gelu,
+  geluTanh,
+  leakyRelu,
+  silu,
+} from "../reference/activations.ts";
+import { assertClose, F32_ROUNDOFF, randomTensor, tensorOf } from "../reference/tensor.ts";
+import { readPaths } from "./harness.ts";
+import { runLayer } from "./layers.ts";
+
+const ofErf = 1e-6 / F32_ROUNDOFF;
+
+/** Each with the roundings that its value and its slope may be off by. */
+const activations: readonly {
+  readonly spec: Record<string, unknown>;
+  readonly stem: string;
+  readonly want: Activation;
+  readonly roundings: readonly [number, number];
+}[] = [
+  { spec: { kind: "leakyrelu" }, stem: "activation/leakyrelu", want: leakyRelu(.01), roundings: [2, 2] },
+  {
+    spec: { kind: "leakyrelu", negativeSlope: -.3 },
+    stem: "activation/leakyrelu",
+    want: leakyRelu(-.3),
+    roundings: [2, 2],
+  },
+  { spec: { kind: "silu" }, stem: "activation/silu", want: silu, roundings: [10, 16] },
+  { spec: { kind: "gelu" }, stem: "activation/gelu", want: gelu, roundings: [ofErf, ofErf] },
+  {
+    spec: { kind: "gelu", approximate: "tanh" },
+    stem: "activation/gelu_tanh",
+    want: geluTanh,
+    roundings: [11, 20],
+  },
+];
+
+/** The edges of f32, and what lies at the ends of clamps. */
+const edges = [0, -0, 1e-30, -1e-30, 10, -10, 80, -80, 81, -81, 1e13, -1e13, 3e38, -3e38].map(Math.fround);
+
+for (const path of readPaths) {
+  for (const { spec, stem, want, roundings } of activations) {
+    Deno.test(`activation/forward() and its backward agree on ${JSON.stringify(spec)}, ${path} path`, async () => {
+      const layer: LayerSpec = layerSchema.parse({ name: "activation", ...spec });
+      for (const shape of [[1, 1, 1, 1], [2, 5, 3, 7], [3, 6, 9, 5]]) {
+        const x = randomTensor(shape, 1, 7), dy = randomTensor(shape, 2);
+        if (shape[0] === 3) x.values.set(edges);
+        const { y, dxs: [dx], dispatches } = await runLayer({ path, spec: layer, inputs: [x], dy });
+        const kernels = ["activation/forward", "activation/backward"].map((core) => `${core}:${stem}`);
+        assert.deepEqual(dispatches.map(({ kernel }) => kernel), kernels);
+        const scaled = (values: Float64Array) =>
+          values.map((value, i) => value / Math.max(1, Math.abs(x.values[i])));
+        const [ofValue, ofSlope] = roundings;
+        assertClose(scaled(y.values), scaled(activationForward(x, want).values), {
+          tolerance: ofValue * F32_ROUNDOFF,
+          name: `${stem} y, ${path}`,
+        });
+        assertClose(dx.values, activationBackward(x, dy, want).values, {
+          tolerance: ofSlope * F32_ROUNDOFF,
+          name: `${stem} dx, ${path}`,
+        });
+        const { dxs } = await runLayer({ path, spec: layer, inputs: [x], dy, wanted: [false] });
+        assert.deepEqual(dxs, []);
+      }
+    });
+  }
+
+  Deno.test(`error_function() is odd: GELU below zero, ${path} path`, async () => {
+    const x = tensorOf([1, 4, 1, 1], [-4, -3, -1e-3, -6]),
+      spec = layerSchema.parse({ kind: "gelu", name: "g" });
+    const { y } = await runLayer({ path, spec, inputs: [x] });
+    assertClose(y.values, activationForward(x, gelu).values, { tolerance: 3e-6, name: "GELU below zero" });
+  });
+}
+
+Deno.test("layerSchema gives activations PyTorch's defaults and refuses other approximations", () => {
+  assert.deepEqual(layerSchema.parse({ kind: "gelu", name: "g" }), {
+    kind: "gelu",
+    name: "g",
+    approximate: "none",
+  });
+  const leaky = { kind: "leakyrelu", name: "l" } as const;
+  assert.deepEqual(layerSchema.parse(leaky), { ...leaky, negativeSlope: 0.01 });
+  assert(!layerSchema.safeParse({ ...leaky, negativeSlope: Infinity }).success);
+  assert(!layerSchema.safeParse({ kind: "gelu", name: "g", approximate: "erf" }).success);
+});
