@@ -115,20 +115,40 @@ fn load_b(columns: vec4u, k: u32) -> mat4x4f {
   ));
 }
 
-fn store(row: u32, column: u32, split: u32, sum: vec4f) {
-  if (row >= params.rows || column >= params.columns) {
-    return;
-  }
-  let quad = column / 4u;
-  let index = row * ((params.columns + 3u) / 4u) + quad;
-  var value = sum;
+// What a column's quad of channels adds to a sum, read once for several rows.
+struct Epilogue {
+  bias: vec4f,
+  mean: vec4f,
+  deviation: vec4f,
+  gamma: vec4f,
+  beta: vec4f,
+}
+
+fn epilogue_at(quad: u32) -> Epilogue {
+  var epilogue = Epilogue();
   if (HAS_BIAS) {
-    value += read_values(params.bias + quad);
+    epilogue.bias = read_values(params.bias + quad);
   }
   if (HAS_NORM) {
-    let deviation = sqrt(read_statistics(params.variance + quad) + params.epsilon);
-    let xhat = (value - read_statistics(params.mean + quad)) / deviation;
-    value = xhat * read_values(params.gamma + quad) + read_values(params.beta + quad);
+    epilogue.mean = read_statistics(params.mean + quad);
+    epilogue.deviation = sqrt(read_statistics(params.variance + quad) + params.epsilon);
+    epilogue.gamma = read_values(params.gamma + quad);
+    epilogue.beta = read_values(params.beta + quad);
+  }
+  return epilogue;
+}
+
+fn store_row(row: u32, column: u32, epilogue: Epilogue, sum: vec4f) {
+  if (row >= params.rows) {
+    return;
+  }
+  let index = row * ((params.columns + 3u) / 4u) + column / 4u;
+  var value = sum;
+  if (HAS_BIAS) {
+    value += epilogue.bias;
+  }
+  if (HAS_NORM) {
+    value = (value - epilogue.mean) / epilogue.deviation * epilogue.gamma + epilogue.beta;
   }
   if (HAS_RESIDUAL) {
     value += read_residual(index);
@@ -141,8 +161,12 @@ fn store(row: u32, column: u32, split: u32, sum: vec4f) {
 }
 
 fn store_block(row: u32, column: u32, split: u32, c: mat4x4f) {
-  store(row, column, split, c[0]);
-  store(row + 1u, column, split, c[1]);
-  store(row + 2u, column, split, c[2]);
-  store(row + 3u, column, split, c[3]);
+  if (column >= params.columns) {
+    return;
+  }
+  let epilogue = epilogue_at(column / 4u);
+  store_row(row, column, epilogue, c[0]);
+  store_row(row + 1u, column, epilogue, c[1]);
+  store_row(row + 2u, column, epilogue, c[2]);
+  store_row(row + 3u, column, epilogue, c[3]);
 }

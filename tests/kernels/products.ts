@@ -34,6 +34,9 @@ export const convolutions: readonly Convolution[] = [
   { x: [1, 7, 1, 130], outputs: 9, kernel: [1, 1], stride: 1, padding: 0 },
 ];
 
+/** Those on which what is fused is tested: every variant costs software adapters a compilation. */
+export const fusedConvolutions: readonly Convolution[] = convolutions.slice(1, 3);
+
 /** The product of an operation, with the parameters that the kernel takes besides those of the product. */
 export interface Product {
   readonly shape: ProductShape;
