@@ -122,15 +122,17 @@ Deno.test("assembleKernel() binds a mirror where the texture path reads, and buf
       `${index} ${binding.name}${mirror ? " mirror" : ""}`
     );
   const uniforms = ["0 params", "1 step", "2 tally"];
-  assert.deepEqual(places("storage"), [...uniforms, "3 gradients", "4 mask", "5 velocity", "6 values"]);
+  const plain = ["3 gradients", "4 gradient_scale", "5 mask", "6 velocity", "7 values"];
+  assert.deepEqual(places("storage"), [...uniforms, ...plain]);
   assert.deepEqual(places("texture"), [
     ...uniforms,
     "3 gradients mirror",
-    "4 mask mirror",
-    "5 velocity",
-    "105 velocity mirror",
-    "6 values",
-    "106 values mirror",
+    "4 gradient_scale",
+    "5 mask mirror",
+    "6 velocity",
+    "106 velocity mirror",
+    "7 values",
+    "107 values mirror",
   ]);
   const write = assembleKernel("layer/relu_forward", "texture").slots.filter(({ binding }) =>
     binding.name === "y"
@@ -150,7 +152,8 @@ for (const path of readPaths) {
     const gpu = await sharedGpu();
     const whole = wholeKernels();
     // What cores include is compiled with them.
-    const parts = new Set([...whole.flatMap((name) => name.split(":")), "gemm/subgroup_broadcast"]);
+    const included = ["gemm/subgroup_broadcast", "optimizer/step_gradient"];
+    const parts = new Set([...whole.flatMap((name) => name.split(":")), ...included]);
     assert.match(
       kernelSource("gemm/subgroup_4x32"),
       /^fn from_lane_7\(/m,
