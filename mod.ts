@@ -68,7 +68,7 @@ export type { SeedWidths } from "./src/model/presets.ts";
 export type { Footprint } from "./src/plan/footprint.ts";
 export type { Augmentation } from "./src/plan/images.ts";
 export { adam, sgd } from "./src/plan/optimizer.ts";
-export type { AdamSettings, OptimizerSettings, SgdSettings } from "./src/plan/optimizer.ts";
+export type { AdamSettings, OptimizerSettings, Regularization, SgdSettings } from "./src/plan/optimizer.ts";
 export type { ClassChange, Flips } from "./src/prune/analysis.ts";
 export type { Prior } from "./src/prune/confidence.ts";
 export { signalToNoiseAt } from "./src/prune/confidence.ts";

@@ -2,8 +2,8 @@
 //
 //   loss_sum += sum of losses;  correct += predictions that equal labels;  count += step.count
 //
-// and notes the first step whose loss is not finite (bits tested, since compilers may assume finite floats).
-// From then on the optimizers leave the parameters alone. losses, predictions, labels (rows).
+// and notes the first step whose loss is not finite (bits tested, since compilers may assume finite floats) as
+// 2 step.index; the optimizers note values that are not finite as 2 step.index + 1. From then on the optimizers leave the parameters alone. losses, predictions, labels (rows).
 // One workgroup; each invocation adds every 64th row in order, then the 64 sums are added as a fixed tree.
 
 struct Params {
@@ -52,7 +52,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   }
   if (lane == 0u) {
     if ((bitcast<u32>(loss_sums[0]) & 0x7f800000u) == 0x7f800000u) {
-      tally.bad_step = min(tally.bad_step, step.index);
+      tally.bad_step = min(tally.bad_step, 2u * step.index);
     }
     tally.loss_sum += loss_sums[0];
     tally.correct += hit_sums[0];

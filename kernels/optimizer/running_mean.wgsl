@@ -1,7 +1,8 @@
-// Running mean of every parameter over the steps of training: mean += (value - mean) * step.mean_weight, with
-// mean_weight = 1 / (number of values in the mean, this one counted). values, mean (quads).
-// One invocation updates one quad. Nothing changes once a loss was not finite.
-// Source: Welford 1962; the average of SGD's iterates: Izmailov et al. 2018, arXiv 1803.05407.
+// Running mean of every parameter over the steps of training: mean += (value - mean) * step.mean_weight. With n the
+// number of values in the mean, this one counted, mean_weight = 1 / n gives their mean, and (1 - d) / (1 - d^n) the
+// exponential one of decay d without a bias towards its start (as Adam's moments are corrected). values, mean (quads).
+// One invocation updates one quad. Nothing changes once a loss or value was not finite.
+// Source: Welford 1962; the average of SGD's iterates: Izmailov et al. 2018, arXiv 1803.05407; Kingma and Ba 2015.
 
 struct Params {
   quads: u32,

@@ -1,38 +1,46 @@
-// Stochastic gradient descent with momentum, Nesterov's form, L2 weight decay and mask, as in PyTorch's SGD:
+// Stochastic gradient descent with momentum, Nesterov's form, L1, L2 weight decay, clipping and mask, as in PyTorch's SGD:
 //
-//   g = gradient + weight_decay * value;   v = momentum * v + g  (v = g at the first step)
+//   g = clipped gradient + weight_decay * value (the first decayed_quads alone);   v = momentum * v + g
 //   value = mask * (value - learning_rate * (NESTEROV ? g + momentum * v : MOMENTUM ? v : g))
 //
-// so a removed weight (mask 0) stays removed. Nothing changes once a loss was not finite (tally.bad_step).
+// so a removed weight (mask 0) stays removed. optimizer/step_gradient.wgsl has the clipped gradient. Nothing changes once a
+// loss or value was not finite (tally.bad_step), and a value that is not finite is noted there.
 // values, gradients, velocity, mask (quads). One invocation updates one quad. velocity starts at zero, which gives
 // PyTorch's first step. Source: Sutskever et al. 2013; PyTorch torch.optim.SGD (dampening 0).
 
 struct Params {
   quads: u32,
+  decayed_quads: u32,
   momentum: f32,
   weight_decay: f32,
+  l1: f32,
+  clip_value: f32,
 }
 
 struct Step {
   learning_rate: f32,
+  index: u32,
 }
 
 struct Tally {
   loss_sum: f32,
   correct: u32,
   count: u32,
-  bad_step: u32,
+  bad_step: atomic<u32>,
 }
 
 override NESTEROV: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read> tally: Tally;
+@group(0) @binding(2) var<storage, read_write> tally: Tally;
 @group(0) @binding(3) var<storage, read> gradients: array<vec4f>;
-@group(0) @binding(4) var<storage, read> mask: array<vec4f>;
-@group(0) @binding(5) var<storage, read_write> velocity: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> values: array<vec4f>;
+@group(0) @binding(4) var<storage, read> gradient_scale: array<f32>;
+@group(0) @binding(5) var<storage, read> mask: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> velocity: array<vec4f>;
+@group(0) @binding(7) var<storage, read_write> values: array<vec4f>;
+
+// include optimizer/step_gradient
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -40,14 +48,19 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   if (i >= params.quads) {
     return;
   }
-  if (tally.bad_step != 0xffffffffu) {
+  if (is_frozen()) {
     return;
   }
   let value = read_values(i);
   let keep = read_mask(i);
-  let gradient = (read_gradients(i) + params.weight_decay * value) * keep;
+  var gradient = step_gradient(i, value, keep);
+  if (i < params.decayed_quads) {
+    gradient += params.weight_decay * value * keep;
+  }
   let moment = params.momentum * read_velocity(i) + gradient;
   let direction = select(moment, gradient + params.momentum * moment, NESTEROV);
+  let updated = keep * (value - step.learning_rate * direction);
   write_velocity(i, moment);
-  write_values(i, keep * (value - step.learning_rate * direction));
+  write_values(i, updated);
+  note_value(updated);
 }

@@ -21,6 +21,7 @@ import { readFloats } from "./readback.ts";
 const arenaRoles = [
   "values",
   "gradients",
+  "gradient_sum",
   "mask",
   "velocity",
   "second_moment",

@@ -17,6 +17,7 @@ export interface TallyCount {
   readonly badStep: number | undefined;
 }
 
+/** What kernels note instead of a bad step: twice its index, and one more where a value was bad and not the loss. */
 const noBadStep = 0xffffffff;
 
 /** The tally on the device. */
@@ -40,7 +41,7 @@ export class Tally {
     const [bytes] = await readBuffers(this.#gpu, [{ buffer: this.buffer }]);
     const [, correct, count, badStep] = new Uint32Array(bytes);
     const lossSum = new Float32Array(bytes)[0];
-    return { lossSum, correct, count, badStep: badStep === noBadStep ? undefined : badStep };
+    return { lossSum, correct, count, badStep: badStep === noBadStep ? undefined : badStep >>> 1 };
   }
 
   [Symbol.dispose](): void {

@@ -62,11 +62,15 @@ import lossTally from "../../kernels/loss/tally.wgsl" with { type: "text" };
 import maskApply from "../../kernels/mask/apply.wgsl" with { type: "text" };
 import maskCount from "../../kernels/mask/count.wgsl" with { type: "text" };
 import maskThreshold from "../../kernels/mask/threshold.wgsl" with { type: "text" };
+import optimizerAccumulateGradients from "../../kernels/optimizer/accumulate_gradients.wgsl" with {
+  type: "text",
+};
 import optimizerAdam from "../../kernels/optimizer/adam.wgsl" with { type: "text" };
-import optimizerCheckFinite from "../../kernels/optimizer/check_finite.wgsl" with { type: "text" };
+import optimizerClipNorm from "../../kernels/optimizer/clip_norm.wgsl" with { type: "text" };
 import optimizerRunningMean from "../../kernels/optimizer/running_mean.wgsl" with { type: "text" };
 import optimizerSgd from "../../kernels/optimizer/sgd.wgsl" with { type: "text" };
 import randomMixBits from "../../kernels/random/mix_bits.wgsl" with { type: "text" };
+import optimizerStepGradient from "../../kernels/optimizer/step_gradient.wgsl" with { type: "text" };
 import reduceBatchnormScaleBackward from "../../kernels/reduce/batchnorm_scale_backward.wgsl" with {
   type: "text",
 };
@@ -74,6 +78,7 @@ import reduceBatchnormVariance from "../../kernels/reduce/batchnorm_variance.wgs
 import reduceBiasBackward from "../../kernels/reduce/bias_backward.wgsl" with { type: "text" };
 import reduceBiasBackwardPooled from "../../kernels/reduce/bias_backward_pooled.wgsl" with { type: "text" };
 import reduceColumns from "../../kernels/reduce/columns.wgsl" with { type: "text" };
+import reduceGradientNorm from "../../kernels/reduce/gradient_norm.wgsl" with { type: "text" };
 import reduceSplits from "../../kernels/reduce/splits.wgsl" with { type: "text" };
 import scoreAccumulate from "../../kernels/score/accumulate.wgsl" with { type: "text" };
 import scoreConfidence from "../../kernels/score/confidence.wgsl" with { type: "text" };
@@ -147,16 +152,19 @@ const sources: Readonly<Record<string, string>> = {
   "mask/apply": maskApply,
   "mask/count": maskCount,
   "mask/threshold": maskThreshold,
+  "optimizer/accumulate_gradients": optimizerAccumulateGradients,
   "optimizer/adam": optimizerAdam,
-  "optimizer/check_finite": optimizerCheckFinite,
+  "optimizer/clip_norm": optimizerClipNorm,
   "optimizer/running_mean": optimizerRunningMean,
   "optimizer/sgd": optimizerSgd,
   "random/mix_bits": randomMixBits,
+  "optimizer/step_gradient": optimizerStepGradient,
   "reduce/batchnorm_scale_backward": reduceBatchnormScaleBackward,
   "reduce/batchnorm_variance": reduceBatchnormVariance,
   "reduce/bias_backward": reduceBiasBackward,
   "reduce/bias_backward_pooled": reduceBiasBackwardPooled,
   "reduce/columns": reduceColumns,
+  "reduce/gradient_norm": reduceGradientNorm,
   "reduce/splits": reduceSplits,
   "score/accumulate": scoreAccumulate,
   "score/confidence": scoreConfidence,

@@ -1,6 +1,7 @@
 /**
  * Where parameters lie: all trained ones in one arena, the statistics in another, each parameter from a quad on.
- * Values, gradients, masks, moments, means and scores share these places.
+ * Values, gradients, masks, moments, means and scores share these places. Weights lie before all else in their arena,
+ * so that what is for weights alone, such as their decay, is for the quads below one number.
  *
  * @module
  */
@@ -33,21 +34,28 @@ export interface ParameterLayout {
   /** Quads of the arena of trained parameters, and of statistics. */
   readonly quads: number;
   readonly statisticsQuads: number;
+  /** Quads of the weights, which lie first among the trained parameters. */
+  readonly weightQuads: number;
   /** Trained parameters in all, and those that pruning may remove. */
   readonly count: number;
   readonly prunableCount: number;
 }
 
-/** Lays out the parameters of a model. */
+/** Lays out the parameters of a model; they are listed in the order of the layers, wherever they lie. */
 export function layOutParameters(graph: Graph): ParameterLayout {
-  const next = { values: 0, statistics: 0 };
-  const parameters = resolveGraph(graph).flatMap(({ spec, parameters }) =>
+  const nodes = resolveGraph(graph);
+  const quadsOfParameter = ({ rows, taps, channels }: ParameterSpec) => rows * taps * quadsOf(channels);
+  const weightQuads = nodes.flatMap((node) => node.parameters).filter(({ role }) => role === "weight")
+    .reduce((sum, parameter) => sum + quadsOfParameter(parameter), 0);
+  const next = { weights: 0, values: weightQuads, statistics: 0 };
+  const parameters = nodes.flatMap(({ spec, parameters }) =>
     parameters.map((parameter): PlacedParameter => {
       const { role, rows, taps, channels } = parameter;
       const arena = role === "statistic" ? "statistics" : "values";
+      const part = role === "weight" ? "weights" : arena;
       const rowQuads = taps * quadsOf(channels);
-      const offset = next[arena];
-      next[arena] += rows * rowQuads;
+      const offset = next[part];
+      next[part] += rows * rowQuads;
       const sizes = { rowQuads, quads: rows * rowQuads, count: rows * taps * channels };
       const fullName = `${spec.name}.${parameter.name}`;
       return { ...parameter, fullName, offset, ...sizes, arena, prunable: role === "weight" };
@@ -57,6 +65,7 @@ export function layOutParameters(graph: Graph): ParameterLayout {
   return {
     parameters,
     quads: next.values,
+    weightQuads,
     statisticsQuads: next.statistics,
     count: total(parameters.filter(({ arena }) => arena === "values")),
     prunableCount: total(parameters.filter(({ prunable }) => prunable)),

@@ -12,11 +12,11 @@ import { featuresOf, quadsOf, quadsPerExample } from "../shape.ts";
 import { type ImageSource, lowerImages } from "./images.ts";
 import { layOutParameters } from "./layout.ts";
 import { type Plan, PlanBuilder } from "./plan.ts";
+import { lowerUpdate, type UpdateOptions } from "./optimizer.ts";
 import { type GradientSum, type Wire, wireLayers } from "./wire.ts";
-import { lowerOptimizer, lowerRunningMean, type OptimizerSettings } from "./optimizer.ts";
 
 /** How a step is to be lowered. */
-export interface LowerOptions {
+export interface LowerOptions extends UpdateOptions {
   /** Examples a step. */
   readonly batch: number;
   readonly mode: PassMode;
@@ -24,16 +24,12 @@ export interface LowerOptions {
   /** Where the batch comes from; without it the host writes the tensors `x` and `labels` before each step. */
   readonly images?: ImageSource;
   readonly labelSmoothing?: number;
-  /** The optimizer of mode `train`; without it the gradients are left in their arena. */
-  readonly optimizer?: OptimizerSettings;
-  /** True takes the values into their running mean after the optimizer's step. */
-  readonly averages?: boolean;
 }
 
 /**
  * Lowers a model.
  *
- * - `train`: forward, loss, tally, backward, optimizer.
+ * - `train`: forward, loss, tally, backward, and where they are asked for optimizer and running mean.
  * - `score`: the same gradients with running statistics, accumulated for the criteria.
  * - `evaluate`: forward, loss, tally, confusion counts and kept predictions.
  *
@@ -60,9 +56,10 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
       if (!wire.skipsBackward) layerTypeOf(context.spec).backward(context);
     }
   }
-  const { quads } = layOutParameters(graph);
-  if (mode === "train" && options.optimizer) builder.emit(...lowerOptimizer(options.optimizer, quads));
-  if (mode === "train" && options.averages) builder.emit(lowerRunningMean(quads));
+  const layout = layOutParameters(graph), { quads } = layout;
+  if (mode === "train") {
+    builder.emit(...lowerUpdate(layout, options, (name, quads) => builder.declare(name, quads)));
+  }
   if (mode === "score") {
     const bindings = { gradients: "gradients", fisher: "fisher", "gradient_mean": "gradient_mean" };
     const accumulate = {

@@ -4,9 +4,26 @@
  * @module
  */
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
+import { chunksOf } from "../kernels/reduce.ts";
+import type { ParameterLayout } from "./layout.ts";
+
+/** What is done to gradients and values under any optimizer. */
+export interface Regularization {
+  /** L1 factor: this times the sign of a value is added to its gradient, before clipping; 0 where left out. */
+  readonly l1?: number;
+  /**
+   * False spares biases and batch norm's scales and shifts from weight decay and L1, as is usual (He et al. 2019,
+   * arXiv 1812.01187, section 3.1); all are decayed where left out, as torch.optim does by default.
+   */
+  readonly decayBias?: boolean;
+  /** The most that the norm of all gradients together may be; longer ones are scaled down. No limit where left out. */
+  readonly clipNorm?: number;
+  /** The most that the size of each gradient may be; larger ones are cut. No limit where left out. */
+  readonly clipValue?: number;
+}
 
 /** Stochastic gradient descent, with momentum 0 where none is wanted. */
-export interface SgdSettings {
+export interface SgdSettings extends Regularization {
   /** Which optimizer this is. */
   readonly kind: "sgd";
   /** Share of the last step that the next one keeps, in [0, 1). */
@@ -18,7 +35,7 @@ export interface SgdSettings {
 }
 
 /** Adam, or AdamW where weight decay is decoupled. */
-export interface AdamSettings {
+export interface AdamSettings extends Regularization {
   /** Adam, or AdamW with its decoupled weight decay. */
   readonly kind: "adam" | "adamw";
   /** Share of the mean gradient that a step keeps, in [0, 1). */
@@ -44,44 +61,116 @@ export function adam(options: Partial<AdamSettings> = {}): AdamSettings {
 /** Any optimizer. */
 export type OptimizerSettings = SgdSettings | AdamSettings;
 
-/** The step of the optimizer, which respects the mask, and the test that its result is finite. */
-export function lowerOptimizer(settings: OptimizerSettings, quads: number): readonly Dispatch[] {
+/** What follows the backward pass of a training step. */
+export interface UpdateOptions {
+  /** The optimizer; without it the gradients are left in their arena. */
+  readonly optimizer?: OptimizerSettings;
+  /** True takes the values into their running mean after the optimizer's step. */
+  readonly averages?: boolean;
+  /** Adds the gradients of so many batches before the optimizer steps; with one alone nothing is added up. */
+  readonly accumulation?: { readonly batches: number; readonly isLast: boolean };
+}
+
+/** Makes room for a tensor of the plan, of a number of quads. */
+type Declare = (name: string, quads: number) => string;
+
+/** What follows the backward pass: gradients added up, the optimizer's step, the running mean. */
+export function lowerUpdate(
+  layout: ParameterLayout,
+  { optimizer, averages, accumulation }: UpdateOptions,
+  declare: Declare,
+): readonly Dispatch[] {
+  const { quads } = layout, dispatches: Dispatch[] = [];
+  const accumulates = accumulation !== undefined && accumulation.batches > 1;
+  if (accumulates) {
+    dispatches.push(dispatchOver(quads, {
+      kernel: "optimizer/accumulate_gradients",
+      label: "accumulate gradients",
+      bindings: { gradients: "gradients", gradient_sum: "gradient_sum" },
+      params: { quads, share: 1 / accumulation.batches },
+    }));
+    if (!accumulation.isLast) return dispatches;
+  }
+  if (optimizer) {
+    const gradients = accumulates ? "gradient_sum" : "gradients";
+    dispatches.push(...lowerOptimizer(optimizer, layout, { gradients, declare }));
+  }
+  if (averages) dispatches.push(lowerRunningMean(quads));
+  return dispatches;
+}
+
+/** The step of the optimizer, which respects the mask and tests its result, and before it what it clips by. */
+export function lowerOptimizer(
+  settings: OptimizerSettings,
+  { quads, weightQuads }: Pick<ParameterLayout, "quads" | "weightQuads">,
+  { gradients = "gradients", declare }: { readonly gradients?: string; readonly declare: Declare },
+): readonly Dispatch[] {
+  const { l1 = 0, decayBias = true, clipNorm, clipValue } = settings;
+  const scale = declare("gradient scale", 1);
   const bindings = {
     tally: "tally",
-    gradients: "gradients",
+    gradients,
+    "gradient_scale": scale,
     mask: "mask",
     velocity: "velocity",
     values: "values",
   };
+  const decayedQuads = decayBias ? quads : weightQuads;
+  const params = {
+    quads,
+    "decayed_quads": decayedQuads,
+    l1,
+    "weight_decay": settings.weightDecay,
+    "clip_value": clipValue ?? 0,
+  };
+  const clips = { CLIP_NORM: clipNorm === undefined ? 0 : 1, CLIP_VALUE: clipValue === undefined ? 0 : 1 };
   const label = `${settings.kind} step`;
   const step = settings.kind === "sgd"
     ? dispatchOver(quads, {
       kernel: "optimizer/sgd",
       label,
       bindings,
-      params: { quads, momentum: settings.momentum, "weight_decay": settings.weightDecay },
-      constants: { NESTEROV: settings.nesterov ? 1 : 0 },
+      params: { ...params, momentum: settings.momentum },
+      constants: { ...clips, NESTEROV: settings.nesterov ? 1 : 0 },
     })
     : dispatchOver(quads, {
       kernel: "optimizer/adam",
       label,
       bindings: { ...bindings, second_moment: "second_moment" },
-      params: {
-        quads,
-        beta1: settings.beta1,
-        beta2: settings.beta2,
-        epsilon: settings.epsilon,
-        "weight_decay": settings.weightDecay,
-      },
-      constants: { DECOUPLED: settings.kind === "adamw" ? 1 : 0 },
+      params: { ...params, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon },
+      constants: { ...clips, DECOUPLED: settings.kind === "adamw" ? 1 : 0 },
     });
+  if (clipNorm === undefined) return [step];
+  return [...lowerClipNorm(clipNorm, { quads, decayedQuads, l1, gradients, scale, declare }), step];
+}
+
+/** Quads a row of the arenas while their squares are added: a column an invocation of the second pass. */
+const normColumns = 64;
+
+/** The two dispatches that work out by how much gradients are scaled so that their norm is at most `clipNorm`. */
+function lowerClipNorm(clipNorm: number, { quads, decayedQuads, l1, gradients, scale, declare }: {
+  readonly quads: number;
+  readonly decayedQuads: number;
+  readonly l1: number;
+  readonly gradients: string;
+  readonly scale: string;
+  readonly declare: Declare;
+}): readonly Dispatch[] {
+  const rows = Math.ceil(quads / normColumns), { rowsPerChunk, chunks } = chunksOf(rows);
+  const sums = declare("gradient squares", chunks * normColumns);
+  const size = { rows, quads: normColumns, "rows_per_chunk": rowsPerChunk, total: quads };
   return [
-    step,
-    dispatchOver(quads, {
-      kernel: "optimizer/check_finite",
-      label: "check finite",
-      bindings: { values: "values", tally: "tally" },
-      params: { quads },
+    dispatchOver(chunks * normColumns, {
+      kernel: "reduce/columns:reduce/gradient_norm",
+      label: "gradient norm, chunks",
+      bindings: { gradients, values: "values", mask: "mask", sums },
+      params: { ...size, decayed_quads: decayedQuads, l1 },
+    }),
+    dispatchOver(1, {
+      kernel: "optimizer/clip_norm",
+      label: "gradient norm, scale",
+      bindings: { sums, tally: "tally", gradient_scale: scale },
+      params: { chunks, clip_norm: clipNorm },
     }),
   ];
 }

@@ -122,15 +122,17 @@ Deno.test("assembleKernel() binds a mirror where the texture path reads, and buf
       `${index} ${binding.name}${mirror ? " mirror" : ""}`
     );
   const uniforms = ["0 params", "1 step", "2 tally"];
-  assert.deepEqual(places("storage"), [...uniforms, "3 gradients", "4 mask", "5 velocity", "6 values"]);
+  const plain = ["3 gradients", "4 gradient_scale", "5 mask", "6 velocity", "7 values"];
+  assert.deepEqual(places("storage"), [...uniforms, ...plain]);
   assert.deepEqual(places("texture"), [
     ...uniforms,
     "3 gradients mirror",
-    "4 mask mirror",
-    "5 velocity",
-    "105 velocity mirror",
-    "6 values",
-    "106 values mirror",
+    "4 gradient_scale",
+    "5 mask mirror",
+    "6 velocity",
+    "106 velocity mirror",
+    "7 values",
+    "107 values mirror",
   ]);
   const write = assembleKernel("layer/relu_forward", "texture").slots.filter(({ binding }) =>
     binding.name === "y"
@@ -154,6 +156,7 @@ for (const path of readPaths) {
       "activation/sigmoid",
       "gemm/subgroup_broadcast",
       "layer/shift_lanes",
+      "optimizer/step_gradient",
       "random/mix_bits",
       "score/error_function",
     ];

@@ -27,6 +27,11 @@ function operandsOf(length: number, steps: number) {
   return { values, gradients, mask: Float64Array.from(values, (_, i) => i % 3 === 1 ? 0 : 1) };
 }
 
+/** Parameters of an optimizer that decays all quads and neither adds L1 nor clips. */
+function plainParams(length: number) {
+  return { quads: length / 4, decayed_quads: length / 4, l1: 0, clip_value: 0 };
+}
+
 const masked = (values: Float64Array, mask: Float64Array) => values.map((value, i) => value * mask[i]);
 const f32 = (values: ArrayLike<number>) => Float32Array.from(values);
 
@@ -50,22 +55,24 @@ async function checkSgd(path: ReadPath, length: number, options: typeof sgdCases
         bindings: {
           tally: "tally",
           gradients: `gradients${step}`,
+          gradient_scale: "scale",
           mask: "mask",
           velocity: "velocity",
           values: "values",
         },
-        params: { quads: length / 4, momentum, weight_decay: weightDecay },
+        params: { ...plainParams(length), momentum, weight_decay: weightDecay },
         constants: { NESTEROV: nesterov ? 1 : 0 },
       })
     ),
     buffers: {
       tally: goodTally,
+      scale: 1,
       mask: f32(mask),
       velocity: length,
       values: f32(values),
       ...Object.fromEntries(gradients.map((gradient, step) => [`gradients${step}`, f32(gradient)])),
     },
-    step: { learning_rate: learningRate },
+    step: { learning_rate: learningRate, index: 0 },
   });
   const want = masked(values, mask), state = createSgdState(length);
   for (const gradient of gradients) {
@@ -95,12 +102,12 @@ const adamOptions = {
 
 function adamDispatch(length: number, DECOUPLED: number): Dispatch {
   const { beta1, beta2, eps, weightDecay } = adamOptions;
-  const names = ["tally", "gradients", "mask", "velocity", "second_moment", "values"];
+  const names = ["tally", "gradients", "gradient_scale", "mask", "velocity", "second_moment", "values"];
   return dispatchOver(length / 4, {
     kernel: "optimizer/adam",
     label: "adam",
     bindings: Object.fromEntries(names.map((name) => [name, name])),
-    params: { quads: length / 4, beta1, beta2, epsilon: eps, weight_decay: weightDecay },
+    params: { ...plainParams(length), beta1, beta2, epsilon: eps, weight_decay: weightDecay },
     constants: { DECOUPLED },
   });
 }
@@ -116,6 +123,7 @@ async function checkAdam(path: ReadPath, length: number, steps: number, decouple
       dispatches: [adamDispatch(length, decoupled ? 1 : 0)],
       buffers: {
         tally: goodTally,
+        gradient_scale: 1,
         gradients: f32(gradient),
         mask: f32(mask),
         velocity: held.velocity,
@@ -126,6 +134,7 @@ async function checkAdam(path: ReadPath, length: number, steps: number, decouple
         learning_rate: learningRate,
         correction1: 1 - beta1 ** (i + 1),
         correction2: 1 - beta2 ** (i + 1),
+        index: i,
       },
     });
     held.values = floats("values");
@@ -186,13 +195,14 @@ for (const path of readPaths) {
       dispatches: [adamDispatch(4, 1)],
       buffers: {
         tally: goodTally,
+        gradient_scale: 1,
         gradients: 4,
         mask: f32([1, 1, 1, 1]),
         velocity: 4,
         second_moment: 4,
         values,
       },
-      step: { learning_rate: adamOptions.learningRate, correction1: .1, correction2: .001 },
+      step: { learning_rate: adamOptions.learningRate, correction1: .1, correction2: .001, index: 0 },
     });
     const factor = 1 - adamOptions.learningRate * adamOptions.weightDecay;
     const want = [...values].map((value) => value * factor);

@@ -16,24 +16,24 @@ const graph: Graph = {
 const layout = layOutParameters(graph);
 const named = (name: string) => layout.parameters.find(({ fullName }) => fullName === name)!;
 
-Deno.test("layOutParameters() places trained parameters and statistics one behind the other", () => {
+Deno.test("layOutParameters() places weights first, then what else is trained, and statistics apart", () => {
   const places = layout.parameters.map(({ fullName, arena, offset, quads, count, prunable }) =>
     [fullName, arena, offset, quads, count, prunable].join(" ")
   );
   assertEquals(places, [
     // 5 filters of 9 taps of 1 quad; 5 numbers in 2 quads; 7 rows of 4 taps of 2 quads.
     "conv.weight values 0 45 135 true",
-    "conv.bias values 45 2 5 false",
-    "norm.weight values 47 2 5 false",
-    "norm.bias values 49 2 5 false",
+    "conv.bias values 101 2 5 false",
+    "norm.weight values 103 2 5 false",
+    "norm.bias values 105 2 5 false",
     "norm.running_mean statistics 0 2 5 false",
     "norm.running_var statistics 2 2 5 false",
-    "fc.weight values 51 56 140 true",
+    "fc.weight values 45 56 140 true",
     "fc.bias values 107 2 7 false",
   ]);
   assertEquals(
-    [layout.quads, layout.statisticsQuads, layout.count, layout.prunableCount],
-    [109, 4, 135 + 5 + 5 + 5 + 140 + 7, 275],
+    [layout.quads, layout.weightQuads, layout.statisticsQuads, layout.count, layout.prunableCount],
+    [109, 101, 4, 135 + 5 + 5 + 5 + 140 + 7, 275],
   );
 });
 

@@ -1,5 +1,14 @@
 import { assertEquals } from "@std/assert";
-import { adam, lowerOptimizer, lowerRunningMean, optimizerStep, sgd } from "../../src/plan/optimizer.ts";
+import type { ParameterLayout } from "../../src/plan/layout.ts";
+import {
+  adam,
+  lowerOptimizer,
+  lowerRunningMean,
+  lowerUpdate,
+  type OptimizerSettings,
+  optimizerStep,
+  sgd,
+} from "../../src/plan/optimizer.ts";
 
 Deno.test("optimizerStep() gives SGD its learning rate alone", () => {
   assertEquals(optimizerStep(sgd(), { learningRate: 0.3, step: 7 }), { learning_rate: 0.3 });
@@ -12,17 +21,51 @@ Deno.test("optimizerStep() corrects Adam's moments by 1 - beta^t, t from 1", () 
   assertEquals(at(2), { learning_rate: 2, correction1: 1 - 0.125, correction2: 1 - 0.421875 });
 });
 
-Deno.test("lowerOptimizer() names the optimizer's kernel and form, then tests the result", () => {
-  const kernels = (settings: Parameters<typeof lowerOptimizer>[0]) =>
-    lowerOptimizer(settings, 100).map(({ kernel, constants, workgroups }) => [
-      kernel,
-      JSON.stringify(constants),
-      workgroups[0],
-    ]);
-  const check = ["optimizer/check_finite", "{}", 2];
-  assertEquals(kernels(sgd()), [["optimizer/sgd", '{"NESTEROV":0}', 2], check]);
-  assertEquals(kernels(sgd({ nesterov: true })), [["optimizer/sgd", '{"NESTEROV":1}', 2], check]);
-  assertEquals(kernels(adam()), [["optimizer/adam", '{"DECOUPLED":0}', 2], check]);
-  assertEquals(kernels(adam({ kind: "adamw" })), [["optimizer/adam", '{"DECOUPLED":1}', 2], check]);
+const layout = { quads: 100, weightQuads: 60 };
+const declare = (name: string) => name;
+
+Deno.test("lowerOptimizer() names the optimizer's kernel and form", () => {
+  const kernels = (settings: OptimizerSettings) =>
+    lowerOptimizer(settings, layout, { declare }).map(({ kernel, constants, workgroups }) => {
+      const set = Object.entries(constants).filter(([, value]) => value === 1).map(([name]) => name);
+      return [kernel, set.join(" "), workgroups[0]];
+    });
+  assertEquals(kernels(sgd()), [["optimizer/sgd", "", 2]]);
+  assertEquals(kernels(sgd({ nesterov: true })), [["optimizer/sgd", "NESTEROV", 2]]);
+  assertEquals(kernels(adam()), [["optimizer/adam", "", 2]]);
+  assertEquals(kernels(adam({ kind: "adamw", clipValue: 1 })), [[
+    "optimizer/adam",
+    "CLIP_VALUE DECOUPLED",
+    2,
+  ]]);
+  assertEquals(kernels(sgd({ clipNorm: 1 })), [
+    ["reduce/columns:reduce/gradient_norm", "", 1],
+    ["optimizer/clip_norm", "", 1],
+    ["optimizer/sgd", "CLIP_NORM", 2],
+  ]);
   assertEquals(lowerRunningMean(100).params, { quads: 100 });
+});
+
+Deno.test("lowerOptimizer() decays all parameters, or the weights alone", () => {
+  const decayed = (settings: OptimizerSettings) =>
+    lowerOptimizer(settings, layout, { declare }).map(({ params }) => params.decayed_quads);
+  assertEquals(decayed(sgd()), [100]);
+  assertEquals(decayed(sgd({ decayBias: false })), [60]);
+  assertEquals(decayed(adam({ decayBias: false, clipNorm: 1 })), [60, undefined, 60]);
+});
+
+Deno.test("lowerUpdate() adds gradients up before the step, and steps after the last batch alone", () => {
+  const kernels = (batches: number, isLast: boolean) =>
+    lowerUpdate({ ...layout } as ParameterLayout, {
+      optimizer: sgd(),
+      averages: true,
+      accumulation: { batches, isLast },
+    }, declare).map(({ label, bindings }) => `${label}: ${bindings.gradients ?? ""}`);
+  assertEquals(kernels(3, false), ["accumulate gradients: gradients"]);
+  assertEquals(kernels(3, true), [
+    "accumulate gradients: gradients",
+    "sgd step: gradient_sum",
+    "running mean: ",
+  ]);
+  assertEquals(kernels(1, true), ["sgd step: gradients", "running mean: "]);
 });

@@ -115,3 +115,27 @@ export function adamwStep(
   for (let i = 0; i < values.length; i++) values[i] *= 1 - learningRate * weightDecay;
   adamStep(values, gradients, state, { ...options, weightDecay: 0 });
 }
+
+/**
+ * Returns gradients with L1's share, g + l1 * sign(value) with sign(0) = 0, as autograd gives for a loss that has
+ * l1 * sum |value| in it.
+ */
+export function addL1(gradients: ArrayLike<number>, values: ArrayLike<number>, l1: number): Float64Array {
+  return Float64Array.from(gradients, (gradient, i) => gradient + l1 * Math.sign(values[i]));
+}
+
+/**
+ * Returns gradients (all parameters in one array) scaled by min(1, most / (norm + 1e-6)), their Euclidean norm taken
+ * over all of them (torch.nn.utils.clip_grad_norm_).
+ */
+export function clipGradientNorm(gradients: ArrayLike<number>, most: number): Float64Array {
+  let squares = 0;
+  for (let i = 0; i < gradients.length; i++) squares += gradients[i] ** 2;
+  const scale = Math.min(1, most / (Math.sqrt(squares) + 1e-6));
+  return Float64Array.from(gradients, (gradient) => gradient * scale);
+}
+
+/** Returns gradients cut to [-most, most] each (torch.nn.utils.clip_grad_value_). */
+export function clipGradientValue(gradients: ArrayLike<number>, most: number): Float64Array {
+  return Float64Array.from(gradients, (gradient) => Math.min(most, Math.max(-most, gradient)));
+}
