@@ -7,7 +7,7 @@
 import { FormatError } from "../errors.ts";
 import { type Graph, parseGraph } from "../model/graph.ts";
 import { layOutParameters } from "../plan/layout.ts";
-import { type NewTensor, readSafetensors, tensorFloats, writeSafetensors } from "./safetensors.ts";
+import { type NewTensor, parameterFloats, readSafetensors, writeSafetensors } from "./safetensors.ts";
 
 /** What a model file holds. */
 export interface StoredModel {
@@ -75,7 +75,7 @@ export function decodeModel(bytes: Uint8Array, name: string): StoredModel {
     if (tensor.shape.join() !== shape.join()) {
       refuse(fullName, `shape (${tensor.shape.join(", ")})`, `(${shape.join(", ")})`);
     }
-    parameters.set(fullName, tensorFloats(tensor, `${name}, ${fullName}`));
+    parameters.set(fullName, parameterFloats(tensor, `${name}, ${fullName}`));
     if (!prunable || !Object.hasOwn(packed, fullName)) continue;
     const mask = unpackBits((packed as Record<string, unknown>)[fullName], count);
     masks.set(fullName, mask ?? refuse(`mask of ${fullName}`, "not base64 of its size", `${count} bits`));
