@@ -13,7 +13,9 @@ import type { StoredTensor } from "./safetensors.ts";
 
 /** Mean and deviation of each input channel, of bytes divided by 255. */
 export interface Normalization {
+  /** Subtracted from each channel. */
   readonly mean: readonly number[];
+  /** What each channel is then divided by, above 0. */
   readonly std: readonly number[];
 }
 
@@ -46,6 +48,8 @@ export function recognizeArchitecture(
   { size, name }: { readonly size: ImageSize; readonly name: string },
 ): Recognized {
   const found = parameterTensors(tensors);
+  // Only the two, since a caller's object may have more.
+  const { height, width } = size;
   const shapes: ParameterShapes = new Map([...found].map(([key, { shape }]) => [key, shape]));
   if (namesResnet(shapes)) {
     const form = recognizeResnet(shapes);
@@ -54,7 +58,7 @@ export function recognizeArchitecture(
       return refuse(name, current, `a stem of 3 x 3 and one linear layer, or ${orGiven}`);
     }
     const channels = shapes.get("conv1.weight")![1], classes = shapes.get(`${form.head}.weight`)![0];
-    const graph = residualNetwork(form, { channels, ...size, classes });
+    const graph = residualNetwork(form, { channels, height, width, classes });
     const isKnown = form.shortcut === "pad" && channels === 3;
     return isKnown ? { graph, normalization: imagenetNormalization } : { graph };
   }
@@ -66,7 +70,7 @@ export function recognizeArchitecture(
   }
   const channels = (features ?? shapes.get("conv1.weight")!)[1];
   return {
-    graph: parseGraph({ name: features ? "vgg" : "cnn", input: { channels, ...size }, layers }, name),
+    graph: parseGraph({ name: features ? "vgg" : "cnn", input: { channels, height, width }, layers }, name),
   };
 }
 
