@@ -18,6 +18,8 @@
  *
  * @module
  */
+export { loadModel, openModel } from "./src/api/load_model.ts";
+export type { LoadedModel, ModelSource } from "./src/api/load_model.ts";
 export { Model, trainDefaults } from "./src/api/model.ts";
 export type {
   ModelPruneOptions,
@@ -44,6 +46,7 @@ export { Gpu, openGpu } from "./src/gpu/device.ts";
 export type { AdapterChoice, AdapterDescription, GpuOptions } from "./src/gpu/device.ts";
 export type { NamedParameters } from "./src/gpu/network.ts";
 export type { SubgroupOffer, SubgroupProbe, Subgroups } from "./src/gpu/subgroups.ts";
+export type { Normalization } from "./src/io/recognize.ts";
 export type { ReadPath } from "./src/kernels/assemble.ts";
 export type { ProductChoice, ProductChooser, ProductShape, ProductTrialShape } from "./src/kernels/gemm.ts";
 export { checkGraphFits, parseGraph } from "./src/model/graph.ts";
@@ -63,8 +66,11 @@ export type { Pool2dSpec } from "./src/model/layers/pool2d.ts";
 export type { ReluSpec } from "./src/model/layers/relu.ts";
 export type { SiluSpec } from "./src/model/layers/silu.ts";
 export type { SubsampleSpec } from "./src/model/layers/subsample.ts";
-export { seedNetwork } from "./src/model/presets.ts";
+export { lenet, presetNames, presetNetwork, seedNetwork } from "./src/model/presets.ts";
 export type { SeedWidths } from "./src/model/presets.ts";
+export type { PresetTask } from "./src/model/presets/task.ts";
+export { summarizeModel } from "./src/model/summary.ts";
+export type { LayerSummary, ModelSummary } from "./src/model/summary.ts";
 export type { Footprint } from "./src/plan/footprint.ts";
 export type { Augmentation } from "./src/plan/images.ts";
 export { adam, sgd } from "./src/plan/optimizer.ts";

@@ -6,15 +6,24 @@
 
 import { z } from "zod";
 import { ConfigError } from "./errors.ts";
+import { isWeightsPath } from "./files.ts";
 import { describeAlternatives } from "./nearest.ts";
 
 /** Everything that a prune run can be told. A test holds these sentences equal to the schema's descriptions. */
 export interface PruneConfig {
   /** Folder of the data set; by default ./data and the cache folder are searched, then CIFAR-10 is downloaded. */
   readonly data?: string | undefined;
-  /** The network: "seed", or the path of a model's JSON file. */
+  /** The network: a preset such as "seed" or "resnet20", or the path of a graph (JSON) or of weights (safetensors). */
   readonly model: string;
-  /** Passes over the training examples before the first removal. */
+  /** Safetensors file of PyTorch's names with weights for a preset or a graph. */
+  readonly weights?: string | undefined;
+  /** Preset that a safetensors file holds the weights of; by default it is recognised from names and shapes. */
+  readonly preset?: string | undefined;
+  /** Mean of each channel of the images, 255 being 1, with commas; by default the model file's or the data set's. */
+  readonly mean?: string | undefined;
+  /** Standard deviation of each channel of the images, 255 being 1, with commas; together with the mean. */
+  readonly std?: string | undefined;
+  /** Passes over the training examples before the first removal; with weights of a file 0 unless given. */
   readonly epochs: number;
   /** Examples in one training step. */
   readonly batch: number;
@@ -66,6 +75,9 @@ export interface PruneConfig {
 
 const defaultSparsity = 0.5;
 
+/** Epochs from random weights. */
+const defaultEpochs = 12;
+
 /** Rounds to an asked sparsity, and at most to the fixed point of a confidence. */
 const defaultRounds = 3, defaultRoundsToFixedPoint = 20;
 
@@ -74,9 +86,25 @@ const fields = z.strictObject({
     "Folder of the data set; by default ./data and the cache folder are searched, then CIFAR-10 is downloaded.",
   ),
   model: z.string().min(1).default("seed").describe(
-    'The network: "seed", or the path of a model\'s JSON file.',
+    'The network: a preset such as "seed" or "resnet20", or the path of a graph (JSON) or of weights (safetensors).',
   ),
-  epochs: z.int().min(1).default(12).describe("Passes over the training examples before the first removal."),
+  weights: z.string().min(1).optional().describe(
+    "Safetensors file of PyTorch's names with weights for a preset or a graph.",
+  ),
+  preset: z.string().min(1).optional().describe(
+    "Preset that a safetensors file holds the weights of; by default it is recognised from names and shapes.",
+  ),
+  mean: z.string().min(1).optional().describe(
+    "Mean of each channel of the images, 255 being 1, with commas; by default the model file's or the data set's.",
+  ),
+  std: z.string().min(1).optional().describe(
+    "Standard deviation of each channel of the images, 255 being 1, with commas; together with the mean.",
+  ),
+  epochs: z.int().min(0).optional().meta({
+    description:
+      "Passes over the training examples before the first removal; with weights of a file 0 unless given.",
+    default: defaultEpochs,
+  }),
   batch: z.int().min(1).default(64).describe("Examples in one training step."),
   learningRate: z.number().gt(0).default(0.02).describe("Step size at the start of training."),
   optimizer: z.enum(["sgd", "momentum", "nesterov", "adam", "adamw"]).default("momentum").describe(
@@ -137,10 +165,18 @@ const fields = z.strictObject({
   ),
 });
 
-/** Refuses two goals at once, and a threshold on a score that is no confidence. */
+/** True where the model starts from weights of a file. */
+function hasWeights({ weights, model }: Pick<z.output<typeof fields>, "weights" | "model">): boolean {
+  return weights !== undefined || isWeightsPath(model);
+}
+
+/** Refuses two goals at once, a threshold on a score that is no confidence, and random weights that nothing trains. */
 function checkGoal(config: z.output<typeof fields>, context: z.RefinementCtx): void {
-  if (config.confidence === undefined) return;
   const refuse = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
+  if (config.epochs === 0 && !hasWeights(config)) {
+    refuse("epochs", "a whole number, at least 1, or weights to start from");
+  }
+  if (config.confidence === undefined) return;
   if (config.sparsity !== undefined) refuse("sparsity", "no sparsity beside a confidence");
   if (config.criterion !== "confidence") refuse("criterion", '"confidence" beside a confidence threshold');
 }
@@ -149,7 +185,8 @@ const schema = fields.superRefine(checkGoal).transform((config) => {
   const { confidence } = config;
   const rounds = config.rounds ?? (confidence === undefined ? defaultRounds : defaultRoundsToFixedPoint);
   const sparsity = config.sparsity ?? (confidence === undefined ? defaultSparsity : undefined);
-  return sparsity === undefined ? { ...config, rounds } : { ...config, rounds, sparsity };
+  const epochs = config.epochs ?? (hasWeights(config) ? 0 : defaultEpochs);
+  return { ...config, rounds, epochs, ...(sparsity === undefined ? {} : { sparsity }) };
 });
 
 /** What winnow promises of the zod schemas that it exports. */

@@ -39,3 +39,8 @@ export function folderOf(path: string): string {
   const slash = path.replaceAll("\\", "/").lastIndexOf("/");
   return slash < 0 ? "." : slash === 0 ? "/" : path.slice(0, slash);
 }
+
+/** True for the path of a file of weights, by its ending. */
+export function isWeightsPath(path: string): boolean {
+  return path.endsWith(".safetensors");
+}

@@ -26,6 +26,14 @@ Deno.test("parsePruneConfig() takes its own result, so that a printed configurat
   }
 });
 
+Deno.test("parsePruneConfig() trains for no epoch before pruning where weights come from a file, unless told to", () => {
+  const epochsOf = (value: unknown) => parsePruneConfig(value, "run.json").epochs;
+  assert.equal(epochsOf({ model: "resnet20" }), 12);
+  assert.equal(epochsOf({ model: "resnet20", weights: "a" }), 0);
+  assert.equal(epochsOf({ model: "a.safetensors" }), 0);
+  assert.equal(epochsOf({ model: "a.safetensors", epochs: 3 }), 3);
+});
+
 Deno.test("parsePruneConfig() leaves the sparsity out where a confidence is given", () => {
   const config = parsePruneConfig({ confidence: 0.95 }, "run.json");
   assert.deepEqual([config.confidence, config.sparsity], [0.95, undefined]);
@@ -34,7 +42,7 @@ Deno.test("parsePruneConfig() leaves the sparsity out where a confidence is give
 Deno.test("parsePruneConfig() names the key, its value and what is expected", () => {
   const cases: readonly (readonly [string, unknown, string])[] = [
     ["epochs", 0, "a whole number, at least 1"],
-    ["epochs", 1.5, "a whole number, at least 1"],
+    ["epochs", 1.5, "a whole number, at least 0"],
     ["batch", "64", "a whole number, at least 1"],
     ["batch", -1, "a whole number, at least 1"],
     ["learningRate", 0, "a finite number, above 0"],

@@ -132,13 +132,22 @@ export class Model {
 
   /** Measures loss, accuracy, confusion counts and predictions on a split. */
   async evaluate(split: ImageSplit): Promise<Evaluation> {
+    return await (await this.prepareEvaluation(split)).evaluate();
+  }
+
+  /**
+   * Uploads a split and compiles what evaluation on it needs, once, so that `evaluate` only has to run it.
+   *
+   * @internal
+   */
+  async prepareEvaluation(split: ImageSplit): Promise<Evaluator> {
     let evaluator = this.#evaluators.get(split);
     if (!evaluator) {
       const tools = { choose: this.#choose, slots: this.#slots };
       evaluator = await openEvaluator(this.network, this.#imagesOf(split), tools);
       this.#evaluators.set(split, evaluator);
     }
-    return await evaluator.evaluate();
+    return evaluator;
   }
 
   /** Scores every prunable weight at the present values on examples that training has not seen. */

@@ -22,7 +22,7 @@ import type { CriterionResult, PruneReport } from "../prune/report.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import { finetuneSchedule, stepSchedule } from "../train/schedule.ts";
 import type { TrainProgress } from "../train/trainer.ts";
-import { Model, type ModelTrainOptions } from "./model.ts";
+import { Model, type ModelState, type ModelTrainOptions } from "./model.ts";
 
 /** Criteria that a run compares with, at the sparsity that it reached. */
 const comparedCriteria = ["confidence", "magnitude", "gradient", "l1", "random"] as const;
@@ -38,6 +38,8 @@ export interface PruneRunOptions {
   readonly dataset: Dataset;
   /** The network, which must fit the data set. */
   readonly graph: Graph;
+  /** Parameters and masks to start from; random ones by the seed where left out. */
+  readonly weights?: ModelState;
   /** Picks how matrix products are computed; a fixed choice by the read path where left out. */
   readonly choose?: ProductChooser;
   /** Called while training, with what is being done. */
@@ -84,6 +86,7 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   const splits = splitDataset(config, options.dataset);
   const chooser = options.choose ? { choose: options.choose } : {};
   using model = new Model(gpu, graph, { task: splits.limited, seed: config.seed, ...chooser });
+  if (options.weights) model.restore(options.weights);
   try {
     return await pruneModel(model, splits, options);
   } catch (error) {

@@ -6,22 +6,23 @@
 import { describeConfig, type PruneConfig } from "../config.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { mnistPackageFolder } from "../data/mnist_package.ts";
-import { FileError, FormatError } from "../errors.ts";
+import { FileError } from "../errors.ts";
 import { denoFiles } from "../files_deno.ts";
 import {
   checkGraphFits,
   type Gpu,
   type Graph,
   loadDataset,
+  loadModel,
   lowerRunPlans,
-  parseGraph,
+  type ModelState,
   type ProductChooser,
   runPrune,
-  seedNetwork,
 } from "../../mod.ts";
 import { cacheFolder } from "./cache_folder.ts";
 import { runCommand } from "./command.ts";
 import { formatHelp, parseFlags, resolvePruneConfig, runFields } from "./flags.ts";
+import { describeLoadedModel, modelSourceOf } from "./model_flags.ts";
 import { describePath, openDevice, tuneDevice } from "./open_device.ts";
 import { openProgress } from "./progress.ts";
 import { formatReport } from "./prune_text.ts";
@@ -48,11 +49,14 @@ async function main(): Promise<number> {
   await checkOutput(config);
   using gpu = await openDevice(config);
   note(`adapter: ${gpu.adapter.name}, reading through ${describePath(gpu)}`);
-  const dataset = await openDataset(config);
-  const graph = await openGraph(config, dataset);
-  checkGraphFits(graph, dataset);
-  await tune(config, { gpu, dataset, graph });
-  const { report, model } = await runWithProgress(config, { gpu, dataset, graph });
+  const whole = await openDataset(config);
+  const loaded = await loadModel(modelSourceOf(config), { files: denoFiles, task: whole });
+  const { graph, weights, normalization } = loaded;
+  checkGraphFits(graph, whole);
+  for (const line of describeLoadedModel(loaded, whole)) note(line);
+  const input = { gpu, dataset: { ...whole, ...normalization }, graph, ...(weights ? { weights } : {}) };
+  await tune(config, input);
+  const { report, model } = await runWithProgress(config, input);
   await denoFiles.makeFolder(config.out);
   await denoFiles.write(`${config.out}/model.safetensors`, model);
   const text = new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`);
@@ -67,6 +71,7 @@ interface RunInput {
   readonly gpu: Gpu;
   readonly dataset: Dataset;
   readonly graph: Graph;
+  readonly weights?: ModelState;
 }
 
 /** Has the device take the fastest cores for the products of this run; a read path that is forced stays. */
@@ -105,23 +110,10 @@ async function openDataset({ data, limit, testLimit }: PruneConfig): Promise<Dat
   return dataset;
 }
 
-async function openGraph({ model }: PruneConfig, dataset: Dataset): Promise<Graph> {
-  if (model === "seed") return seedNetwork({ ...dataset, classes: dataset.classes.length });
-  const bytes = await denoFiles.read(model);
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (error) {
-    const current = (error as Error).message;
-    throw new FormatError({ act: "read model", thing: model, current, wanted: "a model as JSON" });
-  }
-  return parseGraph(value, model);
-}
-
 /** Runs with a progress line; where a loss is not finite, the last good state is kept in the output folder. */
 async function runWithProgress(
   config: PruneConfig,
-  { gpu, dataset, graph }: RunInput,
+  { gpu, ...input }: RunInput,
 ) {
   const progress = openProgress({
     write: (text) => void Deno.stderr.writeSync(new TextEncoder().encode(text)),
@@ -131,8 +123,7 @@ async function runWithProgress(
   try {
     return await runPrune(gpu, {
       config,
-      dataset,
-      graph,
+      ...input,
       onLastGood: (model) => keepLastGood(config, model),
       onFootprint: ({ totalBytes, slotsBytes, mirrorsBytes }) => {
         const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;

@@ -7,7 +7,8 @@
 import { FormatError } from "../errors.ts";
 import { type Graph, parseGraph } from "../model/graph.ts";
 import { layOutParameters } from "../plan/layout.ts";
-import { type NewTensor, readSafetensors, tensorFloats, writeSafetensors } from "./safetensors.ts";
+import { readParameters } from "./parameters.ts";
+import { type NewTensor, readSafetensors, writeSafetensors } from "./safetensors.ts";
 
 /** What a model file holds. */
 export interface StoredModel {
@@ -42,15 +43,21 @@ export function encodeModel({ graph, parameters, masks, normalization, classes }
   });
 }
 
+/** True for the metadata of a model file that winnow wrote. */
+export function isModelFile(metadata: Readonly<Record<string, string>>): boolean {
+  return metadata[metadataKeys.graph] !== undefined;
+}
+
 /**
  * Reads a model file that winnow wrote.
  *
  * @param name The file's name, for messages.
- * @throws {FormatError} Where it is damaged, or was not written by winnow.
+ * @param given The graph to use instead of the file's own.
+ * @throws {FormatError} Where it is damaged, was not written by winnow, or its tensors are not the graph's.
  * @throws {ConfigError} Where its graph is none.
  * @throws {ShapeError} Where a layer of its graph does not fit its input.
  */
-export function decodeModel(bytes: Uint8Array, name: string): StoredModel {
+export function decodeModel(bytes: Uint8Array, name: string, given?: Graph): StoredModel {
   const { tensors, metadata } = readSafetensors(bytes, name);
   const refuse = (thing: string, current: string, wanted: string): never => {
     throw new FormatError({ act: "read model", thing: `${name}, ${thing}`, current, wanted });
@@ -63,19 +70,14 @@ export function decodeModel(bytes: Uint8Array, name: string): StoredModel {
       return refuse(key, "metadata that is not JSON", "JSON");
     }
   };
-  const graph = parseGraph(parse(metadataKeys.graph), name);
-  const layout = layOutParameters(graph);
-  const parameters = new Map<string, Float32Array>(), masks = new Map<string, Float32Array>();
+  const graph = given ?? parseGraph(parse(metadataKeys.graph), name);
+  const parameters = readParameters(tensors, { graph, name });
+  const masks = new Map<string, Float32Array>();
   const packed = parse(metadataKeys.masks);
   if (typeof packed !== "object" || packed === null || Array.isArray(packed)) {
     return refuse(metadataKeys.masks, JSON.stringify(packed).slice(0, 60), "a mask by name");
   }
-  for (const { fullName, shape, count, prunable } of layout.parameters) {
-    const tensor = tensors.get(fullName) ?? refuse(fullName, "no such tensor", `shape (${shape.join(", ")})`);
-    if (tensor.shape.join() !== shape.join()) {
-      refuse(fullName, `shape (${tensor.shape.join(", ")})`, `(${shape.join(", ")})`);
-    }
-    parameters.set(fullName, tensorFloats(tensor, `${name}, ${fullName}`));
+  for (const { fullName, count, prunable } of layOutParameters(graph).parameters) {
     if (!prunable || !Object.hasOwn(packed, fullName)) continue;
     const mask = unpackBits((packed as Record<string, unknown>)[fullName], count);
     masks.set(fullName, mask ?? refuse(`mask of ${fullName}`, "not base64 of its size", `${count} bits`));

@@ -9,7 +9,7 @@ import { FormatError } from "../errors.ts";
 import { findDuplicateKey } from "./duplicate_keys.ts";
 import { DTYPE_BYTES, isSize, LENGTH_BYTES, METADATA_KEY } from "./safetensors_format.ts";
 
-export { tensorFloats, tensorIntegers } from "./safetensors_values.ts";
+export { parameterFloats, tensorFloats, tensorIntegers } from "./safetensors_values.ts";
 export { type NewTensor, writeSafetensors } from "./safetensors_write.ts";
 
 const MOST_HEADER_BYTES = 100_000_000;

@@ -15,15 +15,27 @@ export interface StoredValues {
 }
 
 /**
- * The elements of an F32, F16, BF16 or F64 tensor as new 32-bit floats; only F64 loses precision (rounded to nearest).
+ * The elements of an F32, F16, BF16 or F64 tensor as new 32-bit floats; only F64 loses precision (rounded to nearest,
+ * ties to even). Infinities and NaNs stay what they are.
  *
  * @param name the tensor's name, for errors.
- * @throws {FormatError} where the type is another one.
+ * @throws {FormatError} where the type is another one, or a finite F64 lies outside of the 32-bit floats' range.
  */
 export function tensorFloats({ dtype, bytes }: StoredValues, name: string): Float32Array<ArrayBuffer> {
   const aligned = copy(bytes);
   if (dtype === "F32") return new Float32Array(aligned);
-  if (dtype === "F64") return new Float32Array(new Float64Array(aligned));
+  if (dtype === "F64") {
+    const wide = new Float64Array(aligned), rounded = new Float32Array(wide);
+    const wrong = wide.findIndex((value, i) => Number.isFinite(value) && !Number.isFinite(rounded[i]));
+    if (wrong < 0) return rounded;
+    const current = `F64 ${wide[wrong]} at its byte ${8 * wrong}`;
+    throw new FormatError({
+      act: "read floats of",
+      thing: name,
+      current,
+      wanted: "a number within F32's range",
+    });
+  }
   if (dtype === "F16") return Float32Array.from(new Uint16Array(aligned), halfToFloat);
   if (dtype === "BF16") {
     // BF16 is the upper half of an F32.
@@ -32,6 +44,43 @@ export function tensorFloats({ dtype, bytes }: StoredValues, name: string): Floa
   const current = `its type is ${dtype}`;
   throw new FormatError({ act: "read floats of", thing: name, current, wanted: "F32, F16, BF16 or F64" });
 }
+
+/**
+ * The elements of a model's parameter as new 32-bit floats: those of the float types, and integers that a 32-bit float
+ * holds exactly, as in a mean or a mask that was saved so.
+ *
+ * @param name the tensor's name, for errors.
+ * @throws {FormatError} where the type is BOOL or of 8-bit floats, or a number does not fit a 32-bit float.
+ */
+export function parameterFloats(tensor: StoredValues, name: string): Float32Array<ArrayBuffer> {
+  const wide = INTEGERS.get(tensor.dtype)?.(copy(tensor.bytes));
+  if (wide === undefined) return tensorFloats(tensor, name);
+  const exact = Float32Array.from<number | bigint>(wide, Number);
+  // Compared as the integer type: the number of a large 64-bit integer is rounded itself.
+  const wrong = wide.findIndex((value, i) => BigInt(value) !== BigInt(exact[i]));
+  if (wrong < 0) return exact;
+  const current = `${tensor.dtype} ${wide[wrong]} at its index ${wrong}`;
+  throw new FormatError({
+    act: "read floats of",
+    thing: name,
+    current,
+    wanted: "a number that F32 holds exactly",
+  });
+}
+
+type NumberView = (buffer: ArrayBuffer) => readonly (number | bigint)[];
+
+/** How the bytes of each integer type are seen as numbers. */
+const INTEGERS: ReadonlyMap<string, NumberView> = new Map<string, NumberView>([
+  ["U8", (buffer) => [...new Uint8Array(buffer)]],
+  ["I8", (buffer) => [...new Int8Array(buffer)]],
+  ["U16", (buffer) => [...new Uint16Array(buffer)]],
+  ["I16", (buffer) => [...new Int16Array(buffer)]],
+  ["U32", (buffer) => [...new Uint32Array(buffer)]],
+  ["I32", (buffer) => [...new Int32Array(buffer)]],
+  ["U64", (buffer) => [...new BigUint64Array(buffer)]],
+  ["I64", (buffer) => [...new BigInt64Array(buffer)]],
+]);
 
 /**
  * The elements of an I32, I64, U8 or BOOL tensor as new 32-bit integers.

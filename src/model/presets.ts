@@ -3,7 +3,12 @@
  *
  * @module
  */
-import type { ClassificationTask, Graph } from "./graph.ts";
+import { ConfigError } from "../errors.ts";
+import { describeAlternatives } from "../nearest.ts";
+import { type Graph, parseGraph } from "./graph.ts";
+import { cifarResnetForm, residualNetwork, resnet18Form } from "./presets/resnet.ts";
+import type { PresetTask } from "./presets/task.ts";
+import { vgg16 } from "./presets/vgg.ts";
 
 /** Widths of the seed network. */
 export interface SeedWidths {
@@ -20,7 +25,7 @@ export interface SeedWidths {
  * linear, with 32 and 64 channels and 128 features by default. Input size and classes come from the data.
  */
 export function seedNetwork(
-  task: Pick<ClassificationTask, "channels" | "height" | "width"> & { readonly classes: number },
+  task: PresetTask,
   widths: SeedWidths = { conv1: 32, conv2: 64, fc1: 128 },
 ): Graph {
   const conv = { kind: "conv2d", kernel: 3, stride: 1, padding: 1, bias: true } as const;
@@ -42,4 +47,60 @@ export function seedNetwork(
       { kind: "linear", name: "fc2", outFeatures: classes, bias: true },
     ],
   };
+}
+
+/**
+ * LeNet-5 (LeCun et al. 1998) in today's form, with ReLU and max pooling: 5 x 5 convolutions of 6 and 16 channels, then
+ * 120, 84 and a feature a class. Images below 32 pixels are padded by 2 at the first convolution, as the paper's
+ * digits of 28 pixels were.
+ */
+export function lenet(task: PresetTask): Graph {
+  const { channels, height, width, classes } = task;
+  const padding = Math.min(height, width) < 32 ? 2 : 0;
+  const pool = { kind: "maxpool2d", kernel: 2, stride: 2 };
+  const layers = [
+    { kind: "conv2d", name: "conv1", outChannels: 6, kernel: 5, padding },
+    { kind: "relu", name: "relu1" },
+    { ...pool, name: "pool1" },
+    { kind: "conv2d", name: "conv2", outChannels: 16, kernel: 5 },
+    { kind: "relu", name: "relu2" },
+    { ...pool, name: "pool2" },
+    { kind: "flatten", name: "flatten" },
+    { kind: "linear", name: "fc1", outFeatures: 120 },
+    { kind: "relu", name: "relu3" },
+    { kind: "linear", name: "fc2", outFeatures: 84 },
+    { kind: "relu", name: "relu4" },
+    { kind: "linear", name: "fc3", outFeatures: classes },
+  ];
+  return parseGraph({ name: "lenet", input: { channels, height, width }, layers }, "preset lenet");
+}
+
+const presets: ReadonlyMap<string, (task: PresetTask) => Graph> = new Map([
+  ["seed", (task: PresetTask) => seedNetwork(task)],
+  ["lenet", lenet],
+  ["vgg16-cifar", vgg16],
+  ...[20, 32, 44, 56, 110].map(cifarResnetForm).map((form) =>
+    [form.name, (task: PresetTask) => residualNetwork(form, task)] as const
+  ),
+  [resnet18Form.name, (task: PresetTask) => residualNetwork(resnet18Form, task)],
+]);
+
+/** The names of all presets. */
+export const presetNames: readonly string[] = [...presets.keys()];
+
+/**
+ * A preset for images of a size and a number of classes.
+ *
+ * @throws {ConfigError} Where no preset has the name.
+ *
+ * @example
+ * ```ts ignore
+ * const graph = presetNetwork("resnet20", { channels: 3, height: 32, width: 32, classes: 10 });
+ * ```
+ */
+export function presetNetwork(name: string, task: PresetTask): Graph {
+  const make = presets.get(name);
+  if (make) return make(task);
+  const wanted = describeAlternatives(name, presetNames);
+  throw new ConfigError({ act: "use preset", thing: name, current: "no preset has that name", wanted });
 }

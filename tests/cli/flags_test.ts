@@ -52,7 +52,7 @@ Deno.test("parseFlags() reads numbers strictly", () => {
   for (const text of ["12abc", "0x10", "NaN", "Infinity", "1,5", "1e", "."]) {
     assertRefused(`--learning-rate ${text}`, "--learning-rate", `"${text}"`, "a finite number");
   }
-  assertRefused("--epochs=", "--epochs", '""', "a whole number, at least 1");
+  assertRefused("--epochs=", "--epochs", '""', "a whole number, at least 0");
 });
 
 Deno.test("parseFlags() refuses unknown flags and offers the nearest", () => {

@@ -22,8 +22,11 @@ async function permissionsOf(task: string): Promise<readonly string[]> {
   return tasks[task].command.match(/--(no-prompt|allow-\S+)/g);
 }
 
-/** Runs `deno task prune` or `verify` with arguments. */
-export async function runTask(task: "prune" | "verify", args: readonly string[]): Promise<CommandResult> {
+/** The commands that tests run. */
+export type Task = "evaluate" | "model" | "prune" | "verify";
+
+/** Runs a command of `deno task` with arguments. */
+export async function runTask(task: Task, args: readonly string[]): Promise<CommandResult> {
   const permissions = await permissionsOf(task);
   const command = ["run", ...permissions, `--config=${root}deno.json`, `${root}src/cli/${task}.ts`, ...args];
   const output = await new Deno.Command("deno", { args: command, env: { NO_COLOR: "1" } }).output();

@@ -1,0 +1,150 @@
+/**
+ * Opening a model from what a user names: a preset, a graph in JSON, or a file of weights.
+ *
+ * @module
+ */
+import { ConfigError, FormatError, ShapeError } from "../errors.ts";
+import { type Files, isWeightsPath } from "../files.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { decodePretrained, type PretrainedModel } from "../io/pretrained.ts";
+import type { Normalization } from "../io/recognize.ts";
+import type { ProductChooser } from "../kernels/gemm.ts";
+import { type ClassificationTask, type Graph, parseGraph } from "../model/graph.ts";
+import { presetNames, presetNetwork } from "../model/presets.ts";
+import { describeAlternatives } from "../nearest.ts";
+import { Model, type ModelState, type ModelTask } from "./model.ts";
+
+/** Which model to open. */
+export interface ModelSource {
+  /** A preset's name, or the path of a graph in JSON or of weights in a safetensors file. */
+  readonly model: string;
+  /** The preset that a safetensors file holds the weights of; recognised from names and shapes where left out. */
+  readonly preset?: string | undefined;
+  /** The path of a safetensors file with weights for a preset or a graph. */
+  readonly weights?: string | undefined;
+  /** Mean of each channel in units where 255 is 1, instead of what the file says. */
+  readonly mean?: readonly number[] | undefined;
+  /** Standard deviation of each channel in units where 255 is 1; with `mean`. */
+  readonly std?: readonly number[] | undefined;
+}
+
+/** A model that was opened: its graph, and its weights where it has any. */
+export interface LoadedModel {
+  /** The layers. */
+  readonly graph: Graph;
+  /** Parameters and masks, PyTorch's names and order; absent for random ones. */
+  readonly weights?: ModelState;
+  /** Mean and deviation of each channel that images are normalised by; those of the data set where left out. */
+  readonly normalization?: Normalization;
+  /** Who says so: the caller, the file, the family of the architecture, or nobody, so that the data set decides. */
+  readonly normalizedBy: "options" | "file" | "family" | "data set";
+  /** The class names in the file, where it has any. */
+  readonly classes?: readonly string[];
+}
+
+/**
+ * Opens a model for the images and classes of a task. Whether it fits them is found by `checkGraphFits`.
+ *
+ * @throws {ConfigError} Where the options contradict each other, or the model is neither a preset nor a file.
+ * @throws {FileError} Where a file cannot be read.
+ * @throws {FormatError} Where a file is damaged, or its tensors are not the model's.
+ * @throws {ShapeError} Where a layer does not fit its input, or the mean and deviation the channels.
+ */
+export async function loadModel(
+  source: ModelSource,
+  { files, task }: { readonly files: Files; readonly task: Omit<ClassificationTask, "name"> },
+): Promise<LoadedModel> {
+  const { graph, weights } = await readSource(source, { files, task });
+  const { channels } = weights?.graph.input ?? graph!.input;
+  const given = normalizationOf(source, channels);
+  const normalization = given ?? weights?.normalization;
+  const stated = weights?.classes === undefined ? "family" : "file";
+  return {
+    graph: weights?.graph ?? graph!,
+    normalizedBy: given ? "options" : normalization ? stated : "data set",
+    ...(weights ? { weights: { parameters: weights.parameters, masks: weights.masks } } : {}),
+    ...(normalization ? { normalization } : {}),
+    ...(weights?.classes ? { classes: weights.classes } : {}),
+  };
+}
+
+/**
+ * Puts a loaded model on a device; without weights its first values are drawn from the seed.
+ *
+ * @throws {ShapeError} Where it does not fit the task.
+ */
+export function openModel(
+  gpu: Gpu,
+  { graph, weights, normalization }: LoadedModel,
+  options: { readonly task: ModelTask; readonly seed?: number; readonly choose?: ProductChooser },
+): Model {
+  const model = new Model(gpu, graph, { ...options, task: { ...options.task, ...normalization } });
+  if (weights) model.restore(weights);
+  return model;
+}
+
+interface SourceTools {
+  readonly files: Files;
+  readonly task: Omit<ClassificationTask, "name">;
+}
+
+/** Reads what a source names: a graph without weights, or weights with their graph. */
+async function readSource(
+  { model, preset, weights }: ModelSource,
+  tools: SourceTools,
+): Promise<{ readonly graph?: Graph; readonly weights?: PretrainedModel }> {
+  const classes = tools.task.classes.length;
+  const makePreset = (name: string) => presetNetwork(name, { ...tools.task, classes });
+  const read = async (path: string, graph?: Graph) => {
+    const bytes = await tools.files.read(path);
+    return decodePretrained(bytes, { name: path, size: tools.task, ...(graph ? { graph } : {}) });
+  };
+  if (isWeightsPath(model)) {
+    if (weights !== undefined) refuseOption("weights", weights, `no weights beside those of ${model}`);
+    return { weights: await read(model, preset === undefined ? undefined : makePreset(preset)) };
+  }
+  if (preset !== undefined) refuseOption("preset", preset, "it beside a model that is a safetensors file");
+  const graph = presetNames.includes(model) ? makePreset(model) : await readGraph(model, tools.files);
+  return weights === undefined ? { graph } : { weights: await read(weights, graph) };
+}
+
+async function readGraph(path: string, files: Files): Promise<Graph> {
+  if (!path.includes("/") && !path.includes(".") && await files.sizeBytes(path) === undefined) {
+    const wanted = `${describeAlternatives(path, presetNames)}, or the path of a file`;
+    throw new ConfigError({ act: "open model", thing: path, current: "it is no preset and no file", wanted });
+  }
+  const bytes = await files.read(path);
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    const current = (error as Error).message;
+    throw new FormatError({
+      act: "read model",
+      thing: path,
+      current,
+      wanted: "a model as JSON, or a name that ends in .safetensors",
+    });
+  }
+  return parseGraph(value, path);
+}
+
+function normalizationOf({ mean, std }: ModelSource, channels: number): Normalization | undefined {
+  if (mean === undefined && std === undefined) return undefined;
+  for (const [option, values] of [["mean", mean], ["std", std]] as const) {
+    const wanted = `${channels} finite numbers, one a channel${option === "std" ? ", above 0" : ""}`;
+    if (values === undefined) throw refusal(option, "it is missing", wanted);
+    const fits = values.length === channels &&
+      values.every((value) => Number.isFinite(value) && (option === "mean" || value > 0));
+    if (!fits) throw refusal(option, `[${values.join(", ")}]`, wanted);
+  }
+  return { mean: mean!, std: std! };
+}
+
+function refusal(option: string, current: string, wanted: string): ShapeError {
+  return new ShapeError({ act: "normalise by", thing: option, current, wanted });
+}
+
+function refuseOption(thing: string, value: string, wanted: string): never {
+  throw new ConfigError({ act: "use", thing, current: `"${value}"`, wanted });
+}

@@ -1,0 +1,120 @@
+/**
+ * `deno task evaluate --model FILE`: measures a model's accuracy and loss on a data set's test images.
+ *
+ * @module
+ */
+import { type ConfigField, describeConfig, parsePruneConfig } from "../config.ts";
+import { ConfigError } from "../errors.ts";
+import { checkGraphFits, denoFiles, limitDataset, loadDataset, loadModel, openModel } from "../../mod.ts";
+import { cacheFolder } from "./cache_folder.ts";
+import { runCommand } from "./command.ts";
+import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
+import { describeLoadedModel, modelFields, modelSourceOf } from "./model_flags.ts";
+import { describePath, deviceFields, openDevice } from "./open_device.ts";
+
+const usage = "./winnow evaluate --model FILE [FLAGS]   (or: deno task evaluate --model FILE [FLAGS])";
+const summary =
+  "Measures a model's accuracy and loss on the test images of a data set. The model is a file that winnow wrote, or " +
+  "a safetensors file with PyTorch's names.";
+
+const ownFields: readonly FlagField[] = [
+  {
+    key: "limit",
+    flag: "limit",
+    kind: "integer",
+    default: 0,
+    description: "Test images to use, the first ones; 0 for all.",
+    wanted: "a whole number, at least 0",
+  },
+  {
+    key: "json",
+    flag: "json",
+    kind: "boolean",
+    default: false,
+    description: "Print one JSON object instead of text.",
+    wanted: "no value",
+  },
+];
+
+/** The flags that a prune run has too, but for what their descriptions say of downloads and defaults. */
+function sharedFields(): readonly ConfigField[] {
+  const data = describeConfig().filter(({ key }) => key === "data").map((field) => ({
+    ...field,
+    description: "Folder of the data set; by default ./data and the cache folder are searched.",
+  }));
+  const model = modelFields("model", "weights", "preset", "mean", "std").map((field) =>
+    field.key === "model" ? { ...field, default: undefined } : field
+  );
+  return [...model, ...data];
+}
+
+async function main(): Promise<number> {
+  const device = deviceFields("adapter", "readPath"), shared = sharedFields();
+  const fields = [...shared, ...ownFields, ...device];
+  const { help, values } = parseFlags(Deno.args, fields);
+  if (help) {
+    console.log(formatHelp(usage, summary, fields));
+    return 0;
+  }
+  if (values.model === undefined) {
+    throw new ConfigError({ act: "evaluate", thing: "--model", current: "it is missing", wanted: "a model" });
+  }
+  const keys = new Set([...shared, ...device].map(({ key }) => key));
+  const given = Object.fromEntries(Object.entries(values).filter(([key]) => keys.has(key)));
+  const config = parsePruneConfig(given, "the command line");
+  const limit = Number(values.limit ?? 0), json = values.json === true;
+  if (!Number.isInteger(limit) || limit < 0) {
+    const wanted = "a whole number, at least 0";
+    throw new ConfigError({ act: "use", thing: "--limit", current: `${limit}`, wanted });
+  }
+  const note = (line: string) => console.error(line);
+  const cache = cacheFolder();
+  const whole = await loadDataset({
+    ...(config.data === undefined ? {} : { folder: config.data }),
+    ...(cache === undefined ? {} : { cacheFolder: cache }),
+    files: denoFiles,
+    allowDownload: false,
+    note,
+  });
+  const dataset = limitDataset(whole, { test: limit || Infinity });
+  const loaded = await loadModel(modelSourceOf(config), { files: denoFiles, task: dataset });
+  checkGraphFits(loaded.graph, dataset);
+  for (const line of describeLoadedModel(loaded, dataset)) note(line);
+  using gpu = await openDevice(config);
+  note(`adapter: ${gpu.adapter.name}, reading through ${describePath(gpu)}`);
+  using model = openModel(gpu, loaded, { task: dataset });
+  await model.prepareEvaluation(dataset.test);
+  const start = performance.now();
+  const { accuracy, loss, count } = await model.evaluate(dataset.test);
+  const seconds = (performance.now() - start) / 1000;
+  const result = {
+    accuracy,
+    loss,
+    images: count,
+    seconds,
+    imagesPerSecond: count / seconds,
+    model: loaded.graph.name,
+    dataset: dataset.name,
+    adapter: gpu.adapter.name,
+  };
+  console.log(json ? JSON.stringify(result) : formatResult(result));
+  return 0;
+}
+
+function formatResult(
+  { accuracy, loss, images, seconds, imagesPerSecond, model, dataset }: {
+    readonly accuracy: number;
+    readonly loss: number;
+    readonly images: number;
+    readonly seconds: number;
+    readonly imagesPerSecond: number;
+    readonly model: string;
+    readonly dataset: string;
+  },
+): string {
+  const right = `accuracy ${(100 * accuracy).toFixed(2)} % (${Math.round(accuracy * images)} of ${images})`;
+  const speed = `${seconds.toFixed(2)} s, ${imagesPerSecond.toFixed(0)} images/s`;
+  return `${model} on the test images of ${dataset}: ${right}, loss ${loss.toFixed(4)}, ${speed}`;
+}
+
+if (import.meta.main) await runCommand(main);

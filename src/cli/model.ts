@@ -1,0 +1,120 @@
+/**
+ * `deno task model NAME|FILE`: prints the layers of a preset, a graph or a file of weights.
+ *
+ * @module
+ */
+import { ConfigError } from "../errors.ts";
+import { denoFiles, loadModel, type ModelSummary, presetNames, summarizeModel } from "../../mod.ts";
+import { runCommand } from "./command.ts";
+import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
+import { modelFields } from "./model_flags.ts";
+import { formatTable } from "./table.ts";
+
+const usage = "./winnow model [FLAGS] NAME|FILE   (or: deno task model [FLAGS] NAME|FILE)";
+const summary =
+  "Prints the layers of a model with their output shapes, parameters and multiply-adds for one image. The model is " +
+  `a preset (${presetNames.join(", ")}), a graph in JSON, or a safetensors file.`;
+
+const fields: readonly FlagField[] = [
+  {
+    key: "input",
+    flag: "input",
+    kind: "text",
+    default: "3x32x32",
+    description: "Channels, height and width of the images, for presets and files that do not tell.",
+    wanted: "sizes such as 3x32x32",
+  },
+  {
+    key: "classes",
+    flag: "classes",
+    kind: "integer",
+    default: 10,
+    description: "Classes of a preset.",
+    wanted: "a whole number, at least 1",
+  },
+  ...modelFields("preset", "weights"),
+  {
+    key: "json",
+    flag: "json",
+    kind: "boolean",
+    default: false,
+    description: "Print one JSON object instead of a table.",
+    wanted: "no value",
+  },
+];
+
+/** Reads CxHxW. */
+function parseInput(text: string): { channels: number; height: number; width: number } {
+  const sizes = /^(\d+)x(\d+)x(\d+)$/.exec(text)?.slice(1).map(Number);
+  if (sizes === undefined || sizes.some((size) => size < 1 || !Number.isSafeInteger(size))) {
+    throw new ConfigError({
+      act: "use",
+      thing: "--input",
+      current: `"${text}"`,
+      wanted: "sizes such as 3x32x32",
+    });
+  }
+  return { channels: sizes[0], height: sizes[1], width: sizes[2] };
+}
+
+async function main(): Promise<number> {
+  const { help, positionals, values } = parseFlags(Deno.args, fields, { positionals: true });
+  if (help) {
+    console.log(formatHelp(usage, summary, fields));
+    return 0;
+  }
+  if (positionals.length !== 1) {
+    const current = positionals.length === 0 ? "nothing was named" : `${positionals.length} were named`;
+    const wanted = `one of ${presetNames.join(", ")}, or a file`;
+    throw new ConfigError({ act: "describe", thing: "model", current, wanted });
+  }
+  const count = Number(values.classes ?? 10);
+  if (!Number.isInteger(count) || count < 1) {
+    const wanted = "a whole number, at least 1";
+    throw new ConfigError({ act: "use", thing: "--classes", current: `${count}`, wanted });
+  }
+  const text = (value: string | number | boolean | undefined) =>
+    value === undefined ? undefined : String(value);
+  const { graph, weights } = await loadModel(
+    { model: positionals[0], preset: text(values.preset), weights: text(values.weights) },
+    {
+      files: denoFiles,
+      task: {
+        ...parseInput(text(values.input) ?? "3x32x32"),
+        classes: Array.from({ length: count }, (_, i) => `${i}`),
+      },
+    },
+  );
+  const masks = [...weights?.masks.values() ?? []];
+  const removed = masks.reduce((sum, mask) => sum + mask.filter((keep) => keep === 0).length, 0);
+  const model = summarizeModel(graph);
+  console.log(values.json === true ? JSON.stringify({ ...model, removed }) : formatSummary(model, removed));
+  return 0;
+}
+
+/** A table of the layers, and a line of sums. */
+function formatSummary(model: ModelSummary, removed: number): string {
+  const number = (value: number) => value === 0 ? "" : value.toLocaleString("en");
+  const rows = model.layers.map((
+    { name, kind, inputs, takesPrevious, outputText, parameters, multiplyAdds },
+  ) => [
+    name,
+    kind,
+    takesPrevious ? "" : inputs.join(", "),
+    outputText,
+    number(parameters),
+    number(multiplyAdds),
+  ]);
+  const total = ["total", "", "", "", number(model.parameters), number(model.multiplyAdds)];
+  const head = ["layer", "kind", "takes", "output", "parameters", "multiply-adds"];
+  const table = formatTable(head, [...rows, total], {
+    align: ["left", "left", "left", "left", "right", "right"],
+  });
+  const counts = `${model.prunable.toLocaleString("en")} weights that pruning may remove`;
+  const others = `${removed.toLocaleString("en")} of them removed, ${
+    model.statistics.toLocaleString("en")
+  } running statistics`;
+  return `${model.name}: images of ${model.input.join(" x ")}\n\n${table}\n\n${counts}, ${others}`;
+}
+
+if (import.meta.main) await runCommand(main);

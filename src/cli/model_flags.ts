@@ -1,0 +1,74 @@
+/**
+ * The flags by which commands name a model, and what they say of the model that they opened.
+ *
+ * @module
+ */
+import { type ConfigField, describeConfig, type PruneConfig } from "../config.ts";
+import { ConfigError } from "../errors.ts";
+import type { LoadedModel, ModelSource } from "../../mod.ts";
+
+/** The keys of a configuration that say which model to open. */
+type ModelKey = "model" | "weights" | "preset" | "mean" | "std";
+
+/** The flags of a command that opens a model, as a prune run has them. */
+export function modelFields(...keys: readonly ModelKey[]): readonly ConfigField[] {
+  return describeConfig().filter(({ key }) => (keys as readonly string[]).includes(key));
+}
+
+/**
+ * What the flags name.
+ *
+ * @throws {ConfigError} Where a list of numbers is none.
+ */
+export function modelSourceOf(
+  { model, weights, preset, mean, std }: Pick<PruneConfig, ModelKey>,
+): ModelSource {
+  return {
+    model,
+    weights,
+    preset,
+    mean: parseNumbers("mean", mean),
+    std: parseNumbers("std", std),
+  };
+}
+
+/** Reads numbers with commas between them, such as `0.485,0.456,0.406`. */
+function parseNumbers(flag: string, text: string | undefined): readonly number[] | undefined {
+  if (text === undefined) return undefined;
+  return text.split(",").map((part) => {
+    const number = part.trim() === "" ? NaN : Number(part);
+    if (Number.isFinite(number)) return number;
+    const wanted = "a number a channel, with commas, such as 0.485,0.456,0.406";
+    throw new ConfigError({ act: "use", thing: `--${flag}`, current: `"${text}"`, wanted });
+  });
+}
+
+const sources = {
+  options: "as given",
+  file: "as its file says",
+  family: "ImageNet's, as ResNets of this kind take; --mean and --std set others",
+  "data set": "of the training images; --mean and --std set others",
+} as const;
+
+/** Lines on what a user may not expect of a model that was opened for a data set. */
+export function describeLoadedModel(
+  { graph, weights, normalization, normalizedBy, classes }: LoadedModel,
+  dataset: {
+    readonly classes: readonly string[];
+    readonly mean: readonly number[];
+    readonly std: readonly number[];
+  },
+): readonly string[] {
+  const { mean, std } = normalization ?? dataset;
+  const list = (values: readonly number[]) => values.map((value) => Number(value.toFixed(4))).join(", ");
+  const lines = [`model: ${graph.name}, ${weights ? "weights of the file" : "random weights"}`];
+  if (weights || normalization) {
+    lines.push(
+      `images are normalised by mean ${list(mean)}, deviation ${list(std)}: ${sources[normalizedBy]}`,
+    );
+  }
+  if (classes && classes.join() !== dataset.classes.join()) {
+    lines.push(`its classes are ${classes.join(", ")}, those of the data set ${dataset.classes.join(", ")}`);
+  }
+  return lines;
+}

@@ -1,0 +1,69 @@
+/**
+ * A model's parameters out of a file's tensors, by PyTorch's names.
+ *
+ * @module
+ */
+import { FormatError } from "../errors.ts";
+import type { Graph } from "../model/graph.ts";
+import { layOutParameters } from "../plan/layout.ts";
+import { parameterFloats, type StoredTensor } from "./safetensors.ts";
+
+/** Names of one kind that an error lists before it only counts them. */
+const mostListed = 3;
+
+/** Wrappers that PyTorch puts before the names of a whole model: DataParallel's and torch.compile's. */
+const wrappers = ["module.", "_orig_mod."];
+
+/**
+ * The tensors that may be parameters: without the counters of batch norm, which only tell how many batches the running
+ * statistics saw, and without a wrapper's prefix where every name has it.
+ */
+export function parameterTensors(
+  tensors: ReadonlyMap<string, StoredTensor>,
+): ReadonlyMap<string, StoredTensor> {
+  const entries = [...tensors].filter(([name]) => !/(^|\.)num_batches_tracked$/.test(name));
+  const wrapper = wrappers.find((prefix) => entries.every(([name]) => name.startsWith(prefix)));
+  if (wrapper === undefined || entries.length === 0) return new Map(entries);
+  return parameterTensors(new Map(entries.map(([name, tensor]) => [name.slice(wrapper.length), tensor])));
+}
+
+/**
+ * Reads the parameters and statistics of a model, in PyTorch's order.
+ *
+ * @param name The file's name, for messages.
+ * @throws {FormatError} Where tensors are missing, have no place in the model, or have another shape, by name; or hold
+ *   something else than numbers.
+ */
+export function readParameters(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  { graph, name }: { readonly graph: Graph; readonly name: string },
+): ReadonlyMap<string, Float32Array> {
+  const found = parameterTensors(tensors);
+  const { parameters } = layOutParameters(graph);
+  const known = new Set(parameters.map(({ fullName }) => fullName));
+  const missing = [...known].filter((fullName) => !found.has(fullName));
+  const surplus = [...found.keys()].filter((fullName) => !known.has(fullName));
+  const misshapen = parameters.flatMap(({ fullName, shape }) => {
+    const stored = found.get(fullName)?.shape;
+    if (stored === undefined || stored.join() === shape.join()) return [];
+    return [`${fullName} (${stored.join(", ")}) in place of (${shape.join(", ")})`];
+  });
+  const wrong = [["missing", missing], ["surplus", surplus], ["misshapen", misshapen]] as const;
+  if (wrong.some(([, names]) => names.length > 0)) {
+    const current = wrong.filter(([, names]) => names.length > 0)
+      .map(([kind, names]) => `${kind}: ${listSome(names)}`).join("; ");
+    const wanted = `the ${known.size} tensors of model ${graph.name}`;
+    throw new FormatError({ act: "read model", thing: name, current, wanted });
+  }
+  return new Map(
+    [...known].map((fullName) =>
+      [fullName, parameterFloats(found.get(fullName)!, `${name}, ${fullName}`)] as const
+    ),
+  );
+}
+
+/** Lists a few names and counts the others. */
+export function listSome(names: readonly string[]): string {
+  const more = names.length - mostListed;
+  return names.slice(0, mostListed).join(", ") + (more > 0 ? ` and ${more} more` : "");
+}

@@ -1,0 +1,49 @@
+/**
+ * Model files of others: safetensors with PyTorch's names, whose architecture is given or recognised.
+ *
+ * @module
+ */
+import type { Graph } from "../model/graph.ts";
+import { decodeModel, isModelFile } from "./model_file.ts";
+import { readParameters } from "./parameters.ts";
+import type { ImageSize } from "./recognize_chain.ts";
+import { type Normalization, recognizeArchitecture } from "./recognize.ts";
+import { readSafetensors } from "./safetensors.ts";
+
+/** What a file of weights holds, and what is known beside it. */
+export interface PretrainedModel {
+  readonly graph: Graph;
+  /** Parameters and statistics by PyTorch's name, in PyTorch's order. */
+  readonly parameters: ReadonlyMap<string, Float32Array>;
+  /** Masks of the prunable weights by the weight's name, 1 keeps, 0 removes; empty where nothing is removed. */
+  readonly masks: ReadonlyMap<string, Float32Array>;
+  /** Mean and deviation of each input channel; absent where neither the file nor its family tells. */
+  readonly normalization?: Normalization;
+  /** Class names; absent where the file does not tell. */
+  readonly classes?: readonly string[];
+}
+
+/**
+ * Reads a file of weights: one that winnow wrote by its metadata, any other by the architecture that is given or, without
+ * one, recognised from names and shapes. Weights that are zero in a file of others are not masked.
+ *
+ * @param name The file's name, for messages.
+ * @throws {FormatError} Where the file is damaged, its architecture is not known, or its tensors are not the model's.
+ * @throws {ConfigError} Where its graph is none.
+ * @throws {ShapeError} Where a layer of its graph does not fit its input.
+ */
+export function decodePretrained(
+  bytes: Uint8Array,
+  { name, size, graph }: {
+    readonly name: string;
+    /** Height and width of the images. */
+    readonly size: ImageSize;
+    /** The architecture, which otherwise the file tells. */
+    readonly graph?: Graph;
+  },
+): PretrainedModel {
+  const { tensors, metadata } = readSafetensors(bytes, name);
+  if (isModelFile(metadata)) return decodeModel(bytes, name, graph);
+  const known = graph ? { graph } : recognizeArchitecture(tensors, { size, name });
+  return { ...known, parameters: readParameters(tensors, { graph: known.graph, name }), masks: new Map() };
+}

@@ -1,0 +1,79 @@
+/**
+ * The architecture behind a file of PyTorch's names and shapes, where winnow knows the family.
+ *
+ * @module
+ */
+import { FormatError } from "../errors.ts";
+import { type Graph, parseGraph } from "../model/graph.ts";
+import { residualNetwork } from "../model/presets/resnet.ts";
+import { listSome, parameterTensors } from "./parameters.ts";
+import { type ImageSize, recognizeFeatures, recognizePlain } from "./recognize_chain.ts";
+import { namesResnet, type ParameterShapes, recognizeResnet } from "./recognize_resnet.ts";
+import type { StoredTensor } from "./safetensors.ts";
+
+/** Mean and deviation of each input channel, of bytes divided by 255. */
+export interface Normalization {
+  /** Subtracted from each channel. */
+  readonly mean: readonly number[];
+  /** What each channel is then divided by, above 0. */
+  readonly std: readonly number[];
+}
+
+/** An architecture, and how images are normalised for files of its family where that is known. */
+export interface Recognized {
+  readonly graph: Graph;
+  readonly normalization?: Normalization;
+}
+
+/** ImageNet's, by which the public CIFAR-10 ResNets with padded shortcuts were trained. */
+const imagenetNormalization: Normalization = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+
+/** How to say what is not recognised. */
+const orGiven = "the architecture given as a preset or a graph";
+
+const families =
+  "a CIFAR ResNet of basic blocks, features.N with classifier, or conv1, conv2, ... with fc1, fc2, ...";
+
+/**
+ * Recognises ResNets of basic blocks with the stem for small images, any depth and width; networks of `features.N` and
+ * `classifier`; and `conv1`, `conv2`, ..., `fc1`, `fc2`, ....
+ *
+ * @param size Height and width of the images, which only the last two families need.
+ * @param name The file's name, for messages.
+ * @throws {FormatError} Where the names or shapes are those of no known family.
+ * @throws {ConfigError} Where a size in the file is none that a model can have.
+ */
+export function recognizeArchitecture(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  { size, name }: { readonly size: ImageSize; readonly name: string },
+): Recognized {
+  const found = parameterTensors(tensors);
+  // Only the two, since a caller's object may have more.
+  const { height, width } = size;
+  const shapes: ParameterShapes = new Map([...found].map(([key, { shape }]) => [key, shape]));
+  if (namesResnet(shapes)) {
+    const form = recognizeResnet(shapes);
+    if (form === undefined) {
+      const current = `a ResNet whose conv1.weight has shape (${shapes.get("conv1.weight")!.join(", ")})`;
+      return refuse(name, current, `a stem of 3 x 3 and one linear layer, or ${orGiven}`);
+    }
+    const channels = shapes.get("conv1.weight")![1], classes = shapes.get(`${form.head}.weight`)![0];
+    const graph = residualNetwork(form, { channels, height, width, classes });
+    const isKnown = form.shortcut === "pad" && channels === 3;
+    return isKnown ? { graph, normalization: imagenetNormalization } : { graph };
+  }
+  const features = shapes.get("features.0.weight");
+  const layers = features ? recognizeFeatures(shapes, size) : recognizePlain(shapes, size);
+  if (layers === undefined) {
+    const current = `tensors ${listSome([...shapes.keys()])} for images of ${size.height} x ${size.width}`;
+    return refuse(name, current, `${families}, or ${orGiven}`);
+  }
+  const channels = (features ?? shapes.get("conv1.weight")!)[1];
+  return {
+    graph: parseGraph({ name: features ? "vgg" : "cnn", input: { channels, height, width }, layers }, name),
+  };
+}
+
+function refuse(thing: string, current: string, wanted: string): never {
+  throw new FormatError({ act: "recognise the architecture of", thing, current, wanted });
+}

@@ -1,0 +1,34 @@
+/**
+ * VGG networks (Simonyan and Zisserman 2014, arXiv 1409.1556) with batch norm.
+ *
+ * @module
+ */
+import { type Graph, parseGraph } from "../graph.ts";
+import type { PresetTask } from "./task.ts";
+
+/** Output channels of the 3 x 3 convolutions of VGG16 between its max poolings. */
+const vgg16Groups = [[64, 64], [128, 128], [256, 256, 256], [512, 512, 512], [512, 512, 512]] as const;
+
+/**
+ * VGG16 with batch norm and one linear layer, for images of 32 x 32 and above. Parameters have PyTorch's names for the
+ * networks that hold a sequence `features` and a layer `classifier`: `features.0` is the first convolution,
+ * `features.1` its batch norm, `features.2` its ReLU.
+ */
+export function vgg16(task: PresetTask): Graph {
+  const { channels, height, width, classes } = task;
+  const kinds = vgg16Groups.flatMap((group) => [
+    ...group.flatMap((outChannels) => [
+      { kind: "conv2d", outChannels, kernel: 3, padding: 1 },
+      { kind: "batchnorm2d" },
+      { kind: "relu" },
+    ]),
+    { kind: "maxpool2d", kernel: 2, stride: 2 },
+  ]);
+  const layers = [
+    ...kinds.map((layer, i) => ({ ...layer, name: `features.${i}` })),
+    { kind: "flatten", name: "flatten" },
+    { kind: "linear", name: "classifier", outFeatures: classes },
+  ];
+  const name = "vgg16-cifar";
+  return parseGraph({ name, input: { channels, height, width }, layers }, `preset ${name}`);
+}

@@ -1,0 +1,105 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { loadModel, type ModelSource, openModel } from "../../src/api/load_model.ts";
+import { Model } from "../../src/api/model.ts";
+import { ConfigError, FileError, FormatError, ShapeError } from "../../src/errors.ts";
+import { presetNetwork } from "../../src/model/presets.ts";
+import { deviceOf } from "../helpers/devices.ts";
+import { memoryFiles } from "../helpers/memory_files.ts";
+import { tinyDataset } from "../helpers/tiny_dataset.ts";
+import { tinyGraph } from "../helpers/tiny_network.ts";
+import { weightFile, weightTensors } from "../helpers/weight_files.ts";
+
+const dataset = tinyDataset();
+const task = { channels: 1, height: 8, width: 8, classes: 4 };
+
+const files = memoryFiles({
+  "net.json": JSON.stringify(tinyGraph()),
+  "damaged.json": "{",
+  "weights.safetensors": weightFile(tinyGraph()),
+  "resnet20.safetensors": weightFile(presetNetwork("resnet20", { ...task, channels: 3 })),
+  "empty.safetensors": "",
+});
+const load = (source: ModelSource) => loadModel(source, { files, task: dataset });
+
+Deno.test("loadModel() opens presets and graphs without weights", async () => {
+  assertEquals(await load({ model: "seed" }), {
+    graph: presetNetwork("seed", task),
+    normalizedBy: "data set",
+  });
+  assertEquals(await load({ model: "net.json" }), { graph: tinyGraph(), normalizedBy: "data set" });
+});
+
+Deno.test("loadModel() opens weights by names, by a preset, and beside a graph or preset", async () => {
+  const parameters = new Map(weightTensors(tinyGraph()).map(({ name, values }) => [name, values]));
+  for (
+    const source of [{ model: "weights.safetensors" }, { model: "net.json", weights: "weights.safetensors" }]
+  ) {
+    const { weights, normalization, classes } = await load(source);
+    assertEquals([weights, normalization, classes], [{ parameters, masks: new Map() }, undefined, undefined]);
+  }
+  const colour = { ...dataset, channels: 3 };
+  const open = (source: ModelSource) => loadModel(source, { files, task: colour });
+  const recognized = await open({ model: "resnet20.safetensors" });
+  assertEquals(recognized.normalizedBy, "family");
+  for (
+    const source of [
+      { model: "resnet20.safetensors", preset: "resnet20" },
+      { model: "resnet20", weights: "resnet20.safetensors" },
+    ]
+  ) {
+    const { graph, weights } = await open(source);
+    assertEquals([graph, weights], [recognized.graph, recognized.weights]);
+  }
+});
+
+Deno.test("loadModel() takes a mean and deviation before the file's, and the file's before the family's", async () => {
+  const given = { mean: [0.5], std: [0.25] };
+  const { normalization, normalizedBy } = await load({ model: "weights.safetensors", ...given });
+  assertEquals([normalization, normalizedBy], [given, "options"]);
+  using model = openModel(await deviceOf(), await load({ model: "net.json", ...given }), { task: dataset });
+  assertEquals([model.task.mean, model.task.std], [[0.5], [0.25]]);
+  await model.save("own.safetensors", files);
+  const own = await load({ model: "own.safetensors" });
+  assertEquals([own.normalization, own.normalizedBy, own.classes], [given, "file", dataset.classes]);
+});
+
+Deno.test("openModel() evaluates the weights of a file, and random ones by the seed", async () => {
+  const gpu = await deviceOf();
+  using model = openModel(gpu, await load({ model: "weights.safetensors" }), { task: dataset });
+  using same = new Model(gpu, tinyGraph(), { task: dataset });
+  same.network.writeParameters(new Map(weightTensors(tinyGraph()).map(({ name, values }) => [name, values])));
+  assertEquals(await model.evaluate(dataset.test), await same.evaluate(dataset.test));
+  using first = openModel(gpu, await load({ model: "net.json" }), { task: dataset, seed: 3 });
+  using second = new Model(gpu, tinyGraph(), { task: dataset, seed: 3 });
+  assertEquals(await first.state(), await second.state());
+});
+
+Deno.test("loadModel() refuses what contradicts itself, is absent or does not fit", async () => {
+  const wrong: readonly [ModelSource, new (...args: never[]) => Error, string][] = [
+    [
+      { model: "lenett" },
+      ConfigError,
+      'Cannot open model "lenett": it is no preset and no file, expected "lenet"',
+    ],
+    [{ model: "absent.json" }, FileError, "absent.json"],
+    [{ model: "damaged.json" }, FormatError, "damaged.json"],
+    [{ model: "empty.safetensors" }, FormatError, "empty.safetensors"],
+    [{ model: "seed", preset: "seed" }, ConfigError, 'Cannot use "preset": "seed"'],
+    [{ model: "weights.safetensors", weights: "a" }, ConfigError, 'Cannot use "weights": "a"'],
+    [{ model: "weights.safetensors", preset: "sede" }, ConfigError, 'Cannot use preset "sede"'],
+    [{ model: "weights.safetensors", preset: "seed" }, FormatError, "misshapen: conv1.weight"],
+    [{ model: "seed", weights: "weights.safetensors" }, FormatError, "misshapen: conv1.weight"],
+    [{ model: "seed", mean: [0.5] }, ShapeError, 'Cannot normalise by "std": it is missing'],
+    [{ model: "seed", std: [0.5] }, ShapeError, 'Cannot normalise by "mean": it is missing'],
+    [{ model: "seed", mean: [1, 2], std: [1] }, ShapeError, "[1, 2], expected 1 finite numbers"],
+    [{ model: "seed", mean: [1], std: [0] }, ShapeError, "above 0"],
+  ];
+  for (const [source, kind, part] of wrong) await assertRejects(() => load(source), kind, part);
+});
+
+Deno.test("openModel() refuses a task that the file does not fit, and keeps no memory", async () => {
+  const gpu = await deviceOf(), start = gpu.allocatedBytes;
+  const loaded = await load({ model: "weights.safetensors" });
+  assertThrows(() => openModel(gpu, loaded, { task: { ...dataset, channels: 3 } }), ShapeError, "1 x 8 x 8");
+  assert(gpu.allocatedBytes === start);
+});

@@ -1,0 +1,66 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { presetNetwork } from "../../src/model/presets.ts";
+import { runTask } from "../helpers/command.ts";
+import { sharedPath } from "../helpers/shared.ts";
+
+Deno.test("model prints a preset's layers and their sums", async () => {
+  const { code, stdout, stderr } = await runTask("model", ["resnet20"]);
+  assertEquals([code, stderr], [0, ""]);
+  assertMatch(stdout, /^resnet20: images of 3 x 32 x 32$/m);
+  assertMatch(stdout, /^conv1 +conv2d +16 x 32 x 32 +432 +442,368$/m);
+  assertMatch(stdout, /^layer2\.0\.add +add +layer2\.0\.bn2, layer2\.0\.shortcut +32 x 16 x 16$/m);
+  assertMatch(stdout, /^total +269,722 +40,551,040$/m);
+  assertMatch(
+    stdout,
+    /^268,336 weights that pruning may remove, 0 of them removed, 1,376 running statistics$/m,
+  );
+});
+
+Deno.test("model --json prints one object, for other images and classes", async () => {
+  const { code, stdout } = await runTask("model", ["lenet", "--input=1x28x28", "--classes=7", "--json"]);
+  assertEquals(code, 0);
+  const { name, input, layers, parameters, removed } = JSON.parse(stdout);
+  assertEquals([name, input, layers.length, removed], ["lenet", [1, 28, 28], 12, 0]);
+  assertEquals([layers[11].output, parameters], [[7], 61_706 - 3 * 85]);
+});
+
+Deno.test("model prints graphs in JSON, and says which layer does not fit", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const graph = presetNetwork("seed", { channels: 3, height: 8, width: 8, classes: 2 });
+    await Deno.writeTextFile(`${folder}/net.json`, JSON.stringify(graph));
+    const good = await runTask("model", [`${folder}/net.json`]);
+    assertMatch(good.stdout, /^fc2 +linear +2 +258 +256$/m);
+    const layers = graph.layers.filter(({ kind }) => kind !== "flatten");
+    await Deno.writeTextFile(`${folder}/bad.json`, JSON.stringify({ ...graph, layers }));
+    const bad = await runTask("model", [`${folder}/bad.json`]);
+    assertEquals([bad.code, bad.stdout], [1, ""]);
+    assertMatch(bad.stderr, /^error: Cannot apply layer "fc1": input 64 x 2 x 2, expected a vector/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+const resnet56 = sharedPath("models/resnet56-cifar10.safetensors");
+Deno.test("model reads files of PyTorch", { ignore: resnet56 === undefined }, async () => {
+  const { stdout } = await runTask("model", [resnet56!]);
+  assertMatch(stdout, /^total +853,018 +125,485,696$/m);
+});
+
+Deno.test("model refuses nothing, several names, and what it does not know", async () => {
+  const wrong: readonly [readonly string[], RegExp][] = [
+    [[], /nothing was named, expected one of seed, lenet/],
+    [["seed", "lenet"], /2 were named/],
+    [["resnet2"], /Cannot open model "resnet2".*"resnet20"/],
+    [["seed", "--input=32x32"], /--input/],
+    [["seed", "--input=0x32x32"], /--input/],
+    [["seed", "--classes=0"], /--classes/],
+    [["vgg16-cifar", "--input=1x28x28"], /features\.43/],
+  ];
+  await Promise.all(wrong.map(async ([args, pattern]) => {
+    const { code, stdout, errors, stderr } = await runTask("model", args);
+    assertEquals([code, stdout, errors.length], [1, "", 1], stderr);
+    assertMatch(errors[0], pattern);
+    assert(!stderr.includes("    at "));
+  }));
+});
