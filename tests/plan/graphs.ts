@@ -117,4 +117,27 @@ export const graphs: readonly Graph[] = [{
     { kind: "relu", name: "relu4" },
     { kind: "linear", name: "fc3", outFeatures: 4, bias: true },
   ],
+}, {
+  name:
+    "activations that nothing takes over, ReLUs of images, of a subsample and of flattened pixels, a ReLU of three",
+  input: graphInput,
+  layers: [
+    { kind: "relu", name: "relu of images" },
+    { ...conv, name: "conv1", outChannels: 3, bias: true },
+    { kind: "silu", name: "silu" },
+    { ...conv, name: "conv2", outChannels: 5, stride: 2 },
+    { ...norm, name: "bn2" },
+    { kind: "leakyrelu", name: "leaky", negativeSlope: 0.2 },
+    { kind: "subsample", name: "shortcut", inputs: ["silu"], outChannels: 5, stride: 2 },
+    { kind: "relu", name: "relu of shortcut" },
+    { kind: "add", name: "sum", inputs: ["leaky", "relu of shortcut", "bn2"] },
+    { kind: "relu", name: "relu of three" },
+    { kind: "concat", name: "joined", inputs: ["relu of three", "shortcut"] },
+    { kind: "gelu", name: "gelu", approximate: "none" },
+    { kind: "avgpool2d", name: "pool", kernel: 2, stride: 2, padding: 0 },
+    { kind: "gelu", name: "gelu by tanh", approximate: "tanh" },
+    { kind: "flatten", name: "flatten" },
+    { kind: "relu", name: "relu of pixels" },
+    { kind: "linear", name: "fc", outFeatures: 4, bias: true },
+  ],
 }];

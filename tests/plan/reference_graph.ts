@@ -91,10 +91,7 @@ export function referencePass(
   const logits = outputs.get(last)!, { loss, dlogits } = crossEntropy(logits, labels);
   const shares = new Map([[last, [dlogits]]]);
   for (const { name, sources, pass } of passes.toReversed()) {
-    // An output that nothing reads has no gradient.
-    const dy = shares.get(name);
-    if (!dy) continue;
-    const { dxs, parameters: own = {} } = pass.backward(addForward(dy));
+    const { dxs, parameters: own = {} } = pass.backward(addForward(shares.get(name)!));
     for (const [part, gradient] of Object.entries(own)) gradients[`${name}.${part}`] = gradient;
     for (const [i, source] of sources.entries()) shares.set(source, [...shares.get(source) ?? [], dxs[i]]);
   }
