@@ -55,6 +55,7 @@ export type { LayerSpec } from "./src/model/layers/index.ts";
 export type { LinearSpec } from "./src/model/layers/linear.ts";
 export type { Pool2dSpec } from "./src/model/layers/pool2d.ts";
 export type { ReluSpec } from "./src/model/layers/relu.ts";
+export type { Pair } from "./src/shape.ts";
 export { seedNetwork } from "./src/model/presets.ts";
 export type { SeedWidths } from "./src/model/presets.ts";
 export type { Footprint } from "./src/plan/footprint.ts";
