@@ -91,3 +91,4 @@ export type { Schedule } from "./src/train/schedule.ts";
 export type { TrainProgress, TrainResult, TrainSettings } from "./src/train/trainer.ts";
 export { verifyGoldens } from "./src/verify/verify.ts";
 export type { Check } from "./src/verify/verify.ts";
+export type { Pair } from "./src/shape.ts";

@@ -45,12 +45,45 @@ export function featuresOf(shape: FeatureShape): number {
   return shape.channels * shape.height * shape.width * shape.taps;
 }
 
+/** A length in pixels along both sides of a map, or one along its height and one along its width. */
+export type Pair = number | readonly [number, number];
+
+/** Returns a length along the height and one along the width. */
+export function pairOf(pair: Pair): readonly [number, number] {
+  return typeof pair === "number" ? [pair, pair] : pair;
+}
+
+/** Windows over a map, in pixels: their sides, the steps between two, the zeros around the map, the steps of taps. */
+export interface Windows {
+  readonly kernel: Pair;
+  readonly stride: Pair;
+  readonly padding: Pair;
+  /** Pixels between two taps of a window; 1 where left out. */
+  readonly dilation?: Pair | undefined;
+}
+
 /** Length of one side of a convolution's or pooling's output, or below 1 where the window does not fit. */
 export function windowedLength(
   length: number,
-  { kernel, stride, padding }: { readonly kernel: number; readonly stride: number; readonly padding: number },
+  { kernel, stride, padding, dilation = 1 }: Readonly<Record<"kernel" | "stride" | "padding", number>> & {
+    readonly dilation?: number;
+  },
 ): number {
-  return Math.floor((length + 2 * padding - kernel) / stride) + 1;
+  return Math.floor((length + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
+}
+
+/** Height and width of a convolution's or pooling's output, below 1 where the window does not fit. */
+export function windowedSides(
+  { height, width }: Pick<FeatureShape, "height" | "width">,
+  { kernel, stride, padding, dilation = 1 }: Windows,
+): { readonly height: number; readonly width: number } {
+  const along = (side: 0 | 1) => ({
+    kernel: pairOf(kernel)[side],
+    stride: pairOf(stride)[side],
+    padding: pairOf(padding)[side],
+    dilation: pairOf(dilation)[side],
+  });
+  return { height: windowedLength(height, along(0)), width: windowedLength(width, along(1)) };
 }
 
 /** The shape as text, such as `32 x 16 x 16` or `4096`. */

@@ -1,8 +1,8 @@
 // Convolution, gradient of the input, as an implicit matrix product:
 //
-//   dx[n, iy, ix, i] = sum over ky, kx, o of dy[n, (iy + p - ky) / s, (ix + p - kx) / s, o] w[o, ky, kx, i]
+//   dx[n, iy, ix, i] = sum over ky, kx, o of dy[n, (iy + p - ky d) / s, (ix + p - kx d) / s, o] w[o, ky, kx, i]
 //
-// over the taps whose divisions are exact and fall inside dy. With HAS_ADDEND, addend is added to the result: what
+// with stride s, padding p and dilation d of each side's own, over the taps whose divisions are exact and fall inside dy. With HAS_ADDEND, addend is added to the result: what
 // another consumer of the input gave. With GATED the result is then set to zero where gate <= 0, which is the backward
 // pass of a ReLU whose output was gate.
 // rows: input pixels (n, iy, ix); columns: input channels i; segments: taps; inner: quads of o.
@@ -21,8 +21,12 @@ struct Params {
   out_width: u32,
   out_channels: u32,
   kernel_width: u32,
-  stride: u32,
-  padding: u32,
+  stride_y: u32,
+  stride_x: u32,
+  padding_y: u32,
+  padding_x: u32,
+  dilation_y: u32,
+  dilation_x: u32,
   weight: u32,
 }
 
@@ -57,8 +61,8 @@ fn rows_at(row: u32) -> Rows {
   let in_x = rest - in_y * params.in_width;
   return Rows(
     vec4i(image * (params.out_height * params.out_width)),
-    vec4i(in_y + vec4u(params.padding)),
-    vec4i(in_x + vec4u(params.padding)),
+    vec4i(in_y + vec4u(params.padding_y)),
+    vec4i(in_x + vec4u(params.padding_x)),
   );
 }
 
@@ -79,12 +83,12 @@ fn quotient(numerator: vec4i, denominator: u32) -> vec4i {
 
 fn row_segment(rows: Rows, segment: u32) -> vec4i {
   let tap_y = segment / params.kernel_width;
-  let scaled_y = rows.shifted_y - vec4i(i32(tap_y));
-  let scaled_x = rows.shifted_x - vec4i(i32(segment - tap_y * params.kernel_width));
-  let stride = vec4i(i32(params.stride));
-  let out_y = quotient(scaled_y, params.stride);
-  let out_x = quotient(scaled_x, params.stride);
-  let exact = (out_y * stride == scaled_y) & (out_x * stride == scaled_x);
+  let tap_x = segment - tap_y * params.kernel_width;
+  let scaled_y = rows.shifted_y - vec4i(i32(tap_y * params.dilation_y));
+  let scaled_x = rows.shifted_x - vec4i(i32(tap_x * params.dilation_x));
+  let out_y = quotient(scaled_y, params.stride_y);
+  let out_x = quotient(scaled_x, params.stride_x);
+  let exact = (out_y * i32(params.stride_y) == scaled_y) & (out_x * i32(params.stride_x) == scaled_x);
   let height = vec4i(i32(params.out_height));
   let width = vec4i(i32(params.out_width));
   let inside = (scaled_y >= vec4i(0)) & (out_y < height) & (scaled_x >= vec4i(0)) & (out_x < width);

@@ -1,8 +1,9 @@
 // Convolution, gradient of the weight, as an implicit matrix product over the output pixels, split over images
 // and lines so that few weights still fill the device; reduce/splits.wgsl adds the splits in a fixed order:
 //
-//   dw[o, ky, kx, i] = sum over n, oy, ox of dy[n, oy, ox, o] x[n, oy s + ky - p, ox s + kx - p, i]
+//   dw[o, ky, kx, i] = sum over n, oy, ox of dy[n, oy, ox, o] x[n, oy s + ky d - p, ox s + kx d - p, i]
 //
+// with stride s, padding p and dilation d of each side's own.
 // rows: output channels o; columns: (ky, kx, i) with i padded to quads; segments: lines (n, oy) of dy;
 // inner: groups of four pixels of a line. sums (splits, O, KH, KW, I/4) in quads from params.offset: scratch, or with
 // one split the gradient arena itself.
@@ -20,8 +21,12 @@ struct Params {
   out_height: u32,
   out_width: u32,
   kernel_width: u32,
-  stride: u32,
-  padding: u32,
+  stride_y: u32,
+  stride_x: u32,
+  padding_y: u32,
+  padding_x: u32,
+  dilation_y: u32,
+  dilation_x: u32,
   offset: u32,
 }
 
@@ -35,7 +40,7 @@ struct Rows {
   quad: u32,
 }
 
-// Four input channels of one tap: their quad, and the tap's place in the window less the padding.
+// Four input channels of one tap: their quad, and the tap's distance from the window's start less the padding.
 struct Columns {
   quad: u32,
   tap_y: i32,
@@ -67,8 +72,11 @@ fn columns_at(column: u32) -> Columns {
   let tap = flat / params.in_quads;
   let tap_y = tap / params.kernel_width;
   let tap_x = tap - tap_y * params.kernel_width;
-  let padding = i32(params.padding);
-  return Columns(flat - tap * params.in_quads, i32(tap_y) - padding, i32(tap_x) - padding);
+  return Columns(
+    flat - tap * params.in_quads,
+    i32(tap_y * params.dilation_y) - i32(params.padding_y),
+    i32(tap_x * params.dilation_x) - i32(params.padding_x),
+  );
 }
 
 fn row_segment(rows: Rows, segment: u32) -> RowSegment {
@@ -77,7 +85,7 @@ fn row_segment(rows: Rows, segment: u32) -> RowSegment {
 
 fn column_segment(columns: Columns, segment: u32) -> ColumnSegment {
   let image = segment / params.out_height;
-  let line = i32((segment - image * params.out_height) * params.stride) + columns.tap_y;
+  let line = i32((segment - image * params.out_height) * params.stride_y) + columns.tap_y;
   let inside = line >= 0 && line < i32(params.in_height);
   let clamped = u32(clamp(line, 0, i32(params.in_height) - 1));
   let start = (image * params.in_height + clamped) * params.in_width * params.in_quads + columns.quad;
@@ -99,7 +107,7 @@ fn load_a(segment: RowSegment, k: u32) -> mat4x4f {
 }
 
 fn read_input(segment: ColumnSegment, pixel: u32) -> vec4f {
-  let in_x = i32(pixel * params.stride) + segment.tap_x;
+  let in_x = i32(pixel * params.stride_x) + segment.tap_x;
   let inside = segment.inside && in_x >= 0 && in_x < i32(params.in_width);
   let clamped = u32(clamp(in_x, 0, i32(params.in_width) - 1));
   return select(vec4f(0.0), read_x(segment.start + clamped * params.in_quads), inside);

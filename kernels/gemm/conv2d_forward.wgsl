@@ -1,9 +1,10 @@
 // Convolution, forward, as an implicit matrix product (no im2col buffer):
 //
-//   y[n, oy, ox, o] = act(norm(bias[o] + sum over ky, kx, i of x[n, oy s + ky - p, ox s + kx - p, i] w[o, ky, kx, i])
-//                         + residual[n, oy, ox, o])
+//   y[n, oy, ox, o] = act(norm(bias[o] + sum over ky, kx, i of x[n, iy, ix, i] w[o, ky, kx, i])
+//                         + residual[n, oy, ox, o]),    iy = oy s + ky d - p, ix = ox s + kx d - p
 //   norm(v) = (v - mean[o]) / sqrt(variance[o] + epsilon) * gamma[o] + beta[o]        (with HAS_NORM)
 //
+// with stride s, padding p and dilation d of each side's own.
 // rows: output pixels (n, oy, ox); columns: output channels o; segments: taps (ky, kx); inner: quads of i.
 // x (N, H, W, I/4) and y (N, OH, OW, O/4) in quads; weight (O, KH, KW, I/4) in quads at params.weight of the
 // value arena, bias (O/4) at params.bias, gamma and beta at params.gamma and params.beta; mean and variance (O/4) at
@@ -21,8 +22,12 @@ struct Params {
   out_height: u32,
   out_width: u32,
   kernel_width: u32,
-  stride: u32,
-  padding: u32,
+  stride_y: u32,
+  stride_x: u32,
+  padding_y: u32,
+  padding_x: u32,
+  dilation_y: u32,
+  dilation_x: u32,
   weight: u32,
   bias: u32,
   mean: u32,
@@ -65,8 +70,8 @@ fn rows_at(row: u32) -> Rows {
   let out_x = rest - out_y * params.out_width;
   return Rows(
     vec4i(image * (params.in_height * params.in_width)),
-    vec4i(out_y * params.stride) - vec4i(i32(params.padding)),
-    vec4i(out_x * params.stride) - vec4i(i32(params.padding)),
+    vec4i(out_y * params.stride_y) - vec4i(i32(params.padding_y)),
+    vec4i(out_x * params.stride_x) - vec4i(i32(params.padding_x)),
   );
 }
 
@@ -78,8 +83,9 @@ fn columns_at(column: u32) -> Columns {
 // The quads at which the four rows' pixels under one tap start; -1 in the padding.
 fn row_segment(rows: Rows, segment: u32) -> vec4i {
   let tap_y = segment / params.kernel_width;
-  let in_y = rows.top + vec4i(i32(tap_y));
-  let in_x = rows.left + vec4i(i32(segment - tap_y * params.kernel_width));
+  let tap_x = segment - tap_y * params.kernel_width;
+  let in_y = rows.top + vec4i(i32(tap_y * params.dilation_y));
+  let in_x = rows.left + vec4i(i32(tap_x * params.dilation_x));
   let height = vec4i(i32(params.in_height));
   let width = vec4i(i32(params.in_width));
   let inside = (in_y >= vec4i(0)) & (in_y < height) & (in_x >= vec4i(0)) & (in_x < width);

@@ -6,7 +6,7 @@
 import type { Dispatch } from "../kernels/dispatch.ts";
 import { dispatchProduct, type ProductChooser, type ProductShape } from "../kernels/gemm.ts";
 import { chunksOf, sumColumns, sumSplits } from "../kernels/reduce.ts";
-import { quadsOf } from "../shape.ts";
+import { type Pair, pairOf, quadsOf } from "../shape.ts";
 import type { FusedNorm } from "./layer.ts";
 
 /** Sizes of a convolution; channels in numbers, quads where said. */
@@ -21,8 +21,10 @@ export interface ConvolutionGeometry {
   readonly outWidth: number;
   readonly kernelHeight: number;
   readonly kernelWidth: number;
-  readonly stride: number;
-  readonly padding: number;
+  readonly stride: Pair;
+  readonly padding: Pair;
+  /** Pixels between two taps; 1 where left out. */
+  readonly dilation?: Pair | undefined;
 }
 
 /** What the three passes share: names, places and the chooser of cores. */
@@ -36,6 +38,14 @@ export interface ConvolutionContext {
   readonly bias: number | undefined;
 }
 
+/** The parameters of strides, paddings and dilations along height and width. */
+export function windowParams(g: Pick<ConvolutionGeometry, "stride" | "padding" | "dilation">) {
+  const [stride_y, stride_x] = pairOf(g.stride);
+  const [padding_y, padding_x] = pairOf(g.padding);
+  const [dilation_y, dilation_x] = pairOf(g.dilation ?? 1);
+  return { stride_y, stride_x, padding_y, padding_x, dilation_y, dilation_x };
+}
+
 function sizes(g: ConvolutionGeometry) {
   return {
     in_height: g.inHeight,
@@ -43,8 +53,7 @@ function sizes(g: ConvolutionGeometry) {
     out_height: g.outHeight,
     out_width: g.outWidth,
     kernel_width: g.kernelWidth,
-    stride: g.stride,
-    padding: g.padding,
+    ...windowParams(g),
   };
 }
 

@@ -7,7 +7,7 @@
 import type { Dispatch } from "../kernels/dispatch.ts";
 import { dispatchProduct, type ProductShape } from "../kernels/gemm.ts";
 import { chunksOf, sumColumns, sumSplits } from "../kernels/reduce.ts";
-import { quadsOf } from "../shape.ts";
+import { pairOf, quadsOf } from "../shape.ts";
 import type { ConvolutionContext, ConvolutionGeometry } from "./convolution.ts";
 import type { FusedPool } from "./layer.ts";
 
@@ -19,8 +19,9 @@ function sizes(g: ConvolutionGeometry, { output }: FusedPool) {
     pooled_height: output.height,
     pooled_width: output.width,
     kernel_width: g.kernelWidth,
-    stride: g.stride,
-    padding: g.padding,
+    // The kernels know windows of equal steps along both sides only (fusesPool of layers/conv2d.ts).
+    stride: pairOf(g.stride)[0],
+    padding: pairOf(g.padding)[0],
   };
 }
 

@@ -6,7 +6,8 @@
 import type { ReadPath } from "../../src/kernels/assemble.ts";
 import { productCores, type ProductShape } from "../../src/kernels/gemm.ts";
 import type { FusedNorm } from "../../src/model/layer.ts";
-import { quadsOf, windowedLength } from "../../src/shape.ts";
+import { windowParams } from "../../src/model/convolution.ts";
+import { type Pair, quadsOf, windowedSides } from "../../src/shape.ts";
 import type { BatchNorm2dState } from "../reference/batchnorm2d.ts";
 import { randomTensor, type RefTensor } from "../reference/tensor.ts";
 import { imagesToQuads } from "./harness.ts";
@@ -16,11 +17,12 @@ export interface Convolution {
   readonly x: readonly [number, number, number, number];
   readonly outputs: number;
   readonly kernel: readonly [number, number];
-  readonly stride: number;
-  readonly padding: number;
+  readonly stride: Pair;
+  readonly padding: Pair;
+  readonly dilation?: Pair;
 }
 
-/** Odd sizes, one, several workgroups of every core, strides 1 to 3, paddings 0 to 2, kernels 1, 3, 5 and 5 x 3. */
+/** Odd sizes, one, several workgroups of every core, strides, paddings and dilations 1 to 3, kernels of 1 to 5. */
 export const convolutions: readonly Convolution[] = [
   { x: [1, 1, 1, 1], outputs: 1, kernel: [1, 1], stride: 1, padding: 0 },
   { x: [2, 3, 5, 7], outputs: 5, kernel: [3, 3], stride: 1, padding: 1 },
@@ -29,6 +31,9 @@ export const convolutions: readonly Convolution[] = [
   { x: [2, 33, 6, 5], outputs: 3, kernel: [1, 1], stride: 2, padding: 0 },
   { x: [1, 2, 7, 9], outputs: 6, kernel: [5, 3], stride: 1, padding: 2 },
   { x: [2, 4, 12, 10], outputs: 70, kernel: [3, 3], stride: 1, padding: 2 },
+  // Steps that differ along height and width.
+  { x: [2, 6, 9, 11], outputs: 7, kernel: [3, 2], stride: [1, 2], padding: [2, 0], dilation: [2, 1] },
+  { x: [1, 5, 8, 13], outputs: 9, kernel: [2, 5], stride: [3, 1], padding: [0, 3], dilation: [1, 3] },
   // Linear layers: a 1 x 1 convolution over one image of 1 x N, N the rows of the batch.
   { x: [1, 130, 1, 3], outputs: 10, kernel: [1, 1], stride: 1, padding: 0 },
   { x: [1, 7, 1, 130], outputs: 9, kernel: [1, 1], stride: 1, padding: 0 },
@@ -46,9 +51,10 @@ export interface Product {
 }
 
 /** Height and width of a convolution's output. */
-export function outputSides({ x, kernel, stride, padding }: Convolution): readonly [number, number] {
-  const side = (i: 0 | 1) => windowedLength(x[2 + i], { kernel: kernel[i], stride, padding });
-  return [side(0), side(1)];
+export function outputSides(convolution: Convolution): readonly [number, number] {
+  const { x: [, , height, width] } = convolution;
+  const sides = windowedSides({ height, width }, convolution);
+  return [sides.height, sides.width];
 }
 
 /** Quads of the value arena before the weight. */
@@ -112,14 +118,14 @@ export function normOf({ outputs }: Convolution): BatchNorm2dState {
 }
 
 /** The random operands of a convolution. */
-export function operandsOf({ x, outputs, kernel, stride, padding }: Convolution): {
+export function operandsOf(convolution: Convolution): {
   readonly x: RefTensor;
   readonly w: RefTensor;
   readonly b: RefTensor;
   readonly dy: RefTensor;
   readonly residual: RefTensor;
 } {
-  const sides = outputSides({ x, outputs, kernel, stride, padding });
+  const { x, outputs, kernel } = convolution, sides = outputSides(convolution);
   return {
     x: randomTensor(x, 1),
     w: randomTensor([outputs, x[1], ...kernel], 2),
@@ -130,7 +136,7 @@ export function operandsOf({ x, outputs, kernel, stride, padding }: Convolution)
 }
 
 function geometry(convolution: Convolution): Record<string, number> {
-  const { x: [, , height, width], kernel, stride, padding } = convolution;
+  const { x: [, , height, width], kernel, stride, padding, dilation } = convolution;
   const [outHeight, outWidth] = outputSides(convolution);
   return {
     in_height: height,
@@ -138,8 +144,7 @@ function geometry(convolution: Convolution): Record<string, number> {
     out_height: outHeight,
     out_width: outWidth,
     kernel_width: kernel[1],
-    stride,
-    padding,
+    ...windowParams({ stride, padding, dilation }),
   };
 }
 

@@ -9,7 +9,7 @@ import {
   batchNorm2dEvalBackward,
   batchNorm2dTrain,
 } from "./batchnorm2d.ts";
-import { conv2dBackward, conv2dForward } from "./conv2d.ts";
+import { conv2dBackward, conv2dForward, type Conv2dOptions } from "./conv2d.ts";
 import { crossEntropy } from "./cross_entropy.ts";
 import { assertGradient } from "./finite_difference.ts";
 import { linearBackward, linearForward } from "./linear.ts";
@@ -19,24 +19,29 @@ import {
   averagePool2dForward,
   maxPool2dBackward,
   maxPool2dForward,
+  type Pool2dOptions,
   pooledShape,
 } from "./pool2d.ts";
 import { reluBackward, reluForward } from "./relu.ts";
 import { concatBackward, concatForward, subsampleBackward, subsampleForward } from "./shortcut.ts";
 import { absoluteOf, assertClose, dot, randomTensor, type RefTensor, tensorOf } from "./tensor.ts";
 
-const CONVOLUTIONS = [
+const CONVOLUTIONS: readonly (Conv2dOptions & { readonly x: number[]; readonly w: number[] })[] = [
   { x: [2, 3, 5, 4], w: [4, 3, 3, 3], stride: 1, padding: 1 },
   { x: [1, 2, 7, 6], w: [3, 2, 3, 3], stride: 2, padding: 1 },
   { x: [2, 1, 6, 6], w: [1, 1, 1, 1], stride: 2, padding: 0 },
   { x: [1, 2, 5, 6], w: [2, 2, 5, 3], stride: 1, padding: 2 },
   { x: [1, 1, 1, 1], w: [1, 1, 3, 3], stride: 3, padding: 1 },
+  { x: [1, 2, 7, 6], w: [3, 2, 3, 2], stride: [1, 2], padding: [2, 0], dilation: [2, 1] },
+  { x: [2, 6, 4, 5], w: [9, 2, 2, 3], stride: [2, 1], padding: [0, 1], groups: 3 },
+  { x: [1, 3, 5, 5], w: [3, 1, 3, 3], stride: 1, padding: 2, dilation: 2, groups: 3 },
 ];
-const POOLINGS = [
+const POOLINGS: readonly (Pool2dOptions & { readonly shape: number[] })[] = [
   { shape: [2, 2, 4, 4], kernel: 2, stride: 2, padding: 0 },
   { shape: [1, 3, 5, 7], kernel: 2, stride: 2, padding: 0 },
   { shape: [1, 2, 6, 6], kernel: 3, stride: 2, padding: 1 },
   { shape: [1, 1, 1, 1], kernel: 1, stride: 1, padding: 0 },
+  { shape: [1, 2, 5, 7], kernel: [3, 2], stride: [1, 2], padding: [1, 0] },
 ];
 
 /** Moves values away from 0 by 1e-2, farther than any step, so that no difference straddles ReLU's kink. */
@@ -51,11 +56,11 @@ function distinctTensor(shape: readonly number[], seed: number): RefTensor {
 }
 
 Deno.test("conv2dBackward() agrees with central differences", () => {
-  for (const { x: xShape, w: wShape, stride, padding } of CONVOLUTIONS) {
+  for (const { x: xShape, w: wShape, ...options } of CONVOLUTIONS) {
     const x = randomTensor(xShape, 1), w = randomTensor(wShape, 2), b = randomTensor([wShape[0]], 3);
-    const dy = randomTensor(conv2dForward(x, w, b, { stride, padding }).shape, 4);
-    const { dx, dw, db } = conv2dBackward(x, w, dy, { stride, padding });
-    const evaluate = () => dot(dy.values, conv2dForward(x, w, b, { stride, padding }).values);
+    const dy = randomTensor(conv2dForward(x, w, b, options).shape, 4);
+    const { dx, dw, db } = conv2dBackward(x, w, dy, options);
+    const evaluate = () => dot(dy.values, conv2dForward(x, w, b, options).values);
     assertGradient(evaluate, x, dx, { name: "conv2d dx" });
     assertGradient(evaluate, w, dw, { name: "conv2d dw" });
     assertGradient(evaluate, b, db, { name: "conv2d db" });
@@ -63,14 +68,14 @@ Deno.test("conv2dBackward() agrees with central differences", () => {
 });
 
 Deno.test("conv2dBackward() is the adjoint of conv2dForward(), in x and in w", () => {
-  for (const { x: xShape, w: wShape, stride, padding } of CONVOLUTIONS) {
+  for (const { x: xShape, w: wShape, ...options } of CONVOLUTIONS) {
     const x = randomTensor(xShape, 5), w = randomTensor(wShape, 6);
-    const y = conv2dForward(x, w, undefined, { stride, padding });
+    const y = conv2dForward(x, w, undefined, options);
     const dy = randomTensor(y.shape, 7);
-    const { dx, dw } = conv2dBackward(x, w, dy, { stride, padding });
+    const { dx, dw } = conv2dBackward(x, w, dy, options);
     const want = dot(dy.values, y.values);
     // gamma_n of f64 times the sum of |dy w x|; n counts every product and addition on the longest path.
-    const sizes = conv2dForward(absoluteOf(x), absoluteOf(w), undefined, { stride, padding });
+    const sizes = conv2dForward(absoluteOf(x), absoluteOf(w), undefined, options);
     const roundings = x.values.length + w.values.length + dy.values.length;
     const tolerance = roundings * 2 ** -52 * dot(absoluteOf(dy).values, sizes.values);
     assertClose([dot(dx.values, x.values)], [want], { tolerance, name: "<dx, x>" });

@@ -3,14 +3,19 @@
  *
  * @module
  */
-import { windowCount } from "./conv2d.ts";
+import { alongSide, type RefPair, windowCount } from "./conv2d.ts";
 import { expectShape, type RefTensor, zeros } from "./tensor.ts";
 
-/** Window size, step between windows and padding on each side, in pixels, equal in height and width. */
+/** Window size, step between windows and padding on each side, in pixels. */
 export interface Pool2dOptions {
-  readonly kernel: number;
-  readonly stride: number;
-  readonly padding: number;
+  readonly kernel: RefPair;
+  readonly stride: RefPair;
+  readonly padding: RefPair;
+}
+
+/** Returns the number of places of a window. */
+function windowArea({ kernel }: Pool2dOptions): number {
+  return alongSide(kernel, 0) * alongSide(kernel, 1);
 }
 
 /**
@@ -20,26 +25,30 @@ export interface Pool2dOptions {
  */
 function forEachWindow(
   shape: readonly number[],
-  { kernel, stride, padding }: Pool2dOptions,
+  options: Pool2dOptions,
   visit: (yIndex: number, xIndices: readonly number[]) => void,
 ): void {
-  if (2 * padding > kernel) {
+  const { stride, padding } = options;
+  const [kernelHeight, kernelWidth] = [alongSide(options.kernel, 0), alongSide(options.kernel, 1)];
+  const [paddingY, paddingX] = [alongSide(padding, 0), alongSide(padding, 1)];
+  if (2 * paddingY > kernelHeight || 2 * paddingX > kernelWidth) {
+    const half = `${kernelHeight / 2}, ${kernelWidth / 2}`;
     throw new RangeError(
-      `Cannot pool with "padding": ${padding}, expected at most half the kernel, ${kernel / 2}`,
+      `Cannot pool with "padding": ${paddingY}, ${paddingX}, expected at most half the kernel, ${half}`,
     );
   }
   const [batch, channels, height, width] = shape;
-  const [, , outHeight, outWidth] = pooledShape(shape, { kernel, stride, padding });
+  const [, , outHeight, outWidth] = pooledShape(shape, options);
   let yIndex = 0;
   for (let plane = 0; plane < batch * channels; plane++) {
     for (let i = 0; i < outHeight; i++) {
       for (let j = 0; j < outWidth; j++) {
         const xIndices: number[] = [];
-        for (let u = 0; u < kernel; u++) {
-          const row = i * stride + u - padding;
+        for (let u = 0; u < kernelHeight; u++) {
+          const row = i * alongSide(stride, 0) + u - paddingY;
           if (row < 0 || row >= height) continue;
-          for (let v = 0; v < kernel; v++) {
-            const column = j * stride + v - padding;
+          for (let v = 0; v < kernelWidth; v++) {
+            const column = j * alongSide(stride, 1) + v - paddingX;
             if (column >= 0 && column < width) xIndices.push((plane * height + row) * width + column);
           }
         }
@@ -52,8 +61,13 @@ function forEachWindow(
 /** Returns the output shape (N, C, OH, OW) for an input shape (N, C, H, W), sizes rounded down. */
 export function pooledShape(shape: readonly number[], options: Pool2dOptions): number[] {
   const [batch, channels, height, width] = shape;
-  const { kernel } = options;
-  return [batch, channels, windowCount(height, kernel, options), windowCount(width, kernel, options)];
+  const { kernel, stride, padding } = options;
+  const count = (size: number, side: 0 | 1) =>
+    windowCount(size, alongSide(kernel, side), {
+      stride: alongSide(stride, side),
+      padding: alongSide(padding, side),
+    });
+  return [batch, channels, count(height, 0), count(width, 1)];
 }
 
 /** Returns which pixel is a window's maximum: the first in row-major order, or the last NaN, as PyTorch. */
@@ -102,7 +116,7 @@ export function maxPool2dBackward(x: RefTensor, dy: RefTensor, options: Pool2dOp
 }
 
 /**
- * Takes each window's mean over all kernel^2 places, padding counting as zeros (torch.nn.AvgPool2d's default).
+ * Takes each window's mean over all its places, padding counting as zeros (torch.nn.AvgPool2d's default).
  *
  * x (N, C, H, W); returns y (N, C, OH, OW).
  *
@@ -112,13 +126,13 @@ export function averagePool2dForward(x: RefTensor, options: Pool2dOptions): RefT
   expectShape("x", x, [-1, -1, -1, -1]);
   const y = zeros(pooledShape(x.shape, options));
   forEachWindow(x.shape, options, (yIndex, xIndices) => {
-    for (const index of xIndices) y.values[yIndex] += x.values[index] / options.kernel ** 2;
+    for (const index of xIndices) y.values[yIndex] += x.values[index] / windowArea(options);
   });
   return y;
 }
 
 /**
- * Differentiates {@link averagePool2dForward}: each dy / kernel^2 goes to every pixel of its window.
+ * Differentiates {@link averagePool2dForward}: each dy, divided by the places of a window, goes to every pixel of its window.
  *
  * x (N, C, H, W), of which only the shape matters, dy (N, C, OH, OW); returns dx (N, C, H, W).
  *
@@ -129,7 +143,7 @@ export function averagePool2dBackward(x: RefTensor, dy: RefTensor, options: Pool
   expectShape("dy", dy, pooledShape(x.shape, options));
   const dx = zeros(x.shape);
   forEachWindow(x.shape, options, (yIndex, xIndices) => {
-    for (const index of xIndices) dx.values[index] += dy.values[yIndex] / options.kernel ** 2;
+    for (const index of xIndices) dx.values[index] += dy.values[yIndex] / windowArea(options);
   });
   return dx;
 }

@@ -1,11 +1,19 @@
 /**
- * Two-dimensional convolution with square windows, in PyTorch's sense (cross-correlation).
+ * Two-dimensional convolution, in PyTorch's sense (cross-correlation).
  *
  * @module
  */
 import { z } from "zod";
 import { ShapeError } from "../../errors.ts";
-import { type FeatureShape, mapShape, quadsOf, shapeText, windowedLength } from "../../shape.ts";
+import {
+  type FeatureShape,
+  mapShape,
+  type Pair,
+  pairOf,
+  quadsOf,
+  shapeText,
+  windowedSides,
+} from "../../shape.ts";
 import {
   convolutionBackwardBias,
   convolutionBackwardInput,
@@ -15,6 +23,7 @@ import {
 } from "../convolution.ts";
 import { type LayerContext, type LayerFields, layerFields, type LayerType } from "../layer.ts";
 import { pooledBackwardBias, pooledBackwardWeight, pooledForward } from "../pooled_convolution.ts";
+import { isSquare, pairField } from "../window.ts";
 
 /** A conv2d layer in a model file. */
 export interface Conv2dSpec extends LayerFields {
@@ -22,12 +31,14 @@ export interface Conv2dSpec extends LayerFields {
   readonly kind: "conv2d";
   /** Channels O of the output. */
   readonly outChannels: number;
-  /** Side of the square window, in pixels. */
-  readonly kernel: number;
-  /** Pixels between two windows, along both sides. */
-  readonly stride: number;
+  /** Sides of the window, in pixels. */
+  readonly kernel: Pair;
+  /** Pixels between two windows. */
+  readonly stride: Pair;
   /** Zeros added on each side, in pixels. */
-  readonly padding: number;
+  readonly padding: Pair;
+  /** Pixels between two taps of a window; 1 where left out. */
+  readonly dilation?: Pair | undefined;
   /** True adds a number to each output channel. */
   readonly bias: boolean;
 }
@@ -37,14 +48,15 @@ export const conv2dSchema = z.strictObject({
   kind: z.literal("conv2d"),
   ...layerFields,
   outChannels: z.int().min(1),
-  kernel: z.int().min(1),
-  stride: z.int().min(1).default(1),
-  padding: z.int().min(0).default(0),
+  kernel: pairField(1),
+  stride: pairField(1).default(1),
+  padding: pairField(0).default(0),
+  dilation: pairField(1).optional(),
   bias: z.boolean().default(true),
 });
 
 function contextOf(context: LayerContext<Conv2dSpec>): ConvolutionContext {
-  const { spec, input, output } = context;
+  const { spec, input, output } = context, [kernelHeight, kernelWidth] = pairOf(spec.kernel);
   return {
     name: context.name,
     choose: context.choose,
@@ -58,10 +70,11 @@ function contextOf(context: LayerContext<Conv2dSpec>): ConvolutionContext {
       outChannels: spec.outChannels,
       outHeight: output.height,
       outWidth: output.width,
-      kernelHeight: spec.kernel,
-      kernelWidth: spec.kernel,
+      kernelHeight,
+      kernelWidth,
       stride: spec.stride,
       padding: spec.padding,
+      dilation: spec.dilation,
     },
   };
 }
@@ -72,24 +85,28 @@ export const conv2d: LayerType<Conv2dSpec> = {
   fusesNorm: () => true,
   fusesAdd: () => true,
   fusesRelu: true,
-  fusesPool: () => true,
+  fusesPool: ({ stride, padding, dilation = 1 }) =>
+    isSquare(stride) && isSquare(padding) && isSquare(dilation, 1),
   addsToInput: () => true,
   gatesInput: () => true,
 
   outputShape(spec, [input], name): FeatureShape {
-    const height = windowedLength(input.height, spec), width = windowedLength(input.width, spec);
+    const { height, width } = windowedSides(input, spec);
     if (height < 1 || width < 1 || input.taps !== 1) {
-      const wanted = `a feature map of at least ${spec.kernel} x ${spec.kernel} with its padding`;
+      const dilation = pairOf(spec.dilation ?? 1);
+      const least = pairOf(spec.kernel).map((side, i) => dilation[i] * (side - 1) + 1).join(" x ");
+      const wanted = `a feature map of at least ${least} with its padding`;
       throw new ShapeError({ act: "apply layer", thing: name, current: `input ${shapeText(input)}`, wanted });
     }
     return mapShape(spec.outChannels, height, width);
   },
 
   parameters(spec, input) {
-    const taps = spec.kernel * spec.kernel, { channels } = input, rows = spec.outChannels;
+    const [kernelHeight, kernelWidth] = pairOf(spec.kernel), taps = kernelHeight * kernelWidth;
+    const { channels } = input, rows = spec.outChannels;
     // PyTorch's default for convolutions and linear layers: uniform within 1 / sqrt(fan in).
     const initial = { bound: 1 / Math.sqrt(channels * taps) };
-    const shape = [rows, channels, spec.kernel, spec.kernel];
+    const shape = [rows, channels, kernelHeight, kernelWidth];
     const weight = { name: "weight", role: "weight", rows, taps, channels, shape, initial } as const;
     const bias = {
       name: "bias",

@@ -1,0 +1,20 @@
+/**
+ * Windows over a map: what convolutions and pooling say about them in a model file.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { type Pair, pairOf } from "../shape.ts";
+
+/** Validates a length of at least so many pixels along both sides, or a pair [height, width] of such lengths. */
+export function pairField(least: number) {
+  const length = z.int().min(least);
+  const error = `expected a whole number of at least ${least}, or a pair [height, width] of such numbers`;
+  return z.union([length, z.tuple([length, length])], { error });
+}
+
+/** True where a length is the same along height and width, or is that number where one is given. */
+export function isSquare(pair: Pair, length?: number): boolean {
+  const [height, width] = pairOf(pair);
+  return height === width && (length === undefined || height === length);
+}
