@@ -57,6 +57,7 @@ export type { Pool2dSpec } from "./src/model/layers/pool2d.ts";
 export type { ReluSpec } from "./src/model/layers/relu.ts";
 export { seedNetwork } from "./src/model/presets.ts";
 export type { SeedWidths } from "./src/model/presets.ts";
+export type { Distillation } from "./src/plan/distillation.ts";
 export type { Footprint } from "./src/plan/footprint.ts";
 export type { Augmentation } from "./src/plan/images.ts";
 export { adam, sgd } from "./src/plan/optimizer.ts";
@@ -72,8 +73,27 @@ export type { LayerConfidence } from "./src/prune/pruner.ts";
 export { pruneReportSchema } from "./src/prune/report.ts";
 export type { CriterionResult, LayerReport, PruneReport } from "./src/prune/report.ts";
 export type { Evaluation } from "./src/train/evaluate.ts";
-export { averagedSchedule, constantSchedule, finetuneSchedule, stepSchedule } from "./src/train/schedule.ts";
-export type { Schedule } from "./src/train/schedule.ts";
-export type { TrainProgress, TrainResult, TrainSettings } from "./src/train/trainer.ts";
+export {
+  averagedFrom,
+  averagedSchedule,
+  constantRate,
+  constantSchedule,
+  cosineRate,
+  finetuneSchedule,
+  oneCycleRate,
+  rewoundTo,
+  stepRate,
+  stepSchedule,
+  warmedUp,
+} from "./src/train/schedule.ts";
+export type { RateShare, Schedule } from "./src/train/schedule.ts";
+export type {
+  BestEpoch,
+  EarlyStopping,
+  Recalibration,
+  TrainProgress,
+  TrainResult,
+  TrainSettings,
+} from "./src/train/settings.ts";
 export { verifyGoldens } from "./src/verify/verify.ts";
 export type { Check } from "./src/verify/verify.ts";

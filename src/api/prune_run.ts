@@ -21,7 +21,7 @@ import type { LayerConfidence } from "../prune/pruner.ts";
 import type { CriterionResult, PruneReport } from "../prune/report.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import { finetuneSchedule, stepSchedule } from "../train/schedule.ts";
-import type { TrainProgress } from "../train/trainer.ts";
+import type { TrainProgress } from "../train/settings.ts";
 import { Model, type ModelTrainOptions } from "./model.ts";
 
 /** Criteria that a run compares with, at the sparsity that it reached. */

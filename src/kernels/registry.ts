@@ -31,6 +31,9 @@ import gemmTile64x64 from "../../kernels/gemm/tile_64x64.wgsl" with { type: "tex
 import layerAvgpool2dBackward from "../../kernels/layer/avgpool2d_backward.wgsl" with { type: "text" };
 import layerAvgpool2dForward from "../../kernels/layer/avgpool2d_forward.wgsl" with { type: "text" };
 import layerBatchnorm2dBackward from "../../kernels/layer/batchnorm2d_backward.wgsl" with { type: "text" };
+import layerBatchnorm2dCumulative from "../../kernels/layer/batchnorm2d_cumulative.wgsl" with {
+  type: "text",
+};
 import layerBatchnorm2dForward from "../../kernels/layer/batchnorm2d_forward.wgsl" with { type: "text" };
 import layerBatchnorm2dRunning from "../../kernels/layer/batchnorm2d_running.wgsl" with { type: "text" };
 import layerMaxpool2dBackward from "../../kernels/layer/maxpool2d_backward.wgsl" with { type: "text" };
@@ -44,6 +47,7 @@ import layerMaxpool2dForward from "../../kernels/layer/maxpool2d_forward.wgsl" w
 import layerReluBackward from "../../kernels/layer/relu_backward.wgsl" with { type: "text" };
 import layerReluForward from "../../kernels/layer/relu_forward.wgsl" with { type: "text" };
 import lossConfusion from "../../kernels/loss/confusion.wgsl" with { type: "text" };
+import lossDistillation from "../../kernels/loss/distillation.wgsl" with { type: "text" };
 import lossSoftmaxCrossEntropy from "../../kernels/loss/softmax_cross_entropy.wgsl" with { type: "text" };
 import lossTally from "../../kernels/loss/tally.wgsl" with { type: "text" };
 import maskApply from "../../kernels/mask/apply.wgsl" with { type: "text" };
@@ -110,6 +114,7 @@ const sources: Readonly<Record<string, string>> = {
   "layer/avgpool2d_backward": layerAvgpool2dBackward,
   "layer/avgpool2d_forward": layerAvgpool2dForward,
   "layer/batchnorm2d_backward": layerBatchnorm2dBackward,
+  "layer/batchnorm2d_cumulative": layerBatchnorm2dCumulative,
   "layer/batchnorm2d_forward": layerBatchnorm2dForward,
   "layer/batchnorm2d_running": layerBatchnorm2dRunning,
   "layer/maxpool2d_backward": layerMaxpool2dBackward,
@@ -119,6 +124,7 @@ const sources: Readonly<Record<string, string>> = {
   "layer/relu_backward": layerReluBackward,
   "layer/relu_forward": layerReluForward,
   "loss/confusion": lossConfusion,
+  "loss/distillation": lossDistillation,
   "loss/softmax_cross_entropy": lossSoftmaxCrossEntropy,
   "loss/tally": lossTally,
   "mask/apply": maskApply,
