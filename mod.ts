@@ -71,6 +71,7 @@ export type { SeedWidths } from "./src/model/presets.ts";
 export type { PresetTask } from "./src/model/presets/task.ts";
 export { summarizeModel } from "./src/model/summary.ts";
 export type { LayerSummary, ModelSummary } from "./src/model/summary.ts";
+export type { Distillation } from "./src/plan/distillation.ts";
 export type { Footprint } from "./src/plan/footprint.ts";
 export type { Augmentation } from "./src/plan/images.ts";
 export { adam, sgd } from "./src/plan/optimizer.ts";
@@ -86,9 +87,28 @@ export type { LayerConfidence } from "./src/prune/pruner.ts";
 export { pruneReportSchema } from "./src/prune/report.ts";
 export type { CriterionResult, LayerReport, PruneReport } from "./src/prune/report.ts";
 export type { Evaluation } from "./src/train/evaluate.ts";
-export { averagedSchedule, constantSchedule, finetuneSchedule, stepSchedule } from "./src/train/schedule.ts";
-export type { Schedule } from "./src/train/schedule.ts";
-export type { TrainProgress, TrainResult, TrainSettings } from "./src/train/trainer.ts";
+export {
+  averagedFrom,
+  averagedSchedule,
+  constantRate,
+  constantSchedule,
+  cosineRate,
+  finetuneSchedule,
+  oneCycleRate,
+  rewoundTo,
+  stepRate,
+  stepSchedule,
+  warmedUp,
+} from "./src/train/schedule.ts";
+export type { RateShare, Schedule } from "./src/train/schedule.ts";
+export type {
+  BestEpoch,
+  EarlyStopping,
+  Recalibration,
+  TrainProgress,
+  TrainResult,
+  TrainSettings,
+} from "./src/train/settings.ts";
 export { verifyGoldens } from "./src/verify/verify.ts";
 export type { Check } from "./src/verify/verify.ts";
 export type { Pair } from "./src/shape.ts";

@@ -1,14 +1,16 @@
-// Makes a batch from the resident images: picks, shifts, mirrors and normalises.
+// Makes a batch from the resident images: picks, shifts, mirrors, normalises and cuts out.
 //
 //   x[row, y, x, c] = (images[rows[row], c, y + dy, x' + dx] / 255 - mean[c]) * inverse_std[c]
 //
 // with x' = width - 1 - x where the row is mirrored (FLIP: a fair coin a row and step) and dy, dx uniform in
 // [-params.shift, params.shift] (a padded random crop; pixels from outside are 0 before normalising, as zero padding of
-// the bytes gives). The coins come from a hash of step.seed and the row: the same seed gives the same batch.
+// the bytes gives). Behind all that, pixels of a square of params.cutout pixels a side become 0, the mean: its middle
+// is uniform over the image, and what reaches outside is lost (DeVries and Taylor 2017, arXiv 1708.04552). The coins
+// come from a hash of step.seed and the row: the same seed gives the same batch.
 // images: bytes (N, C, H, W) four to a u32; rows (batch); classes: a u32 an image; x (batch, H, W, quads) in quads,
-// zero in the padding channels; labels (batch); normalization: the
-// quads of the mean, then those of 1 / std. One invocation computes one quad of a strip: four neighbouring pixels of a
-// line, whose bytes lie in two neighbouring words a channel, in reverse where the row is mirrored.
+// zero in the padding channels; labels (batch); normalization: the quads of the mean, then those of 1 / std. One
+// invocation computes one quad of a strip: four neighbouring pixels of a line, whose bytes lie in two neighbouring words
+// a channel, in reverse where the row is mirrored.
 
 struct Params {
   strips: u32,
@@ -17,6 +19,7 @@ struct Params {
   height: u32,
   width: u32,
   shift: u32,
+  cutout: u32,
 }
 
 struct Step {
@@ -57,6 +60,18 @@ fn read_channel(source: Source, channel: u32) -> vec4f {
   return select(vec4f(0.0), vec4f(ordered) / 255.0, inside);
 }
 
+// Which pixels of a strip from column x_0 on are cut out of line y.
+fn is_cut(coins: u32, y: u32, x_0: u32) -> vec4<bool> {
+  // Half the bits choose the line of the middle, half the column.
+  let places = mix_bits(coins ^ 0x9e3779b9u);
+  let top = i32((places & 0xffffu) % params.height) - i32(params.cutout / 2u);
+  let left = i32((places >> 16u) % params.width) - i32(params.cutout / 2u);
+  let side = i32(params.cutout);
+  let column = vec4i(i32(x_0)) + vec4i(0, 1, 2, 3);
+  let is_line_cut = i32(y) >= top && i32(y) < top + side;
+  return vec4<bool>(is_line_cut) & (column >= vec4i(left)) & (column < vec4i(left + side));
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = id.y * (groups.x * 64u) + id.x;
@@ -95,15 +110,17 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let inverse = read_normalization(params.inner + quad);
   let first = (line * params.width + x_0) * params.inner + quad;
   let count = params.width - x_0;
-  write_x(first, (pixels[0] - mean) * inverse);
+  let cut = is_cut(coins, line - row * params.height, x_0);
+  let zero = vec4f(0.0);
+  write_x(first, select((pixels[0] - mean) * inverse, zero, cut.x));
   if (count > 1u) {
-    write_x(first + params.inner, (pixels[1] - mean) * inverse);
+    write_x(first + params.inner, select((pixels[1] - mean) * inverse, zero, cut.y));
   }
   if (count > 2u) {
-    write_x(first + 2u * params.inner, (pixels[2] - mean) * inverse);
+    write_x(first + 2u * params.inner, select((pixels[2] - mean) * inverse, zero, cut.z));
   }
   if (count > 3u) {
-    write_x(first + 3u * params.inner, (pixels[3] - mean) * inverse);
+    write_x(first + 3u * params.inner, select((pixels[3] - mean) * inverse, zero, cut.w));
   }
   if (i % (params.inner * line_strips * params.height) == 0u) {
     labels[row] = classes[image];

@@ -22,13 +22,20 @@ import { type PruneGoal, type PruneOutcome, pruneUntilStable } from "../prune/lo
 import type { LayerCount } from "../prune/mask.ts";
 import { type LayerConfidence, Pruner } from "../prune/pruner.ts";
 import { type Evaluation, type Evaluator, openEvaluator } from "../train/evaluate.ts";
-import { train, trainingFootprint, type TrainResult, type TrainSettings } from "../train/trainer.ts";
+import type { TrainOptions, TrainResult, TrainSettings } from "../train/settings.ts";
+import { trainingFootprint } from "../train/step_programs.ts";
+import { train } from "../train/trainer.ts";
 
 /** What a model needs to know of its data: sizes, class names, and the mean and deviation of each channel. */
 export type ModelTask = Pick<Dataset, "name" | "channels" | "height" | "width" | "classes" | "mean" | "std">;
 
 /** How a phase of training runs; what is left out is as in `trainDefaults`. */
-export type ModelTrainOptions = Partial<TrainSettings>;
+export interface ModelTrainOptions extends Partial<TrainSettings> {
+  /** The model whose predictions are learned from, with `distillation`; on the same device. */
+  readonly teacher?: Model;
+  /** The examples that tell the best epoch, with `earlyStopping`. */
+  readonly validation?: ImageSplit;
+}
 
 /** Training unless told otherwise. */
 export const trainDefaults: TrainSettings = {
@@ -115,18 +122,19 @@ export class Model {
   readonly task: ModelTask;
 
   /**
-   * Trains in place; afterwards the values are the running mean of the last quarter of the steps.
+   * Trains in place; afterwards the values are the running mean of the last quarter of the steps, or as the options'
+   * schedule and early stopping say.
    *
    * @throws {NumericError} Where a loss or value is not finite; the values are then the last good ones.
    */
   train(split: ImageSplit, options: ModelTrainOptions = {}): Promise<TrainResult> {
-    const settings = { ...trainDefaults, ...options, choose: this.#choose, slots: this.#slots };
+    const settings = { ...this.#trainOptions(options), slots: this.#slots };
     return train(this.network, this.#imagesOf(split, settings.batch), settings);
   }
 
   /** The device memory that training on a split needs at its peak, by what it is for. */
   footprint(split: ImageSplit, options: ModelTrainOptions = {}): Footprint {
-    const settings = { ...trainDefaults, ...options, choose: this.#choose };
+    const settings = this.#trainOptions(options);
     return trainingFootprint(this.network, this.#imagesOf(split, settings.batch), settings);
   }
 
@@ -261,6 +269,16 @@ export class Model {
    */
   get pruner(): Pruner {
     return this.#pruner ??= new Pruner(this.network);
+  }
+
+  #trainOptions({ teacher, validation, ...settings }: ModelTrainOptions): Omit<TrainOptions, "slots"> {
+    return {
+      ...trainDefaults,
+      ...settings,
+      choose: this.#choose,
+      ...(teacher ? { teacher: teacher.network } : {}),
+      ...(validation ? { validation: this.#imagesOf(validation) } : {}),
+    };
   }
 
   /** A split on the device, for batches of as many rows as wanted. */

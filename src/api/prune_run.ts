@@ -21,8 +21,8 @@ import type { LayerConfidence } from "../prune/pruner.ts";
 import type { CriterionResult, PruneReport } from "../prune/report.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import { finetuneSchedule, stepSchedule } from "../train/schedule.ts";
-import type { TrainProgress } from "../train/trainer.ts";
 import { Model, type ModelState, type ModelTrainOptions } from "./model.ts";
+import type { TrainProgress } from "../train/settings.ts";
 
 /** Criteria that a run compares with, at the sparsity that it reached. */
 const comparedCriteria = ["confidence", "magnitude", "gradient", "l1", "random"] as const;

@@ -31,12 +31,19 @@ const arenaRoles = [
   "scores",
   "confidence",
   "snapshot",
+  "held",
+  "best",
   "statistics",
   "statistics_snapshot",
+  "statistics_held",
+  "statistics_best",
 ] as const;
 
 /** What an arena holds for every trained parameter; `statistics` holds batch norm's. */
 export type ArenaRole = typeof arenaRoles[number];
+
+/** Where values lie with the statistics that go with them: those in use, and those kept for later. */
+export type StatePlace = "values" | "snapshot" | "held" | "best";
 
 /** Parameters by full name, in PyTorch's order. */
 export type NamedParameters = ReadonlyMap<string, Float32Array>;
@@ -75,6 +82,15 @@ export class Network {
     encoder.copyBufferToBuffer(source.buffer, 0, target.buffer, 0, target.sizeBytes);
     this.gpu.device.queue.submit([encoder.finish()]);
     target.version++;
+  }
+
+  /** Copies values and statistics, from or to a place where they are kept. */
+  copyState(from: StatePlace, to: StatePlace): void {
+    this.copyArena(from, to);
+    if (this.layout.statisticsQuads === 0) return;
+    const statisticsOf = (place: StatePlace): ArenaRole =>
+      place === "values" ? "statistics" : `statistics_${place}`;
+    this.copyArena(statisticsOf(from), statisticsOf(to));
   }
 
   /** Sets all of an arena to zero. */

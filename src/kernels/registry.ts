@@ -39,6 +39,9 @@ import layerAddForward from "../../kernels/layer/add_forward.wgsl" with { type: 
 import layerAvgpool2dBackward from "../../kernels/layer/avgpool2d_backward.wgsl" with { type: "text" };
 import layerAvgpool2dForward from "../../kernels/layer/avgpool2d_forward.wgsl" with { type: "text" };
 import layerBatchnorm2dBackward from "../../kernels/layer/batchnorm2d_backward.wgsl" with { type: "text" };
+import layerBatchnorm2dCumulative from "../../kernels/layer/batchnorm2d_cumulative.wgsl" with {
+  type: "text",
+};
 import layerBatchnorm2dForward from "../../kernels/layer/batchnorm2d_forward.wgsl" with { type: "text" };
 import layerBatchnorm2dRunning from "../../kernels/layer/batchnorm2d_running.wgsl" with { type: "text" };
 import layerConcatForward from "../../kernels/layer/concat_forward.wgsl" with { type: "text" };
@@ -57,6 +60,7 @@ import layerShiftLanes from "../../kernels/layer/shift_lanes.wgsl" with { type: 
 import layerSliceChannels from "../../kernels/layer/slice_channels.wgsl" with { type: "text" };
 import layerSubsampleBackward from "../../kernels/layer/subsample_backward.wgsl" with { type: "text" };
 import lossConfusion from "../../kernels/loss/confusion.wgsl" with { type: "text" };
+import lossDistillation from "../../kernels/loss/distillation.wgsl" with { type: "text" };
 import lossSoftmaxCrossEntropy from "../../kernels/loss/softmax_cross_entropy.wgsl" with { type: "text" };
 import lossTally from "../../kernels/loss/tally.wgsl" with { type: "text" };
 import maskApply from "../../kernels/mask/apply.wgsl" with { type: "text" };
@@ -133,6 +137,7 @@ const sources: Readonly<Record<string, string>> = {
   "layer/avgpool2d_backward": layerAvgpool2dBackward,
   "layer/avgpool2d_forward": layerAvgpool2dForward,
   "layer/batchnorm2d_backward": layerBatchnorm2dBackward,
+  "layer/batchnorm2d_cumulative": layerBatchnorm2dCumulative,
   "layer/batchnorm2d_forward": layerBatchnorm2dForward,
   "layer/batchnorm2d_running": layerBatchnorm2dRunning,
   "layer/concat_forward": layerConcatForward,
@@ -147,6 +152,7 @@ const sources: Readonly<Record<string, string>> = {
   "layer/slice_channels": layerSliceChannels,
   "layer/subsample_backward": layerSubsampleBackward,
   "loss/confusion": lossConfusion,
+  "loss/distillation": lossDistillation,
   "loss/softmax_cross_entropy": lossSoftmaxCrossEntropy,
   "loss/tally": lossTally,
   "mask/apply": maskApply,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ShapeError } from "../errors.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { type FeatureShape, quadsPerPixel } from "../shape.ts";
 
@@ -12,14 +13,25 @@ export type Augmentation = "none" | "flip" | "flip-crop";
 /** What is done to images on their way into a batch. */
 export interface ImageSource {
   readonly augmentation: Augmentation;
+  /**
+   * Side in pixels of a square that training loses at a random place, the part outside the image for nothing; 0 or
+   * left out for none. Source: DeVries and Taylor 2017, arXiv 1708.04552.
+   */
+  readonly cutout?: number;
+  /** True varies images in evaluation too, as a teacher must see what its student sees. */
+  readonly inEvaluation?: boolean;
 }
 
 /** Pixels by which a padded random crop shifts at most, as is usual on CIFAR-10 (He et al. 2015, section 4.2). */
 const cropShift = 4;
 
-/** The dispatch from buffers `images`, `classes`, `rows` and `normalization` to tensors `x` and `labels`. */
+/**
+ * The dispatch from buffers `images`, `classes`, `rows` and `normalization` to tensors `x` and `labels`.
+ *
+ * @throws {ShapeError} Where the square that is cut out is larger than the image.
+ */
 export function lowerImages(
-  { augmentation }: ImageSource,
+  { augmentation, cutout = 0, inEvaluation = false }: ImageSource,
   { batch, input, augments }: {
     readonly batch: number;
     readonly input: FeatureShape;
@@ -28,7 +40,16 @@ export function lowerImages(
 ): Dispatch {
   const { channels, height, width } = input, inner = quadsPerPixel(input);
   const strips = batch * height * Math.ceil(width / 4) * inner;
-  const isVaried = augments && augmentation !== "none";
+  const varies = augments || inEvaluation, isVaried = varies && augmentation !== "none";
+  if (cutout > Math.min(height, width)) {
+    const current = `images of ${height} x ${width} pixels`;
+    throw new ShapeError({
+      act: "cut out squares of side",
+      thing: `${cutout}`,
+      current,
+      wanted: "larger images",
+    });
+  }
   return dispatchOver(strips, {
     kernel: "data/batch_images",
     label: "batch",
@@ -47,6 +68,7 @@ export function lowerImages(
       height,
       width,
       shift: isVaried && augmentation === "flip-crop" ? cropShift : 0,
+      cutout: varies ? cutout : 0,
     },
     constants: { FLIP: isVaried ? 1 : 0 },
   });

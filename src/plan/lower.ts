@@ -9,6 +9,7 @@ import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
 import type { FusedNorm, FusedPool, LayerContext, PassMode } from "../model/layer.ts";
 import { type LayerSpec, layerTypeOf } from "../model/layers/index.ts";
 import { featuresOf, quadsOf, quadsPerExample } from "../shape.ts";
+import { type Distillation, lowerDistillation } from "./distillation.ts";
 import { type ImageSource, lowerImages } from "./images.ts";
 import { layOutParameters } from "./layout.ts";
 import { type Plan, PlanBuilder } from "./plan.ts";
@@ -24,6 +25,8 @@ export interface LowerOptions extends UpdateOptions {
   /** Where the batch comes from; without it the host writes the tensors `x` and `labels` before each step. */
   readonly images?: ImageSource;
   readonly labelSmoothing?: number;
+  /** Mode `train`: what is learned from a teacher, whose logits lie in the buffer `teacher_logits`. */
+  readonly distillation?: Distillation;
 }
 
 /**
@@ -179,7 +182,7 @@ function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, classes, o
   readonly classes: number;
   readonly options: LowerOptions;
 }): void {
-  const { batch: rows, mode, labelSmoothing = 0 } = options;
+  const { batch: rows, mode, labelSmoothing = 0, distillation } = options;
   const hasGradient = mode !== "evaluate";
   builder.declare("losses", quadsOf(rows));
   builder.declare("predictions", quadsOf(rows));
@@ -193,6 +196,9 @@ function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, classes, o
       params: { rows, quads: quadsOf(classes), classes, smoothing: mode === "train" ? labelSmoothing : 0 },
       constants: { GRADIENT: hasGradient ? 1 : 0 },
     }),
+    ...(mode === "train" && distillation
+      ? [lowerDistillation(distillation, { rows, classes, logits, dlogits })]
+      : []),
     dispatchOver(1, {
       kernel: "loss/tally",
       label: "tally",

@@ -1,5 +1,5 @@
 /**
- * Learning-rate schedules and the part of training over which parameters are averaged.
+ * Learning-rate schedules, and the part of training over which parameters are averaged.
  *
  * @module
  */
@@ -10,29 +10,104 @@ export interface Schedule {
   learningRateShare(step: number, steps: number): number;
   /** How many values the running mean holds after a step; 0 where averaging has not begun. */
   averagedCount(step: number, steps: number): number;
+  /** Decay of an exponential mean, in (0, 1); all averaged values weigh the same where left out. */
+  readonly emaDecay?: number;
 }
 
-/** Where the learning rate falls, as a fraction of a phase, and to what share of it. */
-const fallsAt = 0.6, fallsTo = 0.25;
+/** The share of the learning rate that a zero-based step of a phase takes. */
+export type RateShare = Schedule["learningRateShare"];
 
-/** Where the running mean starts: averaging over the first steps would pull every |mean| towards zero. */
-const averagesFrom = 0.75;
+/** The learning rate as given. */
+export const constantRate: RateShare = () => 1;
+
+/**
+ * Multiplies the rate by `gamma` at each of the milestones, which are fractions of the phase. By default it falls to a
+ * quarter at 60 %. As torch.optim.lr_scheduler.MultiStepLR.
+ */
+export function stepRate({ milestones = [0.6], gamma = 0.25 }: {
+  readonly milestones?: readonly number[];
+  readonly gamma?: number;
+} = {}): RateShare {
+  return (step, steps) => gamma ** milestones.filter((milestone) => step >= milestone * steps).length;
+}
+
+/**
+ * Falls along half a cosine from 1 to the share `floor`. Source: Loshchilov and Hutter 2017, arXiv 1608.03983, without
+ * restarts; as torch.optim.lr_scheduler.CosineAnnealingLR a step.
+ */
+export function cosineRate({ floor = 0 }: { readonly floor?: number } = {}): RateShare {
+  return (step, steps) => floor + (1 - floor) * (1 + Math.cos(Math.PI * step / steps)) / 2;
+}
+
+/**
+ * Rises along half a cosine from a 25th to 1 until `peakAt` of the phase, and falls along another to a 250,000th.
+ * Source: Smith and Topin 2018, arXiv 1708.07120; as torch.optim.lr_scheduler.OneCycleLR with its default divisors, two
+ * phases and a momentum that stays.
+ */
+export function oneCycleRate({ peakAt = 0.3 }: { readonly peakAt?: number } = {}): RateShare {
+  const first = 1 / 25, last = first / 1e4;
+  const between = (from: number, to: number, part: number) =>
+    to + (from - to) * (1 + Math.cos(Math.PI * part)) / 2;
+  return (step, steps) => {
+    const peak = peakAt * steps - 1, end = steps - 1;
+    if (step <= peak) return between(first, 1, step / peak);
+    return between(1, last, end > peak ? (step - peak) / (end - peak) : 1);
+  };
+}
+
+/**
+ * Rises evenly over the first fraction of a phase to where another rate starts, which has the rest of the phase for its
+ * own. Source: Goyal et al. 2017, arXiv 1706.02677, section 2.2; as torch's SequentialLR of LinearLR and the other.
+ */
+export function warmedUp(rate: RateShare, fraction: number): RateShare {
+  return (step, steps) => {
+    const rising = Math.min(Math.round(fraction * steps), steps - 1), rest = steps - rising;
+    return step < rising ? (step + 1) / rising * rate(0, rest) : rate(step - rising, rest);
+  };
+}
+
+/**
+ * Replays the end of a phase from a fraction of it on, in [0, 1): fine-tuning by learning-rate rewinding. From 1 - t / T
+ * on, a fine-tuning of t epochs repeats the last t of T epochs of training. Source: Renda, Frankle and Carbin 2020,
+ * arXiv 2003.02389.
+ */
+export function rewoundTo(rate: RateShare, fraction: number): RateShare {
+  return (step, steps) => {
+    const whole = Math.max(steps, Math.round(steps / (1 - fraction)));
+    return rate(whole - steps + step, whole);
+  };
+}
+
+/** Counts the averaged values from a fraction of the phase on, in [0, 1); the last step's is one of them always. */
+export function averagedFrom(fraction: number): Schedule["averagedCount"] {
+  return (step, steps) => Math.max(0, step + 1 - Math.min(steps - 1, Math.floor(fraction * steps)));
+}
+
+/**
+ * The weight of a step's values in the running mean, 0 where averaging has not begun: 1 / n for the n-th, and for an
+ * exponential mean (1 - d) / (1 - d^n), which leaves no bias towards the first.
+ */
+export function meanWeight({ averagedCount, emaDecay }: Schedule, step: number, steps: number): number {
+  const count = averagedCount(step, steps);
+  if (count === 0) return 0;
+  return emaDecay === undefined ? 1 / count : (1 - emaDecay) / (1 - emaDecay ** count);
+}
 
 /**
  * The learning rate as given, and a quarter of it from 60 % of the phase on; averaged over the last quarter, the last
- * step always. Source of late averaging at a constant rate: Izmailov et al. 2018, arXiv 1803.05407.
+ * step always: averaging over the first steps would pull every |mean| towards zero. Source of late averaging at a
+ * constant rate: Izmailov et al. 2018, arXiv 1803.05407.
  */
-export const stepSchedule: Schedule = {
-  learningRateShare: (step, steps) => step < fallsAt * steps ? 1 : fallsTo,
-  averagedCount: (step, steps) =>
-    Math.max(0, step + 1 - Math.min(steps - 1, Math.floor(averagesFrom * steps))),
-};
+export const stepSchedule: Schedule = { learningRateShare: stepRate(), averagedCount: averagedFrom(0.75) };
 
 /** Fine-tuning: the rate at which training by `stepSchedule` ended, averaged over the last quarter. */
-export const finetuneSchedule: Schedule = { ...stepSchedule, learningRateShare: () => fallsTo };
+export const finetuneSchedule: Schedule = {
+  ...stepSchedule,
+  learningRateShare: rewoundTo(stepRate(), 0.75),
+};
 
 /** A constant learning rate without averaging: the values after training are those of the last step. */
-export const constantSchedule: Schedule = { learningRateShare: () => 1, averagedCount: () => 0 };
+export const constantSchedule: Schedule = { learningRateShare: constantRate, averagedCount: () => 0 };
 
 /** A constant learning rate, averaged over all steps. */
-export const averagedSchedule: Schedule = { learningRateShare: () => 1, averagedCount: (step) => step + 1 };
+export const averagedSchedule: Schedule = { ...constantSchedule, averagedCount: averagedFrom(0) };

@@ -1,217 +1,167 @@
 /**
  * Training: epochs of steps on the device, with the running mean of every parameter, watched for losses that are
- * not finite.
+ * not finite, and by validation examples where there are some.
  *
  * @module
  */
 import { epochBatches } from "../data/batches.ts";
-import { NumericError } from "../errors.ts";
-import { mixBits } from "../random.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import { ConfigError, NumericError } from "../errors.ts";
 import type { Examples } from "../gpu/examples.ts";
 import type { Network } from "../gpu/network.ts";
-import { type PlanProgram, preparePlan } from "../gpu/plan_program.ts";
-import type { SlotPool } from "../gpu/slots.ts";
-import { Tally } from "../gpu/tally.ts";
-import type { Augmentation } from "../plan/images.ts";
-import { type Footprint, planFootprint } from "../plan/footprint.ts";
-import { lowerPlan } from "../plan/lower.ts";
-import { type OptimizerSettings, optimizerStep } from "../plan/optimizer.ts";
-import type { Plan } from "../plan/plan.ts";
-import { type Schedule, stepSchedule } from "./schedule.ts";
-
-/** What a phase of training does. */
-export interface TrainSettings {
-  /** Passes over the examples. */
-  readonly epochs: number;
-  /** Examples a step; the last, partial batch of an epoch is left out. */
-  readonly batch: number;
-  /** Step size before the schedule's share of it. */
-  readonly learningRate: number;
-  /** The rule that turns gradients into steps; its state starts from zero. */
-  readonly optimizer: OptimizerSettings;
-  /** Chooses the order of the examples and their augmentation, together with `firstEpoch`. */
-  readonly seed: number;
-  /** Share of each label's probability that is spread over all classes, in [0, 1); 0 where left out. */
-  readonly labelSmoothing?: number;
-  /** How images are varied; not at all where left out. */
-  readonly augmentation?: Augmentation;
-  /** Counts the steps of earlier phases, so that each phase draws other batches. */
-  readonly firstEpoch?: number;
-  /** How the learning rate falls and from when on parameters are averaged. */
-  readonly schedule?: Schedule;
-  /** False takes the examples in their order. */
-  readonly shuffle?: boolean;
-  /** Steps between two readings of the loss; each waits for the device and costs a fixed time. */
-  readonly stepsPerReading?: number;
-  /** Called every so many steps and at the end of each epoch. */
-  readonly onProgress?: (progress: TrainProgress) => void;
-}
-
-/** What a phase of training does, and what it runs on. */
-export interface TrainOptions extends TrainSettings {
-  readonly choose: ProductChooser;
-  readonly slots: SlotPool;
-}
-
-/** Where training is. */
-export interface TrainProgress {
-  /** Steps made so far in this phase. */
-  readonly step: number;
-  /** Steps of the phase in all. */
-  readonly steps: number;
-  /** Zero-based epoch of the phase. */
-  readonly epoch: number;
-  /** Mean loss in nats over the steps of this epoch so far, each before its update. */
-  readonly loss: number;
-  /** Fraction predicted right over the steps of this epoch so far, each before its update. */
-  readonly accuracy: number;
-  /** Examples trained on a second since the phase began. */
-  readonly examplesPerSecond: number;
-}
-
-/** What a phase of training came to. */
-export interface TrainResult {
-  /** Steps made. */
-  readonly steps: number;
-  /** Mean loss in nats over the last epoch, each step's before its update. */
-  readonly loss: number;
-  /** Fraction predicted right over the last epoch, each step's before its update. */
-  readonly accuracy: number;
-  /** Time that the steps took, in seconds. */
-  readonly seconds: number;
-}
+import { Tally, type TallyCount } from "../gpu/tally.ts";
+import { optimizerStep } from "../plan/optimizer.ts";
+import { mixBits } from "../random.ts";
+import { recalibrate } from "./recalibrate.ts";
+import { meanWeight, stepSchedule } from "./schedule.ts";
+import type { TrainOptions, TrainResult } from "./settings.ts";
+import { prepareStep, type StepPrograms } from "./step_programs.ts";
+import { openWatch } from "./validation.ts";
 
 /**
  * Trains a network in place. Afterwards its values are the running mean over the steps that the schedule averages (the
- * last quarter by default), which the arena `mean` holds too. The mask is respected throughout.
+ * last quarter by default), which the arena `mean` holds too; with early stopping they are those of the best epoch, as
+ * they would have been had training ended there. The mask is respected throughout.
  *
  * @throws {NumericError} Where a loss or a value is not finite; the values are then those of the last reading at
  *   which all was finite.
+ * @throws {ShapeError} Where there are too few examples for a step, or the teacher does not fit.
+ * @throws {ConfigError} Where what an option needs was not given.
  */
 export async function train(
   network: Network,
   examples: Examples,
   options: TrainOptions,
 ): Promise<TrainResult> {
-  const { epochs, seed, optimizer, learningRate, firstEpoch = 0, stepsPerReading = 25 } = options;
-  const { schedule = stepSchedule, shuffle = true } = options;
-  const batch = Math.min(options.batch, examples.count);
-  const stepsPerEpoch = Math.floor(examples.count / batch), steps = epochs * stepsPerEpoch;
+  checkCompanions(options);
+  const { epochs, seed, optimizer, accumulate = 1, stepsPerReading = 25 } = options;
+  const { schedule = stepSchedule, shuffle = true, firstEpoch = 0 } = options;
+  const batch = Math.min(options.batch, examples.count), rowsPerStep = batch * accumulate;
+  const stepsPerEpoch = Math.floor(examples.count / rowsPerStep), steps = epochs * stepsPerEpoch;
   using tally = new Tally(network.gpu);
   using programs = await prepareStep(network, examples, { ...options, batch, tally });
+  const { earlyStopping, validation } = options;
+  using watch = earlyStopping && validation
+    ? await openWatch(network, validation, { ...earlyStopping, ...options })
+    : undefined;
   network.clearArena("velocity");
   if (optimizer.kind !== "sgd") network.clearArena("second_moment");
   // The first mean is old + (value - old), which gives the value's own bits only where old is zero.
   if (steps > 0 && schedule.averagedCount(steps - 1, steps) > 0) network.clearArena("mean");
-  keepState(network);
+  network.copyState("values", "snapshot");
   const start = performance.now();
   let index = 0, read = await tally.read();
   const report = async (epoch: number) => {
     read = await tally.read();
-    if (read.badStep !== undefined) {
-      returnToKeptState(network);
-      const current = "the loss or a parameter is not finite";
-      const wanted = "finite numbers (a smaller learning rate may help)";
-      const complaint = { act: "train at step", thing: `${read.badStep}`, current, wanted };
-      throw new NumericError(complaint, read.badStep);
-    }
-    keepState(network);
-    const examplesPerSecond = index * batch / (performance.now() - start) * 1000;
+    checkFinite(network, read);
+    network.copyState("values", "snapshot");
+    const examplesPerSecond = index * rowsPerStep / (performance.now() - start) * 1000;
     options.onProgress?.({ step: index, steps, epoch, ...meansOf(read), examplesPerSecond });
+  };
+  /** Makes the values those that training returns where it ends after the steps made so far. */
+  const finish = async () => {
+    if (index === 0 || schedule.averagedCount(index - 1, steps) === 0) return;
+    network.copyArena("mean", "values");
+    const { recalibration = "none", augmentation = "none", cutout = 0 } = options;
+    if (recalibration === "none") return;
+    const varied = recalibration === "augmented" ? { augmentation, cutout } : {};
+    await recalibrate(network, examples, {
+      ...varied,
+      batch,
+      seed,
+      choose: options.choose,
+      slots: options.slots,
+    });
   };
   for (let epoch = 0; epoch < epochs; epoch++) {
     tally.clear();
-    const order = { count: examples.count, batch, seed, epoch: firstEpoch + epoch, shuffle, dropLast: true };
-    for (const rows of epochBatches(order)) {
-      const averaged = schedule.averagedCount(index, steps);
-      const { program, resolve } = averaged > 0 ? programs.averaging : programs.plain;
-      const share = schedule.learningRateShare(index, steps);
-      examples.select(rows, resolve);
-      program.run({
-        ...optimizerStep(optimizer, { learningRate: share * learningRate, step: index }),
-        mean_weight: averaged > 0 ? 1 / averaged : 0,
+    const order = { count: examples.count, seed, epoch: firstEpoch + epoch, shuffle, dropLast: true };
+    for (const rows of epochBatches({ ...order, batch: rowsPerStep })) {
+      const learningRate = schedule.learningRateShare(index, steps) * options.learningRate;
+      const weight = meanWeight(schedule, index, steps);
+      const values = {
+        ...optimizerStep(optimizer, { learningRate, step: index }),
+        "mean_weight": weight,
         count: batch,
         index,
-        seed: mixBits(mixBits(seed) ^ (firstEpoch * 0x10001 + index)),
-      });
+      };
+      for (let i = 0; i < accumulate; i++) {
+        runBatch(programs, examples, {
+          rows: rows.subarray(i * batch, (i + 1) * batch),
+          isLast: i === accumulate - 1,
+          values: {
+            ...values,
+            is_first: i === 0 ? 1 : 0,
+            seed: mixBits(mixBits(seed) ^ (firstEpoch * 0x10001 + index * accumulate + i)),
+          },
+        });
+      }
       index++;
       if (index % stepsPerReading === 0) await report(epoch);
     }
     if (index % stepsPerReading !== 0) await report(epoch);
+    if (!watch) continue;
+    network.copyState("values", "held");
+    try {
+      await finish();
+      if ((await watch.judge(epoch)).stops) break;
+    } finally {
+      network.copyState("held", "values");
+    }
   }
-  if (steps > 0 && schedule.averagedCount(steps - 1, steps) > 0) network.copyArena("mean", "values");
-  return { steps, ...meansOf(read), seconds: (performance.now() - start) / 1000 };
+  if (watch?.best) network.copyState("best", "values");
+  else await finish();
+  const best = watch?.best ? { best: watch.best } : {};
+  return { steps: index, ...meansOf(read), seconds: (performance.now() - start) / 1000, ...best };
 }
 
-/** The device memory that training needs at its peak: the step's plan, and the state kept for a failed step. */
-export function trainingFootprint(
-  network: Network,
+/** Runs one batch of a step. */
+function runBatch(
+  { gathering, plain, averaging, teacher }: StepPrograms,
   examples: Examples,
-  options: Omit<TrainOptions, "slots">,
-): Footprint {
-  const { layout, gpu } = network;
-  const arenaBytes = (name: string) => 16 * (name === "statistics" ? layout.statisticsQuads : layout.quads);
-  const sizeOf = (name: string) =>
-    name === "tally" ? 16 : examples.resolve(name)?.sizeBytes ?? arenaBytes(name);
-  const footprint = planFootprint(lowerStep(network, examples, options, true), { path: gpu.path, sizeOf });
-  const keptBytes = arenaBytes("values") + arenaBytes("statistics");
-  return {
-    ...footprint,
-    buffersBytes: footprint.buffersBytes + keptBytes,
-    totalBytes: footprint.totalBytes + keptBytes,
+  { rows, isLast, values }: {
+    readonly rows: Uint32Array;
+    readonly isLast: boolean;
+    readonly values: Readonly<Record<"mean_weight" | "seed", number>> & Readonly<Record<string, number>>;
+  },
+): void {
+  const last = values.mean_weight > 0 ? averaging : plain;
+  const { program, resolve } = isLast ? last : gathering!;
+  examples.select(rows, resolve);
+  teacher?.run(rows, values.seed);
+  program.run(values);
+}
+
+/**
+ * Returns to the last state that was read as finite, where the present one is not.
+ *
+ * @throws {NumericError} Then.
+ */
+function checkFinite(network: Network, { badStep }: TallyCount): void {
+  if (badStep === undefined) return;
+  network.copyState("snapshot", "values");
+  const current = "the loss or a parameter is not finite";
+  const wanted = "finite numbers (a smaller learning rate may help)";
+  throw new NumericError({ act: "train at step", thing: `${badStep}`, current, wanted }, badStep);
+}
+
+/** Refuses options without what they need, which would else do nothing. */
+function checkCompanions(
+  { distillation, teacher, earlyStopping, validation, accumulate = 1 }: TrainOptions,
+): void {
+  const refuse = (thing: string, current: string, wanted: string) => {
+    throw new ConfigError({ act: "train with", thing, current, wanted });
   };
+  if (!distillation !== !teacher) {
+    refuse("distillation", `${distillation ? "no" : "only a"} teacher`, "both or neither");
+  }
+  if (!earlyStopping !== !validation) {
+    refuse("earlyStopping", `${earlyStopping ? "no" : "only"} validation examples`, "both or neither");
+  }
+  if (!Number.isInteger(accumulate) || accumulate < 1) {
+    refuse("accumulate", `${accumulate}`, "a whole number, at least 1");
+  }
 }
 
-function lowerStep(
-  { graph }: Network,
-  examples: Examples,
-  options: Omit<TrainOptions, "slots">,
-  averages: boolean,
-): Plan {
-  const { augmentation = "none" } = options;
-  const images = examples.areImages ? { images: { augmentation } } : {};
-  const batch = Math.min(options.batch, examples.count);
-  return lowerPlan(graph, { ...options, batch, mode: "train", averages, ...images });
-}
-
-/** A step without and with the running mean, so that either is one submit. */
-interface StepPrograms extends Disposable {
-  readonly plain: PlanProgram;
-  readonly averaging: PlanProgram;
-}
-
-async function prepareStep(
-  network: Network,
-  examples: Examples,
-  options: TrainOptions & { readonly tally: Tally },
-): Promise<StepPrograms> {
-  const { slots, tally } = options;
-  const others = (name: string) => name === "tally" ? tally.buffer : examples.resolve(name);
-  const prepare = (averages: boolean) =>
-    preparePlan(lowerStep(network, examples, options, averages), { network, slots, others });
-  const plain = await prepare(false), averaging = await prepare(true);
-  return {
-    plain,
-    averaging,
-    [Symbol.dispose]() {
-      plain[Symbol.dispose]();
-      averaging[Symbol.dispose]();
-    },
-  };
-}
-
-/** Keeps the values and statistics as they are now, known to be finite. */
-function keepState(network: Network): void {
-  network.copyArena("values", "snapshot");
-  if (network.layout.statisticsQuads > 0) network.copyArena("statistics", "statistics_snapshot");
-}
-
-function returnToKeptState(network: Network): void {
-  network.copyArena("snapshot", "values");
-  if (network.layout.statisticsQuads > 0) network.copyArena("statistics_snapshot", "statistics");
-}
-
-function meansOf({ lossSum, correct, count }: { lossSum: number; correct: number; count: number }) {
+function meansOf({ lossSum, correct, count }: TallyCount) {
   return { loss: lossSum / count, accuracy: correct / count };
 }

@@ -15,6 +15,7 @@ interface BatchCase {
   readonly batch: number;
   readonly shift: number;
   readonly flip: boolean;
+  readonly cutout?: number;
   readonly seed: number;
 }
 
@@ -27,6 +28,9 @@ const cases: readonly BatchCase[] = [
   { images: [3, 5, 3, 4], batch: 4, shift: 4, flip: false, seed: 5 },
   { images: [2, 2, 9, 11], batch: 33, shift: 4, flip: true, seed: 6 },
   { images: [2, 1, 3, 2], batch: 9, shift: 4, flip: true, seed: 7 },
+  { images: [1, 1, 1, 1], batch: 2, shift: 0, flip: false, cutout: 1, seed: 8 },
+  { images: [5, 3, 9, 11], batch: 20, shift: 0, flip: false, cutout: 4, seed: 9 },
+  { images: [5, 5, 7, 6], batch: 20, shift: 2, flip: true, cutout: 3, seed: 10 },
 ];
 
 /** The finalizer of MurmurHash3, as the kernel has it. */
@@ -52,7 +56,7 @@ function inputsOf({ images: [count, channels, height, width], batch }: BatchCase
 }
 
 async function runBatch(path: ReadPath, batchCase: BatchCase) {
-  const { images: [, channels, height, width], batch, shift, flip, seed } = batchCase;
+  const { images: [, channels, height, width], batch, shift, flip, cutout = 0, seed } = batchCase;
   const { bytes, classes, rows, mean, inverse } = inputsOf(batchCase);
   const inner = quadsOf(channels), quads = batch * height * width * inner;
   const strips = batch * height * Math.ceil(width / 4) * inner;
@@ -75,7 +79,7 @@ async function runBatch(path: ReadPath, batchCase: BatchCase) {
           x: "x",
           labels: "labels",
         },
-        params: { strips, inner, channels, height, width, shift },
+        params: { strips, inner, channels, height, width, shift, cutout },
         constants: { FLIP: flip ? 1 : 0 },
       }),
     ],
@@ -87,7 +91,7 @@ async function runBatch(path: ReadPath, batchCase: BatchCase) {
 
 /** The batch in f64, (N, C, H, W). */
 function wantedBatch(batchCase: BatchCase): { readonly x: Float64Array; readonly mirrored: number } {
-  const { images: [, channels, height, width], batch, shift, flip, seed } = batchCase;
+  const { images: [, channels, height, width], batch, shift, flip, cutout = 0, seed } = batchCase;
   const { bytes, rows, mean, inverse } = inputsOf(batchCase);
   const x = new Float64Array(batch * channels * height * width);
   let mirrored = 0;
@@ -96,6 +100,9 @@ function wantedBatch(batchCase: BatchCase): { readonly x: Float64Array; readonly
     const isMirrored = flip && coins % 2 === 1;
     const down = (coins >>> 1) % (2 * shift + 1) - shift, right = (coins >>> 16) % (2 * shift + 1) - shift;
     mirrored += isMirrored ? 1 : 0;
+    const places = mixBits((coins ^ 0x9e3779b9) >>> 0);
+    const top = (places & 0xffff) % height - Math.floor(cutout / 2);
+    const left = (places >>> 16) % width - Math.floor(cutout / 2);
     for (let i = 0; i < channels * height * width; i++) {
       const column = i % width,
         line = Math.floor(i / width) % height,
@@ -104,14 +111,15 @@ function wantedBatch(batchCase: BatchCase): { readonly x: Float64Array; readonly
       const inside = fromLine >= 0 && fromLine < height && fromColumn >= 0 && fromColumn < width;
       const place = ((rows[row] * channels + channel) * height + fromLine) * width + fromColumn;
       const byte = inside ? bytes[place] / 255 : 0;
-      x[row * channels * height * width + i] = (byte - mean[channel]) * inverse[channel];
+      const isCut = line >= top && line < top + cutout && column >= left && column < left + cutout;
+      x[row * channels * height * width + i] = isCut ? 0 : (byte - mean[channel]) * inverse[channel];
     }
   }
   return { x, mirrored };
 }
 
 for (const path of readPaths) {
-  Deno.test(`batch_images() gathers, shifts, mirrors and normalises, ${path} path`, async () => {
+  Deno.test(`batch_images() gathers, shifts, mirrors, normalises and cuts out, ${path} path`, async () => {
     for (const batchCase of cases) {
       const { images: [, channels, height, width], batch } = batchCase;
       const name = `${path} ${JSON.stringify(batchCase)}`;

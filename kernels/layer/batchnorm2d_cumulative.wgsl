@@ -1,0 +1,33 @@
+// Batch normalisation, running statistics as the mean over the batches of a recalibration:
+//
+//   running = (1 - step.batch_weight) * running + step.batch_weight * batch * correction
+//
+// With batch_weight = 1 / k at the k-th batch this is the mean of all batches (PyTorch's momentum = None), whatever was
+// there before. correction is rows / (rows - 1) for the variance and 1 for the mean.
+// batch (quads), running: quads from params.offset of the statistics arena. One invocation computes one quad.
+// Source: Izmailov et al. 2018, arXiv 1803.05407, section 3.2; torch.optim.swa_utils.update_bn.
+
+struct Params {
+  quads: u32,
+  offset: u32,
+  correction: f32,
+}
+
+struct Step {
+  batch_weight: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read> batch: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> running: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.quads) {
+    return;
+  }
+  let kept = (1.0 - step.batch_weight) * read_running(params.offset + i);
+  write_running(params.offset + i, kept + step.batch_weight * read_batch(i) * params.correction);
+}

@@ -1,0 +1,84 @@
+// Knowledge distillation: mixes a loss and its gradient with the distance from a teacher's softened predictions.
+//
+//   loss[n] = (1 - share) loss[n] + share T^2 KL(q_teacher || q_student),    q = softmax(logits / T)
+//   dz[n]   = (1 - share) dz[n]   + share T (q_student - q_teacher) / step.count
+//
+// losses and dlogits come from loss/softmax_cross_entropy.wgsl. Rows from step.count on are padding and stay zero.
+// logits, teacher_logits and dlogits (rows, quads) in quads, losses (rows). One invocation computes one row, sums run
+// in the order of the classes. Source: Hinton, Vinyals and Dean 2015, arXiv 1503.02531.
+
+struct Params {
+  rows: u32,
+  quads: u32,
+  classes: u32,
+  share: f32,
+  temperature: f32,
+}
+
+struct Step {
+  count: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read> logits: array<vec4f>;
+@group(0) @binding(3) var<storage, read> teacher_logits: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> losses: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dlogits: array<vec4f>;
+
+// The quad's values, with minus the largest float where there is no class.
+fn where_class(quad: u32, value: vec4f) -> vec4f {
+  let class_index = vec4u(4u * quad) + vec4u(0u, 1u, 2u, 3u);
+  return select(vec4f(-3.4028234e38), value, class_index < vec4u(params.classes));
+}
+
+fn largest_of(value: vec4f) -> f32 {
+  return max(max(value.x, value.y), max(value.z, value.w));
+}
+
+// The sum of the lanes that are classes, in their order.
+fn total(quad: u32, value: vec4f) -> f32 {
+  let class_index = vec4u(4u * quad) + vec4u(0u, 1u, 2u, 3u);
+  let inside = select(vec4f(0.0), value, class_index < vec4u(params.classes));
+  return ((inside.x + inside.y) + inside.z) + inside.w;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let row = id.y * (groups.x * 64u) + id.x;
+  if (row >= params.rows || row >= step.count) {
+    return;
+  }
+  let first = row * params.quads;
+  var student_largest = -3.4028234e38;
+  var teacher_largest = -3.4028234e38;
+  for (var quad = 0u; quad < params.quads; quad++) {
+    student_largest = max(student_largest, largest_of(where_class(quad, read_logits(first + quad))));
+    teacher_largest = max(teacher_largest, largest_of(where_class(quad, read_teacher_logits(first + quad))));
+  }
+  var student_sum = 0.0;
+  var teacher_sum = 0.0;
+  for (var quad = 0u; quad < params.quads; quad++) {
+    let student = (read_logits(first + quad) - vec4f(student_largest)) / params.temperature;
+    let teacher = (read_teacher_logits(first + quad) - vec4f(teacher_largest)) / params.temperature;
+    student_sum += total(quad, exp(student));
+    teacher_sum += total(quad, exp(teacher));
+  }
+  let student_log_sum = log(student_sum);
+  let teacher_log_sum = log(teacher_sum);
+  let scale = params.share * params.temperature / f32(step.count);
+  var divergence = 0.0;
+  for (var quad = 0u; quad < params.quads; quad++) {
+    let i = first + quad;
+    let student = (read_logits(i) - vec4f(student_largest)) / params.temperature;
+    let teacher = (read_teacher_logits(i) - vec4f(teacher_largest)) / params.temperature;
+    let wanted = exp(teacher) / teacher_sum;
+    let distance = (teacher - vec4f(teacher_log_sum)) - (student - vec4f(student_log_sum));
+    divergence += total(quad, wanted * distance);
+    let gradient = (1.0 - params.share) * read_dlogits(i) + scale * (exp(student) / student_sum - wanted);
+    let class_index = vec4u(4u * quad) + vec4u(0u, 1u, 2u, 3u);
+    write_dlogits(i, select(vec4f(0.0), gradient, class_index < vec4u(params.classes)));
+  }
+  let softened = params.share * params.temperature * params.temperature * divergence;
+  losses[row] = (1.0 - params.share) * losses[row] + softened;
+}

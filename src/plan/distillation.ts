@@ -1,0 +1,36 @@
+/**
+ * The dispatch that has a network learn from a teacher's predictions too.
+ *
+ * @module
+ */
+import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
+import { quadsOf } from "../shape.ts";
+
+/** How much a network learns from its teacher. Source: Hinton, Vinyals and Dean 2015, arXiv 1503.02531. */
+export interface Distillation {
+  /** Share of the loss that is the distance from the teacher, in [0, 1]; the labels have the rest. */
+  readonly share: number;
+  /** What logits of both are divided by before their softmax, above 0; higher says more of unlikely classes. */
+  readonly temperature: number;
+}
+
+/** The plan's name for the teacher's logits, a buffer that is filled before the step. */
+export const teacherLogits = "teacher_logits";
+
+/** The dispatch behind the cross-entropy that mixes loss and gradient with the distance from the teacher. */
+export function lowerDistillation(
+  { share, temperature }: Distillation,
+  { rows, classes, logits, dlogits }: {
+    readonly rows: number;
+    readonly classes: number;
+    readonly logits: string;
+    readonly dlogits: string;
+  },
+): Dispatch {
+  return dispatchOver(rows, {
+    kernel: "loss/distillation",
+    label: "distillation",
+    bindings: { logits, "teacher_logits": teacherLogits, losses: "losses", dlogits },
+    params: { rows, quads: quadsOf(classes), classes, share, temperature },
+  });
+}

@@ -1,0 +1,63 @@
+/**
+ * Batch norm's running statistics measured anew: averaged or pruned values give other feature maps than those that the
+ * statistics were gathered from.
+ *
+ * @module
+ */
+import { epochBatches } from "../data/batches.ts";
+import type { Examples } from "../gpu/examples.ts";
+import type { Network } from "../gpu/network.ts";
+import { preparePlan } from "../gpu/plan_program.ts";
+import { readBuffers } from "../gpu/readback.ts";
+import type { SlotPool } from "../gpu/slots.ts";
+import type { ProductChooser } from "../kernels/gemm.ts";
+import { lowerRecalibration } from "../plan/forward.ts";
+import type { Augmentation } from "../plan/images.ts";
+import { mixBits } from "../random.ts";
+
+/** How statistics are measured. */
+export interface RecalibrateOptions {
+  /** Examples a batch; the last, partial one is left out. */
+  readonly batch: number;
+  /** Chooses the order of the examples and their augmentation. */
+  readonly seed: number;
+  /** How images are varied; not at all where left out. */
+  readonly augmentation?: Augmentation;
+  /** Side in pixels of the square that each image loses; 0 where left out. */
+  readonly cutout?: number;
+  /** The most batches that are measured; 100 where left out, beyond which the mean hardly moves. */
+  readonly mostBatches?: number;
+  readonly choose: ProductChooser;
+  readonly slots: SlotPool;
+}
+
+/** Batches in flight between two waits for the device. */
+const batchesPerReading = 25;
+
+/**
+ * Replaces batch norm's running statistics by their mean over batches at the network's present values, as
+ * torch.optim.swa_utils.update_bn does. A network without batch norm is left as it is.
+ *
+ * @returns the batches that were measured
+ */
+export async function recalibrate(
+  network: Network,
+  examples: Examples,
+  options: RecalibrateOptions,
+): Promise<number> {
+  const { seed, augmentation = "none", cutout = 0, mostBatches = 100, choose, slots } = options;
+  if (network.layout.statisticsQuads === 0) return 0;
+  const batch = Math.min(options.batch, examples.count);
+  const images = examples.areImages ? { images: { augmentation, cutout } } : {};
+  const plan = lowerRecalibration(network.graph, { batch, choose, ...images });
+  using step = await preparePlan(plan, { network, slots, others: (name) => examples.resolve(name) });
+  const order = { count: examples.count, batch, seed, epoch: 0, shuffle: true, dropLast: true };
+  const batches = epochBatches(order).slice(0, mostBatches);
+  for (const [i, rows] of batches.entries()) {
+    examples.select(rows, step.resolve);
+    step.program.run({ count: batch, batch_weight: 1 / (i + 1), seed: mixBits(mixBits(seed) ^ i) });
+    if ((i + 1) % batchesPerReading > 0) continue;
+    await readBuffers(network.gpu, [{ buffer: network.arena("statistics"), sizeBytes: 16 }]);
+  }
+  return batches.length;
+}

@@ -1,0 +1,115 @@
+/**
+ * What a phase of training is told, and what it tells.
+ *
+ * @module
+ */
+import type { Examples } from "../gpu/examples.ts";
+import type { Network } from "../gpu/network.ts";
+import type { SlotPool } from "../gpu/slots.ts";
+import type { ProductChooser } from "../kernels/gemm.ts";
+import type { Distillation } from "../plan/distillation.ts";
+import type { Augmentation } from "../plan/images.ts";
+import type { OptimizerSettings } from "../plan/optimizer.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** How batch norm's statistics are measured anew for averaged values: not at all, on plain images, or as trained. */
+export type Recalibration = "none" | "plain" | "augmented";
+
+/** When training ends before its last epoch. */
+export interface EarlyStopping {
+  /** Epochs without improvement after which training ends; 0 never ends early, but keeps the best epoch's values. */
+  readonly patience: number;
+  /** What is to improve on the validation examples. */
+  readonly measure: "accuracy" | "loss";
+}
+
+/** What a phase of training does. */
+export interface TrainSettings {
+  /** Passes over the examples. */
+  readonly epochs: number;
+  /** Examples a batch; the last, partial step of an epoch is left out. */
+  readonly batch: number;
+  /**
+   * Batches a step, whose gradients are averaged: without batch norm, which sees each batch alone, the same as one
+   * batch of so many times the size. 1 where left out.
+   */
+  readonly accumulate?: number;
+  /** Step size before the schedule's share of it. */
+  readonly learningRate: number;
+  /** The rule that turns gradients into steps; its state starts from zero. */
+  readonly optimizer: OptimizerSettings;
+  /** Chooses the order of the examples and their augmentation, together with `firstEpoch`. */
+  readonly seed: number;
+  /** Share of each label's probability that is spread over all classes, in [0, 1); 0 where left out. */
+  readonly labelSmoothing?: number;
+  /** How images are varied; not at all where left out. */
+  readonly augmentation?: Augmentation;
+  /** Side in pixels of the square that each image loses at a random place; 0 where left out. */
+  readonly cutout?: number;
+  /** Counts the steps of earlier phases, so that each phase draws other batches. */
+  readonly firstEpoch?: number;
+  /** How the learning rate falls and from when on parameters are averaged. */
+  readonly schedule?: Schedule;
+  /** How batch norm's statistics are measured anew once values are averaged; `none` where left out. */
+  readonly recalibration?: Recalibration;
+  /** What is learned from the predictions of a teacher, which must be given too. */
+  readonly distillation?: Distillation;
+  /** When training ends early, by validation examples, which must be given too. */
+  readonly earlyStopping?: EarlyStopping;
+  /** False takes the examples in their order. */
+  readonly shuffle?: boolean;
+  /** Steps between two readings of the loss; each waits for the device and costs a fixed time. */
+  readonly stepsPerReading?: number;
+  /** Called every so many steps and at the end of each epoch. */
+  readonly onProgress?: (progress: TrainProgress) => void;
+}
+
+/** What a phase of training does, and what it runs on. */
+export interface TrainOptions extends TrainSettings {
+  readonly choose: ProductChooser;
+  readonly slots: SlotPool;
+  /** The network whose predictions are learned from, with `distillation`. */
+  readonly teacher?: Network;
+  /** The examples that tell the best epoch, with `earlyStopping`. */
+  readonly validation?: Examples;
+}
+
+/** Where training is. */
+export interface TrainProgress {
+  /** Steps made so far in this phase. */
+  readonly step: number;
+  /** Steps of the phase in all. */
+  readonly steps: number;
+  /** Zero-based epoch of the phase. */
+  readonly epoch: number;
+  /** Mean loss in nats over the steps of this epoch so far, each before its update. */
+  readonly loss: number;
+  /** Fraction predicted right over the steps of this epoch so far, each before its update. */
+  readonly accuracy: number;
+  /** Examples trained on a second since the phase began. */
+  readonly examplesPerSecond: number;
+}
+
+/** The epoch whose values a phase of training returned, by its validation examples. */
+export interface BestEpoch {
+  /** Zero-based epoch of the phase. */
+  readonly epoch: number;
+  /** Fraction of the validation examples that were predicted right after it. */
+  readonly accuracy: number;
+  /** Mean loss in nats on the validation examples after it. */
+  readonly loss: number;
+}
+
+/** What a phase of training came to. */
+export interface TrainResult {
+  /** Steps made. */
+  readonly steps: number;
+  /** Mean loss in nats over the last epoch, each step's before its update. */
+  readonly loss: number;
+  /** Fraction predicted right over the last epoch, each step's before its update. */
+  readonly accuracy: number;
+  /** Time that the steps took, in seconds. */
+  readonly seconds: number;
+  /** With early stopping: the epoch that the values are of. */
+  readonly best?: BestEpoch;
+}

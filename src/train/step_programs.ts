@@ -1,0 +1,126 @@
+/**
+ * The programs of a training step, and the device memory that they need.
+ *
+ * @module
+ */
+import type { Examples } from "../gpu/examples.ts";
+import type { Network } from "../gpu/network.ts";
+import { type PlanProgram, preparePlan } from "../gpu/plan_program.ts";
+import type { Tally } from "../gpu/tally.ts";
+import { resolveGraph } from "../model/graph.ts";
+import { teacherLogits } from "../plan/distillation.ts";
+import { type Footprint, planFootprint } from "../plan/footprint.ts";
+import { lowerPlan } from "../plan/lower.ts";
+import type { Plan } from "../plan/plan.ts";
+import { featuresOf, quadsOf } from "../shape.ts";
+import type { TrainOptions } from "./settings.ts";
+import { lowerTeacher, openTeacher, type Teacher } from "./teacher.ts";
+
+/** What follows the backward pass of a batch: nothing but adding its gradients, the step, or the step and the mean. */
+type StepKind = "gathering" | "plain" | "averaging";
+
+/** The programs of a step, each one submit. */
+export interface StepPrograms extends Disposable {
+  /** For all batches of a step but its last. */
+  readonly gathering: PlanProgram | undefined;
+  /** For the last batch of a step, without the running mean and with it. */
+  readonly plain: PlanProgram;
+  readonly averaging: PlanProgram;
+  /** Predicts each batch before its program runs. */
+  readonly teacher: Teacher | undefined;
+}
+
+/** The images of a step, where its examples are images. */
+export function imagesOf(
+  examples: Examples,
+  { augmentation = "none", cutout = 0 }: Pick<TrainOptions, "augmentation" | "cutout">,
+) {
+  return examples.areImages ? { images: { augmentation, cutout } } : {};
+}
+
+function lowerStep(
+  { graph }: Network,
+  examples: Examples,
+  { kind, ...options }: Omit<TrainOptions, "slots"> & { readonly kind: StepKind },
+): Plan {
+  const batch = Math.min(options.batch, examples.count);
+  return lowerPlan(graph, {
+    ...options,
+    ...imagesOf(examples, options),
+    batch,
+    mode: "train",
+    averages: kind === "averaging",
+    accumulation: { batches: options.accumulate ?? 1, isLast: kind !== "gathering" },
+  });
+}
+
+/** Prepares the programs of a step. */
+export async function prepareStep(
+  network: Network,
+  examples: Examples,
+  options: TrainOptions & { readonly tally: Tally },
+): Promise<StepPrograms> {
+  const { slots, tally, choose, batch, accumulate = 1 } = options;
+  using stack = new DisposableStack();
+  const source = { student: network.graph, examples, batch, choose, ...imagesOf(examples, options) };
+  const teacher = options.distillation && options.teacher
+    ? stack.use(await openTeacher(options.teacher, source))
+    : undefined;
+  const own = new Map([
+    ["tally", tally.buffer],
+    ...(teacher ? [[teacherLogits, teacher.logits] as const] : []),
+  ]);
+  const others = (name: string) => own.get(name) ?? examples.resolve(name);
+  const prepare = async (kind: StepKind) =>
+    stack.use(
+      await preparePlan(lowerStep(network, examples, { ...options, kind }), { network, slots, others }),
+    );
+  const gathering = accumulate > 1 ? await prepare("gathering") : undefined;
+  const plain = await prepare("plain"), averaging = await prepare("averaging");
+  const owned = stack.move();
+  return { gathering, plain, averaging, teacher, [Symbol.dispose]: () => owned.dispose() };
+}
+
+/** The device memory that training needs at its peak: the step's plan, its teacher's, and the states that it keeps. */
+export function trainingFootprint(
+  network: Network,
+  examples: Examples,
+  options: Omit<TrainOptions, "slots">,
+): Footprint {
+  const { layout, gpu, graph } = network;
+  const batch = Math.min(options.batch, examples.count);
+  const nodes = resolveGraph(graph);
+  const logitsBytes = 16 * batch * quadsOf(featuresOf(nodes[nodes.length - 1].output));
+  const footprintOf = (
+    plan: Plan,
+    { layout }: Network,
+    examplesBytes: (name: string) => number | undefined,
+  ) =>
+    planFootprint(plan, {
+      path: gpu.path,
+      sizeOf(name) {
+        if (name === "tally") return 16;
+        if (name === teacherLogits) return logitsBytes;
+        const quads = name.startsWith("statistics") ? layout.statisticsQuads : layout.quads;
+        return examplesBytes(name) ?? 16 * quads;
+      },
+    });
+  const step = lowerStep(network, examples, { ...options, kind: "averaging" });
+  const parts = [footprintOf(step, network, (name) => examples.resolve(name)?.sizeBytes)];
+  const { teacher, distillation, choose, validation } = options;
+  if (teacher && distillation) {
+    const plan = lowerTeacher(teacher.graph, { batch, choose, ...imagesOf(examples, options) });
+    // Its examples are those of its student, and are counted there.
+    parts.push(footprintOf(plan, teacher, (name) => examples.resolve(name) && 0));
+  }
+  const stateBytes = 16 * (layout.quads + layout.statisticsQuads);
+  // The state that a failed step returns to; and with validation the best epoch's and the one under way.
+  const keptBytes = stateBytes * (validation ? 3 : 1);
+  const total = (key: keyof Footprint) => parts.reduce((sum, part) => sum + part[key], 0);
+  return {
+    slotsBytes: total("slotsBytes"),
+    buffersBytes: total("buffersBytes") + keptBytes,
+    mirrorsBytes: total("mirrorsBytes"),
+    totalBytes: total("totalBytes") + keptBytes,
+  };
+}
