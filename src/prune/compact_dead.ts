@@ -19,7 +19,16 @@ export interface LiveParts {
 }
 
 /** Kinds that turn a channel of zeros into zeros. A kind that is missing here is taken not to. */
-const zeroKeepers: ReadonlySet<string> = new Set(["relu", "maxpool2d", "avgpool2d", "flatten"]);
+const zeroKeepers: ReadonlySet<string> = new Set([
+  "avgpool2d",
+  "dropout",
+  "flatten",
+  "gelu",
+  "leakyrelu",
+  "maxpool2d",
+  "relu",
+  "silu",
+]);
 
 /**
  * Finds what a network can do without, given the mask of its trained parameters: a group whose every channel is zero or
@@ -89,6 +98,8 @@ function zerosOf(
   switch (spec.kind) {
     case "add":
       return first.map((_, channel) => inputs.every((input) => input[channel]));
+    case "concat":
+      return inputs.flat();
     case "subsample": {
       const before = channelsBefore(spec, input);
       return Array.from({ length: output.channels }, (_, channel) => first[channel - before] ?? true);

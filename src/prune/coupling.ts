@@ -107,6 +107,8 @@ function outputLabels(node: GraphNode, inputs: readonly (readonly number[])[], l
         for (const [c, label] of other.entries()) labels.unite(first[c], label);
       }
       return first;
+    case "concat":
+      return inputs.flat();
     case "subsample": {
       // A channel of zeros is bound to nothing until something is added to it.
       const before = channelsBefore(spec, input), behind = output.channels - before - input.channels;

@@ -63,7 +63,7 @@ export function randomGraph(seed: number): Graph {
   const steps = 3 + draw(7);
   for (let step = 0; step < steps; step++) {
     const from = maps[Math.max(1, maps.length - 1 - draw(3))];
-    switch (draw(6)) {
+    switch (draw(7)) {
       case 0:
         convolve(from, 2 + draw(5));
         break;
@@ -105,6 +105,13 @@ export function randomGraph(seed: number): Graph {
         );
         const other = peers[draw(peers.length)];
         append({ kind: "add", name: name("sum"), inputs: [from.name, other.name] }, from.channels, from.side);
+        break;
+      }
+      case 5: {
+        const peers = maps.slice(1).filter(({ side }) => side === from.side),
+          other = peers[draw(peers.length)];
+        const joined = { kind: "concat", name: name("joined"), inputs: [from.name, other.name] } as const;
+        append(joined, from.channels + other.channels, from.side);
         break;
       }
       default:
