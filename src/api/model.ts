@@ -15,6 +15,7 @@ import type { ProductChooser } from "../kernels/gemm.ts";
 import { checkGraphFits, type Graph } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
 import { sgd } from "../plan/optimizer.ts";
+import { type CompactionReport, compactNetwork } from "../prune/compact_network.ts";
 import type { Prior } from "../prune/confidence.ts";
 import type { Criterion } from "../prune/criteria.ts";
 import { needsGradients, prunableTensors } from "../prune/criteria.ts";
@@ -85,12 +86,7 @@ export const evaluationBatch = 256;
 
 /** A model on a device. Dispose of it to free its memory; the device stays open. */
 export class Model {
-  /**
-   * The state on the device.
-   *
-   * @internal
-   */
-  readonly network: Network;
+  #network: Network;
   readonly #slots: SlotPool;
   readonly #choose: ProductChooser;
   readonly #images = new Map<ImageSplit, DeviceImages[]>();
@@ -104,7 +100,7 @@ export class Model {
    */
   constructor(
     readonly gpu: Gpu,
-    readonly graph: Graph,
+    graph: Graph,
     { task, seed = 0, choose = gpu.choose }: {
       readonly task: ModelTask;
       readonly seed?: number;
@@ -113,13 +109,27 @@ export class Model {
   ) {
     checkGraphFits(graph, task);
     this.task = task;
-    this.network = new Network(gpu, graph, seed);
+    this.#network = new Network(gpu, graph, seed);
     this.#slots = new SlotPool(gpu);
     this.#choose = choose;
   }
 
   /** The task that the model was made for. */
   readonly task: ModelTask;
+
+  /** The layers; fewer and narrower ones after `compact`. */
+  get graph(): Graph {
+    return this.network.graph;
+  }
+
+  /**
+   * The state on the device.
+   *
+   * @internal
+   */
+  get network(): Network {
+    return this.#network;
+  }
 
   /**
    * Trains in place; afterwards the values are the running mean of the last quarter of the steps, or as the options'
@@ -217,6 +227,25 @@ export class Model {
     const { goal, rounds = 3 } = options, prunable = this.network.layout.prunableCount;
     const removed = (await this.pruner.count()).reduce((sum, { weights, kept }) => sum + weights - kept, 0);
     return await pruneUntilStable(steps, { goal, prunable, rounds, removed });
+  }
+
+  /**
+   * Shrinks the model in place by the channels and branches that its mask makes superfluous; what it computes stays.
+   *
+   * @param examples Examples on which the logits of the masked and the smaller model are compared.
+   * @throws {ShapeError} Where there are no examples.
+   * @throws {NumericError} Where a logit is not finite; the model then stays as it was.
+   * @throws {KernelError} Where logits differ by more than 1e-4 of the largest; the model then stays as it was.
+   */
+  async compact(examples: ImageSplit): Promise<CompactionReport> {
+    const tools = { choose: this.#choose, slots: this.#slots };
+    const { network, report } = await compactNetwork(this.network, this.#imagesOf(examples), tools);
+    for (const evaluator of this.#evaluators.values()) evaluator[Symbol.dispose]();
+    this.#evaluators.clear();
+    for (const held of [this.#pruner, this.#slots, this.network]) held?.[Symbol.dispose]();
+    this.#pruner = undefined;
+    this.#network = network;
+    return report;
   }
 
   /** Copies parameters and masks to the host. */

@@ -51,11 +51,25 @@ export type NamedParameters = ReadonlyMap<string, Float32Array>;
 /** A model on the device. Dispose of it to free its arenas. */
 export class Network {
   readonly layout: ParameterLayout;
-  readonly #arenas = new Map<ArenaRole, DeviceBuffer>();
+  readonly #arenas: Map<ArenaRole, DeviceBuffer> = new Map();
 
-  /** A model with its first values drawn from a seed and nothing removed. */
-  constructor(readonly gpu: Gpu, readonly graph: Graph, seed: number) {
+  /**
+   * A model on a device.
+   *
+   * @param initial The seed that its first values are drawn from, nothing removed; or arenas that hold its state, which
+   *   are its own from then on.
+   */
+  constructor(
+    readonly gpu: Gpu,
+    readonly graph: Graph,
+    initial: number | ReadonlyMap<ArenaRole, DeviceBuffer>,
+  ) {
     this.layout = layOutParameters(graph);
+    if (typeof initial !== "number") {
+      this.#arenas = new Map(initial);
+      return;
+    }
+    const seed = initial;
     const entries = this.layout.parameters.map((parameter) => {
       const { fullName } = parameter;
       return [fullName, initialValues(parameter, { seed, name: fullName })] as const;
@@ -73,6 +87,11 @@ export class Network {
       this.#arenas.set(role, arena);
     }
     return arena;
+  }
+
+  /** The arenas that were used so far. */
+  get arenas(): ReadonlyMap<ArenaRole, DeviceBuffer> {
+    return this.#arenas;
   }
 
   /** Copies one arena over another. */

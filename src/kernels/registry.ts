@@ -64,6 +64,7 @@ import lossDistillation from "../../kernels/loss/distillation.wgsl" with { type:
 import lossSoftmaxCrossEntropy from "../../kernels/loss/softmax_cross_entropy.wgsl" with { type: "text" };
 import lossTally from "../../kernels/loss/tally.wgsl" with { type: "text" };
 import maskApply from "../../kernels/mask/apply.wgsl" with { type: "text" };
+import maskCompact from "../../kernels/mask/compact.wgsl" with { type: "text" };
 import maskCount from "../../kernels/mask/count.wgsl" with { type: "text" };
 import maskThreshold from "../../kernels/mask/threshold.wgsl" with { type: "text" };
 import optimizerAccumulateGradients from "../../kernels/optimizer/accumulate_gradients.wgsl" with {
@@ -89,6 +90,7 @@ import scoreConfidence from "../../kernels/score/confidence.wgsl" with { type: "
 import scoreErf from "../../kernels/score/erf.wgsl" with { type: "text" };
 import scoreErrorFunction from "../../kernels/score/error_function.wgsl" with { type: "text" };
 import scoreGradient from "../../kernels/score/gradient.wgsl" with { type: "text" };
+import scoreGroupSums from "../../kernels/score/group_sums.wgsl" with { type: "text" };
 import scoreHistogram from "../../kernels/score/histogram.wgsl" with { type: "text" };
 import scoreL1 from "../../kernels/score/l1.wgsl" with { type: "text" };
 import scoreMagnitude from "../../kernels/score/magnitude.wgsl" with { type: "text" };
@@ -156,6 +158,7 @@ const sources: Readonly<Record<string, string>> = {
   "loss/softmax_cross_entropy": lossSoftmaxCrossEntropy,
   "loss/tally": lossTally,
   "mask/apply": maskApply,
+  "mask/compact": maskCompact,
   "mask/count": maskCount,
   "mask/threshold": maskThreshold,
   "optimizer/accumulate_gradients": optimizerAccumulateGradients,
@@ -177,6 +180,7 @@ const sources: Readonly<Record<string, string>> = {
   "score/erf": scoreErf,
   "score/error_function": scoreErrorFunction,
   "score/gradient": scoreGradient,
+  "score/group_sums": scoreGroupSums,
   "score/histogram": scoreHistogram,
   "score/l1": scoreL1,
   "score/magnitude": scoreMagnitude,

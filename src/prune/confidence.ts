@@ -109,8 +109,8 @@ export function signalToNoiseAt(confidence: number): number {
   return (low + high) / 2;
 }
 
-/** The complementary error function, to 1.2e-7 relative (Press et al., Numerical Recipes, section 6.2). */
-function erfc(x: number): number {
+/** The complementary error function of x >= 0, to 1.2e-7 relative (Press et al., Numerical Recipes, section 6.2). */
+export function erfc(x: number): number {
   const t = 1 / (1 + x / 2);
   const coefficients = [
     -1.26551223,

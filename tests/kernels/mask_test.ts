@@ -1,8 +1,8 @@
-/** Holds counting and applying masks against the host; both are exact. mask/threshold is held by select_test.ts. */
+/** Holds counting, applying and compacting by masks against the host; all are exact. mask/threshold is held by select_test.ts. */
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { randomTensor } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";
-import { assertSame } from "./precision.ts";
+import { assertSame, unwritten } from "./precision.ts";
 
 for (const path of readPaths) {
   Deno.test(`mask/count() counts kept weights by channel and layer, ${path} path`, async () => {
@@ -55,6 +55,30 @@ for (const path of readPaths) {
         buffers: { mask, out: Float32Array.from(values) },
       });
       assertSame(floats("out"), values.map((value, i) => mask[i] > 0 ? value : 0), `${path} ${quads} quads`);
+    }
+  });
+}
+
+for (const path of readPaths) {
+  Deno.test(`mask/compact() gathers numbers and fills the padding with zeros, ${path} path`, async () => {
+    for (const [quads, length] of [[1, 1], [1, 8], [131, 1000]]) {
+      const arena = Float32Array.from(randomTensor([length], 1).values);
+      const none = 0xffffffff;
+      const sources = Uint32Array.from({ length: 4 * quads }, (_, i) => i % 5 === 3 ? none : i * 37 % length);
+      const { floats } = await runKernels({
+        path,
+        dispatches: [
+          dispatchOver(quads, {
+            kernel: "mask/compact",
+            label: "compact",
+            bindings: { sources: "sources", arena: "arena", out: "out" },
+            params: { quads },
+          }),
+        ],
+        buffers: { sources, arena, out: unwritten(4 * quads) },
+      });
+      const want = Float32Array.from(sources, (source) => source === none ? 0 : arena[source]);
+      assertSame(floats("out"), want, `${path} ${quads} quads`);
     }
   });
 }

@@ -83,6 +83,9 @@ for (const path of readPaths) {
       { shape: [3, 4, 9, 9], outChannels: 12, stride: 4 },
       { shape: [1, 7, 2, 5], outChannels: 7, stride: 2 },
       { shape: [1, 1, 2, 2], outChannels: 40, stride: 2 },
+      { shape: [2, 3, 4, 5], outChannels: 9, stride: 2, before: 0 },
+      { shape: [1, 5, 3, 3], outChannels: 12, stride: 2, before: 7 },
+      { shape: [1, 2, 4, 4], outChannels: 11, stride: 1, before: 6 },
     ];
     for (const { shape, ...options } of cases) {
       const x = randomTensor(shape, 1), want = subsampleForward(x, options);
@@ -157,6 +160,10 @@ Deno.test("subsample refuses fewer channels out than in, and flattened maps", ()
     assert.throws(() => outputOf(spec, input), { name: "ShapeError", message });
   refuse(mapShape(5, 2, 2), /"shortcut": input 5 x 2 x 2, outChannels 4, expected at least 5 channels out/);
   refuse({ ...mapShape(2, 1, 1), taps: 4 }, /"shortcut": input 8 that was flattened/);
+  assert.throws(() => outputOf({ ...spec, before: 2 }, mapShape(3, 2, 2)), {
+    name: "ShapeError",
+    message: /outChannels 4, 2 of zeros before it, expected at least 5 channels out/,
+  });
 });
 
 Deno.test("concat refuses other heights or widths, and flattened maps, and names them", () => {

@@ -23,15 +23,16 @@ export function addForward(inputs: readonly RefTensor[]): RefTensor {
 export interface SubsampleOptions {
   readonly outChannels: number;
   readonly stride: number;
+  /** Channels of zeros before those of the input; half of all zeros, rounded down, where left out. */
+  readonly before?: number;
 }
 
 /** Calls `visit` with the index in y (N, outChannels, OH, OW) of every value of x (N, C, H, W) that is kept. */
 function forEachKept(
   [batch, channels, height, width]: readonly number[],
-  { outChannels, stride }: SubsampleOptions,
+  { outChannels, stride, before = Math.floor((outChannels - channels) / 2) }: SubsampleOptions,
   visit: (yIndex: number, xIndex: number) => void,
 ): void {
-  const before = Math.floor((outChannels - channels) / 2);
   const outHeight = Math.ceil(height / stride), outWidth = Math.ceil(width / stride);
   for (let n = 0; n < batch; n++) {
     for (let c = 0; c < channels; c++) {
@@ -46,7 +47,7 @@ function forEachKept(
 }
 
 /**
- * Keeps every stride-th pixel and puts channels of zeros around the input's, half of them rounded down before:
+ * Keeps every stride-th pixel and puts channels of zeros around the input's, by default half of them rounded down before:
  * F.pad(x[:, :, ::s, ::s], (0, 0, 0, 0, before, after)), the shortcut A of He et al. 2015.
  */
 export function subsampleForward(x: RefTensor, options: SubsampleOptions): RefTensor {

@@ -18,6 +18,8 @@ export interface SubsampleSpec extends LayerFields {
   readonly outChannels: number;
   /** Pixels between two that are kept, along both sides. */
   readonly stride: number;
+  /** Channels of zeros before the input's; half of them all, rounded down, where left out. */
+  readonly before?: number;
 }
 
 /** Validates a subsampling shortcut. */
@@ -26,11 +28,12 @@ export const subsampleSchema = z.strictObject({
   ...layerFields,
   outChannels: z.int().min(1),
   stride: z.int().min(1),
+  before: z.int().min(0).optional(),
 });
 
 /** Channels of zeros before the input's; the rest of them, one more where they are odd, stand behind. */
-function channelsBefore(outChannels: number, { channels }: FeatureShape): number {
-  return Math.floor((outChannels - channels) / 2);
+export function channelsBefore({ outChannels, before }: SubsampleSpec, { channels }: FeatureShape): number {
+  return before ?? Math.floor((outChannels - channels) / 2);
 }
 
 /** Sizes of the maps on both sides, which both kernels take. */
@@ -52,14 +55,15 @@ function sidesOf({ spec: { stride }, input, output }: {
 export const subsample: LayerType<SubsampleSpec> = {
   coupling: "channelwise",
 
-  outputShape({ outChannels, stride }, [input], name) {
+  outputShape({ outChannels, stride, before = 0 }, [input], name) {
     if (input.taps !== 1) {
       const current = `input ${shapeText(input)} that was flattened`;
       throw new ShapeError({ act: "apply layer", thing: name, current, wanted: "a feature map" });
     }
-    if (outChannels < input.channels) {
-      const current = `input ${shapeText(input)}, outChannels ${outChannels}`;
-      const wanted = `at least ${input.channels} channels out`;
+    if (outChannels < before + input.channels) {
+      const zeros = before > 0 ? `, ${before} of zeros before it` : "";
+      const current = `input ${shapeText(input)}, outChannels ${outChannels}${zeros}`;
+      const wanted = `at least ${before + input.channels} channels out`;
       throw new ShapeError({ act: "apply layer", thing: name, current, wanted });
     }
     return mapShape(outChannels, Math.ceil(input.height / stride), Math.ceil(input.width / stride));
@@ -68,7 +72,7 @@ export const subsample: LayerType<SubsampleSpec> = {
   parameters: () => [],
 
   forward(context) {
-    const { name, batch, input, output, x, y, emit } = context;
+    const { spec, name, batch, input, output, x, y, emit } = context;
     const quads = batch * quadsPerExample(output);
     emit(dispatchOver(quads, {
       kernel: "layer/slice_channels",
@@ -80,13 +84,13 @@ export const subsample: LayerType<SubsampleSpec> = {
         in_channels: input.channels,
         channels: output.channels,
         // Not -0, which is no number of an integer field.
-        shift: 0 - channelsBefore(output.channels, input),
+        shift: 0 - channelsBefore(spec, input),
       },
     }));
   },
 
   backward(context) {
-    const { name, batch, input, output, dy, dx, emit } = context;
+    const { spec, name, batch, input, output, dy, dx, emit } = context;
     if (!dx) return;
     const quads = batch * quadsPerExample(input);
     emit(dispatchOver(quads, {
@@ -98,7 +102,7 @@ export const subsample: LayerType<SubsampleSpec> = {
         quads_total: quads,
         channels: input.channels,
         out_channels: output.channels,
-        before: channelsBefore(output.channels, input),
+        before: channelsBefore(spec, input),
       },
     }));
   },

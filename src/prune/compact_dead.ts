@@ -1,0 +1,190 @@
+/**
+ * Which channels a masked network can do without: those that are always zero, or that nothing reads.
+ *
+ * @module
+ */
+import type { GraphNode } from "../model/graph.ts";
+import { channelsBefore } from "../model/layers/subsample.ts";
+import type { ParameterLayout } from "../plan/layout.ts";
+import { quadsOf } from "../shape.ts";
+import { type Coupling, type WeightForm, weightFormOf } from "./coupling.ts";
+import { forEachElement, groupRuns, type PlacedByName, placesByName } from "./group_runs.ts";
+
+/** What a network computes without a loss. */
+export interface LiveParts {
+  /** The groups that go, by index. */
+  readonly removed: ReadonlySet<number>;
+  /** The sources of each layer that are needed; undefined for layers that go. A sum lacks those that are zero. */
+  readonly sources: readonly (readonly number[] | undefined)[];
+}
+
+/** Kinds that turn a channel of zeros into zeros. A kind that is missing here is taken not to. */
+const zeroKeepers: ReadonlySet<string> = new Set([
+  "avgpool2d",
+  "dropout",
+  "flatten",
+  "gelu",
+  "leakyrelu",
+  "maxpool2d",
+  "relu",
+  "silu",
+]);
+
+/**
+ * Finds what a network can do without, given the mask of its trained parameters: a group whose every channel is zero or
+ * meets masked weights wherever it is read; an input of a sum that is zero throughout, with the layers that only it
+ * needs. Every layer that stays keeps a channel.
+ *
+ * @param mask Floats of the whole arena: 1 keeps, 0 removes.
+ */
+export function findLiveParts(
+  nodes: readonly GraphNode[],
+  { coupling, layout, mask }: {
+    readonly coupling: Coupling;
+    readonly layout: ParameterLayout;
+    readonly mask: Float32Array;
+  },
+): LiveParts {
+  const places = placesByName(layout), work = mask.slice(), removed = new Set<number>();
+  for (;;) {
+    const zero = findZeros(nodes, { places, mask: work });
+    const sources = neededSources(nodes, zero);
+    const read = readGroups(nodes, { coupling, places, mask: work, zero, sources });
+    const found = coupling.groups.keys().filter((group) => !read.has(group) && !removed.has(group)).toArray();
+    if (found.length === 0) return { removed: keepOneEach(nodes, { coupling, removed, sources }), sources };
+    for (const group of found) {
+      removed.add(group);
+      for (const run of groupRuns(places, coupling.groups[group])) {
+        if (run.arena === "values") forEachElement(run, (place) => work[place] = 0);
+      }
+    }
+  }
+}
+
+interface MaskedParameters {
+  readonly places: PlacedByName;
+  readonly mask: Float32Array;
+}
+
+/** Whether each output channel of each layer is zero for every image. */
+function findZeros(nodes: readonly GraphNode[], masked: MaskedParameters): readonly (readonly boolean[])[] {
+  const zeros: (readonly boolean[])[] = [];
+  for (const node of nodes) {
+    const inputs = node.sources.map((source, i) =>
+      zeros[source] ?? Array(node.inputs[i].channels).fill(false)
+    );
+    zeros.push(zerosOf(node, inputs, masked));
+  }
+  return zeros;
+}
+
+function zerosOf(
+  node: GraphNode,
+  inputs: readonly (readonly boolean[])[],
+  { places, mask }: MaskedParameters,
+): readonly boolean[] {
+  const { spec, input, output, parameters } = node, [first] = inputs, form = weightFormOf(node);
+  const isMasked = (name: string, channel: number) => {
+    const parameter = places.get(`${spec.name}.${name}`);
+    return parameter === undefined || mask[4 * parameter.offset + channel] === 0;
+  };
+  if (form) {
+    const rows = zeroRows(node, form, { places, mask, isZero: first });
+    return rows.map((isZero, row) => isZero && isMasked("bias", row));
+  }
+  if (parameters.some(({ role }) => role === "scale")) {
+    return first.map((_, channel) => isMasked("weight", channel) && isMasked("bias", channel));
+  }
+  switch (spec.kind) {
+    case "add":
+      return first.map((_, channel) => inputs.every((input) => input[channel]));
+    case "concat":
+      return inputs.flat();
+    case "subsample": {
+      const before = channelsBefore(spec, input);
+      return Array.from({ length: output.channels }, (_, channel) => first[channel - before] ?? true);
+    }
+    default:
+      return zeroKeepers.has(spec.kind) ? first : first.map(() => false);
+  }
+}
+
+/** Whether each row of a weight is masked wherever its input is not zero. */
+function zeroRows(
+  { spec, output }: GraphNode,
+  { groups }: WeightForm,
+  { places, mask, isZero }: MaskedParameters & { readonly isZero: readonly boolean[] },
+): readonly boolean[] {
+  const { rows, taps, channels, offset, rowQuads } = places.get(`${spec.name}.weight`)!;
+  const share = output.channels / groups, stride = 4 * quadsOf(channels);
+  return Array.from({ length: rows }, (_, row) => {
+    const firstChannel = Math.floor(row / share) * channels;
+    for (let channel = 0; channel < channels; channel++) {
+      if (isZero[firstChannel + channel]) continue;
+      for (let tap = 0; tap < taps; tap++) {
+        if (mask[4 * (offset + row * rowQuads) + tap * stride + channel] !== 0) return false;
+      }
+    }
+    return true;
+  });
+}
+
+/** The sources of each layer that the last one needs, after sums have dropped inputs that are zero. */
+function neededSources(nodes: readonly GraphNode[], zeros: readonly (readonly boolean[])[]) {
+  const needed: (readonly number[] | undefined)[] = nodes.map(() => undefined);
+  const last = nodes.length - 1;
+  const isNeeded = new Set([last]);
+  for (let i = last; i >= 0; i--) {
+    if (!isNeeded.has(i)) continue;
+    const { spec, sources } = nodes[i];
+    // The last layer stays as it is, so that there is one.
+    const live = spec.kind === "add" && i !== last
+      ? sources.filter((source) => source < 0 || !zeros[source].every(Boolean))
+      : sources;
+    needed[i] = live.length > 0 ? live : sources.slice(0, 1);
+    for (const source of needed[i]!) isNeeded.add(source);
+  }
+  return needed;
+}
+
+/** The groups with a channel that is not zero and meets a kept weight. */
+function readGroups(
+  nodes: readonly GraphNode[],
+  { coupling, places, mask, zero, sources }: MaskedParameters & {
+    readonly coupling: Coupling;
+    readonly zero: readonly (readonly boolean[])[];
+    readonly sources: LiveParts["sources"];
+  },
+): ReadonlySet<number> {
+  const read = new Set<number>();
+  for (const [i, node] of nodes.entries()) {
+    const form = weightFormOf(node), source = sources[i]?.[0];
+    if (!form || form.isDepthwise || source === undefined || source < 0) continue;
+    const { rows, taps, channels, offset } = places.get(`${node.spec.name}.weight`)!;
+    const share = rows / form.groups, width = quadsOf(channels);
+    for (let row = 0; row < rows; row++) {
+      const firstChannel = Math.floor(row / share) * channels;
+      for (let tap = 0; tap < taps; tap++) {
+        const first = 4 * (offset + (row * taps + tap) * width);
+        for (let channel = 0; channel < channels; channel++) {
+          if (mask[first + channel] === 0 || zero[source][firstChannel + channel]) continue;
+          read.add(coupling.groupOf[source][firstChannel + channel]);
+        }
+      }
+    }
+  }
+  return read;
+}
+
+/** The removed groups less one for each layer that would keep no channel. */
+function keepOneEach(nodes: readonly GraphNode[], { coupling: { groupOf }, removed, sources }: {
+  readonly coupling: Coupling;
+  readonly removed: ReadonlySet<number>;
+  readonly sources: LiveParts["sources"];
+}): ReadonlySet<number> {
+  const left = new Set(removed);
+  for (const i of nodes.keys()) {
+    if (sources[i] && groupOf[i].every((group) => left.has(group))) left.delete(groupOf[i][0]);
+  }
+  return left;
+}

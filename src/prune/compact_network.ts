@@ -1,0 +1,226 @@
+/**
+ * Makes a network on the device smaller by what its mask makes superfluous, and proves that it computes the same.
+ *
+ * @module
+ */
+import { KernelError, NumericError, ShapeError } from "../errors.ts";
+import type { DeviceBuffer } from "../gpu/buffer.ts";
+import type { Examples } from "../gpu/examples.ts";
+import { Program } from "../gpu/executor.ts";
+import { type ArenaRole, isArenaRole, Network } from "../gpu/network.ts";
+import { preparePlan } from "../gpu/plan_program.ts";
+import { readBuffers, readFloats } from "../gpu/readback.ts";
+import type { SlotPool } from "../gpu/slots.ts";
+import { Tally } from "../gpu/tally.ts";
+import { dispatchOver } from "../kernels/dispatch.ts";
+import type { ProductChooser } from "../kernels/gemm.ts";
+import { resolveGraph } from "../model/graph.ts";
+import { summarizeModel } from "../model/summary.ts";
+import { lowerPlan } from "../plan/lower.ts";
+import { featuresOf, quadsOf } from "../shape.ts";
+import { type Compaction, planCompaction } from "./compact.ts";
+import type { ChannelGroup } from "./coupling.ts";
+import { maskGroups } from "./group_runs.ts";
+import { lowerMasking } from "./mask.ts";
+
+/** What a model costs. */
+export interface CompactionCost {
+  /** Trained numbers. */
+  readonly parameters: number;
+  /** Multiply-adds of convolutions and linear layers for one image. */
+  readonly multiplyAdds: number;
+  /** Bytes of its parameters and statistics as 32-bit floats. */
+  readonly sizeBytes: number;
+}
+
+/** What compaction changed. */
+export interface CompactionReport {
+  /** Before it. */
+  readonly before: CompactionCost;
+  /** After it. */
+  readonly after: CompactionCost;
+  /** The layers that went, by name. */
+  readonly removedLayers: readonly string[];
+  /** Channels of each layer that has fewer now: its name, how many it had and has. */
+  readonly channels: readonly { readonly name: string; readonly before: number; readonly after: number }[];
+  /** The largest difference between a logit of the masked and the smaller model, as a share of the largest logit. */
+  readonly largestDifference: number;
+}
+
+/** The largest difference of logits that rounding explains, as a share of the largest logit. */
+const allowedDifference = 1e-4;
+
+/** Examples whose logits are compared, at most. */
+const comparedExamples = 64;
+
+/** State that outlives a step and so moves along; other arenas are written anew before they are read. */
+const movedRoles: readonly ArenaRole[] = [
+  "values",
+  "mask",
+  "velocity",
+  "second_moment",
+  "mean",
+  "fisher",
+  "gradient_mean",
+  "statistics",
+];
+
+/** What running a network on examples needs. */
+export interface CompactionTools {
+  readonly choose: ProductChooser;
+  readonly slots: SlotPool;
+}
+
+/** Removes groups of channels in place: their mask becomes 0, and values, mean and velocity are masked. */
+export async function removeGroups(
+  network: Network,
+  groups: readonly ChannelGroup[],
+  removed: Iterable<number>,
+): Promise<void> {
+  const mask = await readFloats(network.gpu, network.arena("mask"));
+  network.arena("mask").write(maskGroups(network.layout, groups, { removed, mask }));
+  await applyMask(network);
+}
+
+async function applyMask(network: Network): Promise<void> {
+  const roles = (["values", "mean", "velocity"] as const).filter((role) => network.arenas.has(role));
+  const resolve = (name: string) => {
+    const buffer = network.arena(name as ArenaRole);
+    return { buffer, quads: buffer.sizeBytes / 16 };
+  };
+  using program = await Program.create(network.gpu, lowerMasking(network.layout, roles), { resolve });
+  program.run();
+}
+
+/**
+ * Makes the network that computes what a masked one does, without the channels and branches that its mask makes
+ * superfluous. The masked one stays as it is, but that its mask is applied; both are the caller's to dispose of.
+ *
+ * @param examples Examples on which the logits of both are compared.
+ * @throws {ShapeError} Where there are no examples.
+ * @throws {NumericError} Where a logit is not finite.
+ * @throws {KernelError} Where logits differ by more than 1e-4 of the largest.
+ */
+export async function compactNetwork(
+  network: Network,
+  examples: Examples,
+  tools: CompactionTools,
+): Promise<{ readonly network: Network; readonly report: CompactionReport }> {
+  if (examples.count === 0) {
+    const current = "no examples to compare logits on";
+    throw new ShapeError({ act: "compact model", thing: network.graph.name, current, wanted: "one or more" });
+  }
+  await applyMask(network);
+  const compaction = planCompaction(network.graph, await readFloats(network.gpu, network.arena("mask")));
+  const smaller = await gatherNetwork(network, compaction);
+  try {
+    const largestDifference = await compareLogits([network, smaller], examples, tools);
+    return { network: smaller, report: reportOf(network, smaller, { compaction, largestDifference }) };
+  } catch (error) {
+    smaller[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Gathers the smaller arenas on the device. */
+async function gatherNetwork(network: Network, { graph, sources }: Compaction): Promise<Network> {
+  const { gpu } = network, listOf = (role: ArenaRole) => role === "statistics" ? "statistics" : "values";
+  const roles = movedRoles.filter((role) => network.arenas.has(role) && sources[listOf(role)].length > 0);
+  const arenas = new Map<ArenaRole, DeviceBuffer>(), lists = new Map<string, DeviceBuffer>();
+  try {
+    for (const [name, list] of Object.entries(sources)) {
+      const buffer = gpu.createBuffer(`${name} sources`, list.byteLength);
+      lists.set(buffer.label, buffer);
+      if (list.length > 0) buffer.write(list);
+    }
+    const dispatches = roles.map((role) => {
+      const list = listOf(role), quads = sources[list].length / 4;
+      arenas.set(role, gpu.createBuffer(role, 16 * quads));
+      return dispatchOver(quads, {
+        kernel: "mask/compact",
+        label: `compact ${role}`,
+        bindings: { sources: `${list} sources`, arena: role, out: `smaller ${role}` },
+        params: { quads },
+      });
+    });
+    const resolve = (name: string) => {
+      const buffer = lists.get(name) ??
+        (isArenaRole(name) ? network.arena(name) : arenas.get(name.slice("smaller ".length) as ArenaRole)!);
+      return { buffer, quads: buffer.sizeBytes / 16 };
+    };
+    using program = await Program.create(gpu, dispatches, { resolve });
+    program.run();
+    return new Network(gpu, graph, arenas);
+  } catch (error) {
+    for (const arena of arenas.values()) arena[Symbol.dispose]();
+    throw error;
+  } finally {
+    for (const list of lists.values()) list[Symbol.dispose]();
+  }
+}
+
+/** The largest difference between the logits of two networks, as a share of the largest logit. */
+async function compareLogits(
+  [masked, smaller]: readonly [Network, Network],
+  examples: Examples,
+  tools: CompactionTools,
+): Promise<number> {
+  const want = await computeLogits(masked, examples, tools),
+    got = await computeLogits(smaller, examples, tools);
+  let largest = 0, difference = 0;
+  for (const [i, logit] of want.entries()) {
+    largest = Math.max(largest, Math.abs(logit));
+    difference = Math.max(difference, Math.abs(got[i] - logit));
+  }
+  const act = "compact model", thing = masked.graph.name;
+  if (!Number.isFinite(largest)) {
+    throw new NumericError({ act, thing, current: `a logit of ${largest}`, wanted: "numbers" }, 0);
+  }
+  // The negation catches what is not a number.
+  if (!(difference <= allowedDifference * largest)) {
+    const current = `logits differ by ${difference}, where the largest is ${largest}`;
+    throw new KernelError({ act, thing, current, wanted: `at most ${allowedDifference} of the largest` });
+  }
+  return largest === 0 ? 0 : difference / largest;
+}
+
+/** The logits of the first examples, (N, K) in quads. */
+async function computeLogits(network: Network, examples: Examples, { choose, slots }: CompactionTools) {
+  const { gpu, graph } = network, nodes = resolveGraph(graph);
+  const classes = featuresOf(nodes[nodes.length - 1].output);
+  const batch = Math.min(comparedExamples, examples.batch, examples.count);
+  const images = examples.areImages ? { images: { augmentation: "none" } as const } : {};
+  const plan = lowerPlan(graph, { batch, mode: "evaluate", choose, ...images });
+  const { logits } = plan.dispatches.find(({ kernel }) => kernel === "loss/softmax_cross_entropy")!.bindings;
+  using tally = new Tally(gpu);
+  using counts = gpu.createBuffer("confusion", 4 * classes * classes);
+  using kept = gpu.createBuffer("predictions", 4 * batch);
+  const own = new Map([["tally", tally.buffer], ["counts", counts], ["kept", kept]]);
+  using step = await preparePlan(plan, {
+    network,
+    slots,
+    others: (name) => own.get(name) ?? examples.resolve(name),
+  });
+  examples.select(Uint32Array.from({ length: batch }, (_, i) => i), step.resolve);
+  step.program.run({ count: batch, index: 0, offset: 0, seed: 0 });
+  const sizeBytes = 16 * batch * quadsOf(classes);
+  const [bytes] = await readBuffers(gpu, [{ buffer: step.resolve(logits).buffer, sizeBytes }]);
+  return new Float32Array(bytes);
+}
+
+function reportOf(network: Network, smaller: Network, { compaction, largestDifference }: {
+  readonly compaction: Compaction;
+  readonly largestDifference: number;
+}): CompactionReport {
+  const costOf = ({ graph }: Network): CompactionCost => {
+    const { parameters, statistics, multiplyAdds } = summarizeModel(graph);
+    return { parameters, multiplyAdds, sizeBytes: 4 * (parameters + statistics) };
+  };
+  const widths = new Map(resolveGraph(smaller.graph).map(({ spec, output }) => [spec.name, output.channels]));
+  const channels = resolveGraph(network.graph).flatMap(({ spec: { name }, output }) => {
+    const after = widths.get(name);
+    return after === undefined || after === output.channels ? [] : [{ name, before: output.channels, after }];
+  });
+  const { removedLayers } = compaction;
+  return { before: costOf(network), after: costOf(smaller), removedLayers, channels, largestDifference };
+}

@@ -1,0 +1,198 @@
+/**
+ * Which channels of which layers must go together, as plain data: the unit of structured pruning. Source: Fang et al.
+ * 2023, "DepGraph: Towards Any Structural Pruning", arXiv 2301.12900.
+ *
+ * Convolutions and linear layers make channels of their own; batch norm, activations, pooling, flatten and depthwise
+ * convolutions pass channels on; a sum unites those of its inputs, channel by channel; a grouped convolution unites
+ * those at one position of every group, so that all groups keep as many.
+ *
+ * @module
+ */
+import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
+import { channelsBefore } from "../model/layers/subsample.ts";
+
+/** The part of a parameter that belongs to one channel: a row (an output channel) or a channel of all rows and taps. */
+export interface ChannelSlice {
+  /** The parameter's full name, such as `conv1.weight`. */
+  readonly parameter: string;
+  /** Whether `index` counts rows or channels. */
+  readonly axis: "row" | "channel";
+  /** The row or channel, from 0. */
+  readonly index: number;
+}
+
+/** Channels that go together. */
+export interface ChannelGroup {
+  /** The index of its set. */
+  readonly set: number;
+  /** What makes or scales its channels: filters, biases, batch norm's scale, shift and statistics. */
+  readonly producers: readonly ChannelSlice[];
+  /** What reads its channels: weights by input channel. */
+  readonly consumers: readonly ChannelSlice[];
+}
+
+/** Groups that have the same number of channels in the same layers; keeping n of them keeps a multiple of n in each. */
+export interface GroupSet {
+  /** The indices of its groups. */
+  readonly groups: readonly number[];
+  /** The layers whose outputs hold channels of each of its groups, by name, with how many each has there. */
+  readonly layers: ReadonlyMap<string, number>;
+}
+
+/** The groups of a model. Channels of the images and of the logits belong to none. */
+export interface Coupling {
+  readonly groups: readonly ChannelGroup[];
+  readonly sets: readonly GroupSet[];
+  /** The group of each output channel of each layer, in the graph's order; -1 for channels that must stay. */
+  readonly groupOf: readonly (readonly number[])[];
+}
+
+/** How a layer's weight reads its input channels. */
+export interface WeightForm {
+  /** Groups into which the input channels fall, each of which gives its own share of the output channels. */
+  readonly groups: number;
+  /** True where every input channel is a group of its own, so that its filters belong to it. */
+  readonly isDepthwise: boolean;
+}
+
+/** How the weight of a convolution or linear layer reads its input; undefined for layers without one. */
+export function weightFormOf({ input, parameters }: GraphNode): WeightForm | undefined {
+  const weight = parameters.find(({ role }) => role === "weight");
+  if (!weight) return undefined;
+  const groups = input.channels / weight.channels;
+  return { groups, isDepthwise: groups > 1 && groups === input.channels };
+}
+
+/** Labels of which some turn out to be the same. */
+class Labels {
+  readonly #parents: number[] = [];
+
+  make(): number {
+    return this.#parents.push(this.#parents.length) - 1;
+  }
+
+  find(label: number): number {
+    let root = label;
+    while (this.#parents[root] !== root) root = this.#parents[root];
+    while (this.#parents[label] !== root) {
+      [label, this.#parents[label]] = [this.#parents[label], root];
+    }
+    return root;
+  }
+
+  unite(a: number, b: number): void {
+    const [first, second] = [this.find(a), this.find(b)].sort((x, y) => x - y);
+    this.#parents[second] = first;
+  }
+}
+
+/** The labels of a layer's output channels, given those of its inputs. */
+function outputLabels(node: GraphNode, inputs: readonly (readonly number[])[], labels: Labels) {
+  const { spec, input, output } = node, [first] = inputs;
+  const fresh = (count: number) => Array.from({ length: count }, () => labels.make());
+  const form = weightFormOf(node);
+  if (form) {
+    const share = output.channels / form.groups;
+    if (form.isDepthwise) {
+      return Array.from({ length: output.channels }, (_, o) => first[Math.floor(o / share)]);
+    }
+    const positions = input.channels / form.groups;
+    for (let c = positions; c < input.channels; c++) labels.unite(first[c % positions], first[c]);
+    const own = fresh(share);
+    return Array.from({ length: output.channels }, (_, o) => own[o % share]);
+  }
+  switch (spec.kind) {
+    case "add":
+      for (const other of inputs.slice(1)) {
+        for (const [c, label] of other.entries()) labels.unite(first[c], label);
+      }
+      return first;
+    case "concat":
+      return inputs.flat();
+    case "subsample": {
+      // A channel of zeros is bound to nothing until something is added to it.
+      const before = channelsBefore(spec, input), behind = output.channels - before - input.channels;
+      return [...fresh(before), ...first, ...fresh(behind)];
+    }
+    default:
+      return first;
+  }
+}
+
+/** The slices of a layer's parameters, each with the label of its channel. */
+function labelledSlices({ spec, parameters, ...node }: GraphNode, { from, to }: {
+  readonly from: readonly number[];
+  readonly to: readonly number[];
+}) {
+  const form = weightFormOf({ spec, parameters, ...node });
+  return parameters.flatMap(({ name, role, rows, channels }) => {
+    const parameter = `${spec.name}.${name}`;
+    const slices = (axis: ChannelSlice["axis"], count: number, side: readonly number[], isRead: boolean) =>
+      Array.from({ length: count }, (_, index) => ({
+        slice: { parameter, axis, index } satisfies ChannelSlice,
+        label: side[index],
+        isRead,
+      }));
+    if (role !== "weight") return slices("channel", channels, to, false);
+    const made = slices("row", rows, to, false);
+    return form?.isDepthwise ? made : [...made, ...slices("channel", channels, from, true)];
+  });
+}
+
+/**
+ * Finds the groups of coupled channels of a model.
+ *
+ * @throws {ShapeError} Where a layer does not fit its inputs.
+ */
+export function coupleChannels(graph: Graph): Coupling {
+  const nodes = resolveGraph(graph), labels = new Labels();
+  const images = Array.from({ length: graph.input.channels }, () => labels.make());
+  const outputs: (readonly number[])[] = [];
+  const at = (source: number) => source < 0 ? images : outputs[source];
+  for (const node of nodes) outputs.push(outputLabels(node, node.sources.map(at), labels));
+  const fixed = new Set([...images, ...outputs[outputs.length - 1]].map((label) => labels.find(label)));
+  const ids = new Map<number, number>();
+  const groupOf = outputs.map((layer) =>
+    layer.map((label) => {
+      const root = labels.find(label);
+      if (fixed.has(root)) return -1;
+      if (!ids.has(root)) ids.set(root, ids.size);
+      return ids.get(root)!;
+    })
+  );
+  const parts = Array.from({ length: ids.size }, () => {
+    return {
+      producers: [] as ChannelSlice[],
+      consumers: [] as ChannelSlice[],
+      layers: new Map<string, number>(),
+    };
+  });
+  for (const [i, node] of nodes.entries()) {
+    for (const group of groupOf[i]) {
+      const layers = parts[group]?.layers;
+      layers?.set(node.spec.name, (layers.get(node.spec.name) ?? 0) + 1);
+    }
+    for (
+      const { slice, label, isRead } of labelledSlices(node, { from: at(node.sources[0]), to: outputs[i] })
+    ) {
+      const part = parts[ids.get(labels.find(label)) ?? -1];
+      if (part) (isRead ? part.consumers : part.producers).push(slice);
+    }
+  }
+  const { sets, setOf } = gatherSets(parts.map(({ layers }) => layers));
+  const groups = parts.map(({ producers, consumers }, id) => ({ set: setOf[id], producers, consumers }));
+  return { groups, sets, groupOf };
+}
+
+/** Gathers groups that lie in the same layers with as many channels. */
+function gatherSets(layersOf: readonly ReadonlyMap<string, number>[]) {
+  const sets = new Map<string, { index: number; groups: number[]; layers: ReadonlyMap<string, number> }>();
+  const setOf = layersOf.map((layers, group) => {
+    const key = JSON.stringify([...layers]);
+    const set = sets.get(key) ?? { index: sets.size, groups: [], layers };
+    sets.set(key, set);
+    set.groups.push(group);
+    return set.index;
+  });
+  return { sets: [...sets.values()].map(({ groups, layers }): GroupSet => ({ groups, layers })), setOf };
+}

@@ -1,0 +1,130 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Model } from "../../src/api/model.ts";
+import { NumericError, ShapeError } from "../../src/errors.ts";
+import { FeatureExamples } from "../../src/gpu/examples.ts";
+import { type ArenaRole, Network } from "../../src/gpu/network.ts";
+import { readFloats } from "../../src/gpu/readback.ts";
+import { SlotPool } from "../../src/gpu/slots.ts";
+import { imagesToQuads } from "../../src/io/quads.ts";
+import { summarizeModel } from "../../src/model/summary.ts";
+import { planCompaction } from "../../src/prune/compact.ts";
+import { compactNetwork, removeGroups } from "../../src/prune/compact_network.ts";
+import { coupleChannels } from "../../src/prune/coupling.ts";
+import { deviceOf } from "../helpers/devices.ts";
+import { memoryFiles } from "../helpers/memory_files.ts";
+import { tinyDataset } from "../helpers/tiny_dataset.ts";
+import { tinyGraph } from "../helpers/tiny_network.ts";
+import { randomTensor } from "../reference/tensor.ts";
+import { gatherArena, openDraw, randomArenas, randomGraph } from "./random_graphs.ts";
+
+/** Examples of a random graph's images. */
+function examplesOf(count: number): FeatureExamples {
+  const images = randomTensor([count, 2, 6, 6], 5);
+  return new FeatureExamples(imagesToQuads(images.values, images.shape), new Uint32Array(count), count);
+}
+
+const moved = [
+  "values",
+  "mask",
+  "velocity",
+  "second_moment",
+  "mean",
+  "fisher",
+  "gradient_mean",
+  "statistics",
+] as const;
+
+Deno.test("compactNetwork() gathers every arena and keeps the logits of random graphs", async () => {
+  const gpu = await deviceOf(), start = gpu.allocatedBytes;
+  for (let seed = 0; seed < 6; seed++) {
+    const graph = randomGraph(seed), { groups } = coupleChannels(graph), draw = openDraw(seed, "groups");
+    using network = new Network(gpu, graph, 0);
+    using slots = new SlotPool(gpu);
+    for (const [i, role] of moved.entries()) {
+      const { values, statistics } = randomArenas(graph, i + 1);
+      if (role !== "mask" && network.arena(role).sizeBytes > 0) {
+        const content = role === "statistics" ? statistics : values;
+        if (content.length > 0) network.arena(role).write(content);
+      }
+    }
+    await removeGroups(network, groups, [...groups.keys()].filter(() => draw(3) === 0));
+    const read = async (of: Network, role: ArenaRole) => await readFloats(gpu, of.arena(role));
+    const { sources, removedLayers } = planCompaction(graph, await read(network, "mask"));
+    const { network: smaller, report } = await compactNetwork(network, examplesOf(3), {
+      choose: gpu.choose,
+      slots,
+    });
+    using _ = smaller;
+    for (const role of moved) {
+      const list = role === "statistics" ? sources.statistics : sources.values;
+      const want = gatherArena(list, await read(network, role));
+      assertEquals((await read(smaller, role)).slice(0, list.length), want, `${graph.name}, ${role}`);
+    }
+    const { parameters, multiplyAdds } = summarizeModel(smaller.graph);
+    assertEquals([report.after.parameters, report.after.multiplyAdds], [parameters, multiplyAdds]);
+    assertEquals(report.before.parameters, network.layout.count);
+    assertEquals(report.removedLayers, removedLayers);
+    assert(report.largestDifference < 1e-4);
+    assert(report.after.sizeBytes <= report.before.sizeBytes);
+    for (const { before, after } of report.channels) assert(after < before);
+  }
+  assertEquals(gpu.allocatedBytes, start);
+});
+
+Deno.test("compactNetwork() leaves the network and no memory where logits are not finite, or there are no examples", async () => {
+  const gpu = await deviceOf(), graph = randomGraph(1);
+  using network = new Network(gpu, graph, 0);
+  using slots = new SlotPool(gpu);
+  const { values } = randomArenas(graph, 1);
+  network.arena("values").write(values.map((value) => value === 0 ? 0 : Infinity));
+  const tools = { choose: gpu.choose, slots };
+  const run = (count: number) => compactNetwork(network, examplesOf(count), tools);
+  await assertRejects(
+    () => run(2),
+    NumericError,
+    'Cannot compact model "random 1": a logit of NaN, expected numbers',
+  );
+  const start = gpu.allocatedBytes;
+  await assertRejects(() => run(2), NumericError);
+  assertEquals(gpu.allocatedBytes, start);
+  const none = new FeatureExamples(new Float32Array(0), new Uint32Array(0), 1);
+  await assertRejects(
+    () => compactNetwork(network, none, tools),
+    ShapeError,
+    "no examples to compare logits on",
+  );
+});
+
+Deno.test("Model.compact() shrinks a trained model in place, which trains, saves and evaluates on", async () => {
+  const gpu = await deviceOf(), start = gpu.allocatedBytes, dataset = tinyDataset(), files = memoryFiles();
+  const training = { epochs: 1, batch: 16, learningRate: 0.05, seed: 1 };
+  {
+    using model = new Model(gpu, tinyGraph(), { task: dataset, seed: 5 });
+    await model.train(dataset.train, training);
+    const { groups, sets } = coupleChannels(model.graph);
+    await removeGroups(model.network, groups, sets.flatMap((set) => set.groups.slice(0, 2)));
+    const before = await model.evaluate(dataset.test), held = gpu.allocatedBytes;
+    const report = await model.compact(dataset.test);
+    assertEquals(report.channels.filter(({ name }) => /^(conv|fc)/.test(name)), [
+      { name: "conv1", before: 4, after: 2 },
+      { name: "conv2", before: 5, after: 3 },
+      { name: "fc1", before: 7, after: 5 },
+    ]);
+    assertEquals(report.after.parameters, model.network.layout.count);
+    const after = await model.evaluate(dataset.test);
+    assertEquals(after.predictions, before.predictions);
+    assert(gpu.allocatedBytes < held);
+    await model.save("small.safetensors", files);
+    using loaded = await Model.load(gpu, "small.safetensors", files);
+    assertEquals(loaded.graph, model.graph);
+    assertEquals(await loaded.evaluate(dataset.test), after);
+    await model.score(dataset.test, { examples: 96 });
+    await model.remove(20);
+    const { steps } = await model.train(dataset.train, training);
+    assertEquals(steps, 6);
+    // Nothing is left to go.
+    const again = await model.compact(dataset.test);
+    assertEquals(again.after, again.before);
+  }
+  assertEquals(gpu.allocatedBytes, start);
+});
