@@ -25,6 +25,8 @@ export interface LowerOptions extends UpdateOptions {
   /** Where the batch comes from; without it the host writes the tensors `x` and `labels` before each step. */
   readonly images?: ImageSource;
   readonly labelSmoothing?: number;
+  /** Layers whose outputs are to be left for the host, or other dispatches, to read; see `Plan.outputs`. */
+  readonly probes?: readonly string[];
   /** Mode `train`: what is learned from a teacher, whose logits lie in the buffer `teacher_logits`. */
   readonly distillation?: Distillation;
 }
@@ -50,6 +52,7 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   const layers = layersOf(nodes, { graph, builder, options });
   for (const { context, runsForward } of layers) {
     if (runsForward) layerTypeOf(context.spec).forward(context);
+    builder.endLayer(context.name);
   }
   const { y: logits, dy: dlogits } = layers[layers.length - 1].context;
   lowerLoss(builder, { logits, dlogits, classes: featuresOf(nodes[nodes.length - 1].output), options });
@@ -73,13 +76,11 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
     };
     builder.emit(dispatchOver(quads, accumulate));
   }
-  for (const name of [logits, "losses", "predictions"]) builder.keep(name);
+  for (const { context: { name, y } } of layers) {
+    if (y === logits || options.probes?.includes(name)) builder.keepOutput(name, y);
+  }
+  for (const name of ["losses", "predictions"]) builder.keep(name);
   return builder.build(mode, batch);
-}
-
-/** The tensor of the logits of a plan for a model. */
-export function logitsTensor(graph: Graph): string {
-  return graph.layers[graph.layers.length - 1].name;
 }
 
 interface LoweredLayer {
@@ -103,7 +104,7 @@ function layersOf(
   );
   const offsetOf = (layer: number) => (parameter: string) =>
     places.get(`${nodes[layer].spec.name}.${parameter}`)!;
-  const wires = wireLayers(nodes, mode);
+  const wires = wireLayers(nodes, mode, options.probes);
   const poolOf = (layer: number): FusedPool => {
     const { spec, output } = nodes[layer], { y, dy } = wires[layer];
     const places = mode === "evaluate"

@@ -21,6 +21,15 @@ export interface Plan {
   readonly tensors: ReadonlyMap<string, PlanTensor>;
   /** Quads of each slot. */
   readonly slots: readonly number[];
+  /** The tensors that layers leave for the host to read, by layer: of the last one and of those that were asked for. */
+  readonly outputs: ReadonlyMap<string, string>;
+  /** How many dispatches make a layer's output, all before it included, by layer. */
+  readonly ends: ReadonlyMap<string, number>;
+}
+
+/** The tensor of a plan's logits: the output of its last layer. */
+export function logitsOf(plan: Plan): string {
+  return [...plan.outputs.values()].at(-1)!;
 }
 
 /** Collects the dispatches and tensors of a plan. */
@@ -28,6 +37,8 @@ export class PlanBuilder {
   readonly #dispatches: Dispatch[] = [];
   readonly #quads = new Map<string, number>();
   readonly #kept = new Set<string>();
+  readonly #outputs = new Map<string, string>();
+  readonly #ends = new Map<string, number>();
 
   /** Declares a tensor of a number of quads, or widens it. */
   declare(name: string, quads: number): string {
@@ -38,6 +49,17 @@ export class PlanBuilder {
   /** Keeps a tensor's memory to itself for the whole plan, for what the host writes before or reads after it. */
   keep(name: string): void {
     this.#kept.add(name);
+  }
+
+  /** Keeps the tensor of a layer's output, and says where. */
+  keepOutput(layer: string, tensor: string): void {
+    this.keep(tensor);
+    this.#outputs.set(layer, tensor);
+  }
+
+  /** Notes that what was emitted so far makes a layer's output. */
+  endLayer(layer: string): void {
+    this.#ends.set(layer, this.#dispatches.length);
   }
 
   emit(...dispatches: readonly Dispatch[]): void {
@@ -59,7 +81,8 @@ export class PlanBuilder {
     );
     const { slots, slotOf } = assignSlots(kept);
     const tensors = new Map(kept.map(({ name, quads }) => [name, { slot: slotOf.get(name)!, quads }]));
-    return Object.freeze({ name, batch, dispatches: this.#dispatches, tensors, slots });
+    const layers = { outputs: this.#outputs, ends: this.#ends };
+    return Object.freeze({ name, batch, dispatches: this.#dispatches, tensors, slots, ...layers });
   }
 }
 

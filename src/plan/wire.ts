@@ -41,9 +41,17 @@ export interface GradientSum {
   readonly of: number;
 }
 
-/** Wires the layers of a model for a mode. */
-export function wireLayers(nodes: readonly GraphNode[], mode: PassMode): readonly Wire[] {
-  const forward = wireForward(nodes, mode);
+/**
+ * Wires the layers of a model for a mode.
+ *
+ * @param probes Layers whose outputs must be there as they are: no layer before takes over one behind them.
+ */
+export function wireLayers(
+  nodes: readonly GraphNode[],
+  mode: PassMode,
+  probes: readonly string[] = [],
+): readonly Wire[] {
+  const forward = wireForward(nodes, mode, probes);
   const backward = wireBackward(nodes, { mode, forward });
   return nodes.map((_, i) => ({ ...forward[i], ...backward[i] }));
 }
@@ -70,14 +78,17 @@ function readersOf(nodes: readonly GraphNode[]): (layer: number) => readonly Rea
   return (layer) => readers.get(layer) ?? [];
 }
 
-function wireForward(nodes: readonly GraphNode[], mode: PassMode): readonly ForwardWire[] {
+function wireForward(
+  nodes: readonly GraphNode[],
+  mode: PassMode,
+  probes: readonly string[],
+): readonly ForwardWire[] {
   const readers = readersOf(nodes);
   /** The only reader of a layer's output, if it is of a kind. */
   const next = (layer: number, isWanted: (reader: GraphNode) => boolean): number | undefined => {
     const [reader, other] = readers(layer);
-    return reader !== undefined && other === undefined && isWanted(nodes[reader.layer])
-      ? reader.layer
-      : undefined;
+    const isFree = reader !== undefined && other === undefined && !probes.includes(nodes[layer].spec.name);
+    return isFree && isWanted(nodes[reader.layer]) ? reader.layer : undefined;
   };
   const wires: ForwardWire[] = [];
   // The layers that an earlier one takes over, with that one and the tensor of the output.

@@ -11,7 +11,7 @@ import { preparePlan } from "../gpu/plan_program.ts";
 import { SlotPool } from "../gpu/slots.ts";
 import { type Graph, resolveGraph } from "../model/graph.ts";
 import { type ForwardOptions, lowerForward } from "../plan/forward.ts";
-import { logitsTensor } from "../plan/lower.ts";
+import { logitsOf } from "../plan/plan.ts";
 import { featuresOf, shapeText } from "../shape.ts";
 
 /** A teacher ready for a student's steps. */
@@ -47,7 +47,7 @@ export async function openTeacher(
   const others = (name: string) => examples.resolve(name);
   const { program, resolve } = await preparePlan(plan, { network: teacher, slots, others });
   return {
-    logits: resolve(logitsTensor(teacher.graph)).buffer,
+    logits: resolve(logitsOf(plan)).buffer,
     run(rows, seed) {
       if (!examples.areImages) examples.select(rows, resolve);
       program.run({ seed });

@@ -16,7 +16,8 @@ import { imagesToQuads, rowsFromQuads } from "../../src/io/quads.ts";
 import type { ReadPath } from "../../src/kernels/assemble.ts";
 import { defaultChooser } from "../../src/kernels/gemm.ts";
 import { type Graph, resolveGraph } from "../../src/model/graph.ts";
-import { logitsTensor, lowerPlan } from "../../src/plan/lower.ts";
+import { lowerPlan } from "../../src/plan/lower.ts";
+import { logitsOf } from "../../src/plan/plan.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { readPaths } from "../kernels/harness.ts";
@@ -75,7 +76,7 @@ async function runStep(path: ReadPath, graph: Graph, { mode, images, labels, par
     step.resolve("labels").buffer.write(labels);
     step.program.run({ count: batch, index: 0, offset: 0, fisher_weight: batch, gradient_weight: 1 });
     const classes = Number(resolveGraph(graph).at(-1)!.output.channels);
-    const logits = await readFloats(gpu, step.resolve(logitsTensor(graph)).buffer);
+    const logits = await readFloats(gpu, step.resolve(logitsOf(plan)).buffer);
     const read = {
       logits: rowsFromQuads(logits, batch, classes),
       tally: await tally.read(),

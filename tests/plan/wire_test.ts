@@ -41,3 +41,17 @@ Deno.test("wireLayers() sums the gradients of a shortcut in the convolution that
   assertEquals(others, []);
   assertEquals(sum.terms, ["block3.conv2 gradient of input 0", wires.get("block3.add")!.dy]);
 });
+
+Deno.test("wireLayers() leaves a probed layer's output as it is", () => {
+  const graph = graphs.find(({ name }) => name.startsWith("residual blocks"))!;
+  const wires = wireLayers(resolveGraph(graph), "evaluate", ["block1.conv2", "block1.relu2"]);
+  const of = (name: string) => wires[graph.layers.findIndex((layer) => layer.name === name)];
+  assertEquals([of("block1.conv2").norm, of("block1.conv2").residual, of("block1.conv2").relu], [
+    undefined,
+    undefined,
+    false,
+  ]);
+  // The batch norm behind it takes over the sum and its ReLU, up to the second probe.
+  assertEquals([of("block1.bn2").residual, of("block1.bn2").relu], ["conv1", true]);
+  assertEquals(of("block1.relu2").y, "block1.bn2");
+});
