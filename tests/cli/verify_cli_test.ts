@@ -69,16 +69,9 @@ Deno.test("verify says where it looked for a network's weights and images, and t
       `its weights are not at ${folder}/../models/net-cifar10.safetensors, expected their path by --model`;
     const images =
       `its images are not in ${folder}/../data/cifar-10-batches-bin, expected their folder by --data`;
-    for (
-      const [flags, complaint] of [[[], images], [
-        [`--data=${folder}/nowhere`],
-        "/nowhere, expected",
-      ]] as const
-    ) {
-      const { code, errors } = await runTask("verify", [...flags, ...args]);
-      assertEquals([code, errors.length], [1, 1]);
-      assertStringIncludes(errors[0], complaint);
-    }
+    const { code: missing, errors } = await runTask("verify", args);
+    assertEquals([missing, errors.length], [1, 1]);
+    assertStringIncludes(errors[0], images);
     await Deno.mkdir(`${folder}/images`);
     for (const [name, bytes] of Object.entries(tinyDatasetFiles(tinyDataset()))) {
       await Deno.writeFile(`${folder}/images/${name}`, bytes);
