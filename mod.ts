@@ -113,3 +113,4 @@ export type {
 export { verifyGoldens } from "./src/verify/verify.ts";
 export type { Check } from "./src/verify/verify.ts";
 export type { Pair } from "./src/shape.ts";
+export type { Check, ModelSources } from "./src/verify/verify.ts";

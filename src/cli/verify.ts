@@ -5,7 +5,7 @@
  */
 import { type Check, ConfigError, denoFiles, isWinnowError, verifyGoldens } from "../../mod.ts";
 import { formatError, runCommand } from "./command.ts";
-import { formatHelp, parseFlags } from "./flags.ts";
+import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
 import { describePath, deviceFields, openDevice, readDeviceFlags } from "./open_device.ts";
 
 const usage = "./winnow verify [FLAGS] FILE...   (or: deno task verify [FLAGS] FILE...)";
@@ -13,8 +13,30 @@ const summary =
   "Checks the kernels on this machine's adapter against files of reference values (safetensors; the " +
   "format is described in docs/architecture.md), a line a comparison with its largest error and the allowed one.";
 
+const sourceFields: readonly FlagField[] = [
+  {
+    key: "model",
+    flag: "model",
+    kind: "text",
+    default: undefined,
+    description:
+      "Weights of a network that a file is about; by default ../models/NAME-cifar10.safetensors beside " +
+      "the folder of NAME.safetensors.",
+    wanted: "the path of a safetensors file",
+  },
+  {
+    key: "data",
+    flag: "data",
+    kind: "text",
+    default: undefined,
+    description:
+      "Folder of its images; by default ../data/cifar-10-batches-bin beside the folder of the file.",
+    wanted: "the path of a folder",
+  },
+];
+
 async function main(): Promise<number> {
-  const fields = deviceFields("adapter", "readPath");
+  const fields = [...sourceFields, ...deviceFields("adapter", "readPath")];
   const { help, positionals, values } = parseFlags(Deno.args, fields, { positionals: true });
   if (help) {
     console.log(formatHelp(usage, summary, fields));
@@ -30,11 +52,18 @@ async function main(): Promise<number> {
   }
   using gpu = await openDevice(readDeviceFlags(values));
   console.log(`adapter: ${gpu.adapter.name}, reading through ${describePath(gpu)}`);
+  const { model, data } = values;
+  const sources = {
+    files: denoFiles,
+    ...(model === undefined ? {} : { model: String(model) }),
+    ...(data === undefined ? {} : { data: String(data) }),
+  };
   let passed = 0, failed = 0;
   for (const name of positionals) {
     const before = passed + failed;
     try {
       await verifyGoldens(gpu, { bytes: await denoFiles.read(name), name }, {
+        sources,
         onCheck(check) {
           console.log(formatCheck(check));
           if (check.passed) passed++;

@@ -7,7 +7,7 @@ import type { Graph } from "../model/graph.ts";
 import { decodeModel, isModelFile } from "./model_file.ts";
 import { readParameters } from "./parameters.ts";
 import type { ImageSize } from "./recognize_chain.ts";
-import { type Normalization, recognizeArchitecture } from "./recognize.ts";
+import { familyNormalization, type Normalization, recognizeArchitecture } from "./recognize.ts";
 import { readSafetensors } from "./safetensors.ts";
 
 /** What a file of weights holds, and what is known beside it. */
@@ -44,6 +44,12 @@ export function decodePretrained(
 ): PretrainedModel {
   const { tensors, metadata } = readSafetensors(bytes, name);
   if (isModelFile(metadata)) return decodeModel(bytes, name, graph);
-  const known = graph ? { graph } : recognizeArchitecture(tensors, { size, name });
-  return { ...known, parameters: readParameters(tensors, { graph: known.graph, name }), masks: new Map() };
+  const known = graph ?? recognizeArchitecture(tensors, { size, name });
+  const normalization = familyNormalization(tensors);
+  return {
+    graph: known,
+    parameters: readParameters(tensors, { graph: known, name }),
+    masks: new Map(),
+    ...(normalization ? { normalization } : {}),
+  };
 }

@@ -19,13 +19,7 @@ export interface Normalization {
   readonly std: readonly number[];
 }
 
-/** An architecture, and how images are normalised for files of its family where that is known. */
-export interface Recognized {
-  readonly graph: Graph;
-  readonly normalization?: Normalization;
-}
-
-/** ImageNet's, by which the public CIFAR-10 ResNets with padded shortcuts were trained. */
+/** ImageNet's, by which the public ResNets were trained, those on CIFAR-10 with padded shortcuts among them. */
 const imagenetNormalization: Normalization = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
 /** How to say what is not recognised. */
@@ -46,11 +40,10 @@ const families =
 export function recognizeArchitecture(
   tensors: ReadonlyMap<string, StoredTensor>,
   { size, name }: { readonly size: ImageSize; readonly name: string },
-): Recognized {
-  const found = parameterTensors(tensors);
+): Graph {
   // Only the two, since a caller's object may have more.
   const { height, width } = size;
-  const shapes: ParameterShapes = new Map([...found].map(([key, { shape }]) => [key, shape]));
+  const shapes = shapesOf(tensors);
   if (namesResnet(shapes)) {
     const form = recognizeResnet(shapes);
     if (form === undefined) {
@@ -58,9 +51,7 @@ export function recognizeArchitecture(
       return refuse(name, current, `a stem of 3 x 3 and one linear layer, or ${orGiven}`);
     }
     const channels = shapes.get("conv1.weight")![1], classes = shapes.get(`${form.head}.weight`)![0];
-    const graph = residualNetwork(form, { channels, height, width, classes });
-    const isKnown = form.shortcut === "pad" && channels === 3;
-    return isKnown ? { graph, normalization: imagenetNormalization } : { graph };
+    return residualNetwork(form, { channels, height, width, classes });
   }
   const features = shapes.get("features.0.weight");
   const layers = features ? recognizeFeatures(shapes, size) : recognizePlain(shapes, size);
@@ -69,9 +60,20 @@ export function recognizeArchitecture(
     return refuse(name, current, `${families}, or ${orGiven}`);
   }
   const channels = (features ?? shapes.get("conv1.weight")!)[1];
-  return {
-    graph: parseGraph({ name: features ? "vgg" : "cnn", input: { channels, height, width }, layers }, name),
-  };
+  return parseGraph({ name: features ? "vgg" : "cnn", input: { channels, height, width }, layers }, name);
+}
+
+/**
+ * How images are normalised for files of a family, where the file does not tell: as ImageNet's for ResNets of three
+ * channels; unknown for others.
+ */
+export function familyNormalization(tensors: ReadonlyMap<string, StoredTensor>): Normalization | undefined {
+  const shapes = shapesOf(tensors);
+  return namesResnet(shapes) && shapes.get("conv1.weight")![1] === 3 ? imagenetNormalization : undefined;
+}
+
+function shapesOf(tensors: ReadonlyMap<string, StoredTensor>): ParameterShapes {
+  return new Map([...parameterTensors(tensors)].map(([key, { shape }]) => [key, shape]));
 }
 
 function refuse(thing: string, current: string, wanted: string): never {

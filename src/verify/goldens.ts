@@ -21,6 +21,11 @@ export class Goldens {
     return [...this.#file.tensors.keys()];
   }
 
+  /** Keys of the metadata: names of cases, and of numbers of the whole file. */
+  get keys(): readonly string[] {
+    return Object.keys(this.#file.metadata);
+  }
+
   has(tensor: string): boolean {
     return this.#file.tensors.has(tensor);
   }

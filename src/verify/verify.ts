@@ -3,31 +3,38 @@
  *
  * @module
  */
+import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import { checkConv2d, checkLinear } from "./convolution_cases.ts";
 import { type Check, Goldens } from "./goldens.ts";
 import { checkBatchnorm2d, checkCrossEntropy, checkPool2d } from "./layer_cases.ts";
+import { checkResnet, hasResnetCase, type ModelSources } from "./resnet_cases.ts";
 import { checkTraining } from "./training_cases.ts";
 
 export type { Check } from "./goldens.ts";
+export type { ModelSources } from "./resnet_cases.ts";
 
 /** Operations that a file may have cases of, named KIND.NUMBER. */
 const kinds = ["conv2d", "linear", "maxpool2d", "avgpool2d", "batchnorm2d", "cross_entropy"] as const;
 
 /**
- * Checks everything in a file of reference values that this version knows: cases of operations, and training with the
- * confidence chain and criteria. The formats are described in docs/architecture.md.
+ * Checks everything in a file of reference values that this version knows: cases of operations, training with the
+ * confidence chain and criteria, and a trained network with global magnitude pruning. The formats are described in
+ * docs/architecture.md.
  *
  * @param onCheck Called with each comparison as it is made.
+ * @param sources Where the network and the images of a file of the last kind are found.
  * @returns All comparisons; none where the file has nothing to check.
  * @throws {FormatError} Where the file is damaged or a case lacks a tensor.
+ * @throws {FileError} Where the network or the images are not found.
  */
 export async function verifyGoldens(
   gpu: Gpu,
   { bytes, name }: { readonly bytes: Uint8Array; readonly name: string },
-  { onCheck = () => {}, choose = gpu.choose }: {
+  { onCheck = () => {}, choose = gpu.choose, sources }: {
     readonly onCheck?: (check: Check) => void;
+    readonly sources?: ModelSources;
     readonly choose?: ProductChooser;
   } = {},
 ): Promise<readonly Check[]> {
@@ -59,6 +66,13 @@ export async function verifyGoldens(
   }
   if (goldens.names.some((tensor) => tensor.startsWith("init."))) {
     add(await checkTraining({ gpu, choose }, goldens));
+  }
+  if (hasResnetCase(goldens)) {
+    if (sources === undefined) {
+      const current = "it is about a network that lies in another file";
+      throw new ConfigError({ act: "verify", thing: name, current, wanted: "the option sources" });
+    }
+    add(await checkResnet({ gpu, choose, sources }, goldens));
   }
   return checks;
 }

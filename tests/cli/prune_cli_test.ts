@@ -5,6 +5,7 @@ import { pruneReportSchema } from "../../src/prune/report.ts";
 import { runTask } from "../helpers/command.ts";
 import { tinyDataset, tinyDatasetFiles } from "../helpers/tiny_dataset.ts";
 import { tinyGraph } from "../helpers/tiny_network.ts";
+import { weightFile } from "../helpers/weight_files.ts";
 
 const quick = ["--epochs=1", "--batch=16", "--rounds=1", "--no-compare"];
 
@@ -50,6 +51,41 @@ Deno.test("prune writes report and model, and prints tables", () =>
     assertMatch(stdout, /untrained +\d+\.\d %/);
     assertStringIncludes(stderr, "adapter: ");
     assertMatch(stderr, /train.*loss/);
+  }));
+
+Deno.test("prune starts from weights of a file without training first, and goes on from what it pruned", () =>
+  inFolder(async (folder, [data, , , ...rest]) => {
+    const weights = `${folder}/weights.safetensors`;
+    await Deno.writeFile(weights, weightFile(tinyGraph()));
+    const flags = [data, ...rest.filter((flag) => !flag.startsWith("--epochs"))];
+    const run = async (args: readonly string[]) => {
+      const { code, errors, stderr } = await runTask("prune", [...flags, ...args]);
+      assertEquals([code, errors], [0, []], stderr);
+      const out = args.find((flag) => flag.startsWith("--out="))!.slice("--out=".length);
+      const report = pruneReportSchema.parse(JSON.parse(await Deno.readTextFile(`${out}/report.json`)));
+      assertEquals([report.config.epochs, report.accuracy.untrained], [0, report.accuracy.trained]);
+      return { report, model: decodeModel(await Deno.readFile(`${out}/model.safetensors`), "model") };
+    };
+    const first = await run([
+      `--model=${weights}`,
+      "--mean=0.5",
+      "--std=0.25",
+      `--out=${folder}/a`,
+      "--sparsity=0.2",
+    ]);
+    assertEquals(first.report.model, "cnn");
+    assertEquals(first.model.normalization, { mean: [0.5], std: [0.25] });
+    const again = await run([`--model=${folder}/a/model.safetensors`, `--out=${folder}/b`, "--sparsity=0.4"]);
+    assertEquals(again.report.accuracy.untrained, first.report.accuracy.finetuned);
+    assertEquals(again.model.normalization, first.model.normalization);
+    assertEquals(again.report.parameters.removed, Math.floor(0.4 * again.report.parameters.prunable));
+    for (const [name, mask] of first.model.masks) {
+      const later = again.model.masks.get(name)!;
+      assert(
+        mask.every((keep, i) => keep !== 0 || later[i] === 0),
+        `${name}: what was removed stays removed`,
+      );
+    }
   }));
 
 Deno.test("prune refuses bad input with one line and exit code 1, and leaves nothing", () =>

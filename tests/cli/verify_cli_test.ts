@@ -1,6 +1,9 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { writeSafetensors } from "../../src/io/safetensors.ts";
 import { runTask } from "../helpers/command.ts";
+import { tinyDataset, tinyDatasetFiles } from "../helpers/tiny_dataset.ts";
+import { tinyGraph } from "../helpers/tiny_network.ts";
+import { weightFile } from "../helpers/weight_files.ts";
 
 const lines = (text: string) => text.trimEnd().split("\n");
 
@@ -57,6 +60,34 @@ Deno.test("verify names a file that is absent or damaged, and checks the others"
       assertEquals(lines(stdout).at(-1), "3 passed, 1 failed");
     }
   }));
+
+Deno.test("verify says where it looked for a network's weights and images, and takes others by flags", () => {
+  const predictions = { name: "predictions", dtype: "I32", shape: [2], values: Int32Array.of(0, 0) } as const;
+  return withFiles({ "net.safetensors": writeSafetensors([predictions]) }, async (path) => {
+    const args = [path("net.safetensors")], folder = path("").slice(0, -1);
+    const weights =
+      `its weights are not at ${folder}/../models/net-cifar10.safetensors, expected their path by --model`;
+    const images =
+      `its images are not in ${folder}/../data/cifar-10-batches-bin, expected their folder by --data`;
+    const { code: missing, errors } = await runTask("verify", args);
+    assertEquals([missing, errors.length], [1, 1]);
+    assertStringIncludes(errors[0], images);
+    await Deno.mkdir(`${folder}/images`);
+    for (const [name, bytes] of Object.entries(tinyDatasetFiles(tinyDataset()))) {
+      await Deno.writeFile(`${folder}/images/${name}`, bytes);
+    }
+    const data = `--data=${folder}/images`;
+    const without = await runTask("verify", [data, ...args]);
+    assertStringIncludes(without.errors[0], weights);
+    await Deno.writeFile(`${folder}/weights.safetensors`, weightFile(tinyGraph()));
+    const { code, stdout, stderr } = await runTask("verify", [
+      ...[data, `--model=${folder}/weights.safetensors`],
+      ...args,
+    ]);
+    assertEquals(code, 0, stderr);
+    assertMatch(stdout, /^ok +predictions that differ: largest error \S+, allowed 2\.00e\+0$/m);
+  });
+});
 
 Deno.test("verify refuses no file, unknown flags and unknown choices", async () => {
   for (const args of [[], ["--sparsity=0.5", "a"], ["--adapter=best", "a"], ["--read-path=", "a"]]) {

@@ -23,13 +23,14 @@ const essence = ({ layers }: Graph) =>
 Deno.test("decodePretrained() recognises every preset by names and shapes", () => {
   for (const name of ["seed", "lenet", "vgg16-cifar", "resnet20", "resnet56", "resnet18-cifar"]) {
     const graph = presetNetwork(name, task);
-    const { graph: found, parameters, masks, classes } = decodePretrained(weightFile(graph), { name, size });
-    assertEquals(essence(found), essence(graph), name);
+    const found = decodePretrained(weightFile(graph), { name, size });
+    const { parameters, masks, classes, normalization } = found;
+    assertEquals(essence(found.graph), essence(graph), name);
     assertEquals([...parameters.keys()], weightTensors(graph).map(({ name }) => name));
     if (name === "resnet20") {
       assertEquals(parameters, new Map(weightTensors(graph).map(({ name, values }) => [name, values])));
     }
-    assertEquals([masks.size, classes], [0, undefined]);
+    assertEquals([masks.size, classes, normalization === undefined], [0, undefined, !/resnet/.test(name)]);
   }
 });
 
@@ -42,7 +43,9 @@ Deno.test("decodePretrained() recognises ResNets of other depths, widths, heads 
       const found = decodePretrained(weightFile(graph), { name: "f", size });
       const suffix = shortcut === "pad" ? "" : "-cifar";
       assertEquals(found.graph, { ...graph, name: `resnet10${suffix}` });
-      assertEquals(found.normalization?.mean, shortcut === "pad" ? [0.485, 0.456, 0.406] : undefined);
+      assertEquals(found.normalization?.mean, [0.485, 0.456, 0.406]);
+      const given = decodePretrained(weightFile(graph), { name: "f", size, graph });
+      assertEquals(given.normalization, found.normalization);
     }
   }
 });
