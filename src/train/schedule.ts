@@ -50,7 +50,7 @@ export function oneCycleRate({ peakAt = 0.3 }: { readonly peakAt?: number } = {}
     to + (from - to) * (1 + Math.cos(Math.PI * part)) / 2;
   return (step, steps) => {
     const peak = peakAt * steps - 1, end = steps - 1;
-    if (step <= peak) return between(first, 1, step / peak);
+    if (step <= peak) return between(first, 1, peak > 0 ? step / peak : 1);
     return between(1, last, end > peak ? (step - peak) / (end - peak) : 1);
   };
 }
