@@ -111,6 +111,5 @@ export type {
   TrainSettings,
 } from "./src/train/settings.ts";
 export { verifyGoldens } from "./src/verify/verify.ts";
-export type { Check } from "./src/verify/verify.ts";
 export type { Pair } from "./src/shape.ts";
 export type { Check, ModelSources } from "./src/verify/verify.ts";

@@ -19,7 +19,8 @@ import { decodePretrained } from "../io/pretrained.ts";
 import { rowsFromQuads } from "../io/quads.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import { checkGraphFits } from "../model/graph.ts";
-import { logitsTensor, lowerPlan } from "../plan/lower.ts";
+import { lowerPlan } from "../plan/lower.ts";
+import { logitsOf } from "../plan/plan.ts";
 import { prunableTensors } from "../prune/criteria.ts";
 import { Pruner } from "../prune/pruner.ts";
 import { type Evaluator, openEvaluator } from "../train/evaluate.ts";
@@ -126,7 +127,7 @@ async function checkLogits(
   using step = await preparePlan(plan, { network, slots, others });
   images.select(Uint32Array.from({ length: rows }, (_, i) => i));
   step.program.run({ count: rows, index: 0, offset: 0, seed: 0 });
-  const quads = await readFloats(gpu, step.resolve(logitsTensor(graph)).buffer);
+  const quads = await readFloats(gpu, step.resolve(logitsOf(plan)).buffer);
   const got = rowsFromQuads(quads, rows, classes), want = goldens.floats("logits");
   const { name, error } = compare("logits", { got, want, relative: allowedLogit });
   return within(name, error, allowedLogit);
