@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { encodeModel } from "../../src/io/model_file.ts";
 import { presetNetwork } from "../../src/model/presets.ts";
 import { runTask } from "../helpers/command.ts";
 import { sharedPath } from "../helpers/shared.ts";
+import { weightTensors } from "../helpers/weight_files.ts";
 
 Deno.test("model prints a preset's layers and their sums", async () => {
   const { code, stdout, stderr } = await runTask("model", ["resnet20"]);
@@ -36,6 +38,30 @@ Deno.test("model prints graphs in JSON, and says which layer does not fit", asyn
     const bad = await runTask("model", [`${folder}/bad.json`]);
     assertEquals([bad.code, bad.stdout], [1, ""]);
     assertMatch(bad.stderr, /^error: Cannot apply layer "fc1": input 64 x 2 x 2, expected a vector/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("model counts the weights that a pruned file lacks", async () => {
+  const folder = await Deno.makeTempDir(), path = `${folder}/pruned.safetensors`;
+  try {
+    const graph = presetNetwork("lenet", { channels: 3, height: 32, width: 32, classes: 10 });
+    const model = encodeModel({
+      graph,
+      parameters: new Map(weightTensors(graph).map(({ name, values }) => [name, values])),
+      masks: new Map([["conv1.weight", Float32Array.from({ length: 450 }, (_, i) => i < 37 ? 0 : 1)]]),
+      normalization: { mean: [0, 0, 0], std: [1, 1, 1] },
+      classes: [],
+    });
+    await Deno.writeFile(path, model);
+    const { stdout } = await runTask("model", [path]);
+    assertMatch(
+      stdout,
+      /^61,770 weights that pruning may remove, 37 of them removed, 0 running statistics$/m,
+    );
+    const { removed } = JSON.parse((await runTask("model", [path, "--preset=lenet", "--json"])).stdout);
+    assertEquals(removed, 37);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

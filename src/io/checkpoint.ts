@@ -1,0 +1,242 @@
+/**
+ * Checkpoints: everything that a run needs to go on where it was, as one safetensors file. Tensors are named
+ * ARENA/PARAMETER, in PyTorch's order; where the run is stands as JSON in the metadata.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { type PruneConfig, pruneConfigSchema } from "../config.ts";
+import { FormatError } from "../errors.ts";
+import type { Files } from "../files.ts";
+import { type Graph, parseGraph } from "../model/graph.ts";
+import { layOutParameters, type PlacedParameter } from "../plan/layout.ts";
+import { listSome } from "./parameters.ts";
+import {
+  type NewTensor,
+  readSafetensors,
+  type StoredTensor,
+  tensorFloats,
+  tensorIntegers,
+  writeSafetensors,
+} from "./safetensors.ts";
+
+/** Arenas of trained parameters; all but the values are absent where the run does not use them. */
+const trainedArenas = ["values", "mean", "velocity", "second_moment", "best"] as const;
+
+/** Arenas of batch norm's running statistics: those in use, and those that go with `best`. */
+const statisticsArenas = ["statistics", "statistics_best"] as const;
+
+/** An arena that a checkpoint may hold. */
+export type CheckpointArena = typeof trainedArenas[number] | typeof statisticsArenas[number];
+
+/** JSON of any shape. */
+export type Json = z.output<ReturnType<typeof z.json>>;
+
+const count = z.int().min(0);
+
+const stateSchema = z.strictObject({
+  phase: z.string().min(1),
+  round: count,
+  epoch: count,
+  step: count,
+  steps: count,
+  schedule: z.strictObject({ name: z.string().min(1), parameters: z.record(z.string(), z.number()) }),
+  random: z.strictObject({ seed: count, firstEpoch: count }),
+  config: z.custom<PruneConfig>(
+    (value) => pruneConfigSchema.safeParse(value).success,
+    "a run's configuration",
+  ),
+  results: z.json(),
+}).refine(({ step, steps }) => step <= steps, { path: ["step"], message: "at most the steps of the phase" });
+
+/** Where a run is. */
+export interface CheckpointState {
+  /** What it is doing, such as `train` or `fine-tune`. */
+  readonly phase: string;
+  /** The round of pruning, counted from 1; 0 before the first. */
+  readonly round: number;
+  /** Whole epochs of the phase that are done. */
+  readonly epoch: number;
+  /** Optimizer steps of the phase that are done. */
+  readonly step: number;
+  /** Steps of the phase in all, from which its schedule follows. */
+  readonly steps: number;
+  /** The learning-rate schedule of the phase, with its numbers. */
+  readonly schedule: { readonly name: string; readonly parameters: Readonly<Record<string, number>> };
+  /**
+   * What random numbers follow from: batches and augmentation are drawn from the seed, the epochs of earlier phases and
+   * the step, so that no generator has a state of its own.
+   */
+  readonly random: { readonly seed: number; readonly firstEpoch: number };
+  /** The configuration of the run. */
+  readonly config: PruneConfig;
+  /** What the run has found out so far, for its report. */
+  readonly results: Json;
+}
+
+/** A run at a moment. */
+export interface Checkpoint {
+  /** The layers, which compaction may have narrowed. */
+  readonly graph: Graph;
+  /** Parameters by full name, or statistics, of each arena, in PyTorch's order; `values` always. */
+  readonly arenas: ReadonlyMap<CheckpointArena, ReadonlyMap<string, Float32Array>>;
+  /** Masks of all prunable weights by full name: 1 keeps, 0 removes. */
+  readonly masks: ReadonlyMap<string, Float32Array>;
+  /** Where the run is. */
+  readonly state: CheckpointState;
+}
+
+const version = 1, metadataKey = "winnow.checkpoint", maskPrefix = "mask";
+
+/**
+ * Writes a checkpoint as the bytes of a safetensors file; the same checkpoint gives the same bytes.
+ *
+ * @throws {FormatError} Where an arena or a mask is incomplete, or the state is not one that can be read again.
+ * @throws {ShapeError} Where a parameter has another number of values than its shape says.
+ */
+export function encodeCheckpoint({ graph, arenas, masks, state }: Checkpoint): Uint8Array {
+  const act = "write checkpoint";
+  const places = placesOf(graph, new Set(arenas.keys()));
+  const tensors = places.map(({ arena, parameter: { fullName, shape }, tensor }): NewTensor => {
+    const values = (arena === maskPrefix ? masks : arenas.get(arena))?.get(fullName);
+    if (!values) return refuse(act, tensor, "it is missing", `shape (${shape.join(", ")})`);
+    if (arena === maskPrefix) {
+      const kept = Uint8Array.from(values, (keep) => keep === 0 ? 0 : 1);
+      return { name: tensor, dtype: "BOOL", shape: [...shape], values: kept };
+    }
+    checkValues(values, { act, arena, thing: tensor });
+    return { name: tensor, dtype: "F32", shape: [...shape], values };
+  });
+  const kept = parseState(state, act, graph.name);
+  const written = JSON.stringify({ version, graph: parseGraph(graph, graph.name), state: kept });
+  return writeSafetensors(tensors, { [metadataKey]: written });
+}
+
+/**
+ * Reads a checkpoint and checks all of it.
+ *
+ * @param name The file's name, for messages.
+ * @throws {FormatError} Where the file is damaged or no checkpoint, a tensor is missing, surplus, misshapen or not finite,
+ *   or the state is none.
+ * @throws {ConfigError} Where its graph is none.
+ * @throws {ShapeError} Where a layer of its graph does not fit its inputs.
+ */
+export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
+  const { tensors, metadata } = readSafetensors(bytes, name);
+  const act = "read checkpoint", text = metadata[metadataKey];
+  if (text === undefined) {
+    return refuse(act, name, `no metadata ${metadataKey}`, "a checkpoint that winnow wrote");
+  }
+  let header: { version?: unknown; graph?: unknown; state?: unknown } | null = null;
+  try {
+    header = JSON.parse(text);
+  } catch {
+    refuse(act, `${name}, ${metadataKey}`, "metadata that is not JSON", "JSON");
+  }
+  if (header?.version !== version) {
+    refuse(act, name, `version ${JSON.stringify(header?.version)}`, `version ${version}`);
+  }
+  const graph = parseGraph(header!.graph, name), state = parseState(header!.state, act, name);
+  const stored = new Set([...tensors.keys()].map((tensor) => tensor.slice(0, tensor.indexOf("/"))));
+  const places = placesOf(graph, stored);
+  checkTensors(tensors, places, name);
+  const arenas = new Map<CheckpointArena, Map<string, Float32Array>>(),
+    masks = new Map<string, Float32Array>();
+  for (const { arena, parameter: { fullName }, tensor } of places) {
+    const thing = `${name}, ${tensor}`, found = tensors.get(tensor)!;
+    const dtype = arena === maskPrefix ? "BOOL" : "F32";
+    if (found.dtype !== dtype) refuse(act, thing, `its type is ${found.dtype}`, dtype);
+    if (arena === maskPrefix) {
+      masks.set(fullName, Float32Array.from(tensorIntegers(found, thing)));
+      continue;
+    }
+    const values = tensorFloats(found, thing);
+    checkValues(values, { act, arena, thing });
+    arenas.set(arena, (arenas.get(arena) ?? new Map<string, Float32Array>()).set(fullName, values));
+  }
+  return { graph, arenas, masks, state };
+}
+
+/**
+ * Saves a checkpoint, whole or not at all: a checkpoint that was there before stays until the new one is complete.
+ *
+ * @throws {FileError} Where the file cannot be written.
+ * @throws {FormatError} Where the checkpoint is incomplete.
+ */
+export async function saveCheckpoint(checkpoint: Checkpoint, path: string, files: Files): Promise<void> {
+  await files.write(path, encodeCheckpoint(checkpoint));
+}
+
+/**
+ * Loads a checkpoint that was saved.
+ *
+ * @throws {FileError} Where the file cannot be read.
+ * @throws {FormatError} Where it is damaged or no checkpoint.
+ */
+export async function loadCheckpoint(path: string, files: Files): Promise<Checkpoint> {
+  return decodeCheckpoint(await files.read(path), path);
+}
+
+/** A tensor that a checkpoint of a graph may hold. */
+interface Place {
+  readonly arena: CheckpointArena | typeof maskPrefix;
+  readonly parameter: PlacedParameter;
+  readonly tensor: string;
+}
+
+/** The tensors of a graph's checkpoint that holds some arenas: values, masks and statistics in use belong to any. */
+function placesOf(graph: Graph, held: ReadonlySet<string>): readonly Place[] {
+  const { parameters } = layOutParameters(graph);
+  const isHeld = (arena: string) => ["values", "statistics"].includes(arena) || held.has(arena);
+  const placesIn = (arena: Place["arena"], belongs: (parameter: PlacedParameter) => boolean) =>
+    parameters.filter(belongs).map((parameter): Place => {
+      return { arena, parameter, tensor: `${arena}/${parameter.fullName}` };
+    });
+  return [
+    ...trainedArenas.filter(isHeld).flatMap((arena) => placesIn(arena, ({ arena }) => arena === "values")),
+    ...statisticsArenas.filter(isHeld).flatMap((arena) =>
+      placesIn(arena, ({ arena }) => arena === "statistics")
+    ),
+    ...placesIn(maskPrefix, ({ prunable }) => prunable),
+  ];
+}
+
+/** Refuses numbers that training could not go on from. */
+function checkValues(
+  values: Float32Array,
+  { act, arena, thing }: { readonly act: string; readonly arena: CheckpointArena; readonly thing: string },
+): void {
+  const isSquare = arena === "second_moment";
+  const wrong = values.findIndex((value) => !Number.isFinite(value) || (isSquare && value < 0));
+  if (wrong < 0) return;
+  const wanted = isSquare ? "finite numbers, at least 0" : "finite numbers";
+  refuse(act, thing, `${values[wrong]} at its index ${wrong}`, wanted);
+}
+
+function checkTensors(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  places: readonly Place[],
+  name: string,
+): void {
+  const known = new Set(places.map(({ tensor }) => tensor));
+  const missing = [...known].filter((tensor) => !tensors.has(tensor));
+  const surplus = [...tensors.keys()].filter((tensor) => !known.has(tensor));
+  const misshapen = places.filter(({ tensor, parameter: { shape } }) =>
+    tensors.has(tensor) && tensors.get(tensor)!.shape.join() !== shape.join()
+  ).map(({ tensor }) => tensor);
+  const wrong = Object.entries({ missing, surplus, misshapen }).filter(([, names]) => names.length > 0);
+  if (wrong.length === 0) return;
+  const current = wrong.map(([kind, names]) => `${kind}: ${listSome(names)}`).join("; ");
+  refuse("read checkpoint", name, current, `the ${known.size} tensors of its graph`);
+}
+
+function parseState(value: unknown, act: string, name: string): CheckpointState {
+  const parsed = stateSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const { path, message } = parsed.error.issues[0];
+  return refuse(act, `${name}, state ${path.join(".")}`.trim(), message, "the state of a run");
+}
+
+function refuse(act: string, thing: string, current: string, wanted: string): never {
+  throw new FormatError({ act, thing, current, wanted });
+}

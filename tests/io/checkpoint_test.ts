@@ -1,0 +1,214 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { parsePruneConfig } from "../../src/config.ts";
+import { ConfigError, FileError, FormatError, ShapeError } from "../../src/errors.ts";
+import {
+  type Checkpoint,
+  type CheckpointArena,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  loadCheckpoint,
+  saveCheckpoint,
+} from "../../src/io/checkpoint.ts";
+import { type NewTensor, readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
+import { type Graph, parseGraph } from "../../src/model/graph.ts";
+import { layOutParameters } from "../../src/plan/layout.ts";
+import { memoryFiles } from "../helpers/memory_files.ts";
+import { randomTensor } from "../reference/tensor.ts";
+
+const graph = parseGraph({
+  name: "small",
+  input: { channels: 3, height: 5, width: 4 },
+  layers: [
+    { kind: "conv2d", name: "conv", outChannels: 5, kernel: 3, padding: 1, bias: false },
+    { kind: "batchnorm2d", name: "norm" },
+    { kind: "flatten", name: "flatten" },
+    { kind: "linear", name: "fc", outFeatures: 3 },
+  ],
+}, "a test");
+
+const trained: readonly CheckpointArena[] = ["values", "mean", "velocity", "second_moment", "best"];
+const statistics: readonly CheckpointArena[] = ["statistics", "statistics_best"];
+
+/** A run in the middle of fine-tuning, with all arenas or some. */
+function checkpoint(held: readonly CheckpointArena[] = [...trained, ...statistics]): Checkpoint {
+  const { parameters } = layOutParameters(graph);
+  const arenas = held.map((arena, a) => {
+    const kept = parameters.filter((parameter) => (parameter.arena === "values") === trained.includes(arena));
+    const named = kept.map(({ fullName, shape }, i) => {
+      const values = Float32Array.from(randomTensor(shape, 20 * a + i).values);
+      return [fullName, arena === "second_moment" ? values.map((value) => value * value) : values] as const;
+    });
+    return [arena, new Map(named)] as const;
+  });
+  const masks = parameters.filter(({ prunable }) => prunable).map(({ fullName, count }) =>
+    [fullName, Float32Array.from({ length: count }, (_, i) => i % 3 === 0 ? 0 : 1)] as const
+  );
+  return {
+    graph,
+    arenas: new Map(arenas),
+    masks: new Map(masks),
+    state: {
+      phase: "fine-tune",
+      round: 2,
+      epoch: 1,
+      step: 70,
+      steps: 120,
+      schedule: { name: "cosine", parameters: { warmup: 0.1, floor: 0 } },
+      random: { seed: 2 ** 32 - 1, firstEpoch: 2000 },
+      config: parsePruneConfig({ sparsity: 0.8 }, "a test"),
+      results: { rounds: [{ round: 1, removed: 17, accuracy: 0.1 + 0.2 }], best: null },
+    },
+  };
+}
+
+Deno.test("encodeCheckpoint() and decodeCheckpoint() keep everything bit for bit", () => {
+  const whole = checkpoint();
+  // Minus zero and the least subnormal are values like others.
+  whole.arenas.get("mean")!.get("fc.bias")!.set([-0, 2 ** -149, 3e38]);
+  assertEquals(decodeCheckpoint(encodeCheckpoint(whole), "a"), whole);
+  const some = checkpoint(["values", "statistics"]);
+  assertEquals(decodeCheckpoint(encodeCheckpoint(some), "a"), some);
+});
+
+Deno.test("encodeCheckpoint() gives the same bytes however its maps are ordered", () => {
+  const whole = checkpoint();
+  const arenas = new Map(
+    [...whole.arenas].reverse().map(([arena, named]) => [arena, new Map([...named].reverse())]),
+  );
+  const masks = new Map([...whole.masks].reverse());
+  assertEquals(encodeCheckpoint({ ...whole, arenas, masks }), encodeCheckpoint(whole));
+});
+
+Deno.test("encodeCheckpoint() refuses what it could not read again", () => {
+  const whole = checkpoint();
+  const refuse = (change: Partial<Checkpoint>, part: string) =>
+    assertThrows(() => encodeCheckpoint({ ...whole, ...change }), FormatError, part);
+  const withArena = (arena: CheckpointArena, name: string, values: Float32Array | undefined) => {
+    const named = new Map(whole.arenas.get(arena));
+    if (values) named.set(name, values);
+    else named.delete(name);
+    return { arenas: new Map(whole.arenas).set(arena, named) };
+  };
+  refuse(
+    withArena("velocity", "fc.bias", undefined),
+    'Cannot write checkpoint "velocity/fc.bias": it is missing',
+  );
+  refuse({ arenas: new Map() }, '"values/conv.weight": it is missing');
+  refuse({ arenas: new Map([...whole.arenas].slice(0, 1)) }, '"statistics/norm.running_mean": it is missing');
+  refuse({ masks: new Map() }, '"mask/conv.weight": it is missing');
+  refuse(withArena("mean", "fc.bias", Float32Array.of(0, NaN, 0)), '"mean/fc.bias": NaN at its index 1');
+  refuse(
+    withArena("second_moment", "fc.bias", Float32Array.of(0, 0, -1)),
+    '"second_moment/fc.bias": -1 at its index 2, expected finite numbers, at least 0',
+  );
+  refuse({ state: { ...whole.state, step: 121 } }, "state step");
+  refuse({ state: { ...whole.state, epoch: 0.5 } }, "state epoch");
+  const short = withArena("mean", "fc.bias", Float32Array.of(0));
+  assertThrows(() => encodeCheckpoint({ ...whole, ...short }), ShapeError, "mean/fc.bias");
+});
+
+/** The file's tensors and metadata, to be changed. */
+function parts(of: Checkpoint): { tensors: NewTensor[]; header: Record<string, unknown> } {
+  const { tensors, metadata } = readSafetensors(encodeCheckpoint(of), "a");
+  const copies = [...tensors].map(([name, { dtype, shape, bytes }]): NewTensor => {
+    const copy = bytes.slice();
+    return dtype === "BOOL"
+      ? { name, dtype, shape: [...shape], values: copy }
+      : { name, dtype: "F32", shape: [...shape], values: new Float32Array(copy.buffer) };
+  });
+  return { tensors: copies, header: JSON.parse(metadata["winnow.checkpoint"]) };
+}
+
+Deno.test("decodeCheckpoint() refuses missing, surplus and misshapen tensors, other types and broken numbers", () => {
+  const { tensors, header } = parts(checkpoint());
+  const refuse = (change: (tensors: readonly NewTensor[]) => readonly NewTensor[], part: string) => {
+    const bytes = writeSafetensors(change(tensors), { "winnow.checkpoint": JSON.stringify(header) });
+    assertThrows(() => decodeCheckpoint(bytes, "run.safetensors"), FormatError, part);
+  };
+  const replace = (name: string, change: Partial<NewTensor>) => (all: readonly NewTensor[]) =>
+    all.map((tensor) => tensor.name === name ? { ...tensor, ...change } as NewTensor : tensor);
+  const without = (pattern: RegExp) => (all: readonly NewTensor[]) =>
+    all.filter(({ name }) => !pattern.test(name));
+  refuse(
+    without(/^velocity\/fc\.bias$/),
+    'Cannot read checkpoint "run.safetensors": missing: velocity/fc.bias',
+  );
+  refuse(without(/^values\//), "missing: values/conv.weight");
+  refuse(without(/^statistics\//), "missing: statistics/norm.running_mean");
+  refuse(without(/^mask\//), "missing: mask/conv.weight, mask/fc.weight");
+  const stray: NewTensor = { name: "fisher/fc.bias", dtype: "F32", shape: [3], values: new Float32Array(3) };
+  refuse((all) => [...all, stray], "surplus: fisher/fc.bias");
+  refuse((all) => [...all, { ...stray, name: "stray" }], "surplus: stray");
+  refuse(replace("values/fc.bias", { shape: [1, 3] }), "misshapen: values/fc.bias");
+  refuse(replace("values/fc.bias", { values: Float32Array.of(0, 0, Infinity) }), 'values/fc.bias": Infinity');
+  refuse(replace("mask/fc.weight", { dtype: "U8" }), 'mask/fc.weight": its type is U8, expected BOOL');
+  const integers = { dtype: "I32", values: new Int32Array(3) } as const;
+  refuse(replace("values/fc.bias", integers), 'values/fc.bias": its type is I32, expected F32');
+});
+
+Deno.test("decodeCheckpoint() refuses files that are none, other versions, and states that are none", () => {
+  const { tensors, header } = parts(checkpoint());
+  const state = header.state as Record<string, unknown>;
+  const decode = (value: unknown) => () =>
+    decodeCheckpoint(writeSafetensors(tensors, { "winnow.checkpoint": JSON.stringify(value) }), "run");
+  assertThrows(() => decodeCheckpoint(Uint8Array.of(1), "run"), FormatError, "run");
+  assertThrows(
+    () => decodeCheckpoint(writeSafetensors(tensors), "run"),
+    FormatError,
+    "no metadata winnow.checkpoint",
+  );
+  const broken = writeSafetensors(tensors, { "winnow.checkpoint": "{" });
+  assertThrows(() => decodeCheckpoint(broken, "run"), FormatError, "not JSON");
+  for (const value of [null, 1, [], {}]) assertThrows(decode(value), FormatError, "version");
+  assertThrows(decode({ ...header, version: 2 }), FormatError, "version 2, expected version 1");
+  assertThrows(decode({ ...header, graph: { ...graph, layers: [] } }), ConfigError, "run, layers");
+  const wrong: readonly [Record<string, unknown>, string][] = [
+    [{ phase: "" }, "state phase"],
+    [{ round: -1 }, "state round"],
+    [{ epoch: "1" }, "state epoch"],
+    [{ step: 121 }, "state step"],
+    [{ steps: 1e300 }, "state steps"],
+    [{ schedule: { name: "cosine" } }, "state schedule.parameters"],
+    [{ random: { seed: -1, firstEpoch: 0 } }, "state random.seed"],
+    [{ config: { sparsity: 2 } }, "state config"],
+    [{ results: undefined }, "state results"],
+    [{ more: 1 }, "state"],
+  ];
+  for (const [change, part] of wrong) {
+    assertThrows(decode({ ...header, state: { ...state, ...change } }), FormatError, part);
+  }
+  assertThrows(decode({ ...header, state: undefined }), FormatError, "state");
+});
+
+Deno.test("decodeCheckpoint() refuses a checkpoint that is cut anywhere", () => {
+  const bytes = encodeCheckpoint(checkpoint(["values", "statistics"]));
+  for (let length = 0; length < bytes.length; length += 97) {
+    assertThrows(() => decodeCheckpoint(bytes.subarray(0, length), "run"), FormatError, "run");
+  }
+});
+
+Deno.test("saveCheckpoint() replaces the one before whole, or leaves it", async () => {
+  const files = memoryFiles(), path = "run.safetensors";
+  const first = checkpoint(["values", "statistics"]), second = checkpoint();
+  await saveCheckpoint(first, path, files);
+  const fails = {
+    ...files,
+    write: () =>
+      Promise.reject(new FileError({ act: "write", thing: path, current: "full", wanted: "room" })),
+  };
+  await assertRejects(() => saveCheckpoint(second, path, fails), FileError);
+  await assertRejects(() => saveCheckpoint({ ...second, masks: new Map() }, path, files), FormatError);
+  assertEquals(await loadCheckpoint(path, files), first);
+  await saveCheckpoint(second, path, files);
+  assertEquals(await loadCheckpoint(path, files), second);
+  await assertRejects(() => loadCheckpoint("absent", files), FileError, "absent");
+});
+
+Deno.test("decodeCheckpoint() takes networks without statistics", () => {
+  const { arenas, masks, state } = checkpoint();
+  const layers = graph.layers.filter(({ kind }) => kind !== "batchnorm2d");
+  const plain: Graph = { ...graph, layers };
+  const named = new Map([...arenas.get("values")!].filter(([name]) => !name.startsWith("norm")));
+  const kept = { graph: plain, arenas: new Map([["values", named] as const]), masks, state };
+  assertEquals(decodeCheckpoint(encodeCheckpoint(kept), "a"), kept);
+});
