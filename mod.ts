@@ -47,6 +47,7 @@ export type { AdapterChoice, AdapterDescription, GpuOptions } from "./src/gpu/de
 export type { NamedParameters } from "./src/gpu/network.ts";
 export type { SubgroupOffer, SubgroupProbe, Subgroups } from "./src/gpu/subgroups.ts";
 export type { Normalization } from "./src/io/recognize.ts";
+export type { WeightStore } from "./src/io/model_file.ts";
 export type { ReadPath } from "./src/kernels/assemble.ts";
 export type { ProductChoice, ProductChooser, ProductShape, ProductTrialShape } from "./src/kernels/gemm.ts";
 export { checkGraphFits, parseGraph } from "./src/model/graph.ts";

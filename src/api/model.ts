@@ -10,7 +10,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { DeviceImages } from "../gpu/images.ts";
 import { type NamedParameters, Network } from "../gpu/network.ts";
 import { SlotPool } from "../gpu/slots.ts";
-import { decodeModel, encodeModel } from "../io/model_file.ts";
+import { decodeModel, encodeModel, type WeightStore } from "../io/model_file.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import { checkGraphFits, type Graph } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
@@ -77,7 +77,7 @@ export interface ModelPruneOptions extends ScoreOptions {
 export interface ModelState {
   /** Parameters and statistics by full name, in PyTorch's order. */
   readonly parameters: NamedParameters;
-  /** Masks of the prunable weights by full name: 1 keeps, 0 removes. */
+  /** Masks by full name, 1 keeps, 0 removes: of the prunable weights, of others where any number is removed. */
   readonly masks: NamedParameters;
 }
 
@@ -251,9 +251,12 @@ export class Model {
   /** Copies parameters and masks to the host. */
   async state(): Promise<ModelState> {
     const parameters = await this.network.readParameters("values");
+    const prunable = new Set(prunableTensors(this.network.layout).map(({ fullName }) => fullName));
     const all = await this.network.readParameters("mask");
-    const names = prunableTensors(this.network.layout).map(({ fullName }) => fullName);
-    return { parameters, masks: new Map(names.map((name) => [name, all.get(name)!])) };
+    return {
+      parameters,
+      masks: new Map([...all].filter(([name, mask]) => prunable.has(name) || mask.includes(0))),
+    };
   }
 
   /** Puts parameters and masks back as they were. */
@@ -262,11 +265,14 @@ export class Model {
     this.network.writeMask(masks);
   }
 
-  /** The model as the bytes of a safetensors file, which `load_state_dict` of PyTorch takes. */
-  async encode(): Promise<Uint8Array> {
+  /**
+   * The model as the bytes of a safetensors file: a dense one, which `load_state_dict` of PyTorch takes, or a sparse one,
+   * without the removed weights.
+   */
+  async encode(store: WeightStore = "dense"): Promise<Uint8Array> {
     const { mean, std, classes } = this.task;
     const state = await this.state();
-    return encodeModel({ graph: this.graph, ...state, normalization: { mean, std }, classes });
+    return encodeModel({ graph: this.graph, ...state, normalization: { mean, std }, classes }, store);
   }
 
   /**
@@ -274,8 +280,8 @@ export class Model {
    *
    * @throws {FileError} Where the file cannot be written.
    */
-  async save(path: string, files: Files): Promise<void> {
-    await files.write(path, await this.encode());
+  async save(path: string, files: Files, store: WeightStore = "dense"): Promise<void> {
+    await files.write(path, await this.encode(store));
   }
 
   /**

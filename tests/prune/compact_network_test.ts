@@ -103,6 +103,12 @@ Deno.test("Model.compact() shrinks a trained model in place, which trains, saves
     await model.train(dataset.train, training);
     const { groups, sets } = coupleChannels(model.graph);
     await removeGroups(model.network, groups, sets.flatMap((set) => set.groups.slice(0, 2)));
+    // Biases are removed too, which state and file remember.
+    const state = await model.state();
+    assertEquals(state.masks.get("conv1.bias"), Float32Array.of(0, 0, 1, 1));
+    await model.save("masked.safetensors", files, "sparse");
+    using masked = await Model.load(gpu, "masked.safetensors", files);
+    assertEquals((await masked.state()).masks, state.masks);
     const before = await model.evaluate(dataset.test), held = gpu.allocatedBytes;
     const report = await model.compact(dataset.test);
     assertEquals(report.channels.filter(({ name }) => /^(conv|fc)/.test(name)), [
