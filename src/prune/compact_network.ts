@@ -18,7 +18,8 @@ import { summarizeModel } from "../model/summary.ts";
 import { lowerForward } from "../plan/forward.ts";
 import { logitsOf } from "../plan/plan.ts";
 import { type Compaction, planCompaction } from "./compact.ts";
-import type { ChannelGroup } from "./coupling.ts";
+import type { Coupling } from "./coupling.ts";
+import { type Branch, maskBranches } from "./group_branches.ts";
 import { maskGroups } from "./group_runs.ts";
 import { lowerMasking } from "./mask.ts";
 
@@ -70,15 +71,24 @@ export interface CompactionTools {
   readonly slots: SlotPool;
 }
 
-/** Removes groups of channels in place: their mask becomes 0, and values, mean and velocity are masked. */
+/**
+ * Removes groups of channels in place: their mask becomes 0, and values, mean and velocity are masked. A branch of a sum
+ * of which a layer keeps no channel goes as a whole.
+ *
+ * @param removed All groups that are removed, those that were removed before among them.
+ * @returns The branches that went.
+ */
 export async function removeGroups(
   network: Network,
-  groups: readonly ChannelGroup[],
-  removed: Iterable<number>,
-): Promise<void> {
-  const mask = await readFloats(network.gpu, network.arena("mask"));
-  network.arena("mask").write(maskGroups(network.layout, groups, { removed, mask }));
+  coupling: Coupling,
+  removed: ReadonlySet<number>,
+): Promise<readonly Branch[]> {
+  const { gpu, graph, layout } = network, mask = await readFloats(gpu, network.arena("mask"));
+  const groupMask = maskGroups(layout, coupling.groups, { removed, mask });
+  const result = maskBranches(graph, { coupling, layout, removed, mask: groupMask });
+  network.arena("mask").write(result.mask);
   await applyMask(network);
+  return result.branches;
 }
 
 async function applyMask(network: Network): Promise<void> {
