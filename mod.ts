@@ -20,14 +20,15 @@
  */
 export { loadModel, openModel } from "./src/api/load_model.ts";
 export type { LoadedModel, ModelSource } from "./src/api/load_model.ts";
-export { Model, trainDefaults } from "./src/api/model.ts";
+export { Model } from "./src/api/model.ts";
+export { trainDefaults } from "./src/api/model_options.ts";
 export type {
   ModelPruneOptions,
   ModelState,
   ModelTask,
   ModelTrainOptions,
   ScoreOptions,
-} from "./src/api/model.ts";
+} from "./src/api/model_options.ts";
 export { lowerRunPlans } from "./src/api/run_plans.ts";
 export type { RunSizes } from "./src/api/run_plans.ts";
 export { optimizerOf, runPrune } from "./src/api/prune_run.ts";

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Model, trainDefaults } from "../../src/api/model.ts";
+import { Model } from "../../src/api/model.ts";
+import { trainDefaults } from "../../src/api/model_options.ts";
 import { describeDataset } from "../../src/data/dataset.ts";
 import { ConfigError, FileError, FormatError, NumericError, ShapeError } from "../../src/errors.ts";
 import { sgd } from "../../src/plan/optimizer.ts";
