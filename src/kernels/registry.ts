@@ -46,6 +46,13 @@ import layerBatchnorm2dForward from "../../kernels/layer/batchnorm2d_forward.wgs
 import layerBatchnorm2dRunning from "../../kernels/layer/batchnorm2d_running.wgsl" with { type: "text" };
 import layerConcatForward from "../../kernels/layer/concat_forward.wgsl" with { type: "text" };
 import layerDropout from "../../kernels/layer/dropout.wgsl" with { type: "text" };
+import layerGroupedConv2dBackwardInput from "../../kernels/layer/grouped_conv2d_backward_input.wgsl" with {
+  type: "text",
+};
+import layerGroupedConv2dBackwardWeight from "../../kernels/layer/grouped_conv2d_backward_weight.wgsl" with {
+  type: "text",
+};
+import layerGroupedConv2dForward from "../../kernels/layer/grouped_conv2d_forward.wgsl" with { type: "text" };
 import layerMaxpool2dBackward from "../../kernels/layer/maxpool2d_backward.wgsl" with { type: "text" };
 import layerMaxpool2dBackwardDisjoint from "../../kernels/layer/maxpool2d_backward_disjoint.wgsl" with {
   type: "text",
@@ -144,6 +151,9 @@ const sources: Readonly<Record<string, string>> = {
   "layer/batchnorm2d_running": layerBatchnorm2dRunning,
   "layer/concat_forward": layerConcatForward,
   "layer/dropout": layerDropout,
+  "layer/grouped_conv2d_backward_input": layerGroupedConv2dBackwardInput,
+  "layer/grouped_conv2d_backward_weight": layerGroupedConv2dBackwardWeight,
+  "layer/grouped_conv2d_forward": layerGroupedConv2dForward,
   "layer/maxpool2d_backward": layerMaxpool2dBackward,
   "layer/maxpool2d_backward_disjoint": layerMaxpool2dBackwardDisjoint,
   "layer/maxpool2d_backward_places": layerMaxpool2dBackwardPlaces,

@@ -117,21 +117,32 @@ export function backwardWeightShape(g: ConvolutionGeometry): ProductShape {
   };
 }
 
+/** What a forward pass reads and writes, and what it applies to its output. */
+export interface ForwardTensors {
+  readonly x: string;
+  readonly y: string;
+  readonly norm?: FusedNorm | undefined;
+  readonly residual?: string | undefined;
+  readonly relu: boolean;
+}
+
+/** What a gradient of the input reads and writes. */
+export interface InputGradientTensors {
+  readonly dy: string;
+  readonly dx: string;
+  readonly addend?: string | undefined;
+  readonly gate: string | undefined;
+}
+
 /** Where a batch norm's statistics and parameters lie, as the kernels take it; all zero without one. */
-function normParams(norm: FusedNorm | undefined) {
+export function normParams(norm: FusedNorm | undefined) {
   return norm ?? { mean: 0, variance: 0, gamma: 0, beta: 0, epsilon: 0 };
 }
 
 /** y = act(norm(conv(x) + bias) + residual): one dispatch. */
 export function convolutionForward(
   { name, geometry, choose, weight, bias }: ConvolutionContext,
-  { x, y, norm, residual, relu }: {
-    readonly x: string;
-    readonly y: string;
-    readonly norm?: FusedNorm | undefined;
-    readonly residual?: string | undefined;
-    readonly relu: boolean;
-  },
+  { x, y, norm, residual, relu }: ForwardTensors,
 ): Dispatch {
   const shape = forwardShape(geometry);
   return dispatchProduct(shape, choose(shape), {
@@ -151,12 +162,7 @@ export function convolutionForward(
 /** dx from dy: one dispatch; `addend` is added to it, then it is zero where `gate` <= 0. */
 export function convolutionBackwardInput(
   { name, geometry, choose, weight }: ConvolutionContext,
-  { dy, dx, addend, gate }: {
-    readonly dy: string;
-    readonly dx: string;
-    readonly addend?: string | undefined;
-    readonly gate: string | undefined;
-  },
+  { dy, dx, addend, gate }: InputGradientTensors,
 ): Dispatch {
   const shape = backwardInputShape(geometry);
   return dispatchProduct(shape, choose(shape), {

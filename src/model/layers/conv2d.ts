@@ -21,6 +21,12 @@ import {
   type ConvolutionContext,
   convolutionForward,
 } from "../convolution.ts";
+import {
+  groupedBackwardInput,
+  groupedBackwardWeight,
+  type GroupedConvolution,
+  groupedForward,
+} from "../grouped_convolution.ts";
 import { type LayerContext, type LayerFields, layerFields, type LayerType } from "../layer.ts";
 import { pooledBackwardBias, pooledBackwardWeight, pooledForward } from "../pooled_convolution.ts";
 import { isSquare, pairField } from "../window.ts";
@@ -39,6 +45,8 @@ export interface Conv2dSpec extends LayerFields {
   readonly padding: Pair;
   /** Pixels between two taps of a window; 1 where left out. */
   readonly dilation?: Pair | undefined;
+  /** Parts of the channels that see nothing of each other; divides both channel counts; 1 where left out. */
+  readonly groups?: number | undefined;
   /** True adds a number to each output channel. */
   readonly bias: boolean;
 }
@@ -52,6 +60,7 @@ export const conv2dSchema = z.strictObject({
   stride: pairField(1).default(1),
   padding: pairField(0).default(0),
   dilation: pairField(1).optional(),
+  groups: z.int().min(1).optional(),
   bias: z.boolean().default(true),
 });
 
@@ -79,31 +88,42 @@ function contextOf(context: LayerContext<Conv2dSpec>): ConvolutionContext {
   };
 }
 
+/** The convolution in its groups, or undefined where there is one group only. */
+function groupedOf(context: LayerContext<Conv2dSpec>): GroupedConvolution | undefined {
+  const { spec: { groups = 1 }, input: { channels } } = context;
+  return groups === 1 ? undefined : { convolution: contextOf(context), inChannels: channels, groups };
+}
+
 /** The conv2d layer: x (N, C, H, W) -> y (N, O, OH, OW). */
 export const conv2d: LayerType<Conv2dSpec> = {
   coupling: "dense",
   fusesNorm: () => true,
   fusesAdd: () => true,
   fusesRelu: true,
-  fusesPool: ({ stride, padding, dilation = 1 }) =>
-    isSquare(stride) && isSquare(padding) && isSquare(dilation, 1),
+  fusesPool: ({ stride, padding, dilation = 1, groups = 1 }) =>
+    groups === 1 && isSquare(stride) && isSquare(padding) && isSquare(dilation, 1),
   addsToInput: () => true,
   gatesInput: () => true,
 
   outputShape(spec, [input], name): FeatureShape {
-    const { height, width } = windowedSides(input, spec);
+    const { groups = 1, outChannels } = spec, { height, width } = windowedSides(input, spec);
+    if (input.channels % groups !== 0 || outChannels % groups !== 0) {
+      const current = `${input.channels} input and ${outChannels} output channels`;
+      const wanted = `multiples of its ${groups} groups`;
+      throw new ShapeError({ act: "apply layer", thing: name, current, wanted });
+    }
     if (height < 1 || width < 1 || input.taps !== 1) {
       const dilation = pairOf(spec.dilation ?? 1);
       const least = pairOf(spec.kernel).map((side, i) => dilation[i] * (side - 1) + 1).join(" x ");
       const wanted = `a feature map of at least ${least} with its padding`;
       throw new ShapeError({ act: "apply layer", thing: name, current: `input ${shapeText(input)}`, wanted });
     }
-    return mapShape(spec.outChannels, height, width);
+    return mapShape(outChannels, height, width);
   },
 
   parameters(spec, input) {
     const [kernelHeight, kernelWidth] = pairOf(spec.kernel), taps = kernelHeight * kernelWidth;
-    const { channels } = input, rows = spec.outChannels;
+    const channels = input.channels / (spec.groups ?? 1), rows = spec.outChannels;
     // PyTorch's default for convolutions and linear layers: uniform within 1 / sqrt(fan in).
     const initial = { bound: 1 / Math.sqrt(channels * taps) };
     const shape = [rows, channels, kernelHeight, kernelWidth];
@@ -121,13 +141,14 @@ export const conv2d: LayerType<Conv2dSpec> = {
   },
 
   forward(context) {
-    const convolution = contextOf(context), { x, pool, mode } = context;
-    if (pool) context.emit(pooledForward(convolution, { x, pool, keepsPlaces: mode !== "evaluate" }));
+    const convolution = contextOf(context), grouped = groupedOf(context), { x, pool, mode } = context;
+    if (grouped) context.emit(groupedForward(grouped, context));
+    else if (pool) context.emit(pooledForward(convolution, { x, pool, keepsPlaces: mode !== "evaluate" }));
     else context.emit(convolutionForward(convolution, context));
   },
 
   backward(context) {
-    const convolution = contextOf(context);
+    const convolution = contextOf(context), grouped = groupedOf(context);
     const { dy, dx, gated, addend, x, pool, scratch } = context, { bias } = convolution;
     if (pool) {
       // Where the input's gradient is wanted, the output's has been made, and is read more often than it costs to make.
@@ -135,11 +156,15 @@ export const conv2d: LayerType<Conv2dSpec> = {
       else context.emit(...pooledBackwardWeight(convolution, { x, pool, scratch }));
       if (bias !== undefined) context.emit(...pooledBackwardBias(convolution, { pool, bias, scratch }));
     } else {
-      const weight = convolutionBackwardWeight(convolution, context);
+      const weight = grouped
+        ? groupedBackwardWeight(grouped, context)
+        : convolutionBackwardWeight(convolution, context);
       context.emit(...weight, ...convolutionBackwardBias(convolution, context));
     }
-    if (dx) {
-      context.emit(convolutionBackwardInput(convolution, { dy, dx, addend, gate: gated ? x : undefined }));
-    }
+    if (!dx) return;
+    const tensors = { dy, dx, addend, gate: gated ? x : undefined };
+    context.emit(
+      grouped ? groupedBackwardInput(grouped, tensors) : convolutionBackwardInput(convolution, tensors),
+    );
   },
 };

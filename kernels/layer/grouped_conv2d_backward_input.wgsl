@@ -1,0 +1,136 @@
+// Grouped convolution, gradient of the input:
+//
+//   dx[n, iy, ix, g I + i] = sum over ky, kx, o of dy[n, (iy + p - ky d) / s, (ix + p - kx d) / s, o] w[o, ky, kx, i]
+//
+// over the group's output channels o = g group_out .. (g + 1) group_out - 1 and the taps whose divisions are exact and
+// fall inside dy, with I = group_in input channels a group and stride s, padding p and dilation d of each side's own.
+// With HAS_ADDEND, addend is added to the result; with GATED it is then set to zero where gate <= 0: the backward pass of
+// a ReLU whose output was gate. DEPTHWISE stands for I = group_out = 1, where a quad of dx needs one quad of dy a tap.
+// dy (N, OH, OW, out_quads), dx, gate and addend (N, H, W, in_quads) in quads, quads_total = quads of dx; weight
+// (O, KH, KW, I/4) in quads at params.weight of the value arena.
+// One invocation computes one quad of dx, by gathering: no atomics, in the order of the taps.
+// Source: gemm/conv2d_backward_input.wgsl, a group at a time.
+
+struct Params {
+  quads_total: u32,
+  in_height: u32,
+  in_width: u32,
+  in_channels: u32,
+  out_height: u32,
+  out_width: u32,
+  out_quads: u32,
+  out_channels: u32,
+  kernel_height: u32,
+  kernel_width: u32,
+  stride_y: u32,
+  stride_x: u32,
+  padding_y: u32,
+  padding_x: u32,
+  dilation_y: u32,
+  dilation_x: u32,
+  group_in: u32,
+  group_out: u32,
+  weight: u32,
+}
+
+override DEPTHWISE: bool = false;
+override HAS_ADDEND: bool = false;
+override GATED: bool = false;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(2) var<storage, read> values: array<vec4f>;
+@group(0) @binding(3) var<storage, read> gate: array<vec4f>;
+@group(0) @binding(4) var<storage, read> addend: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> dx: array<vec4f>;
+
+fn tap_quads() -> u32 {
+  return (params.group_in + 3u) / 4u;
+}
+
+// The quad at which an output channel's filter holds a tap.
+fn filter_at(out_channel: u32, tap: u32) -> u32 {
+  return params.weight + (out_channel * params.kernel_height * params.kernel_width + tap) * tap_quads();
+}
+
+fn read_gradient(pixel: u32, out_channel: u32) -> f32 {
+  return read_dy(pixel + out_channel / 4u)[out_channel % 4u];
+}
+
+// What one pixel of dy adds to four input channels under one tap.
+fn tap_sum(pixel: u32, quad: u32, tap: u32) -> vec4f {
+  let lanes = vec4u(4u * quad) + vec4u(0u, 1u, 2u, 3u);
+  if (DEPTHWISE) {
+    let channels = min(lanes, vec4u(params.out_channels - 1u));
+    let weight = vec4f(
+      read_values(filter_at(channels.x, tap)).x,
+      read_values(filter_at(channels.y, tap)).x,
+      read_values(filter_at(channels.z, tap)).x,
+      read_values(filter_at(channels.w, tap)).x,
+    );
+    return read_dy(pixel + quad) * weight;
+  }
+  var sum = vec4f(0.0);
+  if (params.group_in % 4u == 0u) {
+    // The four channels are one quad of their group's filters.
+    let group = lanes.x / params.group_in;
+    let k = (lanes.x - group * params.group_in) / 4u;
+    for (var o = group * params.group_out; o < (group + 1u) * params.group_out; o++) {
+      sum += read_gradient(pixel, o) * read_values(filter_at(o, tap) + k);
+    }
+    return sum;
+  }
+  for (var lane = 0u; lane < 4u; lane++) {
+    let channel = min(lanes.x + lane, params.in_channels - 1u);
+    let group = channel / params.group_in;
+    let place = channel - group * params.group_in;
+    var part = 0.0;
+    for (var o = group * params.group_out; o < (group + 1u) * params.group_out; o++) {
+      part += read_gradient(pixel, o) * read_values(filter_at(o, tap) + place / 4u)[place % 4u];
+    }
+    sum[lane] = part;
+  }
+  return sum;
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let index = id.y * (groups.x * 64u) + id.x;
+  if (index >= params.quads_total) {
+    return;
+  }
+  let in_quads = (params.in_channels + 3u) / 4u;
+  let pixel = index / in_quads;
+  let quad = index - pixel * in_quads;
+  let line = pixel / params.in_width;
+  let image = line / params.in_height;
+  let y_padded = i32(line - image * params.in_height + params.padding_y);
+  let x_padded = i32(pixel - line * params.in_width + params.padding_x);
+  let stride_y = i32(params.stride_y);
+  let stride_x = i32(params.stride_x);
+  var sum = vec4f(0.0);
+  for (var tap_y = 0u; tap_y < params.kernel_height; tap_y++) {
+    let scaled_y = y_padded - i32(tap_y * params.dilation_y);
+    let out_y = scaled_y / stride_y;
+    if (scaled_y < 0 || out_y * stride_y != scaled_y || out_y >= i32(params.out_height)) {
+      continue;
+    }
+    for (var tap_x = 0u; tap_x < params.kernel_width; tap_x++) {
+      let scaled_x = x_padded - i32(tap_x * params.dilation_x);
+      let out_x = scaled_x / stride_x;
+      if (scaled_x < 0 || out_x * stride_x != scaled_x || out_x >= i32(params.out_width)) {
+        continue;
+      }
+      let out_pixel = (image * params.out_height + u32(out_y)) * params.out_width + u32(out_x);
+      sum += tap_sum(out_pixel * params.out_quads, quad, tap_y * params.kernel_width + tap_x);
+    }
+  }
+  if (HAS_ADDEND) {
+    sum += read_addend(index);
+  }
+  if (GATED) {
+    sum = select(vec4f(0.0), sum, read_gate(index) > vec4f(0.0));
+  }
+  let lanes = vec4u(4u * quad) + vec4u(0u, 1u, 2u, 3u);
+  write_dx(index, select(vec4f(0.0), sum, lanes < vec4u(params.in_channels)));
+}
