@@ -61,6 +61,7 @@ export type { Conv2dSpec } from "./src/model/layers/conv2d.ts";
 export type { DropoutSpec } from "./src/model/layers/dropout.ts";
 export type { FlattenSpec } from "./src/model/layers/flatten.ts";
 export type { GeluSpec } from "./src/model/layers/gelu.ts";
+export type { Globalavgpool2dSpec } from "./src/model/layers/globalavgpool2d.ts";
 export type { LayerSpec } from "./src/model/layers/index.ts";
 export type { LeakyreluSpec } from "./src/model/layers/leakyrelu.ts";
 export type { LinearSpec } from "./src/model/layers/linear.ts";

@@ -1,5 +1,6 @@
-// Average pooling, backward: dx[n, iy, ix, c] = sum of dy over the windows that cover (iy, ix), divided by kernel^2.
-// dy (N, OH, OW, quads), dx (N, H, W, quads), in quads; quads_total = quads of dx.
+// Average pooling, backward: dx[n, iy, ix, c] = sum of dy over the windows that cover (iy, ix), divided by a
+// window's places. With GATED, dx is zero where gate <= 0: the backward pass of a ReLU whose output was gate.
+// dy (N, OH, OW, quads), dx and gate (N, H, W, quads), in quads; quads_total = quads of dx.
 // One invocation computes one quad of dx, by gathering: no atomics, a fixed order.
 
 struct Params {
@@ -9,14 +10,20 @@ struct Params {
   in_width: u32,
   out_height: u32,
   out_width: u32,
-  kernel: u32,
-  stride: u32,
-  padding: u32,
+  kernel_height: u32,
+  kernel_width: u32,
+  stride_y: u32,
+  stride_x: u32,
+  padding_y: u32,
+  padding_x: u32,
 }
+
+override GATED: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(2) var<storage, read> gate: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -29,17 +36,21 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let line = pixel / params.in_width;
   let image = line / params.in_height;
   // The pixel's place in the padded image, and the windows that cover it.
-  let y_padded = line - image * params.in_height + params.padding;
-  let x_padded = pixel - line * params.in_width + params.padding;
-  let first_y = select(0u, (y_padded - params.kernel) / params.stride + 1u, y_padded >= params.kernel);
-  let first_x = select(0u, (x_padded - params.kernel) / params.stride + 1u, x_padded >= params.kernel);
-  let last_y = min(y_padded / params.stride, params.out_height - 1u);
-  let last_x = min(x_padded / params.stride, params.out_width - 1u);
+  let y_padded = line - image * params.in_height + params.padding_y;
+  let x_padded = pixel - line * params.in_width + params.padding_x;
+  let first_y = select(0u, (y_padded - params.kernel_height) / params.stride_y + 1u, y_padded >= params.kernel_height);
+  let first_x = select(0u, (x_padded - params.kernel_width) / params.stride_x + 1u, x_padded >= params.kernel_width);
+  let last_y = min(y_padded / params.stride_y, params.out_height - 1u);
+  let last_x = min(x_padded / params.stride_x, params.out_width - 1u);
   var sum = vec4f(0.0);
   for (var out_y = first_y; out_y <= last_y; out_y++) {
     for (var out_x = first_x; out_x <= last_x; out_x++) {
       sum += read_dy(((image * params.out_height + out_y) * params.out_width + out_x) * params.quads + quad);
     }
   }
-  write_dx(i, sum / f32(params.kernel * params.kernel));
+  sum /= f32(params.kernel_height * params.kernel_width);
+  if (GATED) {
+    sum = select(vec4f(0.0), sum, read_gate(i) > vec4f(0.0));
+  }
+  write_dx(i, sum);
 }

@@ -10,9 +10,12 @@ struct Params {
   in_width: u32,
   out_height: u32,
   out_width: u32,
-  kernel: u32,
-  stride: u32,
-  padding: u32,
+  kernel_height: u32,
+  kernel_width: u32,
+  stride_y: u32,
+  stride_x: u32,
+  padding_y: u32,
+  padding_x: u32,
 }
 
 override GATED: bool = false;
@@ -26,9 +29,9 @@ override GATED: bool = false;
 // Which channels have their first maximum of window (out_y, out_x) at pixel (own_y, own_x), given that the value
 // there equals the maximum: those with no equal before it.
 fn is_first(image: u32, quad: u32, out_y: u32, out_x: u32, own_y: i32, own_x: i32, largest: vec4f) -> vec4<bool> {
-  let top = i32(out_y * params.stride) - i32(params.padding);
-  let left = i32(out_x * params.stride) - i32(params.padding);
-  let right = min(left + i32(params.kernel), i32(params.in_width));
+  let top = i32(out_y * params.stride_y) - i32(params.padding_y);
+  let left = i32(out_x * params.stride_x) - i32(params.padding_x);
+  let right = min(left + i32(params.kernel_width), i32(params.in_width));
   var first = vec4<bool>(true);
   for (var in_y = max(top, 0); in_y <= own_y; in_y++) {
     let end = select(right, own_x, in_y == own_y);
@@ -51,12 +54,12 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let line = pixel / params.in_width;
   let image = line / params.in_height;
   // The pixel's place in the padded image, and the windows that cover it.
-  let y_padded = line - image * params.in_height + params.padding;
-  let x_padded = pixel - line * params.in_width + params.padding;
-  let first_y = select(0u, (y_padded - params.kernel) / params.stride + 1u, y_padded >= params.kernel);
-  let first_x = select(0u, (x_padded - params.kernel) / params.stride + 1u, x_padded >= params.kernel);
-  let last_y = min(y_padded / params.stride, params.out_height - 1u);
-  let last_x = min(x_padded / params.stride, params.out_width - 1u);
+  let y_padded = line - image * params.in_height + params.padding_y;
+  let x_padded = pixel - line * params.in_width + params.padding_x;
+  let first_y = select(0u, (y_padded - params.kernel_height) / params.stride_y + 1u, y_padded >= params.kernel_height);
+  let first_x = select(0u, (x_padded - params.kernel_width) / params.stride_x + 1u, x_padded >= params.kernel_width);
+  let last_y = min(y_padded / params.stride_y, params.out_height - 1u);
+  let last_x = min(x_padded / params.stride_x, params.out_width - 1u);
   let own = read_x(i);
   var sum = vec4f(0.0);
   for (var out_y = first_y; out_y <= last_y; out_y++) {
@@ -64,8 +67,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
       let window = ((image * params.out_height + out_y) * params.out_width + out_x) * params.quads + quad;
       let largest = read_y(window);
       var takes = own == largest;
-      let own_y = i32(y_padded) - i32(params.padding);
-      let own_x = i32(x_padded) - i32(params.padding);
+      let own_y = i32(y_padded) - i32(params.padding_y);
+      let own_x = i32(x_padded) - i32(params.padding_x);
       takes = takes & is_first(image, quad, out_y, out_x, own_y, own_x, largest);
       sum += select(vec4f(0.0), read_dy(window), takes);
     }

@@ -14,7 +14,8 @@ struct Params {
   in_width: u32,
   out_height: u32,
   out_width: u32,
-  kernel: u32,
+  kernel_height: u32,
+  kernel_width: u32,
 }
 
 override GATED: bool = false;
@@ -43,10 +44,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let gradient = select(vec4f(0.0), read_dy(window), is_window);
   // Channels whose maximum is still to come.
   var open = vec4<bool>(is_window);
-  let end_y = min((cell_y + 1u) * params.kernel, params.in_height);
-  let end_x = min((cell_x + 1u) * params.kernel, params.in_width);
-  for (var in_y = cell_y * params.kernel; in_y < end_y; in_y++) {
-    for (var in_x = cell_x * params.kernel; in_x < end_x; in_x++) {
+  let end_y = min((cell_y + 1u) * params.kernel_height, params.in_height);
+  let end_x = min((cell_x + 1u) * params.kernel_width, params.in_width);
+  for (var in_y = cell_y * params.kernel_height; in_y < end_y; in_y++) {
+    for (var in_x = cell_x * params.kernel_width; in_x < end_x; in_x++) {
       let pixel = ((image * params.in_height + in_y) * params.in_width + in_x) * params.quads + quad;
       let value = read_x(pixel);
       var takes = open & (value == largest);

@@ -1,5 +1,5 @@
-// Max pooling, forward: y[n, oy, ox, c] = max of x over the window that starts at (oy s - p, ox s - p); padding
-// counts as minus infinity. x (N, H, W, quads), y (N, OH, OW, quads), in quads; quads_total = quads of y.
+// Max pooling, forward: y[n, oy, ox, c] = max of x over the window that starts at (oy s - p, ox s - p), with stride s and
+// padding p of each side's own; padding counts as minus infinity. x (N, H, W, quads), y (N, OH, OW, quads), in quads; quads_total = quads of y.
 // One invocation computes one quad of y.
 
 struct Params {
@@ -9,9 +9,12 @@ struct Params {
   in_width: u32,
   out_height: u32,
   out_width: u32,
-  kernel: u32,
-  stride: u32,
-  padding: u32,
+  kernel_height: u32,
+  kernel_width: u32,
+  stride_y: u32,
+  stride_x: u32,
+  padding_y: u32,
+  padding_x: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -28,13 +31,13 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let quad = i - pixel * params.quads;
   let line = pixel / params.out_width;
   let image = line / params.out_height;
-  let top = i32((line - image * params.out_height) * params.stride) - i32(params.padding);
-  let left = i32((pixel - line * params.out_width) * params.stride) - i32(params.padding);
+  let top = i32((line - image * params.out_height) * params.stride_y) - i32(params.padding_y);
+  let left = i32((pixel - line * params.out_width) * params.stride_x) - i32(params.padding_x);
   let height = i32(params.in_height);
   let width = i32(params.in_width);
   var largest = vec4f(-3.4028234e38);
-  for (var in_y = max(top, 0); in_y < min(top + i32(params.kernel), height); in_y++) {
-    for (var in_x = max(left, 0); in_x < min(left + i32(params.kernel), width); in_x++) {
+  for (var in_y = max(top, 0); in_y < min(top + i32(params.kernel_height), height); in_y++) {
+    for (var in_x = max(left, 0); in_x < min(left + i32(params.kernel_width), width); in_x++) {
       largest = max(largest, read_x(u32((i32(image) * height + in_y) * width + in_x) * params.quads + quad));
     }
   }

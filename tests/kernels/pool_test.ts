@@ -4,7 +4,7 @@
  */
 import type { ReadPath } from "../../src/kernels/assemble.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { pairOf, quadsOf, type Windows } from "../../src/shape.ts";
 import {
   averagePool2dBackward,
   averagePool2dForward,
@@ -16,7 +16,7 @@ import { assertClose, randomTensor, type RefTensor, sumTolerance } from "../refe
 import { imagesFromQuads, imagesToQuads, readPaths, runKernels } from "./harness.ts";
 import { assertPadding, assertSame, divisionRoundings, unwritten } from "./precision.ts";
 
-const poolings = [
+const poolings: readonly Pooling[] = [
   { shape: [1, 1, 1, 1], kernel: 1, stride: 1, padding: 0 },
   { shape: [2, 3, 4, 6], kernel: 2, stride: 2, padding: 0 },
   { shape: [2, 5, 5, 7], kernel: 2, stride: 2, padding: 0 },
@@ -25,12 +25,20 @@ const poolings = [
   { shape: [2, 17, 6, 5], kernel: 3, stride: 1, padding: 1 },
   { shape: [1, 2, 9, 8], kernel: 2, stride: 3, padding: 1 },
   { shape: [2, 4, 5, 3], kernel: 5, stride: 1, padding: 2 },
+  { shape: [2, 5, 9, 7], kernel: [3, 2], stride: [3, 2], padding: 0 },
+  { shape: [2, 3, 8, 11], kernel: [2, 5], stride: [1, 3], padding: [1, 2] },
+  { shape: [1, 6, 9, 4], kernel: [4, 1], stride: [2, 1], padding: [0, 0] },
+  // Global average pooling.
+  { shape: [3, 7, 6, 9], kernel: [6, 9], stride: 1, padding: 0 },
 ];
-type Pooling = typeof poolings[number];
+interface Pooling extends Windows {
+  readonly shape: readonly number[];
+}
 
 /** Windows that do not overlap have a backward kernel of their own. */
 function isDisjoint({ kernel, stride, padding }: Pooling): boolean {
-  return stride === kernel && padding === 0;
+  const steps = pairOf(stride);
+  return pairOf(kernel).every((side, i) => side === steps[i]) && pairOf(padding).every((side) => side === 0);
 }
 
 /** Values of three steps, so that most windows hold equal maxima, and zeros for the gate. */
@@ -40,7 +48,9 @@ function tiedTensor(shape: readonly number[]): RefTensor {
 }
 
 async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
-  const { shape: [batch, channels, height, width], kernel, stride, padding } = pooling;
+  const { shape: [batch, channels, height, width] } = pooling,
+    [kernelHeight, kernelWidth] = pairOf(pooling.kernel);
+  const [strideY, strideX] = pairOf(pooling.stride), [paddingY, paddingX] = pairOf(pooling.padding);
   const [, , outHeight, outWidth] = pooledShape(pooling.shape, pooling);
   const quads = quadsOf(channels);
   const dy = randomTensor([batch, channels, outHeight, outWidth], 2);
@@ -50,9 +60,12 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
     "in_width": width,
     "out_height": outHeight,
     "out_width": outWidth,
-    kernel,
-    stride,
-    padding,
+    "kernel_height": kernelHeight,
+    "kernel_width": kernelWidth,
+    "stride_y": strideY,
+    "stride_x": strideX,
+    "padding_y": paddingY,
+    "padding_x": paddingX,
   };
   const inQuads = batch * height * width * quads, outQuads = batch * outHeight * outWidth * quads;
   const forward = (kernel: string, y: string) =>
@@ -71,7 +84,10 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
       params: backwardParams,
       constants: { GATED },
     });
-  const cells = { "cells_high": Math.ceil(height / kernel), "cells_wide": Math.ceil(width / kernel) };
+  const cells = {
+    "cells_high": Math.ceil(height / kernelHeight),
+    "cells_wide": Math.ceil(width / kernelWidth),
+  };
   const cellQuads = batch * cells.cells_high * cells.cells_wide * quads;
   const backwardDisjoint = (GATED: number) =>
     dispatchOver(cellQuads, {
@@ -86,7 +102,8 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
         "in_width": width,
         "out_height": outHeight,
         "out_width": outWidth,
-        kernel,
+        "kernel_height": kernelHeight,
+        "kernel_width": kernelWidth,
       },
       constants: { GATED },
     });
@@ -98,12 +115,15 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
       backwardMax(0),
       backwardMax(1),
       ...(isDisjoint(pooling) ? [backwardDisjoint(0), backwardDisjoint(1)] : []),
-      dispatchOver(inQuads, {
-        kernel: "layer/avgpool2d_backward",
-        label: "average backward",
-        bindings: { dy: "dy", dx: "dx_average" },
-        params: backwardParams,
-      }),
+      ...[0, 1].map((GATED) =>
+        dispatchOver(inQuads, {
+          kernel: "layer/avgpool2d_backward",
+          label: "average backward",
+          bindings: { dy: "dy", gate: "x", dx: GATED ? "dx_average_gated" : "dx_average" },
+          params: backwardParams,
+          constants: { GATED },
+        })
+      ),
     ],
     buffers: {
       x: imagesToQuads(x.values, x.shape),
@@ -113,6 +133,7 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
       dx_max: unwritten(4 * inQuads),
       dx_gated: unwritten(4 * inQuads),
       dx_average: unwritten(4 * inQuads),
+      dx_average_gated: unwritten(4 * inQuads),
       dx_disjoint: unwritten(4 * inQuads),
       dx_disjoint_gated: unwritten(4 * inQuads),
     },
@@ -121,7 +142,7 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
 }
 
 async function checkPools(path: ReadPath, pooling: Pooling): Promise<void> {
-  const { shape: [, channels], kernel } = pooling;
+  const { shape: [, channels] } = pooling, [kernelHeight, kernelWidth] = pairOf(pooling.kernel);
   for (const x of [randomTensor(pooling.shape, 1), tiedTensor(pooling.shape)]) {
     const { dy, floats } = await runPools(path, pooling, x);
     const name = `${path} ${JSON.stringify(pooling)}`;
@@ -130,17 +151,19 @@ async function checkPools(path: ReadPath, pooling: Pooling): Promise<void> {
       maxPool2dForward(x, pooling).values,
       `max y, ${name}`,
     );
-    // At most kernel^2 terms of at most 1 in every sum; the average's magnitude is 1 after its division.
-    const area = kernel * kernel;
+    // At most a window's places of terms of at most 1 in every sum; the average's magnitude is 1 after its division.
+    const area = kernelHeight * kernelWidth;
     const sums = { tolerance: sumTolerance(area, area) };
     const averages = { tolerance: sumTolerance(area + divisionRoundings, 1) };
     const dx = maxPool2dBackward(x, dy, pooling).values;
-    const gated = dx.map((value, i) => x.values[i] > 0 ? value : 0);
+    const gate = (values: Float64Array) => values.map((value, i) => x.values[i] > 0 ? value : 0);
+    const gated = gate(dx), average = averagePool2dBackward(x, dy, pooling).values;
     const checks = [
       ["dx_max", dx, x.shape, sums],
       ["dx_gated", gated, x.shape, sums],
       ["y_average", averagePool2dForward(x, pooling).values, dy.shape, averages],
-      ["dx_average", averagePool2dBackward(x, dy, pooling).values, x.shape, averages],
+      ["dx_average", average, x.shape, averages],
+      ["dx_average_gated", gate(average), x.shape, averages],
       ...(isDisjoint(pooling)
         ? [["dx_disjoint", dx, x.shape, sums], ["dx_disjoint_gated", gated, x.shape, sums]] as const
         : []),

@@ -14,6 +14,7 @@ const conv = {
   padding: 1,
   bias: true,
 } as const;
+const global = { kind: "globalavgpool2d", name: "global" } as const;
 const pool = { kind: "maxpool2d", name: "pool", kernel: 2, stride: 2, padding: 0 } as const;
 const norm = { kind: "batchnorm2d", name: "norm", epsilon: 1e-5, momentum: 0.1 } as const;
 const flatten = { kind: "flatten", name: "flatten" } as const;
@@ -79,11 +80,40 @@ Deno.test("resolveGraph() follows the shapes through every layer", () => {
   ]);
 });
 
+Deno.test("resolveGraph() follows windows that differ along height and width, groups and global pooling", () => {
+  const first = { ...conv, outChannels: 6, kernel: [3, 2], stride: [2, 1], padding: [0, 1] } as const;
+  const grouped = { ...conv, name: "grouped", outChannels: 9, groups: 3, dilation: [1, 2] } as const;
+  const pooled = { ...pool, kernel: [2, 3], stride: [1, 2] } as const;
+  const nodes = resolveGraph(graphOf(first, grouped, pooled, global, linear));
+  assertEquals(nodes.map(({ output }) => shapeText(output)), [
+    "6 x 4 x 8",
+    "9 x 4 x 6",
+    "9 x 3 x 2",
+    "9",
+    "4",
+  ]);
+  const [, { parameters: [weight] }] = nodes;
+  assertEquals(weight.shape, [9, 2, 3, 3]);
+  // PyTorch's: 1 / sqrt(fan in), of a group's channels.
+  assertEquals(weight.initial, { bound: 1 / Math.sqrt(2 * 9) });
+});
+
 Deno.test("resolveGraph() refuses a layer that does not fit its input", () => {
   const wrong: readonly [Graph, string][] = [
     [graphOf({ ...conv, kernel: 10 }), 'Cannot apply layer "conv": input 3 x 9 x 7'],
     [graphOf({ ...pool, kernel: 8 }), 'Cannot apply layer "pool": input 3 x 9 x 7'],
     [graphOf({ ...pool, padding: 2 }), "padding 2"],
+    [
+      graphOf({ ...pool, kernel: [4, 2], padding: [1, 2] }),
+      "padding 1 x 2, expected a feature map of at least 4 x 2",
+    ],
+    [graphOf({ ...conv, kernel: [2, 3], dilation: [12, 1] }), "expected a feature map of at least 13 x 3"],
+    [
+      graphOf({ ...conv, groups: 2 }),
+      'Cannot apply layer "conv": 3 input and 5 output channels, expected multiples',
+    ],
+    [graphOf({ ...conv, groups: 3 }), "expected multiples of its 3 groups"],
+    [graphOf(flatten, global), 'Cannot apply layer "global"'],
     [graphOf(linear), "expected a vector (flatten the map first)"],
     [graphOf(flatten, conv), 'Cannot apply layer "conv"'],
     [graphOf(flatten, pool), 'Cannot apply layer "pool"'],

@@ -12,6 +12,7 @@ import { conv2d, conv2dSchema, type Conv2dSpec } from "./conv2d.ts";
 import { dropout, dropoutSchema, type DropoutSpec } from "./dropout.ts";
 import { flatten, flattenSchema, type FlattenSpec } from "./flatten.ts";
 import { gelu, geluSchema, type GeluSpec } from "./gelu.ts";
+import { globalavgpool2d, globalavgpool2dSchema, type Globalavgpool2dSpec } from "./globalavgpool2d.ts";
 import { leakyrelu, leakyreluSchema, type LeakyreluSpec } from "./leakyrelu.ts";
 import { linear, linearSchema, type LinearSpec } from "./linear.ts";
 import { avgpool2d, avgpool2dSchema, maxpool2d, maxpool2dSchema, type Pool2dSpec } from "./pool2d.ts";
@@ -28,6 +29,7 @@ export type LayerSpec =
   | DropoutSpec
   | FlattenSpec
   | GeluSpec
+  | Globalavgpool2dSpec
   | LeakyreluSpec
   | LinearSpec
   | Pool2dSpec
@@ -45,6 +47,7 @@ export const layerSchema = z.discriminatedUnion("kind", [
   dropoutSchema,
   flattenSchema,
   geluSchema,
+  globalavgpool2dSchema,
   leakyreluSchema,
   linearSchema,
   maxpool2dSchema,
@@ -62,6 +65,7 @@ const layerTypes = {
   dropout,
   flatten,
   gelu,
+  globalavgpool2d,
   leakyrelu,
   linear,
   maxpool2d,

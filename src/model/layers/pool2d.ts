@@ -1,12 +1,21 @@
 /**
- * Max and average pooling with square windows.
+ * Max and average pooling.
  *
  * @module
  */
 import { z } from "zod";
 import { ShapeError } from "../../errors.ts";
 import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
-import { mapShape, quadsOf, quadsPerExample, shapeText, windowedLength } from "../../shape.ts";
+import {
+  mapShape,
+  type Pair,
+  pairOf,
+  quadsOf,
+  quadsPerExample,
+  shapeText,
+  windowedSides,
+  type Windows,
+} from "../../shape.ts";
 import {
   type FusedPool,
   type LayerContext,
@@ -14,24 +23,25 @@ import {
   layerFields,
   type LayerType,
 } from "../layer.ts";
+import { isSquare, pairField } from "../window.ts";
 
 /** A pooling layer in a model file. */
 export interface Pool2dSpec extends LayerFields {
   /** Whether windows give their largest value or their mean. */
   readonly kind: "maxpool2d" | "avgpool2d";
-  /** Side of the square window, in pixels. */
-  readonly kernel: number;
-  /** Pixels between two windows, along both sides. */
-  readonly stride: number;
+  /** Sides of the window, in pixels. */
+  readonly kernel: Pair;
+  /** Pixels between two windows. */
+  readonly stride: Pair;
   /** Padding on each side, in pixels, at most half the window. */
-  readonly padding: number;
+  readonly padding: Pair;
 }
 
 const fields = {
   ...layerFields,
-  kernel: z.int().min(1),
-  stride: z.int().min(1),
-  padding: z.int().min(0).default(0),
+  kernel: pairField(1),
+  stride: pairField(1),
+  padding: pairField(0).default(0),
 };
 
 /** Validates a max-pooling layer. */
@@ -40,7 +50,16 @@ export const maxpool2dSchema = z.strictObject({ kind: z.literal("maxpool2d"), ..
 /** Validates an average-pooling layer. */
 export const avgpool2dSchema = z.strictObject({ kind: z.literal("avgpool2d"), ...fields });
 
-function params({ spec, input, output }: LayerContext<Pool2dSpec>, quadsTotal: number) {
+/** A pass of pooling over windows. */
+type PoolContext = Pick<
+  LayerContext<unknown>,
+  "name" | "batch" | "input" | "output" | "x" | "y" | "dy" | "gated" | "emit"
+>;
+
+function params({ input, output }: PoolContext, windows: Windows, quadsTotal: number) {
+  const [kernel_height, kernel_width] = pairOf(windows.kernel);
+  const [stride_y, stride_x] = pairOf(windows.stride);
+  const [padding_y, padding_x] = pairOf(windows.padding);
   return {
     quads_total: quadsTotal,
     quads: quadsOf(input.channels),
@@ -48,37 +67,58 @@ function params({ spec, input, output }: LayerContext<Pool2dSpec>, quadsTotal: n
     in_width: input.width,
     out_height: output.height,
     out_width: output.width,
-    kernel: spec.kernel,
-    stride: spec.stride,
-    padding: spec.padding,
+    kernel_height,
+    kernel_width,
+    stride_y,
+    stride_x,
+    padding_y,
+    padding_x,
   };
 }
 
 const outputShape: LayerType<Pool2dSpec>["outputShape"] = (spec, [input], name) => {
-  const height = windowedLength(input.height, spec), width = windowedLength(input.width, spec);
-  if (height < 1 || width < 1 || input.taps !== 1 || 2 * spec.padding > spec.kernel) {
-    const wanted =
-      `a feature map of at least ${spec.kernel} x ${spec.kernel}, padding at most half the window`;
-    const current = `input ${shapeText(input)}, padding ${spec.padding}`;
+  const { height, width } = windowedSides(input, spec), kernel = pairOf(spec.kernel);
+  const padding = pairOf(spec.padding), isWide = kernel.some((side, i) => 2 * padding[i] > side);
+  if (height < 1 || width < 1 || input.taps !== 1 || isWide) {
+    const wanted = `a feature map of at least ${kernel.join(" x ")}, padding at most half the window`;
+    const current = `input ${shapeText(input)}, padding ${[...new Set(padding)].join(" x ")}`;
     throw new ShapeError({ act: "apply layer", thing: name, current, wanted });
   }
   return mapShape(input.channels, height, width);
 };
 
-const forward: LayerType<Pool2dSpec>["forward"] = (context) => {
-  const { spec, name, batch, output, x, y } = context;
+/** The forward pass of pooling by a kernel. */
+export function poolForward(context: PoolContext, windows: Windows, kind: Pool2dSpec["kind"]): void {
+  const { name, batch, output, x, y } = context;
   const quads = batch * quadsPerExample(output);
   context.emit(dispatchOver(quads, {
-    kernel: `layer/${spec.kind}_forward`,
+    kernel: `layer/${kind}_forward`,
     label: `${name} forward`,
     bindings: { x, y },
-    params: params(context, quads),
+    params: params(context, windows, quads),
   }));
-};
+}
+
+/** The backward pass of average pooling. */
+export function averageBackward(context: PoolContext, windows: Windows, dx: string): void {
+  const { name, batch, input, x, dy, gated } = context;
+  const quads = batch * quadsPerExample(input);
+  context.emit(dispatchOver(quads, {
+    kernel: "layer/avgpool2d_backward",
+    label: `${name} backward`,
+    bindings: { dy, gate: gated ? x : dy, dx },
+    params: params(context, windows, quads),
+    constants: { GATED: gated ? 1 : 0 },
+  }));
+}
+
+const forward: LayerType<Pool2dSpec>["forward"] = (context) =>
+  poolForward(context, context.spec, context.spec.kind);
 
 /** The windows of a map and what is left at its edges: sizes that the kernels over them share. */
 function cellsOf({ spec: { kernel }, batch, input }: LayerContext<Pool2dSpec>) {
-  const cellsHigh = Math.ceil(input.height / kernel), cellsWide = Math.ceil(input.width / kernel);
+  const [kernelHeight, kernelWidth] = pairOf(kernel);
+  const cellsHigh = Math.ceil(input.height / kernelHeight), cellsWide = Math.ceil(input.width / kernelWidth);
   const quads = quadsOf(input.channels);
   return {
     cells: batch * cellsHigh * cellsWide * quads,
@@ -110,12 +150,12 @@ function disjointBackward(
   context: LayerContext<Pool2dSpec>,
   shared: Pick<Dispatch, "label" | "bindings" | "constants">,
 ): Dispatch {
-  const { spec: { kernel }, output } = context;
+  const { spec, output } = context, [kernel_height, kernel_width] = pairOf(spec.kernel);
   const cells = cellsOf(context);
   return dispatchOver(cells.cells, {
     ...shared,
     kernel: "layer/maxpool2d_backward_disjoint",
-    params: { ...cells, out_height: output.height, out_width: output.width, kernel },
+    params: { ...cells, out_height: output.height, out_width: output.width, kernel_height, kernel_width },
   });
 }
 
@@ -138,8 +178,8 @@ export const maxpool2d: LayerType<Pool2dSpec> = {
       bindings: { x, y, dy, dx },
       constants: { GATED: gated ? 1 : 0 },
     };
-    const { kernel, stride, padding } = context.spec;
-    if (stride === kernel && padding === 0) {
+    const { spec } = context, stride = pairOf(spec.stride);
+    if (isSquare(spec.padding, 0) && pairOf(spec.kernel).every((side, i) => side === stride[i])) {
       context.emit(disjointBackward(context, shared));
       return;
     }
@@ -147,7 +187,7 @@ export const maxpool2d: LayerType<Pool2dSpec> = {
     context.emit(dispatchOver(quads, {
       ...shared,
       kernel: "layer/maxpool2d_backward",
-      params: params(context, quads),
+      params: params(context, spec, quads),
     }));
   },
 };
@@ -155,18 +195,11 @@ export const maxpool2d: LayerType<Pool2dSpec> = {
 /** Average pooling: x (N, C, H, W) -> y (N, C, OH, OW); padding counts as zero, as in PyTorch. */
 export const avgpool2d: LayerType<Pool2dSpec> = {
   coupling: "channelwise",
+  gatesInput: () => true,
   outputShape,
   parameters: () => [],
   forward,
   backward(context) {
-    const { name, batch, input, dy, dx } = context;
-    if (!dx) return;
-    const quads = batch * quadsPerExample(input);
-    context.emit(dispatchOver(quads, {
-      kernel: "layer/avgpool2d_backward",
-      label: `${name} backward`,
-      bindings: { dy, dx },
-      params: params(context, quads),
-    }));
+    if (context.dx) averageBackward(context, context.spec, context.dx);
   },
 };
