@@ -8,6 +8,7 @@ import { dispatchProduct, type ProductChooser, type ProductShape } from "../kern
 import { chunksOf, sumColumns, sumSplits } from "../kernels/reduce.ts";
 import { type Pair, pairOf, quadsOf } from "../shape.ts";
 import type { FusedNorm } from "./layer.ts";
+import { stepParams } from "./window.ts";
 
 /** Sizes of a convolution; channels in numbers, quads where said. */
 export interface ConvolutionGeometry {
@@ -40,10 +41,8 @@ export interface ConvolutionContext {
 
 /** The parameters of strides, paddings and dilations along height and width. */
 export function windowParams(g: Pick<ConvolutionGeometry, "stride" | "padding" | "dilation">) {
-  const [stride_y, stride_x] = pairOf(g.stride);
-  const [padding_y, padding_x] = pairOf(g.padding);
-  const [dilation_y, dilation_x] = pairOf(g.dilation ?? 1);
-  return { stride_y, stride_x, padding_y, padding_x, dilation_y, dilation_x };
+  const [dilationY, dilationX] = pairOf(g.dilation ?? 1);
+  return { ...stepParams(g), dilation_y: dilationY, dilation_x: dilationX };
 }
 
 function sizes(g: ConvolutionGeometry) {

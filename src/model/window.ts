@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { type Pair, pairOf } from "../shape.ts";
+import { type Pair, pairOf, type Windows } from "../shape.ts";
 
 /** Validates a length of at least so many pixels along both sides, or a pair [height, width] of such lengths. */
 export function pairField(least: number) {
@@ -17,4 +17,10 @@ export function pairField(least: number) {
 export function isSquare(pair: Pair, length?: number): boolean {
   const [height, width] = pairOf(pair);
   return height === width && (length === undefined || height === length);
+}
+
+/** The parameters of strides and paddings, as kernels over windows take them. */
+export function stepParams({ stride, padding }: Pick<Windows, "stride" | "padding">) {
+  const [strideY, strideX] = pairOf(stride), [paddingY, paddingX] = pairOf(padding);
+  return { stride_y: strideY, stride_x: strideX, padding_y: paddingY, padding_x: paddingX };
 }

@@ -64,8 +64,11 @@ interface KeptChannels {
 function smallerLayer(node: GraphNode, { inputs, outputs }: KeptChannels): Graph["layers"][number] {
   const { spec, input } = node;
   switch (spec.kind) {
-    case "conv2d":
-      return { ...spec, outChannels: outputs.length };
+    case "conv2d": {
+      // Depthwise groups go with their channels; others stay, each with fewer.
+      const groups = weightFormOf(node)!.isDepthwise ? inputs.length : spec.groups;
+      return { ...spec, outChannels: outputs.length, ...(groups === undefined ? {} : { groups }) };
+    }
     case "linear":
       return { ...spec, outFeatures: outputs.length };
     case "subsample": {

@@ -24,6 +24,7 @@ const zeroKeepers: ReadonlySet<string> = new Set([
   "dropout",
   "flatten",
   "gelu",
+  "globalavgpool2d",
   "leakyrelu",
   "maxpool2d",
   "relu",

@@ -134,6 +134,7 @@ Deno.test("resolveGraph() takes a flattened map only into layers that can read o
     dropout: ["takes", {}],
     flatten: ["takes", {}],
     gelu: ["takes", {}],
+    globalavgpool2d: ["refuses", {}],
     leakyrelu: ["takes", {}],
     linear: ["takes", { outFeatures: 4 }],
     maxpool2d: ["refuses", window],

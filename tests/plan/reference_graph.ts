@@ -135,6 +135,15 @@ function layerPass(layer: LayerSpec, inputs: readonly RefTensor[], { trains, of 
       return onInput(maxPool2dForward(x, layer), (dy) => maxPool2dBackward(x, dy, layer));
     case "avgpool2d":
       return onInput(averagePool2dForward(x, layer), (dy) => averagePool2dBackward(x, dy, layer));
+    case "globalavgpool2d": {
+      const [batch, channels, height, width] = x.shape, whole = [batch, channels, 1, 1];
+      const windows = { kernel: [height, width], stride: 1, padding: 0 } as const;
+      const mean = averagePool2dForward(x, windows);
+      return onInput(
+        tensorOf([batch, channels], mean.values),
+        (dy) => averagePool2dBackward(x, tensorOf(whole, dy.values), windows),
+      );
+    }
     case "flatten": {
       const shape = [x.shape[0], x.values.length / x.shape[0]];
       return onInput(tensorOf(shape, x.values), (dy) => tensorOf(x.shape, dy.values));

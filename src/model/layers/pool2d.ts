@@ -23,7 +23,7 @@ import {
   layerFields,
   type LayerType,
 } from "../layer.ts";
-import { isSquare, pairField } from "../window.ts";
+import { isSquare, pairField, stepParams } from "../window.ts";
 
 /** A pooling layer in a model file. */
 export interface Pool2dSpec extends LayerFields {
@@ -57,9 +57,7 @@ type PoolContext = Pick<
 >;
 
 function params({ input, output }: PoolContext, windows: Windows, quadsTotal: number) {
-  const [kernel_height, kernel_width] = pairOf(windows.kernel);
-  const [stride_y, stride_x] = pairOf(windows.stride);
-  const [padding_y, padding_x] = pairOf(windows.padding);
+  const [kernelHeight, kernelWidth] = pairOf(windows.kernel);
   return {
     quads_total: quadsTotal,
     quads: quadsOf(input.channels),
@@ -67,12 +65,9 @@ function params({ input, output }: PoolContext, windows: Windows, quadsTotal: nu
     in_width: input.width,
     out_height: output.height,
     out_width: output.width,
-    kernel_height,
-    kernel_width,
-    stride_y,
-    stride_x,
-    padding_y,
-    padding_x,
+    kernel_height: kernelHeight,
+    kernel_width: kernelWidth,
+    ...stepParams(windows),
   };
 }
 
@@ -150,12 +145,18 @@ function disjointBackward(
   context: LayerContext<Pool2dSpec>,
   shared: Pick<Dispatch, "label" | "bindings" | "constants">,
 ): Dispatch {
-  const { spec, output } = context, [kernel_height, kernel_width] = pairOf(spec.kernel);
+  const { spec, output } = context, [kernelHeight, kernelWidth] = pairOf(spec.kernel);
   const cells = cellsOf(context);
   return dispatchOver(cells.cells, {
     ...shared,
     kernel: "layer/maxpool2d_backward_disjoint",
-    params: { ...cells, out_height: output.height, out_width: output.width, kernel_height, kernel_width },
+    params: {
+      ...cells,
+      out_height: output.height,
+      out_width: output.width,
+      kernel_height: kernelHeight,
+      kernel_width: kernelWidth,
+    },
   });
 }
 
