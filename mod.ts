@@ -20,14 +20,15 @@
  */
 export { loadModel, openModel } from "./src/api/load_model.ts";
 export type { LoadedModel, ModelSource } from "./src/api/load_model.ts";
-export { Model, trainDefaults } from "./src/api/model.ts";
+export { Model } from "./src/api/model.ts";
+export { trainDefaults } from "./src/api/model_options.ts";
 export type {
   ModelPruneOptions,
   ModelState,
   ModelTask,
   ModelTrainOptions,
   ScoreOptions,
-} from "./src/api/model.ts";
+} from "./src/api/model_options.ts";
 export { lowerRunPlans } from "./src/api/run_plans.ts";
 export type { RunSizes } from "./src/api/run_plans.ts";
 export { optimizerOf, runPrune } from "./src/api/prune_run.ts";
@@ -47,6 +48,7 @@ export type { AdapterChoice, AdapterDescription, GpuOptions } from "./src/gpu/de
 export type { NamedParameters } from "./src/gpu/network.ts";
 export type { SubgroupOffer, SubgroupProbe, Subgroups } from "./src/gpu/subgroups.ts";
 export type { Normalization } from "./src/io/recognize.ts";
+export type { WeightStore } from "./src/io/model_file.ts";
 export type { ReadPath } from "./src/kernels/assemble.ts";
 export type { ProductChoice, ProductChooser, ProductShape, ProductTrialShape } from "./src/kernels/gemm.ts";
 export { checkGraphFits, parseGraph } from "./src/model/graph.ts";

@@ -12,7 +12,8 @@ import type { ProductChooser } from "../kernels/gemm.ts";
 import { type ClassificationTask, type Graph, parseGraph } from "../model/graph.ts";
 import { presetNames, presetNetwork } from "../model/presets.ts";
 import { describeAlternatives } from "../nearest.ts";
-import { Model, type ModelState, type ModelTask } from "./model.ts";
+import { Model } from "./model.ts";
+import type { ModelState, ModelTask } from "./model_options.ts";
 
 /** Which model to open. */
 export interface ModelSource {

@@ -3,86 +3,35 @@
  *
  * @module
  */
-import type { Dataset, ImageSplit } from "../data/dataset.ts";
+import type { ImageSplit } from "../data/dataset.ts";
 import { ShapeError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { DeviceImages } from "../gpu/images.ts";
 import { type NamedParameters, Network } from "../gpu/network.ts";
 import { SlotPool } from "../gpu/slots.ts";
-import { decodeModel, encodeModel } from "../io/model_file.ts";
+import { decodeModel, encodeModel, type WeightStore } from "../io/model_file.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import { checkGraphFits, type Graph } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
-import { sgd } from "../plan/optimizer.ts";
 import { type CompactionReport, compactNetwork } from "../prune/compact_network.ts";
-import type { Prior } from "../prune/confidence.ts";
-import type { Criterion } from "../prune/criteria.ts";
 import { needsGradients, prunableTensors } from "../prune/criteria.ts";
-import { type PruneGoal, type PruneOutcome, pruneUntilStable } from "../prune/loop.ts";
+import { type PruneOutcome, pruneUntilStable } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
 import { type LayerConfidence, Pruner } from "../prune/pruner.ts";
 import { type Evaluation, type Evaluator, openEvaluator } from "../train/evaluate.ts";
-import type { TrainOptions, TrainResult, TrainSettings } from "../train/settings.ts";
+import type { TrainOptions, TrainResult } from "../train/settings.ts";
 import { trainingFootprint } from "../train/step_programs.ts";
 import { train } from "../train/trainer.ts";
-
-/** What a model needs to know of its data: sizes, class names, and the mean and deviation of each channel. */
-export type ModelTask = Pick<Dataset, "name" | "channels" | "height" | "width" | "classes" | "mean" | "std">;
-
-/** How a phase of training runs; what is left out is as in `trainDefaults`. */
-export interface ModelTrainOptions extends Partial<TrainSettings> {
-  /** The model whose predictions are learned from, with `distillation`; on the same device. */
-  readonly teacher?: Model;
-  /** The examples that tell the best epoch, with `earlyStopping`. */
-  readonly validation?: ImageSplit;
-}
-
-/** Training unless told otherwise. */
-export const trainDefaults: TrainSettings = {
-  epochs: 8,
-  batch: 64,
-  learningRate: 0.02,
-  optimizer: sgd({ weightDecay: 5e-4 }),
-  seed: 0,
-};
-
-/** How weights are scored. */
-export interface ScoreOptions {
-  /** What weights are scored by; `confidence` where left out. */
-  readonly criterion?: Criterion;
-  /** How the prior precision of the confidence is found; `evidence` where left out. */
-  readonly prior?: Prior;
-  /** Examples that the parameters were trained on, whose information the confidence counts. */
-  readonly examples: number;
-  /** Seed of the random criterion. */
-  readonly seed?: number;
-}
-
-/** How a model is pruned. */
-export interface ModelPruneOptions extends ScoreOptions {
-  /** A fraction of the weights to remove, or the least signal to noise z of a weight that stays. */
-  readonly goal: PruneGoal;
-  /** Rounds at most; 3 where left out. */
-  readonly rounds?: number;
-  /** Examples that scores are computed on; training must not have seen them. */
-  readonly calibration: ImageSplit;
-  /** Called to train what is kept; the round counts from 1. */
-  readonly finetune: (round: number) => Promise<unknown>;
-  /** Examples that accuracy is measured on after each step of a round. */
-  readonly test: ImageSplit;
-}
-
-/** Parameters and masks as they were at a moment, on the host. */
-export interface ModelState {
-  /** Parameters and statistics by full name, in PyTorch's order. */
-  readonly parameters: NamedParameters;
-  /** Masks of the prunable weights by full name: 1 keeps, 0 removes. */
-  readonly masks: NamedParameters;
-}
-
-/** Rows of a batch in evaluation. */
-export const evaluationBatch = 256;
+import {
+  evaluationBatch,
+  type ModelPruneOptions,
+  type ModelState,
+  type ModelTask,
+  type ModelTrainOptions,
+  type ScoreOptions,
+  trainDefaults,
+} from "./model_options.ts";
 
 /** A model on a device. Dispose of it to free its memory; the device stays open. */
 export class Model {
@@ -251,9 +200,12 @@ export class Model {
   /** Copies parameters and masks to the host. */
   async state(): Promise<ModelState> {
     const parameters = await this.network.readParameters("values");
+    const prunable = new Set(prunableTensors(this.network.layout).map(({ fullName }) => fullName));
     const all = await this.network.readParameters("mask");
-    const names = prunableTensors(this.network.layout).map(({ fullName }) => fullName);
-    return { parameters, masks: new Map(names.map((name) => [name, all.get(name)!])) };
+    return {
+      parameters,
+      masks: new Map([...all].filter(([name, mask]) => prunable.has(name) || mask.includes(0))),
+    };
   }
 
   /** Puts parameters and masks back as they were. */
@@ -262,11 +214,14 @@ export class Model {
     this.network.writeMask(masks);
   }
 
-  /** The model as the bytes of a safetensors file, which `load_state_dict` of PyTorch takes. */
-  async encode(): Promise<Uint8Array> {
+  /**
+   * The model as the bytes of a safetensors file: a dense one, which `load_state_dict` of PyTorch takes, or a sparse one,
+   * without the removed weights.
+   */
+  async encode(store: WeightStore = "dense"): Promise<Uint8Array> {
     const { mean, std, classes } = this.task;
     const state = await this.state();
-    return encodeModel({ graph: this.graph, ...state, normalization: { mean, std }, classes });
+    return encodeModel({ graph: this.graph, ...state, normalization: { mean, std }, classes }, store);
   }
 
   /**
@@ -274,8 +229,8 @@ export class Model {
    *
    * @throws {FileError} Where the file cannot be written.
    */
-  async save(path: string, files: Files): Promise<void> {
-    await files.write(path, await this.encode());
+  async save(path: string, files: Files, store: WeightStore = "dense"): Promise<void> {
+    await files.write(path, await this.encode(store));
   }
 
   /**

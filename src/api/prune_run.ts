@@ -21,7 +21,8 @@ import type { LayerConfidence } from "../prune/pruner.ts";
 import type { CriterionResult, PruneReport } from "../prune/report.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import { finetuneSchedule, stepSchedule } from "../train/schedule.ts";
-import { Model, type ModelState, type ModelTrainOptions } from "./model.ts";
+import { Model } from "./model.ts";
+import type { ModelState, ModelTrainOptions } from "./model_options.ts";
 import type { TrainProgress } from "../train/settings.ts";
 
 /** Criteria that a run compares with, at the sparsity that it reached. */

@@ -150,7 +150,7 @@ export class Network {
     if (arenas.statistics.length > 0) this.arena("statistics").write(arenas.statistics);
   }
 
-  /** Replaces the mask, by full name of each prunable weight, in PyTorch's order: 1 keeps, 0 removes. */
+  /** Replaces the mask, by full name of trained parameters, in PyTorch's order: 1 keeps, 0 removes; all of others. */
   writeMask(named: NamedParameters): void {
     const mask = fullMask(this.layout);
     for (const parameter of this.layout.parameters) {

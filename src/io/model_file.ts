@@ -1,6 +1,7 @@
 /**
  * Model files: safetensors with PyTorch's names and layouts, so that `load_state_dict` takes them as they are. The
- * graph, the masks (a bit a weight, base64) and how images are normalised stand in the metadata.
+ * graph, the masks (a bit a weight, base64) and how images are normalised stand in the metadata. A sparse file instead
+ * holds weights without the removed ones (sparse_tensors.ts), for winnow alone.
  *
  * @module
  */
@@ -9,13 +10,14 @@ import { type Graph, parseGraph } from "../model/graph.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import { readParameters } from "./parameters.ts";
 import { type NewTensor, readSafetensors, writeSafetensors } from "./safetensors.ts";
+import { packMask, sparseTensors, unpackMask, wholeTensors } from "./sparse_tensors.ts";
 
 /** What a model file holds. */
 export interface StoredModel {
   readonly graph: Graph;
   /** Parameters and statistics by PyTorch's name, in PyTorch's order. */
   readonly parameters: ReadonlyMap<string, Float32Array>;
-  /** Masks of the prunable weights by the weight's name: 1 keeps, 0 removes. */
+  /** Masks of trained parameters by name, 1 keeps, 0 removes: of prunable weights, of others where any is removed. */
   readonly masks: ReadonlyMap<string, Float32Array>;
   /** Mean and deviation of each input channel, of bytes divided by 255. */
   readonly normalization: { readonly mean: readonly number[]; readonly std: readonly number[] };
@@ -24,16 +26,26 @@ export interface StoredModel {
 
 const metadataKeys = { graph: "winnow.graph", masks: "winnow.masks", input: "winnow.input" } as const;
 
+/** Whether a file holds all weights, for PyTorch, or leaves removed ones out where that is smaller. */
+export type WeightStore = "dense" | "sparse";
+
 /**
  * Writes a model as the bytes of a safetensors file; the same model gives the same bytes.
  *
  * @throws {ConfigError} Where the graph is not one that a file may hold.
  */
-export function encodeModel({ graph, parameters, masks, normalization, classes }: StoredModel): Uint8Array {
-  const tensors = layOutParameters(graph).parameters.map(({ fullName, shape }): NewTensor => {
-    return { name: fullName, dtype: "F32", shape: [...shape], values: parameters.get(fullName)! };
+export function encodeModel(
+  { graph, parameters, masks, normalization, classes }: StoredModel,
+  store: WeightStore = "dense",
+): Uint8Array {
+  const packed: Record<string, string> = {};
+  const tensors = layOutParameters(graph).parameters.flatMap(({ fullName, shape }): readonly NewTensor[] => {
+    const values = parameters.get(fullName)!, mask = masks.get(fullName);
+    const sparse = store === "sparse" && mask ? sparseTensors(fullName, values, mask) : undefined;
+    if (sparse) return sparse;
+    if (mask) packed[fullName] = packBits(mask);
+    return [{ name: fullName, dtype: "F32", shape: [...shape], values }];
   });
-  const packed = Object.fromEntries([...masks].map(([name, mask]) => [name, packBits(mask)]));
   return writeSafetensors(tensors, {
     format: "pt",
     // Parsed for its keys to have one order, however the graph was made.
@@ -58,7 +70,7 @@ export function isModelFile(metadata: Readonly<Record<string, string>>): boolean
  * @throws {ShapeError} Where a layer of its graph does not fit its input.
  */
 export function decodeModel(bytes: Uint8Array, name: string, given?: Graph): StoredModel {
-  const { tensors, metadata } = readSafetensors(bytes, name);
+  const { tensors: stored, metadata } = readSafetensors(bytes, name);
   const refuse = (thing: string, current: string, wanted: string): never => {
     throw new FormatError({ act: "read model", thing: `${name}, ${thing}`, current, wanted });
   };
@@ -71,14 +83,16 @@ export function decodeModel(bytes: Uint8Array, name: string, given?: Graph): Sto
     }
   };
   const graph = given ?? parseGraph(parse(metadataKeys.graph), name);
+  const { parameters: places } = layOutParameters(graph), weights = places.filter(({ prunable }) => prunable);
+  const { tensors, masks: sparseMasks } = wholeTensors(stored, { weights, name });
   const parameters = readParameters(tensors, { graph, name });
-  const masks = new Map<string, Float32Array>();
+  const masks = new Map(sparseMasks);
   const packed = parse(metadataKeys.masks);
   if (typeof packed !== "object" || packed === null || Array.isArray(packed)) {
     return refuse(metadataKeys.masks, JSON.stringify(packed).slice(0, 60), "a mask by name");
   }
-  for (const { fullName, count, prunable } of layOutParameters(graph).parameters) {
-    if (!prunable || !Object.hasOwn(packed, fullName)) continue;
+  for (const { fullName, count, arena } of places) {
+    if (arena === "statistics" || !Object.hasOwn(packed, fullName)) continue;
     const mask = unpackBits((packed as Record<string, unknown>)[fullName], count);
     masks.set(fullName, mask ?? refuse(`mask of ${fullName}`, "not base64 of its size", `${count} bits`));
   }
@@ -95,11 +109,9 @@ export function decodeModel(bytes: Uint8Array, name: string, given?: Graph): Sto
   return { graph, parameters, masks, normalization: { mean, std }, classes };
 }
 
-/** Packs a mask into bits, the first in the lowest bit of the first byte, as base64. */
+/** Packs a mask into bits, as base64. */
 function packBits(mask: Float32Array): string {
-  const bytes = new Uint8Array(Math.ceil(mask.length / 8));
-  for (const [i, keep] of mask.entries()) if (keep !== 0) bytes[i >> 3] |= 1 << (i & 7);
-  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+  return btoa(Array.from(packMask(mask), (byte) => String.fromCharCode(byte)).join(""));
 }
 
 function unpackBits(text: unknown, count: number): Float32Array | undefined {
@@ -111,5 +123,5 @@ function unpackBits(text: unknown, count: number): Float32Array | undefined {
     return undefined;
   }
   if (binary.length !== Math.ceil(count / 8)) return undefined;
-  return Float32Array.from({ length: count }, (_, i) => (binary.charCodeAt(i >> 3) >> (i & 7)) & 1);
+  return unpackMask(Uint8Array.from(binary, (character) => character.charCodeAt(0)), count);
 }

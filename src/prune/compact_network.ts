@@ -11,15 +11,15 @@ import { type ArenaRole, isArenaRole, Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import { readBuffers, readFloats } from "../gpu/readback.ts";
 import type { SlotPool } from "../gpu/slots.ts";
-import { Tally } from "../gpu/tally.ts";
 import { dispatchOver } from "../kernels/dispatch.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import { resolveGraph } from "../model/graph.ts";
 import { summarizeModel } from "../model/summary.ts";
-import { lowerPlan } from "../plan/lower.ts";
-import { featuresOf, quadsOf } from "../shape.ts";
+import { lowerForward } from "../plan/forward.ts";
+import { logitsOf } from "../plan/plan.ts";
 import { type Compaction, planCompaction } from "./compact.ts";
-import type { ChannelGroup } from "./coupling.ts";
+import type { Coupling } from "./coupling.ts";
+import { type Branch, maskBranches } from "./group_branches.ts";
 import { maskGroups } from "./group_runs.ts";
 import { lowerMasking } from "./mask.ts";
 
@@ -71,15 +71,24 @@ export interface CompactionTools {
   readonly slots: SlotPool;
 }
 
-/** Removes groups of channels in place: their mask becomes 0, and values, mean and velocity are masked. */
+/**
+ * Removes groups of channels in place: their mask becomes 0, and values, mean and velocity are masked. A branch of a sum
+ * of which a layer keeps no channel goes as a whole.
+ *
+ * @param removed All groups that are removed, those that were removed before among them.
+ * @returns The branches that went.
+ */
 export async function removeGroups(
   network: Network,
-  groups: readonly ChannelGroup[],
-  removed: Iterable<number>,
-): Promise<void> {
-  const mask = await readFloats(network.gpu, network.arena("mask"));
-  network.arena("mask").write(maskGroups(network.layout, groups, { removed, mask }));
+  coupling: Coupling,
+  removed: ReadonlySet<number>,
+): Promise<readonly Branch[]> {
+  const { gpu, graph, layout } = network, mask = await readFloats(gpu, network.arena("mask"));
+  const groupMask = maskGroups(layout, coupling.groups, { removed, mask });
+  const result = maskBranches(graph, { coupling, layout, removed, mask: groupMask });
+  network.arena("mask").write(result.mask);
   await applyMask(network);
+  return result.branches;
 }
 
 async function applyMask(network: Network): Promise<void> {
@@ -186,24 +195,13 @@ async function compareLogits(
 
 /** The logits of the first examples, (N, K) in quads. */
 async function computeLogits(network: Network, examples: Examples, { choose, slots }: CompactionTools) {
-  const { gpu, graph } = network, nodes = resolveGraph(graph);
-  const classes = featuresOf(nodes[nodes.length - 1].output);
-  const batch = Math.min(comparedExamples, examples.batch, examples.count);
+  const { gpu, graph } = network, batch = Math.min(comparedExamples, examples.batch, examples.count);
   const images = examples.areImages ? { images: { augmentation: "none" } as const } : {};
-  const plan = lowerPlan(graph, { batch, mode: "evaluate", choose, ...images });
-  const { logits } = plan.dispatches.find(({ kernel }) => kernel === "loss/softmax_cross_entropy")!.bindings;
-  using tally = new Tally(gpu);
-  using counts = gpu.createBuffer("confusion", 4 * classes * classes);
-  using kept = gpu.createBuffer("predictions", 4 * batch);
-  const own = new Map([["tally", tally.buffer], ["counts", counts], ["kept", kept]]);
-  using step = await preparePlan(plan, {
-    network,
-    slots,
-    others: (name) => own.get(name) ?? examples.resolve(name),
-  });
+  const plan = lowerForward(graph, { batch, choose, ...images }), logits = logitsOf(plan);
+  using step = await preparePlan(plan, { network, slots, others: (name) => examples.resolve(name) });
   examples.select(Uint32Array.from({ length: batch }, (_, i) => i), step.resolve);
-  step.program.run({ count: batch, index: 0, offset: 0, seed: 0 });
-  const sizeBytes = 16 * batch * quadsOf(classes);
+  step.program.run({ seed: 0 });
+  const sizeBytes = 16 * plan.tensors.get(logits)!.quads;
   const [bytes] = await readBuffers(gpu, [{ buffer: step.resolve(logits).buffer, sizeBytes }]);
   return new Float32Array(bytes);
 }

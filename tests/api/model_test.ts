@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Model, trainDefaults } from "../../src/api/model.ts";
+import { Model } from "../../src/api/model.ts";
+import { trainDefaults } from "../../src/api/model_options.ts";
 import { describeDataset } from "../../src/data/dataset.ts";
 import { ConfigError, FileError, FormatError, NumericError, ShapeError } from "../../src/errors.ts";
 import { sgd } from "../../src/plan/optimizer.ts";
@@ -24,6 +25,10 @@ Deno.test("Model.save() and load() give the same evaluation, parameters and mask
     assertEquals(await loaded.state(), await model.state());
     assertEquals(await loaded.evaluate(dataset.test), await model.evaluate(dataset.test));
     assertEquals(loaded.graph, model.graph);
+    await loaded.save("sparse.safetensors", files, "sparse");
+    using sparse = await Model.load(gpu, "sparse.safetensors", files);
+    assertEquals(await sparse.evaluate(dataset.test), await model.evaluate(dataset.test));
+    assert((await files.read("sparse.safetensors")).length < (await files.read("model.safetensors")).length);
     assertEquals([loaded.task.mean, loaded.task.classes], [dataset.mean, dataset.classes]);
     const kept = await loaded.pruner.count();
     assertEquals(kept.reduce((sum, layer) => sum + layer.weights - layer.kept, 0), 101);

@@ -37,7 +37,7 @@ const moved = [
 Deno.test("compactNetwork() gathers every arena and keeps the logits of random graphs", async () => {
   const gpu = await deviceOf(), start = gpu.allocatedBytes;
   for (let seed = 0; seed < 6; seed++) {
-    const graph = randomGraph(seed), { groups } = coupleChannels(graph), draw = openDraw(seed, "groups");
+    const graph = randomGraph(seed), coupling = coupleChannels(graph), draw = openDraw(seed, "groups");
     using network = new Network(gpu, graph, 0);
     using slots = new SlotPool(gpu);
     for (const [i, role] of moved.entries()) {
@@ -47,7 +47,7 @@ Deno.test("compactNetwork() gathers every arena and keeps the logits of random g
         if (content.length > 0) network.arena(role).write(content);
       }
     }
-    await removeGroups(network, groups, [...groups.keys()].filter(() => draw(3) === 0));
+    await removeGroups(network, coupling, new Set([...coupling.groups.keys()].filter(() => draw(3) === 0)));
     const read = async (of: Network, role: ArenaRole) => await readFloats(gpu, of.arena(role));
     const { sources, removedLayers } = planCompaction(graph, await read(network, "mask"));
     const { network: smaller, report } = await compactNetwork(network, examplesOf(3), {
@@ -101,8 +101,15 @@ Deno.test("Model.compact() shrinks a trained model in place, which trains, saves
   {
     using model = new Model(gpu, tinyGraph(), { task: dataset, seed: 5 });
     await model.train(dataset.train, training);
-    const { groups, sets } = coupleChannels(model.graph);
-    await removeGroups(model.network, groups, sets.flatMap((set) => set.groups.slice(0, 2)));
+    const coupling = coupleChannels(model.graph);
+    const removed = new Set(coupling.sets.flatMap((set) => set.groups.slice(0, 2)));
+    assertEquals(await removeGroups(model.network, coupling, removed), []);
+    // Biases are removed too, which state and file remember.
+    const state = await model.state();
+    assertEquals(state.masks.get("conv1.bias"), Float32Array.of(0, 0, 1, 1));
+    await model.save("masked.safetensors", files, "sparse");
+    using masked = await Model.load(gpu, "masked.safetensors", files);
+    assertEquals((await masked.state()).masks, state.masks);
     const before = await model.evaluate(dataset.test), held = gpu.allocatedBytes;
     const report = await model.compact(dataset.test);
     assertEquals(report.channels.filter(({ name }) => /^(conv|fc)/.test(name)), [

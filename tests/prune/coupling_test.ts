@@ -75,3 +75,41 @@ Deno.test("coupleChannels() fixes what is added to the images or to the logits",
   const { groups, sets } = coupleChannels(graph);
   assertEquals([groups, sets], [[], []]);
 });
+
+Deno.test("coupleChannels() passes channels through depthwise filters, which belong to them", () => {
+  const graph = graphOf(
+    { ...conv, name: "wide", outChannels: 3 },
+    { ...conv, name: "depthwise", outChannels: 6, groups: 3 },
+    { ...conv, name: "narrow", outChannels: 2, bias: false },
+    { kind: "globalavgpool2d", name: "pool" },
+    { kind: "linear", name: "logits", outFeatures: 2 },
+  );
+  const { groups, groupOf } = coupleChannels(graph);
+  assertEquals(groupOf[1], [0, 0, 1, 1, 2, 2]);
+  assertEquals(slicesText(groups[1].producers), [
+    ...["wide.weight row 1", "wide.bias channel 1"],
+    ...[
+      "depthwise.weight row 2",
+      "depthwise.weight row 3",
+      "depthwise.bias channel 2",
+      "depthwise.bias channel 3",
+    ],
+  ]);
+  assertEquals(slicesText(groups[1].consumers), ["narrow.weight channel 2", "narrow.weight channel 3"]);
+});
+
+Deno.test("coupleChannels() couples one position of every group of a grouped convolution", () => {
+  const graph = graphOf(
+    { ...conv, name: "wide", outChannels: 6 },
+    { ...conv, name: "grouped", outChannels: 4, groups: 2 },
+    { kind: "flatten", name: "flatten" },
+    { kind: "linear", name: "logits", outFeatures: 2 },
+  );
+  const { groups, groupOf } = coupleChannels(graph);
+  assertEquals(groupOf.slice(0, 2), [[0, 1, 2, 0, 1, 2], [3, 4, 3, 4]]);
+  // The weight of a grouped convolution counts the channels of a group.
+  assertEquals(slicesText(groups[2].consumers), ["grouped.weight channel 2"]);
+  assertEquals(slicesText(groups[3].producers), [
+    ...["grouped.weight row 0", "grouped.weight row 2", "grouped.bias channel 0", "grouped.bias channel 2"],
+  ]);
+});

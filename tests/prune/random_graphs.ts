@@ -39,7 +39,7 @@ export function randomGraph(seed: number): Graph {
     return map;
   };
   const name = (kind: string) => `${kind}${layers.length}`;
-  const convolve = (from: Map2d, outChannels: number): Map2d => {
+  const convolve = (from: Map2d, outChannels: number, groups = 1): Map2d => {
     const kernel = draw(2) === 0 ? 1 : 3, padding = (kernel - 1) / 2, bias = draw(2) === 0;
     const conv = {
       kind: "conv2d",
@@ -49,7 +49,7 @@ export function randomGraph(seed: number): Graph {
       stride: 1,
       padding,
     } as const;
-    return append({ ...conv, outChannels, bias }, outChannels, from.side);
+    return append({ ...conv, outChannels, bias, groups }, outChannels, from.side);
   };
   const normalize = (from: Map2d): Map2d =>
     append(
@@ -63,7 +63,7 @@ export function randomGraph(seed: number): Graph {
   const steps = 3 + draw(7);
   for (let step = 0; step < steps; step++) {
     const from = maps[Math.max(1, maps.length - 1 - draw(3))];
-    switch (draw(7)) {
+    switch (draw(9)) {
       case 0:
         convolve(from, 2 + draw(5));
         break;
@@ -114,12 +114,23 @@ export function randomGraph(seed: number): Graph {
         append(joined, from.channels + other.channels, from.side);
         break;
       }
+      case 6: {
+        // Depthwise: one or two filters a channel.
+        const filters = from.channels * (1 + draw(2)), groups = from.channels;
+        rectify(normalize(convolve(from, filters, groups)));
+        break;
+      }
+      case 7: {
+        const groups = 2 + draw(2), wide = convolve(from, groups * (1 + draw(3)));
+        convolve(rectify(wide), groups * (1 + draw(3)), groups);
+        break;
+      }
       default:
         rectify(from);
     }
   }
   const last = maps[maps.length - 1];
-  layers.push({ kind: "flatten", name: "flatten", inputs: [last.name] });
+  layers.push({ kind: draw(2) === 0 ? "globalavgpool2d" : "flatten", name: "flatten", inputs: [last.name] });
   if (draw(2) === 0) {
     layers.push({ kind: "linear", name: "hidden", outFeatures: 4, bias: true }, {
       kind: "relu",

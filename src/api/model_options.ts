@@ -1,0 +1,70 @@
+/**
+ * What methods of a model take and give.
+ *
+ * @module
+ */
+import type { Dataset, ImageSplit } from "../data/dataset.ts";
+import type { NamedParameters } from "../gpu/network.ts";
+import { sgd } from "../plan/optimizer.ts";
+import type { Prior } from "../prune/confidence.ts";
+import type { Criterion } from "../prune/criteria.ts";
+import type { PruneGoal } from "../prune/loop.ts";
+import type { TrainSettings } from "../train/settings.ts";
+import type { Model } from "./model.ts";
+
+/** What a model needs to know of its data: sizes, class names, and the mean and deviation of each channel. */
+export type ModelTask = Pick<Dataset, "name" | "channels" | "height" | "width" | "classes" | "mean" | "std">;
+
+/** How a phase of training runs; what is left out is as in `trainDefaults`. */
+export interface ModelTrainOptions extends Partial<TrainSettings> {
+  /** The model whose predictions are learned from, with `distillation`; on the same device. */
+  readonly teacher?: Model;
+  /** The examples that tell the best epoch, with `earlyStopping`. */
+  readonly validation?: ImageSplit;
+}
+
+/** Training unless told otherwise. */
+export const trainDefaults: TrainSettings = {
+  epochs: 8,
+  batch: 64,
+  learningRate: 0.02,
+  optimizer: sgd({ weightDecay: 5e-4 }),
+  seed: 0,
+};
+
+/** How weights are scored. */
+export interface ScoreOptions {
+  /** What weights are scored by; `confidence` where left out. */
+  readonly criterion?: Criterion;
+  /** How the prior precision of the confidence is found; `evidence` where left out. */
+  readonly prior?: Prior;
+  /** Examples that the parameters were trained on, whose information the confidence counts. */
+  readonly examples: number;
+  /** Seed of the random criterion. */
+  readonly seed?: number;
+}
+
+/** How a model is pruned. */
+export interface ModelPruneOptions extends ScoreOptions {
+  /** A fraction of the weights to remove, or the least signal to noise z of a weight that stays. */
+  readonly goal: PruneGoal;
+  /** Rounds at most; 3 where left out. */
+  readonly rounds?: number;
+  /** Examples that scores are computed on; training must not have seen them. */
+  readonly calibration: ImageSplit;
+  /** Called to train what is kept; the round counts from 1. */
+  readonly finetune: (round: number) => Promise<unknown>;
+  /** Examples that accuracy is measured on after each step of a round. */
+  readonly test: ImageSplit;
+}
+
+/** Parameters and masks as they were at a moment, on the host. */
+export interface ModelState {
+  /** Parameters and statistics by full name, in PyTorch's order. */
+  readonly parameters: NamedParameters;
+  /** Masks by full name, 1 keeps, 0 removes: of the prunable weights, of others where any number is removed. */
+  readonly masks: NamedParameters;
+}
+
+/** Rows of a batch in evaluation. */
+export const evaluationBatch = 256;
