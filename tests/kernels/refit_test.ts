@@ -27,8 +27,8 @@ async function checkGather(path: ReadPath): Promise<void> {
   const shift = randomTensor([4 * quads], 3).values.map((value, i) =>
     (i < 48 ? i % 8 < 5 : i < 54) ? value : 0
   );
-  const shared = { positions: "positions", shift_sums: "shift", v: "v" };
-  const params = { samples, quads, patch_quads: patchQuads };
+  const shared = { positions: "positions", "shift_sums": "shift", v: "v" };
+  const params = { samples, quads, "patch_quads": patchQuads };
   const { floats } = await runKernels({
     path,
     dispatches: [
