@@ -17,6 +17,7 @@ import type { Peaks } from "./cost.ts";
 import { measure, type MeasureOptions } from "./measure.ts";
 import { openPeakCopy, openPeakFma, type PeakWorkload } from "./peaks.ts";
 import { type BenchRecord, recordRate } from "./record.ts";
+import { benchRefit, openRefitGram, openRefitSolve, type RefitSize, type RefitWorkload } from "./refit.ts";
 import { benchGraph, openStep } from "./steps.ts";
 
 /** How large the benches' work is. The figures of docs/results.md are of the default sizes. */
@@ -28,6 +29,7 @@ export interface BenchSizes {
   /** Parameters that are scored and selected, a multiple of 1,000. */
   readonly parameters: number;
   readonly convolution: ConvolutionSize;
+  readonly refit: RefitSize;
 }
 
 /** The sizes that give the figures their names. */
@@ -36,6 +38,7 @@ export const defaultSizes: BenchSizes = {
   inferenceBatch: 256,
   parameters: 1_000_000,
   convolution: benchConvolution,
+  refit: benchRefit,
 };
 
 /** What a bench runs with. */
@@ -63,6 +66,8 @@ const benches: ReadonlyMap<string, Bench> = new Map<string, Bench>([
   ["conv2d_forward", (name, context) => runConvolution(name, context, "forward")],
   ["conv2d_backward_input", (name, context) => runConvolution(name, context, "backward input")],
   ["conv2d_backward_weight", (name, context) => runConvolution(name, context, "backward weight")],
+  ["refit_gram", (name, context) => runRefit(name, context, openRefitGram)],
+  ["refit_solve", (name, context) => runRefit(name, context, openRefitSolve)],
 ]);
 
 /** The names of all benches. */
@@ -167,6 +172,22 @@ async function runConvolution(
   pass: ConvolutionPass,
 ): Promise<BenchRecord> {
   using workload = await openConvolution(gpu, pass, sizes.convolution);
+  const { cost } = workload, measurement = await measure(workload, options);
+  return recordRate(gpu, measurement, {
+    name,
+    unit: "GFLOP/s",
+    work: cost.flops / 1e9,
+    costs: [cost],
+    peaks,
+  });
+}
+
+async function runRefit(
+  name: string,
+  { gpu, sizes, peaks, ...options }: BenchContext,
+  open: (gpu: Gpu, size: RefitSize) => Promise<RefitWorkload>,
+): Promise<BenchRecord> {
+  using workload = await open(gpu, sizes.refit);
   const { cost } = workload, measurement = await measure(workload, options);
   return recordRate(gpu, measurement, {
     name,

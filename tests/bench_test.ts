@@ -17,6 +17,7 @@ const sizes: BenchSizes = {
   inferenceBatch: 3,
   parameters: 2000,
   convolution: { images: 1, inChannels: 5, outChannels: 6, side: 4, kernel: 3 },
+  refit: { images: 2, channels: 4, side: 3, kept: 0.5 },
 };
 
 const seconds = 0.01;
@@ -47,6 +48,8 @@ Deno.test("runBenches() yields a record a bench, with shares of the limits", asy
       "conv2d_forward",
       "conv2d_backward_input",
       "conv2d_backward_weight",
+      "refit_gram",
+      "refit_solve",
     ]
   ) {
     const record = records.find((each) => each.name === name);

@@ -21,6 +21,7 @@ import gemmConv2dBackwardWeightPooled from "../../kernels/gemm/conv2d_backward_w
 };
 import gemmConv2dForward from "../../kernels/gemm/conv2d_forward.wgsl" with { type: "text" };
 import gemmConv2dForwardPooled from "../../kernels/gemm/conv2d_forward_pooled.wgsl" with { type: "text" };
+import gemmGram from "../../kernels/gemm/gram.wgsl" with { type: "text" };
 import gemmRegister16x16 from "../../kernels/gemm/register_16x16.wgsl" with { type: "text" };
 import gemmRegister16x8 from "../../kernels/gemm/register_16x8.wgsl" with { type: "text" };
 import gemmRegister8x16 from "../../kernels/gemm/register_8x16.wgsl" with { type: "text" };
@@ -92,6 +93,20 @@ import reduceBiasBackwardPooled from "../../kernels/reduce/bias_backward_pooled.
 import reduceColumns from "../../kernels/reduce/columns.wgsl" with { type: "text" };
 import reduceGradientNorm from "../../kernels/reduce/gradient_norm.wgsl" with { type: "text" };
 import reduceSplits from "../../kernels/reduce/splits.wgsl" with { type: "text" };
+import refitBackSubstitute from "../../kernels/refit/back_substitute.wgsl" with { type: "text" };
+import refitCovariance from "../../kernels/refit/covariance.wgsl" with { type: "text" };
+import refitDamping from "../../kernels/refit/damping.wgsl" with { type: "text" };
+import refitFactorDiagonal from "../../kernels/refit/factor_diagonal.wgsl" with { type: "text" };
+import refitFactorPanel from "../../kernels/refit/factor_panel.wgsl" with { type: "text" };
+import refitGatherPatches from "../../kernels/refit/gather_patches.wgsl" with { type: "text" };
+import refitGatherRightSides from "../../kernels/refit/gather_right_sides.wgsl" with { type: "text" };
+import refitGatherSystems from "../../kernels/refit/gather_systems.wgsl" with { type: "text" };
+import refitGatherTargets from "../../kernels/refit/gather_targets.wgsl" with { type: "text" };
+import refitPacked from "../../kernels/refit/packed.wgsl" with { type: "text" };
+import refitScatter from "../../kernels/refit/scatter.wgsl" with { type: "text" };
+import refitShift from "../../kernels/refit/shift.wgsl" with { type: "text" };
+import refitSignalToNoise from "../../kernels/refit/signal_to_noise.wgsl" with { type: "text" };
+import refitSupport from "../../kernels/refit/support.wgsl" with { type: "text" };
 import scoreAccumulate from "../../kernels/score/accumulate.wgsl" with { type: "text" };
 import scoreConfidence from "../../kernels/score/confidence.wgsl" with { type: "text" };
 import scoreErf from "../../kernels/score/erf.wgsl" with { type: "text" };
@@ -128,6 +143,7 @@ const sources: Readonly<Record<string, string>> = {
   "gemm/conv2d_backward_weight_pooled": gemmConv2dBackwardWeightPooled,
   "gemm/conv2d_forward": gemmConv2dForward,
   "gemm/conv2d_forward_pooled": gemmConv2dForwardPooled,
+  "gemm/gram": gemmGram,
   "gemm/register_16x16": gemmRegister16x16,
   "gemm/register_16x8": gemmRegister16x8,
   "gemm/register_8x16": gemmRegister8x16,
@@ -185,6 +201,20 @@ const sources: Readonly<Record<string, string>> = {
   "reduce/columns": reduceColumns,
   "reduce/gradient_norm": reduceGradientNorm,
   "reduce/splits": reduceSplits,
+  "refit/back_substitute": refitBackSubstitute,
+  "refit/covariance": refitCovariance,
+  "refit/damping": refitDamping,
+  "refit/factor_diagonal": refitFactorDiagonal,
+  "refit/factor_panel": refitFactorPanel,
+  "refit/gather_patches": refitGatherPatches,
+  "refit/gather_right_sides": refitGatherRightSides,
+  "refit/gather_systems": refitGatherSystems,
+  "refit/gather_targets": refitGatherTargets,
+  "refit/packed": refitPacked,
+  "refit/scatter": refitScatter,
+  "refit/shift": refitShift,
+  "refit/signal_to_noise": refitSignalToNoise,
+  "refit/support": refitSupport,
   "score/accumulate": scoreAccumulate,
   "score/confidence": scoreConfidence,
   "score/erf": scoreErf,

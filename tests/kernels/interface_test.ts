@@ -158,6 +158,7 @@ for (const path of readPaths) {
       "layer/shift_lanes",
       "optimizer/step_gradient",
       "random/mix_bits",
+      "refit/packed",
       "score/error_function",
     ];
     const parts = new Set([...whole.flatMap((name) => name.split(":")), ...included]);

@@ -1,0 +1,33 @@
+// Turns Gram sums of shifted samples into covariances, in place:
+//
+//   products[row, column] = products[row, column] / n - d[first + row] d[column],   d = sums / n
+//
+// The samples were shifted to about their mean (kernels/refit/gather_*.wgsl), so that d is small and nothing cancels.
+// products (rows, column_quads) from quad params.offset, sums the column sums of the shifted samples, in quads;
+// params.scale is 1 / n. One invocation computes one quad.
+
+struct Params {
+  rows: u32,
+  column_quads: u32,
+  offset: u32,
+  first: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> sums: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> products: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let index = id.y * (groups.x * 64u) + id.x;
+  let row = index / params.column_quads;
+  if (row >= params.rows) {
+    return;
+  }
+  let place = params.first + row;
+  let row_mean = params.scale * read_sums(place / 4u)[place % 4u];
+  let column_means = params.scale * read_sums(index - row * params.column_quads);
+  let i = params.offset + index;
+  write_products(i, params.scale * read_products(i) - row_mean * column_means);
+}

@@ -1,0 +1,43 @@
+// The damping of a refit: a share of the mean variance of the layer's inputs,
+//
+//   damping[0] = max(share mean over real columns of H[i, i], 1e-12)
+//
+// H the packed covariance (refit/packed.wgsl) of `columns` columns, channels in quads of which the padding counts not:
+// column i is real where i mod width < channels. The floor serves inputs that are always zero.
+// One workgroup; each invocation adds every 64th column, the first one the 64 sums, in order.
+
+// include refit/packed
+
+struct Params {
+  columns: u32,
+  width: u32,
+  channels: u32,
+  share: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> covariance: array<f32>;
+@group(0) @binding(2) var<storage, read_write> damping: array<f32>;
+
+var<workgroup> sums: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) lane: u32) {
+  var sum = 0.0;
+  for (var i = lane; i < params.columns; i += 64u) {
+    if (i % params.width < params.channels) {
+      sum += covariance[packed_index(i, i, params.columns)];
+    }
+  }
+  sums[lane] = sum;
+  workgroupBarrier();
+  if (lane == 0u) {
+    var total = 0.0;
+    for (var i = 0u; i < 64u; i++) {
+      total += sums[i];
+    }
+    let mean = total / f32(params.columns / params.width * params.channels);
+    // Not max(): what a NaN becomes there is open, and the host is to see it.
+    damping[0] = select(params.share * mean, 1e-12, params.share * mean < 1e-12);
+  }
+}

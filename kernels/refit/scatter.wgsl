@@ -1,0 +1,51 @@
+// Brings solved weights, or what belongs to them, back to their places in an arena, zeros between them:
+//
+//   out[row, support[row, a]] = solved[s, a] for a < counts[row], row = chosen[s].row; 0 elsewhere
+//
+// Rows with a flag, whose system failed, keep what they have. out (rows, row_quads) in quads from params.offset, support
+// (rows, 4 row_quads), solved (systems, size) floats. One invocation walks one row.
+
+struct Params {
+  systems: u32,
+  size: u32,
+  row_quads: u32,
+  offset: u32,
+}
+
+struct Chosen {
+  row: u32,
+  factor: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> solved: array<f32>;
+@group(0) @binding(2) var<storage, read> support: array<u32>;
+@group(0) @binding(3) var<storage, read> counts: array<u32>;
+@group(0) @binding(4) var<storage, read> chosen: array<Chosen>;
+@group(0) @binding(5) var<storage, read> flags: array<u32>;
+@group(0) @binding(6) var<storage, read_write> out: array<vec4f>;
+
+@compute @workgroup_size(8)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let system = id.y * (groups.x * 8u) + id.x;
+  if (system >= params.systems) {
+    return;
+  }
+  let row = chosen[system].row;
+  if (flags[row] != 0u) {
+    return;
+  }
+  let count = counts[row];
+  let start = 4u * row * params.row_quads;
+  var a = 0u;
+  for (var quad = 0u; quad < params.row_quads; quad++) {
+    var values = vec4f(0.0);
+    for (var i = 0u; i < 4u; i++) {
+      if (a < count && support[start + a] == 4u * quad + i) {
+        values[i] = solved[system * params.size + a];
+        a++;
+      }
+    }
+    write_out(params.offset + row * params.row_quads + quad, values);
+  }
+}

@@ -1,0 +1,60 @@
+// What a refit output's mean lacks once its weights are replaced:
+//
+//   shift[r] = t[r] - sum over a of solutions[s, a] m[support[r, a]],   r = chosen[s].row
+//
+// with the means of patches m and targets t from the shifted samples, shift_scale shift_sums + scale sums, t behind the
+// `columns` floats of m. Rows with a flag, whose system failed, keep what they have; a row whose result is not finite
+// gets a flag. shift floats from params.offset; support (rows, columns), solutions (systems, size) floats. One invocation
+// computes one row, in the order of the columns.
+
+struct Params {
+  systems: u32,
+  size: u32,
+  columns: u32,
+  offset: u32,
+  scale: f32,
+  shift_scale: f32,
+}
+
+struct Chosen {
+  row: u32,
+  factor: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> solutions: array<f32>;
+@group(0) @binding(2) var<storage, read> support: array<u32>;
+@group(0) @binding(3) var<storage, read> counts: array<u32>;
+@group(0) @binding(4) var<storage, read> chosen: array<Chosen>;
+@group(0) @binding(5) var<storage, read_write> flags: array<u32>;
+@group(0) @binding(6) var<storage, read> sums: array<f32>;
+@group(0) @binding(7) var<storage, read> shift_sums: array<f32>;
+@group(0) @binding(8) var<storage, read_write> shift: array<f32>;
+
+fn mean_of(column: u32) -> f32 {
+  return params.shift_scale * shift_sums[column] + params.scale * sums[column];
+}
+
+@compute @workgroup_size(8)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let system = id.y * (groups.x * 8u) + id.x;
+  if (system >= params.systems) {
+    return;
+  }
+  let row = chosen[system].row;
+  if (flags[row] != 0u) {
+    return;
+  }
+  let count = counts[row];
+  var sum = 0.0;
+  for (var a = 0u; a < count; a++) {
+    sum += solutions[system * params.size + a] * mean_of(support[row * params.columns + a]);
+  }
+  let result = mean_of(params.columns + row) - sum;
+  // By its bits, since compilers may take numbers for finite. One weight that is not finite makes the sum so.
+  if ((bitcast<u32>(result) & 0x7f800000u) == 0x7f800000u) {
+    flags[row] = 1u;
+    return;
+  }
+  shift[params.offset + row] = result;
+}

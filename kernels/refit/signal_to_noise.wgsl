@@ -1,0 +1,37 @@
+// Signal to noise of the weights of solved systems, from the lines of L^-T that were factored along:
+//
+//   signals[s, a] = |solutions[s, a]| / sqrt([A^-1]_aa),   [A^-1]_aa = sum over k >= a of (L^-T)[a, k]^2
+//
+// systems as refit/factor_panel.wgsl leaves them, with the identity's lines; solutions and signals (systems, 4 quads)
+// floats. One invocation computes one weight, in the order of the columns.
+// Source: Hassibi and Stork 1993, "Second order derivatives for network pruning: Optimal Brain Surgeon".
+
+struct Params {
+  systems: u32,
+  rows: u32,
+  quads: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> systems: array<vec4f>;
+@group(0) @binding(2) var<storage, read> solutions: array<f32>;
+@group(0) @binding(3) var<storage, read_write> signals: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let index = id.y * (groups.x * 64u) + id.x;
+  let size = 4u * params.quads;
+  let system = index / size;
+  if (system >= params.systems) {
+    return;
+  }
+  let a = index - system * size;
+  let start = (system * params.rows + size + 8u + a) * params.quads;
+  // Left of the diagonal's quad all is zero, and so are its places left of the diagonal.
+  var sum = 0.0;
+  for (var quad = a / 4u; quad < params.quads; quad++) {
+    let line = read_systems(start + quad);
+    sum += dot(line, line);
+  }
+  signals[index] = abs(solutions[index]) / sqrt(sum);
+}

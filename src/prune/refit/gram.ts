@@ -1,0 +1,197 @@
+/**
+ * Gathering samples of a layer's inputs and targets, and adding up their Gram matrices, as dispatches.
+ *
+ * @module
+ */
+import type { ReadPath } from "../../kernels/assemble.ts";
+import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
+import { dispatchProduct, type ProductChooser, type ProductShape } from "../../kernels/gemm.ts";
+import { chunksOf, sumColumns, sumSplits } from "../../kernels/reduce.ts";
+import { quadsOf } from "../../shape.ts";
+import { patchQuads, type RefitGeometry } from "./geometry.ts";
+
+/** Lines of a panel of the packed lower triangle, as kernels/refit/packed.wgsl has it. */
+const panelRows = 64;
+
+/** Samples of a segment of the Gram product, of which batches are multiples. */
+export const segmentSamples = 64;
+
+/** What stands for no sample among positions. */
+export const noPosition = 0xffffffff;
+
+/** Lines of a Gram matrix that one product computes. */
+export interface GramPanel {
+  /** The buffer that takes it: `covariance` for patches with patches, `cross_covariance` for targets with patches. */
+  readonly out: "covariance" | "cross_covariance";
+  /** Its first line's column among those of a sample: patch, then target. */
+  readonly first: number;
+  readonly rows: number;
+  readonly columns: number;
+  /** Its first quad in the buffer. */
+  readonly offset: number;
+}
+
+/** The panels of the packed lower triangle of H, then the one of C. */
+export function gramPanels(geometry: RefitGeometry): readonly GramPanel[] {
+  const width = 4 * patchQuads(geometry);
+  const panels: GramPanel[] = [];
+  let offset = 0;
+  for (let first = 0; first < width; first += panelRows) {
+    const rows = Math.min(panelRows, width - first), columns = first + rows;
+    panels.push({ out: "covariance", first, rows, columns, offset });
+    offset += rows * columns / 4;
+  }
+  const rows = geometry.outChannels;
+  return [...panels, { out: "cross_covariance", first: width, rows, columns: width, offset: 0 }];
+}
+
+/** Quads of a buffer that panels fill. */
+export function panelQuads(panels: readonly GramPanel[], out: GramPanel["out"]): number {
+  return panels.reduce((sum, panel) => panel.out === out ? sum + panel.rows * panel.columns / 4 : sum, 0);
+}
+
+/** What the dispatches over a batch of samples share. */
+export interface GramContext {
+  readonly geometry: RefitGeometry;
+  /** Samples of a batch, a multiple of 64. */
+  readonly samples: number;
+  readonly choose: ProductChooser;
+  /** How the gathering and the sums read, which find their operands in textures where products do. */
+  readonly path: ReadPath;
+}
+
+/** The product of a panel, over the samples of a batch. */
+function panelShape({ geometry, samples }: GramContext, { rows, columns, first }: GramPanel): ProductShape {
+  const quads = sampleQuads(geometry);
+  return {
+    operation: "gemm/gram",
+    rows,
+    columns,
+    segments: samples / segmentSamples,
+    inner: segmentSamples / 4,
+    splittable: true,
+    sizes: { quads, first_quad: first / 4 },
+    trial: { operands: { v: samples * quads, sums: Math.ceil(rows * columns / 4) }, constants: {} },
+  };
+}
+
+/** Quads of a sample: its patch, then its target. */
+export function sampleQuads(geometry: RefitGeometry): number {
+  return patchQuads(geometry) + quadsOf(geometry.outChannels);
+}
+
+/** Quads of each scratch buffer that the dispatches name. */
+export function gramScratchQuads(context: GramContext): Readonly<Record<string, number>> {
+  const { geometry, samples, choose } = context;
+  const quads = sampleQuads(geometry);
+  const splits = gramPanels(geometry).map((panel) =>
+    choose(panelShape(context, panel)).splits * panel.rows * panel.columns / 4
+  );
+  return {
+    samples: samples * quads,
+    "chunk_sums": chunksOf(samples).chunks * quads,
+    "split_sums": Math.max(...splits),
+  };
+}
+
+/** The dispatches that gather samples into `samples`, from `x`, `target_values` and, `withSkip`, the skip's tensors. */
+function lowerGather({ geometry, samples, path }: GramContext, withSkip: boolean): readonly Dispatch[] {
+  const { name, inChannels, inSize, outChannels, outSize, kernel, stride, padding, dilation } = geometry;
+  const patch = patchQuads(geometry);
+  const params = { samples, quads: sampleQuads(geometry), "patch_quads": patch };
+  const shared = { positions: "positions", "shift_sums": "shift_sums", v: "samples" };
+  const patches = dispatchOver(samples * patch, {
+    kernel: "refit/gather_patches",
+    label: `${name} patches`,
+    bindings: { ...shared, x: "x" },
+    params: {
+      ...params,
+      in_height: inSize[0],
+      in_width: inSize[1],
+      in_quads: quadsOf(inChannels),
+      out_height: outSize[0],
+      out_width: outSize[1],
+      kernel_width: kernel[1],
+      stride_y: stride[0],
+      stride_x: stride[1],
+      padding_y: padding[0],
+      padding_x: padding[1],
+      dilation_y: dilation[0],
+      dilation_x: dilation[1],
+    },
+  });
+  // Bindings must be there whether or not they are read.
+  const skip = withSkip
+    ? { skip_dense: "skip_dense", skip_pruned: "skip_pruned", alpha: "alpha" }
+    : { skip_dense: "target_values", skip_pruned: "target_values", alpha: "target_values" };
+  const targets = dispatchOver(samples * quadsOf(outChannels), {
+    kernel: "refit/gather_targets",
+    label: `${name} targets`,
+    bindings: { ...shared, ...skip, target_values: "target_values" },
+    params,
+    constants: { HAS_SKIP: withSkip ? 1 : 0 },
+  });
+  return [{ ...patches, path }, { ...targets, path }];
+}
+
+/** The dispatches that sum the columns of `samples`, into a buffer or onto what it holds. */
+function lowerSums(
+  { geometry, samples, path }: GramContext,
+  { out, accumulate }: { readonly out: string; readonly accumulate: boolean },
+): readonly Dispatch[] {
+  const [chunks, sum] = sumColumns({
+    label: `${geometry.name} ${out}`,
+    term: "reduce/bias_backward",
+    bindings: { dy: "samples" },
+    rows: samples,
+    quads: sampleQuads(geometry),
+    scratch: "chunk_sums",
+    out,
+    offset: 0,
+    scale: 1,
+  });
+  return [{ ...chunks!, path }, { ...sum!, constants: { ACCUMULATE: accumulate ? 1 : 0 } }];
+}
+
+/** The dispatches that sum a batch's columns into `shift_sums`, which are to run with `shift_scale` 0. */
+export function lowerShift(context: GramContext, withSkip: boolean): readonly Dispatch[] {
+  return [...lowerGather(context, withSkip), ...lowerSums(context, { out: "shift_sums", accumulate: false })];
+}
+
+/**
+ * The dispatches that add a batch's shifted samples into `column_sums`, `covariance` and `cross_covariance`. They run
+ * with `shift_scale` 1 / n, n the samples that `shift_sums` adds up.
+ */
+export function lowerAccumulation(context: GramContext, withSkip: boolean): readonly Dispatch[] {
+  const { geometry, choose } = context;
+  const products = gramPanels(geometry).flatMap((panel): Dispatch[] => {
+    const { out, offset, rows, columns } = panel;
+    const shape = panelShape(context, panel), choice = choose(shape);
+    const label = `${geometry.name} ${out} ${panel.first}`, scratch = "split_sums";
+    const product = dispatchProduct(shape, choice, {
+      label,
+      bindings: { v: "samples", sums: scratch },
+      params: {},
+    });
+    const quads = rows * columns / 4, { splits } = choice;
+    const sum = sumSplits({ label, scratch, out, offset, quads, splits, scale: 1 });
+    return [product, { ...sum, constants: { ACCUMULATE: 1 } }];
+  });
+  return [
+    ...lowerGather(context, withSkip),
+    ...lowerSums(context, { out: "column_sums", accumulate: true }),
+    ...products,
+  ];
+}
+
+/** The dispatches that turn the sums over `count` samples into covariances, in place. */
+export function lowerCovariances(geometry: RefitGeometry, count: number): readonly Dispatch[] {
+  return gramPanels(geometry).map(({ out, first, rows, columns, offset }) =>
+    dispatchOver(rows * columns / 4, {
+      kernel: "refit/covariance",
+      label: `${geometry.name} ${out} ${first} centred`,
+      bindings: { sums: "column_sums", products: out },
+      params: { rows, column_quads: columns / 4, offset, first, scale: 1 / count },
+    })
+  );
+}

@@ -1,0 +1,253 @@
+/**
+ * Replaces the kept weights of one layer by the least-squares solution on new examples.
+ *
+ * @module
+ */
+import { ConfigError, NumericError, ShapeError } from "../../errors.ts";
+import type { Gpu } from "../../gpu/device.ts";
+import { type BoundBuffer, Program } from "../../gpu/executor.ts";
+import { readBuffers } from "../../gpu/readback.ts";
+import { quadsOf } from "../../shape.ts";
+import { checkGeometry, patchQuads, type RefitGeometry } from "./geometry.ts";
+import {
+  type GramContext,
+  gramPanels,
+  gramScratchQuads,
+  lowerAccumulation,
+  lowerCovariances,
+  lowerShift,
+  noPosition,
+  panelQuads,
+  sampleQuads,
+  segmentSamples,
+} from "./gram.ts";
+import type { RefitExamples, RefitOptions, RefitPlace, RefitReport, RefitTargets } from "./refit_types.ts";
+import { Scratch, wholeBuffer } from "./scratch.ts";
+import { lowerSupport } from "./solve.ts";
+import { solveRows } from "./solve_rows.ts";
+
+/**
+ * Refits one layer: `accumulate` as often as there are examples, then `solve`, which may be repeated with other
+ * masks. With U the sampled patches, T their targets and m, t the means of both over the n samples:
+ *
+ *     H = U^T U / n - m m^T,  C = U^T T / n - m t^T,  d = damping mean(diag H)
+ *     w_r = (H[S_r, S_r] + d I)^-1 (C + d W0^T)[S_r, r]  on the support S_r of every output row r,  b = t - W m
+ *
+ * the posterior mean of the kept weights given that the others are zero (docs/method.md). b is what is to be added to
+ * W x for the means to agree: a batch norm's running mean loses it, a bias is it where the targets include the bias.
+ * Samples are shifted by the mean of the first batch, so that H and C do not cancel in f32.
+ *
+ * Holds H as a packed triangle, C, and scratch for `samples` patches. Dispose of it to free them.
+ */
+export class RefitLayer {
+  readonly #gpu: Gpu;
+  readonly #context: GramContext;
+  readonly #scratchBytes: number;
+  readonly #scratch: Scratch;
+  #programs: { readonly examples: RefitExamples; readonly shift: Program; readonly add: Program } | undefined;
+  #count = 0;
+  #shiftCount = 0;
+  #isCentred = false;
+
+  /**
+   * Allocates what a layer's refit holds.
+   *
+   * @throws {ShapeError} Where sizes do not fit together, or the adapter's limits do not allow the buffers.
+   */
+  constructor(gpu: Gpu, geometry: RefitGeometry, { samples, scratchBytes = 2 ** 26 }: RefitOptions) {
+    checkGeometry(geometry);
+    if (!Number.isInteger(samples) || samples < 1) {
+      const wanted = "a whole number above 0";
+      throw new ShapeError({
+        act: "refit layer",
+        thing: geometry.name,
+        current: `${samples} samples`,
+        wanted,
+      });
+    }
+    this.#gpu = gpu;
+    this.#scratchBytes = scratchBytes;
+    this.#context = {
+      geometry,
+      samples: segmentSamples * Math.ceil(samples / segmentSamples),
+      choose: gpu.choose,
+      path: gpu.path,
+    };
+    const panels = gramPanels(geometry), outputs = geometry.outChannels;
+    const { samples: sampled, ...sums } = gramScratchQuads(this.#context);
+    this.#scratch = new Scratch(gpu, geometry.name, {
+      plain: {
+        ...sums,
+        positions: this.#context.samples / 2,
+        "column_sums": sampleQuads(geometry),
+        covariance: panelQuads(panels, "covariance"),
+        "cross_covariance": panelQuads(panels, "cross_covariance"),
+        damping: 1,
+        support: outputs * patchQuads(geometry),
+        counts: outputs / 4,
+        flags: outputs / 4,
+      },
+      mirrored: { samples: sampled, "shift_sums": sampleQuads(geometry) },
+    });
+  }
+
+  /** Samples that were accumulated. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * Adds samples of examples to the Gram matrices. The work is submitted and not waited for.
+   *
+   * @throws {ShapeError} Where a position lies outside the examples.
+   * @throws {ConfigError} After a solution.
+   */
+  async accumulate(examples: RefitExamples): Promise<void> {
+    const { positions, targetLines = positions } = examples;
+    this.#checkExamples(examples);
+    const { samples } = this.#context;
+    for (let start = 0; start < positions.length; start += samples) {
+      const pairs = new Uint32Array(2 * samples).fill(noPosition);
+      const own = Math.min(samples, positions.length - start);
+      for (let i = 0; i < own; i++) {
+        pairs[2 * i] = positions[start + i];
+        pairs[2 * i + 1] = targetLines[start + i];
+      }
+      this.#scratch.get("positions").write(pairs);
+      const { shift, add } = await this.#programsFor(examples);
+      if (this.#shiftCount === 0) {
+        shift.run({ "shift_scale": 0 });
+        this.#shiftCount = own;
+      }
+      add.run({ "shift_scale": 1 / this.#shiftCount });
+      this.#count += own;
+    }
+  }
+
+  /**
+   * Solves every output row on its support, and writes weights, shifts and scores.
+   *
+   * @throws {ConfigError} Where nothing was accumulated, or the damping is no number above 0.
+   * @throws {NumericError} Where examples or targets are not finite; rows that were not written keep what they have.
+   */
+  async solve(targets: RefitTargets): Promise<RefitReport> {
+    const { geometry, path } = this.#context,
+      { dense, values, shift, scores, damping: share = 3e-3 } = targets;
+    if (this.#count === 0) this.#refuse("no samples", "a call of accumulate() before");
+    if (!(share > 0 && share < Infinity)) this.#refuse(`damping ${share}`, "a number above 0");
+    const { damping, kept } = await this.#prepare(targets.mask, share);
+    const factors = await solveRows(this.#gpu, {
+      kept,
+      scratchBytes: this.#scratchBytes,
+      flags: this.#scratch.get("flags"),
+      settings: {
+        geometry,
+        path,
+        denseOffset: dense.offset,
+        valuesOffset: values.offset,
+        scoresOffset: scores?.offset,
+        shiftOffset: 4 * shift.offset,
+        scale: 1 / this.#count,
+        shiftScale: 1 / this.#shiftCount,
+      },
+      bound: {
+        ...this.#scratch.bound,
+        dense: wholeBuffer(dense.buffer),
+        values: wholeBuffer(values.buffer),
+        shift: wholeBuffer(shift.buffer),
+        ...(scores ? { scores: wholeBuffer(scores.buffer) } : {}),
+      },
+    });
+    if (!factors) this.#fail("rows without a solution");
+    const raised = factors.flatMap((factor, row) => factor > 1 ? [{ row, factor }] : []);
+    return { damping, kept, raised };
+  }
+
+  /** Turns sums into covariances, once, and finds the damping and every row's kept weights. */
+  async #prepare(
+    mask: RefitPlace,
+    share: number,
+  ): Promise<{ readonly damping: number; readonly kept: readonly number[] }> {
+    const { geometry } = this.#context;
+    const dispatches = [
+      ...(this.#isCentred ? [] : lowerCovariances(geometry, this.#count)),
+      ...lowerSupport(geometry, { damping: share, maskOffset: mask.offset }),
+    ];
+    this.#isCentred = true;
+    const all: Readonly<Record<string, BoundBuffer>> = {
+      ...this.#scratch.bound,
+      mask: wholeBuffer(mask.buffer),
+    };
+    using program = await Program.create(this.#gpu, dispatches, { resolve: (name) => all[name] });
+    program.run();
+    const [counted, damped] = await readBuffers(this.#gpu, [
+      { buffer: this.#scratch.get("counts") },
+      { buffer: this.#scratch.get("damping"), sizeBytes: 4 },
+    ]);
+    const kept = [...new Uint32Array(counted, 0, geometry.outChannels)];
+    const [damping] = new Float32Array(damped);
+    if (!Number.isFinite(damping)) this.#fail(`a mean variance of ${damping}`);
+    return { damping, kept };
+  }
+
+  async #programsFor(examples: RefitExamples): Promise<{ readonly shift: Program; readonly add: Program }> {
+    const held = this.#programs;
+    if (held && boundBuffers(held.examples).every((buffer, i) => buffer === boundBuffers(examples)[i])) {
+      return held;
+    }
+    held?.shift[Symbol.dispose]();
+    held?.add[Symbol.dispose]();
+    const { x, targets, skip } = examples;
+    const all: Readonly<Record<string, BoundBuffer>> = {
+      ...this.#scratch.bound,
+      x,
+      "target_values": targets,
+      ...(skip ? { "skip_dense": skip.dense, "skip_pruned": skip.pruned, alpha: skip.alpha } : {}),
+    };
+    const resolve = (name: string) => all[name];
+    const withSkip = skip !== undefined;
+    const shift = await Program.create(this.#gpu, lowerShift(this.#context, withSkip), { resolve });
+    const add = await Program.create(this.#gpu, lowerAccumulation(this.#context, withSkip), { resolve });
+    this.#programs = { examples, shift, add };
+    return this.#programs;
+  }
+
+  #checkExamples({ x, targets, positions, targetLines = positions, skip }: RefitExamples): void {
+    if (this.#isCentred) this.#refuse("it was solved", "a new one for more samples");
+    const { name, inSize, inChannels, outSize, outChannels } = this.#context.geometry;
+    const images = Math.floor(x.quads / (inSize[0] * inSize[1] * quadsOf(inChannels)));
+    const linesOf = ({ quads }: BoundBuffer) => Math.floor(quads / quadsOf(outChannels));
+    const own = Math.min(images * outSize[0] * outSize[1], skip ? linesOf(skip.pruned) : Infinity);
+    const wanted = Math.min(linesOf(targets), skip ? linesOf(skip.dense) : Infinity);
+    const stray = positions.find((place) => place >= own) ?? targetLines.find((line) => line >= wanted);
+    if (stray !== undefined) {
+      const current = `a sample at ${stray}`, below = `places below ${own}, of targets below ${wanted}`;
+      throw new ShapeError({ act: "refit layer", thing: name, current, wanted: below });
+    }
+    if (targetLines.length === positions.length) return;
+    const current = `${targetLines.length} target lines`, length = `${positions.length}`;
+    throw new ShapeError({ act: "refit layer", thing: name, current, wanted: length });
+  }
+
+  #refuse(current: string, wanted: string): never {
+    throw new ConfigError({ act: "refit layer", thing: this.#context.geometry.name, current, wanted });
+  }
+
+  #fail(current: string): never {
+    const thing = this.#context.geometry.name, wanted = "finite examples and targets";
+    throw new NumericError({ act: "refit layer", thing, current, wanted }, this.#count);
+  }
+
+  [Symbol.dispose](): void {
+    this.#programs?.shift[Symbol.dispose]();
+    this.#programs?.add[Symbol.dispose]();
+    this.#scratch[Symbol.dispose]();
+  }
+}
+
+/** The buffers that a program on examples binds, and how much of them. */
+function boundBuffers({ x, targets, skip }: RefitExamples): readonly unknown[] {
+  return [x, targets, skip?.dense, skip?.pruned, skip?.alpha].flatMap((
+    bound,
+  ) => [bound?.buffer, bound?.quads]);
+}

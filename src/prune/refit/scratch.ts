@@ -1,0 +1,71 @@
+/**
+ * Buffers that a refit holds for itself.
+ *
+ * @module
+ */
+import type { DeviceBuffer } from "../../gpu/buffer.ts";
+import type { Gpu } from "../../gpu/device.ts";
+import type { BoundBuffer } from "../../gpu/executor.ts";
+import { mirrorWidth } from "../../kernels/assemble.ts";
+
+/**
+ * Quads of a buffer whose mirror is of full width and not a power of two high, at least so many. llvmpipe compiles a
+ * kernel anew for every pattern of textures whose sides are powers of two, seconds for those that factor.
+ */
+export function mirroredQuads(quads: number): number {
+  const lines = Math.max(3, Math.ceil(quads / mirrorWidth));
+  return mirrorWidth * (Number.isInteger(Math.log2(lines)) ? lines + 1 : lines);
+}
+
+/** A buffer of which all is in use. */
+export function wholeBuffer(buffer: DeviceBuffer): BoundBuffer {
+  return { buffer, quads: buffer.sizeBytes / 16 };
+}
+
+/** Named buffers on a device, which are bound by their names. Dispose of it to free them. */
+export class Scratch {
+  readonly #buffers = new Map<string, DeviceBuffer>();
+
+  /**
+   * Allocates buffers of so many quads by name; those that kernels read through mirrors are padded for them.
+   *
+   * @throws {ShapeError} Where the adapter's limits do not allow one.
+   */
+  constructor(
+    gpu: Gpu,
+    owner: string,
+    { plain, mirrored }: {
+      readonly plain: Readonly<Record<string, number>>;
+      readonly mirrored: Readonly<Record<string, number>>;
+    },
+  ) {
+    const padded = gpu.path === "texture" ? mirroredQuads : (quads: number) => quads;
+    const sizes = [
+      ...Object.entries(plain),
+      ...Object.entries(mirrored).map(([name, quads]) => [name, padded(quads)] as const),
+    ];
+    try {
+      for (const [name, quads] of sizes) {
+        this.#buffers.set(name, gpu.createBuffer(`${owner} ${name}`, 16 * quads));
+      }
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** A buffer by its name, which must be one of them. */
+  get(name: string): DeviceBuffer {
+    return this.#buffers.get(name)!;
+  }
+
+  /** All buffers, bound whole. */
+  get bound(): Readonly<Record<string, BoundBuffer>> {
+    return Object.fromEntries([...this.#buffers].map(([name, buffer]) => [name, wholeBuffer(buffer)]));
+  }
+
+  [Symbol.dispose](): void {
+    for (const buffer of this.#buffers.values()) buffer[Symbol.dispose]();
+    this.#buffers.clear();
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Solves output rows on a device, batch by batch, with more damping for those that are singular in f32.
+ *
+ * @module
+ */
+import type { DeviceBuffer } from "../../gpu/buffer.ts";
+import type { Gpu } from "../../gpu/device.ts";
+import { type BoundBuffer, Program } from "../../gpu/executor.ts";
+import { readBuffers } from "../../gpu/readback.ts";
+import { batchSystems, blockColumns, type SystemBatch, systemQuads } from "./batches.ts";
+import { Scratch } from "./scratch.ts";
+import { lowerSolve, type SolveSettings } from "./solve.ts";
+
+/** Rows to solve, and what they are solved with. */
+export interface RowSolve {
+  /** Kept weights of every output row. */
+  readonly kept: readonly number[];
+  /** Bytes that the systems of a batch may take; one system may take more. */
+  readonly scratchBytes: number;
+  readonly settings: SolveSettings;
+  /** The buffer `flags`, a word an output row. */
+  readonly flags: DeviceBuffer;
+  /** All other buffers that the dispatches name, but for the systems'. */
+  readonly bound: Readonly<Record<string, BoundBuffer>>;
+}
+
+/** Tenfold raises of a row's damping at most: from the default to 10^5 times the inputs' mean variance. */
+const maxRaises = 8;
+
+/**
+ * Solves every output row, those that are singular again with ten times the damping.
+ *
+ * @returns The factor by which each row's damping was raised, 1 where it was not; undefined where more would be needed
+ *   than any finite system asks for.
+ */
+export async function solveRows(gpu: Gpu, solve: RowSolve): Promise<readonly number[] | undefined> {
+  const factors = solve.kept.map(() => 1);
+  let rows: readonly number[] = [...factors.keys()];
+  for (let raises = 0; raises <= maxRaises; raises++) {
+    rows = await solveOnce(gpu, { rows, factors, solve });
+    if (rows.length === 0) return factors;
+    for (const row of rows) factors[row] *= 10;
+  }
+  return undefined;
+}
+
+/** Solves rows with the damping's factors as they are, and returns those that were singular. */
+async function solveOnce(gpu: Gpu, { rows, factors, solve }: {
+  readonly rows: readonly number[];
+  readonly factors: readonly number[];
+  readonly solve: RowSolve;
+}): Promise<number[]> {
+  const { kept, scratchBytes, settings, flags, bound } = solve;
+  const withIdentity = settings.scoresOffset !== undefined;
+  const batches = batchSystems(rows, { counts: kept, scratchQuads: scratchBytes / 16, withIdentity });
+  using scratch = openScratch(gpu, settings.geometry.name, batches);
+  flags.write(new Uint32Array(kept.length));
+  for (const batch of batches) {
+    const chosen = new DataView(new ArrayBuffer(8 * batch.rows.length));
+    batch.rows.forEach((row, i) => {
+      chosen.setUint32(8 * i, row, true);
+      chosen.setFloat32(8 * i + 4, factors[row], true);
+    });
+    scratch.get("chosen").write(new Uint8Array(chosen.buffer));
+    // Only what the batch fills is mirrored.
+    const systems = { buffer: scratch.get("systems"), quads: batch.rows.length * systemQuads(batch) };
+    const all: Readonly<Record<string, BoundBuffer>> = { ...bound, ...scratch.bound, systems };
+    using program = await Program.create(gpu, lowerSolve(batch, settings), { resolve: (name) => all[name] });
+    program.run();
+  }
+  const [bytes] = await readBuffers(gpu, [{ buffer: flags }]);
+  const failed = new Uint32Array(bytes);
+  return rows.filter((row) => failed[row] !== 0);
+}
+
+/** Buffers that serve every one of some batches. */
+function openScratch(gpu: Gpu, owner: string, batches: readonly SystemBatch[]): Scratch {
+  const most = (quadsOfBatch: (batch: SystemBatch) => number) => Math.max(...batches.map(quadsOfBatch));
+  const columns = most(({ rows, size }) => rows.length * size / 4);
+  return new Scratch(gpu, owner, {
+    plain: { solutions: columns, signals: columns, chosen: most(({ rows }) => rows.length / 2) },
+    mirrored: {
+      systems: most((batch) => batch.rows.length * systemQuads(batch)),
+      inverses: columns * 4 / blockColumns * blockColumns * blockColumns / 4,
+    },
+  });
+}

@@ -1,0 +1,246 @@
+/**
+ * Random layers to refit, on a device and by the f64 reference, and how far apart the two may be.
+ *
+ * @module
+ */
+import type { Gpu } from "../../src/gpu/device.ts";
+import { readFloats } from "../../src/gpu/readback.ts";
+import type { RefitGeometry } from "../../src/prune/refit/geometry.ts";
+import { RefitLayer } from "../../src/prune/refit/refit_layer.ts";
+import type { RefitReport } from "../../src/prune/refit/refit_types.ts";
+import { quadsOf } from "../../src/shape.ts";
+import { imagesFromQuads, imagesToQuads } from "../kernels/harness.ts";
+import {
+  addSkip,
+  channelRows,
+  meansOf,
+  patchRows,
+  refitRows,
+  type RefRow,
+  type RefWindow,
+  windowOutput,
+} from "../reference/refit.ts";
+import { F32_ROUNDOFF, maxAbs, randomTensor, type RefTensor, sumTolerance } from "../reference/tensor.ts";
+
+/** A layer with random examples. */
+export interface RefitCase extends RefWindow {
+  /** N, C, H, W. */
+  readonly x: readonly [number, number, number, number];
+  readonly outputs: number;
+  /** Samples of a batch on the device, and parts in which the examples are given. */
+  readonly samples: number;
+  readonly parts: number;
+  readonly damping: number;
+  readonly skip?: boolean;
+  readonly scratchBytes?: number;
+}
+
+const once = { stride: [1, 1], padding: [0, 0], dilation: [1, 1] } as const;
+const usual = { samples: 64, parts: 2, damping: 3e-3 } as const;
+
+/** Odd sizes and one, channels around quads, every axis on its own, several panels, batches, blocks; linear layers. */
+export const refitCases: readonly RefitCase[] = [
+  { ...usual, ...once, x: [1, 1, 1, 1], outputs: 1, kernel: [1, 1], parts: 1 },
+  { ...usual, ...once, x: [5, 5, 7, 6], outputs: 7, kernel: [3, 3], padding: [1, 1] },
+  {
+    ...usual,
+    x: [9, 3, 9, 8],
+    outputs: 5,
+    kernel: [3, 2],
+    stride: [2, 1],
+    padding: [2, 0],
+    dilation: [1, 3],
+  },
+  { ...usual, ...once, x: [4, 9, 8, 8], outputs: 9, kernel: [3, 3], samples: 500, skip: true },
+  { ...usual, ...once, x: [90, 6, 1, 4], outputs: 10, kernel: [1, 4], parts: 3 },
+  { ...usual, ...once, x: [130, 33, 1, 1], outputs: 3, kernel: [1, 1], samples: 1000, parts: 1 },
+];
+
+/** The tensors of a case; the input is far from mean zero, as after a ReLU. */
+export function refitTensors(each: RefitCase) {
+  const { x: [images, channels, height, width], outputs, kernel, stride, padding, dilation } = each;
+  const [outHeight, outWidth] = windowOutput([height, width], each);
+  const shifted = randomTensor(each.x, 1);
+  const x: RefTensor = { shape: each.x, values: shifted.values.map((value) => Math.fround(value + 2.5)) };
+  const y = randomTensor([images, outputs, outHeight, outWidth], 2, 2);
+  const area = outHeight * outWidth;
+  // Three of four positions, in a mixed order, some of them twice.
+  const count = Math.max(1, Math.floor(0.75 * images * area));
+  const positions = Uint32Array.from({ length: count }, (_, i) => (i * 7919 + (i % 5)) % (images * area));
+  const dense = randomTensor([outputs, channels, ...kernel], 3, 0.2);
+  const mask = randomTensor(dense.shape, 4);
+  const columns = dense.values.length / outputs;
+  mask.values.forEach((value, i) => mask.values[i] = value > 0 ? 1 : 0);
+  // The first row keeps all, the second nothing.
+  mask.values.fill(1, 0, columns).fill(0, columns, 2 * columns);
+  const skipDense = randomTensor(y.shape, 5), skipPruned = randomTensor(y.shape, 6);
+  const alpha = randomTensor([outputs], 7);
+  alpha.values[outputs - 1] = Math.fround(5e-4);
+  const geometry: RefitGeometry = {
+    name: "layer",
+    inChannels: channels,
+    inSize: [height, width],
+    outChannels: outputs,
+    outSize: [outHeight, outWidth],
+    kernel,
+    stride,
+    padding,
+    dilation,
+  };
+  return { x, y, positions, dense, mask, skipDense, skipPruned, alpha, geometry };
+}
+
+/** What a device made of a case, weights and signals in the order of OIHW. */
+export interface RefitResult {
+  readonly weights: Float64Array;
+  readonly signals: Float64Array;
+  readonly quads: Float32Array;
+  readonly shift: Float32Array;
+  readonly report: RefitReport;
+}
+
+/** Refits a case on a device. With a skip connection targets are given as gathered lines, else whole. */
+export async function refitOnDevice(
+  gpu: Gpu,
+  each: RefitCase,
+  tensors: ReturnType<typeof refitTensors> = refitTensors(each),
+): Promise<RefitResult> {
+  const { x, y, positions, dense, mask, skipDense, skipPruned, alpha, geometry } = tensors;
+  const held: ReturnType<Gpu["createBuffer"]>[] = [];
+  const bufferOf = (name: string, values: Float32Array) => {
+    const buffer = gpu.createBuffer(name, values.byteLength);
+    held.push(buffer);
+    buffer.write(values);
+    return { buffer, quads: buffer.sizeBytes / 16 };
+  };
+  const weightQuads = dense.shape[0] * dense.values.length / dense.shape[0] / dense.shape[1] *
+    quadsOf(dense.shape[1]);
+  const arenaOf = (name: string, offset: number, values?: Float32Array) => {
+    const arena = new Float32Array(4 * (offset + weightQuads)).fill(NaN);
+    if (values) arena.set(values, 4 * offset);
+    return { buffer: bufferOf(name, arena).buffer, offset };
+  };
+  try {
+    const gathered = (tensor: RefTensor, places: Uint32Array) => {
+      const rows = channelRows(tensor, places);
+      return imagesToQuads(rows.values, [rows.shape[0], rows.shape[1], 1, 1]);
+    };
+    const input = bufferOf("x", imagesToQuads(x.values, x.shape));
+    const targets = bufferOf(
+      "targets",
+      each.skip ? gathered(y, positions) : imagesToQuads(y.values, y.shape),
+    );
+    const skip = each.skip
+      ? {
+        dense: bufferOf("skip dense", gathered(skipDense, positions)),
+        pruned: bufferOf("skip pruned", imagesToQuads(skipPruned.values, y.shape)),
+        alpha: bufferOf("alpha", imagesToQuads(alpha.values, [1, y.shape[1], 1, 1])),
+      }
+      : undefined;
+    using refit = new RefitLayer(gpu, geometry, {
+      samples: each.samples,
+      ...(each.scratchBytes === undefined ? {} : { scratchBytes: each.scratchBytes }),
+    });
+    const lines = Uint32Array.from(positions, (_, i) => i);
+    for (let part = 0; part < each.parts; part++) {
+      const [start, end] = [part, part + 1].map((i) => Math.floor(i * positions.length / each.parts));
+      await refit.accumulate({
+        x: input,
+        targets,
+        positions: positions.subarray(start, end),
+        ...(skip ? { skip, targetLines: lines.subarray(start, end) } : {}),
+      });
+    }
+    const values = arenaOf("values", 2), scores = arenaOf("scores", 3);
+    const shift = bufferOf("shift", new Float32Array(4 * (1 + quadsOf(y.shape[1]))).fill(NaN)).buffer;
+    const report = await refit.solve({
+      mask: arenaOf("mask", 1, imagesToQuads(mask.values, mask.shape)),
+      dense: arenaOf("dense", 4, imagesToQuads(dense.values, dense.shape)),
+      values,
+      shift: { buffer: shift, offset: 1 },
+      scores,
+      damping: each.damping,
+    });
+    const quads = (await readFloats(gpu, values.buffer)).subarray(8);
+    const scored = (await readFloats(gpu, scores.buffer)).subarray(12);
+    return {
+      weights: imagesFromQuads(quads, dense.shape),
+      signals: imagesFromQuads(scored, dense.shape),
+      quads,
+      shift: (await readFloats(gpu, shift)).subarray(4, 4 + y.shape[1]),
+      report,
+    };
+  } finally {
+    for (const buffer of held) buffer[Symbol.dispose]();
+  }
+}
+
+/** Refits a case by the reference. `factors` raise the damping by row. */
+export function refitByReference(
+  each: RefitCase,
+  factors: readonly number[] = [],
+  { x, y, positions, dense, mask, skipDense, skipPruned, alpha } = refitTensors(each),
+) {
+  const u = patchRows(x, positions, each);
+  const plain = channelRows(y, positions);
+  const t = !each.skip ? plain : addSkip(plain, {
+    dense: channelRows(skipDense, positions),
+    pruned: channelRows(skipPruned, positions),
+    alpha: alpha.values,
+  });
+  return { u, t, ...refitRows({ u, t, dense, mask, damping: each.damping, factors }) };
+}
+
+/** The largest mean square of the columns of rows about the means of the first of them. */
+function largestSquare(rows: RefTensor, firstCount: number): number {
+  const columns = rows.shape[1];
+  const first = meansOf({ shape: [firstCount, columns], values: rows.values.slice(0, firstCount * columns) });
+  const squares = new Float64Array(columns);
+  rows.values.forEach((value, i) =>
+    squares[i % columns] += (value - first[i % columns]) ** 2 / rows.shape[0]
+  );
+  return maxAbs(squares);
+}
+
+/** How far a row's results may be off. */
+export interface RefitTolerance {
+  readonly residual: number;
+  readonly weights: number;
+  readonly signals: number;
+  readonly shift: number;
+}
+
+/**
+ * What f32 may make of a row. An element of H is a sum over n samples of products whose absolute values add up to at most
+ * the largest mean square q (Cauchy and Schwarz), and Cholesky's factors are those of a matrix off by sums of so many
+ * products of at most a = max diag A (Higham, section 10.1); solving with inverses of diagonal blocks multiplies that by
+ * their condition, at most the root of A's. So the residual A w - c is at most (e_H + e_L) |w|_1 + e_C in each place, w is off by
+ * |A^-1| times that, and signals and shifts follow.
+ */
+export function refitTolerance(
+  { support, matrix, inverse, weights, signals }: RefRow,
+  { u, t, samples }: { readonly u: RefTensor; readonly t: RefTensor; readonly samples: number },
+): RefitTolerance {
+  const size = support.length, count = u.shape[0], first = Math.min(samples, count);
+  const uSquare = largestSquare(u, first), tSquare = largestSquare(t, first);
+  const norm = ({ values }: RefTensor) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+  const condition = Math.max(1, Math.sqrt(norm(matrix) * norm(inverse)));
+  const elementError = sumTolerance(count + 16, uSquare) +
+    condition * sumTolerance(2 * size + 64, maxAbs(matrix.values));
+  const sumOf = (values: Float64Array) => values.reduce((sum, value) => sum + Math.abs(value), 0);
+  const residual = elementError * sumOf(weights) + sumTolerance(count + 16, Math.sqrt(uSquare * tSquare));
+  const weightError = norm(inverse) * Math.sqrt(size) * residual;
+  // Signals: w / sqrt(v), v = [A^-1]_jj, which is off by at most |column j of A^-1|^2 |dA|.
+  const signalErrors = signals.map((z, a) => {
+    const v = inverse.values[a * size + a];
+    const column = Float64Array.from({ length: size }, (_, b) => inverse.values[b * size + a]);
+    const change = column.reduce((sum, value) => sum + value * value, 0) * size * elementError / v;
+    return weightError / Math.sqrt(v) + z * (change + sumTolerance(size + 8, 1));
+  });
+  const means = meansOf(u), largestMean = maxAbs(means), targetMean = maxAbs(meansOf(t));
+  const meanError = sumTolerance(count + 16, Math.sqrt(uSquare)) + 4 * F32_ROUNDOFF * largestMean;
+  const targetError = sumTolerance(count + 16, Math.sqrt(tSquare)) + 4 * F32_ROUNDOFF * targetMean;
+  const shift = size * weightError * largestMean + sumOf(weights) * meanError + targetError +
+    sumTolerance(size + 1, sumOf(weights) * largestMean + targetMean);
+  return { residual, weights: weightError, signals: maxAbs(signalErrors), shift };
+}
