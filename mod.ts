@@ -31,8 +31,9 @@ export type {
 } from "./src/api/model_options.ts";
 export { lowerRunPlans } from "./src/api/run_plans.ts";
 export type { RunSizes } from "./src/api/run_plans.ts";
-export { optimizerOf, runPrune } from "./src/api/prune_run.ts";
+export { runPrune } from "./src/api/prune_run.ts";
 export type { PruneRunOptions, PruneRunResult } from "./src/api/prune_run.ts";
+export { optimizerOf, scheduleOf } from "./src/api/training_of.ts";
 export { describeConfig, parsePruneConfig, pruneConfigSchema } from "./src/config.ts";
 export type { ConfigField, PruneConfig, Schema } from "./src/config.ts";
 export { limitDataset, splitCalibration, takeSplit } from "./src/data/dataset.ts";

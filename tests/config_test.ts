@@ -60,6 +60,31 @@ Deno.test("parsePruneConfig() names the key, its value and what is expected", ()
     ["rounds", 0, "a whole number, at least 1"],
     ["finetuneEpochs", -1, "a whole number, at least 0"],
     ["calibration", 0, "a whole number, at least 1"],
+    ["validation", -1, "a whole number, at least 0"],
+    ["accumulate", 0, "a whole number, at least 1"],
+    ["l1", -1, "a finite number, at least 0"],
+    ["clipNorm", -1, "a finite number, at least 0"],
+    ["clipValue", NaN, "a finite number, at least 0"],
+    ["decayBias", 0, "true or false"],
+    ["schedule", "linear", "one of constant, step, cosine, one-cycle"],
+    ["milestones", "1", "rising fractions in (0, 1), joined by commas"],
+    ["milestones", "0.5,0.5", "rising fractions in (0, 1), joined by commas"],
+    ["milestones", "0.5,", "rising fractions in (0, 1), joined by commas"],
+    ["milestones", "x", "rising fractions in (0, 1), joined by commas"],
+    ["gamma", 1, "a finite number in (0, 1)"],
+    ["rateFloor", 1, "a finite number in [0, 1)"],
+    ["peakAt", 0, "a finite number in (0, 1)"],
+    ["warmup", 1, "a finite number in [0, 1)"],
+    ["averaging", "swa", "one of none, mean, ema"],
+    ["averageFrom", 1, "a finite number in [0, 1)"],
+    ["emaDecay", 1, "a finite number in (0, 1)"],
+    ["recalibrate", true, "one of none, plain, augmented"],
+    ["cutout", 1.5, "a whole number, at least 0"],
+    ["patience", -1, "a whole number, at least 0"],
+    ["stopOn", "f1", "one of accuracy, loss"],
+    ["rewind", 1, "a finite number in [0, 1)"],
+    ["distill", 1.5, "a finite number from 0 to 1"],
+    ["temperature", 0, "a finite number, above 0"],
     ["limit", null, "a whole number, at least 0"],
     ["optimizer", "rmsprop", "one of sgd, momentum, nesterov, adam, adamw"],
     ["adapter", "gpu", "one of auto, high-performance, low-power, fallback"],
@@ -88,6 +113,36 @@ Deno.test("parsePruneConfig() refuses two goals, and a threshold on another scor
   assertRefused({ criterion: "l1", confidence: 0.9 }, '"criterion"', '"confidence" beside');
 });
 
+Deno.test("parsePruneConfig() refuses keys that contradict each other or would do nothing", () => {
+  const cases: readonly (readonly [Record<string, unknown>, string, string])[] = [
+    [{ optimizer: "nesterov", momentum: 0 }, "momentum", "above 0 under nesterov"],
+    [{ clipNorm: 1, clipValue: 1 }, "clipValue", "0 beside a clipNorm"],
+    [{ schedule: "one-cycle", warmup: 0.1 }, "warmup", "0 under schedule one-cycle, which rises by itself"],
+    [{ schedule: "cosine", milestones: "0.5" }, "milestones", '"0.6" unless schedule is step'],
+    [{ schedule: "cosine", gamma: 0.5 }, "gamma", "0.25 unless schedule is step"],
+    [{ rateFloor: 0.1 }, "rateFloor", "0 unless schedule is cosine"],
+    [{ peakAt: 0.5 }, "peakAt", "0.3 unless schedule is one-cycle"],
+    [{ emaDecay: 0.9 }, "emaDecay", "0.999 unless averaging is ema"],
+    [{ averaging: "none", averageFrom: 0 }, "averageFrom", "0.75 unless averaging is mean or ema"],
+    [{ patience: 3 }, "patience", "0 unless validation is above 0"],
+    [{ stopOn: "loss" }, "stopOn", '"accuracy" unless validation is above 0'],
+    [{ temperature: 2 }, "temperature", "4 unless distill is above 0"],
+    [{ distill: 0.5, finetuneEpochs: 0 }, "distill", "0 unless finetuneEpochs is above 0"],
+  ];
+  for (const [value, key, wanted] of cases) assertRefused(value, `"${key}"`, `expected ${wanted}`);
+  for (
+    const value of [
+      { optimizer: "nesterov" },
+      { schedule: "cosine", rateFloor: 0.1, warmup: 0.1 },
+      { schedule: "one-cycle", peakAt: 0.5 },
+      { milestones: "0.5,0.75", gamma: 0.1 },
+      { averaging: "ema", emaDecay: 0.9, averageFrom: 0 },
+      { validation: 10, patience: 3, stopOn: "loss" },
+      { distill: 1, temperature: 2 },
+    ]
+  ) parsePruneConfig(value, "run.json");
+});
+
 Deno.test("pruneConfigSchema parses like parsePruneConfig()", () => {
   assert.deepEqual(pruneConfigSchema.parse({ epochs: 2 }), parsePruneConfig({ epochs: 2 }, "run.json"));
   assert.equal(pruneConfigSchema.safeParse({ epochs: 0 }).success, false);
@@ -97,11 +152,15 @@ Deno.test("describeConfig() gives kebab-case flags, and the choices of a choice"
   const byKey = new Map(describeConfig().map((field) => [field.key, field]));
   assert.equal(byKey.get("learningRate")?.flag, "learning-rate");
   assert.deepEqual(byKey.get("prior")?.choices, ["evidence", "matched"]);
-  for (const { description, key } of byKey.values()) assert.match(description, /^[A-Z].*\.$/, key);
+  assert.equal(byKey.get("clipNorm")?.group, "Regularisation");
+  for (const { description, key, group } of byKey.values()) {
+    assert.match(description, /^[A-Z].*\.$/, key);
+    assert(group, key);
+  }
 });
 
 Deno.test("describeConfig() describes each key in the words of PruneConfig's documentation", async () => {
-  const source = await Deno.readTextFile(new URL("../src/config.ts", import.meta.url));
+  const source = await Deno.readTextFile(new URL("../src/config/prune_config.ts", import.meta.url));
   const declaration = source.slice(source.indexOf("export interface PruneConfig"), source.indexOf("\n}\n"));
   const documented = [...declaration.matchAll(/\/\*\* (.*) \*\/\n {2}readonly (\w+)/g)];
   assert.deepEqual(

@@ -214,6 +214,11 @@ export class Model {
     this.network.writeMask(masks);
   }
 
+  /** Another model of the same graph and task, with its first values drawn anew; `restore` gives it this one's. */
+  copy(): Model {
+    return new Model(this.gpu, this.graph, { task: this.task, choose: this.#choose });
+  }
+
   /**
    * The model as the bytes of a safetensors file: a dense one, which `load_state_dict` of PyTorch takes, or a sparse one,
    * without the removed weights.

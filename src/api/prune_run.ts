@@ -10,9 +10,7 @@ import { NumericError, ShapeError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import type { Graph } from "../model/graph.ts";
-import type { Augmentation } from "../plan/images.ts";
 import type { Footprint } from "../plan/footprint.ts";
-import { adam, type OptimizerSettings, sgd } from "../plan/optimizer.ts";
 import { compareClasses, countFlips } from "../prune/analysis.ts";
 import { signalToNoiseAt } from "../prune/confidence.ts";
 import type { Criterion } from "../prune/criteria.ts";
@@ -20,10 +18,10 @@ import type { PruneGoal, PruneOutcome } from "../prune/loop.ts";
 import type { LayerConfidence } from "../prune/pruner.ts";
 import type { CriterionResult, PruneReport } from "../prune/report.ts";
 import type { Evaluation } from "../train/evaluate.ts";
-import { finetuneSchedule, stepSchedule } from "../train/schedule.ts";
 import { Model } from "./model.ts";
 import type { ModelState, ModelTrainOptions } from "./model_options.ts";
 import type { TrainProgress } from "../train/settings.ts";
+import { scheduleOf, trainingOf } from "./training_of.ts";
 
 /** Criteria that a run compares with, at the sparsity that it reached. */
 const comparedCriteria = ["confidence", "magnitude", "gradient", "l1", "random"] as const;
@@ -59,19 +57,6 @@ export interface PruneRunResult {
   readonly model: Uint8Array;
 }
 
-/** The optimizer that a configuration names. */
-export function optimizerOf(config: PruneConfig): OptimizerSettings {
-  const { optimizer, momentum, weightDecay } = config;
-  if (optimizer === "adam" || optimizer === "adamw") return adam({ kind: optimizer, weightDecay });
-  const isPlain = optimizer === "sgd";
-  return sgd({ momentum: isPlain ? 0 : momentum, nesterov: optimizer === "nesterov", weightDecay });
-}
-
-function augmentationOf({ augment }: PruneConfig, { channels }: Dataset): Augmentation {
-  if (augment !== "auto") return augment;
-  return channels === 3 ? "flip" : "none";
-}
-
 function goalOf({ sparsity, confidence }: PruneConfig): PruneGoal {
   return confidence === undefined ? { sparsity: sparsity! } : { threshold: signalToNoiseAt(confidence) };
 }
@@ -101,6 +86,7 @@ interface RunSplits {
   readonly limited: Dataset;
   readonly train: ImageSplit;
   readonly calibration: ImageSplit;
+  readonly validation: ImageSplit | undefined;
   readonly test: ImageSplit;
 }
 
@@ -114,42 +100,51 @@ function splitDataset(config: PruneConfig, dataset: Dataset): RunSplits {
     const current = `${limited.train.count} training examples`;
     throw new ShapeError({ act: "split data set", thing: limited.name, current, wanted: "5 at least" });
   }
-  const { seed } = config;
-  return {
-    limited,
-    test: limited.test,
-    ...splitCalibration(limited.train, { count: calibrationCount, seed }),
-  };
+  const { seed, validation: validationCount } = config;
+  const { train, calibration } = splitCalibration(limited.train, { count: calibrationCount, seed });
+  const splits = { limited, calibration, test: limited.test };
+  if (validationCount === 0) return { ...splits, train, validation: undefined };
+  if (validationCount >= train.count) {
+    const current = `${train.count} training examples beside those for calibration`;
+    const wanted = `more than the ${validationCount} for validation`;
+    throw new ShapeError({ act: "split data set", thing: limited.name, current, wanted });
+  }
+  // Another stream than calibration's: a configuration's seeds end below 2^32.
+  const second = splitCalibration(train, { count: validationCount, seed: seed + 2 ** 32 });
+  return { ...splits, train: second.train, validation: second.calibration };
 }
 
 async function pruneModel(
   model: Model,
-  { limited, train, calibration, test }: RunSplits,
+  { limited, train, calibration, validation, test }: RunSplits,
   options: PruneRunOptions,
 ): Promise<PruneRunResult> {
   const { config, graph, onProgress } = options;
   const { seed, rounds } = config;
   const scoring = { examples: train.count, prior: config.prior, seed };
   const training: ModelTrainOptions = {
-    batch: config.batch,
-    learningRate: config.learningRate,
-    optimizer: optimizerOf(config),
-    seed,
-    labelSmoothing: config.labelSmoothing,
-    augmentation: augmentationOf(config, limited),
+    ...trainingOf(config, limited),
+    ...(validation ? { validation } : {}),
   };
-  options.onFootprint?.(model.footprint(train, training));
+  const distillation = { share: config.distill, temperature: config.temperature };
+  const isDistilled = config.distill > 0;
+  options.onFootprint?.(
+    model.footprint(train, isDistilled ? { ...training, distillation, teacher: model } : training),
+  );
+  using teacher = isDistilled ? model.copy() : undefined;
   let phase = 0;
   const trainPhase = async (name: string, epochs: number): Promise<void> => {
     const firstEpoch = epochsPerPhase * phase++;
     if (epochs === 0) return;
     const report = (progress: TrainProgress) => onProgress?.(name, progress);
-    const schedule = name === "train" ? stepSchedule : finetuneSchedule;
-    await model.train(train, { ...training, epochs, firstEpoch, schedule, onProgress: report });
+    const isFirst = name === "train", schedule = scheduleOf(config, isFirst ? "train" : "finetune");
+    const taught = teacher && !isFirst ? { teacher, distillation } : {};
+    await model.train(train, { ...training, ...taught, epochs, firstEpoch, schedule, onProgress: report });
   };
   const untrained = await model.evaluate(test);
   await trainPhase("train", config.epochs);
   const trained = await model.evaluate(test), trainedState = await model.state();
+  teacher?.restore(trainedState);
   const { layers: confidences } = await model.confidence(calibration, scoring);
   const outcome = await model.prune({
     ...scoring,

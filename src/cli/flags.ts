@@ -175,32 +175,46 @@ function wrap(text: string, columns: number): string[] {
   return lines;
 }
 
+/** A flag and what help says of it. */
+function describeFlag(field: FlagField): [string, string] {
+  if (field.kind === "boolean") {
+    return field.default === true
+      ? [
+        `--no-${field.flag}`,
+        `Do not ${field.description.replace(/^./, (letter) => letter.toLowerCase())}`,
+      ]
+      : [`--${field.flag}`, field.description];
+  }
+  const wanted = field.choices ? ` One of ${field.choices.join(", ")}.` : "";
+  const preset = field.default === undefined ? "" : ` Default ${field.default}.`;
+  const noun = field.kind === "text" ? "TEXT" : field.kind === "choice" ? "NAME" : "NUMBER";
+  return [`--${field.flag} ${noun}`, `${field.description}${wanted}${preset}`];
+}
+
 /**
- * Formats what `--help` prints.
+ * Formats what `--help` prints, the flags by their groups; those without one come last.
  *
  * @param usage the line after "Usage:", such as `./winnow prune [FLAGS]`
  * @param summary what the command does, in one sentence or two
  * @param fields its flags, besides `--help`
  */
 export function formatHelp(usage: string, summary: string, fields: readonly FlagField[]): string {
-  const rows = fields.map((field): [string, string] => {
-    if (field.kind === "boolean") {
-      return field.default === true
-        ? [
-          `--no-${field.flag}`,
-          `Do not ${field.description.replace(/^./, (letter) => letter.toLowerCase())}`,
-        ]
-        : [`--${field.flag}`, field.description];
-    }
-    const wanted = field.choices ? ` One of ${field.choices.join(", ")}.` : "";
-    const preset = field.default === undefined ? "" : ` Default ${field.default}.`;
-    const noun = field.kind === "text" ? "TEXT" : field.kind === "choice" ? "NAME" : "NUMBER";
-    return [`--${field.flag} ${noun}`, `${field.description}${wanted}${preset}`];
-  });
-  rows.push(["--help", "Print this, and stop."]);
-  const margin = Math.max(...rows.map(([name]) => name.length)) + 4;
-  const lines = rows.flatMap(([name, text]) =>
-    wrap(text, 100 - margin).map((line, row) => `${(row === 0 ? `  ${name}` : "").padEnd(margin)}${line}`)
-  );
-  return [`Usage: ${usage}`, "", ...wrap(summary, 100), "", "Flags:", ...lines].join("\n");
+  const groups = new Map<string, [string, string][]>();
+  const rest: [string, string][] = [];
+  for (const field of fields) {
+    const rows = field.group === undefined ? rest : groups.get(field.group) ?? [];
+    if (field.group !== undefined) groups.set(field.group, rows);
+    rows.push(describeFlag(field));
+  }
+  rest.push(["--help", "Print this, and stop."]);
+  groups.set(groups.size === 0 ? "Flags" : "Other", rest);
+  const margin = Math.max(...[...groups.values()].flat().map(([name]) => name.length)) + 4;
+  const sections = [...groups].flatMap(([group, rows]) => [
+    "",
+    `${group}:`,
+    ...rows.flatMap(([name, text]) =>
+      wrap(text, 100 - margin).map((line, row) => `${(row === 0 ? `  ${name}` : "").padEnd(margin)}${line}`)
+    ),
+  ]);
+  return [`Usage: ${usage}`, "", ...wrap(summary, 100), ...sections].join("\n");
 }

@@ -18,7 +18,9 @@ export interface Schedule {
 export type RateShare = Schedule["learningRateShare"];
 
 /** The learning rate as given. */
-export const constantRate: RateShare = () => 1;
+export function constantRate(): number {
+  return 1;
+}
 
 /**
  * Multiplies the rate by `gamma` at each of the milestones, which are fractions of the phase. By default it falls to a

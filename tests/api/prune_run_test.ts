@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { optimizerOf, runPrune } from "../../src/api/prune_run.ts";
+import { type PruneRunOptions, runPrune } from "../../src/api/prune_run.ts";
 import { parsePruneConfig } from "../../src/config.ts";
 import { loadDataset } from "../../src/data/locate.ts";
 import { NumericError, ShapeError } from "../../src/errors.ts";
@@ -25,7 +25,7 @@ function openTiny() {
 
 async function run(
   config: Record<string, unknown>,
-  more: { onLastGood?(model: Uint8Array): Promise<void> } = {},
+  more: Pick<PruneRunOptions, "onLastGood" | "onFootprint"> = {},
 ) {
   return await runPrune(await deviceOf(), {
     config: parsePruneConfig({ ...small, ...config }, "a test"),
@@ -116,12 +116,23 @@ Deno.test("runPrune() refuses data of which nothing could be set aside", async (
   );
 });
 
-Deno.test("optimizerOf() reads the optimizer out of a configuration", () => {
-  const of = (optimizer: string) =>
-    optimizerOf(parsePruneConfig({ optimizer, momentum: 0.8, weightDecay: 0.1 }, "a test"));
-  assertEquals(of("sgd"), { kind: "sgd", momentum: 0, nesterov: false, weightDecay: 0.1 });
-  assertEquals(of("momentum"), { kind: "sgd", momentum: 0.8, nesterov: false, weightDecay: 0.1 });
-  assertEquals(of("nesterov"), { kind: "sgd", momentum: 0.8, nesterov: true, weightDecay: 0.1 });
-  const adam = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.1 };
-  assertEquals([of("adam"), of("adamw")], [{ kind: "adam", ...adam }, { kind: "adamw", ...adam }]);
+Deno.test("runPrune() holds validation examples out, follows a teacher and takes the best epochs", async () => {
+  const gpu = await deviceOf(), start = gpu.allocatedBytes;
+  const config = {
+    validation: 20,
+    patience: 1,
+    distill: 0.5,
+    accumulate: 2,
+    schedule: "cosine",
+    compare: false,
+  };
+  const footprints: number[] = [];
+  const onFootprint = ({ totalBytes }: { totalBytes: number }) => footprints.push(totalBytes);
+  const { report, model } = await run(config, { onFootprint });
+  assertEquals(report.dataset.train, 96 - 19 - 20);
+  assertEquals((await run(config)).report, report);
+  assertNotEquals((await run({ ...config, distill: 0 }, { onFootprint })).model, model);
+  assert(footprints[0] > footprints[1], "a teacher takes memory");
+  assertEquals(gpu.allocatedBytes, start, "nothing is left on the device");
+  await assertRejects(() => run({ validation: 77 }), ShapeError, "more than the 77 for validation");
 });

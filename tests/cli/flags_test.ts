@@ -118,6 +118,25 @@ Deno.test("resolvePruneConfig() lets either goal on the command line replace the
   });
 });
 
+Deno.test("resolvePruneConfig() reads and refuses what training is told on the command line", async () => {
+  const resolve = (line: string) => resolvePruneConfig(parseFlags(line.split(" "), fields), memoryFiles({}));
+  const config = await resolve(
+    "--no-decay-bias --clip-norm 1 --schedule one-cycle --averaging ema --validation 500",
+  );
+  const { decayBias, clipNorm, schedule, averaging, validation } = config;
+  assert.deepEqual([decayBias, clipNorm, schedule, averaging, validation], [
+    false,
+    1,
+    "one-cycle",
+    "ema",
+    500,
+  ]);
+  await assert.rejects(resolve("--patience 3"), {
+    name: "ConfigError",
+    message: 'Cannot use "patience": 3 from the command line, expected 0 unless validation is above 0',
+  });
+});
+
 Deno.test("resolvePruneConfig() names the source of what it refuses", async () => {
   const files = memoryFiles({ "bad.json": "{", "unknown.json": '{"epoch": 1}', "list.json": "[]" });
   const refuse = (argv: readonly string[], kind: new (...args: never[]) => Error, ...texts: string[]) =>
@@ -138,6 +157,23 @@ Deno.test("formatHelp() names every flag with its default, in lines of at most 1
   for (const { flag, kind, default: preset } of fields) {
     assert(help.includes(kind === "boolean" && preset === true ? `--no-${flag}` : `--${flag}`), flag);
   }
-  assert.match(help, /--learning-rate NUMBER +Step size at the start of training. Default 0.02.\n/);
+  assert.match(
+    help,
+    /--learning-rate NUMBER +Step size that the schedule starts from or rises to. Default 0.02.\n/,
+  );
   assert(help.split("\n").every((line) => line.length <= 100));
+  // Groups are headings, in the order of the configuration; what has no group comes last.
+  const headings = [...help.matchAll(/^(\S.*):$/gm)].map(([, heading]) => heading);
+  assert.deepEqual(headings, [
+    "Data and model",
+    "Training",
+    "Regularisation",
+    "Schedule and averaging",
+    "Early stopping",
+    "Pruning",
+    "Fine-tuning",
+    "Output and device",
+    "Other",
+  ]);
+  assert.match(formatHelp("x", "Does.", runFields), /\nFlags:\n {2}--config/);
 });

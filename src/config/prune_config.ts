@@ -1,0 +1,113 @@
+/**
+ * Everything that a prune run can be told.
+ *
+ * @module
+ */
+
+/** Everything that a prune run can be told. A test holds these sentences equal to the schema's descriptions. */
+export interface PruneConfig {
+  /** Folder of the data set; by default ./data and the cache folder are searched, then CIFAR-10 is downloaded. */
+  readonly data?: string | undefined;
+  /** The network: a preset such as "seed" or "resnet20", or the path of a graph (JSON) or of weights (safetensors). */
+  readonly model: string;
+  /** Safetensors file of PyTorch's names with weights for a preset or a graph. */
+  readonly weights?: string | undefined;
+  /** Preset that a safetensors file holds the weights of; by default it is recognised from names and shapes. */
+  readonly preset?: string | undefined;
+  /** Mean of each channel of the images, 255 being 1, with commas; by default the model file's or the data set's. */
+  readonly mean?: string | undefined;
+  /** Standard deviation of each channel of the images, 255 being 1, with commas; together with the mean. */
+  readonly std?: string | undefined;
+  /** Training examples to use, 0 for all. */
+  readonly limit: number;
+  /** Test examples to use, 0 for all. */
+  readonly testLimit: number;
+  /** Training examples held out to score weights on, at most; small data sets give a fifth of what they have. */
+  readonly calibration: number;
+  /** Training examples held out to find the best epoch of each phase by, 0 for none. */
+  readonly validation: number;
+  /** Seed of initial weights, batch order, splits and augmentation. */
+  readonly seed: number;
+  /** Passes over the training examples before the first removal; with weights of a file 0 unless given. */
+  readonly epochs: number;
+  /** Examples in one training step. */
+  readonly batch: number;
+  /** Batches whose gradients are averaged for one step: a larger batch in less memory. */
+  readonly accumulate: number;
+  /** Step size that the schedule starts from or rises to. */
+  readonly learningRate: number;
+  /** Rule that turns gradients into steps. */
+  readonly optimizer: "sgd" | "momentum" | "nesterov" | "adam" | "adamw";
+  /** Share of the last step that the next one keeps, under momentum and nesterov. */
+  readonly momentum: number;
+  /** Share of each label's probability that is spread over all classes. */
+  readonly labelSmoothing: number;
+  /** Pull of every weight towards zero: decoupled under adamw, part of the gradient elsewhere. */
+  readonly weightDecay: number;
+  /** Decay biases and batch norm's parameters too, as torch.optim does by default. */
+  readonly decayBias: boolean;
+  /** Pull of every weight towards zero by the same amount whatever its size (L1). */
+  readonly l1: number;
+  /** Most that the norm of all gradients together may be, 0 for any (Pascanu et al. 2013). */
+  readonly clipNorm: number;
+  /** Most that the size of each gradient may be, 0 for any. */
+  readonly clipValue: number;
+  /** Changes to training images: auto takes flip for colour images and none for grey ones. */
+  readonly augment: "auto" | "none" | "flip" | "flip-crop";
+  /** Side in pixels of a square that each training image loses, 0 for none (DeVries and Taylor 2017). */
+  readonly cutout: number;
+  /** How the learning rate moves over training (cosine: Loshchilov 2017, one-cycle: Smith 2018). */
+  readonly schedule: "constant" | "step" | "cosine" | "one-cycle";
+  /** Fractions of training at which schedule step lowers the rate, joined by commas. */
+  readonly milestones: string;
+  /** Factor of the rate at each milestone of schedule step. */
+  readonly gamma: number;
+  /** Share of the learning rate at which schedule cosine ends. */
+  readonly rateFloor: number;
+  /** Fraction of training at which schedule one-cycle reaches the learning rate. */
+  readonly peakAt: number;
+  /** Fraction of training over which the rate first rises to its schedule (Goyal et al. 2017). */
+  readonly warmup: number;
+  /** What a phase ends with: its last values, their mean (Izmailov et al. 2018), or an exponential one. */
+  readonly averaging: "none" | "mean" | "ema";
+  /** Fraction of a phase from which on values are averaged. */
+  readonly averageFrom: number;
+  /** Share of the exponential mean that each step keeps, under averaging ema. */
+  readonly emaDecay: number;
+  /** Measure batch norm's statistics anew after averaging, on images as they are or as trained on. */
+  readonly recalibrate: "none" | "plain" | "augmented";
+  /** Epochs without a better one on the validation examples that end a phase, 0 for no end. */
+  readonly patience: number;
+  /** What makes an epoch better on the validation examples. */
+  readonly stopOn: "accuracy" | "loss";
+  /** Fraction of the weights to remove; absent where a confidence is given. */
+  readonly sparsity?: number | undefined;
+  /** Remove the weights whose confidence lies below this, instead of a fixed fraction. */
+  readonly confidence?: number | undefined;
+  /** Score by which weights are kept. */
+  readonly criterion: "confidence" | "magnitude" | "gradient" | "taylor" | "obd" | "l1" | "random";
+  /** Prior of the confidence: its precision from the evidence, or matched to the weights' mean square. */
+  readonly prior: "evidence" | "matched";
+  /** Rounds of scoring, removal and fine-tuning, at most; with a confidence 20 unless given. */
+  readonly rounds: number;
+  /** Prune the same trained network by the other criteria too, and report their accuracy. */
+  readonly compare: boolean;
+  /** Passes over the training examples after each removal. */
+  readonly finetuneEpochs: number;
+  /** Fraction of training whose learning rates fine-tuning goes back to (Renda et al. 2020). */
+  readonly rewind: number;
+  /** Share of the fine-tuning loss that follows the trained network (Hinton et al. 2015), 0 for none. */
+  readonly distill: number;
+  /** What logits are divided by where the trained network is followed. */
+  readonly temperature: number;
+  /** Folder that the report and the pruned model are written to. */
+  readonly out: string;
+  /** Write into the output folder although it is not empty. */
+  readonly force: boolean;
+  /** WebGPU adapter to run on. */
+  readonly adapter: "auto" | "high-performance" | "low-power" | "fallback";
+  /** How matrix products read their operands; auto takes what is faster on the adapter. */
+  readonly readPath: "auto" | "storage" | "texture" | "subgroup";
+  /** Time how matrix products run fastest on this adapter, once; the choices are kept in the cache folder. */
+  readonly tune: "off" | "quick" | "full";
+}
