@@ -12,6 +12,7 @@ import { quadsOf } from "../../src/shape.ts";
 import { imagesFromQuads, imagesToQuads } from "../kernels/harness.ts";
 import {
   addSkip,
+  blockCondition,
   channelRows,
   meansOf,
   patchRows,
@@ -42,8 +43,10 @@ const usual = { samples: 64, parts: 2, damping: 3e-3 } as const;
 export const refitCases: readonly RefitCase[] = [
   { ...usual, ...once, x: [1, 1, 1, 1], outputs: 1, kernel: [1, 1], parts: 1 },
   { ...usual, ...once, x: [5, 5, 7, 6], outputs: 7, kernel: [3, 3], padding: [1, 1] },
+  // So much damping that the pull towards the dense weights shows.
   {
     ...usual,
+    damping: 0.3,
     x: [9, 3, 9, 8],
     outputs: 5,
     kernel: [3, 2],
@@ -204,43 +207,49 @@ function largestSquare(rows: RefTensor, firstCount: number): number {
 
 /** How far a row's results may be off. */
 export interface RefitTolerance {
+  /** Of A w - c, in every place. */
   readonly residual: number;
-  readonly weights: number;
-  readonly signals: number;
+  /** Of |w| / sqrt([A^-1]_jj), by weight. */
+  readonly signals: Float64Array;
+  /** Of t - w m. */
   readonly shift: number;
 }
 
 /**
- * What f32 may make of a row. An element of H is a sum over n samples of products whose absolute values add up to at most
- * the largest mean square q (Cauchy and Schwarz), and Cholesky's factors are those of a matrix off by sums of so many
- * products of at most a = max diag A (Higham, section 10.1); solving with inverses of diagonal blocks multiplies that by
- * their condition, at most the root of A's. So the residual A w - c is at most (e_H + e_L) |w|_1 + e_C in each place, w is off by
- * |A^-1| times that, and signals and shifts follow.
+ * What f32 may make of a row with weights w. An element of H is a sum over n samples of products whose absolute values
+ * add up to at most the largest mean square q (Cauchy and Schwarz): e_H. Cholesky's factors are those of a matrix off by
+ * sums of so many products of at most a = max diag A (Higham, section 10.1), times the condition of the diagonal blocks
+ * whose inverses take the place of substitutions: e_L. The errors of elements are taken as independent, as sumTolerance
+ * takes roundings, so the residual A w - c is at most (e_H + e_L) |w|_2 + e_C, from which the error of w follows exactly, and
+ * v = [A^-1]_jj is off by at most (e_H + e_L) |column j of A^-1|_2^2, of which the signal's share is half.
  */
 export function refitTolerance(
-  { support, matrix, inverse, weights, signals }: RefRow,
-  { u, t, samples }: { readonly u: RefTensor; readonly t: RefTensor; readonly samples: number },
+  { support, matrix, inverse }: RefRow,
+  { u, t, samples, weights }: {
+    readonly u: RefTensor;
+    readonly t: RefTensor;
+    readonly samples: number;
+    readonly weights: Float64Array;
+  },
 ): RefitTolerance {
   const size = support.length, count = u.shape[0], first = Math.min(samples, count);
   const uSquare = largestSquare(u, first), tSquare = largestSquare(t, first);
-  const norm = ({ values }: RefTensor) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
-  const condition = Math.max(1, Math.sqrt(norm(matrix) * norm(inverse)));
+  const squareSum = (values: Float64Array) => values.reduce((sum, value) => sum + value * value, 0);
   const elementError = sumTolerance(count + 16, uSquare) +
-    condition * sumTolerance(2 * size + 64, maxAbs(matrix.values));
-  const sumOf = (values: Float64Array) => values.reduce((sum, value) => sum + Math.abs(value), 0);
-  const residual = elementError * sumOf(weights) + sumTolerance(count + 16, Math.sqrt(uSquare * tSquare));
-  const weightError = norm(inverse) * Math.sqrt(size) * residual;
-  // Signals: w / sqrt(v), v = [A^-1]_jj, which is off by at most |column j of A^-1|^2 |dA|.
-  const signalErrors = signals.map((z, a) => {
+    blockCondition(matrix, 16) * sumTolerance(size + 48, maxAbs(matrix.values));
+  const length = Math.sqrt(squareSum(weights));
+  const residual = elementError * length + sumTolerance(count + 16, Math.sqrt(uSquare * tSquare));
+  const signals = weights.map((w, a) => {
     const v = inverse.values[a * size + a];
     const column = Float64Array.from({ length: size }, (_, b) => inverse.values[b * size + a]);
-    const change = column.reduce((sum, value) => sum + value * value, 0) * size * elementError / v;
-    return weightError / Math.sqrt(v) + z * (change + sumTolerance(size + 8, 1));
+    const share = elementError * squareSum(column) / v / 2 + sumTolerance(size + 16, 1);
+    return share * Math.abs(w) / Math.sqrt(v);
   });
-  const means = meansOf(u), largestMean = maxAbs(means), targetMean = maxAbs(meansOf(t));
-  const meanError = sumTolerance(count + 16, Math.sqrt(uSquare)) + 4 * F32_ROUNDOFF * largestMean;
-  const targetError = sumTolerance(count + 16, Math.sqrt(tSquare)) + 4 * F32_ROUNDOFF * targetMean;
-  const shift = size * weightError * largestMean + sumOf(weights) * meanError + targetError +
-    sumTolerance(size + 1, sumOf(weights) * largestMean + targetMean);
-  return { residual, weights: weightError, signals: maxAbs(signalErrors), shift };
+  const means = meansOf(u), targetMean = maxAbs(meansOf(t));
+  const products = weights.reduce((sum, w, a) => sum + Math.abs(w * means[support[a]]), targetMean);
+  const meanError = (square: number, mean: number) =>
+    sumTolerance(count + 16, Math.sqrt(square)) + 4 * F32_ROUNDOFF * mean;
+  const shift = length * meanError(uSquare, maxAbs(means)) + meanError(tSquare, targetMean) +
+    sumTolerance(size + 2, products);
+  return { residual, signals, shift };
 }

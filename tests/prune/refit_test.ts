@@ -1,6 +1,6 @@
 /**
- * Holds the refit of a layer against f64 normal equations. Tolerances: refitTolerance. Residuals are the sharp check; the
- * weights' own tolerance is theirs times the norm of the inverse.
+ * Holds the refit of a layer against f64 normal equations. Tolerances: refitTolerance. Weights are held by their residual
+ * A w - c, from which their error follows; signals and shifts by what f64 makes of the device's weights.
  */
 import assert from "node:assert/strict";
 import { ConfigError, NumericError, ShapeError } from "../../src/errors.ts";
@@ -11,6 +11,7 @@ import { wholeBuffer } from "../../src/prune/refit/scratch.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { imagesToQuads, readPaths } from "../kernels/harness.ts";
 import { assertPadding, assertSame } from "../kernels/precision.ts";
+import { meansOf } from "../reference/refit.ts";
 import { assertClose } from "../reference/tensor.ts";
 import {
   refitByReference,
@@ -27,22 +28,24 @@ function assertRefit(each: RefitCase, got: RefitResult, name: string): void {
   const factors = new Map(got.report.raised.map(({ row, factor }) => [row, factor]));
   const rowFactors = Array.from({ length: each.outputs }, (_, row) => factors.get(row) ?? 1);
   const { rows, u, t } = refitByReference(each, rowFactors);
-  const columns = u.shape[1];
+  const columns = u.shape[1], inputMeans = meansOf(u), targetMeans = meansOf(t);
   assertPadding(got.quads, each.x[1], { name });
   for (const [r, row] of rows.entries()) {
-    const tolerance = refitTolerance(row, { u, t, samples: each.samples });
-    const size = row.support.length;
-    const place = (i: number) => r * columns + row.support[i];
+    const size = row.support.length, own = `${name} row ${r}`;
+    const place = (a: number) => r * columns + row.support[a];
     const weights = Float64Array.from(row.support, (_, a) => got.weights[place(a)]);
+    const tolerance = refitTolerance(row, { u, t, samples: each.samples, weights });
     const residual = row.right.map((value, a) =>
       weights.reduce((sum, w, b) => sum + row.matrix.values[a * size + b] * w, -value)
     );
-    const own = `${name} row ${r}`;
     assertClose(residual, new Float64Array(size), { tolerance: tolerance.residual, name: `${own} residual` });
-    assertClose(weights, row.weights, { tolerance: tolerance.weights, name: `${own} weights` });
-    const signals = Float64Array.from(row.support, (_, a) => got.signals[place(a)]);
-    assertClose(signals, row.signals, { tolerance: tolerance.signals, name: `${own} signals` });
-    assertClose([got.shift[r]], [row.shift], { tolerance: tolerance.shift, name: `${own} shift` });
+    for (const [a, w] of weights.entries()) {
+      const signal = Math.abs(w) / Math.sqrt(row.inverse.values[a * size + a]);
+      const options = { tolerance: tolerance.signals[a], name: `${own} signal ${a}` };
+      assertClose([got.signals[place(a)]], [signal], options);
+    }
+    const shift = weights.reduce((rest, w, a) => rest - w * inputMeans[row.support[a]], targetMeans[r]);
+    assertClose([got.shift[r]], [shift], { tolerance: tolerance.shift, name: `${own} shift` });
     for (let column = 0; column < columns; column++) {
       if (row.support.includes(column)) continue;
       assert.equal(got.weights[r * columns + column], 0, `${own} column ${column} is removed`);

@@ -133,6 +133,44 @@ export function inverseOf(matrix: RefTensor): RefTensor {
   return out;
 }
 
+/** The lower Cholesky factor of a positive definite matrix. */
+export function choleskyOf(matrix: RefTensor): RefTensor {
+  const size = matrix.shape[0], factor = zeros([size, size]), l = factor.values;
+  for (let i = 0; i < size; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = matrix.values[i * size + j];
+      for (let k = 0; k < j; k++) sum -= l[i * size + k] * l[j * size + k];
+      l[i * size + j] = i === j ? Math.sqrt(sum) : sum / l[j * size + j];
+    }
+  }
+  return factor;
+}
+
+/** The largest condition |L_kk^-1| |L_kk| (row sums) of the diagonal blocks of a matrix's Cholesky factor, 1 for none. */
+export function blockCondition(matrix: RefTensor, blockSize: number): number {
+  const size = matrix.shape[0], factor = choleskyOf(matrix);
+  let largest = 1;
+  for (let first = 0; first < size; first += blockSize) {
+    const edge = Math.min(blockSize, size - first), block = zeros([edge, edge]);
+    for (let i = 0; i < edge; i++) {
+      for (let j = 0; j <= i; j++) {
+        block.values[i * edge + j] = factor.values[(first + i) * size + first + j];
+      }
+    }
+    const inverse = inverseOf(block);
+    for (let i = 0; i < edge; i++) {
+      let sum = 0;
+      for (let k = 0; k < edge; k++) {
+        for (let j = 0; j < edge; j++) {
+          sum += Math.abs(inverse.values[i * edge + k] * block.values[k * edge + j]);
+        }
+      }
+      largest = Math.max(largest, sum);
+    }
+  }
+  return largest;
+}
+
 /** One output row's refit, and what bounds the errors of another solution of it. */
 export interface RefRow {
   /** The columns of its kept weights. */
@@ -141,11 +179,8 @@ export interface RefRow {
   readonly matrix: RefTensor;
   readonly right: Float64Array;
   readonly inverse: RefTensor;
-  /** The weights on the support, and their signal to noise |w_j| / sqrt([matrix^-1]_jj). */
+  /** The weights on the support. */
   readonly weights: Float64Array;
-  readonly signals: Float64Array;
-  /** t - w m. */
-  readonly shift: number;
 }
 
 /**
@@ -163,9 +198,9 @@ export function refitRows(
     readonly damping: number;
     readonly factors?: readonly number[];
   },
-): { readonly rows: readonly RefRow[]; readonly damping: number; readonly variances: Float64Array } {
+): { readonly rows: readonly RefRow[]; readonly damping: number } {
   const columns = u.shape[1], outputs = t.shape[1];
-  const h = covarianceOf(u, u), c = covarianceOf(u, t), m = meansOf(u), means = meansOf(t);
+  const h = covarianceOf(u, u), c = covarianceOf(u, t);
   const variances = Float64Array.from({ length: columns }, (_, i) => h.values[i * columns + i]);
   const added = Math.max(1e-12, damping * variances.reduce((sum, value) => sum + value, 0) / columns);
   const rows = Array.from({ length: outputs }, (_, r): RefRow => {
@@ -185,9 +220,7 @@ export function refitRows(
     const weights = right.map((_, a) =>
       right.reduce((sum, value, b) => sum + inverse.values[a * size + b] * value, 0)
     );
-    const signals = weights.map((w, a) => Math.abs(w) / Math.sqrt(inverse.values[a * size + a]));
-    const shift = support.reduce((rest, i, a) => rest - weights[a] * m[i], means[r]);
-    return { support, matrix, right, inverse, weights, signals, shift };
+    return { support, matrix, right, inverse, weights };
   });
-  return { rows, damping: added, variances };
+  return { rows, damping: added };
 }

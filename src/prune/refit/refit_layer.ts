@@ -33,9 +33,10 @@ import { solveRows } from "./solve_rows.ts";
  *     H = U^T U / n - m m^T,  C = U^T T / n - m t^T,  d = damping mean(diag H)
  *     w_r = (H[S_r, S_r] + d I)^-1 (C + d W0^T)[S_r, r]  on the support S_r of every output row r,  b = t - W m
  *
- * the posterior mean of the kept weights given that the others are zero (docs/method.md). b is what is to be added to
- * W x for the means to agree: a batch norm's running mean loses it, a bias is it where the targets include the bias.
+ * the posterior mean of the kept weights given that the others are zero, under a prior around W0. b is what is to be added
+ * to W x for the means to agree: a batch norm's running mean loses it, a bias is it where the targets include the bias.
  * Samples are shifted by the mean of the first batch, so that H and C do not cancel in f32.
+ * Source: Hubara et al. 2021 (AdaPrune), arXiv 2102.08124; Frantar and Alistarh 2022, arXiv 2208.11580.
  *
  * Holds H as a packed triangle, C, and scratch for `samples` patches. Dispose of it to free them.
  */

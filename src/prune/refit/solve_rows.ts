@@ -24,7 +24,7 @@ export interface RowSolve {
   readonly bound: Readonly<Record<string, BoundBuffer>>;
 }
 
-/** Tenfold raises of a row's damping at most: from the default to 10^5 times the inputs' mean variance. */
+/** Tenfold raises of a row's damping at most: from the default to 3 x 10^5 times the inputs' mean variance. */
 const maxRaises = 8;
 
 /**
