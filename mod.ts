@@ -24,6 +24,7 @@ export { Model } from "./src/api/model.ts";
 export { trainDefaults } from "./src/api/model_options.ts";
 export type {
   ModelPruneOptions,
+  ModelRecalibrateOptions,
   ModelState,
   ModelTask,
   ModelTrainOptions,
@@ -105,6 +106,7 @@ export {
   stepSchedule,
   warmedUp,
 } from "./src/train/schedule.ts";
+export type { RecalibrateSettings } from "./src/train/recalibrate.ts";
 export type { RateShare, Schedule } from "./src/train/schedule.ts";
 export type {
   BestEpoch,

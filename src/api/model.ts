@@ -20,12 +20,14 @@ import { type PruneOutcome, pruneUntilStable } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
 import { type LayerConfidence, Pruner } from "../prune/pruner.ts";
 import { type Evaluation, type Evaluator, openEvaluator } from "../train/evaluate.ts";
+import { recalibrate } from "../train/recalibrate.ts";
 import type { TrainOptions, TrainResult } from "../train/settings.ts";
 import { trainingFootprint } from "../train/step_programs.ts";
 import { train } from "../train/trainer.ts";
 import {
   evaluationBatch,
   type ModelPruneOptions,
+  type ModelRecalibrateOptions,
   type ModelState,
   type ModelTask,
   type ModelTrainOptions,
@@ -89,6 +91,18 @@ export class Model {
   train(split: ImageSplit, options: ModelTrainOptions = {}): Promise<TrainResult> {
     const settings = { ...this.#trainOptions(options), slots: this.#slots };
     return train(this.network, this.#imagesOf(split, settings.batch), settings);
+  }
+
+  /**
+   * Measures batch norm's running statistics anew on a split, as its values or weights were averaged, replaced or
+   * removed; a model without batch norm stays as it is.
+   *
+   * @returns the batches that were measured
+   */
+  recalibrate(split: ImageSplit, options: ModelRecalibrateOptions = {}): Promise<number> {
+    const { batch, seed } = trainDefaults, tools = { choose: this.#choose, slots: this.#slots };
+    const settings = { batch, seed, ...options, ...tools };
+    return recalibrate(this.network, this.#imagesOf(split, settings.batch), settings);
   }
 
   /** The device memory that training on a split needs at its peak, by what it is for. */

@@ -9,6 +9,7 @@ import { sgd } from "../plan/optimizer.ts";
 import type { Prior } from "../prune/confidence.ts";
 import type { Criterion } from "../prune/criteria.ts";
 import type { PruneGoal } from "../prune/loop.ts";
+import type { RecalibrateSettings } from "../train/recalibrate.ts";
 import type { TrainSettings } from "../train/settings.ts";
 import type { Model } from "./model.ts";
 
@@ -22,6 +23,9 @@ export interface ModelTrainOptions extends Partial<TrainSettings> {
   /** The examples that tell the best epoch, with `earlyStopping`. */
   readonly validation?: ImageSplit;
 }
+
+/** How batch norm's statistics are measured anew; what is left out is as in training, without augmentation. */
+export type ModelRecalibrateOptions = Partial<RecalibrateSettings>;
 
 /** Training unless told otherwise. */
 export const trainDefaults: TrainSettings = {

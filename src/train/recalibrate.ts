@@ -16,7 +16,7 @@ import type { Augmentation } from "../plan/images.ts";
 import { mixBits } from "../random.ts";
 
 /** How statistics are measured. */
-export interface RecalibrateOptions {
+export interface RecalibrateSettings {
   /** Examples a batch; the last, partial one is left out. */
   readonly batch: number;
   /** Chooses the order of the examples and their augmentation. */
@@ -27,6 +27,10 @@ export interface RecalibrateOptions {
   readonly cutout?: number;
   /** The most batches that are measured; 100 where left out, beyond which the mean hardly moves. */
   readonly mostBatches?: number;
+}
+
+/** How statistics are measured, and what that runs on. */
+export interface RecalibrateOptions extends RecalibrateSettings {
   readonly choose: ProductChooser;
   readonly slots: SlotPool;
 }

@@ -3,6 +3,7 @@ import { Model } from "../../src/api/model.ts";
 import { trainDefaults } from "../../src/api/model_options.ts";
 import { describeDataset } from "../../src/data/dataset.ts";
 import { ConfigError, FileError, FormatError, NumericError, ShapeError } from "../../src/errors.ts";
+import { parseGraph } from "../../src/model/graph.ts";
 import { sgd } from "../../src/plan/optimizer.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { memoryFiles } from "../helpers/memory_files.ts";
@@ -147,4 +148,22 @@ Deno.test("Model.confidence() gives every prunable weight a confidence in [0, 1]
     assert(moved <= 2, `${name}: ${histogram} and ${bins}`);
     assert(priorPrecision > 0);
   }
+});
+
+Deno.test("Model.recalibrate() moves batch norm's statistics alone, the same way every time", async () => {
+  const { input, layers } = tinyGraph(), norm = { kind: "batchnorm2d", name: "norm" };
+  const graph = parseGraph(
+    { name: "normed", input, layers: [layers[0], norm, ...layers.slice(1)] },
+    "a test",
+  );
+  using model = new Model(await deviceOf(), graph, { task: dataset });
+  const before = (await model.state()).parameters;
+  assertEquals(await model.recalibrate(dataset.train, { batch: 16, mostBatches: 3 }), 3);
+  const after = (await model.state()).parameters;
+  assertEquals(await model.recalibrate(dataset.train, { batch: 16, mostBatches: 3 }), 3);
+  assertEquals((await model.state()).parameters, after, "what was there before does not matter");
+  const moved = [...before].filter(([name, values]) => String(values) !== String(after.get(name)));
+  assertEquals(moved.map(([name]) => name), ["norm.running_mean", "norm.running_var"]);
+  using plain = new Model(await deviceOf(), tinyGraph(), { task: dataset });
+  assertEquals(await plain.recalibrate(dataset.train), 0);
 });

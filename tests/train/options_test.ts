@@ -1,7 +1,10 @@
 /** Tests of what training can be told beside its optimizer. */
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { ConfigError, ShapeError } from "../../src/errors.ts";
+import { FeatureExamples } from "../../src/gpu/examples.ts";
+import { DeviceImages } from "../../src/gpu/images.ts";
 import { Network } from "../../src/gpu/network.ts";
+import { imagesToQuads } from "../../src/io/quads.ts";
 import { adam, sgd } from "../../src/plan/optimizer.ts";
 import { averagedFrom, averagedSchedule, constantSchedule, type Schedule } from "../../src/train/schedule.ts";
 import type { TrainOptions, TrainSettings } from "../../src/train/settings.ts";
@@ -118,6 +121,26 @@ Deno.test("train() shows a teacher the student's images, however they are varied
   const result = await run(bench, { ...options, distillation, teacher });
   assertClose(await valuesOf(bench.network), before, { tolerance: 1e-5, name: "values" });
   assert(Math.abs(result.loss) < 1e-5, `${result.loss}`);
+});
+
+Deno.test("train() takes teachers and accumulated batches wherever the examples lie", async () => {
+  const gpu = await deviceOf("storage"), dataset = tinyDataset(), { images, labels, count } = dataset.train;
+  const pixels = Float32Array.from(images, (byte) => (byte / 255 - dataset.mean[0]) / dataset.std[0]);
+  const features = imagesToQuads(pixels, [count, 1, tinySize, tinySize]);
+  using resident = new DeviceImages(gpu, dataset.train, { dataset, batch: 16 });
+  using streamed = new DeviceImages(gpu, dataset.train, { dataset, batch: 16, mostResidentBytes: 0 });
+  assertEquals([resident.isResident, streamed.isResident], [true, false]);
+  const uploaded = new FeatureExamples(features, Uint32Array.from(labels), 16);
+  const after = [];
+  for (const examples of [resident, streamed, uploaded]) {
+    using bench = openWorkbench(gpu), teacher = new Network(gpu, tinyGraph(), 2);
+    const options = { distillation: { share: .5, temperature: 2 }, teacher, accumulate: 2 };
+    await run({ ...bench, train: examples as DeviceImages }, options);
+    after.push(await valuesOf(bench.network));
+  }
+  assertEquals(after[1], after[0]);
+  // The host divides and rounds otherwise: a few roundings of each pixel, and 6 steps of rate .05 from there.
+  assertClose(after[2], after[0], { tolerance: 64 * 16 * F32_ROUNDOFF, name: "features" });
 });
 
 Deno.test("train() with an exponential mean returns it without a bias towards its start", async () => {
