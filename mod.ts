@@ -47,6 +47,7 @@ export type { Dataset, ImageSplit, Split } from "./src/data/dataset.ts";
 export { loadDataset } from "./src/data/locate.ts";
 export type { DatasetPlaces } from "./src/data/locate.ts";
 export { openDenoBlockReader } from "./src/data/shards_deno.ts";
+export { loadStreamed } from "./src/data/shards_load.ts";
 export type { Block, BlockReader, BlockRequest, FileRun, RecordLayout } from "./src/data/shards_reader.ts";
 export type { RecordRun, Shard, StreamedSplit } from "./src/data/shards_split.ts";
 export * from "./src/errors.ts";
@@ -119,9 +120,11 @@ export type {
   BestEpoch,
   EarlyStopping,
   Recalibration,
+  TrainCheckpoints,
   TrainProgress,
   TrainResult,
   TrainSettings,
+  TrainState,
 } from "./src/train/settings.ts";
 export { verifyGoldens } from "./src/verify/verify.ts";
 export type { Pair } from "./src/shape.ts";
