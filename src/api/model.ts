@@ -104,7 +104,7 @@ export class Model {
    *
    * @returns the batches that were measured
    */
-  recalibrate(split: ImageSplit, options: ModelRecalibrateOptions = {}): Promise<number> {
+  recalibrate(split: Split, options: ModelRecalibrateOptions = {}): Promise<number> {
     const { batch, seed } = trainDefaults, tools = { choose: this.#choose, slots: this.#slots };
     const settings = { batch, seed, ...options, ...tools };
     return recalibrate(this.network, this.#imagesOf(split, settings.batch), settings);

@@ -7,9 +7,8 @@
  *
  * @module
  */
-import { z } from "zod";
 import type { PruneConfig } from "../config.ts";
-import { ConfigError, FormatError } from "../errors.ts";
+import { FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import {
   type Checkpoint,
@@ -22,6 +21,7 @@ import type { ProductChoice, ProductChooser } from "../kernels/gemm.ts";
 import type { TrainCheckpoints, TrainResult, TrainState } from "../train/settings.ts";
 import type { Model } from "./model.ts";
 import type { RecordStep } from "./model_options.ts";
+import { checkSame, resultsOf, type RunResults } from "./run_results.ts";
 
 /** Where a run's checkpoints are. */
 export interface RunCheckpoints {
@@ -34,54 +34,6 @@ export interface RunCheckpoints {
 }
 
 const runFile = "run.safetensors";
-
-const count = z.int().min(0);
-const trainStateSchema = z.strictObject({
-  epoch: count,
-  step: count,
-  steps: count,
-  tally: z.strictObject({ lossSum: z.number(), correct: count, count }),
-  best: z.strictObject({ epoch: count, accuracy: z.number(), loss: z.number() }).optional(),
-});
-const resultsSchema = z.strictObject({
-  /** What must be the same for the same bits beside the configuration, by name. */
-  surroundings: z.record(z.string(), z.union([z.string(), z.number()])),
-  /** How matrix products were computed, by shape. */
-  choices: z.record(
-    z.string(),
-    z.strictObject({
-      core: z.string(),
-      splits: z.int().min(1),
-      path: z.enum(["storage", "texture"]).optional(),
-    }),
-  ),
-  steps: z.array(z.strictObject({ name: z.string(), result: z.json() })),
-  /** The phase of training under way. */
-  training: z.strictObject({ name: z.string(), state: trainStateSchema }).optional(),
-});
-
-type Results = z.output<typeof resultsSchema>;
-
-/** Keys of a configuration that do not change what a run comes to. */
-const freeKeys: ReadonlySet<string> = new Set(["out", "force", "checkpointEvery"]);
-
-/**
- * Compares what a run is told with what the run of a checkpoint was told.
- *
- * @throws {ConfigError} Where something that changes results differs, with old and new value.
- */
-function checkSame(folder: string, before: Readonly<Record<string, unknown>>, now: typeof before): void {
-  const keys = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter((key) =>
-    !freeKeys.has(key)
-  );
-  const quote = (value: unknown) => value === undefined ? "absent" : JSON.stringify(value);
-  const differing = keys.filter((key) => quote(before[key]) !== quote(now[key]));
-  if (differing.length === 0) return;
-  const current = differing.map((key) => `${key} was ${quote(before[key])} and is ${quote(now[key])}`).join(
-    "; ",
-  );
-  throw new ConfigError({ act: "resume", thing: folder, current, wanted: "what the run was started with" });
-}
 
 /** Reads what the run of a checkpoint was told. @throws {FileError | FormatError} Where there is no checkpoint. */
 export async function readResumedConfig({ files, folder }: RunCheckpoints): Promise<PruneConfig> {
@@ -116,7 +68,7 @@ export interface JournalSteps {
 export class RunJournal {
   readonly #config: PruneConfig;
   readonly #checkpoints: RunCheckpoints | undefined;
-  readonly #results: Results;
+  readonly #results: RunResults;
   readonly #recorded: number;
   #next = 0;
   #toRestore: Checkpoint | undefined;
@@ -124,7 +76,7 @@ export class RunJournal {
   private constructor(
     config: PruneConfig,
     checkpoints: RunCheckpoints | undefined,
-    { results, stored }: { readonly results: Results; readonly stored: Checkpoint | undefined },
+    { results, stored }: { readonly results: RunResults; readonly stored: Checkpoint | undefined },
   ) {
     this.#config = config;
     this.#checkpoints = checkpoints;
@@ -142,7 +94,7 @@ export class RunJournal {
    */
   static async open(
     config: PruneConfig,
-    surroundings: Results["surroundings"],
+    surroundings: RunResults["surroundings"],
     checkpoints?: RunCheckpoints,
   ): Promise<RunJournal> {
     if (!checkpoints?.resumes) {
@@ -151,22 +103,17 @@ export class RunJournal {
       return new RunJournal(config, checkpoints, { results, stored: undefined });
     }
     const path = `${checkpoints.folder}/${runFile}`, stored = await loadCheckpoint(path, checkpoints.files);
-    const parsed = resultsSchema.safeParse(stored.state.results);
-    if (!parsed.success) {
-      const [{ path: [key], message }] = parsed.error.issues;
-      const complaint = { act: "resume from", thing: path, current: `${String(key)}: ${message}` };
-      throw new FormatError({ ...complaint, wanted: "the results of a run" });
-    }
-    const told = (config: PruneConfig, surroundings: Results["surroundings"]) => ({
+    const results = resultsOf(stored, path);
+    const told = (config: PruneConfig, surroundings: RunResults["surroundings"]) => ({
       ...config,
       ...surroundings,
     });
     checkSame(
       checkpoints.folder,
-      told(stored.state.config, parsed.data.surroundings),
+      told(stored.state.config, results.surroundings),
       told(config, surroundings),
     );
-    return new RunJournal(config, checkpoints, { results: structuredClone(parsed.data), stored });
+    return new RunJournal(config, checkpoints, { results, stored });
   }
 
   /** A chooser that chooses as the run did before, and takes another's choice for what is new. */
