@@ -80,7 +80,7 @@ export interface Checkpoint {
   readonly graph: Graph;
   /** Parameters by full name, or statistics, of each arena, in PyTorch's order; `values` always. */
   readonly arenas: ReadonlyMap<CheckpointArena, ReadonlyMap<string, Float32Array>>;
-  /** Masks of all prunable weights by full name: 1 keeps, 0 removes. */
+  /** Masks by full name, 1 keeps, 0 removes: of all prunable weights, and of others where any number is removed. */
   readonly masks: ReadonlyMap<string, Float32Array>;
   /** Where the run is. */
   readonly state: CheckpointState;
@@ -96,7 +96,7 @@ const version = 1, metadataKey = "winnow.checkpoint", maskPrefix = "mask";
  */
 export function encodeCheckpoint({ graph, arenas, masks, state }: Checkpoint): Uint8Array {
   const act = "write checkpoint";
-  const places = placesOf(graph, new Set(arenas.keys()));
+  const places = placesOf(graph, new Set(arenas.keys()), new Set(masks.keys()));
   const tensors = places.map(({ arena, parameter: { fullName, shape }, tensor }): NewTensor => {
     const values = (arena === maskPrefix ? masks : arenas.get(arena))?.get(fullName);
     if (!values) return refuse(act, tensor, "it is missing", `shape (${shape.join(", ")})`);
@@ -138,7 +138,12 @@ export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
   }
   const graph = parseGraph(header!.graph, name), state = parseState(header!.state, act, name);
   const stored = new Set([...tensors.keys()].map((tensor) => tensor.slice(0, tensor.indexOf("/"))));
-  const places = placesOf(graph, stored);
+  const masked = [...tensors.keys()].filter((tensor) => tensor.startsWith(`${maskPrefix}/`));
+  const places = placesOf(
+    graph,
+    stored,
+    new Set(masked.map((tensor) => tensor.slice(maskPrefix.length + 1))),
+  );
   checkTensors(tensors, places, name);
   const arenas = new Map<CheckpointArena, Map<string, Float32Array>>(),
     masks = new Map<string, Float32Array>();
@@ -184,8 +189,15 @@ interface Place {
   readonly tensor: string;
 }
 
-/** The tensors of a graph's checkpoint that holds some arenas: values, masks and statistics in use belong to any. */
-function placesOf(graph: Graph, held: ReadonlySet<string>): readonly Place[] {
+/**
+ * The tensors of a graph's checkpoint that holds some arenas and masks: values, statistics in use and masks of prunable
+ * weights belong to any.
+ */
+function placesOf(
+  graph: Graph,
+  held: ReadonlySet<string>,
+  masked: ReadonlySet<string>,
+): readonly Place[] {
   const { parameters } = layOutParameters(graph);
   const isHeld = (arena: string) => ["values", "statistics"].includes(arena) || held.has(arena);
   const placesIn = (arena: Place["arena"], belongs: (parameter: PlacedParameter) => boolean) =>
@@ -197,7 +209,10 @@ function placesOf(graph: Graph, held: ReadonlySet<string>): readonly Place[] {
     ...statisticsArenas.filter(isHeld).flatMap((arena) =>
       placesIn(arena, ({ arena }) => arena === "statistics")
     ),
-    ...placesIn(maskPrefix, ({ prunable }) => prunable),
+    ...placesIn(
+      maskPrefix,
+      ({ prunable, arena, fullName }) => prunable || (arena === "values" && masked.has(fullName)),
+    ),
   ];
 }
 

@@ -66,6 +66,8 @@ Deno.test("encodeCheckpoint() and decodeCheckpoint() keep everything bit for bit
   // Minus zero and the least subnormal are values like others.
   whole.arenas.get("mean")!.get("fc.bias")!.set([-0, 2 ** -149, 3e38]);
   assertEquals(decodeCheckpoint(encodeCheckpoint(whole), "a"), whole);
+  const biased = { ...whole, masks: new Map([...whole.masks, ["fc.bias", Float32Array.of(1, 0, 1)]]) };
+  assertEquals(decodeCheckpoint(encodeCheckpoint(biased), "a"), biased);
   const some = checkpoint(["values", "statistics"]);
   assertEquals(decodeCheckpoint(encodeCheckpoint(some), "a"), some);
 });

@@ -1,0 +1,69 @@
+/**
+ * What a checkpoint of a run holds beside the device's arenas, and whether it is of the run that goes on.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { ConfigError, FormatError } from "../errors.ts";
+import type { Checkpoint } from "../io/checkpoint.ts";
+
+const count = z.int().min(0);
+const trainStateSchema = z.strictObject({
+  epoch: count,
+  step: count,
+  steps: count,
+  tally: z.strictObject({ lossSum: z.number(), correct: count, count }),
+  best: z.strictObject({ epoch: count, accuracy: z.number(), loss: z.number() }).optional(),
+});
+const resultsSchema = z.strictObject({
+  /** What must be the same for the same bits beside the configuration, by name. */
+  surroundings: z.record(z.string(), z.union([z.string(), z.number()])),
+  /** How matrix products were computed, by shape. */
+  choices: z.record(
+    z.string(),
+    z.strictObject({
+      core: z.string(),
+      splits: z.int().min(1),
+      path: z.enum(["storage", "texture"]).optional(),
+    }),
+  ),
+  steps: z.array(z.strictObject({ name: z.string(), result: z.json() })),
+  /** The phase of training under way. */
+  training: z.strictObject({ name: z.string(), state: trainStateSchema }).optional(),
+});
+
+/** What a run has done so far, and what it is. */
+export type RunResults = z.output<typeof resultsSchema>;
+
+/** Keys of a configuration that do not change what a run comes to. */
+const freeKeys: ReadonlySet<string> = new Set(["out", "force", "checkpointEvery"]);
+
+/**
+ * Compares what a run is told with what the run of a checkpoint was told.
+ *
+ * @throws {ConfigError} Where something that changes results differs, with old and new value.
+ */
+export function checkSame(
+  folder: string,
+  before: Readonly<Record<string, unknown>>,
+  now: typeof before,
+): void {
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter((key) =>
+    !freeKeys.has(key)
+  );
+  const quote = (value: unknown) => value === undefined ? "absent" : JSON.stringify(value);
+  const differing = keys.filter((key) => quote(before[key]) !== quote(now[key]));
+  if (differing.length === 0) return;
+  const current = differing.map((key) => `${key} was ${quote(before[key])} and is ${quote(now[key])}`).join(
+    "; ",
+  );
+  throw new ConfigError({ act: "resume", thing: folder, current, wanted: "what the run was started with" });
+}
+
+/** The results in a checkpoint. @throws {FormatError} Where they are not those of a run. */
+export function resultsOf({ state }: Checkpoint, path: string): RunResults {
+  const parsed = resultsSchema.safeParse(state.results);
+  if (parsed.success) return structuredClone(parsed.data);
+  const { path: keys, message } = parsed.error.issues[0], current = `${keys.join(".")}: ${message}`;
+  throw new FormatError({ act: "resume from", thing: path, current, wanted: "the results of a run" });
+}
