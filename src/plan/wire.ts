@@ -6,6 +6,7 @@
 import type { GraphNode } from "../model/graph.ts";
 import type { LayerType, PassMode } from "../model/layer.ts";
 import { type LayerSpec, layerTypeOf } from "../model/layers/index.ts";
+import { type Pair, pairOf } from "../shape.ts";
 
 /** How one layer is wired. Tensors are known by name, layers by their index. */
 export interface Wire {
@@ -134,7 +135,9 @@ function wireForward(
 
 /** True for max pooling that halves the sides of a map. */
 function isHalving(spec: LayerSpec): boolean {
-  return spec.kind === "maxpool2d" && spec.kernel === 2 && spec.stride === 2 && spec.padding === 0;
+  if (spec.kind !== "maxpool2d") return false;
+  const is = (pair: Pair, length: number) => pairOf(pair).every((side) => side === length);
+  return is(spec.kernel, 2) && is(spec.stride, 2) && is(spec.padding, 0);
 }
 
 function wireBackward(nodes: readonly GraphNode[], { mode, forward }: {
