@@ -1,7 +1,7 @@
 // N:M sparsity along input channels: of every M consecutive channels of a row and tap the best are kept, the others'
 // mask becomes 0.
 //
-//   kept of a full group: params.keep;   of a shorter one at the tail: ceil(keep * length / M)
+//   kept of a full group: params.keep;   of a shorter one at the tail: ceil(keep * length / M), M = params.group_size
 //
 // Removed weights (mask 0) rank below all others and stay removed; of equal scores the lower channels go first.
 // scores and mask: arenas of floats, the tensor (rows x taps, inner quads) from quad params.offset; M <= 32.
@@ -15,7 +15,7 @@ struct Params {
   inner: u32,
   channels: u32,
   keep: u32,
-  of: u32,
+  group_size: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -33,10 +33,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
   if (group >= params.groups) {
     return;
   }
-  let channel = (group % params.groups_a_tap) * params.of;
-  let length = min(params.of, params.channels - channel);
+  let channel = (group % params.groups_a_tap) * params.group_size;
+  let length = min(params.group_size, params.channels - channel);
   let first = 4u * (params.offset + (group / params.groups_a_tap) * params.inner) + channel;
-  let kept = (params.keep * length + params.of - 1u) / params.of;
+  let kept = (params.keep * length + params.group_size - 1u) / params.group_size;
   var keys: array<u32, 32>;
   for (var j = 0u; j < length; j++) {
     keys[j] = rank_key(first + j);

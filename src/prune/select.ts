@@ -129,7 +129,15 @@ export function lowerNOfM(
     kernel: "select/n_of_m",
     label: `${fullName} ${keep}:${of}`,
     bindings: { scores: "scores", mask: "mask" },
-    params: { groups, groups_a_tap: groupsATap, offset, inner: quadsOf(channels), channels, keep, of },
+    params: {
+      groups,
+      groups_a_tap: groupsATap,
+      offset,
+      inner: quadsOf(channels),
+      channels,
+      keep,
+      group_size: of,
+    },
   });
 }
 
