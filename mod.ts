@@ -97,7 +97,7 @@ export { criteria } from "./src/prune/criteria.ts";
 export type { Criterion } from "./src/prune/criteria.ts";
 export type { PruneGoal, PruneOutcome, PruneRound } from "./src/prune/loop.ts";
 export type { LayerCount } from "./src/prune/mask.ts";
-export type { LayerConfidence } from "./src/prune/pruner.ts";
+export type { LayerConfidence } from "./src/prune/layer_confidence.ts";
 export { pruneReportSchema } from "./src/prune/report.ts";
 export type { CriterionResult, LayerReport, PruneReport } from "./src/prune/report.ts";
 export type { Evaluation } from "./src/train/evaluate.ts";

@@ -9,6 +9,7 @@ import { ShapeError } from "../src/errors.ts";
 import { Program } from "../src/gpu/executor.ts";
 import { readFloats } from "../src/gpu/readback.ts";
 import type { Dispatch } from "../src/kernels/dispatch.ts";
+import type { Graph } from "../src/model/graph.ts";
 import { layOutParameters } from "../src/plan/layout.ts";
 import { lowerScores } from "../src/prune/criteria.ts";
 import { digitCounts, lowerSelection, selectState } from "../src/prune/select.ts";
@@ -76,11 +77,12 @@ async function allocate(
  */
 export async function openConfidence(gpu: Gpu, parameters: number): Promise<ConfidenceWorkload> {
   const rows = parameters / rowFeatures;
-  const layout = layOutParameters({
+  const graph: Graph = {
     name: "confidence bench",
     input: { channels: rowFeatures, height: 1, width: 1 },
     layers: [{ kind: "linear", name: "fc", outFeatures: rows, bias: false }],
-  });
+  };
+  const layout = layOutParameters(graph);
   const { quads } = layout, numbers = 4 * quads, remove = Math.floor(parameters / 2);
   const words = new Map([
     ...["mean", "fisher", "scores", "mask", "full mask"].map((name) => [name, numbers] as const),
@@ -99,8 +101,8 @@ export async function openConfidence(gpu: Gpu, parameters: number): Promise<Conf
   buffer("prior_precision").write(Float32Array.of(10));
   const resolve = (name: string) => ({ buffer: buffer(name), quads: buffer(name).sizeBytes / 16 });
   const dispatches = [
-    ...lowerScores(layout, "confidence", { examples, seed: 0 }),
-    ...lowerSelection(quads, remove),
+    ...lowerScores({ layout, graph }, "confidence", { examples, seed: 0 }),
+    ...lowerSelection([{ offset: 0, quads }], remove),
   ];
   const program = await Program.create(gpu, dispatches, { resolve });
   return {

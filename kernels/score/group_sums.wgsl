@@ -1,6 +1,6 @@
 // What a group of coupled channels is worth: over its elements that are kept (mask above 0) and scored (score at least 0)
 //
-//   sums[g] = sum of score^2,   counts[g] = how many they are
+//   sums[g] = sum of score^2, or of score without SQUARED;   counts[g] = how many they are
 //
 // With scores z = |mean| sqrt(precision) the sum is z_g^2 of the group (src/prune/group_scores.ts).
 // runs (first, stride, count, 0): the floats of the arenas scores and mask that belong to group g are those of the runs
@@ -10,6 +10,8 @@
 struct Params {
   groups: u32,
 }
+
+override SQUARED: bool = true;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> starts: array<u32>;
@@ -38,7 +40,7 @@ fn main(
         let place = run.x + k * run.y;
         let score = scores[place];
         if (score >= 0.0 && mask[place] > 0.0) {
-          sum += score * score;
+          sum += select(score, score * score, SQUARED);
           count += 1u;
         }
       }

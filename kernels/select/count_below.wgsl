@@ -1,15 +1,20 @@
-// Counts the kept weights whose score is below a threshold: count += kept weights with 0 <= score < params.threshold.
-// scores and mask (quads), count (1). One invocation looks at one quad; a workgroup adds once.
+// Counts a tensor's kept weights whose score is below a threshold:
+//
+//   counts[params.layer] += kept weights with 0 <= score < params.threshold
+//
+// scores and mask: arenas in quads, the tensor from params.offset; counts (layers). One invocation looks at one quad; a workgroup adds once.
 
 struct Params {
   quads: u32,
+  offset: u32,
+  layer: u32,
   threshold: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> scores: array<vec4f>;
 @group(0) @binding(2) var<storage, read> mask: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> count: atomic<u32>;
+@group(0) @binding(3) var<storage, read_write> counts: array<atomic<u32>>;
 
 var<workgroup> group_count: atomic<u32>;
 
@@ -21,13 +26,13 @@ fn main(
 ) {
   let i = id.y * (groups.x * 64u) + id.x;
   if (i < params.quads) {
-    let score = read_scores(i);
-    let below = (score >= vec4f(0.0)) & (score < vec4f(params.threshold)) & (read_mask(i) > vec4f(0.0));
+    let score = read_scores(params.offset + i);
+    let below = (score >= vec4f(0.0)) & (score < vec4f(params.threshold)) & (read_mask(params.offset + i) > vec4f(0.0));
     let ones = select(vec4u(0u), vec4u(1u), below);
     atomicAdd(&group_count, ones.x + ones.y + ones.z + ones.w);
   }
   workgroupBarrier();
   if (lane == 0u) {
-    atomicAdd(&count, atomicLoad(&group_count));
+    atomicAdd(&counts[params.layer], atomicLoad(&group_count));
   }
 }

@@ -4,12 +4,13 @@
 // far, counts[digit] says how many have which next digit; select/pick.wgsl takes the digit in which the k-th lies.
 // After the score's digits the same is done on the place (BY_PLACE) of the weights whose key equals the k-th, so that
 // of equal scores exactly as many go as are asked, lowest place first. Scores below zero are not weights.
-// scores and mask (quads), counts (1 << params.bits). One workgroup counts in workgroup memory (8 KiB) and adds its
+// scores and mask: arenas in quads, of which quads from params.offset are looked at; counts (1 << params.bits). One workgroup counts in workgroup memory (8 KiB) and adds its
 // counts once; integer additions, so their order does not matter.
 // Source: Alabi et al. 2012, "Fast k-selection algorithms for graphics processing units".
 
 struct Params {
   quads: u32,
+  offset: u32,
   shift: u32,
   bits: u32,
   quads_per_invocation: u32,
@@ -34,12 +35,7 @@ override FIRST: bool = false;
 
 var<workgroup> digits: array<atomic<u32>, 2048>;
 
-// The ranks of four weights as unsigned integers: removed ones first, then by the bits of the scores, which rise with
-// them. The sign is left out, since -0 is not below zero.
-fn rank_keys(score: vec4f, keep: vec4f) -> vec4u {
-  let rank = (bitcast<vec4u>(score) & vec4u(0x7fffffffu)) + vec4u(1u);
-  return select(vec4u(0u), rank, keep > vec4f(0.0));
-}
+// include select/rank_keys
 
 // The bits above the digit; a shift by 32 is not defined, so it is done in two.
 fn above(key: vec4u) -> vec4u {
@@ -67,10 +63,10 @@ fn main(
   let first = (group.y * groups.x + group.x) * 256u * params.quads_per_invocation + lane;
   for (var round = 0u; round < rounds; round++) {
     let i = first + round * 256u;
-    let clamped = min(i, params.quads - 1u);
+    let clamped = params.offset + min(i, params.quads - 1u);
     let score = read_scores(clamped);
     let key = rank_keys(score, read_mask(clamped));
-    let sorted = select(key, vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u), BY_PLACE);
+    let sorted = select(key, vec4u(4u * clamped) + vec4u(0u, 1u, 2u, 3u), BY_PLACE);
     let digit = (sorted >> vec4u(params.shift)) & vec4u((1u << params.bits) - 1u);
     var pending = find_matches(i, score, key, sorted);
     if (FIRST) {

@@ -20,7 +20,8 @@ import { type CompactionReport, compactNetwork } from "../prune/compact_network.
 import { needsGradients, prunableTensors } from "../prune/criteria.ts";
 import { type PruneOutcome, pruneUntilStable } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
-import { type LayerConfidence, Pruner } from "../prune/pruner.ts";
+import type { LayerConfidence } from "../prune/layer_confidence.ts";
+import { Pruner } from "../prune/pruner.ts";
 import { type Evaluation, type Evaluator, openEvaluator } from "../train/evaluate.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import type { TrainOptions, TrainResult } from "../train/settings.ts";

@@ -17,7 +17,7 @@ import { compareClasses, countFlips } from "../prune/analysis.ts";
 import { signalToNoiseAt } from "../prune/confidence.ts";
 import type { Criterion } from "../prune/criteria.ts";
 import type { PruneGoal, PruneOutcome } from "../prune/loop.ts";
-import type { LayerConfidence } from "../prune/pruner.ts";
+import type { LayerConfidence } from "../prune/layer_confidence.ts";
 import type { CriterionResult, PruneReport } from "../prune/report.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import { Model } from "./model.ts";

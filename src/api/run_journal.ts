@@ -187,7 +187,7 @@ export class RunJournal {
   async #save(model: Model, phase: JournalPhase, at: TrainState | number): Promise<void> {
     const { files, folder } = this.#checkpoints!, { network, graph } = model, config = this.#config;
     const { masks } = await model.state();
-    const roles: CheckpointArena[] = ["values", "mean", "velocity", "second_moment", "best"];
+    const roles: CheckpointArena[] = ["values", "mean", "velocity", "second_moment", "variance", "best"];
     const statistics: CheckpointArena[] = ["statistics", "statistics_best"];
     const arenas = new Map<CheckpointArena, ReadonlyMap<string, Float32Array>>();
     for (const role of [...roles, ...(network.layout.statisticsQuads > 0 ? statistics : [])]) {

@@ -6,7 +6,7 @@
 import type { ProductChooser } from "../kernels/gemm.ts";
 import type { Graph } from "../model/graph.ts";
 import { lowerPlan } from "../plan/lower.ts";
-import { scoreBatch } from "../prune/pruner.ts";
+import { scoreBatch } from "../prune/accumulate.ts";
 import { evaluationBatch } from "./model_options.ts";
 
 /** Examples a step, and in all, of a run. */

@@ -26,6 +26,7 @@ const arenaRoles = [
   "velocity",
   "second_moment",
   "mean",
+  "variance",
   "fisher",
   "gradient_mean",
   "scores",

@@ -21,7 +21,7 @@ import {
 } from "./safetensors.ts";
 
 /** Arenas of trained parameters; all but the values are absent where the run does not use them. */
-const trainedArenas = ["values", "mean", "velocity", "second_moment", "best"] as const;
+const trainedArenas = ["values", "mean", "velocity", "second_moment", "variance", "best"] as const;
 
 /** Arenas of batch norm's running statistics: those in use, and those that go with `best`. */
 const statisticsArenas = ["statistics", "statistics_best"] as const;
@@ -221,7 +221,7 @@ function checkValues(
   values: Float32Array,
   { act, arena, thing }: { readonly act: string; readonly arena: CheckpointArena; readonly thing: string },
 ): void {
-  const isSquare = arena === "second_moment";
+  const isSquare = arena === "second_moment" || arena === "variance";
   const wrong = values.findIndex((value) => !Number.isFinite(value) || (isSquare && value < 0));
   if (wrong < 0) return;
   const wanted = isSquare ? "finite numbers, at least 0" : "finite numbers";

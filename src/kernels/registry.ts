@@ -69,9 +69,11 @@ import layerSliceChannels from "../../kernels/layer/slice_channels.wgsl" with { 
 import layerSubsampleBackward from "../../kernels/layer/subsample_backward.wgsl" with { type: "text" };
 import lossConfusion from "../../kernels/loss/confusion.wgsl" with { type: "text" };
 import lossDistillation from "../../kernels/loss/distillation.wgsl" with { type: "text" };
+import lossSampleLabels from "../../kernels/loss/sample_labels.wgsl" with { type: "text" };
 import lossSoftmaxCrossEntropy from "../../kernels/loss/softmax_cross_entropy.wgsl" with { type: "text" };
 import lossTally from "../../kernels/loss/tally.wgsl" with { type: "text" };
 import maskApply from "../../kernels/mask/apply.wgsl" with { type: "text" };
+import maskBlocks from "../../kernels/mask/blocks.wgsl" with { type: "text" };
 import maskCompact from "../../kernels/mask/compact.wgsl" with { type: "text" };
 import maskCount from "../../kernels/mask/count.wgsl" with { type: "text" };
 import maskThreshold from "../../kernels/mask/threshold.wgsl" with { type: "text" };
@@ -81,6 +83,7 @@ import optimizerAccumulateGradients from "../../kernels/optimizer/accumulate_gra
 import optimizerAdam from "../../kernels/optimizer/adam.wgsl" with { type: "text" };
 import optimizerClipNorm from "../../kernels/optimizer/clip_norm.wgsl" with { type: "text" };
 import optimizerRunningMean from "../../kernels/optimizer/running_mean.wgsl" with { type: "text" };
+import optimizerRunningVariance from "../../kernels/optimizer/running_variance.wgsl" with { type: "text" };
 import optimizerSgd from "../../kernels/optimizer/sgd.wgsl" with { type: "text" };
 import randomMixBits from "../../kernels/random/mix_bits.wgsl" with { type: "text" };
 import optimizerStepGradient from "../../kernels/optimizer/step_gradient.wgsl" with { type: "text" };
@@ -114,18 +117,33 @@ import scoreErrorFunction from "../../kernels/score/error_function.wgsl" with { 
 import scoreGradient from "../../kernels/score/gradient.wgsl" with { type: "text" };
 import scoreGroupSums from "../../kernels/score/group_sums.wgsl" with { type: "text" };
 import scoreHistogram from "../../kernels/score/histogram.wgsl" with { type: "text" };
-import scoreL1 from "../../kernels/score/l1.wgsl" with { type: "text" };
+import scoreLamp from "../../kernels/score/lamp.wgsl" with { type: "text" };
+import scoreLargerSums from "../../kernels/score/larger_sums.wgsl" with { type: "text" };
 import scoreMagnitude from "../../kernels/score/magnitude.wgsl" with { type: "text" };
 import scoreObd from "../../kernels/score/obd.wgsl" with { type: "text" };
 import scorePriorSums from "../../kernels/score/prior_sums.wgsl" with { type: "text" };
 import scorePriorUpdate from "../../kernels/score/prior_update.wgsl" with { type: "text" };
 import scoreRandom from "../../kernels/score/random.wgsl" with { type: "text" };
+import scoreRowDistances from "../../kernels/score/row_distances.wgsl" with { type: "text" };
 import scoreRowNorms from "../../kernels/score/row_norms.wgsl" with { type: "text" };
+import scoreRowScales from "../../kernels/score/row_scales.wgsl" with { type: "text" };
+import scoreRowTotals from "../../kernels/score/row_totals.wgsl" with { type: "text" };
+import scoreRows from "../../kernels/score/rows.wgsl" with { type: "text" };
 import scoreScore from "../../kernels/score/score.wgsl" with { type: "text" };
+import scoreSnr from "../../kernels/score/snr.wgsl" with { type: "text" };
+import scoreSortBlocks from "../../kernels/score/sort_blocks.wgsl" with { type: "text" };
+import scoreSortStep from "../../kernels/score/sort_step.wgsl" with { type: "text" };
+import scoreSquareSums from "../../kernels/score/square_sums.wgsl" with { type: "text" };
 import scoreTaylor from "../../kernels/score/taylor.wgsl" with { type: "text" };
+import selectBlockSums from "../../kernels/select/block_sums.wgsl" with { type: "text" };
 import selectCountBelow from "../../kernels/select/count_below.wgsl" with { type: "text" };
+import selectCountSelected from "../../kernels/select/count_selected.wgsl" with { type: "text" };
 import selectHistogram from "../../kernels/select/histogram.wgsl" with { type: "text" };
+import selectIsSelected from "../../kernels/select/is_selected.wgsl" with { type: "text" };
+import selectNOfM from "../../kernels/select/n_of_m.wgsl" with { type: "text" };
 import selectPick from "../../kernels/select/pick.wgsl" with { type: "text" };
+import selectRankKeys from "../../kernels/select/rank_keys.wgsl" with { type: "text" };
+import selectRegrow from "../../kernels/select/regrow.wgsl" with { type: "text" };
 
 const sources: Readonly<Record<string, string>> = {
   "activation/backward": activationBackward,
@@ -181,9 +199,11 @@ const sources: Readonly<Record<string, string>> = {
   "layer/subsample_backward": layerSubsampleBackward,
   "loss/confusion": lossConfusion,
   "loss/distillation": lossDistillation,
+  "loss/sample_labels": lossSampleLabels,
   "loss/softmax_cross_entropy": lossSoftmaxCrossEntropy,
   "loss/tally": lossTally,
   "mask/apply": maskApply,
+  "mask/blocks": maskBlocks,
   "mask/compact": maskCompact,
   "mask/count": maskCount,
   "mask/threshold": maskThreshold,
@@ -191,6 +211,7 @@ const sources: Readonly<Record<string, string>> = {
   "optimizer/adam": optimizerAdam,
   "optimizer/clip_norm": optimizerClipNorm,
   "optimizer/running_mean": optimizerRunningMean,
+  "optimizer/running_variance": optimizerRunningVariance,
   "optimizer/sgd": optimizerSgd,
   "random/mix_bits": randomMixBits,
   "optimizer/step_gradient": optimizerStepGradient,
@@ -222,18 +243,33 @@ const sources: Readonly<Record<string, string>> = {
   "score/gradient": scoreGradient,
   "score/group_sums": scoreGroupSums,
   "score/histogram": scoreHistogram,
-  "score/l1": scoreL1,
+  "score/lamp": scoreLamp,
+  "score/larger_sums": scoreLargerSums,
   "score/magnitude": scoreMagnitude,
   "score/obd": scoreObd,
   "score/prior_sums": scorePriorSums,
   "score/prior_update": scorePriorUpdate,
   "score/random": scoreRandom,
+  "score/row_distances": scoreRowDistances,
   "score/row_norms": scoreRowNorms,
+  "score/row_scales": scoreRowScales,
+  "score/row_totals": scoreRowTotals,
+  "score/rows": scoreRows,
   "score/score": scoreScore,
+  "score/snr": scoreSnr,
+  "score/sort_blocks": scoreSortBlocks,
+  "score/sort_step": scoreSortStep,
+  "score/square_sums": scoreSquareSums,
   "score/taylor": scoreTaylor,
+  "select/block_sums": selectBlockSums,
   "select/count_below": selectCountBelow,
+  "select/count_selected": selectCountSelected,
   "select/histogram": selectHistogram,
+  "select/is_selected": selectIsSelected,
+  "select/n_of_m": selectNOfM,
   "select/pick": selectPick,
+  "select/rank_keys": selectRankKeys,
+  "select/regrow": selectRegrow,
 };
 
 /** The stems of all kernels, such as `gemm/conv2d_forward`. */

@@ -27,6 +27,8 @@ export interface LowerOptions extends UpdateOptions {
   readonly labelSmoothing?: number;
   /** Layers whose outputs are to be left for the host, or other dispatches, to read; see `Plan.outputs`. */
   readonly probes?: readonly string[];
+  /** Mode `score`: draws labels from the model's own predictions instead, by this seed. */
+  readonly sampledLabels?: number;
   /** Mode `train`: what is learned from a teacher, whose logits lie in the buffer `teacher_logits`. */
   readonly distillation?: Distillation;
 }
@@ -183,13 +185,21 @@ function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, classes, o
   readonly classes: number;
   readonly options: LowerOptions;
 }): void {
-  const { batch: rows, mode, labelSmoothing = 0, distillation } = options;
+  const { batch: rows, mode, labelSmoothing = 0, distillation, sampledLabels } = options;
   const hasGradient = mode !== "evaluate";
   builder.declare("losses", quadsOf(rows));
   builder.declare("predictions", quadsOf(rows));
   // Without a gradient nothing is written, but something must be bound.
   const dlogits = hasGradient ? gradient : builder.declare("no gradient", 1);
   builder.emit(
+    ...(mode === "score" && sampledLabels !== undefined
+      ? [dispatchOver(rows, {
+        kernel: "loss/sample_labels",
+        label: "sampled labels",
+        bindings: { logits, labels: "labels" },
+        params: { rows, quads: quadsOf(classes), classes, seed: sampledLabels },
+      })]
+      : []),
     dispatchOver(rows, {
       kernel: "loss/softmax_cross_entropy",
       label: "cross-entropy",

@@ -67,6 +67,8 @@ export interface UpdateOptions {
   readonly optimizer?: OptimizerSettings;
   /** True takes the values into their running mean after the optimizer's step. */
   readonly averages?: boolean;
+  /** True keeps the variance of the values over the steps of the running mean, in the arena `variance`. */
+  readonly keepsVariance?: boolean;
   /** Adds the gradients of so many batches before the optimizer steps; with one alone nothing is added up. */
   readonly accumulation?: { readonly batches: number; readonly isLast: boolean };
 }
@@ -77,7 +79,7 @@ type Declare = (name: string, quads: number) => string;
 /** What follows the backward pass: gradients added up, the optimizer's step, the running mean. */
 export function lowerUpdate(
   layout: ParameterLayout,
-  { optimizer, averages, accumulation }: UpdateOptions,
+  { optimizer, averages, keepsVariance, accumulation }: UpdateOptions,
   declare: Declare,
 ): readonly Dispatch[] {
   const { quads } = layout, dispatches: Dispatch[] = [];
@@ -95,6 +97,7 @@ export function lowerUpdate(
     const gradients = accumulates ? "gradient_sum" : "gradients";
     dispatches.push(...lowerOptimizer(optimizer, layout, { gradients, declare }));
   }
+  if (averages && keepsVariance) dispatches.push(lowerRunningVariance(quads));
   if (averages) dispatches.push(lowerRunningMean(quads));
   return dispatches;
 }
@@ -181,6 +184,16 @@ export function lowerRunningMean(quads: number): Dispatch {
     kernel: "optimizer/running_mean",
     label: "running mean",
     bindings: { tally: "tally", values: "values", mean: "mean" },
+    params: { quads },
+  });
+}
+
+/** The dispatch that takes the values into their running variance; it comes before that of the mean. */
+export function lowerRunningVariance(quads: number): Dispatch {
+  return dispatchOver(quads, {
+    kernel: "optimizer/running_variance",
+    label: "running variance",
+    bindings: { tally: "tally", values: "values", mean: "mean", variance: "variance" },
     params: { quads },
   });
 }

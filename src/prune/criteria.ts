@@ -1,17 +1,58 @@
 /**
- * The criteria by which weights are kept, as dispatches: one score a prunable weight into the arena `scores`.
+ * The criteria by which weights are kept: one score a prunable weight into the arena `scores`, larger = kept longer.
  *
  * @module
  */
-import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
+import { ConfigError } from "../errors.ts";
+import type { Dispatch } from "../kernels/dispatch.ts";
 import type { ParameterLayout, PlacedParameter } from "../plan/layout.ts";
-import { quadsOf } from "../shape.ts";
+import { bnScale } from "./criteria/bn_scale.ts";
+import { confidence } from "./criteria/confidence.ts";
+import type { CriterionModel, CriterionType } from "./criteria/criterion.ts";
+import { fpgm } from "./criteria/fpgm.ts";
+import { gradient } from "./criteria/gradient.ts";
+import { l1 } from "./criteria/l1.ts";
+import { lamp } from "./criteria/lamp.ts";
+import { magnitude } from "./criteria/magnitude.ts";
+import { magnitudeL1 } from "./criteria/magnitude_l1.ts";
+import { obd } from "./criteria/obd.ts";
+import { random } from "./criteria/random.ts";
+import { snr } from "./criteria/snr.ts";
+import { taylor } from "./criteria/taylor.ts";
 
 /** Every criterion. */
-export const criteria = ["confidence", "magnitude", "gradient", "taylor", "obd", "l1", "random"] as const;
+export const criteria = [
+  "confidence",
+  "magnitude",
+  "magnitude-l1",
+  "gradient",
+  "taylor",
+  "obd",
+  "l1",
+  "lamp",
+  "bn-scale",
+  "fpgm",
+  "snr",
+  "random",
+] as const;
 
 /** A criterion's name. */
 export type Criterion = typeof criteria[number];
+
+const types: Readonly<Record<Criterion, CriterionType>> = {
+  confidence,
+  magnitude,
+  "magnitude-l1": magnitudeL1,
+  gradient,
+  taylor,
+  obd,
+  l1,
+  lamp,
+  "bn-scale": bnScale,
+  fpgm,
+  snr,
+  random,
+};
 
 /** What criteria need beside the arenas. */
 export interface ScoreSettings {
@@ -21,6 +62,11 @@ export interface ScoreSettings {
   readonly seed: number;
 }
 
+/** A criterion by its name. */
+export function criterionOf(criterion: Criterion): CriterionType {
+  return types[criterion];
+}
+
 /** The prunable tensors of a model, in the order of their layers. */
 export function prunableTensors({ parameters }: ParameterLayout): readonly PlacedParameter[] {
   return parameters.filter(({ prunable }) => prunable);
@@ -28,50 +74,41 @@ export function prunableTensors({ parameters }: ParameterLayout): readonly Place
 
 /** True for criteria that need gradients on calibration examples. */
 export function needsGradients(criterion: Criterion): boolean {
-  return ["confidence", "gradient", "taylor", "obd"].includes(criterion);
+  return types[criterion].needs.some((need) => need !== "variance");
 }
 
-/** The dispatches that score all prunable weights. Confidence expects `prior_precision` to be there. */
+/**
+ * The prunable tensors that a criterion scores.
+ *
+ * @throws {ConfigError} Where it scores none.
+ */
+export function scoredTensors(model: CriterionModel, criterion: Criterion): readonly PlacedParameter[] {
+  const { scores } = types[criterion], all = prunableTensors(model.layout);
+  const scored = scores ? all.filter((tensor) => scores(tensor, model)) : all;
+  if (scored.length > 0) return scored;
+  const current = `no layer of ${model.graph.name} has what it needs`;
+  throw new ConfigError({ act: "score by", thing: criterion, current, wanted: "another criterion" });
+}
+
+/** The buffers that a criterion needs for a model beside the arenas and `prior_precision`: words by name. */
+export function criterionScratch(model: CriterionModel, criterion: Criterion): ReadonlyMap<string, number> {
+  const words = new Map<string, number>();
+  for (const tensor of scoredTensors(model, criterion)) {
+    for (const [name, count] of Object.entries(types[criterion].scratch?.(tensor) ?? {})) {
+      words.set(name, Math.max(count, words.get(name) ?? 0));
+    }
+  }
+  return words;
+}
+
+/** The dispatches that score the weights. Confidence expects `prior_precision` to be there. */
 export function lowerScores(
-  layout: ParameterLayout,
+  model: CriterionModel,
   criterion: Criterion,
   { examples, seed }: ScoreSettings,
 ): readonly Dispatch[] {
-  return prunableTensors(layout).flatMap((tensor, layer) => {
-    const { fullName, quads, offset, channels, rowQuads } = tensor;
-    const place = { quads, offset, inner: quadsOf(channels), channels };
-    const score = (bindings: Dispatch["bindings"], params: Dispatch["params"] = {}) =>
-      dispatchOver(quads, {
-        kernel: `score/score:score/${criterion}`,
-        label: `${fullName} ${criterion}`,
-        bindings: { ...bindings, scores: "scores" },
-        params: { ...place, ...params },
-      });
-    const mean = "mean", fisher = "fisher", gradientMean = { "gradient_mean": "gradient_mean" };
-    switch (criterion) {
-      case "confidence":
-        return [score({ mean, fisher, prior_precision: "prior_precision" }, { layer, examples })];
-      case "magnitude":
-        return [score({ mean })];
-      case "gradient":
-        return [score(gradientMean)];
-      case "taylor":
-        return [score({ mean, ...gradientMean })];
-      case "obd":
-        return [score({ mean, fisher })];
-      case "l1":
-        return [lowerRowNorms(tensor), score({ row_norms: "row_norms" }, { row_quads: rowQuads })];
-      case "random":
-        return [score({}, { seed })];
-    }
-  });
-}
-
-function lowerRowNorms({ fullName, rows, rowQuads, offset, taps, channels }: PlacedParameter): Dispatch {
-  return dispatchOver(rows, {
-    kernel: "score/row_norms",
-    label: `${fullName} row norms`,
-    bindings: { mean: "mean", row_norms: "row_norms" },
-    params: { rows, row_quads: rowQuads, offset, row_weights: taps * channels },
-  });
+  const layers = prunableTensors(model.layout);
+  return scoredTensors(model, criterion).flatMap((tensor) =>
+    types[criterion].lower(tensor, { ...model, layer: layers.indexOf(tensor), examples, seed })
+  );
 }

@@ -4,177 +4,261 @@
  * @module
  */
 import { ConfigError } from "../errors.ts";
-import type { DeviceBuffer } from "../gpu/buffer.ts";
-import { Program } from "../gpu/executor.ts";
 import type { Examples } from "../gpu/examples.ts";
-import { isArenaRole, type Network } from "../gpu/network.ts";
-import { preparePlan } from "../gpu/plan_program.ts";
+import type { Network } from "../gpu/network.ts";
 import { readBuffers } from "../gpu/readback.ts";
-import type { SlotPool } from "../gpu/slots.ts";
-import { Tally } from "../gpu/tally.ts";
-import type { Dispatch } from "../kernels/dispatch.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
-import { lowerPlan } from "../plan/lower.ts";
-import { confidenceBins, lowerConfidence, lowerPrior, type Prior, priorSumsQuads } from "./confidence.ts";
-import { type Criterion, lowerScores, prunableTensors, type ScoreSettings } from "./criteria.ts";
+import { accumulateGradients, type AccumulateOptions, type FisherEstimate } from "./accumulate.ts";
+import { openBlocks } from "./blocks.ts";
+import { openChannels } from "./channels.ts";
+import { confidenceBins, lowerPrior, type Prior, priorSumsQuads } from "./confidence.ts";
+import {
+  type Criterion,
+  criterionOf,
+  criterionScratch,
+  lowerScores,
+  prunableTensors,
+  scoredTensors,
+  type ScoreSettings,
+} from "./criteria.ts";
+import { countElementsBelow, removeElements, type ScoredLayer } from "./elements.ts";
+import { type LayerConfidence, readConfidences } from "./layer_confidence.ts";
 import { channelCounts, type LayerCount, layerCounts, lowerMaskCounts, lowerMasking } from "./mask.ts";
-import { digitCounts, lowerCountBelow, lowerSelection, selectState } from "./select.ts";
+import { PruneBuffers } from "./prune_buffers.ts";
+import { countGroupsBelow, type RemovableGroups, removeGroupsUntil } from "./removable_groups.ts";
+import { checkRemoval, type Granularity, layerNameOf, type RemovalOptions } from "./removal.ts";
+import { digitCounts, lowerNOfM, lowerRegrowth } from "./select.ts";
 
-/** How the confidence of one layer's kept weights is distributed. */
-export interface LayerConfidence {
-  /** The tensor's full name, such as `conv1.weight`. */
-  readonly name: string;
-  /** Kept weights by confidence, in equal bins from 0 to 1. */
-  readonly histogram: readonly number[];
-  /** Prior precision lambda of its weights. */
-  readonly priorPrecision: number;
+/** How weights are scored. */
+export interface PrunerScoreSettings extends ScoreSettings {
+  /** How the prior precision of the confidence is found. */
+  readonly prior: Prior;
+  /** T of the tempered posterior, whose precision is N F / T + lambda, above 0; 1 where left out. */
+  readonly temperature?: number;
 }
 
-/** Examples a batch of scoring gradients: small, since the Fisher information is one example's at heart. */
-export const scoreBatch = 16;
+/** N:M sparsity: how many of every so many neighbouring input channels are kept. */
+export interface Pattern {
+  /** Weights that are kept of each full group, from 1 to `of`. */
+  readonly keep: number;
+  /** Neighbouring input channels that make a group, at most 32. */
+  readonly of: number;
+}
+
+/** The most channels of a group of N:M sparsity. */
+const largestPattern = 32;
 
 /** Scores and removes weights of one network. Dispose of it to free its buffers. */
 export class Pruner {
   readonly #network: Network;
-  readonly #buffers: ReadonlyMap<string, DeviceBuffer>;
-  #isScored = false;
+  readonly #buffers: PruneBuffers;
+  #scored:
+    | { readonly criterion: Criterion; readonly seed: number; readonly names: ReadonlySet<string> }
+    | undefined;
+  #estimate: FisherEstimate | undefined;
 
   constructor(network: Network) {
-    const { gpu, layout } = network;
-    const tensors = prunableTensors(layout);
-    const words: Readonly<Record<string, number>> = {
-      "prior_precision": tensors.length,
-      "prior_sums": 4 * priorSumsQuads(layout),
-      "select_state": 4,
-      "digit_counts": digitCounts,
-      "below_count": 1,
-      "row_norms": Math.max(...tensors.map(({ rows }) => rows)),
-      "channel_counts": channelCounts(layout),
-      "layer_counts": tensors.length,
-      histogram: confidenceBins * tensors.length,
-    };
+    const { layout } = network, tensors = prunableTensors(layout);
     this.#network = network;
-    this.#buffers = new Map(
-      Object.entries(words).map(([name, count]) => [name, gpu.createBuffer(name, 4 * count)]),
-    );
-    // What is no prunable weight keeps a score below zero, so no selection takes it.
-    network.arena("scores").write(new Float32Array(4 * layout.quads).fill(-1));
+    this.#buffers = new PruneBuffers(network);
+    this.#buffers.allocate([
+      ["prior_precision", tensors.length],
+      ["prior_sums", 4 * priorSumsQuads(layout)],
+      ["select_state", 4],
+      ["digit_counts", digitCounts],
+      ["channel_counts", channelCounts(layout)],
+      ["layer_counts", tensors.length],
+      ["histogram", confidenceBins * tensors.length],
+    ]);
+    this.#clearScores();
   }
 
   /**
    * Accumulates the mean gradient and the diagonal Fisher information at the network's values, over as many whole
    * batches of the examples as there are.
    */
-  async accumulate(
-    examples: Examples,
-    { choose, slots }: { readonly choose: ProductChooser; readonly slots: SlotPool },
-  ): Promise<void> {
-    const { gpu, graph } = this.#network;
-    const batch = Math.min(scoreBatch, examples.count, examples.batch);
-    const images = examples.areImages ? { images: { augmentation: "none" } as const } : {};
-    const plan = lowerPlan(graph, { batch, mode: "score", choose, ...images });
-    using tally = new Tally(gpu);
-    const others = (name: string) => name === "tally" ? tally.buffer : examples.resolve(name);
-    using step = await preparePlan(plan, { network: this.#network, slots, others });
-    this.#network.clearArena("fisher");
-    this.#network.clearArena("gradient_mean");
-    const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: true };
-    const batches = Math.floor(examples.count / batch);
-    const weights = { "fisher_weight": batch / batches, "gradient_weight": 1 / batches };
-    let index = 0;
-    for await (const rows of examples.batches(order)) {
-      examples.select(rows, step.resolve);
-      step.program.run({ ...weights, count: batch, index, seed: 0 });
-      // Readings bound the work in flight.
-      if (++index % 25 === 0) await tally.read();
-    }
-    await tally.read();
+  async accumulate(examples: Examples, options: AccumulateOptions): Promise<void> {
+    await accumulateGradients(this.#network, examples, options);
+    this.#estimate = options.estimate ?? "batch";
   }
 
-  /** Scores the running mean by a criterion, into the arena `scores`. */
-  async score(criterion: Criterion, settings: ScoreSettings & { readonly prior: Prior }): Promise<void> {
-    const { layout } = this.#network;
-    const prior = criterion === "confidence" ? lowerPrior(layout, settings.prior, settings.examples) : [];
-    await this.#run([...prior, ...lowerScores(layout, criterion, settings)]);
-    this.#isScored = true;
+  /**
+   * Scores the running mean by a criterion, into the arena `scores`.
+   *
+   * @throws {ConfigError} Where what the criterion needs is not there, or a temperature is not above 0.
+   */
+  async score(criterion: Criterion, settings: PrunerScoreSettings): Promise<void> {
+    const { prior, temperature = 1, seed } = settings, network = this.#network;
+    if (!(temperature > 0)) {
+      const wanted = "a number above 0";
+      throw new ConfigError({ act: "score at", thing: "temperature", current: `${temperature}`, wanted });
+    }
+    const { needs } = criterionOf(criterion), examples = settings.examples / temperature;
+    const scored = scoredTensors(network, criterion);
+    if (needs.includes("gradient_mean")) this.#checkGradients(`score by ${criterion}`);
+    if (needs.includes("variance") && !network.arenas.has("variance")) {
+      const current = "no variance of the weights was kept";
+      throw new ConfigError({
+        act: "score by",
+        thing: criterion,
+        current,
+        wanted: "training with keepsVariance",
+      });
+    }
+    if (scored.length < prunableTensors(network.layout).length) this.#clearScores();
+    this.#buffers.allocate(criterionScratch(network, criterion));
+    const before = criterion === "confidence" ? lowerPrior(network.layout, prior, examples) : [];
+    await this.#buffers.run([...before, ...lowerScores(network, criterion, { examples, seed })]);
+    this.#scored = { criterion, seed, names: new Set(scored.map(({ fullName }) => fullName)) };
   }
 
   /** Turns the scores z of criterion confidence into confidences (arena `confidence`) and counts them by layer. */
   async confidences(): Promise<readonly LayerConfidence[]> {
-    const { gpu, layout } = this.#network;
-    const histogram = this.#buffer("histogram");
-    histogram.write(new Uint32Array(histogram.sizeBytes / 4));
-    await this.#run(lowerConfidence(layout));
-    const read = [{ buffer: histogram }, { buffer: this.#buffer("prior_precision") }];
-    const [counts, priors] = await readBuffers(gpu, read);
-    return prunableTensors(layout).map(({ fullName }, layer) => ({
-      name: fullName,
-      histogram: [...new Uint32Array(counts, 4 * layer * confidenceBins, confidenceBins)],
-      priorPrecision: new Float32Array(priors)[layer],
-    }));
-  }
-
-  /** Counts the kept weights whose score is below a threshold. */
-  async countBelow(threshold: number): Promise<number> {
-    const count = this.#buffer("below_count");
-    count.write(Uint32Array.of(0));
-    await this.#run([lowerCountBelow(this.#network.layout.quads, threshold)]);
-    const [bytes] = await readBuffers(this.#network.gpu, [{ buffer: count, sizeBytes: 4 }]);
-    return new Uint32Array(bytes)[0];
+    return await readConfidences(this.#buffers);
   }
 
   /**
-   * Removes the weights with the smallest scores, in place: exactly `remove` of all prunable weights are removed
-   * afterwards, those removed before among them. Values, mean and velocity are masked.
+   * Counts the kept weights that a threshold would remove: of single weights those whose score is below it, of groups all
+   * weights of the groups below it, for criterion confidence by their chi-square confidence.
    *
-   * @throws {ConfigError} Where the weights were never scored.
+   * @throws {ConfigError} Where the weights were never scored, or an option is not possible.
    */
-  async remove(remove: number): Promise<readonly LayerCount[]> {
-    if (!this.#isScored) {
-      const wanted = "a call of score() before";
-      throw new ConfigError({
-        act: "remove weights",
-        thing: `${remove}`,
-        current: "they have no scores",
-        wanted,
-      });
+  async countBelow(threshold: number, options: RemovalOptions = {}): Promise<number> {
+    const { criterion, seed } = this.#checkScored("count weights below", `${threshold}`);
+    checkRemoval(this.#network.layout, options);
+    const layers = this.#layers(), { granularity = "element" } = options;
+    if (granularity === "element") {
+      return await countElementsBelow(this.#buffers, threshold, { layers, options });
     }
-    const { layout } = this.#network;
-    this.#buffer("select_state").write(selectState(remove));
-    await this.#run([
-      ...lowerSelection(layout.quads, remove),
-      ...lowerMasking(layout, ["values", "mean", "velocity"]),
-    ]);
-    return await this.count();
+    const { group: rule } = criterionOf(criterion);
+    return countGroupsBelow(await this.#open(granularity, options), threshold, { rule, seed });
+  }
+
+  /**
+   * Removes what has the smallest scores, in place, until `remove` of all prunable weights are removed, those removed
+   * before among them: exactly so many single weights, or as few groups as give at least so many. Values, mean and
+   * velocity are masked.
+   *
+   * @throws {ConfigError} Where the weights were never scored, an option is not possible, or fewer may go.
+   */
+  async remove(remove: number, options: RemovalOptions = {}): Promise<readonly LayerCount[]> {
+    const { criterion, seed } = this.#checkScored("remove weights", `${remove}`);
+    checkRemoval(this.#network.layout, options);
+    const layers = this.#layers(), { granularity = "element", scope } = options;
+    if (granularity === "element") {
+      await removeElements(this.#buffers, remove, { layers, options });
+    } else {
+      const removed = (await this.count()).reduce((sum, { weights, kept }) => sum + weights - kept, 0);
+      const { group: rule } = criterionOf(criterion);
+      const ranking = { rule, seed, ...(scope ? { scope } : {}) };
+      await removeGroupsUntil(await this.#open(granularity, options), remove - removed, ranking);
+    }
+    return await this.#applyMask();
+  }
+
+  /**
+   * Removes weights so that every `of` consecutive input channels of a row and tap keep the best `keep` at most; a shorter
+   * group at the end keeps its share, rounded up.
+   *
+   * @throws {ConfigError} Where the weights were never scored, or the pattern or a protected layer is not possible.
+   */
+  async removePattern(
+    { keep, of }: Pattern,
+    { protect = [] }: Pick<RemovalOptions, "protect"> = {},
+  ): Promise<readonly LayerCount[]> {
+    this.#checkScored("remove weights by pattern", `${keep}:${of}`);
+    checkRemoval(this.#network.layout, { protect });
+    const isPossible = Number.isInteger(keep) && Number.isInteger(of) && keep >= 1 && keep <= of &&
+      of <= largestPattern;
+    if (!isPossible) {
+      const wanted = `whole numbers N:M with 1 <= N <= M <= ${largestPattern}`;
+      const current = "not a possible pattern";
+      throw new ConfigError({ act: "remove weights by pattern", thing: `${keep}:${of}`, current, wanted });
+    }
+    const open = this.#layers().filter(({ tensor, isScored }) =>
+      isScored && !protect.includes(layerNameOf(tensor))
+    );
+    await this.#buffers.run(open.map(({ tensor }) => lowerNOfM(tensor, { keep, of })));
+    return await this.#applyMask();
+  }
+
+  /**
+   * Brings back the removed weights whose gradient says that they are not zero: N gbar^2 / F > threshold^2, by the mean
+   * gradient and Fisher information that `accumulate` found. They start from 0. Returns how many came back.
+   *
+   * @throws {ConfigError} Where there are no such gradients, or a protected layer is not possible.
+   */
+  async regrow(threshold: number, { examples, protect = [] }: {
+    /** Examples N that the gradient's information counts for. */
+    readonly examples: number;
+    /** Layers by name to which no weight comes back. */
+    readonly protect?: readonly string[];
+  }): Promise<number> {
+    this.#checkGradients("regrow weights");
+    checkRemoval(this.#network.layout, { protect });
+    const open = this.#layers().filter(({ tensor }) => !protect.includes(layerNameOf(tensor)));
+    const counts = await this.#buffers.countByLayer(lowerRegrowth(open, { examples, threshold }));
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   /** Counts the kept weights a layer and a channel. */
   async count(): Promise<readonly LayerCount[]> {
     const { gpu, layout } = this.#network;
-    const channels = this.#buffer("channel_counts"), layers = this.#buffer("layer_counts");
-    layers.write(new Uint32Array(layers.sizeBytes / 4));
-    await this.#run(lowerMaskCounts(layout));
-    const [channelBytes, layerBytes] = await readBuffers(gpu, [{ buffer: channels }, { buffer: layers }]);
-    return layerCounts(layout, {
-      channels: new Uint32Array(channelBytes),
-      layers: new Uint32Array(layerBytes),
+    const layers = await this.#buffers.countByLayer(lowerMaskCounts(layout));
+    const [channels] = await readBuffers(gpu, [{ buffer: this.#buffers.get("channel_counts") }]);
+    return layerCounts(layout, { channels: new Uint32Array(channels), layers });
+  }
+
+  async #open(
+    granularity: Exclude<Granularity, "element">,
+    options: RemovalOptions,
+  ): Promise<RemovableGroups> {
+    const { group } = criterionOf(this.#scored!.criterion), isSquared = group !== "sum";
+    if (granularity === "channel") {
+      // What all weights of a filter share says nothing about those that read its output.
+      return await openChannels(this.#buffers, group === "mean" ? "producers" : "all", {
+        options,
+        isSquared,
+      });
+    }
+    return await openBlocks(this.#buffers, granularity, { layers: this.#layers(), options, isSquared });
+  }
+
+  async #applyMask(): Promise<readonly LayerCount[]> {
+    await this.#buffers.run(lowerMasking(this.#network.layout, ["values", "mean", "velocity"]));
+    return await this.count();
+  }
+
+  #layers(): readonly ScoredLayer[] {
+    return prunableTensors(this.#network.layout).map((tensor, layer) => ({
+      tensor,
+      layer,
+      isScored: this.#scored?.names.has(tensor.fullName) ?? false,
+    }));
+  }
+
+  /** What is no prunable weight, or was not scored, keeps a score below zero, so that no selection takes it. */
+  #clearScores(): void {
+    this.#network.arena("scores").write(new Float32Array(4 * this.#network.layout.quads).fill(-1));
+  }
+
+  #checkScored(act: string, thing: string) {
+    if (this.#scored) return this.#scored;
+    const wanted = "a call of score() before";
+    throw new ConfigError({ act, thing, current: "they have no scores", wanted });
+  }
+
+  #checkGradients(act: string): void {
+    if (this.#estimate !== "sampled") return;
+    const current = "the gradients are those of sampled labels";
+    throw new ConfigError({
+      act,
+      thing: this.#network.graph.name,
+      current,
+      wanted: "gradients of the given labels",
     });
   }
 
-  #buffer(name: string): DeviceBuffer {
-    return this.#buffers.get(name)!;
-  }
-
-  async #run(dispatches: readonly Dispatch[]): Promise<void> {
-    const resolve = (name: string) => {
-      const buffer = isArenaRole(name) ? this.#network.arena(name) : this.#buffer(name);
-      return { buffer, quads: buffer.sizeBytes / 16 };
-    };
-    using program = await Program.create(this.#network.gpu, dispatches, { resolve });
-    program.run();
-  }
-
   [Symbol.dispose](): void {
-    for (const buffer of this.#buffers.values()) buffer[Symbol.dispose]();
+    this.#buffers[Symbol.dispose]();
   }
 }

@@ -1,9 +1,24 @@
 /**
- * Exact global selection: the mask that removes the asked number of weights with the smallest scores.
+ * Exact selection on the device: the mask that removes the asked number of weights with the smallest scores, the best N
+ * of every M, and removed weights that come back.
  *
  * @module
  */
 import { type Dispatch, dispatchOver, spreadWorkgroups } from "../kernels/dispatch.ts";
+import type { PlacedParameter } from "../plan/layout.ts";
+import { quadsOf } from "../shape.ts";
+
+/** A stretch of the arenas, in quads. */
+export interface QuadRange {
+  readonly offset: number;
+  readonly quads: number;
+}
+
+/** A prunable tensor with its index among all of them. */
+export interface LayerTensor {
+  readonly tensor: PlacedParameter;
+  readonly layer: number;
+}
 
 /** Counts that the buffer `digit_counts` holds: a digit has at most 11 bits. */
 export const digitCounts = 2048;
@@ -24,21 +39,33 @@ export function selectState(remove: number): Uint32Array {
   return Uint32Array.of(remove, 0, 0, 0);
 }
 
-/** The dispatches that set `mask` so that exactly `remove` weights of `quads` quads are removed. */
-export function lowerSelection(quads: number, remove: number): readonly Dispatch[] {
-  const perInvocation = quadsPerInvocation(quads);
-  const passes = [false, true].flatMap((byPlace) =>
+/** The stretches that tensors take, neighbours joined. */
+export function rangesOf(tensors: readonly PlacedParameter[]): readonly QuadRange[] {
+  const ranges: { offset: number; quads: number }[] = [];
+  for (const { offset, quads } of [...tensors].sort((a, b) => a.offset - b.offset)) {
+    const last = ranges.at(-1);
+    if (last && last.offset + last.quads === offset) last.quads += quads;
+    else ranges.push({ offset, quads });
+  }
+  return ranges;
+}
+
+/** The dispatches that find the key and the place of the last weight to go, into `select_state`. */
+export function lowerSearch(ranges: readonly QuadRange[]): readonly Dispatch[] {
+  return [false, true].flatMap((byPlace) =>
     digits.flatMap(({ shift, bits }) => {
-      const workgroups = spreadWorkgroups(Math.ceil(quads / (countingLanes * perInvocation)));
       const label = `select by ${byPlace ? "place" : "score"}, bits ${shift} to ${shift + bits - 1}`;
-      const histogram: Dispatch = {
-        kernel: "select/histogram",
-        label: `${label}, count`,
-        bindings: { scores: "scores", mask: "mask", state: "select_state", counts: "digit_counts" },
-        params: { quads, shift, bits, quads_per_invocation: perInvocation },
-        constants: { BY_PLACE: byPlace ? 1 : 0, FIRST: !byPlace && shift === digits[0].shift ? 1 : 0 },
-        workgroups,
-      };
+      const histograms = ranges.map(({ offset, quads }): Dispatch => {
+        const perInvocation = quadsPerInvocation(quads);
+        return {
+          kernel: "select/histogram",
+          label: `${label}, count`,
+          bindings: { scores: "scores", mask: "mask", state: "select_state", counts: "digit_counts" },
+          params: { quads, offset, shift, bits, quads_per_invocation: perInvocation },
+          constants: { BY_PLACE: byPlace ? 1 : 0, FIRST: !byPlace && shift === digits[0].shift ? 1 : 0 },
+          workgroups: spreadWorkgroups(Math.ceil(quads / (countingLanes * perInvocation))),
+        };
+      });
       const pick = dispatchOver(1, {
         kernel: "select/pick",
         label: `${label}, pick`,
@@ -46,24 +73,85 @@ export function lowerSelection(quads: number, remove: number): readonly Dispatch
         params: { shift, bits },
         constants: { BY_PLACE: byPlace ? 1 : 0, LAST: shift === 0 ? 1 : 0 },
       });
-      return [histogram, pick];
+      return [...histograms, pick];
     })
   );
-  const threshold = dispatchOver(quads, {
-    kernel: "mask/threshold",
-    label: "mask",
-    bindings: { scores: "scores", state: "select_state", mask: "mask" },
-    params: { quads, remove },
-  });
-  return [...passes, threshold];
 }
 
-/** The dispatch that counts the kept weights whose score is below a threshold, into `below_count`. */
-export function lowerCountBelow(quads: number, threshold: number): Dispatch {
-  return dispatchOver(quads, {
-    kernel: "select/count_below",
-    label: "count below",
-    bindings: { scores: "scores", mask: "mask", count: "below_count" },
-    params: { quads, threshold },
+/** The dispatches that set `mask` to what a search found; `remove` is the number that was searched for. */
+export function lowerThreshold(ranges: readonly QuadRange[], remove: number): readonly Dispatch[] {
+  return ranges.map(({ offset, quads }) =>
+    dispatchOver(quads, {
+      kernel: "mask/threshold",
+      label: "mask",
+      bindings: { scores: "scores", state: "select_state", mask: "mask" },
+      params: { quads, offset, remove },
+    })
+  );
+}
+
+/** The dispatches that set `mask` so that exactly `remove` weights of the stretches are removed. */
+export function lowerSelection(ranges: readonly QuadRange[], remove: number): readonly Dispatch[] {
+  return [...lowerSearch(ranges), ...lowerThreshold(ranges, remove)];
+}
+
+/** The dispatches that count by layer what goes by what a search found, into `layer_counts`. */
+export function lowerCountSelected(tensors: readonly LayerTensor[]): readonly Dispatch[] {
+  return tensors.map(({ tensor: { fullName, quads, offset }, layer }) =>
+    dispatchOver(quads, {
+      kernel: "select/count_selected",
+      label: `${fullName} selected`,
+      bindings: { scores: "scores", mask: "mask", state: "select_state", counts: "layer_counts" },
+      params: { quads, offset, layer },
+    })
+  );
+}
+
+/** The dispatches that count by layer the kept weights whose score is below a threshold, into `layer_counts`. */
+export function lowerCountBelow(tensors: readonly LayerTensor[], threshold: number): readonly Dispatch[] {
+  return tensors.map(({ tensor: { fullName, quads, offset }, layer }) =>
+    dispatchOver(quads, {
+      kernel: "select/count_below",
+      label: `${fullName} below`,
+      bindings: { scores: "scores", mask: "mask", counts: "layer_counts" },
+      params: { quads, offset, layer, threshold },
+    })
+  );
+}
+
+/** The dispatch that keeps the best `keep` of every `of` consecutive input channels of each row and tap. */
+export function lowerNOfM(
+  { fullName, rows, taps, channels, offset }: PlacedParameter,
+  { keep, of }: { readonly keep: number; readonly of: number },
+): Dispatch {
+  const groupsATap = Math.ceil(channels / of), groups = rows * taps * groupsATap;
+  return dispatchOver(groups, {
+    kernel: "select/n_of_m",
+    label: `${fullName} ${keep}:${of}`,
+    bindings: { scores: "scores", mask: "mask" },
+    params: {
+      groups,
+      groups_a_tap: groupsATap,
+      offset,
+      inner: quadsOf(channels),
+      channels,
+      keep,
+      group_size: of,
+    },
   });
+}
+
+/** The dispatches that bring removed weights back by the score test, counted by layer into `layer_counts`. */
+export function lowerRegrowth(
+  tensors: readonly LayerTensor[],
+  { examples, threshold }: { readonly examples: number; readonly threshold: number },
+): readonly Dispatch[] {
+  return tensors.map(({ tensor: { fullName, quads, offset, channels }, layer }) =>
+    dispatchOver(quads, {
+      kernel: "select/regrow",
+      label: `${fullName} regrown`,
+      bindings: { gradient_mean: "gradient_mean", fisher: "fisher", mask: "mask", counts: "layer_counts" },
+      params: { quads, offset, inner: quadsOf(channels), channels, layer, examples, threshold },
+    })
+  );
 }

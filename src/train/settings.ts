@@ -72,6 +72,8 @@ export interface TrainSettings {
   readonly firstEpoch?: number;
   /** How the learning rate falls and from when on parameters are averaged. */
   readonly schedule?: Schedule;
+  /** True keeps the variance of every parameter over the steps that are averaged, for the criterion `snr`. */
+  readonly keepsVariance?: boolean;
   /** How batch norm's statistics are measured anew once values are averaged; `none` where left out. */
   readonly recalibration?: Recalibration;
   /** What is learned from the predictions of a teacher, which must be given too. */

@@ -46,7 +46,10 @@ export async function train(
     network.clearArena("velocity");
     if (optimizer.kind !== "sgd") network.clearArena("second_moment");
     // The first mean is old + (value - old), which gives the value's own bits only where old is zero.
-    if (steps > 0 && schedule.averagedCount(steps - 1, steps) > 0) network.clearArena("mean");
+    if (steps > 0 && schedule.averagedCount(steps - 1, steps) > 0) {
+      network.clearArena("mean");
+      if (options.keepsVariance) network.clearArena("variance");
+    }
   }
   network.copyState("values", "snapshot");
   const start = performance.now(), firstStep = resume?.step ?? 0;

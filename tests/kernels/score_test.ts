@@ -131,7 +131,7 @@ for (const path of readPaths) {
     }
   });
 
-  Deno.test(`row_norms() and l1() give every weight its filter's mean, ${path} path`, async () => {
+  Deno.test(`row_norms() and rows() give every weight its filter's mean, ${path} path`, async () => {
     for (const weight of weights) {
       const { rows, taps, channels } = weight;
       const { mean } = statisticsOf(weight);
@@ -142,15 +142,15 @@ for (const path of readPaths) {
         return own.reduce((sum, value) => sum + Math.abs(value), 0) / rowWeights;
       });
       const got = await runScore(path, weight, {
-        criterion: "l1",
+        criterion: "rows",
         params: { row_quads: rowQuads },
-        arenas: { row_norms: unwritten(rows) },
+        arenas: { row_scores: unwritten(rows) },
         others: { mean: arenaOf(weight, mean) },
         before: [
           dispatchOver(rows, {
             kernel: "score/row_norms",
             label: "row norms",
-            bindings: { mean: "mean", row_norms: "row_norms" },
+            bindings: { mean: "mean", row_norms: "row_scores" },
             params: { rows, row_quads: rowQuads, offset, row_weights: rowWeights },
           }),
         ],

@@ -109,19 +109,20 @@ for (const path of readPaths) {
       scores.set([.5, 0, .49999997]);
       const mask = Float32Array.from(randomTensor([length], 5).values, (value) => value > -.5 ? 1 : 0);
       mask.fill(1, 0, 3);
+      const shifted = (values: Float32Array) => Float32Array.of(0, 0, 0, 0, ...values);
       const dispatch = dispatchOver(length / 4, {
         kernel: "select/count_below",
         label: "count below",
-        bindings: { scores: "scores", mask: "mask", count: "count" },
-        params: { quads: length / 4, threshold: .5 },
+        bindings: { scores: "scores", mask: "mask", counts: "counts" },
+        params: { quads: length / 4, offset: 1, layer: 1, threshold: .5 },
       });
       const { integers } = await runKernels({
         path,
         dispatches: [dispatch],
-        buffers: { scores, mask, count: Uint32Array.of(7) },
+        buffers: { scores: shifted(scores), mask: shifted(mask), counts: Uint32Array.of(3, 7) },
       });
       const want = scores.filter((score, i) => score >= 0 && score < .5 && mask[i] > 0).length;
-      assertSame(integers("count").subarray(0, 1), [7 + want], `${path} count`);
+      assertSame(integers("counts").subarray(0, 2), [3, 7 + want], `${path} count`);
     }
   });
 }

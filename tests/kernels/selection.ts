@@ -21,7 +21,7 @@ export function selectionDispatches(quads: number, remove: number): readonly Dis
         kernel: "select/histogram",
         label: `histogram ${shift}`,
         bindings: { scores: "scores", mask: "mask", state: "state", counts: "counts" },
-        params: { quads, shift, bits, quads_per_invocation: quadsPerInvocation },
+        params: { quads, offset: 0, shift, bits, quads_per_invocation: quadsPerInvocation },
         constants: { BY_PLACE },
       }),
       {
@@ -38,7 +38,7 @@ export function selectionDispatches(quads: number, remove: number): readonly Dis
     kernel: "mask/threshold",
     label: "threshold",
     bindings: { scores: "scores", state: "state", mask: "mask" },
-    params: { quads, remove },
+    params: { quads, offset: 0, remove },
   });
   return [...passes, threshold];
 }

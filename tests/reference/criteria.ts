@@ -62,3 +62,33 @@ function ascendingOrder(scores: ArrayLike<number>): Uint32Array {
   // Compared by order, not by difference: infinity - infinity is NaN.
   return order.sort((a, b) => scores[a] < scores[b] ? -1 : scores[a] > scores[b] ? 1 : a - b);
 }
+
+/** Scores by layer-adaptive magnitude: w^2 over the sum of u^2 over all u with |u| >= |w| (Lee et al. 2021). */
+export function lampScores(weights: ArrayLike<number>): Float64Array {
+  const squares = Array.from(weights, (weight) => weight ** 2);
+  return Float64Array.from(squares, (square) => {
+    let sum = 0;
+    for (const other of squares) if (other >= square) sum += other;
+    return sum === 0 ? 0 : square / sum;
+  });
+}
+
+/** Scores of filters by the sum of their Euclidean distances to those of their layer (He et al. 2019), a weight each. */
+export function fpgmScores(weights: ArrayLike<number>, filters: number): Float64Array {
+  const size = weights.length / filters;
+  const distances = Array.from({ length: filters }, (_, a) => {
+    let sum = 0;
+    for (let b = 0; b < filters; b++) {
+      let squares = 0;
+      for (let i = 0; i < size; i++) squares += (weights[a * size + i] - weights[b * size + i]) ** 2;
+      sum += Math.sqrt(squares);
+    }
+    return sum;
+  });
+  return Float64Array.from(weights, (_, i) => distances[Math.floor(i / size)]);
+}
+
+/** Scores by signal to noise over snapshots: |mean| / deviation, the deviation at least 1e-20. */
+export function snrScores(mean: ArrayLike<number>, variance: ArrayLike<number>): Float64Array {
+  return Float64Array.from(mean, (mu, i) => Math.abs(mu) / Math.max(Math.sqrt(variance[i]), 1e-20));
+}

@@ -1,0 +1,42 @@
+// Removes the blocks of a weight that were chosen: mask = 0 where keep[first_block + b] is 0, b the block of the element as
+// select/block_sums.wgsl counts them. The mask of the others stays.
+//
+// mask: an arena in quads, the tensor (rows, taps, inner quads of channels) from params.offset; keep (blocks of all tensors).
+// One invocation decides one quad.
+
+struct Params {
+  quads: u32,
+  first_block: u32,
+  offset: u32,
+  inner: u32,
+  taps: u32,
+  channels: u32,
+  block_rows: u32,
+  block_taps: u32,
+  block_channels: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> keep: array<u32>;
+@group(0) @binding(2) var<storage, read_write> mask: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.quads) {
+    return;
+  }
+  let across = (params.channels + params.block_channels - 1u) / params.block_channels;
+  let deep = (params.taps + params.block_taps - 1u) / params.block_taps;
+  let tap = (i / params.inner) % params.taps;
+  let row = i / params.inner / params.taps;
+  let line = ((row / params.block_rows) * deep + tap / params.block_taps) * across + params.first_block;
+  var kept = read_mask(params.offset + i);
+  for (var j = 0u; j < 4u; j++) {
+    let channel = 4u * (i % params.inner) + j;
+    if (channel < params.channels && keep[line + channel / params.block_channels] == 0u) {
+      kept[j] = 0.0;
+    }
+  }
+  write_mask(params.offset + i, kept);
+}

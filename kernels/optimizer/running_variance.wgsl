@@ -1,0 +1,43 @@
+// Running variance of every parameter over the steps of training, before optimizer/running_mean.wgsl moves the mean:
+//
+//   variance = (1 - w) (variance + w (value - mean)^2),   w = step.mean_weight
+//
+// With w = 1 / n this is the variance of the n values, each weighing the same; with an exponential mean's weights that of
+// the same weights. The mean of squares less the squared mean would lose a deviation much below the mean to rounding.
+// values, mean, variance (quads). One invocation updates one quad. Nothing changes once a loss or value was not finite.
+// Source: West 1979, "Updating mean and variance estimates: an improved method".
+
+struct Params {
+  quads: u32,
+}
+
+struct Step {
+  mean_weight: f32,
+}
+
+struct Tally {
+  loss_sum: f32,
+  correct: u32,
+  count: u32,
+  bad_step: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read> tally: Tally;
+@group(0) @binding(3) var<storage, read> values: array<vec4f>;
+@group(0) @binding(4) var<storage, read> mean: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> variance: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.quads) {
+    return;
+  }
+  if (tally.bad_step != 0xffffffffu) {
+    return;
+  }
+  let delta = read_values(i) - read_mean(i);
+  write_variance(i, (1.0 - step.mean_weight) * (read_variance(i) + step.mean_weight * delta * delta));
+}

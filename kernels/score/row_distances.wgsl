@@ -1,0 +1,41 @@
+// Criterion fpgm, first pass: how far each filter lies from those of a chunk of its layer,
+//
+//   distances[chunk, row] = sum over the chunk's rows r of |w_row - w_r|_2
+//
+// mean: an arena in quads, the tensor (rows, row_quads) from params.offset, padding zero; distances (chunks, rows).
+// One invocation adds one row's distances to rows_per_chunk rows, in order.
+// Source: He et al. 2019, arXiv 1811.00250, equation 4.
+
+struct Params {
+  rows: u32,
+  row_quads: u32,
+  offset: u32,
+  rows_per_chunk: u32,
+  chunks: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> mean: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> distances: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.rows * params.chunks) {
+    return;
+  }
+  let own = params.offset + (i % params.rows) * params.row_quads;
+  let first = (i / params.rows) * params.rows_per_chunk;
+  let last = min(first + params.rows_per_chunk, params.rows);
+  var sum = 0.0;
+  for (var row = first; row < last; row++) {
+    let other = params.offset + row * params.row_quads;
+    var squares = vec4f(0.0);
+    for (var quad = 0u; quad < params.row_quads; quad++) {
+      let difference = read_mean(own + quad) - read_mean(other + quad);
+      squares += difference * difference;
+    }
+    sum += sqrt((squares.x + squares.y) + (squares.z + squares.w));
+  }
+  distances[i] = sum;
+}

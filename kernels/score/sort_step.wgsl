@@ -1,0 +1,27 @@
+// One step of a bitonic merge of params.size keys: the keys of each pair at params.stride are put in order, descending in
+// every second merge. keys (2 x pairs). One invocation looks at one pair.
+// Source: Batcher 1968, "Sorting networks and their applications".
+
+struct Params {
+  pairs: u32,
+  size: u32,
+  stride: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> keys: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let pair = id.y * (groups.x * 64u) + id.x;
+  if (pair >= params.pairs) {
+    return;
+  }
+  let low = 2u * pair - (pair & (params.stride - 1u));
+  let a = keys[low];
+  let b = keys[low + params.stride];
+  if ((a > b) == ((low & params.size) == 0u)) {
+    keys[low] = b;
+    keys[low + params.stride] = a;
+  }
+}

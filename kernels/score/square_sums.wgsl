@@ -1,0 +1,28 @@
+// Criterion lamp: sums[chunk] = sum of the squares of keys_per_chunk sorted keys, which are the bits of floats; keys of
+// 0xffffffff are no weights. One invocation adds one chunk in ascending order, so that small squares are not lost.
+
+struct Params {
+  chunks: u32,
+  keys_per_chunk: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> keys: array<u32>;
+@group(0) @binding(2) var<storage, read_write> sums: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let chunk = id.y * (groups.x * 64u) + id.x;
+  if (chunk >= params.chunks) {
+    return;
+  }
+  var sum = 0.0;
+  for (var k = 0u; k < params.keys_per_chunk; k++) {
+    let key = keys[chunk * params.keys_per_chunk + k];
+    if (key != 0xffffffffu) {
+      let value = bitcast<f32>(key);
+      sum += value * value;
+    }
+  }
+  sums[chunk] = sum;
+}

@@ -1,0 +1,62 @@
+// What the blocks of a weight are worth: over the elements of a block that are kept (mask above 0) and scored (score >= 0)
+//
+//   sums[first_block + b] = sum of score^2, or of score without SQUARED;   counts[first_block + b] = how many they are
+//
+// The tensor (rows, taps, inner quads of channels) lies from quad params.offset in the arenas scores and mask (floats). A
+// block is block_rows x block_taps x block_channels, fewer at the edges; blocks are counted by rows, then taps, then
+// channels. One invocation adds one block: by rows, taps and channels, in order, each row and tap on its own first.
+
+struct Params {
+  blocks: u32,
+  first_block: u32,
+  offset: u32,
+  inner: u32,
+  rows: u32,
+  taps: u32,
+  channels: u32,
+  block_rows: u32,
+  block_taps: u32,
+  block_channels: u32,
+}
+
+override SQUARED: bool = true;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> scores: array<f32>;
+@group(0) @binding(2) var<storage, read> mask: array<f32>;
+@group(0) @binding(3) var<storage, read_write> sums: array<f32>;
+@group(0) @binding(4) var<storage, read_write> counts: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let block = id.y * (groups.x * 64u) + id.x;
+  if (block >= params.blocks) {
+    return;
+  }
+  let across = (params.channels + params.block_channels - 1u) / params.block_channels;
+  let deep = (params.taps + params.block_taps - 1u) / params.block_taps;
+  let first_channel = (block % across) * params.block_channels;
+  let last_channel = min(first_channel + params.block_channels, params.channels);
+  let first_tap = (block / across % deep) * params.block_taps;
+  let last_tap = min(first_tap + params.block_taps, params.taps);
+  let first_row = (block / across / deep) * params.block_rows;
+  let last_row = min(first_row + params.block_rows, params.rows);
+  var sum = 0.0;
+  var count = 0u;
+  for (var row = first_row; row < last_row; row++) {
+    for (var tap = first_tap; tap < last_tap; tap++) {
+      let line = 4u * (params.offset + (row * params.taps + tap) * params.inner);
+      var part = 0.0;
+      for (var channel = first_channel; channel < last_channel; channel++) {
+        let score = scores[line + channel];
+        if (score >= 0.0 && mask[line + channel] > 0.0) {
+          part += select(score, score * score, SQUARED);
+          count += 1u;
+        }
+      }
+      sum += part;
+    }
+  }
+  sums[params.first_block + block] = sum;
+  counts[params.first_block + block] = count;
+}

@@ -1,0 +1,18 @@
+// Which of four weights go by what the radix select found: those whose key is below state.key, or equal with their place
+// at or below state.index. Scores below zero are not weights.
+
+struct State {
+  remaining: u32,
+  key: u32,
+  index: u32,
+  settled: u32,
+}
+
+// include select/rank_keys
+
+fn are_selected(score: vec4f, keep: vec4f, quad: u32) -> vec4<bool> {
+  let key = rank_keys(score, keep);
+  let place = vec4u(4u * quad) + vec4u(0u, 1u, 2u, 3u);
+  let goes = (key < vec4u(state.key)) | ((key == vec4u(state.key)) & (place <= vec4u(state.index)));
+  return goes & !(score < vec4f(0.0));
+}

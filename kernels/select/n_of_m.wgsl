@@ -1,0 +1,55 @@
+// N:M sparsity along input channels: of every M consecutive channels of a row and tap the best are kept, the others'
+// mask becomes 0.
+//
+//   kept of a full group: params.keep;   of a shorter one at the tail: ceil(keep * length / M), M = params.group_size
+//
+// Removed weights (mask 0) rank below all others and stay removed; of equal scores the lower channels go first.
+// scores and mask: arenas of floats, the tensor (rows x taps, inner quads) from quad params.offset; M <= 32.
+// One invocation decides one group: it counts, for each weight, those that rank above it.
+// Source: Mishra et al. 2021, "Accelerating sparse deep neural networks", arXiv 2104.08378.
+
+struct Params {
+  groups: u32,
+  groups_a_tap: u32,
+  offset: u32,
+  inner: u32,
+  channels: u32,
+  keep: u32,
+  group_size: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> scores: array<f32>;
+@group(0) @binding(2) var<storage, read_write> mask: array<f32>;
+
+// Removed ones first, then by the bits of the score, which rise with it.
+fn rank_key(place: u32) -> u32 {
+  return select(0u, (bitcast<u32>(scores[place]) & 0x7fffffffu) + 1u, mask[place] > 0.0);
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
+  let group = id.y * (workgroups.x * 64u) + id.x;
+  if (group >= params.groups) {
+    return;
+  }
+  let channel = (group % params.groups_a_tap) * params.group_size;
+  let length = min(params.group_size, params.channels - channel);
+  let first = 4u * (params.offset + (group / params.groups_a_tap) * params.inner) + channel;
+  let kept = (params.keep * length + params.group_size - 1u) / params.group_size;
+  var keys: array<u32, 32>;
+  for (var j = 0u; j < length; j++) {
+    keys[j] = rank_key(first + j);
+  }
+  for (var j = 0u; j < length; j++) {
+    var above = 0u;
+    for (var other = 0u; other < length; other++) {
+      if (keys[other] > keys[j] || (keys[other] == keys[j] && other > j)) {
+        above += 1u;
+      }
+    }
+    if (above >= kept) {
+      mask[first + j] = 0.0;
+    }
+  }
+}

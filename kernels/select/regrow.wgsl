@@ -1,0 +1,45 @@
+// Brings removed weights back by the score test of their gradient:
+//
+//   mask = 1 where it is 0 and params.examples * g^2 > params.threshold^2 * F;   counts[params.layer] += how many
+//
+// g the mean gradient, F the Fisher information at the weight's value 0: the score statistic of "this weight is zero", to
+// be compared with a chi-square of one degree of freedom. gradient_mean, fisher, mask: arenas in quads, the tensor (inner
+// quads a tap) from params.offset; padding stays. counts (layers). One invocation decides one quad; integer additions.
+// Source: Rao 1948, "Large sample tests of statistical hypotheses"; docs/method.md.
+
+struct Params {
+  quads: u32,
+  offset: u32,
+  inner: u32,
+  channels: u32,
+  layer: u32,
+  examples: f32,
+  threshold: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> gradient_mean: array<vec4f>;
+@group(0) @binding(2) var<storage, read> fisher: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> mask: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> counts: array<atomic<u32>>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.quads) {
+    return;
+  }
+  let quad = params.offset + i;
+  let channel = vec4u(4u * (i % params.inner)) + vec4u(0u, 1u, 2u, 3u);
+  let keep = read_mask(quad);
+  let gradient = read_gradient_mean(quad);
+  let bound = params.threshold * params.threshold * read_fisher(quad);
+  let passes = vec4f(params.examples) * gradient * gradient > bound;
+  let returns = passes & !(keep > vec4f(0.0)) & (channel < vec4u(params.channels));
+  let ones = select(vec4u(0u), vec4u(1u), returns);
+  let count = ones.x + ones.y + ones.z + ones.w;
+  if (count > 0u) {
+    write_mask(quad, select(keep, vec4f(1.0), returns));
+    atomicAdd(&counts[params.layer], count);
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * The mean gradient and the diagonal Fisher information of a network's parameters on calibration examples.
+ *
+ * @module
+ */
+import type { Examples } from "../gpu/examples.ts";
+import type { Network } from "../gpu/network.ts";
+import { preparePlan } from "../gpu/plan_program.ts";
+import type { SlotPool } from "../gpu/slots.ts";
+import { Tally } from "../gpu/tally.ts";
+import type { ProductChooser } from "../kernels/gemm.ts";
+import { lowerPlan } from "../plan/lower.ts";
+import { mixBits } from "../random.ts";
+
+/** Examples a batch of scoring gradients: small, since the Fisher information is one example's at heart. */
+export const scoreBatch = 16;
+
+/**
+ * How the Fisher information F is estimated:
+ *
+ * - `batch`: B times the mean squared gradient of batches of 16 with the given labels;
+ * - `example`: the mean squared gradient of single examples with the given labels, exactly; a step an example, so many
+ *   times slower;
+ * - `sampled`: batches of 16 whose labels are drawn from the model's own predictions: the Fisher information proper, of
+ *   which this is an estimate without bias, since the gradients of different examples are then uncorrelated. The mean
+ *   gradient is then one of drawn labels, which no criterion may use.
+ *
+ * Source: Kunstner, Balles and Hennig 2019, arXiv 1905.12558.
+ */
+export type FisherEstimate = "batch" | "example" | "sampled";
+
+/** What accumulation needs and how it estimates. */
+export interface AccumulateOptions {
+  readonly choose: ProductChooser;
+  readonly slots: SlotPool;
+  /** How the Fisher information is estimated; `batch` where left out. */
+  readonly estimate?: FisherEstimate;
+  /** Seed of drawn labels; 0 where left out. */
+  readonly seed?: number;
+}
+
+/** Fills the arenas `fisher` and `gradient_mean` over as many whole batches of the examples as there are. */
+export async function accumulateGradients(
+  network: Network,
+  examples: Examples,
+  { choose, slots, estimate = "batch", seed = 0 }: AccumulateOptions,
+): Promise<void> {
+  const { gpu, graph } = network;
+  const batch = estimate === "example" ? 1 : Math.min(scoreBatch, examples.count, examples.batch);
+  const images = examples.areImages ? { images: { augmentation: "none" } as const } : {};
+  const sampled = estimate === "sampled" ? { sampledLabels: mixBits(seed) } : {};
+  const plan = lowerPlan(graph, { batch, mode: "score", choose, ...images, ...sampled });
+  using tally = new Tally(gpu);
+  const others = (name: string) => name === "tally" ? tally.buffer : examples.resolve(name);
+  using step = await preparePlan(plan, { network, slots, others });
+  network.clearArena("fisher");
+  network.clearArena("gradient_mean");
+  const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: true };
+  const batches = Math.floor(examples.count / batch);
+  const weights = { "fisher_weight": batch / batches, "gradient_weight": 1 / batches };
+  let index = 0;
+  for await (const rows of examples.batches(order)) {
+    examples.select(rows, step.resolve);
+    step.program.run({ ...weights, count: batch, index, seed: 0 });
+    // Readings bound the work in flight.
+    if (++index % 25 === 0) await tally.read();
+  }
+  await tally.read();
+}

@@ -1,0 +1,128 @@
+/**
+ * Blocks of single weights: filters, or rows by channels of a tap.
+ *
+ * @module
+ */
+import { readBuffers } from "../gpu/readback.ts";
+import { checkIterations, type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
+import type { PlacedParameter } from "../plan/layout.ts";
+import { quadsOf } from "../shape.ts";
+import type { PruneBuffers } from "./prune_buffers.ts";
+import type { RemovableGroups } from "./removable_groups.ts";
+import { type BlockShape, layerNameOf, leastKept, type RemovalOptions } from "./removal.ts";
+import type { ScoredLayer } from "./elements.ts";
+
+/** The blocks of one tensor. */
+export interface TensorBlocks {
+  readonly tensor: PlacedParameter;
+  /** Rows, taps and channels of a block. */
+  readonly shape: { readonly rows: number; readonly taps: number; readonly channels: number };
+  /** How many there are, and how many lie in the tensors before. */
+  readonly blocks: number;
+  readonly firstBlock: number;
+}
+
+/** Cuts tensors into blocks, or into filters. */
+export function layOutBlocks(
+  tensors: readonly PlacedParameter[],
+  granularity: "filter" | BlockShape,
+): readonly TensorBlocks[] {
+  let next = 0;
+  return tensors.map((tensor) => {
+    const { rows, taps, channels } = tensor;
+    const shape = granularity === "filter"
+      ? { rows: 1, taps, channels }
+      : { rows: granularity.rows, taps: 1, channels: granularity.channels };
+    const blocks = Math.ceil(rows / shape.rows) * Math.ceil(taps / shape.taps) *
+      Math.ceil(channels / shape.channels);
+    const firstBlock = next;
+    next += blocks;
+    return { tensor, shape, blocks, firstBlock };
+  });
+}
+
+function blockParams({ tensor, shape, firstBlock }: TensorBlocks): Dispatch["params"] {
+  return {
+    first_block: firstBlock,
+    offset: tensor.offset,
+    inner: quadsOf(tensor.channels),
+    taps: tensor.taps,
+    channels: tensor.channels,
+    block_rows: shape.rows,
+    block_taps: shape.taps,
+    block_channels: shape.channels,
+  };
+}
+
+/** The dispatches that sum scores, or their squares, by block, into `block_sums` and `block_counts`. */
+export function lowerBlockSums(layers: readonly TensorBlocks[], isSquared: boolean): readonly Dispatch[] {
+  return layers.map((layer) => {
+    const { tensor: { fullName, rows, taps, channels }, shape, blocks } = layer;
+    const size = Math.min(shape.rows, rows) * Math.min(shape.taps, taps) * Math.min(shape.channels, channels);
+    checkIterations("select/block_sums", size);
+    return dispatchOver(blocks, {
+      kernel: "select/block_sums",
+      label: `${fullName} block sums`,
+      bindings: { scores: "scores", mask: "mask", sums: "block_sums", counts: "block_counts" },
+      params: { ...blockParams(layer), blocks, rows },
+      constants: { SQUARED: isSquared ? 1 : 0 },
+    });
+  });
+}
+
+/** The dispatches that remove the blocks whose word of `block_keep` is 0 from the mask. */
+export function lowerBlockMasks(layers: readonly TensorBlocks[]): readonly Dispatch[] {
+  return layers.map((layer) =>
+    dispatchOver(layer.tensor.quads, {
+      kernel: "mask/blocks",
+      label: `${layer.tensor.fullName} blocks`,
+      bindings: { keep: "block_keep", mask: "mask" },
+      params: { ...blockParams(layer), quads: layer.tensor.quads },
+    })
+  );
+}
+
+/** Sums the scores of a network's blocks, and says which may go. */
+export async function openBlocks(
+  buffers: PruneBuffers,
+  granularity: "filter" | BlockShape,
+  { layers, options: { floor = 0, protect = [] }, isSquared }: {
+    readonly layers: readonly ScoredLayer[];
+    readonly options: RemovalOptions;
+    readonly isSquared: boolean;
+  },
+): Promise<RemovableGroups> {
+  const open = layers.filter(({ tensor, isScored }) => isScored && !protect.includes(layerNameOf(tensor)));
+  const laidOut = layOutBlocks(open.map(({ tensor }) => tensor), granularity);
+  const count = laidOut.reduce((sum, { blocks }) => sum + blocks, 0);
+  buffers.allocate(["block_sums", "block_counts", "block_keep"].map((name) => [name, Math.max(1, count)]));
+  await buffers.run(lowerBlockSums(laidOut, isSquared));
+  const [sumBytes, countBytes] = await readBuffers(
+    buffers.network.gpu,
+    ["block_sums", "block_counts"].map((name) => ({ buffer: buffers.get(name) })),
+  );
+  const sums = new Float32Array(sumBytes, 0, count), counts = new Uint32Array(countBytes, 0, count);
+  const layerOf = laidOut.flatMap(({ blocks }, layer) => Array<number>(blocks).fill(layer));
+  const alive = laidOut.map(({ firstBlock, blocks }) =>
+    counts.subarray(firstBlock, firstBlock + blocks).filter((kept) => kept > 0).length
+  );
+  const least = laidOut.map(({ blocks }) => leastKept(blocks, floor, true));
+  const keep = new Uint32Array(count).fill(1);
+  return {
+    kind: granularity === "filter" ? "filters" : "blocks",
+    sums,
+    counts,
+    layerOf,
+    take(block) {
+      const layer = layerOf[block];
+      if (alive[layer] <= least[layer]) return 0;
+      alive[layer]--;
+      keep[block] = 0;
+      return counts[block];
+    },
+    async apply() {
+      buffers.get("block_keep").write(keep);
+      await buffers.run(lowerBlockMasks(laidOut));
+    },
+  };
+}

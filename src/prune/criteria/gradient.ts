@@ -1,0 +1,13 @@
+/**
+ * The size of the mean gradient.
+ *
+ * @module
+ */
+import { type CriterionType, lowerScore } from "./criterion.ts";
+
+/** The size of the mean gradient. */
+export const gradient: CriterionType = {
+  needs: ["gradient_mean"],
+  group: "squares",
+  lower: (tensor) => [lowerScore(tensor, "gradient", { bindings: { "gradient_mean": "gradient_mean" } })],
+};

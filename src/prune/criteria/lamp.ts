@@ -1,0 +1,76 @@
+/**
+ * A weight's square over the squares of all weights of its layer that are as large or larger: magnitude with a scale of
+ * each layer's own.
+ *
+ * @module
+ */
+import { type Dispatch, dispatchOver, spreadWorkgroups } from "../../kernels/dispatch.ts";
+import type { PlacedParameter } from "../../plan/layout.ts";
+import { type CriterionType, lowerScore } from "./criterion.ts";
+
+/** Keys that a workgroup sorts in its own memory. */
+const sortedBlock = 2048;
+
+/** Keys whose squares one invocation adds. */
+const keysPerChunk = 64;
+
+function sizesOf({ quads }: PlacedParameter) {
+  const keys = Math.max(sortedBlock, 2 ** Math.ceil(Math.log2(4 * quads)));
+  return { keys, chunks: keys / keysPerChunk };
+}
+
+/** The dispatches that leave the bits of a tensor's |mean|, padding included, in `sort_keys` in ascending order. */
+function lowerSort(tensor: PlacedParameter): readonly Dispatch[] {
+  const { fullName, quads, offset } = tensor, { keys } = sizesOf(tensor);
+  const inBlocks = (size: number): Dispatch => ({
+    kernel: "score/sort_blocks",
+    label: `${fullName} sort, ${size} keys`,
+    bindings: { mean: "mean", keys: "sort_keys" },
+    params: { first: 4 * offset, count: 4 * quads, keys, size },
+    constants: { FIRST: size === sortedBlock ? 1 : 0 },
+    workgroups: spreadWorkgroups(keys / sortedBlock),
+  });
+  const dispatches = [inBlocks(sortedBlock)];
+  for (let size = 2 * sortedBlock; size <= keys; size *= 2) {
+    for (let stride = size / 2; stride >= sortedBlock; stride /= 2) {
+      dispatches.push(dispatchOver(keys / 2, {
+        kernel: "score/sort_step",
+        label: `${fullName} sort, ${size} keys by ${stride}`,
+        bindings: { keys: "sort_keys" },
+        params: { pairs: keys / 2, size, stride },
+      }));
+    }
+    dispatches.push(inBlocks(size));
+  }
+  return dispatches;
+}
+
+/** Layer-adaptive magnitude. Source: Lee et al. 2021, arXiv 2010.07611, equation 1. */
+export const lamp: CriterionType = {
+  needs: [],
+  group: "sum",
+  scratch(tensor) {
+    const { keys, chunks } = sizesOf(tensor);
+    return { "sort_keys": keys, "larger_sums": chunks };
+  },
+  lower(tensor) {
+    const { fullName } = tensor, { keys, chunks } = sizesOf(tensor);
+    const sums = dispatchOver(chunks, {
+      kernel: "score/square_sums",
+      label: `${fullName} squares`,
+      bindings: { keys: "sort_keys", sums: "larger_sums" },
+      params: { chunks, keys_per_chunk: keysPerChunk },
+    });
+    const larger = dispatchOver(1, {
+      kernel: "score/larger_sums",
+      label: `${fullName} larger squares`,
+      bindings: { sums: "larger_sums" },
+      params: { chunks },
+    });
+    const score = lowerScore(tensor, "lamp", {
+      bindings: { mean: "mean", keys: "sort_keys", larger_sums: "larger_sums" },
+      params: { keys, keys_per_chunk: keysPerChunk },
+    });
+    return [...lowerSort(tensor), sums, larger, score];
+  },
+};

@@ -1,0 +1,13 @@
+/**
+ * Magnitude |mean|; of a group its L2 norm.
+ *
+ * @module
+ */
+import { type CriterionType, lowerScore } from "./criterion.ts";
+
+/** Magnitude, L2 of groups. Source: Han et al. 2015, arXiv 1506.02626. */
+export const magnitude: CriterionType = {
+  needs: [],
+  group: "squares",
+  lower: (tensor) => [lowerScore(tensor, "magnitude", { bindings: { mean: "mean" } })],
+};

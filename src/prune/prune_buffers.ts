@@ -1,0 +1,58 @@
+/**
+ * The buffers of scoring and selection beside a network's arenas, and dispatches run on both.
+ *
+ * @module
+ */
+import type { DeviceBuffer } from "../gpu/buffer.ts";
+import { Program } from "../gpu/executor.ts";
+import { isArenaRole, type Network } from "../gpu/network.ts";
+import { readIntegers } from "../gpu/readback.ts";
+import type { Dispatch } from "../kernels/dispatch.ts";
+
+/** Buffers by name, allocated at their first use. Dispose of them to free them. */
+export class PruneBuffers {
+  readonly network: Network;
+  readonly #buffers = new Map<string, DeviceBuffer>();
+
+  constructor(network: Network) {
+    this.network = network;
+  }
+
+  /** Makes sure that buffers have so many words at least; one that grows loses its content. */
+  allocate(words: Iterable<readonly [name: string, words: number]>): void {
+    for (const [name, count] of words) {
+      const held = this.#buffers.get(name);
+      if (held && held.sizeBytes >= 4 * count) continue;
+      held?.[Symbol.dispose]();
+      this.#buffers.set(name, this.network.gpu.createBuffer(name, 4 * count));
+    }
+  }
+
+  /** A buffer that was allocated. */
+  get(name: string): DeviceBuffer {
+    return this.#buffers.get(name)!;
+  }
+
+  /** Runs dispatches once on the arenas and these buffers. */
+  async run(dispatches: readonly Dispatch[]): Promise<void> {
+    const resolve = (name: string) => {
+      const buffer = isArenaRole(name) ? this.network.arena(name) : this.get(name);
+      return { buffer, quads: buffer.sizeBytes / 16 };
+    };
+    using program = await Program.create(this.network.gpu, dispatches, { resolve });
+    program.run();
+  }
+
+  /** Runs dispatches that add to the counts of `layer_counts`, from zero, and reads these. */
+  async countByLayer(dispatches: readonly Dispatch[]): Promise<Uint32Array> {
+    const counts = this.get("layer_counts");
+    counts.write(new Uint32Array(counts.sizeBytes / 4));
+    await this.run(dispatches);
+    return await readIntegers(this.network.gpu, counts);
+  }
+
+  [Symbol.dispose](): void {
+    for (const buffer of this.#buffers.values()) buffer[Symbol.dispose]();
+    this.#buffers.clear();
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * What may be removed: in which units, from which layers, and how much of each.
+ *
+ * @module
+ */
+import { ConfigError } from "../errors.ts";
+import { describeAlternatives } from "../nearest.ts";
+import type { ParameterLayout, PlacedParameter } from "../plan/layout.ts";
+import { prunableTensors } from "./criteria.ts";
+
+/** Blocks of a weight's rows (output channels) and input channels, at one tap; smaller at the edges. */
+export interface BlockShape {
+  /** Neighbouring rows of a block, at least 1. */
+  readonly rows: number;
+  /** Neighbouring input channels of a block, at least 1. */
+  readonly channels: number;
+}
+
+/**
+ * What goes as one: a weight; a filter (all weights of an output channel or unit); a channel with all that is coupled to
+ * it, biases and batch norm included, so that the model can be compacted; or a block.
+ */
+export type Granularity = "element" | "filter" | "channel" | BlockShape;
+
+/** Which weights may go. */
+export interface RemovalOptions {
+  /** What goes as one; `element` where left out. */
+  readonly granularity?: Granularity;
+  /** Whether all layers are ranked together, or each loses the same share; `global` where left out. */
+  readonly scope?: "global" | "layer";
+  /**
+   * The least fraction of its weights (filters, channels, blocks) that a layer keeps, in [0, 1]; above 0, and for all but
+   * single weights, at least one. 0 where left out.
+   */
+  readonly floor?: number;
+  /** Layers by name that lose nothing; of channels only those that they read may go. */
+  readonly protect?: readonly string[];
+}
+
+/** What a layer may lose. */
+export interface LayerBounds {
+  /** Its weights in all. */
+  readonly weights: number;
+  /** Those that are removed already. */
+  readonly removed: number;
+  /** The most that may be removed, those removed already among them. */
+  readonly most: number;
+}
+
+/** The least part of a whole that a floor keeps, in units; at least one where one is to be kept at all. */
+export function leastKept(count: number, floor: number, keepsOne: boolean): number {
+  return Math.min(count, Math.max(keepsOne || floor > 0 ? 1 : 0, Math.ceil(floor * count - 1e-9)));
+}
+
+/** The name of the layer that a parameter belongs to. */
+export function layerNameOf({ fullName, name }: PlacedParameter): string {
+  return fullName.slice(0, fullName.length - name.length - 1);
+}
+
+/**
+ * Checks the options of a removal against a model.
+ *
+ * @throws {ConfigError} Where a floor, a block or a protected layer is not possible.
+ */
+export function checkRemoval(layout: ParameterLayout, options: RemovalOptions): void {
+  const { floor = 0, protect = [], granularity = "element" } = options;
+  const refuse = (thing: string, current: string, wanted: string) => {
+    throw new ConfigError({ act: "remove weights with", thing, current, wanted });
+  };
+  if (!(floor >= 0 && floor <= 1)) refuse("floor", `${floor}`, "a fraction from 0 to 1");
+  if (typeof granularity === "object") {
+    for (const side of ["rows", "channels"] as const) {
+      const size = granularity[side];
+      if (!Number.isInteger(size) || size < 1) {
+        refuse(`granularity.${side}`, `${size}`, "a whole number, at least 1");
+      }
+    }
+  }
+  const names = prunableTensors(layout).map(layerNameOf);
+  for (const name of protect) {
+    if (!names.includes(name)) {
+      refuse("protect", `no layer with weights is named ${name}`, describeAlternatives(name, names));
+    }
+  }
+}
+
+/** The error of a removal of more than may go. */
+export function tooMany(target: number, most: number, what: string): ConfigError {
+  const current = `only ${most} may be removed by ${what}`;
+  return new ConfigError({
+    act: "remove weights",
+    thing: `${target}`,
+    current,
+    wanted: "fewer, a lower floor, less protected, or another criterion",
+  });
+}
+
+/**
+ * How many weights each layer loses where all lose the same share of theirs, as far as their bounds allow: exactly
+ * `target` in all; what rounding leaves goes to the layers with the largest remainders, earlier ones first.
+ *
+ * @param target At least what is removed already, at most what may be removed.
+ */
+export function apportion(target: number, bounds: readonly LayerBounds[]): readonly number[] {
+  const at = (share: number) =>
+    bounds.map(({ weights, removed, most }) =>
+      Math.min(most, Math.max(removed, Math.floor(share * weights)))
+    );
+  const total = (counts: readonly number[]) => counts.reduce((sum, count) => sum + count, 0);
+  let low = 0, high = 1;
+  if (total(at(1)) <= target) low = 1;
+  for (let i = 0; i < 60 && low < 1; i++) {
+    const middle = (low + high) / 2;
+    if (total(at(middle)) <= target) low = middle;
+    else high = middle;
+  }
+  const counts = at(low);
+  const remainder = (layer: number) => low * bounds[layer].weights % 1;
+  const order = [...bounds.keys()].sort((a, b) => remainder(b) - remainder(a) || a - b);
+  for (let left = target - total(counts); left > 0;) {
+    const before = left;
+    for (const layer of order) {
+      if (left === 0) break;
+      if (counts[layer] >= bounds[layer].most) continue;
+      counts[layer]++;
+      left--;
+    }
+    if (left === before) break;
+  }
+  return counts;
+}
