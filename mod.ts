@@ -82,7 +82,7 @@ export type { SubsampleSpec } from "./src/model/layers/subsample.ts";
 export { lenet, presetNames, presetNetwork, seedNetwork } from "./src/model/presets.ts";
 export type { SeedWidths } from "./src/model/presets.ts";
 export type { PresetTask } from "./src/model/presets/task.ts";
-export { summarizeModel } from "./src/model/summary.ts";
+export { countRemoved, summarizeModel } from "./src/model/summary.ts";
 export type { LayerSummary, ModelSummary } from "./src/model/summary.ts";
 export type { Distillation } from "./src/plan/distillation.ts";
 export type { Footprint } from "./src/plan/footprint.ts";

@@ -4,7 +4,14 @@
  * @module
  */
 import { ConfigError } from "../errors.ts";
-import { denoFiles, loadModel, type ModelSummary, presetNames, summarizeModel } from "../../mod.ts";
+import {
+  countRemoved,
+  denoFiles,
+  loadModel,
+  type ModelSummary,
+  presetNames,
+  summarizeModel,
+} from "../../mod.ts";
 import { runCommand } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
 import { modelFields } from "./model_flags.ts";
@@ -85,8 +92,7 @@ async function main(): Promise<number> {
       },
     },
   );
-  const masks = [...weights?.masks.values() ?? []];
-  const removed = masks.reduce((sum, mask) => sum + mask.filter((keep) => keep === 0).length, 0);
+  const removed = weights ? countRemoved(graph, weights.masks) : 0;
   const model = summarizeModel(graph);
   console.log(values.json === true ? JSON.stringify({ ...model, removed }) : formatSummary(model, removed));
   return 0;

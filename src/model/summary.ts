@@ -86,6 +86,18 @@ export function summarizeModel(graph: Graph): ModelSummary {
   };
 }
 
+/**
+ * How many of the weights that pruning may remove are removed.
+ *
+ * @param masks Masks by full name, 1 keeps, 0 removes; those of other parameters do not count.
+ */
+export function countRemoved(graph: Graph, masks: ReadonlyMap<string, Float32Array>): number {
+  const weights = resolveGraph(graph).flatMap(({ spec, parameters }) =>
+    parameters.filter(({ role }) => role === "weight").map(({ name }) => masks.get(`${spec.name}.${name}`))
+  );
+  return weights.reduce((sum, mask) => sum + (mask?.filter((keep) => keep === 0).length ?? 0), 0);
+}
+
 function shapeOf({ channels, height, width, taps }: FeatureShape): readonly number[] {
   return height === 1 && width === 1 ? [channels * taps] : [channels, height, width];
 }

@@ -12,9 +12,11 @@ import { Program } from "../gpu/executor.ts";
 import { isArenaRole, type Network } from "../gpu/network.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import { type Dispatch, spreadWorkgroups } from "../kernels/dispatch.ts";
+import { type Graph, resolveGraph } from "../model/graph.ts";
+import type { ParameterSpec } from "../model/layer.ts";
 import type { ParameterLayout } from "../plan/layout.ts";
 import { erfc } from "./confidence.ts";
-import type { ChannelGroup } from "./coupling.ts";
+import type { ChannelGroup, Coupling } from "./coupling.ts";
 import { type GroupPart, groupRuns, placesByName } from "./group_runs.ts";
 
 /** What each group is worth, by its index. */
@@ -106,6 +108,36 @@ export async function scoreGroups(
   } finally {
     for (const buffer of buffers.values()) buffer[Symbol.dispose]();
   }
+}
+
+/**
+ * The multiply-adds for one image that a model saves without a group alone, by its index: what a group's worth may be
+ * set against.
+ */
+export function groupMultiplyAdds(graph: Graph, { groups }: Coupling): Float64Array {
+  const weights = new Map<string, ParameterSpec & { readonly pixels: number }>(
+    resolveGraph(graph).flatMap(({ spec, output, parameters }) =>
+      parameters.filter(({ role }) => role === "weight").map((weight) =>
+        [`${spec.name}.${weight.name}`, { ...weight, pixels: output.height * output.width }] as const
+      )
+    ),
+  );
+  return Float64Array.from(groups, ({ producers, consumers }) => {
+    const lost = new Map<string, { row: number; channel: number }>();
+    for (const { parameter, axis } of [...producers, ...consumers]) {
+      const counts = lost.get(parameter) ?? { row: 0, channel: 0 };
+      lost.set(parameter, counts);
+      counts[axis]++;
+    }
+    let saved = 0;
+    for (const [parameter, { row, channel }] of lost) {
+      const weight = weights.get(parameter);
+      if (!weight) continue;
+      const { rows, taps, channels, pixels } = weight;
+      saved += (rows * channels - (rows - row) * (channels - channel)) * taps * pixels;
+    }
+    return saved;
+  });
 }
 
 /**

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { ShapeError } from "../../src/errors.ts";
 import { parseGraph } from "../../src/model/graph.ts";
 import { presetNetwork } from "../../src/model/presets.ts";
-import { summarizeModel } from "../../src/model/summary.ts";
+import { countRemoved, summarizeModel } from "../../src/model/summary.ts";
 import { layOutParameters } from "../../src/plan/layout.ts";
 
 Deno.test("summarizeModel() counts a small network as by hand", () => {
@@ -62,4 +62,17 @@ Deno.test("summarizeModel() names the layer that does not fit, and its input", (
   const layers = [{ kind: "linear", name: "fc", outFeatures: 4 }];
   const graph = parseGraph({ name: "small", input: { channels: 3, height: 9, width: 7 }, layers }, "a test");
   assertThrows(() => summarizeModel(graph), ShapeError, 'Cannot apply layer "fc": input 3 x 9 x 7');
+});
+
+Deno.test("countRemoved() counts weights, not what goes with them", () => {
+  const layers = [
+    { kind: "conv2d", name: "conv", outChannels: 2, kernel: 1 },
+    { kind: "batchnorm2d", name: "norm" },
+    { kind: "flatten", name: "flatten" },
+    { kind: "linear", name: "fc", outFeatures: 4 },
+  ];
+  const graph = parseGraph({ name: "small", input: { channels: 3, height: 1, width: 1 }, layers }, "a test");
+  const masks = { "conv.weight": [0, 0, 0, 1, 1, 1], "conv.bias": [0, 1], "norm.weight": [0, 1] };
+  const named = new Map(Object.entries(masks).map(([name, mask]) => [name, Float32Array.from(mask)]));
+  assertEquals([countRemoved(graph, named), countRemoved(graph, new Map())], [3, 0]);
 });
