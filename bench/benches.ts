@@ -18,12 +18,14 @@ import { measure, type MeasureOptions } from "./measure.ts";
 import { openPeakCopy, openPeakFma, type PeakWorkload } from "./peaks.ts";
 import { type BenchRecord, recordRate } from "./record.ts";
 import { benchRefit, openRefitGram, openRefitSolve, type RefitSize, type RefitWorkload } from "./refit.ts";
-import { benchGraph, openStep } from "./steps.ts";
+import { benchGraph, openStep, residualGraph, type StepOptions } from "./steps.ts";
 
 /** How large the benches' work is. The figures of docs/results.md are of the default sizes. */
 export interface BenchSizes {
   /** Examples of a training step. */
   readonly trainBatch: number;
+  /** Examples of a training step of ResNet-20. */
+  readonly residualTrainBatch: number;
   /** Images of an inference step. */
   readonly inferenceBatch: number;
   /** Parameters that are scored and selected, a multiple of 1,000. */
@@ -35,6 +37,7 @@ export interface BenchSizes {
 /** The sizes that give the figures their names. */
 export const defaultSizes: BenchSizes = {
   trainBatch: 64,
+  residualTrainBatch: 128,
   inferenceBatch: 256,
   parameters: 1_000_000,
   convolution: benchConvolution,
@@ -60,8 +63,19 @@ const limits: ReadonlyMap<string, Bench> = new Map<string, Bench>([
 
 const benches: ReadonlyMap<string, Bench> = new Map<string, Bench>([
   ...limits,
-  ["seed_train_steps", (name, context) => runStep(name, context, "train")],
-  ["seed_inference_images", (name, context) => runStep(name, context, "evaluate")],
+  ["seed_train_steps", (name, context) => runStep(name, context, { graph: benchGraph, mode: "train" })],
+  [
+    "seed_inference_images",
+    (name, context) => runStep(name, context, { graph: benchGraph, mode: "evaluate" }),
+  ],
+  [
+    "resnet20_train_steps",
+    (name, context) => runStep(name, context, { graph: residualGraph, mode: "train" }),
+  ],
+  [
+    "resnet20_inference_images",
+    (name, context) => runStep(name, context, { graph: residualGraph, mode: "evaluate" }),
+  ],
   ["confidence_parameters", runConfidence],
   ["conv2d_forward", (name, context) => runConvolution(name, context, "forward")],
   ["conv2d_backward_input", (name, context) => runConvolution(name, context, "backward input")],
@@ -146,11 +160,12 @@ function runPeakCopy(name: string, context: BenchContext, by: "kernel" | "buffer
 async function runStep(
   name: string,
   { gpu, sizes, peaks, ...options }: BenchContext,
-  mode: "train" | "evaluate",
+  { graph, mode }: Pick<StepOptions, "graph" | "mode">,
 ): Promise<BenchRecord> {
-  const isTraining = mode === "train";
-  const batch = isTraining ? sizes.trainBatch : sizes.inferenceBatch;
-  using step = await openStep(gpu, { graph: benchGraph, batch, mode });
+  const isTraining = mode === "train", isResidual = graph === residualGraph;
+  const trainBatch = isResidual ? sizes.residualTrainBatch : sizes.trainBatch;
+  const batch = isTraining ? trainBatch : sizes.inferenceBatch;
+  using step = await openStep(gpu, { graph, batch, mode });
   const measurement = await measure(step, options);
   const unit = isTraining ? "steps/s" : "images/s", work = isTraining ? 1 : batch;
   return recordRate(gpu, measurement, { name, unit, work, costs: step.costs, peaks });

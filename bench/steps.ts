@@ -11,7 +11,7 @@ import { preparePlan } from "../src/gpu/plan_program.ts";
 import { SlotPool } from "../src/gpu/slots.ts";
 import { Tally, type TallyCount } from "../src/gpu/tally.ts";
 import { type Graph, resolveGraph } from "../src/model/graph.ts";
-import { seedNetwork } from "../src/model/presets.ts";
+import { presetNetwork, seedNetwork } from "../src/model/presets.ts";
 import { lowerPlan } from "../src/plan/lower.ts";
 import { type OptimizerSettings, optimizerStep } from "../src/plan/optimizer.ts";
 import type { Plan } from "../src/plan/plan.ts";
@@ -47,8 +47,14 @@ const learningRate = 0.01;
 /** Batches that the random images make. */
 const batches = 4;
 
-/** The network of the benches: the seed network on images of 3 x 32 x 32 with 10 classes. */
-export const benchGraph: Graph = seedNetwork({ channels: 3, height: 32, width: 32, classes: 10 });
+/** What the networks of the benches classify: images of 3 x 32 x 32 in 10 classes. */
+const task = { channels: 3, height: 32, width: 32, classes: 10 };
+
+/** The network of most benches: the seed network. */
+export const benchGraph: Graph = seedNetwork(task);
+
+/** The deeper network of the benches: ResNet-20. */
+export const residualGraph: Graph = presetNetwork("resnet20", task);
 
 /** Prepares a step on random images, which lie on the device. */
 export async function openStep(gpu: Gpu, { graph, batch, mode }: StepOptions): Promise<Step> {

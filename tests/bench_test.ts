@@ -15,6 +15,7 @@ import { openGpu } from "../src/gpu/device.ts";
 
 const sizes: BenchSizes = {
   trainBatch: 2,
+  residualTrainBatch: 2,
   inferenceBatch: 3,
   parameters: 2000,
   convolution: { images: 1, inChannels: 5, outChannels: 6, side: 4, kernel: 3 },
@@ -45,6 +46,8 @@ Deno.test("runBenches() yields a record a bench, with shares of the limits", asy
     const name of [
       "seed_train_steps",
       "seed_inference_images",
+      "resnet20_train_steps",
+      "resnet20_inference_images",
       "confidence_parameters",
       "conv2d_forward",
       "conv2d_backward_input",

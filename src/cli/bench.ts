@@ -89,8 +89,12 @@ async function main(): Promise<number> {
   const note = (line: string) => console.error(line);
   // A read path that is forced stays as it is.
   const mode = flags.readPath === "auto" ? flags.tune : "off";
+  const isOther = [values.explain, values.profile, values.scaling, values.peers].includes(true) ||
+    values.streaming !== undefined;
+  // The other questions are about the seed network.
+  const tuned = isOther && names.length === 0 ? ["seed_train_steps"] : names;
   const tuner = flags.readPath === "auto"
-    ? await tuneDevice(gpu, lowerBenchPlans, { mode, note })
+    ? await tuneDevice(gpu, (choose) => lowerBenchPlans(choose, tuned), { mode, note })
     : undefined;
   if (!json) console.log(`${formatSetting(gpu, `Deno ${Deno.version.deno}`)}\n`);
   if (values.explain === true) printExplanation(tuner?.explain() ?? [], json);
@@ -118,8 +122,6 @@ async function main(): Promise<number> {
     if (!json) console.log(formatStreaming(records));
   }
   // The other questions replace the benches, unless some are named.
-  const isOther = [values.explain, values.profile, values.scaling, values.peers].includes(true) ||
-    values.streaming !== undefined;
   if (isOther && names.length === 0) return 0;
   const records = await gather(runBenches(gpu, { names, seconds }), json);
   if (!json) console.log(formatRecords(records));

@@ -160,6 +160,8 @@ for (const path of readPaths) {
       "random/mix_bits",
       "refit/packed",
       "score/error_function",
+      "select/is_selected",
+      "select/rank_keys",
     ];
     const parts = new Set([...whole.flatMap((name) => name.split(":")), ...included]);
     assert.match(
