@@ -20,12 +20,20 @@ import {
   scoredTensors,
   type ScoreSettings,
 } from "./criteria.ts";
+import type { CriterionNeed } from "./criteria/criterion.ts";
 import { countElementsBelow, removeElements, type ScoredLayer } from "./elements.ts";
 import { type LayerConfidence, readConfidences } from "./layer_confidence.ts";
 import { channelCounts, type LayerCount, layerCounts, lowerMaskCounts, lowerMasking } from "./mask.ts";
 import { PruneBuffers } from "./prune_buffers.ts";
 import { countGroupsBelow, type RemovableGroups, removeGroupsUntil } from "./removable_groups.ts";
-import { checkRemoval, type Granularity, layerNameOf, type RemovalOptions } from "./removal.ts";
+import {
+  checkPattern,
+  checkRemoval,
+  type Granularity,
+  layerNameOf,
+  type Pattern,
+  type RemovalOptions,
+} from "./removal.ts";
 import { digitCounts, lowerNOfM, lowerRegrowth } from "./select.ts";
 
 /** How weights are scored. */
@@ -35,17 +43,6 @@ export interface PrunerScoreSettings extends ScoreSettings {
   /** T of the tempered posterior, whose precision is N F / T + lambda, above 0; 1 where left out. */
   readonly temperature?: number;
 }
-
-/** N:M sparsity: how many of every so many neighbouring input channels are kept. */
-export interface Pattern {
-  /** Weights that are kept of each full group, from 1 to `of`. */
-  readonly keep: number;
-  /** Neighbouring input channels that make a group, at most 32. */
-  readonly of: number;
-}
-
-/** The most channels of a group of N:M sparsity. */
-const largestPattern = 32;
 
 /** Scores and removes weights of one network. Dispose of it to free its buffers. */
 export class Pruner {
@@ -94,16 +91,7 @@ export class Pruner {
     }
     const { needs } = criterionOf(criterion), examples = settings.examples / temperature;
     const scored = scoredTensors(network, criterion);
-    if (needs.includes("gradient_mean")) this.#checkGradients(`score by ${criterion}`);
-    if (needs.includes("variance") && !network.arenas.has("variance")) {
-      const current = "no variance of the weights was kept";
-      throw new ConfigError({
-        act: "score by",
-        thing: criterion,
-        current,
-        wanted: "training with keepsVariance",
-      });
-    }
+    this.#checkNeeds("score by", criterion, needs);
     if (scored.length < prunableTensors(network.layout).length) this.#clearScores();
     this.#buffers.allocate(criterionScratch(network, criterion));
     const before = criterion === "confidence" ? lowerPrior(network.layout, prior, examples) : [];
@@ -167,13 +155,7 @@ export class Pruner {
   ): Promise<readonly LayerCount[]> {
     this.#checkScored("remove weights by pattern", `${keep}:${of}`);
     checkRemoval(this.#network.layout, { protect });
-    const isPossible = Number.isInteger(keep) && Number.isInteger(of) && keep >= 1 && keep <= of &&
-      of <= largestPattern;
-    if (!isPossible) {
-      const wanted = `whole numbers N:M with 1 <= N <= M <= ${largestPattern}`;
-      const current = "not a possible pattern";
-      throw new ConfigError({ act: "remove weights by pattern", thing: `${keep}:${of}`, current, wanted });
-    }
+    checkPattern({ keep, of });
     const open = this.#layers().filter(({ tensor, isScored }) =>
       isScored && !protect.includes(layerNameOf(tensor))
     );
@@ -193,7 +175,7 @@ export class Pruner {
     /** Layers by name to which no weight comes back. */
     readonly protect?: readonly string[];
   }): Promise<number> {
-    this.#checkGradients("regrow weights");
+    this.#checkNeeds("regrow weights of", this.#network.graph.name, ["gradient_mean", "fisher"]);
     checkRemoval(this.#network.layout, { protect });
     const open = this.#layers().filter(({ tensor }) => !protect.includes(layerNameOf(tensor)));
     const counts = await this.#buffers.countByLayer(lowerRegrowth(open, { examples, threshold }));
@@ -247,15 +229,17 @@ export class Pruner {
     throw new ConfigError({ act, thing, current: "they have no scores", wanted });
   }
 
-  #checkGradients(act: string): void {
-    if (this.#estimate !== "sampled") return;
-    const current = "the gradients are those of sampled labels";
-    throw new ConfigError({
-      act,
-      thing: this.#network.graph.name,
-      current,
-      wanted: "gradients of the given labels",
-    });
+  /** Refuses to read what was never computed, or the gradients of labels that the model drew itself. */
+  #checkNeeds(act: string, thing: string, needs: readonly CriterionNeed[]): void {
+    const lacking = needs.find((need) => !this.#network.arenas.has(need));
+    const refuse = (current: string, wanted: string) => {
+      throw new ConfigError({ act, thing, current, wanted });
+    };
+    if (lacking === "variance") refuse("no variance of the weights was kept", "training with keepsVariance");
+    if (lacking) refuse("no gradients were accumulated", "a call of accumulate() before");
+    if (needs.includes("gradient_mean") && this.#estimate === "sampled") {
+      refuse("the gradients are those of sampled labels", "gradients of the given labels");
+    }
   }
 
   [Symbol.dispose](): void {

@@ -37,6 +37,17 @@ export interface RemovalOptions {
   readonly protect?: readonly string[];
 }
 
+/** N:M sparsity: how many of every so many neighbouring input channels are kept. */
+export interface Pattern {
+  /** Weights that are kept of each full group, from 1 to `of`. */
+  readonly keep: number;
+  /** Neighbouring input channels that make a group, at most 32. */
+  readonly of: number;
+}
+
+/** The most channels of a group of N:M sparsity. */
+const largestPattern = 32;
+
 /** What a layer may lose. */
 export interface LayerBounds {
   /** Its weights in all. */
@@ -82,6 +93,22 @@ export function checkRemoval(layout: ParameterLayout, options: RemovalOptions): 
       refuse("protect", `no layer with weights is named ${name}`, describeAlternatives(name, names));
     }
   }
+}
+
+/**
+ * Checks a pattern.
+ *
+ * @throws {ConfigError} Where it is not possible.
+ */
+export function checkPattern({ keep, of }: Pattern): void {
+  const areWhole = Number.isInteger(keep) && Number.isInteger(of);
+  if (areWhole && keep >= 1 && keep <= of && of <= largestPattern) return;
+  throw new ConfigError({
+    act: "remove weights by pattern",
+    thing: `${keep}:${of}`,
+    current: "not a possible pattern",
+    wanted: `whole numbers N:M with 1 <= N <= M <= ${largestPattern}`,
+  });
 }
 
 /** The error of a removal of more than may go. */
