@@ -7,9 +7,8 @@ import { ConfigError } from "../errors.ts";
 import type { Examples } from "../gpu/examples.ts";
 import type { Network } from "../gpu/network.ts";
 import { readBuffers } from "../gpu/readback.ts";
+import { layerNameOf } from "../plan/layout.ts";
 import { accumulateGradients, type AccumulateOptions, type FisherEstimate } from "./accumulate.ts";
-import { openBlocks } from "./blocks.ts";
-import { openChannels } from "./channels.ts";
 import { confidenceBins, lowerPrior, type Prior, priorSumsQuads } from "./confidence.ts";
 import {
   type Criterion,
@@ -22,18 +21,11 @@ import {
 } from "./criteria.ts";
 import type { CriterionNeed } from "./criteria/criterion.ts";
 import { countElementsBelow, removeElements, type ScoredLayer } from "./elements.ts";
+import { countGroupedBelow, removeGrouped } from "./grouped_removal.ts";
 import { type LayerConfidence, readConfidences } from "./layer_confidence.ts";
 import { channelCounts, type LayerCount, layerCounts, lowerMaskCounts, lowerMasking } from "./mask.ts";
 import { PruneBuffers } from "./prune_buffers.ts";
-import { countGroupsBelow, type RemovableGroups, removeGroupsUntil } from "./removable_groups.ts";
-import {
-  checkPattern,
-  checkRemoval,
-  type Granularity,
-  layerNameOf,
-  type Pattern,
-  type RemovalOptions,
-} from "./removal.ts";
+import { checkPattern, checkRemoval, type Pattern, type RemovalOptions } from "./removal.ts";
 import { digitCounts, lowerNOfM, lowerRegrowth } from "./select.ts";
 
 /** How weights are scored. */
@@ -111,35 +103,28 @@ export class Pruner {
    * @throws {ConfigError} Where the weights were never scored, or an option is not possible.
    */
   async countBelow(threshold: number, options: RemovalOptions = {}): Promise<number> {
-    const { criterion, seed } = this.#checkScored("count weights below", `${threshold}`);
+    const scoring = this.#checkScored("count weights below", `${threshold}`);
     checkRemoval(this.#network.layout, options);
-    const layers = this.#layers(), { granularity = "element" } = options;
-    if (granularity === "element") {
-      return await countElementsBelow(this.#buffers, threshold, { layers, options });
-    }
-    const { group: rule } = criterionOf(criterion);
-    return countGroupsBelow(await this.#open(granularity, options), threshold, { rule, seed });
+    const layers = this.#layers(), { granularity = "element" } = options, buffers = this.#buffers;
+    return granularity === "element"
+      ? await countElementsBelow(buffers, threshold, { layers, options })
+      : await countGroupedBelow(buffers, threshold, { scoring, layers, granularity, options });
   }
 
   /**
-   * Removes what has the smallest scores, in place, until `remove` of all prunable weights are removed, those removed
-   * before among them: exactly so many single weights, or as few groups as give at least so many. Values, mean and
+   * Removes what has the smallest scores, in place, until `remove` of all prunable weights (or multiply-adds, as the
+   * options say) are removed, those removed before among them: exactly so many single weights, or as few groups as give
+   * at least so many. Values, mean and
    * velocity are masked.
    *
    * @throws {ConfigError} Where the weights were never scored, an option is not possible, or fewer may go.
    */
   async remove(remove: number, options: RemovalOptions = {}): Promise<readonly LayerCount[]> {
-    const { criterion, seed } = this.#checkScored("remove weights", `${remove}`);
+    const scoring = this.#checkScored("remove weights", `${remove}`);
     checkRemoval(this.#network.layout, options);
-    const layers = this.#layers(), { granularity = "element", scope } = options;
-    if (granularity === "element") {
-      await removeElements(this.#buffers, remove, { layers, options });
-    } else {
-      const removed = (await this.count()).reduce((sum, { weights, kept }) => sum + weights - kept, 0);
-      const { group: rule } = criterionOf(criterion);
-      const ranking = { rule, seed, ...(scope ? { scope } : {}) };
-      await removeGroupsUntil(await this.#open(granularity, options), remove - removed, ranking);
-    }
+    const layers = this.#layers(), { granularity = "element" } = options, buffers = this.#buffers;
+    if (granularity === "element") await removeElements(buffers, remove, { layers, options });
+    else await removeGrouped(buffers, remove, { scoring, layers, granularity, options });
     return await this.#applyMask();
   }
 
@@ -188,21 +173,6 @@ export class Pruner {
     const layers = await this.#buffers.countByLayer(lowerMaskCounts(layout));
     const [channels] = await readBuffers(gpu, [{ buffer: this.#buffers.get("channel_counts") }]);
     return layerCounts(layout, { channels: new Uint32Array(channels), layers });
-  }
-
-  async #open(
-    granularity: Exclude<Granularity, "element">,
-    options: RemovalOptions,
-  ): Promise<RemovableGroups> {
-    const { group } = criterionOf(this.#scored!.criterion), isSquared = group !== "sum";
-    if (granularity === "channel") {
-      // What all weights of a filter share says nothing about those that read its output.
-      return await openChannels(this.#buffers, group === "mean" ? "producers" : "all", {
-        options,
-        isSquared,
-      });
-    }
-    return await openBlocks(this.#buffers, granularity, { layers: this.#layers(), options, isSquared });
   }
 
   async #applyMask(): Promise<readonly LayerCount[]> {

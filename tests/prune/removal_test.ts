@@ -3,11 +3,14 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConfigError } from "../../src/errors.ts";
 import { Network } from "../../src/gpu/network.ts";
 import { readFloats } from "../../src/gpu/readback.ts";
+import { resolveGraph } from "../../src/model/graph.ts";
+import { summarizeModel } from "../../src/model/summary.ts";
 import { type PlacedParameter, takeParameter } from "../../src/plan/layout.ts";
 import { layOutBlocks } from "../../src/prune/blocks.ts";
+import { planCompaction } from "../../src/prune/compact.ts";
 import { signalToNoiseAt } from "../../src/prune/confidence.ts";
 import { coupleChannels } from "../../src/prune/coupling.ts";
-import { prunableTensors } from "../../src/prune/criteria.ts";
+import { prunableTensors, scoredTensors } from "../../src/prune/criteria.ts";
 import { forEachElement, groupRuns, placesByName } from "../../src/prune/group_runs.ts";
 import { groupConfidence, groupDeviate } from "../../src/prune/group_scores.ts";
 import { Pruner } from "../../src/prune/pruner.ts";
@@ -329,4 +332,93 @@ Deno.test("Pruner.regrow() brings back removed weights by the gradient that they
   assert(want.every((place) => values[place] === 0));
   assertEquals(takeParameter(prunableTensors(layout)[0], after).length, prunableTensors(layout)[0].count);
   assertEquals(await pruner.regrow(1e6, { examples }), 0);
+});
+
+Deno.test("Pruner.remove() counts multiply-adds and ranks by worth for each of them where asked", async () => {
+  using bench = openWorkbench(await deviceOf(), { seed: 6 });
+  const { network } = bench, { layout, gpu, graph } = network, tensors = prunableTensors(layout);
+  using pruner = new Pruner(network);
+  network.copyArena("values", "mean");
+  await pruner.score("magnitude", scoring);
+  const scores = await readFloats(gpu, network.arena("scores"));
+  const before = await readFloats(gpu, network.arena("mask"));
+  const nodes = resolveGraph(graph);
+  const pixels = tensors.map((tensor) => {
+    const { output } = nodes.find(({ spec }) => spec.name === layerName(tensor))!;
+    return output.height * output.width;
+  });
+  const groups = tensors.flatMap((tensor, layer) => {
+    const rows = Map.groupBy(placesOf(tensor), ({ row }) => row);
+    return [...rows.values()].map((own): HostGroup => ({ layer, places: own.map(({ place }) => place) }));
+  });
+  const total = summarizeModel(graph).multiplyAdds, target = Math.floor(0.4 * total);
+  const alive = tensors.map(({ rows }) => rows);
+  const worth = ({ layer, places }: HostGroup) =>
+    places.reduce((sum, place) => sum + scores[place] ** 2, 0) / (places.length * pixels[layer]);
+  const want = before.slice();
+  let removed = 0;
+  for (const group of groups.toSorted((a, b) => worth(a) - worth(b))) {
+    if (removed >= target) break;
+    if (alive[group.layer] === 1) continue;
+    alive[group.layer]--;
+    removed += group.places.length * pixels[group.layer];
+    for (const place of group.places) want[place] = 0;
+  }
+  await pruner.remove(target, { granularity: "filter", measure: "multiply-adds", perCost: true });
+  const got = await readFloats(gpu, network.arena("mask"));
+  assertEquals(got, want);
+  await assertRejects(() => pruner.remove(1, { perCost: true }), ConfigError, "each of which counts as one");
+  await assertRejects(() => pruner.remove(1, { granularity: { rows: 0, channels: 1 } }), ConfigError, "rows");
+});
+
+Deno.test("Pruner.remove() of channels takes as many multiply-adds as the compacted model lacks", async () => {
+  const gpu = await deviceOf();
+  for (const graph of [tinyGraph(), randomGraph(4), randomGraph(9)]) {
+    using network = new Network(gpu, graph, 5);
+    using pruner = new Pruner(network);
+    network.copyArena("values", "mean");
+    await pruner.score("magnitude", scoring);
+    const total = summarizeModel(graph).multiplyAdds, target = Math.floor(0.3 * total);
+    const options = { granularity: "channel", measure: "multiply-adds", perCost: true } as const;
+    await pruner.remove(target, options);
+    const mask = await readFloats(gpu, network.arena("mask"));
+    const left = summarizeModel(planCompaction(graph, mask).graph).multiplyAdds;
+    assert(left <= total - target, `${graph.name}: ${left} of ${total}`);
+    // What is gone by then is enough, so nothing more goes, and one more takes a group.
+    await pruner.remove(target, options);
+    assertEquals(await readFloats(gpu, network.arena("mask")), mask);
+    const pixels = new Map(
+      resolveGraph(graph).map(({ spec, output }) => [spec.name, output.height * output.width]),
+    );
+    const gone = prunableTensors(network.layout).reduce((sum, tensor) => {
+      const own = placesOf(tensor).filter(({ place }) => mask[place] === 0).length;
+      return sum + own * pixels.get(layerName(tensor))!;
+    }, 0);
+    assert(gone >= target && left <= total - gone);
+    if (graph.name === "seed") assertEquals(left, total - gone);
+  }
+});
+
+Deno.test("Pruner.remove() by batch norm's scale spares layers without one, by any granularity", async () => {
+  const gpu = await deviceOf(), graph = randomGraph(2);
+  const norms = graph.layers.filter(({ kind }) => kind === "batchnorm2d");
+  assert(norms.length > 0);
+  using network = new Network(gpu, graph, 0);
+  using pruner = new Pruner(network);
+  network.arena("values").write(randomArenas(graph, 2).values);
+  network.copyArena("values", "mean");
+  await pruner.score("magnitude", scoring);
+  await pruner.score("bn-scale", scoring);
+  const scored = scoredTensors(network, "bn-scale").map(({ fullName }) => fullName);
+  const count = prunableTensors(network.layout).filter(({ fullName }) => scored.includes(fullName))
+    .reduce((sum, tensor) => sum + tensor.count, 0);
+  assert(scored.length < prunableTensors(network.layout).length);
+  const layers = await pruner.remove(count);
+  for (const { name, kept } of layers) assertEquals(kept === 0, scored.includes(name), name);
+  await assertRejects(() => pruner.remove(count + 1), ConfigError, `only ${count} may be removed`);
+  await assertRejects(
+    () => pruner.remove(count + 1, { granularity: "filter" }),
+    ConfigError,
+    `only ${count} may be removed by filters`,
+  );
 });
