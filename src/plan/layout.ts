@@ -41,6 +41,11 @@ export interface ParameterLayout {
   readonly prunableCount: number;
 }
 
+/** The name of the layer that a parameter belongs to. */
+export function layerNameOf({ fullName, name }: PlacedParameter): string {
+  return fullName.slice(0, fullName.length - name.length - 1);
+}
+
 /** Lays out the parameters of a model; they are listed in the order of the layers, wherever they lie. */
 export function layOutParameters(graph: Graph): ParameterLayout {
   const nodes = resolveGraph(graph);

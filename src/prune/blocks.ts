@@ -5,11 +5,12 @@
  */
 import { readBuffers } from "../gpu/readback.ts";
 import { checkIterations, type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
-import type { PlacedParameter } from "../plan/layout.ts";
+import { layerNameOf, type PlacedParameter } from "../plan/layout.ts";
 import { quadsOf } from "../shape.ts";
+import { weightCosts } from "./costs.ts";
 import type { PruneBuffers } from "./prune_buffers.ts";
 import type { RemovableGroups } from "./removable_groups.ts";
-import { type BlockShape, layerNameOf, leastKept, type RemovalOptions } from "./removal.ts";
+import { type BlockShape, leastKept, type RemovalOptions } from "./removal.ts";
 import type { ScoredLayer } from "./elements.ts";
 
 /** The blocks of one tensor. */
@@ -86,7 +87,7 @@ export function lowerBlockMasks(layers: readonly TensorBlocks[]): readonly Dispa
 export async function openBlocks(
   buffers: PruneBuffers,
   granularity: "filter" | BlockShape,
-  { layers, options: { floor = 0, protect = [] }, isSquared }: {
+  { layers, options: { floor = 0, protect = [], measure = "weights" }, isSquared }: {
     readonly layers: readonly ScoredLayer[];
     readonly options: RemovalOptions;
     readonly isSquared: boolean;
@@ -108,17 +109,20 @@ export async function openBlocks(
   );
   const least = laidOut.map(({ blocks }) => leastKept(blocks, floor, true));
   const keep = new Uint32Array(count).fill(1);
+  const weightCost = laidOut.map(({ tensor }) => weightCosts(buffers.network.graph, measure)(tensor));
+  const costOf = (block: number) => counts[block] * weightCost[layerOf[block]];
   return {
     kind: granularity === "filter" ? "filters" : "blocks",
     sums,
     counts,
     layerOf,
+    costOf,
     take(block) {
       const layer = layerOf[block];
       if (alive[layer] <= least[layer]) return 0;
       alive[layer]--;
       keep[block] = 0;
-      return counts[block];
+      return costOf(block);
     },
     async apply() {
       buffers.get("block_keep").write(keep);

@@ -5,11 +5,11 @@
  */
 import { readBuffers, readFloats } from "../gpu/readback.ts";
 import { resolveGraph } from "../model/graph.ts";
-import { coupleChannels } from "./coupling.ts";
-import type { GroupPart } from "./group_runs.ts";
-import { forEachElement, groupRuns, placesByName } from "./group_runs.ts";
+import { weightCosts } from "./costs.ts";
+import { type ChannelGroup, coupleChannels } from "./coupling.ts";
+import { prunableTensors } from "./criteria.ts";
+import { forEachElement, type GroupPart, groupRuns, placesByName } from "./group_runs.ts";
 import { type GroupScores, lowerGroupSums, packGroupRuns } from "./group_scores.ts";
-import type { ChannelGroup } from "./coupling.ts";
 import type { PruneBuffers } from "./prune_buffers.ts";
 import type { RemovableGroups } from "./removable_groups.ts";
 import { leastKept, type RemovalOptions } from "./removal.ts";
@@ -47,7 +47,7 @@ async function sumGroups(
 export async function openChannels(
   buffers: PruneBuffers,
   part: GroupPart,
-  { options: { floor = 0, protect = [] }, isSquared }: {
+  { options: { floor = 0, protect = [], measure = "weights" }, isSquared }: {
     readonly options: RemovalOptions;
     readonly isSquared: boolean;
   },
@@ -58,7 +58,23 @@ export async function openChannels(
   const empty: GroupScores = { sums: new Float32Array(0), counts: new Uint32Array(0) };
   const scores = groups.length > 0 ? await sumGroups(buffers, groups, { part, isSquared }) : empty;
   const mask = await readFloats(gpu, network.arena("mask"));
-  const places = placesByName(layout), weightFloats = 4 * layout.weightQuads;
+  const places = placesByName(layout), cost = weightCosts(graph, measure);
+  const quadCosts = new Uint32Array(layout.weightQuads);
+  for (const tensor of prunableTensors(layout)) {
+    quadCosts.fill(cost(tensor), tensor.offset, tensor.offset + tensor.quads);
+  }
+  /** Adds what the kept weights of a group cost, and calls with each float of it. */
+  const addCosts = (group: number, visit?: (place: number) => void): number => {
+    let sum = 0;
+    for (const run of groupRuns(places, groups[group])) {
+      if (run.arena !== "values") continue;
+      forEachElement(run, (place) => {
+        if (mask[place] > 0) sum += quadCosts[place >> 2] ?? 0;
+        visit?.(place);
+      });
+    }
+    return sum;
+  };
   const isProtected = groups.map(({ producers }) =>
     producers.some(({ parameter, axis }) =>
       axis === "row" && protect.some((name) => parameter === `${name}.weight`)
@@ -76,20 +92,13 @@ export async function openChannels(
     kind: "channels",
     ...scores,
     layerOf,
+    costOf: addCosts,
     take(group) {
       const { layers } = sets[groups[group].set];
       const fits = ([name, count]: readonly [string, number]) => kept.get(name)! - count >= least.get(name)!;
       if (isProtected[group] || ![...layers].every(fits)) return 0;
       for (const [name, count] of layers) kept.set(name, kept.get(name)! - count);
-      let removed = 0;
-      for (const run of groupRuns(places, groups[group])) {
-        if (run.arena !== "values") continue;
-        forEachElement(run, (place) => {
-          if (mask[place] > 0 && place < weightFloats) removed++;
-          mask[place] = 0;
-        });
-      }
-      return removed;
+      return addCosts(group, (place) => mask[place] = 0);
     },
     apply() {
       network.arena("mask").write(mask);

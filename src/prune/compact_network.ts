@@ -60,6 +60,7 @@ const movedRoles: readonly ArenaRole[] = [
   "velocity",
   "second_moment",
   "mean",
+  "variance",
   "fisher",
   "gradient_mean",
   "statistics",

@@ -3,16 +3,10 @@
  *
  * @module
  */
+import { layerNameOf } from "../plan/layout.ts";
 import { lowerMaskCounts } from "./mask.ts";
 import type { PruneBuffers } from "./prune_buffers.ts";
-import {
-  apportion,
-  type LayerBounds,
-  layerNameOf,
-  leastKept,
-  type RemovalOptions,
-  tooMany,
-} from "./removal.ts";
+import { apportion, type LayerBounds, leastKept, type RemovalOptions, tooMany } from "./removal.ts";
 import {
   type LayerTensor,
   lowerCountBelow,

@@ -7,9 +7,8 @@ import { ConfigError } from "../errors.ts";
 import type { Examples } from "../gpu/examples.ts";
 import type { Network } from "../gpu/network.ts";
 import { readBuffers } from "../gpu/readback.ts";
+import { layerNameOf } from "../plan/layout.ts";
 import { accumulateGradients, type AccumulateOptions, type FisherEstimate } from "./accumulate.ts";
-import { openBlocks } from "./blocks.ts";
-import { openChannels } from "./channels.ts";
 import { confidenceBins, lowerPrior, type Prior, priorSumsQuads } from "./confidence.ts";
 import {
   type Criterion,
@@ -20,12 +19,13 @@ import {
   scoredTensors,
   type ScoreSettings,
 } from "./criteria.ts";
+import type { CriterionNeed } from "./criteria/criterion.ts";
 import { countElementsBelow, removeElements, type ScoredLayer } from "./elements.ts";
+import { countGroupedBelow, removeGrouped } from "./grouped_removal.ts";
 import { type LayerConfidence, readConfidences } from "./layer_confidence.ts";
 import { channelCounts, type LayerCount, layerCounts, lowerMaskCounts, lowerMasking } from "./mask.ts";
 import { PruneBuffers } from "./prune_buffers.ts";
-import { countGroupsBelow, type RemovableGroups, removeGroupsUntil } from "./removable_groups.ts";
-import { checkRemoval, type Granularity, layerNameOf, type RemovalOptions } from "./removal.ts";
+import { checkPattern, checkRemoval, type Pattern, type RemovalOptions } from "./removal.ts";
 import { digitCounts, lowerNOfM, lowerRegrowth } from "./select.ts";
 
 /** How weights are scored. */
@@ -35,17 +35,6 @@ export interface PrunerScoreSettings extends ScoreSettings {
   /** T of the tempered posterior, whose precision is N F / T + lambda, above 0; 1 where left out. */
   readonly temperature?: number;
 }
-
-/** N:M sparsity: how many of every so many neighbouring input channels are kept. */
-export interface Pattern {
-  /** Weights that are kept of each full group, from 1 to `of`. */
-  readonly keep: number;
-  /** Neighbouring input channels that make a group, at most 32. */
-  readonly of: number;
-}
-
-/** The most channels of a group of N:M sparsity. */
-const largestPattern = 32;
 
 /** Scores and removes weights of one network. Dispose of it to free its buffers. */
 export class Pruner {
@@ -94,16 +83,7 @@ export class Pruner {
     }
     const { needs } = criterionOf(criterion), examples = settings.examples / temperature;
     const scored = scoredTensors(network, criterion);
-    if (needs.includes("gradient_mean")) this.#checkGradients(`score by ${criterion}`);
-    if (needs.includes("variance") && !network.arenas.has("variance")) {
-      const current = "no variance of the weights was kept";
-      throw new ConfigError({
-        act: "score by",
-        thing: criterion,
-        current,
-        wanted: "training with keepsVariance",
-      });
-    }
+    this.#checkNeeds("score by", criterion, needs);
     if (scored.length < prunableTensors(network.layout).length) this.#clearScores();
     this.#buffers.allocate(criterionScratch(network, criterion));
     const before = criterion === "confidence" ? lowerPrior(network.layout, prior, examples) : [];
@@ -123,35 +103,28 @@ export class Pruner {
    * @throws {ConfigError} Where the weights were never scored, or an option is not possible.
    */
   async countBelow(threshold: number, options: RemovalOptions = {}): Promise<number> {
-    const { criterion, seed } = this.#checkScored("count weights below", `${threshold}`);
+    const scoring = this.#checkScored("count weights below", `${threshold}`);
     checkRemoval(this.#network.layout, options);
-    const layers = this.#layers(), { granularity = "element" } = options;
-    if (granularity === "element") {
-      return await countElementsBelow(this.#buffers, threshold, { layers, options });
-    }
-    const { group: rule } = criterionOf(criterion);
-    return countGroupsBelow(await this.#open(granularity, options), threshold, { rule, seed });
+    const layers = this.#layers(), { granularity = "element" } = options, buffers = this.#buffers;
+    return granularity === "element"
+      ? await countElementsBelow(buffers, threshold, { layers, options })
+      : await countGroupedBelow(buffers, threshold, { scoring, layers, granularity, options });
   }
 
   /**
-   * Removes what has the smallest scores, in place, until `remove` of all prunable weights are removed, those removed
-   * before among them: exactly so many single weights, or as few groups as give at least so many. Values, mean and
+   * Removes what has the smallest scores, in place, until `remove` of all prunable weights (or multiply-adds, as the
+   * options say) are removed, those removed before among them: exactly so many single weights, or as few groups as give
+   * at least so many. Values, mean and
    * velocity are masked.
    *
    * @throws {ConfigError} Where the weights were never scored, an option is not possible, or fewer may go.
    */
   async remove(remove: number, options: RemovalOptions = {}): Promise<readonly LayerCount[]> {
-    const { criterion, seed } = this.#checkScored("remove weights", `${remove}`);
+    const scoring = this.#checkScored("remove weights", `${remove}`);
     checkRemoval(this.#network.layout, options);
-    const layers = this.#layers(), { granularity = "element", scope } = options;
-    if (granularity === "element") {
-      await removeElements(this.#buffers, remove, { layers, options });
-    } else {
-      const removed = (await this.count()).reduce((sum, { weights, kept }) => sum + weights - kept, 0);
-      const { group: rule } = criterionOf(criterion);
-      const ranking = { rule, seed, ...(scope ? { scope } : {}) };
-      await removeGroupsUntil(await this.#open(granularity, options), remove - removed, ranking);
-    }
+    const layers = this.#layers(), { granularity = "element" } = options, buffers = this.#buffers;
+    if (granularity === "element") await removeElements(buffers, remove, { layers, options });
+    else await removeGrouped(buffers, remove, { scoring, layers, granularity, options });
     return await this.#applyMask();
   }
 
@@ -167,13 +140,7 @@ export class Pruner {
   ): Promise<readonly LayerCount[]> {
     this.#checkScored("remove weights by pattern", `${keep}:${of}`);
     checkRemoval(this.#network.layout, { protect });
-    const isPossible = Number.isInteger(keep) && Number.isInteger(of) && keep >= 1 && keep <= of &&
-      of <= largestPattern;
-    if (!isPossible) {
-      const wanted = `whole numbers N:M with 1 <= N <= M <= ${largestPattern}`;
-      const current = "not a possible pattern";
-      throw new ConfigError({ act: "remove weights by pattern", thing: `${keep}:${of}`, current, wanted });
-    }
+    checkPattern({ keep, of });
     const open = this.#layers().filter(({ tensor, isScored }) =>
       isScored && !protect.includes(layerNameOf(tensor))
     );
@@ -193,7 +160,7 @@ export class Pruner {
     /** Layers by name to which no weight comes back. */
     readonly protect?: readonly string[];
   }): Promise<number> {
-    this.#checkGradients("regrow weights");
+    this.#checkNeeds("regrow weights of", this.#network.graph.name, ["gradient_mean", "fisher"]);
     checkRemoval(this.#network.layout, { protect });
     const open = this.#layers().filter(({ tensor }) => !protect.includes(layerNameOf(tensor)));
     const counts = await this.#buffers.countByLayer(lowerRegrowth(open, { examples, threshold }));
@@ -206,21 +173,6 @@ export class Pruner {
     const layers = await this.#buffers.countByLayer(lowerMaskCounts(layout));
     const [channels] = await readBuffers(gpu, [{ buffer: this.#buffers.get("channel_counts") }]);
     return layerCounts(layout, { channels: new Uint32Array(channels), layers });
-  }
-
-  async #open(
-    granularity: Exclude<Granularity, "element">,
-    options: RemovalOptions,
-  ): Promise<RemovableGroups> {
-    const { group } = criterionOf(this.#scored!.criterion), isSquared = group !== "sum";
-    if (granularity === "channel") {
-      // What all weights of a filter share says nothing about those that read its output.
-      return await openChannels(this.#buffers, group === "mean" ? "producers" : "all", {
-        options,
-        isSquared,
-      });
-    }
-    return await openBlocks(this.#buffers, granularity, { layers: this.#layers(), options, isSquared });
   }
 
   async #applyMask(): Promise<readonly LayerCount[]> {
@@ -247,15 +199,17 @@ export class Pruner {
     throw new ConfigError({ act, thing, current: "they have no scores", wanted });
   }
 
-  #checkGradients(act: string): void {
-    if (this.#estimate !== "sampled") return;
-    const current = "the gradients are those of sampled labels";
-    throw new ConfigError({
-      act,
-      thing: this.#network.graph.name,
-      current,
-      wanted: "gradients of the given labels",
-    });
+  /** Refuses to read what was never computed, or the gradients of labels that the model drew itself. */
+  #checkNeeds(act: string, thing: string, needs: readonly CriterionNeed[]): void {
+    const lacking = needs.find((need) => !this.#network.arenas.has(need));
+    const refuse = (current: string, wanted: string) => {
+      throw new ConfigError({ act, thing, current, wanted });
+    };
+    if (lacking === "variance") refuse("no variance of the weights was kept", "training with keepsVariance");
+    if (lacking) refuse("no gradients were accumulated", "a call of accumulate() before");
+    if (needs.includes("gradient_mean") && this.#estimate === "sampled") {
+      refuse("the gradients are those of sampled labels", "gradients of the given labels");
+    }
   }
 
   [Symbol.dispose](): void {

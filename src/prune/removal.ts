@@ -5,7 +5,8 @@
  */
 import { ConfigError } from "../errors.ts";
 import { describeAlternatives } from "../nearest.ts";
-import type { ParameterLayout, PlacedParameter } from "../plan/layout.ts";
+import { layerNameOf, type ParameterLayout } from "../plan/layout.ts";
+import type { Measure } from "./costs.ts";
 import { prunableTensors } from "./criteria.ts";
 
 /** Blocks of a weight's rows (output channels) and input channels, at one tap; smaller at the edges. */
@@ -33,9 +34,30 @@ export interface RemovalOptions {
    * single weights, at least one. 0 where left out.
    */
   readonly floor?: number;
+  /**
+   * What the target of a removal counts, of groups: weights, or the multiply-adds that they take for one image; `weights`
+   * where left out.
+   */
+  readonly measure?: Measure;
+  /**
+   * True ranks groups by what they are worth for each weight, or multiply-add, that goes with them: of criterion
+   * confidence by z_g^2, of others whose rank is a root by its square.
+   */
+  readonly perCost?: boolean;
   /** Layers by name that lose nothing; of channels only those that they read may go. */
   readonly protect?: readonly string[];
 }
+
+/** N:M sparsity: how many of every so many neighbouring input channels are kept. */
+export interface Pattern {
+  /** Weights that are kept of each full group, from 1 to `of`. */
+  readonly keep: number;
+  /** Neighbouring input channels that make a group, at most 32. */
+  readonly of: number;
+}
+
+/** The most channels of a group of N:M sparsity. */
+const largestPattern = 32;
 
 /** What a layer may lose. */
 export interface LayerBounds {
@@ -52,11 +74,6 @@ export function leastKept(count: number, floor: number, keepsOne: boolean): numb
   return Math.min(count, Math.max(keepsOne || floor > 0 ? 1 : 0, Math.ceil(floor * count - 1e-9)));
 }
 
-/** The name of the layer that a parameter belongs to. */
-export function layerNameOf({ fullName, name }: PlacedParameter): string {
-  return fullName.slice(0, fullName.length - name.length - 1);
-}
-
 /**
  * Checks the options of a removal against a model.
  *
@@ -68,6 +85,9 @@ export function checkRemoval(layout: ParameterLayout, options: RemovalOptions): 
     throw new ConfigError({ act: "remove weights with", thing, current, wanted });
   };
   if (!(floor >= 0 && floor <= 1)) refuse("floor", `${floor}`, "a fraction from 0 to 1");
+  if (granularity === "element" && (options.perCost || (options.measure ?? "weights") !== "weights")) {
+    refuse("granularity", "single weights, each of which counts as one", "groups where their cost matters");
+  }
   if (typeof granularity === "object") {
     for (const side of ["rows", "channels"] as const) {
       const size = granularity[side];
@@ -82,6 +102,22 @@ export function checkRemoval(layout: ParameterLayout, options: RemovalOptions): 
       refuse("protect", `no layer with weights is named ${name}`, describeAlternatives(name, names));
     }
   }
+}
+
+/**
+ * Checks a pattern.
+ *
+ * @throws {ConfigError} Where it is not possible.
+ */
+export function checkPattern({ keep, of }: Pattern): void {
+  const areWhole = Number.isInteger(keep) && Number.isInteger(of);
+  if (areWhole && keep >= 1 && keep <= of && of <= largestPattern) return;
+  throw new ConfigError({
+    act: "remove weights by pattern",
+    thing: `${keep}:${of}`,
+    current: "not a possible pattern",
+    wanted: `whole numbers N:M with 1 <= N <= M <= ${largestPattern}`,
+  });
 }
 
 /** The error of a removal of more than may go. */

@@ -29,6 +29,7 @@ const moved = [
   "velocity",
   "second_moment",
   "mean",
+  "variance",
   "fisher",
   "gradient_mean",
   "statistics",
