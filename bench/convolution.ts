@@ -135,9 +135,9 @@ function dispatchesOf(
 ): readonly Dispatch[] {
   switch (pass) {
     case "forward":
-      return [convolutionForward(context, { x: "x", y: "y", relu: false })];
+      return convolutionForward(context, { x: "x", y: "y", relu: false, scratch });
     case "backward input":
-      return [convolutionBackwardInput(context, { dy: "y", dx: "dx", gate: undefined })];
+      return convolutionBackwardInput(context, { dy: "y", dx: "dx", gate: undefined, scratch });
     case "backward weight":
       return convolutionBackwardWeight(context, { x: "x", dy: "y", scratch });
   }

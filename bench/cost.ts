@@ -5,7 +5,7 @@
  * @module
  */
 import { assembleKernel, type ReadPath } from "../src/kernels/assemble.ts";
-import type { Dispatch } from "../src/kernels/dispatch.ts";
+import { type Dispatch, isProductKernel } from "../src/kernels/dispatch.ts";
 import { withoutComments } from "../src/kernels/interface.ts";
 import { type Graph, resolveGraph } from "../src/model/graph.ts";
 import type { Plan } from "../src/plan/plan.ts";
@@ -82,7 +82,7 @@ export function planCosts(
   const quadsOf = (name: string) => plan.tensors.get(name)?.quads;
   return plan.dispatches.map((dispatch) => {
     const layer = [...layers].find(([name]) => dispatch.label.startsWith(`${name} `));
-    const isProduct = dispatch.kernel.startsWith("gemm/");
+    const isProduct = isProductKernel(dispatch.kernel);
     return isProduct && layer ? layer[1] : elementwiseCost(dispatch, { path, quadsOf });
   });
 }

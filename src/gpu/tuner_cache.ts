@@ -84,7 +84,9 @@ export async function tunerKey(gpu: Gpu, runtime: string): Promise<TunerKey> {
 async function hashKernels(): Promise<string> {
   const cores = [...new Set([...Object.values(productCores).flat(), ...subgroupCores])];
   const operations = kernelNames.filter((name) => name.startsWith("gemm/conv2d_"));
-  const names = [...cores.flatMap((core) => operations.map((name) => `${core}:${name}`)), "reduce/splits"];
+  const products = cores.flatMap((core) => operations.map((name) => `${core}:${name}`));
+  const winograd = kernelNames.filter((name) => name.startsWith("winograd/"));
+  const names = [...products, ...winograd, "reduce/splits"];
   const texts = names.flatMap((name) => [assembleKernel(name, "storage"), assembleKernel(name, "texture")]);
   const bytes = new TextEncoder().encode(texts.map(({ name, code }) => `${name}\n${code}`).join("\n"));
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));

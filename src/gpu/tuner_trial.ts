@@ -6,10 +6,12 @@
  */
 import { mirrorWidth, type ReadPath } from "../kernels/assemble.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
-import { dispatchProduct, type ProductChoice, type ProductShape } from "../kernels/gemm.ts";
+import type { ProductChoice, ProductShape } from "../kernels/gemm.ts";
 import { readInterface } from "../kernels/interface.ts";
 import { sumSplits } from "../kernels/reduce.ts";
 import { kernelSource } from "../kernels/registry.ts";
+import { dispatchWeighted } from "../kernels/weighted.ts";
+import { winogradMap } from "../kernels/winograd.ts";
 import { KernelError } from "../errors.ts";
 import { openRandomStream } from "../random.ts";
 import type { DeviceBuffer } from "./buffer.ts";
@@ -54,6 +56,12 @@ const copiesTimed = 16;
  */
 export const openTrial: TrialOpener = (gpu, shape) => new DeviceTrial(gpu, shape);
 
+/**
+ * What Winograd's transforms make of sums at most: 9 products of tiles, each no larger than the sum of all terms, in
+ * quarters.
+ */
+const winogradGrowth = 36;
+
 /** The largest operand for which sums of so many products are exact in f32, 1 at least. */
 function operandBound(terms: number): number {
   return Math.max(1, Math.min(4, Math.floor(Math.sqrt((2 ** 24 - 4) / terms))));
@@ -89,7 +97,7 @@ class DeviceTrial implements ProductTrial {
     this.#output = bindings.find(({ space }) => space === "read_write")!.name;
     this.#outputQuads = trial.operands[this.#output];
     this.#operands = Object.keys(trial.operands).filter((name) => name !== this.#output);
-    const bound = operandBound(segments * inner * 4);
+    const bound = operandBound(segments * inner * 4 * (winogradMap(shape) ? winogradGrowth : 1));
     for (const [name, quads] of Object.entries(trial.operands)) {
       if (name === this.#output) {
         this.#buffers.set(name, gpu.createBuffer(`trial ${name}`, 16 * quads));
@@ -210,17 +218,21 @@ class DeviceTrial implements ProductTrial {
     // Places in arenas: all zero, so that a bias is the weight's first numbers.
     const places = Object.fromEntries(fields.map(({ name }) => [name, 0]));
     const bindings = Object.fromEntries([...this.#operands, this.#output].map((name) => [name, name]));
-    const product = dispatchProduct(this.#shape, choice, {
+    const product = dispatchWeighted(this.#shape, choice, {
       label,
       bindings: isSplit ? { ...bindings, [this.#output]: "splits" } : bindings,
       params: { ...places, ...sizes },
       constants: trial!.constants,
+      scratch: (purpose, quads) => {
+        this.#widen(purpose, quads);
+        return purpose;
+      },
     });
-    if (!isSplit) return [product];
+    if (!isSplit) return product;
     this.#widen("splits", choice.splits * this.#outputQuads);
     const quads = rows * columns / 4;
     const sum = { label, scratch: "splits", out: this.#output, offset: 0, quads, splits: choice.splits };
-    return [product, { ...sumSplits({ ...sum, scale: 1 }), ...path }];
+    return [...product, { ...sumSplits({ ...sum, scale: 1 }), ...path }];
   }
 
   /** Makes a buffer at least so many quads long. */

@@ -25,6 +25,11 @@ export interface Dispatch {
   readonly path?: ReadPath;
 }
 
+/** True for kernels of matrix products. */
+export function isProductKernel(kernel: string): boolean {
+  return /^(gemm\/|winograd\/(product:|backward_weight$))/.test(kernel);
+}
+
 /**
  * The path that a dispatch reads on: its own where it has one, the device's for matrix products, and storage for all
  * else. Neighbouring invocations of the other kernels read neighbouring quads, for which storage is fast everywhere.
@@ -33,7 +38,7 @@ export function readPathOf(
   { kernel, path }: Pick<Dispatch, "kernel" | "path">,
   devicePath: ReadPath,
 ): ReadPath {
-  return path ?? (kernel.startsWith("gemm/") ? devicePath : "storage");
+  return path ?? (isProductKernel(kernel) ? devicePath : "storage");
 }
 
 /** The most workgroups along one dimension that every adapter allows. */

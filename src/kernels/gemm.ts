@@ -8,6 +8,15 @@ import type { ReadPath } from "./assemble.ts";
 import { checkIterations, type Dispatch, spreadWorkgroups } from "./dispatch.ts";
 import { readInterface } from "./interface.ts";
 import { kernelSource } from "./registry.ts";
+import {
+  winogradCore,
+  winogradCores,
+  winogradLaneCost,
+  winogradLanes,
+  winogradMap,
+  winogradOperation,
+  winogradWeightCore,
+} from "./winograd.ts";
 
 /** A matrix product c (rows, columns) = a (rows, segments x inner x 4) b (segments x inner x 4, columns). */
 export interface ProductShape {
@@ -80,9 +89,9 @@ export const subgroupCores: readonly string[] = [
   "gemm/subgroup_64x4",
 ];
 
-/** The cores for subgroups of a size that serve a product; those for windows only where the product is given. */
+/** The cores for subgroups of a size that serve a product; those for some products only where it is given. */
 function coresOfSubgroups(subgroupSize: number | undefined, shape?: ProductShape): readonly string[] {
-  return subgroupCores.filter((core) => {
+  return [...subgroupCores, ...(shape ? winogradCores(shape) : [])].filter((core) => {
     const block = coreBlock(core);
     return block.subgroupSize === subgroupSize && (!block.rowsAreWindows || hasWindowPairs(shape));
   });
@@ -138,8 +147,9 @@ export function coreBlock(core: string): CoreBlock {
 
 /** Workgroups that a core needs for one split of a product. */
 export function productWorkgroups(shape: ProductShape, core: string): number {
-  const block = coreBlock(core);
-  const blocks = Math.ceil(shape.rows / block.rows) * Math.ceil(shape.columns / block.columns);
+  const block = coreBlock(core), map = core === winogradCore ? winogradMap(shape) : undefined;
+  const rowBlocks = map ? winogradLanes(map) / block.subgroupSize! : shape.rows / block.rows;
+  const blocks = Math.ceil(rowBlocks) * Math.ceil(shape.columns / block.columns);
   return Math.ceil(blocks / block.blocksPerWorkgroup);
 }
 
@@ -170,7 +180,9 @@ export function textureCost(shape: ProductShape, { core, splits }: ProductChoice
   const ownRows = rowsAreWindows ? lane.rows / 2 : loaded(lane.rows, sharesRows);
   const texels = ownRows + loaded(lane.columns, sharesColumns);
   const productPrice = subgroupSize === undefined ? 0.0127 : 0.015;
-  const laneCost = 0.19 * texels + productPrice * lane.rows * lane.columns;
+  const laneCost = core.startsWith("winograd/")
+    ? winogradLaneCost(shape, core)
+    : 0.19 * texels + productPrice * lane.rows * lane.columns;
   const workgroups = productWorkgroups(shape, core);
   const idle = Math.ceil(workgroups * splits / 2) * 2 / (workgroups * splits);
   return workgroups * lanes * laneCost * idle;
@@ -208,6 +220,12 @@ export function subgroupChooser(subgroupSize: number): ProductChooser {
   };
 }
 
+/** The kernel of an operation with a core. */
+function productKernel(operation: string, core: string): string {
+  if (core === winogradWeightCore) return core;
+  return `${core}:${core === winogradCore ? winogradOperation(operation) : operation}`;
+}
+
 /** The dispatch of a product. */
 export function dispatchProduct(
   shape: ProductShape,
@@ -218,7 +236,7 @@ export function dispatchProduct(
 ): Dispatch {
   const { operation, rows, columns, segments, inner, sizes } = shape;
   const segmentsPerSplit = Math.ceil(segments / choice.splits);
-  const kernel = `${choice.core}:${operation}`;
+  const kernel = productKernel(operation, choice.core);
   checkIterations(kernel, segmentsPerSplit * (inner + 1));
   const [x, y] = spreadWorkgroups(productWorkgroups(shape, choice.core));
   return {

@@ -144,6 +144,14 @@ import selectNOfM from "../../kernels/select/n_of_m.wgsl" with { type: "text" };
 import selectPick from "../../kernels/select/pick.wgsl" with { type: "text" };
 import selectRankKeys from "../../kernels/select/rank_keys.wgsl" with { type: "text" };
 import selectRegrow from "../../kernels/select/regrow.wgsl" with { type: "text" };
+import winogradBackwardInput from "../../kernels/winograd/backward_input.wgsl" with { type: "text" };
+import winogradForward from "../../kernels/winograd/forward.wgsl" with { type: "text" };
+import winogradForwardPooled from "../../kernels/winograd/forward_pooled.wgsl" with { type: "text" };
+import winogradProduct from "../../kernels/winograd/product.wgsl" with { type: "text" };
+import winogradTiles from "../../kernels/winograd/tiles.wgsl" with { type: "text" };
+import winogradWeight from "../../kernels/winograd/weight.wgsl" with { type: "text" };
+import winogradBackwardWeight from "../../kernels/winograd/backward_weight.wgsl" with { type: "text" };
+import winogradSums from "../../kernels/winograd/sums.wgsl" with { type: "text" };
 
 const sources: Readonly<Record<string, string>> = {
   "activation/backward": activationBackward,
@@ -270,6 +278,14 @@ const sources: Readonly<Record<string, string>> = {
   "select/pick": selectPick,
   "select/rank_keys": selectRankKeys,
   "select/regrow": selectRegrow,
+  "winograd/backward_input": winogradBackwardInput,
+  "winograd/forward": winogradForward,
+  "winograd/forward_pooled": winogradForwardPooled,
+  "winograd/product": winogradProduct,
+  "winograd/tiles": winogradTiles,
+  "winograd/weight": winogradWeight,
+  "winograd/backward_weight": winogradBackwardWeight,
+  "winograd/sums": winogradSums,
 };
 
 /** The stems of all kernels, such as `gemm/conv2d_forward`. */

@@ -6,6 +6,7 @@
 import type { Dispatch } from "../kernels/dispatch.ts";
 import { dispatchProduct, type ProductChooser, type ProductShape } from "../kernels/gemm.ts";
 import { chunksOf, sumColumns, sumSplits } from "../kernels/reduce.ts";
+import { dispatchWeighted } from "../kernels/weighted.ts";
 import { type Pair, pairOf, quadsOf } from "../shape.ts";
 import type { FusedNorm } from "./layer.ts";
 import { stepParams } from "./window.ts";
@@ -133,18 +134,24 @@ export interface InputGradientTensors {
   readonly gate: string | undefined;
 }
 
+/** Gives the names of tensors for intermediate results. */
+export interface Scratch {
+  readonly scratch: (purpose: string, quads: number) => string;
+}
+
 /** Where a batch norm's statistics and parameters lie, as the kernels take it; all zero without one. */
 export function normParams(norm: FusedNorm | undefined) {
   return norm ?? { mean: 0, variance: 0, gamma: 0, beta: 0, epsilon: 0 };
 }
 
-/** y = act(norm(conv(x) + bias) + residual): one dispatch. */
+/** y = act(norm(conv(x) + bias) + residual): one dispatch, or two where the core transforms the weight into `scratch`. */
 export function convolutionForward(
   { name, geometry, choose, weight, bias }: ConvolutionContext,
-  { x, y, norm, residual, relu }: ForwardTensors,
-): Dispatch {
+  { x, y, norm, residual, relu, scratch }: ForwardTensors & Scratch,
+): readonly Dispatch[] {
   const shape = forwardShape(geometry);
-  return dispatchProduct(shape, choose(shape), {
+  return dispatchWeighted(shape, choose(shape), {
+    scratch,
     label: `${name} forward`,
     // What is not used is bound to something that is.
     bindings: { x, values: "values", statistics: norm ? "statistics" : "values", residual: residual ?? x, y },
@@ -158,13 +165,17 @@ export function convolutionForward(
   });
 }
 
-/** dx from dy: one dispatch; `addend` is added to it, then it is zero where `gate` <= 0. */
+/**
+ * dx from dy: one dispatch, or two where the core transforms the weight into `scratch`; `addend` is added to it, then it is
+ * zero where `gate` <= 0.
+ */
 export function convolutionBackwardInput(
   { name, geometry, choose, weight }: ConvolutionContext,
-  { dy, dx, addend, gate }: InputGradientTensors,
-): Dispatch {
+  { dy, dx, addend, gate, scratch }: InputGradientTensors & Scratch,
+): readonly Dispatch[] {
   const shape = backwardInputShape(geometry);
-  return dispatchProduct(shape, choose(shape), {
+  return dispatchWeighted(shape, choose(shape), {
+    scratch,
     label: `${name} backward input`,
     bindings: { dy, values: "values", gate: gate ?? dy, addend: addend ?? dy, dx },
     params: { weight },

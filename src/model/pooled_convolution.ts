@@ -7,6 +7,7 @@
 import type { Dispatch } from "../kernels/dispatch.ts";
 import { dispatchProduct, type ProductShape } from "../kernels/gemm.ts";
 import { chunksOf, sumColumns, sumSplits } from "../kernels/reduce.ts";
+import { dispatchWeighted } from "../kernels/weighted.ts";
 import { pairOf, quadsOf } from "../shape.ts";
 import type { ConvolutionContext, ConvolutionGeometry } from "./convolution.ts";
 import type { FusedPool } from "./layer.ts";
@@ -67,13 +68,19 @@ export function pooledBackwardWeightShape(g: ConvolutionGeometry, pool: FusedPoo
   };
 }
 
-/** The pooled output, and the places of the maxima where a backward pass follows: one dispatch. */
+/** The pooled output, and the places of the maxima where a backward pass follows: one dispatch, or two. */
 export function pooledForward(
   { name, geometry, choose, weight, bias }: ConvolutionContext,
-  { x, pool, keepsPlaces }: { readonly x: string; readonly pool: FusedPool; readonly keepsPlaces: boolean },
-): Dispatch {
+  { x, pool, keepsPlaces, scratch }: {
+    readonly x: string;
+    readonly pool: FusedPool;
+    readonly keepsPlaces: boolean;
+    readonly scratch: (purpose: string, quads: number) => string;
+  },
+): readonly Dispatch[] {
   const shape = pooledForwardShape(geometry, pool);
-  return dispatchProduct(shape, choose(shape), {
+  return dispatchWeighted(shape, choose(shape), {
+    scratch,
     label: `${name} forward, pooled`,
     bindings: { x, values: "values", y: pool.y, places: pool.places },
     params: { weight, bias: bias ?? 0 },

@@ -47,8 +47,8 @@ async function runConvolution(gpu: Gpu, choose: ProductChooser, { geometry, weig
     return purpose;
   };
   const dispatches: Dispatch[] = [
-    convolutionForward(context, { x: "x", y: "y", relu: false }),
-    convolutionBackwardInput(context, { dy: "dy", dx: "dx", gate: undefined }),
+    ...convolutionForward(context, { x: "x", y: "y", relu: false, scratch: declare }),
+    ...convolutionBackwardInput(context, { dy: "dy", dx: "dx", gate: undefined, scratch: declare }),
     ...convolutionBackwardWeight(context, { x: "x", dy: "dy", scratch: declare }),
     ...convolutionBackwardBias(context, { dy: "dy", scratch: declare }),
   ];

@@ -128,7 +128,7 @@ async function checkPooled(path: ReadPath, { window, core, splits, gpu }: {
   const cellsHigh = Math.ceil(outHeight / 2), cellsWide = Math.ceil(outWidth / 2), quads = quadsOf(outputs);
   const cells = batch * cellsHigh * cellsWide * quads;
   const dispatches = [
-    pooledForward(context, { x: "x", pool: fused, keepsPlaces: true }),
+    ...pooledForward(context, { x: "x", pool: fused, keepsPlaces: true, scratch }),
     ...pooledBackwardWeight(context, { x: "x", pool: fused, scratch }),
     ...pooledBackwardBias(context, { pool: fused, bias, scratch }),
     dispatchOver(cells, {

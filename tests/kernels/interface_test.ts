@@ -155,6 +155,8 @@ for (const path of readPaths) {
     const included = [
       "activation/sigmoid",
       "gemm/subgroup_broadcast",
+      "winograd/sums",
+      "winograd/tiles",
       "layer/shift_lanes",
       "optimizer/step_gradient",
       "random/mix_bits",

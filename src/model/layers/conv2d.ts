@@ -141,10 +141,13 @@ export const conv2d: LayerType<Conv2dSpec> = {
   },
 
   forward(context) {
-    const convolution = contextOf(context), grouped = groupedOf(context), { x, pool, mode } = context;
+    const convolution = contextOf(context),
+      grouped = groupedOf(context),
+      { x, pool, mode, scratch } = context;
+    const keepsPlaces = mode !== "evaluate";
     if (grouped) context.emit(groupedForward(grouped, context));
-    else if (pool) context.emit(pooledForward(convolution, { x, pool, keepsPlaces: mode !== "evaluate" }));
-    else context.emit(convolutionForward(convolution, context));
+    else if (pool) context.emit(...pooledForward(convolution, { x, pool, keepsPlaces, scratch }));
+    else context.emit(...convolutionForward(convolution, context));
   },
 
   backward(context) {
@@ -162,9 +165,8 @@ export const conv2d: LayerType<Conv2dSpec> = {
       context.emit(...weight, ...convolutionBackwardBias(convolution, context));
     }
     if (!dx) return;
-    const tensors = { dy, dx, addend, gate: gated ? x : undefined };
-    context.emit(
-      grouped ? groupedBackwardInput(grouped, tensors) : convolutionBackwardInput(convolution, tensors),
-    );
+    const tensors = { dy, dx, addend, gate: gated ? x : undefined, scratch };
+    if (grouped) context.emit(groupedBackwardInput(grouped, tensors));
+    else context.emit(...convolutionBackwardInput(convolution, tensors));
   },
 };

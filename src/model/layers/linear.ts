@@ -97,7 +97,7 @@ export const linear: LayerType<LinearSpec> = {
   },
 
   forward(context) {
-    context.emit(convolutionForward(contextOf(context), context));
+    context.emit(...convolutionForward(contextOf(context), context));
   },
 
   backward(context) {
@@ -106,9 +106,10 @@ export const linear: LayerType<LinearSpec> = {
       ...convolutionBackwardWeight(convolution, context),
       ...convolutionBackwardBias(convolution, context),
     );
-    const { dy, dx, gated, addend, x } = context;
+    const { dy, dx, gated, addend, x, scratch } = context;
     if (dx) {
-      context.emit(convolutionBackwardInput(convolution, { dy, dx, addend, gate: gated ? x : undefined }));
+      const gate = gated ? x : undefined;
+      context.emit(...convolutionBackwardInput(convolution, { dy, dx, addend, gate, scratch }));
     }
   },
 };

@@ -1,0 +1,132 @@
+// Convolutions by 3 x 3 filters at stride 1 as Winograd's F(2 x 2, 3 x 3), for subgroups of 8: a block of 32 tiles of
+// 2 x 2 pixels x 32 channels a workgroup of one subgroup.
+//
+//   out = A^T [sum over input channels of (G w G^T) * (B^T d B)] A,  d the 4 x 4 inputs under a tile, * by elements
+//   B^T = [1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1],  A^T = [1 1 1 0; 0 1 -1 -1],  G as in winograd/weight.wgsl
+//
+// 16 products a tile in place of 36. A lane sums four tiles side by side x 32 channels, a line of the transform after the
+// other: four sums for its columns, over the quads of the input channels in order, which are then added to the outputs.
+// Each lane loads one strip of four channels of a filter, and every lane takes it from there by a broadcast of a constant
+// lane. All bounds come from params and workgroup_id, so that control flow is uniform around the broadcasts.
+// An operation gives columns of B^T d (winograd/tiles.wgsl), filters_at, load_filters and store_tile.
+// Rounding errors are about those of direct sums (docs/architecture.md); values that are not finite spread over their tile.
+// Only for adapters on which a probe (src/gpu/subgroups.ts) found subgroups of SUBGROUP_SIZE lanes.
+// Source: Lavin and Gray 2015, arXiv 1509.09308, section 4.1; the broadcasts are those of gemm/subgroup_8x32.wgsl.
+
+// include winograd/sums
+
+const BLOCK_ROWS = 128u;
+const BLOCK_COLUMNS = 32u;
+const BLOCKS_PER_WORKGROUP = 1u;
+const LANE_ROWS = 16u;
+const LANE_COLUMNS = 32u;
+const SUBGROUP_SIZE = 8u;
+
+// The pixels of four tiles in four channels, a matrix for each place in the tile, a column a tile.
+struct Outputs {
+  upper_left: mat4x4f,
+  upper_right: mat4x4f,
+  lower_left: mat4x4f,
+  lower_right: mat4x4f,
+}
+
+// Adds a line of the transform to the outputs: its columns by A, times its factors in the two lines of A^T.
+fn fold(outputs: ptr<function, Outputs>, m_0: mat4x4f, m_1: mat4x4f, m_2: mat4x4f, m_3: mat4x4f, weight: vec2f) {
+  let left = m_0 + m_1 + m_2;
+  let right = m_1 - m_2 - m_3;
+  (*outputs).upper_left += weight.x * left;
+  (*outputs).upper_right += weight.x * right;
+  (*outputs).lower_left += weight.y * left;
+  (*outputs).lower_right += weight.y * right;
+}
+
+// Stores the first tile's pixels, in line order, and moves the other tiles up.
+fn store_first(place: Place, tile: u32, column: u32, outputs: ptr<function, Outputs>) {
+  let o = *outputs;
+  store_tile(place, tile, column, mat4x4f(o.upper_left[0], o.upper_right[0], o.lower_left[0], o.lower_right[0]));
+  (*outputs).upper_left = mat4x4f(o.upper_left[1], o.upper_left[2], o.upper_left[3], o.upper_left[0]);
+  (*outputs).upper_right = mat4x4f(o.upper_right[1], o.upper_right[2], o.upper_right[3], o.upper_right[0]);
+  (*outputs).lower_left = mat4x4f(o.lower_left[1], o.lower_left[2], o.lower_left[3], o.lower_left[0]);
+  (*outputs).lower_right = mat4x4f(o.lower_right[1], o.lower_right[2], o.lower_right[3], o.lower_right[0]);
+}
+
+@compute @workgroup_size(8)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let block = group.y * groups.x + group.x;
+  let column_blocks = (params.columns + BLOCK_COLUMNS - 1u) / BLOCK_COLUMNS;
+  let place = place_of((block / column_blocks) * SUBGROUP_SIZE + lane);
+  let column = (block % column_blocks) * BLOCK_COLUMNS;
+  let tiles = tiles_at(place);
+  let filters = filters_at(column + 4u * lane);
+  var outputs_0 = Outputs();
+  var outputs_1 = Outputs();
+  var outputs_2 = Outputs();
+  var outputs_3 = Outputs();
+  var outputs_4 = Outputs();
+  var outputs_5 = Outputs();
+  var outputs_6 = Outputs();
+  var outputs_7 = Outputs();
+  // Loops test last: to leave one that tests first, llvmpipe runs a round with all lanes off.
+  var line = 0u;
+  loop {
+    let lines = lines_at(tiles, line);
+    var m_0 = Sums();
+    var m_1 = Sums();
+    var m_2 = Sums();
+    var m_3 = Sums();
+    var quad = 0u;
+    loop {
+      let d_0 = load_tile_column(lines, 0u, quad);
+      let d_1 = load_tile_column(lines, 1u, quad);
+      let d_2 = load_tile_column(lines, 2u, quad);
+      let d_3 = load_tile_column(lines, 3u, quad);
+      let d_4 = load_tile_column(lines, 4u, quad);
+      let d_5 = load_tile_column(lines, 5u, quad);
+      let d_6 = load_tile_column(lines, 6u, quad);
+      let d_7 = load_tile_column(lines, 7u, quad);
+      let d_8 = load_tile_column(lines, 8u, quad);
+      let d_9 = load_tile_column(lines, 9u, quad);
+      add_products(&m_0, load_filters(filters, line, 0u, quad), mat4x4f(d_0 - d_2, d_2 - d_4, d_4 - d_6, d_6 - d_8));
+      add_products(&m_1, load_filters(filters, line, 1u, quad), mat4x4f(d_1 + d_2, d_3 + d_4, d_5 + d_6, d_7 + d_8));
+      add_products(&m_2, load_filters(filters, line, 2u, quad), mat4x4f(d_2 - d_1, d_4 - d_3, d_6 - d_5, d_8 - d_7));
+      add_products(&m_3, load_filters(filters, line, 3u, quad), mat4x4f(d_1 - d_3, d_3 - d_5, d_5 - d_7, d_7 - d_9));
+      quad++;
+      if (quad >= image().quads) {
+        break;
+      }
+    }
+    let weight = vec2f(f32(line < 3u), select(-f32(line > 0u), 1.0, line == 1u));
+    fold(&outputs_0, m_0.c_0, m_1.c_0, m_2.c_0, m_3.c_0, weight);
+    fold(&outputs_1, m_0.c_1, m_1.c_1, m_2.c_1, m_3.c_1, weight);
+    fold(&outputs_2, m_0.c_2, m_1.c_2, m_2.c_2, m_3.c_2, weight);
+    fold(&outputs_3, m_0.c_3, m_1.c_3, m_2.c_3, m_3.c_3, weight);
+    fold(&outputs_4, m_0.c_4, m_1.c_4, m_2.c_4, m_3.c_4, weight);
+    fold(&outputs_5, m_0.c_5, m_1.c_5, m_2.c_5, m_3.c_5, weight);
+    fold(&outputs_6, m_0.c_6, m_1.c_6, m_2.c_6, m_3.c_6, weight);
+    fold(&outputs_7, m_0.c_7, m_1.c_7, m_2.c_7, m_3.c_7, weight);
+    line++;
+    if (line >= 4u) {
+      break;
+    }
+  }
+  // One tile after the other, since the code of the stores takes long to compile.
+  var tile = 0u;
+  loop {
+    store_first(place, tile, column + 0u, &outputs_0);
+    store_first(place, tile, column + 4u, &outputs_1);
+    store_first(place, tile, column + 8u, &outputs_2);
+    store_first(place, tile, column + 12u, &outputs_3);
+    store_first(place, tile, column + 16u, &outputs_4);
+    store_first(place, tile, column + 20u, &outputs_5);
+    store_first(place, tile, column + 24u, &outputs_6);
+    store_first(place, tile, column + 28u, &outputs_7);
+    tile++;
+    if (tile >= 4u) {
+      break;
+    }
+  }
+}

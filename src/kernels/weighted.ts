@@ -1,0 +1,33 @@
+/**
+ * Products whose weight some cores take in another form, which a dispatch before theirs makes.
+ *
+ * @module
+ */
+import type { Dispatch } from "./dispatch.ts";
+import { dispatchProduct, type ProductChoice, type ProductShape } from "./gemm.ts";
+import { transformFilters, winogradCore } from "./winograd.ts";
+
+/**
+ * The dispatches of a product whose weight lies at `params.weight` of the buffer bound as `values`, in order: the product,
+ * behind what its core needs done to the weight.
+ *
+ * @param scratch Gives the name of a tensor of so many quads for intermediate results.
+ */
+export function dispatchWeighted(
+  shape: ProductShape,
+  choice: ProductChoice,
+  { scratch, ...product }: Parameters<typeof dispatchProduct>[2] & {
+    readonly scratch: (purpose: string, quads: number) => string;
+  },
+): readonly Dispatch[] {
+  if (choice.core !== winogradCore) return [dispatchProduct(shape, choice, product)];
+  const { label, bindings, params } = product;
+  const filters = transformFilters(shape, {
+    label,
+    values: bindings.values,
+    weight: params.weight,
+    transformed: (quads) => scratch("transformed filters", quads),
+  });
+  const transformed = filters.bindings.transformed;
+  return [filters, dispatchProduct(shape, choice, { ...product, bindings: { ...bindings, transformed } })];
+}

@@ -1,0 +1,116 @@
+/**
+ * Convolutions of 3 x 3 filters and stride 1 by Winograd's F(2 x 2, 3 x 3): 16 products in place of 36 for every tile of
+ * 2 x 2 pixels. A second dispatch, before the product, transforms the filters.
+ *
+ * @module
+ */
+import { KernelError } from "../errors.ts";
+import { type Dispatch, dispatchOver } from "./dispatch.ts";
+import type { ProductShape } from "./gemm.ts";
+
+/** The core, which serves only the products that `winogradMap` takes. */
+export const winogradCore = "winograd/product";
+
+/** The core for weight gradients: products along the lines only, 4 in place of 6 for two pixels under three taps. */
+export const winogradWeightCore = "winograd/backward_weight";
+
+/** The cores that serve a product. */
+export function winogradCores(shape: ProductShape): readonly string[] {
+  const isWeight = shape.operation === "gemm/conv2d_backward_weight" && hasUnitSteps(shape);
+  return [...(winogradMap(shape) ? [winogradCore] : []), ...(isWeight ? [winogradWeightCore] : [])];
+}
+
+/** Pixels along each side of a tile. */
+const tileSide = 2;
+
+/** Tiles side by side in one invocation. */
+const tilesALane = 4;
+
+/** What a convolution makes, and its filters. */
+export interface WinogradMap {
+  readonly images: number;
+  /** Pixels of what is made. */
+  readonly height: number;
+  readonly width: number;
+  /** Filters of the layer, O, and quads of a pixel under each of their taps. */
+  readonly filters: number;
+  readonly quads: number;
+}
+
+/** True where filters are three taps wide, and windows and taps one pixel apart along both sides. */
+function hasUnitSteps({ sizes: { kernel_width: width, stride, ...steps } = {} }: ProductShape): boolean {
+  const lengths = stride === undefined
+    ? [steps.stride_y, steps.stride_x, steps.dilation_y, steps.dilation_x]
+    : [stride];
+  return width === 3 && lengths.every((length) => length === 1);
+}
+
+/** The map that a product makes where it is a convolution by 3 x 3 filters at stride 1; undefined where it is not. */
+export function winogradMap(shape: ProductShape): WinogradMap | undefined {
+  if (!hasUnitSteps(shape)) return undefined;
+  const { operation, rows, columns, segments, inner, sizes = {} } = shape;
+  const isPooled = operation === "gemm/conv2d_forward_pooled";
+  if (segments !== (isPooled ? 3 : 9)) return undefined;
+  const mapOf = (height: number, width: number, filters: number, quads: number) => ({
+    images: rows / (height * width),
+    height,
+    width,
+    filters,
+    quads,
+  });
+  switch (operation) {
+    case "gemm/conv2d_forward":
+      return mapOf(sizes.out_height, sizes.out_width, columns, inner);
+    case "gemm/conv2d_forward_pooled":
+      return mapOf(2 * sizes.pooled_height, 2 * sizes.pooled_width, columns, sizes.in_quads);
+    case "gemm/conv2d_backward_input":
+      return mapOf(sizes.in_height, sizes.in_width, sizes.out_channels, Math.ceil(columns / 4));
+    default:
+      return undefined;
+  }
+}
+
+/** Invocations that a product takes for each block of its columns: one for four tiles side by side. */
+export function winogradLanes({ images, height, width }: WinogradMap): number {
+  return images * Math.ceil(height / tileSide) * Math.ceil(width / (tilesALane * tileSide));
+}
+
+/**
+ * What a lane of these cores costs, in the units of textureCost (gemm.ts). A round multiplies 512 times, transforms
+ * included. Of winograd/product 4 rounds a quad stand for 9 of the others, each with 36 texels, and what it does once an
+ * invocation costs 12; a round of winograd/backward_weight reads 18 texels for eight pixels in place of four.
+ */
+export function winogradLaneCost({ segments, inner, sizes = {} }: ProductShape, core: string): number {
+  if (core === winogradWeightCore) return Math.ceil(sizes.out_width / 8) / inner * (0.19 * 18 + 0.02 * 512);
+  return 4 / 9 * (0.19 * 36 + 0.02 * 512 + 12 / (segments * inner / 9));
+}
+
+/** The operation's kernel that the core is joined with. */
+export function winogradOperation(operation: string): string {
+  return operation.replace("gemm/conv2d_", "winograd/");
+}
+
+/** The dispatch that transforms a layer's filters, and the quads that it writes. */
+export function transformFilters(
+  shape: ProductShape,
+  { label, values, weight, transformed }: {
+    readonly label: string;
+    /** The arena that holds the weight, and its first quad there. */
+    readonly values: string;
+    readonly weight: number;
+    readonly transformed: (quads: number) => string;
+  },
+): Dispatch {
+  const map = winogradMap(shape);
+  if (!map) {
+    const wanted = "a convolution by 3 x 3 filters at stride 1";
+    throw new KernelError({ act: "transform filters of", thing: label, current: shape.operation, wanted });
+  }
+  const { filters, quads } = map;
+  return dispatchOver(filters * quads, {
+    kernel: "winograd/weight",
+    label: `${label}, filters`,
+    bindings: { values, transformed: transformed(16 * filters * quads) },
+    params: { filters, in_quads: quads, weight },
+  });
+}

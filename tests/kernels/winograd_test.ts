@@ -1,0 +1,340 @@
+/**
+ * Holds Winograd's kernels against the f64 reference, where subgroups work.
+ *
+ * Tolerance: a transformed input is a sum of at most 4 inputs, a transformed filter at most 9/4 of the largest weight, so
+ * that a product summed over C channels is at most 9 C max|d| max|w|, and an output adds 9 of them. Each term meets the
+ * roundings of 2 + 4 + 8 additions of the transforms beside those of the sum over C channels: sumTolerance over C + 14
+ * terms and 81 C max|d| max|w|. In winograd/backward_weight a product is at most 2 max|d| max|g|, and a result adds 3 of
+ * their sums over the pairs of pixels.
+ */
+import assert from "node:assert/strict";
+import { probeSubgroups } from "../../src/cli/subgroups.ts";
+import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import { runOnce } from "../../src/gpu/run_once.ts";
+import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
+import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { Dispatch } from "../../src/kernels/dispatch.ts";
+import { defaultChooser, usableCores } from "../../src/kernels/gemm.ts";
+import { kernelSource } from "../../src/kernels/registry.ts";
+import {
+  transformFilters,
+  winogradCore,
+  winogradCores,
+  winogradMap,
+  winogradWeightCore,
+} from "../../src/kernels/winograd.ts";
+import {
+  backwardInputShape,
+  backwardWeightShape,
+  convolutionBackwardInput,
+  convolutionBackwardWeight,
+  type ConvolutionContext,
+  convolutionForward,
+  type ConvolutionGeometry,
+  forwardShape,
+} from "../../src/model/convolution.ts";
+import { pooledForward } from "../../src/model/pooled_convolution.ts";
+import { mapShape, quadsOf } from "../../src/shape.ts";
+import { conv2dBackward, conv2dForward } from "../reference/conv2d.ts";
+import { maxPool2dForward } from "../reference/pool2d.ts";
+import { reluForward } from "../reference/relu.ts";
+import { assertClose, dot, maxAbs, randomTensor, type RefTensor, sumTolerance } from "../reference/tensor.ts";
+import { imagesFromQuads, imagesToQuads, readPaths, runKernels } from "./harness.ts";
+import { assertPadding, unwritten } from "./precision.ts";
+import {
+  biasOffset,
+  type Convolution,
+  operandsOf,
+  outputSides,
+  valueArena,
+  weightOffset,
+} from "./products.ts";
+
+/** One pixel; odd sides; one line of tiles; more than a workgroup and a block of columns; no padding, and the most. */
+const sizes: readonly Convolution[] = [
+  { x: [1, 1, 1, 1], outputs: 1, kernel: [3, 3], stride: 1, padding: 1 },
+  { x: [2, 3, 5, 7], outputs: 5, kernel: [3, 3], stride: 1, padding: 1 },
+  { x: [3, 6, 9, 21], outputs: 37, kernel: [3, 3], stride: 1, padding: 0 },
+  { x: [1, 34, 3, 18], outputs: 9, kernel: [3, 3], stride: 1, padding: 2 },
+  { x: [2, 7, 4, 6], outputs: 6, kernel: [3, 3], stride: 1, padding: [2, 0] },
+];
+
+/** Besides, weights with lines of other counts than three, and more strips than a block has. */
+const weightSizes: readonly Convolution[] = [
+  ...sizes,
+  { x: [2, 5, 7, 16], outputs: 3, kernel: [1, 3], stride: 1, padding: 1 },
+  { x: [1, 2, 6, 9], outputs: 6, kernel: [5, 3], stride: 1, padding: 2 },
+];
+
+const gpu: Gpu = await openGpu({ subgroups: probeSubgroups });
+const ignore = gpu.subgroups?.size !== coreSubgroupSize;
+
+function geometryOf(convolution: Convolution): ConvolutionGeometry {
+  const { x: [images, channels, inHeight, inWidth], outputs, kernel, stride, padding } = convolution;
+  const [outHeight, outWidth] = outputSides(convolution);
+  const sides = { inHeight, inWidth, outHeight, outWidth, kernelHeight: kernel[0], kernelWidth: kernel[1] };
+  return { images, inQuads: quadsOf(channels), outChannels: outputs, ...sides, stride, padding };
+}
+
+/** The context of a convolution that always takes Winograd's cores, and the sizes of its scratch tensors in words. */
+function contextOf(convolution: Convolution, splits = 1) {
+  const words: Record<string, number> = {};
+  const scratch = (purpose: string, quads: number) => {
+    words[purpose] = 4 * quads;
+    return purpose;
+  };
+  const context: ConvolutionContext = {
+    name: "case",
+    geometry: geometryOf(convolution),
+    choose: (shape) => ({ core: winogradCores(shape)[0], splits: shape.splittable ? splits : 1 }),
+    weight: weightOffset,
+    bias: biasOffset(convolution),
+  };
+  return { context, words, scratch };
+}
+
+/** The bound of the header, for a sum over so many channels. */
+function toleranceOf(channels: number, ...[d, w]: readonly RefTensor[]): number {
+  return sumTolerance(channels + 14, 81 * channels * maxAbs(d.values) * maxAbs(w.values) + 2);
+}
+
+const wordsOf = ([n, c, h, w]: readonly number[]) => 4 * n * h * w * quadsOf(c);
+
+async function checkForward(path: ReadPath, convolution: Convolution): Promise<void> {
+  const { x, w, b, residual } = operandsOf(convolution), { context, words, scratch } = contextOf(convolution);
+  const add = { x: "x", residual: "residual", relu: true, scratch };
+  const dispatches: readonly Dispatch[] = [
+    ...convolutionForward(context, { x: "x", y: "y", relu: false, scratch }),
+    ...convolutionForward(context, { ...add, y: "added" }),
+  ];
+  const want = conv2dForward(x, w, b, convolution);
+  const result = await runOnce(gpu, {
+    path,
+    dispatches,
+    buffers: {
+      x: imagesToQuads(x.values, x.shape),
+      values: valueArena(convolution, w, b),
+      residual: imagesToQuads(residual.values, residual.shape),
+      y: unwritten(wordsOf(want.shape)),
+      added: unwritten(wordsOf(want.shape)),
+      ...words,
+    },
+  });
+  const name = `${path} forward ${JSON.stringify(convolution)}`;
+  const tolerance = toleranceOf(convolution.x[1], x, w);
+  assertClose(imagesFromQuads(result.floats("y"), want.shape), want.values, { tolerance, name });
+  assertPadding(result.floats("y"), convolution.outputs, { name });
+  const added = want.values.map((value, i) => Math.max(0, value + residual.values[i]));
+  assertClose(imagesFromQuads(result.floats("added"), want.shape), added, { tolerance, name });
+  assertPadding(result.floats("added"), convolution.outputs, { name });
+}
+
+async function checkPooled(path: ReadPath, convolution: Convolution): Promise<void> {
+  const { x, w, b } = operandsOf(convolution), { context, words, scratch } = contextOf(convolution);
+  const { outHeight, outWidth } = context.geometry;
+  const output = mapShape(convolution.outputs, Math.floor(outHeight / 2), Math.floor(outWidth / 2));
+  const pool = { y: "y", places: "places", dy: "dy", output };
+  const dispatches = pooledForward(context, { x: "x", pool, keepsPlaces: true, scratch });
+  const convolved = conv2dForward(x, w, b, convolution);
+  const want = maxPool2dForward(reluForward(convolved), { kernel: 2, stride: 2, padding: 0 });
+  const result = await runOnce(gpu, {
+    path,
+    dispatches,
+    buffers: {
+      x: imagesToQuads(x.values, x.shape),
+      values: valueArena(convolution, w, b),
+      y: unwritten(wordsOf(want.shape)),
+      places: unwritten(wordsOf(want.shape)),
+      ...words,
+    },
+  });
+  const name = `${path} pooled ${JSON.stringify(convolution)}`;
+  const tolerance = toleranceOf(convolution.x[1], x, w);
+  const got = imagesFromQuads(result.floats("y"), want.shape);
+  assertClose(got, want.values, { tolerance, name });
+  assertPadding(result.floats("y"), convolution.outputs, { name });
+  assertPadding(result.floats("places"), convolution.outputs, { name, value: -1 });
+  // The place is that of a value as large as the largest, and -1 where nothing is above zero.
+  const places = imagesFromQuads(result.floats("places"), want.shape), [, , height, width] = want.shape;
+  for (const [i, place] of places.entries()) {
+    assert(place === -1 ? got[i] === 0 : got[i] > 0, `${name}: place ${place} of ${got[i]} at ${i}`);
+    if (place === -1) continue;
+    const plane = Math.floor(i / (height * width)), y = Math.floor(i / width) % height;
+    const line = plane * outHeight + 2 * y + Math.floor(place / 2), column = 2 * (i % width) + place % 2;
+    assertClose([convolved.values[line * outWidth + column]], [got[i]], { tolerance, name });
+  }
+}
+
+async function checkInput(path: ReadPath, convolution: Convolution): Promise<void> {
+  const { x, w, b, dy } = operandsOf(convolution), { context, words, scratch } = contextOf(convolution);
+  const gate = randomTensor(convolution.x, 5), addend = randomTensor(convolution.x, 6);
+  const fused = { dy: "dy", dx: "fused", addend: "addend", gate: "gate", scratch };
+  const result = await runOnce(gpu, {
+    path,
+    dispatches: [
+      ...convolutionBackwardInput(context, { dy: "dy", dx: "dx", gate: undefined, scratch }),
+      ...convolutionBackwardInput(context, fused),
+    ],
+    buffers: {
+      dy: imagesToQuads(dy.values, dy.shape),
+      values: valueArena(convolution, w, b),
+      gate: imagesToQuads(gate.values, gate.shape),
+      addend: imagesToQuads(addend.values, addend.shape),
+      dx: unwritten(wordsOf(convolution.x)),
+      fused: unwritten(wordsOf(convolution.x)),
+      ...words,
+    },
+  });
+  const { dx } = conv2dBackward(x, w, dy, convolution);
+  const name = `${path} input ${JSON.stringify(convolution)}`;
+  const tolerance = toleranceOf(convolution.outputs, dy, w);
+  const got = imagesFromQuads(result.floats("dx"), dx.shape);
+  assertClose(got, dx.values, { tolerance, name });
+  assertPadding(result.floats("dx"), convolution.x[1], { name });
+  const gated = dx.values.map((value, i) => gate.values[i] > 0 ? value + addend.values[i] : 0);
+  assertClose(imagesFromQuads(result.floats("fused"), dx.shape), gated, { tolerance, name });
+  assertPadding(result.floats("fused"), convolution.x[1], { name });
+  // The adjoint identity <dy, conv(x)> = <dx, x>; every dx is off by at most the tolerance, and |x| <= 1.
+  const forward = dot(dy.values, conv2dForward(x, w, undefined, convolution).values);
+  assertClose([dot(got, x.values)], [forward], { tolerance: tolerance * x.values.length, name });
+}
+
+async function checkWeight(path: ReadPath, convolution: Convolution): Promise<void> {
+  const { x, w, dy } = operandsOf(convolution);
+  const { dw } = conv2dBackward(x, w, dy, convolution);
+  const pairs = 4 * convolution.x[0] * dy.shape[2] * Math.ceil(dy.shape[3] / 8);
+  const tolerance = sumTolerance(pairs + 8, 6 * pairs * maxAbs(x.values) * maxAbs(dy.values));
+  for (const splits of [1, 3]) {
+    const { context, words, scratch } = contextOf(convolution, splits);
+    const place = { x: "x", dy: "dy", scratch };
+    const result = await runOnce(gpu, {
+      path,
+      dispatches: convolutionBackwardWeight({ ...context, weight: 0 }, place),
+      buffers: {
+        x: imagesToQuads(x.values, x.shape),
+        dy: imagesToQuads(dy.values, dy.shape),
+        gradients: unwritten(wordsOf(w.shape)),
+        ...words,
+      },
+    });
+    const name = `${path} weight ${splits} ${JSON.stringify(convolution)}`, got = result.floats("gradients");
+    assertClose(imagesFromQuads(got, dw.shape), dw.values, { tolerance, name });
+    assertPadding(got, convolution.x[1], { name });
+  }
+}
+
+const checks = {
+  "winograd/forward": checkForward,
+  "winograd/forward_pooled": checkPooled,
+  "winograd/backward_input": checkInput,
+  "winograd/backward_weight": checkWeight,
+};
+
+for (const path of readPaths) {
+  for (const [kernel, check] of Object.entries(checks)) {
+    Deno.test(`${kernel}() agrees with the reference, ${path} path`, { ignore }, async () => {
+      const all = check === checkWeight ? weightSizes : sizes;
+      // A kernel compiles anew for textures of other shapes, for seconds on llvmpipe: one size that has all there is.
+      for (const convolution of path === "texture" ? [sizes[2]] : all) {
+        // Pooling knows one padding for both sides only.
+        const isNone = check === checkPooled &&
+          (Math.min(...outputSides(convolution)) < 2 || typeof convolution.padding !== "number");
+        if (!isNone) await check(path, convolution);
+      }
+    });
+  }
+}
+
+Deno.test("winograd/weight() is G w G^T", async () => {
+  for (const convolution of sizes) {
+    const { w, b } = operandsOf(convolution), { outputs, x: [, channels] } = convolution;
+    const shape = forwardShape(geometryOf(convolution));
+    let words = 0;
+    const transformed = (quads: number) => {
+      words = 4 * quads;
+      return "transformed";
+    };
+    const place = { label: "case", values: "values", weight: weightOffset, transformed };
+    const dispatches = [transformFilters(shape, place)];
+    const buffers = { values: valueArena(convolution, w, b), transformed: unwritten(words) };
+    const { floats } = await runKernels({ path: "storage", dispatches, buffers });
+    const factors = [[1, 0, 0], [.5, .5, .5], [.5, -.5, .5], [0, 0, 1]];
+    const got = imagesFromQuads(floats("transformed"), [16 * outputs, channels, 1, 1]);
+    const want = Array.from({ length: 16 * outputs * channels }, (_, i) => {
+      const c = i % channels, o = Math.floor(i / channels) % outputs;
+      const position = Math.floor(i / (channels * outputs));
+      const left = factors[Math.floor(position / 4)], right = factors[position % 4];
+      let sum = 0;
+      for (let y = 0; y < 3; y++) {
+        for (let x = 0; x < 3; x++) {
+          sum += left[y] * right[x] * w.values[((o * channels + c) * 3 + y) * 3 + x];
+        }
+      }
+      return sum;
+    });
+    // 9 terms of at most 1, none larger than the largest weight.
+    assertClose(got, want, { tolerance: sumTolerance(9, 9 / 4), name: JSON.stringify(convolution) });
+    assertPadding(floats("transformed"), channels, { name: "transformed" });
+  }
+});
+
+Deno.test("winograd/product() gives the same bits twice", { ignore }, async () => {
+  const { x, w, b } = operandsOf(sizes[2]), { context, words, scratch } = contextOf(sizes[2]);
+  const dispatches = ["y", "again"].flatMap((y) =>
+    convolutionForward(context, { x: "x", y, relu: false, scratch })
+  );
+  const length = wordsOf(conv2dForward(x, w, b, sizes[2]).shape);
+  const buffers = { x: imagesToQuads(x.values, x.shape), values: valueArena(sizes[2], w, b) };
+  const { integers } = await runOnce(gpu, {
+    path: "texture",
+    dispatches,
+    buffers: { ...buffers, y: length, again: length, ...words },
+  });
+  assert.deepEqual(integers("y"), integers("again"));
+});
+
+Deno.test("winograd/tiles() and winograd/sums() are part of the kernels that include them", () => {
+  for (const operation of ["winograd/forward", "winograd/forward_pooled", "winograd/backward_input"]) {
+    assert(kernelSource(operation).includes("fn load_tile_column("));
+  }
+  for (const core of [winogradCore, winogradWeightCore]) {
+    assert(kernelSource(core).includes("fn add_products("));
+  }
+});
+
+Deno.test("winogradMap() takes 3 x 3 filters at stride 1, and usableCores() follows", () => {
+  const geometry = geometryOf(sizes[1]);
+  const shapes = [forwardShape, backwardInputShape];
+  const map = { images: 2, height: 5, width: 7, filters: 5, quads: 1 };
+  for (const shapeOf of shapes) {
+    assert.deepEqual(winogradMap(shapeOf(geometry)), map);
+    const offers = (changes: Partial<ConvolutionGeometry>) =>
+      usableCores("texture", coreSubgroupSize, shapeOf({ ...geometry, ...changes })).includes(winogradCore);
+    assert(offers({}));
+    for (
+      const changes of [{ stride: 2 }, { stride: [1, 2] as const }, { dilation: 2 }, { kernelHeight: 1 }, {
+        kernelWidth: 5,
+      }]
+    ) assert(!offers(changes));
+    assert(!usableCores("texture", undefined, shapeOf(geometry)).includes(winogradCore));
+  }
+  assert.deepEqual(winogradCores(backwardWeightShape(geometry)), [winogradWeightCore]);
+  assert.deepEqual(winogradCores(backwardWeightShape({ ...geometry, stride: 2 })), []);
+});
+
+Deno.test("defaultChooser() takes Winograd's core for many channels, not for few", () => {
+  const geometry = {
+    ...geometryOf(sizes[1]),
+    images: 64,
+    inHeight: 16,
+    inWidth: 16,
+    outHeight: 16,
+    outWidth: 16,
+  };
+  const weight = backwardWeightShape({ ...geometry, inQuads: 8, outChannels: 64 });
+  assert.equal(defaultChooser("texture", coreSubgroupSize)(weight).core, winogradWeightCore);
+  const core = (inQuads: number) =>
+    defaultChooser("texture", coreSubgroupSize)(forwardShape({ ...geometry, inQuads, outChannels: 32 })).core;
+  assert.equal(core(8), winogradCore);
+  assert.notEqual(core(1), winogradCore);
+});
