@@ -53,18 +53,19 @@ const allowedDifference = 1e-4;
 /** Examples whose logits are compared, at most. */
 const comparedExamples = 64;
 
-/** State that outlives a step and so moves along; other arenas are written anew before they are read. */
-const movedRoles: readonly ArenaRole[] = [
-  "values",
-  "mask",
-  "velocity",
-  "second_moment",
-  "mean",
-  "variance",
-  "fisher",
-  "gradient_mean",
-  "statistics",
-];
+/** Arenas that are written anew before they are read, and so do not move along. */
+const scratchRoles: ReadonlySet<ArenaRole> = new Set<ArenaRole>([
+  "gradients",
+  "gradient_sum",
+  "scores",
+  "confidence",
+  "snapshot",
+  "held",
+  "best",
+  "statistics_snapshot",
+  "statistics_held",
+  "statistics_best",
+]);
 
 /** What running a network on examples needs. */
 export interface CompactionTools {
@@ -135,7 +136,9 @@ export async function compactNetwork(
 /** Gathers the smaller arenas on the device. */
 async function gatherNetwork(network: Network, { graph, sources }: Compaction): Promise<Network> {
   const { gpu } = network, listOf = (role: ArenaRole) => role === "statistics" ? "statistics" : "values";
-  const roles = movedRoles.filter((role) => network.arenas.has(role) && sources[listOf(role)].length > 0);
+  const roles = [...network.arenas.keys()].filter((role) =>
+    !scratchRoles.has(role) && sources[listOf(role)].length > 0
+  );
   const arenas = new Map<ArenaRole, DeviceBuffer>(), lists = new Map<string, DeviceBuffer>();
   try {
     for (const [name, list] of Object.entries(sources)) {
