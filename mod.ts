@@ -38,9 +38,13 @@ export { describeConfig, parsePruneConfig, pruneConfigSchema } from "./src/confi
 export type { ConfigField, PruneConfig, Schema } from "./src/config.ts";
 export { limitDataset, splitCalibration, takeSplit } from "./src/data/dataset.ts";
 export type { Archive, Download, Patience } from "./src/data/cifar10_archive.ts";
-export type { Dataset, ImageSplit } from "./src/data/dataset.ts";
+export { isStreamed } from "./src/data/dataset.ts";
+export type { Dataset, ImageSplit, Split } from "./src/data/dataset.ts";
 export { loadDataset } from "./src/data/locate.ts";
 export type { DatasetPlaces } from "./src/data/locate.ts";
+export { openDenoBlockReader } from "./src/data/shards_deno.ts";
+export type { Block, BlockReader, BlockRequest, FileRun, RecordLayout } from "./src/data/shards_reader.ts";
+export type { RecordRun, Shard, StreamedSplit } from "./src/data/shards_split.ts";
 export * from "./src/errors.ts";
 export type { Files } from "./src/files.ts";
 export { denoFiles } from "./src/files_deno.ts";

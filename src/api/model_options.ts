@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Dataset, ImageSplit } from "../data/dataset.ts";
+import type { Dataset, Split } from "../data/dataset.ts";
 import type { NamedParameters } from "../gpu/network.ts";
 import { sgd } from "../plan/optimizer.ts";
 import type { Prior } from "../prune/confidence.ts";
@@ -20,7 +20,7 @@ export interface ModelTrainOptions extends Partial<TrainSettings> {
   /** The model whose predictions are learned from, with `distillation`; on the same device. */
   readonly teacher?: Model;
   /** The examples that tell the best epoch, with `earlyStopping`. */
-  readonly validation?: ImageSplit;
+  readonly validation?: Split;
 }
 
 /** Training unless told otherwise. */
@@ -51,11 +51,11 @@ export interface ModelPruneOptions extends ScoreOptions {
   /** Rounds at most; 3 where left out. */
   readonly rounds?: number;
   /** Examples that scores are computed on; training must not have seen them. */
-  readonly calibration: ImageSplit;
+  readonly calibration: Split;
   /** Called to train what is kept; the round counts from 1. */
   readonly finetune: (round: number) => Promise<unknown>;
   /** Examples that accuracy is measured on after each step of a round. */
-  readonly test: ImageSplit;
+  readonly test: Split;
 }
 
 /** Parameters and masks as they were at a moment, on the host. */

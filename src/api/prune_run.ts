@@ -5,8 +5,9 @@
  * @module
  */
 import type { PruneConfig } from "../config.ts";
-import { type Dataset, type ImageSplit, limitDataset, splitCalibration } from "../data/dataset.ts";
-import { NumericError, ShapeError } from "../errors.ts";
+import { type Dataset, isStreamed, type Split } from "../data/dataset.ts";
+import { readLabels } from "../data/shards_load.ts";
+import { NumericError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import type { Graph } from "../model/graph.ts";
@@ -21,6 +22,7 @@ import type { Evaluation } from "../train/evaluate.ts";
 import { Model } from "./model.ts";
 import type { ModelState, ModelTrainOptions } from "./model_options.ts";
 import type { TrainProgress } from "../train/settings.ts";
+import { type RunSplits, splitDataset } from "./run_splits.ts";
 import { scheduleOf, trainingOf } from "./training_of.ts";
 
 /** Criteria that a run compares with, at the sparsity that it reached. */
@@ -34,7 +36,7 @@ export interface PruneRunOptions {
   /** What to do. */
   readonly config: PruneConfig;
   /** The whole data set; the run takes its share and splits it. */
-  readonly dataset: Dataset;
+  readonly dataset: Dataset<Split>;
   /** The network, which must fit the data set. */
   readonly graph: Graph;
   /** Parameters and masks to start from; random ones by the seed where left out. */
@@ -69,7 +71,7 @@ function goalOf({ sparsity, confidence }: PruneConfig): PruneGoal {
  */
 export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<PruneRunResult> {
   const { config, graph } = options;
-  const splits = splitDataset(config, options.dataset);
+  const splits = await splitDataset(gpu, config, options.dataset);
   const chooser = options.choose ? { choose: options.choose } : {};
   using model = new Model(gpu, graph, { task: splits.limited, seed: config.seed, ...chooser });
   if (options.weights) model.restore(options.weights);
@@ -79,39 +81,6 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
     if (error instanceof NumericError) await options.onLastGood?.(await model.encode());
     throw error;
   }
-}
-
-/** The examples of a run, and the part of the data set that they come from. */
-interface RunSplits {
-  readonly limited: Dataset;
-  readonly train: ImageSplit;
-  readonly calibration: ImageSplit;
-  readonly validation: ImageSplit | undefined;
-  readonly test: ImageSplit;
-}
-
-function splitDataset(config: PruneConfig, dataset: Dataset): RunSplits {
-  const limited = limitDataset(dataset, {
-    train: config.limit || Infinity,
-    test: config.testLimit || Infinity,
-  });
-  const calibrationCount = Math.min(config.calibration, Math.floor(limited.train.count / 5));
-  if (calibrationCount < 1) {
-    const current = `${limited.train.count} training examples`;
-    throw new ShapeError({ act: "split data set", thing: limited.name, current, wanted: "5 at least" });
-  }
-  const { seed, validation: validationCount } = config;
-  const { train, calibration } = splitCalibration(limited.train, { count: calibrationCount, seed });
-  const splits = { limited, calibration, test: limited.test };
-  if (validationCount === 0) return { ...splits, train, validation: undefined };
-  if (validationCount >= train.count) {
-    const current = `${train.count} training examples beside those for calibration`;
-    const wanted = `more than the ${validationCount} for validation`;
-    throw new ShapeError({ act: "split data set", thing: limited.name, current, wanted });
-  }
-  // Another stream than calibration's: a configuration's seeds end below 2^32.
-  const second = splitCalibration(train, { count: validationCount, seed: seed + 2 ** 32 });
-  return { ...splits, train: second.train, validation: second.calibration };
 }
 
 async function pruneModel(
@@ -171,7 +140,8 @@ async function pruneModel(
   const { count: total, prunableCount: prunable } = model.network.layout;
   const criteria: CriterionResult[] = [];
   if (config.compare) { for (const criterion of comparedCriteria) criteria.push(await compare(criterion)); }
-  const pair = { labels: test.labels, before: trained.predictions, after: finetuned.predictions };
+  const labels = isStreamed(test) ? await readLabels(test) : test.labels;
+  const pair = { labels, before: trained.predictions, after: finetuned.predictions };
   const report: PruneReport = {
     version: 1,
     adapter: model.gpu.adapter.name,

@@ -4,8 +4,9 @@
  * @module
  */
 import { describeConfig, type PruneConfig } from "../config.ts";
-import type { Dataset } from "../data/dataset.ts";
+import type { Dataset, Split } from "../data/dataset.ts";
 import { mnistPackageFolder } from "../data/mnist_package.ts";
+import { openDenoBlockReader } from "../data/shards_deno.ts";
 import { FileError } from "../errors.ts";
 import { denoFiles } from "../files_deno.ts";
 import {
@@ -69,7 +70,7 @@ async function main(): Promise<number> {
 /** What a run works with. */
 interface RunInput {
   readonly gpu: Gpu;
-  readonly dataset: Dataset;
+  readonly dataset: Dataset<Split>;
   readonly graph: Graph;
   readonly weights?: ModelState;
 }
@@ -90,7 +91,7 @@ async function checkOutput({ out, force }: PruneConfig): Promise<void> {
   throw new FileError({ act: "write to folder", thing: out, current, wanted: "an empty folder, or --force" });
 }
 
-async function openDataset({ data, limit, testLimit }: PruneConfig): Promise<Dataset> {
+async function openDataset({ data, limit, testLimit, stream }: PruneConfig): Promise<Dataset<Split>> {
   const cache = cacheFolder();
   const dataset = await loadDataset({
     ...(data === undefined ? {} : { folder: data }),
@@ -98,6 +99,8 @@ async function openDataset({ data, limit, testLimit }: PruneConfig): Promise<Dat
     files: denoFiles,
     allowDownload: true,
     mnistFolder: mnistPackageFolder,
+    openReader: openDenoBlockReader,
+    streams: stream === "on",
     note,
   });
   const { name, source, train, test } = dataset;

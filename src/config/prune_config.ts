@@ -18,6 +18,8 @@ export interface PruneConfig {
   readonly mean?: string | undefined;
   /** Standard deviation of each channel of the images, 255 being 1, with commas; together with the mean. */
   readonly std?: string | undefined;
+  /** Leave examples in their files and read them ahead: auto where memory or the device does not take them. */
+  readonly stream: "auto" | "on" | "off";
   /** Training examples to use, 0 for all. */
   readonly limit: number;
   /** Test examples to use, 0 for all. */

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { epochBatches } from "../data/batches.ts";
 import { ConfigError } from "../errors.ts";
 import type { DeviceBuffer } from "../gpu/buffer.ts";
 import { Program } from "../gpu/executor.ts";
@@ -79,14 +78,15 @@ export class Pruner {
     using step = await preparePlan(plan, { network: this.#network, slots, others });
     this.#network.clearArena("fisher");
     this.#network.clearArena("gradient_mean");
-    const order = { count: examples.count, batch, seed: 0, epoch: 0, shuffle: false, dropLast: true };
-    const batches = epochBatches(order);
-    for (const [index, rows] of batches.entries()) {
+    const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: true };
+    const batches = Math.floor(examples.count / batch);
+    const weights = { "fisher_weight": batch / batches, "gradient_weight": 1 / batches };
+    let index = 0;
+    for await (const rows of examples.batches(order)) {
       examples.select(rows, step.resolve);
-      const weights = { "fisher_weight": batch / batches.length, "gradient_weight": 1 / batches.length };
       step.program.run({ ...weights, count: batch, index, seed: 0 });
       // Readings bound the work in flight.
-      if (index % 25 === 24) await tally.read();
+      if (++index % 25 === 0) await tally.read();
     }
     await tally.read();
   }

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { epochBatches } from "../data/batches.ts";
 import { ConfigError, NumericError } from "../errors.ts";
 import type { Examples } from "../gpu/examples.ts";
 import type { Network } from "../gpu/network.ts";
@@ -74,27 +73,24 @@ export async function train(
   };
   for (let epoch = 0; epoch < epochs; epoch++) {
     tally.clear();
-    const order = { count: examples.count, seed, epoch: firstEpoch + epoch, shuffle, dropLast: true };
-    for (const rows of epochBatches({ ...order, batch: rowsPerStep })) {
+    const order = { batch, perStep: accumulate, seed, epoch: firstEpoch + epoch, shuffle, dropLast: true };
+    let i = 0;
+    for await (const rows of examples.batches(order)) {
       const learningRate = schedule.learningRateShare(index, steps) * options.learningRate;
-      const weight = meanWeight(schedule, index, steps);
-      const values = {
-        ...optimizerStep(optimizer, { learningRate, step: index }),
-        "mean_weight": weight,
-        count: batch,
-        index,
-      };
-      for (let i = 0; i < accumulate; i++) {
-        runBatch(programs, examples, {
-          rows: rows.subarray(i * batch, (i + 1) * batch),
-          isLast: i === accumulate - 1,
-          values: {
-            ...values,
-            is_first: i === 0 ? 1 : 0,
-            seed: mixBits(mixBits(seed) ^ (firstEpoch * 0x10001 + index * accumulate + i)),
-          },
-        });
-      }
+      runBatch(programs, examples, {
+        rows,
+        isLast: i === accumulate - 1,
+        values: {
+          ...optimizerStep(optimizer, { learningRate, step: index }),
+          mean_weight: meanWeight(schedule, index, steps),
+          count: batch,
+          index,
+          is_first: i === 0 ? 1 : 0,
+          seed: mixBits(mixBits(seed) ^ (firstEpoch * 0x10001 + index * accumulate + i)),
+        },
+      });
+      i = (i + 1) % accumulate;
+      if (i > 0) continue;
       index++;
       if (index % stepsPerReading === 0) await report(epoch);
     }
