@@ -163,6 +163,8 @@ export class StreamedImages implements Examples {
     const first = this.#uploads++ % this.#slots * this.#sizes.blockRows;
     const bytes = new Uint8Array(memory, 0, 4 * quadsOf(labels.length * imageBytes));
     if (this.#uploadedBytes + bytes.length > mostUploadedBytes) {
+      // Uploads begin with a submit, of whatever it is.
+      this.#gpu.device.queue.submit([]);
       await this.#gpu.device.queue.onSubmittedWorkDone();
       this.#uploadedBytes = 0;
     }

@@ -3,6 +3,7 @@ import { decodeModel } from "../../src/io/model_file.ts";
 import { seedNetwork } from "../../src/model/presets.ts";
 import { pruneReportSchema } from "../../src/prune/report.ts";
 import { runTask } from "../helpers/command.ts";
+import { shardFiles } from "../helpers/shard_files.ts";
 import { tinyDataset, tinyDatasetFiles } from "../helpers/tiny_dataset.ts";
 import { tinyGraph } from "../helpers/tiny_network.ts";
 import { weightFile } from "../helpers/weight_files.ts";
@@ -86,6 +87,36 @@ Deno.test("prune starts from weights of a file without training first, and goes 
         `${name}: what was removed stays removed`,
       );
     }
+  }));
+
+Deno.test("prune takes shards, in memory and streamed, and names a shard that is cut", () =>
+  inFolder(async (folder, flags) => {
+    await Deno.mkdir(`${folder}/shards`);
+    for (const [name, bytes] of Object.entries(shardFiles(tinyDataset(), { shardRows: 20 }))) {
+      await Deno.writeFile(`${folder}/shards/${name}`, bytes);
+    }
+    const run = (out: string, ...more: string[]) =>
+      runTask(
+        "prune",
+        [...flags.slice(1), `--data=${folder}/shards`, `--out=${folder}/${out}`, ...more]
+          .filter((flag) => flag !== `--out=${folder}/out`),
+      );
+    const reports = [];
+    for (const [out, more] of [["memory", []], ["streamed", ["--stream=on"]]] as const) {
+      const { code, stderr } = await run(out, ...more);
+      assertEquals(code, 0, stderr);
+      reports.push(
+        pruneReportSchema.parse(JSON.parse(await Deno.readTextFile(`${folder}/${out}/report.json`))),
+      );
+    }
+    const [memory, streamed] = reports;
+    assertEquals(streamed.dataset, memory.dataset);
+    assertEquals(streamed.accuracy.untrained, memory.accuracy.untrained);
+    assertEquals(streamed.parameters, memory.parameters);
+    await Deno.truncate(`${folder}/shards/train-3.bin`, 1000);
+    const { code, errors } = await run("cut", "--stream=on");
+    assertEquals([code, errors.length], [1, 1]);
+    assertMatch(errors[0], /^error: Cannot read ".*train-3\.bin": 1000 bytes, truncated/);
   }));
 
 Deno.test("prune refuses bad input with one line and exit code 1, and leaves nothing", () =>
