@@ -30,6 +30,8 @@ export interface StreamingOptions {
   readonly sizeBytes: number;
   /** Seconds to train for at least; a whole pass over the data set where `Infinity`. */
   readonly seconds: number;
+  /** Steps between two waits for the device; 10 where left out. */
+  readonly stepsPerGroup?: number;
   /** Called with how far it is. */
   readonly note?: (line: string) => void;
 }
@@ -42,7 +44,7 @@ export interface StreamingRecord extends BenchRecord {
   readonly takenBytes: number;
 }
 
-const batch = 64, stepsPerGroup = 10, residentRows = 8192, shardRows = 20_000;
+const batch = 64, residentRows = 8192, shardRows = 20_000;
 const { channels, height, width } = benchGraph.input;
 const imageBytes = channels * height * width, recordBytes = 1 + imageBytes;
 
@@ -81,6 +83,7 @@ export async function writeSyntheticShards(folder: string, sizeBytes: number): P
 async function openGroups(
   gpu: Gpu,
   examples: Examples,
+  stepsPerGroup: number,
 ): Promise<AsyncDisposable & { run(): Promise<number> }> {
   const stack = new DisposableStack(), optimizer = sgd();
   const network = stack.use(new Network(gpu, benchGraph, 0));
@@ -123,14 +126,14 @@ async function openGroups(
 export async function* measureStreaming(
   gpu: Gpu,
   folder: string,
-  { seconds, note = () => {} }: Omit<StreamingOptions, "sizeBytes">,
+  { seconds, stepsPerGroup = 10, note = () => {} }: Omit<StreamingOptions, "sizeBytes">,
 ): AsyncGenerator<StreamingRecord> {
   const dataset = await openShards({ files: denoFiles, folder, openReader: openDenoBlockReader });
   const part = takeStreamed(dataset.train, Math.min(residentRows, dataset.train.count));
   using resident = new DeviceImages(gpu, await loadStreamed(part), { dataset, batch });
   using streamed = new StreamedImages(gpu, dataset.train as StreamedSplit, { dataset, batch });
-  await using residentGroups = await openGroups(gpu, resident);
-  await using streamedGroups = await openGroups(gpu, streamed);
+  await using residentGroups = await openGroups(gpu, resident, stepsPerGroup);
+  await using streamedGroups = await openGroups(gpu, streamed, stepsPerGroup);
   const ways = { resident: residentGroups, streamed: streamedGroups };
   const times: Record<keyof typeof ways, number[]> = { resident: [], streamed: [] };
   const groups = Math.ceil(dataset.train.count / batch / stepsPerGroup), start = performance.now();

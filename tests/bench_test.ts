@@ -184,7 +184,12 @@ Deno.test("bench command prints JSON lines, and one line of error with exit code
 Deno.test("runStreaming() trains from files beside a resident part, and removes the files", async () => {
   using gpu = await openGpu();
   const records: StreamingRecord[] = [], notes: string[] = [];
-  const options = { sizeBytes: 2 ** 21, seconds, note: (line: string) => void notes.push(line) };
+  const options = {
+    sizeBytes: 2 ** 20,
+    seconds,
+    stepsPerGroup: 1,
+    note: (line: string) => void notes.push(line),
+  };
   for await (const record of runStreaming(gpu, options)) {
     assertRecord(JSON.stringify(record));
     records.push(record);
