@@ -64,6 +64,9 @@ const WANTED = `CIFAR-10 files (${CIFAR10_TEST_FILE} and ${CIFAR10_TRAIN_FILES[0
  * @throws {FileError} where the folder, or every place to look in, holds no data set.
  * @throws {FormatError} where a folder holds something else or a file is broken, or a download has the wrong checksum.
  */
+export function loadDataset(places: DatasetPlaces & { readonly openReader?: undefined }): Promise<Dataset>;
+/** Loads a data set that may be in its files. */
+export function loadDataset(places: DatasetPlaces): Promise<Dataset<Split>>;
 export async function loadDataset(places: DatasetPlaces): Promise<Dataset<Split>> {
   const { files, folder, note, allowDownload, cacheFolder, archive = CIFAR10_ARCHIVE } = places;
   if (folder !== undefined) return await readNamedFolder(places, folder);
