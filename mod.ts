@@ -27,6 +27,7 @@ export type {
   ModelState,
   ModelTask,
   ModelTrainOptions,
+  RecordStep,
   ScoreOptions,
 } from "./src/api/model_options.ts";
 export { lowerRunPlans } from "./src/api/run_plans.ts";
@@ -34,6 +35,8 @@ export type { RunSizes } from "./src/api/run_plans.ts";
 export { runPrune } from "./src/api/prune_run.ts";
 export type { PruneRunOptions, PruneRunResult } from "./src/api/prune_run.ts";
 export { optimizerOf, scheduleOf } from "./src/api/training_of.ts";
+export { readResumedConfig, removeCheckpoints } from "./src/api/run_journal.ts";
+export type { RunCheckpoints } from "./src/api/run_journal.ts";
 export { describeConfig, parsePruneConfig, pruneConfigSchema } from "./src/config.ts";
 export type { ConfigField, PruneConfig, Schema } from "./src/config.ts";
 export { limitDataset, splitCalibration, takeSplit } from "./src/data/dataset.ts";

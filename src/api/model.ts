@@ -171,15 +171,17 @@ export class Model {
    * that are removed already.
    */
   async prune(options: ModelPruneOptions): Promise<PruneOutcome> {
+    const { goal, rounds = 3, record = (_, act) => act() } = options;
     const steps = {
-      score: () => this.score(options.calibration, options),
-      countBelow: (threshold: number) => this.pruner.countBelow(threshold),
-      remove: (removed: number) => this.remove(removed),
+      score: () => record("score", async () => void await this.score(options.calibration, options)),
+      countBelow: (threshold: number) => record("count below", () => this.pruner.countBelow(threshold)),
+      remove: (removed: number) => record("remove", () => this.remove(removed)),
       finetune: async (round: number) => void await options.finetune(round),
-      evaluate: async () => (await this.evaluate(options.test)).accuracy,
+      evaluate: () => record("evaluate", async () => (await this.evaluate(options.test)).accuracy),
     };
-    const { goal, rounds = 3 } = options, prunable = this.network.layout.prunableCount;
-    const removed = (await this.pruner.count()).reduce((sum, { weights, kept }) => sum + weights - kept, 0);
+    const prunable = this.network.layout.prunableCount;
+    const counts = await record("count", () => this.pruner.count());
+    const removed = counts.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
     return await pruneUntilStable(steps, { goal, prunable, rounds, removed });
   }
 

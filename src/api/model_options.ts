@@ -56,7 +56,12 @@ export interface ModelPruneOptions extends ScoreOptions {
   readonly finetune: (round: number) => Promise<unknown>;
   /** Examples that accuracy is measured on after each step of a round. */
   readonly test: Split;
+  /** Does each step, or says what it came to in an earlier run; does it where left out. What steps come to is JSON. */
+  readonly record?: RecordStep;
 }
+
+/** Does a step of a run that has a name, and returns what it comes to. */
+export type RecordStep = <Result>(name: string, act: () => Promise<Result>) => Promise<Result>;
 
 /** Parameters and masks as they were at a moment, on the host. */
 export interface ModelState {

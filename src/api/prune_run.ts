@@ -9,6 +9,7 @@ import { type Dataset, isStreamed, type Split } from "../data/dataset.ts";
 import { readLabels } from "../data/shards_load.ts";
 import { NumericError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { decodeModel } from "../io/model_file.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import type { Graph } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
@@ -22,6 +23,7 @@ import type { Evaluation } from "../train/evaluate.ts";
 import { Model } from "./model.ts";
 import type { ModelState, ModelTrainOptions } from "./model_options.ts";
 import type { TrainProgress } from "../train/settings.ts";
+import { type JournalSteps, type RunCheckpoints, RunJournal } from "./run_journal.ts";
 import { type RunSplits, splitDataset } from "./run_splits.ts";
 import { scheduleOf, trainingOf } from "./training_of.ts";
 
@@ -47,6 +49,8 @@ export interface PruneRunOptions {
   readonly onProgress?: (phase: string, progress: TrainProgress) => void;
   /** Called where a loss is not finite, with the file of the model as it was when all was. */
   readonly onLastGood?: (model: Uint8Array) => Promise<void>;
+  /** Where checkpoints are written to, every `config.checkpointEvery` steps, and read from. */
+  readonly checkpoints?: RunCheckpoints;
   /** Called before training with the device memory that it will need. */
   readonly onFootprint?: (footprint: Footprint) => void;
 }
@@ -68,15 +72,20 @@ function goalOf({ sparsity, confidence }: PruneConfig): PruneGoal {
  *
  * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
  * @throws {NumericError} Where a loss is not finite.
+ * @throws {ConfigError} Where a checkpoint to go on from is of another run.
  */
 export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<PruneRunResult> {
   const { config, graph } = options;
   const splits = await splitDataset(gpu, config, options.dataset);
-  const chooser = options.choose ? { choose: options.choose } : {};
-  using model = new Model(gpu, graph, { task: splits.limited, seed: config.seed, ...chooser });
+  const { train, calibration, test, limited } = splits;
+  const counts = { train: train.count, calibration: calibration.count, test: test.count };
+  const surroundings = { "device": gpu.adapter.name, "data set": limited.name, graph: JSON.stringify(graph) };
+  const journal = await RunJournal.open(config, { ...surroundings, ...counts }, options.checkpoints);
+  const choose = journal.chooser(options.choose ?? gpu.choose);
+  using model = new Model(gpu, graph, { task: limited, seed: config.seed, choose });
   if (options.weights) model.restore(options.weights);
   try {
-    return await pruneModel(model, splits, options);
+    return await pruneModel(model, splits, { ...options, steps: journal.on(model) });
   } catch (error) {
     if (error instanceof NumericError) await options.onLastGood?.(await model.encode());
     throw error;
@@ -86,9 +95,9 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
 async function pruneModel(
   model: Model,
   { limited, train, calibration, validation, test }: RunSplits,
-  options: PruneRunOptions,
+  options: PruneRunOptions & { readonly steps: JournalSteps },
 ): Promise<PruneRunResult> {
-  const { config, graph, onProgress } = options;
+  const { config, graph, onProgress, steps } = options;
   const { seed, rounds } = config;
   const scoring = { examples: train.count, prior: config.prior, seed };
   const training: ModelTrainOptions = {
@@ -102,19 +111,33 @@ async function pruneModel(
   );
   using teacher = isDistilled ? model.copy() : undefined;
   let phase = 0;
-  const trainPhase = async (name: string, epochs: number): Promise<void> => {
+  const trainPhase = async (name: string, epochs: number, round = 0): Promise<void> => {
     const firstEpoch = epochsPerPhase * phase++;
     if (epochs === 0) return;
     const report = (progress: TrainProgress) => onProgress?.(name, progress);
     const isFirst = name === "train", schedule = scheduleOf(config, isFirst ? "train" : "finetune");
     const taught = teacher && !isFirst ? { teacher, distillation } : {};
-    await model.train(train, { ...training, ...taught, epochs, firstEpoch, schedule, onProgress: report });
+    const settings = { ...training, ...taught, epochs, firstEpoch, schedule, onProgress: report };
+    await steps.train(
+      { name, round, firstEpoch },
+      (more) => model.train(train, { ...settings, ...more }),
+    );
   };
-  const untrained = await model.evaluate(test);
+  const evaluate = (name: string) =>
+    steps.step(name, async () => {
+      const { accuracy, predictions } = await model.evaluate(test);
+      return { accuracy, predictions: [...predictions] };
+    });
+  const untrained = await evaluate("untrained");
   await trainPhase("train", config.epochs);
-  const trained = await model.evaluate(test), trainedState = await model.state();
+  const trained = await evaluate("trained");
+  const kept = await steps.keep("trained.safetensors", () => model.encode());
+  const trainedState = decodeModel(kept, "the trained model", graph);
   teacher?.restore(trainedState);
-  const { layers: confidences } = await model.confidence(calibration, scoring);
+  const confidences = await steps.step(
+    "confidence",
+    async () => (await model.confidence(calibration, scoring)).layers,
+  );
   const outcome = await model.prune({
     ...scoring,
     criterion: config.criterion,
@@ -122,19 +145,23 @@ async function pruneModel(
     rounds,
     calibration,
     test,
-    finetune: (round) => trainPhase(`fine-tune ${round}/${rounds}`, config.finetuneEpochs),
+    finetune: (round) => trainPhase(`fine-tune ${round}/${rounds}`, config.finetuneEpochs, round),
+    record: steps.step,
   });
-  const finetuned = await model.evaluate(test);
-  const bytes = await model.encode();
+  const finetuned = await evaluate("fine-tuned");
+  const bytes = await steps.keep("pruned.safetensors", () => model.encode());
   const compare = async (criterion: Criterion): Promise<CriterionResult> => {
-    model.restore(trainedState);
-    await model.score(calibration, { ...scoring, criterion });
-    await model.remove(outcome.removed);
-    const { accuracy } = await model.evaluate(test);
+    const measure = async () => (await model.evaluate(test)).accuracy;
+    const accuracy = await steps.step(`remove by ${criterion}`, async () => {
+      model.restore(trainedState);
+      await model.score(calibration, { ...scoring, criterion });
+      await model.remove(outcome.removed);
+      return await measure();
+    });
     // Every criterion trains on the same batches.
     phase = epochsPerPhase;
     await trainPhase(`compare ${criterion}`, config.finetuneEpochs);
-    const { accuracy: accuracyFinetuned } = await model.evaluate(test);
+    const accuracyFinetuned = await steps.step(`compared ${criterion}`, measure);
     return { criterion, sparsity: outcome.removed / prunable, accuracy, accuracyFinetuned };
   };
   const { count: total, prunableCount: prunable } = model.network.layout;
@@ -170,9 +197,10 @@ async function pruneModel(
 }
 
 function accuraciesOf(
-  { untrained, trained, finetuned }: Readonly<Record<"untrained" | "trained" | "finetuned", Evaluation>>,
+  evaluated: Readonly<Record<"untrained" | "trained" | "finetuned", Pick<Evaluation, "accuracy">>>,
   { rounds }: PruneOutcome,
 ): PruneReport["accuracy"] {
+  const { untrained, trained, finetuned } = evaluated;
   return {
     untrained: untrained.accuracy,
     trained: trained.accuracy,

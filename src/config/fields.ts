@@ -92,6 +92,9 @@ const outputFields = {
   out: z.string().min(1).default("out").describe(
     "Folder that the report and the pruned model are written to.",
   ),
+  checkpointEvery: z.int().min(0).default(0).describe(
+    "Training steps between two checkpoints in the output folder, 0 for none; --resume goes on from the last.",
+  ),
   force: z.boolean().default(false).describe("Write into the output folder although it is not empty."),
   adapter: z.enum(["auto", "high-performance", "low-power", "fallback"]).default("auto").describe(
     "WebGPU adapter to run on.",

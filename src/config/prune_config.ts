@@ -104,6 +104,8 @@ export interface PruneConfig {
   readonly temperature: number;
   /** Folder that the report and the pruned model are written to. */
   readonly out: string;
+  /** Training steps between two checkpoints in the output folder, 0 for none; --resume goes on from the last. */
+  readonly checkpointEvery: number;
   /** Write into the output folder although it is not empty. */
   readonly force: boolean;
   /** WebGPU adapter to run on. */

@@ -12,15 +12,17 @@ import type { BoundBuffer } from "./executor.ts";
 export interface PassOptions extends Omit<EpochOptions, "count"> {
   /** Batches come in this multiple, and those that are left over are left out; 1 where left out. */
   readonly perStep?: number;
+  /** Steps at the start of the pass that are left out, of `perStep` batches each; none where left out. */
+  readonly from?: number;
 }
 
 /** The batches of a pass over `count` examples that can be chosen in any order. */
 export function* residentBatches(
   count: number,
-  { perStep = 1, ...pass }: PassOptions,
+  { perStep = 1, from = 0, ...pass }: PassOptions,
 ): Generator<Uint32Array> {
   const { batch } = pass;
-  for (const rows of epochBatches({ ...pass, count, batch: batch * perStep })) {
+  for (const rows of epochBatches({ ...pass, count, batch: batch * perStep }).slice(from)) {
     for (let i = 0; i < perStep; i++) yield rows.subarray(i * batch, (i + 1) * batch);
   }
 }

@@ -96,22 +96,23 @@ export class StreamedImages implements Examples {
    * @throws {FormatError} where a shard is of another size than expected, or holds a label of no class.
    */
   async *batches(pass: PassOptions): AsyncGenerator<Uint32Array> {
-    const { batch, dropLast, perStep = 1 } = pass;
-    checkBatches({ ...pass, count: this.count, batch: batch * perStep });
-    await this.#begin(pass);
+    const { batch, dropLast, perStep = 1, from = 0 } = pass, rowsPerStep = batch * perStep;
+    checkBatches({ ...pass, count: this.count, batch: rowsPerStep });
+    let passed = await this.#begin(pass, from * rowsPerStep);
     // The last blocks are passed over where their rows fill no step, as those of the next epoch follow them.
-    let left = perStep * Math.floor(this.count / (batch * perStep));
+    let left = perStep * (Math.floor(this.count / rowsPerStep) - from);
     let rows = new Uint32Array(batch), filled = 0;
     for (let isLast = false; !isLast;) {
       const places = await this.#uploadNext();
       isLast = places.isLast;
-      for (const place of places.order) {
+      for (const place of places.order.subarray(passed)) {
         rows[filled++] = places.first + place;
         if (filled < batch) continue;
         if (left-- > 0) yield rows;
         rows = new Uint32Array(batch);
         filled = 0;
       }
+      passed = 0;
     }
     if (filled > 0 && !dropLast) yield rows.subarray(0, filled);
   }
@@ -126,33 +127,44 @@ export class StreamedImages implements Examples {
     return Object.hasOwn(this.#buffers, name) ? this.#buffers[name as ImageBuffer] : undefined;
   }
 
-  /** Sees to it that the blocks asked for are those of a pass from its start on. */
-  async #begin(order: PassOrder): Promise<void> {
+  /**
+   * Sees to it that the blocks asked for are those of a pass, without the blocks that lie before a row, and returns how
+   * many rows of the first are before it.
+   */
+  async #begin(order: PassOrder, row: number): Promise<number> {
     const [next] = this.#awaited;
-    if (next?.isFirst && next.pass === nameOf(order)) return;
+    if (row === 0 && next?.isFirst && next.pass === nameOf(order)) return 0;
     // A pass was left, or another than the likely one follows. Memory comes back when its reading is done.
     for (const { read } of this.#awaited.splice(0)) {
       const block = await read.catch(() => undefined);
       if (block) this.#free.push(block.memory);
     }
     this.#plans = planPasses(this.#chunks, order, this.#sizes);
+    let first = this.#plans.next().value, before = row;
+    while (before >= first.plan.order.length) {
+      before -= first.plan.order.length;
+      first = this.#plans.next().value;
+    }
+    this.#ask(first);
     this.#askAhead();
+    return before;
   }
 
   #askAhead(): void {
+    while (this.#awaited.length < blocksAhead) this.#ask(this.#plans!.next().value);
+  }
+
+  #ask({ pass, isFirst, plan }: Omit<AwaitedBlock, "read">): void {
     if (this.#isDisposed) {
       const current = "it was disposed of", wanted = "a model that is in use";
       throw new FileError({ act: "read", thing: "blocks of a data set", current, wanted });
     }
     this.#reader ??= this.#split.openReader();
-    while (this.#awaited.length < blocksAhead) {
-      const { pass, isFirst, plan } = this.#plans!.next().value;
-      const request = requestRuns(this.#split, plan.runs, this.#sizes.blockRows);
-      const read = this.#reader.read(request, this.#free.pop());
-      // A failure is told where the block is waited for, which may be never.
-      read.catch(() => {});
-      this.#awaited.push({ pass, isFirst, plan, read });
-    }
+    const request = requestRuns(this.#split, plan.runs, this.#sizes.blockRows);
+    const read = this.#reader.read(request, this.#free.pop());
+    // A failure is told where the block is waited for, which may be never.
+    read.catch(() => {});
+    this.#awaited.push({ pass, isFirst, plan, read });
   }
 
   /** Uploads the next block and returns its first place, the order of its places, and whether the pass ends with it. */

@@ -118,6 +118,20 @@ Deno.test("StreamedImages starts a pass anew where one was left", async () => {
   await assertRejects(() => batchesOf(streamed, { ...inOrder, batch: 76, dropLast: true }), ShapeError);
 });
 
+Deno.test("StreamedImages and DeviceImages begin a pass at a step, of several batches", async () => {
+  const gpu = await deviceOf(), { train } = await openTiny();
+  using streamed = new StreamedImages(gpu, train, { dataset, batch: 8, sizes });
+  using resident = new DeviceImages(gpu, dataset.train, { dataset, batch: 8 });
+  for (const examples of [streamed, resident]) {
+    // 75 rows are nine batches, of which the ninth fills no step of two.
+    const whole = (await batchesOf(examples, { ...shuffled, dropLast: true })).slice(0, 8);
+    for (const from of [0, 1, 3, 4]) {
+      const rest = await batchesOf(examples, { ...shuffled, perStep: 2, from, dropLast: true });
+      assertEquals(rest, whole.slice(2 * from), `from ${from}`);
+    }
+  }
+});
+
 /** A resident split whose passes are those of a streamed one. */
 class ReorderedImages extends DeviceImages {
   constructor(gpu: Awaited<ReturnType<typeof deviceOf>>, readonly streamed: StreamedSplit) {
