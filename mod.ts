@@ -28,6 +28,7 @@ export type {
   ModelState,
   ModelTask,
   ModelTrainOptions,
+  RecordStep,
   ScoreOptions,
 } from "./src/api/model_options.ts";
 export { lowerRunPlans } from "./src/api/run_plans.ts";
@@ -35,13 +36,19 @@ export type { RunSizes } from "./src/api/run_plans.ts";
 export { runPrune } from "./src/api/prune_run.ts";
 export type { PruneRunOptions, PruneRunResult } from "./src/api/prune_run.ts";
 export { optimizerOf, scheduleOf } from "./src/api/training_of.ts";
+export { readResumedConfig, removeCheckpoints } from "./src/api/run_journal.ts";
+export type { RunCheckpoints } from "./src/api/run_journal.ts";
 export { describeConfig, parsePruneConfig, pruneConfigSchema } from "./src/config.ts";
 export type { ConfigField, PruneConfig, Schema } from "./src/config.ts";
 export { limitDataset, splitCalibration, takeSplit } from "./src/data/dataset.ts";
 export type { Archive, Download, Patience } from "./src/data/cifar10_archive.ts";
-export type { Dataset, ImageSplit } from "./src/data/dataset.ts";
+export { isStreamed } from "./src/data/dataset.ts";
+export type { Dataset, ImageSplit, Split } from "./src/data/dataset.ts";
 export { loadDataset } from "./src/data/locate.ts";
 export type { DatasetPlaces } from "./src/data/locate.ts";
+export { openDenoBlockReader } from "./src/data/shards_deno.ts";
+export type { Block, BlockReader, BlockRequest, FileRun, RecordLayout } from "./src/data/shards_reader.ts";
+export type { RecordRun, Shard, StreamedSplit } from "./src/data/shards_split.ts";
 export * from "./src/errors.ts";
 export type { Files } from "./src/files.ts";
 export { denoFiles } from "./src/files_deno.ts";

@@ -9,6 +9,7 @@ import { formatProfile, profileStep } from "../bench/profile_step.ts";
 import { type BenchRecord, formatRecords } from "../bench/record.ts";
 import { deepNetwork, formatScaling, runScaling, type ScalingRecord } from "../bench/scaling.ts";
 import { benchGraph, openStep } from "../bench/steps.ts";
+import { formatStreaming, runStreaming, type StreamingRecord } from "../bench/streaming.ts";
 import { AdapterError, ConfigError } from "../src/errors.ts";
 import { openGpu } from "../src/gpu/device.ts";
 
@@ -178,4 +179,31 @@ Deno.test("bench command prints JSON lines, and one line of error with exit code
   const failed = await run("peak_fmo");
   assert.equal(failed.code, 1);
   assert.match(failed.stderr, /^error: Cannot run bench "peak_fmo".*peak_copy_buffer/m);
+});
+
+Deno.test("runStreaming() trains from files beside a resident part, and removes the files", async () => {
+  using gpu = await openGpu();
+  const records: StreamingRecord[] = [], notes: string[] = [];
+  const options = {
+    sizeBytes: 2 ** 20,
+    seconds,
+    stepsPerGroup: 1,
+    note: (line: string) => void notes.push(line),
+  };
+  for await (const record of runStreaming(gpu, options)) {
+    assertRecord(JSON.stringify(record));
+    records.push(record);
+  }
+  assert.deepEqual(records.map(({ name, unit }) => `${name} ${unit}`), [
+    "streaming_resident ms/step",
+    "streaming_streamed ms/step",
+    "streaming_ratio x",
+    "streaming_without_steps GiB/s",
+    "streaming_peak_host_memory MiB",
+  ]);
+  assert(records.every(({ value }) => value > 0));
+  assert.equal(formatStreaming(records).split("\n").length, 2 + records.length);
+  assert.equal(gpu.allocatedBytes, 0);
+  const folder = /to (.+)$/.exec(notes[0]!)![1]!;
+  await assert.rejects(() => Deno.stat(folder), Deno.errors.NotFound);
 });

@@ -3,13 +3,15 @@
  *
  * @module
  */
-import type { ImageSplit } from "../data/dataset.ts";
+import { isStreamed, type Split } from "../data/dataset.ts";
 import { ShapeError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
+import type { Examples } from "../gpu/examples.ts";
 import { DeviceImages } from "../gpu/images.ts";
 import { type NamedParameters, Network } from "../gpu/network.ts";
 import { SlotPool } from "../gpu/slots.ts";
+import { StreamedImages } from "../gpu/stream.ts";
 import { decodeModel, encodeModel, type WeightStore } from "../io/model_file.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import { checkGraphFits, type Graph } from "../model/graph.ts";
@@ -36,13 +38,16 @@ import {
   trainDefaults,
 } from "./model_options.ts";
 
+/** A split as steps take batches of it. */
+type SplitOnDevice = Examples & Disposable & { readonly mostRows: number };
+
 /** A model on a device. Dispose of it to free its memory; the device stays open. */
 export class Model {
   #network: Network;
   readonly #slots: SlotPool;
   readonly #choose: ProductChooser;
-  readonly #images = new Map<ImageSplit, DeviceImages[]>();
-  readonly #evaluators = new Map<ImageSplit, Evaluator>();
+  readonly #images = new Map<Split, SplitOnDevice[]>();
+  readonly #evaluators = new Map<Split, Evaluator>();
   #pruner: Pruner | undefined;
 
   /**
@@ -89,7 +94,7 @@ export class Model {
    *
    * @throws {NumericError} Where a loss or value is not finite; the values are then the last good ones.
    */
-  train(split: ImageSplit, options: ModelTrainOptions = {}): Promise<TrainResult> {
+  train(split: Split, options: ModelTrainOptions = {}): Promise<TrainResult> {
     const settings = { ...this.#trainOptions(options), slots: this.#slots };
     return train(this.network, this.#imagesOf(split, settings.batch), settings);
   }
@@ -107,13 +112,13 @@ export class Model {
   }
 
   /** The device memory that training on a split needs at its peak, by what it is for. */
-  footprint(split: ImageSplit, options: ModelTrainOptions = {}): Footprint {
+  footprint(split: Split, options: ModelTrainOptions = {}): Footprint {
     const settings = this.#trainOptions(options);
     return trainingFootprint(this.network, this.#imagesOf(split, settings.batch), settings);
   }
 
   /** Measures loss, accuracy, confusion counts and predictions on a split. */
-  async evaluate(split: ImageSplit): Promise<Evaluation> {
+  async evaluate(split: Split): Promise<Evaluation> {
     return await (await this.prepareEvaluation(split)).evaluate();
   }
 
@@ -122,7 +127,7 @@ export class Model {
    *
    * @internal
    */
-  async prepareEvaluation(split: ImageSplit): Promise<Evaluator> {
+  async prepareEvaluation(split: Split): Promise<Evaluator> {
     let evaluator = this.#evaluators.get(split);
     if (!evaluator) {
       const tools = { choose: this.#choose, slots: this.#slots };
@@ -133,7 +138,7 @@ export class Model {
   }
 
   /** Scores every prunable weight at the present values on examples that training has not seen. */
-  async score(calibration: ImageSplit, options: ScoreOptions): Promise<void> {
+  async score(calibration: Split, options: ScoreOptions): Promise<void> {
     const { criterion = "confidence", prior = "evidence", examples, seed = 0 } = options;
     this.network.copyArena("values", "mean");
     if (needsGradients(criterion)) {
@@ -145,7 +150,7 @@ export class Model {
 
   /** Computes the confidence in every prunable weight: by name in PyTorch's order, and how it is distributed. */
   async confidence(
-    calibration: ImageSplit,
+    calibration: Split,
     options: Omit<ScoreOptions, "criterion">,
   ): Promise<{ readonly values: NamedParameters; readonly layers: readonly LayerConfidence[] }> {
     await this.score(calibration, { ...options, criterion: "confidence" });
@@ -181,15 +186,17 @@ export class Model {
    * that are removed already.
    */
   async prune(options: ModelPruneOptions): Promise<PruneOutcome> {
+    const { goal, rounds = 3, record = (_, act) => act() } = options;
     const steps = {
-      score: () => this.score(options.calibration, options),
-      countBelow: (threshold: number) => this.pruner.countBelow(threshold),
-      remove: (removed: number) => this.remove(removed),
+      score: () => record("score", async () => void await this.score(options.calibration, options)),
+      countBelow: (threshold: number) => record("count below", () => this.pruner.countBelow(threshold)),
+      remove: (removed: number) => record("remove", () => this.remove(removed)),
       finetune: async (round: number) => void await options.finetune(round),
-      evaluate: async () => (await this.evaluate(options.test)).accuracy,
+      evaluate: () => record("evaluate", async () => (await this.evaluate(options.test)).accuracy),
     };
-    const { goal, rounds = 3 } = options, prunable = this.network.layout.prunableCount;
-    const removed = (await this.pruner.count()).reduce((sum, { weights, kept }) => sum + weights - kept, 0);
+    const prunable = this.network.layout.prunableCount;
+    const counts = await record("count", () => this.pruner.count());
+    const removed = counts.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
     return await pruneUntilStable(steps, { goal, prunable, rounds, removed });
   }
 
@@ -201,7 +208,7 @@ export class Model {
    * @throws {NumericError} Where a logit is not finite; the model then stays as it was.
    * @throws {KernelError} Where logits differ by more than 1e-4 of the largest; the model then stays as it was.
    */
-  async compact(examples: ImageSplit): Promise<CompactionReport> {
+  async compact(examples: Split): Promise<CompactionReport> {
     const tools = { choose: this.#choose, slots: this.#slots };
     const { network, report } = await compactNetwork(this.network, this.#imagesOf(examples), tools);
     for (const evaluator of this.#evaluators.values()) evaluator[Symbol.dispose]();
@@ -285,17 +292,16 @@ export class Model {
     };
   }
 
-  /** A split on the device, for batches of as many rows as wanted. */
-  #imagesOf(split: ImageSplit, rows = evaluationBatch): DeviceImages {
+  /** A split on the device, or streamed to it, for batches of as many rows as wanted. */
+  #imagesOf(split: Split, rows = evaluationBatch): SplitOnDevice {
     const held = this.#images.get(split) ?? [];
     const fitting = held.find(({ mostRows }) => mostRows >= Math.min(rows, split.count));
     if (fitting) return fitting;
     const mostRows = Math.max(rows, evaluationBatch);
-    const images = new DeviceImages(this.gpu, split, {
-      dataset: this.task,
-      batch: evaluationBatch,
-      mostRows,
-    });
+    const options = { dataset: this.task, batch: evaluationBatch, mostRows };
+    const images = isStreamed(split)
+      ? new StreamedImages(this.gpu, split, options)
+      : new DeviceImages(this.gpu, split, options);
     this.#images.set(split, [...held, images]);
     return images;
   }

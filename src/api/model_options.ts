@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Dataset, ImageSplit } from "../data/dataset.ts";
+import type { Dataset, Split } from "../data/dataset.ts";
 import type { NamedParameters } from "../gpu/network.ts";
 import { sgd } from "../plan/optimizer.ts";
 import type { Prior } from "../prune/confidence.ts";
@@ -21,7 +21,7 @@ export interface ModelTrainOptions extends Partial<TrainSettings> {
   /** The model whose predictions are learned from, with `distillation`; on the same device. */
   readonly teacher?: Model;
   /** The examples that tell the best epoch, with `earlyStopping`. */
-  readonly validation?: ImageSplit;
+  readonly validation?: Split;
 }
 
 /** How batch norm's statistics are measured anew; what is left out is as in training, without augmentation. */
@@ -55,12 +55,17 @@ export interface ModelPruneOptions extends ScoreOptions {
   /** Rounds at most; 3 where left out. */
   readonly rounds?: number;
   /** Examples that scores are computed on; training must not have seen them. */
-  readonly calibration: ImageSplit;
+  readonly calibration: Split;
   /** Called to train what is kept; the round counts from 1. */
   readonly finetune: (round: number) => Promise<unknown>;
   /** Examples that accuracy is measured on after each step of a round. */
-  readonly test: ImageSplit;
+  readonly test: Split;
+  /** Does each step, or says what it came to in an earlier run; does it where left out. What steps come to is JSON. */
+  readonly record?: RecordStep;
 }
+
+/** Does a step of a run that has a name, and returns what it comes to. */
+export type RecordStep = <Result>(name: string, act: () => Promise<Result>) => Promise<Result>;
 
 /** Parameters and masks as they were at a moment, on the host. */
 export interface ModelState {

@@ -5,9 +5,11 @@
  * @module
  */
 import type { PruneConfig } from "../config.ts";
-import { type Dataset, type ImageSplit, limitDataset, splitCalibration } from "../data/dataset.ts";
-import { NumericError, ShapeError } from "../errors.ts";
+import { type Dataset, isStreamed, type Split } from "../data/dataset.ts";
+import { readLabels } from "../data/shards_load.ts";
+import { NumericError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { decodeModel } from "../io/model_file.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import type { Graph } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
@@ -21,6 +23,8 @@ import type { Evaluation } from "../train/evaluate.ts";
 import { Model } from "./model.ts";
 import type { ModelState, ModelTrainOptions } from "./model_options.ts";
 import type { TrainProgress } from "../train/settings.ts";
+import { type JournalSteps, type RunCheckpoints, RunJournal } from "./run_journal.ts";
+import { type RunSplits, splitDataset } from "./run_splits.ts";
 import { scheduleOf, trainingOf } from "./training_of.ts";
 
 /** Criteria that a run compares with, at the sparsity that it reached. */
@@ -34,7 +38,7 @@ export interface PruneRunOptions {
   /** What to do. */
   readonly config: PruneConfig;
   /** The whole data set; the run takes its share and splits it. */
-  readonly dataset: Dataset;
+  readonly dataset: Dataset<Split>;
   /** The network, which must fit the data set. */
   readonly graph: Graph;
   /** Parameters and masks to start from; random ones by the seed where left out. */
@@ -45,6 +49,8 @@ export interface PruneRunOptions {
   readonly onProgress?: (phase: string, progress: TrainProgress) => void;
   /** Called where a loss is not finite, with the file of the model as it was when all was. */
   readonly onLastGood?: (model: Uint8Array) => Promise<void>;
+  /** Where checkpoints are written to, every `config.checkpointEvery` steps, and read from. */
+  readonly checkpoints?: RunCheckpoints;
   /** Called before training with the device memory that it will need. */
   readonly onFootprint?: (footprint: Footprint) => void;
 }
@@ -66,60 +72,32 @@ function goalOf({ sparsity, confidence }: PruneConfig): PruneGoal {
  *
  * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
  * @throws {NumericError} Where a loss is not finite.
+ * @throws {ConfigError} Where a checkpoint to go on from is of another run.
  */
 export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<PruneRunResult> {
   const { config, graph } = options;
-  const splits = splitDataset(config, options.dataset);
-  const chooser = options.choose ? { choose: options.choose } : {};
-  using model = new Model(gpu, graph, { task: splits.limited, seed: config.seed, ...chooser });
+  const splits = await splitDataset(gpu, config, options.dataset);
+  const { train, calibration, test, limited } = splits;
+  const counts = { train: train.count, calibration: calibration.count, test: test.count };
+  const surroundings = { "device": gpu.adapter.name, "data set": limited.name, graph: JSON.stringify(graph) };
+  const journal = await RunJournal.open(config, { ...surroundings, ...counts }, options.checkpoints);
+  const choose = journal.chooser(options.choose ?? gpu.choose);
+  using model = new Model(gpu, graph, { task: limited, seed: config.seed, choose });
   if (options.weights) model.restore(options.weights);
   try {
-    return await pruneModel(model, splits, options);
+    return await pruneModel(model, splits, { ...options, steps: journal.on(model) });
   } catch (error) {
     if (error instanceof NumericError) await options.onLastGood?.(await model.encode());
     throw error;
   }
 }
 
-/** The examples of a run, and the part of the data set that they come from. */
-interface RunSplits {
-  readonly limited: Dataset;
-  readonly train: ImageSplit;
-  readonly calibration: ImageSplit;
-  readonly validation: ImageSplit | undefined;
-  readonly test: ImageSplit;
-}
-
-function splitDataset(config: PruneConfig, dataset: Dataset): RunSplits {
-  const limited = limitDataset(dataset, {
-    train: config.limit || Infinity,
-    test: config.testLimit || Infinity,
-  });
-  const calibrationCount = Math.min(config.calibration, Math.floor(limited.train.count / 5));
-  if (calibrationCount < 1) {
-    const current = `${limited.train.count} training examples`;
-    throw new ShapeError({ act: "split data set", thing: limited.name, current, wanted: "5 at least" });
-  }
-  const { seed, validation: validationCount } = config;
-  const { train, calibration } = splitCalibration(limited.train, { count: calibrationCount, seed });
-  const splits = { limited, calibration, test: limited.test };
-  if (validationCount === 0) return { ...splits, train, validation: undefined };
-  if (validationCount >= train.count) {
-    const current = `${train.count} training examples beside those for calibration`;
-    const wanted = `more than the ${validationCount} for validation`;
-    throw new ShapeError({ act: "split data set", thing: limited.name, current, wanted });
-  }
-  // Another stream than calibration's: a configuration's seeds end below 2^32.
-  const second = splitCalibration(train, { count: validationCount, seed: seed + 2 ** 32 });
-  return { ...splits, train: second.train, validation: second.calibration };
-}
-
 async function pruneModel(
   model: Model,
   { limited, train, calibration, validation, test }: RunSplits,
-  options: PruneRunOptions,
+  options: PruneRunOptions & { readonly steps: JournalSteps },
 ): Promise<PruneRunResult> {
-  const { config, graph, onProgress } = options;
+  const { config, graph, onProgress, steps } = options;
   const { seed, rounds } = config;
   const scoring = { examples: train.count, prior: config.prior, seed };
   const training: ModelTrainOptions = {
@@ -133,19 +111,33 @@ async function pruneModel(
   );
   using teacher = isDistilled ? model.copy() : undefined;
   let phase = 0;
-  const trainPhase = async (name: string, epochs: number): Promise<void> => {
+  const trainPhase = async (name: string, epochs: number, round = 0): Promise<void> => {
     const firstEpoch = epochsPerPhase * phase++;
     if (epochs === 0) return;
     const report = (progress: TrainProgress) => onProgress?.(name, progress);
     const isFirst = name === "train", schedule = scheduleOf(config, isFirst ? "train" : "finetune");
     const taught = teacher && !isFirst ? { teacher, distillation } : {};
-    await model.train(train, { ...training, ...taught, epochs, firstEpoch, schedule, onProgress: report });
+    const settings = { ...training, ...taught, epochs, firstEpoch, schedule, onProgress: report };
+    await steps.train(
+      { name, round, firstEpoch },
+      (more) => model.train(train, { ...settings, ...more }),
+    );
   };
-  const untrained = await model.evaluate(test);
+  const evaluate = (name: string) =>
+    steps.step(name, async () => {
+      const { accuracy, predictions } = await model.evaluate(test);
+      return { accuracy, predictions: [...predictions] };
+    });
+  const untrained = await evaluate("untrained");
   await trainPhase("train", config.epochs);
-  const trained = await model.evaluate(test), trainedState = await model.state();
+  const trained = await evaluate("trained");
+  const kept = await steps.keep("trained.safetensors", () => model.encode());
+  const trainedState = decodeModel(kept, "the trained model", graph);
   teacher?.restore(trainedState);
-  const { layers: confidences } = await model.confidence(calibration, scoring);
+  const confidences = await steps.step(
+    "confidence",
+    async () => (await model.confidence(calibration, scoring)).layers,
+  );
   const outcome = await model.prune({
     ...scoring,
     criterion: config.criterion,
@@ -153,25 +145,30 @@ async function pruneModel(
     rounds,
     calibration,
     test,
-    finetune: (round) => trainPhase(`fine-tune ${round}/${rounds}`, config.finetuneEpochs),
+    finetune: (round) => trainPhase(`fine-tune ${round}/${rounds}`, config.finetuneEpochs, round),
+    record: steps.step,
   });
-  const finetuned = await model.evaluate(test);
-  const bytes = await model.encode();
+  const finetuned = await evaluate("fine-tuned");
+  const bytes = await steps.keep("pruned.safetensors", () => model.encode());
   const compare = async (criterion: Criterion): Promise<CriterionResult> => {
-    model.restore(trainedState);
-    await model.score(calibration, { ...scoring, criterion });
-    await model.remove(outcome.removed);
-    const { accuracy } = await model.evaluate(test);
+    const measure = async () => (await model.evaluate(test)).accuracy;
+    const accuracy = await steps.step(`remove by ${criterion}`, async () => {
+      model.restore(trainedState);
+      await model.score(calibration, { ...scoring, criterion });
+      await model.remove(outcome.removed);
+      return await measure();
+    });
     // Every criterion trains on the same batches.
     phase = epochsPerPhase;
     await trainPhase(`compare ${criterion}`, config.finetuneEpochs);
-    const { accuracy: accuracyFinetuned } = await model.evaluate(test);
+    const accuracyFinetuned = await steps.step(`compared ${criterion}`, measure);
     return { criterion, sparsity: outcome.removed / prunable, accuracy, accuracyFinetuned };
   };
   const { count: total, prunableCount: prunable } = model.network.layout;
   const criteria: CriterionResult[] = [];
   if (config.compare) { for (const criterion of comparedCriteria) criteria.push(await compare(criterion)); }
-  const pair = { labels: test.labels, before: trained.predictions, after: finetuned.predictions };
+  const labels = isStreamed(test) ? await readLabels(test) : test.labels;
+  const pair = { labels, before: trained.predictions, after: finetuned.predictions };
   const report: PruneReport = {
     version: 1,
     adapter: model.gpu.adapter.name,
@@ -200,9 +197,10 @@ async function pruneModel(
 }
 
 function accuraciesOf(
-  { untrained, trained, finetuned }: Readonly<Record<"untrained" | "trained" | "finetuned", Evaluation>>,
+  evaluated: Readonly<Record<"untrained" | "trained" | "finetuned", Pick<Evaluation, "accuracy">>>,
   { rounds }: PruneOutcome,
 ): PruneReport["accuracy"] {
+  const { untrained, trained, finetuned } = evaluated;
   return {
     untrained: untrained.accuracy,
     trained: trained.accuracy,

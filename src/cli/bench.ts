@@ -10,6 +10,7 @@ import { measurePeers } from "../../bench/peers.ts";
 import { formatProfile, profileStep } from "../../bench/profile_step.ts";
 import { type BenchRecord, formatRecords, formatSetting } from "../../bench/record.ts";
 import { formatScaling, runScaling } from "../../bench/scaling.ts";
+import { formatStreaming, runStreaming } from "../../bench/streaming.ts";
 import { lowerBenchPlans } from "../../bench/tuning.ts";
 import { ConfigError } from "../errors.ts";
 import type { TunedProduct } from "../gpu/tuner.ts";
@@ -28,6 +29,15 @@ const fields: readonly FlagField[] = [
   switchField("scaling", "Print how time grows with batch, width, depth and parameters."),
   switchField("peers", "Train and infer beside tfjs and jax-js, downloaded for it, and print the ratios."),
   {
+    key: "streaming",
+    flag: "streaming",
+    kind: "number",
+    default: undefined,
+    description:
+      "Write so many GiB of examples to a temporary folder and train from there beside a resident part.",
+    wanted: "GiB, above 0",
+  },
+  {
     key: "seconds",
     flag: "seconds",
     kind: "number",
@@ -41,8 +51,8 @@ const fields: readonly FlagField[] = [
 
 const summary = [
   "Measures the named benches, or all of them, and the adapter's own limits in the same run; share is the least",
-  "time by those limits divided by the time taken. With --explain, --profile, --scaling or --peers only what they ask for is",
-  `measured, and the benches that are named. Benches: ${benchNames.join(", ")}.`,
+  "time by those limits divided by the time taken. With --explain, --profile, --scaling, --peers or --streaming only what they",
+  `ask for is measured, and the benches that are named. Benches: ${benchNames.join(", ")}.`,
 ].join(" ");
 
 /** Waits for records, printing each as a line of JSON at once where that is asked for. */
@@ -98,8 +108,18 @@ async function main(): Promise<number> {
     const records = await gather(measurePeers(gpu, { seconds }), json);
     if (!json) console.log(formatRecords(records));
   }
+  if (values.streaming !== undefined) {
+    const gibibytes = Number(values.streaming);
+    if (!(gibibytes > 0)) {
+      const thing = "--streaming", current = `${gibibytes}`;
+      throw new ConfigError({ act: "use", thing, current, wanted: "GiB, above 0" });
+    }
+    const records = await gather(runStreaming(gpu, { sizeBytes: gibibytes * 2 ** 30, seconds, note }), json);
+    if (!json) console.log(formatStreaming(records));
+  }
   // The other questions replace the benches, unless some are named.
-  const isOther = [values.explain, values.profile, values.scaling, values.peers].includes(true);
+  const isOther = [values.explain, values.profile, values.scaling, values.peers].includes(true) ||
+    values.streaming !== undefined;
   if (isOther && names.length === 0) return 0;
   const records = await gather(runBenches(gpu, { names, seconds }), json);
   if (!json) console.log(formatRecords(records));

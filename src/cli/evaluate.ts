@@ -4,6 +4,7 @@
  * @module
  */
 import { type ConfigField, describeConfig, parsePruneConfig } from "../config.ts";
+import { openDenoBlockReader } from "../data/shards_deno.ts";
 import { ConfigError } from "../errors.ts";
 import { checkGraphFits, denoFiles, limitDataset, loadDataset, loadModel, openModel } from "../../mod.ts";
 import { cacheFolder } from "./cache_folder.ts";
@@ -74,6 +75,7 @@ async function main(): Promise<number> {
     ...(cache === undefined ? {} : { cacheFolder: cache }),
     files: denoFiles,
     allowDownload: false,
+    openReader: openDenoBlockReader,
     note,
   });
   const dataset = limitDataset(whole, { test: limit || Infinity });

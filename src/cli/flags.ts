@@ -36,6 +36,15 @@ export const runFields: readonly FlagField[] = [
     wanted: "the path of a JSON file",
   },
   {
+    key: "resume",
+    flag: "resume",
+    kind: "text",
+    default: undefined,
+    description:
+      "Go on with the run in this output folder from its last checkpoint; other flags may be left out.",
+    wanted: "the output folder of a run with --checkpoint-every",
+  },
+  {
     key: "printConfig",
     flag: "print-config",
     kind: "boolean",
@@ -143,15 +152,25 @@ async function readConfigFile(path: string, files: Files): Promise<unknown> {
 }
 
 /**
- * Joins flags, the file that `--config` names and the defaults.
+ * Joins flags, the file that `--config` names and the defaults, or what a run that goes on was told.
  *
  * @throws {ConfigError} where a flag or a key of the file is not allowed
  * @throws {FileError} where the file cannot be read
  * @throws {FormatError} where the file is no JSON
  */
-export async function resolvePruneConfig({ values }: ParsedFlags, files: Files): Promise<PruneConfig> {
+export async function resolvePruneConfig(
+  { values }: ParsedFlags,
+  files: Files,
+  resumed?: PruneConfig,
+): Promise<PruneConfig> {
   const keys = new Set(describeConfig().map(({ key }) => key));
   const given = Object.fromEntries(Object.entries(values).filter(([key]) => keys.has(key)));
+  if (resumed && values.config === undefined) {
+    const { sparsity, confidence, ...others } = resumed;
+    const replaced = given.sparsity !== undefined || given.confidence !== undefined;
+    const goal = replaced ? {} : { sparsity, confidence };
+    return parsePruneConfig({ ...others, ...goal, ...given }, "the checkpoint and the command line");
+  }
   if (values.config === undefined) return parsePruneConfig(given, "the command line");
   const path = String(values.config);
   const stored = await readConfigFile(path, files);

@@ -4,8 +4,9 @@
  * @module
  */
 import { describeConfig, type PruneConfig } from "../config.ts";
-import type { Dataset } from "../data/dataset.ts";
+import type { Dataset, Split } from "../data/dataset.ts";
 import { mnistPackageFolder } from "../data/mnist_package.ts";
+import { openDenoBlockReader } from "../data/shards_deno.ts";
 import { FileError } from "../errors.ts";
 import { denoFiles } from "../files_deno.ts";
 import {
@@ -17,6 +18,9 @@ import {
   lowerRunPlans,
   type ModelState,
   type ProductChooser,
+  readResumedConfig,
+  removeCheckpoints,
+  type RunCheckpoints,
   runPrune,
 } from "../../mod.ts";
 import { cacheFolder } from "./cache_folder.ts";
@@ -41,12 +45,15 @@ async function main(): Promise<number> {
     console.log(formatHelp(usage, summary, fields));
     return 0;
   }
-  const config = await resolvePruneConfig(flags, denoFiles);
+  const { resume } = flags.values, resumes = resume !== undefined;
+  const resumed = resumes ? await readResumedConfig(checkpointsIn(String(resume), true)) : undefined;
+  const told = await resolvePruneConfig(flags, denoFiles, resumed);
+  const config = resumes ? { ...told, out: String(resume) } : told;
   if (flags.values["print-config"] ?? flags.values.printConfig) {
     console.log(JSON.stringify(config, null, 2));
     return 0;
   }
-  await checkOutput(config);
+  if (!resumes) await checkOutput(config);
   using gpu = await openDevice(config);
   note(`adapter: ${gpu.adapter.name}, reading through ${describePath(gpu)}`);
   const whole = await openDataset(config);
@@ -56,11 +63,15 @@ async function main(): Promise<number> {
   for (const line of describeLoadedModel(loaded, whole)) note(line);
   const input = { gpu, dataset: { ...whole, ...normalization }, graph, ...(weights ? { weights } : {}) };
   await tune(config, input);
-  const { report, model } = await runWithProgress(config, input);
+  const checkpoints = checkpointsIn(config.out, resumes);
+  if (!resumes) await removeCheckpoints(checkpoints);
+  const writes = resumes || config.checkpointEvery > 0;
+  const { report, model } = await runWithProgress(config, { ...input, ...(writes ? { checkpoints } : {}) });
   await denoFiles.makeFolder(config.out);
   await denoFiles.write(`${config.out}/model.safetensors`, model);
   const text = new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`);
   await denoFiles.write(`${config.out}/report.json`, text);
+  await removeCheckpoints(checkpoints);
   console.log(formatReport(report));
   console.log(`\nWritten: ${config.out}/report.json and ${config.out}/model.safetensors`);
   return 0;
@@ -69,9 +80,15 @@ async function main(): Promise<number> {
 /** What a run works with. */
 interface RunInput {
   readonly gpu: Gpu;
-  readonly dataset: Dataset;
+  readonly dataset: Dataset<Split>;
   readonly graph: Graph;
   readonly weights?: ModelState;
+  readonly checkpoints?: RunCheckpoints;
+}
+
+/** Where the checkpoints of a run are that writes to a folder. */
+function checkpointsIn(out: string, resumes: boolean): RunCheckpoints {
+  return { files: denoFiles, folder: `${out.replace(/(?<=.)\/+$/, "")}/checkpoint`, resumes };
 }
 
 /** Has the device take the fastest cores for the products of this run; a read path that is forced stays. */
@@ -90,7 +107,7 @@ async function checkOutput({ out, force }: PruneConfig): Promise<void> {
   throw new FileError({ act: "write to folder", thing: out, current, wanted: "an empty folder, or --force" });
 }
 
-async function openDataset({ data, limit, testLimit }: PruneConfig): Promise<Dataset> {
+async function openDataset({ data, limit, testLimit, stream }: PruneConfig): Promise<Dataset<Split>> {
   const cache = cacheFolder();
   const dataset = await loadDataset({
     ...(data === undefined ? {} : { folder: data }),
@@ -98,6 +115,8 @@ async function openDataset({ data, limit, testLimit }: PruneConfig): Promise<Dat
     files: denoFiles,
     allowDownload: true,
     mnistFolder: mnistPackageFolder,
+    openReader: openDenoBlockReader,
+    streams: stream === "on",
     note,
   });
   const { name, source, train, test } = dataset;

@@ -37,6 +37,9 @@ const dataFields = {
   std: z.string().min(1).optional().describe(
     "Standard deviation of each channel of the images, 255 being 1, with commas; together with the mean.",
   ),
+  stream: z.enum(["auto", "on", "off"]).default("auto").describe(
+    "Leave examples in their files and read them ahead: auto where memory or the device does not take them.",
+  ),
   limit: z.int().min(0).default(6000).describe("Training examples to use, 0 for all."),
   testLimit: z.int().min(0).default(2000).describe("Test examples to use, 0 for all."),
   calibration: z.int().min(1).default(1000).describe(
@@ -88,6 +91,9 @@ const finetuningFields = {
 const outputFields = {
   out: z.string().min(1).default("out").describe(
     "Folder that the report and the pruned model are written to.",
+  ),
+  checkpointEvery: z.int().min(0).default(0).describe(
+    "Training steps between two checkpoints in the output folder, 0 for none; --resume goes on from the last.",
   ),
   force: z.boolean().default(false).describe("Write into the output folder although it is not empty."),
   adapter: z.enum(["auto", "high-performance", "low-power", "fallback"]).default("auto").describe(

@@ -18,6 +18,8 @@ export interface PruneConfig {
   readonly mean?: string | undefined;
   /** Standard deviation of each channel of the images, 255 being 1, with commas; together with the mean. */
   readonly std?: string | undefined;
+  /** Leave examples in their files and read them ahead: auto where memory or the device does not take them. */
+  readonly stream: "auto" | "on" | "off";
   /** Training examples to use, 0 for all. */
   readonly limit: number;
   /** Test examples to use, 0 for all. */
@@ -102,6 +104,8 @@ export interface PruneConfig {
   readonly temperature: number;
   /** Folder that the report and the pruned model are written to. */
   readonly out: string;
+  /** Training steps between two checkpoints in the output folder, 0 for none; --resume goes on from the last. */
+  readonly checkpointEvery: number;
   /** Write into the output folder although it is not empty. */
   readonly force: boolean;
   /** WebGPU adapter to run on. */

@@ -35,6 +35,24 @@ export interface EpochOptions {
  */
 export function epochBatches(options: EpochOptions): Uint32Array[] {
   const { count, batch, seed, epoch, shuffle, dropLast } = options;
+  checkBatches(options);
+  const order = shuffle
+    ? shuffledIndices(count, openRandomStream(seed, `batches of epoch ${epoch}`))
+    : Uint32Array.from({ length: count }, (_, i) => i);
+  const batches: Uint32Array[] = [];
+  const end = dropLast ? count - count % batch : count;
+  for (let start = 0; start < end; start += batch) {
+    batches.push(order.subarray(start, Math.min(start + batch, count)));
+  }
+  return batches;
+}
+
+/**
+ * Checks that an epoch has a batch.
+ *
+ * @throws {ShapeError} where count or batch is not a whole number of at least 1, or no batch would be left.
+ */
+export function checkBatches({ count, batch, dropLast }: EpochOptions): void {
   for (const [thing, size] of [["count", count], ["batch", batch]] as const) {
     if (!Number.isInteger(size) || size < 1) {
       throw new ShapeError({
@@ -49,13 +67,4 @@ export function epochBatches(options: EpochOptions): Uint32Array[] {
     const wanted = `at most ${count}, the rows in the split, where a smaller last batch is left out`;
     throw new ShapeError({ act: "cut batches", thing: "batch", current: `${batch}`, wanted });
   }
-  const order = shuffle
-    ? shuffledIndices(count, openRandomStream(seed, `batches of epoch ${epoch}`))
-    : Uint32Array.from({ length: count }, (_, i) => i);
-  const batches: Uint32Array[] = [];
-  const end = dropLast ? count - count % batch : count;
-  for (let start = 0; start < end; start += batch) {
-    batches.push(order.subarray(start, Math.min(start + batch, count)));
-  }
-  return batches;
 }

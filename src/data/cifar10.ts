@@ -8,6 +8,9 @@
 import { FileError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { type Dataset, describeDataset, type ImageSplit } from "./dataset.ts";
+import { openSplit, type ShardPlaces } from "./shards.ts";
+import { measureStatistics } from "./shards_load.ts";
+import type { StreamedSplit } from "./shards_split.ts";
 
 /** The names of the training files, any of which may be absent as long as one is there. */
 export const CIFAR10_TRAIN_FILES: readonly string[] = [1, 2, 3, 4, 5].map((n) => `data_batch_${n}.bin`);
@@ -31,18 +34,7 @@ const STANDARD_CLASSES: readonly string[] = "airplane automobile bird cat deer d
 export async function readCifar10(
   { files, folder, source = folder }: { files: Files; folder: string; source?: string },
 ): Promise<Dataset> {
-  const names = await files.list(folder) ?? [];
-  const trainNames = CIFAR10_TRAIN_FILES.filter((name) => names.includes(name));
-  if (trainNames.length === 0 || !names.includes(CIFAR10_TEST_FILE)) {
-    throw new FileError({
-      act: "read CIFAR-10 from",
-      thing: folder,
-      current: trainNames.length === 0
-        ? "none of data_batch_1.bin to data_batch_5.bin is there"
-        : `${CIFAR10_TEST_FILE} is absent`,
-      wanted: `${CIFAR10_TEST_FILE} and at least one of data_batch_1.bin to data_batch_5.bin`,
-    });
-  }
+  const names = await listCifar10(files, folder);
   const readSplit = async (chosen: readonly string[]) => {
     const parts: ImageSplit[] = [];
     for (const name of chosen) parts.push(await readRecords(files, `${folder}/${name}`));
@@ -54,15 +46,71 @@ export async function readCifar10(
     channels: CHANNELS,
     height: SIDE,
     width: SIDE,
-    classes: names.includes(CIFAR10_CLASS_FILE)
-      ? parseCifar10Classes(
-        await files.read(`${folder}/${CIFAR10_CLASS_FILE}`),
-        `${folder}/${CIFAR10_CLASS_FILE}`,
-      )
-      : STANDARD_CLASSES,
-    train: await readSplit(trainNames),
+    classes: names.classes,
+    train: await readSplit(names.train),
     test: await readSplit([CIFAR10_TEST_FILE]),
   });
+}
+
+/**
+ * Opens the CIFAR-10 of a folder without keeping it in memory: its files are shards. The training images are read once,
+ * for their mean and deviation.
+ *
+ * @param options.source what the report calls its origin; the folder unless given.
+ * @throws {FileError} where the test file or every training file is absent.
+ * @throws {FormatError} where a file is empty, truncated or longer than 10,000 records, or a training label is above 9.
+ */
+export async function streamCifar10(
+  { source, ...places }: ShardPlaces & { source?: string },
+): Promise<Dataset<StreamedSplit>> {
+  const { files, folder } = places, names = await listCifar10(files, folder);
+  const layout = { labelBytes: 1, imageBytes: IMAGE_BYTES, classes: names.classes.length };
+  const open = async (chosen: readonly string[]) => {
+    const shards = [];
+    for (const name of chosen) {
+      const path = `${folder}/${name}`, sizeBytes = await files.sizeBytes(path) ?? 0;
+      checkSize(sizeBytes, path);
+      shards.push({ path, count: sizeBytes / RECORD_BYTES });
+    }
+    return await openSplit(shards, layout, places);
+  };
+  const train = await open(names.train), test = await open([CIFAR10_TEST_FILE]);
+  const shape = { channels: CHANNELS, height: SIDE, width: SIDE };
+  const statistics = await measureStatistics(train, CHANNELS);
+  return {
+    name: "cifar10",
+    source: source ?? folder,
+    ...shape,
+    classes: names.classes,
+    train,
+    test,
+    ...statistics,
+  };
+}
+
+/** The training files that a folder has, and the names of its classes. */
+async function listCifar10(
+  files: Files,
+  folder: string,
+): Promise<{ readonly train: readonly string[]; readonly classes: readonly string[] }> {
+  const names = await files.list(folder) ?? [];
+  const train = CIFAR10_TRAIN_FILES.filter((name) => names.includes(name));
+  if (train.length === 0 || !names.includes(CIFAR10_TEST_FILE)) {
+    throw new FileError({
+      act: "read CIFAR-10 from",
+      thing: folder,
+      current: train.length === 0
+        ? "none of data_batch_1.bin to data_batch_5.bin is there"
+        : `${CIFAR10_TEST_FILE} is absent`,
+      wanted: `${CIFAR10_TEST_FILE} and at least one of data_batch_1.bin to data_batch_5.bin`,
+    });
+  }
+  const path = `${folder}/${CIFAR10_CLASS_FILE}`;
+  const hasClasses = names.includes(CIFAR10_CLASS_FILE);
+  return {
+    train,
+    classes: hasClasses ? parseCifar10Classes(await files.read(path), path) : STANDARD_CLASSES,
+  };
 }
 
 async function readRecords(files: Files, path: string): Promise<ImageSplit> {

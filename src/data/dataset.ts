@@ -6,19 +6,28 @@
 
 import { ShapeError } from "../errors.ts";
 import { openRandomStream, shuffledIndices } from "../random.ts";
+import { type StreamedSplit, takeStreamed } from "./shards_split.ts";
 
 /** Labelled images of one kind of use. */
 export interface ImageSplit {
   /** Pixels 0 to 255, (N, C, H, W). */
   readonly images: Uint8Array;
   /** The class of each image, (N). */
-  readonly labels: Uint8Array;
+  readonly labels: Uint8Array | Uint16Array;
   /** N, at least 1. */
   readonly count: number;
 }
 
+/** Labelled images, in memory or in files. */
+export type Split = ImageSplit | StreamedSplit;
+
+/** True for a split that lies in files and is read while it is used. */
+export function isStreamed(split: Split): split is StreamedSplit {
+  return "shards" in split;
+}
+
 /** Training and test images of one shape, with what normalising them needs. */
-export interface Dataset {
+export interface Dataset<S extends Split = ImageSplit> {
   /** A short name, such as `cifar10`. */
   readonly name: string;
   /** The folder, URL or package that it came from, for the report. */
@@ -32,9 +41,9 @@ export interface Dataset {
   /** The name of each class; a label is an index into it. */
   readonly classes: readonly string[];
   /** The images to train on. */
-  readonly train: ImageSplit;
+  readonly train: S;
   /** The images to validate on. */
-  readonly test: ImageSplit;
+  readonly test: S;
   /** Mean of each channel of the training images, (C), in units where 255 is 1. */
   readonly mean: readonly number[];
   /** Standard deviation of each channel of the training images, (C), in units where 255 is 1; at least 1/255. */
@@ -62,18 +71,25 @@ export function describeDataset(parts: DatasetParts): Dataset {
       });
     }
   }
-  return { ...parts, ...channelStatistics(parts.train.images, channels, height * width) };
+  const counts = Array.from({ length: channels }, () => new Float64Array(256));
+  countValues(parts.train.images, counts, height * width);
+  return { ...parts, ...channelStatistics(counts) };
 }
 
-/** Mean and standard deviation (C) of images (N, C, planeSize), in units where 255 is 1. */
-function channelStatistics(images: Uint8Array, channels: number, planeSize: number) {
-  // Counting values first keeps the sums exact, however many pixels there are.
-  const counts = Array.from({ length: channels }, () => new Float64Array(256));
+/** Adds how often each value stands in each channel of images (N, C, planeSize) to counts (C) x (256). */
+export function countValues(images: Uint8Array, counts: readonly Float64Array[], planeSize: number): void {
   for (let start = 0, plane = 0; start < images.length; start += planeSize, plane++) {
-    const channelCounts = counts[plane % channels];
+    const channelCounts = counts[plane % counts.length];
     for (let i = start; i < start + planeSize; i++) channelCounts[images[i]]++;
   }
-  const pixels = images.length / channels;
+}
+
+/**
+ * Mean and standard deviation (C), in units where 255 is 1, from how often each value stands in each channel. Counting
+ * values first keeps the sums exact, however many pixels there are.
+ */
+export function channelStatistics(counts: readonly Float64Array[]): Pick<Dataset, "mean" | "std"> {
+  const pixels = counts[0].reduce((sum, count) => sum + count, 0);
   const mean = counts.map((row) => row.reduce((sum, count, value) => sum + count * value, 0) / pixels);
   const std = counts.map((row, c) =>
     Math.sqrt(row.reduce((sum, count, value) => sum + count * (value - mean[c]) ** 2, 0) / pixels)
@@ -83,21 +99,24 @@ function channelStatistics(images: Uint8Array, channels: number, planeSize: numb
 
 /**
  * Takes rows of a split: the first `rows` where it is a number (views, nothing is copied), else copies of the rows
- * listed, in that order.
+ * listed, in that order. Of a streamed split nothing is read.
  *
  * @throws {ShapeError} where no row is asked for, or one that the split does not have.
  */
-export function takeSplit(split: ImageSplit, rows: Uint32Array | number): ImageSplit {
+export function takeSplit<S extends Split>(split: S, rows: Uint32Array | number): S;
+export function takeSplit(split: Split, rows: Uint32Array | number): Split {
   const count = typeof rows === "number" ? rows : rows.length;
   const wanted = `1 to ${split.count} rows of 0 to ${split.count - 1}`;
   if (!Number.isInteger(count) || count < 1 || (typeof rows === "number" && count > split.count)) {
     throw new ShapeError({ act: "take", thing: "rows of a split", current: `${count} rows`, wanted });
   }
+  if (isStreamed(split)) return takeStreamed(split, rows);
   const size = split.images.length / split.count;
   if (typeof rows === "number") {
     return { images: split.images.subarray(0, count * size), labels: split.labels.subarray(0, count), count };
   }
-  const images = new Uint8Array(count * size), labels = new Uint8Array(count);
+  const images = new Uint8Array(count * size);
+  const labels = split.labels instanceof Uint16Array ? new Uint16Array(count) : new Uint8Array(count);
   for (let i = 0; i < count; i++) {
     const row = rows[i];
     if (row >= split.count) {
@@ -114,8 +133,11 @@ export function takeSplit(split: ImageSplit, rows: Uint32Array | number): ImageS
  *
  * @throws {ShapeError} where a limit is not a whole number of at least 1.
  */
-export function limitDataset(dataset: Dataset, limits: { train?: number; test?: number }): Dataset {
-  const limit = (split: ImageSplit, rows?: number) =>
+export function limitDataset<S extends Split>(
+  dataset: Dataset<S>,
+  limits: { train?: number; test?: number },
+): Dataset<S> {
+  const limit = (split: S, rows?: number) =>
     rows === undefined ? split : takeSplit(split, rows > split.count ? split.count : rows);
   return { ...dataset, train: limit(dataset.train, limits.train), test: limit(dataset.test, limits.test) };
 }
@@ -125,10 +147,10 @@ export function limitDataset(dataset: Dataset, limits: { train?: number; test?: 
  *
  * @throws {ShapeError} where count is below 1 or leaves no row to train on.
  */
-export function splitCalibration(
-  split: ImageSplit,
+export function splitCalibration<S extends Split>(
+  split: S,
   { count, seed }: { count: number; seed: number },
-): { train: ImageSplit; calibration: ImageSplit } {
+): { train: S; calibration: S } {
   if (!Number.isInteger(count) || count < 1 || count >= split.count) {
     throw new ShapeError({
       act: "set aside",

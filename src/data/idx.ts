@@ -59,7 +59,8 @@ export async function readIdx(
       wanted: `(${train.imageShape.join(", ")}) as in ${train.path}`,
     });
   }
-  const largest = Math.max(...[train, test].map(({ labels }) => labels.reduce((a, b) => Math.max(a, b), 0)));
+  let largest = 0;
+  for (const { labels } of [train, test]) for (const label of labels) largest = Math.max(largest, label);
   if (largest === 0) {
     const current = "every label from byte 8 on is 0, in both splits";
     throw new FormatError({ act: "read", thing: folder, current, wanted: "labels of at least 2 classes" });

@@ -6,7 +6,7 @@
 
 import { FileError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
-import { CIFAR10_TEST_FILE, CIFAR10_TRAIN_FILES, readCifar10 } from "./cifar10.ts";
+import { CIFAR10_TEST_FILE, CIFAR10_TRAIN_FILES, readCifar10, streamCifar10 } from "./cifar10.ts";
 import {
   type Archive,
   CIFAR10_ARCHIVE,
@@ -16,8 +16,10 @@ import {
   type Patience,
   unpackArchive,
 } from "./cifar10_archive.ts";
-import type { Dataset } from "./dataset.ts";
+import type { Dataset, Split } from "./dataset.ts";
 import { isIdxName, readIdx } from "./idx.ts";
+import { openShards, SHARD_INDEX_FILE } from "./shards.ts";
+import type { BlockReader } from "./shards_reader.ts";
 
 /** Where to look for a data set. */
 export interface DatasetPlaces {
@@ -33,6 +35,10 @@ export interface DatasetPlaces {
   readonly allowDownload: boolean;
   /** Finds the folder of MNIST's IDX files for when CIFAR-10 cannot be downloaded; `mnistPackageFolder` in Deno. */
   readonly mnistFolder?: () => Promise<string>;
+  /** Starts a reader of blocks, without which shards are not used; `openDenoBlockReader` in Deno. */
+  readonly openReader?: () => BlockReader;
+  /** True leaves CIFAR-10 in its files, as shards; it needs `openReader`. Shards are left there always. */
+  readonly streams?: boolean;
   /** Hears in one plain line about everything that the user may not expect. */
   readonly note: (line: string) => void;
   /** What to download; CIFAR-10 unless given. */
@@ -44,11 +50,13 @@ export interface DatasetPlaces {
 const LOCAL_FOLDER = "./data";
 const CHILDREN = ["cifar-10-batches-bin", "mnist"] as const;
 const WANTED = `CIFAR-10 files (${CIFAR10_TEST_FILE} and ${CIFAR10_TRAIN_FILES[0]}) or IDX files ` +
-  `(train-images-idx3-ubyte and so on), there or in a folder ${CHILDREN.join(" or ")} in it`;
+  `(train-images-idx3-ubyte and so on) or shards (${SHARD_INDEX_FILE}), there or in a folder ${
+    CHILDREN.join(" or ")
+  } in it`;
 
 /**
- * Loads a data set. A named folder may hold CIFAR-10's binary files or IDX files, or a folder `cifar-10-batches-bin` or
- * `mnist` with them. Without one: `./data`, then the cache folder, then CIFAR-10 by download, then MNIST.
+ * Loads a data set. A named folder may hold CIFAR-10's binary files, IDX files or shards, or a folder
+ * `cifar-10-batches-bin` or `mnist` with them; shards stay in their files and are read while they are used. Without one: `./data`, then the cache folder, then CIFAR-10 by download, then MNIST.
  *
  * In Deno this needs `--allow-read` (the folders; Deno's cache for MNIST), `--allow-write` of the cache folder and
  * `--allow-net=www.cs.toronto.edu`; without the last, the download counts as failed.
@@ -56,19 +64,22 @@ const WANTED = `CIFAR-10 files (${CIFAR10_TEST_FILE} and ${CIFAR10_TRAIN_FILES[0
  * @throws {FileError} where the folder, or every place to look in, holds no data set.
  * @throws {FormatError} where a folder holds something else or a file is broken, or a download has the wrong checksum.
  */
-export async function loadDataset(places: DatasetPlaces): Promise<Dataset> {
+export function loadDataset(places: DatasetPlaces & { readonly openReader?: undefined }): Promise<Dataset>;
+/** Loads a data set that may be in its files. */
+export function loadDataset(places: DatasetPlaces): Promise<Dataset<Split>>;
+export async function loadDataset(places: DatasetPlaces): Promise<Dataset<Split>> {
   const { files, folder, note, allowDownload, cacheFolder, archive = CIFAR10_ARCHIVE } = places;
-  if (folder !== undefined) return await readNamedFolder(files, folder);
+  if (folder !== undefined) return await readNamedFolder(places, folder);
 
   const local = await detect(files, LOCAL_FOLDER).catch((error: Error) => {
     note(`${LOCAL_FOLDER} is not looked into (${error.message})`);
   });
-  if (local) return await readDetected(files, local);
+  if (local) return await readDetected(places, local);
 
   if (cacheFolder !== undefined) {
     const cached = `${cacheFolder}/${archive.folder}`;
     if (await isArchiveComplete(files, cached, archive)) {
-      return await readCifar10({ files, folder: cached, source: archive.url });
+      return await openCifar10(places, { folder: cached, source: archive.url });
     }
     if (await files.list(cached) !== undefined) note(`${cached} is not complete, so it is not used`);
   }
@@ -85,7 +96,7 @@ export async function loadDataset(places: DatasetPlaces): Promise<Dataset> {
 
 /** Where a known kind of files was found. */
 interface Detected {
-  readonly format: "cifar10" | "idx";
+  readonly format: "cifar10" | "idx" | "shards";
   readonly folder: string;
 }
 
@@ -95,16 +106,31 @@ async function detect(files: Files, folder: string): Promise<Detected | undefine
     if (names.some((name) => name === CIFAR10_TEST_FILE || CIFAR10_TRAIN_FILES.includes(name))) {
       return { format: "cifar10", folder: place };
     }
+    if (names.includes(SHARD_INDEX_FILE)) return { format: "shards", folder: place };
     if (names.some(isIdxName)) return { format: "idx", folder: place };
   }
   return undefined;
 }
 
-async function readDetected(files: Files, { format, folder }: Detected): Promise<Dataset> {
-  return format === "cifar10" ? await readCifar10({ files, folder }) : await readIdx({ files, folder });
+async function readDetected(places: DatasetPlaces, { format, folder }: Detected): Promise<Dataset<Split>> {
+  const { files, openReader } = places;
+  if (format === "cifar10") return await openCifar10(places, { folder });
+  if (format === "idx") return await readIdx({ files, folder });
+  if (openReader) return await openShards({ files, folder, openReader });
+  const current = "there is nothing that reads shards here", wanted = "the option openReader";
+  throw new FileError({ act: "load a data set from", thing: folder, current, wanted });
 }
 
-async function readNamedFolder(files: Files, given: string): Promise<Dataset> {
+async function openCifar10(
+  { files, openReader, streams }: DatasetPlaces,
+  where: { folder: string; source?: string },
+): Promise<Dataset<Split>> {
+  if (streams && openReader) return await streamCifar10({ files, openReader, ...where });
+  return await readCifar10({ files, ...where });
+}
+
+async function readNamedFolder(places: DatasetPlaces, given: string): Promise<Dataset<Split>> {
+  const { files } = places;
   const folder = given.replace(/(?<=.)\/+$/, "");
   const names = await files.list(folder);
   if (names === undefined) {
@@ -117,14 +143,14 @@ async function readNamedFolder(files: Files, given: string): Promise<Dataset> {
     });
   }
   const detected = await detect(files, folder);
-  if (detected) return await readDetected(files, detected);
+  if (detected) return await readDetected(places, detected);
   const some = names.slice(0, 5).join(", ") + (names.length > 5 ? ", ..." : "");
   const current = names.length === 0 ? "it is empty" : `it holds ${names.length} other entries (${some})`;
   throw new FormatError({ act: "load a data set from", thing: folder, current, wanted: WANTED });
 }
 
 /** Downloads, checks, keeps and reads CIFAR-10; undefined, with a note, where the download does not come through. */
-async function readDownload(places: DatasetPlaces, archive: Archive): Promise<Dataset | undefined> {
+async function readDownload(places: DatasetPlaces, archive: Archive): Promise<Dataset<Split> | undefined> {
   const { files, cacheFolder, note, patience = { connectMs: 5_000, stallMs: 30_000 } } = places;
   const download = places.download ?? ((url, init) => fetch(url, init));
   note(`downloading CIFAR-10 from ${archive.url}`);
@@ -170,7 +196,7 @@ function unpackedFiles(unpacked: ReadonlyMap<string, Uint8Array>): Files {
   };
 }
 
-async function readMnist({ files, mnistFolder, note }: DatasetPlaces): Promise<Dataset> {
+async function readMnist({ files, mnistFolder, note }: DatasetPlaces): Promise<Dataset<Split>> {
   if (mnistFolder === undefined) {
     const current = "CIFAR-10 cannot be downloaded and no other is at hand";
     throw new FileError({

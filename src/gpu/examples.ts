@@ -3,9 +3,29 @@
  *
  * @module
  */
+import { epochBatches, type EpochOptions } from "../data/batches.ts";
 import { quadsOf } from "../shape.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { BoundBuffer } from "./executor.ts";
+
+/** How a pass over examples is cut into batches. */
+export interface PassOptions extends Omit<EpochOptions, "count"> {
+  /** Batches come in this multiple, and those that are left over are left out; 1 where left out. */
+  readonly perStep?: number;
+  /** Steps at the start of the pass that are left out, of `perStep` batches each; none where left out. */
+  readonly from?: number;
+}
+
+/** The batches of a pass over `count` examples that can be chosen in any order. */
+export function* residentBatches(
+  count: number,
+  { perStep = 1, from = 0, ...pass }: PassOptions,
+): Generator<Uint32Array> {
+  const { batch } = pass;
+  for (const rows of epochBatches({ ...pass, count, batch: batch * perStep }).slice(from)) {
+    for (let i = 0; i < perStep; i++) yield rows.subarray(i * batch, (i + 1) * batch);
+  }
+}
 
 /** Labelled examples of which steps take batches. */
 export interface Examples {
@@ -14,6 +34,13 @@ export interface Examples {
   readonly batch: number;
   /** True where the plan makes the batch out of images; else `select` writes it. */
   readonly areImages: boolean;
+  /**
+   * The batches of a pass over the examples, in order, each as what `select` takes; it must have been submitted when the
+   * next one is asked for. One pass at a time.
+   *
+   * @throws {ShapeError} where no batch would be left.
+   */
+  batches(pass: PassOptions): AsyncIterable<Uint32Array> | Iterable<Uint32Array>;
   /** Chooses the examples of the next step; `resolve` gives the plan's memory. */
   select(rows: Uint32Array, resolve: (name: string) => BoundBuffer): void;
   /** The buffer behind a name in the plan's bindings, or undefined where the name is not of these examples. */
@@ -36,6 +63,10 @@ export class FeatureExamples implements Examples {
     this.count = labels.length;
     this.#features = features;
     this.#labels = labels;
+  }
+
+  batches(pass: PassOptions): Iterable<Uint32Array> {
+    return residentBatches(this.count, pass);
   }
 
   select(rows: Uint32Array, resolve: (name: string) => BoundBuffer): void {

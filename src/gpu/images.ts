@@ -6,13 +6,44 @@
 import type { Dataset, ImageSplit } from "../data/dataset.ts";
 import { quadsOf } from "../shape.ts";
 import type { DeviceBuffer } from "./buffer.ts";
-import type { Examples } from "./examples.ts";
 import type { Gpu } from "./device.ts";
+import { type Examples, type PassOptions, residentBatches } from "./examples.ts";
 
-/** The largest split that is kept on the device whole unless told otherwise, in bytes. */
+/** The largest split that any device keeps whole, in bytes. */
 const residentLimitBytes = 2 ** 30;
 
-type ImageBuffer = "images" | "classes" | "rows" | "normalization";
+/** The buffers of a plan that makes batches out of images. */
+export type ImageBuffer = "images" | "classes" | "rows" | "normalization";
+
+/** The largest split that is kept on a device whole, in bytes. */
+export function mostResidentBytesOf(gpu: Gpu): number {
+  return Math.min(residentLimitBytes, gpu.device.limits.maxStorageBufferBindingSize);
+}
+
+/** Makes the buffers for so many images at a time, with the normalisation written. */
+export function createImageBuffers(
+  gpu: Gpu,
+  { channels, height, width, mean, std }: ImageTask,
+  { held, rows }: { readonly held: number; readonly rows: number },
+): Readonly<Record<ImageBuffer, DeviceBuffer>> {
+  const imageBytes = channels * height * width, inverse = 4 * quadsOf(channels);
+  const buffers = {
+    images: gpu.createBuffer("images", 4 * quadsOf(held * imageBytes)),
+    classes: gpu.createBuffer("classes", 4 * held),
+    rows: gpu.createBuffer("rows", 4 * rows),
+    normalization: gpu.createBuffer("normalization", 8 * inverse),
+  };
+  const normalization = new Float32Array(2 * inverse);
+  for (let c = 0; c < channels; c++) {
+    normalization[c] = mean[c];
+    normalization[inverse + c] = 1 / std[c];
+  }
+  buffers.normalization.write(normalization);
+  return buffers;
+}
+
+/** What making batches needs to know of a data set. */
+export type ImageTask = Pick<Dataset, "channels" | "height" | "width" | "mean" | "std">;
 
 /** Images and labels of a split, from which batches are made on the device. */
 export class DeviceImages implements Examples {
@@ -33,38 +64,29 @@ export class DeviceImages implements Examples {
     dataset,
     batch,
     mostRows = batch,
-    mostResidentBytes = residentLimitBytes,
+    mostResidentBytes = Infinity,
   }: {
-    readonly dataset: Pick<Dataset, "channels" | "height" | "width" | "mean" | "std">;
+    readonly dataset: ImageTask;
     readonly batch: number;
     readonly mostRows?: number;
-    /** The largest split that is kept on the device whole, in bytes. */
+    /** The largest split that is kept on the device whole, in bytes, where the device holds it. */
     readonly mostResidentBytes?: number;
   }) {
-    const { channels, height, width, mean, std } = dataset;
     this.count = split.count;
     this.batch = batch;
     this.#split = split;
-    this.#exampleBytes = channels * height * width;
+    this.#exampleBytes = dataset.channels * dataset.height * dataset.width;
     const totalBytes = split.count * this.#exampleBytes;
-    const { maxStorageBufferBindingSize } = gpu.device.limits;
-    this.isResident = totalBytes <= Math.min(mostResidentBytes, maxStorageBufferBindingSize);
+    this.isResident = totalBytes <= Math.min(mostResidentBytes, mostResidentBytesOf(gpu));
     const held = this.isResident ? split.count : mostRows;
     this.mostRows = held;
-    this.#buffers = {
-      images: gpu.createBuffer("images", held * this.#exampleBytes),
-      classes: gpu.createBuffer("classes", 4 * held),
-      rows: gpu.createBuffer("rows", 4 * held),
-      normalization: gpu.createBuffer("normalization", 32 * quadsOf(channels)),
-    };
-    const inverse = 4 * quadsOf(channels), normalization = new Float32Array(2 * inverse);
-    for (let c = 0; c < channels; c++) {
-      normalization[c] = mean[c];
-      normalization[inverse + c] = 1 / std[c];
-    }
-    this.#buffers.normalization.write(normalization);
+    this.#buffers = createImageBuffers(gpu, dataset, { held, rows: held });
     if (this.isResident) this.#upload(split.images.subarray(0, totalBytes), split.labels.subarray(0, held));
     else this.#buffers.rows.write(Uint32Array.from({ length: held }, (_, i) => i));
+  }
+
+  batches(pass: PassOptions): Iterable<Uint32Array> {
+    return residentBatches(this.count, pass);
   }
 
   /** Chooses the examples of the next batch; rows of the step beyond them keep what was there. */
@@ -78,7 +100,7 @@ export class DeviceImages implements Examples {
     for (const [i, row] of rows.entries()) {
       bytes.set(images.subarray(row * size, (row + 1) * size), i * size);
     }
-    this.#upload(bytes, Uint8Array.from(rows, (row) => labels[row]));
+    this.#upload(bytes, Uint32Array.from(rows, (row) => labels[row]));
   }
 
   /** The buffer behind a name in a plan's bindings, or undefined where the name is not of this split. */
@@ -86,7 +108,7 @@ export class DeviceImages implements Examples {
     return Object.hasOwn(this.#buffers, name) ? this.#buffers[name as ImageBuffer] : undefined;
   }
 
-  #upload(bytes: Uint8Array, labels: Uint8Array): void {
+  #upload(bytes: Uint8Array, labels: Iterable<number>): void {
     // Writes are whole words, which the last image may not fill.
     const words = bytes.length % 4 === 0 ? bytes : new Uint8Array(4 * quadsOf(bytes.length));
     if (words !== bytes) words.set(bytes);

@@ -151,6 +151,33 @@ export class Network {
     if (arenas.statistics.length > 0) this.arena("statistics").write(arenas.statistics);
   }
 
+  /**
+   * Replaces an arena by what belongs to its parameters, or statistics, by full name in PyTorch's order.
+   *
+   * @throws {ShapeError} Where one is missing or of another size; then nothing was replaced.
+   */
+  writeArena(role: ArenaRole, named: NamedParameters): void {
+    const isStatistics = role.startsWith("statistics"), arena = this.arena(role);
+    const values = new Float32Array(arena.sizeBytes / 4);
+    for (const parameter of this.layout.parameters) {
+      if ((parameter.arena === "statistics") !== isStatistics) continue;
+      const { fullName, shape } = parameter, own = named.get(fullName);
+      if (!own) {
+        const current = "it is missing", wanted = `shape (${shape.join(", ")})`;
+        throw new ShapeError({ act: `load ${role} of parameter`, thing: fullName, current, wanted });
+      }
+      placeParameter(parameter, own, values);
+    }
+    arena.write(values);
+  }
+
+  /** Reads what an arena holds for its parameters, or statistics, by full name in PyTorch's order. */
+  async readArena(role: ArenaRole): Promise<NamedParameters> {
+    const isStatistics = role.startsWith("statistics"), values = await readFloats(this.gpu, this.arena(role));
+    const own = this.layout.parameters.filter(({ arena }) => (arena === "statistics") === isStatistics);
+    return new Map(own.map((parameter) => [parameter.fullName, takeParameter(parameter, values)]));
+  }
+
   /** Replaces the mask, by full name of trained parameters, in PyTorch's order: 1 keeps, 0 removes; all of others. */
   writeMask(named: NamedParameters): void {
     const mask = fullMask(this.layout);

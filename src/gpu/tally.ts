@@ -36,6 +36,13 @@ export class Tally {
     this.buffer.write(Uint32Array.of(0, 0, 0, noBadStep));
   }
 
+  /** Sets the counts to those of an earlier reading, without a bad step. */
+  restore({ lossSum, correct, count }: Omit<TallyCount, "badStep">): void {
+    const words = Uint32Array.of(0, correct, count, noBadStep);
+    new Float32Array(words.buffer)[0] = lossSum;
+    this.buffer.write(words);
+  }
+
   /** Reads the counts after all steps submitted so far. */
   async read(): Promise<TallyCount> {
     const [bytes] = await readBuffers(this.#gpu, [{ buffer: this.buffer }]);

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { epochBatches } from "../data/batches.ts";
 import type { Examples } from "../gpu/examples.ts";
 import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
@@ -56,14 +55,15 @@ export async function accumulateGradients(
   using step = await preparePlan(plan, { network, slots, others });
   network.clearArena("fisher");
   network.clearArena("gradient_mean");
-  const order = { count: examples.count, batch, seed: 0, epoch: 0, shuffle: false, dropLast: true };
-  const batches = epochBatches(order);
-  for (const [index, rows] of batches.entries()) {
+  const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: true };
+  const batches = Math.floor(examples.count / batch);
+  const weights = { "fisher_weight": batch / batches, "gradient_weight": 1 / batches };
+  let index = 0;
+  for await (const rows of examples.batches(order)) {
     examples.select(rows, step.resolve);
-    const weights = { "fisher_weight": batch / batches.length, "gradient_weight": 1 / batches.length };
     step.program.run({ ...weights, count: batch, index, seed: 0 });
     // Readings bound the work in flight.
-    if (index % 25 === 24) await tally.read();
+    if (++index % 25 === 0) await tally.read();
   }
   await tally.read();
 }

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { epochBatches } from "../data/batches.ts";
 import { NumericError } from "../errors.ts";
 import type { Examples } from "../gpu/examples.ts";
 import type { Network } from "../gpu/network.ts";
@@ -54,20 +53,13 @@ export async function openEvaluator(
   const plan = lowerPlan(graph, { batch, mode: "evaluate", choose, ...images });
   const others = (name: string) => own.get(name) ?? examples.resolve(name);
   const step = await preparePlan(plan, { network, slots, others });
-  const batches = epochBatches({
-    count: examples.count,
-    batch,
-    seed: 0,
-    epoch: 0,
-    shuffle: false,
-    dropLast: false,
-  });
+  const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: false };
   return {
     async evaluate() {
       tally.clear();
       counts.write(new Uint32Array(classes * classes));
       let offset = 0;
-      for (const rows of batches) {
+      for await (const rows of examples.batches(order)) {
         examples.select(rows, step.resolve);
         step.program.run({ count: rows.length, index: offset, offset, seed: 0 });
         offset += rows.length;

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { epochBatches } from "../data/batches.ts";
 import type { Examples } from "../gpu/examples.ts";
 import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
@@ -55,13 +54,15 @@ export async function recalibrate(
   const images = examples.areImages ? { images: { augmentation, cutout } } : {};
   const plan = lowerRecalibration(network.graph, { batch, choose, ...images });
   using step = await preparePlan(plan, { network, slots, others: (name) => examples.resolve(name) });
-  const order = { count: examples.count, batch, seed, epoch: 0, shuffle: true, dropLast: true };
-  const batches = epochBatches(order).slice(0, mostBatches);
-  for (const [i, rows] of batches.entries()) {
+  const order = { batch, seed, epoch: 0, shuffle: true, dropLast: true };
+  const batches = Math.min(mostBatches, Math.floor(examples.count / batch));
+  let i = 0;
+  for await (const rows of examples.batches(order)) {
+    if (i === batches) break;
     examples.select(rows, step.resolve);
     step.program.run({ count: batch, batch_weight: 1 / (i + 1), seed: mixBits(mixBits(seed) ^ i) });
-    if ((i + 1) % batchesPerReading > 0) continue;
+    if (++i % batchesPerReading > 0) continue;
     await readBuffers(network.gpu, [{ buffer: network.arena("statistics"), sizeBytes: 16 }]);
   }
-  return batches.length;
+  return batches;
 }

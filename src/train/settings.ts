@@ -23,6 +23,28 @@ export interface EarlyStopping {
   readonly measure: "accuracy" | "loss";
 }
 
+/** Where a phase of training is between two steps, beside what the network's arenas hold. */
+export interface TrainState {
+  /** Whole epochs that are done. */
+  readonly epoch: number;
+  /** Steps made so far. */
+  readonly step: number;
+  /** Steps of the phase in all. */
+  readonly steps: number;
+  /** What the steps of the epoch under way counted. */
+  readonly tally: { readonly lossSum: number; readonly correct: number; readonly count: number };
+  /** With early stopping: the best epoch so far, whose values lie in the arena `best`. */
+  readonly best?: BestEpoch | undefined;
+}
+
+/** Says where a phase of training is, now and then. */
+export interface TrainCheckpoints {
+  /** Steps between two. */
+  readonly every: number;
+  /** Called when the network's arenas hold what goes with the state; training waits for it. */
+  readonly save: (state: TrainState) => Promise<void>;
+}
+
 /** What a phase of training does. */
 export interface TrainSettings {
   /** Passes over the examples. */
@@ -62,6 +84,10 @@ export interface TrainSettings {
   readonly shuffle?: boolean;
   /** Steps between two readings of the loss; each waits for the device and costs a fixed time. */
   readonly stepsPerReading?: number;
+  /** Where the phase goes on; values, mean and the optimizer's state must be those of then. */
+  readonly resume?: TrainState;
+  /** What is told where the phase is. */
+  readonly checkpoints?: TrainCheckpoints;
   /** Called every so many steps and at the end of each epoch. */
   readonly onProgress?: (progress: TrainProgress) => void;
 }

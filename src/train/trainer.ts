@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { epochBatches } from "../data/batches.ts";
 import { ConfigError, NumericError } from "../errors.ts";
 import type { Examples } from "../gpu/examples.ts";
 import type { Network } from "../gpu/network.ts";
@@ -39,25 +38,27 @@ export async function train(
   const stepsPerEpoch = Math.floor(examples.count / rowsPerStep), steps = epochs * stepsPerEpoch;
   using tally = new Tally(network.gpu);
   using programs = await prepareStep(network, examples, { ...options, batch, tally });
-  const { earlyStopping, validation } = options;
+  const { earlyStopping, validation, resume, checkpoints } = options;
   using watch = earlyStopping && validation
-    ? await openWatch(network, validation, { ...earlyStopping, ...options })
+    ? await openWatch(network, validation, { ...earlyStopping, ...options, best: resume?.best })
     : undefined;
-  network.clearArena("velocity");
-  if (optimizer.kind !== "sgd") network.clearArena("second_moment");
-  // The first mean is old + (value - old), which gives the value's own bits only where old is zero.
-  if (steps > 0 && schedule.averagedCount(steps - 1, steps) > 0) {
-    network.clearArena("mean");
-    if (options.keepsVariance) network.clearArena("variance");
+  if (!resume) {
+    network.clearArena("velocity");
+    if (optimizer.kind !== "sgd") network.clearArena("second_moment");
+    // The first mean is old + (value - old), which gives the value's own bits only where old is zero.
+    if (steps > 0 && schedule.averagedCount(steps - 1, steps) > 0) {
+      network.clearArena("mean");
+      if (options.keepsVariance) network.clearArena("variance");
+    }
   }
   network.copyState("values", "snapshot");
-  const start = performance.now();
-  let index = 0, read = await tally.read();
+  const start = performance.now(), firstStep = resume?.step ?? 0;
+  let index = firstStep, read = await tally.read();
   const report = async (epoch: number) => {
     read = await tally.read();
     checkFinite(network, read);
     network.copyState("values", "snapshot");
-    const examplesPerSecond = index * rowsPerStep / (performance.now() - start) * 1000;
+    const examplesPerSecond = (index - firstStep) * rowsPerStep / (performance.now() - start) * 1000;
     options.onProgress?.({ step: index, steps, epoch, ...meansOf(read), examplesPerSecond });
   };
   /** Makes the values those that training returns where it ends after the steps made so far. */
@@ -75,41 +76,50 @@ export async function train(
       slots: options.slots,
     });
   };
-  for (let epoch = 0; epoch < epochs; epoch++) {
-    tally.clear();
-    const order = { count: examples.count, seed, epoch: firstEpoch + epoch, shuffle, dropLast: true };
-    for (const rows of epochBatches({ ...order, batch: rowsPerStep })) {
+  const isCheckpoint = () => checkpoints !== undefined && index % checkpoints.every === 0;
+  const save = async (epoch: number) => {
+    const { lossSum, correct, count } = read, tally = { lossSum, correct, count };
+    await checkpoints!.save({ epoch, step: index, steps, tally, best: watch?.best });
+  };
+  for (let epoch = resume?.epoch ?? 0; epoch < epochs; epoch++) {
+    const from = index - epoch * stepsPerEpoch, end = (epoch + 1) * stepsPerEpoch;
+    if (resume && from > 0) tally.restore(resume.tally);
+    else tally.clear();
+    const order = { batch, perStep: accumulate, from, seed, epoch: firstEpoch + epoch, shuffle };
+    let i = 0;
+    for await (const rows of examples.batches({ ...order, dropLast: true })) {
       const learningRate = schedule.learningRateShare(index, steps) * options.learningRate;
-      const weight = meanWeight(schedule, index, steps);
-      const values = {
-        ...optimizerStep(optimizer, { learningRate, step: index }),
-        "mean_weight": weight,
-        count: batch,
-        index,
-      };
-      for (let i = 0; i < accumulate; i++) {
-        runBatch(programs, examples, {
-          rows: rows.subarray(i * batch, (i + 1) * batch),
-          isLast: i === accumulate - 1,
-          values: {
-            ...values,
-            is_first: i === 0 ? 1 : 0,
-            seed: mixBits(mixBits(seed) ^ (firstEpoch * 0x10001 + index * accumulate + i)),
-          },
-        });
-      }
+      runBatch(programs, examples, {
+        rows,
+        isLast: i === accumulate - 1,
+        values: {
+          ...optimizerStep(optimizer, { learningRate, step: index }),
+          mean_weight: meanWeight(schedule, index, steps),
+          count: batch,
+          index,
+          is_first: i === 0 ? 1 : 0,
+          seed: mixBits(mixBits(seed) ^ (firstEpoch * 0x10001 + index * accumulate + i)),
+        },
+      });
+      i = (i + 1) % accumulate;
+      if (i > 0) continue;
       index++;
-      if (index % stepsPerReading === 0) await report(epoch);
+      const saves = isCheckpoint() && index < end;
+      if (saves || index % stepsPerReading === 0) await report(epoch);
+      if (saves) await save(epoch);
     }
     if (index % stepsPerReading !== 0) await report(epoch);
-    if (!watch) continue;
-    network.copyState("values", "held");
-    try {
-      await finish();
-      if ((await watch.judge(epoch)).stops) break;
-    } finally {
-      network.copyState("held", "values");
+    if (watch) {
+      network.copyState("values", "held");
+      try {
+        await finish();
+        if ((await watch.judge(epoch)).stops) break;
+      } finally {
+        network.copyState("held", "values");
+      }
     }
+    // What follows the last epoch is its caller's to save.
+    if (isCheckpoint() && epoch + 1 < epochs) await save(epoch + 1);
   }
   if (watch?.best) network.copyState("best", "values");
   else await finish();

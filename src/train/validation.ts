@@ -22,13 +22,15 @@ export interface Watch extends Disposable {
 export async function openWatch(
   network: Network,
   validation: Examples,
-  { patience, measure, choose, slots }: EarlyStopping & {
+  { patience, measure, choose, slots, best: first }: EarlyStopping & {
+    /** The best epoch before the watch began, whose values lie in the place already. */
+    readonly best?: BestEpoch | undefined;
     readonly choose: ProductChooser;
     readonly slots: SlotPool;
   },
 ): Promise<Watch> {
   const evaluator = await openEvaluator(network, validation, { choose, slots });
-  let best: BestEpoch | undefined;
+  let best = first;
   return {
     get best() {
       return best;

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { decodeModel } from "../../src/io/model_file.ts";
 import { seedNetwork } from "../../src/model/presets.ts";
 import { pruneReportSchema } from "../../src/prune/report.ts";
-import { runTask } from "../helpers/command.ts";
+import { runTask, startTask } from "../helpers/command.ts";
+import { shardFiles } from "../helpers/shard_files.ts";
 import { tinyDataset, tinyDatasetFiles } from "../helpers/tiny_dataset.ts";
 import { tinyGraph } from "../helpers/tiny_network.ts";
 import { weightFile } from "../helpers/weight_files.ts";
@@ -86,6 +87,69 @@ Deno.test("prune starts from weights of a file without training first, and goes 
         `${name}: what was removed stays removed`,
       );
     }
+  }));
+
+Deno.test("prune takes shards, in memory and streamed, and names a shard that is cut", () =>
+  inFolder(async (folder, flags) => {
+    await Deno.mkdir(`${folder}/shards`);
+    for (const [name, bytes] of Object.entries(shardFiles(tinyDataset(), { shardRows: 20 }))) {
+      await Deno.writeFile(`${folder}/shards/${name}`, bytes);
+    }
+    const run = (out: string, ...more: string[]) =>
+      runTask(
+        "prune",
+        [...flags.slice(1), `--data=${folder}/shards`, `--out=${folder}/${out}`, ...more]
+          .filter((flag) => flag !== `--out=${folder}/out`),
+      );
+    const reports = [];
+    for (const [out, more] of [["memory", []], ["streamed", ["--stream=on"]]] as const) {
+      const { code, stderr } = await run(out, ...more);
+      assertEquals(code, 0, stderr);
+      reports.push(
+        pruneReportSchema.parse(JSON.parse(await Deno.readTextFile(`${folder}/${out}/report.json`))),
+      );
+    }
+    const [memory, streamed] = reports;
+    assertEquals(streamed.dataset, memory.dataset);
+    assertEquals(streamed.accuracy.untrained, memory.accuracy.untrained);
+    assertEquals(streamed.parameters, memory.parameters);
+    await Deno.truncate(`${folder}/shards/train-3.bin`, 1000);
+    const { code, errors } = await run("cut", "--stream=on");
+    assertEquals([code, errors.length], [1, 1]);
+    assertMatch(errors[0], /^error: Cannot read ".*train-3\.bin": 1000 bytes, truncated/);
+  }));
+
+Deno.test("prune --resume goes on where a killed run was, and with no other configuration", () =>
+  inFolder(async (folder, flags) => {
+    const started = [...flags, "--epochs=30", "--checkpoint-every=4"].filter((flag) => flag !== "--epochs=1");
+    const child = await startTask("prune", started), output = child.output();
+    const path = `${folder}/out/checkpoint/run.safetensors`;
+    while (await Deno.stat(path).then(() => false, () => true)) {
+      await new Promise((done) => setTimeout(done, 20));
+    }
+    child.kill("SIGKILL");
+    await output;
+    assertEquals(await namesIn(`${folder}/out`), ["checkpoint"]);
+    const refused = await runTask("prune", [`--resume=${folder}/out`, "--epochs=9", "--batch=8"]);
+    assertEquals([refused.code, refused.errors.length], [1, 1], refused.stderr);
+    assertMatch(
+      refused.errors[0],
+      /Cannot resume ".*": epochs was 30 and is 9; batch was 16 and is 8, expected/,
+    );
+    const resumed = await runTask("prune", [`--resume=${folder}/out/`]);
+    assertEquals([resumed.code, resumed.errors], [0, []], resumed.stderr);
+    assertEquals(await namesIn(`${folder}/out`), ["model.safetensors", "report.json"]);
+    const whole = await runTask("prune", [
+      ...started.filter((flag) => !flag.startsWith("--out")),
+      `--out=${folder}/whole`,
+    ]);
+    assertEquals(whole.code, 0, whole.stderr);
+    assertEquals(
+      await Deno.readFile(`${folder}/out/model.safetensors`),
+      await Deno.readFile(`${folder}/whole/model.safetensors`),
+    );
+    const again = await runTask("prune", [`--resume=${folder}/out`]);
+    assertMatch(again.errors[0], /run\.safetensors": there is no such path/);
   }));
 
 Deno.test("prune refuses bad input with one line and exit code 1, and leaves nothing", () =>

@@ -25,11 +25,25 @@ async function permissionsOf(task: string): Promise<readonly string[]> {
 /** The commands that tests run. */
 export type Task = "evaluate" | "model" | "prune" | "verify";
 
-/** Runs a command of `deno task` with arguments. */
-export async function runTask(task: Task, args: readonly string[]): Promise<CommandResult> {
+async function commandOf(task: Task, args: readonly string[]): Promise<Deno.Command> {
   const permissions = await permissionsOf(task);
   const command = ["run", ...permissions, `--config=${root}deno.json`, `${root}src/cli/${task}.ts`, ...args];
-  const output = await new Deno.Command("deno", { args: command, env: { NO_COLOR: "1" } }).output();
+  return new Deno.Command("deno", {
+    args: command,
+    env: { NO_COLOR: "1" },
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+/** Starts a command of `deno task`, to be killed. */
+export async function startTask(task: Task, args: readonly string[]): Promise<Deno.ChildProcess> {
+  return (await commandOf(task, args)).spawn();
+}
+
+/** Runs a command of `deno task` with arguments. */
+export async function runTask(task: Task, args: readonly string[]): Promise<CommandResult> {
+  const output = await (await commandOf(task, args)).output();
   const [stdout, stderr] = [output.stdout, output.stderr].map((bytes) => new TextDecoder().decode(bytes));
   // Mesa says on standard error where it has no runtime folder, which is not ours.
   const errors = stderr.split("\n").filter((line) => /^error: (?!XDG_RUNTIME_DIR)/.test(line));

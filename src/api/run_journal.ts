@@ -1,0 +1,276 @@
+/**
+ * What a run has done so far, so that another process can go on where it was stopped.
+ *
+ * A run is a sequence of steps with names. Each has a result that is JSON, and what else it does is on the device. A
+ * checkpoint holds the results of all steps that are done and the state of the device. To go on, a run does the same
+ * again: steps that were done give their results at once, and before the first that was not the device gets its state.
+ *
+ * @module
+ */
+import { z } from "zod";
+import type { PruneConfig } from "../config.ts";
+import { ConfigError, FormatError } from "../errors.ts";
+import type { Files } from "../files.ts";
+import {
+  type Checkpoint,
+  type CheckpointArena,
+  type Json,
+  loadCheckpoint,
+  saveCheckpoint,
+} from "../io/checkpoint.ts";
+import type { ProductChoice, ProductChooser } from "../kernels/gemm.ts";
+import type { TrainCheckpoints, TrainResult, TrainState } from "../train/settings.ts";
+import type { Model } from "./model.ts";
+import type { RecordStep } from "./model_options.ts";
+
+/** Where a run's checkpoints are. */
+export interface RunCheckpoints {
+  /** The file system. */
+  readonly files: Files;
+  /** The folder, which holds nothing else. */
+  readonly folder: string;
+  /** True goes on from the checkpoint there; it needs the configuration that the checkpoint is of. */
+  readonly resumes: boolean;
+}
+
+const runFile = "run.safetensors";
+
+const count = z.int().min(0);
+const trainStateSchema = z.strictObject({
+  epoch: count,
+  step: count,
+  steps: count,
+  tally: z.strictObject({ lossSum: z.number(), correct: count, count }),
+  best: z.strictObject({ epoch: count, accuracy: z.number(), loss: z.number() }).optional(),
+});
+const resultsSchema = z.strictObject({
+  /** What must be the same for the same bits beside the configuration, by name. */
+  surroundings: z.record(z.string(), z.union([z.string(), z.number()])),
+  /** How matrix products were computed, by shape. */
+  choices: z.record(
+    z.string(),
+    z.strictObject({
+      core: z.string(),
+      splits: z.int().min(1),
+      path: z.enum(["storage", "texture"]).optional(),
+    }),
+  ),
+  steps: z.array(z.strictObject({ name: z.string(), result: z.json() })),
+  /** The phase of training under way. */
+  training: z.strictObject({ name: z.string(), state: trainStateSchema }).optional(),
+});
+
+type Results = z.output<typeof resultsSchema>;
+
+/** Keys of a configuration that do not change what a run comes to. */
+const freeKeys: ReadonlySet<string> = new Set(["out", "force", "checkpointEvery"]);
+
+/**
+ * Compares what a run is told with what the run of a checkpoint was told.
+ *
+ * @throws {ConfigError} Where something that changes results differs, with old and new value.
+ */
+function checkSame(folder: string, before: Readonly<Record<string, unknown>>, now: typeof before): void {
+  const keys = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter((key) =>
+    !freeKeys.has(key)
+  );
+  const quote = (value: unknown) => value === undefined ? "absent" : JSON.stringify(value);
+  const differing = keys.filter((key) => quote(before[key]) !== quote(now[key]));
+  if (differing.length === 0) return;
+  const current = differing.map((key) => `${key} was ${quote(before[key])} and is ${quote(now[key])}`).join(
+    "; ",
+  );
+  throw new ConfigError({ act: "resume", thing: folder, current, wanted: "what the run was started with" });
+}
+
+/** Reads what the run of a checkpoint was told. @throws {FileError | FormatError} Where there is no checkpoint. */
+export async function readResumedConfig({ files, folder }: RunCheckpoints): Promise<PruneConfig> {
+  return (await loadCheckpoint(`${folder}/${runFile}`, files)).state.config;
+}
+
+/** What a training phase of a run is, for its checkpoints. */
+export interface JournalPhase {
+  readonly name: string;
+  /** Round of pruning, counted from 1; 0 before the first. */
+  readonly round: number;
+  readonly firstEpoch: number;
+}
+
+/** What a journal adds to the options of training. */
+export interface JournalTraining {
+  readonly resume?: TrainState;
+  readonly checkpoints?: TrainCheckpoints;
+}
+
+/** Does the steps of a run, each once however often the run is started. */
+export interface JournalSteps {
+  /** Does a step whose result is JSON. */
+  readonly step: RecordStep;
+  /** Makes the bytes of a file that later steps need, or reads what was made. */
+  keep(name: string, make: () => Promise<Uint8Array>): Promise<Uint8Array>;
+  /** Trains, going on in the middle where a checkpoint says so. */
+  train(phase: JournalPhase, run: (more: JournalTraining) => Promise<TrainResult>): Promise<void>;
+}
+
+/** The steps of one run. */
+export class RunJournal {
+  readonly #config: PruneConfig;
+  readonly #checkpoints: RunCheckpoints | undefined;
+  readonly #results: Results;
+  readonly #recorded: number;
+  #next = 0;
+  #toRestore: Checkpoint | undefined;
+
+  private constructor(
+    config: PruneConfig,
+    checkpoints: RunCheckpoints | undefined,
+    { results, stored }: { readonly results: Results; readonly stored: Checkpoint | undefined },
+  ) {
+    this.#config = config;
+    this.#checkpoints = checkpoints;
+    this.#results = results;
+    this.#recorded = results.steps.length;
+    this.#toRestore = stored;
+  }
+
+  /**
+   * Opens the journal of a run, at its start or where a checkpoint is.
+   *
+   * @param surroundings What must be the same for the same bits beside the configuration, by name.
+   * @throws {ConfigError} Where a checkpoint is of another configuration or of other surroundings.
+   * @throws {FileError | FormatError} Where a checkpoint cannot be read.
+   */
+  static async open(
+    config: PruneConfig,
+    surroundings: Results["surroundings"],
+    checkpoints?: RunCheckpoints,
+  ): Promise<RunJournal> {
+    if (!checkpoints?.resumes) {
+      if (checkpoints) await removeCheckpoints(checkpoints);
+      const results = { surroundings, choices: {}, steps: [], training: undefined };
+      return new RunJournal(config, checkpoints, { results, stored: undefined });
+    }
+    const path = `${checkpoints.folder}/${runFile}`, stored = await loadCheckpoint(path, checkpoints.files);
+    const parsed = resultsSchema.safeParse(stored.state.results);
+    if (!parsed.success) {
+      const [{ path: [key], message }] = parsed.error.issues;
+      const complaint = { act: "resume from", thing: path, current: `${String(key)}: ${message}` };
+      throw new FormatError({ ...complaint, wanted: "the results of a run" });
+    }
+    const told = (config: PruneConfig, surroundings: Results["surroundings"]) => ({
+      ...config,
+      ...surroundings,
+    });
+    checkSame(
+      checkpoints.folder,
+      told(stored.state.config, parsed.data.surroundings),
+      told(config, surroundings),
+    );
+    return new RunJournal(config, checkpoints, { results: structuredClone(parsed.data), stored });
+  }
+
+  /** A chooser that chooses as the run did before, and takes another's choice for what is new. */
+  chooser(choose: ProductChooser): ProductChooser {
+    const choices = this.#results.choices as Record<string, ProductChoice>;
+    return (shape) => {
+      // How a product is tried out says nothing of which it is.
+      const entries = Object.entries(shape).filter(([name]) => name !== "trial");
+      return choices[JSON.stringify(entries.sort(([a], [b]) => a < b ? -1 : 1))] ??= choose(shape);
+    };
+  }
+
+  /** Does the steps of a run on a model. */
+  on(model: Model): JournalSteps {
+    const step: RecordStep = async <Result>(name: string, act: () => Promise<Result>) => {
+      if (this.#next < this.#recorded) return this.#replay(name) as Result;
+      this.#restore(model);
+      const result = await act();
+      this.#results.steps.push({ name, result: (result ?? null) as Json });
+      this.#next++;
+      return result;
+    };
+    return {
+      step,
+      keep: (name, make) => this.#keep(name, make, step),
+      train: async (phase, run) => {
+        let steps: number | undefined;
+        await step(phase.name, async () => {
+          const { training } = this.#results;
+          this.#results.training = undefined;
+          const resume = training?.name === phase.name ? { resume: training.state } : {};
+          const every = this.#checkpoints ? this.#config.checkpointEvery : 0;
+          const save = (state: TrainState) => this.#save(model, phase, state);
+          ({ steps } = await run({ ...resume, ...(every > 0 ? { checkpoints: { every, save } } : {}) }));
+          return null;
+        });
+        if (steps !== undefined && this.#checkpoints) await this.#save(model, phase, steps);
+      },
+    };
+  }
+
+  async #keep(name: string, make: () => Promise<Uint8Array>, step: RecordStep): Promise<Uint8Array> {
+    const { files, folder } = this.#checkpoints ?? {}, path = `${folder}/${name}`;
+    let made: Uint8Array | undefined;
+    await step(`keep ${name}`, async () => {
+      made = await make();
+      await files?.makeFolder(folder!);
+      await files?.write(path, made);
+      return null;
+    });
+    return made ?? await files!.read(path);
+  }
+
+  #replay(name: string): unknown {
+    const { name: recorded, result } = this.#results.steps[this.#next++];
+    if (recorded === name) return result;
+    const thing = `${this.#checkpoints!.folder}/${runFile}`,
+      current = `its step ${this.#next} is ${recorded}`;
+    throw new FormatError({ act: "resume from", thing, current, wanted: name });
+  }
+
+  /** Gives the device the state of the checkpoint that the run goes on from. */
+  #restore(model: Model): void {
+    const { arenas, masks } = this.#toRestore ?? {};
+    this.#toRestore = undefined;
+    for (const [role, named] of arenas ?? []) model.network.writeArena(role, named);
+    if (masks) model.network.writeMask(masks);
+  }
+
+  /** Saves a checkpoint in the middle of a phase, or after it where the number of its steps is given. */
+  async #save(model: Model, phase: JournalPhase, at: TrainState | number): Promise<void> {
+    const { files, folder } = this.#checkpoints!, { network, graph } = model, config = this.#config;
+    const { masks } = await model.state();
+    const roles: CheckpointArena[] = ["values", "mean", "velocity", "second_moment", "best"];
+    const statistics: CheckpointArena[] = ["statistics", "statistics_best"];
+    const arenas = new Map<CheckpointArena, ReadonlyMap<string, Float32Array>>();
+    for (const role of [...roles, ...(network.layout.statisticsQuads > 0 ? statistics : [])]) {
+      // Only what was used; arenas are made where they are asked for.
+      if (network.arenas.has(role)) arenas.set(role, await network.readArena(role));
+    }
+    const isBetween = typeof at !== "number";
+    const training = isBetween
+      ? { name: phase.name, state: JSON.parse(JSON.stringify(at)) as TrainState }
+      : undefined;
+    const results = JSON.parse(JSON.stringify({ ...this.#results, training })) as Json;
+    const { schedule: name, gamma, rateFloor, peakAt, warmup, rewind } = config;
+    const state = {
+      phase: phase.name,
+      round: phase.round,
+      epoch: isBetween ? at.epoch : config.epochs,
+      step: isBetween ? at.step : at,
+      steps: isBetween ? at.steps : at,
+      schedule: { name, parameters: { gamma, rateFloor, peakAt, warmup, rewind } },
+      random: { seed: config.seed, firstEpoch: phase.firstEpoch },
+      config,
+      results,
+    };
+    await files.makeFolder(folder);
+    await saveCheckpoint({ graph, arenas, masks, state }, `${folder}/${runFile}`, files);
+  }
+}
+
+/** Removes all checkpoints of a folder, and the folder. */
+export async function removeCheckpoints({ files, folder }: Omit<RunCheckpoints, "resumes">): Promise<void> {
+  for (const name of await files.list(folder) ?? []) await files.remove(`${folder}/${name}`);
+  await files.remove(folder);
+}

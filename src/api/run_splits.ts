@@ -1,0 +1,73 @@
+/**
+ * The examples of a run: for training, scoring, validation and test, in memory or in their files.
+ *
+ * @module
+ */
+import type { PruneConfig } from "../config.ts";
+import { type Dataset, isStreamed, limitDataset, type Split, splitCalibration } from "../data/dataset.ts";
+import { loadStreamed } from "../data/shards_load.ts";
+import { ShapeError } from "../errors.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { mostResidentBytesOf } from "../gpu/images.ts";
+
+/** Splits that are larger stay in their files unless told otherwise, in bytes. */
+const mostHostBytes = 2 ** 29;
+
+/** The examples of a run, and the part of the data set that they come from. */
+export interface RunSplits {
+  readonly limited: Dataset<Split>;
+  readonly train: Split;
+  readonly calibration: Split;
+  readonly validation: Split | undefined;
+  readonly test: Split;
+}
+
+/**
+ * Takes a run's share of a data set and splits it.
+ *
+ * @throws {ShapeError} Where there are too few examples.
+ * @throws {FileError | FormatError} Where a split that is to be in memory cannot be read.
+ */
+export async function splitDataset(
+  gpu: Gpu,
+  config: PruneConfig,
+  dataset: Dataset<Split>,
+): Promise<RunSplits> {
+  const { limited, ...splits } = chooseRows(config, dataset), { stream } = config;
+  const mostBytes = stream === "off" ? Infinity : Math.min(mostHostBytes, mostResidentBytesOf(gpu));
+  const settle = async (split: Split, most: number) =>
+    isStreamed(split) && split.count * split.layout.imageBytes <= most ? await loadStreamed(split) : split;
+  const most = stream === "on" ? 0 : mostBytes;
+  return {
+    limited,
+    train: await settle(splits.train, most),
+    test: await settle(splits.test, most),
+    // These lie apart in their files, so they are kept in memory where they fit.
+    calibration: await settle(splits.calibration, mostBytes),
+    validation: splits.validation && await settle(splits.validation, mostBytes),
+  };
+}
+
+function chooseRows(config: PruneConfig, dataset: Dataset<Split>): RunSplits {
+  const limited = limitDataset(dataset, {
+    train: config.limit || Infinity,
+    test: config.testLimit || Infinity,
+  });
+  const calibrationCount = Math.min(config.calibration, Math.floor(limited.train.count / 5));
+  if (calibrationCount < 1) {
+    const current = `${limited.train.count} training examples`;
+    throw new ShapeError({ act: "split data set", thing: limited.name, current, wanted: "5 at least" });
+  }
+  const { seed, validation: validationCount } = config;
+  const { train, calibration } = splitCalibration(limited.train, { count: calibrationCount, seed });
+  const splits = { limited, calibration, test: limited.test };
+  if (validationCount === 0) return { ...splits, train, validation: undefined };
+  if (validationCount >= train.count) {
+    const current = `${train.count} training examples beside those for calibration`;
+    const wanted = `more than the ${validationCount} for validation`;
+    throw new ShapeError({ act: "split data set", thing: limited.name, current, wanted });
+  }
+  // Another stream than calibration's: a configuration's seeds end below 2^32.
+  const second = splitCalibration(train, { count: validationCount, seed: seed + 2 ** 32 });
+  return { ...splits, train: second.train, validation: second.calibration };
+}

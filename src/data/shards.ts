@@ -1,0 +1,137 @@
+/**
+ * Data sets as shards: files of records (a label, then pixels (C, H, W) as bytes) and an index, `dataset.json`.
+ * docs/architecture.md describes the format.
+ *
+ * @module
+ */
+
+import { z } from "zod";
+import { FileError, FormatError } from "../errors.ts";
+import type { Files } from "../files.ts";
+import type { Dataset } from "./dataset.ts";
+import { measureStatistics } from "./shards_load.ts";
+import { type BlockReader, errorOf, type RecordLayout, sizeFailure } from "./shards_reader.ts";
+import { type Shard, splitOfShards, type StreamedSplit } from "./shards_split.ts";
+
+/** The name of the index in a folder of shards. */
+export const SHARD_INDEX_FILE = "dataset.json";
+
+const shardList = z.array(z.strictObject({
+  file: z.string().regex(/^[^/\\]+$/).refine((name) => name !== "." && name !== ".."),
+  count: z.int().min(1).max(2 ** 32 - 1),
+})).min(1);
+
+const indexSchema = z.strictObject({
+  format: z.literal("winnow-shards"),
+  version: z.literal(1),
+  name: z.string().min(1),
+  channels: z.int().min(1),
+  height: z.int().min(1),
+  width: z.int().min(1),
+  classes: z.array(z.string()).min(2).max(2 ** 16),
+  labelBytes: z.int().min(1).max(2),
+  mean: z.array(z.number()).optional(),
+  std: z.array(z.number().gt(0)).optional(),
+  shards: z.strictObject({ train: shardList, test: shardList }),
+}).superRefine(({ channels, classes, labelBytes, mean, std }, context) => {
+  const refuse = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
+  if ((mean === undefined) !== (std === undefined)) refuse("std", "mean and std, or neither");
+  for (const [key, values] of Object.entries({ mean, std })) {
+    if (values !== undefined && values.length !== channels) refuse(key, `${channels} values, one a channel`);
+  }
+  if (classes.length > 256 ** labelBytes) refuse("labelBytes", `2 for ${classes.length} classes`);
+});
+
+/** What `dataset.json` says. */
+export interface ShardIndex {
+  readonly format: "winnow-shards";
+  readonly version: 1;
+  readonly name: string;
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+  /** The name of each class. */
+  readonly classes: readonly string[];
+  /** Bytes of a record's label, the least first: 1, or 2 for more than 256 classes. */
+  readonly labelBytes: number;
+  /** Mean of each channel where 255 is 1; with `std`, or both are measured when the data set is opened. */
+  readonly mean?: readonly number[] | undefined;
+  /** Standard deviation of each channel where 255 is 1. */
+  readonly std?: readonly number[] | undefined;
+  readonly shards: Readonly<Record<"train" | "test", readonly { file: string; count: number }[]>>;
+}
+
+/** Where shards lie and what reads them. */
+export interface ShardPlaces {
+  readonly files: Files;
+  readonly folder: string;
+  /** Starts a reader of blocks; `openDenoBlockReader` in Deno. */
+  readonly openReader: () => BlockReader;
+}
+
+/**
+ * Parses an index.
+ *
+ * @throws {FormatError} where it is no JSON, or a key is missing, unknown or has a value that is not allowed.
+ */
+export function parseShardIndex(bytes: Uint8Array, path: string): ShardIndex {
+  const refuse = (current: string, wanted: string) =>
+    new FormatError({ act: "read", thing: path, current, wanted });
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (error) {
+    throw refuse((error as Error).message, "the index of a data set as JSON");
+  }
+  const result = indexSchema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw refuse(
+    `at ${issue.path.join(".") || "its top"}: ${issue.message}`,
+    "an index as in docs/architecture.md",
+  );
+}
+
+/**
+ * Opens a folder of shards. Only the index is read, and the sizes of the files; the mean and deviation of the training
+ * images are measured where the index does not say them.
+ *
+ * @throws {FileError} where a shard is absent.
+ * @throws {FormatError} where the index is broken, or a shard's size is not what the index says.
+ */
+export async function openShards(places: ShardPlaces): Promise<Dataset<StreamedSplit>> {
+  const { files, folder } = places, path = `${folder}/${SHARD_INDEX_FILE}`;
+  const index = parseShardIndex(await files.read(path), path);
+  const { name, channels, height, width, classes, mean, std, shards, labelBytes } = index;
+  const layout = { labelBytes, imageBytes: channels * height * width, classes: classes.length };
+  const split = (use: "train" | "test") =>
+    openSplit(shards[use].map(({ file, count }) => ({ path: `${folder}/${file}`, count })), layout, places);
+  const train = await split("train"), test = await split("test");
+  const statistics = mean && std ? { mean, std } : await measureStatistics(train, channels);
+  return { name, source: folder, channels, height, width, classes, train, test, ...statistics };
+}
+
+/**
+ * A split of shards whose sizes have been looked at.
+ *
+ * @throws {FileError} where a shard is absent.
+ * @throws {FormatError} where its size is another.
+ */
+export async function openSplit(
+  shards: readonly Shard[],
+  layout: RecordLayout,
+  { files, openReader }: Omit<ShardPlaces, "folder">,
+): Promise<StreamedSplit> {
+  const record = layout.labelBytes + layout.imageBytes;
+  for (const { path, count } of shards) {
+    const found = await files.sizeBytes(path), sizeBytes = count * record;
+    if (found === undefined) {
+      const current = "there is no such path", wanted = `${count} records of ${record} bytes`;
+      throw new FileError({ act: "read", thing: path, current, wanted });
+    }
+    if (found !== sizeBytes) {
+      throw errorOf(sizeFailure({ path, sizeBytes, first: 0, count }, found, record).failure);
+    }
+  }
+  return splitOfShards({ shards, layout, openReader });
+}

@@ -1,0 +1,142 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { readCifar10, streamCifar10 } from "../../src/data/cifar10.ts";
+import { describeDataset, isStreamed, limitDataset, splitCalibration } from "../../src/data/dataset.ts";
+import { loadDataset } from "../../src/data/locate.ts";
+import { openShards, parseShardIndex } from "../../src/data/shards.ts";
+import { loadStreamed, readLabels } from "../../src/data/shards_load.ts";
+import type { StreamedSplit } from "../../src/data/shards_split.ts";
+import { FileError, FormatError } from "../../src/errors.ts";
+import { memoryFiles } from "../helpers/memory_files.ts";
+import { shardFiles, watchedReader } from "../helpers/shard_files.ts";
+import { tinyDataset } from "../helpers/tiny_dataset.ts";
+
+const tiny = tinyDataset({ train: 50, test: 9 });
+
+/** The files in folder `d`, and what opens them. */
+function placesOf(named: Readonly<Record<string, Uint8Array>>) {
+  const files = memoryFiles(
+    Object.fromEntries(Object.entries(named).map(([name, bytes]) => [`d/${name}`, bytes])),
+  );
+  const { open, record } = watchedReader(files.entries);
+  return { places: { files, folder: "d", openReader: open }, record };
+}
+
+Deno.test("openShards() opens what shards say, and loadStreamed() reads it back", async () => {
+  const { places, record } = placesOf(shardFiles(tiny, { shardRows: 16 }));
+  const dataset = await openShards(places);
+  assertEquals(record.opened, 0, "nothing is read");
+  const { train, test, source, ...rest } = dataset;
+  const { train: _, test: __, source: ___, ...wanted } = tiny;
+  assertEquals([rest, source], [wanted, "d"]);
+  assertEquals([train.count, test.count, train.shards.length], [50, 9, 4]);
+  assertEquals(await loadStreamed(train), tiny.train);
+  assertEquals(await loadStreamed(test), tiny.test);
+  assertEquals(await readLabels(train), tiny.train.labels);
+  assertEquals(record.opened, record.closed);
+});
+
+Deno.test("openShards() measures the statistics that the index does not say", async () => {
+  const { places } = placesOf(shardFiles(tiny, { shardRows: 16, mean: undefined, std: undefined }));
+  const { mean, std } = await openShards(places);
+  assertEquals([mean, std], [tiny.mean, tiny.std]);
+});
+
+Deno.test("openShards() reads labels of two bytes", async () => {
+  const classes = Array.from({ length: 1000 }, (_, i) => `class ${i}`);
+  const many = describeDataset({
+    ...tiny,
+    classes,
+    train: { ...tiny.train, labels: Uint16Array.from({ length: 50 }, (_, i) => (i * 331) % 1000) },
+  });
+  const { places } = placesOf(shardFiles(many, { shardRows: 16, labelBytes: 2 }));
+  assertEquals(await loadStreamed((await openShards(places)).train), many.train);
+});
+
+Deno.test("limitDataset() and splitCalibration() take the same rows of shards as of memory", async () => {
+  const { places } = placesOf(shardFiles(tiny, { shardRows: 16 }));
+  const limited = limitDataset(await openShards(places), { train: 40, test: 5 });
+  const resident = limitDataset(tiny, { train: 40, test: 5 });
+  assertEquals(await loadStreamed(limited.test), resident.test);
+  const streamed = splitCalibration(limited.train, { count: 7, seed: 3 });
+  const wanted = splitCalibration(resident.train, { count: 7, seed: 3 });
+  assertEquals(await loadStreamed(streamed.train), wanted.train);
+  assertEquals(await loadStreamed(streamed.calibration), wanted.calibration);
+});
+
+Deno.test("loadDataset() finds shards, and streams CIFAR-10 where it is asked to", async () => {
+  const options = { allowDownload: false, note() {} };
+  const { places } = placesOf(shardFiles(tiny, { shardRows: 16 }));
+  const found = await loadDataset({ ...places, ...options });
+  assert(isStreamed(found.train) && isStreamed(found.test));
+  const { openReader: _, ...unread } = places;
+  await assertRejects(() => loadDataset({ ...unread, ...options }), FileError, "openReader");
+
+  const records = (...labels: number[]) =>
+    Uint8Array.from({ length: 3073 * labels.length }, (_, i) => i % 3073 ? i % 251 : labels[i / 3073]);
+  const cifar = {
+    "data_batch_1.bin": records(1, 2),
+    "data_batch_4.bin": records(9),
+    "test_batch.bin": records(7),
+  };
+  const cifarPlaces = placesOf(cifar).places;
+  const streamed = await loadDataset({ ...cifarPlaces, ...options, streams: true });
+  assert(isStreamed(streamed.train) && isStreamed(streamed.test));
+  const resident = await loadDataset({ ...cifarPlaces, ...options });
+  assertEquals(resident, await readCifar10(cifarPlaces));
+  assertEquals(await loadStreamed(streamed.train as StreamedSplit), resident.train);
+  assertEquals([streamed.mean, streamed.std, streamed.name], [resident.mean, resident.std, "cifar10"]);
+  const broken = placesOf({ ...cifar, "data_batch_4.bin": records(10) }).places;
+  await assertRejects(() => streamCifar10(broken), FormatError, "label 10 at byte 0 (record 0), expected");
+  const short = placesOf({ ...cifar, "test_batch.bin": records(1).subarray(1) }).places;
+  await assertRejects(
+    () => streamCifar10(short),
+    FormatError,
+    "truncated: the record at byte 0 has 3072 bytes",
+  );
+});
+
+Deno.test("openShards() refuses shards that are absent or of another size, naming them", async () => {
+  const files = shardFiles(tiny, { shardRows: 16 }), { "train-1.bin": shard, ...absent } = files;
+  await assertRejects(
+    () => openShards(placesOf(absent).places),
+    FileError,
+    'Cannot read "d/train-1.bin": there is',
+  );
+  for (
+    const [length, message] of [
+      [1039, 'Cannot read "d/train-1.bin": 1039 bytes, truncated: the record at byte 975 has 64 bytes'],
+      [975, "975 bytes, truncated, expected 16 records of 65 bytes"],
+      [1041, "1041 bytes, 1 too many"],
+    ] as const
+  ) {
+    const changed = new Uint8Array(length);
+    changed.set(shard.subarray(0, length));
+    const { places } = placesOf({ ...files, "train-1.bin": changed });
+    await assertRejects(() => openShards(places), FormatError, message);
+  }
+});
+
+Deno.test("parseShardIndex() refuses an index that does not hold together", () => {
+  const good = JSON.parse(new TextDecoder().decode(shardFiles(tiny, { shardRows: 16 })["dataset.json"]));
+  const wrong: readonly [Record<string, unknown>, string][] = [
+    [{ format: "other" }, "at format"],
+    [{ version: 2 }, "at version"],
+    [{ height: 0 }, "at height"],
+    [{ stray: 1 }, "stray"],
+    [{ mean: undefined }, "mean and std, or neither"],
+    [{ mean: [0.5, 0.5] }, "1 values, one a channel"],
+    [{ std: [0] }, "at std.0"],
+    [{ labelBytes: 3 }, "at labelBytes"],
+    [{ classes: Array(257).fill("x") }, "2 for 257 classes"],
+    [{ shards: { train: [], test: good.shards.test } }, "at shards.train"],
+    [{ shards: { ...good.shards, train: [{ file: "../x", count: 1 }] } }, "at shards.train.0.file"],
+    [{ shards: { ...good.shards, test: [{ file: "x", count: 0 }] } }, "at shards.test.0.count"],
+  ];
+  const parse = (text: string) => parseShardIndex(new TextEncoder().encode(text), "d/dataset.json");
+  assertEquals(parse(JSON.stringify(good)), good);
+  for (const [change, message] of wrong) {
+    const error = assertThrows(() => parse(JSON.stringify({ ...good, ...change })), FormatError, message);
+    assert(error.message.startsWith('Cannot read "d/dataset.json": '), error.message);
+  }
+  assertThrows(() => parse("{"), FormatError, "as JSON");
+});
