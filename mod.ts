@@ -95,11 +95,16 @@ export type { Prior } from "./src/prune/confidence.ts";
 export { signalToNoiseAt } from "./src/prune/confidence.ts";
 export { criteria } from "./src/prune/criteria.ts";
 export type { Criterion } from "./src/prune/criteria.ts";
-export type { PruneGoal, PruneOutcome, PruneRound } from "./src/prune/loop.ts";
+export { removedAt } from "./src/prune/goal.ts";
+export type { Cost, CostKind, PruneGoal, PruneSchedule } from "./src/prune/goal.ts";
+export type { PruneOutcome, PruneRound } from "./src/prune/loop.ts";
 export type { LayerCount } from "./src/prune/mask.ts";
+export type { FisherEstimate } from "./src/prune/accumulate.ts";
+export type { Pattern } from "./src/prune/removal.ts";
+export type { BlockShape, Granularity, RemovalOptions } from "./src/prune/removal.ts";
 export type { LayerConfidence } from "./src/prune/layer_confidence.ts";
 export { pruneReportSchema } from "./src/prune/report.ts";
-export type { CriterionResult, LayerReport, PruneReport } from "./src/prune/report.ts";
+export type { CompactionResult, CriterionResult, LayerReport, PruneReport } from "./src/prune/report.ts";
 export type { Evaluation } from "./src/train/evaluate.ts";
 export {
   averagedFrom,

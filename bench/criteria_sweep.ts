@@ -15,7 +15,7 @@ import {
   seedNetwork,
   splitCalibration,
 } from "../mod.ts";
-import { removedAt } from "../src/prune/loop.ts";
+import { removedAt } from "../src/prune/goal.ts";
 
 /** One-shot test accuracy at one sparsity. */
 export interface SweepPoint {

@@ -1,7 +1,7 @@
 /** Tests of the configuration's schema, errors and descriptions. */
 
 import assert from "node:assert/strict";
-import { describeConfig, parsePruneConfig, pruneConfigSchema } from "../src/config.ts";
+import { describeConfig, parsePruneConfig, pruneConfigSchema, readGranularity } from "../src/config.ts";
 import { ConfigError } from "../src/errors.ts";
 
 /** Asserts that a value is refused with one line that holds all the given texts. */
@@ -37,6 +37,30 @@ Deno.test("parsePruneConfig() trains for no epoch before pruning where weights c
 Deno.test("parsePruneConfig() leaves the sparsity out where a confidence is given", () => {
   const config = parsePruneConfig({ confidence: 0.95 }, "run.json");
   assert.deepEqual([config.confidence, config.sparsity], [0.95, undefined]);
+});
+
+Deno.test("parsePruneConfig() fills in what follows from other keys", () => {
+  const parse = (value: unknown) => parsePruneConfig(value, "run.json");
+  for (const value of [{ granularity: "2:4" }, { pruneSchedule: "one-shot" }]) {
+    assert.equal(parse(value).rounds, 1);
+  }
+  assert.deepEqual([parse({ granularity: "2:4" }).sparsity, parse({ targetParameters: 9 }).sparsity], [
+    undefined,
+    undefined,
+  ]);
+  assert.deepEqual(["element", "channel"].map((granularity) => parse({ granularity }).compact), [
+    false,
+    true,
+  ]);
+  assert.equal(parse({ granularity: "channel", compact: false }).compact, false);
+});
+
+Deno.test("readGranularity() reads blocks and patterns", () => {
+  assert.deepEqual(readGranularity("8x1"), { rows: 8, channels: 1 });
+  assert.deepEqual(readGranularity("2:4"), { keep: 2, of: 4 });
+  for (const text of ["", "2:", "x2", "2:4:8", "5:4", "01x1", "-1x1"]) {
+    assert.equal(readGranularity(text), undefined, text);
+  }
 });
 
 Deno.test("parsePruneConfig() names the key, its value and what is expected", () => {
@@ -90,6 +114,19 @@ Deno.test("parsePruneConfig() names the key, its value and what is expected", ()
     ["adapter", "gpu", "one of auto, high-performance, low-power, fallback"],
     ["model", "", "a text that is not empty"],
     ["force", 1, "true or false"],
+    ["targetParameters", 0, "a finite number, above 0"],
+    ["pruneSchedule", "linear", "one of one-shot, iterative, gradual"],
+    ["allowedDrop", 1, "a finite number in [0, 1)"],
+    ["regrow", 0, "a finite number in (0, 1)"],
+    ["fisher", "exact", "one of batch, example, sampled"],
+    ["granularity", "4:2", "element, filter, channel, N:M such as 2:4"],
+    ["granularity", "1:33", "element, filter, channel, N:M such as 2:4"],
+    ["granularity", "0x4", "element, filter, channel, N:M such as 2:4"],
+    ["scope", "local", "one of global, layer"],
+    ["floor", 1.1, "a finite number from 0 to 1"],
+    ["protect", "a,,b", "names of layers, joined by commas"],
+    ["protect", "a,a", "names of layers, joined by commas"],
+    ["store", "zip", "one of dense, sparse"],
   ];
   for (const [key, value, wanted] of cases) {
     const shown = typeof value === "string" ? JSON.stringify(value) : String(value);
@@ -128,6 +165,44 @@ Deno.test("parsePruneConfig() refuses keys that contradict each other or would d
     [{ stopOn: "loss" }, "stopOn", '"accuracy" unless validation is above 0'],
     [{ temperature: 2 }, "temperature", "4 unless distill is above 0"],
     [{ distill: 0.5, finetuneEpochs: 0 }, "distill", "0 unless finetuneEpochs is above 0"],
+    [{ sparsity: 0.5, targetParameters: 9 }, "sparsity", "no sparsity beside a targetParameters"],
+    [{ targetParameters: 9, targetMultiplyAdds: 9 }, "targetParameters", "no targetParameters beside"],
+    [
+      { confidence: 0.9, targetBytes: 9, store: "sparse" },
+      "confidence",
+      "no confidence beside a targetBytes",
+    ],
+    [{ targetBytes: 0.5 }, "targetBytes", 'none unless store is "sparse" or granularity is channel'],
+    [
+      { targetParameters: 0.5, granularity: "channel", compact: false },
+      "targetParameters",
+      "none without compact",
+    ],
+    [{ granularity: "2:4", sparsity: 0.5 }, "sparsity", "no sparsity beside granularity 2:4"],
+    [{ granularity: "2:4", rounds: 2 }, "rounds", "1 beside granularity 2:4"],
+    [{ granularity: "2:4", pruneSchedule: "iterative" }, "pruneSchedule", '"one-shot" or "gradual" beside'],
+    [{ granularity: "2:4", scope: "layer" }, "scope", '"global" beside granularity 2:4'],
+    [{ granularity: "2:4", floor: 0.1 }, "floor", "0 beside granularity 2:4"],
+    [{ pruneSchedule: "one-shot", rounds: 3 }, "rounds", "1 under pruneSchedule one-shot"],
+    [{ pruneSchedule: "iterative", confidence: 0.9 }, "pruneSchedule", '"gradual" beside a confidence'],
+    [{ allowedDrop: 0.01 }, "allowedDrop", "none unless validation is above 0"],
+    [{ regrow: 0.9 }, "regrow", "none unless there is a confidence"],
+    [{ confidence: 0.9, regrow: 0.9 }, "regrow", "above the confidence 0.9"],
+    [
+      { confidence: 0.9, regrow: 0.95, granularity: "filter" },
+      "regrow",
+      "none unless granularity is element",
+    ],
+    [{ confidence: 0.9, regrow: 0.95, fisher: "sampled" }, "regrow", "none beside fisher sampled"],
+    [{ criterion: "taylor", fisher: "example" }, "fisher", '"batch" unless criterion is confidence or obd'],
+    [
+      { criterion: "magnitude", compare: false, posteriorTemperature: 2 },
+      "posteriorTemperature",
+      "1 unless criterion is confidence",
+    ],
+    [{ criterion: "snr", weights: "a" }, "criterion", "another than snr without epochs of training"],
+    [{ criterion: "snr", averaging: "none" }, "criterion", "another than snr under averaging none"],
+    [{ criterion: "snr", checkpointEvery: 9 }, "criterion", "another than snr with checkpoints"],
   ];
   for (const [value, key, wanted] of cases) assertRefused(value, `"${key}"`, `expected ${wanted}`);
   for (
@@ -139,6 +214,11 @@ Deno.test("parsePruneConfig() refuses keys that contradict each other or would d
       { averaging: "ema", emaDecay: 0.9, averageFrom: 0 },
       { validation: 10, patience: 3, stopOn: "loss" },
       { distill: 1, temperature: 2 },
+      { granularity: "2:4", protect: "conv1,fc2" },
+      { granularity: "8x1", scope: "layer", floor: 0.1, targetMultiplyAdds: 1e6, pruneSchedule: "iterative" },
+      { granularity: "channel", targetBytes: 0.5 },
+      { confidence: 0.9, regrow: 0.95, allowedDrop: 0.01, validation: 100 },
+      { targetBytes: 1e5, store: "sparse", compact: true },
     ]
   ) parsePruneConfig(value, "run.json");
 });

@@ -21,6 +21,7 @@ import { needsGradients, prunableTensors } from "../prune/criteria.ts";
 import { type PruneOutcome, pruneUntilStable } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
 import type { LayerConfidence } from "../prune/layer_confidence.ts";
+import type { RemovalOptions } from "../prune/removal.ts";
 import { Pruner } from "../prune/pruner.ts";
 import { type Evaluation, type Evaluator, openEvaluator } from "../train/evaluate.ts";
 import { recalibrate } from "../train/recalibrate.ts";
@@ -37,6 +38,7 @@ import {
   type ScoreOptions,
   trainDefaults,
 } from "./model_options.ts";
+import { pruneSteps } from "./prune_steps.ts";
 
 /** A split as steps take batches of it. */
 type SplitOnDevice = Examples & Disposable & { readonly mostRows: number };
@@ -139,13 +141,15 @@ export class Model {
 
   /** Scores every prunable weight at the present values on examples that training has not seen. */
   async score(calibration: Split, options: ScoreOptions): Promise<void> {
-    const { criterion = "confidence", prior = "evidence", examples, seed = 0 } = options;
+    const { criterion = "confidence", prior = "evidence", examples, seed = 0, temperature, fisher } = options;
     this.network.copyArena("values", "mean");
     if (needsGradients(criterion)) {
       const images = this.#imagesOf(calibration);
-      await this.pruner.accumulate(images, { choose: this.#choose, slots: this.#slots });
+      const estimate = fisher ? { estimate: fisher, seed } : {};
+      await this.pruner.accumulate(images, { choose: this.#choose, slots: this.#slots, ...estimate });
     }
-    await this.pruner.score(criterion, { examples, seed, prior });
+    const settings = { examples, seed, prior, ...(temperature === undefined ? {} : { temperature }) };
+    await this.pruner.score(criterion, settings);
   }
 
   /** Computes the confidence in every prunable weight: by name in PyTorch's order, and how it is distributed. */
@@ -161,13 +165,13 @@ export class Model {
   }
 
   /**
-   * Removes the weights with the smallest scores, in place, until exactly `removed` of all are removed; where more are
-   * removed already, they stay removed.
+   * Removes what has the smallest scores, in place, until `removed` of all weights are removed: exactly so many, or of
+   * groups as few as give at least so many. Where more are removed already, they stay removed.
    *
    * @throws {ShapeError} Where there are not so many weights.
-   * @throws {ConfigError} Where `score` was not called before.
+   * @throws {ConfigError} Where `score` was not called before, an option is not possible, or fewer may go.
    */
-  async remove(removed: number): Promise<readonly LayerCount[]> {
+  async remove(removed: number, options: RemovalOptions = {}): Promise<readonly LayerCount[]> {
     const { prunableCount } = this.network.layout;
     if (!Number.isInteger(removed) || removed < 0 || removed > prunableCount) {
       const wanted = `an integer from 0 to ${prunableCount}, the prunable weights of ${this.graph.name}`;
@@ -178,26 +182,18 @@ export class Model {
         wanted,
       });
     }
-    return await this.pruner.remove(removed);
+    return await this.pruner.remove(removed, options);
   }
 
   /**
    * Prunes in rounds of scoring, removal and fine-tuning, until stable or the goal is reached; goes on from the weights
    * that are removed already.
+   *
+   * @throws {ConfigError} Where less may go than the goal asks for, or what it takes is not there.
    */
   async prune(options: ModelPruneOptions): Promise<PruneOutcome> {
-    const { goal, rounds = 3, record = (_, act) => act() } = options;
-    const steps = {
-      score: () => record("score", async () => void await this.score(options.calibration, options)),
-      countBelow: (threshold: number) => record("count below", () => this.pruner.countBelow(threshold)),
-      remove: (removed: number) => record("remove", () => this.remove(removed)),
-      finetune: async (round: number) => void await options.finetune(round),
-      evaluate: () => record("evaluate", async () => (await this.evaluate(options.test)).accuracy),
-    };
-    const prunable = this.network.layout.prunableCount;
-    const counts = await record("count", () => this.pruner.count());
-    const removed = counts.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
-    return await pruneUntilStable(steps, { goal, prunable, rounds, removed });
+    const { goal, schedule = "gradual", rounds = 3, allowedDrop } = options;
+    return await pruneUntilStable(pruneSteps(this, options), { goal, schedule, rounds, allowedDrop });
   }
 
   /**

@@ -8,7 +8,9 @@ import type { NamedParameters } from "../gpu/network.ts";
 import { sgd } from "../plan/optimizer.ts";
 import type { Prior } from "../prune/confidence.ts";
 import type { Criterion } from "../prune/criteria.ts";
-import type { PruneGoal } from "../prune/loop.ts";
+import type { FisherEstimate } from "../prune/accumulate.ts";
+import type { PruneGoal, PruneSchedule } from "../prune/goal.ts";
+import type { RemovalOptions } from "../prune/removal.ts";
 import type { RecalibrateSettings } from "../train/recalibrate.ts";
 import type { TrainSettings } from "../train/settings.ts";
 import type { Model } from "./model.ts";
@@ -44,16 +46,30 @@ export interface ScoreOptions {
   readonly prior?: Prior;
   /** Examples that the parameters were trained on, whose information the confidence counts. */
   readonly examples: number;
-  /** Seed of the random criterion. */
+  /** Seed of the random criterion, and of drawn labels. */
   readonly seed?: number;
+  /** What the information is divided by in the confidence, above 0; 1 where left out. */
+  readonly temperature?: number;
+  /** How the Fisher information is estimated; `batch` where left out. */
+  readonly fisher?: FisherEstimate;
 }
 
 /** How a model is pruned. */
-export interface ModelPruneOptions extends ScoreOptions {
-  /** A fraction of the weights to remove, or the least signal to noise z of a weight that stays. */
+export interface ModelPruneOptions extends ScoreOptions, RemovalOptions {
+  /** A fraction of the weights to remove, a cost, the least signal to noise z of a weight that stays, or a pattern. */
   readonly goal: PruneGoal;
+  /** How rounds share the way to a sparsity or a cost; `gradual` where left out. */
+  readonly schedule?: PruneSchedule;
   /** Rounds at most; 3 where left out. */
   readonly rounds?: number;
+  /** The most that accuracy on the validation examples may drop below where it was; any where left out. */
+  readonly allowedDrop?: number;
+  /** The examples by which rounds are undone; needed with `allowedDrop`. */
+  readonly validation?: Split;
+  /** Called after each removal, such as to measure batch norm's statistics anew. */
+  readonly settle?: () => Promise<unknown>;
+  /** Whether a cost in bytes counts no removed weights, but a bit a weight; no where left out. */
+  readonly isSparse?: boolean;
   /** Examples that scores are computed on; training must not have seen them. */
   readonly calibration: Split;
   /** Called to train what is kept; the round counts from 1. */
@@ -62,6 +78,8 @@ export interface ModelPruneOptions extends ScoreOptions {
   readonly test: Split;
   /** Does each step, or says what it came to in an earlier run; does it where left out. What steps come to is JSON. */
   readonly record?: RecordStep;
+  /** Makes the bytes of a file that later steps need, or reads what an earlier run made; makes them where left out. */
+  readonly keep?: (name: string, make: () => Promise<Uint8Array>) => Promise<Uint8Array>;
 }
 
 /** Does a step of a run that has a name, and returns what it comes to. */

@@ -14,9 +14,8 @@ import type { ProductChooser } from "../kernels/gemm.ts";
 import type { Graph } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
 import { compareClasses, countFlips } from "../prune/analysis.ts";
-import { signalToNoiseAt } from "../prune/confidence.ts";
 import type { Criterion } from "../prune/criteria.ts";
-import type { PruneGoal, PruneOutcome } from "../prune/loop.ts";
+import type { PruneOutcome } from "../prune/loop.ts";
 import type { LayerConfidence } from "../prune/layer_confidence.ts";
 import type { CriterionResult, PruneReport } from "../prune/report.ts";
 import type { Evaluation } from "../train/evaluate.ts";
@@ -25,7 +24,9 @@ import type { ModelState, ModelTrainOptions } from "./model_options.ts";
 import type { TrainProgress } from "../train/settings.ts";
 import { type JournalSteps, type RunCheckpoints, RunJournal } from "./run_journal.ts";
 import { type RunSplits, splitDataset } from "./run_splits.ts";
-import { scheduleOf, trainingOf } from "./training_of.ts";
+import { finishPruned } from "./measure_compaction.ts";
+import { goalOf, recalibrationOf, removalOf, scoringOf } from "./prune_options.ts";
+import { augmentationOf, scheduleOf, trainingOf } from "./training_of.ts";
 
 /** Criteria that a run compares with, at the sparsity that it reached. */
 const comparedCriteria = ["confidence", "magnitude", "gradient", "l1", "random"] as const;
@@ -63,10 +64,6 @@ export interface PruneRunResult {
   readonly model: Uint8Array;
 }
 
-function goalOf({ sparsity, confidence }: PruneConfig): PruneGoal {
-  return confidence === undefined ? { sparsity: sparsity! } : { threshold: signalToNoiseAt(confidence) };
-}
-
 /**
  * Runs everything that `deno task prune` does between reading its input and writing its output.
  *
@@ -99,7 +96,9 @@ async function pruneModel(
 ): Promise<PruneRunResult> {
   const { config, graph, onProgress, steps } = options;
   const { seed, rounds } = config;
-  const scoring = { examples: train.count, prior: config.prior, seed };
+  const removal = removalOf(config), goal = goalOf(config, graph), examples = train.count;
+  const recalibration = recalibrationOf(config, augmentationOf(config, limited));
+  const settle = async () => void (recalibration && await model.recalibrate(train, recalibration));
   const training: ModelTrainOptions = {
     ...trainingOf(config, limited),
     ...(validation ? { validation } : {}),
@@ -136,38 +135,55 @@ async function pruneModel(
   teacher?.restore(trainedState);
   const confidences = await steps.step(
     "confidence",
-    async () => (await model.confidence(calibration, scoring)).layers,
+    async () =>
+      (await model.confidence(calibration, scoringOf(config, { criterion: "confidence", examples }))).layers,
   );
   const outcome = await model.prune({
-    ...scoring,
-    criterion: config.criterion,
-    goal: goalOf(config),
+    ...scoringOf(config, { criterion: config.criterion, examples }),
+    ...removal,
+    goal,
+    schedule: config.pruneSchedule,
     rounds,
     calibration,
     test,
+    ...(config.allowedDrop === undefined ? {} : { allowedDrop: config.allowedDrop }),
+    ...(validation ? { validation } : {}),
+    settle,
+    isSparse: config.store === "sparse",
     finetune: (round) => trainPhase(`fine-tune ${round}/${rounds}`, config.finetuneEpochs, round),
     record: steps.step,
+    keep: steps.keep,
   });
   const finetuned = await evaluate("fine-tuned");
   const bytes = await steps.keep("pruned.safetensors", () => model.encode());
   const compare = async (criterion: Criterion): Promise<CriterionResult> => {
     const measure = async () => (await model.evaluate(test)).accuracy;
-    const accuracy = await steps.step(`remove by ${criterion}`, async () => {
+    const { accuracy, layers } = await steps.step(`remove by ${criterion}`, async () => {
       model.restore(trainedState);
-      await model.score(calibration, { ...scoring, criterion });
-      await model.remove(outcome.removed);
-      return await measure();
+      await model.score(calibration, scoringOf(config, { criterion, examples }));
+      const isPattern = "pattern" in goal && outcome.removed > 0;
+      const layers = isPattern
+        ? await model.pruner.removePattern(goal.pattern, removal)
+        : await model.remove(outcome.removed, removal);
+      await settle();
+      return { accuracy: await measure(), layers };
     });
     // Every criterion trains on the same batches.
     phase = epochsPerPhase;
     await trainPhase(`compare ${criterion}`, config.finetuneEpochs);
     const accuracyFinetuned = await steps.step(`compared ${criterion}`, measure);
-    return { criterion, sparsity: outcome.removed / prunable, accuracy, accuracyFinetuned };
+    const removed = layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
+    return { criterion, sparsity: removed / prunable, accuracy, accuracyFinetuned };
   };
   const { count: total, prunableCount: prunable } = model.network.layout;
   const criteria: CriterionResult[] = [];
   if (config.compare) { for (const criterion of comparedCriteria) criteria.push(await compare(criterion)); }
   const labels = isStreamed(test) ? await readLabels(test) : test.labels;
+  const { store, compact } = config;
+  const finished = await finishPruned(model.gpu, bytes, {
+    ...{ layers: outcome.layers, task: limited, examples: test },
+    ...{ store, compact },
+  });
   const pair = { labels, before: trained.predictions, after: finetuned.predictions };
   const report: PruneReport = {
     version: 1,
@@ -187,13 +203,16 @@ async function pruneModel(
     criteria,
     parameters: { total, prunable, removed: outcome.removed },
     bytes: { before: 4 * total, after: 4 * (total - outcome.removed) + Math.ceil(prunable / 8) },
+    cost: finished.cost,
+    fileBytes: { before: kept.byteLength, after: finished.model.byteLength },
+    compaction: finished.compaction,
     rounds: outcome.rounds,
     end: outcome.end,
     layers: layersOf(outcome, confidences),
     classes: compareClasses(pair, limited.classes),
     flips: countFlips(pair),
   };
-  return { report, model: bytes };
+  return { report, model: finished.model };
 }
 
 function accuraciesOf(
@@ -204,7 +223,8 @@ function accuraciesOf(
   return {
     untrained: untrained.accuracy,
     trained: trained.accuracy,
-    pruned: rounds[rounds.length - 1].accuracyPruned,
+    // Where every round was undone, the network is the trained one.
+    pruned: rounds.findLast(({ isUndone }) => !isUndone)?.accuracyPruned ?? trained.accuracy,
     finetuned: finetuned.accuracy,
   };
 }

@@ -53,7 +53,11 @@ export function scheduleOf(config: PruneConfig, phase: "train" | "finetune"): Sc
   };
 }
 
-function augmentationOf({ augment }: PruneConfig, { channels }: Pick<Dataset, "channels">): Augmentation {
+/** How training images are varied. */
+export function augmentationOf(
+  { augment }: PruneConfig,
+  { channels }: Pick<Dataset, "channels">,
+): Augmentation {
   if (augment !== "auto") return augment;
   return channels === 3 ? "flip" : "none";
 }
@@ -75,6 +79,7 @@ export function trainingOf(
     augmentation: augmentationOf(config, dataset),
     cutout,
     recalibration: config.recalibrate,
+    ...(config.criterion === "snr" ? { keepsVariance: true } : {}),
     ...(validation > 0 ? { earlyStopping: { patience, measure: stopOn } } : {}),
   };
 }

@@ -7,7 +7,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { type ConfigField, describeConfig, parsePruneConfig, type PruneConfig } from "../config.ts";
+import { type ConfigField, describeConfig, goalKeys, parsePruneConfig, type PruneConfig } from "../config.ts";
 import { ConfigError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { describeAlternatives } from "../nearest.ts";
@@ -165,21 +165,20 @@ export async function resolvePruneConfig(
 ): Promise<PruneConfig> {
   const keys = new Set(describeConfig().map(({ key }) => key));
   const given = Object.fromEntries(Object.entries(values).filter(([key]) => keys.has(key)));
+  // A goal on the command line replaces the stored goal, whichever it is.
+  const goals: readonly string[] = goalKeys, replaced = goals.some((key) => given[key] !== undefined);
+  const join = (stored: object) => {
+    const kept = Object.entries(stored).filter(([key]) => !replaced || !goals.includes(key));
+    return { ...Object.fromEntries(kept), ...given };
+  };
   if (resumed && values.config === undefined) {
-    const { sparsity, confidence, ...others } = resumed;
-    const replaced = given.sparsity !== undefined || given.confidence !== undefined;
-    const goal = replaced ? {} : { sparsity, confidence };
-    return parsePruneConfig({ ...others, ...goal, ...given }, "the checkpoint and the command line");
+    return parsePruneConfig(join(resumed), "the checkpoint and the command line");
   }
   if (values.config === undefined) return parsePruneConfig(given, "the command line");
   const path = String(values.config);
   const stored = await readConfigFile(path, files);
   parsePruneConfig(stored, path);
-  const { sparsity, confidence, ...others } = stored as Record<string, unknown>;
-  // A goal on the command line replaces the file's goal, whichever of the two kinds it is.
-  const replaced = given.sparsity !== undefined || given.confidence !== undefined;
-  const goal = replaced ? {} : { sparsity, confidence };
-  return parsePruneConfig({ ...others, ...goal, ...given }, `${path} and the command line`);
+  return parsePruneConfig(join(stored as object), `${path} and the command line`);
 }
 
 /** Breaks a text into lines of at most `columns` characters, at spaces. */

@@ -5,6 +5,17 @@
  */
 import { z } from "zod";
 import { isWeightsPath } from "../files.ts";
+import { checkPruning, goalKeys } from "./pruning_rules.ts";
+import {
+  defaultRounds,
+  defaultRoundsToFixedPoint,
+  defaultSparsity,
+  finetuningFields,
+  goalFields,
+  isPattern,
+  modelFields,
+  pruningFields,
+} from "./pruning_fields.ts";
 import {
   defaultEpochs,
   regularizationFields,
@@ -12,11 +23,6 @@ import {
   stoppingFields,
   trainingFields,
 } from "./training_fields.ts";
-
-const defaultSparsity = 0.5;
-
-/** Rounds to an asked sparsity, and at most to the fixed point of a confidence. */
-const defaultRounds = 3, defaultRoundsToFixedPoint = 20;
 
 const dataFields = {
   data: z.string().min(1).optional().describe(
@@ -46,45 +52,10 @@ const dataFields = {
     "Training examples held out to score weights on, at most; small data sets give a fifth of what they have.",
   ),
   validation: z.int().min(0).default(0).describe(
-    "Training examples held out to find the best epoch of each phase by, 0 for none.",
+    "Training examples held out to find the best epoch of each phase by, and rounds to undo; 0 for none.",
   ),
   seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe(
     "Seed of initial weights, batch order, splits and augmentation.",
-  ),
-};
-
-const pruningFields = {
-  sparsity: z.number().min(0).lt(1).optional().meta({
-    description: "Fraction of the weights to remove; absent where a confidence is given.",
-    default: defaultSparsity,
-  }),
-  confidence: z.number().gt(0).lt(1).optional().describe(
-    "Remove the weights whose confidence lies below this, instead of a fixed fraction.",
-  ),
-  criterion: z.enum(["confidence", "magnitude", "gradient", "taylor", "obd", "l1", "random"])
-    .default("confidence").describe("Score by which weights are kept."),
-  prior: z.enum(["evidence", "matched"]).default("evidence").describe(
-    "Prior of the confidence: its precision from the evidence, or matched to the weights' mean square.",
-  ),
-  rounds: z.int().min(1).optional().meta({
-    description: "Rounds of scoring, removal and fine-tuning, at most; with a confidence 20 unless given.",
-    default: defaultRounds,
-  }),
-  compare: z.boolean().default(true).describe(
-    "Prune the same trained network by the other criteria too, and report their accuracy.",
-  ),
-};
-
-const finetuningFields = {
-  finetuneEpochs: z.int().min(0).default(1).describe("Passes over the training examples after each removal."),
-  rewind: z.number().min(0).lt(1).default(0.75).describe(
-    "Fraction of training whose learning rates fine-tuning goes back to (Renda et al. 2020).",
-  ),
-  distill: z.number().min(0).max(1).default(0).describe(
-    "Share of the fine-tuning loss that follows the trained network (Hinton et al. 2015), 0 for none.",
-  ),
-  temperature: z.number().gt(0).default(4).describe(
-    "What logits are divided by where the trained network is followed.",
   ),
 };
 
@@ -114,8 +85,10 @@ export const fieldGroups = {
   "Regularisation": regularizationFields,
   "Schedule and averaging": scheduleFields,
   "Early stopping": stoppingFields,
+  "Pruning goal": goalFields,
   "Pruning": pruningFields,
   "Fine-tuning": finetuningFields,
+  "Pruned model": modelFields,
   "Output and device": outputFields,
 };
 
@@ -126,12 +99,15 @@ export const fields = z.strictObject({
   ...regularizationFields,
   ...scheduleFields,
   ...stoppingFields,
+  ...goalFields,
   ...pruningFields,
   ...finetuningFields,
+  ...modelFields,
   ...outputFields,
 });
 
-type Fields = z.output<typeof fields>;
+/** All keys with their values. */
+export type Fields = z.output<typeof fields>;
 
 /** Keys that say nothing unless another has one of some values; they must keep their default there. */
 const companions: Partial<
@@ -147,6 +123,7 @@ const companions: Partial<
   stopOn: { key: "validation" },
   temperature: { key: "distill" },
   distill: { key: "finetuneEpochs" },
+  fisher: { key: "criterion", values: ["confidence", "obd"] },
 };
 
 /** True where the model starts from weights of a file. */
@@ -161,11 +138,7 @@ function checkTogether(config: Fields, context: z.RefinementCtx): void {
   if (config.epochs === 0 && !hasWeights(config)) {
     refuse("epochs", "a whole number, at least 1, or weights to start from");
   }
-  if (config.confidence !== undefined) {
-    if (config.sparsity !== undefined) refuse("sparsity", "no sparsity beside a confidence");
-    // A threshold on a score that is no confidence would mean nothing.
-    if (config.criterion !== "confidence") refuse("criterion", '"confidence" beside a confidence threshold');
-  }
+  checkPruning(config, hasWeights(config), refuse);
   if (config.optimizer === "nesterov" && config.momentum === 0) refuse("momentum", "above 0 under nesterov");
   if (config.clipNorm > 0 && config.clipValue > 0) refuse("clipValue", "0 beside a clipNorm");
   if (config.schedule === "one-cycle" && config.warmup > 0) {
@@ -180,13 +153,23 @@ function checkTogether(config: Fields, context: z.RefinementCtx): void {
   }
 }
 
-/** Fills in the goal where none is given, and the epochs and rounds that depend on other keys. */
+/** Fills in the goal where none is given, and the keys that depend on others. */
 function complete(config: Fields) {
-  const { confidence } = config;
-  const rounds = config.rounds ?? (confidence === undefined ? defaultRounds : defaultRoundsToFixedPoint);
-  const sparsity = config.sparsity ?? (confidence === undefined ? defaultSparsity : undefined);
-  const epochs = config.epochs ?? (hasWeights(config) ? 0 : defaultEpochs);
-  return { ...config, rounds, epochs, ...(sparsity === undefined ? {} : { sparsity }) };
+  const { confidence, granularity, pruneSchedule } = config, isByPattern = isPattern(granularity);
+  const hasGoal = isByPattern || goalKeys.some((key) => config[key] !== undefined);
+  const preset = confidence !== undefined
+    ? defaultRoundsToFixedPoint
+    : isByPattern || pruneSchedule === "one-shot"
+    ? 1
+    : defaultRounds;
+  const sparsity = config.sparsity ?? (hasGoal ? undefined : defaultSparsity);
+  return {
+    ...config,
+    rounds: config.rounds ?? preset,
+    epochs: config.epochs ?? (hasWeights(config) ? 0 : defaultEpochs),
+    compact: config.compact ?? granularity === "channel",
+    ...(sparsity === undefined ? {} : { sparsity }),
+  };
 }
 
 /** The schema of a configuration. */

@@ -26,7 +26,7 @@ export interface PruneConfig {
   readonly testLimit: number;
   /** Training examples held out to score weights on, at most; small data sets give a fifth of what they have. */
   readonly calibration: number;
-  /** Training examples held out to find the best epoch of each phase by, 0 for none. */
+  /** Training examples held out to find the best epoch of each phase by, and rounds to undo; 0 for none. */
   readonly validation: number;
   /** Seed of initial weights, batch order, splits and augmentation. */
   readonly seed: number;
@@ -82,16 +82,54 @@ export interface PruneConfig {
   readonly patience: number;
   /** What makes an epoch better on the validation examples. */
   readonly stopOn: "accuracy" | "loss";
-  /** Fraction of the weights to remove; absent where a confidence is given. */
+  /** Fraction of the weights to remove; absent where there is another goal. */
   readonly sparsity?: number | undefined;
-  /** Remove the weights whose confidence lies below this, instead of a fixed fraction. */
+  /** Remove the weights whose confidence lies below this, to a fixed point, instead of a fixed fraction. */
   readonly confidence?: number | undefined;
+  /** Most trained numbers of the pruned network: below 1 a fraction of what there is, else a count. */
+  readonly targetParameters?: number | undefined;
+  /** Most multiply-adds for one image of the pruned network: below 1 a fraction of what there is, else a count. */
+  readonly targetMultiplyAdds?: number | undefined;
+  /** Most bytes of stored numbers of the pruned network: below 1 a fraction of what there is, else a count. */
+  readonly targetBytes?: number | undefined;
+  /** How rounds share the way: all at once, equal fractions of what is left, or steep first (Zhu and Gupta 2017). */
+  readonly pruneSchedule: "one-shot" | "iterative" | "gradual";
+  /** Rounds of scoring, removal and fine-tuning, at most; 1 for one-shot and N:M, 20 with a confidence, unless given. */
+  readonly rounds: number;
+  /** Undo a round after which accuracy on the validation examples is more than this fraction lower than before pruning. */
+  readonly allowedDrop?: number | undefined;
+  /** Bring removed weights back whose gradient says with this confidence that they are not zero; above the confidence. */
+  readonly regrow?: number | undefined;
   /** Score by which weights are kept. */
-  readonly criterion: "confidence" | "magnitude" | "gradient" | "taylor" | "obd" | "l1" | "random";
+  readonly criterion:
+    | "confidence"
+    | "magnitude"
+    | "magnitude-l1"
+    | "gradient"
+    | "taylor"
+    | "obd"
+    | "l1"
+    | "lamp"
+    | "bn-scale"
+    | "fpgm"
+    | "snr"
+    | "random";
   /** Prior of the confidence: its precision from the evidence, or matched to the weights' mean square. */
   readonly prior: "evidence" | "matched";
-  /** Rounds of scoring, removal and fine-tuning, at most; with a confidence 20 unless given. */
-  readonly rounds: number;
+  /** What the examples' information is divided by in the confidence: above 1 trusts them less. */
+  readonly posteriorTemperature: number;
+  /** Fisher information from batches of 16, from single examples (slower), or from labels drawn from the predictions. */
+  readonly fisher: "batch" | "example" | "sampled";
+  /** What goes as one: single weights, filters, coupled channels, blocks RxC, or all but N of every M weights. */
+  readonly granularity: string;
+  /** Rank all layers together, or take the same share of each. */
+  readonly scope: "global" | "layer";
+  /** Least fraction of its weights, filters, channels or blocks that a layer keeps. */
+  readonly floor: number;
+  /** Layers that lose nothing, joined by commas. */
+  readonly protect?: string | undefined;
+  /** Measure batch norm's statistics anew after each removal, on images as they are or as trained on. */
+  readonly recalibratePruned: "none" | "plain" | "augmented";
   /** Prune the same trained network by the other criteria too, and report their accuracy. */
   readonly compare: boolean;
   /** Passes over the training examples after each removal. */
@@ -102,6 +140,10 @@ export interface PruneConfig {
   readonly distill: number;
   /** What logits are divided by where the trained network is followed. */
   readonly temperature: number;
+  /** Shrink the pruned model by its empty channels, and time both; on with granularity channel unless turned off. */
+  readonly compact: boolean;
+  /** Write all weights, as PyTorch loads them, or leave removed ones out of the file. */
+  readonly store: "dense" | "sparse";
   /** Folder that the report and the pruned model are written to. */
   readonly out: string;
   /** Training steps between two checkpoints in the output folder, 0 for none; --resume goes on from the last. */

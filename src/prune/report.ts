@@ -7,7 +7,15 @@ import { z } from "zod";
 import type { PruneConfig, Schema } from "../config.ts";
 import { pruneConfigSchema } from "../config.ts";
 import type { ClassChange, Flips } from "./analysis.ts";
+import type { CompactionReport } from "./compact_network.ts";
+import type { Cost } from "./goal.ts";
 import type { PruneOutcome, PruneRound } from "./loop.ts";
+
+/** What compaction gained. */
+export interface CompactionResult extends CompactionReport {
+  /** Time of a batch of 128 images, or of all where there are fewer, in ms: the median of seven, of each model. */
+  readonly latencyMs: { readonly before: number; readonly after: number };
+}
 
 /** Accuracy of one criterion at the final sparsity, removed at once from the same trained network. */
 export interface CriterionResult {
@@ -39,7 +47,7 @@ export interface LayerReport {
   readonly priorPrecision: number;
 }
 
-/** Everything that a prune run found out. The same seed on the same adapter gives the same report. */
+/** Everything that a prune run found out. The same seed on the same adapter gives the same report, but for times. */
 export interface PruneReport {
   /** Version of this format. */
   readonly version: 1;
@@ -76,6 +84,12 @@ export interface PruneReport {
   readonly parameters: { readonly total: number; readonly prunable: number; readonly removed: number };
   /** Bytes of all parameters as floats, and of those that are kept with a bit a weight for the mask. */
   readonly bytes: { readonly before: number; readonly after: number };
+  /** What the whole network costs, and the pruned one: as it is stored, and smaller where it was compacted. */
+  readonly cost: { readonly before: Cost; readonly after: Cost };
+  /** Bytes of the whole network's file, and of the pruned one's as it was written. */
+  readonly fileBytes: { readonly before: number; readonly after: number };
+  /** What compaction gained; null where there was none. */
+  readonly compaction: CompactionResult | null;
   /** Every round of scoring, removal and fine-tuning. */
   readonly rounds: readonly PruneRound[];
   /** Why the loop ended. */
@@ -89,6 +103,18 @@ export interface PruneReport {
 }
 
 const count = z.int().min(0), fraction = z.number().min(0).max(1);
+
+const cost = z.strictObject({ parameters: count, multiplyAdds: z.number().min(0), bytes: count });
+const compactionCost = z.strictObject({ parameters: count, multiplyAdds: count, sizeBytes: count });
+
+const compaction = z.strictObject({
+  before: compactionCost,
+  after: compactionCost,
+  removedLayers: z.array(z.string()),
+  channels: z.array(z.strictObject({ name: z.string(), before: count, after: count })),
+  largestDifference: z.number().min(0),
+  latencyMs: z.strictObject({ before: z.number().min(0), after: z.number().min(0) }),
+});
 
 const schema = z.strictObject({
   version: z.literal(1),
@@ -113,14 +139,21 @@ const schema = z.strictObject({
   })),
   parameters: z.strictObject({ total: count, prunable: count, removed: count }),
   bytes: z.strictObject({ before: count, after: count }),
+  cost: z.strictObject({ before: cost, after: cost }),
+  fileBytes: z.strictObject({ before: count, after: count }),
+  compaction: compaction.nullable(),
   rounds: z.array(z.strictObject({
     round: z.int().min(1),
     removed: count,
     sparsity: fraction,
+    outflow: count,
+    inflow: count,
     accuracyPruned: fraction,
     accuracyFinetuned: fraction,
+    accuracyValidation: fraction.exactOptional(),
+    isUndone: z.boolean(),
   })),
-  end: z.enum(["asked sparsity", "fixed point", "rounds"]),
+  end: z.enum(["asked sparsity", "asked size", "fixed point", "rounds", "allowed drop"]),
   layers: z.array(z.strictObject({
     name: z.string(),
     weights: count,

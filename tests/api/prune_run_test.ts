@@ -2,7 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import { type PruneRunOptions, runPrune } from "../../src/api/prune_run.ts";
 import { parsePruneConfig } from "../../src/config.ts";
 import { loadDataset } from "../../src/data/locate.ts";
-import { NumericError, ShapeError } from "../../src/errors.ts";
+import { ConfigError, NumericError, ShapeError } from "../../src/errors.ts";
 import { Network } from "../../src/gpu/network.ts";
 import { decodeModel } from "../../src/io/model_file.ts";
 import { pruneReportSchema } from "../../src/prune/report.ts";
@@ -135,4 +135,86 @@ Deno.test("runPrune() holds validation examples out, follows a teacher and takes
   assert(footprints[0] > footprints[1], "a teacher takes memory");
   assertEquals(gpu.allocatedBytes, start, "nothing is left on the device");
   await assertRejects(() => run({ validation: 77 }), ShapeError, "more than the 77 for validation");
+});
+
+const brief = { compare: false, rounds: 1, epochs: 1 };
+
+Deno.test("runPrune() reaches a cost by single weights, and says what is left", async () => {
+  const { report } = await run({ ...brief, targetMultiplyAdds: 0.5 });
+  const { before, after } = report.cost;
+  assert(after.multiplyAdds <= before.multiplyAdds / 2);
+  // One weight more, at most that of the most pixels, would have been too much.
+  assert(after.multiplyAdds > before.multiplyAdds / 2 - 64);
+  assertEquals(after.parameters, before.parameters - report.parameters.removed);
+  assertEquals(report.end, "asked size");
+  const parameters = await run({ ...brief, rounds: 2, targetParameters: 100 });
+  assertEquals(parameters.report.cost.after.parameters, 100);
+});
+
+Deno.test("runPrune() reaches bytes in a sparse file, which holds the same model", async () => {
+  const { report, model } = await run({ ...brief, targetBytes: 0.6, store: "sparse" });
+  const { before, after } = report.cost;
+  assert(after.bytes <= 0.6 * before.bytes && after.bytes > 0.6 * before.bytes - 8);
+  assertEquals(report.fileBytes.after, model.byteLength);
+  const { masks } = decodeModel(model, "model");
+  const kept = [...masks.values()].flatMap((mask) => [...mask]).filter((keep) => keep > 0).length;
+  assertEquals(kept, report.parameters.prunable - report.parameters.removed);
+});
+
+Deno.test("runPrune() by channels shrinks the model, and times both", async () => {
+  const { report, model } = await run({ ...brief, granularity: "channel", targetParameters: 0.6 });
+  const { cost, fileBytes } = report, compaction = report.compaction!;
+  assert(compaction.largestDifference <= 1e-4);
+  assert(cost.after.parameters <= 0.6 * cost.before.parameters);
+  assertEquals(cost.after.parameters, compaction.after.parameters);
+  assert(compaction.latencyMs.before > 0 && compaction.latencyMs.after > 0);
+  assert(fileBytes.after < fileBytes.before);
+  const { graph, parameters } = decodeModel(model, "model");
+  const count = [...parameters.values()].reduce((sum, { length }) => sum + length, 0);
+  assertEquals([count, graph.layers.length], [cost.after.parameters, tinyGraph().layers.length]);
+});
+
+Deno.test("runPrune() refuses a cost that the floor does not allow", async () => {
+  const error = await assertRejects(
+    () => run({ ...brief, targetParameters: 0.1, floor: 0.5 }),
+    ConfigError,
+    'Cannot prune to "parameters"',
+  );
+  assert(/\d+ is the least there is/.test(error.message), error.message);
+});
+
+Deno.test("runPrune() keeps N of every M weights but in protected layers", async () => {
+  const { report } = await run({ ...brief, granularity: "1:4", protect: "fc1", criterion: "magnitude" });
+  const shares = report.layers.map(({ kept, weights }) => kept / weights);
+  // conv1 has one input channel, a group of its own; conv2 4, fc2 7 channels: 1 of 4, and 2 of 7.
+  assertEquals(shares, [1, 1 / 4, 1, 2 / 7]);
+  assertEquals(report.rounds.length, 1);
+});
+
+Deno.test("runPrune() undoes every round where no drop is allowed and training ruins the network", async () => {
+  const config = { ...brief, epochs: 12, finetuneEpochs: 0, sparsity: 0.999, validation: 20, allowedDrop: 0 };
+  const { report, model } = await run({ ...config, pruneSchedule: "one-shot" });
+  const undone = report.rounds.filter(({ isUndone }) => isUndone);
+  assert(undone.length > 0, "a network of nothing is worse");
+  if (report.rounds.length === undone.length) {
+    assertEquals([report.parameters.removed, report.accuracy.finetuned], [0, report.accuracy.trained]);
+  }
+  const { masks } = decodeModel(model, "model");
+  const zeros = [...masks.values()].flatMap((mask) => [...mask]).filter((keep) => keep === 0).length;
+  assertEquals(zeros, report.parameters.removed);
+});
+
+Deno.test("runPrune() lets weights come back, and counts both flows", async () => {
+  const { report } = await run({ confidence: 0.3, regrow: 0.5, rounds: 6, compare: false });
+  let removed = 0;
+  for (const round of report.rounds) {
+    removed += round.outflow - round.inflow;
+    assertEquals(removed, round.removed);
+  }
+  assert(report.rounds.some(({ inflow }) => inflow > 0));
+});
+
+Deno.test("runPrune() scores by the steps' own noise", async () => {
+  const { report } = await run({ ...brief, epochs: 2, criterion: "snr" });
+  assertEquals(report.parameters.removed, Math.floor(report.parameters.prunable / 2));
 });

@@ -170,8 +170,10 @@ Deno.test("formatHelp() names every flag with its default, in lines of at most 1
     "Regularisation",
     "Schedule and averaging",
     "Early stopping",
+    "Pruning goal",
     "Pruning",
     "Fine-tuning",
+    "Pruned model",
     "Output and device",
     "Other",
   ]);

@@ -1,40 +1,106 @@
 import { assertEquals } from "@std/assert";
-import { type PruneGoal, pruneUntilStable, removedAt, scheduledSparsity } from "../../src/prune/loop.ts";
+import type { PruneGoal, PruneSchedule } from "../../src/prune/goal.ts";
+import { type PruneLoopOptions, pruneUntilStable } from "../../src/prune/loop.ts";
 
-/** Runs the loop on made-up steps: `below` gives how many kept weights lie below the threshold in each round. */
-async function run(goal: PruneGoal, { rounds, prunable = 1000, removed = 0, below = [] }: {
-  readonly rounds: number;
-  readonly prunable?: number;
-  readonly removed?: number;
-  readonly below?: readonly number[];
-}) {
+/**
+ * Runs the loop on a made-up network of equal weights: `below` gives how many kept weights lie below the threshold in
+ * each round, `back` how many come back, `valid` the validation accuracy whenever it is asked for.
+ */
+async function run(
+  goal: PruneGoal,
+  { prunable = 1000, removed: removedBefore = 0, below = [], back = [], valid = [], ...options }:
+    & Omit<PruneLoopOptions, "goal">
+    & {
+      readonly prunable?: number;
+      readonly removed?: number;
+      readonly below?: readonly number[];
+      readonly back?: readonly number[];
+      readonly valid?: readonly number[];
+    },
+) {
   const log: string[] = [];
-  let asked = 0, accuracy = 1;
-  const steps = {
-    score: () => Promise.resolve(void log.push("score")),
-    countBelow(threshold: number) {
-      log.push(`below ${threshold}`);
-      return Promise.resolve(below[asked++]);
-    },
-    remove(count: number) {
-      log.push(`remove ${count}`);
-      const kept = prunable - count;
-      return Promise.resolve([{ name: "w", weights: prunable, kept, channels: 1, emptyChannels: 0 }]);
-    },
-    finetune: (round: number) => Promise.resolve(void log.push(`finetune ${round}`)),
-    evaluate: () => Promise.resolve(accuracy -= 1 / 64),
+  let asked = 0, grown = 0, validated = 0, accuracy = 1, removed = removedBefore, saved = removed;
+  const count = () => {
+    const kept = prunable - removed;
+    return Promise.resolve([{ name: "w", weights: prunable, kept, channels: 1, emptyChannels: 0 }]);
   };
-  const outcome = await pruneUntilStable(steps, { goal, prunable, rounds, removed });
-  return { outcome, log, removals: log.filter((line) => line.startsWith("remove")) };
+  const note = (line: string) => Promise.resolve(void log.push(line));
+  const steps = {
+    count,
+    score: () => note("score"),
+    async countBelow(threshold: number) {
+      await note(`below ${threshold}`);
+      return below[asked++];
+    },
+    async remove(next: number) {
+      await note(`remove ${next}`);
+      removed = Math.max(removed, next);
+      return await count();
+    },
+    // A kept weight costs ten.
+    cost: () => Promise.resolve(10 * (prunable - removed)),
+    async reach(kind: string, most: number) {
+      await note(`reach ${kind} ${Math.round(most)}`);
+      removed = Math.max(removed, prunable - Math.floor(most / 10));
+      return await count();
+    },
+    async removePattern({ keep, of }: { keep: number; of: number }) {
+      await note(`pattern ${keep}:${of}`);
+      removed = prunable * (1 - keep / of);
+      return await count();
+    },
+    async regrow(threshold: number) {
+      await note(`regrow ${threshold}`);
+      const inflow = back[grown++] ?? 0;
+      removed -= inflow;
+      return inflow;
+    },
+    settle: () => note("settle"),
+    finetune: (round: number) => note(`finetune ${round}`),
+    evaluate: () => Promise.resolve(accuracy -= 1 / 64),
+    validate: () => Promise.resolve(valid[validated++]),
+    async save(round: number) {
+      await note(`save ${round}`);
+      saved = removed;
+    },
+    async undo() {
+      await note("undo");
+      removed = saved;
+    },
+  };
+  const outcome = await pruneUntilStable(steps, { goal, ...options });
+  const linesOf = (word: string) => log.filter((line) => line.startsWith(word));
+  return { outcome, log, removals: linesOf("remove"), linesOf };
 }
 
 Deno.test("pruneUntilStable() scores, removes, evaluates, trains and evaluates in each round", async () => {
   const { outcome, log } = await run({ sparsity: 0.5 }, { rounds: 2 });
-  assertEquals(log, ["score", "remove 437", "finetune 1", "score", "remove 500", "finetune 2"]);
+  assertEquals(log, [
+    ...["score", "remove 437", "settle", "finetune 1"],
+    ...["score", "remove 500", "settle", "finetune 2"],
+  ]);
   assertEquals(outcome, {
     rounds: [
-      { round: 1, removed: 437, sparsity: 0.437, accuracyPruned: 63 / 64, accuracyFinetuned: 62 / 64 },
-      { round: 2, removed: 500, sparsity: 0.5, accuracyPruned: 61 / 64, accuracyFinetuned: 60 / 64 },
+      {
+        round: 1,
+        removed: 437,
+        sparsity: 0.437,
+        outflow: 437,
+        inflow: 0,
+        accuracyPruned: 63 / 64,
+        accuracyFinetuned: 62 / 64,
+        isUndone: false,
+      },
+      {
+        round: 2,
+        removed: 500,
+        sparsity: 0.5,
+        outflow: 63,
+        inflow: 0,
+        accuracyPruned: 61 / 64,
+        accuracyFinetuned: 60 / 64,
+        isUndone: false,
+      },
     ],
     layers: [{ name: "w", weights: 1000, kept: 500, channels: 1, emptyChannels: 0 }],
     removed: 500,
@@ -81,24 +147,107 @@ Deno.test("pruneUntilStable() goes on from what was removed before", async () =>
   assertEquals([less.removals.at(-1), less.outcome.removed], ["remove 700", 700]);
 });
 
-Deno.test("scheduledSparsity() rises by 1 - (1 - t)^3 to exactly the goal", () => {
-  assertEquals([1, 2, 3, 4].map((round) => scheduledSparsity(0.64, round, 4)), [
-    0.64 * (1 - 0.75 ** 3),
-    0.64 * (1 - 0.5 ** 3),
-    0.64 * (1 - 0.25 ** 3),
-    0.64,
-  ]);
+Deno.test("pruneUntilStable() takes an equal share of what is left in each iterative round, or all at once", async () => {
+  const removals = async (schedule: PruneSchedule, rounds: number) =>
+    (await run({ sparsity: 0.875 }, { schedule, rounds })).removals.map((line) => Number(line.slice(7)));
+  assertEquals(await removals("iterative", 3), [500, 750, 875]);
+  assertEquals(await removals("one-shot", 1), [875]);
+  const later = await run({ sparsity: 0.875 }, { schedule: "iterative", rounds: 2, removed: 500 });
+  assertEquals(later.removals, ["remove 750", "remove 875"]);
 });
 
-Deno.test("removedAt() takes the share rounded down, but not what f64 loses", () => {
-  const cases: readonly [number, number, number][] = [
-    [0.29, 100, 29],
-    [0.57, 100, 57],
-    [0.5, 7, 3],
-    [0, 10, 0],
-    [0.999, 10, 9],
-    [0.1, 3, 0],
-    [0.7, 544864, 381404],
-  ];
-  for (const [sparsity, prunable, removed] of cases) assertEquals(removedAt(sparsity, prunable), removed);
+Deno.test("pruneUntilStable() brings a cost down by the schedule, from where it is", async () => {
+  const goal = { cost: "multiplyAdds", most: 2500 } as const;
+  const iterative = await run(goal, { schedule: "iterative", rounds: 2 });
+  assertEquals(iterative.linesOf("reach"), ["reach multiplyAdds 5000", "reach multiplyAdds 2500"]);
+  assertEquals([iterative.outcome.removed, iterative.outcome.end], [750, "asked size"]);
+  const gradual = await run(goal, { rounds: 2 });
+  // 10,000 less 7/8 of the 7,500 on the way.
+  assertEquals(gradual.linesOf("reach"), ["reach multiplyAdds 3438", "reach multiplyAdds 2500"]);
+  const there = await run({ ...goal, most: 20_000 }, { rounds: 1 });
+  assertEquals([there.linesOf("reach"), there.outcome.end], [[], "asked size"]);
+});
+
+Deno.test("pruneUntilStable() removes by a pattern once", async () => {
+  const { outcome, log } = await run({ pattern: { keep: 2, of: 4 } }, { rounds: 1 });
+  assertEquals(log, ["score", "pattern 2:4", "settle", "finetune 1"]);
+  assertEquals([outcome.removed, outcome.end], [500, "asked size"]);
+});
+
+Deno.test("pruneUntilStable() lets removed weights come back, and ends where neither flow moves anything", async () => {
+  const goal = { threshold: 2, regrowAbove: 3 };
+  const { outcome, log } = await run(goal, {
+    rounds: 9,
+    below: [100, 40, 0, 0, 0],
+    // The third round only brings weights back, so it is not quiet.
+    back: [0, 30, 20, 0, 0],
+  });
+  assertEquals(log.slice(0, 6), ["score", "below 2", "remove 100", "regrow 3", "settle", "finetune 1"]);
+  const flows = outcome.rounds.map(({ outflow, inflow, removed }) => [outflow, inflow, removed]);
+  assertEquals(flows, [[100, 0, 100], [40, 30, 110], [0, 20, 90], [0, 0, 90], [0, 0, 90]]);
+  assertEquals([outcome.end, outcome.removed], ["fixed point", 90]);
+  const without = await run({ threshold: 2 }, { rounds: 2, below: [0, 0] });
+  assertEquals(without.linesOf("regrow"), []);
+});
+
+Deno.test("pruneUntilStable() undoes a round that costs too much, and tries half its step from there", async () => {
+  const { outcome, log } = await run({ sparsity: 0.8 }, {
+    schedule: "iterative",
+    rounds: 2,
+    allowedDrop: 0.05,
+    // Before, then after each round: the first is too low by a little, the others are just good enough.
+    valid: [0.9, 0.84, 0.86, 0.85 + 1e-9],
+  });
+  // The survivors' root, 448, stay after round one: 552 go, then 276, and from there half of the way to 800.
+  assertEquals(log.filter((line) => line !== "score" && line !== "settle"), [
+    "save 1",
+    "remove 552",
+    "finetune 1",
+    "undo",
+    "save 2",
+    "remove 276",
+    "finetune 2",
+    "save 3",
+    "remove 538",
+    "finetune 3",
+  ]);
+  assertEquals(outcome.rounds.map(({ isUndone }) => isUndone), [true, false, false]);
+  assertEquals(outcome.rounds.map(({ accuracyValidation }) => accuracyValidation), [0.84, 0.86, 0.85 + 1e-9]);
+  assertEquals([outcome.removed, outcome.layers[0].kept, outcome.end], [538, 462, "allowed drop"]);
+});
+
+Deno.test("pruneUntilStable() ends where a quarter of a step costs too much, as it was before", async () => {
+  const valid = [0.9, 0.1, 0.2, 0.3];
+  const { outcome, removals } = await run({ sparsity: 0.8 }, {
+    schedule: "one-shot",
+    rounds: 1,
+    allowedDrop: 0,
+    valid,
+  });
+  assertEquals(removals, ["remove 800", "remove 400", "remove 200"]);
+  assertEquals([outcome.removed, outcome.rounds.length, outcome.end], [0, 3, "allowed drop"]);
+  const pattern = await run({ pattern: { keep: 1, of: 4 } }, { rounds: 1, allowedDrop: 0, valid });
+  assertEquals([pattern.outcome.rounds.length, pattern.outcome.removed], [1, 0]);
+  const cost = await run({ cost: "parameters", most: 2000 }, { rounds: 1, allowedDrop: 0.65, valid });
+  assertEquals(cost.linesOf("reach"), [
+    "reach parameters 2000",
+    "reach parameters 6000",
+    "reach parameters 8000",
+  ]);
+  assertEquals(cost.outcome.end, "allowed drop");
+});
+
+Deno.test("pruneUntilStable() counts no round that was undone", async () => {
+  const { outcome } = await run({ threshold: 2 }, {
+    rounds: 2,
+    below: [200, 200, 100],
+    allowedDrop: 0.1,
+    valid: [0.9, 0.5, 0.9, 0.9],
+  });
+  assertEquals(outcome.rounds.map(({ outflow, isUndone }) => [outflow, isUndone]), [
+    [200, true],
+    [100, false],
+    [50, false],
+  ]);
+  assertEquals([outcome.removed, outcome.end], [150, "rounds"]);
 });

@@ -13,7 +13,30 @@ const report: PruneReport = {
   criteria: [{ criterion: "magnitude", sparsity: 0.5, accuracy: 0.5, accuracyFinetuned: 1 }],
   parameters: { total: 100, prunable: 90, removed: 45 },
   bytes: { before: 400, after: 232 },
-  rounds: [{ round: 1, removed: 45, sparsity: 0.5, accuracyPruned: 0.5, accuracyFinetuned: 0.75 }],
+  cost: {
+    before: { parameters: 100, multiplyAdds: 900, bytes: 400 },
+    after: { parameters: 55, multiplyAdds: 450.5, bytes: 400 },
+  },
+  fileBytes: { before: 900, after: 700 },
+  compaction: {
+    before: { parameters: 100, multiplyAdds: 900, sizeBytes: 400 },
+    after: { parameters: 80, multiplyAdds: 720, sizeBytes: 320 },
+    removedLayers: [],
+    channels: [{ name: "conv1", before: 5, after: 4 }],
+    largestDifference: 1e-7,
+    latencyMs: { before: 2, after: 1.5 },
+  },
+  rounds: [{
+    round: 1,
+    removed: 45,
+    sparsity: 0.5,
+    outflow: 45,
+    inflow: 0,
+    accuracyPruned: 0.5,
+    accuracyFinetuned: 0.75,
+    accuracyValidation: 0.7,
+    isUndone: false,
+  }],
   end: "asked sparsity",
   layers: [{
     name: "conv1.weight",
@@ -37,6 +60,11 @@ const report: PruneReport = {
 
 Deno.test("pruneReportSchema takes a report through JSON as it was", () => {
   assertEquals(pruneReportSchema.parse(JSON.parse(JSON.stringify(report))), report);
+});
+
+Deno.test("pruneReportSchema takes a report without compaction and without validation", () => {
+  const rounds = report.rounds.map(({ accuracyValidation: _, ...round }) => round);
+  assertEquals(pruneReportSchema.parse({ ...report, compaction: null, rounds }).rounds, rounds);
 });
 
 Deno.test("pruneReportSchema refuses unknown and missing keys, everywhere", () => {

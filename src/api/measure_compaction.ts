@@ -1,0 +1,96 @@
+/**
+ * What a pruned model is worth: its file, its cost, and the time that compaction gains on the device at hand.
+ *
+ * @module
+ */
+import { type Split, takeSplit } from "../data/dataset.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { decodeModel, encodeModel, type WeightStore } from "../io/model_file.ts";
+import { summarizeModel } from "../model/summary.ts";
+import { costOf, denseCostOf } from "../prune/goal.ts";
+import type { PruneOutcome } from "../prune/loop.ts";
+import type { CompactionResult, PruneReport } from "../prune/report.ts";
+import { Model } from "./model.ts";
+import type { ModelTask } from "./model_options.ts";
+
+/** Examples of the batch that is timed. */
+const timedBatch = 128;
+
+/** Batches of which the median is taken, after one that warms up. */
+const timedRuns = 7;
+
+/** The file of a pruned model as it is to be written, and what a report says of it. */
+export interface PrunedModel extends Pick<PruneReport, "cost" | "compaction"> {
+  readonly model: Uint8Array;
+}
+
+/**
+ * Writes a pruned model as asked for, compacted or not.
+ *
+ * @param bytes Its file, dense and as wide as before.
+ * @param layers What its layers keep.
+ * @throws {KernelError} Where the compacted model's logits differ from its own by more than rounding.
+ */
+export async function finishPruned(
+  gpu: Gpu,
+  bytes: Uint8Array,
+  { layers, compact, ...context }: Pick<PruneOutcome, "layers"> & CompactionContext & {
+    readonly compact: boolean;
+  },
+): Promise<PrunedModel> {
+  const stored = decodeModel(bytes, "the pruned model"), { store } = context, isSparse = store === "sparse";
+  const before = denseCostOf(summarizeModel(stored.graph));
+  if (compact) {
+    const { result, model } = await measureCompaction(gpu, bytes, context);
+    const { parameters, multiplyAdds, sizeBytes } = result.after;
+    return {
+      model,
+      compaction: result,
+      cost: { before, after: { parameters, multiplyAdds, bytes: sizeBytes } },
+    };
+  }
+  const after = costOf(stored.graph, layers, { isSparse });
+  return { model: isSparse ? encodeModel(stored, store) : bytes, compaction: null, cost: { before, after } };
+}
+
+/** What a model is compacted with. */
+interface CompactionContext {
+  readonly task: ModelTask;
+  /** Examples to compare logits on and to time. */
+  readonly examples: Split;
+  readonly store: WeightStore;
+}
+
+/**
+ * Makes a smaller model of the bytes of a pruned one, and times both in turn.
+ *
+ * @throws {KernelError} Where the two models' logits differ by more than rounding.
+ */
+export async function measureCompaction(
+  gpu: Gpu,
+  bytes: Uint8Array,
+  { task, examples, store }: CompactionContext,
+): Promise<{ readonly result: CompactionResult; readonly model: Uint8Array }> {
+  const stored = decodeModel(bytes, "the pruned model"),
+    batch = takeSplit(examples, Math.min(timedBatch, examples.count));
+  using masked = new Model(gpu, stored.graph, { task });
+  using smaller = new Model(gpu, stored.graph, { task });
+  for (const model of [masked, smaller]) model.restore(stored);
+  const report = await smaller.compact(batch);
+  const [before, after] = await timeInTurn([masked, smaller], batch);
+  return { result: { ...report, latencyMs: { before, after } }, model: await smaller.encode(store) };
+}
+
+/** The median time that each model takes for a batch; in turn, so that what else the machine does falls on both. */
+async function timeInTurn(models: readonly Model[], batch: Split): Promise<readonly number[]> {
+  const evaluators = await Promise.all(models.map((model) => model.prepareEvaluation(batch)));
+  const times: number[][] = models.map(() => []);
+  for (let run = 0; run <= timedRuns; run++) {
+    for (const [i, evaluator] of evaluators.entries()) {
+      const start = performance.now();
+      await evaluator.evaluate();
+      if (run > 0) times[i].push(performance.now() - start);
+    }
+  }
+  return times.map((own) => own.sort((a, b) => a - b)[timedRuns >> 1]);
+}

@@ -1,0 +1,117 @@
+/**
+ * The steps of the pruning loop on a model.
+ *
+ * @module
+ */
+import { ConfigError } from "../errors.ts";
+import { readFloats } from "../gpu/readback.ts";
+import { decodeModel } from "../io/model_file.ts";
+import { compactCostOf, type CostKind, costOf } from "../prune/goal.ts";
+import type { PruneSteps } from "../prune/loop.ts";
+import type { LayerCount } from "../prune/mask.ts";
+import type { RemovalOptions } from "../prune/removal.ts";
+import type { Model } from "./model.ts";
+import type { ModelPruneOptions, ModelState } from "./model_options.ts";
+
+/** What may go, of the options of pruning. */
+function removalOf({ granularity, scope, floor, protect }: ModelPruneOptions): RemovalOptions {
+  return {
+    ...(granularity ? { granularity } : {}),
+    ...(scope ? { scope } : {}),
+    ...(floor === undefined ? {} : { floor }),
+    ...(protect ? { protect } : {}),
+  };
+}
+
+/** Does the loop's steps on a model. */
+export function pruneSteps(model: Model, options: ModelPruneOptions): PruneSteps {
+  const { record = (_, act) => act(), keep = (_, make) => make(), settle, validation } = options;
+  const removal = removalOf(options), { protect = [] } = removal;
+  const accuracyOn = async (split: typeof options.test) => (await model.evaluate(split)).accuracy;
+  let saved: ModelState | undefined;
+  return {
+    count: () => record("count", () => model.pruner.count()),
+    score: () => record("score", async () => void await model.score(options.calibration, options)),
+    countBelow: (threshold) => record("count below", () => model.pruner.countBelow(threshold, removal)),
+    remove: (removed) => record("remove", () => model.remove(removed, removal)),
+    cost: (kind) =>
+      record("cost", async () => await measureCost(model, await model.pruner.count(), { kind, options })),
+    reach: (kind, most) => record("reach", () => reachCost(model, most, { kind, removal, options })),
+    removePattern: (pattern) => record("remove", () => model.pruner.removePattern(pattern, { protect })),
+    regrow: (threshold) =>
+      record("regrow", () => model.pruner.regrow(threshold, { examples: options.examples, protect })),
+    settle: () => record("settle", async () => void await settle?.()),
+    finetune: async (round) => void await options.finetune(round),
+    evaluate: () => record("evaluate", () => accuracyOn(options.test)),
+    validate() {
+      if (validation) return record("validate", () => accuracyOn(validation));
+      const current = "there are no validation examples", wanted = "some to measure it on";
+      throw new ConfigError({ act: "prune with", thing: "allowedDrop", current, wanted });
+    },
+    async save(round) {
+      const name = `before-round-${round}.safetensors`;
+      saved = decodeModel(await keep(name, () => model.encode()), name, model.graph);
+    },
+    undo: () => record("undo", () => Promise.resolve(void model.restore(saved!))),
+  };
+}
+
+/** What a cost is measured for. */
+interface CostContext {
+  readonly kind: CostKind;
+  readonly options: Pick<ModelPruneOptions, "granularity" | "isSparse">;
+}
+
+/** The cost of a model: of channels that are removed as compaction makes them go, else of what is kept. */
+async function measureCost(
+  { network }: Model,
+  layers: readonly LayerCount[],
+  { kind, options: { granularity, isSparse = false } }: CostContext,
+): Promise<number> {
+  if (granularity !== "channel") return costOf(network.graph, layers, { isSparse })[kind];
+  return compactCostOf(network.graph, await readFloats(network.gpu, network.arena("mask")))[kind];
+}
+
+/**
+ * Removes as few weights, by their scores, as bring a cost down to so much at most, by bisection over how many go.
+ *
+ * @throws {ConfigError} Where nothing that may go brings it so far; the model is then as it was.
+ */
+async function reachCost(
+  model: Model,
+  most: number,
+  { removal, ...context }: CostContext & { readonly removal: RemovalOptions },
+): Promise<readonly LayerCount[]> {
+  const { network, pruner } = model, mask = await readFloats(network.gpu, network.arena("mask"));
+  network.copyState("values", "snapshot");
+  const restore = () => {
+    network.copyState("snapshot", "values");
+    network.arena("mask").write(mask);
+  };
+  /** The cost with so many weights removed, Infinity where that is not possible. */
+  const costAt = async (removed: number): Promise<number> => {
+    restore();
+    try {
+      return await measureCost(model, await pruner.remove(removed, removal), context);
+    } catch (error) {
+      if (error instanceof ConfigError) return Infinity;
+      throw error;
+    }
+  };
+  const counts = await pruner.count();
+  let below = counts.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
+  // Removing more than may go fails, so that the cost falls with the count and is Infinity from some count on.
+  let above = network.layout.prunableCount + 1, least = Infinity, fewest: number | undefined;
+  while (above - below > 1) {
+    const middle = Math.floor((below + above) / 2), cost = await costAt(middle);
+    least = Math.min(least, cost);
+    if (cost <= most) fewest = middle;
+    if (cost <= most || cost === Infinity) above = middle;
+    else below = middle;
+  }
+  restore();
+  if (fewest !== undefined) return await pruner.remove(fewest, removal);
+  const { kind } = context,
+    current = least === Infinity ? "nothing may go" : `${least} is the least there is`;
+  throw new ConfigError({ act: "prune to", thing: kind, current, wanted: `at most ${Math.floor(most)}` });
+}
