@@ -25,6 +25,7 @@ export { trainDefaults } from "./src/api/model_options.ts";
 export type {
   ModelPruneOptions,
   ModelRecalibrateOptions,
+  ModelReplaceOptions,
   ModelState,
   ModelTask,
   ModelTrainOptions,
@@ -98,6 +99,10 @@ export type { Criterion } from "./src/prune/criteria.ts";
 export type { PruneGoal, PruneOutcome, PruneRound } from "./src/prune/loop.ts";
 export type { LayerCount } from "./src/prune/mask.ts";
 export type { LayerConfidence } from "./src/prune/layer_confidence.ts";
+export { replaceDefaults } from "./src/prune/replace/replacement.ts";
+export type { LayerReplacement, ReplaceSettings } from "./src/prune/replace/replacement.ts";
+export { stagesTo } from "./src/prune/replace/prune_by_replacement.ts";
+export type { ReplacementStage } from "./src/prune/replace/prune_by_replacement.ts";
 export { pruneReportSchema } from "./src/prune/report.ts";
 export type { CriterionResult, LayerReport, PruneReport } from "./src/prune/report.ts";
 export type { Evaluation } from "./src/train/evaluate.ts";
