@@ -25,6 +25,7 @@ export { trainDefaults } from "./src/api/model_options.ts";
 export type {
   ModelPruneOptions,
   ModelRecalibrateOptions,
+  ModelReplaceOptions,
   ModelState,
   ModelTask,
   ModelTrainOptions,
@@ -103,6 +104,10 @@ export type { FisherEstimate } from "./src/prune/accumulate.ts";
 export type { Pattern } from "./src/prune/removal.ts";
 export type { BlockShape, Granularity, RemovalOptions } from "./src/prune/removal.ts";
 export type { LayerConfidence } from "./src/prune/layer_confidence.ts";
+export { replaceDefaults } from "./src/prune/replace/replacement.ts";
+export type { LayerReplacement, ReplaceSettings } from "./src/prune/replace/replacement.ts";
+export { stagesTo } from "./src/prune/replace/prune_by_replacement.ts";
+export type { ReplacementStage } from "./src/prune/replace/prune_by_replacement.ts";
 export { pruneReportSchema } from "./src/prune/report.ts";
 export type { CompactionResult, CriterionResult, LayerReport, PruneReport } from "./src/prune/report.ts";
 export type { Evaluation } from "./src/train/evaluate.ts";

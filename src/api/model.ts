@@ -4,7 +4,7 @@
  * @module
  */
 import { isStreamed, type Split } from "../data/dataset.ts";
-import { ShapeError } from "../errors.ts";
+import { ConfigError, ShapeError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Examples } from "../gpu/examples.ts";
@@ -18,11 +18,16 @@ import { checkGraphFits, type Graph } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
 import { type CompactionReport, compactNetwork } from "../prune/compact_network.ts";
 import { needsGradients, prunableTensors } from "../prune/criteria.ts";
-import { type PruneOutcome, pruneUntilStable } from "../prune/loop.ts";
+import { type PruneOutcome, pruneUntilStable, removedAt } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
 import type { LayerConfidence } from "../prune/layer_confidence.ts";
 import type { RemovalOptions } from "../prune/removal.ts";
 import { Pruner } from "../prune/pruner.ts";
+import {
+  pruneByReplacement,
+  type ReplacementStage,
+  stagesTo,
+} from "../prune/replace/prune_by_replacement.ts";
 import { type Evaluation, type Evaluator, openEvaluator } from "../train/evaluate.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import type { TrainOptions, TrainResult } from "../train/settings.ts";
@@ -32,6 +37,7 @@ import {
   evaluationBatch,
   type ModelPruneOptions,
   type ModelRecalibrateOptions,
+  type ModelReplaceOptions,
   type ModelState,
   type ModelTask,
   type ModelTrainOptions,
@@ -194,6 +200,34 @@ export class Model {
   async prune(options: ModelPruneOptions): Promise<PruneOutcome> {
     const { goal, schedule = "gradual", rounds = 3, allowedDrop } = options;
     return await pruneUntilStable(pruneSteps(this, options), { goal, schedule, rounds, allowedDrop });
+  }
+
+  /**
+   * Prunes without training: weights are removed in stages, and after each of them those that stay are replaced so that
+   * the model's activations come as near as they can to those that it had before. Goes on from the weights that are removed
+   * already.
+   *
+   * @throws {ConfigError} Where stages do not rise to the sparsity, or a number is not positive.
+   * @throws {ShapeError} Where the adapter's limits do not allow the samples of a layer.
+   * @throws {NumericError} Where activations are not finite; the values are then those of the start.
+   */
+  async pruneByReplacement(options: ModelReplaceOptions): Promise<readonly ReplacementStage[]> {
+    const { sparsity, calibration, stages = stagesTo(sparsity), scoring, onStage, ...settings } = options;
+    if (stages.at(-1) !== sparsity) {
+      const current = `stages [${stages.join(", ")}]`, wanted = "it as the last of them";
+      throw new ConfigError({ act: "prune by replacement to", thing: `${sparsity}`, current, wanted });
+    }
+    const { prunableCount } = this.network.layout;
+    return await pruneByReplacement(this.network, this.#imagesOf(calibration), {
+      ...settings,
+      choose: this.#choose,
+      sparsities: stages,
+      remove: async (stage) => {
+        await this.score(calibration, { criterion: "magnitude", examples: 1, ...scoring });
+        await this.remove(removedAt(stage, prunableCount));
+      },
+      onStage,
+    });
   }
 
   /**

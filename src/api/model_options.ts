@@ -12,6 +12,8 @@ import type { FisherEstimate } from "../prune/accumulate.ts";
 import type { PruneGoal, PruneSchedule } from "../prune/goal.ts";
 import type { RemovalOptions } from "../prune/removal.ts";
 import type { RecalibrateSettings } from "../train/recalibrate.ts";
+import type { ReplacementStage } from "../prune/replace/prune_by_replacement.ts";
+import type { ReplaceSettings } from "../prune/replace/replacement.ts";
 import type { TrainSettings } from "../train/settings.ts";
 import type { Model } from "./model.ts";
 
@@ -84,6 +86,20 @@ export interface ModelPruneOptions extends ScoreOptions, RemovalOptions {
 
 /** Does a step of a run that has a name, and returns what it comes to. */
 export type RecordStep = <Result>(name: string, act: () => Promise<Result>) => Promise<Result>;
+
+/** How a model is pruned by replacement; what is left out is as in `replaceDefaults`. */
+export interface ModelReplaceOptions extends Partial<ReplaceSettings> {
+  /** Fraction of the weights to remove. */
+  readonly sparsity: number;
+  /** Examples whose activations are fitted and on which weights are scored; training need not have missed them. */
+  readonly calibration: Split;
+  /** The sparsities that are reached one after the other, the last of them `sparsity`; `stagesTo` where left out. */
+  readonly stages?: readonly number[];
+  /** What weights are removed by at each stage; `magnitude`, of the weights as the stage before replaced them, where left out. */
+  readonly scoring?: ScoreOptions;
+  /** Called after each stage. */
+  readonly onStage?: (stage: ReplacementStage) => Promise<void> | void;
+}
 
 /** Parameters and masks as they were at a moment, on the host. */
 export interface ModelState {

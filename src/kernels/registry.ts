@@ -101,6 +101,7 @@ import refitCovariance from "../../kernels/refit/covariance.wgsl" with { type: "
 import refitDamping from "../../kernels/refit/damping.wgsl" with { type: "text" };
 import refitFactorDiagonal from "../../kernels/refit/factor_diagonal.wgsl" with { type: "text" };
 import refitFactorPanel from "../../kernels/refit/factor_panel.wgsl" with { type: "text" };
+import refitGatherLines from "../../kernels/refit/gather_lines.wgsl" with { type: "text" };
 import refitGatherPatches from "../../kernels/refit/gather_patches.wgsl" with { type: "text" };
 import refitGatherRightSides from "../../kernels/refit/gather_right_sides.wgsl" with { type: "text" };
 import refitGatherSystems from "../../kernels/refit/gather_systems.wgsl" with { type: "text" };
@@ -235,6 +236,7 @@ const sources: Readonly<Record<string, string>> = {
   "refit/damping": refitDamping,
   "refit/factor_diagonal": refitFactorDiagonal,
   "refit/factor_panel": refitFactorPanel,
+  "refit/gather_lines": refitGatherLines,
   "refit/gather_patches": refitGatherPatches,
   "refit/gather_right_sides": refitGatherRightSides,
   "refit/gather_systems": refitGatherSystems,

@@ -17,6 +17,8 @@ export interface ForwardOptions {
   readonly choose: ProductChooser;
   /** Where the batch comes from; without it the host writes the tensor `x` before each step. */
   readonly images?: ImageSource;
+  /** Layers whose outputs are to be there as they are; see `Plan.outputs`. */
+  readonly probes?: readonly string[];
 }
 
 /** Lowers a model's evaluation up to its logits. */

@@ -45,6 +45,7 @@ export class RefitLayer {
   readonly #context: GramContext;
   readonly #scratchBytes: number;
   readonly #scratch: Scratch;
+  readonly #takesMeans: boolean;
   #programs: { readonly examples: RefitExamples; readonly shift: Program; readonly add: Program } | undefined;
   #count = 0;
   #shiftCount = 0;
@@ -55,7 +56,8 @@ export class RefitLayer {
    *
    * @throws {ShapeError} Where sizes do not fit together, or the adapter's limits do not allow the buffers.
    */
-  constructor(gpu: Gpu, geometry: RefitGeometry, { samples, scratchBytes = 2 ** 26 }: RefitOptions) {
+  constructor(gpu: Gpu, geometry: RefitGeometry, options: RefitOptions) {
+    const { samples, scratchBytes = 2 ** 26, isCentred = true } = options;
     checkGeometry(geometry);
     if (!Number.isInteger(samples) || samples < 1) {
       const wanted = "a whole number above 0";
@@ -68,6 +70,7 @@ export class RefitLayer {
     }
     this.#gpu = gpu;
     this.#scratchBytes = scratchBytes;
+    this.#takesMeans = isCentred;
     this.#context = {
       geometry,
       samples: segmentSamples * Math.ceil(samples / segmentSamples),
@@ -117,10 +120,10 @@ export class RefitLayer {
       this.#scratch.get("positions").write(pairs);
       const { shift, add } = await this.#programsFor(examples);
       if (this.#shiftCount === 0) {
-        shift.run({ "shift_scale": 0 });
+        if (this.#takesMeans) shift.run({ "shift_scale": 0 });
         this.#shiftCount = own;
       }
-      add.run({ "shift_scale": 1 / this.#shiftCount });
+      add.run({ "shift_scale": this.#shiftScale });
       this.#count += own;
     }
   }
@@ -149,7 +152,7 @@ export class RefitLayer {
         scoresOffset: scores?.offset,
         shiftOffset: 4 * shift.offset,
         scale: 1 / this.#count,
-        shiftScale: 1 / this.#shiftCount,
+        shiftScale: this.#shiftScale,
       },
       bound: {
         ...this.#scratch.bound,
@@ -164,6 +167,11 @@ export class RefitLayer {
     return { damping, kept, raised };
   }
 
+  /** What turns the sums of the first batch into the shift of all samples. */
+  get #shiftScale(): number {
+    return this.#takesMeans ? 1 / this.#shiftCount : 0;
+  }
+
   /** Turns sums into covariances, once, and finds the damping and every row's kept weights. */
   async #prepare(
     mask: RefitPlace,
@@ -174,6 +182,8 @@ export class RefitLayer {
       ...(this.#isCentred ? [] : lowerCovariances(geometry, this.#count)),
       ...lowerSupport(geometry, { damping: share, maskOffset: mask.offset }),
     ];
+    const sums = this.#scratch.get("column_sums");
+    if (!this.#takesMeans) sums.write(new Float32Array(sums.sizeBytes / 4));
     this.#isCentred = true;
     const all: Readonly<Record<string, BoundBuffer>> = {
       ...this.#scratch.bound,

@@ -12,6 +12,11 @@ export interface RefitOptions {
   readonly samples: number;
   /** Bytes that the systems solved side by side may take, one system at least; 64 MiB where left out. */
   readonly scratchBytes?: number;
+  /**
+   * False where nothing behind the layer can take a shift: H and C are then mean products about zero, b is zero, and the
+   * weights fit the means too. True where left out.
+   */
+  readonly isCentred?: boolean;
 }
 
 /** Examples of a layer, and where in them samples are taken. All tensors lie on the device, in quads (NHWC). */

@@ -1,0 +1,101 @@
+/**
+ * One-shot pruning by replacement, measured: accuracy and points lost against the dense network after each stage, on
+ * images and on their mirror images, for several draws of calibration images.
+ *
+ *     deno run --allow-read --allow-run=deno bench/replacement.ts MODEL.safetensors DATA_FOLDER [OPTIONS_AS_JSON]
+ *
+ * Options are those of a replacement and of `Options` below.
+ *
+ * @module
+ */
+import { denoFiles, type ImageSplit, loadDataset, loadModel, openGpu, openModel, takeSplit } from "../mod.ts";
+import { probeSubgroups } from "../src/cli/subgroups.ts";
+import { stagesTo } from "../src/prune/replace/prune_by_replacement.ts";
+import type { ReplaceSettings } from "../src/prune/replace/replacement.ts";
+
+interface Options extends Partial<ReplaceSettings> {
+  /** Calibration draws, seeds 0, 1, ...; 3 where left out. */
+  readonly draws?: number;
+  readonly sparsity?: number;
+  readonly stages?: readonly number[];
+  /** Training images of which calibration images are drawn, the first ones; all where left out. */
+  readonly calibration?: number;
+  /** True adds the mirror image of every image that may be drawn. */
+  readonly mirrored?: boolean;
+  /** True measures on the training images that are not for calibration, not on test images. */
+  readonly validate?: boolean;
+}
+
+/** The mirror images of a split's. */
+function mirror({ images, ...split }: ImageSplit, width: number): ImageSplit {
+  const mirrored = images.map((_, i) => images[i - i % width + width - 1 - i % width]);
+  return { ...split, images: mirrored };
+}
+
+/** Two splits, one behind the other. */
+function join(first: ImageSplit, second: ImageSplit): ImageSplit {
+  const images = new Uint8Array([...first.images, ...second.images]);
+  return { images, labels: new Uint8Array([...first.labels, ...second.labels]), count: 2 * first.count };
+}
+
+if (import.meta.main) {
+  const [path, folder, text = "{}"] = Deno.args;
+  const {
+    draws = 3,
+    sparsity = 0.9,
+    stages = stagesTo(sparsity),
+    calibration,
+    mirrored,
+    validate,
+    ...settings
+  } = JSON
+    .parse(text) as Options;
+  const note = (line: string) => console.error(line);
+  const dataset = await loadDataset({ folder, files: denoFiles, allowDownload: false, note });
+  const loaded = await loadModel({ model: path }, { files: denoFiles, task: dataset });
+  using gpu = await openGpu({ subgroups: probeSubgroups });
+  using model = openModel(gpu, loaded, { task: dataset });
+  const start = await model.state();
+  const { train, width } = dataset, most = calibration ?? train.count;
+  const drawn = takeSplit(train, most);
+  const rest = Uint32Array.from({ length: train.count - most }, (_, i) => most + i);
+  const images = validate ? takeSplit(train, rest) : dataset.test, mirrorImages = mirror(images, width);
+  const pool = mirrored ? join(drawn, mirror(drawn, width)) : drawn;
+  const measure = async () => {
+    const accuracies = [];
+    for (const split of [images, mirrorImages]) accuracies.push(100 * (await model.evaluate(split)).accuracy);
+    return [...accuracies, (accuracies[0] + accuracies[1]) / 2];
+  };
+  const dense = await measure();
+  console.log(`${gpu.adapter.name}, dense ${dense.map((value) => value.toFixed(1)).join(" / ")}, ${text}`);
+  const losses = new Map<number, number[]>();
+  for (let seed = 0; seed < draws; seed++) {
+    model.restore(start);
+    let time = performance.now();
+    await model.pruneByReplacement({
+      ...settings,
+      seed,
+      sparsity,
+      stages,
+      calibration: pool,
+      onStage: async (stage) => {
+        const seconds = (performance.now() - time) / 1000,
+          accuracies = await measure(),
+          lost = dense[2] - accuracies[2];
+        losses.set(stage.sparsity, [...losses.get(stage.sparsity) ?? [], lost]);
+        const shown = accuracies.map((value) => value.toFixed(1)).join(" / ");
+        console.log(
+          `draw ${seed}, ${100 * stage.sparsity} %: ${shown}, lost ${lost.toFixed(2)}, ${
+            seconds.toFixed(0)
+          } s`,
+        );
+        time = performance.now();
+      },
+    });
+  }
+  for (const [stage, lost] of losses) {
+    console.log(
+      `${100 * stage} %: lost ${(lost.reduce((a, b) => a + b, 0) / lost.length).toFixed(2)} points`,
+    );
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * The refit of one group of a layer's channels: of all of them, unless the layer is a grouped convolution.
+ *
+ * @module
+ */
+import type { DeviceBuffer } from "../../gpu/buffer.ts";
+import type { Gpu } from "../../gpu/device.ts";
+import type { BoundBuffer, Program } from "../../gpu/executor.ts";
+import { quadsOf } from "../../shape.ts";
+import { RefitLayer } from "../refit/refit_layer.ts";
+import type { RefitExamples, RefitReport, RefitTargets } from "../refit/refit_types.ts";
+import { wholeBuffer } from "../refit/scratch.ts";
+import type { LayerTargets } from "./dense_targets.ts";
+import { openLines } from "./lines.ts";
+import type { ReplacedLayer } from "./replaced_layers.ts";
+
+/** The tensors of a batch in the pruned network, and the targets of all batches. */
+export interface GroupSource {
+  readonly layer: ReplacedLayer;
+  readonly group: number;
+  /** The layer's input, and the other terms of the sum that its output goes into. */
+  readonly x: BoundBuffer;
+  readonly terms: readonly BoundBuffer[];
+  readonly targets: LayerTargets;
+  /** What a batch norm multiplies each output channel of the layer by. */
+  readonly alpha: Float32Array;
+  /** Examples and samples of a batch at most. */
+  readonly batch: number;
+  readonly samples: number;
+  /** False where nothing takes the shift. */
+  readonly isCentred: boolean;
+}
+
+/** A group whose samples are being added up. Dispose of it to free its memory. */
+export class GroupRefit {
+  readonly #refit: RefitLayer;
+  readonly #examples: Omit<RefitExamples, "positions" | "targetLines">;
+  readonly #held: readonly DeviceBuffer[];
+  /** What fills the buffers of the group from those of all groups: a batch's tensors, or a batch's lines of targets. */
+  readonly #copies: readonly { readonly program: Program; readonly lines: number | "samples" }[];
+  /** True where targets are those of one batch at a time. */
+  readonly #isPart: boolean;
+
+  private constructor(
+    refit: RefitLayer,
+    examples: Omit<RefitExamples, "positions" | "targetLines">,
+    parts: {
+      readonly held: readonly DeviceBuffer[];
+      readonly copies: readonly { readonly program: Program; readonly lines: number | "samples" }[];
+      readonly isPart: boolean;
+    },
+  ) {
+    this.#refit = refit;
+    this.#examples = examples;
+    this.#held = parts.held;
+    this.#copies = parts.copies;
+    this.#isPart = parts.isPart;
+  }
+
+  /**
+   * Allocates what the group's refit holds.
+   *
+   * @throws {ShapeError} Where the adapter's limits do not allow it.
+   */
+  static async open(gpu: Gpu, source: GroupSource): Promise<GroupRefit> {
+    const { layer, group, targets, alpha, batch, samples, isCentred } = source;
+    const { name, groups, geometry: { inChannels, outChannels, inSize, outSize } } = layer;
+    const held: DeviceBuffer[] = [], copies: { program: Program; lines: number | "samples" }[] = [];
+    const isPart = groups > 1;
+    const pixels = batch * inSize[0] * inSize[1], places = batch * outSize[0] * outSize[1];
+    const take = async (what: string, from: readonly BoundBuffer[], { input, lines, each }: {
+      readonly input: boolean;
+      readonly lines: number;
+      readonly each: number | "samples";
+    }): Promise<BoundBuffer> => {
+      if (!isPart && from.length === 1) return from[0];
+      const channels = input ? inChannels : outChannels;
+      const to = gpu.createBuffer(`${name} ${what} of group ${group}`, 16 * lines * quadsOf(channels));
+      held.push(to);
+      for (const [i, tensor] of from.entries()) {
+        const program = await openLines(gpu, {
+          label: `${name} ${what} of group ${group}`,
+          from: tensor,
+          inChannels: groups * channels,
+          lines,
+          to,
+          firstChannel: group * channels,
+          channels,
+          accumulate: i > 0,
+        });
+        copies.push({ program, lines: each });
+      }
+      return wholeBuffer(to);
+    };
+    let refit: RefitLayer | undefined;
+    try {
+      const x = await take("input", [source.x], { input: true, lines: pixels, each: pixels / batch });
+      const wanted = await take("targets", [wholeBuffer(targets.outputs)], {
+        input: false,
+        lines: samples,
+        each: "samples",
+      });
+      const skip = targets.skip && {
+        dense: await take("dense skip", [wholeBuffer(targets.skip)], {
+          input: false,
+          lines: samples,
+          each: "samples",
+        }),
+        pruned: await take("skip", source.terms, { input: false, lines: places, each: places / batch }),
+        alpha: wholeBuffer(gpu.createBuffer(`${name} alpha`, 16 * quadsOf(outChannels))),
+      };
+      if (skip) {
+        const first = group * outChannels;
+        skip.alpha.buffer.write(alpha.slice(first, first + outChannels));
+        held.push(skip.alpha.buffer);
+      }
+      refit = new RefitLayer(gpu, layer.geometry, { samples, isCentred });
+      return new GroupRefit(refit, { x, targets: wanted, ...(skip ? { skip } : {}) }, {
+        held,
+        copies,
+        isPart,
+      });
+    } catch (error) {
+      refit?.[Symbol.dispose]();
+      for (const { program } of copies) program[Symbol.dispose]();
+      for (const buffer of held) buffer[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /**
+   * Adds the samples of the batch whose tensors are there.
+   *
+   * @param positions Where they are; their lines in the targets are those from `firstLine` on.
+   */
+  async accumulate(positions: Uint32Array, { count, firstLine }: {
+    readonly count: number;
+    readonly firstLine: number;
+  }): Promise<void> {
+    for (const { program, lines } of this.#copies) {
+      const ofBatch = lines === "samples";
+      program.run({
+        count: ofBatch ? positions.length : count * lines,
+        "first_line": ofBatch ? firstLine : 0,
+        "first_out": 0,
+      });
+    }
+    const first = this.#isPart ? 0 : firstLine;
+    const targetLines = Uint32Array.from(positions, (_, i) => first + i);
+    await this.#refit.accumulate({ ...this.#examples, positions, targetLines });
+  }
+
+  /** Solves the group's rows; see `RefitLayer.solve`. */
+  async solve(targets: RefitTargets): Promise<RefitReport> {
+    return await this.#refit.solve(targets);
+  }
+
+  [Symbol.dispose](): void {
+    this.#refit[Symbol.dispose]();
+    for (const { program } of this.#copies) program[Symbol.dispose]();
+    for (const buffer of this.#held) buffer[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * Taking lines of tensors on the device: those at sampled positions, or a group's channels of all.
+ *
+ * @module
+ */
+import type { DeviceBuffer } from "../../gpu/buffer.ts";
+import type { Gpu } from "../../gpu/device.ts";
+import { type BoundBuffer, Program } from "../../gpu/executor.ts";
+import { dispatchOver } from "../../kernels/dispatch.ts";
+import { quadsOf } from "../../shape.ts";
+
+/** Which lines are taken, and of them which channels. */
+export interface LineSource {
+  readonly label: string;
+  /** The tensor, lines of `inChannels` in quads. */
+  readonly from: BoundBuffer;
+  readonly inChannels: number;
+  /** Lines that one run takes at most. */
+  readonly lines: number;
+  /** The buffer that takes them, lines of `channels` in quads. */
+  readonly to: DeviceBuffer;
+  readonly firstChannel: number;
+  readonly channels: number;
+  /** A word a line where lines are not taken one after the other. */
+  readonly positions?: DeviceBuffer | undefined;
+  /** True adds them to what the buffer holds. */
+  readonly accumulate: boolean;
+}
+
+/** Prepares taking lines; a run says `count`, and `first_line` and `first_out`. */
+export async function openLines(gpu: Gpu, source: LineSource): Promise<Program> {
+  const { label, from, to, inChannels, lines, firstChannel, channels, positions, accumulate } = source;
+  const dispatch = dispatchOver(lines * quadsOf(channels), {
+    kernel: "refit/gather_lines",
+    label,
+    bindings: { lines: "lines", positions: "positions", out: "out" },
+    params: {
+      in_quads: quadsOf(inChannels),
+      out_quads: quadsOf(channels),
+      first_channel: firstChannel,
+      channels,
+    },
+    constants: { SAMPLED: positions ? 1 : 0, ACCUMULATE: accumulate ? 1 : 0 },
+  });
+  const bound: Readonly<Record<string, BoundBuffer>> = {
+    lines: from,
+    // Bindings must be there whether or not they are read.
+    positions: positions ? { buffer: positions, quads: positions.sizeBytes / 16 } : from,
+    out: { buffer: to, quads: to.sizeBytes / 16 },
+  };
+  return await Program.create(gpu, [dispatch], { resolve: (name) => bound[name] });
+}

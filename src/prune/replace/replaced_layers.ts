@@ -1,0 +1,121 @@
+/**
+ * What of a model is refit: its convolutions and linear layers, with what takes their shifts and what is added behind
+ * them, as plain data.
+ *
+ * @module
+ */
+import { type GraphNode, resolveGraph } from "../../model/graph.ts";
+import type { Graph } from "../../model/graph.ts";
+import { layOutParameters, type PlacedParameter } from "../../plan/layout.ts";
+import { wireLayers } from "../../plan/wire.ts";
+import { pairOf } from "../../shape.ts";
+import { linearGeometry, type RefitGeometry } from "../refit/geometry.ts";
+
+/** The batch norm that is all that reads a layer's output. */
+export interface ReplacedNorm {
+  readonly scale: PlacedParameter;
+  readonly mean: PlacedParameter;
+  readonly variance: PlacedParameter;
+  readonly epsilon: number;
+}
+
+/** The other terms of the sum that a layer's output goes into. */
+export interface ReplacedSkip {
+  /** The layer that adds. */
+  readonly sum: number;
+  /** The layers whose outputs are the other terms; -1 for the images. */
+  readonly terms: readonly number[];
+}
+
+/** A layer that is refit. */
+export interface ReplacedLayer {
+  readonly name: string;
+  /** Its index in the graph. */
+  readonly index: number;
+  /** The layer whose output it takes; -1 for the images. */
+  readonly source: number;
+  /** Groups of its channels, each of which is refit on its own. */
+  readonly groups: number;
+  /** The geometry of one group. */
+  readonly geometry: RefitGeometry;
+  readonly weight: PlacedParameter;
+  readonly bias: PlacedParameter | undefined;
+  readonly norm: ReplacedNorm | undefined;
+  /** What is added to its output, where all of that is there before the layer runs. */
+  readonly skip: ReplacedSkip | undefined;
+}
+
+/**
+ * Finds the layers that are refit, in the order of their computation.
+ *
+ * @throws {ShapeError} Where a layer does not fit its inputs.
+ */
+export function replacedLayers(graph: Graph): readonly ReplacedLayer[] {
+  const nodes = resolveGraph(graph);
+  const placed = new Map(
+    layOutParameters(graph).parameters.map((parameter) => [parameter.fullName, parameter]),
+  );
+  const emitters = wireLayers(nodes, "evaluate").map(({ emitter }) => emitter);
+  const onlyReader = (layer: number): number | undefined => {
+    const readers = [...nodes.keys()].filter((i) => nodes[i].sources.includes(layer));
+    return readers.length === 1 ? readers[0] : undefined;
+  };
+  return nodes.flatMap((node, index): ReplacedLayer[] => {
+    const geometry = geometryOf(node);
+    if (!geometry) return [];
+    const { spec: { name }, sources: [source] } = node;
+    const at = (layer: number, parameter: string) => placed.get(`${nodes[layer].spec.name}.${parameter}`);
+    const reader = onlyReader(index);
+    const normSpec = reader === undefined ? undefined : nodes[reader].spec;
+    const norm = reader !== undefined && normSpec?.kind === "batchnorm2d"
+      ? {
+        scale: at(reader, "weight")!,
+        mean: at(reader, "running_mean")!,
+        variance: at(reader, "running_var")!,
+        epsilon: normSpec.epsilon,
+      }
+      : undefined;
+    const sum = norm ? onlyReader(reader!) : reader;
+    const added = norm ? reader! : index;
+    const terms = sum !== undefined && nodes[sum].spec.kind === "add"
+      ? nodes[sum].sources.filter((term) => term !== added)
+      : [];
+    const areThere = terms.length > 0 && terms.every((term) => term < 0 || emitters[term] < index);
+    return [{
+      name,
+      index,
+      source,
+      ...geometry,
+      weight: at(index, "weight")!,
+      bias: at(index, "bias"),
+      norm,
+      skip: areThere ? { sum: sum!, terms } : undefined,
+    }];
+  });
+}
+
+/** The groups of a convolution or linear layer and the geometry of one; undefined for other layers. */
+function geometryOf(
+  { spec, input, output }: GraphNode,
+): Pick<ReplacedLayer, "groups" | "geometry"> | undefined {
+  if (spec.kind === "linear") {
+    const { name, outFeatures } = spec, { taps, channels } = input;
+    return { groups: 1, geometry: linearGeometry({ name, taps, channels, outFeatures }) };
+  }
+  if (spec.kind !== "conv2d") return undefined;
+  const { groups = 1 } = spec;
+  return {
+    groups,
+    geometry: {
+      name: spec.name,
+      inChannels: input.channels / groups,
+      inSize: [input.height, input.width],
+      outChannels: spec.outChannels / groups,
+      outSize: [output.height, output.width],
+      kernel: pairOf(spec.kernel),
+      stride: pairOf(spec.stride),
+      padding: pairOf(spec.padding),
+      dilation: pairOf(spec.dilation ?? 1),
+    },
+  };
+}
