@@ -75,7 +75,11 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   const { config, graph } = options;
   const splits = await splitDataset(gpu, config, options.dataset);
   const { train, calibration, test, limited } = splits;
-  const counts = { train: train.count, calibration: calibration.count, test: test.count };
+  const counts = {
+    "training examples": train.count,
+    "calibration examples": calibration.count,
+    "test examples": test.count,
+  };
   const surroundings = { "device": gpu.adapter.name, "data set": limited.name, graph: JSON.stringify(graph) };
   const journal = await RunJournal.open(config, { ...surroundings, ...counts }, options.checkpoints);
   const choose = journal.chooser(options.choose ?? gpu.choose);

@@ -51,8 +51,9 @@ export function checkSame(
   const keys = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter((key) =>
     !freeKeys.has(key)
   );
-  const quote = (value: unknown) => value === undefined ? "absent" : JSON.stringify(value);
-  const differing = keys.filter((key) => quote(before[key]) !== quote(now[key]));
+  const text = (value: unknown) => value === undefined ? "absent" : JSON.stringify(value);
+  const quote = (value: unknown) => text(value).length > 60 ? `${text(value).slice(0, 57)}...` : text(value);
+  const differing = keys.filter((key) => text(before[key]) !== text(now[key]));
   if (differing.length === 0) return;
   const current = differing.map((key) => `${key} was ${quote(before[key])} and is ${quote(now[key])}`).join(
     "; ",

@@ -132,7 +132,7 @@ Deno.test("runPrune() does not resume what is another run, and says what differs
   await assertRejects(
     () => run({ config, files, resumes: true, dataset: fewer }),
     ConfigError,
-    "calibration was 19 and is 18; train was 77 and is 72, expected",
+    "training examples was 77 and is 72; calibration examples was 19 and is 18",
   );
   const path = "out/checkpoint/run.safetensors", bytes = files.entries.get(path)!;
   files.entries.set(path, bytes.slice(0, -1));
