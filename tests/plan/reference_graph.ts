@@ -196,3 +196,23 @@ function normPass(layer: Batchnorm2dSpec, x: RefTensor, { trains, of }: {
     statistics: { "running_mean": runningMean, "running_var": runningVar },
   };
 }
+
+/** The output of every layer by its name, and the images as `input`, with batch norm by its running statistics. */
+export function referenceOutputs(
+  graph: Graph,
+  parameters: Tensors,
+  images: RefTensor,
+): ReadonlyMap<string, RefTensor> {
+  const outputs = new Map([["input", images]]);
+  let last = "input";
+  for (const layer of graph.layers) {
+    const { name, inputs = [last] } = layer;
+    const of = (part: string) => parameters[`${name}.${part}`];
+    outputs.set(
+      name,
+      layerPass(layer, inputs.map((source) => outputs.get(source)!), { trains: false, of }).y,
+    );
+    last = name;
+  }
+  return outputs;
+}
