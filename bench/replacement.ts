@@ -11,7 +11,7 @@
 import { denoFiles, type ImageSplit, loadDataset, loadModel, openGpu, openModel, takeSplit } from "../mod.ts";
 import { probeSubgroups } from "../src/cli/subgroups.ts";
 import { stagesTo } from "../src/prune/replace/prune_by_replacement.ts";
-import type { ReplaceSettings } from "../src/prune/replace/replacement.ts";
+import type { ReplaceSettings } from "../src/prune/replace/replace_settings.ts";
 
 interface Options extends Partial<ReplaceSettings> {
   /** Calibration draws, seeds 0, 1, ...; 3 where left out. */

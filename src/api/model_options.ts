@@ -13,7 +13,7 @@ import type { PruneGoal, PruneSchedule } from "../prune/goal.ts";
 import type { RemovalOptions } from "../prune/removal.ts";
 import type { RecalibrateSettings } from "../train/recalibrate.ts";
 import type { ReplacementStage } from "../prune/replace/prune_by_replacement.ts";
-import type { ReplaceSettings } from "../prune/replace/replacement.ts";
+import type { ReplaceSettings } from "../prune/replace/replace_settings.ts";
 import type { TrainSettings } from "../train/settings.ts";
 import type { Model } from "./model.ts";
 

@@ -59,6 +59,7 @@ export class PiecewisePass {
   /**
    * Allocates the memory of a pass.
    *
+   * @throws {ShapeError} Where the adapter's limits do not allow it.
    * @param places Where it is to pause: so many of the plan's dispatches have run then.
    * @param memoryBytes Bytes that all batches together may keep between pieces; beyond them each piece begins at the images.
    */
@@ -70,7 +71,12 @@ export class PiecewisePass {
     this.#plan = plan;
     this.#source = source;
     this.#slots = new SlotPool(gpu);
-    this.#buffers = this.#slots.take(plan.slots);
+    try {
+      this.#buffers = this.#slots.take(plan.slots);
+    } catch (error) {
+      this.#slots[Symbol.dispose]();
+      throw error;
+    }
     const quads = places.map((place) => liveAt(plan, place).reduce((sum, { quads }) => sum + quads, 0));
     const keeps = 16 * rows.length * Math.max(0, ...quads) <= memoryBytes;
     this.#kept = keeps ? rows.map(() => new SlotPool(gpu)) : undefined;

@@ -7,7 +7,8 @@ import { ConfigError } from "../../errors.ts";
 import type { Examples } from "../../gpu/examples.ts";
 import type { Network } from "../../gpu/network.ts";
 import type { ProductChooser } from "../../kernels/gemm.ts";
-import { type LayerReplacement, Replacement, type ReplaceSettings } from "./replacement.ts";
+import type { LayerReplacement, ReplaceSettings } from "./replace_settings.ts";
+import { Replacement } from "./replacement.ts";
 
 /** One stage of pruning by replacement. */
 export interface ReplacementStage {

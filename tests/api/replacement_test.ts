@@ -1,0 +1,52 @@
+/**
+ * Pruning by replacement through a model, from images: exact counts, and losses below those of removal alone.
+ */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Model } from "../../src/api/model.ts";
+import { ConfigError } from "../../src/errors.ts";
+import { residualNetwork } from "../../src/model/presets/resnet.ts";
+import { deviceOf } from "../helpers/devices.ts";
+import { tinyDataset } from "../helpers/tiny_dataset.ts";
+
+const dataset = tinyDataset({ train: 128, test: 60 });
+
+Deno.test("Model.pruneByReplacement() removes exactly what is asked, and loses less than removal alone", async () => {
+  const gpu = await deviceOf(), before = gpu.allocatedBytes;
+  {
+    const stages = [{ channels: 5, blocks: 1 }, { channels: 8, blocks: 1 }];
+    const form = { name: "resnet6", stem: 3, stages, shortcut: "projection", head: "linear" } as const;
+    const graph = residualNetwork(form, { channels: 1, height: 8, width: 8, classes: 4 });
+    using model = new Model(gpu, graph, { task: dataset, seed: 1 });
+    await model.train(dataset.train, { epochs: 6, batch: 16, learningRate: 0.05, seed: 1 });
+    const trained = await model.state(), prunable = model.network.layout.prunableCount;
+    const removed = Math.floor(0.75 * prunable + 1e-6);
+    await model.score(dataset.train, { criterion: "magnitude", examples: 1 });
+    await model.remove(removed);
+    const masked = await model.evaluate(dataset.test);
+    model.restore(trained);
+    const ended: number[] = [];
+    const stagesDone = await model.pruneByReplacement({
+      sparsity: 0.75,
+      calibration: dataset.train,
+      batch: 50,
+      onStage: ({ sparsity }) => void ended.push(sparsity),
+    });
+    assertEquals(ended, [0.5, 0.7, 0.75]);
+    const counts = await model.pruner.count();
+    assertEquals(counts.reduce((sum, { weights, kept }) => sum + weights - kept, 0), removed);
+    const kept = stagesDone[2].layers.map((layer) => layer.kept.reduce((sum, rows) => sum + rows, 0));
+    assertEquals(kept, counts.map((layer) => layer.kept));
+    const replaced = await model.evaluate(dataset.test);
+    assert(replaced.loss < masked.loss, `a loss of ${replaced.loss}, by removal alone ${masked.loss}`);
+    const { masks, parameters } = await model.state();
+    for (const [name, mask] of masks) {
+      assert(parameters.get(name)!.every((value, i) => mask[i] !== 0 || value === 0), name);
+    }
+    await assertRejects(
+      () => model.pruneByReplacement({ sparsity: 0.9, stages: [0.5], calibration: dataset.train }),
+      ConfigError,
+      'Cannot prune by replacement to "0.9": stages [0.5], expected it as the last of them',
+    );
+  }
+  assertEquals(gpu.allocatedBytes, before, "a disposed model leaves nothing");
+});
