@@ -62,12 +62,14 @@ if (import.meta.main) {
   const images = validate ? takeSplit(train, rest) : dataset.test, mirrorImages = mirror(images, width);
   const pool = mirrored ? join(drawn, mirror(drawn, width)) : drawn;
   const measure = async () => {
-    const accuracies = [];
-    for (const split of [images, mirrorImages]) accuracies.push(100 * (await model.evaluate(split)).accuracy);
-    return [...accuracies, (accuracies[0] + accuracies[1]) / 2];
+    const first = await model.evaluate(images), second = await model.evaluate(mirrorImages);
+    const accuracies = [first, second].map(({ accuracy }) => 100 * accuracy);
+    const shown = accuracies.map((accuracy) => accuracy.toFixed(1)).join(" / ");
+    const nats = ((first.loss + second.loss) / 2).toFixed(4);
+    return { mean: (accuracies[0] + accuracies[1]) / 2, text: `${shown} %, cross-entropy ${nats}` };
   };
   const dense = await measure();
-  console.log(`${gpu.adapter.name}, dense ${dense.map((value) => value.toFixed(1)).join(" / ")}, ${text}`);
+  console.log(`${gpu.adapter.name}, dense ${dense.text}, ${text}`);
   const losses = new Map<number, number[]>();
   for (let seed = 0; seed < draws; seed++) {
     model.restore(start);
@@ -79,15 +81,11 @@ if (import.meta.main) {
       stages,
       calibration: pool,
       onStage: async (stage) => {
-        const seconds = (performance.now() - time) / 1000,
-          accuracies = await measure(),
-          lost = dense[2] - accuracies[2];
+        const seconds = ((performance.now() - time) / 1000).toFixed(0);
+        const { mean, text } = await measure(), lost = dense.mean - mean;
         losses.set(stage.sparsity, [...losses.get(stage.sparsity) ?? [], lost]);
-        const shown = accuracies.map((value) => value.toFixed(1)).join(" / ");
         console.log(
-          `draw ${seed}, ${100 * stage.sparsity} %: ${shown}, lost ${lost.toFixed(2)}, ${
-            seconds.toFixed(0)
-          } s`,
+          `draw ${seed}, ${100 * stage.sparsity} %: ${text}, lost ${lost.toFixed(2)}, ${seconds} s`,
         );
         time = performance.now();
       },

@@ -17,6 +17,11 @@ export interface ReplaceSettings {
   readonly damping: number;
   /** Chooses examples and positions. */
   readonly seed: number;
+  /**
+   * Steps in which a layer chooses which of its weights go, as many as the mask removes; 0 takes the mask as it is, which
+   * patterns such as whole channels or N:M need.
+   */
+  readonly selectionSteps: number;
   /** Bytes that the batches' activations may take; beyond them every layer's pass begins at the images. */
   readonly memoryBytes: number;
 }
@@ -28,6 +33,7 @@ export const replaceDefaults: ReplaceSettings = {
   batch: 100,
   damping: 3e-3,
   seed: 0,
+  selectionSteps: 0,
   memoryBytes: 2 ** 30,
 };
 

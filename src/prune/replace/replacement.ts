@@ -19,6 +19,8 @@ import { freeTargets, type LayerTargets, sampleTargets } from "./dense_targets.t
 import { GroupRefit } from "./group_refit.ts";
 import { type PassSource, PiecewisePass } from "./passes.ts";
 import { type LayerReplacement, type ReplaceSettings, replaceSettings } from "./replace_settings.ts";
+import { reselect } from "./reselect.ts";
+import type { RefitTargets } from "../refit/refit_types.ts";
 import { type ReplacedLayer, replacedLayers } from "./replaced_layers.ts";
 import { samplePositions, sampleRows } from "./sampling.ts";
 
@@ -39,6 +41,9 @@ export class Replacement {
   readonly #dense: DenseState;
   readonly #plan: Plan;
   readonly #pass: PiecewisePass;
+  /** The mask that is asked for, and the one of the last replacement, or of the opening. */
+  #mask: Float32Array;
+  #maskBefore: Float32Array;
 
   private constructor(parts: {
     readonly settings: ReplaceSettings;
@@ -49,6 +54,7 @@ export class Replacement {
     readonly dense: DenseState;
     readonly plan: Plan;
     readonly pass: PiecewisePass;
+    readonly mask: Float32Array;
   }) {
     this.#network = parts.source.network;
     this.#settings = parts.settings;
@@ -59,6 +65,7 @@ export class Replacement {
     this.#dense = parts.dense;
     this.#plan = parts.plan;
     this.#pass = parts.pass;
+    this.#mask = this.#maskBefore = parts.mask;
   }
 
   /**
@@ -93,7 +100,8 @@ export class Replacement {
       targets = await sampleTargets(layers, { source, positions, choose, memoryBytes });
       const places = layers.map((layer) => startOf(plan, layer, examples));
       const pass = new PiecewisePass(plan, source, { places, memoryBytes });
-      return new Replacement({ settings, layers, source, positions, targets, dense, plan, pass });
+      const mask = await readFloats(network.gpu, network.arena("mask"));
+      return new Replacement({ settings, layers, source, positions, targets, dense, plan, pass, mask });
     } catch (error) {
       for (const held of targets.values()) freeTargets(held);
       dense[Symbol.dispose]();
@@ -108,7 +116,7 @@ export class Replacement {
    * @throws {NumericError} Where activations are not finite; values and statistics are then the dense ones.
    */
   async replace(): Promise<readonly LayerReplacement[]> {
-    const mask = await readFloats(this.#network.gpu, this.#network.arena("mask"));
+    const mask = this.#mask = await readFloats(this.#network.gpu, this.#network.arena("mask"));
     const wires = wireLayers(resolveGraph(this.#network.graph), "evaluate");
     const tensorOf = (node: number) => this.#pass.tensor(node < 0 ? "x" : wires[node].y);
     this.#dense.restore(mask);
@@ -123,6 +131,7 @@ export class Replacement {
       this.#dense.restore();
       throw error;
     }
+    this.#maskBefore = await readFloats(this.#network.gpu, this.#network.arena("mask"));
     return reports;
   }
 
@@ -205,15 +214,25 @@ export class Replacement {
           buffer,
           offset: weight.offset + chosen[i] * outChannels * weight.rowQuads,
         });
-        reports.push(
-          await refit.solve({
-            mask: place(this.#network.arena("mask")),
-            dense: place(this.#dense.buffer),
-            values: place(this.#network.arena("values")),
-            shift: { buffer: shift, offset: chosen[i] * quadsOf(outChannels) },
-            damping: this.#settings.damping,
-          }),
-        );
+        const targets: RefitTargets = {
+          mask: place(this.#network.arena("mask")),
+          dense: place(this.#dense.buffer),
+          values: place(this.#network.arena("values")),
+          shift: { buffer: shift, offset: chosen[i] * quadsOf(outChannels) },
+          damping: this.#settings.damping,
+        };
+        const start = 4 * targets.mask.offset, words = 4 * outChannels * weight.rowQuads;
+        await reselect(gpu, refit, {
+          targets,
+          steps: this.#settings.selectionSteps,
+          before: this.#maskBefore.subarray(start, start + words),
+          asked: this.#mask.subarray(start, start + words),
+          rowScales: this.#dense.alphaOf(layer).subarray(
+            chosen[i] * outChannels,
+            (chosen[i] + 1) * outChannels,
+          ),
+        });
+        reports.push(await refit.solve(targets));
       }
       return reports;
     } finally {
