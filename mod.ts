@@ -25,6 +25,7 @@ export { trainDefaults } from "./src/api/model_options.ts";
 export type {
   ModelPruneOptions,
   ModelRecalibrateOptions,
+  ModelRefitOptions,
   ModelReplaceOptions,
   ModelState,
   ModelTask,
@@ -102,7 +103,7 @@ export type { PruneOutcome, PruneRound } from "./src/prune/loop.ts";
 export type { LayerCount } from "./src/prune/mask.ts";
 export type { FisherEstimate } from "./src/prune/accumulate.ts";
 export type { Pattern } from "./src/prune/removal.ts";
-export type { BlockShape, Granularity, RemovalOptions } from "./src/prune/removal.ts";
+export type { BlockShape, Granularity, Measure, RemovalOptions } from "./src/prune/removal.ts";
 export type { LayerConfidence } from "./src/prune/layer_confidence.ts";
 export { replaceDefaults } from "./src/prune/replace/replace_settings.ts";
 export type { LayerReplacement, ReplaceSettings } from "./src/prune/replace/replace_settings.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { isStreamed, type Split } from "../data/dataset.ts";
-import { ConfigError, ShapeError } from "../errors.ts";
+import { ShapeError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Examples } from "../gpu/examples.ts";
@@ -18,7 +18,6 @@ import { checkGraphFits, type Graph } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
 import { type CompactionReport, compactNetwork } from "../prune/compact_network.ts";
 import { needsGradients, prunableTensors } from "../prune/criteria.ts";
-import { removedAt } from "../prune/goal.ts";
 import { type PruneOutcome, pruneUntilStable } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
 import type { LayerConfidence } from "../prune/layer_confidence.ts";
@@ -26,9 +25,10 @@ import type { RemovalOptions } from "../prune/removal.ts";
 import { Pruner } from "../prune/pruner.ts";
 import {
   pruneByReplacement,
+  replaceKept,
   type ReplacementStage,
-  stagesTo,
 } from "../prune/replace/prune_by_replacement.ts";
+import type { LayerReplacement } from "../prune/replace/replace_settings.ts";
 import { type Evaluation, type Evaluator, openEvaluator } from "../train/evaluate.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import type { TrainOptions, TrainResult } from "../train/settings.ts";
@@ -38,6 +38,7 @@ import {
   evaluationBatch,
   type ModelPruneOptions,
   type ModelRecalibrateOptions,
+  type ModelRefitOptions,
   type ModelReplaceOptions,
   type ModelState,
   type ModelTask,
@@ -45,6 +46,7 @@ import {
   type ScoreOptions,
   trainDefaults,
 } from "./model_options.ts";
+import { replacementSteps } from "./replacement_steps.ts";
 import { pruneSteps } from "./prune_steps.ts";
 
 /** A split as steps take batches of it. */
@@ -213,22 +215,23 @@ export class Model {
    * @throws {NumericError} Where activations are not finite; the values are then those of the start.
    */
   async pruneByReplacement(options: ModelReplaceOptions): Promise<readonly ReplacementStage[]> {
-    const { sparsity, calibration, stages = stagesTo(sparsity), scoring, onStage, ...settings } = options;
-    if (stages.at(-1) !== sparsity) {
-      const current = `stages [${stages.join(", ")}]`, wanted = "it as the last of them";
-      throw new ConfigError({ act: "prune by replacement to", thing: `${sparsity}`, current, wanted });
-    }
-    const { prunableCount } = this.network.layout;
-    return await pruneByReplacement(this.network, this.#imagesOf(calibration), {
-      ...settings,
-      choose: this.#choose,
-      sparsities: stages,
-      remove: async (stage) => {
-        await this.score(calibration, { criterion: "magnitude", examples: 1, ...scoring });
-        await this.remove(removedAt(stage, prunableCount));
-      },
-      onStage,
-    });
+    const images = this.#imagesOf(options.calibration);
+    return await pruneByReplacement(this.network, images, replacementSteps(this, options, this.#choose));
+  }
+
+  /**
+   * Removes weights as asked, and replaces those that stay so that the model's activations come as near as they can to
+   * those that it had before.
+   *
+   * @throws {ConfigError} Where a number is not positive.
+   * @throws {ShapeError} Where the adapter's limits do not allow the samples of a layer.
+   * @throws {NumericError} Where activations are not finite; the values are then those of the start.
+   */
+  async replace(
+    { calibration, remove, ...settings }: ModelRefitOptions,
+  ): Promise<readonly LayerReplacement[]> {
+    const options = { ...settings, choose: this.#choose, mask: async () => void await remove() };
+    return await replaceKept(this.network, this.#imagesOf(calibration), options);
   }
 
   /**

@@ -87,8 +87,11 @@ export interface ModelPruneOptions extends ScoreOptions, RemovalOptions {
 /** Does a step of a run that has a name, and returns what it comes to. */
 export type RecordStep = <Result>(name: string, act: () => Promise<Result>) => Promise<Result>;
 
-/** How a model is pruned by replacement; what is left out is as in `replaceDefaults`. */
-export interface ModelReplaceOptions extends Partial<ReplaceSettings> {
+/**
+ * How a model is pruned by replacement; what is left out is as in `replaceDefaults`, but single weights are selected in 3
+ * steps.
+ */
+export interface ModelReplaceOptions extends Partial<ReplaceSettings>, Omit<RemovalOptions, "measure"> {
   /** Fraction of the weights to remove. */
   readonly sparsity: number;
   /** Examples whose activations are fitted and on which weights are scored; training need not have missed them. */
@@ -99,6 +102,14 @@ export interface ModelReplaceOptions extends Partial<ReplaceSettings> {
   readonly scoring?: ScoreOptions;
   /** Called after each stage. */
   readonly onStage?: (stage: ReplacementStage) => Promise<void> | void;
+}
+
+/** How what a model keeps is replaced once; what is left out is as in `replaceDefaults`. */
+export interface ModelRefitOptions extends Partial<ReplaceSettings> {
+  /** Examples whose activations are fitted. */
+  readonly calibration: Split;
+  /** Removes weights, in any pattern; the model before it is the one whose activations are wanted. */
+  readonly remove: () => Promise<unknown>;
 }
 
 /** Parameters and masks as they were at a moment, on the host. */

@@ -50,3 +50,45 @@ Deno.test("Model.pruneByReplacement() removes exactly what is asked, and loses l
   }
   assertEquals(gpu.allocatedBytes, before, "a disposed model leaves nothing");
 });
+
+Deno.test("Model.pruneByReplacement() removes whole channels, and no single weights of them", async () => {
+  const gpu = await deviceOf();
+  const stages = [{ channels: 8, blocks: 1 }];
+  const form = { name: "resnet4", stem: 3, stages, shortcut: "projection", head: "linear" } as const;
+  const graph = residualNetwork(form, { channels: 1, height: 8, width: 8, classes: 4 });
+  using model = new Model(gpu, graph, { task: dataset, seed: 1 });
+  const calibration = dataset.train, groups = { granularity: "channel", sparsity: 0.3, calibration } as const;
+  await model.pruneByReplacement({ ...groups, stages: [0.3], batch: 64 });
+  const { parameters, masks } = await model.state();
+  const counts = await model.pruner.count();
+  const kept = counts.reduce((sum, layer) => sum + layer.kept, 0);
+  assert(kept <= 0.7 * model.network.layout.prunableCount, `${kept} weights are kept`);
+  assert(counts.some(({ emptyChannels }) => emptyChannels > 0));
+  for (const [name, mask] of masks) {
+    assert(parameters.get(name)!.every((value, i) => mask[i] !== 0 || value === 0), name);
+  }
+  await assertRejects(
+    () => model.pruneByReplacement({ ...groups, selectionSteps: 2 }),
+    ConfigError,
+    'Cannot prune by replacement to "channels": 2 steps of selection, expected 0, since they choose single weights',
+  );
+});
+
+Deno.test("Model.replace() takes any mask as it is", async () => {
+  const gpu = await deviceOf();
+  const stages = [{ channels: 8, blocks: 1 }];
+  const form = { name: "resnet4", stem: 3, stages, shortcut: "pad", head: "linear" } as const;
+  const graph = residualNetwork(form, { channels: 1, height: 8, width: 8, classes: 4 });
+  using model = new Model(gpu, graph, { task: dataset, seed: 1 });
+  await model.score(dataset.train, { criterion: "magnitude", examples: 1 });
+  const layers = await model.replace({
+    calibration: dataset.train,
+    remove: () => model.pruner.removePattern({ keep: 2, of: 4 }),
+  });
+  const counts = await model.pruner.count();
+  assertEquals(
+    layers.map(({ kept }) => kept.reduce((sum, row) => sum + row, 0)),
+    counts.map(({ kept }) => kept),
+  );
+  assertEquals(counts[2].kept, counts[2].weights / 2);
+});

@@ -1,0 +1,57 @@
+/**
+ * The stages of pruning by replacement on a model.
+ *
+ * @module
+ */
+import { ConfigError } from "../errors.ts";
+import type { ProductChooser } from "../kernels/gemm.ts";
+import { removedAt } from "../prune/goal.ts";
+import { type ReplacementSteps, stagesTo } from "../prune/replace/prune_by_replacement.ts";
+import type { ReplaceSettings } from "../prune/replace/replace_settings.ts";
+import type { Model } from "./model.ts";
+import type { ModelReplaceOptions } from "./model_options.ts";
+
+/** Steps in which each layer chooses its weights: six lose no less on validation images. */
+const usualSelectionSteps = 3;
+
+/**
+ * What removes weights of a model before each stage, and how the others are replaced.
+ *
+ * @throws {ConfigError} Where stages do not end at the sparsity, or layers are to choose single weights of groups.
+ */
+export function replacementSteps(
+  model: Model,
+  options: ModelReplaceOptions,
+  choose: ProductChooser,
+): Partial<ReplaceSettings> & ReplacementSteps & { readonly choose: ProductChooser } {
+  const { calibration, sparsity, stages = stagesTo(sparsity), scoring, onStage, ...others } = options;
+  const { granularity = "element", scope, floor, perCost, protect, ...settings } = others;
+  const { selectionSteps = granularity === "element" ? usualSelectionSteps : 0 } = settings;
+  const refuse = (thing: string, current: string, wanted: string): never => {
+    throw new ConfigError({ act: "prune by replacement to", thing, current, wanted });
+  };
+  if (stages.at(-1) !== sparsity) {
+    refuse(`${sparsity}`, `stages [${stages.join(", ")}]`, "it as the last of them");
+  }
+  if (granularity !== "element" && selectionSteps > 0) {
+    refuse(`${granularity}s`, `${selectionSteps} steps of selection`, "0, since they choose single weights");
+  }
+  const removal = {
+    granularity,
+    ...(scope ? { scope } : {}),
+    ...(floor === undefined ? {} : { floor }),
+    ...(perCost === undefined ? {} : { perCost }),
+    ...(protect ? { protect } : {}),
+  };
+  return {
+    ...settings,
+    selectionSteps,
+    choose,
+    sparsities: stages,
+    onStage,
+    async remove(stage) {
+      await model.score(calibration, { criterion: "magnitude", examples: 1, ...scoring });
+      await model.remove(removedAt(stage, model.network.layout.prunableCount), removal);
+    },
+  };
+}
