@@ -102,8 +102,9 @@ export type { Cost, CostKind, PruneGoal, PruneSchedule } from "./src/prune/goal.
 export type { PruneOutcome, PruneRound } from "./src/prune/loop.ts";
 export type { LayerCount } from "./src/prune/mask.ts";
 export type { FisherEstimate } from "./src/prune/accumulate.ts";
+export type { Measure } from "./src/prune/costs.ts";
 export type { Pattern } from "./src/prune/removal.ts";
-export type { BlockShape, Granularity, Measure, RemovalOptions } from "./src/prune/removal.ts";
+export type { BlockShape, Granularity, RemovalOptions } from "./src/prune/removal.ts";
 export type { LayerConfidence } from "./src/prune/layer_confidence.ts";
 export { replaceDefaults } from "./src/prune/replace/replace_settings.ts";
 export type { LayerReplacement, ReplaceSettings } from "./src/prune/replace/replace_settings.ts";

@@ -34,7 +34,8 @@ export function replacementSteps(
     refuse(`${sparsity}`, `stages [${stages.join(", ")}]`, "it as the last of them");
   }
   if (granularity !== "element" && selectionSteps > 0) {
-    refuse(`${granularity}s`, `${selectionSteps} steps of selection`, "0, since they choose single weights");
+    const units = typeof granularity === "string" ? `${granularity}s` : "blocks";
+    refuse(units, `${selectionSteps} steps of selection`, "0, since they choose single weights");
   }
   const removal = {
     granularity,
