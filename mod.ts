@@ -103,6 +103,8 @@ export type { LayerCount } from "./src/prune/mask.ts";
 export type { FisherEstimate } from "./src/prune/accumulate.ts";
 export type { Pattern } from "./src/prune/removal.ts";
 export type { BlockShape, Granularity, RemovalOptions } from "./src/prune/removal.ts";
+
+export type { BlockShape, Granularity, Pattern, RemovalOptions } from "./src/prune/removal.ts";
 export type { LayerConfidence } from "./src/prune/layer_confidence.ts";
 export { replaceDefaults } from "./src/prune/replace/replacement.ts";
 export type { LayerReplacement, ReplaceSettings } from "./src/prune/replace/replacement.ts";

@@ -183,6 +183,7 @@ Deno.test("parsePruneConfig() refuses keys that contradict each other or would d
     [{ granularity: "2:4", pruneSchedule: "iterative" }, "pruneSchedule", '"one-shot" or "gradual" beside'],
     [{ granularity: "2:4", scope: "layer" }, "scope", '"global" beside granularity 2:4'],
     [{ granularity: "2:4", floor: 0.1 }, "floor", "0 beside granularity 2:4"],
+    [{ perCost: true }, "perCost", "false unless granularity is filter, channel or blocks"],
     [{ pruneSchedule: "one-shot", rounds: 3 }, "rounds", "1 under pruneSchedule one-shot"],
     [{ pruneSchedule: "iterative", confidence: 0.9 }, "pruneSchedule", '"gradual" beside a confidence'],
     [{ allowedDrop: 0.01 }, "allowedDrop", "none unless validation is above 0"],

@@ -128,6 +128,8 @@ export interface PruneConfig {
   readonly floor: number;
   /** Layers that lose nothing, joined by commas. */
   readonly protect?: string | undefined;
+  /** Rank groups by their worth for each weight that goes with them, or multiply-add where those are the target. */
+  readonly perCost: boolean;
   /** Measure batch norm's statistics anew after each removal, on images as they are or as trained on. */
   readonly recalibratePruned: "none" | "plain" | "augmented";
   /** Prune the same trained network by the other criteria too, and report their accuracy. */

@@ -124,6 +124,9 @@ export const pruningFields = {
     description: "Layers that lose nothing, joined by commas.",
     wanted: namesWanted,
   }),
+  perCost: z.boolean().default(false).describe(
+    "Rank groups by their worth for each weight that goes with them, or multiply-add where those are the target.",
+  ),
   recalibratePruned: z.enum(["none", "plain", "augmented"]).default("augmented").describe(
     "Measure batch norm's statistics anew after each removal, on images as they are or as trained on.",
   ),

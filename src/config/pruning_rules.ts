@@ -32,6 +32,9 @@ export function checkPruning(config: Fields, hasWeights: boolean, refuse: Refuse
     if (config.scope === "layer") refuse("scope", `"global" ${beside}`);
     if (config.floor > 0) refuse("floor", `0 ${beside}`);
   }
+  if (config.perCost && (granularity === "element" || isPattern(granularity))) {
+    refuse("perCost", "false unless granularity is filter, channel or blocks: a weight costs one");
+  }
   if (pruneSchedule === "one-shot" && rounds !== undefined && rounds > 1) {
     refuse("rounds", "1 under pruneSchedule one-shot");
   }

@@ -174,6 +174,18 @@ Deno.test("runPrune() by channels shrinks the model, and times both", async () =
   assertEquals([count, graph.layers.length], [cost.after.parameters, tinyGraph().layers.length]);
 });
 
+Deno.test("runPrune() ranks channels by their worth for each multiply-add", async () => {
+  const { report } = await run({
+    ...brief,
+    granularity: "channel",
+    targetMultiplyAdds: 0.6,
+    perCost: true,
+    store: "sparse",
+  });
+  assert(report.cost.after.multiplyAdds <= 0.6 * report.cost.before.multiplyAdds);
+  assertEquals(report.cost.after.multiplyAdds, report.compaction!.after.multiplyAdds);
+});
+
 Deno.test("runPrune() refuses a cost that the floor does not allow", async () => {
   const error = await assertRejects(
     () => run({ ...brief, targetParameters: 0.1, floor: 0.5 }),
