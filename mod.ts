@@ -36,6 +36,19 @@ export { lowerRunPlans } from "./src/api/run_plans.ts";
 export type { RunSizes } from "./src/api/run_plans.ts";
 export { runPrune } from "./src/api/prune_run.ts";
 export type { PruneRunOptions, PruneRunResult } from "./src/api/prune_run.ts";
+export { runCompare } from "./src/api/compare_run.ts";
+export type { CompareOptions } from "./src/api/compare_run.ts";
+export { runSensitivity } from "./src/api/sensitivity_run.ts";
+export type { SensitivityOptions } from "./src/api/sensitivity_run.ts";
+export type { TrainedOptions } from "./src/api/trained_network.ts";
+export { compareReportSchema, sensitivityReportSchema } from "./src/prune/compare_report.ts";
+export type {
+  ComparedOn,
+  CompareCell,
+  CompareReport,
+  SensitivityCell,
+  SensitivityReport,
+} from "./src/prune/compare_report.ts";
 export { optimizerOf, scheduleOf } from "./src/api/training_of.ts";
 export { readResumedConfig, removeCheckpoints } from "./src/api/run_journal.ts";
 export type { RunCheckpoints } from "./src/api/run_journal.ts";
