@@ -114,8 +114,6 @@ export type { Cost, CostKind, PruneGoal, PruneSchedule } from "./src/prune/goal.
 export type { PruneOutcome, PruneRound } from "./src/prune/loop.ts";
 export type { LayerCount } from "./src/prune/mask.ts";
 export type { FisherEstimate } from "./src/prune/accumulate.ts";
-export type { Pattern } from "./src/prune/removal.ts";
-export type { BlockShape, Granularity, RemovalOptions } from "./src/prune/removal.ts";
 
 export type { BlockShape, Granularity, Pattern, RemovalOptions } from "./src/prune/removal.ts";
 export type { LayerConfidence } from "./src/prune/layer_confidence.ts";
