@@ -43,8 +43,8 @@ export type { SensitivityOptions } from "./src/api/sensitivity_run.ts";
 export type { TrainedOptions } from "./src/api/trained_network.ts";
 export { compareReportSchema, sensitivityReportSchema } from "./src/prune/compare_report.ts";
 export type {
-  ComparedOn,
   CompareCell,
+  ComparedOn,
   CompareReport,
   SensitivityCell,
   SensitivityReport,

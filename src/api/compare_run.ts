@@ -8,6 +8,8 @@ import type { PruneConfig } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { removedAt } from "../prune/goal.ts";
+import type { LayerCount } from "../prune/mask.ts";
+import { stagesTo } from "../prune/replace/prune_by_replacement.ts";
 import type { CompareCell, CompareReport } from "../prune/compare_report.ts";
 import { type CompareVariant, readVariant } from "./compare_variants.ts";
 import type { Model } from "./model.ts";
@@ -99,7 +101,7 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
     })).filter(({ sparsities }) => sparsities.length > 0);
     if (missing.length === 0) continue;
     const trained = await openTrained(gpu, { ...options, config: { ...config, seed } });
-    using model = trained.model;
+    using model = trained.model, _settler = trained.settler;
     if (!report.trained.some((one) => one.seed === seed)) {
       await add({ trained: [{ seed, accuracy: await accuracyOf(model, trained) }] });
     }
@@ -122,14 +124,23 @@ async function* compareVariant(
   { name, config: base }: CompareVariant,
   { seed, sparsities }: { readonly seed: number; readonly sparsities: readonly number[] },
 ): AsyncGenerator<CompareCell> {
-  const { model, splits, state } = trained, config: PruneConfig = { ...base, seed };
+  const { model, splits, state, settler } = trained, config: PruneConfig = { ...base, seed };
   const { prunableCount } = model.network.layout, { criterion } = config;
+  const score = () =>
+    model.score(splits.calibration, scoringOf(config, { criterion, examples: splits.train.count }));
   model.restore(state);
-  await model.score(splits.calibration, scoringOf(config, { criterion, examples: splits.train.count }));
+  await score();
   for (const sparsity of sparsities) {
     model.restore(state);
-    const layers = await model.remove(removedAt(sparsity, prunableCount), removalOf(config));
-    await trained.settle(config);
+    await settler.prepare(config);
+    // Replaced weights are scored anew on the way, since removing so much at once would choose worse.
+    const stages = config.replace ? stagesTo(sparsity) : [sparsity];
+    let layers: readonly LayerCount[] = [];
+    for (const stage of stages) {
+      if (config.replace) await score();
+      layers = await model.remove(removedAt(stage, prunableCount), removalOf(config));
+      await settler.settle(config);
+    }
     const accuracy = await accuracyOf(model, trained);
     const removed = layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
     const cell = { variant: name, sparsity, seed, removed: removed / prunableCount, accuracy };
@@ -137,6 +148,7 @@ async function* compareVariant(
       yield cell;
       continue;
     }
+    settler.forget();
     await trained.finetune(`${name} at ${sparsity}, seed ${seed}`);
     yield { ...cell, accuracyFinetuned: await accuracyOf(model, trained) };
   }

@@ -35,7 +35,7 @@ export function refusePattern({ granularity }: PruneConfig, act: string): void {
 
 /**
  * Reads a variant's name: a criterion, then after slashes any of a prior, an estimate of the Fisher information, a scope,
- * a granularity (no N:M, which has a sparsity of its own), and how batch norm is measured after the removal.
+ * a granularity (no N:M, which has a sparsity of its own), how batch norm is measured after the removal, and `replace`.
  *
  * @param base What the variant has where its name says nothing.
  * @throws {ConfigError} Where a part of the name is none, or parts do not go together.
@@ -54,12 +54,16 @@ export function readVariant(name: string, base: PruneConfig): CompareVariant {
   }
   const settings: Record<string, unknown> = { criterion };
   for (const part of rest) {
+    if (part === "replace") {
+      Object.assign(settings, { replace: true, recalibratePruned: "none" });
+      continue;
+    }
     const isGranularity = readGranularity(part) !== undefined && !isPattern(part);
     const key = isGranularity ? "granularity" : parts.find(([, values]) => values.includes(part))?.[0];
     if (key === undefined) {
       const wanted = describeAlternatives(part, [
         ...parts.flatMap(([, values]) => values),
-        ...["element", "filter", "channel", "4x4"],
+        ...["element", "filter", "channel", "4x4", "replace"],
       ]);
       throw new ConfigError({ act: "compare", thing: name, current: `"${part}" says nothing`, wanted });
     }

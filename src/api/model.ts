@@ -29,6 +29,7 @@ import {
   type ReplacementStage,
   stagesTo,
 } from "../prune/replace/prune_by_replacement.ts";
+import { Replacement, type ReplaceSettings } from "../prune/replace/replacement.ts";
 import { type Evaluation, type Evaluator, openEvaluator } from "../train/evaluate.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import type { TrainOptions, TrainResult } from "../train/settings.ts";
@@ -229,6 +230,18 @@ export class Model {
       },
       onStage,
     });
+  }
+
+  /**
+   * Takes the model as it is for what is wanted; after masks were changed, `replace` of what this returns gives the kept
+   * weights new values whose activations are nearest to the wanted ones. Dispose of it before the model.
+   *
+   * @throws {ConfigError} Where a number is not positive.
+   * @throws {ShapeError} Where the adapter's limits do not allow the samples of a layer.
+   * @internal
+   */
+  openReplacement(calibration: Split, settings: Partial<ReplaceSettings> = {}): Promise<Replacement> {
+    return Replacement.open(this.network, this.#imagesOf(calibration), { ...settings, choose: this.#choose });
   }
 
   /**

@@ -34,7 +34,11 @@ export function pruneSteps(model: Model, options: ModelPruneOptions): PruneSteps
   let saved: ModelState | undefined;
   return {
     count: () => record("count", () => model.pruner.count()),
-    score: () => record("score", async () => void await model.score(options.calibration, options)),
+    score: () =>
+      record("score", async () => {
+        await options.prepare?.();
+        await model.score(options.calibration, options);
+      }),
     countBelow: (threshold) => record("count below", () => model.pruner.countBelow(threshold, removal)),
     remove: (removed) => record("remove", () => model.remove(removed, removal)),
     cost: (kind) =>

@@ -30,8 +30,8 @@ export interface SensitivityOptions extends TrainedOptions {
 export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Promise<SensitivityReport> {
   const { config, dataset, graph, sparsities, versions } = options, { criterion } = config;
   refusePattern(config, "scan at sparsities");
-  const { model: opened, splits, state, settle } = await openTrained(gpu, options);
-  using model = opened;
+  const { model: opened, splits, state, settler: opensWith } = await openTrained(gpu, options);
+  using model = opened, settler = opensWith;
   const { train, calibration, validation } = splits;
   if (!validation) {
     const current = "no examples for validation", wanted = "a configuration with validation above 0";
@@ -42,6 +42,7 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     return { accuracy, loss };
   };
   const trained = { ...await measure(), validation: validation.count };
+  await settler.prepare(config);
   await model.score(calibration, scoringOf(config, { criterion, examples: train.count }));
   const tensors = prunableTensors(model.network.layout), names = tensors.map(layerNameOf);
   const before = (await model.pruner.count()).map(({ weights, kept }) => weights - kept);
@@ -55,7 +56,7 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
       // What other layers lack already counts too.
       const target = removedBefore - before[i] + Math.max(before[i], removedAt(sparsity, count));
       const layers = await model.remove(target, { ...removal, protect });
-      await settle(config);
+      await settler.settle(config);
       const { weights, kept } = layers.find(({ name }) => name === fullName)!;
       cells.push({ layer: names[i], sparsity, removed: weights - kept, ...await measure() });
     }

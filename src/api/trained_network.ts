@@ -11,9 +11,9 @@ import type { Graph } from "../model/graph.ts";
 import type { TrainProgress } from "../train/settings.ts";
 import { Model } from "./model.ts";
 import type { ModelState, ModelTrainOptions } from "./model_options.ts";
-import { recalibrationOf } from "./prune_options.ts";
 import { type RunSplits, splitDataset } from "./run_splits.ts";
-import { augmentationOf, scheduleOf, trainingOf } from "./training_of.ts";
+import { Settler } from "./settler.ts";
+import { scheduleOf, trainingOf } from "./training_of.ts";
 
 /** What a comparison starts from. */
 export interface TrainedOptions {
@@ -31,7 +31,7 @@ export interface TrainedOptions {
   readonly keep?: (name: string, make: () => Promise<Uint8Array>) => Promise<Uint8Array>;
 }
 
-/** A trained network on a device. Dispose of its model. */
+/** A trained network on a device. Dispose of its settler and its model. */
 export interface TrainedNetwork {
   readonly model: Model;
   readonly splits: RunSplits;
@@ -39,8 +39,8 @@ export interface TrainedNetwork {
   readonly state: ModelState;
   /** Trains on after a removal, as fine-tuning does, on the same batches every time. */
   finetune(phase: string): Promise<void>;
-  /** Measures batch norm's statistics anew, where a configuration says so. */
-  settle(config: PruneConfig): Promise<void>;
+  /** Follows up removals. Dispose of it before the model. */
+  readonly settler: Settler;
 }
 
 /** Fine-tuning draws batches that training does not. */
@@ -88,10 +88,7 @@ export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<Tr
           firstEpoch: finetuneFirstEpoch,
           schedule: scheduleOf(config, "finetune"),
         }),
-      async settle(settled) {
-        const recalibration = recalibrationOf(settled, augmentationOf(settled, limited));
-        if (recalibration) await model.recalibrate(train, recalibration);
-      },
+      settler: new Settler(model, splits),
     };
   } catch (error) {
     model[Symbol.dispose]();

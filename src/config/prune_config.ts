@@ -130,7 +130,9 @@ export interface PruneConfig {
   readonly protect?: string | undefined;
   /** Rank groups by their worth for each weight that goes with them, or multiply-add where those are the target. */
   readonly perCost: boolean;
-  /** Measure batch norm's statistics anew after each removal, on images as they are or as trained on. */
+  /** Replace kept weights after each removal by those whose activations are nearest to those before it, by least squares. */
+  readonly replace: boolean;
+  /** Measure batch norm's statistics anew after each removal, on images as they are or as trained on; none with replace. */
   readonly recalibratePruned: "none" | "plain" | "augmented";
   /** Prune the same trained network by the other criteria too, and report their accuracy. */
   readonly compare: boolean;

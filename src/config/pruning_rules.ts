@@ -38,6 +38,9 @@ export function checkPruning(config: Fields, hasWeights: boolean, refuse: Refuse
   if (pruneSchedule === "one-shot" && rounds !== undefined && rounds > 1) {
     refuse("rounds", "1 under pruneSchedule one-shot");
   }
+  if (config.replace && (config.recalibratePruned ?? "none") !== "none") {
+    refuse("recalibratePruned", '"none" beside replace, which sets the statistics itself');
+  }
   if (config.allowedDrop !== undefined && config.validation === 0) {
     refuse("allowedDrop", "none unless validation is above 0");
   }

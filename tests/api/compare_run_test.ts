@@ -82,6 +82,16 @@ Deno.test("runCompare() fine-tunes each on the same batches where it is told to"
   assertEquals(numbersOf("magnitude"), numbersOf("magnitude/global"));
 });
 
+Deno.test("runCompare() replaces in stages where a variant says so", async () => {
+  const gpu = await deviceOf(), start = gpu.allocatedBytes;
+  const config = configOf({ epochs: 12 }), variants = ["magnitude", "magnitude/replace"];
+  const { cells } = await compare({ config, variants, sparsities: [0.75], seeds: [3] });
+  assertEquals(gpu.allocatedBytes, start);
+  const [plain, replaced] = cells;
+  assertEquals(plain.removed, replaced.removed);
+  assert(replaced.accuracy >= plain.accuracy, `${replaced.accuracy} and ${plain.accuracy}`);
+});
+
 Deno.test("readVariant() reads what its parts say, and refuses parts that are none", () => {
   const { name, config } = readVariant("obd/sampled/8x4/layer/plain", configOf());
   assertEquals(

@@ -230,3 +230,24 @@ Deno.test("runPrune() scores by the steps' own noise", async () => {
   const { report } = await run({ ...brief, epochs: 2, criterion: "snr" });
   assertEquals(report.parameters.removed, Math.floor(report.parameters.prunable / 2));
 });
+
+Deno.test("runPrune() replaces what is kept, which comes nearer to the trained network without training", async () => {
+  const gpu = await deviceOf(), start = gpu.allocatedBytes;
+  const config = { epochs: 12, finetuneEpochs: 0, rounds: 2, sparsity: 0.7, criterion: "magnitude" };
+  const plain = await run({ ...config, compare: false }), replaced = await run({ ...config, replace: true });
+  assertEquals(gpu.allocatedBytes, start, "nothing is left on the device");
+  assertEquals(replaced.report.parameters, plain.report.parameters);
+  assertNotEquals(replaced.model, plain.model);
+  assert(replaced.report.accuracy.finetuned >= plain.report.accuracy.finetuned);
+  assertEquals(replaced.report.config.recalibratePruned, "none");
+  const tuned = await run({
+    ...config,
+    ...brief,
+    finetuneEpochs: 1,
+    replace: true,
+    validation: 16,
+    allowedDrop: 0.5,
+  });
+  assertEquals(gpu.allocatedBytes, start, "nothing is left on the device");
+  assert(tuned.report.parameters.removed > 0);
+});
