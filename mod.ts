@@ -107,6 +107,7 @@ export type { ClassChange, Flips } from "./src/prune/analysis.ts";
 export type { CompactionCost, CompactionReport } from "./src/prune/compact_network.ts";
 export type { Prior } from "./src/prune/confidence.ts";
 export { signalToNoiseAt } from "./src/prune/confidence.ts";
+export type { Measure } from "./src/prune/costs.ts";
 export { criteria } from "./src/prune/criteria.ts";
 export type { Criterion } from "./src/prune/criteria.ts";
 export { removedAt } from "./src/prune/goal.ts";

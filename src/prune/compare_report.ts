@@ -12,6 +12,7 @@ export interface CompareCell {
   readonly variant: string;
   /** The sparsity that was asked for. */
   readonly sparsity: number;
+  /** The seed of the trained network, its splits and batches. */
   readonly seed: number;
   /** Fraction of the prunable weights that is removed: groups may be a little more than was asked for. */
   readonly removed: number;
@@ -29,6 +30,7 @@ export interface ComparedOn {
   readonly versions: Readonly<Record<string, string>>;
   /** Name of the adapter that computed it. */
   readonly adapter: string;
+  /** What was learned from. */
   readonly dataset: {
     readonly name: string;
     /** Where it came from: a folder, an address or a package. */
@@ -47,6 +49,7 @@ export interface ComparedOn {
 export interface CompareReport extends ComparedOn {
   /** Test accuracy of each trained network. */
   readonly trained: readonly { readonly seed: number; readonly accuracy: number }[];
+  /** What was found, in the order in which it was. */
   readonly cells: readonly CompareCell[];
 }
 
@@ -68,6 +71,7 @@ export interface SensitivityCell {
 export interface SensitivityReport extends ComparedOn {
   /** The trained network on the validation examples. */
   readonly trained: { readonly accuracy: number; readonly loss: number; readonly validation: number };
+  /** What was found, layer by layer. */
   readonly cells: readonly SensitivityCell[];
 }
 
