@@ -37,6 +37,19 @@ export { lowerRunPlans } from "./src/api/run_plans.ts";
 export type { RunSizes } from "./src/api/run_plans.ts";
 export { runPrune } from "./src/api/prune_run.ts";
 export type { PruneRunOptions, PruneRunResult } from "./src/api/prune_run.ts";
+export { runCompare } from "./src/api/compare_run.ts";
+export type { CompareOptions } from "./src/api/compare_run.ts";
+export { runSensitivity } from "./src/api/sensitivity_run.ts";
+export type { SensitivityOptions } from "./src/api/sensitivity_run.ts";
+export type { TrainedOptions } from "./src/api/trained_network.ts";
+export { compareReportSchema, sensitivityReportSchema } from "./src/prune/compare_report.ts";
+export type {
+  CompareCell,
+  ComparedOn,
+  CompareReport,
+  SensitivityCell,
+  SensitivityReport,
+} from "./src/prune/compare_report.ts";
 export { optimizerOf, scheduleOf } from "./src/api/training_of.ts";
 export { readResumedConfig, removeCheckpoints } from "./src/api/run_journal.ts";
 export type { RunCheckpoints } from "./src/api/run_journal.ts";
@@ -95,6 +108,7 @@ export type { ClassChange, Flips } from "./src/prune/analysis.ts";
 export type { CompactionCost, CompactionReport } from "./src/prune/compact_network.ts";
 export type { Prior } from "./src/prune/confidence.ts";
 export { signalToNoiseAt } from "./src/prune/confidence.ts";
+export type { Measure } from "./src/prune/costs.ts";
 export { criteria } from "./src/prune/criteria.ts";
 export type { Criterion } from "./src/prune/criteria.ts";
 export { removedAt } from "./src/prune/goal.ts";
@@ -102,9 +116,8 @@ export type { Cost, CostKind, PruneGoal, PruneSchedule } from "./src/prune/goal.
 export type { PruneOutcome, PruneRound } from "./src/prune/loop.ts";
 export type { LayerCount } from "./src/prune/mask.ts";
 export type { FisherEstimate } from "./src/prune/accumulate.ts";
-export type { Measure } from "./src/prune/costs.ts";
-export type { Pattern } from "./src/prune/removal.ts";
-export type { BlockShape, Granularity, RemovalOptions } from "./src/prune/removal.ts";
+
+export type { BlockShape, Granularity, Pattern, RemovalOptions } from "./src/prune/removal.ts";
 export type { LayerConfidence } from "./src/prune/layer_confidence.ts";
 export { replaceDefaults } from "./src/prune/replace/replace_settings.ts";
 export type { LayerReplacement, ReplaceSettings } from "./src/prune/replace/replace_settings.ts";

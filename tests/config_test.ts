@@ -53,6 +53,10 @@ Deno.test("parsePruneConfig() fills in what follows from other keys", () => {
     true,
   ]);
   assert.equal(parse({ granularity: "channel", compact: false }).compact, false);
+  assert.deepEqual([true, false].map((replace) => parse({ replace }).recalibratePruned), [
+    "none",
+    "augmented",
+  ]);
 });
 
 Deno.test("readGranularity() reads blocks and patterns", () => {
@@ -183,6 +187,8 @@ Deno.test("parsePruneConfig() refuses keys that contradict each other or would d
     [{ granularity: "2:4", pruneSchedule: "iterative" }, "pruneSchedule", '"one-shot" or "gradual" beside'],
     [{ granularity: "2:4", scope: "layer" }, "scope", '"global" beside granularity 2:4'],
     [{ granularity: "2:4", floor: 0.1 }, "floor", "0 beside granularity 2:4"],
+    [{ replace: true, recalibratePruned: "plain" }, "recalibratePruned", '"none" beside replace'],
+    [{ perCost: true }, "perCost", "false unless granularity is filter, channel or blocks"],
     [{ pruneSchedule: "one-shot", rounds: 3 }, "rounds", "1 under pruneSchedule one-shot"],
     [{ pruneSchedule: "iterative", confidence: 0.9 }, "pruneSchedule", '"gradual" beside a confidence'],
     [{ allowedDrop: 0.01 }, "allowedDrop", "none unless validation is above 0"],

@@ -28,7 +28,8 @@ import {
   replaceKept,
   type ReplacementStage,
 } from "../prune/replace/prune_by_replacement.ts";
-import type { LayerReplacement } from "../prune/replace/replace_settings.ts";
+import { Replacement } from "../prune/replace/replacement.ts";
+import type { LayerReplacement, ReplaceSettings } from "../prune/replace/replace_settings.ts";
 import { type Evaluation, type Evaluator, openEvaluator } from "../train/evaluate.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import type { TrainOptions, TrainResult } from "../train/settings.ts";
@@ -232,6 +233,18 @@ export class Model {
   ): Promise<readonly LayerReplacement[]> {
     const options = { ...settings, choose: this.#choose, mask: async () => void await remove() };
     return await replaceKept(this.network, this.#imagesOf(calibration), options);
+  }
+
+  /**
+   * Takes the model as it is for what is wanted; after masks were changed, `replace` of what this returns gives the kept
+   * weights new values whose activations are nearest to the wanted ones. Dispose of it before the model.
+   *
+   * @throws {ConfigError} Where a number is not positive.
+   * @throws {ShapeError} Where the adapter's limits do not allow the samples of a layer.
+   * @internal
+   */
+  openReplacement(calibration: Split, settings: Partial<ReplaceSettings> = {}): Promise<Replacement> {
+    return Replacement.open(this.network, this.#imagesOf(calibration), { ...settings, choose: this.#choose });
   }
 
   /**

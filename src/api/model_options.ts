@@ -68,6 +68,8 @@ export interface ModelPruneOptions extends ScoreOptions, RemovalOptions {
   readonly allowedDrop?: number;
   /** The examples by which rounds are undone; needed with `allowedDrop`. */
   readonly validation?: Split;
+  /** Called before each round scores weights. */
+  readonly prepare?: () => Promise<unknown>;
   /** Called after each removal, such as to measure batch norm's statistics anew. */
   readonly settle?: () => Promise<unknown>;
   /** Whether a cost in bytes counts no removed weights, but a bit a weight; no where left out. */

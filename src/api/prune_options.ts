@@ -28,10 +28,12 @@ export function goalOf(config: PruneConfig, graph: Graph): PruneGoal {
 }
 
 /** Which weights may go by a configuration. */
-export function removalOf({ granularity: text, scope, floor, protect }: PruneConfig): RemovalOptions {
+export function removalOf(
+  { granularity: text, scope, floor, protect, perCost }: PruneConfig,
+): RemovalOptions {
   const granularity = readGranularity(text)!;
   const isPattern = typeof granularity === "object" && "keep" in granularity;
-  return { ...(isPattern ? {} : { granularity }), scope, floor, protect: readNames(protect) };
+  return { ...(isPattern ? {} : { granularity }), scope, floor, perCost, protect: readNames(protect) };
 }
 
 /** How weights are scored by a criterion, for parameters that were trained on so many examples. */

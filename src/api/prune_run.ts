@@ -25,8 +25,9 @@ import type { TrainProgress } from "../train/settings.ts";
 import { type JournalSteps, type RunCheckpoints, RunJournal } from "./run_journal.ts";
 import { type RunSplits, splitDataset } from "./run_splits.ts";
 import { finishPruned } from "./measure_compaction.ts";
-import { goalOf, recalibrationOf, removalOf, scoringOf } from "./prune_options.ts";
-import { augmentationOf, scheduleOf, trainingOf } from "./training_of.ts";
+import { goalOf, removalOf, scoringOf } from "./prune_options.ts";
+import { Settler } from "./settler.ts";
+import { scheduleOf, trainingOf } from "./training_of.ts";
 
 /** Criteria that a run compares with, at the sparsity that it reached. */
 const comparedCriteria = ["confidence", "magnitude", "gradient", "l1", "random"] as const;
@@ -101,8 +102,7 @@ async function pruneModel(
   const { config, graph, onProgress, steps } = options;
   const { seed, rounds } = config;
   const removal = removalOf(config), goal = goalOf(config, graph), examples = train.count;
-  const recalibration = recalibrationOf(config, augmentationOf(config, limited));
-  const settle = async () => void (recalibration && await model.recalibrate(train, recalibration));
+  using settler = new Settler(model, { train, calibration });
   const training: ModelTrainOptions = {
     ...trainingOf(config, limited),
     ...(validation ? { validation } : {}),
@@ -117,6 +117,7 @@ async function pruneModel(
   const trainPhase = async (name: string, epochs: number, round = 0): Promise<void> => {
     const firstEpoch = epochsPerPhase * phase++;
     if (epochs === 0) return;
+    settler.forget();
     const report = (progress: TrainProgress) => onProgress?.(name, progress);
     const isFirst = name === "train", schedule = scheduleOf(config, isFirst ? "train" : "finetune");
     const taught = teacher && !isFirst ? { teacher, distillation } : {};
@@ -152,7 +153,8 @@ async function pruneModel(
     test,
     ...(config.allowedDrop === undefined ? {} : { allowedDrop: config.allowedDrop }),
     ...(validation ? { validation } : {}),
-    settle,
+    prepare: () => settler.prepare(config),
+    settle: () => settler.settle(config),
     isSparse: config.store === "sparse",
     finetune: (round) => trainPhase(`fine-tune ${round}/${rounds}`, config.finetuneEpochs, round),
     record: steps.step,
@@ -164,12 +166,13 @@ async function pruneModel(
     const measure = async () => (await model.evaluate(test)).accuracy;
     const { accuracy, layers } = await steps.step(`remove by ${criterion}`, async () => {
       model.restore(trainedState);
+      await settler.prepare(config);
       await model.score(calibration, scoringOf(config, { criterion, examples }));
       const isPattern = "pattern" in goal && outcome.removed > 0;
       const layers = isPattern
         ? await model.pruner.removePattern(goal.pattern, removal)
         : await model.remove(outcome.removed, removal);
-      await settle();
+      await settler.settle(config);
       return { accuracy: await measure(), layers };
     });
     // Every criterion trains on the same batches.

@@ -6,6 +6,8 @@
 import { ConfigError } from "../errors.ts";
 import { readFloats } from "../gpu/readback.ts";
 import { decodeModel } from "../io/model_file.ts";
+import { weightCosts } from "../prune/costs.ts";
+import { prunableTensors } from "../prune/criteria.ts";
 import { compactCostOf, type CostKind, costOf } from "../prune/goal.ts";
 import type { PruneSteps } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
@@ -14,12 +16,13 @@ import type { Model } from "./model.ts";
 import type { ModelPruneOptions, ModelState } from "./model_options.ts";
 
 /** What may go, of the options of pruning. */
-function removalOf({ granularity, scope, floor, protect }: ModelPruneOptions): RemovalOptions {
+function removalOf({ granularity, scope, floor, protect, perCost }: ModelPruneOptions): RemovalOptions {
   return {
     ...(granularity ? { granularity } : {}),
     ...(scope ? { scope } : {}),
     ...(floor === undefined ? {} : { floor }),
     ...(protect ? { protect } : {}),
+    ...(perCost === undefined ? {} : { perCost }),
   };
 }
 
@@ -31,7 +34,11 @@ export function pruneSteps(model: Model, options: ModelPruneOptions): PruneSteps
   let saved: ModelState | undefined;
   return {
     count: () => record("count", () => model.pruner.count()),
-    score: () => record("score", async () => void await model.score(options.calibration, options)),
+    score: () =>
+      record("score", async () => {
+        await options.prepare?.();
+        await model.score(options.calibration, options);
+      }),
     countBelow: (threshold) => record("count below", () => model.pruner.countBelow(threshold, removal)),
     remove: (removed) => record("remove", () => model.remove(removed, removal)),
     cost: (kind) =>
@@ -72,6 +79,12 @@ async function measureCost(
   return compactCostOf(network.graph, await readFloats(network.gpu, network.arena("mask")))[kind];
 }
 
+/** All that could go, in what a removal counts. */
+function countAll({ network: { layout, graph } }: Model, { measure = "weights" }: RemovalOptions): number {
+  const costOf = weightCosts(graph, measure);
+  return prunableTensors(layout).reduce((sum, tensor) => sum + tensor.count * costOf(tensor), 0);
+}
+
 /**
  * Removes as few weights, by their scores, as bring a cost down to so much at most, by bisection over how many go.
  *
@@ -82,26 +95,28 @@ async function reachCost(
   most: number,
   { removal, ...context }: CostContext & { readonly removal: RemovalOptions },
 ): Promise<readonly LayerCount[]> {
+  // Groups that are ranked by their worth for each multiply-add are counted by those too.
+  const counted: RemovalOptions = context.kind === "multiplyAdds" && removal.perCost
+    ? { ...removal, measure: "multiply-adds" }
+    : removal;
   const { network, pruner } = model, mask = await readFloats(network.gpu, network.arena("mask"));
   network.copyState("values", "snapshot");
   const restore = () => {
     network.copyState("snapshot", "values");
     network.arena("mask").write(mask);
   };
-  /** The cost with so many weights removed, Infinity where that is not possible. */
+  /** The cost with so much removed, Infinity where that is not possible. */
   const costAt = async (removed: number): Promise<number> => {
     restore();
     try {
-      return await measureCost(model, await pruner.remove(removed, removal), context);
+      return await measureCost(model, await pruner.remove(removed, counted), context);
     } catch (error) {
       if (error instanceof ConfigError) return Infinity;
       throw error;
     }
   };
-  const counts = await pruner.count();
-  let below = counts.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
   // Removing more than may go fails, so that the cost falls with the count and is Infinity from some count on.
-  let above = network.layout.prunableCount + 1, least = Infinity, fewest: number | undefined;
+  let below = 0, above = countAll(model, counted) + 1, least = Infinity, fewest: number | undefined;
   while (above - below > 1) {
     const middle = Math.floor((below + above) / 2), cost = await costAt(middle);
     least = Math.min(least, cost);
@@ -110,7 +125,7 @@ async function reachCost(
     else below = middle;
   }
   restore();
-  if (fewest !== undefined) return await pruner.remove(fewest, removal);
+  if (fewest !== undefined) return await pruner.remove(fewest, counted);
   const { kind } = context,
     current = least === Infinity ? "nothing may go" : `${least} is the least there is`;
   throw new ConfigError({ act: "prune to", thing: kind, current, wanted: `at most ${Math.floor(most)}` });

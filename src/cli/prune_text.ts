@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { PruneReport } from "../prune/report.ts";
+import type { PruneRound } from "../prune/loop.ts";
+import type { CompactionResult, PruneReport } from "../prune/report.ts";
 import { formatTable } from "./table.ts";
 
 const percent = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
@@ -18,28 +19,22 @@ export function formatReport(report: PruneReport): string {
     [`pruned by ${config.criterion}`, percent(accuracy.pruned)],
     ["fine-tuned", percent(accuracy.finetuned)],
   ]);
+  const { before, after } = report.cost;
   const sizes = formatTable(["size", "before", "after"], [
-    ["parameters", `${parameters.total}`, `${parameters.total - parameters.removed}`],
+    ["parameters", `${before.parameters}`, `${after.parameters}`],
     ["prunable weights", `${parameters.prunable}`, `${parameters.prunable - parameters.removed}`],
-    ["bytes", `${bytes.before}`, `${bytes.after}`],
+    ["multiply-adds an image", `${before.multiplyAdds}`, `${Math.round(after.multiplyAdds)}`],
+    ["bytes, with a bit a weight for the mask", `${bytes.before}`, `${bytes.after}`],
+    ["bytes of the file", `${report.fileBytes.before}`, `${report.fileBytes.after}`],
   ]);
-  const rounds = formatTable(
-    ["round", "removed", "sparsity", "pruned", "fine-tuned"],
-    report.rounds.map((round) => [
-      `${round.round}`,
-      `${round.removed}`,
-      percent(round.sparsity),
-      percent(round.accuracyPruned),
-      percent(round.accuracyFinetuned),
-    ]),
-  );
   const sections = [
     `Accuracy on ${dataset.test} test examples of ${dataset.name}`,
     states,
-    `Size (after: kept values, and a bit a weight for the mask)`,
+    report.compaction ? "Size (after: compacted)" : "Size (after: what is kept)",
     sizes,
+    ...(report.compaction ? [formatCompaction(report.compaction)] : []),
     `Rounds (ended by: ${report.end})`,
-    rounds,
+    formatRounds(report),
   ];
   if (report.criteria.length > 0) {
     const rows = report.criteria.map(({ criterion, accuracy, accuracyFinetuned }) => {
@@ -57,6 +52,45 @@ export function formatReport(report: PruneReport): string {
       `${flips.stayedRight} stayed right, ${flips.stayedWrong} stayed wrong.`,
   );
   return sections.join("\n\n");
+}
+
+/** Rounds with what went and what came back; validation accuracy and what was undone, where there is any. */
+function formatRounds({ rounds }: PruneReport): string {
+  const columns: readonly (readonly [string, (round: PruneRound) => string])[] = [
+    ["round", ({ round }) => `${round}`],
+    ["removed", ({ removed }) => `${removed}`],
+    ["sparsity", ({ sparsity }) => percent(sparsity)],
+    ["out", ({ outflow }) => `${outflow}`],
+    ...(rounds.some(({ inflow }) => inflow > 0)
+      ? [["in", ({ inflow }: PruneRound) => `${inflow}`] as const]
+      : []),
+    ["pruned", ({ accuracyPruned }) => percent(accuracyPruned)],
+    ["fine-tuned", ({ accuracyFinetuned }) => percent(accuracyFinetuned)],
+    ...(rounds.some(({ accuracyValidation }) => accuracyValidation !== undefined)
+      ? [
+        ["validation", ({ accuracyValidation = 0 }: PruneRound) => percent(accuracyValidation)] as const,
+        ["undone", ({ isUndone }: PruneRound) => isUndone ? "yes" : "no"] as const,
+      ]
+      : []),
+  ];
+  return formatTable(
+    columns.map(([title]) => title),
+    rounds.map((round) => columns.map(([, text]) => text(round))),
+  );
+}
+
+function formatCompaction(
+  { channels, removedLayers, largestDifference, latencyMs }: CompactionResult,
+): string {
+  const { before, after } = latencyMs, ms = (time: number) => `${time.toFixed(2)} ms`;
+  const narrower = channels.map(({ name, before, after }) => `${name} ${before} to ${after}`).join(", ");
+  return [
+    `Compacted: channels of ${narrower || "no layer"}${
+      removedLayers.length > 0 ? `; without ${removedLayers.join(", ")}` : ""
+    }.`,
+    `A batch of 128 takes ${ms(before)} before and ${ms(after)} after, medians of 7 in turn.`,
+    `Logits differ by at most ${largestDifference.toExponential(1)} of the largest.`,
+  ].join("\n");
 }
 
 function formatClasses({ classes }: PruneReport): string {

@@ -167,6 +167,7 @@ function complete(config: Fields) {
     ...config,
     rounds: config.rounds ?? preset,
     epochs: config.epochs ?? (hasWeights(config) ? 0 : defaultEpochs),
+    recalibratePruned: config.recalibratePruned ?? (config.replace ? "none" : "augmented"),
     compact: config.compact ?? granularity === "channel",
     ...(sparsity === undefined ? {} : { sparsity }),
   };

@@ -128,7 +128,11 @@ export interface PruneConfig {
   readonly floor: number;
   /** Layers that lose nothing, joined by commas. */
   readonly protect?: string | undefined;
-  /** Measure batch norm's statistics anew after each removal, on images as they are or as trained on. */
+  /** Rank groups by their worth for each weight that goes with them, or multiply-add where those are the target. */
+  readonly perCost: boolean;
+  /** Replace kept weights after each removal by those whose activations are nearest to those before it, by least squares. */
+  readonly replace: boolean;
+  /** Measure batch norm's statistics anew after each removal, on images as they are or as trained on; none with replace. */
   readonly recalibratePruned: "none" | "plain" | "augmented";
   /** Prune the same trained network by the other criteria too, and report their accuracy. */
   readonly compare: boolean;

@@ -124,9 +124,17 @@ export const pruningFields = {
     description: "Layers that lose nothing, joined by commas.",
     wanted: namesWanted,
   }),
-  recalibratePruned: z.enum(["none", "plain", "augmented"]).default("augmented").describe(
-    "Measure batch norm's statistics anew after each removal, on images as they are or as trained on.",
+  perCost: z.boolean().default(false).describe(
+    "Rank groups by their worth for each weight that goes with them, or multiply-add where those are the target.",
   ),
+  replace: z.boolean().default(false).describe(
+    "Replace kept weights after each removal by those whose activations are nearest to those before it, by least squares.",
+  ),
+  recalibratePruned: z.enum(["none", "plain", "augmented"]).optional().meta({
+    description:
+      "Measure batch norm's statistics anew after each removal, on images as they are or as trained on; none with replace.",
+    default: "augmented",
+  }),
   compare: z.boolean().default(true).describe(
     "Prune the same trained network by the other criteria too, and report their accuracy.",
   ),

@@ -32,8 +32,14 @@ export function checkPruning(config: Fields, hasWeights: boolean, refuse: Refuse
     if (config.scope === "layer") refuse("scope", `"global" ${beside}`);
     if (config.floor > 0) refuse("floor", `0 ${beside}`);
   }
+  if (config.perCost && (granularity === "element" || isPattern(granularity))) {
+    refuse("perCost", "false unless granularity is filter, channel or blocks: a weight costs one");
+  }
   if (pruneSchedule === "one-shot" && rounds !== undefined && rounds > 1) {
     refuse("rounds", "1 under pruneSchedule one-shot");
+  }
+  if (config.replace && (config.recalibratePruned ?? "none") !== "none") {
+    refuse("recalibratePruned", '"none" beside replace, which sets the statistics itself');
   }
   if (config.allowedDrop !== undefined && config.validation === 0) {
     refuse("allowedDrop", "none unless validation is above 0");

@@ -174,6 +174,18 @@ Deno.test("runPrune() by channels shrinks the model, and times both", async () =
   assertEquals([count, graph.layers.length], [cost.after.parameters, tinyGraph().layers.length]);
 });
 
+Deno.test("runPrune() ranks channels by their worth for each multiply-add", async () => {
+  const { report } = await run({
+    ...brief,
+    granularity: "channel",
+    targetMultiplyAdds: 0.6,
+    perCost: true,
+    store: "sparse",
+  });
+  assert(report.cost.after.multiplyAdds <= 0.6 * report.cost.before.multiplyAdds);
+  assertEquals(report.cost.after.multiplyAdds, report.compaction!.after.multiplyAdds);
+});
+
 Deno.test("runPrune() refuses a cost that the floor does not allow", async () => {
   const error = await assertRejects(
     () => run({ ...brief, targetParameters: 0.1, floor: 0.5 }),
@@ -217,4 +229,25 @@ Deno.test("runPrune() lets weights come back, and counts both flows", async () =
 Deno.test("runPrune() scores by the steps' own noise", async () => {
   const { report } = await run({ ...brief, epochs: 2, criterion: "snr" });
   assertEquals(report.parameters.removed, Math.floor(report.parameters.prunable / 2));
+});
+
+Deno.test("runPrune() replaces what is kept, which comes nearer to the trained network without training", async () => {
+  const gpu = await deviceOf(), start = gpu.allocatedBytes;
+  const config = { epochs: 12, finetuneEpochs: 0, rounds: 2, sparsity: 0.7, criterion: "magnitude" };
+  const plain = await run({ ...config, compare: false }), replaced = await run({ ...config, replace: true });
+  assertEquals(gpu.allocatedBytes, start, "nothing is left on the device");
+  assertEquals(replaced.report.parameters, plain.report.parameters);
+  assertNotEquals(replaced.model, plain.model);
+  assert(replaced.report.accuracy.finetuned >= plain.report.accuracy.finetuned);
+  assertEquals(replaced.report.config.recalibratePruned, "none");
+  const tuned = await run({
+    ...config,
+    ...brief,
+    finetuneEpochs: 1,
+    replace: true,
+    validation: 16,
+    allowedDrop: 0.5,
+  });
+  assertEquals(gpu.allocatedBytes, start, "nothing is left on the device");
+  assert(tuned.report.parameters.removed > 0);
 });

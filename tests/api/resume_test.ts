@@ -30,6 +30,12 @@ const rich = {
 
 const configs = { plain, rich };
 
+/** What undoes rounds, and what replaces weights by the network before. */
+const undoing = {
+  ...{ epochs: 3, batch: 8, rounds: 2, seed: 5, checkpointEvery: 2, compare: false },
+  ...{ validation: 16, allowedDrop: 0, sparsity: 0.97, replace: true, calibration: 16 },
+};
+
 interface RunOptions {
   readonly config: Record<string, unknown>;
   readonly files: Files;
@@ -74,7 +80,7 @@ async function runInPieces(options: Omit<RunOptions, "files" | "resumes">, step:
   }
 }
 
-for (const [name, config] of Object.entries(configs)) {
+for (const [name, config] of Object.entries({ ...configs, undoing })) {
   Deno.test(`runPrune() resumed after any checkpoint ends with the same bits, ${name}`, async () => {
     const gpu = await deviceOf(), start = gpu.allocatedBytes;
     const whole = await run({ config, files: memoryFiles(), resumes: false });
@@ -82,6 +88,7 @@ for (const [name, config] of Object.entries(configs)) {
     assert(pieces >= 6, `${pieces} pieces`);
     assertEquals(result, whole);
     assertEquals(gpu.allocatedBytes, start);
+    assertEquals(whole.report.rounds.some(({ isUndone }) => isUndone), name === "undoing");
     // Checkpoints change nothing.
     const without = await runPrune(gpu, {
       config: parsePruneConfig({ ...config, checkpointEvery: 0 }, "a test"),

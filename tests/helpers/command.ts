@@ -23,7 +23,7 @@ async function permissionsOf(task: string): Promise<readonly string[]> {
 }
 
 /** The commands that tests run. */
-export type Task = "evaluate" | "model" | "prune" | "verify";
+export type Task = "compare" | "evaluate" | "model" | "prune" | "sensitivity" | "verify";
 
 async function commandOf(task: Task, args: readonly string[]): Promise<Deno.Command> {
   const permissions = await permissionsOf(task);

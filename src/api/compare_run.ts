@@ -1,0 +1,155 @@
+/**
+ * Compares criteria, and other variants of pruning, on the same trained networks: accuracy by variant, sparsity and seed,
+ * right after the removal and, where asked for, after fine-tuning.
+ *
+ * @module
+ */
+import type { PruneConfig } from "../config.ts";
+import { ConfigError } from "../errors.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { removedAt } from "../prune/goal.ts";
+import type { LayerCount } from "../prune/mask.ts";
+import { stagesTo } from "../prune/replace/prune_by_replacement.ts";
+import type { CompareCell, CompareReport } from "../prune/compare_report.ts";
+import { type CompareVariant, readVariant } from "./compare_variants.ts";
+import type { Model } from "./model.ts";
+import { removalOf, scoringOf } from "./prune_options.ts";
+import { openTrained, type TrainedNetwork, type TrainedOptions } from "./trained_network.ts";
+
+/** What a comparison is given. */
+export interface CompareOptions extends TrainedOptions {
+  /** Variants by name, such as `confidence/matched`. */
+  readonly variants: readonly string[];
+  /** Fractions of the weights to remove. */
+  readonly sparsities: readonly number[];
+  /** Seeds of initial weights, splits, batches and random scores. */
+  readonly seeds: readonly number[];
+  /** Versions of what computes, by name, for the report. */
+  readonly versions: Readonly<Record<string, string>>;
+  /** What an earlier run of the same comparison found; its cells are not computed again. */
+  readonly before?: CompareReport;
+  /** Called whenever there is more, so that it can be kept. */
+  readonly onReport?: (report: CompareReport) => Promise<void>;
+}
+
+/** Keys of a configuration that change no result. */
+const freeKeys: ReadonlySet<string> = new Set(["out", "force", "seed", "tune", "compare", "checkpointEvery"]);
+
+/**
+ * Refuses to go on with what another comparison found.
+ *
+ * @throws {ConfigError} Where something that changes results differs, with both values.
+ */
+function checkSame(before: CompareReport, now: CompareReport): void {
+  const flat = ({ config, adapter, model, dataset, versions }: CompareReport): Record<string, unknown> => ({
+    ...config,
+    adapter,
+    model,
+    dataset,
+    versions,
+  });
+  const [old, own] = [flat(before), flat(now)];
+  const key = [...new Set([...Object.keys(old), ...Object.keys(own)])].find((key) =>
+    !freeKeys.has(key) && JSON.stringify(old[key]) !== JSON.stringify(own[key])
+  );
+  if (key === undefined) return;
+  const quote = (value: unknown) => value === undefined ? "absent" : JSON.stringify(value);
+  const current = `it was ${quote(old[key])} and is ${quote(own[key])}`;
+  throw new ConfigError({
+    act: "go on comparing with",
+    thing: key,
+    current,
+    wanted: "what it was, or another folder",
+  });
+}
+
+/**
+ * Compares variants of pruning. Each finished cell is reported at once.
+ *
+ * @throws {ConfigError} Where a variant is none, or what was found before is of another comparison.
+ * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
+ */
+export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<CompareReport> {
+  const { config, dataset, graph, seeds, sparsities, before, versions } = options;
+  const variants = options.variants.map((name) => readVariant(name, config));
+  const { name, source } = dataset;
+  let report: CompareReport = {
+    version: 1,
+    versions,
+    adapter: gpu.adapter.name,
+    dataset: { name, source, train: dataset.train.count, test: dataset.test.count },
+    model: graph.name,
+    config,
+    trained: before?.trained ?? [],
+    cells: before?.cells ?? [],
+  };
+  if (before) checkSame(before, report);
+  const isDone = (seed: number, variant: string, sparsity: number) =>
+    report.cells.some((cell) => cell.seed === seed && cell.variant === variant && cell.sparsity === sparsity);
+  const add = async (more: Partial<Pick<CompareReport, "trained" | "cells">>) => {
+    report = {
+      ...report,
+      trained: [...report.trained, ...more.trained ?? []],
+      cells: [...report.cells, ...more.cells ?? []],
+    };
+    await options.onReport?.(report);
+  };
+  for (const seed of seeds) {
+    const missing = variants.map((variant) => ({
+      variant,
+      sparsities: sparsities.filter((sparsity) => !isDone(seed, variant.name, sparsity)),
+    })).filter(({ sparsities }) => sparsities.length > 0);
+    if (missing.length === 0) continue;
+    const trained = await openTrained(gpu, { ...options, config: { ...config, seed } });
+    using model = trained.model, _settler = trained.settler;
+    if (!report.trained.some((one) => one.seed === seed)) {
+      await add({ trained: [{ seed, accuracy: await accuracyOf(model, trained) }] });
+    }
+    for (const { variant, sparsities } of missing) {
+      for await (const cell of compareVariant(trained, variant, { seed, sparsities })) {
+        await add({ cells: [cell] });
+      }
+    }
+  }
+  return report;
+}
+
+async function accuracyOf(model: Model, { splits }: TrainedNetwork): Promise<number> {
+  return (await model.evaluate(splits.test)).accuracy;
+}
+
+/** Scores a trained network once, and removes from it at each sparsity. */
+async function* compareVariant(
+  trained: TrainedNetwork,
+  { name, config: base }: CompareVariant,
+  { seed, sparsities }: { readonly seed: number; readonly sparsities: readonly number[] },
+): AsyncGenerator<CompareCell> {
+  const { model, splits, state, settler } = trained, config: PruneConfig = { ...base, seed };
+  const { prunableCount } = model.network.layout, { criterion } = config;
+  const score = () =>
+    model.score(splits.calibration, scoringOf(config, { criterion, examples: splits.train.count }));
+  model.restore(state);
+  await score();
+  for (const sparsity of sparsities) {
+    model.restore(state);
+    await settler.prepare(config);
+    // Replaced weights are scored anew on the way, since removing so much at once would choose worse.
+    const stages = config.replace ? stagesTo(sparsity) : [sparsity];
+    let layers: readonly LayerCount[] = [];
+    for (const stage of stages) {
+      if (config.replace) await score();
+      layers = await model.remove(removedAt(stage, prunableCount), removalOf(config));
+      await settler.settle(config);
+    }
+    const accuracy = await accuracyOf(model, trained);
+    const removed = layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
+    const cell = { variant: name, sparsity, seed, removed: removed / prunableCount, accuracy };
+    if (config.finetuneEpochs === 0) {
+      yield cell;
+      continue;
+    }
+    settler.forget();
+    await trained.finetune(`${name} at ${sparsity}, seed ${seed}`);
+    yield { ...cell, accuracyFinetuned: await accuracyOf(model, trained) };
+  }
+}

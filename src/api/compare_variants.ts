@@ -1,0 +1,80 @@
+/**
+ * Variants of pruning, named by a criterion and what else is to differ, such as `confidence/matched/channel`.
+ *
+ * @module
+ */
+import { isPattern, parsePruneConfig, type PruneConfig, readGranularity } from "../config.ts";
+import { ConfigError } from "../errors.ts";
+import { describeAlternatives } from "../nearest.ts";
+import { criteria } from "../prune/criteria.ts";
+
+/** One variant: its name, and the configuration that its pruning follows. */
+export interface CompareVariant {
+  readonly name: string;
+  readonly config: PruneConfig;
+}
+
+/** The keys that a part of a name may set, and to what. */
+const parts: readonly (readonly [keyof PruneConfig, readonly string[]])[] = [
+  ["prior", ["evidence", "matched"]],
+  ["fisher", ["batch", "example", "sampled"]],
+  ["scope", ["global", "layer"]],
+  ["recalibratePruned", ["none", "plain", "augmented"]],
+];
+
+/**
+ * Refuses a granularity that says how much goes, where sparsities do.
+ *
+ * @throws {ConfigError} Where it is N:M.
+ */
+export function refusePattern({ granularity }: PruneConfig, act: string): void {
+  if (!isPattern(granularity)) return;
+  const current = "it has one sparsity of its own", wanted = "element, filter, channel or RxC";
+  throw new ConfigError({ act, thing: `granularity ${granularity}`, current, wanted });
+}
+
+/**
+ * Reads a variant's name: a criterion, then after slashes any of a prior, an estimate of the Fisher information, a scope,
+ * a granularity (no N:M, which has a sparsity of its own), how batch norm is measured after the removal, and `replace`.
+ *
+ * @param base What the variant has where its name says nothing.
+ * @throws {ConfigError} Where a part of the name is none, or parts do not go together.
+ */
+export function readVariant(name: string, base: PruneConfig): CompareVariant {
+  refusePattern(base, "compare at sparsities");
+  const [criterion, ...rest] = name.split("/");
+  const known: readonly string[] = criteria;
+  if (!known.includes(criterion)) {
+    const wanted = describeAlternatives(criterion, known);
+    throw new ConfigError({ act: "compare", thing: name, current: `no criterion is "${criterion}"`, wanted });
+  }
+  if (criterion === "snr") {
+    const current = "it reads the noise of training's steps, which the file of a trained network has not";
+    throw new ConfigError({ act: "compare", thing: name, current, wanted: "another criterion" });
+  }
+  const settings: Record<string, unknown> = { criterion };
+  for (const part of rest) {
+    if (part === "replace") {
+      Object.assign(settings, { replace: true, recalibratePruned: "none" });
+      continue;
+    }
+    const isGranularity = readGranularity(part) !== undefined && !isPattern(part);
+    const key = isGranularity ? "granularity" : parts.find(([, values]) => values.includes(part))?.[0];
+    if (key === undefined) {
+      const wanted = describeAlternatives(part, [
+        ...parts.flatMap(([, values]) => values),
+        ...["element", "filter", "channel", "4x4", "replace"],
+      ]);
+      throw new ConfigError({ act: "compare", thing: name, current: `"${part}" says nothing`, wanted });
+    }
+    if (Object.hasOwn(settings, key)) {
+      const current = `"${part}" sets ${key} again`;
+      throw new ConfigError({ act: "compare", thing: name, current, wanted: "each at most once" });
+    }
+    settings[key] = part;
+  }
+  const usesFisher = criterion === "confidence" || criterion === "obd";
+  // A base that says how the Fisher information is estimated means the criteria that read it.
+  const fisher = usesFisher || settings.fisher !== undefined ? {} : { fisher: "batch" };
+  return { name, config: parsePruneConfig({ ...base, ...fisher, ...settings }, `variant ${name}`) };
+}

@@ -1,0 +1,59 @@
+/**
+ * What follows a removal and needs no training: kept weights are replaced, or batch norm's statistics measured anew.
+ *
+ * @module
+ */
+import type { PruneConfig } from "../config.ts";
+import type { Split } from "../data/dataset.ts";
+import type { Replacement } from "../prune/replace/replacement.ts";
+import type { Model } from "./model.ts";
+import { recalibrationOf } from "./prune_options.ts";
+import { augmentationOf } from "./training_of.ts";
+
+/** The examples that a removal is followed up with. */
+export interface SettlerExamples {
+  readonly train: Split;
+  readonly calibration: Split;
+}
+
+/**
+ * Follows up removals as a configuration says. With replacement, what is wanted is the network as training last left it:
+ * call `prepare` before a removal and `forget` after training. Dispose of it to free what it holds.
+ */
+export class Settler {
+  readonly #model: Model;
+  readonly #examples: SettlerExamples;
+  #replacement: Replacement | undefined;
+
+  constructor(model: Model, examples: SettlerExamples) {
+    this.#model = model;
+    this.#examples = examples;
+  }
+
+  /** Takes the network as it is for what is wanted, where weights are to be replaced and nothing was taken yet. */
+  async prepare({ replace, seed }: PruneConfig): Promise<void> {
+    if (!replace) return;
+    this.#replacement ??= await this.#model.openReplacement(this.#examples.calibration, { seed });
+  }
+
+  /**
+   * Follows up a removal.
+   *
+   * @throws {NumericError} Where activations are not finite.
+   */
+  async settle(config: PruneConfig): Promise<void> {
+    if (config.replace) return void await this.#replacement!.replace();
+    const recalibration = recalibrationOf(config, augmentationOf(config, this.#model.task));
+    if (recalibration) await this.#model.recalibrate(this.#examples.train, recalibration);
+  }
+
+  /** Frees the network that was wanted. */
+  forget(): void {
+    this.#replacement?.[Symbol.dispose]();
+    this.#replacement = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.forget();
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * A trained network with its examples, as comparisons start from: given, or trained as a configuration says.
+ *
+ * @module
+ */
+import type { PruneConfig } from "../config.ts";
+import type { Dataset, Split } from "../data/dataset.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { decodeModel } from "../io/model_file.ts";
+import type { Graph } from "../model/graph.ts";
+import type { TrainProgress } from "../train/settings.ts";
+import { Model } from "./model.ts";
+import type { ModelState, ModelTrainOptions } from "./model_options.ts";
+import { type RunSplits, splitDataset } from "./run_splits.ts";
+import { Settler } from "./settler.ts";
+import { scheduleOf, trainingOf } from "./training_of.ts";
+
+/** What a comparison starts from. */
+export interface TrainedOptions {
+  /** How to train, and all that the comparison does not vary. */
+  readonly config: PruneConfig;
+  /** The whole data set; a share is taken and split. */
+  readonly dataset: Dataset<Split>;
+  /** The network, which must fit the data set. */
+  readonly graph: Graph;
+  /** Parameters and masks to start from; random ones by the seed where left out. */
+  readonly weights?: ModelState;
+  /** Called while training, with what is being done. */
+  readonly onProgress?: (phase: string, progress: TrainProgress) => void;
+  /** Makes the bytes of a trained network's file, or reads what was made before; makes them where left out. */
+  readonly keep?: (name: string, make: () => Promise<Uint8Array>) => Promise<Uint8Array>;
+}
+
+/** A trained network on a device. Dispose of its settler and its model. */
+export interface TrainedNetwork {
+  readonly model: Model;
+  readonly splits: RunSplits;
+  /** Parameters and masks, to be restored before each removal. */
+  readonly state: ModelState;
+  /** Trains on after a removal, as fine-tuning does, on the same batches every time. */
+  finetune(phase: string): Promise<void>;
+  /** Follows up removals. Dispose of it before the model. */
+  readonly settler: Settler;
+}
+
+/** Fine-tuning draws batches that training does not. */
+const finetuneFirstEpoch = 1000;
+
+/**
+ * Trains a network, or takes what is given or was kept.
+ *
+ * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
+ * @throws {NumericError} Where a loss is not finite.
+ */
+export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<TrainedNetwork> {
+  const { config, graph, weights, onProgress, keep = (_, make) => make() } = options, { seed } = config;
+  const splits = await splitDataset(gpu, config, options.dataset), { train, validation, limited } = splits;
+  const model = new Model(gpu, graph, { task: limited, seed });
+  const training: ModelTrainOptions = {
+    ...trainingOf(config, limited),
+    ...(validation ? { validation } : {}),
+  };
+  const trainFor = async (phase: string, settings: ModelTrainOptions) =>
+    void await model.train(train, {
+      ...training,
+      ...settings,
+      onProgress: (progress) => onProgress?.(phase, progress),
+    });
+  try {
+    if (weights) model.restore(weights);
+    if (config.epochs > 0) {
+      const kept = await keep(`trained-${seed}.safetensors`, async () => {
+        await trainFor(`train, seed ${seed}`, {
+          epochs: config.epochs,
+          schedule: scheduleOf(config, "train"),
+        });
+        return await model.encode();
+      });
+      model.restore(decodeModel(kept, `the trained model of seed ${seed}`, graph));
+    }
+    return {
+      model,
+      splits,
+      state: await model.state(),
+      finetune: (phase) =>
+        trainFor(phase, {
+          epochs: config.finetuneEpochs,
+          firstEpoch: finetuneFirstEpoch,
+          schedule: scheduleOf(config, "finetune"),
+        }),
+      settler: new Settler(model, splits),
+    };
+  } catch (error) {
+    model[Symbol.dispose]();
+    throw error;
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * `deno task compare`: compares criteria and variants of pruning over sparsities and seeds.
+ *
+ * @module
+ */
+import deno from "../../deno.json" with { type: "json" };
+import { FormatError } from "../errors.ts";
+import { denoFiles } from "../files_deno.ts";
+import { type CompareReport, compareReportSchema, runCompare } from "../../mod.ts";
+import { runCommand } from "./command.ts";
+import {
+  comparedConfig,
+  listField,
+  readList,
+  readNumbers,
+  sharedFields,
+  sparsityRange,
+} from "./comparison_flags.ts";
+import { drawCompare, formatCompare } from "./compare_text.ts";
+import { formatHelp, parseFlags } from "./flags.ts";
+import { note, openRun, openRunDevice, openRunProgress } from "./open_run.ts";
+
+const usage = "./winnow compare [FLAGS]   (or: deno task compare [FLAGS])";
+const summary =
+  "Removes weights from the same trained network by every variant at every sparsity, for every seed, and " +
+  "prints mean and deviation of test accuracy. Every result is written to OUT/compare.json at once, and a run that " +
+  "is started again skips what is there.";
+
+const lists = {
+  variants: listField(
+    "variants",
+    "confidence,confidence/matched,magnitude,obd,taylor,gradient,lamp,random",
+    "Criteria, with what else is to differ behind slashes: a prior, an estimate of the Fisher information, a scope, " +
+      "a granularity or a recalibration, such as confidence/matched/channel.",
+  ),
+  sparsities: listField("sparsities", "0.5,0.8,0.9,0.95,0.98", "Fractions of the weights to remove."),
+  seeds: listField("seeds", "0,1,2", "Seeds of initial weights, splits, batches and random scores."),
+};
+
+const shared = sharedFields(["seed", "criterion", "force"], { out: "compare", finetuneEpochs: 0 });
+
+const seedRange = {
+  fits: (number: number) => Number.isInteger(number) && number >= 0 && number < 2 ** 32,
+  wanted: "whole numbers from 0 to 4294967295, joined by commas",
+};
+
+async function main(): Promise<number> {
+  const fields = [...Object.values(lists), ...shared], flags = parseFlags(Deno.args, fields);
+  if (flags.help) {
+    console.log(formatHelp(usage, summary, fields));
+    return 0;
+  }
+  const listOf = (key: keyof typeof lists) => String(flags.values[key] ?? lists[key].default);
+  const variants = readList("variants", listOf("variants"));
+  const sparsities = readNumbers("sparsities", listOf("sparsities"), sparsityRange);
+  const seeds = readNumbers("seeds", listOf("seeds"), seedRange);
+  const config = comparedConfig(flags, shared), { out } = config, path = `${out}/compare.json`;
+  const before = await readBefore(path);
+  using gpu = await openRunDevice(config);
+  const input = await openRun(gpu, config), progress = openRunProgress();
+  const all = variants.length * sparsities.length * seeds.length;
+  const isAsked = ({ variant, sparsity, seed }: CompareReport["cells"][number]) =>
+    variants.includes(variant) && sparsities.includes(sparsity) && seeds.includes(seed);
+  if (before) {
+    note(
+      `${path} has ${before.cells.filter(isAsked).length} of ${all} results; those are not computed again`,
+    );
+  }
+  await denoFiles.makeFolder(out);
+  const write = async (report: CompareReport) => {
+    await denoFiles.write(path, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
+    const cell = report.cells.at(-1);
+    if (cell) note(`${report.cells.filter(isAsked).length} of ${all}: ${describeCell(cell)}`);
+  };
+  try {
+    const report = await runCompare(gpu, {
+      config,
+      ...input,
+      ...{ variants, sparsities, seeds, versions: { winnow: deno.version, deno: Deno.version.deno } },
+      ...(before ? { before } : {}),
+      onReport: write,
+      keep: (name, make) => keepIn(out, name, make),
+      onProgress: (label, { step, steps, loss, accuracy, examplesPerSecond }) =>
+        progress.update({ label, done: step, total: steps, loss, accuracy, examplesPerSecond }),
+    });
+    progress.finish();
+    const asked = { ...report, cells: report.cells.filter(isAsked) };
+    const measure = config.finetuneEpochs > 0 ? "accuracyFinetuned" : "accuracy";
+    await denoFiles.write(`${out}/compare.svg`, new TextEncoder().encode(drawCompare(asked, measure)));
+    console.log(formatCompare(asked));
+    console.log(`\nWritten: ${path} and ${out}/compare.svg`);
+    return 0;
+  } finally {
+    progress.finish();
+  }
+}
+
+function describeCell(
+  { variant, sparsity, seed, accuracy, accuracyFinetuned }: CompareReport["cells"][number],
+): string {
+  const percent = (fraction: number) => `${(100 * fraction).toFixed(1)} %`;
+  const tuned = accuracyFinetuned === undefined ? "" : `, fine-tuned ${percent(accuracyFinetuned)}`;
+  return `${variant} at ${percent(sparsity)}, seed ${seed}: ${percent(accuracy)}${tuned}`;
+}
+
+/** Reads what an earlier run found, if there was one. */
+async function readBefore(path: string): Promise<CompareReport | undefined> {
+  if (await denoFiles.sizeBytes(path) === undefined) return undefined;
+  const refuse = (current: string) =>
+    new FormatError({ act: "go on from", thing: path, current, wanted: "a report" });
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder().decode(await denoFiles.read(path)));
+  } catch (error) {
+    throw error instanceof SyntaxError ? refuse(error.message) : error;
+  }
+  const parsed = compareReportSchema.safeParse(value);
+  if (!parsed.success) throw refuse("it is no report of a comparison");
+  return parsed.data;
+}
+
+/** Makes a file in the output folder, or reads it where an earlier run made it. */
+async function keepIn(folder: string, name: string, make: () => Promise<Uint8Array>): Promise<Uint8Array> {
+  const path = `${folder}/${name}`;
+  if (await denoFiles.sizeBytes(path) !== undefined) {
+    note(`taking the trained network of ${path}`);
+    return await denoFiles.read(path);
+  }
+  const bytes = await make();
+  await denoFiles.write(path, bytes);
+  return bytes;
+}
+
+if (import.meta.main) await runCommand(main);

@@ -1,0 +1,142 @@
+/**
+ * What comparisons print, and the figure that they draw.
+ *
+ * @module
+ */
+import type { CompareCell, CompareReport, SensitivityReport } from "../prune/compare_report.ts";
+import { formatTable } from "./table.ts";
+
+/** Mean and deviation of some numbers; the deviation (n - 1) is undefined for one alone. */
+function describe(
+  numbers: readonly number[],
+): { readonly mean: number; readonly deviation: number | undefined } {
+  const mean = numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
+  if (numbers.length < 2) return { mean, deviation: undefined };
+  const squares = numbers.reduce((sum, number) => sum + (number - mean) ** 2, 0);
+  return { mean, deviation: Math.sqrt(squares / (numbers.length - 1)) };
+}
+
+const percent = (fraction: number) => (100 * fraction).toFixed(1);
+
+function meanText(numbers: readonly number[]): string {
+  if (numbers.length === 0) return "-";
+  const { mean, deviation } = describe(numbers);
+  return deviation === undefined ? percent(mean) : `${percent(mean)} +- ${percent(deviation)}`;
+}
+
+/** The accuracies of a report, of one kind. */
+export type CompareMeasure = "accuracy" | "accuracyFinetuned";
+
+/** Variants and sparsities, in the order in which they first occur, the sparsities rising. */
+function axesOf(cells: readonly CompareCell[]) {
+  return {
+    variants: [...new Set(cells.map(({ variant }) => variant))],
+    sparsities: [...new Set(cells.map(({ sparsity }) => sparsity))].sort((a, b) => a - b),
+  };
+}
+
+function numbersOf(cells: readonly CompareCell[], measure: CompareMeasure) {
+  return (variant: string, sparsity: number): readonly number[] =>
+    cells.filter((cell) => cell.variant === variant && cell.sparsity === sparsity)
+      .flatMap(({ [measure]: accuracy }) => accuracy === undefined ? [] : [accuracy]);
+}
+
+/** A comparison as tables: rows of variants, columns of sparsities, the mean and deviation over seeds, in per cent. */
+export function formatCompare({ trained, cells, dataset, model }: CompareReport): string {
+  const { variants, sparsities } = axesOf(cells);
+  const table = (measure: CompareMeasure) => {
+    const numbers = numbersOf(cells, measure);
+    return formatTable(
+      ["variant", ...sparsities.map((sparsity) => `${Number((100 * sparsity).toFixed(4))} %`)],
+      variants.map((
+        variant,
+      ) => [variant, ...sparsities.map((sparsity) => meanText(numbers(variant, sparsity)))]),
+    );
+  };
+  const dense =
+    `${model} on ${dataset.name}: ${meanText(trained.map(({ accuracy }) => accuracy))} % before pruning, ` +
+    `${trained.length} ${trained.length === 1 ? "seed" : "seeds"}`;
+  const sections = [dense, "Test accuracy after removal, %", table("accuracy")];
+  if (cells.some(({ accuracyFinetuned }) => accuracyFinetuned !== undefined)) {
+    sections.push("Test accuracy after fine-tuning, %", table("accuracyFinetuned"));
+  }
+  return sections.join("\n\n");
+}
+
+/** A scan as a table: rows of layers, columns of sparsities, accuracy on the validation examples in per cent. */
+export function formatSensitivity({ trained, cells, model }: SensitivityReport): string {
+  const layers = [...new Set(cells.map(({ layer }) => layer))];
+  const sparsities = [...new Set(cells.map(({ sparsity }) => sparsity))].sort((a, b) => a - b);
+  const rows = layers.map((layer) => [
+    layer,
+    ...sparsities.map((sparsity) => {
+      const cell = cells.find((cell) => cell.layer === layer && cell.sparsity === sparsity);
+      return cell ? percent(cell.accuracy) : "-";
+    }),
+  ]);
+  const before = `${percent(trained.accuracy)} % on ${trained.validation} validation examples, loss ${
+    trained.loss.toFixed(4)
+  }`;
+  return [
+    `${model}: ${before}; accuracy with one layer pruned alone, %`,
+    formatTable(["layer", ...sparsities.map((sparsity) => `${Number((100 * sparsity).toFixed(4))} %`)], rows),
+  ].join("\n\n");
+}
+
+/** Colours told apart by most people (Okabe and Ito 2008), repeated from the ninth on. */
+const colours = ["#0072b2", "#56b4e9", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#000000", "#999999"];
+
+const width = 760, height = 420, left = 60, right = 210, top = 20, bottom = 50;
+
+/** A comparison as an SVG figure: mean accuracy against sparsity, a line a variant, bars of one deviation. */
+export function drawCompare({ trained, cells }: CompareReport, measure: CompareMeasure): string {
+  const { variants, sparsities } = axesOf(cells), numbers = numbersOf(cells, measure);
+  const low = sparsities[0], span = sparsities[sparsities.length - 1] - low || 1;
+  const x = (sparsity: number) => left + (sparsity - low) / span * (width - left - right);
+  const y = (accuracy: number) => height - bottom - accuracy * (height - top - bottom);
+  const at = (value: number) => value.toFixed(1);
+  const text = (px: number, py: number, label: string, more = "") =>
+    `<text x="${at(px)}" y="${at(py)}"${more}>${label}</text>`;
+  const grid = [0, 0.2, 0.4, 0.6, 0.8, 1].map((level) =>
+    `<path d="M${left} ${at(y(level))}H${width - right}" stroke="#ddd"/>` +
+    text(left - 8, y(level) + 4, `${Math.round(100 * level)}`, ' text-anchor="end"')
+  );
+  const marks = sparsities.map((sparsity) =>
+    text(x(sparsity), height - bottom + 18, `${Number((100 * sparsity).toFixed(2))}`, ' text-anchor="middle"')
+  );
+  const lines = variants.map((variant, i) => {
+    const colour = colours[i % colours.length]!;
+    const points = sparsities.flatMap((sparsity) => {
+      const own = numbers(variant, sparsity);
+      return own.length > 0 ? [{ sparsity, ...describe(own) }] : [];
+    });
+    const path = points.map(({ sparsity, mean }, j) => `${j ? "L" : "M"}${at(x(sparsity))} ${at(y(mean))}`)
+      .join("");
+    const bars = points.flatMap(({ sparsity, mean, deviation = 0 }) =>
+      `<path d="M${at(x(sparsity))} ${at(y(mean - deviation))}V${
+        at(y(mean + deviation))
+      }" stroke="${colour}"/>` +
+      `<circle cx="${at(x(sparsity))}" cy="${at(y(mean))}" r="2.5" fill="${colour}"/>`
+    );
+    const label = text(width - right + 16, top + 12 + 16 * i, variant, ` fill="${colour}" font-weight="600"`);
+    return `<path d="${path}" fill="none" stroke="${colour}" stroke-width="1.5"/>${bars.join("")}${label}`;
+  });
+  const dense = y(describe(trained.map(({ accuracy }) => accuracy)).mean);
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"` +
+    ` font-family="system-ui, sans-serif" font-size="13">`,
+    `<rect width="${width}" height="${height}" fill="white"/>`,
+    ...grid,
+    ...marks,
+    `<path d="M${left} ${at(dense)}H${width - right}" stroke="#999" stroke-dasharray="4 3"/>`,
+    ...lines,
+    text((left + width - right) / 2, height - 12, "weights removed, %", ' text-anchor="middle"'),
+    text(
+      14,
+      height / 2,
+      "test accuracy, %",
+      ` text-anchor="middle" transform="rotate(-90 14 ${height / 2})"`,
+    ),
+    "</svg>\n",
+  ].join("\n");
+}

@@ -1,0 +1,66 @@
+/**
+ * `deno task sensitivity`: prunes each layer alone, and measures what that costs on validation examples.
+ *
+ * @module
+ */
+import deno from "../../deno.json" with { type: "json" };
+import { denoFiles } from "../files_deno.ts";
+import { runSensitivity } from "../../mod.ts";
+import { runCommand } from "./command.ts";
+import { comparedConfig, listField, readNumbers, sharedFields, sparsityRange } from "./comparison_flags.ts";
+import { formatSensitivity } from "./compare_text.ts";
+import { formatHelp, parseFlags } from "./flags.ts";
+import { checkOutput, note, openRun, openRunDevice, openRunProgress } from "./open_run.ts";
+
+const usage = "./winnow sensitivity [FLAGS]   (or: deno task sensitivity [FLAGS])";
+const summary =
+  "Trains a network, or takes a given one, and removes weights of one layer at a time; prints the accuracy " +
+  "on validation examples, and writes it with the loss to OUT/sensitivity.json.";
+
+const sparsitiesField = listField(
+  "sparsities",
+  "0.5,0.8,0.9,0.95",
+  "Fractions of each layer's weights to remove.",
+);
+
+const shared = sharedFields(["finetuneEpochs", "rewind", "scope"], { out: "sensitivity" });
+
+async function main(): Promise<number> {
+  const fields = [sparsitiesField, ...shared], flags = parseFlags(Deno.args, fields);
+  if (flags.help) {
+    console.log(formatHelp(usage, summary, fields));
+    return 0;
+  }
+  const text = String(flags.values.sparsities ?? sparsitiesField.default);
+  const sparsities = readNumbers("sparsities", text, sparsityRange);
+  const told = comparedConfig(flags, shared);
+  await checkOutput(told);
+  using gpu = await openRunDevice(told);
+  const input = await openRun(gpu, told), progress = openRunProgress();
+  const { limit, out } = told, count = input.dataset.train.count, train = Math.min(limit || count, count);
+  const validation = told.validation || Math.max(1, Math.min(1000, Math.floor(train / 5)));
+  if (told.validation === 0) {
+    note(`${validation} training examples are held out for validation (--validation)`);
+  }
+  try {
+    const report = await runSensitivity(gpu, {
+      config: { ...told, validation },
+      ...input,
+      sparsities,
+      versions: { winnow: deno.version, deno: Deno.version.deno },
+      onProgress: (label, { step, steps, loss, accuracy, examplesPerSecond }) =>
+        progress.update({ label, done: step, total: steps, loss, accuracy, examplesPerSecond }),
+    });
+    progress.finish();
+    await denoFiles.makeFolder(out);
+    const path = `${out}/sensitivity.json`;
+    await denoFiles.write(path, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
+    console.log(formatSensitivity(report));
+    console.log(`\nWritten: ${path}`);
+    return 0;
+  } finally {
+    progress.finish();
+  }
+}
+
+if (import.meta.main) await runCommand(main);

@@ -1,0 +1,118 @@
+/**
+ * What comparisons found: by variant, sparsity and seed, and by layer. The schemas document the keys.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { type PruneConfig, pruneConfigSchema, type Schema } from "../config.ts";
+
+/** Accuracy of one variant at one sparsity with one seed. */
+export interface CompareCell {
+  /** The variant's name, such as `confidence/matched`. */
+  readonly variant: string;
+  /** The sparsity that was asked for. */
+  readonly sparsity: number;
+  /** The seed of the trained network, its splits and batches. */
+  readonly seed: number;
+  /** Fraction of the prunable weights that is removed: groups may be a little more than was asked for. */
+  readonly removed: number;
+  /** Test accuracy right after the removal. */
+  readonly accuracy: number;
+  /** Test accuracy after fine-tuning, where there was any. */
+  readonly accuracyFinetuned?: number;
+}
+
+/** What computed something, and from what; with these the same run gives the same numbers. */
+export interface ComparedOn {
+  /** Version of this format. */
+  readonly version: 1;
+  /** Versions of what computed it, by name. */
+  readonly versions: Readonly<Record<string, string>>;
+  /** Name of the adapter that computed it. */
+  readonly adapter: string;
+  /** What was learned from. */
+  readonly dataset: {
+    readonly name: string;
+    /** Where it came from: a folder, an address or a package. */
+    readonly source: string;
+    /** Examples that it has, of which the configuration takes its share. */
+    readonly train: number;
+    readonly test: number;
+  };
+  /** Name of the model. */
+  readonly model: string;
+  /** All that was asked for and does not differ between variants, defaults filled in. */
+  readonly config: PruneConfig;
+}
+
+/** What a comparison found so far. */
+export interface CompareReport extends ComparedOn {
+  /** Test accuracy of each trained network. */
+  readonly trained: readonly { readonly seed: number; readonly accuracy: number }[];
+  /** What was found, in the order in which it was. */
+  readonly cells: readonly CompareCell[];
+}
+
+/** One layer pruned alone. */
+export interface SensitivityCell {
+  /** The layer's name, such as `conv1`. */
+  readonly layer: string;
+  /** Fraction of its weights that was to be removed. */
+  readonly sparsity: number;
+  /** Its weights that are removed. */
+  readonly removed: number;
+  /** Accuracy and mean loss in nats on the validation examples, right after the removal. */
+  readonly accuracy: number;
+  /** Mean loss in nats on the validation examples. */
+  readonly loss: number;
+}
+
+/** How sensitive each layer is to being pruned alone. */
+export interface SensitivityReport extends ComparedOn {
+  /** The trained network on the validation examples. */
+  readonly trained: { readonly accuracy: number; readonly loss: number; readonly validation: number };
+  /** What was found, layer by layer. */
+  readonly cells: readonly SensitivityCell[];
+}
+
+const count = z.int().min(0), fraction = z.number().min(0).max(1);
+
+const comparedOn = {
+  version: z.literal(1),
+  versions: z.record(z.string(), z.string()),
+  adapter: z.string(),
+  dataset: z.strictObject({ name: z.string(), source: z.string(), train: count, test: count }),
+  model: z.string(),
+  config: z.custom<PruneConfig>((value) => pruneConfigSchema.safeParse(value).success, "a prune config"),
+};
+
+const compare = z.strictObject({
+  ...comparedOn,
+  trained: z.array(z.strictObject({ seed: count, accuracy: fraction })),
+  cells: z.array(z.strictObject({
+    variant: z.string(),
+    sparsity: fraction,
+    seed: count,
+    removed: fraction,
+    accuracy: fraction,
+    accuracyFinetuned: fraction.exactOptional(),
+  })),
+});
+
+const sensitivity = z.strictObject({
+  ...comparedOn,
+  trained: z.strictObject({ accuracy: fraction, loss: z.number(), validation: count }),
+  cells: z.array(z.strictObject({
+    layer: z.string(),
+    sparsity: fraction,
+    removed: count,
+    accuracy: fraction,
+    loss: z.number(),
+  })),
+});
+
+/** The schema of `compare.json`. */
+export const compareReportSchema: Schema<CompareReport> = compare;
+
+/** The schema of `sensitivity.json`. */
+export const sensitivityReportSchema: Schema<SensitivityReport> = sensitivity;

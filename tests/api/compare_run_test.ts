@@ -1,0 +1,179 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { type CompareOptions, runCompare } from "../../src/api/compare_run.ts";
+import { readVariant } from "../../src/api/compare_variants.ts";
+import { runSensitivity } from "../../src/api/sensitivity_run.ts";
+import { drawCompare, formatCompare, formatSensitivity } from "../../src/cli/compare_text.ts";
+import { parsePruneConfig } from "../../src/config.ts";
+import { ConfigError } from "../../src/errors.ts";
+import {
+  type CompareReport,
+  compareReportSchema,
+  sensitivityReportSchema,
+} from "../../src/prune/compare_report.ts";
+import { deviceOf } from "../helpers/devices.ts";
+import { tinyDataset } from "../helpers/tiny_dataset.ts";
+import { tinyGraph } from "../helpers/tiny_network.ts";
+
+const versions = { winnow: "a test" };
+
+const configOf = (more: Record<string, unknown> = {}) =>
+  parsePruneConfig({ epochs: 2, batch: 16, learningRate: 0.05, finetuneEpochs: 0, ...more }, "a test");
+
+async function compare(more: Partial<CompareOptions> = {}): Promise<CompareReport> {
+  return await runCompare(await deviceOf(), {
+    config: configOf(),
+    dataset: tinyDataset(),
+    graph: tinyGraph(),
+    variants: ["magnitude", "random/layer"],
+    sparsities: [0.5, 0.9],
+    seeds: [3, 4],
+    versions,
+    ...more,
+  });
+}
+
+Deno.test("runCompare() measures every variant at every sparsity with every seed, and leaves nothing behind", async () => {
+  const gpu = await deviceOf(), start = gpu.allocatedBytes, seen: number[] = [];
+  const report = await compare({ onReport: ({ cells }) => Promise.resolve(void seen.push(cells.length)) });
+  assertEquals(gpu.allocatedBytes, start);
+  assertEquals(compareReportSchema.parse(JSON.parse(JSON.stringify(report))), report);
+  assertEquals(report.cells.map(({ variant, sparsity, seed }) => [variant, sparsity, seed].join(" ")), [
+    ...["magnitude 0.5 3", "magnitude 0.9 3", "random/layer 0.5 3", "random/layer 0.9 3"],
+    ...["magnitude 0.5 4", "magnitude 0.9 4", "random/layer 0.5 4", "random/layer 0.9 4"],
+  ]);
+  assertEquals(seen, [0, 1, 2, 3, 4, 4, 5, 6, 7, 8]);
+  assertEquals(report.trained.map(({ seed }) => seed), [3, 4]);
+  for (const { sparsity, removed } of report.cells) assert(Math.abs(sparsity - removed) < 0.01);
+  assertEquals(await compare(), report, "the same again");
+});
+
+Deno.test("runCompare() goes on from what was found, with the trained networks that were kept", async () => {
+  const kept = new Map<string, Uint8Array>(), made: string[] = [];
+  const keep = async (name: string, make: () => Promise<Uint8Array>) => {
+    if (!kept.has(name)) {
+      kept.set(name, await make());
+      made.push(name);
+    }
+    return kept.get(name)!;
+  };
+  const whole = await compare({ keep });
+  assertEquals(made, ["trained-3.safetensors", "trained-4.safetensors"]);
+  const before = { ...whole, cells: whole.cells.slice(0, 5) }, seen: number[] = [];
+  const onReport = ({ cells }: CompareReport) => Promise.resolve(void seen.push(cells.length));
+  assertEquals(await compare({ keep, before, onReport }), whole);
+  assertEquals([seen, made.length], [[6, 7, 8], 2]);
+  const more = await compare({ keep, before: whole, sparsities: [0.5, 0.7], onReport });
+  assertEquals(more.cells.length, 12);
+  await assertRejects(
+    () => compare({ before: whole, config: configOf({ batch: 8 }) }),
+    ConfigError,
+    'Cannot go on comparing with "batch": it was 16 and is 8',
+  );
+});
+
+Deno.test("runCompare() fine-tunes each on the same batches where it is told to", async () => {
+  const config = configOf({ finetuneEpochs: 1 });
+  const { cells } = await compare({ config, variants: ["magnitude", "magnitude/global"], seeds: [3] });
+  assertEquals(cells.length, 4);
+  for (const cell of cells) assert(cell.accuracyFinetuned !== undefined);
+  // The same variant by two names.
+  const numbersOf = (name: string) =>
+    cells.filter(({ variant }) => variant === name).map(({ variant: _, ...cell }) => cell);
+  assertEquals(numbersOf("magnitude"), numbersOf("magnitude/global"));
+});
+
+Deno.test("runCompare() replaces in stages where a variant says so", async () => {
+  const gpu = await deviceOf(), start = gpu.allocatedBytes;
+  const config = configOf({ epochs: 12 }), variants = ["magnitude", "magnitude/replace"];
+  const { cells } = await compare({ config, variants, sparsities: [0.75], seeds: [3] });
+  assertEquals(gpu.allocatedBytes, start);
+  const [plain, replaced] = cells;
+  assertEquals(plain.removed, replaced.removed);
+  assert(replaced.accuracy >= plain.accuracy, `${replaced.accuracy} and ${plain.accuracy}`);
+});
+
+Deno.test("readVariant() reads what its parts say, and refuses parts that are none", () => {
+  const { name, config } = readVariant("obd/sampled/8x4/layer/plain", configOf());
+  assertEquals(
+    [name, config.criterion, config.fisher, config.granularity, config.scope, config.recalibratePruned],
+    ["obd/sampled/8x4/layer/plain", "obd", "sampled", "8x4", "layer", "plain"],
+  );
+  // The base's estimate is for the criteria that read it.
+  const base = configOf({ fisher: "example" });
+  assertEquals(["confidence", "magnitude"].map((name) => readVariant(name, base).config.fisher), [
+    "example",
+    "batch",
+  ]);
+  const refused: readonly (readonly [string, string])[] = [
+    ["magnitud", 'no criterion is "magnitud", expected "magnitude"'],
+    ["magnitude/evidense", '"evidense" says nothing, expected "evidence"'],
+    ["magnitude/2:4", '"2:4" says nothing'],
+    ["magnitude/filter/channel", '"channel" sets granularity again'],
+    ["magnitude/sampled", '"fisher"'],
+    ["snr", "noise of training"],
+  ];
+  for (const [name, message] of refused) {
+    assertThrows(() => readVariant(name, configOf()), ConfigError, message);
+  }
+  assertThrows(() => readVariant("l1", configOf({ granularity: "2:4" })), ConfigError, "granularity 2:4");
+});
+
+Deno.test("runSensitivity() prunes each layer alone", async () => {
+  const gpu = await deviceOf(), start = gpu.allocatedBytes;
+  const options = { dataset: tinyDataset(), graph: tinyGraph(), sparsities: [0, 0.9], versions };
+  const config = configOf({ validation: 16, criterion: "magnitude", protect: "fc1" });
+  const report = await runSensitivity(gpu, { ...options, config });
+  assertEquals(gpu.allocatedBytes, start);
+  assertEquals(sensitivityReportSchema.parse(JSON.parse(JSON.stringify(report))), report);
+  assertEquals(report.cells.map(({ layer, removed }) => [layer, removed]), [
+    ...[["conv1", 0], ["conv1", 32], ["conv2", 0], ["conv2", 162], ["fc2", 0], ["fc2", 25]],
+  ]);
+  const { accuracy, loss } = report.trained;
+  for (const cell of report.cells.filter(({ sparsity }) => sparsity === 0)) {
+    assertEquals([cell.accuracy, cell.loss], [accuracy, loss], cell.layer);
+  }
+  // The trained network and each of the three are others.
+  assertEquals(new Set(report.cells.map(({ loss }) => loss)).size, 4);
+  assert(/conv2 +\d+\.\d +\d+\.\d/.test(formatSensitivity(report)));
+  await assertRejects(
+    () => runSensitivity(gpu, { ...options, config: configOf() }),
+    ConfigError,
+    "validation",
+  );
+});
+
+Deno.test("formatCompare() and drawCompare() show mean and deviation over seeds", () => {
+  const cell = { variant: "magnitude", sparsity: 0.5, removed: 0.5 };
+  const report: CompareReport = {
+    version: 1,
+    versions,
+    adapter: "an adapter",
+    dataset: { name: "tiny", source: "a test", train: 96, test: 40 },
+    model: "seed",
+    config: configOf(),
+    trained: [{ seed: 0, accuracy: 0.9 }, { seed: 1, accuracy: 0.7 }],
+    cells: [
+      { ...cell, seed: 0, accuracy: 0.5, accuracyFinetuned: 0.8 },
+      { ...cell, seed: 1, accuracy: 0.7, accuracyFinetuned: 0.8 },
+      { ...cell, variant: "random", sparsity: 0.25, seed: 0, accuracy: 0.1, accuracyFinetuned: 0.2 },
+    ],
+  };
+  // The deviation of 0.5 and 0.7 with n - 1 is 0.2 / sqrt 2.
+  assertEquals(formatCompare(report).split("\n"), [
+    ...["seed on tiny: 80.0 +- 14.1 % before pruning, 2 seeds", ""],
+    ...["Test accuracy after removal, %", ""],
+    "variant    25 %          50 %",
+    "---------  ----  ------------",
+    "magnitude     -  60.0 +- 14.1",
+    "random     10.0             -",
+    ...["", "Test accuracy after fine-tuning, %", ""],
+    "variant    25 %         50 %",
+    "---------  ----  -----------",
+    "magnitude     -  80.0 +- 0.0",
+    "random     20.0            -",
+  ]);
+  const figure = drawCompare(report, "accuracy");
+  assert(figure.startsWith("<svg ") && figure.endsWith("</svg>\n"));
+  assertEquals(figure.match(/<circle/g)?.length, 2);
+  assert(!/NaN|undefined/.test(figure));
+});

@@ -1,0 +1,71 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { compareReportSchema, sensitivityReportSchema } from "../../src/prune/compare_report.ts";
+import { runTask } from "../helpers/command.ts";
+import { tinyDataset, tinyDatasetFiles } from "../helpers/tiny_dataset.ts";
+import { tinyGraph } from "../helpers/tiny_network.ts";
+
+/** Runs a test in a folder with the tiny data set and the flags that train a tiny network on it. */
+async function inFolder(run: (folder: string, flags: string[]) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(`${folder}/data`);
+    for (const [name, bytes] of Object.entries(tinyDatasetFiles(tinyDataset()))) {
+      await Deno.writeFile(`${folder}/data/${name}`, bytes);
+    }
+    await Deno.writeTextFile(`${folder}/model.json`, JSON.stringify(tinyGraph()));
+    const flags = ["--epochs=1", "--batch=16", "--tune=off", "--sparsities=0.5,0.9"];
+    await run(folder, [`--data=${folder}/data`, `--model=${folder}/model.json`, ...flags]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("compare writes results at once, skips them when run again, and refuses another configuration", () =>
+  inFolder(async (folder, flags) => {
+    const out = `${folder}/out`, path = `${out}/compare.json`;
+    const given = [...flags, `--out=${out}`, "--variants=magnitude,random"];
+    const first = await runTask("compare", [...given, "--seeds=1"]);
+    assertEquals([first.code, first.errors], [0, []], first.stderr);
+    assertMatch(first.stdout, /^magnitude +\d+\.\d +\d+\.\d$/m);
+    const read = async () => compareReportSchema.parse(JSON.parse(await Deno.readTextFile(path)));
+    const report = await read();
+    assertEquals([report.cells.length, report.config.finetuneEpochs], [4, 0]);
+    assertStringIncludes(await Deno.readTextFile(`${out}/compare.svg`), "<svg");
+    await Deno.writeTextFile(path, JSON.stringify({ ...report, cells: report.cells.slice(1) }));
+    const again = await runTask("compare", [...given, "--seeds=1"]);
+    assertEquals([again.code, again.errors], [0, []], again.stderr);
+    assertMatch(again.stderr, /has 3 of 4 results/);
+    assertMatch(again.stderr, /taking the trained network of/);
+    const order = (cells: typeof report.cells) => cells.map((cell) => JSON.stringify(cell)).sort();
+    assertEquals(order((await read()).cells), order(report.cells));
+    const other = await runTask(
+      "compare",
+      [...given, "--seeds=1", "--batch=8"].filter((f) => f !== "--batch=16"),
+    );
+    assertEquals([other.code, other.errors], [
+      1,
+      [
+        'error: Cannot go on comparing with "batch": it was 16 and is 8, expected what it was, or another folder',
+      ],
+    ]);
+  }));
+
+Deno.test("compare refuses lists that are none", async () => {
+  const { code, errors } = await runTask("compare", ["--sparsities=0.5,1"]);
+  assertEquals([code, errors], [
+    1,
+    ['error: Cannot use "--sparsities": "1", expected fractions in [0, 1), joined by commas'],
+  ]);
+});
+
+Deno.test("sensitivity prints a row a layer and writes its report", () =>
+  inFolder(async (folder, flags) => {
+    const out = `${folder}/out`;
+    const { code, stdout, stderr, errors } = await runTask("sensitivity", [...flags, `--out=${out}`]);
+    assertEquals([code, errors], [0, []], stderr);
+    assertMatch(stdout, /^conv1 +\d+\.\d +\d+\.\d$/m);
+    const { trained, cells } = sensitivityReportSchema.parse(
+      JSON.parse(await Deno.readTextFile(`${out}/sensitivity.json`)),
+    );
+    assertEquals([trained.validation, cells.length], [19, 8]);
+  }));
