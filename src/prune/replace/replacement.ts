@@ -14,13 +14,13 @@ import { lowerForward } from "../../plan/forward.ts";
 import type { Plan } from "../../plan/plan.ts";
 import { wireLayers } from "../../plan/wire.ts";
 import { quadsOf } from "../../shape.ts";
+import type { RefitTargets } from "../refit/refit_types.ts";
 import { DenseState } from "./dense_state.ts";
 import { freeTargets, type LayerTargets, sampleTargets } from "./dense_targets.ts";
 import { GroupRefit } from "./group_refit.ts";
 import { type PassSource, PiecewisePass } from "./passes.ts";
 import { type LayerReplacement, type ReplaceSettings, replaceSettings } from "./replace_settings.ts";
 import { reselect } from "./reselect.ts";
-import type { RefitTargets } from "../refit/refit_types.ts";
 import { type ReplacedLayer, replacedLayers } from "./replaced_layers.ts";
 import { samplePositions, sampleRows } from "./sampling.ts";
 
@@ -227,6 +227,7 @@ export class Replacement {
           steps: this.#settings.selectionSteps,
           before: this.#maskBefore.subarray(start, start + words),
           asked: this.#mask.subarray(start, start + words),
+          weights: outChannels * weight.taps * weight.channels,
           rowScales: this.#dense.alphaOf(layer).subarray(
             chosen[i] * outChannels,
             (chosen[i] + 1) * outChannels,

@@ -46,19 +46,23 @@ export function keepStrongest({ mask, signals, rowScales, keep }: Selection): Fl
 export async function reselect(
   gpu: Gpu,
   refit: GroupRefit,
-  { targets, steps, before, asked, rowScales }: {
+  { targets, steps, before, asked, weights, rowScales }: {
     /** Where the mask goes, among what a solution takes. */
     readonly targets: RefitTargets;
     readonly steps: number;
     /** The mask at first, and the one that is asked for. */
     readonly before: Float32Array;
     readonly asked: Float32Array;
+    /** The layer's weights in all. Of a whole layer the mask's own choice stays: it is as good, and such systems the largest. */
+    readonly weights: number;
     readonly rowScales: Float32Array;
   },
 ): Promise<void> {
   const count = (mask: Float32Array) => mask.reduce((sum, keep) => sum + keep, 0);
   const from = count(before), to = count(asked), { buffer, offset } = targets.mask;
-  if (steps === 0 || from === to || to === 0) return;
+  // Where weights came back in between, the mask is not one of fewer of the same.
+  const isNarrower = from > to && asked.every((keep, i) => keep <= before[i]);
+  if (steps === 0 || !isNarrower || from === weights || to === 0) return;
   const scores = gpu.createBuffer("signals", asked.byteLength);
   try {
     let mask = before;
