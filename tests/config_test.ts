@@ -188,6 +188,13 @@ Deno.test("parsePruneConfig() refuses keys that contradict each other or would d
     [{ granularity: "2:4", scope: "layer" }, "scope", '"global" beside granularity 2:4'],
     [{ granularity: "2:4", floor: 0.1 }, "floor", "0 beside granularity 2:4"],
     [{ replace: true, recalibratePruned: "plain" }, "recalibratePruned", '"none" beside replace'],
+    [{ posterior: "layer" }, "posterior", '"diagonal" without replace'],
+    [{ posterior: "layer", replace: true, granularity: "2:4" }, "posterior", '"diagonal" unless granularity'],
+    [
+      { posterior: "layer", replace: true, confidence: 0.5, regrow: 0.9 },
+      "posterior",
+      '"diagonal" beside regrow',
+    ],
     [{ perCost: true }, "perCost", "false unless granularity is filter, channel or blocks"],
     [{ pruneSchedule: "one-shot", rounds: 3 }, "rounds", "1 under pruneSchedule one-shot"],
     [{ pruneSchedule: "iterative", confidence: 0.9 }, "pruneSchedule", '"gradual" beside a confidence'],
@@ -224,6 +231,7 @@ Deno.test("parsePruneConfig() refuses keys that contradict each other or would d
       { granularity: "8x1", scope: "layer", floor: 0.1, targetMultiplyAdds: 1e6, pruneSchedule: "iterative" },
       { granularity: "channel", targetBytes: 0.5 },
       { confidence: 0.9, regrow: 0.95, allowedDrop: 0.01, validation: 100 },
+      { replace: true, posterior: "layer", recalibratePruned: "none" },
       { targetBytes: 1e5, store: "sparse", compact: true },
     ]
   ) parsePruneConfig(value, "run.json");

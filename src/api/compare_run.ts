@@ -132,6 +132,7 @@ async function* compareVariant(
   await score();
   for (const sparsity of sparsities) {
     model.restore(state);
+    settler.restored(config);
     await settler.prepare(config);
     // Replaced weights are scored anew on the way, since removing so much at once would choose worse.
     const stages = config.replace ? stagesTo(sparsity) : [sparsity];

@@ -35,7 +35,8 @@ export function refusePattern({ granularity }: PruneConfig, act: string): void {
 
 /**
  * Reads a variant's name: a criterion, then after slashes any of a prior, an estimate of the Fisher information, a scope,
- * a granularity (no N:M, which has a sparsity of its own), how batch norm is measured after the removal, and `replace`.
+ * a granularity (no N:M, which has a sparsity of its own), how batch norm is measured after the removal, `replace`, and
+ * `reselect`, which is `replace` with layers that choose their own weights, and `T=` a temperature of the posterior.
  *
  * @param base What the variant has where its name says nothing.
  * @throws {ConfigError} Where a part of the name is none, or parts do not go together.
@@ -54,8 +55,14 @@ export function readVariant(name: string, base: PruneConfig): CompareVariant {
   }
   const settings: Record<string, unknown> = { criterion };
   for (const part of rest) {
-    if (part === "replace") {
-      Object.assign(settings, { replace: true, recalibratePruned: "none" });
+    if (part === "replace" || part === "reselect") {
+      const posterior = part === "replace" ? "diagonal" : "layer";
+      Object.assign(settings, { replace: true, recalibratePruned: "none", posterior });
+      continue;
+    }
+    const temperature = /^T=(.+)$/.exec(part)?.[1];
+    if (temperature !== undefined) {
+      settings.posteriorTemperature = Number(temperature);
       continue;
     }
     const isGranularity = readGranularity(part) !== undefined && !isPattern(part);
@@ -63,7 +70,7 @@ export function readVariant(name: string, base: PruneConfig): CompareVariant {
     if (key === undefined) {
       const wanted = describeAlternatives(part, [
         ...parts.flatMap(([, values]) => values),
-        ...["element", "filter", "channel", "4x4", "replace"],
+        ...["element", "filter", "channel", "4x4", "replace", "reselect", "T=2"],
       ]);
       throw new ConfigError({ act: "compare", thing: name, current: `"${part}" says nothing`, wanted });
     }

@@ -68,6 +68,8 @@ export interface ModelPruneOptions extends ScoreOptions, RemovalOptions {
   readonly allowedDrop?: number;
   /** The examples by which rounds are undone; needed with `allowedDrop`. */
   readonly validation?: Split;
+  /** Called after a round was undone. */
+  readonly onUndo?: () => void;
   /** Called before each round scores weights. */
   readonly prepare?: () => Promise<unknown>;
   /** Called after each removal, such as to measure batch norm's statistics anew. */

@@ -155,8 +155,10 @@ async function pruneModel(
     ...(validation ? { validation } : {}),
     prepare: () => settler.prepare(config),
     settle: () => settler.settle(config),
+    onUndo: () => settler.restored(config),
     isSparse: config.store === "sparse",
-    finetune: (round) => trainPhase(`fine-tune ${round}/${rounds}`, config.finetuneEpochs, round),
+    finetune: (round) =>
+      trainPhase(`fine-tune ${round}${round > rounds ? "" : `/${rounds}`}`, config.finetuneEpochs, round),
     record: steps.step,
     keep: steps.keep,
   });
@@ -166,6 +168,7 @@ async function pruneModel(
     const measure = async () => (await model.evaluate(test)).accuracy;
     const { accuracy, layers } = await steps.step(`remove by ${criterion}`, async () => {
       model.restore(trainedState);
+      settler.restored(config);
       await settler.prepare(config);
       await model.score(calibration, scoringOf(config, { criterion, examples }));
       const isPattern = "pattern" in goal && outcome.removed > 0;

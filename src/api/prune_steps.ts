@@ -47,7 +47,11 @@ export function pruneSteps(model: Model, options: ModelPruneOptions): PruneSteps
     removePattern: (pattern) => record("remove", () => model.pruner.removePattern(pattern, { protect })),
     regrow: (threshold) =>
       record("regrow", () => model.pruner.regrow(threshold, { examples: options.examples, protect })),
-    settle: () => record("settle", async () => void await settle?.()),
+    settle: () =>
+      record("settle", async () => {
+        await settle?.();
+        return await model.pruner.count();
+      }),
     finetune: async (round) => void await options.finetune(round),
     evaluate: () => record("evaluate", () => accuracyOn(options.test)),
     validate() {
@@ -59,7 +63,12 @@ export function pruneSteps(model: Model, options: ModelPruneOptions): PruneSteps
       const name = `before-round-${round}.safetensors`;
       saved = decodeModel(await keep(name, () => model.encode()), name, model.graph);
     },
-    undo: () => record("undo", () => Promise.resolve(void model.restore(saved!))),
+    undo: () =>
+      record("undo", () => {
+        model.restore(saved!);
+        options.onUndo?.();
+        return Promise.resolve();
+      }),
   };
 }
 

@@ -42,7 +42,6 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     return { accuracy, loss };
   };
   const trained = { ...await measure(), validation: validation.count };
-  await settler.prepare(config);
   await model.score(calibration, scoringOf(config, { criterion, examples: train.count }));
   const tensors = prunableTensors(model.network.layout), names = tensors.map(layerNameOf);
   const before = (await model.pruner.count()).map(({ weights, kept }) => weights - kept);
@@ -53,6 +52,8 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     const protect = names.filter((name) => name !== names[i]);
     for (const sparsity of sparsities) {
       model.restore(state);
+      settler.restored(config);
+      await settler.prepare(config);
       // What other layers lack already counts too.
       const target = removedBefore - before[i] + Math.max(before[i], removedAt(sparsity, count));
       const layers = await model.remove(target, { ...removal, protect });

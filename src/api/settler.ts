@@ -16,6 +16,9 @@ export interface SettlerExamples {
   readonly calibration: Split;
 }
 
+/** Steps in which each layer chooses its weights: six lose no less on validation images. */
+const selectionSteps = 3;
+
 /**
  * Follows up removals as a configuration says. With replacement, what is wanted is the network as training last left it:
  * call `prepare` before a removal and `forget` after training. Dispose of it to free what it holds.
@@ -31,9 +34,15 @@ export class Settler {
   }
 
   /** Takes the network as it is for what is wanted, where weights are to be replaced and nothing was taken yet. */
-  async prepare({ replace, seed }: PruneConfig): Promise<void> {
+  async prepare({ replace, posterior, seed }: PruneConfig): Promise<void> {
     if (!replace) return;
-    this.#replacement ??= await this.#model.openReplacement(this.#examples.calibration, { seed });
+    const settings = { seed, selectionSteps: posterior === "layer" ? selectionSteps : 0 };
+    this.#replacement ??= await this.#model.openReplacement(this.#examples.calibration, settings);
+  }
+
+  /** To be called where removed weights are back: layers that choose their own weights go on from what they had. */
+  restored({ posterior }: PruneConfig): void {
+    if (posterior === "layer") this.forget();
   }
 
   /**

@@ -31,7 +31,7 @@ const lists = {
     "variants",
     "confidence,confidence/matched,magnitude,obd,taylor,gradient,lamp,random",
     "Criteria, with what else is to differ behind slashes: a prior, an estimate of the Fisher information, a scope, " +
-      "a granularity or a recalibration, such as confidence/matched/channel.",
+      "a granularity, a recalibration, replace or reselect (replace with posterior layer), such as magnitude/replace.",
   ),
   sparsities: listField("sparsities", "0.5,0.8,0.9,0.95,0.98", "Fractions of the weights to remove."),
   seeds: listField("seeds", "0,1,2", "Seeds of initial weights, splits, batches and random scores."),

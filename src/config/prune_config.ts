@@ -132,6 +132,8 @@ export interface PruneConfig {
   readonly perCost: boolean;
   /** Replace kept weights after each removal by those whose activations are nearest to those before it, by least squares. */
   readonly replace: boolean;
+  /** What says which weights of a layer go: a number a weight, or with replace the covariance of all its weights, in 3 steps. */
+  readonly posterior: "diagonal" | "layer";
   /** Measure batch norm's statistics anew after each removal, on images as they are or as trained on; none with replace. */
   readonly recalibratePruned: "none" | "plain" | "augmented";
   /** Prune the same trained network by the other criteria too, and report their accuracy. */

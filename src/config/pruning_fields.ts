@@ -130,6 +130,9 @@ export const pruningFields = {
   replace: z.boolean().default(false).describe(
     "Replace kept weights after each removal by those whose activations are nearest to those before it, by least squares.",
   ),
+  posterior: z.enum(["diagonal", "layer"]).default("diagonal").describe(
+    "What says which weights of a layer go: a number a weight, or with replace the covariance of all its weights, in 3 steps.",
+  ),
   recalibratePruned: z.enum(["none", "plain", "augmented"]).optional().meta({
     description:
       "Measure batch norm's statistics anew after each removal, on images as they are or as trained on; none with replace.",

@@ -41,6 +41,11 @@ export function checkPruning(config: Fields, hasWeights: boolean, refuse: Refuse
   if (config.replace && (config.recalibratePruned ?? "none") !== "none") {
     refuse("recalibratePruned", '"none" beside replace, which sets the statistics itself');
   }
+  if (config.posterior === "layer") {
+    if (!config.replace) refuse("posterior", '"diagonal" without replace, which knows the covariance');
+    if (granularity !== "element") refuse("posterior", '"diagonal" unless granularity is element');
+    if (config.regrow !== undefined) refuse("posterior", '"diagonal" beside regrow');
+  }
   if (config.allowedDrop !== undefined && config.validation === 0) {
     refuse("allowedDrop", "none unless validation is above 0");
   }

@@ -33,8 +33,8 @@ export interface PruneSteps {
   removePattern(pattern: Pattern): Promise<readonly LayerCount[]>;
   /** Brings back the removed weights whose score test exceeds a threshold, and counts them. */
   regrow(threshold: number): Promise<number>;
-  /** Prepares the network for what the removal left, such as batch norm's statistics. */
-  settle(): Promise<void>;
+  /** Prepares the network for what the removal left, such as batch norm's statistics, and counts what is kept. */
+  settle(): Promise<readonly LayerCount[]>;
   /** Trains what is kept; the round counts from 1. */
   finetune(round: number): Promise<void>;
   /** Accuracy in [0, 1] on examples that no other step sees; nothing is decided by it. */
@@ -142,12 +142,10 @@ export async function pruneUntilStable(
     const before = removedOf(layers), survivors = prunable - before;
     if (allowedDrop !== undefined) await steps.save(round);
     await steps.score();
-    let after = await shrink(before);
-    const outflow = removedOf(after) - before;
+    const outflow = removedOf(await shrink(before)) - before;
     const grows = "threshold" in goal && goal.regrowAbove !== undefined;
     const inflow = grows ? await steps.regrow(goal.regrowAbove!) : 0;
-    if (inflow > 0) after = await steps.count();
-    await steps.settle();
+    const after = await steps.settle();
     const accuracyPruned = await steps.evaluate();
     await steps.finetune(round);
     const accuracyFinetuned = await steps.evaluate();

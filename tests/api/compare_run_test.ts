@@ -84,12 +84,18 @@ Deno.test("runCompare() fine-tunes each on the same batches where it is told to"
 
 Deno.test("runCompare() replaces in stages where a variant says so", async () => {
   const gpu = await deviceOf(), start = gpu.allocatedBytes;
-  const config = configOf({ epochs: 12 }), variants = ["magnitude", "magnitude/replace"];
-  const { cells } = await compare({ config, variants, sparsities: [0.75], seeds: [3] });
+  const config = configOf({ epochs: 12 });
+  const variants = ["magnitude", "magnitude/replace", "magnitude/reselect"];
+  const { cells } = await compare({ config, variants, sparsities: [0.75, 0.5], seeds: [3] });
   assertEquals(gpu.allocatedBytes, start);
-  const [plain, replaced] = cells;
-  assertEquals(plain.removed, replaced.removed);
-  assert(replaced.accuracy >= plain.accuracy, `${replaced.accuracy} and ${plain.accuracy}`);
+  const [plain, , replaced, , reselected] = cells;
+  for (const cell of [replaced, reselected]) {
+    assertEquals(cell.removed, plain.removed);
+    assert(cell.accuracy >= plain.accuracy, `${cell.accuracy} and ${plain.accuracy}`);
+  }
+  // A smaller sparsity behind a larger one is as it is alone.
+  const alone = await compare({ config, variants: ["magnitude/reselect"], sparsities: [0.5], seeds: [3] });
+  assertEquals(alone.cells[0], cells[5]);
 });
 
 Deno.test("readVariant() reads what its parts say, and refuses parts that are none", () => {
@@ -98,6 +104,8 @@ Deno.test("readVariant() reads what its parts say, and refuses parts that are no
     [name, config.criterion, config.fisher, config.granularity, config.scope, config.recalibratePruned],
     ["obd/sampled/8x4/layer/plain", "obd", "sampled", "8x4", "layer", "plain"],
   );
+  assertEquals(readVariant("confidence/T=2.5", configOf()).config.posteriorTemperature, 2.5);
+  assertThrows(() => readVariant("confidence/T=0", configOf()), ConfigError, '"posteriorTemperature": 0');
   // The base's estimate is for the criteria that read it.
   const base = configOf({ fisher: "example" });
   assertEquals(["confidence", "magnitude"].map((name) => readVariant(name, base).config.fisher), [

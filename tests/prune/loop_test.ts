@@ -55,7 +55,10 @@ async function run(
       removed -= inflow;
       return inflow;
     },
-    settle: () => note("settle"),
+    async settle() {
+      await note("settle");
+      return await count();
+    },
     finetune: (round: number) => note(`finetune ${round}`),
     evaluate: () => Promise.resolve(accuracy -= 1 / 64),
     validate: () => Promise.resolve(valid[validated++]),

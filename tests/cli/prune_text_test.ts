@@ -1,0 +1,77 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { formatReport } from "../../src/cli/prune_text.ts";
+import { parsePruneConfig } from "../../src/config.ts";
+import type { PruneReport } from "../../src/prune/report.ts";
+
+const round = {
+  ...{ round: 1, removed: 40, sparsity: 0.4, outflow: 40, inflow: 0 },
+  ...{ accuracyPruned: 0.5, accuracyFinetuned: 0.75, isUndone: false },
+};
+
+const report: PruneReport = {
+  version: 1,
+  adapter: "an adapter",
+  dataset: { name: "tiny", source: "a test", classes: ["a"], train: 80, calibration: 16, test: 40 },
+  model: "seed",
+  seed: 0,
+  config: parsePruneConfig({}, "a test"),
+  accuracy: { untrained: 0.25, trained: 1, pruned: 0.5, finetuned: 0.75 },
+  criteria: [],
+  parameters: { total: 110, prunable: 100, removed: 40 },
+  bytes: { before: 440, after: 293 },
+  cost: {
+    before: { parameters: 110, multiplyAdds: 900, bytes: 440 },
+    after: { parameters: 70, multiplyAdds: 540.4, bytes: 440 },
+  },
+  fileBytes: { before: 1000, after: 999 },
+  compaction: null,
+  rounds: [round],
+  end: "asked sparsity",
+  layers: [],
+  classes: [],
+  flips: { rightToWrong: 10, wrongToRight: 0, stayedRight: 30, stayedWrong: 0 },
+};
+
+Deno.test("formatReport() shows what the model costs before and after", () => {
+  const text = formatReport(report);
+  for (
+    const line of [
+      /^parameters +110 +70$/m,
+      /^multiply-adds an image +900 +540$/m,
+      /^bytes of the file +1000 +999$/m,
+    ]
+  ) {
+    assert(line.test(text), `${line}`);
+  }
+  assert(!text.includes("Compacted"));
+});
+
+Deno.test("formatReport() shows what came back and what was undone only where there was any", () => {
+  const headOf = (rounds: PruneReport["rounds"]) =>
+    formatReport({ ...report, rounds }).split("\n").find((line) => line.startsWith("round "))!.split(/ +/);
+  const usual = ["round", "removed", "sparsity", "out", "pruned", "fine-tuned"];
+  assertEquals(headOf([round]), usual);
+  assertEquals(headOf([round, { ...round, inflow: 3 }]), [...usual.slice(0, 4), "in", ...usual.slice(4)]);
+  const validated = { ...round, accuracyValidation: 0.625, isUndone: true };
+  assertEquals(headOf([validated]), [...usual, "validation", "undone"]);
+  assert(/ 62\.5 % +yes$/m.test(formatReport({ ...report, rounds: [validated] })));
+});
+
+Deno.test("formatReport() says what compaction is worth", () => {
+  const cost = { parameters: 70, multiplyAdds: 540, sizeBytes: 280 };
+  const text = formatReport({
+    ...report,
+    compaction: {
+      before: { parameters: 110, multiplyAdds: 900, sizeBytes: 440 },
+      after: cost,
+      removedLayers: ["conv2"],
+      channels: [{ name: "conv1", before: 5, after: 4 }],
+      largestDifference: 1.26e-7,
+      latencyMs: { before: 2, after: 1.5 },
+    },
+  });
+  assertStringIncludes(text, "Size (after: compacted)");
+  assertStringIncludes(text, "Compacted: channels of conv1 5 to 4; without conv2.");
+  assertStringIncludes(text, "A batch of 128 takes 2.00 ms before and 1.50 ms after, medians of 7 in turn.");
+  assertStringIncludes(text, "Logits differ by at most 1.3e-7 of the largest.");
+});
