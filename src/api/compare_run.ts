@@ -128,6 +128,7 @@ async function* compareVariant(
   const { prunableCount } = model.network.layout, { criterion } = config;
   const score = () =>
     model.score(splits.calibration, scoringOf(config, { criterion, examples: splits.train.count }));
+  settler.forget();
   model.restore(state);
   await score();
   for (const sparsity of sparsities) {
