@@ -168,7 +168,9 @@ Deno.test("parsePruneConfig() refuses keys that contradict each other or would d
     [{ patience: 3 }, "patience", "0 unless validation is above 0"],
     [{ stopOn: "loss" }, "stopOn", '"accuracy" unless validation is above 0'],
     [{ temperature: 2 }, "temperature", "4 unless distill is above 0"],
-    [{ distill: 0.5, finetuneEpochs: 0 }, "distill", "0 unless finetuneEpochs is above 0"],
+    [{ distill: 0.5, finetuneEpochs: 0 }, "distill", "0 unless finetuneEpochs is above 0 or a teacher"],
+    [{ teacher: "t.safetensors" }, "teacher", "none unless distill is above 0"],
+    [{ teacher: "resnet20", distill: 0.5 }, "teacher", "the path of a .safetensors file"],
     [{ sparsity: 0.5, targetParameters: 9 }, "sparsity", "no sparsity beside a targetParameters"],
     [{ targetParameters: 9, targetMultiplyAdds: 9 }, "targetParameters", "no targetParameters beside"],
     [

@@ -19,6 +19,7 @@ import type { PruneOutcome } from "../prune/loop.ts";
 import type { LayerConfidence } from "../prune/layer_confidence.ts";
 import type { CriterionResult, PruneReport } from "../prune/report.ts";
 import type { Evaluation } from "../train/evaluate.ts";
+import { type LoadedModel, openModel } from "./load_model.ts";
 import { Model } from "./model.ts";
 import type { ModelState, ModelTrainOptions } from "./model_options.ts";
 import type { TrainProgress } from "../train/settings.ts";
@@ -45,6 +46,8 @@ export interface PruneRunOptions {
   readonly graph: Graph;
   /** Parameters and masks to start from; random ones by the seed where left out. */
   readonly weights?: ModelState;
+  /** Whom training and fine-tuning follow where `config.distill` is above 0; fine-tuning the trained network without. */
+  readonly teacher?: LoadedModel;
   /** Picks how matrix products are computed; a fixed choice by the read path where left out. */
   readonly choose?: ProductChooser;
   /** Called while training, with what is being done. */
@@ -108,11 +111,13 @@ async function pruneModel(
     ...(validation ? { validation } : {}),
   };
   const distillation = { share: config.distill, temperature: config.temperature };
-  const isDistilled = config.distill > 0;
-  options.onFootprint?.(
-    model.footprint(train, isDistilled ? { ...training, distillation, teacher: model } : training),
-  );
-  using teacher = isDistilled ? model.copy() : undefined;
+  const isTaught = options.teacher !== undefined;
+  using teacher = config.distill === 0
+    ? undefined
+    : isTaught
+    ? openModel(model.gpu, options.teacher, { task: limited, choose: options.choose ?? model.gpu.choose })
+    : model.copy();
+  options.onFootprint?.(model.footprint(train, teacher ? { ...training, distillation, teacher } : training));
   let phase = 0;
   const trainPhase = async (name: string, epochs: number, round = 0): Promise<void> => {
     const firstEpoch = epochsPerPhase * phase++;
@@ -120,7 +125,7 @@ async function pruneModel(
     settler.forget();
     const report = (progress: TrainProgress) => onProgress?.(name, progress);
     const isFirst = name === "train", schedule = scheduleOf(config, isFirst ? "train" : "finetune");
-    const taught = teacher && !isFirst ? { teacher, distillation } : {};
+    const taught = teacher && (isTaught || !isFirst) ? { teacher, distillation } : {};
     const settings = { ...training, ...taught, epochs, firstEpoch, schedule, onProgress: report };
     await steps.train(
       { name, round, firstEpoch },
@@ -137,7 +142,7 @@ async function pruneModel(
   const trained = await evaluate("trained");
   const kept = await steps.keep("trained.safetensors", () => model.encode());
   const trainedState = decodeModel(kept, "the trained model", graph);
-  teacher?.restore(trainedState);
+  if (!isTaught) teacher?.restore(trainedState);
   const confidences = await steps.step(
     "confidence",
     async () =>

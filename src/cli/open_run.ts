@@ -7,13 +7,14 @@ import type { PruneConfig } from "../config.ts";
 import type { Dataset, Split } from "../data/dataset.ts";
 import { mnistPackageFolder } from "../data/mnist_package.ts";
 import { openDenoBlockReader } from "../data/shards_deno.ts";
-import { FileError } from "../errors.ts";
+import { ConfigError, FileError } from "../errors.ts";
 import { denoFiles } from "../files_deno.ts";
 import {
   checkGraphFits,
   type Gpu,
   type Graph,
   loadDataset,
+  type LoadedModel,
   loadModel,
   lowerRunPlans,
   type ModelState,
@@ -32,18 +33,49 @@ export interface RunInput {
   readonly dataset: Dataset<Split>;
   readonly graph: Graph;
   readonly weights?: ModelState;
+  readonly teacher?: LoadedModel;
 }
 
 /** Opens the data set and the model of a run, says which they are, and tunes the device for it. */
 export async function openRun(gpu: Gpu, config: PruneConfig): Promise<RunInput> {
   const whole = await openDataset(config);
   const loaded = await loadModel(modelSourceOf(config), { files: denoFiles, task: whole });
-  const { graph, weights, normalization } = loaded;
+  const { graph, weights } = loaded;
   checkGraphFits(graph, whole);
+  const teacher = await openTeacher(config, whole);
+  // A network that knows no images yet learns to see them as its teacher does.
+  const isFree = loaded.normalization === undefined && !weights;
+  const { normalization = isFree ? teacher?.normalization : undefined } = loaded;
   for (const line of describeLoadedModel(loaded, whole)) note(line);
-  const input = { dataset: { ...whole, ...normalization }, graph, ...(weights ? { weights } : {}) };
+  const dataset = { ...whole, ...normalization };
+  if (teacher) checkNormalization(teacher, { dataset, path: config.teacher! });
+  const input = { dataset, graph, ...(weights ? { weights } : {}), ...(teacher ? { teacher } : {}) };
   await tune(gpu, config, input);
   return input;
+}
+
+/** Opens the teacher of a run, where it has one. */
+async function openTeacher(
+  { teacher: path }: PruneConfig,
+  dataset: Dataset<Split>,
+): Promise<LoadedModel | undefined> {
+  if (path === undefined) return undefined;
+  const teacher = await loadModel({ model: path }, { files: denoFiles, task: dataset });
+  checkGraphFits(teacher.graph, dataset);
+  note(`teacher: ${teacher.graph.name}, ${path}`);
+  return teacher;
+}
+
+/** Refuses a teacher that knows images normalised in another way than its student gets them. */
+function checkNormalization(
+  { normalization }: LoadedModel,
+  { dataset: { mean, std }, path }: { readonly dataset: Dataset<Split>; readonly path: string },
+): void {
+  const text = (of: { readonly mean: readonly number[]; readonly std: readonly number[] }) =>
+    `mean ${of.mean.join(", ")} and deviation ${of.std.join(", ")}`;
+  if (!normalization || text(normalization) === text({ mean, std })) return;
+  const current = `it takes images normalised by ${text(normalization)}`, wanted = text({ mean, std });
+  throw new ConfigError({ act: "use teacher", thing: path, current, wanted: `${wanted}, as the student` });
 }
 
 /** Opens the device of a run, and says which it is. */

@@ -5,11 +5,12 @@
  */
 import { z } from "zod";
 import { isWeightsPath } from "../files.ts";
-import { checkPruning, goalKeys } from "./pruning_rules.ts";
+import { checkPruning, goalKeys, type Refuse } from "./pruning_rules.ts";
 import {
   defaultRounds,
   defaultRoundsToFixedPoint,
   defaultSparsity,
+  distillationFields,
   finetuningFields,
   goalFields,
   isPattern,
@@ -88,6 +89,7 @@ export const fieldGroups = {
   "Pruning goal": goalFields,
   "Pruning": pruningFields,
   "Fine-tuning": finetuningFields,
+  "Distillation": distillationFields,
   "Pruned model": modelFields,
   "Output and device": outputFields,
 };
@@ -102,6 +104,7 @@ export const fields = z.strictObject({
   ...goalFields,
   ...pruningFields,
   ...finetuningFields,
+  ...distillationFields,
   ...modelFields,
   ...outputFields,
 });
@@ -122,13 +125,21 @@ const companions: Partial<
   patience: { key: "validation" },
   stopOn: { key: "validation" },
   temperature: { key: "distill" },
-  distill: { key: "finetuneEpochs" },
   fisher: { key: "criterion", values: ["confidence", "obd"] },
 };
 
 /** True where the model starts from weights of a file. */
 function hasWeights({ weights, model }: Pick<Fields, "weights" | "model">): boolean {
   return weights !== undefined || isWeightsPath(model);
+}
+
+/** A teacher must be followed, and where none is given the trained network has only fine-tuning to teach. */
+function checkDistillation({ distill, teacher, finetuneEpochs }: Fields, refuse: Refuse): void {
+  if (teacher !== undefined && distill === 0) refuse("teacher", "none unless distill is above 0");
+  if (teacher !== undefined && !isWeightsPath(teacher)) refuse("teacher", "the path of a .safetensors file");
+  if (teacher === undefined && distill > 0 && finetuneEpochs === 0) {
+    refuse("distill", "0 unless finetuneEpochs is above 0 or a teacher is given");
+  }
 }
 
 /** Refuses keys that contradict each other or that would do nothing. */
@@ -139,6 +150,7 @@ function checkTogether(config: Fields, context: z.RefinementCtx): void {
     refuse("epochs", "a whole number, at least 1, or weights to start from");
   }
   checkPruning(config, hasWeights(config), refuse);
+  checkDistillation(config, refuse);
   if (config.optimizer === "nesterov" && config.momentum === 0) refuse("momentum", "above 0 under nesterov");
   if (config.clipNorm > 0 && config.clipValue > 0) refuse("clipValue", "0 beside a clipNorm");
   if (config.schedule === "one-cycle" && config.warmup > 0) {

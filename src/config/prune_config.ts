@@ -142,9 +142,11 @@ export interface PruneConfig {
   readonly finetuneEpochs: number;
   /** Fraction of training whose learning rates fine-tuning goes back to (Renda et al. 2020). */
   readonly rewind: number;
-  /** Share of the fine-tuning loss that follows the trained network (Hinton et al. 2015), 0 for none. */
+  /** Share of the loss that follows a teacher's predictions (Hinton et al. 2015), 0 for none. */
   readonly distill: number;
-  /** What logits are divided by where the trained network is followed. */
+  /** Safetensors file of a teacher for training and fine-tuning; without it fine-tuning follows the trained network. */
+  readonly teacher?: string;
+  /** What the logits of both are divided by where the teacher is followed. */
   readonly temperature: number;
   /** Shrink the pruned model by its empty channels, and time both; on with granularity channel unless turned off. */
   readonly compact: boolean;

@@ -149,11 +149,18 @@ export const finetuningFields = {
   rewind: z.number().min(0).lt(1).default(0.75).describe(
     "Fraction of training whose learning rates fine-tuning goes back to (Renda et al. 2020).",
   ),
+};
+
+/** Keys of the group "Distillation". */
+export const distillationFields = {
   distill: z.number().min(0).max(1).default(0).describe(
-    "Share of the fine-tuning loss that follows the trained network (Hinton et al. 2015), 0 for none.",
+    "Share of the loss that follows a teacher's predictions (Hinton et al. 2015), 0 for none.",
+  ),
+  teacher: z.string().min(1).optional().describe(
+    "Safetensors file of a teacher for training and fine-tuning; without it fine-tuning follows the trained network.",
   ),
   temperature: z.number().gt(0).default(4).describe(
-    "What logits are divided by where the trained network is followed.",
+    "What the logits of both are divided by where the teacher is followed.",
   ),
 };
 

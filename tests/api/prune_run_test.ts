@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { loadModel } from "../../src/api/load_model.ts";
 import { type PruneRunOptions, runPrune } from "../../src/api/prune_run.ts";
 import { parsePruneConfig } from "../../src/config.ts";
 import { loadDataset } from "../../src/data/locate.ts";
@@ -25,7 +26,7 @@ function openTiny() {
 
 async function run(
   config: Record<string, unknown>,
-  more: Pick<PruneRunOptions, "onLastGood" | "onFootprint"> = {},
+  more: Pick<PruneRunOptions, "onLastGood" | "onFootprint" | "teacher"> = {},
 ) {
   return await runPrune(await deviceOf(), {
     config: parsePruneConfig({ ...small, ...config }, "a test"),
@@ -135,6 +136,19 @@ Deno.test("runPrune() holds validation examples out, follows a teacher and takes
   assert(footprints[0] > footprints[1], "a teacher takes memory");
   assertEquals(gpu.allocatedBytes, start, "nothing is left on the device");
   await assertRejects(() => run({ validation: 77 }), ShapeError, "more than the 77 for validation");
+});
+
+Deno.test("runPrune() follows a teacher that is given from the start", async () => {
+  const config = { distill: 0.9, finetuneEpochs: 0, compare: false, rounds: 1 };
+  const files = memoryFiles({ "t.safetensors": (await run({ seed: 5, compare: false })).model });
+  const task = await openTiny();
+  const teacher = await loadModel({ model: "t.safetensors" }, { files, task });
+  const plain = await run({ ...config, distill: 0 }),
+    taught = await run(
+      { ...config, teacher: "t.safetensors" },
+      { teacher },
+    );
+  assertNotEquals(taught.model, plain.model);
 });
 
 const brief = { compare: false, rounds: 1, epochs: 1 };

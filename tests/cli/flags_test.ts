@@ -173,6 +173,7 @@ Deno.test("formatHelp() names every flag with its default, in lines of at most 1
     "Pruning goal",
     "Pruning",
     "Fine-tuning",
+    "Distillation",
     "Pruned model",
     "Output and device",
     "Other",
