@@ -188,6 +188,7 @@ Deno.test("parsePruneConfig() refuses keys that contradict each other or would d
     [{ granularity: "2:4", scope: "layer" }, "scope", '"global" beside granularity 2:4'],
     [{ granularity: "2:4", floor: 0.1 }, "floor", "0 beside granularity 2:4"],
     [{ replace: true, recalibratePruned: "plain" }, "recalibratePruned", '"none" beside replace'],
+    [{ granularity: "filter", roundTo: 4 }, "roundTo", "1 unless granularity is channel"],
     [{ perCost: true }, "perCost", "false unless granularity is filter, channel or blocks"],
     [{ pruneSchedule: "one-shot", rounds: 3 }, "rounds", "1 under pruneSchedule one-shot"],
     [{ pruneSchedule: "iterative", confidence: 0.9 }, "pruneSchedule", '"gradual" beside a confidence'],
@@ -222,7 +223,7 @@ Deno.test("parsePruneConfig() refuses keys that contradict each other or would d
       { distill: 1, temperature: 2 },
       { granularity: "2:4", protect: "conv1,fc2" },
       { granularity: "8x1", scope: "layer", floor: 0.1, targetMultiplyAdds: 1e6, pruneSchedule: "iterative" },
-      { granularity: "channel", targetBytes: 0.5 },
+      { granularity: "channel", targetBytes: 0.5, roundTo: 4 },
       { confidence: 0.9, regrow: 0.95, allowedDrop: 0.01, validation: 100 },
       { targetBytes: 1e5, store: "sparse", compact: true },
     ]

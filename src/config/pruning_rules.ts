@@ -41,6 +41,7 @@ export function checkPruning(config: Fields, hasWeights: boolean, refuse: Refuse
   if (config.replace && (config.recalibratePruned ?? "none") !== "none") {
     refuse("recalibratePruned", '"none" beside replace, which sets the statistics itself');
   }
+  if (config.roundTo > 1 && granularity !== "channel") refuse("roundTo", "1 unless granularity is channel");
   if (config.allowedDrop !== undefined && config.validation === 0) {
     refuse("allowedDrop", "none unless validation is above 0");
   }
