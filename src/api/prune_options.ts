@@ -29,11 +29,12 @@ export function goalOf(config: PruneConfig, graph: Graph): PruneGoal {
 
 /** Which weights may go by a configuration. */
 export function removalOf(
-  { granularity: text, scope, floor, protect, perCost }: PruneConfig,
+  { granularity: text, scope, floor, roundTo, protect, perCost }: PruneConfig,
 ): RemovalOptions {
   const granularity = readGranularity(text)!;
   const isPattern = typeof granularity === "object" && "keep" in granularity;
-  return { ...(isPattern ? {} : { granularity }), scope, floor, perCost, protect: readNames(protect) };
+  const common = { scope, floor, roundTo, perCost, protect: readNames(protect) };
+  return isPattern ? common : { granularity, ...common };
 }
 
 /** How weights are scored by a criterion, for parameters that were trained on so many examples. */

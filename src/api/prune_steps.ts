@@ -16,11 +16,14 @@ import type { Model } from "./model.ts";
 import type { ModelPruneOptions, ModelState } from "./model_options.ts";
 
 /** What may go, of the options of pruning. */
-function removalOf({ granularity, scope, floor, protect, perCost }: ModelPruneOptions): RemovalOptions {
+function removalOf(
+  { granularity, scope, floor, roundTo, protect, perCost }: ModelPruneOptions,
+): RemovalOptions {
   return {
     ...(granularity ? { granularity } : {}),
     ...(scope ? { scope } : {}),
     ...(floor === undefined ? {} : { floor }),
+    ...(roundTo === undefined ? {} : { roundTo }),
     ...(protect ? { protect } : {}),
     ...(perCost === undefined ? {} : { perCost }),
   };

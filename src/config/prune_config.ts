@@ -126,6 +126,8 @@ export interface PruneConfig {
   readonly scope: "global" | "layer";
   /** Least fraction of its weights, filters, channels or blocks that a layer keeps. */
   readonly floor: number;
+  /** What the channels that coupled layers keep come in multiples of, where they lose some. */
+  readonly roundTo: number;
   /** Layers that lose nothing, joined by commas. */
   readonly protect?: string | undefined;
   /** Rank groups by their worth for each weight that goes with them, or multiply-add where those are the target. */

@@ -120,6 +120,9 @@ export const pruningFields = {
   floor: z.number().min(0).max(1).default(0).describe(
     "Least fraction of its weights, filters, channels or blocks that a layer keeps.",
   ),
+  roundTo: z.int().min(1).default(1).describe(
+    "What the channels that coupled layers keep come in multiples of, where they lose some.",
+  ),
   protect: z.string().min(1).refine(isNames, namesWanted).optional().meta({
     description: "Layers that lose nothing, joined by commas.",
     wanted: namesWanted,

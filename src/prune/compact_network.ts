@@ -18,9 +18,6 @@ import { summarizeModel } from "../model/summary.ts";
 import { lowerForward } from "../plan/forward.ts";
 import { logitsOf } from "../plan/plan.ts";
 import { type Compaction, planCompaction } from "./compact.ts";
-import type { Coupling } from "./coupling.ts";
-import { type Branch, maskBranches } from "./group_branches.ts";
-import { maskGroups } from "./group_runs.ts";
 import { lowerMasking } from "./mask.ts";
 
 /** What a model costs. */
@@ -71,26 +68,6 @@ const scratchRoles: ReadonlySet<ArenaRole> = new Set<ArenaRole>([
 export interface CompactionTools {
   readonly choose: ProductChooser;
   readonly slots: SlotPool;
-}
-
-/**
- * Removes groups of channels in place: their mask becomes 0, and values, mean and velocity are masked. A branch of a sum
- * of which a layer keeps no channel goes as a whole.
- *
- * @param removed All groups that are removed, those that were removed before among them.
- * @returns The branches that went.
- */
-export async function removeGroups(
-  network: Network,
-  coupling: Coupling,
-  removed: ReadonlySet<number>,
-): Promise<readonly Branch[]> {
-  const { gpu, graph, layout } = network, mask = await readFloats(gpu, network.arena("mask"));
-  const groupMask = maskGroups(layout, coupling.groups, { removed, mask });
-  const result = maskBranches(graph, { coupling, layout, removed, mask: groupMask });
-  network.arena("mask").write(result.mask);
-  await applyMask(network);
-  return result.branches;
 }
 
 async function applyMask(network: Network): Promise<void> {

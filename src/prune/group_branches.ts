@@ -4,8 +4,6 @@
  * @module
  */
 import { type Graph, resolveGraph } from "../model/graph.ts";
-import type { ParameterLayout } from "../plan/layout.ts";
-import type { Coupling } from "./coupling.ts";
 
 /** The layers that serve one input of one sum and nothing else. */
 export interface Branch {
@@ -32,35 +30,51 @@ export function findBranches(graph: Graph): readonly Branch[] {
   });
 }
 
+/** Which branches may still go as a whole. */
+export interface OpenBranches {
+  /**
+   * The branches that go where layers keep no channel, the innermost ones that these are in; undefined where a layer is in
+   * none, or a sum would be left without an input.
+   */
+  branchesOf(layers: readonly string[]): readonly Branch[] | undefined;
+  /** Marks branches as gone. */
+  close(branches: readonly Branch[]): void;
+}
+
 /**
- * Removes the branches of which a layer would keep no channel, so that they add nothing instead of a constant:
- * everything trained in them is masked.
+ * Says which branches may go as a whole, so that they add nothing instead of a constant.
  *
- * @param mask What is removed, as floats of the whole arena; it stays as it is.
- * @returns The mask without those branches, and how many they are.
+ * @param isEmpty Whether a layer keeps no channel already; branches with such a layer are gone.
  */
-export function maskBranches(
-  graph: Graph,
-  { coupling: { groupOf }, layout, removed, mask }: {
-    readonly coupling: Coupling;
-    readonly layout: ParameterLayout;
-    readonly removed: ReadonlySet<number>;
-    readonly mask: Float32Array;
-  },
-): { readonly mask: Float32Array; readonly branches: readonly Branch[] } {
-  const isEmpty = new Map(
-    graph.layers.map(({ name }, i) => [name, groupOf[i].every((group) => removed.has(group))]),
-  );
-  const found = findBranches(graph).filter(({ layers }) => layers.some((name) => isEmpty.get(name)));
-  const inputsOf = new Map(graph.layers.map(({ name, inputs }) => [name, new Set(inputs).size]));
-  // A sum keeps one of its inputs.
-  const branches = found.filter(({ sum }, i) =>
-    found.slice(0, i + 1).filter((branch) => branch.sum === sum).length < inputsOf.get(sum)!
-  );
-  const gone = new Set(branches.flatMap(({ layers }) => layers)), masked = mask.slice();
-  for (const { fullName, arena, offset, quads } of layout.parameters) {
-    const layer = fullName.slice(0, fullName.lastIndexOf("."));
-    if (arena === "values" && gone.has(layer)) masked.fill(0, 4 * offset, 4 * (offset + quads));
+export function openBranches(graph: Graph, isEmpty: (layer: string) => boolean): OpenBranches {
+  const bySize = findBranches(graph).toSorted((a, b) => a.layers.length - b.layers.length);
+  const innermost = new Map<string, Branch>();
+  for (const branch of bySize) {
+    for (const layer of branch.layers) if (!innermost.has(layer)) innermost.set(layer, branch);
   }
-  return { mask: masked, branches };
+  const inputs = new Map(graph.layers.map(({ name, inputs }) => [name, new Set(inputs).size]));
+  const gone = new Set<Branch>();
+  const find = (layers: readonly string[]) => new Set(layers.map((layer) => innermost.get(layer)));
+  const close = (branches: Iterable<Branch | undefined>) => {
+    for (const branch of branches) {
+      if (!branch || gone.has(branch)) continue;
+      gone.add(branch);
+      inputs.set(branch.sum, inputs.get(branch.sum)! - 1);
+    }
+  };
+  close(find(graph.layers.map(({ name }) => name).filter(isEmpty)));
+  return {
+    branchesOf(layers) {
+      const found = [...find(layers)], going: Branch[] = [];
+      for (const branch of found) {
+        if (!branch) return undefined;
+        if (!gone.has(branch)) going.push(branch);
+      }
+      const areLeft = going.every(({ sum }) =>
+        inputs.get(sum)! > going.filter((branch) => branch.sum === sum).length
+      );
+      return areLeft ? going : undefined;
+    },
+    close,
+  };
 }

@@ -71,23 +71,3 @@ function sliceRuns(
 export function forEachElement({ first, stride, count }: ElementRun, visit: (place: number) => void): void {
   for (let i = 0; i < count; i++) visit(first + i * stride);
 }
-
-/**
- * The mask that removes groups, so that the masked network computes exactly what the network without their channels
- * does: zeros over filters, biases, batch norm's scale and shift, and the consumers' weights.
- *
- * @param mask What is removed already, as floats of the whole arena; it stays as it is.
- */
-export function maskGroups(
-  layout: ParameterLayout,
-  groups: readonly ChannelGroup[],
-  { removed, mask }: { readonly removed: Iterable<number>; readonly mask: Float32Array },
-): Float32Array {
-  const places = placesByName(layout), masked = mask.slice();
-  for (const id of removed) {
-    for (const run of groupRuns(places, groups[id])) {
-      if (run.arena === "values") forEachElement(run, (place) => masked[place] = 0);
-    }
-  }
-  return masked;
-}

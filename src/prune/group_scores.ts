@@ -8,20 +8,17 @@
  *
  * @module
  */
-import { Program } from "../gpu/executor.ts";
-import { isArenaRole, type Network } from "../gpu/network.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import { type Dispatch, spreadWorkgroups } from "../kernels/dispatch.ts";
-import { type Graph, resolveGraph } from "../model/graph.ts";
-import type { ParameterSpec } from "../model/layer.ts";
 import type { ParameterLayout } from "../plan/layout.ts";
 import { erfc } from "./confidence.ts";
-import type { ChannelGroup, Coupling } from "./coupling.ts";
+import type { ChannelGroup } from "./coupling.ts";
 import { type GroupPart, groupRuns, placesByName } from "./group_runs.ts";
+import type { PruneBuffers } from "./prune_buffers.ts";
 
 /** What each group is worth, by its index. */
 export interface GroupScores {
-  /** Sum of the squared scores of its kept elements. */
+  /** Sum of the scores of its kept elements, or of their squares. */
   readonly sums: Float32Array;
   /** Its elements that are kept and have a score. */
   readonly counts: Uint32Array;
@@ -52,8 +49,8 @@ export function packGroupRuns(
   return { starts, runs: Uint32Array.from(words) };
 }
 
-/** The dispatch that sums scores by group, into the buffers `group_sums` and `group_counts`. */
-export function lowerGroupSums(groups: number): Dispatch {
+/** The dispatch that sums scores, or their squares, by group, into the buffers `group_sums` and `group_counts`. */
+export function lowerGroupSums(groups: number, isSquared: boolean): Dispatch {
   return {
     kernel: "score/group_sums",
     label: "group sums",
@@ -66,78 +63,38 @@ export function lowerGroupSums(groups: number): Dispatch {
       counts: "group_counts",
     },
     params: { groups },
-    constants: {},
+    constants: { SQUARED: isSquared ? 1 : 0 },
     workgroups: spreadWorkgroups(groups),
   };
 }
 
 /**
- * Sums the scores that a network's elements have in the arena `scores`, by group.
+ * Sums scores, or their squares, by group, from the arena `scores` of a network.
  *
  * @param part Whether all elements that go with a group count, or only those that make its channels.
  */
-export async function scoreGroups(
-  network: Network,
+export async function sumGroups(
+  buffers: PruneBuffers,
   groups: readonly ChannelGroup[],
-  part: GroupPart = "all",
+  { part, isSquared }: { readonly part: GroupPart; readonly isSquared: boolean },
 ): Promise<GroupScores> {
   if (groups.length === 0) return { sums: new Float32Array(0), counts: new Uint32Array(0) };
-  const { gpu, layout } = network, { starts, runs } = packGroupRuns(layout, groups, part);
-  const words = { "group_starts": starts.length, "group_runs": runs.length };
-  const results = { "group_sums": groups.length, "group_counts": groups.length };
-  const buffers = new Map(
-    Object.entries({ ...words, ...results }).map((
-      [name, count],
-    ) => [name, gpu.createBuffer(name, 4 * count)]),
-  );
-  try {
-    buffers.get("group_starts")!.write(starts);
-    buffers.get("group_runs")!.write(runs);
-    const resolve = (name: string) => {
-      const buffer = isArenaRole(name) ? network.arena(name) : buffers.get(name)!;
-      return { buffer, quads: buffer.sizeBytes / 16 };
-    };
-    using program = await Program.create(gpu, [lowerGroupSums(groups.length)], { resolve });
-    program.run();
-    const read = Object.keys(results).map((name) => ({ buffer: buffers.get(name)! }));
-    const [sums, counts] = await readBuffers(gpu, read);
-    return {
-      sums: new Float32Array(sums, 0, groups.length),
-      counts: new Uint32Array(counts, 0, groups.length),
-    };
-  } finally {
-    for (const buffer of buffers.values()) buffer[Symbol.dispose]();
-  }
-}
-
-/**
- * The multiply-adds for one image that a model saves without a group alone, by its index: what a group's worth may be
- * set against.
- */
-export function groupMultiplyAdds(graph: Graph, { groups }: Coupling): Float64Array {
-  const weights = new Map<string, ParameterSpec & { readonly pixels: number }>(
-    resolveGraph(graph).flatMap(({ spec, output, parameters }) =>
-      parameters.filter(({ role }) => role === "weight").map((weight) =>
-        [`${spec.name}.${weight.name}`, { ...weight, pixels: output.height * output.width }] as const
-      )
-    ),
-  );
-  return Float64Array.from(groups, ({ producers, consumers }) => {
-    const lost = new Map<string, { row: number; channel: number }>();
-    for (const { parameter, axis } of [...producers, ...consumers]) {
-      const counts = lost.get(parameter) ?? { row: 0, channel: 0 };
-      lost.set(parameter, counts);
-      counts[axis]++;
-    }
-    let saved = 0;
-    for (const [parameter, { row, channel }] of lost) {
-      const weight = weights.get(parameter);
-      if (!weight) continue;
-      const { rows, taps, channels, pixels } = weight;
-      saved += (rows * channels - (rows - row) * (channels - channel)) * taps * pixels;
-    }
-    return saved;
-  });
+  const { starts, runs } = packGroupRuns(buffers.network.layout, groups, part);
+  const results = ["group_sums", "group_counts"];
+  buffers.allocate([
+    ["group_starts", starts.length],
+    ["group_runs", Math.max(4, runs.length)],
+    ...results.map((name) => [name, groups.length] as const),
+  ]);
+  buffers.get("group_starts").write(starts);
+  buffers.get("group_runs").write(runs);
+  await buffers.run([lowerGroupSums(groups.length, isSquared)]);
+  const read = results.map((name) => ({ buffer: buffers.get(name) }));
+  const [sums, counts] = await readBuffers(buffers.network.gpu, read);
+  return {
+    sums: new Float32Array(sums, 0, groups.length),
+    counts: new Uint32Array(counts, 0, groups.length),
+  };
 }
 
 /**

@@ -31,9 +31,15 @@ export interface RemovalOptions {
   readonly scope?: "global" | "layer";
   /**
    * The least fraction of its weights (filters, channels, blocks) that a layer keeps, in [0, 1]; above 0, and for all but
-   * single weights, at least one. 0 where left out.
+   * single weights, at least one. 0 where left out: then a layer keeps one still, unless it is of a branch of a sum, such
+   * as a residual block, which goes as a whole with the last channel of a layer.
    */
   readonly floor?: number;
+  /**
+   * What the channels that coupled layers keep come in multiples of, where they lose some; 1 where left out, which all but
+   * channels need.
+   */
+  readonly roundTo?: number;
   /**
    * What the target of a removal counts, of groups: weights, or the multiply-adds that they take for one image; `weights`
    * where left out.
@@ -85,6 +91,11 @@ export function checkRemoval(layout: ParameterLayout, options: RemovalOptions): 
     throw new ConfigError({ act: "remove weights with", thing, current, wanted });
   };
   if (!(floor >= 0 && floor <= 1)) refuse("floor", `${floor}`, "a fraction from 0 to 1");
+  const { roundTo = 1 } = options;
+  if (!Number.isInteger(roundTo) || roundTo < 1) {
+    refuse("roundTo", `${roundTo}`, "a whole number, at least 1");
+  }
+  if (roundTo > 1 && granularity !== "channel") refuse("roundTo", `${roundTo}`, "1 unless channels go");
   if (granularity === "element" && (options.perCost || (options.measure ?? "weights") !== "weights")) {
     refuse("granularity", "single weights, each of which counts as one", "groups where their cost matters");
   }

@@ -1,5 +1,5 @@
 /**
- * Holds sums of squared scores by group against f64. Tolerance: sumTolerance over a group's elements; counts are exact.
+ * Holds sums of scores, or of their squares, by group against f64. Tolerance: sumTolerance over a group's elements; counts are exact.
  */
 import { lowerGroupSums } from "../../src/prune/group_scores.ts";
 import { assertClose, randomTensor, sumTolerance } from "../reference/tensor.ts";
@@ -17,7 +17,7 @@ const groups: readonly (readonly (readonly [number, number, number])[])[] = [
 
 for (const path of readPaths) {
   Deno.test(`group_sums() adds kept and scored elements by group, ${path} path`, async () => {
-    for (const repeat of [1, 23]) {
+    for (const [repeat, isSquared] of [[1, true], [1, false], [23, true]] as const) {
       const all = Array.from({ length: repeat }, () => groups).flat();
       const starts = new Uint32Array(all.length + 1);
       for (const [i, runs] of all.entries()) starts[i + 1] = starts[i] + runs.length;
@@ -34,14 +34,17 @@ for (const path of readPaths) {
         "group_sums": unwritten(all.length),
         "group_counts": new Uint32Array(all.length).fill(7),
       };
-      const run = () => runKernels({ path, dispatches: [lowerGroupSums(all.length)], buffers });
+      const run = () => runKernels({ path, dispatches: [lowerGroupSums(all.length, isSquared)], buffers });
       const result = await run();
       const want = all.map((runs) => {
         const places = runs.flatMap(([first, stride, count]) =>
           Array.from({ length: count }, (_, k) => first + k * stride)
         );
         const counted = places.filter((place) => scores[place] >= 0 && mask[place] > 0);
-        return { sum: counted.reduce((sum, place) => sum + scores[place] ** 2, 0), count: counted.length };
+        return {
+          sum: counted.reduce((sum, place) => sum + scores[place] ** (isSquared ? 2 : 1), 0),
+          count: counted.length,
+        };
       });
       const sums = result.floats("group_sums").subarray(0, all.length);
       const name = `${path}, ${all.length} groups`;

@@ -8,13 +8,15 @@ import { SlotPool } from "../../src/gpu/slots.ts";
 import { imagesToQuads } from "../../src/io/quads.ts";
 import { summarizeModel } from "../../src/model/summary.ts";
 import { planCompaction } from "../../src/prune/compact.ts";
-import { compactNetwork, removeGroups } from "../../src/prune/compact_network.ts";
+import { fullMask } from "../../src/plan/layout.ts";
+import { compactNetwork } from "../../src/prune/compact_network.ts";
 import { coupleChannels } from "../../src/prune/coupling.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { memoryFiles } from "../helpers/memory_files.ts";
 import { tinyDataset } from "../helpers/tiny_dataset.ts";
 import { tinyGraph } from "../helpers/tiny_network.ts";
 import { randomTensor } from "../reference/tensor.ts";
+import { maskGroups } from "./mask_groups.ts";
 import { gatherArena, openDraw, randomArenas, randomGraph } from "./random_graphs.ts";
 
 /** Examples of a random graph's images. */
@@ -48,7 +50,10 @@ Deno.test("compactNetwork() gathers every arena and keeps the logits of random g
         if (content.length > 0) network.arena(role).write(content);
       }
     }
-    await removeGroups(network, coupling, new Set([...coupling.groups.keys()].filter(() => draw(3) === 0)));
+    const removed = coupling.groups.keys().filter(() => draw(3) === 0);
+    network.arena("mask").write(
+      maskGroups(network.layout, coupling.groups, { removed, mask: fullMask(network.layout) }),
+    );
     const read = async (of: Network, role: ArenaRole) => await readFloats(gpu, of.arena(role));
     const { sources, removedLayers } = planCompaction(graph, await read(network, "mask"));
     const { network: smaller, report } = await compactNetwork(network, examplesOf(3), {
@@ -104,7 +109,11 @@ Deno.test("Model.compact() shrinks a trained model in place, which trains, saves
     await model.train(dataset.train, training);
     const coupling = coupleChannels(model.graph);
     const removed = new Set(coupling.sets.flatMap((set) => set.groups.slice(0, 2)));
-    assertEquals(await removeGroups(model.network, coupling, removed), []);
+    const { layout } = model.network;
+    const mask = maskGroups(layout, coupling.groups, { removed, mask: fullMask(layout) });
+    const values = await readFloats(gpu, model.network.arena("values"));
+    model.network.arena("values").write(values.map((value, i) => value * mask[i]));
+    model.network.arena("mask").write(mask);
     // Biases are removed too, which state and file remember.
     const state = await model.state();
     assertEquals(state.masks.get("conv1.bias"), Float32Array.of(0, 0, 1, 1));

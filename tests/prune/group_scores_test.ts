@@ -2,12 +2,14 @@ import { assert, assertEquals } from "@std/assert";
 import { layOutParameters, takeParameter } from "../../src/plan/layout.ts";
 import { Network } from "../../src/gpu/network.ts";
 import { coupleChannels } from "../../src/prune/coupling.ts";
-import { groupConfidence, groupDeviate, scoreGroups } from "../../src/prune/group_scores.ts";
-import { forEachElement, groupRuns, maskGroups, placesByName } from "../../src/prune/group_runs.ts";
+import { groupConfidence, groupDeviate, sumGroups } from "../../src/prune/group_scores.ts";
+import { forEachElement, groupRuns, placesByName } from "../../src/prune/group_runs.ts";
+import { PruneBuffers } from "../../src/prune/prune_buffers.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { chiSquareBelow } from "../reference/chi_square.ts";
 import { erf } from "../reference/erf.ts";
 import { assertClose, sumTolerance } from "../reference/tensor.ts";
+import { maskGroups } from "./mask_groups.ts";
 import { randomArenas, randomGraph } from "./random_graphs.ts";
 
 Deno.test("groupConfidence() is the chi-square probability, as near as Wilson and Hilferty come", () => {
@@ -60,11 +62,12 @@ Deno.test("groupRuns() hold every element of a group once, and those of all grou
   }
 });
 
-Deno.test("scoreGroups() sums a network's scores over what goes, or over what makes the channels", async () => {
+Deno.test("sumGroups() sums a network's scores over what goes, or over what makes the channels", async () => {
   const gpu = await deviceOf(), start = gpu.allocatedBytes;
   {
     const graph = randomGraph(4);
     using network = new Network(gpu, graph, 0);
+    using buffers = new PruneBuffers(network);
     const { layout } = network, places = placesByName(layout), { groups } = coupleChannels(graph);
     const scores = randomArenas(graph, 1).values.map((value, i) =>
       value === 0 || i % 7 === 0 ? -1 : Math.abs(value)
@@ -75,15 +78,17 @@ Deno.test("scoreGroups() sums a network's scores over what goes, or over what ma
     });
     network.arena("scores").write(scores);
     network.arena("mask").write(mask);
-    for (const part of ["all", "producers"] as const) {
-      const { sums, counts } = await scoreGroups(network, groups, part);
+    for (
+      const [part, isSquared] of [["all", true], ["producers", true], ["all", false]] as const
+    ) {
+      const { sums, counts } = await sumGroups(buffers, groups, { part, isSquared });
       const want = groups.map((group) => {
         let sum = 0, count = 0;
         for (const run of groupRuns(places, group, part)) {
           if (run.arena !== "values") continue;
           forEachElement(run, (place) => {
             if (scores[place] < 0 || mask[place] === 0) return;
-            sum += scores[place] ** 2;
+            sum += scores[place] ** (isSquared ? 2 : 1);
             count++;
           });
         }
@@ -95,7 +100,7 @@ Deno.test("scoreGroups() sums a network's scores over what goes, or over what ma
       const tolerance = sumTolerance(Math.max(...counts), Math.max(...want.map(({ sum }) => sum)));
       assertClose(sums, want.map(({ sum }) => sum), { tolerance, name: part });
     }
-    assertEquals((await scoreGroups(network, [])).sums.length, 0);
+    assertEquals((await sumGroups(buffers, [], { part: "all", isSquared: true })).sums.length, 0);
   }
   assertEquals(gpu.allocatedBytes, start);
 });
