@@ -117,24 +117,34 @@ async function reachCost(
     network.copyState("snapshot", "values");
     network.arena("mask").write(mask);
   };
-  /** The cost with so much removed, Infinity where that is not possible. */
-  const costAt = async (removed: number): Promise<number> => {
+  const costOf = weightCosts(network.graph, counted.measure ?? "weights"),
+    tensors = prunableTensors(network.layout);
+  /** What removing so much comes to: what is gone then, and the cost; Infinity where that is not possible. */
+  const probe = async (removed: number): Promise<{ readonly gone: number; readonly cost: number }> => {
     restore();
     try {
-      return await measureCost(model, await pruner.remove(removed, counted), context);
+      const layers = await pruner.remove(removed, counted);
+      const gone = layers.reduce(
+        (sum, { weights, kept }, i) => sum + (weights - kept) * costOf(tensors[i]),
+        0,
+      );
+      return { gone, cost: await measureCost(model, layers, context) };
     } catch (error) {
-      if (error instanceof ConfigError) return Infinity;
+      if (error instanceof ConfigError) return { gone: removed, cost: Infinity };
       throw error;
     }
   };
-  // Removing more than may go fails, so that the cost falls with the count and is Infinity from some count on.
+  // Removing more than may go fails, so that the cost falls with the count and is Infinity from some count on. Groups
+  // remove more than was asked: below that nothing need be tried, and above it one more group may be all that lacks.
   let below = 0, above = countAll(model, counted) + 1, least = Infinity, fewest: number | undefined;
-  while (above - below > 1) {
-    const middle = Math.floor((below + above) / 2), cost = await costAt(middle);
+  for (let last = -1, isRepeated = false; above - below > 1;) {
+    const next = isRepeated ? below + 1 : Math.floor((below + above) / 2), { gone, cost } = await probe(next);
     least = Math.min(least, cost);
-    if (cost <= most) fewest = middle;
-    if (cost <= most || cost === Infinity) above = middle;
-    else below = middle;
+    if (cost <= most) fewest = next;
+    if (cost <= most || cost === Infinity) above = next;
+    else below = Math.max(next, gone);
+    isRepeated = gone === last;
+    last = gone;
   }
   restore();
   if (fewest !== undefined) return await pruner.remove(fewest, counted);

@@ -11,7 +11,6 @@
 import { readBuffers } from "../gpu/readback.ts";
 import { type Dispatch, spreadWorkgroups } from "../kernels/dispatch.ts";
 import type { ParameterLayout } from "../plan/layout.ts";
-import { erfc } from "./confidence.ts";
 import type { ChannelGroup } from "./coupling.ts";
 import { type GroupPart, groupRuns, placesByName } from "./group_runs.ts";
 import type { PruneBuffers } from "./prune_buffers.ts";
@@ -107,11 +106,4 @@ export async function sumGroups(
 export function groupDeviate(signal: number, elements: number): number {
   const variance = 2 / (9 * elements);
   return (Math.cbrt(signal / elements) - 1 + variance) / Math.sqrt(variance);
-}
-
-/** The confidence in a group, P(chi^2_d <= z_g^2) in [0, 1]; 0 for a group without elements. */
-export function groupConfidence(signal: number, elements: number): number {
-  if (elements === 0) return 0;
-  const deviate = groupDeviate(signal, elements), tail = erfc(Math.abs(deviate) / Math.SQRT2) / 2;
-  return deviate < 0 ? tail : 1 - tail;
 }

@@ -12,13 +12,14 @@ import { signalToNoiseAt } from "../../src/prune/confidence.ts";
 import { coupleChannels } from "../../src/prune/coupling.ts";
 import { prunableTensors, scoredTensors } from "../../src/prune/criteria.ts";
 import { forEachElement, groupRuns, placesByName } from "../../src/prune/group_runs.ts";
-import { groupConfidence, groupDeviate } from "../../src/prune/group_scores.ts";
+import { groupDeviate } from "../../src/prune/group_scores.ts";
 import { Pruner } from "../../src/prune/pruner.ts";
 import { apportion, type RemovalOptions } from "../../src/prune/removal.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyDataset } from "../helpers/tiny_dataset.ts";
 import { openWorkbench, tinyGraph } from "../helpers/tiny_network.ts";
+import { normalBelow } from "../reference/erf.ts";
 import { randomArenas, randomGraph } from "./random_graphs.ts";
 
 const scoring = { examples: 200, seed: 4, prior: "matched" } as const;
@@ -225,8 +226,8 @@ Deno.test("Pruner.remove() removes coupled channels, whole, by their chi-square 
       const weights = weightsOf(own), signal = weights.reduce((sum, place) => sum + z[place] ** 2, 0);
       return { signal, elements: weights.length };
     });
-    const confidences = signals.map(({ signal, elements }) => groupConfidence(signal, elements));
     const deviates = signals.map(({ signal, elements }) => groupDeviate(signal, elements));
+    const confidences = deviates.map(normalBelow);
     // The threshold between two groups, as a z of single weights.
     const sorted = confidences.toSorted((a, b) => a - b);
     const middle = (sorted[0] + sorted[1]) / 2;

@@ -35,3 +35,8 @@ function erfcTail(x: number): number {
   for (let k = 120; k >= 1; k--) tail = x + k / 2 / tail;
   return Math.exp(-x * x) / Math.sqrt(Math.PI) / tail;
 }
+
+/** The probability that a normal deviate lies below x, to about 1e-15. */
+export function normalBelow(x: number): number {
+  return (1 + erf(x / Math.SQRT2)) / 2;
+}
