@@ -32,8 +32,8 @@ const configs = { plain, rich };
 
 /** What undoes rounds, and what replaces weights by the network before. */
 const undoing = {
-  ...{ epochs: 3, batch: 8, rounds: 2, seed: 5, checkpointEvery: 2, compare: false },
-  ...{ validation: 16, allowedDrop: 0, sparsity: 0.97, replace: true, posterior: "layer", calibration: 16 },
+  ...{ epochs: 8, batch: 8, learningRate: 0.05, rounds: 2, seed: 5, checkpointEvery: 7, compare: false },
+  ...{ validation: 16, allowedDrop: 0, sparsity: 0.999, replace: true, posterior: "layer", calibration: 16 },
 };
 
 interface RunOptions {
