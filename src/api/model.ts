@@ -3,15 +3,12 @@
  *
  * @module
  */
-import { isStreamed, type Split } from "../data/dataset.ts";
+import type { Split } from "../data/dataset.ts";
 import { ShapeError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { Examples } from "../gpu/examples.ts";
-import { DeviceImages } from "../gpu/images.ts";
 import { type NamedParameters, Network } from "../gpu/network.ts";
 import { SlotPool } from "../gpu/slots.ts";
-import { StreamedImages } from "../gpu/stream.ts";
 import { decodeModel, encodeModel, type WeightStore } from "../io/model_file.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import { checkGraphFits, type Graph } from "../model/graph.ts";
@@ -36,7 +33,6 @@ import type { TrainOptions, TrainResult } from "../train/settings.ts";
 import { trainingFootprint } from "../train/step_programs.ts";
 import { train } from "../train/trainer.ts";
 import {
-  evaluationBatch,
   type ModelPruneOptions,
   type ModelRecalibrateOptions,
   type ModelRefitOptions,
@@ -49,16 +45,14 @@ import {
 } from "./model_options.ts";
 import { replacementSteps } from "./replacement_steps.ts";
 import { pruneSteps } from "./prune_steps.ts";
-
-/** A split as steps take batches of it. */
-type SplitOnDevice = Examples & Disposable & { readonly mostRows: number };
+import { SplitImages } from "./split_images.ts";
 
 /** A model on a device. Dispose of it to free its memory; the device stays open. */
 export class Model {
   #network: Network;
   readonly #slots: SlotPool;
   readonly #choose: ProductChooser;
-  readonly #images = new Map<Split, SplitOnDevice[]>();
+  readonly #images: SplitImages;
   readonly #evaluators = new Map<Split, Evaluator>();
   #pruner: Pruner | undefined;
 
@@ -81,6 +75,7 @@ export class Model {
     this.#network = new Network(gpu, graph, seed);
     this.#slots = new SlotPool(gpu);
     this.#choose = choose;
+    this.#images = new SplitImages(gpu, task);
   }
 
   /** The task that the model was made for. */
@@ -108,7 +103,7 @@ export class Model {
    */
   train(split: Split, options: ModelTrainOptions = {}): Promise<TrainResult> {
     const settings = { ...this.#trainOptions(options), slots: this.#slots };
-    return train(this.network, this.#imagesOf(split, settings.batch), settings);
+    return train(this.network, this.#images.of(split, settings.batch), settings);
   }
 
   /**
@@ -118,15 +113,14 @@ export class Model {
    * @returns the batches that were measured
    */
   recalibrate(split: Split, options: ModelRecalibrateOptions = {}): Promise<number> {
-    const { batch, seed } = trainDefaults, tools = { choose: this.#choose, slots: this.#slots };
-    const settings = { batch, seed, ...options, ...tools };
-    return recalibrate(this.network, this.#imagesOf(split, settings.batch), settings);
+    const { batch, seed } = trainDefaults, settings = { batch, seed, ...options, ...this.#tools };
+    return recalibrate(this.network, this.#images.of(split, settings.batch), settings);
   }
 
   /** The device memory that training on a split needs at its peak, by what it is for. */
   footprint(split: Split, options: ModelTrainOptions = {}): Footprint {
     const settings = this.#trainOptions(options);
-    return trainingFootprint(this.network, this.#imagesOf(split, settings.batch), settings);
+    return trainingFootprint(this.network, this.#images.of(split, settings.batch), settings);
   }
 
   /** Measures loss, accuracy, confusion counts and predictions on a split. */
@@ -142,8 +136,7 @@ export class Model {
   async prepareEvaluation(split: Split): Promise<Evaluator> {
     let evaluator = this.#evaluators.get(split);
     if (!evaluator) {
-      const tools = { choose: this.#choose, slots: this.#slots };
-      evaluator = await openEvaluator(this.network, this.#imagesOf(split), tools);
+      evaluator = await openEvaluator(this.network, this.#images.of(split), this.#tools);
       this.#evaluators.set(split, evaluator);
     }
     return evaluator;
@@ -154,9 +147,9 @@ export class Model {
     const { criterion = "confidence", prior = "evidence", examples, seed = 0, temperature, fisher } = options;
     this.network.copyArena("values", "mean");
     if (needsGradients(criterion)) {
-      const images = this.#imagesOf(calibration);
+      const images = this.#images.of(calibration);
       const estimate = fisher ? { estimate: fisher, seed } : {};
-      await this.pruner.accumulate(images, { choose: this.#choose, slots: this.#slots, ...estimate });
+      await this.pruner.accumulate(images, { ...this.#tools, ...estimate });
     }
     const settings = { examples, seed, prior, ...(temperature === undefined ? {} : { temperature }) };
     await this.pruner.score(criterion, settings);
@@ -216,7 +209,7 @@ export class Model {
    * @throws {NumericError} Where activations are not finite; the values are then those of the start.
    */
   async pruneByReplacement(options: ModelReplaceOptions): Promise<readonly ReplacementStage[]> {
-    const images = this.#imagesOf(options.calibration);
+    const images = this.#images.of(options.calibration);
     return await pruneByReplacement(this.network, images, replacementSteps(this, options, this.#choose));
   }
 
@@ -232,7 +225,7 @@ export class Model {
     { calibration, remove, ...settings }: ModelRefitOptions,
   ): Promise<readonly LayerReplacement[]> {
     const options = { ...settings, choose: this.#choose, mask: async () => void await remove() };
-    return await replaceKept(this.network, this.#imagesOf(calibration), options);
+    return await replaceKept(this.network, this.#images.of(calibration), options);
   }
 
   /**
@@ -244,7 +237,10 @@ export class Model {
    * @internal
    */
   openReplacement(calibration: Split, settings: Partial<ReplaceSettings> = {}): Promise<Replacement> {
-    return Replacement.open(this.network, this.#imagesOf(calibration), { ...settings, choose: this.#choose });
+    return Replacement.open(this.network, this.#images.of(calibration), {
+      ...settings,
+      choose: this.#choose,
+    });
   }
 
   /**
@@ -256,8 +252,7 @@ export class Model {
    * @throws {KernelError} Where logits differ by more than 1e-4 of the largest; the model then stays as it was.
    */
   async compact(examples: Split): Promise<CompactionReport> {
-    const tools = { choose: this.#choose, slots: this.#slots };
-    const { network, report } = await compactNetwork(this.network, this.#imagesOf(examples), tools);
+    const { network, report } = await compactNetwork(this.network, this.#images.of(examples), this.#tools);
     for (const evaluator of this.#evaluators.values()) evaluator[Symbol.dispose]();
     this.#evaluators.clear();
     for (const held of [this.#pruner, this.#slots, this.network]) held?.[Symbol.dispose]();
@@ -329,34 +324,25 @@ export class Model {
     return this.#pruner ??= new Pruner(this.network);
   }
 
+  /** What steps are prepared with. */
+  get #tools(): { readonly choose: ProductChooser; readonly slots: SlotPool } {
+    return { choose: this.#choose, slots: this.#slots };
+  }
+
   #trainOptions({ teacher, validation, ...settings }: ModelTrainOptions): Omit<TrainOptions, "slots"> {
     return {
       ...trainDefaults,
       ...settings,
       choose: this.#choose,
       ...(teacher ? { teacher: teacher.network } : {}),
-      ...(validation ? { validation: this.#imagesOf(validation) } : {}),
+      ...(validation ? { validation: this.#images.of(validation) } : {}),
     };
-  }
-
-  /** A split on the device, or streamed to it, for batches of as many rows as wanted. */
-  #imagesOf(split: Split, rows = evaluationBatch): SplitOnDevice {
-    const held = this.#images.get(split) ?? [];
-    const fitting = held.find(({ mostRows }) => mostRows >= Math.min(rows, split.count));
-    if (fitting) return fitting;
-    const mostRows = Math.max(rows, evaluationBatch);
-    const options = { dataset: this.task, batch: evaluationBatch, mostRows };
-    const images = isStreamed(split)
-      ? new StreamedImages(this.gpu, split, options)
-      : new DeviceImages(this.gpu, split, options);
-    this.#images.set(split, [...held, images]);
-    return images;
   }
 
   /** Frees all that the model holds on the device; it is not to be used afterwards. */
   [Symbol.dispose](): void {
     for (const evaluator of this.#evaluators.values()) evaluator[Symbol.dispose]();
-    for (const images of [...this.#images.values()].flat()) images[Symbol.dispose]();
+    this.#images[Symbol.dispose]();
     this.#pruner?.[Symbol.dispose]();
     this.#slots[Symbol.dispose]();
     this.network[Symbol.dispose]();
