@@ -37,6 +37,7 @@ export { lowerRunPlans } from "./src/api/run_plans.ts";
 export type { RunSizes } from "./src/api/run_plans.ts";
 export { runPrune } from "./src/api/prune_run.ts";
 export type { PruneRunOptions, PruneRunResult } from "./src/api/prune_run.ts";
+export type { TunePlans } from "./src/api/measure_compaction.ts";
 export { runCompare } from "./src/api/compare_run.ts";
 export type { CompareOptions } from "./src/api/compare_run.ts";
 export { runSensitivity } from "./src/api/sensitivity_run.ts";

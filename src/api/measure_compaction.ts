@@ -6,7 +6,9 @@
 import { type Split, takeSplit } from "../data/dataset.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { decodeModel, encodeModel, type WeightStore } from "../io/model_file.ts";
+import type { ProductChooser } from "../kernels/gemm.ts";
 import { summarizeModel } from "../model/summary.ts";
+import { lowerPlan } from "../plan/lower.ts";
 import { costOf, denseCostOf } from "../prune/goal.ts";
 import type { PruneOutcome } from "../prune/loop.ts";
 import type { CompactionResult, PruneReport } from "../prune/report.ts";
@@ -59,7 +61,12 @@ interface CompactionContext {
   /** Examples to compare logits on and to time. */
   readonly examples: Split;
   readonly store: WeightStore;
+  /** Has the device take the fastest cores for the products of some plans; those it has are taken where left out. */
+  readonly tune?: TunePlans | undefined;
 }
+
+/** Has a device take the fastest cores for the products that a lowering asks for. */
+export type TunePlans = (lower: (choose: ProductChooser) => void) => Promise<unknown>;
 
 /**
  * Makes a smaller model of the bytes of a pruned one, and times both in turn.
@@ -69,15 +76,25 @@ interface CompactionContext {
 export async function measureCompaction(
   gpu: Gpu,
   bytes: Uint8Array,
-  { task, examples, store }: CompactionContext,
+  { task, examples, store, tune }: CompactionContext,
 ): Promise<{ readonly result: CompactionResult; readonly model: Uint8Array }> {
   const stored = decodeModel(bytes, "the pruned model"),
     batch = takeSplit(examples, Math.min(timedBatch, examples.count));
-  using masked = new Model(gpu, stored.graph, { task });
   using smaller = new Model(gpu, stored.graph, { task });
-  for (const model of [masked, smaller]) model.restore(stored);
+  smaller.restore(stored);
   const report = await smaller.compact(batch);
-  const [before, after] = await timeInTurn([masked, smaller], batch);
+  // The run's products are those of training and of the larger model, at other batches.
+  const images = { augmentation: "none" } as const;
+  await tune?.((choose) => {
+    for (const graph of [stored.graph, smaller.graph]) {
+      lowerPlan(graph, { batch: batch.count, mode: "evaluate", choose, images });
+    }
+  });
+  using masked = new Model(gpu, stored.graph, { task });
+  using timed = new Model(gpu, smaller.graph, { task });
+  masked.restore(stored);
+  timed.restore(await smaller.state());
+  const [before, after] = await timeInTurn([masked, timed], batch);
   return { result: { ...report, latencyMs: { before, after } }, model: await smaller.encode(store) };
 }
 

@@ -25,7 +25,7 @@ import type { ModelState, ModelTrainOptions } from "./model_options.ts";
 import type { TrainProgress } from "../train/settings.ts";
 import { type JournalSteps, type RunCheckpoints, RunJournal } from "./run_journal.ts";
 import { type RunSplits, splitDataset } from "./run_splits.ts";
-import { finishPruned } from "./measure_compaction.ts";
+import { finishPruned, type TunePlans } from "./measure_compaction.ts";
 import { goalOf, removalOf, scoringOf } from "./prune_options.ts";
 import { Settler } from "./settler.ts";
 import { scheduleOf, trainingOf } from "./training_of.ts";
@@ -56,6 +56,8 @@ export interface PruneRunOptions {
   readonly onLastGood?: (model: Uint8Array) => Promise<void>;
   /** Where checkpoints are written to, every `config.checkpointEvery` steps, and read from. */
   readonly checkpoints?: RunCheckpoints;
+  /** Called before models are timed, to have the device take the fastest cores for their products. */
+  readonly tune?: TunePlans;
   /** Called before training with the device memory that it will need. */
   readonly onFootprint?: (footprint: Footprint) => void;
 }
@@ -197,7 +199,7 @@ async function pruneModel(
   const { store, compact } = config;
   const finished = await finishPruned(model.gpu, bytes, {
     ...{ layers: outcome.layers, task: limited, examples: test },
-    ...{ store, compact },
+    ...{ store, compact, tune: options.tune },
   });
   const pair = { labels, before: trained.predictions, after: finetuned.predictions };
   const report: PruneReport = {

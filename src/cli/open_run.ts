@@ -50,7 +50,8 @@ export async function openRun(gpu: Gpu, config: PruneConfig): Promise<RunInput> 
   const dataset = { ...whole, ...normalization };
   if (teacher) checkNormalization(teacher, { dataset, path: config.teacher! });
   const input = { dataset, graph, ...(weights ? { weights } : {}), ...(teacher ? { teacher } : {}) };
-  await tune(gpu, config, input);
+  const sizes = { batch: config.batch, train: dataset.train.count, test: dataset.test.count };
+  await tuneRun(gpu, config, (choose) => lowerRunPlans(graph, sizes, choose));
   return input;
 }
 
@@ -85,12 +86,13 @@ export async function openRunDevice(config: PruneConfig): Promise<Gpu> {
   return gpu;
 }
 
-/** Has the device take the fastest cores for the products of this run; a read path that is forced stays. */
-async function tune(gpu: Gpu, config: PruneConfig, { dataset, graph }: RunInput): Promise<void> {
-  if (config.readPath !== "auto") return;
-  const sizes = { batch: config.batch, train: dataset.train.count, test: dataset.test.count };
-  const lower = (choose: ProductChooser) => lowerRunPlans(graph, sizes, choose);
-  await tuneDevice(gpu, lower, { mode: config.tune, note });
+/** Has the device take the fastest cores for the products of some plans; a read path that is forced stays. */
+export async function tuneRun(
+  gpu: Gpu,
+  { readPath, tune }: PruneConfig,
+  lower: (choose: ProductChooser) => void,
+): Promise<void> {
+  if (readPath === "auto") await tuneDevice(gpu, lower, { mode: tune, note });
 }
 
 /** Refuses an output folder with something in it before any work is done. */

@@ -8,7 +8,15 @@ import { denoFiles } from "../files_deno.ts";
 import { type Gpu, readResumedConfig, removeCheckpoints, type RunCheckpoints, runPrune } from "../../mod.ts";
 import { runCommand } from "./command.ts";
 import { formatHelp, parseFlags, resolvePruneConfig, runFields } from "./flags.ts";
-import { checkOutput, note, openRun, openRunDevice, openRunProgress, type RunInput } from "./open_run.ts";
+import {
+  checkOutput,
+  note,
+  openRun,
+  openRunDevice,
+  openRunProgress,
+  type RunInput,
+  tuneRun,
+} from "./open_run.ts";
 import { formatReport } from "./prune_text.ts";
 
 const usage = "./winnow prune [FLAGS]   (or: deno task prune [FLAGS])";
@@ -63,6 +71,7 @@ async function runWithProgress(
     return await runPrune(gpu, {
       config,
       ...input,
+      tune: (lower) => tuneRun(gpu, config, lower),
       onLastGood: (model) => keepLastGood(config, model),
       onFootprint: ({ totalBytes, slotsBytes, mirrorsBytes }) => {
         const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;

@@ -26,7 +26,7 @@ function openTiny() {
 
 async function run(
   config: Record<string, unknown>,
-  more: Pick<PruneRunOptions, "onLastGood" | "onFootprint" | "teacher"> = {},
+  more: Pick<PruneRunOptions, "onLastGood" | "onFootprint" | "teacher" | "tune"> = {},
 ) {
   return await runPrune(await deviceOf(), {
     config: parsePruneConfig({ ...small, ...config }, "a test"),
@@ -176,7 +176,16 @@ Deno.test("runPrune() reaches bytes in a sparse file, which holds the same model
 });
 
 Deno.test("runPrune() by channels shrinks the model, and times both", async () => {
-  const { report, model } = await run({ ...brief, granularity: "channel", targetParameters: 0.6 });
+  const { choose } = await deviceOf(), widths = new Set<number>();
+  const { report, model } = await run({ ...brief, granularity: "channel", targetParameters: 0.6 }, {
+    tune(lower) {
+      lower((shape) => {
+        widths.add(shape.columns);
+        return choose(shape);
+      });
+      return Promise.resolve();
+    },
+  });
   const { cost, fileBytes } = report, compaction = report.compaction!;
   assert(compaction.largestDifference <= 1e-4);
   assert(cost.after.parameters <= 0.6 * cost.before.parameters);
@@ -184,6 +193,14 @@ Deno.test("runPrune() by channels shrinks the model, and times both", async () =
   assert(compaction.latencyMs.before > 0 && compaction.latencyMs.after > 0);
   assert(fileBytes.after < fileBytes.before);
   const { graph, parameters } = decodeModel(model, "model");
+  // The products of both models are tuned before they are timed.
+  for (
+    const { outFeatures } of [...tinyGraph().layers, ...graph.layers].filter(({ kind }) =>
+      kind === "linear"
+    ) as readonly { readonly outFeatures: number }[]
+  ) {
+    assert(widths.has(outFeatures), `${outFeatures} of ${[...widths]}`);
+  }
   const count = [...parameters.values()].reduce((sum, { length }) => sum + length, 0);
   assertEquals([count, graph.layers.length], [cost.after.parameters, tinyGraph().layers.length]);
 });
