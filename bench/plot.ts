@@ -1,13 +1,10 @@
 /**
- * Draws the figures of docs/ from measured JSON.
+ * Draws docs/scaling.svg from what `deno task bench --scaling --json` prints.
  *
- *     deno run --no-lock --allow-read --allow-write=docs --allow-env bench/plot.ts sweep sweep.json docs/criteria.svg
- *     deno run --no-lock --allow-read --allow-write=docs --allow-env bench/plot.ts scaling scaling.jsonl docs/scaling.svg
+ *     deno run --no-lock --allow-read --allow-write=docs --allow-env bench/plot.ts scaling.jsonl docs/scaling.svg
  *
  * @module
  */
-import type { SweepPoint } from "./criteria_sweep.ts";
-
 // Names that are known only at run time keep these packages out of everybody else's cache.
 const packages = { plot: "npm:@observablehq/plot@0.6.17", dom: "npm:linkedom@0.18.12" };
 
@@ -40,38 +37,6 @@ function colourNames(plot: Plot, names: readonly string[], bottomPixels: number)
   return { color: { domain: names, range }, legend };
 }
 
-/** One-shot accuracy against sparsity, a line a criterion, the mean over seeds. */
-function plotSweep(plot: Plot, points: readonly SweepPoint[], document: unknown) {
-  const dense = mean(points.filter(({ criterion }) => criterion === "dense").map(({ accuracy }) => accuracy));
-  const groups = Map.groupBy(
-    points.filter(({ criterion }) => criterion !== "dense"),
-    ({ criterion, sparsity }) => `${criterion}|${sparsity}`,
-  );
-  const rows = [...groups.values()].map((group) => ({
-    criterion: group[0]!.criterion,
-    sparsity: 100 * group[0]!.sparsity,
-    accuracy: 100 * mean(group.map(({ accuracy }) => accuracy)),
-  }));
-  const { color, legend } = colourNames(plot, [...new Set(rows.map(({ criterion }) => criterion))], 110);
-  const channels = { x: "sparsity", y: "accuracy", stroke: "criterion" };
-  return plot.plot({
-    document,
-    width: 760,
-    height: 420,
-    marginRight: 30,
-    style,
-    x: { label: "weights removed, %", domain: [48, 100] },
-    y: { label: "test accuracy without training after it, %", grid: true, domain: [0, 70] },
-    color,
-    marks: [
-      ...legend,
-      plot.ruleY([100 * dense], { stroke: "#999", strokeDasharray: "4 3" }),
-      plot.line(rows, channels),
-      plot.dot(rows, { ...channels, fill: "criterion", r: 2.5 }),
-    ],
-  });
-}
-
 /** Cost for each unit of work against the amount of work, both as multiples of the first point of a series. */
 function plotScaling(plot: Plot, rows: readonly Record<string, unknown>[], document: unknown) {
   const series = Map.groupBy(rows.filter(({ size, value }) => size && value), ({ series }) => String(series));
@@ -102,17 +67,12 @@ function plotScaling(plot: Plot, rows: readonly Record<string, unknown>[], docum
   });
 }
 
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-const [what, from, to] = Deno.args as [string, string, string];
+const [from, to] = Deno.args as [string, string];
 const plot = await import(packages.plot) as Plot;
 const { parseHTML } = await import(packages.dom) as { parseHTML(html: string): { document: unknown } };
 const { document } = parseHTML("<!doctype html><html><body></body></html>");
 const text = await Deno.readTextFile(from);
-const figure = what === "sweep"
-  ? plotSweep(plot, JSON.parse(text), document)
-  : plotScaling(plot, text.trim().split("\n").map((line) => JSON.parse(line)), document);
+const rows = text.trim().split("\n").map((line) => JSON.parse(line));
+const figure = plotScaling(plot, rows, document);
 const svg = figure.outerHTML.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ');
 await Deno.writeTextFile(to, `${svg}\n`);
