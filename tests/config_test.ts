@@ -265,3 +265,19 @@ Deno.test("describeConfig() describes each key in the words of PruneConfig's doc
     describeConfig().map(({ key, description }) => [key, description]),
   );
 });
+
+Deno.test("parsePruneConfig() replaces kept weights as it was measured to work best, unless told otherwise", () => {
+  const read = (config: Record<string, unknown>) => {
+    const { criterion, posterior, rounds } = parsePruneConfig({ replace: true, ...config }, "a test");
+    return [criterion, posterior, rounds];
+  };
+  assert.deepEqual(read({}), ["magnitude", "layer", 5]);
+  assert.deepEqual(read({ criterion: "taylor", posterior: "diagonal", rounds: 2 }), [
+    "taylor",
+    "diagonal",
+    2,
+  ]);
+  assert.deepEqual(read({ granularity: "channel" }), ["magnitude", "diagonal", 5]);
+  assert.deepEqual(read({ confidence: 0.6 }), ["confidence", "layer", 20]);
+  assert.deepEqual(read({ replace: false }), ["confidence", "diagonal", 3]);
+});

@@ -80,6 +80,8 @@ export function readVariant(name: string, base: PruneConfig): CompareVariant {
     }
     settings[key] = part;
   }
+  // A base that replaces single weights lets layers choose them, which groups cannot.
+  if (settings.granularity !== undefined) settings.posterior ??= "diagonal";
   const usesFisher = criterion === "confidence" || criterion === "obd";
   // A base that says how the Fisher information is estimated means the criteria that read it.
   const fisher = usesFisher || settings.fisher !== undefined ? {} : { fisher: "batch" };

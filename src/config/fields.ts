@@ -5,9 +5,10 @@
  */
 import { z } from "zod";
 import { isWeightsPath } from "../files.ts";
-import { checkPruning, goalKeys, type Refuse } from "./pruning_rules.ts";
+import { checkPruning, criterionOf, goalKeys, type Refuse } from "./pruning_rules.ts";
 import {
   defaultRounds,
+  defaultRoundsOfReplacement,
   defaultRoundsToFixedPoint,
   defaultSparsity,
   distillationFields,
@@ -159,7 +160,8 @@ function checkTogether(config: Fields, context: z.RefinementCtx): void {
   for (const [name, companion] of Object.entries(companions)) {
     const key = name as keyof Fields, preset = fields.shape[key].safeParse(undefined).data;
     const { key: other, values } = companion;
-    const applies = values ? values.includes(String(config[other])) : config[other] !== 0;
+    const value = other === "criterion" ? criterionOf(config) : config[other];
+    const applies = values ? values.includes(String(value)) : value !== 0;
     if (config[key] === preset || applies) continue;
     refuse(key, `${JSON.stringify(preset)} unless ${other} is ${values ? values.join(" or ") : "above 0"}`);
   }
@@ -173,10 +175,15 @@ function complete(config: Fields) {
     ? defaultRoundsToFixedPoint
     : isByPattern || pruneSchedule === "one-shot"
     ? 1
+    : config.replace
+    ? defaultRoundsOfReplacement
     : defaultRounds;
+  const choosesByLayer = config.replace && granularity === "element" && config.regrow === undefined;
   const sparsity = config.sparsity ?? (hasGoal ? undefined : defaultSparsity);
   return {
     ...config,
+    criterion: criterionOf(config),
+    posterior: config.posterior ?? (choosesByLayer ? "layer" as const : "diagonal" as const),
     rounds: config.rounds ?? preset,
     epochs: config.epochs ?? (hasWeights(config) ? 0 : defaultEpochs),
     recalibratePruned: config.recalibratePruned ?? (config.replace ? "none" : "augmented"),

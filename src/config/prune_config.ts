@@ -94,13 +94,13 @@ export interface PruneConfig {
   readonly targetBytes?: number | undefined;
   /** How rounds share the way: all at once, equal fractions of what is left, or steep first (Zhu and Gupta 2017). */
   readonly pruneSchedule: "one-shot" | "iterative" | "gradual";
-  /** Rounds of scoring, removal and fine-tuning, at most; 1 for one-shot and N:M, 20 with a confidence, unless given. */
+  /** Rounds of scoring, removal and fine-tuning, at most; 1 for one-shot and N:M, 20 with a confidence, 5 with replace. */
   readonly rounds: number;
   /** Undo a round after which accuracy on the validation examples is more than this fraction lower than before pruning. */
   readonly allowedDrop?: number | undefined;
   /** Bring removed weights back whose gradient says with this confidence that they are not zero; above the confidence. */
   readonly regrow?: number | undefined;
-  /** Score by which weights are kept. */
+  /** Score by which weights are kept; magnitude with replace, whose stages were measured by it, unless given. */
   readonly criterion:
     | "confidence"
     | "magnitude"
@@ -134,7 +134,7 @@ export interface PruneConfig {
   readonly perCost: boolean;
   /** Replace kept weights after each removal by those whose activations are nearest to those before it, by least squares. */
   readonly replace: boolean;
-  /** What says which weights of a layer go: a number a weight, or with replace the covariance of all its weights, in 3 steps. */
+  /** What says which weights of a layer go: a number a weight, or the covariance of them all, in 3 steps; layer where replace replaces single weights. */
   readonly posterior: "diagonal" | "layer";
   /** Measure batch norm's statistics anew after each removal, on images as they are or as trained on; none with replace. */
   readonly recalibratePruned: "none" | "plain" | "augmented";

@@ -8,8 +8,8 @@ import { z } from "zod";
 /** Sparsity unless another goal is given. */
 export const defaultSparsity = 0.5;
 
-/** Rounds to an asked sparsity, and at most to the fixed point of a confidence. */
-export const defaultRounds = 3, defaultRoundsToFixedPoint = 20;
+/** Rounds to an asked sparsity, at most to the fixed point of a confidence, and where kept weights are replaced. */
+export const defaultRounds = 3, defaultRoundsToFixedPoint = 20, defaultRoundsOfReplacement = 5;
 
 /** What a granularity is, as a text gives it. */
 export type GranularityText =
@@ -72,7 +72,7 @@ export const goalFields = {
   ),
   rounds: z.int().min(1).optional().meta({
     description:
-      "Rounds of scoring, removal and fine-tuning, at most; 1 for one-shot and N:M, 20 with a confidence, unless given.",
+      "Rounds of scoring, removal and fine-tuning, at most; 1 for one-shot and N:M, 20 with a confidence, 5 with replace.",
     default: defaultRounds,
   }),
   allowedDrop: z.number().min(0).lt(1).optional().describe(
@@ -98,7 +98,11 @@ export const pruningFields = {
     "fpgm",
     "snr",
     "random",
-  ]).default("confidence").describe("Score by which weights are kept."),
+  ]).optional().meta({
+    description:
+      "Score by which weights are kept; magnitude with replace, whose stages were measured by it, unless given.",
+    default: "confidence",
+  }),
   prior: z.enum(["evidence", "matched"]).default("evidence").describe(
     "Prior of the confidence: its precision from the evidence, or matched to the weights' mean square.",
   ),
@@ -133,9 +137,11 @@ export const pruningFields = {
   replace: z.boolean().default(false).describe(
     "Replace kept weights after each removal by those whose activations are nearest to those before it, by least squares.",
   ),
-  posterior: z.enum(["diagonal", "layer"]).default("diagonal").describe(
-    "What says which weights of a layer go: a number a weight, or with replace the covariance of all its weights, in 3 steps.",
-  ),
+  posterior: z.enum(["diagonal", "layer"]).optional().meta({
+    description:
+      "What says which weights of a layer go: a number a weight, or the covariance of them all, in 3 steps; layer where replace replaces single weights.",
+    default: "diagonal",
+  }),
   recalibratePruned: z.enum(["none", "plain", "augmented"]).optional().meta({
     description:
       "Measure batch norm's statistics anew after each removal, on images as they are or as trained on; none with replace.",

@@ -18,6 +18,13 @@ export const goalKeys = [
 /** Says that a key's value does not go with the others, and what would. */
 export type Refuse = (key: keyof Fields, wanted: string) => void;
 
+/** The criterion of a run: replacement was measured by magnitude, on which its stages go by where nothing else is said. */
+export function criterionOf(
+  { criterion, replace, confidence }: Pick<Fields, "criterion" | "replace" | "confidence">,
+): NonNullable<Fields["criterion"]> {
+  return criterion ?? (replace && confidence === undefined ? "magnitude" : "confidence");
+}
+
 /** Refuses keys of pruning that contradict each other or that would do nothing. */
 export function checkPruning(config: Fields, hasWeights: boolean, refuse: Refuse): void {
   const given = goalKeys.filter((key) => config[key] !== undefined);
@@ -65,10 +72,12 @@ export function checkPruning(config: Fields, hasWeights: boolean, refuse: Refuse
 function checkConfidence(config: Fields, refuse: Refuse): void {
   const { confidence, regrow } = config;
   if (confidence !== undefined) {
-    if (config.criterion !== "confidence") refuse("criterion", '"confidence" beside a confidence threshold');
+    if ((config.criterion ?? "confidence") !== "confidence") {
+      refuse("criterion", '"confidence" beside a confidence threshold');
+    }
     if (config.pruneSchedule !== "gradual") refuse("pruneSchedule", '"gradual" beside a confidence');
   }
-  if (config.posteriorTemperature !== 1 && config.criterion !== "confidence" && !config.compare) {
+  if (config.posteriorTemperature !== 1 && criterionOf(config) !== "confidence" && !config.compare) {
     refuse("posteriorTemperature", "1 unless criterion is confidence");
   }
   if (regrow === undefined) return;
