@@ -1,7 +1,8 @@
 /**
- * Draws docs/scaling.svg from what `deno task bench --scaling --json` prints.
+ * Draws the figures of docs/ from what `deno task bench --scaling --json` and bench/curves.ts print.
  *
- *     deno run --no-lock --allow-read --allow-write=docs --allow-env bench/plot.ts scaling.jsonl docs/scaling.svg
+ *     deno run --no-lock --allow-read --allow-write=docs --allow-env bench/plot.ts scaling scaling.jsonl docs/scaling.svg
+ *     deno run --no-lock --allow-read --allow-write=docs --allow-env bench/plot.ts curves curves.jsonl docs/curves.svg
  *
  * @module
  */
@@ -67,12 +68,33 @@ function plotScaling(plot: Plot, rows: readonly Record<string, unknown>[], docum
   });
 }
 
-const [from, to] = Deno.args as [string, string];
+/** Accuracy on the examples trained on, before each step, and on test images, after each epoch. */
+function plotCurves(plot: Plot, rows: readonly Record<string, unknown>[], document: unknown) {
+  const names = { accuracy: "trained on, as augmented", testAccuracy: "test images" };
+  const points = Object.entries(names).flatMap(([key, series]) =>
+    rows.filter((row) => row[key] !== undefined)
+      .map((row) => ({ series, epoch: Number(row.epoch), accuracy: 100 * Number(row[key]) }))
+  );
+  const { color, legend } = colourNames(plot, Object.values(names), 40);
+  const channels = { x: "epoch", y: "accuracy", stroke: "series" };
+  return plot.plot({
+    document,
+    width: 760,
+    height: 380,
+    style,
+    x: { label: "epochs" },
+    y: { label: "accuracy, %", grid: true },
+    color,
+    marks: [...legend, plot.line(points, channels), plot.dot(points, { ...channels, r: 2 })],
+  });
+}
+
+const [what, from, to] = Deno.args as [string, string, string];
 const plot = await import(packages.plot) as Plot;
 const { parseHTML } = await import(packages.dom) as { parseHTML(html: string): { document: unknown } };
 const { document } = parseHTML("<!doctype html><html><body></body></html>");
 const text = await Deno.readTextFile(from);
 const rows = text.trim().split("\n").map((line) => JSON.parse(line));
-const figure = plotScaling(plot, rows, document);
+const figure = (what === "curves" ? plotCurves : plotScaling)(plot, rows, document);
 const svg = figure.outerHTML.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ');
 await Deno.writeTextFile(to, `${svg}\n`);

@@ -1,0 +1,42 @@
+/**
+ * Loss and accuracy after every epoch of a training, on the examples trained on and on test images, a line of JSON each.
+ *
+ *     deno run --allow-read --allow-run=deno bench/curves.ts DATA_FOLDER [CONFIG_AS_JSON] > curves.jsonl
+ *
+ * The configuration is that of a prune run, of which the training alone is done. Test accuracy is that of the values as
+ * they are after the epoch; the last line has that of what training returns, the averaged ones.
+ *
+ * @module
+ */
+import { denoFiles, loadDataset, loadModel, openGpu, openModel, splitCalibration } from "../mod.ts";
+import { scheduleOf, trainingOf } from "../src/api/training_of.ts";
+import { probeSubgroups } from "../src/cli/subgroups.ts";
+import { modelSourceOf } from "../src/cli/model_flags.ts";
+import { parsePruneConfig } from "../src/config.ts";
+
+const [data, text = "{}"] = Deno.args;
+const config = parsePruneConfig({ ...JSON.parse(text), data }, "the command line");
+const note = (line: string) => console.error(line);
+const dataset = await loadDataset({ folder: data!, files: denoFiles, allowDownload: false, note });
+const loaded = await loadModel(modelSourceOf(config), { files: denoFiles, task: dataset });
+const { train } = splitCalibration(dataset.train, { count: config.calibration, seed: config.seed });
+using gpu = await openGpu({ subgroups: probeSubgroups });
+using model = openModel(gpu, loaded, { task: dataset, seed: config.seed });
+const { test } = dataset;
+const print = async (epoch: number, trained: { readonly loss?: number; readonly accuracy?: number }) => {
+  const { accuracy, loss } = await model.evaluate(test);
+  console.log(JSON.stringify({ epoch, ...trained, testLoss: loss, testAccuracy: accuracy }));
+};
+await print(0, {});
+const stepsPerEpoch = Math.floor(train.count / config.batch);
+await model.train(train, {
+  ...trainingOf(config, dataset),
+  epochs: config.epochs,
+  schedule: scheduleOf(config, "train"),
+  checkpoints: {
+    every: stepsPerEpoch,
+    save: ({ step, tally: { lossSum, correct, count } }) =>
+      print(step / stepsPerEpoch, { loss: lossSum / count, accuracy: correct / count }),
+  },
+});
+await print(config.epochs, {});
