@@ -23,13 +23,13 @@ const colours = ["#0072b2", "#56b4e9", "#d55e00", "#009e73", "#cc79a7", "#e69f00
 
 const style = { fontFamily: "system-ui, sans-serif", fontSize: "13px", background: "white" };
 
-/** A colour a name, and the names in their colours as text at the left, from so many pixels above the bottom on. */
-function colourNames(plot: Plot, names: readonly string[], bottomPixels: number) {
+/** A colour a name, and the names in their colours as text, from so many pixels above the bottom and right of the left on. */
+function colourNames(plot: Plot, names: readonly string[], bottomPixels: number, leftPixels = 12) {
   const range = names.map((_, i) => colours[i % colours.length]!);
   const legend = names.map((name, i) =>
     plot.text([name], {
       frameAnchor: "bottom-left",
-      dx: 12,
+      dx: leftPixels,
       dy: -bottomPixels - 16 * (names.length - 1 - i),
       fill: range[i],
       fontWeight: 600,
@@ -75,7 +75,7 @@ function plotCurves(plot: Plot, rows: readonly Record<string, unknown>[], docume
     rows.filter((row) => row[key] !== undefined)
       .map((row) => ({ series, epoch: Number(row.epoch), accuracy: 100 * Number(row[key]) }))
   );
-  const { color, legend } = colourNames(plot, Object.values(names), 40);
+  const { color, legend } = colourNames(plot, Object.values(names), 40, 420);
   const channels = { x: "epoch", y: "accuracy", stroke: "series" };
   return plot.plot({
     document,
