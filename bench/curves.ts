@@ -29,7 +29,7 @@ const print = async (epoch: number, trained: { readonly loss?: number; readonly 
 };
 await print(0, {});
 const stepsPerEpoch = Math.floor(train.count / config.batch);
-await model.train(train, {
+const { loss, accuracy } = await model.train(train, {
   ...trainingOf(config, dataset),
   epochs: config.epochs,
   schedule: scheduleOf(config, "train"),
@@ -39,4 +39,4 @@ await model.train(train, {
       print(step / stepsPerEpoch, { loss: lossSum / count, accuracy: correct / count }),
   },
 });
-await print(config.epochs, {});
+await print(config.epochs, { loss, accuracy });
