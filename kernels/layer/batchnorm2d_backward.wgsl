@@ -5,7 +5,8 @@
 //
 // x, dy and dx (rows, quads), mean and variance (quads) from params.mean and params.variance, gamma in the value
 // arena, dgamma and dbeta in the gradient arena at gamma's and beta's places, all in quads.
-// One invocation computes one quad. Source: Ioffe and Szegedy 2015, arXiv 1502.03167.
+// One invocation computes the quads stride apart, all of one column (stride is a multiple of quads), so that it reads
+// the column's statistics once. Source: Ioffe and Szegedy 2015, arXiv 1502.03167.
 
 struct Params {
   quads_total: u32,
@@ -16,6 +17,7 @@ struct Params {
   beta: u32,
   epsilon: f32,
   inverse_rows: f32,
+  stride: u32,
 }
 
 override EVALUATION: bool = false;
@@ -31,18 +33,23 @@ override EVALUATION: bool = false;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
-  if (i >= params.quads_total) {
+  let first = id.y * (groups.x * 64u) + id.x;
+  if (first >= params.stride) {
     return;
   }
-  let quad = i % params.quads;
+  let quad = first % params.quads;
   let deviation = sqrt(read_variance(params.variance + quad) + params.epsilon);
-  var centred = read_dy(i);
-  if (!EVALUATION) {
-    let xhat = (read_x(i) - read_mean(params.mean + quad)) / deviation;
-    let dgamma = read_gradients(params.gamma + quad);
-    let dbeta = read_gradients(params.beta + quad);
-    centred -= (dbeta + xhat * dgamma) * params.inverse_rows;
+  let scale = read_values(params.gamma + quad) / deviation;
+  if (EVALUATION) {
+    for (var i = first; i < params.quads_total; i += params.stride) {
+      write_dx(i, read_dy(i) * scale);
+    }
+    return;
   }
-  write_dx(i, centred * read_values(params.gamma + quad) / deviation);
+  let mean = read_mean(params.mean + quad);
+  let dbeta = read_gradients(params.beta + quad) * params.inverse_rows;
+  let dgamma = read_gradients(params.gamma + quad) * params.inverse_rows / deviation;
+  for (var i = first; i < params.quads_total; i += params.stride) {
+    write_dx(i, (read_dy(i) - (dbeta + (read_x(i) - mean) * dgamma)) * scale);
+  }
 }

@@ -2,7 +2,8 @@
 // the batch's statistics (training) or the running ones (evaluation), whichever is bound. With RESIDUAL,
 // residual is added to y; RELU then clamps it at zero.
 // x, residual and y (rows, quads), mean and variance (quads) from params.mean and params.variance, gamma and beta in the value
-// arena at params.gamma and params.beta, all in quads. One invocation computes one quad.
+// arena at params.gamma and params.beta, all in quads. One invocation computes the quads stride apart, all of one column
+// (stride is a multiple of quads), so that it reads the column's statistics once.
 // Source: Ioffe and Szegedy 2015, arXiv 1502.03167.
 
 struct Params {
@@ -13,6 +14,7 @@ struct Params {
   gamma: u32,
   beta: u32,
   epsilon: f32,
+  stride: u32,
 }
 
 override RESIDUAL: bool = false;
@@ -28,19 +30,22 @@ override RELU: bool = false;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
-  if (i >= params.quads_total) {
+  let first = id.y * (groups.x * 64u) + id.x;
+  if (first >= params.stride) {
     return;
   }
-  let quad = i % params.quads;
-  let deviation = sqrt(read_variance(params.variance + quad) + params.epsilon);
-  let xhat = (read_x(i) - read_mean(params.mean + quad)) / deviation;
-  var value = xhat * read_values(params.gamma + quad) + read_values(params.beta + quad);
-  if (RESIDUAL) {
-    value += read_residual(i);
+  let quad = first % params.quads;
+  let mean = read_mean(params.mean + quad);
+  let scale = read_values(params.gamma + quad) / sqrt(read_variance(params.variance + quad) + params.epsilon);
+  let beta = read_values(params.beta + quad);
+  for (var i = first; i < params.quads_total; i += params.stride) {
+    var value = (read_x(i) - mean) * scale + beta;
+    if (RESIDUAL) {
+      value += read_residual(i);
+    }
+    if (RELU) {
+      value = max(value, vec4f(0.0));
+    }
+    write_y(i, value);
   }
-  if (RELU) {
-    value = max(value, vec4f(0.0));
-  }
-  write_y(i, value);
 }

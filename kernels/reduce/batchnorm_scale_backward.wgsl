@@ -19,8 +19,19 @@ struct Params {
 @group(0) @binding(4) var<storage, read> variance: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> sums: array<vec4f>;
 
+var<private> mean_of_column: vec4f;
+var<private> deviation: vec4f;
+
+fn begin(quad: u32) {
+  mean_of_column = read_mean(params.mean + quad);
+  deviation = sqrt(read_variance(params.variance + quad) + params.epsilon);
+}
+
 fn term(row: u32, quad: u32) -> vec4f {
   let i = row * params.quads + quad;
-  let xhat = (read_x(i) - read_mean(params.mean + quad)) / sqrt(read_variance(params.variance + quad) + params.epsilon);
-  return read_dy(i) * xhat;
+  return read_dy(i) * (read_x(i) - mean_of_column);
+}
+
+fn finish(sum: vec4f) -> vec4f {
+  return sum / deviation;
 }

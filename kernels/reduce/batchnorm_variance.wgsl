@@ -13,7 +13,17 @@ struct Params {
 @group(0) @binding(2) var<storage, read> mean: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> sums: array<vec4f>;
 
+var<private> mean_of_column: vec4f;
+
+fn begin(quad: u32) {
+  mean_of_column = read_mean(quad);
+}
+
 fn term(row: u32, quad: u32) -> vec4f {
-  let centred = read_x(row * params.quads + quad) - read_mean(quad);
+  let centred = read_x(row * params.quads + quad) - mean_of_column;
   return centred * centred;
+}
+
+fn finish(sum: vec4f) -> vec4f {
+  return sum;
 }

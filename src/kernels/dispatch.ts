@@ -65,6 +65,17 @@ export function dispatchOver(
   return { kernel, label, bindings, params, constants, workgroups };
 }
 
+/** Quads that an invocation of an elementwise kernel by columns computes, so that it reads their parameters once. */
+const quadsPerInvocation = 8;
+
+/**
+ * Invocations of an elementwise kernel by columns, and how far apart the quads of one lie: a multiple of a row's quads, so
+ * that they are of one column and neighbouring invocations still read neighbouring quads.
+ */
+export function columnStride(total: number, quads: number): number {
+  return Math.ceil(total / quadsPerInvocation / quads) * quads;
+}
+
 /**
  * Checks that no invocation of a kernel needs more loop iterations than drivers allow.
  *

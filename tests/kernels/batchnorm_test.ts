@@ -7,7 +7,7 @@
  * the roundings of each formula by precision.ts.
  */
 import type { ReadPath } from "../../src/kernels/assemble.ts";
-import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
+import { columnStride, type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { chunksOf, sumColumns } from "../../src/kernels/reduce.ts";
 import { quadsOf } from "../../src/shape.ts";
 import {
@@ -45,9 +45,18 @@ function trainingDispatches(rows: number, quads: number): readonly Dispatch[] {
       ...more,
     });
   const statistics = { mean: "mean", variance: "variance" };
-  const places = { "quads_total": rows * quads, quads, mean: 0, variance: 0, gamma: 1, beta: 2 + quads };
+  const stride = columnStride(rows * quads, quads);
+  const places = {
+    "quads_total": rows * quads,
+    quads,
+    stride,
+    mean: 0,
+    variance: 0,
+    gamma: 1,
+    beta: 2 + quads,
+  };
   const forward = (RELU: number, RESIDUAL: number, y: string) =>
-    dispatchOver(rows * quads, {
+    dispatchOver(stride, {
       kernel: "layer/batchnorm2d_forward",
       label: y,
       bindings: { x: "x", ...statistics, values: "values", residual: "residual", y },
@@ -75,7 +84,7 @@ function trainingDispatches(rows: number, quads: number): readonly Dispatch[] {
       offset: places.gamma,
     }),
     ...columns("bias_backward", { dy: "dy" }, "gradients", { offset: places.beta }),
-    dispatchOver(rows * quads, {
+    dispatchOver(stride, {
       kernel: "layer/batchnorm2d_backward",
       label: "dx",
       bindings: { x: "x", dy: "dy", ...statistics, values: "values", gradients: "gradients", dx: "dx" },
@@ -137,18 +146,27 @@ async function checkEvaluation(path: ReadPath, shape: readonly number[]): Promis
   const operands = operandsOf(shape);
   const { x, dy, gamma, beta, runningMean, runningVar } = operands;
   const channels = shape[1], quads = quadsOf(channels), items = x.values.length / channels * quads;
-  const places = { "quads_total": items, quads, mean: 1, variance: 2 + quads, gamma: 1, beta: 2 + quads };
+  const stride = columnStride(items, quads);
+  const places = {
+    "quads_total": items,
+    quads,
+    stride,
+    mean: 1,
+    variance: 2 + quads,
+    gamma: 1,
+    beta: 2 + quads,
+  };
   const bindings = { x: "x", mean: "running", variance: "running", values: "values" };
   const { floats } = await runKernels({
     path,
     dispatches: [
-      dispatchOver(items, {
+      dispatchOver(stride, {
         kernel: "layer/batchnorm2d_forward",
         label: "y",
         bindings: { ...bindings, residual: "x", y: "y" },
         params: { ...places, epsilon: eps },
       }),
-      dispatchOver(items, {
+      dispatchOver(stride, {
         kernel: "layer/batchnorm2d_backward",
         label: "dx",
         bindings: { ...bindings, dy: "dy", gradients: "gradients", dx: "dx" },

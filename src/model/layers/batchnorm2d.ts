@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { dispatchOver } from "../../kernels/dispatch.ts";
+import { columnStride, dispatchOver } from "../../kernels/dispatch.ts";
 import { ShapeError } from "../../errors.ts";
 import { chunksOf, sumColumns } from "../../kernels/reduce.ts";
 import { quadsOf, quadsPerExample, shapeText } from "../../shape.ts";
@@ -115,16 +115,17 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
     if (context.mode === "train") measure(context);
     const { buffers, offsets } = statistics(context);
     const quads = quadsOf(output.channels), total = batch * quadsPerExample(output);
+    const stride = columnStride(total, quads);
     const scaling = {
       gamma: context.offsetOf("weight"),
       beta: context.offsetOf("bias"),
       epsilon: spec.epsilon,
     };
-    context.emit(dispatchOver(total, {
+    context.emit(dispatchOver(stride, {
       kernel: "layer/batchnorm2d_forward",
       label: `${name} forward`,
       bindings: { x, ...buffers, values: "values", residual: residual ?? x, y },
-      params: { quads_total: total, quads, ...offsets, ...scaling },
+      params: { quads_total: total, quads, stride, ...offsets, ...scaling },
       constants: { RESIDUAL: residual === undefined ? 0 : 1, RELU: relu ? 1 : 0 },
     }));
   },
@@ -154,12 +155,13 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
       }),
     );
     if (!dx) return;
-    const total = batch * quadsPerExample(input);
-    context.emit(dispatchOver(total, {
+    const total = batch * quadsPerExample(input), stride = columnStride(total, quads);
+    const sizes = { quads_total: total, quads, stride, inverse_rows: 1 / rows };
+    context.emit(dispatchOver(stride, {
       kernel: "layer/batchnorm2d_backward",
       label: `${name} backward input`,
       bindings: { x, dy, ...buffers, values: "values", gradients: "gradients", dx },
-      params: { quads_total: total, quads, ...offsets, gamma, beta, epsilon, inverse_rows: 1 / rows },
+      params: { ...sizes, ...offsets, gamma, beta, epsilon },
       constants: { EVALUATION: context.mode === "train" ? 0 : 1 },
     }));
   },
