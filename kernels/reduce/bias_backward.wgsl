@@ -14,9 +14,3 @@ struct Params {
 fn term(row: u32, quad: u32) -> vec4f {
   return read_dy(row * params.quads + quad);
 }
-
-fn begin(quad: u32) {}
-
-fn finish(sum: vec4f) -> vec4f {
-  return sum;
-}

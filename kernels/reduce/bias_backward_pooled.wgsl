@@ -17,9 +17,3 @@ fn term(row: u32, quad: u32) -> vec4f {
   let i = row * params.quads + quad;
   return select(vec4f(0.0), read_dy(i), read_places(i) >= vec4f(0.0));
 }
-
-fn begin(quad: u32) {}
-
-fn finish(sum: vec4f) -> vec4f {
-  return sum;
-}

@@ -2,8 +2,7 @@
 //
 //   sums[chunk, quad] = sum over the chunk's rows of term(row, quad)
 //
-// An operation's file gives Params with rows, quads and rows_per_chunk, the bindings, term(row, quad), begin(quad), which
-// runs before the terms of a column, and finish(sum), which makes of a chunk's sum what is written.
+// An operation's file gives Params with rows, quads and rows_per_chunk, the bindings, and term(row, quad).
 // One invocation computes one quad of one chunk, in the order of the rows; reduce/splits.wgsl adds the chunks.
 
 @compute @workgroup_size(64)
@@ -16,10 +15,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     return;
   }
   let last = min(first + params.rows_per_chunk, params.rows);
-  begin(quad);
   var sum = vec4f(0.0);
   for (var row = first; row < last; row++) {
     sum += term(row, quad);
   }
-  write_sums(index, finish(sum));
+  write_sums(index, sum);
 }

@@ -32,9 +32,3 @@ fn term(row: u32, quad: u32) -> vec4f {
   gradient *= read_mask(i);
   return gradient * gradient;
 }
-
-fn begin(quad: u32) {}
-
-fn finish(sum: vec4f) -> vec4f {
-  return sum;
-}

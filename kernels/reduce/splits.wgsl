@@ -1,14 +1,17 @@
 // Adds partial sums in a fixed order, so that two runs agree bit for bit:
 //
-//   out[offset + i] = scale * sum over splits of sums[split, i]        (added to what is there where ACCUMULATE)
+//   out[offset + i] = scale * sum over splits of sums[split, first + i]        (added to what is there where ACCUMULATE)
 //
-// sums (splits, quads), out: quads from params.offset. One invocation computes one quad.
+// sums (splits, stride) in quads, of which quads from first are added; out: quads from params.offset. One invocation
+// computes one quad.
 
 struct Params {
   quads: u32,
   splits: u32,
   offset: u32,
   scale: f32,
+  first: u32,
+  stride: u32,
 }
 
 override ACCUMULATE: bool = false;
@@ -25,7 +28,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   }
   var sum = vec4f(0.0);
   for (var split = 0u; split < params.splits; split++) {
-    sum += read_sums(split * params.quads + i);
+    sum += read_sums(split * params.stride + params.first + i);
   }
   sum *= params.scale;
   if (ACCUMULATE) {

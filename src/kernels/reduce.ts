@@ -43,20 +43,51 @@ export function sumColumns(sum: ColumnSum): readonly Dispatch[] {
   ];
 }
 
-/** The dispatch that adds partial sums (splits, quads) into a buffer. */
+/** The dispatch that adds partial sums (splits, stride) from quad `first` of each on into a buffer; all of them by default. */
 export function sumSplits(
-  { label, scratch, out, offset, quads, splits, scale }:
+  { label, scratch, out, offset, quads, splits, scale, first = 0, stride = quads }:
     & Pick<ColumnSum, "label" | "scratch" | "out" | "offset">
     & {
       readonly quads: number;
       readonly splits: number;
       readonly scale: number;
+      readonly first?: number;
+      readonly stride?: number;
     },
 ): Dispatch {
   return dispatchOver(quads, {
     kernel: "reduce/splits",
     label: `${label}, sum`,
     bindings: { sums: scratch, out },
-    params: { quads, splits, offset, scale },
+    params: { quads, splits, offset, scale, first, stride },
   });
+}
+
+/** The two dispatches of the mean and variance of every column of x (rows, quads), into two buffers (quads). */
+export function columnMoments({ label, x, mean, variance, rows, quads, scratch }: {
+  readonly label: string;
+  readonly x: string;
+  readonly mean: string;
+  readonly variance: string;
+  readonly rows: number;
+  readonly quads: number;
+  /** A buffer for the chunks' moments, of at least `2 * chunksOf(rows).chunks * quads` quads. */
+  readonly scratch: string;
+}): readonly Dispatch[] {
+  const { rowsPerChunk, chunks } = chunksOf(rows);
+  const params = { rows, quads, "rows_per_chunk": rowsPerChunk };
+  return [
+    dispatchOver(chunks * quads, {
+      kernel: "reduce/moments",
+      label: `${label} moments, chunks`,
+      bindings: { x, moments: scratch },
+      params,
+    }),
+    dispatchOver(quads, {
+      kernel: "reduce/merge_moments",
+      label: `${label} moments`,
+      bindings: { moments: scratch, mean, variance },
+      params,
+    }),
+  ];
 }

@@ -87,14 +87,13 @@ import optimizerRunningVariance from "../../kernels/optimizer/running_variance.w
 import optimizerSgd from "../../kernels/optimizer/sgd.wgsl" with { type: "text" };
 import randomMixBits from "../../kernels/random/mix_bits.wgsl" with { type: "text" };
 import optimizerStepGradient from "../../kernels/optimizer/step_gradient.wgsl" with { type: "text" };
-import reduceBatchnormScaleBackward from "../../kernels/reduce/batchnorm_scale_backward.wgsl" with {
-  type: "text",
-};
-import reduceBatchnormVariance from "../../kernels/reduce/batchnorm_variance.wgsl" with { type: "text" };
+import reduceBatchnorm2dBackward from "../../kernels/reduce/batchnorm2d_backward.wgsl" with { type: "text" };
 import reduceBiasBackward from "../../kernels/reduce/bias_backward.wgsl" with { type: "text" };
 import reduceBiasBackwardPooled from "../../kernels/reduce/bias_backward_pooled.wgsl" with { type: "text" };
 import reduceColumns from "../../kernels/reduce/columns.wgsl" with { type: "text" };
 import reduceGradientNorm from "../../kernels/reduce/gradient_norm.wgsl" with { type: "text" };
+import reduceMergeMoments from "../../kernels/reduce/merge_moments.wgsl" with { type: "text" };
+import reduceMoments from "../../kernels/reduce/moments.wgsl" with { type: "text" };
 import reduceSplits from "../../kernels/reduce/splits.wgsl" with { type: "text" };
 import refitBackSubstitute from "../../kernels/refit/back_substitute.wgsl" with { type: "text" };
 import refitCovariance from "../../kernels/refit/covariance.wgsl" with { type: "text" };
@@ -224,12 +223,13 @@ const sources: Readonly<Record<string, string>> = {
   "optimizer/sgd": optimizerSgd,
   "random/mix_bits": randomMixBits,
   "optimizer/step_gradient": optimizerStepGradient,
-  "reduce/batchnorm_scale_backward": reduceBatchnormScaleBackward,
-  "reduce/batchnorm_variance": reduceBatchnormVariance,
+  "reduce/batchnorm2d_backward": reduceBatchnorm2dBackward,
   "reduce/bias_backward": reduceBiasBackward,
   "reduce/bias_backward_pooled": reduceBiasBackwardPooled,
   "reduce/columns": reduceColumns,
   "reduce/gradient_norm": reduceGradientNorm,
+  "reduce/merge_moments": reduceMergeMoments,
+  "reduce/moments": reduceMoments,
   "reduce/splits": reduceSplits,
   "refit/back_substitute": refitBackSubstitute,
   "refit/covariance": refitCovariance,

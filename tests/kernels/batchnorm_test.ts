@@ -8,7 +8,7 @@
  */
 import type { ReadPath } from "../../src/kernels/assemble.ts";
 import { columnStride, type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
-import { chunksOf, sumColumns } from "../../src/kernels/reduce.ts";
+import { chunksOf, columnMoments, sumSplits } from "../../src/kernels/reduce.ts";
 import { quadsOf } from "../../src/shape.ts";
 import {
   batchNorm2dBackward,
@@ -29,21 +29,30 @@ import { arenaOf, eps, errorsOf, momentum, operandsOf, shapes } from "./batchnor
 import { fromQuads, imagesFromQuads, imagesToQuads, readPaths, runKernels } from "./harness.ts";
 import { assertPadding, divisionRoundings, sqrtRoundings, unwritten } from "./precision.ts";
 
+/** The dispatches of the gradients of gamma and beta, into `out` at their places. */
+function parameterGradients(
+  rows: number,
+  quads: number,
+  { mean, variance, out }: { readonly mean: string; readonly variance: string; readonly out: string },
+  places: Readonly<Record<"mean" | "variance" | "gamma" | "beta", number>>,
+): readonly Dispatch[] {
+  const { rowsPerChunk, chunks } = chunksOf(rows);
+  const sum = { label: "sum", scratch: "scratch", out, quads, splits: chunks, stride: 2 * quads, scale: 1 };
+  const offsets = { mean: places.mean, variance: places.variance };
+  return [
+    dispatchOver(chunks * quads, {
+      kernel: "reduce/batchnorm2d_backward",
+      label: "chunks",
+      bindings: { x: "x", dy: "dy", mean, variance, sums: "scratch" },
+      params: { rows, quads, rows_per_chunk: rowsPerChunk, ...offsets, epsilon: eps },
+    }),
+    sumSplits({ ...sum, offset: places.beta }),
+    sumSplits({ ...sum, offset: places.gamma, first: quads }),
+  ];
+}
+
 /** The dispatches of one training pass, forward and backward. */
 function trainingDispatches(rows: number, quads: number): readonly Dispatch[] {
-  const columns = (term: string, bindings: Dispatch["bindings"], out: string, more = {}) =>
-    sumColumns({
-      label: out,
-      term: `reduce/${term}`,
-      bindings,
-      rows,
-      quads,
-      scratch: "scratch",
-      out,
-      offset: 0,
-      scale: 1,
-      ...more,
-    });
   const statistics = { mean: "mean", variance: "variance" };
   const stride = columnStride(rows * quads, quads);
   const places = {
@@ -71,19 +80,14 @@ function trainingDispatches(rows: number, quads: number): readonly Dispatch[] {
       params: { quads, offset, momentum, correction },
     });
   return [
-    ...columns("bias_backward", { dy: "x" }, "mean", { scale: 1 / rows }),
-    ...columns("batchnorm_variance", { x: "x", mean: "mean" }, "variance", { scale: 1 / rows }),
+    ...columnMoments({ label: "moments", x: "x", ...statistics, rows, quads, scratch: "scratch" }),
     forward(0, 0, "y"),
     forward(1, 0, "y_relu"),
     forward(0, 1, "y_sum"),
     forward(1, 1, "y_sum_relu"),
     running("mean", 1, 1),
     running("variance", 2 + quads, rows / (rows - 1)),
-    ...columns("batchnorm_scale_backward", { x: "x", dy: "dy", ...statistics }, "gradients", {
-      params: { mean: 0, variance: 0, epsilon: eps },
-      offset: places.gamma,
-    }),
-    ...columns("bias_backward", { dy: "dy" }, "gradients", { offset: places.beta }),
+    ...parameterGradients(rows, quads, { ...statistics, out: "gradients" }, places),
     dispatchOver(stride, {
       kernel: "layer/batchnorm2d_backward",
       label: "dx",
@@ -107,7 +111,7 @@ async function checkTraining(path: ReadPath, shape: readonly number[]): Promise<
       values: arenaOf(gamma, beta),
       running: arenaOf(runningMean, runningVar),
       gradients: unwritten(4 * (2 * quads + 3)),
-      scratch: unwritten(4 * quads * chunksOf(rows).chunks),
+      scratch: unwritten(8 * quads * chunksOf(rows).chunks),
       mean: unwritten(4 * quads),
       variance: unwritten(4 * quads),
       y: unwritten(4 * rows * quads),
@@ -173,18 +177,7 @@ async function checkEvaluation(path: ReadPath, shape: readonly number[]): Promis
         params: { ...places, epsilon: eps, inverse_rows: 1 },
         constants: { EVALUATION: 1 },
       }),
-      ...sumColumns({
-        label: "dgamma",
-        term: "reduce/batchnorm_scale_backward",
-        bindings: { x: "x", dy: "dy", mean: "running", variance: "running" },
-        params: { mean: 1, variance: 2 + quads, epsilon: eps },
-        rows: items / quads,
-        quads,
-        scratch: "scratch",
-        out: "dgamma",
-        offset: 0,
-        scale: 1,
-      }),
+      ...parameterGradients(items / quads, quads, { ...bindings, out: "gradients" }, places),
     ],
     buffers: {
       x: imagesToQuads(x.values, shape),
@@ -192,8 +185,7 @@ async function checkEvaluation(path: ReadPath, shape: readonly number[]): Promis
       values: arenaOf(gamma, beta),
       running: arenaOf(runningMean, runningVar),
       gradients: unwritten(4 * (2 * quads + 3)),
-      scratch: unwritten(4 * quads * chunksOf(items / quads).chunks),
-      dgamma: unwritten(4 * quads),
+      scratch: unwritten(8 * quads * chunksOf(items / quads).chunks),
       y: unwritten(4 * items),
       dx: unwritten(4 * items),
     },
@@ -209,7 +201,7 @@ async function checkEvaluation(path: ReadPath, shape: readonly number[]): Promis
   assertClose(imagesFromQuads(floats("dx"), shape), dx.values, tolerance(maxAbs(dx.values)));
   // Every term dy xhat is off by these roundings more than its sum; |x - mean| <= 5, |dy| <= 1, variance >= 0.5.
   const rows = items / quads, terms = rows * 5 / Math.sqrt(.5);
-  assertClose(fromQuads(floats("dgamma"), 1, channels), dgamma.values, {
+  assertClose(fromQuads(floats("gradients").subarray(4, 4 * (1 + quads)), 1, channels), dgamma.values, {
     tolerance: sumTolerance(rows, terms) + roundings * F32_ROUNDOFF * terms,
     name: `${name} dgamma`,
   });

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { columnStride, dispatchOver } from "../../kernels/dispatch.ts";
 import { ShapeError } from "../../errors.ts";
-import { chunksOf, sumColumns } from "../../kernels/reduce.ts";
+import { chunksOf, columnMoments, sumSplits } from "../../kernels/reduce.ts";
 import { quadsOf, quadsPerExample, shapeText } from "../../shape.ts";
 import {
   type LayerContext,
@@ -45,23 +45,18 @@ function statistics(context: LayerContext<Batchnorm2dSpec>) {
   return { buffers: { mean: "statistics", variance: "statistics" }, offsets };
 }
 
+/** Room for two quads a chunk of rows and column. */
+function scratchOf({ scratch, batch, input }: LayerContext<Batchnorm2dSpec>): string {
+  return scratch("sums", 2 * chunksOf(batch * input.height * input.width).chunks * quadsOf(input.channels));
+}
+
 /** Measures the batch's mean and variance and moves the running ones. */
 function measure(context: LayerContext<Batchnorm2dSpec>): void {
   const { spec, name, batch, input, x } = context;
   const quads = quadsOf(input.channels), rows = batch * input.height * input.width;
   const { buffers: { mean, variance } } = statistics(context);
-  const sum = {
-    rows,
-    quads,
-    scratch: context.scratch("sums", chunksOf(rows).chunks * quads),
-    offset: 0,
-    scale: 1 / rows,
-  };
-  const meanTerm = { term: "reduce/bias_backward", bindings: { dy: x } };
-  const varianceTerm = { term: "reduce/batchnorm_variance", bindings: { x, mean } };
   context.emit(
-    ...sumColumns({ ...sum, ...meanTerm, label: `${name} mean`, out: mean }),
-    ...sumColumns({ ...sum, ...varianceTerm, label: `${name} variance`, out: variance }),
+    ...columnMoments({ label: name, x, mean, variance, rows, quads, scratch: scratchOf(context) }),
   );
   const running = [
     { batch: mean, parameter: "running_mean", correction: 1 },
@@ -135,28 +130,21 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
     const { buffers, offsets } = statistics(context);
     const quads = quadsOf(input.channels), rows = batch * input.height * input.width;
     const gamma = context.offsetOf("weight"), beta = context.offsetOf("bias"), { epsilon } = spec;
-    const scratch = context.scratch("sums", chunksOf(rows).chunks * quads);
-    const sum = { rows, quads, scratch, out: "gradients", scale: 1 };
+    const { rowsPerChunk, chunks } = chunksOf(rows), sums = scratchOf(context);
+    const sum = { scratch: sums, out: "gradients", quads, splits: chunks, stride: 2 * quads, scale: 1 };
     context.emit(
-      ...sumColumns({
-        ...sum,
-        label: `${name} backward shift`,
-        term: "reduce/bias_backward",
-        bindings: { dy },
-        offset: beta,
+      dispatchOver(chunks * quads, {
+        kernel: "reduce/batchnorm2d_backward",
+        label: `${name} backward shift and scale, chunks`,
+        bindings: { x, dy, ...buffers, sums },
+        params: { rows, quads, rows_per_chunk: rowsPerChunk, ...offsets, epsilon },
       }),
-      ...sumColumns({
-        ...sum,
-        label: `${name} backward scale`,
-        term: "reduce/batchnorm_scale_backward",
-        bindings: { x, dy, ...buffers },
-        params: { epsilon, ...offsets },
-        offset: gamma,
-      }),
+      sumSplits({ ...sum, label: `${name} backward shift`, offset: beta }),
+      sumSplits({ ...sum, label: `${name} backward scale`, offset: gamma, first: quads }),
     );
     if (!dx) return;
     const total = batch * quadsPerExample(input), stride = columnStride(total, quads);
-    const sizes = { quads_total: total, quads, stride, inverse_rows: 1 / rows };
+    const sizes = { "quads_total": total, quads, stride, "inverse_rows": 1 / rows };
     context.emit(dispatchOver(stride, {
       kernel: "layer/batchnorm2d_backward",
       label: `${name} backward input`,

@@ -1,0 +1,37 @@
+// Mean and variance of every column from the moments of its chunks of rows, in their order (Chan, Golub and LeVeque
+// 1983): with d the next chunk's mean less that so far, of n rows the next chunk's share s = m / (n + m),
+//
+//   mean += d s,   deviations += the chunk's + d^2 n s;   variance = deviations / rows
+//
+// moments (chunks, 2, quads) from reduce/moments.wgsl; mean and variance (quads). One invocation computes one quad.
+
+struct Params {
+  rows: u32,
+  quads: u32,
+  rows_per_chunk: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> moments: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> mean: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> variance: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let quad = id.y * (groups.x * 64u) + id.x;
+  if (quad >= params.quads) {
+    return;
+  }
+  var merged = vec4f(0.0);
+  var deviations = vec4f(0.0);
+  for (var first = 0u; first < params.rows; first += params.rows_per_chunk) {
+    let at = 2u * (first / params.rows_per_chunk) * params.quads + quad;
+    let count = min(params.rows_per_chunk, params.rows - first);
+    let share = f32(count) / f32(first + count);
+    let difference = read_moments(at) - merged;
+    merged += difference * share;
+    deviations += read_moments(at + params.quads) + difference * difference * (f32(first) * share);
+  }
+  write_mean(quad, merged);
+  write_variance(quad, deviations / f32(params.rows));
+}
