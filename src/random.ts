@@ -40,6 +40,33 @@ export function openRandomStream(seed: number, purpose: string): RandomStream {
   return { nextUint32, nextUniform: () => nextUint32() / 2 ** 32 };
 }
 
+/** The next number, uniform in (0, 1). */
+function nextPositive(stream: RandomStream): number {
+  return (stream.nextUint32() + 0.5) / 2 ** 32;
+}
+
+/** Draws the logarithm of a number of Gamma(shape, 1), shape at least 1. Source: Marsaglia and Tsang 2000. */
+function drawLogGamma(shape: number, stream: RandomStream): number {
+  const d = shape - 1 / 3, c = 1 / Math.sqrt(9 * d);
+  for (;;) {
+    // A normal number by Box and Muller.
+    const radius = Math.sqrt(-2 * Math.log(nextPositive(stream)));
+    const x = radius * Math.cos(2 * Math.PI * nextPositive(stream)), v = (1 + c * x) ** 3;
+    const u = nextPositive(stream);
+    if (v > 0 && Math.log(u) < x * x / 2 + d - d * v + d * Math.log(v)) return Math.log(d * v);
+  }
+}
+
+/**
+ * Draws a number of Beta(alpha, alpha), in [0, 1], alpha above 0: g / (g + h) for g and h of Gamma(alpha, 1). Those are
+ * numbers of Gamma(alpha + 1, 1) times u^(1 / alpha), which underflows where alpha is small, so logarithms are drawn.
+ */
+export function drawBeta(alpha: number, stream: RandomStream): number {
+  const grown = drawLogGamma(alpha + 1, stream) - drawLogGamma(alpha + 1, stream);
+  const boost = Math.log(nextPositive(stream)) - Math.log(nextPositive(stream));
+  return 1 / (1 + Math.exp(-grown - boost / alpha));
+}
+
 /** Returns the integers 0 to count - 1 in a random order (Fisher-Yates). */
 export function shuffledIndices(count: number, stream: RandomStream): Uint32Array {
   const indices = Uint32Array.from({ length: count }, (_, i) => i);

@@ -108,6 +108,7 @@ Deno.test("parsePruneConfig() names the key, its value and what is expected", ()
     ["emaDecay", 1, "a finite number in (0, 1)"],
     ["recalibrate", true, "one of none, plain, augmented"],
     ["cutout", 1.5, "a whole number, at least 0"],
+    ["mixup", -0.2, "a finite number, at least 0"],
     ["patience", -1, "a whole number, at least 0"],
     ["stopOn", "f1", "one of accuracy, loss"],
     ["rewind", 1, "a finite number in [0, 1)"],
@@ -158,6 +159,7 @@ Deno.test("parsePruneConfig() refuses keys that contradict each other or would d
   const cases: readonly (readonly [Record<string, unknown>, string, string])[] = [
     [{ optimizer: "nesterov", momentum: 0 }, "momentum", "above 0 under nesterov"],
     [{ clipNorm: 1, clipValue: 1 }, "clipValue", "0 beside a clipNorm"],
+    [{ mixup: 0.2, batch: 1, accumulate: 8 }, "mixup", "0 beside a batch of 1, which makes no pairs"],
     [{ schedule: "one-cycle", warmup: 0.1 }, "warmup", "0 under schedule one-cycle, which rises by itself"],
     [{ schedule: "cosine", milestones: "0.5" }, "milestones", '"0.6" unless schedule is step'],
     [{ schedule: "cosine", gamma: 0.5 }, "gamma", "0.25 unless schedule is step"],

@@ -78,6 +78,7 @@ export function trainingOf(
     labelSmoothing,
     augmentation: augmentationOf(config, dataset),
     cutout,
+    mixup: config.mixup,
     recalibration: config.recalibrate,
     ...(config.criterion === "snr" ? { keepsVariance: true } : {}),
     ...(validation > 0 ? { earlyStopping: { patience, measure: stopOn } } : {}),

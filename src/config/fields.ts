@@ -154,6 +154,7 @@ function checkTogether(config: Fields, context: z.RefinementCtx): void {
   checkDistillation(config, refuse);
   if (config.optimizer === "nesterov" && config.momentum === 0) refuse("momentum", "above 0 under nesterov");
   if (config.clipNorm > 0 && config.clipValue > 0) refuse("clipValue", "0 beside a clipNorm");
+  if (config.mixup > 0 && config.batch === 1) refuse("mixup", "0 beside a batch of 1, which makes no pairs");
   if (config.schedule === "one-cycle" && config.warmup > 0) {
     refuse("warmup", "0 under schedule one-cycle, which rises by itself");
   }

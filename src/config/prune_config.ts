@@ -58,6 +58,8 @@ export interface PruneConfig {
   readonly augment: "auto" | "none" | "flip" | "flip-crop";
   /** Side in pixels of a square that each training image loses, 0 for none (DeVries and Taylor 2017). */
   readonly cutout: number;
+  /** Alpha of the Beta distribution by which training images are mixed in pairs, 0 for none (Zhang et al. 2018). */
+  readonly mixup: number;
   /** How the learning rate moves over training (cosine: Loshchilov 2017, one-cycle: Smith 2018). */
   readonly schedule: "constant" | "step" | "cosine" | "one-cycle";
   /** Fractions of training at which schedule step lowers the rate, joined by commas. */

@@ -67,6 +67,9 @@ export const regularizationFields = {
   cutout: z.int().min(0).default(0).describe(
     "Side in pixels of a square that each training image loses, 0 for none (DeVries and Taylor 2017).",
   ),
+  mixup: z.number().min(0).default(0).describe(
+    "Alpha of the Beta distribution by which training images are mixed in pairs, 0 for none (Zhang et al. 2018).",
+  ),
 };
 
 /** Keys of the group "Schedule and averaging". */

@@ -14,6 +14,7 @@ import activationSilu from "../../kernels/activation/silu.wgsl" with { type: "te
 import benchPeakCopy from "../../kernels/bench/peak_copy.wgsl" with { type: "text" };
 import benchPeakFma from "../../kernels/bench/peak_fma.wgsl" with { type: "text" };
 import dataBatchImages from "../../kernels/data/batch_images.wgsl" with { type: "text" };
+import dataMixImages from "../../kernels/data/mix_images.wgsl" with { type: "text" };
 import gemmConv2dBackwardInput from "../../kernels/gemm/conv2d_backward_input.wgsl" with { type: "text" };
 import gemmConv2dBackwardWeight from "../../kernels/gemm/conv2d_backward_weight.wgsl" with { type: "text" };
 import gemmConv2dBackwardWeightPooled from "../../kernels/gemm/conv2d_backward_weight_pooled.wgsl" with {
@@ -69,6 +70,7 @@ import layerSliceChannels from "../../kernels/layer/slice_channels.wgsl" with { 
 import layerSubsampleBackward from "../../kernels/layer/subsample_backward.wgsl" with { type: "text" };
 import lossConfusion from "../../kernels/loss/confusion.wgsl" with { type: "text" };
 import lossDistillation from "../../kernels/loss/distillation.wgsl" with { type: "text" };
+import lossMixedLabels from "../../kernels/loss/mixed_labels.wgsl" with { type: "text" };
 import lossSampleLabels from "../../kernels/loss/sample_labels.wgsl" with { type: "text" };
 import lossSoftmaxCrossEntropy from "../../kernels/loss/softmax_cross_entropy.wgsl" with { type: "text" };
 import lossTally from "../../kernels/loss/tally.wgsl" with { type: "text" };
@@ -164,6 +166,7 @@ const sources: Readonly<Record<string, string>> = {
   "bench/peak_copy": benchPeakCopy,
   "bench/peak_fma": benchPeakFma,
   "data/batch_images": dataBatchImages,
+  "data/mix_images": dataMixImages,
   "gemm/conv2d_backward_input": gemmConv2dBackwardInput,
   "gemm/conv2d_backward_weight": gemmConv2dBackwardWeight,
   "gemm/conv2d_backward_weight_pooled": gemmConv2dBackwardWeightPooled,
@@ -207,6 +210,7 @@ const sources: Readonly<Record<string, string>> = {
   "layer/subsample_backward": layerSubsampleBackward,
   "loss/confusion": lossConfusion,
   "loss/distillation": lossDistillation,
+  "loss/mixed_labels": lossMixedLabels,
   "loss/sample_labels": lossSampleLabels,
   "loss/softmax_cross_entropy": lossSoftmaxCrossEntropy,
   "loss/tally": lossTally,

@@ -17,6 +17,8 @@ export interface ForwardOptions {
   readonly choose: ProductChooser;
   /** Where the batch comes from; without it the host writes the tensor `x` before each step. */
   readonly images?: ImageSource;
+  /** Mixes the batch in pairs, by the shares in the buffer `mix_shares`, as a teacher must see what its student sees. */
+  readonly mixes?: boolean;
   /** Layers whose outputs are to be there as they are; see `Plan.outputs`. */
   readonly probes?: readonly string[];
 }

@@ -12,6 +12,7 @@ import { featuresOf, quadsOf, quadsPerExample } from "../shape.ts";
 import { type Distillation, lowerDistillation } from "./distillation.ts";
 import { type ImageSource, lowerImages } from "./images.ts";
 import { layOutParameters } from "./layout.ts";
+import { lowerMixedImages, lowerMixedLabels } from "./mixup.ts";
 import { type Plan, PlanBuilder } from "./plan.ts";
 import { lowerUpdate, type UpdateOptions } from "./optimizer.ts";
 import { type GradientSum, type Wire, wireLayers } from "./wire.ts";
@@ -24,6 +25,8 @@ export interface LowerOptions extends UpdateOptions {
   readonly choose: ProductChooser;
   /** Where the batch comes from; without it the host writes the tensors `x` and `labels` before each step. */
   readonly images?: ImageSource;
+  /** Mixes the batch in pairs, by the shares in the buffer `mix_shares`; in mode `train` the loss does likewise. */
+  readonly mixes?: boolean;
   readonly labelSmoothing?: number;
   /** Layers whose outputs are to be left for the host, or other dispatches, to read; see `Plan.outputs`. */
   readonly probes?: readonly string[];
@@ -43,7 +46,7 @@ export interface LowerOptions extends UpdateOptions {
  * @throws {ShapeError} Where a layer does not fit its input.
  */
 export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
-  const { batch, mode, images } = options;
+  const { batch, mode, images, mixes } = options;
   const builder = new PlanBuilder();
   const nodes = resolveGraph(graph);
   const input = nodes[0].input;
@@ -51,6 +54,7 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   builder.declare("labels", quadsOf(batch));
   if (images) builder.emit(lowerImages(images, { batch, input, augments: mode === "train" }));
   else for (const name of ["x", "labels"]) builder.keep(name);
+  if (mixes) builder.emit(lowerMixedImages({ rows: batch, quads: quadsPerExample(input) }));
   const layers = layersOf(nodes, { graph, builder, options });
   for (const { context, runsForward } of layers) {
     if (runsForward) layerTypeOf(context.spec).forward(context);
@@ -185,7 +189,7 @@ function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, classes, o
   readonly classes: number;
   readonly options: LowerOptions;
 }): void {
-  const { batch: rows, mode, labelSmoothing = 0, distillation, sampledLabels } = options;
+  const { batch: rows, mode, labelSmoothing = 0, mixes, distillation, sampledLabels } = options;
   const hasGradient = mode !== "evaluate";
   builder.declare("losses", quadsOf(rows));
   builder.declare("predictions", quadsOf(rows));
@@ -207,6 +211,9 @@ function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, classes, o
       params: { rows, quads: quadsOf(classes), classes, smoothing: mode === "train" ? labelSmoothing : 0 },
       constants: { GRADIENT: hasGradient ? 1 : 0 },
     }),
+    ...(mode === "train" && mixes
+      ? [lowerMixedLabels({ rows, classes, logits, dlogits, labelSmoothing })]
+      : []),
     ...(mode === "train" && distillation
       ? [lowerDistillation(distillation, { rows, classes, logits, dlogits })]
       : []),

@@ -68,13 +68,21 @@ export interface TrainSettings {
   readonly augmentation?: Augmentation;
   /** Side in pixels of the square that each image loses at a random place; 0 where left out. */
   readonly cutout?: number;
+  /**
+   * Alpha of the Beta distribution of the shares in which each batch's images, and their labels, are mixed in pairs; 0,
+   * for none, where left out. Source: Zhang et al. 2018, arXiv 1710.09412.
+   */
+  readonly mixup?: number;
   /** Counts the steps of earlier phases, so that each phase draws other batches. */
   readonly firstEpoch?: number;
   /** How the learning rate falls and from when on parameters are averaged. */
   readonly schedule?: Schedule;
   /** True keeps the variance of every parameter over the steps that are averaged, for the criterion `snr`. */
   readonly keepsVariance?: boolean;
-  /** How batch norm's statistics are measured anew once values are averaged; `none` where left out. */
+  /**
+   * How batch norm's statistics are measured anew once values are averaged; `none` where left out. Images are not mixed
+   * for it, since those that are predicted later are not.
+   */
   readonly recalibration?: Recalibration;
   /** What is learned from the predictions of a teacher, which must be given too. */
   readonly distillation?: Distillation;
@@ -112,7 +120,10 @@ export interface TrainProgress {
   readonly epoch: number;
   /** Mean loss in nats over the steps of this epoch so far, each before its update. */
   readonly loss: number;
-  /** Fraction predicted right over the steps of this epoch so far, each before its update. */
+  /**
+   * Fraction predicted right over the steps of this epoch so far, each before its update; of mixed images by the label
+   * of the larger share.
+   */
   readonly accuracy: number;
   /** Examples trained on a second since the phase began. */
   readonly examplesPerSecond: number;

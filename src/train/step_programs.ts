@@ -11,8 +11,10 @@ import { resolveGraph } from "../model/graph.ts";
 import { teacherLogits } from "../plan/distillation.ts";
 import { type Footprint, planFootprint } from "../plan/footprint.ts";
 import { lowerPlan } from "../plan/lower.ts";
+import { mixShares } from "../plan/mixup.ts";
 import type { Plan } from "../plan/plan.ts";
 import { featuresOf, quadsOf } from "../shape.ts";
+import { type Mixup, openMixup } from "./mixup.ts";
 import type { TrainOptions } from "./settings.ts";
 import { lowerTeacher, openTeacher, type Teacher } from "./teacher.ts";
 
@@ -28,6 +30,8 @@ export interface StepPrograms extends Disposable {
   readonly averaging: PlanProgram;
   /** Predicts each batch before its program runs. */
   readonly teacher: Teacher | undefined;
+  /** Draws each batch's shares before its programs run. */
+  readonly mixup: Mixup | undefined;
 }
 
 /** The images of a step, where its examples are images. */
@@ -36,6 +40,10 @@ export function imagesOf(
   { augmentation = "none", cutout = 0 }: Pick<TrainOptions, "augmentation" | "cutout">,
 ) {
   return examples.areImages ? { images: { augmentation, cutout } } : {};
+}
+
+function isMixed({ mixup = 0 }: Pick<TrainOptions, "mixup">): boolean {
+  return mixup > 0;
 }
 
 function lowerStep(
@@ -49,6 +57,7 @@ function lowerStep(
     ...imagesOf(examples, options),
     batch,
     mode: "train",
+    mixes: isMixed(options),
     averages: kind === "averaging",
     accumulation: { batches: options.accumulate ?? 1, isLast: kind !== "gathering" },
   });
@@ -60,15 +69,18 @@ export async function prepareStep(
   examples: Examples,
   options: TrainOptions & { readonly tally: Tally },
 ): Promise<StepPrograms> {
-  const { slots, tally, choose, batch, accumulate = 1 } = options;
+  const { slots, tally, choose, batch, accumulate = 1, mixup: alpha = 0 } = options;
   using stack = new DisposableStack();
-  const source = { student: network.graph, examples, batch, choose, ...imagesOf(examples, options) };
+  const mixes = isMixed(options),
+    mixup = mixes ? stack.use(openMixup(network.gpu, { alpha, batch })) : undefined;
+  const seen = { examples, batch, choose, mixes, shares: mixup?.shares, ...imagesOf(examples, options) };
   const teacher = options.distillation && options.teacher
-    ? stack.use(await openTeacher(options.teacher, source))
+    ? stack.use(await openTeacher(options.teacher, { student: network.graph, ...seen }))
     : undefined;
   const own = new Map([
     ["tally", tally.buffer],
     ...(teacher ? [[teacherLogits, teacher.logits] as const] : []),
+    ...(mixup ? [[mixShares, mixup.shares] as const] : []),
   ]);
   const others = (name: string) => own.get(name) ?? examples.resolve(name);
   const prepare = async (kind: StepKind) =>
@@ -78,7 +90,7 @@ export async function prepareStep(
   const gathering = accumulate > 1 ? await prepare("gathering") : undefined;
   const plain = await prepare("plain"), averaging = await prepare("averaging");
   const owned = stack.move();
-  return { gathering, plain, averaging, teacher, [Symbol.dispose]: () => owned.dispose() };
+  return { gathering, plain, averaging, teacher, mixup, [Symbol.dispose]: () => owned.dispose() };
 }
 
 /** The device memory that training needs at its peak: the step's plan, its teacher's, and the states that it keeps. */
@@ -106,12 +118,14 @@ export function trainingFootprint(
       },
     });
   const step = lowerStep(network, examples, { ...options, kind: "averaging" });
-  const parts = [footprintOf(step, network, (name) => examples.resolve(name)?.sizeBytes)];
+  const ownBytes = (name: string) => name === mixShares ? 4 * batch : examples.resolve(name)?.sizeBytes;
+  const parts = [footprintOf(step, network, ownBytes)];
   const { teacher, distillation, choose, validation } = options;
   if (teacher && distillation) {
-    const plan = lowerTeacher(teacher.graph, { batch, choose, ...imagesOf(examples, options) });
+    const source = { batch, choose, mixes: isMixed(options), ...imagesOf(examples, options) };
     // Its examples are those of its student, and are counted there.
-    parts.push(footprintOf(plan, teacher, (name) => examples.resolve(name) && 0));
+    const sharedBytes = (name: string) => ownBytes(name) === undefined ? undefined : 0;
+    parts.push(footprintOf(lowerTeacher(teacher.graph, source), teacher, sharedBytes));
   }
   const stateBytes = 16 * (layout.quads + layout.statisticsQuads);
   // The state that a failed step returns to; and with validation the best epoch's and the one under way.

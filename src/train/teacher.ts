@@ -11,6 +11,7 @@ import { preparePlan } from "../gpu/plan_program.ts";
 import { SlotPool } from "../gpu/slots.ts";
 import { type Graph, resolveGraph } from "../model/graph.ts";
 import { type ForwardOptions, lowerForward } from "../plan/forward.ts";
+import { mixShares } from "../plan/mixup.ts";
 import { logitsOf } from "../plan/plan.ts";
 import { featuresOf, shapeText } from "../shape.ts";
 
@@ -23,9 +24,9 @@ export interface Teacher extends Disposable {
 }
 
 /** The plan of a teacher, which sees images as its student does. */
-export function lowerTeacher(graph: Graph, { batch, choose, images }: ForwardOptions) {
+export function lowerTeacher(graph: Graph, { batch, choose, images, mixes }: ForwardOptions) {
   const source = images ? { images: { ...images, inEvaluation: true } } : {};
-  return lowerForward(graph, { batch, choose, ...source });
+  return lowerForward(graph, { batch, choose, mixes, ...source });
 }
 
 /**
@@ -35,16 +36,18 @@ export function lowerTeacher(graph: Graph, { batch, choose, images }: ForwardOpt
  */
 export async function openTeacher(
   teacher: Network,
-  { student, examples, ...options }: ForwardOptions & {
+  { student, examples, shares, ...options }: ForwardOptions & {
     readonly student: Graph;
     readonly examples: Examples;
+    /** The shares by which the student's images are mixed, with `mixes`. */
+    readonly shares?: DeviceBuffer | undefined;
   },
 ): Promise<Teacher> {
   checkTeacherFits(teacher.graph, student);
   // Memory of its own, since the student's step must not write over the logits before it has read them.
   const slots = new SlotPool(teacher.gpu);
   const plan = lowerTeacher(teacher.graph, options);
-  const others = (name: string) => examples.resolve(name);
+  const others = (name: string) => name === mixShares ? shares : examples.resolve(name);
   const { program, resolve } = await preparePlan(plan, { network: teacher, slots, others });
   return {
     logits: resolve(logitsOf(plan)).buffer,

@@ -129,7 +129,7 @@ export async function train(
 
 /** Runs one batch of a step. */
 function runBatch(
-  { gathering, plain, averaging, teacher }: StepPrograms,
+  { gathering, plain, averaging, teacher, mixup }: StepPrograms,
   examples: Examples,
   { rows, isLast, values }: {
     readonly rows: Uint32Array;
@@ -140,6 +140,7 @@ function runBatch(
   const last = values.mean_weight > 0 ? averaging : plain;
   const { program, resolve } = isLast ? last : gathering!;
   examples.select(rows, resolve);
+  mixup?.draw(values.seed);
   teacher?.run(rows, values.seed);
   program.run(values);
 }
@@ -159,7 +160,7 @@ function checkFinite(network: Network, { badStep }: TallyCount): void {
 
 /** Refuses options without what they need, which would else do nothing. */
 function checkCompanions(
-  { distillation, teacher, earlyStopping, validation, accumulate = 1 }: TrainOptions,
+  { distillation, teacher, earlyStopping, validation, accumulate = 1, mixup = 0 }: TrainOptions,
 ): void {
   const refuse = (thing: string, current: string, wanted: string) => {
     throw new ConfigError({ act: "train with", thing, current, wanted });
@@ -173,6 +174,7 @@ function checkCompanions(
   if (!Number.isInteger(accumulate) || accumulate < 1) {
     refuse("accumulate", `${accumulate}`, "a whole number, at least 1");
   }
+  if (!Number.isFinite(mixup) || mixup < 0) refuse("mixup", `${mixup}`, "a finite number, at least 0");
 }
 
 function meansOf({ lossSum, correct, count }: TallyCount) {

@@ -24,6 +24,7 @@ const rich = {
     patience: 2,
     distill: 0.5,
     augment: "flip-crop",
+    mixup: 0.4,
   },
   learningRate: 0.01,
 };
@@ -105,7 +106,7 @@ Deno.test("runPrune() resumed goes on in the middle of an epoch that is read fro
   const files = memoryFiles(Object.fromEntries(named.map(([name, bytes]) => [`d/${name}`, bytes])));
   const { open, record } = watchedReader(files.entries);
   const dataset = await openShards({ files, folder: "d", openReader: open });
-  const config = { ...plain, checkpointEvery: 1, compare: false, stream: "on" };
+  const config = { ...plain, checkpointEvery: 1, compare: false, stream: "on", mixup: 0.4 };
   const whole = await run({ config, dataset, files: memoryFiles(), resumes: false });
   const { pieces, result } = await runInPieces({ config, dataset }, 3);
   assert(pieces > 3, `${pieces} pieces`);

@@ -78,4 +78,5 @@ Deno.test("trainingOf() takes flips for colour images, and stops early with vali
   const { earlyStopping } = of({ validation: 100, patience: 2, stopOn: "loss" });
   assertEquals(earlyStopping, { patience: 2, measure: "loss" });
   assertEquals(of({ cutout: 8, accumulate: 4, recalibrate: "plain" }).cutout, 8);
+  assertEquals([of({}).mixup, of({ mixup: 0.2 }).mixup], [0, 0.2]);
 });

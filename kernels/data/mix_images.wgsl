@@ -1,0 +1,31 @@
+// Mixes a batch's images in pairs, in place: row n with its partner rows - 1 - n.
+//
+//   x[n] = shares[n] x[n] + (1 - shares[n]) x[rows - 1 - n]
+//
+// x (rows, quads an example) in quads, shares (rows) in [0, 1]. Of an odd number of rows the one in the middle stays. One
+// invocation computes the same quad of both rows of a pair, from what both were.
+// Source: Zhang et al. 2018, arXiv 1710.09412 (mixup).
+
+struct Params {
+  rows: u32,
+  quads: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> shares: array<f32>;
+@group(0) @binding(2) var<storage, read_write> x: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  let row = i / params.quads;
+  if (row >= params.rows / 2u) {
+    return;
+  }
+  let partner = params.rows - 1u - row;
+  let j = partner * params.quads + (i - row * params.quads);
+  let own = read_x(i);
+  let other = read_x(j);
+  write_x(i, shares[row] * own + (1.0 - shares[row]) * other);
+  write_x(j, shares[partner] * other + (1.0 - shares[partner]) * own);
+}

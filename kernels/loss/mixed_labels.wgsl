@@ -1,0 +1,43 @@
+// Turns cross-entropy towards the label of each row into cross-entropy towards a mix with the label of its partner, row
+// m = rows - 1 - n, as data/mix_images.wgsl mixes their images:
+//
+//   loss[n]        = shares[n] CE(z_n, label[n]) + (1 - shares[n]) CE(z_n, label[m])
+//   dz[n, label[n]] += (1 - s) (1 - shares[n]) / rows,   dz[n, label[m]] -= (1 - s) (1 - shares[n]) / rows
+//
+// with label smoothing s, whose uniform part both labels share. losses and dlogits come from
+// loss/softmax_cross_entropy.wgsl, of whole batches. logits and dlogits (rows, stride), stride floats apart with padding
+// at the end; labels, shares and losses (rows). One invocation computes one row: two logits and two gradients.
+// Source: Zhang et al. 2018, arXiv 1710.09412 (mixup).
+
+struct Params {
+  rows: u32,
+  stride: u32,
+  smoothing: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read> labels: array<u32>;
+@group(0) @binding(3) var<storage, read> shares: array<f32>;
+@group(0) @binding(4) var<storage, read_write> losses: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dlogits: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let row = id.y * (groups.x * 64u) + id.x;
+  if (row >= params.rows) {
+    return;
+  }
+  let label = labels[row];
+  let other = labels[params.rows - 1u - row];
+  if (label == other) {
+    return;
+  }
+  let own_at = row * params.stride + label;
+  let other_at = row * params.stride + other;
+  let moved = (1.0 - params.smoothing) * (1.0 - shares[row]);
+  losses[row] += moved * (logits[own_at] - logits[other_at]);
+  let gradient = moved / f32(params.rows);
+  dlogits[own_at] += gradient;
+  dlogits[other_at] -= gradient;
+}

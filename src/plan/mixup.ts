@@ -1,0 +1,49 @@
+/**
+ * The dispatches that mix the images of a batch in pairs, and the loss towards their labels.
+ *
+ * @module
+ */
+import { ShapeError } from "../errors.ts";
+import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
+import { quadsOf } from "../shape.ts";
+
+/** The plan's name for each row's share in its own mix, in [0.5, 1] (batch), a buffer that is filled before the step. */
+export const mixShares = "mix_shares";
+
+/**
+ * The dispatch behind the batch that mixes each image with its partner, the one at the same place from the batch's end.
+ *
+ * @throws {ShapeError} Where the batch has but one row.
+ */
+export function lowerMixedImages(
+  { rows, quads }: { readonly rows: number; readonly quads: number },
+): Dispatch {
+  if (rows < 2) {
+    const current = "a batch of 1", wanted = "batches of at least 2, whose images are mixed in pairs";
+    throw new ShapeError({ act: "train with", thing: "mixup", current, wanted });
+  }
+  return dispatchOver(Math.floor(rows / 2) * quads, {
+    kernel: "data/mix_images",
+    label: "mixup",
+    bindings: { shares: mixShares, x: "x" },
+    params: { rows, quads },
+  });
+}
+
+/** The dispatch behind the cross-entropy that has loss and gradient follow the mixed labels. */
+export function lowerMixedLabels(
+  { rows, classes, logits, dlogits, labelSmoothing }: {
+    readonly rows: number;
+    readonly classes: number;
+    readonly logits: string;
+    readonly dlogits: string;
+    readonly labelSmoothing: number;
+  },
+): Dispatch {
+  return dispatchOver(rows, {
+    kernel: "loss/mixed_labels",
+    label: "mixed labels",
+    bindings: { logits, labels: "labels", shares: mixShares, losses: "losses", dlogits },
+    params: { rows, stride: 4 * quadsOf(classes), smoothing: labelSmoothing },
+  });
+}
