@@ -3,7 +3,7 @@
  * to f32 and its product), the magnitude being the largest sum of absolute terms times the scale.
  */
 import assert from "node:assert/strict";
-import { chunksOf, sumColumns, sumSplits } from "../../src/kernels/reduce.ts";
+import { chunksOf, columnMoments, sumColumns, sumSplits } from "../../src/kernels/reduce.ts";
 import { quadsOf } from "../../src/shape.ts";
 import {
   absoluteOf,
@@ -64,6 +64,38 @@ for (const path of readPaths) {
         got,
         "twice the same bits",
       );
+    }
+  });
+
+  Deno.test(`moments() and their merge do not cancel far from zero, ${path} path`, async () => {
+    for (const [rows, channels] of [[1, 1], [2, 5], [16, 4], [17, 3], [163, 33], [20011, 5]]) {
+      const { shape, values } = randomTensor([rows, channels], rows), quads = quadsOf(channels);
+      const x = { shape, values: values.map((value) => Math.fround(value + 50)) };
+      const columns = { rows, quads, scratch: "s", mean: "mean", variance: "variance" };
+      const dispatches = columnMoments({ label: "x", x: "x", ...columns });
+      assert.deepEqual(dispatches.map(({ kernel }) => kernel), ["reduce/moments", "reduce/merge_moments"]);
+      const { floats } = await runKernels({
+        path,
+        dispatches,
+        buffers: {
+          x: toQuads(x.values, rows, channels),
+          s: unwritten(8 * quads * chunksOf(rows).chunks),
+          mean: unwritten(4 * quads),
+          variance: unwritten(4 * quads),
+        },
+      });
+      const mean = columnSums(x, 1 / rows);
+      const squares = { shape, values: x.values.map((value, i) => (value - mean[i % channels]) ** 2) };
+      const name = `${path} ${rows} rows, ${channels} channels`;
+      const meanError = sumTolerance(chunksOf(rows).rowsPerChunk, 51);
+      const got = (buffer: string) => fromQuads(floats(buffer), 1, channels);
+      assertClose(got("mean"), mean, { tolerance: meanError, name: `${name}, mean` });
+      // |x - mean| <= 2 is off by the mean's own error.
+      const tolerance = sumTolerance(rows, 1) + 4 * meanError;
+      assertClose(got("variance"), columnSums(squares, 1 / rows), { tolerance, name: `${name}, variance` });
+      for (const buffer of ["mean", "variance"]) {
+        assertPadding(floats(buffer), channels, { name: `${name} ${buffer}` });
+      }
     }
   });
 
