@@ -20,6 +20,7 @@
  */
 export { loadModel, openModel } from "./src/api/load_model.ts";
 export type { LoadedModel, ModelSource } from "./src/api/load_model.ts";
+export { DeviceModel } from "./src/api/device_model.ts";
 export { Model } from "./src/api/model.ts";
 export { trainDefaults } from "./src/api/model_options.ts";
 export type {
