@@ -20,6 +20,7 @@
  */
 export { loadModel, openModel } from "./src/api/load_model.ts";
 export type { LoadedModel, ModelSource } from "./src/api/load_model.ts";
+export { DeviceModel } from "./src/api/device_model.ts";
 export { Model } from "./src/api/model.ts";
 export { trainDefaults } from "./src/api/model_options.ts";
 export type {
@@ -50,6 +51,8 @@ export type {
   CompareReport,
   SensitivityCell,
   SensitivityReport,
+  TrainedResult,
+  ValidationResult,
 } from "./src/prune/compare_report.ts";
 export { optimizerOf, scheduleOf } from "./src/api/training_of.ts";
 export { readResumedConfig, removeCheckpoints } from "./src/api/run_journal.ts";
@@ -124,6 +127,8 @@ export { replaceDefaults } from "./src/prune/replace/replace_settings.ts";
 export type { LayerReplacement, ReplaceSettings } from "./src/prune/replace/replace_settings.ts";
 export { stagesTo } from "./src/prune/replace/prune_by_replacement.ts";
 export type { ReplacementStage } from "./src/prune/replace/prune_by_replacement.ts";
+export { posteriorTemperatures } from "./src/prune/temperature.ts";
+export type { TemperatureChoice, TemperatureTrial } from "./src/prune/temperature.ts";
 export { pruneReportSchema } from "./src/prune/report.ts";
 export type { CompactionResult, CriterionResult, LayerReport, PruneReport } from "./src/prune/report.ts";
 export type { Evaluation } from "./src/train/evaluate.ts";

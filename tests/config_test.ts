@@ -114,6 +114,8 @@ Deno.test("parsePruneConfig() names the key, its value and what is expected", ()
     ["rewind", 1, "a finite number in [0, 1)"],
     ["distill", 1.5, "a finite number from 0 to 1"],
     ["temperature", 0, "a finite number, above 0"],
+    ["posteriorTemperature", 0, "auto or a finite number, above 0"],
+    ["posteriorTemperature", "best", "auto or a finite number, above 0"],
     ["limit", null, "a whole number, at least 0"],
     ["optimizer", "rmsprop", "one of sgd, momentum, nesterov, adam, adamw"],
     ["adapter", "gpu", "one of auto, high-performance, low-power, fallback"],
@@ -220,7 +222,17 @@ Deno.test("parsePruneConfig() refuses keys that contradict each other or would d
     ],
     [{ criterion: "snr", weights: "a" }, "criterion", "another than snr without epochs of training"],
     [{ criterion: "snr", averaging: "none" }, "criterion", "another than snr under averaging none"],
-    [{ criterion: "snr", checkpointEvery: 9 }, "criterion", "another than snr with checkpoints"],
+    [{ posteriorTemperature: "auto" }, "posteriorTemperature", "a number unless validation is above 0"],
+    [
+      { posteriorTemperature: "auto", validation: 9, criterion: "obd", compare: false },
+      "posteriorTemperature",
+      "1 unless criterion is confidence",
+    ],
+    [
+      { posteriorTemperature: "auto", validation: 9, confidence: 0.9 },
+      "posteriorTemperature",
+      "a number beside a confidence, whose meaning each temperature would move",
+    ],
   ];
   for (const [value, key, wanted] of cases) assertRefused(value, `"${key}"`, `expected ${wanted}`);
   for (
@@ -238,6 +250,9 @@ Deno.test("parsePruneConfig() refuses keys that contradict each other or would d
       { confidence: 0.9, regrow: 0.95, allowedDrop: 0.01, validation: 100 },
       { replace: true, posterior: "layer", recalibratePruned: "none" },
       { targetBytes: 1e5, store: "sparse", compact: true },
+      { criterion: "snr", checkpointEvery: 9 },
+      { posteriorTemperature: "auto", validation: 9, granularity: "2:4" },
+      { posteriorTemperature: "auto", validation: 9, criterion: "magnitude" },
     ]
   ) parsePruneConfig(value, "run.json");
 });
@@ -247,10 +262,12 @@ Deno.test("pruneConfigSchema parses like parsePruneConfig()", () => {
   assert.equal(pruneConfigSchema.safeParse({ epochs: 0 }).success, false);
 });
 
-Deno.test("describeConfig() gives kebab-case flags, and the choices of a choice", () => {
+Deno.test("describeConfig() gives kebab-case flags, the choices of a choice, and the words beside numbers", () => {
   const byKey = new Map(describeConfig().map((field) => [field.key, field]));
   assert.equal(byKey.get("learningRate")?.flag, "learning-rate");
   assert.deepEqual(byKey.get("prior")?.choices, ["evidence", "matched"]);
+  const { kind, choices, default: preset } = byKey.get("posteriorTemperature")!;
+  assert.deepEqual([kind, choices, preset], ["number", ["auto"], 1]);
   assert.equal(byKey.get("clipNorm")?.group, "Regularisation");
   for (const { description, key, group } of byKey.values()) {
     assert.match(description, /^[A-Z].*\.$/, key);

@@ -1,6 +1,6 @@
 /**
  * Compares criteria, and other variants of pruning, on the same trained networks: accuracy by variant, sparsity and seed,
- * right after the removal and, where asked for, after fine-tuning.
+ * right after the removal and, where asked for, after fine-tuning; on validation examples too, where some are held out.
  *
  * @module
  */
@@ -10,10 +10,17 @@ import type { Gpu } from "../gpu/device.ts";
 import { removedAt } from "../prune/goal.ts";
 import type { LayerCount } from "../prune/mask.ts";
 import { stagesTo } from "../prune/replace/prune_by_replacement.ts";
-import type { CompareCell, CompareReport } from "../prune/compare_report.ts";
+import type { TemperatureChoice } from "../prune/temperature.ts";
+import {
+  type CompareCell,
+  type CompareReport,
+  isWhole,
+  type TrainedResult,
+  type ValidationResult,
+} from "../prune/compare_report.ts";
 import { type CompareVariant, readVariant } from "./compare_variants.ts";
-import type { Model } from "./model.ts";
-import { removalOf, scoringOf } from "./prune_options.ts";
+import { isTempered, removalOf, scoringOf } from "./prune_options.ts";
+import { temperModel } from "./tempering.ts";
 import { openTrained, type TrainedNetwork, type TrainedOptions } from "./trained_network.ts";
 
 /** What a comparison is given. */
@@ -85,12 +92,17 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
   };
   if (before) checkSame(before, report);
   const isDone = (seed: number, variant: string, sparsity: number) =>
-    report.cells.some((cell) => cell.seed === seed && cell.variant === variant && cell.sparsity === sparsity);
-  const add = async (more: Partial<Pick<CompareReport, "trained" | "cells">>) => {
+    report.cells.some((cell) =>
+      cell.seed === seed && cell.variant === variant && cell.sparsity === sparsity && isWhole(report, cell)
+    );
+  const add = async (
+    { trained, cell }: { readonly trained?: TrainedResult; readonly cell?: CompareCell },
+  ) => {
+    const { cells, trained: networks } = report;
     report = {
       ...report,
-      trained: [...report.trained, ...more.trained ?? []],
-      cells: [...report.cells, ...more.cells ?? []],
+      trained: trained ? [...networks.filter(({ seed }) => seed !== trained.seed), trained] : networks,
+      cells: cell ? [...cells.filter((other) => !isSame(other, cell)), cell] : cells,
     };
     await options.onReport?.(report);
   };
@@ -100,22 +112,32 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
       sparsities: sparsities.filter((sparsity) => !isDone(seed, variant.name, sparsity)),
     })).filter(({ sparsities }) => sparsities.length > 0);
     if (missing.length === 0) continue;
-    const trained = await openTrained(gpu, { ...options, config: { ...config, seed } });
-    using model = trained.model, _settler = trained.settler;
-    if (!report.trained.some((one) => one.seed === seed)) {
-      await add({ trained: [{ seed, accuracy: await accuracyOf(model, trained) }] });
+    const keepsVariance = missing.some(({ variant }) => variant.config.criterion === "snr");
+    const trained = await openTrained(gpu, { ...options, config: { ...config, seed }, keepsVariance });
+    using _model = trained.model, _settler = trained.settler;
+    if (!report.trained.some((one) => one.seed === seed && isWhole(report, one))) {
+      const { validation, accuracy } = await measure(trained);
+      await add({ trained: { seed, accuracy, ...(validation ? { validation } : {}) } });
     }
     for (const { variant, sparsities } of missing) {
-      for await (const cell of compareVariant(trained, variant, { seed, sparsities })) {
-        await add({ cells: [cell] });
-      }
+      for await (const cell of compareVariant(trained, variant, { seed, sparsities })) await add({ cell });
     }
   }
   return report;
 }
 
-async function accuracyOf(model: Model, { splits }: TrainedNetwork): Promise<number> {
-  return (await model.evaluate(splits.test)).accuracy;
+function isSame(a: CompareCell, b: CompareCell): boolean {
+  return a.seed === b.seed && a.variant === b.variant && a.sparsity === b.sparsity;
+}
+
+/** Measures a network on the test examples, and on those for validation where there are some. */
+async function measure(
+  { model, splits: { test, validation } }: Pick<TrainedNetwork, "model" | "splits">,
+): Promise<{ readonly accuracy: number; readonly validation: ValidationResult | undefined }> {
+  const { accuracy } = await model.evaluate(test);
+  if (!validation) return { accuracy, validation: undefined };
+  const { accuracy: right, loss } = await model.evaluate(validation);
+  return { accuracy, validation: { accuracy: right, loss } };
 }
 
 /** Scores a trained network once, and removes from it at each sparsity. */
@@ -126,8 +148,8 @@ async function* compareVariant(
 ): AsyncGenerator<CompareCell> {
   const { model, splits, state, settler } = trained, config: PruneConfig = { ...base, seed };
   const { prunableCount } = model.network.layout, { criterion } = config;
-  const score = () =>
-    model.score(splits.calibration, scoringOf(config, { criterion, examples: splits.train.count }));
+  const scoring = scoringOf(config, { criterion, examples: splits.train.count });
+  const score = () => model.score(splits.calibration, scoring);
   settler.forget();
   model.restore(state);
   await score();
@@ -137,21 +159,36 @@ async function* compareVariant(
     await settler.prepare(config);
     // Replaced weights are scored anew on the way, since removing so much at once would choose worse.
     const stages = config.replace ? stagesTo(sparsity) : [sparsity];
+    const posteriorTemperatures: TemperatureChoice[] = [];
     let layers: readonly LayerCount[] = [];
     for (const stage of stages) {
       if (config.replace) await score();
-      layers = await model.remove(removedAt(stage, prunableCount), removalOf(config));
+      const remove = () => model.remove(removedAt(stage, prunableCount), removalOf(config));
+      if (isTempered(config, criterion)) {
+        const settle = () => settler.settleTrial(config), validation = splits.validation!;
+        posteriorTemperatures.push(await temperModel(model, { scoring, remove, settle, validation }));
+      }
+      layers = await remove();
       await settler.settle(config);
     }
-    const accuracy = await accuracyOf(model, trained);
+    const { accuracy, validation } = await measure(trained);
     const removed = layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
-    const cell = { variant: name, sparsity, seed, removed: removed / prunableCount, accuracy };
+    const cell = {
+      ...{ variant: name, sparsity, seed, removed: removed / prunableCount, accuracy },
+      ...(validation ? { validation } : {}),
+      ...(posteriorTemperatures.length > 0 ? { posteriorTemperatures } : {}),
+    };
     if (config.finetuneEpochs === 0) {
       yield cell;
       continue;
     }
     settler.forget();
     await trained.finetune(`${name} at ${sparsity}, seed ${seed}`);
-    yield { ...cell, accuracyFinetuned: await accuracyOf(model, trained) };
+    const finetuned = await measure(trained);
+    yield {
+      ...cell,
+      accuracyFinetuned: finetuned.accuracy,
+      ...(finetuned.validation ? { validationFinetuned: finetuned.validation } : {}),
+    };
   }
 }

@@ -36,7 +36,8 @@ export function refusePattern({ granularity }: PruneConfig, act: string): void {
 /**
  * Reads a variant's name: a criterion, then after slashes any of a prior, an estimate of the Fisher information, a scope,
  * a granularity (no N:M, which has a sparsity of its own), how batch norm is measured after the removal, `replace`, and
- * `reselect`, which is `replace` with layers that choose their own weights, and `T=` a temperature of the posterior.
+ * `reselect`, which is `replace` with layers that choose their own weights, and `T=` a temperature of the posterior or
+ * `T=auto`, which has it chosen on the validation examples.
  *
  * @param base What the variant has where its name says nothing.
  * @throws {ConfigError} Where a part of the name is none, or parts do not go together.
@@ -49,10 +50,6 @@ export function readVariant(name: string, base: PruneConfig): CompareVariant {
     const wanted = describeAlternatives(criterion, known);
     throw new ConfigError({ act: "compare", thing: name, current: `no criterion is "${criterion}"`, wanted });
   }
-  if (criterion === "snr") {
-    const current = "it reads the noise of training's steps, which the file of a trained network has not";
-    throw new ConfigError({ act: "compare", thing: name, current, wanted: "another criterion" });
-  }
   const settings: Record<string, unknown> = { criterion };
   for (const part of rest) {
     if (part === "replace" || part === "reselect") {
@@ -62,7 +59,11 @@ export function readVariant(name: string, base: PruneConfig): CompareVariant {
     }
     const temperature = /^T=(.+)$/.exec(part)?.[1];
     if (temperature !== undefined) {
-      settings.posteriorTemperature = Number(temperature);
+      if (criterion !== "confidence") {
+        const current = `"${part}" says nothing of criterion ${criterion}`;
+        throw new ConfigError({ act: "compare", thing: name, current, wanted: "confidence" });
+      }
+      settings.posteriorTemperature = temperature === "auto" ? temperature : Number(temperature);
       continue;
     }
     const isGranularity = readGranularity(part) !== undefined && !isPattern(part);
@@ -70,7 +71,7 @@ export function readVariant(name: string, base: PruneConfig): CompareVariant {
     if (key === undefined) {
       const wanted = describeAlternatives(part, [
         ...parts.flatMap(([, values]) => values),
-        ...["element", "filter", "channel", "4x4", "replace", "reselect", "T=2"],
+        ...["element", "filter", "channel", "4x4", "replace", "reselect", "T=2", "T=auto"],
       ]);
       throw new ConfigError({ act: "compare", thing: name, current: `"${part}" says nothing`, wanted });
     }

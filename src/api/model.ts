@@ -1,5 +1,6 @@
 /**
- * A model on a device: train it, evaluate it, ask for the confidence in its parameters, prune it, save it.
+ * A model on a device: train it, ask for the confidence in its parameters, prune it, load it; device_model.ts evaluates
+ * and saves it.
  *
  * @module
  */
@@ -7,11 +8,8 @@ import type { Split } from "../data/dataset.ts";
 import { ShapeError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { type NamedParameters, Network } from "../gpu/network.ts";
-import { SlotPool } from "../gpu/slots.ts";
-import { decodeModel, encodeModel, type WeightStore } from "../io/model_file.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
-import { checkGraphFits, type Graph } from "../model/graph.ts";
+import type { NamedParameters } from "../gpu/network.ts";
+import { decodeModel } from "../io/model_file.ts";
 import type { Footprint } from "../plan/footprint.ts";
 import { type CompactionReport, compactNetwork } from "../prune/compact_network.ts";
 import { needsGradients, prunableTensors } from "../prune/criteria.ts";
@@ -19,7 +17,6 @@ import { type PruneOutcome, pruneUntilStable } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
 import type { LayerConfidence } from "../prune/layer_confidence.ts";
 import type { RemovalOptions } from "../prune/removal.ts";
-import { Pruner } from "../prune/pruner.ts";
 import {
   pruneByReplacement,
   replaceKept,
@@ -27,74 +24,25 @@ import {
 } from "../prune/replace/prune_by_replacement.ts";
 import { Replacement } from "../prune/replace/replacement.ts";
 import type { LayerReplacement, ReplaceSettings } from "../prune/replace/replace_settings.ts";
-import { type Evaluation, type Evaluator, openEvaluator } from "../train/evaluate.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import type { TrainOptions, TrainResult } from "../train/settings.ts";
 import { trainingFootprint } from "../train/step_programs.ts";
 import { train } from "../train/trainer.ts";
+import { DeviceModel } from "./device_model.ts";
 import {
   type ModelPruneOptions,
   type ModelRecalibrateOptions,
   type ModelRefitOptions,
   type ModelReplaceOptions,
-  type ModelState,
-  type ModelTask,
   type ModelTrainOptions,
   type ScoreOptions,
   trainDefaults,
 } from "./model_options.ts";
 import { replacementSteps } from "./replacement_steps.ts";
 import { pruneSteps } from "./prune_steps.ts";
-import { SplitImages } from "./split_images.ts";
 
 /** A model on a device. Dispose of it to free its memory; the device stays open. */
-export class Model {
-  #network: Network;
-  readonly #slots: SlotPool;
-  readonly #choose: ProductChooser;
-  readonly #images: SplitImages;
-  readonly #evaluators = new Map<Split, Evaluator>();
-  #pruner: Pruner | undefined;
-
-  /**
-   * A model with its first values drawn from a seed.
-   *
-   * @throws {ShapeError} Where the graph does not fit the task, or a layer its input.
-   */
-  constructor(
-    readonly gpu: Gpu,
-    graph: Graph,
-    { task, seed = 0, choose = gpu.choose }: {
-      readonly task: ModelTask;
-      readonly seed?: number;
-      readonly choose?: ProductChooser;
-    },
-  ) {
-    checkGraphFits(graph, task);
-    this.task = task;
-    this.#network = new Network(gpu, graph, seed);
-    this.#slots = new SlotPool(gpu);
-    this.#choose = choose;
-    this.#images = new SplitImages(gpu, task);
-  }
-
-  /** The task that the model was made for. */
-  readonly task: ModelTask;
-
-  /** The layers; fewer and narrower ones after `compact`. */
-  get graph(): Graph {
-    return this.network.graph;
-  }
-
-  /**
-   * The state on the device.
-   *
-   * @internal
-   */
-  get network(): Network {
-    return this.#network;
-  }
-
+export class Model extends DeviceModel {
   /**
    * Trains in place; afterwards the values are the running mean of the last quarter of the steps, or as the options'
    * schedule and early stopping say.
@@ -102,8 +50,8 @@ export class Model {
    * @throws {NumericError} Where a loss or value is not finite; the values are then the last good ones.
    */
   train(split: Split, options: ModelTrainOptions = {}): Promise<TrainResult> {
-    const settings = { ...this.#trainOptions(options), slots: this.#slots };
-    return train(this.network, this.#images.of(split, settings.batch), settings);
+    const settings = { ...this.#trainOptions(options), slots: this.tools.slots };
+    return train(this.network, this.images.of(split, settings.batch), settings);
   }
 
   /**
@@ -113,44 +61,35 @@ export class Model {
    * @returns the batches that were measured
    */
   recalibrate(split: Split, options: ModelRecalibrateOptions = {}): Promise<number> {
-    const { batch, seed } = trainDefaults, settings = { batch, seed, ...options, ...this.#tools };
-    return recalibrate(this.network, this.#images.of(split, settings.batch), settings);
+    const { batch, seed } = trainDefaults, settings = { batch, seed, ...options, ...this.tools };
+    return recalibrate(this.network, this.images.of(split, settings.batch), settings);
   }
 
   /** The device memory that training on a split needs at its peak, by what it is for. */
   footprint(split: Split, options: ModelTrainOptions = {}): Footprint {
     const settings = this.#trainOptions(options);
-    return trainingFootprint(this.network, this.#images.of(split, settings.batch), settings);
-  }
-
-  /** Measures loss, accuracy, confusion counts and predictions on a split. */
-  async evaluate(split: Split): Promise<Evaluation> {
-    return await (await this.prepareEvaluation(split)).evaluate();
-  }
-
-  /**
-   * Uploads a split and compiles what evaluation on it needs, once, so that `evaluate` only has to run it.
-   *
-   * @internal
-   */
-  async prepareEvaluation(split: Split): Promise<Evaluator> {
-    let evaluator = this.#evaluators.get(split);
-    if (!evaluator) {
-      evaluator = await openEvaluator(this.network, this.#images.of(split), this.#tools);
-      this.#evaluators.set(split, evaluator);
-    }
-    return evaluator;
+    return trainingFootprint(this.network, this.images.of(split, settings.batch), settings);
   }
 
   /** Scores every prunable weight at the present values on examples that training has not seen. */
   async score(calibration: Split, options: ScoreOptions): Promise<void> {
-    const { criterion = "confidence", prior = "evidence", examples, seed = 0, temperature, fisher } = options;
-    this.network.copyArena("values", "mean");
+    const { criterion = "confidence", seed = 0, fisher } = options;
     if (needsGradients(criterion)) {
-      const images = this.#images.of(calibration);
       const estimate = fisher ? { estimate: fisher, seed } : {};
-      await this.pruner.accumulate(images, { ...this.#tools, ...estimate });
+      await this.pruner.accumulate(this.images.of(calibration), { ...this.tools, ...estimate });
     }
+    await this.rescore(options);
+  }
+
+  /**
+   * Scores again by other options, such as another prior or temperature, from the gradients and the Fisher information
+   * that `score` accumulated, which hold for the values that it found.
+   *
+   * @throws {ConfigError} Where the criterion needs what was not accumulated.
+   */
+  async rescore(options: Omit<ScoreOptions, "fisher">): Promise<void> {
+    const { criterion = "confidence", prior = "evidence", examples, seed = 0, temperature } = options;
+    this.network.copyArena("values", "mean");
     const settings = { examples, seed, prior, ...(temperature === undefined ? {} : { temperature }) };
     await this.pruner.score(criterion, settings);
   }
@@ -209,8 +148,8 @@ export class Model {
    * @throws {NumericError} Where activations are not finite; the values are then those of the start.
    */
   async pruneByReplacement(options: ModelReplaceOptions): Promise<readonly ReplacementStage[]> {
-    const images = this.#images.of(options.calibration);
-    return await pruneByReplacement(this.network, images, replacementSteps(this, options, this.#choose));
+    const images = this.images.of(options.calibration);
+    return await pruneByReplacement(this.network, images, replacementSteps(this, options, this.tools.choose));
   }
 
   /**
@@ -224,8 +163,8 @@ export class Model {
   async replace(
     { calibration, remove, ...settings }: ModelRefitOptions,
   ): Promise<readonly LayerReplacement[]> {
-    const options = { ...settings, choose: this.#choose, mask: async () => void await remove() };
-    return await replaceKept(this.network, this.#images.of(calibration), options);
+    const options = { ...settings, choose: this.tools.choose, mask: async () => void await remove() };
+    return await replaceKept(this.network, this.images.of(calibration), options);
   }
 
   /**
@@ -237,9 +176,9 @@ export class Model {
    * @internal
    */
   openReplacement(calibration: Split, settings: Partial<ReplaceSettings> = {}): Promise<Replacement> {
-    return Replacement.open(this.network, this.#images.of(calibration), {
+    return Replacement.open(this.network, this.images.of(calibration), {
       ...settings,
-      choose: this.#choose,
+      choose: this.tools.choose,
     });
   }
 
@@ -252,54 +191,14 @@ export class Model {
    * @throws {KernelError} Where logits differ by more than 1e-4 of the largest; the model then stays as it was.
    */
   async compact(examples: Split): Promise<CompactionReport> {
-    const { network, report } = await compactNetwork(this.network, this.#images.of(examples), this.#tools);
-    for (const evaluator of this.#evaluators.values()) evaluator[Symbol.dispose]();
-    this.#evaluators.clear();
-    for (const held of [this.#pruner, this.#slots, this.network]) held?.[Symbol.dispose]();
-    this.#pruner = undefined;
-    this.#network = network;
+    const { network, report } = await compactNetwork(this.network, this.images.of(examples), this.tools);
+    this.become(network);
     return report;
-  }
-
-  /** Copies parameters and masks to the host. */
-  async state(): Promise<ModelState> {
-    const parameters = await this.network.readParameters("values");
-    const prunable = new Set(prunableTensors(this.network.layout).map(({ fullName }) => fullName));
-    const all = await this.network.readParameters("mask");
-    return {
-      parameters,
-      masks: new Map([...all].filter(([name, mask]) => prunable.has(name) || mask.includes(0))),
-    };
-  }
-
-  /** Puts parameters and masks back as they were. */
-  restore({ parameters, masks }: ModelState): void {
-    this.network.writeParameters(parameters);
-    this.network.writeMask(masks);
   }
 
   /** Another model of the same graph and task, with its first values drawn anew; `restore` gives it this one's. */
   copy(): Model {
-    return new Model(this.gpu, this.graph, { task: this.task, choose: this.#choose });
-  }
-
-  /**
-   * The model as the bytes of a safetensors file: a dense one, which `load_state_dict` of PyTorch takes, or a sparse one,
-   * without the removed weights.
-   */
-  async encode(store: WeightStore = "dense"): Promise<Uint8Array> {
-    const { mean, std, classes } = this.task;
-    const state = await this.state();
-    return encodeModel({ graph: this.graph, ...state, normalization: { mean, std }, classes }, store);
-  }
-
-  /**
-   * Saves the model with its masks, whole or not at all.
-   *
-   * @throws {FileError} Where the file cannot be written.
-   */
-  async save(path: string, files: Files, store: WeightStore = "dense"): Promise<void> {
-    await files.write(path, await this.encode(store));
+    return new Model(this.gpu, this.graph, { task: this.task, choose: this.tools.choose });
   }
 
   /**
@@ -315,36 +214,13 @@ export class Model {
     return model;
   }
 
-  /**
-   * What scores and removes this model's weights.
-   *
-   * @internal
-   */
-  get pruner(): Pruner {
-    return this.#pruner ??= new Pruner(this.network);
-  }
-
-  /** What steps are prepared with. */
-  get #tools(): { readonly choose: ProductChooser; readonly slots: SlotPool } {
-    return { choose: this.#choose, slots: this.#slots };
-  }
-
   #trainOptions({ teacher, validation, ...settings }: ModelTrainOptions): Omit<TrainOptions, "slots"> {
     return {
       ...trainDefaults,
       ...settings,
-      choose: this.#choose,
+      choose: this.tools.choose,
       ...(teacher ? { teacher: teacher.network } : {}),
-      ...(validation ? { validation: this.#images.of(validation) } : {}),
+      ...(validation ? { validation: this.images.of(validation) } : {}),
     };
-  }
-
-  /** Frees all that the model holds on the device; it is not to be used afterwards. */
-  [Symbol.dispose](): void {
-    for (const evaluator of this.#evaluators.values()) evaluator[Symbol.dispose]();
-    this.#images[Symbol.dispose]();
-    this.#pruner?.[Symbol.dispose]();
-    this.#slots[Symbol.dispose]();
-    this.network[Symbol.dispose]();
   }
 }

@@ -66,8 +66,13 @@ export interface ModelPruneOptions extends ScoreOptions, RemovalOptions {
   readonly rounds?: number;
   /** The most that accuracy on the validation examples may drop below where it was; any where left out. */
   readonly allowedDrop?: number;
-  /** The examples by which rounds are undone; needed with `allowedDrop`. */
+  /** The examples by which rounds are undone and temperatures chosen; needed with `allowedDrop` and `tempering`. */
   readonly validation?: Split;
+  /**
+   * Has a temperature of the confidence chosen before each removal, by the loss on the validation examples, in place of
+   * `temperature`; `settle` follows up the removals that are tried. None is chosen where left out.
+   */
+  readonly tempering?: { readonly settle?: () => Promise<unknown> };
   /** Called after a round was undone. */
   readonly onUndo?: () => void;
   /** Called before each round scores weights. */

@@ -37,13 +37,22 @@ export function removalOf(
   return isPattern ? common : { granularity, ...common };
 }
 
-/** How weights are scored by a criterion, for parameters that were trained on so many examples. */
+/** True where a configuration has the temperature chosen before each removal by a criterion. */
+export function isTempered({ posteriorTemperature }: PruneConfig, criterion: Criterion): boolean {
+  return posteriorTemperature === "auto" && criterion === "confidence";
+}
+
+/**
+ * How weights are scored by a criterion, for parameters that were trained on so many examples; at temperature 1 where it
+ * is to be chosen yet.
+ */
 export function scoringOf(
-  { prior, posteriorTemperature: temperature, fisher, seed }: PruneConfig,
+  { prior, posteriorTemperature, fisher, seed }: PruneConfig,
   { criterion, examples }: { readonly criterion: Criterion; readonly examples: number },
 ): ScoreOptions {
   // Other criteria need the gradients of the given labels.
   const usesFisher = criterion === "confidence" || criterion === "obd";
+  const temperature = posteriorTemperature === "auto" ? 1 : posteriorTemperature;
   return { criterion, examples, prior, temperature, seed, ...(usesFisher ? { fisher } : {}) };
 }
 

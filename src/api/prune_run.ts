@@ -13,12 +13,8 @@ import { decodeModel } from "../io/model_file.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import type { Graph } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
-import { compareClasses, countFlips } from "../prune/analysis.ts";
 import type { Criterion } from "../prune/criteria.ts";
-import type { PruneOutcome } from "../prune/loop.ts";
-import type { LayerConfidence } from "../prune/layer_confidence.ts";
 import type { CriterionResult, PruneReport } from "../prune/report.ts";
-import type { Evaluation } from "../train/evaluate.ts";
 import { type LoadedModel, openModel } from "./load_model.ts";
 import { Model } from "./model.ts";
 import type { ModelState, ModelTrainOptions } from "./model_options.ts";
@@ -26,8 +22,10 @@ import type { TrainProgress } from "../train/settings.ts";
 import { type JournalSteps, type RunCheckpoints, RunJournal } from "./run_journal.ts";
 import { type RunSplits, splitDataset } from "./run_splits.ts";
 import { finishPruned, type TunePlans } from "./measure_compaction.ts";
-import { goalOf, removalOf, scoringOf } from "./prune_options.ts";
+import { goalOf, isTempered, removalOf, scoringOf } from "./prune_options.ts";
+import { pruneReport } from "./prune_report.ts";
 import { Settler } from "./settler.ts";
+import { temperModel } from "./tempering.ts";
 import { scheduleOf, trainingOf } from "./training_of.ts";
 
 /** Criteria that a run compares with, at the sparsity that it reached. */
@@ -105,9 +103,10 @@ async function pruneModel(
   options: PruneRunOptions & { readonly steps: JournalSteps },
 ): Promise<PruneRunResult> {
   const { config, graph, onProgress, steps } = options;
-  const { seed, rounds } = config;
+  const { rounds } = config;
   const removal = removalOf(config), goal = goalOf(config, graph), examples = train.count;
   using settler = new Settler(model, { train, calibration });
+  const settleTrial = () => settler.settleTrial(config);
   const training: ModelTrainOptions = {
     ...trainingOf(config, limited),
     ...(validation ? { validation } : {}),
@@ -162,6 +161,7 @@ async function pruneModel(
     ...(validation ? { validation } : {}),
     prepare: () => settler.prepare(config),
     settle: () => settler.settle(config),
+    ...(isTempered(config, config.criterion) ? { tempering: { settle: settleTrial } } : {}),
     onUndo: () => settler.restored(config),
     isSparse: config.store === "sparse",
     finetune: (round) =>
@@ -173,26 +173,33 @@ async function pruneModel(
   const bytes = await steps.keep("pruned.safetensors", () => model.encode());
   const compare = async (criterion: Criterion): Promise<CriterionResult> => {
     const measure = async () => (await model.evaluate(test)).accuracy;
-    const { accuracy, layers } = await steps.step(`remove by ${criterion}`, async () => {
+    const { accuracy, layers, ...chosen } = await steps.step(`remove by ${criterion}`, async () => {
       model.restore(trainedState);
       settler.restored(config);
       await settler.prepare(config);
-      await model.score(calibration, scoringOf(config, { criterion, examples }));
+      const scoring = scoringOf(config, { criterion, examples });
+      await model.score(calibration, scoring);
       const isPattern = "pattern" in goal && outcome.removed > 0;
-      const layers = isPattern
-        ? await model.pruner.removePattern(goal.pattern, removal)
-        : await model.remove(outcome.removed, removal);
+      const remove = () =>
+        isPattern
+          ? model.pruner.removePattern(goal.pattern, removal)
+          : model.remove(outcome.removed, removal);
+      const trials = { scoring, remove, settle: settleTrial, validation: validation! };
+      const chosen = isTempered(config, criterion)
+        ? { posteriorTemperature: await temperModel(model, trials) }
+        : {};
+      const layers = await remove();
       await settler.settle(config);
-      return { accuracy: await measure(), layers };
+      return { accuracy: await measure(), layers, ...chosen };
     });
     // Every criterion trains on the same batches.
     phase = epochsPerPhase;
     await trainPhase(`compare ${criterion}`, config.finetuneEpochs);
     const accuracyFinetuned = await steps.step(`compared ${criterion}`, measure);
     const removed = layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
-    return { criterion, sparsity: removed / prunable, accuracy, accuracyFinetuned };
+    return { criterion, sparsity: removed / prunable, accuracy, accuracyFinetuned, ...chosen };
   };
-  const { count: total, prunableCount: prunable } = model.network.layout;
+  const { prunableCount: prunable } = model.network.layout;
   const criteria: CriterionResult[] = [];
   if (config.compare) { for (const criterion of comparedCriteria) criteria.push(await compare(criterion)); }
   const labels = isStreamed(test) ? await readLabels(test) : test.labels;
@@ -201,55 +208,12 @@ async function pruneModel(
     ...{ layers: outcome.layers, task: limited, examples: test },
     ...{ store, compact, tune: options.tune },
   });
-  const pair = { labels, before: trained.predictions, after: finetuned.predictions };
-  const report: PruneReport = {
-    version: 1,
+  const report = pruneReport({
     adapter: model.gpu.adapter.name,
-    dataset: {
-      name: limited.name,
-      source: limited.source,
-      classes: limited.classes,
-      train: train.count,
-      calibration: calibration.count,
-      test: test.count,
-    },
-    model: graph.name,
-    seed,
-    config,
-    accuracy: accuraciesOf({ untrained, trained, finetuned }, outcome),
-    criteria,
-    parameters: { total, prunable, removed: outcome.removed },
-    bytes: { before: 4 * total, after: 4 * (total - outcome.removed) + Math.ceil(prunable / 8) },
-    cost: finished.cost,
-    fileBytes: { before: kept.byteLength, after: finished.model.byteLength },
-    compaction: finished.compaction,
-    rounds: outcome.rounds,
-    end: outcome.end,
-    layers: layersOf(outcome, confidences),
-    classes: compareClasses(pair, limited.classes),
-    flips: countFlips(pair),
-  };
+    splits: { limited, train, calibration, test },
+    ...{ config, graph, labels, outcome, criteria, confidences, finished },
+    ...{ untrained, trained, finetuned, trainedBytes: kept.byteLength },
+    layout: model.network.layout,
+  });
   return { report, model: finished.model };
-}
-
-function accuraciesOf(
-  evaluated: Readonly<Record<"untrained" | "trained" | "finetuned", Pick<Evaluation, "accuracy">>>,
-  { rounds }: PruneOutcome,
-): PruneReport["accuracy"] {
-  const { untrained, trained, finetuned } = evaluated;
-  return {
-    untrained: untrained.accuracy,
-    trained: trained.accuracy,
-    // Where every round was undone, the network is the trained one.
-    pruned: rounds.findLast(({ isUndone }) => !isUndone)?.accuracyPruned ?? trained.accuracy,
-    finetuned: finetuned.accuracy,
-  };
-}
-
-function layersOf(outcome: PruneOutcome, confidences: readonly LayerConfidence[]): PruneReport["layers"] {
-  return outcome.layers.map((layer, i) => ({
-    ...layer,
-    confidenceHistogram: confidences[i].histogram,
-    priorPrecision: confidences[i].priorPrecision,
-  }));
 }

@@ -12,8 +12,10 @@ import { compactCostOf, type CostKind, costOf } from "../prune/goal.ts";
 import type { PruneSteps } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
 import type { RemovalOptions } from "../prune/removal.ts";
+import type { TemperatureChoice } from "../prune/temperature.ts";
 import type { Model } from "./model.ts";
 import type { ModelPruneOptions, ModelState } from "./model_options.ts";
+import { temperModel, validationToTemper } from "./tempering.ts";
 
 /** What may go, of the options of pruning. */
 function removalOf(
@@ -29,25 +31,37 @@ function removalOf(
   };
 }
 
-/** Does the loop's steps on a model. */
+/** Does the loop's steps on a model. @throws {ConfigError} Where a temperature is to be chosen that would do nothing. */
 export function pruneSteps(model: Model, options: ModelPruneOptions): PruneSteps {
   const { record = (_, act) => act(), keep = (_, make) => make(), settle, validation } = options;
+  const tempering = options.tempering && { ...options.tempering, validation: validationToTemper(options) };
   const removal = removalOf(options), { protect = [] } = removal;
   const accuracyOn = async (split: typeof options.test) => (await model.evaluate(split)).accuracy;
-  let saved: ModelState | undefined;
+  let saved: ModelState | undefined, chosen: TemperatureChoice | undefined;
+  /** Does a removal, at the temperature of which it costs least where one is to be chosen. */
+  const removeBy = async (name: string, act: () => Promise<readonly LayerCount[]>) => {
+    if (tempering) {
+      const trials = { ...tempering, scoring: options, remove: act };
+      chosen = await record("temperature", () => temperModel(model, trials));
+    }
+    return await record(name, act);
+  };
   return {
     count: () => record("count", () => model.pruner.count()),
-    score: () =>
-      record("score", async () => {
+    score() {
+      chosen = undefined;
+      return record("score", async () => {
         await options.prepare?.();
         await model.score(options.calibration, options);
-      }),
+      });
+    },
     countBelow: (threshold) => record("count below", () => model.pruner.countBelow(threshold, removal)),
-    remove: (removed) => record("remove", () => model.remove(removed, removal)),
+    chosenTemperature: () => chosen,
+    remove: (removed) => removeBy("remove", () => model.remove(removed, removal)),
     cost: (kind) =>
       record("cost", async () => await measureCost(model, await model.pruner.count(), { kind, options })),
-    reach: (kind, most) => record("reach", () => reachCost(model, most, { kind, removal, options })),
-    removePattern: (pattern) => record("remove", () => model.pruner.removePattern(pattern, { protect })),
+    reach: (kind, most) => removeBy("reach", () => reachCost(model, most, { kind, removal, options })),
+    removePattern: (pattern) => removeBy("remove", () => model.pruner.removePattern(pattern, { protect })),
     regrow: (threshold) =>
       record("regrow", () => model.pruner.regrow(threshold, { examples: options.examples, protect })),
     settle: () =>

@@ -24,12 +24,16 @@ export interface SensitivityOptions extends TrainedOptions {
 /**
  * Prunes each layer alone, and measures what that costs on validation examples.
  *
- * @throws {ConfigError} Where there are no validation examples, or a layer cannot lose so much.
+ * @throws {ConfigError} Where there are no validation examples, the temperature is to be chosen, or a layer cannot lose so much.
  * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
  */
 export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Promise<SensitivityReport> {
   const { config, dataset, graph, sparsities, versions } = options, { criterion } = config;
   refusePattern(config, "scan at sparsities");
+  if (config.posteriorTemperature === "auto") {
+    const current = "each removal would go by another", wanted = "a number";
+    throw new ConfigError({ act: "scan at", thing: "posteriorTemperature auto", current, wanted });
+  }
   const { model: opened, splits, state, settler: opensWith } = await openTrained(gpu, options);
   using model = opened, settler = opensWith;
   const { train, calibration, validation } = splits;

@@ -56,6 +56,14 @@ export class Settler {
     if (recalibration) await this.#model.recalibrate(this.#examples.train, recalibration);
   }
 
+  /**
+   * Follows up a removal that is only tried. Kept weights are not replaced then: that takes minutes, and layers that choose
+   * their own weights would go on from what was tried.
+   */
+  async settleTrial(config: PruneConfig): Promise<void> {
+    if (!config.replace) await this.settle(config);
+  }
+
   /** Frees the network that was wanted. */
   forget(): void {
     this.#replacement?.[Symbol.dispose]();

@@ -5,8 +5,10 @@
  */
 import type { PruneConfig } from "../config.ts";
 import type { Dataset, Split } from "../data/dataset.ts";
+import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { decodeModel } from "../io/model_file.ts";
+import { decodeVariance, encodeVariance } from "../io/variance_file.ts";
 import type { Graph } from "../model/graph.ts";
 import type { TrainProgress } from "../train/settings.ts";
 import { Model } from "./model.ts";
@@ -27,7 +29,9 @@ export interface TrainedOptions {
   readonly weights?: ModelState;
   /** Called while training, with what is being done. */
   readonly onProgress?: (phase: string, progress: TrainProgress) => void;
-  /** Makes the bytes of a trained network's file, or reads what was made before; makes them where left out. */
+  /** True has training keep the variance that criterion `snr` reads; true for that criterion where left out. */
+  readonly keepsVariance?: boolean;
+  /** Makes the bytes of a file of a trained network, or reads what was made before; makes them where left out. */
   readonly keep?: (name: string, make: () => Promise<Uint8Array>) => Promise<Uint8Array>;
 }
 
@@ -51,9 +55,11 @@ const finetuneFirstEpoch = 1000;
  *
  * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
  * @throws {NumericError} Where a loss is not finite.
+ * @throws {ConfigError} Where a network was kept without the variance that is wanted, and trains to another one now.
  */
 export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<TrainedNetwork> {
-  const { config, graph, weights, onProgress, keep = (_, make) => make() } = options, { seed } = config;
+  const { config, graph, weights, onProgress } = options, { seed } = config;
+  const { keepsVariance = config.criterion === "snr" } = options;
   const splits = await splitDataset(gpu, config, options.dataset), { train, validation, limited } = splits;
   const model = new Model(gpu, graph, { task: limited, seed });
   const training: ModelTrainOptions = {
@@ -69,14 +75,13 @@ export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<Tr
   try {
     if (weights) model.restore(weights);
     if (config.epochs > 0) {
-      const kept = await keep(`trained-${seed}.safetensors`, async () => {
-        await trainFor(`train, seed ${seed}`, {
+      const train = () =>
+        trainFor(`train, seed ${seed}`, {
           epochs: config.epochs,
           schedule: scheduleOf(config, "train"),
+          keepsVariance,
         });
-        return await model.encode();
-      });
-      model.restore(decodeModel(kept, `the trained model of seed ${seed}`, graph));
+      await trainOrRead(model, train, { ...options, keepsVariance });
     }
     return {
       model,
@@ -87,11 +92,42 @@ export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<Tr
           epochs: config.finetuneEpochs,
           firstEpoch: finetuneFirstEpoch,
           schedule: scheduleOf(config, "finetune"),
+          // Other removals are to be scored by the variance of training.
+          keepsVariance: false,
         }),
       settler: new Settler(model, splits),
     };
   } catch (error) {
     model[Symbol.dispose]();
     throw error;
+  }
+}
+
+/** Gives a model the parameters, and the variance where it is wanted, of the files that training makes. */
+async function trainOrRead(
+  model: Model,
+  train: () => Promise<void>,
+  { config: { seed }, graph, keep = (_, make) => make(), keepsVariance }: TrainedOptions,
+): Promise<void> {
+  const name = `trained-${seed}.safetensors`, varianceName = `trained-${seed}-variance.safetensors`;
+  let isTrained = false;
+  const makeNetwork = async () => {
+    if (!isTrained) await train();
+    isTrained = true;
+    return await model.encode();
+  };
+  const kept = await keep(name, makeNetwork);
+  const variance = keepsVariance && await keep(varianceName, async () => {
+    // A network that was kept without its variance is trained again, to the same bits.
+    const again = await makeNetwork();
+    if (again.length !== kept.length || again.some((byte, i) => byte !== kept[i])) {
+      const current = "it has no variance beside it, and training now gives another network";
+      throw new ConfigError({ act: "score by snr", thing: name, current, wanted: "another output folder" });
+    }
+    return encodeVariance(graph, await model.network.readArena("variance"));
+  });
+  model.restore(decodeModel(kept, `the trained model of seed ${seed}`, graph));
+  if (variance) {
+    model.network.writeArena("variance", decodeVariance(variance, varianceName, graph));
   }
 }

@@ -7,6 +7,7 @@ import deno from "../../deno.json" with { type: "json" };
 import { FormatError } from "../errors.ts";
 import { denoFiles } from "../files_deno.ts";
 import { type CompareReport, compareReportSchema, runCompare } from "../../mod.ts";
+import { isWhole } from "../prune/compare_report.ts";
 import { runCommand } from "./command.ts";
 import {
   comparedConfig,
@@ -23,7 +24,8 @@ import { note, openRun, openRunDevice, openRunProgress } from "./open_run.ts";
 const usage = "./winnow compare [FLAGS]   (or: deno task compare [FLAGS])";
 const summary =
   "Removes weights from the same trained network by every variant at every sparsity, for every seed, and " +
-  "prints mean and deviation of test accuracy. Every result is written to OUT/compare.json at once, and a run that " +
+  "prints mean and deviation of test accuracy, and with --validation of accuracy on held-out training examples, by " +
+  "which a variant may be chosen. Every result is written to OUT/compare.json at once, and a run that " +
   "is started again skips what is there.";
 
 const lists = {
@@ -31,7 +33,8 @@ const lists = {
     "variants",
     "confidence,confidence/matched,magnitude,obd,taylor,gradient,lamp,random",
     "Criteria, with what else is to differ behind slashes: a prior, an estimate of the Fisher information, a scope, " +
-      "a granularity, a recalibration, replace or reselect (replace with posterior layer), such as magnitude/replace.",
+      "a granularity, a recalibration, replace or reselect (replace with posterior layer), a temperature T=2 or T=auto; " +
+      "such as magnitude/replace. snr needs training.",
   ),
   sparsities: listField("sparsities", "0.5,0.8,0.9,0.95,0.98", "Fractions of the weights to remove."),
   seeds: listField("seeds", "0,1,2", "Seeds of initial weights, splits, batches and random scores."),
@@ -62,8 +65,9 @@ async function main(): Promise<number> {
   const isAsked = ({ variant, sparsity, seed }: CompareReport["cells"][number]) =>
     variants.includes(variant) && sparsities.includes(sparsity) && seeds.includes(seed);
   if (before) {
+    const found = before.cells.filter((cell) => isAsked(cell) && isWhole({ config }, cell));
     note(
-      `${path} has ${before.cells.filter(isAsked).length} of ${all} results; those are not computed again`,
+      `${path} has ${found.length} of ${all} results; those are not computed again`,
     );
   }
   await denoFiles.makeFolder(out);
@@ -96,11 +100,15 @@ async function main(): Promise<number> {
 }
 
 function describeCell(
-  { variant, sparsity, seed, accuracy, accuracyFinetuned }: CompareReport["cells"][number],
+  { variant, sparsity, seed, accuracy, accuracyFinetuned, posteriorTemperatures = [] }:
+    CompareReport["cells"][number],
 ): string {
   const percent = (fraction: number) => `${(100 * fraction).toFixed(1)} %`;
   const tuned = accuracyFinetuned === undefined ? "" : `, fine-tuned ${percent(accuracyFinetuned)}`;
-  return `${variant} at ${percent(sparsity)}, seed ${seed}: ${percent(accuracy)}${tuned}`;
+  const chosen = posteriorTemperatures.map(({ temperature }) => ` T ${temperature}`).join(",");
+  return `${variant} at ${percent(sparsity)}, seed ${seed}: ${percent(accuracy)}${tuned}${
+    chosen && `;${chosen}`
+  }`;
 }
 
 /** Reads what an earlier run found, if there was one. */
@@ -123,7 +131,7 @@ async function readBefore(path: string): Promise<CompareReport | undefined> {
 async function keepIn(folder: string, name: string, make: () => Promise<Uint8Array>): Promise<Uint8Array> {
   const path = `${folder}/${name}`;
   if (await denoFiles.sizeBytes(path) !== undefined) {
-    note(`taking the trained network of ${path}`);
+    note(`taking ${path}, which an earlier run made`);
     return await denoFiles.read(path);
   }
   const bytes = await make();

@@ -17,6 +17,7 @@ function describe(
 }
 
 const percent = (fraction: number) => (100 * fraction).toFixed(1);
+const sparsityText = (sparsity: number) => `${Number((100 * sparsity).toFixed(4))} %`;
 
 function meanText(numbers: readonly number[]): string {
   if (numbers.length === 0) return "-";
@@ -41,24 +42,81 @@ function numbersOf(cells: readonly CompareCell[], measure: CompareMeasure) {
       .flatMap(({ [measure]: accuracy }) => accuracy === undefined ? [] : [accuracy]);
 }
 
-/** A comparison as tables: rows of variants, columns of sparsities, the mean and deviation over seeds, in per cent. */
-export function formatCompare({ trained, cells, dataset, model }: CompareReport): string {
+/** Results of one kind on validation examples. */
+type ValidationMeasure = "validation" | "validationFinetuned";
+
+const mean = (numbers: readonly number[]) => describe(numbers).mean;
+
+/** The variant at a sparsity whose mean accuracy over seeds is highest on validation examples; of equals that of the
+ * lowest loss. */
+function bestOf(cells: readonly CompareCell[], sparsity: number, measure: ValidationMeasure) {
+  const results = axesOf(cells).variants.flatMap((variant) => {
+    const own = cells.filter((cell) => cell.variant === variant && cell.sparsity === sparsity);
+    const found = own.flatMap(({ [measure]: result }) => result ?? []);
+    if (found.length === 0) return [];
+    const means = {
+      accuracy: mean(found.map(({ accuracy }) => accuracy)),
+      loss: mean(found.map(({ loss }) => loss)),
+    };
+    return [{ variant, found, own, ...means }];
+  });
+  return results.sort((a, b) => b.accuracy - a.accuracy || a.loss - b.loss).at(0);
+}
+
+/** The best variants by validation: rows of sparsities. */
+function formatBest(cells: readonly CompareCell[], measure: ValidationMeasure): string {
+  const test = measure === "validation" ? "accuracy" : "accuracyFinetuned";
+  const rows = axesOf(cells).sparsities.flatMap((sparsity) => {
+    const best = bestOf(cells, sparsity, measure);
+    if (!best) return [];
+    return [[
+      sparsityText(sparsity),
+      best.variant,
+      meanText(best.found.map(({ accuracy }) => accuracy)),
+      best.loss.toFixed(4),
+      meanText(best.own.flatMap(({ [test]: accuracy }) => accuracy ?? [])),
+    ]];
+  });
+  return formatTable(["sparsity", "best on validation", "validation, %", "loss", "test, %"], rows);
+}
+
+/**
+ * A comparison as tables: rows of variants, columns of sparsities, the mean and deviation over seeds, in per cent; with
+ * results on validation examples those too, and the best variants by them.
+ */
+export function formatCompare({ trained, cells, dataset, model, config }: CompareReport): string {
   const { variants, sparsities } = axesOf(cells);
-  const table = (measure: CompareMeasure) => {
-    const numbers = numbersOf(cells, measure);
-    return formatTable(
-      ["variant", ...sparsities.map((sparsity) => `${Number((100 * sparsity).toFixed(4))} %`)],
-      variants.map((
-        variant,
-      ) => [variant, ...sparsities.map((sparsity) => meanText(numbers(variant, sparsity)))]),
+  const table = (accuracyOf: (cell: CompareCell) => number | undefined) =>
+    formatTable(
+      ["variant", ...sparsities.map(sparsityText)],
+      variants.map((variant) => {
+        const own = cells.filter((cell) => cell.variant === variant);
+        const at = (sparsity: number) => own.filter((cell) => cell.sparsity === sparsity);
+        return [
+          variant,
+          ...sparsities.map((sparsity) => meanText(at(sparsity).flatMap((cell) => accuracyOf(cell) ?? []))),
+        ];
+      }),
     );
-  };
-  const dense =
-    `${model} on ${dataset.name}: ${meanText(trained.map(({ accuracy }) => accuracy))} % before pruning, ` +
-    `${trained.length} ${trained.length === 1 ? "seed" : "seeds"}`;
-  const sections = [dense, "Test accuracy after removal, %", table("accuracy")];
-  if (cells.some(({ accuracyFinetuned }) => accuracyFinetuned !== undefined)) {
-    sections.push("Test accuracy after fine-tuning, %", table("accuracyFinetuned"));
+  const validated = trained.flatMap(({ validation }) => validation?.accuracy ?? []);
+  const onValidation = validated.length > 0
+    ? ` (${meanText(validated)} % on ${config.validation} validation examples)`
+    : "";
+  const sections = [
+    `${model} on ${dataset.name}: ${meanText(trained.map(({ accuracy }) => accuracy))} % before pruning` +
+    `${onValidation}, ${trained.length} ${trained.length === 1 ? "seed" : "seeds"}`,
+  ];
+  const kinds = [
+    { when: "after removal", test: "accuracy", validation: "validation" },
+    { when: "after fine-tuning", test: "accuracyFinetuned", validation: "validationFinetuned" },
+  ] as const;
+  for (const { when, test, validation } of kinds) {
+    if (when === "after removal" || cells.some(({ [test]: accuracy }) => accuracy !== undefined)) {
+      sections.push(`Test accuracy ${when}, %`, table(({ [test]: accuracy }) => accuracy));
+    }
+    if (cells.every(({ [validation]: result }) => result === undefined)) continue;
+    sections.push(`Validation accuracy ${when}, %`, table(({ [validation]: result }) => result?.accuracy));
+    sections.push(formatBest(cells, validation));
   }
   return sections.join("\n\n");
 }
@@ -79,7 +137,7 @@ export function formatSensitivity({ trained, cells, model }: SensitivityReport):
   }`;
   return [
     `${model}: ${before}; accuracy with one layer pruned alone, %`,
-    formatTable(["layer", ...sparsities.map((sparsity) => `${Number((100 * sparsity).toFixed(4))} %`)], rows),
+    formatTable(["layer", ...sparsities.map(sparsityText)], rows),
   ].join("\n\n");
 }
 

@@ -59,6 +59,7 @@ function convert(field: FlagField, text: string): string | number {
   const refuse = () =>
     new ConfigError({ act: "use", thing: `--${field.flag}`, current: `"${text}"`, wanted: field.wanted });
   if (field.kind === "integer" || field.kind === "number") {
+    if (field.choices?.includes(text)) return text;
     if (!/^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text)) throw refuse();
     return Number(text);
   }
@@ -203,9 +204,11 @@ function describeFlag(field: FlagField): [string, string] {
       ]
       : [`--${field.flag}`, field.description];
   }
-  const wanted = field.choices ? ` One of ${field.choices.join(", ")}.` : "";
+  // What words may stand in the place of a number, its description says.
+  const { kind, choices = [] } = field, isChoice = kind === "choice";
+  const wanted = isChoice ? ` One of ${choices.join(", ")}.` : "";
   const preset = field.default === undefined ? "" : ` Default ${field.default}.`;
-  const noun = field.kind === "text" ? "TEXT" : field.kind === "choice" ? "NAME" : "NUMBER";
+  const noun = kind === "text" ? "TEXT" : isChoice ? "NAME" : "NUMBER";
   return [`--${field.flag} ${noun}`, `${field.description}${wanted}${preset}`];
 }
 

@@ -54,12 +54,20 @@ export function formatReport(report: PruneReport): string {
   return sections.join("\n\n");
 }
 
-/** Rounds with what went and what came back; validation accuracy and what was undone, where there is any. */
+/** Rounds with what went and what came back; the temperature chosen, validation accuracy and what was undone, where there is any. */
 function formatRounds({ rounds }: PruneReport): string {
   const columns: readonly (readonly [string, (round: PruneRound) => string])[] = [
     ["round", ({ round }) => `${round}`],
     ["removed", ({ removed }) => `${removed}`],
     ["sparsity", ({ sparsity }) => percent(sparsity)],
+    ...(rounds.some(({ posteriorTemperature }) => posteriorTemperature)
+      ? [
+        [
+          "T",
+          ({ posteriorTemperature }: PruneRound) => `${posteriorTemperature?.temperature ?? "-"}`,
+        ] as const,
+      ]
+      : []),
     ["out", ({ outflow }) => `${outflow}`],
     ...(rounds.some(({ inflow }) => inflow > 0)
       ? [["in", ({ inflow }: PruneRound) => `${inflow}`] as const]

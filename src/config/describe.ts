@@ -22,13 +22,19 @@ export interface ConfigField {
   readonly description: string;
   /** The values that are allowed, in words, such as `a whole number, at least 1`. */
   readonly wanted: string;
-  /** The values of a choice. */
+  /** The values of a choice; of a number the words that may stand in its place. */
   readonly choices?: readonly string[];
 }
 
 /** The part of JSON Schema that the fields above come out as. */
-interface FieldSchema {
+interface FieldSchema extends ValueSchema {
+  /** What the value may be one of: a number or a word. */
+  readonly anyOf?: readonly ValueSchema[];
+}
+
+interface ValueSchema {
   readonly type: "integer" | "number" | "boolean" | "string";
+  readonly const?: string;
   readonly enum?: readonly string[];
   readonly default?: string | number | boolean;
   readonly description: string;
@@ -40,8 +46,17 @@ interface FieldSchema {
   readonly exclusiveMaximum?: number;
 }
 
+/** Splits what a field may be into its values and the words that may stand in their place. */
+function partsOf({ anyOf, ...field }: FieldSchema): {
+  readonly field: ValueSchema;
+  readonly words: readonly string[];
+} {
+  const values = anyOf?.find((part) => part.const === undefined);
+  return { field: { ...field, ...values }, words: anyOf?.flatMap((part) => part.const ?? []) ?? [] };
+}
+
 /** Says in words which values a field takes. */
-function describeWanted(field: FieldSchema): string {
+function describeWanted(field: ValueSchema): string {
   if (field.wanted !== undefined) return field.wanted;
   if (field.enum) return `one of ${field.enum.join(", ")}`;
   if (field.type === "boolean") return "true or false";
@@ -62,14 +77,17 @@ export function describeConfig(): ConfigField[] {
   const groupOf = new Map(
     Object.entries(fieldGroups).flatMap(([group, keys]) => Object.keys(keys).map((key) => [key, group])),
   );
-  return Object.entries(schema.properties as Record<string, FieldSchema>).map(([key, field]) => ({
-    key,
-    flag: key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
-    group: groupOf.get(key)!,
-    kind: field.enum ? "choice" : field.type === "string" ? "text" : field.type,
-    default: field.default,
-    description: field.description,
-    wanted: describeWanted(field),
-    ...(field.enum ? { choices: field.enum } : {}),
-  }));
+  return Object.entries(schema.properties as Record<string, FieldSchema>).map(([key, all]) => {
+    const { field, words } = partsOf(all), choices = field.enum ?? (words.length > 0 ? words : undefined);
+    return {
+      key,
+      flag: key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`),
+      group: groupOf.get(key)!,
+      kind: field.enum ? "choice" : field.type === "string" ? "text" : field.type,
+      default: field.default,
+      description: field.description,
+      wanted: [...words, describeWanted(field)].join(" or "),
+      ...(choices ? { choices } : {}),
+    };
+  });
 }

@@ -54,7 +54,7 @@ const dataFields = {
     "Training examples held out to score weights on, at most; small data sets give a fifth of what they have.",
   ),
   validation: z.int().min(0).default(0).describe(
-    "Training examples held out to find the best epoch of each phase by, and rounds to undo; 0 for none.",
+    "Training examples held out to find the best epoch of each phase by, rounds to undo, temperatures and variants; 0 for none.",
   ),
   seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe(
     "Seed of initial weights, batch order, splits and augmentation.",

@@ -26,7 +26,7 @@ export interface PruneConfig {
   readonly testLimit: number;
   /** Training examples held out to score weights on, at most; small data sets give a fifth of what they have. */
   readonly calibration: number;
-  /** Training examples held out to find the best epoch of each phase by, and rounds to undo; 0 for none. */
+  /** Training examples held out to find the best epoch of each phase by, rounds to undo, temperatures and variants; 0 for none. */
   readonly validation: number;
   /** Seed of initial weights, batch order, splits and augmentation. */
   readonly seed: number;
@@ -118,8 +118,8 @@ export interface PruneConfig {
     | "random";
   /** Prior of the confidence: its precision from the evidence, or matched to the weights' mean square. */
   readonly prior: "evidence" | "matched";
-  /** What the examples' information is divided by in the confidence: above 1 trusts them less. */
-  readonly posteriorTemperature: number;
+  /** What the examples' information is divided by in the confidence, above 1 to trust them less; auto takes the best on validation. */
+  readonly posteriorTemperature: number | "auto";
   /** Fisher information from batches of 16, from single examples (slower), or from labels drawn from the predictions. */
   readonly fisher: "batch" | "example" | "sampled";
   /** What goes as one: single weights, filters, coupled channels, blocks RxC, or all but N of every M weights. */

@@ -106,8 +106,8 @@ export const pruningFields = {
   prior: z.enum(["evidence", "matched"]).default("evidence").describe(
     "Prior of the confidence: its precision from the evidence, or matched to the weights' mean square.",
   ),
-  posteriorTemperature: z.number().gt(0).default(1).describe(
-    "What the examples' information is divided by in the confidence: above 1 trusts them less.",
+  posteriorTemperature: z.union([z.number().gt(0), z.literal("auto")]).default(1).describe(
+    "What the examples' information is divided by in the confidence, above 1 to trust them less; auto takes the best on validation.",
   ),
   fisher: z.enum(["batch", "example", "sampled"]).default("batch").describe(
     "Fisher information from batches of 16, from single examples (slower), or from labels drawn from the predictions.",

@@ -80,6 +80,15 @@ function checkConfidence(config: Fields, refuse: Refuse): void {
   if (config.posteriorTemperature !== 1 && criterionOf(config) !== "confidence" && !config.compare) {
     refuse("posteriorTemperature", "1 unless criterion is confidence");
   }
+  if (config.posteriorTemperature === "auto") {
+    if (config.validation === 0) refuse("posteriorTemperature", "a number unless validation is above 0");
+    if (confidence !== undefined) {
+      refuse(
+        "posteriorTemperature",
+        "a number beside a confidence, whose meaning each temperature would move",
+      );
+    }
+  }
   if (regrow === undefined) return;
   if (confidence === undefined) refuse("regrow", "none unless there is a confidence");
   else if (regrow <= confidence) {
@@ -91,11 +100,10 @@ function checkConfidence(config: Fields, refuse: Refuse): void {
   }
 }
 
-/** The signal to noise over steps needs steps that are averaged, and no checkpoint holds its variance. */
+/** The signal to noise over steps needs steps that are averaged. */
 function checkVariance(config: Fields, hasWeights: boolean, refuse: Refuse): void {
   if (config.criterion !== "snr") return;
   const trains = config.epochs === undefined ? !hasWeights : config.epochs > 0;
   if (!trains) refuse("criterion", "another than snr without epochs of training");
   if (config.averaging === "none") refuse("criterion", "another than snr under averaging none");
-  if (config.checkpointEvery > 0) refuse("criterion", "another than snr with checkpoints");
 }

@@ -28,7 +28,8 @@ export function parameterTensors(
 }
 
 /**
- * Reads the parameters and statistics of a model, in PyTorch's order.
+ * Reads the parameters and statistics of a model, or what a file holds for its trained parameters alone, in PyTorch's
+ * order.
  *
  * @param name The file's name, for messages.
  * @throws {FormatError} Where tensors are missing, have no place in the model, or have another shape, by name; or hold
@@ -36,10 +37,16 @@ export function parameterTensors(
  */
 export function readParameters(
   tensors: ReadonlyMap<string, StoredTensor>,
-  { graph, name }: { readonly graph: Graph; readonly name: string },
+  { graph, name, trainedOnly = false }: {
+    readonly graph: Graph;
+    readonly name: string;
+    readonly trainedOnly?: boolean;
+  },
 ): ReadonlyMap<string, Float32Array> {
   const found = parameterTensors(tensors);
-  const { parameters } = layOutParameters(graph);
+  const parameters = layOutParameters(graph).parameters.filter(({ arena }) =>
+    !trainedOnly || arena === "values"
+  );
   const known = new Set(parameters.map(({ fullName }) => fullName));
   const missing = [...known].filter((fullName) => !found.has(fullName));
   const surplus = [...found.keys()].filter((fullName) => !known.has(fullName));

@@ -5,6 +5,25 @@
  */
 import { z } from "zod";
 import { type PruneConfig, pruneConfigSchema, type Schema } from "../config.ts";
+import { type TemperatureChoice, temperatureChoiceSchema } from "./temperature.ts";
+
+/** How a network did on the validation examples, by which variants may be chosen: test images choose nothing. */
+export interface ValidationResult {
+  /** Accuracy in [0, 1]. */
+  readonly accuracy: number;
+  /** Mean cross-entropy in nats. */
+  readonly loss: number;
+}
+
+/** What one trained network of a comparison is. */
+export interface TrainedResult {
+  /** The seed of its initial weights, splits and batches. */
+  readonly seed: number;
+  /** Test accuracy. */
+  readonly accuracy: number;
+  /** On the validation examples, where the configuration holds some out. */
+  readonly validation?: ValidationResult;
+}
 
 /** Accuracy of one variant at one sparsity with one seed. */
 export interface CompareCell {
@@ -20,6 +39,12 @@ export interface CompareCell {
   readonly accuracy: number;
   /** Test accuracy after fine-tuning, where there was any. */
   readonly accuracyFinetuned?: number;
+  /** On the validation examples right after the removal, where the configuration holds some out. */
+  readonly validation?: ValidationResult;
+  /** On the validation examples after fine-tuning, which takes its best epoch by them, where there was any. */
+  readonly validationFinetuned?: ValidationResult;
+  /** The temperatures chosen on them, where the variant has them chosen: one a removal, several with replace. */
+  readonly posteriorTemperatures?: readonly TemperatureChoice[];
 }
 
 /** What computed something, and from what; with these the same run gives the same numbers. */
@@ -47,10 +72,18 @@ export interface ComparedOn {
 
 /** What a comparison found so far. */
 export interface CompareReport extends ComparedOn {
-  /** Test accuracy of each trained network. */
-  readonly trained: readonly { readonly seed: number; readonly accuracy: number }[];
+  /** Each trained network. */
+  readonly trained: readonly TrainedResult[];
   /** What was found, in the order in which it was. */
   readonly cells: readonly CompareCell[];
+}
+
+/** True where a result has all that a comparison reports; those of before validation was reported may lack that. */
+export function isWhole(
+  { config }: Pick<ComparedOn, "config">,
+  { validation }: Pick<CompareCell | TrainedResult, "validation">,
+): boolean {
+  return config.validation === 0 || validation !== undefined;
 }
 
 /** One layer pruned alone. */
@@ -86,9 +119,15 @@ const comparedOn = {
   config: z.custom<PruneConfig>((value) => pruneConfigSchema.safeParse(value).success, "a prune config"),
 };
 
+const validation = z.strictObject({ accuracy: fraction, loss: z.number().min(0) });
+
 const compare = z.strictObject({
   ...comparedOn,
-  trained: z.array(z.strictObject({ seed: count, accuracy: fraction })),
+  trained: z.array(z.strictObject({
+    seed: count,
+    accuracy: fraction,
+    validation: validation.exactOptional(),
+  })),
   cells: z.array(z.strictObject({
     variant: z.string(),
     sparsity: fraction,
@@ -96,6 +135,9 @@ const compare = z.strictObject({
     removed: fraction,
     accuracy: fraction,
     accuracyFinetuned: fraction.exactOptional(),
+    validation: validation.exactOptional(),
+    validationFinetuned: validation.exactOptional(),
+    posteriorTemperatures: z.array(temperatureChoiceSchema).exactOptional(),
   })),
 });
 

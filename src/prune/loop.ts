@@ -14,6 +14,7 @@ import {
 } from "./goal.ts";
 import type { LayerCount } from "./mask.ts";
 import type { Pattern } from "./removal.ts";
+import type { TemperatureChoice } from "./temperature.ts";
 
 /** What the loop asks of the network that it prunes. */
 export interface PruneSteps {
@@ -31,6 +32,8 @@ export interface PruneSteps {
   reach(kind: CostKind, most: number): Promise<readonly LayerCount[]>;
   /** Removes what a pattern removes, and counts what is kept. */
   removePattern(pattern: Pattern): Promise<readonly LayerCount[]>;
+  /** The temperature that was chosen for a removal since the last scoring, where there was one to choose. */
+  chosenTemperature?(): TemperatureChoice | undefined;
   /** Brings back the removed weights whose score test exceeds a threshold, and counts them. */
   regrow(threshold: number): Promise<number>;
   /** Prepares the network for what the removal left, such as batch norm's statistics, and counts what is kept. */
@@ -65,6 +68,8 @@ export interface PruneRound {
   readonly accuracyFinetuned: number;
   /** Accuracy in [0, 1] on validation examples at the end of the round, where an allowed drop asks for it. */
   readonly accuracyValidation?: number;
+  /** The temperature of the posterior that was chosen for the removal, where one was. */
+  readonly posteriorTemperature?: TemperatureChoice;
   /** True where the accuracy on validation examples dropped too far, and the network was put back. */
   readonly isUndone: boolean;
 }
@@ -143,6 +148,7 @@ export async function pruneUntilStable(
     if (allowedDrop !== undefined) await steps.save(round);
     await steps.score();
     const outflow = removedOf(await shrink(before)) - before;
+    const posteriorTemperature = steps.chosenTemperature?.();
     const grows = "threshold" in goal && goal.regrowAbove !== undefined;
     const inflow = grows ? await steps.regrow(goal.regrowAbove!) : 0;
     const after = await steps.settle();
@@ -161,6 +167,7 @@ export async function pruneUntilStable(
       accuracyPruned,
       accuracyFinetuned,
       ...(accuracyValidation === undefined ? {} : { accuracyValidation }),
+      ...(posteriorTemperature ? { posteriorTemperature } : {}),
       isUndone,
     });
     if (isUndone) {

@@ -10,6 +10,7 @@ import type { ClassChange, Flips } from "./analysis.ts";
 import type { CompactionReport } from "./compact_network.ts";
 import type { Cost } from "./goal.ts";
 import type { PruneOutcome, PruneRound } from "./loop.ts";
+import { type TemperatureChoice, temperatureChoiceSchema } from "./temperature.ts";
 
 /** What compaction gained. */
 export interface CompactionResult extends CompactionReport {
@@ -27,6 +28,8 @@ export interface CriterionResult {
   readonly accuracy: number;
   /** Test accuracy after fine-tuning, the same for every criterion. */
   readonly accuracyFinetuned: number;
+  /** The temperature of the posterior that was chosen for the removal, where one was. */
+  readonly posteriorTemperature?: TemperatureChoice;
 }
 
 /** What became of one prunable tensor. */
@@ -136,6 +139,7 @@ const schema = z.strictObject({
     sparsity: fraction,
     accuracy: fraction,
     accuracyFinetuned: fraction,
+    posteriorTemperature: temperatureChoiceSchema.exactOptional(),
   })),
   parameters: z.strictObject({ total: count, prunable: count, removed: count }),
   bytes: z.strictObject({ before: count, after: count }),
@@ -151,6 +155,7 @@ const schema = z.strictObject({
     accuracyPruned: fraction,
     accuracyFinetuned: fraction,
     accuracyValidation: fraction.exactOptional(),
+    posteriorTemperature: temperatureChoiceSchema.exactOptional(),
     isUndone: z.boolean(),
   })),
   end: z.enum(["asked sparsity", "asked size", "fixed point", "rounds", "allowed drop"]),

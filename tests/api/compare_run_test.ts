@@ -107,6 +107,8 @@ Deno.test("readVariant() reads what its parts say, and refuses parts that are no
     ["obd/sampled/8x4/layer/plain", "obd", "sampled", "8x4", "layer", "plain"],
   );
   assertEquals(readVariant("confidence/T=2.5", configOf()).config.posteriorTemperature, 2.5);
+  const validated = configOf({ validation: 9 });
+  assertEquals(readVariant("confidence/T=auto", validated).config.posteriorTemperature, "auto");
   assertThrows(() => readVariant("confidence/T=0", configOf()), ConfigError, '"posteriorTemperature": 0');
   // The base's estimate is for the criteria that read it.
   const base = configOf({ fisher: "example" });
@@ -120,7 +122,12 @@ Deno.test("readVariant() reads what its parts say, and refuses parts that are no
     ["magnitude/2:4", '"2:4" says nothing'],
     ["magnitude/filter/channel", '"channel" sets granularity again'],
     ["magnitude/sampled", '"fisher"'],
-    ["snr", "noise of training"],
+    ["magnitude/T=2", '"T=2" says nothing of criterion magnitude, expected confidence'],
+    [
+      "confidence/T=auto",
+      '"posteriorTemperature": "auto" from variant confidence/T=auto, expected a number unless',
+    ],
+    ["confidence/T=high", '"posteriorTemperature"'],
   ];
   for (const [name, message] of refused) {
     assertThrows(() => readVariant(name, configOf()), ConfigError, message);
@@ -181,6 +188,38 @@ Deno.test("formatCompare() and drawCompare() show mean and deviation over seeds"
     "---------  ----  -----------",
     "magnitude     -  80.0 +- 0.0",
     "random     20.0            -",
+  ]);
+  // A loss of 0.5 and one of 1 in the mean: of equal accuracies the lower one is better.
+  const validation = { accuracy: 0.75, loss: 0.5 }, worse = { accuracy: 0.75, loss: 1 };
+  const validated = {
+    ...report,
+    config: configOf({ validation: 9 }),
+    trained: report.trained.map((one) => ({ ...one, validation })),
+    cells: [
+      { ...cell, seed: 0, accuracy: 0.5, validation: worse },
+      { ...cell, seed: 1, accuracy: 0.7, validation: worse },
+      { ...cell, variant: "random", seed: 0, accuracy: 0.1, validation },
+      { ...cell, variant: "random", seed: 1, accuracy: 0.1, validation },
+      { ...cell, variant: "random", sparsity: 0.25, seed: 0, accuracy: 0.4, validation: worse },
+    ],
+  };
+  assertEquals(formatCompare(validated).split("\n"), [
+    ...["seed on tiny: 80.0 +- 14.1 % before pruning (75.0 +- 0.0 % on 9 validation examples), 2 seeds", ""],
+    ...["Test accuracy after removal, %", ""],
+    "variant    25 %          50 %",
+    "---------  ----  ------------",
+    "magnitude     -  60.0 +- 14.1",
+    "random     40.0   10.0 +- 0.0",
+    ...["", "Validation accuracy after removal, %", ""],
+    "variant    25 %         50 %",
+    "---------  ----  -----------",
+    "magnitude     -  75.0 +- 0.0",
+    "random     75.0  75.0 +- 0.0",
+    "",
+    "sparsity  best on validation  validation, %    loss      test, %",
+    "--------  ------------------  -------------  ------  -----------",
+    "25 %                  random           75.0  1.0000         40.0",
+    "50 %                  random    75.0 +- 0.0  0.5000  10.0 +- 0.0",
   ]);
   const figure = drawCompare(report, "accuracy");
   assert(figure.startsWith("<svg ") && figure.endsWith("</svg>\n"));

@@ -37,6 +37,13 @@ const undoing = {
   ...{ validation: 16, allowedDrop: 0, sparsity: 0.999, replace: true, posterior: "layer", calibration: 16 },
 };
 
+/** What reads the variance of training's steps, and what tries removals before it removes. */
+const noisy = { ...plain, checkpointEvery: 1, criterion: "snr", compare: false };
+const tempered = {
+  ...{ ...plain, batch: 8, checkpointEvery: 1, compare: false },
+  ...{ posteriorTemperature: "auto", validation: 16 },
+};
+
 interface RunOptions {
   readonly config: Record<string, unknown>;
   readonly files: Files;
@@ -81,7 +88,7 @@ async function runInPieces(options: Omit<RunOptions, "files" | "resumes">, step:
   }
 }
 
-for (const [name, config] of Object.entries({ ...configs, undoing })) {
+for (const [name, config] of Object.entries({ ...configs, undoing, noisy, tempered })) {
   Deno.test(`runPrune() resumed after any checkpoint ends with the same bits, ${name}`, async () => {
     const gpu = await deviceOf(), start = gpu.allocatedBytes;
     const whole = await run({ config, files: memoryFiles(), resumes: false });

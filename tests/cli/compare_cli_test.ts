@@ -35,7 +35,7 @@ Deno.test("compare writes results at once, skips them when run again, and refuse
     const again = await runTask("compare", [...given, "--seeds=1"]);
     assertEquals([again.code, again.errors], [0, []], again.stderr);
     assertMatch(again.stderr, /has 3 of 4 results/);
-    assertMatch(again.stderr, /taking the trained network of/);
+    assertMatch(again.stderr, /taking .*trained-1\.safetensors, which/);
     const order = (cells: typeof report.cells) => cells.map((cell) => JSON.stringify(cell)).sort();
     assertEquals(order((await read()).cells), order(report.cells));
     const other = await runTask(
@@ -48,6 +48,31 @@ Deno.test("compare writes results at once, skips them when run again, and refuse
         'error: Cannot go on comparing with "batch": it was 16 and is 8, expected what it was, or another folder',
       ],
     ]);
+  }));
+
+Deno.test("compare says what was best on validation, with a temperature chosen by it, and by snr when run again", () =>
+  inFolder(async (folder, flags) => {
+    const out = `${folder}/out`, given = [...flags, `--out=${out}`, "--validation=16", "--seeds=1"];
+    const first = await runTask("compare", [...given, "--variants=confidence/T=auto"]);
+    assertEquals([first.code, first.errors], [0, []], first.stderr);
+    assertMatch(first.stderr, /confidence\/T=auto at 50\.0 %, seed 1: \d+\.\d %; T \d/);
+    const again = await runTask("compare", [...given, "--variants=confidence/T=auto,snr"]);
+    assertEquals([again.code, again.errors], [0, []], again.stderr);
+    assertMatch(again.stdout, /before pruning \(\d+\.\d % on 16 validation examples\)/);
+    assertMatch(again.stdout, /Validation accuracy after removal, %\n\nvariant/);
+    assertMatch(again.stdout, /^90 % +(confidence\/T=auto|snr) +\d+\.\d +\d\.\d{4} +\d+\.\d$/m);
+    const report = compareReportSchema.parse(JSON.parse(await Deno.readTextFile(`${out}/compare.json`)));
+    assertEquals(report.cells.map(({ posteriorTemperatures: all = [] }) => all.length), [1, 1, 0, 0]);
+    const names = [...Deno.readDirSync(out)].map(({ name }) => name).sort();
+    assertEquals(names, [
+      ...["compare.json", "compare.svg", "trained-1-variance.safetensors", "trained-1.safetensors"],
+    ]);
+    const third = await runTask(
+      "compare",
+      [...given, "--variants=snr", "--sparsities=0.7"].filter((flag) => flag !== "--sparsities=0.5,0.9"),
+    );
+    assertEquals([third.code, third.errors], [0, []], third.stderr);
+    assertMatch(third.stderr, /taking .*trained-1-variance\.safetensors/);
   }));
 
 Deno.test("compare refuses lists that are none", async () => {

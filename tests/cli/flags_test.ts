@@ -55,6 +55,14 @@ Deno.test("parseFlags() reads numbers strictly", () => {
   assertRefused("--epochs=", "--epochs", '""', "a whole number, at least 0");
 });
 
+Deno.test("parseFlags() reads a word in place of a number where there is one", () => {
+  const flag = "--posterior-temperature";
+  assert.deepEqual(parse(`${flag} auto`), { posteriorTemperature: "auto" });
+  assert.deepEqual(parse(`${flag}=4`), { posteriorTemperature: 4 });
+  assertRefused(`${flag} best`, flag, '"best"', "auto or a finite number, above 0");
+  assertRefused("--learning-rate auto", "--learning-rate", '"auto"');
+});
+
 Deno.test("parseFlags() refuses unknown flags and offers the nearest", () => {
   assertRefused("--epoch 3", '"--epoch"', 'expected "--epochs"');
   assertRefused("--no-epochs", '"--no-epochs"', "an unknown flag");

@@ -52,6 +52,11 @@ Deno.test("formatReport() shows what came back and what was undone only where th
   const usual = ["round", "removed", "sparsity", "out", "pruned", "fine-tuned"];
   assertEquals(headOf([round]), usual);
   assertEquals(headOf([round, { ...round, inflow: 3 }]), [...usual.slice(0, 4), "in", ...usual.slice(4)]);
+  const posteriorTemperature = { temperature: 0.25, tried: [{ temperature: 0.25, loss: 1 }] };
+  const tempered = [round, { ...round, posteriorTemperature }];
+  assertEquals(headOf(tempered), [...usual.slice(0, 3), "T", ...usual.slice(3)]);
+  assert(/40\.0 % +- +40/.test(formatReport({ ...report, rounds: tempered })));
+  assert(/40\.0 % +0\.25 +40/.test(formatReport({ ...report, rounds: tempered })));
   const validated = { ...round, accuracyValidation: 0.625, isUndone: true };
   assertEquals(headOf([validated]), [...usual, "validation", "undone"]);
   assert(/ 62\.5 % +yes$/m.test(formatReport({ ...report, rounds: [validated] })));

@@ -1,0 +1,99 @@
+/**
+ * The report of a prune run, out of what its phases found.
+ *
+ * @module
+ */
+import type { PruneConfig } from "../config.ts";
+import type { Graph } from "../model/graph.ts";
+import type { ParameterLayout } from "../plan/layout.ts";
+import { compareClasses, countFlips } from "../prune/analysis.ts";
+import type { LayerConfidence } from "../prune/layer_confidence.ts";
+import type { PruneOutcome } from "../prune/loop.ts";
+import type { CriterionResult, PruneReport } from "../prune/report.ts";
+import type { Evaluation } from "../train/evaluate.ts";
+import type { PrunedModel } from "./measure_compaction.ts";
+import type { RunSplits } from "./run_splits.ts";
+
+/** Accuracy and prediction of every test example. */
+interface TestResult extends Pick<Evaluation, "accuracy"> {
+  readonly predictions: ArrayLike<number>;
+}
+
+/** What a run found. */
+export interface PruneFindings {
+  readonly adapter: string;
+  readonly config: PruneConfig;
+  readonly splits: Omit<RunSplits, "validation">;
+  readonly graph: Graph;
+  readonly layout: Pick<ParameterLayout, "count" | "prunableCount">;
+  /** The classes of the test examples. */
+  readonly labels: ArrayLike<number>;
+  readonly untrained: TestResult;
+  readonly trained: TestResult;
+  readonly finetuned: TestResult;
+  /** The confidences of the trained network, by layer. */
+  readonly confidences: readonly LayerConfidence[];
+  readonly outcome: PruneOutcome;
+  readonly criteria: readonly CriterionResult[];
+  /** Bytes of the trained network's file. */
+  readonly trainedBytes: number;
+  readonly finished: PrunedModel;
+}
+
+/** Reports what a run found. */
+export function pruneReport(findings: PruneFindings): PruneReport {
+  const { config, graph, outcome, finished, splits: { limited, train, calibration, test } } = findings;
+  const { count: total, prunableCount: prunable } = findings.layout;
+  const pair = {
+    labels: findings.labels,
+    before: findings.trained.predictions,
+    after: findings.finetuned.predictions,
+  };
+  return {
+    version: 1,
+    adapter: findings.adapter,
+    dataset: {
+      name: limited.name,
+      source: limited.source,
+      classes: limited.classes,
+      train: train.count,
+      calibration: calibration.count,
+      test: test.count,
+    },
+    model: graph.name,
+    seed: config.seed,
+    config,
+    accuracy: accuraciesOf(findings),
+    criteria: findings.criteria,
+    parameters: { total, prunable, removed: outcome.removed },
+    bytes: { before: 4 * total, after: 4 * (total - outcome.removed) + Math.ceil(prunable / 8) },
+    cost: finished.cost,
+    fileBytes: { before: findings.trainedBytes, after: finished.model.byteLength },
+    compaction: finished.compaction,
+    rounds: outcome.rounds,
+    end: outcome.end,
+    layers: layersOf(findings),
+    classes: compareClasses(pair, limited.classes),
+    flips: countFlips(pair),
+  };
+}
+
+function accuraciesOf(
+  { untrained, trained, finetuned, outcome: { rounds } }: PruneFindings,
+): PruneReport["accuracy"] {
+  return {
+    untrained: untrained.accuracy,
+    trained: trained.accuracy,
+    // Where every round was undone, the network is the trained one.
+    pruned: rounds.findLast(({ isUndone }) => !isUndone)?.accuracyPruned ?? trained.accuracy,
+    finetuned: finetuned.accuracy,
+  };
+}
+
+function layersOf({ outcome, confidences }: PruneFindings): PruneReport["layers"] {
+  return outcome.layers.map((layer, i) => ({
+    ...layer,
+    confidenceHistogram: confidences[i].histogram,
+    priorPrecision: confidences[i].priorPrecision,
+  }));
+}
