@@ -2,14 +2,18 @@
 //
 //   w_k = L_kk^-T (y_k - sum over lines i below block k of L_ik^T w_i)
 //
-// systems and inverses as refit/factor_panel.wgsl leaves them, solutions (systems, 4 quads) floats. One workgroup solves
-// one system: each invocation adds every 64th line, four of them the 64 sums of four columns each, in order.
+// with the two halves of L_kk one after the other, the second first. systems and inverses (refit/systems.wgsl) as
+// refit/factor_panel.wgsl leaves them, solutions (systems, size) floats. One workgroup solves one system: each invocation
+// adds every 16th line, eight of them the 16 sums of four columns each, in order.
 // Source: Golub and Van Loan, Matrix Computations, 4th ed., section 3.1.
 
+// include refit/systems
+
 struct Params {
-  rows: u32,
-  quads: u32,
-  blocks: u32,
+  systems: u32,
+  size: u32,
+  lines: u32,
+  shrink: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -17,54 +21,95 @@ struct Params {
 @group(0) @binding(2) var<storage, read> inverses: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> solutions: array<f32>;
 
-var<workgroup> partial_sums: array<vec4f, 256>;
-var<workgroup> right_side: array<vec4f, 4>;
+// Columns of a half of a diagonal block.
+const LANES = 16u;
 
-@compute @workgroup_size(64)
+var<workgroup> partial_sums: array<vec4f, 8 * LANES>;
+// What stands on the right of the block's columns, quads of the first half then of the second; and its solution.
+var<workgroup> right_sides: array<f32, 32>;
+var<workgroup> solved: array<f32, 32>;
+
+// Column `lane` of the transposed lower triangle of a part of a record, times what stands on the right.
+fn triangle_product(start: u32, lane: u32, first: u32) -> f32 {
+  var w = 0.0;
+  for (var i = lane / 4u; i < 4u; i++) {
+    let j = first + 4u * i;
+    let right = vec4f(right_sides[j], right_sides[j + 1u], right_sides[j + 2u], right_sides[j + 3u]);
+    w += dot(read_inverses(start + 16u * i + lane), right);
+  }
+  return w;
+}
+
+@compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
   let system = group.y * groups.x + group.x;
-  let size = 4u * params.quads;
-  let top = system * params.rows * params.quads;
-  let out = system * size;
-  for (var step = 0u; step < params.blocks; step++) {
-    let block = params.blocks - 1u - step;
+  if (system >= params.systems) {
+    return;
+  }
+  let blocks = params.size / 32u;
+  let out = system * params.size;
+  for (var step = 0u; step < blocks; step++) {
+    let block = blocks - 1u - step;
+    let record = record_start(system, block);
+    // All quads of a block column are equally long.
+    let start = column_start(system, 8u * block);
+    let stride = params.lines - params.shrink * block;
     var sum_0 = vec4f(0.0);
     var sum_1 = vec4f(0.0);
     var sum_2 = vec4f(0.0);
     var sum_3 = vec4f(0.0);
-    for (var line = 16u * (block + 1u) + lane; line < size; line += 64u) {
-      let start = top + line * params.quads + 4u * block;
+    var sum_4 = vec4f(0.0);
+    var sum_5 = vec4f(0.0);
+    var sum_6 = vec4f(0.0);
+    var sum_7 = vec4f(0.0);
+    for (var line = 32u * (block + 1u) + lane; line < params.size; line += LANES) {
       let w = solutions[out + line];
-      sum_0 += w * read_systems(start);
-      sum_1 += w * read_systems(start + 1u);
-      sum_2 += w * read_systems(start + 2u);
-      sum_3 += w * read_systems(start + 3u);
+      sum_0 += w * read_systems(start + line);
+      sum_1 += w * read_systems(start + stride + line);
+      sum_2 += w * read_systems(start + 2u * stride + line);
+      sum_3 += w * read_systems(start + 3u * stride + line);
+      sum_4 += w * read_systems(start + 4u * stride + line);
+      sum_5 += w * read_systems(start + 5u * stride + line);
+      sum_6 += w * read_systems(start + 6u * stride + line);
+      sum_7 += w * read_systems(start + 7u * stride + line);
     }
-    partial_sums[4u * lane] = sum_0;
-    partial_sums[4u * lane + 1u] = sum_1;
-    partial_sums[4u * lane + 2u] = sum_2;
-    partial_sums[4u * lane + 3u] = sum_3;
+    partial_sums[8u * lane] = sum_0;
+    partial_sums[8u * lane + 1u] = sum_1;
+    partial_sums[8u * lane + 2u] = sum_2;
+    partial_sums[8u * lane + 3u] = sum_3;
+    partial_sums[8u * lane + 4u] = sum_4;
+    partial_sums[8u * lane + 5u] = sum_5;
+    partial_sums[8u * lane + 6u] = sum_6;
+    partial_sums[8u * lane + 7u] = sum_7;
     workgroupBarrier();
-    if (lane < 4u) {
-      var sum = read_systems(top + size * params.quads + 4u * block + lane);
-      for (var i = 0u; i < 64u; i++) {
-        sum -= partial_sums[4u * i + lane];
+    if (lane < 8u) {
+      var sum = read_systems(start + lane * stride + params.size);
+      for (var i = 0u; i < LANES; i++) {
+        sum -= partial_sums[8u * i + lane];
       }
-      right_side[lane] = sum;
+      right_sides[4u * lane] = sum.x;
+      right_sides[4u * lane + 1u] = sum.y;
+      right_sides[4u * lane + 2u] = sum.z;
+      right_sides[4u * lane + 3u] = sum.w;
     }
     workgroupBarrier();
-    if (lane < 16u) {
-      let tile = 64u * (system * params.blocks + block) + 4u * (lane / 4u) + lane % 4u;
-      var w = 0.0;
-      for (var i = lane / 4u; i < 4u; i++) {
-        w += dot(read_inverses(tile + 16u * i), right_side[i]);
-      }
-      solutions[out + 16u * block + lane] = w;
+    solved[16u + lane] = triangle_product(record + 64u, lane, 16u);
+    workgroupBarrier();
+    var right_side = right_sides[lane];
+    for (var i = 0u; i < 4u; i++) {
+      let j = 16u + 4u * i;
+      let w = vec4f(solved[j], solved[j + 1u], solved[j + 2u], solved[j + 3u]);
+      right_side -= dot(read_inverses(record + 128u + 16u * i + lane), w);
     }
+    right_sides[lane] = right_side;
+    workgroupBarrier();
+    solved[lane] = triangle_product(record, lane, 0u);
+    solutions[out + 32u * block + lane] = solved[lane];
+    solutions[out + 32u * block + 16u + lane] = solved[16u + lane];
     storageBarrier();
   }
 }

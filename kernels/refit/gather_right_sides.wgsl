@@ -1,16 +1,18 @@
 // The lines below the matrices of a batch of systems (refit/gather_systems.wgsl), with n, S and d as there:
 //
 //   line size:      C[r, S_b] + d W0[r, S_b], 0 from n on    the right side, which factoring makes L^-1 of itself
-//   seven of zeros, and where rows > size + 8
-//   line size + 8 + j: e_j of the identity, which factoring makes line j of L^-T
+//   seven of zeros
 //
-// cross_covariance C (output rows, columns), dense W0 the same from float params.dense_offset on; systems (systems, rows,
-// size / 4) in quads. One invocation computes one quad.
+// cross_covariance C (output rows, columns), dense W0 the same from float params.dense_offset on; systems as in
+// refit/systems.wgsl. One invocation computes one quad.
+
+// include refit/systems
 
 struct Params {
   systems: u32,
-  rows: u32,
   size: u32,
+  lines: u32,
+  shrink: u32,
   columns: u32,
   dense_offset: u32,
 }
@@ -40,17 +42,15 @@ fn right_side(start: u32, b: u32, count: u32, added: f32) -> f32 {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = id.y * (groups.x * 64u) + id.x;
-  let quads = params.size / 4u;
-  let below = params.rows - params.size;
-  let line = index / quads;
-  let system = line / below;
+  let column = index / 8u;
+  let system = column / (params.size / 4u);
   if (system >= params.systems) {
     return;
   }
-  let a = line - system * below;
-  let quad = index - line * quads;
+  let a = index % 8u;
+  let quad = column - system * (params.size / 4u);
   let b = 4u * quad;
-  var values = select(vec4f(0.0), vec4f(1.0), vec4u(a) == vec4u(8u) + vec4u(b, b + 1u, b + 2u, b + 3u));
+  var values = vec4f(0.0);
   if (a == 0u) {
     let row = chosen[system].row;
     let start = row * params.columns;
@@ -63,5 +63,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
       right_side(start, b + 3u, count, added),
     );
   }
-  write_systems((system * params.rows + params.size + a) * quads + quad, values);
+  write_systems(column_start(system, quad) + params.size + a, values);
 }

@@ -1,19 +1,21 @@
 // Sets up the normal equations of a batch of output rows, each on its own support. System s, for output row r with
 // support S of n columns and damping d = damping[0] factor, is a symmetric matrix of `size` lines, of which the lower
-// triangle is written, in whole quads:
+// triangle is written, in whole blocks of 32 columns:
 //
 //   A[a, b] = H[S_a, S_b] + d (a == b) for a, b < n;   d (a == b) elsewhere, which fills up to the batch's common size
 //
-// It stands in the first of `rows` lines; for those below see refit/gather_right_sides.wgsl. covariance is the packed H
-// (refit/packed.wgsl) of `columns` columns, support (output rows, columns), systems (systems, rows, size / 4) in quads.
-// One invocation computes one quad. Line a has a / 4 + 1 of them, so lines a and size - 1 - a together size / 4 + 1.
+// For where it stands see refit/systems.wgsl, for the lines below it refit/gather_right_sides.wgsl. covariance is the
+// packed H (refit/packed.wgsl) of `columns` columns, support (output rows, columns). One invocation computes four lines
+// of a block column, which look up its columns together. Block columns k and last - k have size + 32 lines together.
 
 // include refit/packed
+// include refit/systems
 
 struct Params {
   systems: u32,
-  rows: u32,
   size: u32,
+  lines: u32,
+  shrink: u32,
   columns: u32,
 }
 
@@ -23,47 +25,88 @@ struct Chosen {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> covariance: array<f32>;
+@group(0) @binding(1) var<storage, read> covariance: array<vec4f>;
 @group(0) @binding(2) var<storage, read> damping: array<f32>;
 @group(0) @binding(3) var<storage, read> support: array<u32>;
 @group(0) @binding(4) var<storage, read> counts: array<u32>;
 @group(0) @binding(5) var<storage, read> chosen: array<Chosen>;
 @group(0) @binding(6) var<storage, read_write> systems: array<vec4f>;
 
-// H[row, S_b], row the column of H that is line a's, where both are kept.
-fn covariance_at(row: u32, start: u32, a: u32, b: u32, count: u32) -> f32 {
-  let counts_in = a < count && b <= a;
-  let column = support[start + select(0u, b, counts_in)];
-  let value = covariance[packed_index(row, min(column, row), params.columns)];
-  return select(0.0, value, counts_in);
+// Four lines of a system, by line.
+struct Lines {
+  a: vec4u,
+  // Their columns of H, and where its line of each begins, less what is looked up in it.
+  columns: vec4u,
+  starts: vec4u,
+  // How many lines' columns are kept, and where the support of the output row begins.
+  count: u32,
+  support_start: u32,
+}
+
+// Element b of four lines, before the damping.
+fn elements(lines: Lines, b: u32) -> vec4f {
+  let column = support[lines.support_start + min(b, max(lines.count, 1u) - 1u)];
+  // Right of the diagonal anything may stand, but H does not have it.
+  let places = lines.starts + min(vec4u(column), lines.columns);
+  let values = vec4f(
+    read_covariance(places.x / 4u)[places.x % 4u],
+    read_covariance(places.y / 4u)[places.y % 4u],
+    read_covariance(places.z / 4u)[places.z % 4u],
+    read_covariance(places.w / 4u)[places.w % 4u],
+  );
+  return select(vec4f(0.0), values, (lines.a < vec4u(lines.count)) & vec4<bool>(b < lines.count));
 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = id.y * (groups.x * 64u) + id.x;
-  let pair_quads = params.size / 4u + 1u;
-  let pair = index / pair_quads;
-  let system = pair / (params.size / 2u);
+  let blocks = params.size / 32u;
+  let pairs = (blocks + 1u) / 2u;
+  let pair_groups = params.size / 4u + 8u;
+  let pair = index / pair_groups;
+  let system = pair / pairs;
   if (system >= params.systems) {
     return;
   }
-  let first = pair - system * (params.size / 2u);
-  let place = index - pair * pair_quads;
-  let in_first = place <= first / 4u;
-  let a = select(params.size - 1u - first, first, in_first);
-  let quad = select(place - first / 4u - 1u, place, in_first);
+  let first = pair - system * pairs;
+  let place = index - pair * pair_groups;
+  let first_groups = params.size / 4u - 8u * first;
+  let in_first = place < first_groups;
+  let block = select(blocks - 1u - first, first, in_first);
+  // The one in the middle of an odd number is its own other.
+  if (!in_first && block == first) {
+    return;
+  }
+  let a = 4u * select(place - first_groups, place, in_first) + 32u * block;
   let row = chosen[system].row;
   let count = counts[row];
   let start = row * params.columns;
-  let line = select(0u, support[start + select(0u, a, a < count)], a < count);
-  let b = 4u * quad;
-  let values = vec4f(
-    covariance_at(line, start, a, b, count),
-    covariance_at(line, start, a, b + 1u, count),
-    covariance_at(line, start, a, b + 2u, count),
-    covariance_at(line, start, a, b + 3u, count),
+  let all = vec4u(a, a + 1u, a + 2u, a + 3u);
+  let last = max(count, 1u) - 1u;
+  let columns = vec4u(
+    support[start + min(all.x, last)],
+    support[start + min(all.y, last)],
+    support[start + min(all.z, last)],
+    support[start + min(all.w, last)],
   );
+  let starts = vec4u(
+    packed_index(columns.x, 0u, params.columns),
+    packed_index(columns.y, 0u, params.columns),
+    packed_index(columns.z, 0u, params.columns),
+    packed_index(columns.w, 0u, params.columns),
+  );
+  let lines = Lines(all, columns, starts, count, start);
   let added = damping[0] * chosen[system].factor;
-  let diagonal = select(vec4f(0.0), vec4f(added), vec4u(a) == vec4u(b, b + 1u, b + 2u, b + 3u));
-  write_systems((system * params.rows + a) * (params.size / 4u) + quad, values + diagonal);
+  for (var i = 0u; i < 8u; i++) {
+    let b = 32u * block + 4u * i;
+    let quads = transpose(
+      mat4x4f(elements(lines, b), elements(lines, b + 1u), elements(lines, b + 2u), elements(lines, b + 3u)),
+    );
+    let one = select(0.0, added, a == b);
+    let out = column_start(system, 8u * block + i) + a;
+    write_systems(out, quads[0] + vec4f(one, 0.0, 0.0, 0.0));
+    write_systems(out + 1u, quads[1] + vec4f(0.0, one, 0.0, 0.0));
+    write_systems(out + 2u, quads[2] + vec4f(0.0, 0.0, one, 0.0));
+    write_systems(out + 3u, quads[3] + vec4f(0.0, 0.0, 0.0, one));
+  }
 }

@@ -2,14 +2,17 @@
 //
 //   signals[s, a] = |solutions[s, a]| / sqrt([A^-1]_aa),   [A^-1]_aa = sum over k >= a of (L^-T)[a, k]^2
 //
-// systems as refit/factor_panel.wgsl leaves them, with the identity's lines; solutions and signals (systems, 4 quads)
-// floats. One invocation computes one weight, in the order of the columns.
+// systems (refit/systems.wgsl) as refit/factor_panel.wgsl leaves them, with the identity's lines; solutions and signals
+// (systems, size) floats. One invocation computes one weight, in the order of the columns.
 // Source: Hassibi and Stork 1993, "Second order derivatives for network pruning: Optimal Brain Surgeon".
+
+// include refit/systems
 
 struct Params {
   systems: u32,
-  rows: u32,
-  quads: u32,
+  size: u32,
+  lines: u32,
+  shrink: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -20,17 +23,15 @@ struct Params {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let index = id.y * (groups.x * 64u) + id.x;
-  let size = 4u * params.quads;
-  let system = index / size;
+  let system = index / params.size;
   if (system >= params.systems) {
     return;
   }
-  let a = index - system * size;
-  let start = (system * params.rows + size + 8u + a) * params.quads;
+  let a = index - system * params.size;
   // Left of the diagonal's quad all is zero, and so are its places left of the diagonal.
   var sum = 0.0;
-  for (var quad = a / 4u; quad < params.quads; quad++) {
-    let line = read_systems(start + quad);
+  for (var quad = a / 4u; quad < params.size / 4u; quad++) {
+    let line = read_systems(column_start(system, quad) + params.size + 8u + a);
     sum += dot(line, line);
   }
   signals[index] = abs(solutions[index]) / sqrt(sum);

@@ -5,16 +5,19 @@
  */
 import { ShapeError } from "../errors.ts";
 import { mirrorWidth } from "../kernels/assemble.ts";
+import type { QuadRange } from "../kernels/dispatch.ts";
 import type { Gpu } from "./device.ts";
 
 /** A storage buffer on the device, zero at first. */
 export class DeviceBuffer {
   readonly buffer: GPUBuffer;
-  /** Counts the writes, so that a mirror knows when it is out of date. */
+  /** Counts the writes of any part, so that a mirror knows when it is out of date. */
   version = 1;
   #mirror: GPUTexture | undefined;
   #mirrorVersion = 0;
   #mirroredQuads = 0;
+  /** What was written since the mirror was copied, besides what the version tells. */
+  #stale: { readonly first: number; readonly end: number } | undefined;
   readonly #gpu: Gpu;
 
   /** @throws {ShapeError} Where the adapter's limits do not allow a buffer of this size. */
@@ -68,26 +71,46 @@ export class DeviceBuffer {
     return this.#mirror;
   }
 
+  /** Notes a write on the device, of some quads or of any. */
+  noteWrite(range?: QuadRange): void {
+    if (!range) {
+      this.version++;
+      return;
+    }
+    if (range.quads === 0) return;
+    const { first, end } = this.#stale ?? { first: range.first, end: range.first };
+    this.#stale = { first: Math.min(first, range.first), end: Math.max(end, range.first + range.quads) };
+  }
+
   /** True where the mirror lacks the last write of the first quads of the buffer. */
   isMirrorStale(quads: number): boolean {
+    return this.#isMirrorOld(quads) || (this.#stale !== undefined && this.#stale.first < quads);
+  }
+
+  #isMirrorOld(quads: number): boolean {
     return this.#mirrorVersion !== this.version || this.#mirroredQuads < quads;
   }
 
-  /** Records the copy of the first quads of the buffer into its mirror. */
+  /** Records the copy of what the mirror lacks of the first quads of the buffer, in whole lines of the mirror. */
   copyToMirror(encoder: GPUCommandEncoder, quads: number): void {
-    const lines = Math.floor(quads / mirrorWidth);
-    const rest = quads - lines * mirrorWidth;
+    const stale = this.#isMirrorOld(quads) ? undefined : this.#stale;
+    const top = Math.floor((stale?.first ?? 0) / mirrorWidth);
+    const end = Math.min(quads, mirrorWidth * Math.ceil((stale?.end ?? quads) / mirrorWidth));
+    const lines = Math.floor(end / mirrorWidth);
+    const rest = end - lines * mirrorWidth;
     const bytesPerRow = mirrorWidth * 16;
     const texture = this.mirror;
-    if (lines > 0) {
-      encoder.copyBufferToTexture({ buffer: this.buffer, bytesPerRow }, { texture }, [mirrorWidth, lines]);
-    }
-    if (rest > 0) {
-      const source = { buffer: this.buffer, offset: lines * bytesPerRow, bytesPerRow };
-      encoder.copyBufferToTexture(source, { texture, origin: [0, lines] }, [rest, 1]);
-    }
+    const copy = (line: number, size: [number, number]) =>
+      encoder.copyBufferToTexture(
+        { buffer: this.buffer, offset: line * bytesPerRow, bytesPerRow },
+        { texture, origin: [0, line] },
+        size,
+      );
+    if (lines > top) copy(top, [mirrorWidth, lines - top]);
+    if (rest > 0) copy(lines, [rest, 1]);
     this.#mirrorVersion = this.version;
     this.#mirroredQuads = quads;
+    this.#stale = undefined;
   }
 
   get #mirrorSize(): [number, number] {

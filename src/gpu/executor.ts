@@ -6,7 +6,7 @@
  */
 import { KernelError } from "../errors.ts";
 import type { ReadPath } from "../kernels/assemble.ts";
-import { type Dispatch, readPathOf } from "../kernels/dispatch.ts";
+import { type Dispatch, type QuadRange, readPathOf } from "../kernels/dispatch.ts";
 import { type Field, packStruct, structSizeBytes } from "../kernels/interface.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
@@ -27,7 +27,7 @@ interface Command {
   readonly pipeline: Pipeline;
   readonly bindGroup: GPUBindGroup;
   readonly mirrored: readonly BoundBuffer[];
-  readonly written: readonly DeviceBuffer[];
+  readonly written: readonly { readonly buffer: DeviceBuffer; readonly range: QuadRange | undefined }[];
   readonly step: readonly Field[] | undefined;
   readonly stepOffset: number;
 }
@@ -128,7 +128,7 @@ export class Program {
       pass.setPipeline(pipeline.pipeline);
       pass.setBindGroup(0, bindGroup);
       pass.dispatchWorkgroups(...dispatch.workgroups);
-      for (const buffer of written) buffer.version++;
+      for (const { buffer, range } of written) buffer.noteWrite(range);
     }
     endPass();
     device.queue.submit([encoder.finish()]);
@@ -169,7 +169,7 @@ function bindCommand(gpu: Gpu, { dispatch, pipeline, uniforms, steps, offsets, r
   readonly resolve: (name: string) => BoundBuffer;
 }): Command {
   const { structs } = pipeline.kernel.interface;
-  const mirrored: BoundBuffer[] = [], written: DeviceBuffer[] = [];
+  const mirrored: BoundBuffer[] = [], written: Command["written"][number][] = [];
   const entries = pipeline.kernel.slots.map(({ index, binding, mirror }): GPUBindGroupEntry => {
     if (binding.space === "uniform") {
       const isStep = binding.type === "Step";
@@ -182,7 +182,9 @@ function bindCommand(gpu: Gpu, { dispatch, pipeline, uniforms, steps, offsets, r
       mirrored.push(bound);
       return { binding: index, resource: bound.buffer.mirror.createView() };
     }
-    if (binding.space === "read_write") written.push(bound.buffer);
+    if (binding.space === "read_write") {
+      written.push({ buffer: bound.buffer, range: dispatch.writes?.[binding.name] });
+    }
     return { binding: index, resource: { buffer: bound.buffer.buffer } };
   });
   const bindGroup = gpu.device.createBindGroup({ label: dispatch.label, layout: pipeline.layout, entries });

@@ -8,6 +8,12 @@ import type { ReadPath } from "./assemble.ts";
 import { kernelSource } from "./registry.ts";
 import { readInterface } from "./interface.ts";
 
+/** Neighbouring quads of a buffer. */
+export interface QuadRange {
+  readonly first: number;
+  readonly quads: number;
+}
+
 /** One dispatch of a plan. */
 export interface Dispatch {
   /** The kernel's stem, or core and operation joined by a colon. */
@@ -23,6 +29,8 @@ export interface Dispatch {
   readonly workgroups: readonly [number, number, number];
   /** How this dispatch reads quads, where it is not to be as the device's others do. */
   readonly path?: ReadPath;
+  /** By binding name, the only quads that it writes where they are few: no more are copied into mirrors. */
+  readonly writes?: Readonly<Record<string, QuadRange>>;
 }
 
 /** True for kernels of matrix products. */

@@ -102,16 +102,19 @@ import refitCovariance from "../../kernels/refit/covariance.wgsl" with { type: "
 import refitDamping from "../../kernels/refit/damping.wgsl" with { type: "text" };
 import refitFactorDiagonal from "../../kernels/refit/factor_diagonal.wgsl" with { type: "text" };
 import refitFactorPanel from "../../kernels/refit/factor_panel.wgsl" with { type: "text" };
+import refitFactorPanelSubgroup from "../../kernels/refit/factor_panel_subgroup.wgsl" with { type: "text" };
 import refitGatherLines from "../../kernels/refit/gather_lines.wgsl" with { type: "text" };
 import refitGatherPatches from "../../kernels/refit/gather_patches.wgsl" with { type: "text" };
 import refitGatherRightSides from "../../kernels/refit/gather_right_sides.wgsl" with { type: "text" };
 import refitGatherSystems from "../../kernels/refit/gather_systems.wgsl" with { type: "text" };
 import refitGatherTargets from "../../kernels/refit/gather_targets.wgsl" with { type: "text" };
 import refitPacked from "../../kernels/refit/packed.wgsl" with { type: "text" };
+import refitPanel from "../../kernels/refit/panel.wgsl" with { type: "text" };
 import refitScatter from "../../kernels/refit/scatter.wgsl" with { type: "text" };
 import refitShift from "../../kernels/refit/shift.wgsl" with { type: "text" };
 import refitSignalToNoise from "../../kernels/refit/signal_to_noise.wgsl" with { type: "text" };
 import refitSupport from "../../kernels/refit/support.wgsl" with { type: "text" };
+import refitSystems from "../../kernels/refit/systems.wgsl" with { type: "text" };
 import scoreAccumulate from "../../kernels/score/accumulate.wgsl" with { type: "text" };
 import scoreConfidence from "../../kernels/score/confidence.wgsl" with { type: "text" };
 import scoreErf from "../../kernels/score/erf.wgsl" with { type: "text" };
@@ -240,16 +243,19 @@ const sources: Readonly<Record<string, string>> = {
   "refit/damping": refitDamping,
   "refit/factor_diagonal": refitFactorDiagonal,
   "refit/factor_panel": refitFactorPanel,
+  "refit/factor_panel_subgroup": refitFactorPanelSubgroup,
   "refit/gather_lines": refitGatherLines,
   "refit/gather_patches": refitGatherPatches,
   "refit/gather_right_sides": refitGatherRightSides,
   "refit/gather_systems": refitGatherSystems,
   "refit/gather_targets": refitGatherTargets,
   "refit/packed": refitPacked,
+  "refit/panel": refitPanel,
   "refit/scatter": refitScatter,
   "refit/shift": refitShift,
   "refit/signal_to_noise": refitSignalToNoise,
   "refit/support": refitSupport,
+  "refit/systems": refitSystems,
   "score/accumulate": scoreAccumulate,
   "score/confidence": scoreConfidence,
   "score/erf": scoreErf,

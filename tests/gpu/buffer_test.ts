@@ -34,6 +34,37 @@ for (const quads of [1, mirrorWidth - 1, mirrorWidth, mirrorWidth + 1, 3 * mirro
   });
 }
 
+Deno.test("DeviceBuffer.noteWrite() has the mirror copy what was written, and no more", async () => {
+  const gpu = await deviceOf("texture"), lines = 4, quads = lines * mirrorWidth + 5;
+  using x = gpu.createBuffer("x", 16 * quads);
+  using y = gpu.createBuffer("y", 16 * quads);
+  const dispatch = dispatchOver(quads, {
+    kernel: "layer/relu_forward",
+    label: "relu",
+    bindings: { x: "x", y: "y" },
+    params: { quads },
+  });
+  const resolve = (name: string) => ({ buffer: name === "x" ? x : y, quads });
+  using program = await Program.create(gpu, [dispatch], { resolve, path: "texture" });
+  program.run();
+  // Written behind the buffer's back, so that only what is noted is copied.
+  gpu.device.queue.writeBuffer(x.buffer, 0, new Float32Array(4 * quads).fill(1));
+  x.noteWrite({ first: 0, quads: 0 });
+  assert(!x.isMirrorStale(quads));
+  x.noteWrite({ first: mirrorWidth + 3, quads: mirrorWidth });
+  x.noteWrite({ first: 2 * mirrorWidth, quads: 1 });
+  assert(x.isMirrorStale(quads) && !x.isMirrorStale(mirrorWidth));
+  program.run();
+  const copied = Float32Array.from(
+    { length: 4 * quads },
+    (_, i) => [1, 2].includes(Math.floor(i / (4 * mirrorWidth))) ? 1 : 0,
+  );
+  assertEquals(await readFloats(gpu, y), copied);
+  x.noteWrite();
+  program.run();
+  assertEquals(await readFloats(gpu, y), new Float32Array(4 * quads).fill(1));
+});
+
 Deno.test("createBuffer() rounds up to quads, zeroes, and refuses what the limits do not allow", async () => {
   const gpu = await deviceOf(), start = gpu.allocatedBytes;
   using buffer = gpu.createBuffer("seventeen", 17);

@@ -1,8 +1,13 @@
 /**
  * Holds the kernels that set up and solve the normal equations of a refit, one by one, against f64.
  */
+import { probeSubgroups } from "../../src/cli/subgroups.ts";
+import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import { runOnce } from "../../src/gpu/run_once.ts";
+import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
 import type { ReadPath } from "../../src/kernels/assemble.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
+import { mirroredQuads } from "../../src/prune/refit/scratch.ts";
 import { blockCondition, inverseOf } from "../reference/refit.ts";
 import {
   assertClose,
@@ -13,20 +18,23 @@ import {
   sumTolerance,
   zeros,
 } from "../reference/tensor.ts";
-import { readPaths, runKernels } from "./harness.ts";
+import { readPaths, runKernels, sharedGpu } from "./harness.ts";
 import { assertSame, unwritten } from "./precision.ts";
-import { chosenRows, packedIndex } from "./refit_layout.ts";
+import { type BlockColumns, chosenRows, packedIndex, systemFloats, systemIndex } from "./refit_layout.ts";
 
 /** A panel and a bit of columns; more systems than a workgroup has lanes where one takes one. */
 async function checkSystems(path: ReadPath): Promise<void> {
-  const columns = 72, size = 32, lines = 2 * size + 8, outputs = 11, denseOffset = 8;
-  const covariance = Float32Array.from(randomTensor([64 * 64 + 8 * 72], 1).values);
+  const columns = 136, size = 96, outputs = 11, denseOffset = 8;
+  const layout: BlockColumns = { systems: outputs, size, withIdentity: false };
+  const covariance = Float32Array.from(randomTensor([64 * 64 + 64 * 128 + 8 * 136], 1).values);
   const cross = Float32Array.from(randomTensor([outputs, columns], 2).values);
   const dense = Float32Array.from(randomTensor([denseOffset + outputs * columns], 3).values);
-  const counts = Uint32Array.from({ length: outputs }, (_, row) => [0, 1, size, 17][row % 4]);
+  const counts = Uint32Array.from({ length: outputs }, (_, row) => [0, 1, size, 41][row % 4]);
   const support = new Uint32Array(outputs * columns).fill(none);
   for (let row = 0; row < outputs; row++) {
-    for (let a = 0; a < counts[row]; a++) support[row * columns + a] = a * 2 + row % 3 + (a > 15 ? 3 : 0);
+    for (let a = 0; a < counts[row]; a++) {
+      support[row * columns + a] = a + row % 3 + (a > 15 ? 3 + row : 0) + (a > 40 ? 20 : 0);
+    }
   }
   const chosen = Array.from({ length: outputs }, (_, i) => (5 * i) % outputs);
   const factors = chosen.map((row) => row % 2 === 0 ? 1 : 10), damping = 0.25;
@@ -37,17 +45,17 @@ async function checkSystems(path: ReadPath): Promise<void> {
     chosen: "chosen",
     systems: "systems",
   };
-  const params = { systems: outputs, rows: lines, size, columns };
+  const params = { systems: outputs, size, lines: size + 8, shrink: 32, columns };
   const { floats } = await runKernels({
     path,
     dispatches: [
-      dispatchOver(outputs * (size / 2) * (size / 4 + 1), {
+      dispatchOver(outputs * 2 * (size + 32) / 4, {
         kernel: "refit/gather_systems",
         label: "systems",
         bindings: { ...shared, covariance: "covariance" },
         params,
       }),
-      dispatchOver(outputs * (lines - size) * size / 4, {
+      dispatchOver(outputs * 8 * size / 4, {
         kernel: "refit/gather_right_sides",
         label: "right sides",
         bindings: { ...shared, cross_covariance: "cross", dense: "dense" },
@@ -62,13 +70,14 @@ async function checkSystems(path: ReadPath): Promise<void> {
       support,
       counts,
       chosen: chosenRows(chosen, factors),
-      systems: unwritten(outputs * lines * size),
+      systems: unwritten(systemFloats(layout)),
     },
   });
   const systems = floats("systems");
   for (const [system, row] of chosen.entries()) {
     const kept = support.subarray(row * columns, row * columns + counts[row]), d = damping * factors[system];
-    const own = systems.subarray(system * lines * size, (system + 1) * lines * size);
+    const own = (line: number, count: number) =>
+      Float32Array.from({ length: count }, (_, column) => systems[systemIndex(layout, system, line, column)]);
     for (let a = 0; a < size; a++) {
       const line = Array.from({ length: a + 1 }, (_, b) => {
         const diagonal = a === b ? d : 0;
@@ -76,7 +85,7 @@ async function checkSystems(path: ReadPath): Promise<void> {
           ? Math.fround(covariance[packedIndex(kept[a], kept[b], columns)] + diagonal)
           : diagonal;
       });
-      assertSame(own.subarray(a * size, a * size + a + 1), line, `${path} system ${system} line ${a}`);
+      assertSame(own(a, a + 1), line, `${path} system ${system} line ${a}`);
     }
     const right = Float64Array.from({ length: size }, (_, b) => {
       const place = row * columns + kept[b];
@@ -84,35 +93,49 @@ async function checkSystems(path: ReadPath): Promise<void> {
     });
     // A product and a sum, of at most 1 + 2.5.
     const name = `${path} system ${system} right side`, tolerance = 2 * 3.5 * F32_ROUNDOFF;
-    assertClose(own.subarray(size * size, size * size + size), right, { tolerance, name });
-    const below = Float64Array.from({ length: (7 + size) * size }, (_, i) => {
-      const line = Math.floor(i / size) - 7;
-      return line === i % size ? 1 : 0;
-    });
-    assertSame(own.subarray(size * (size + 1)), below, `${path} system ${system} below`);
+    assertClose(own(size, size), right, { tolerance, name });
+    for (let line = size + 1; line < size + 8; line++) {
+      assertSame(own(line, size), new Float32Array(size), `${path} system ${system} line ${line}`);
+    }
   }
 }
 
 const none = 0xffffffff;
 
 /** Dispatches that factor and solve systems, as src/prune/refit/solve.ts has them. */
-function solveDispatches(systems: number, size: number, lines: number): readonly Dispatch[] {
-  const shared = { systems: "systems", inverses: "inverses" }, quads = size / 4, blocks = size / 16;
-  const factor = Array.from({ length: blocks }, (_, block): Dispatch[] => {
-    const params = { systems, rows: lines, quads, blocks, block };
+function solveDispatches(
+  { systems, size, withIdentity }: BlockColumns,
+  withSubgroups: boolean,
+): readonly Dispatch[] {
+  const shared = { systems: "systems", inverses: "inverses" };
+  const layout = { systems, size, lines: size + (withIdentity ? 40 : 8), shrink: withIdentity ? 0 : 32 };
+  const factor = Array.from({ length: size / 32 }, (_, block): Dispatch[] => {
+    const params = { ...layout, block };
+    const panel = (lines: number, isDiagonal: boolean): Dispatch => {
+      const dispatch = dispatchOver(systems * lines / 4, {
+        kernel: withSubgroups ? "refit/factor_panel_subgroup" : "refit/factor_panel",
+        label: "panel",
+        bindings: { ...shared, diagonals: "diagonals" },
+        params,
+        constants: { IS_DIAGONAL: isDiagonal ? 1 : 0 },
+      });
+      return withSubgroups ? { ...dispatch, workgroups: [systems * Math.ceil(lines / 64), 1, 1] } : dispatch;
+    };
     return [
+      panel(32, true),
       dispatchOver(systems, {
         kernel: "refit/factor_diagonal",
         label: "diagonal",
-        bindings: { ...shared, damping: "damping", chosen: "chosen", flags: "flags" },
+        bindings: {
+          diagonals: "diagonals",
+          inverses: "inverses",
+          damping: "damping",
+          chosen: "chosen",
+          flags: "flags",
+        },
         params,
       }),
-      dispatchOver(systems * (lines - 16 * (block + 1)) / 8, {
-        kernel: "refit/factor_panel",
-        label: "panel",
-        bindings: shared,
-        params,
-      }),
+      panel(layout.lines - layout.shrink * block - 32, false),
     ];
   }).flat();
   return [
@@ -121,7 +144,7 @@ function solveDispatches(systems: number, size: number, lines: number): readonly
       kernel: "refit/back_substitute",
       label: "substitution",
       bindings: { ...shared, solutions: "solutions" },
-      params: { rows: lines, quads, blocks },
+      params: layout,
       constants: {},
       workgroups: [systems, 1, 1],
     },
@@ -129,18 +152,20 @@ function solveDispatches(systems: number, size: number, lines: number): readonly
       kernel: "refit/signal_to_noise",
       label: "signals",
       bindings: { systems: "systems", solutions: "solutions", signals: "signals" },
-      params: { systems, rows: lines, quads },
+      params: layout,
     }),
   ];
 }
 
 /** Systems A = B B^T + I of one block, of several, and of more lines than a workgroup has lanes; the last is singular. */
-async function checkSolve(path: ReadPath): Promise<void> {
+async function checkSolve(path: ReadPath, device: Promise<Gpu> = sharedGpu()): Promise<void> {
+  const gpu = await device, withSubgroups = gpu.subgroups !== undefined;
   for (
-    const { size, systems } of [{ size: 16, systems: 1 }, { size: 48, systems: 11 }, { size: 96, systems: 3 }]
+    const { size, systems } of [{ size: 32, systems: 1 }, { size: 64, systems: 11 }, { size: 96, systems: 3 }]
   ) {
-    const lines = 2 * size + 8, spoilt = systems - 1;
-    const words = new Float32Array(systems * lines * size).fill(NaN);
+    const layout: BlockColumns = { systems, size, withIdentity: true }, spoilt = systems - 1;
+    // The identity is not there before it is factored.
+    const words = new Float32Array(4 * mirroredQuads(systemFloats(layout) / 4)).fill(NaN);
     const matrices = Array.from({ length: systems }, (_, s) => {
       const b = randomTensor([size, size], 10 * size + s), a = zeros([size, size]);
       for (let i = 0; i < size; i++) {
@@ -154,21 +179,23 @@ async function checkSolve(path: ReadPath): Promise<void> {
     });
     const right = randomTensor([systems, size], 5);
     for (const [s, { values }] of matrices.entries()) {
-      const own = words.subarray(s * lines * size, (s + 1) * lines * size);
-      own.fill(0, size * size);
+      const set = (line: number, column: number, value: number) =>
+        words[systemIndex(layout, s, line, column)] = value;
       for (let a = 0; a < size; a++) {
-        for (let b = 0; b <= a || b % 4 !== 0; b++) own[a * size + b] = values[a * size + b];
-        own[size * size + a] = right.values[s * size + a];
-        own[(size + 8 + a) * size + a] = 1;
+        for (let b = 0; b <= a || b % 4 !== 0; b++) set(a, b, values[a * size + b]);
+        for (let line = size; line < size + 8; line++) {
+          set(line, a, line === size ? right.values[s * size + a] : 0);
+        }
       }
-      if (systems > 1 && s === spoilt) own[(size - 3) * size + size - 3] = 0.5;
+      if (systems > 1 && s === spoilt) set(size - 3, size - 3, 0.5);
     }
-    const { floats, integers } = await runKernels({
+    const { floats, integers } = await runOnce(gpu, {
       path,
-      dispatches: solveDispatches(systems, size, lines),
+      dispatches: solveDispatches(layout, withSubgroups),
       buffers: {
         systems: words,
-        inverses: systems * size * 16,
+        inverses: 4 * mirroredQuads(systems * size / 32 * 192),
+        diagonals: unwritten(systems * 32 * 32),
         damping: Float32Array.of(1),
         chosen: chosenRows(
           Array.from({ length: systems }, (_, s) => systems - 1 - s),
@@ -271,5 +298,16 @@ for (const path of readPaths) {
     "factor_diagonal(), factor_panel(), back_substitute() and signal_to_noise() solve, and flag": checkSolve,
     "shift() is what the means lack, and flags what is not finite": checkShift,
   };
-  for (const [name, check] of Object.entries(checks)) Deno.test(`${name}, ${path} path`, () => check(path));
+  for (const [name, check] of Object.entries(checks)) {
+    Deno.test(`${name}, ${path} path`, () => check(path));
+  }
 }
+
+const subgroupDevice = await openGpu({ subgroups: probeSubgroups });
+globalThis.addEventListener("unload", () => subgroupDevice[Symbol.dispose]());
+
+Deno.test({
+  name: "factor_panel_subgroup() factors as factor_panel() does, texture path",
+  ignore: subgroupDevice.subgroups?.size !== coreSubgroupSize,
+  fn: () => checkSolve("texture", Promise.resolve(subgroupDevice)),
+});

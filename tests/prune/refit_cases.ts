@@ -56,6 +56,16 @@ export const refitCases: readonly RefitCase[] = [
   },
   { ...usual, ...once, x: [4, 9, 8, 8], outputs: 9, kernel: [3, 3], samples: 500, skip: true },
   { ...usual, ...once, x: [90, 6, 1, 4], outputs: 10, kernel: [1, 4], parts: 3 },
+  {
+    ...usual,
+    ...once,
+    x: [6, 13, 7, 6],
+    outputs: 3,
+    kernel: [3, 3],
+    padding: [1, 1],
+    samples: 500,
+    parts: 1,
+  },
   { ...usual, ...once, x: [130, 33, 1, 1], outputs: 3, kernel: [1, 1], samples: 1000, parts: 1 },
 ];
 

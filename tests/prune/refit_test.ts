@@ -5,6 +5,9 @@
 import assert from "node:assert/strict";
 import { ConfigError, NumericError, ShapeError } from "../../src/errors.ts";
 import { batchSystems } from "../../src/prune/refit/batches.ts";
+import { probeSubgroups } from "../../src/cli/subgroups.ts";
+import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
 import { RefitLayer } from "../../src/prune/refit/refit_layer.ts";
 import { readFloats } from "../../src/gpu/readback.ts";
 import { wholeBuffer } from "../../src/prune/refit/scratch.ts";
@@ -55,17 +58,31 @@ function assertRefit(each: RefitCase, got: RefitResult, name: string): void {
   assert.deepEqual(got.report.kept, rows.map(({ support }) => support.length), `${name} kept`);
 }
 
+/** Holds all cases on a device, which is to be left as it was. */
+async function checkCases(gpu: Gpu, name: string): Promise<void> {
+  const before = gpu.allocatedBytes;
+  for (const [i, each] of refitCases.entries()) {
+    const got = await refitOnDevice(gpu, each);
+    assertRefit(each, got, `${name} case ${i}`);
+    assert.deepEqual(got.report.raised, [], `case ${i} needs no more damping`);
+  }
+  assert.equal(gpu.allocatedBytes, before);
+}
+
 for (const path of readPaths) {
   Deno.test(`RefitLayer() solves the normal equations of every row, ${path} path`, async () => {
-    const gpu = await deviceOf(path), before = gpu.allocatedBytes;
-    for (const [i, each] of refitCases.entries()) {
-      const got = await refitOnDevice(gpu, each);
-      assertRefit(each, got, `${path} case ${i}`);
-      assert.deepEqual(got.report.raised, [], `case ${i} needs no more damping`);
-    }
-    assert.equal(gpu.allocatedBytes, before);
+    await checkCases(await deviceOf(path), path);
   });
 }
+
+const withSubgroups = await openGpu({ subgroups: probeSubgroups });
+globalThis.addEventListener("unload", () => withSubgroups[Symbol.dispose]());
+
+Deno.test({
+  name: "RefitLayer() solves the normal equations of every row, through subgroups",
+  ignore: withSubgroups.subgroups?.size !== coreSubgroupSize,
+  fn: () => checkCases(withSubgroups, "subgroups"),
+});
 
 /** A case of several blocks, with targets that can be spoilt. */
 const usual = refitCases[1];
@@ -192,20 +209,22 @@ Deno.test("batchSystems() puts rows of like size together, within a budget", () 
   const all = { counts, scratchQuads: 1e9, withIdentity: false };
   assert.deepEqual(batchSystems([0, 1, 2, 3, 4, 5], all), [{
     rows: [4, 5, 1, 2, 3, 0],
-    size: 208,
-    lines: 216,
+    size: 224,
+    lines: 232,
+    shrink: 32,
   }]);
-  const tight = { ...all, scratchQuads: 2 * 216 * 52, withIdentity: false };
+  // Seven block columns of 8 quads, each of 32 lines fewer than the one before.
+  const tight = { ...all, scratchQuads: 2 * 8 * (7 * 232 - 32 * 21) };
   assert.deepEqual(batchSystems([0, 1, 2, 3, 4, 5], tight).map(({ rows, size }) => [rows, size]), [
-    [[4, 5], 208],
-    [[1, 2, 3, 0], 48],
+    [[4, 5], 224],
+    [[1, 2, 3, 0], 64],
   ]);
   assert.deepEqual(batchSystems([3], { ...all, scratchQuads: 1, withIdentity: true }), [
-    { rows: [3], size: 16, lines: 40 },
+    { rows: [3], size: 32, lines: 72, shrink: 0 },
   ]);
   const many = Array.from({ length: 10 }, (_, i) => i < 8 ? 100 : 50);
   assert.deepEqual(
     batchSystems([...many.keys()], { ...all, counts: many }).map(({ rows, size }) => [rows.length, size]),
-    [[8, 112], [2, 64]],
+    [[8, 128], [2, 64]],
   );
 });

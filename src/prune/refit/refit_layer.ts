@@ -84,14 +84,17 @@ export class RefitLayer {
         ...sums,
         positions: this.#context.samples / 2,
         "column_sums": sampleQuads(geometry),
-        covariance: panelQuads(panels, "covariance"),
         "cross_covariance": panelQuads(panels, "cross_covariance"),
         damping: 1,
         support: outputs * patchQuads(geometry),
         counts: outputs / 4,
         flags: outputs / 4,
       },
-      mirrored: { samples: sampled, "shift_sums": sampleQuads(geometry) },
+      mirrored: {
+        samples: sampled,
+        "shift_sums": sampleQuads(geometry),
+        covariance: panelQuads(panels, "covariance"),
+      },
     });
   }
 
@@ -147,6 +150,7 @@ export class RefitLayer {
       settings: {
         geometry,
         path,
+        subgroupSize: this.#gpu.subgroups?.size,
         denseOffset: dense.offset,
         valuesOffset: values.offset,
         scoresOffset: scores?.offset,

@@ -5,8 +5,9 @@
  */
 import type { ReadPath } from "../../kernels/assemble.ts";
 import { checkIterations, type Dispatch, dispatchOver, spreadWorkgroups } from "../../kernels/dispatch.ts";
+import { coreSubgroupSize } from "../../gpu/subgroups.ts";
 import { quadsOf } from "../../shape.ts";
-import { blockColumns, type SystemBatch } from "./batches.ts";
+import { blockColumns, blockLines, recordQuads, type SystemBatch, systemQuads } from "./batches.ts";
 import { patchQuads, type RefitGeometry } from "./geometry.ts";
 
 /** The dispatches that find the damping and list the kept weights, into `damping`, `support` and `counts`. */
@@ -54,6 +55,8 @@ export interface SolveSettings {
   readonly shiftScale: number;
   /** How systems are read. */
   readonly path: ReadPath;
+  /** Lanes of the device's subgroups, where they work. */
+  readonly subgroupSize: number | undefined;
 }
 
 /** The dispatches that set up, factor and solve a batch of systems, and bring the results to their places. */
@@ -65,63 +68,93 @@ export function lowerSolve(batch: SystemBatch, settings: SolveSettings): readonl
   ];
 }
 
-/** The matrices' lower triangles, two lines of which together are a line and a quad long; then all lines below. */
+/** What all kernels are told of how the systems of a batch lie. */
+function layoutParams({ rows, size, lines, shrink }: SystemBatch) {
+  return { systems: rows.length, size, lines, shrink };
+}
+
+/** The matrices' lower triangles by block columns, two of which are size + 32 lines long; then the lines below. */
 function lowerSystems(
-  { rows, size, lines }: SystemBatch,
-  { geometry, denseOffset }: SolveSettings,
+  batch: SystemBatch,
+  { geometry, denseOffset, path }: SolveSettings,
 ): readonly Dispatch[] {
-  const systems = rows.length,
-    columns = 4 * patchQuads(geometry),
-    label = `${geometry.name} systems of ${size}`;
+  const { rows, size } = batch, systems = rows.length;
+  const columns = 4 * patchQuads(geometry), label = `${geometry.name} systems of ${size}`;
   const shared = { damping: "damping", support: "support", counts: "counts", chosen: "chosen" };
-  const params = { systems, rows: lines, size, columns };
-  return [
-    dispatchOver(systems * (size / 2) * (size / 4 + 1), {
-      kernel: "refit/gather_systems",
-      label,
-      bindings: { ...shared, covariance: "covariance", systems: "systems" },
-      params,
-    }),
-    dispatchOver(systems * (lines - size) * size / 4, {
-      kernel: "refit/gather_right_sides",
-      label: `${label}, right sides`,
-      bindings: { ...shared, cross_covariance: "cross_covariance", dense: "dense", systems: "systems" },
-      params: { ...params, dense_offset: 4 * denseOffset },
-    }),
-  ];
+  const params = { ...layoutParams(batch), columns };
+  const matrices = dispatchOver(systems * Math.ceil(size / blockColumns / 2) * (size + blockColumns) / 4, {
+    kernel: "refit/gather_systems",
+    label,
+    bindings: { ...shared, covariance: "covariance", systems: "systems" },
+    params,
+  });
+  const rightSides = dispatchOver(systems * 8 * size / 4, {
+    kernel: "refit/gather_right_sides",
+    label: `${label}, right sides`,
+    bindings: { ...shared, cross_covariance: "cross_covariance", dense: "dense", systems: "systems" },
+    params: { ...params, dense_offset: 4 * denseOffset },
+  });
+  return [{ ...matrices, path }, rightSides];
+}
+
+/** The lines of a diagonal block less what is left of them, or those below it factored: four an invocation. */
+function lowerPanel(
+  batch: SystemBatch,
+  { block, isDiagonal }: { readonly block: number; readonly isDiagonal: boolean },
+  { geometry, path, subgroupSize }: SolveSettings,
+): Dispatch {
+  const systems = batch.rows.length, withSubgroups = subgroupSize === coreSubgroupSize;
+  const groups = (isDiagonal ? blockColumns : blockLines(batch, block) - blockColumns) / 4;
+  const first = systems * systemQuads(batch, block), end = systems * systemQuads(batch, block + 1);
+  const dispatch = dispatchOver(systems * groups, {
+    kernel: withSubgroups ? "refit/factor_panel_subgroup" : "refit/factor_panel",
+    label: `${geometry.name} ${isDiagonal ? "diagonal" : "panel"} ${block}`,
+    bindings: { systems: "systems", inverses: "inverses", diagonals: "diagonals" },
+    params: { ...layoutParams(batch), block },
+    constants: { IS_DIAGONAL: isDiagonal ? 1 : 0 },
+  });
+  return {
+    ...dispatch,
+    // A subgroup takes lines of one system, eight a lane.
+    ...(withSubgroups
+      ? { workgroups: spreadWorkgroups(systems * Math.ceil(groups / (2 * coreSubgroupSize))) }
+      : {}),
+    path,
+    writes: { systems: { first, quads: isDiagonal ? 0 : end - first } },
+  };
 }
 
 /** Cholesky by block columns from the left, then the substitution from the last one back. */
-function lowerFactor(
-  { rows, size, lines }: SystemBatch,
-  { geometry, path }: SolveSettings,
-): readonly Dispatch[] {
-  const systems = rows.length, quads = size / 4, blocks = size / blockColumns;
-  const label = (what: string) => `${geometry.name} ${what}`;
-  const shared = { systems: "systems", inverses: "inverses" };
+function lowerFactor(batch: SystemBatch, settings: SolveSettings): readonly Dispatch[] {
+  const { rows, size } = batch, { geometry, path } = settings;
+  const systems = rows.length, blocks = size / blockColumns;
   const dispatches = Array.from({ length: blocks }, (_, block): Dispatch[] => {
-    const params = { systems, rows: lines, quads, blocks, block };
+    const records = systems * recordQuads;
     const diagonal = dispatchOver(systems, {
       kernel: "refit/factor_diagonal",
-      label: label(`diagonal ${block}`),
-      bindings: { ...shared, damping: "damping", chosen: "chosen", flags: "flags" },
-      params,
+      label: `${geometry.name} inverses ${block}`,
+      bindings: {
+        diagonals: "diagonals",
+        inverses: "inverses",
+        damping: "damping",
+        chosen: "chosen",
+        flags: "flags",
+      },
+      params: { ...layoutParams(batch), block },
     });
-    const panel = dispatchOver(systems * (lines - blockColumns * (block + 1)) / 8, {
-      kernel: "refit/factor_panel",
-      label: label(`panel ${block}`),
-      bindings: shared,
-      params,
-    });
-    return [{ ...diagonal, path }, { ...panel, path }];
+    return [
+      lowerPanel(batch, { block, isDiagonal: true }, settings),
+      { ...diagonal, writes: { inverses: { first: block * records, quads: records } } },
+      lowerPanel(batch, { block, isDiagonal: false }, settings),
+    ];
   }).flat();
-  // An invocation takes every 64th line of each block, and 64 sums.
-  checkIterations("refit/back_substitute", blocks * (69 + Math.ceil(size / 128)));
+  // An invocation takes every 16th line of each block, 16 sums and the products with the inverses.
+  checkIterations("refit/back_substitute", blocks * (32 + Math.ceil(size / 32)));
   return [...dispatches, {
     kernel: "refit/back_substitute",
-    label: label("substitution"),
-    bindings: { ...shared, solutions: "solutions" },
-    params: { rows: lines, quads, blocks },
+    label: `${geometry.name} substitution`,
+    bindings: { systems: "systems", inverses: "inverses", solutions: "solutions" },
+    params: layoutParams(batch),
     constants: {},
     workgroups: spreadWorkgroups(systems),
     path,
@@ -129,10 +162,10 @@ function lowerFactor(
 }
 
 function lowerResults(
-  { rows, size, lines }: SystemBatch,
+  batch: SystemBatch,
   { geometry, path, valuesOffset, scoresOffset, shiftOffset, scale, shiftScale }: SolveSettings,
 ): readonly Dispatch[] {
-  const systems = rows.length, rowQuads = patchQuads(geometry), { name } = geometry;
+  const { rows: { length: systems }, size } = batch, rowQuads = patchQuads(geometry), { name } = geometry;
   const shared = { support: "support", counts: "counts", chosen: "chosen", flags: "flags" };
   const scatter = (solved: string, out: string, offset: number) =>
     dispatchOver(systems, {
@@ -167,7 +200,7 @@ function lowerResults(
     kernel: "refit/signal_to_noise",
     label: `${name} signal to noise`,
     bindings: { systems: "systems", solutions: "solutions", signals: "signals" },
-    params: { systems, rows: lines, quads: size / 4 },
+    params: layoutParams(batch),
   });
   return [...weights, { ...signals, path }, scatter("signals", "scores", scoresOffset)];
 }

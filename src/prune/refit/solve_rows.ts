@@ -7,7 +7,14 @@ import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { type BoundBuffer, Program } from "../../gpu/executor.ts";
 import { readBuffers } from "../../gpu/readback.ts";
-import { batchSystems, blockColumns, type SystemBatch, systemQuads } from "./batches.ts";
+import {
+  batchSystems,
+  blockColumns,
+  diagonalQuads,
+  recordQuads,
+  type SystemBatch,
+  systemQuads,
+} from "./batches.ts";
 import { Scratch } from "./scratch.ts";
 import { lowerSolve, type SolveSettings } from "./solve.ts";
 
@@ -78,10 +85,15 @@ function openScratch(gpu: Gpu, owner: string, batches: readonly SystemBatch[]): 
   const most = (quadsOfBatch: (batch: SystemBatch) => number) => Math.max(...batches.map(quadsOfBatch));
   const columns = most(({ rows, size }) => rows.length * size / 4);
   return new Scratch(gpu, owner, {
-    plain: { solutions: columns, signals: columns, chosen: most(({ rows }) => rows.length / 2) },
+    plain: {
+      solutions: columns,
+      signals: columns,
+      chosen: most(({ rows }) => rows.length / 2),
+      diagonals: most(({ rows }) => rows.length * diagonalQuads),
+    },
     mirrored: {
       systems: most((batch) => batch.rows.length * systemQuads(batch)),
-      inverses: columns * 4 / blockColumns * blockColumns * blockColumns / 4,
+      inverses: columns * 4 / blockColumns * recordQuads,
     },
   });
 }
