@@ -143,7 +143,7 @@ async function measure(
 /** Scores a trained network once, and removes from it at each sparsity. */
 async function* compareVariant(
   trained: TrainedNetwork,
-  { name, config: base }: CompareVariant,
+  { name, config: base, isStaged }: CompareVariant,
   { seed, sparsities }: { readonly seed: number; readonly sparsities: readonly number[] },
 ): AsyncGenerator<CompareCell> {
   const { model, splits, state, settler } = trained, config: PruneConfig = { ...base, seed };
@@ -157,12 +157,12 @@ async function* compareVariant(
     model.restore(state);
     settler.restored(config);
     await settler.prepare(config);
-    // Replaced weights are scored anew on the way, since removing so much at once would choose worse.
-    const stages = config.replace ? stagesTo(sparsity) : [sparsity];
+    // Weights are scored anew on the way, since removing so much at once would choose worse.
+    const stages = isStaged ? stagesTo(sparsity) : [sparsity];
     const posteriorTemperatures: TemperatureChoice[] = [];
     let layers: readonly LayerCount[] = [];
     for (const stage of stages) {
-      if (config.replace) await score();
+      if (isStaged) await score();
       const remove = () => model.remove(removedAt(stage, prunableCount), removalOf(config));
       if (isTempered(config, criterion)) {
         const settle = () => settler.settleTrial(config), validation = splits.validation!;

@@ -12,6 +12,8 @@ import { criteria } from "../prune/criteria.ts";
 export interface CompareVariant {
   readonly name: string;
   readonly config: PruneConfig;
+  /** True where weights go in stages, each scored anew: by `staged`, and always with replacement. */
+  readonly isStaged: boolean;
 }
 
 /** The keys that a part of a name may set, and to what. */
@@ -36,7 +38,7 @@ export function refusePattern({ granularity }: PruneConfig, act: string): void {
 /**
  * Reads a variant's name: a criterion, then after slashes any of a prior, an estimate of the Fisher information, a scope,
  * a granularity (no N:M, which has a sparsity of its own), how batch norm is measured after the removal, `replace`, and
- * `reselect`, which is `replace` with layers that choose their own weights, and `T=` a temperature of the posterior or
+ * `reselect`, which is `replace` with layers that choose their own weights, `staged`, and `T=` a temperature of the posterior or
  * `T=auto`, which has it chosen on the validation examples.
  *
  * @param base What the variant has where its name says nothing.
@@ -51,7 +53,12 @@ export function readVariant(name: string, base: PruneConfig): CompareVariant {
     throw new ConfigError({ act: "compare", thing: name, current: `no criterion is "${criterion}"`, wanted });
   }
   const settings: Record<string, unknown> = { criterion };
+  let isStaged = false;
   for (const part of rest) {
+    if (part === "staged") {
+      isStaged = true;
+      continue;
+    }
     if (part === "replace" || part === "reselect") {
       const posterior = part === "replace" ? "diagonal" : "layer";
       Object.assign(settings, { replace: true, recalibratePruned: "none", posterior });
@@ -71,7 +78,7 @@ export function readVariant(name: string, base: PruneConfig): CompareVariant {
     if (key === undefined) {
       const wanted = describeAlternatives(part, [
         ...parts.flatMap(([, values]) => values),
-        ...["element", "filter", "channel", "4x4", "replace", "reselect", "T=2", "T=auto"],
+        ...["element", "filter", "channel", "4x4", "replace", "reselect", "staged", "T=2", "T=auto"],
       ]);
       throw new ConfigError({ act: "compare", thing: name, current: `"${part}" says nothing`, wanted });
     }
@@ -86,5 +93,10 @@ export function readVariant(name: string, base: PruneConfig): CompareVariant {
   const usesFisher = criterion === "confidence" || criterion === "obd";
   // A base that says how the Fisher information is estimated means the criteria that read it.
   const fisher = usesFisher || settings.fisher !== undefined ? {} : { fisher: "batch" };
-  return { name, config: parsePruneConfig({ ...base, ...fisher, ...settings }, `variant ${name}`) };
+  const config = parsePruneConfig({ ...base, ...fisher, ...settings }, `variant ${name}`);
+  if (isStaged && config.replace) {
+    const current = "replacement goes in stages by itself";
+    throw new ConfigError({ act: "compare", thing: name, current, wanted: 'no "staged" beside it' });
+  }
+  return { name, config, isStaged: isStaged || config.replace };
 }

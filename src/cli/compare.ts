@@ -33,7 +33,8 @@ const lists = {
     "variants",
     "confidence,confidence/matched,magnitude,obd,taylor,gradient,lamp,random",
     "Criteria, with what else is to differ behind slashes: a prior, an estimate of the Fisher information, a scope, " +
-      "a granularity, a recalibration, replace or reselect (replace with posterior layer), a temperature T=2 or T=auto; " +
+      "a granularity, a recalibration, replace or reselect (replace with posterior layer), staged (scored anew on the way), a " +
+      "temperature T=2 or T=auto; " +
       "such as magnitude/replace. snr needs training.",
   ),
   sparsities: listField("sparsities", "0.5,0.8,0.9,0.95,0.98", "Fractions of the weights to remove."),

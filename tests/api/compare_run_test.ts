@@ -100,6 +100,19 @@ Deno.test("runCompare() replaces in stages where a variant says so", async () =>
   }
 });
 
+Deno.test("runCompare() scores anew at each stage where a variant is staged", async () => {
+  const config = configOf({ epochs: 12 });
+  const variants = ["magnitude", "magnitude/staged", "obd", "obd/staged"];
+  const { cells } = await compare({ config, variants, sparsities: [0.5, 0.9], seeds: [3] });
+  const [plain, staged, once, anew] = [0, 2, 4, 6].map((i) => cells.slice(i, i + 2));
+  const numbersOf = (some: typeof cells) => some.map(({ variant: _, ...cell }) => cell);
+  // Magnitudes do not change by what goes, and 0.5 is one stage.
+  assertEquals(numbersOf(staged), numbersOf(plain));
+  assertEquals(numbersOf(anew)[0], numbersOf(once)[0]);
+  assertEquals(anew[1].removed, once[1].removed);
+  assert(anew[1].accuracy !== once[1].accuracy, "gradients change by what goes");
+});
+
 Deno.test("readVariant() reads what its parts say, and refuses parts that are none", () => {
   const { name, config } = readVariant("obd/sampled/8x4/layer/plain", configOf());
   assertEquals(
@@ -127,6 +140,7 @@ Deno.test("readVariant() reads what its parts say, and refuses parts that are no
       "confidence/T=auto",
       '"posteriorTemperature": "auto" from variant confidence/T=auto, expected a number unless',
     ],
+    ["magnitude/staged/replace", 'replacement goes in stages by itself, expected no "staged" beside it'],
     ["confidence/T=high", '"posteriorTemperature"'],
   ];
   for (const [name, message] of refused) {
