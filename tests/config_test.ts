@@ -160,6 +160,7 @@ Deno.test("parsePruneConfig() refuses two goals, and a threshold on another scor
 Deno.test("parsePruneConfig() refuses keys that contradict each other or would do nothing", () => {
   const cases: readonly (readonly [Record<string, unknown>, string, string])[] = [
     [{ optimizer: "nesterov", momentum: 0 }, "momentum", "above 0 under nesterov"],
+    [{ optimizer: "adam", momentum: 0.5 }, "momentum", "0.9 unless optimizer is momentum or nesterov"],
     [{ clipNorm: 1, clipValue: 1 }, "clipValue", "0 beside a clipNorm"],
     [{ mixup: 0.2, batch: 1, accumulate: 8 }, "mixup", "0 beside a batch of 1, which makes no pairs"],
     [{ schedule: "one-cycle", warmup: 0.1 }, "warmup", "0 under schedule one-cycle, which rises by itself"],
@@ -171,6 +172,7 @@ Deno.test("parsePruneConfig() refuses keys that contradict each other or would d
     [{ averaging: "none", averageFrom: 0 }, "averageFrom", "0.75 unless averaging is mean or ema"],
     [{ patience: 3 }, "patience", "0 unless validation is above 0"],
     [{ stopOn: "loss" }, "stopOn", '"accuracy" unless validation is above 0'],
+    [{ rewind: 0, finetuneEpochs: 0 }, "rewind", "0.75 unless finetuneEpochs is above 0"],
     [{ temperature: 2 }, "temperature", "4 unless distill is above 0"],
     [{ distill: 0.5, finetuneEpochs: 0 }, "distill", "0 unless finetuneEpochs is above 0 or a teacher"],
     [{ teacher: "t.safetensors" }, "teacher", "none unless distill is above 0"],
@@ -205,6 +207,8 @@ Deno.test("parsePruneConfig() refuses keys that contradict each other or would d
     [{ perCost: true }, "perCost", "false unless granularity is filter, channel or blocks"],
     [{ pruneSchedule: "one-shot", rounds: 3 }, "rounds", "1 under pruneSchedule one-shot"],
     [{ pruneSchedule: "iterative", confidence: 0.9 }, "pruneSchedule", '"gradual" beside a confidence'],
+    [{ confidence: 0.9, scope: "layer" }, "scope", '"global" beside a confidence'],
+    [{ confidence: 0.9, granularity: "channel", perCost: true }, "perCost", "false beside a confidence"],
     [{ allowedDrop: 0.01 }, "allowedDrop", "none unless validation is above 0"],
     [{ regrow: 0.9 }, "regrow", "none unless there is a confidence"],
     [{ confidence: 0.9, regrow: 0.9 }, "regrow", "above the confidence 0.9"],

@@ -117,6 +117,7 @@ export type Fields = z.output<typeof fields>;
 const companions: Partial<
   Record<keyof Fields, { readonly key: keyof Fields; readonly values?: readonly string[] }>
 > = {
+  momentum: { key: "optimizer", values: ["momentum", "nesterov"] },
   milestones: { key: "schedule", values: ["step"] },
   gamma: { key: "schedule", values: ["step"] },
   rateFloor: { key: "schedule", values: ["cosine"] },
@@ -125,6 +126,7 @@ const companions: Partial<
   averageFrom: { key: "averaging", values: ["mean", "ema"] },
   patience: { key: "validation" },
   stopOn: { key: "validation" },
+  rewind: { key: "finetuneEpochs" },
   temperature: { key: "distill" },
   fisher: { key: "criterion", values: ["confidence", "obd"] },
 };
