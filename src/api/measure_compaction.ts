@@ -7,6 +7,7 @@ import { type Split, takeSplit } from "../data/dataset.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { decodeModel, encodeModel, type WeightStore } from "../io/model_file.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
+import type { Graph } from "../model/graph.ts";
 import { summarizeModel } from "../model/summary.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import { costOf, denseCostOf } from "../prune/goal.ts";
@@ -43,13 +44,9 @@ export async function finishPruned(
   const stored = decodeModel(bytes, "the pruned model"), { store } = context, isSparse = store === "sparse";
   const before = denseCostOf(summarizeModel(stored.graph));
   if (compact) {
-    const { result, model } = await measureCompaction(gpu, bytes, context);
-    const { parameters, multiplyAdds, sizeBytes } = result.after;
-    return {
-      model,
-      compaction: result,
-      cost: { before, after: { parameters, multiplyAdds, bytes: sizeBytes } },
-    };
+    const { result, model, graph, layers } = await measureCompaction(gpu, bytes, context);
+    // Of what stays as wide as before, single weights may be gone too.
+    return { model, compaction: result, cost: { before, after: costOf(graph, layers, { isSparse }) } };
   }
   const after = costOf(stored.graph, layers, { isSparse });
   return { model: isSparse ? encodeModel(stored, store) : bytes, compaction: null, cost: { before, after } };
@@ -68,6 +65,14 @@ interface CompactionContext {
 /** Has a device take the fastest cores for the products that a lowering asks for. */
 export type TunePlans = (lower: (choose: ProductChooser) => void) => Promise<unknown>;
 
+/** A smaller model, and what its layers keep of what they now have. */
+interface CompactedModel extends Pick<PruneOutcome, "layers"> {
+  readonly result: CompactionResult;
+  /** The bytes of its file. */
+  readonly model: Uint8Array;
+  readonly graph: Graph;
+}
+
 /**
  * Makes a smaller model of the bytes of a pruned one, and times both in turn.
  *
@@ -77,12 +82,13 @@ export async function measureCompaction(
   gpu: Gpu,
   bytes: Uint8Array,
   { task, examples, store, tune }: CompactionContext,
-): Promise<{ readonly result: CompactionResult; readonly model: Uint8Array }> {
+): Promise<CompactedModel> {
   const stored = decodeModel(bytes, "the pruned model"),
     batch = takeSplit(examples, Math.min(timedBatch, examples.count));
   using smaller = new Model(gpu, stored.graph, { task });
   smaller.restore(stored);
   const report = await smaller.compact(batch);
+  const layers = await smaller.pruner.count();
   // The run's products are those of training and of the larger model, at other batches.
   const images = { augmentation: "none" } as const;
   await tune?.((choose) => {
@@ -95,7 +101,8 @@ export async function measureCompaction(
   masked.restore(stored);
   timed.restore(await smaller.state());
   const [before, after] = await timeInTurn([masked, timed], batch);
-  return { result: { ...report, latencyMs: { before, after } }, model: await smaller.encode(store) };
+  const result = { ...report, latencyMs: { before, after } };
+  return { result, model: await smaller.encode(store), graph: smaller.graph, layers };
 }
 
 /** The median time that each model takes for a batch; in turn, so that what else the machine does falls on both. */

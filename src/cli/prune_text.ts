@@ -30,9 +30,9 @@ export function formatReport(report: PruneReport): string {
   const sections = [
     `Accuracy on ${dataset.test} test examples of ${dataset.name}`,
     states,
-    report.compaction ? "Size (after: compacted)" : "Size (after: what is kept)",
+    report.compaction ? "Size (after: compacted, what is kept)" : "Size (after: what is kept)",
     sizes,
-    ...(report.compaction ? [formatCompaction(report.compaction)] : []),
+    ...(report.compaction ? [formatCompaction(report.compaction, Math.min(128, dataset.test))] : []),
     `Rounds (ended by: ${report.end})`,
     formatRounds(report),
   ];
@@ -89,6 +89,7 @@ function formatRounds({ rounds }: PruneReport): string {
 
 function formatCompaction(
   { channels, removedLayers, largestDifference, latencyMs }: CompactionResult,
+  batch: number,
 ): string {
   const { before, after } = latencyMs, ms = (time: number) => `${time.toFixed(2)} ms`;
   const narrower = channels.map(({ name, before, after }) => `${name} ${before} to ${after}`).join(", ");
@@ -96,7 +97,7 @@ function formatCompaction(
     `Compacted: channels of ${narrower || "no layer"}${
       removedLayers.length > 0 ? `; without ${removedLayers.join(", ")}` : ""
     }.`,
-    `A batch of 128 takes ${ms(before)} before and ${ms(after)} after, medians of 7 in turn.`,
+    `A batch of ${batch} takes ${ms(before)} before and ${ms(after)} after, medians of 7 in turn.`,
     `Logits differ by at most ${largestDifference.toExponential(1)} of the largest.`,
   ].join("\n");
 }

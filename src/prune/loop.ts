@@ -83,7 +83,7 @@ export interface PruneOutcome {
   /** Weights removed at the end, in all. */
   readonly removed: number;
   /** Why it ended. */
-  readonly end: "asked sparsity" | "asked size" | "fixed point" | "rounds" | "allowed drop";
+  readonly end: "asked sparsity" | "asked size" | "asked pattern" | "fixed point" | "rounds" | "allowed drop";
 }
 
 /** What the loop is told. */
@@ -187,7 +187,7 @@ export async function pruneUntilStable(
   if (part < 1 && !await isReached(goal, steps, { prunable, removed: removedOf(layers) })) {
     return outcome("allowed drop");
   }
-  return outcome("sparsity" in goal ? "asked sparsity" : "asked size");
+  return outcome("sparsity" in goal ? "asked sparsity" : "cost" in goal ? "asked size" : "asked pattern");
 }
 
 async function isReached(

@@ -158,7 +158,7 @@ const schema = z.strictObject({
     posteriorTemperature: temperatureChoiceSchema.exactOptional(),
     isUndone: z.boolean(),
   })),
-  end: z.enum(["asked sparsity", "asked size", "fixed point", "rounds", "allowed drop"]),
+  end: z.enum(["asked sparsity", "asked size", "asked pattern", "fixed point", "rounds", "allowed drop"]),
   layers: z.array(z.strictObject({
     name: z.string(),
     weights: count,

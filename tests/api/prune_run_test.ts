@@ -205,6 +205,21 @@ Deno.test("runPrune() by channels shrinks the model, and times both", async () =
   assertEquals([count, graph.layers.length], [cost.after.parameters, tinyGraph().layers.length]);
 });
 
+Deno.test("runPrune() reaches a cost by single weights of a compacted model, and reports what that keeps", async () => {
+  const { report, model } = await run({ ...brief, compact: true, targetParameters: 0.5, store: "sparse" });
+  const { cost, compaction, end } = report;
+  assertEquals(end, "asked size");
+  assert(cost.after.parameters <= 0.5 * cost.before.parameters, `${cost.after.parameters}`);
+  assert(cost.after.parameters < compaction!.after.parameters);
+  assert(cost.after.bytes < compaction!.after.sizeBytes);
+  const { parameters, masks } = decodeModel(model, "model");
+  const kept = [...parameters].reduce((sum, [name, { length }]) => {
+    const mask = masks.get(name);
+    return sum + (mask ? mask.reduce((kept, keep) => kept + keep, 0) : length);
+  }, 0);
+  assertEquals(kept, cost.after.parameters, "what the file keeps");
+});
+
 Deno.test("runPrune() ranks channels by their worth for each multiply-add", async () => {
   const { report } = await run({
     ...brief,

@@ -75,8 +75,8 @@ Deno.test("formatReport() says what compaction is worth", () => {
       latencyMs: { before: 2, after: 1.5 },
     },
   });
-  assertStringIncludes(text, "Size (after: compacted)");
+  assertStringIncludes(text, "Size (after: compacted, what is kept)");
   assertStringIncludes(text, "Compacted: channels of conv1 5 to 4; without conv2.");
-  assertStringIncludes(text, "A batch of 128 takes 2.00 ms before and 1.50 ms after, medians of 7 in turn.");
+  assertStringIncludes(text, "A batch of 40 takes 2.00 ms before and 1.50 ms after, medians of 7 in turn.");
   assertStringIncludes(text, "Logits differ by at most 1.3e-7 of the largest.");
 });

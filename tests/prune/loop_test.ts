@@ -174,7 +174,7 @@ Deno.test("pruneUntilStable() brings a cost down by the schedule, from where it 
 Deno.test("pruneUntilStable() removes by a pattern once", async () => {
   const { outcome, log } = await run({ pattern: { keep: 2, of: 4 } }, { rounds: 1 });
   assertEquals(log, ["score", "pattern 2:4", "settle", "finetune 1"]);
-  assertEquals([outcome.removed, outcome.end], [500, "asked size"]);
+  assertEquals([outcome.removed, outcome.end], [500, "asked pattern"]);
 });
 
 Deno.test("pruneUntilStable() lets removed weights come back, and ends where neither flow moves anything", async () => {
