@@ -7,6 +7,7 @@
 import type { PruneConfig } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { layOutParameters } from "../plan/layout.ts";
 import { removedAt } from "../prune/goal.ts";
 import type { LayerCount } from "../prune/mask.ts";
 import { stagesTo } from "../prune/replace/prune_by_replacement.ts";
@@ -19,7 +20,7 @@ import {
   type ValidationResult,
 } from "../prune/compare_report.ts";
 import { type CompareVariant, readVariant } from "./compare_variants.ts";
-import { isTempered, removalOf, scoringOf } from "./prune_options.ts";
+import { checkPrunable, isTempered, removalOf, scoringOf } from "./prune_options.ts";
 import { temperModel } from "./tempering.ts";
 import { openTrained, type TrainedNetwork, type TrainedOptions } from "./trained_network.ts";
 
@@ -73,12 +74,14 @@ function checkSame(before: CompareReport, now: CompareReport): void {
 /**
  * Compares variants of pruning. Each finished cell is reported at once.
  *
- * @throws {ConfigError} Where a variant is none, or what was found before is of another comparison.
+ * @throws {ConfigError} Where a variant is none, or takes what the model has not, or what was found before is of another comparison.
  * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
  */
 export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<CompareReport> {
   const { config, dataset, graph, seeds, sparsities, before, versions } = options;
   const variants = options.variants.map((name) => readVariant(name, config));
+  const layout = layOutParameters(graph);
+  for (const variant of variants) checkPrunable({ layout, graph }, variant.config);
   const { name, source } = dataset;
   let report: CompareReport = {
     version: 1,

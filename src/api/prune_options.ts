@@ -6,10 +6,11 @@
 import { type PruneConfig, readGranularity, readNames } from "../config.ts";
 import type { Graph } from "../model/graph.ts";
 import { summarizeModel } from "../model/summary.ts";
-import type { Criterion } from "../prune/criteria.ts";
+import { type Criterion, scoredTensors } from "../prune/criteria.ts";
+import type { CriterionModel } from "../prune/criteria/criterion.ts";
 import { signalToNoiseAt } from "../prune/confidence.ts";
 import { type CostKind, denseCostOf, type PruneGoal } from "../prune/goal.ts";
-import type { RemovalOptions } from "../prune/removal.ts";
+import { checkRemoval, type RemovalOptions } from "../prune/removal.ts";
 import type { ModelRecalibrateOptions, ScoreOptions } from "./model_options.ts";
 
 /** The goal that a configuration names; a target below 1 is a fraction of the whole network's cost. */
@@ -35,6 +36,16 @@ export function removalOf(
   const isPattern = typeof granularity === "object" && "keep" in granularity;
   const common = { scope, floor, roundTo, perCost, protect: readNames(protect) };
   return isPattern ? common : { granularity, ...common };
+}
+
+/**
+ * Refuses what a configuration asks of a model that has not what it takes, before anything is trained for it.
+ *
+ * @throws {ConfigError} Where a protected layer is none, or the criterion scores no layer.
+ */
+export function checkPrunable(model: CriterionModel, config: PruneConfig): void {
+  checkRemoval(model.layout, removalOf(config));
+  scoredTensors(model, config.criterion);
 }
 
 /** True where a configuration has the temperature chosen before each removal by a criterion. */

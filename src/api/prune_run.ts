@@ -22,7 +22,7 @@ import type { TrainProgress } from "../train/settings.ts";
 import { type JournalSteps, type RunCheckpoints, RunJournal } from "./run_journal.ts";
 import { type RunSplits, splitDataset } from "./run_splits.ts";
 import { finishPruned, type TunePlans } from "./measure_compaction.ts";
-import { goalOf, isTempered, removalOf, scoringOf } from "./prune_options.ts";
+import { checkPrunable, goalOf, isTempered, removalOf, scoringOf } from "./prune_options.ts";
 import { pruneReport } from "./prune_report.ts";
 import { Settler } from "./settler.ts";
 import { temperModel } from "./tempering.ts";
@@ -73,7 +73,7 @@ export interface PruneRunResult {
  *
  * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
  * @throws {NumericError} Where a loss is not finite.
- * @throws {ConfigError} Where a checkpoint to go on from is of another run.
+ * @throws {ConfigError} Where a checkpoint to go on from is of another run, or the model has not what pruning it takes.
  */
 export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<PruneRunResult> {
   const { config, graph } = options;
@@ -88,6 +88,7 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   const journal = await RunJournal.open(config, { ...surroundings, ...counts }, options.checkpoints);
   const choose = journal.chooser(options.choose ?? gpu.choose);
   using model = new Model(gpu, graph, { task: limited, seed: config.seed, choose });
+  checkPrunable(model.network, config);
   if (options.weights) model.restore(options.weights);
   try {
     return await pruneModel(model, splits, { ...options, steps: journal.on(model) });

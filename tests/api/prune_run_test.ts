@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { runCompare } from "../../src/api/compare_run.ts";
 import { loadModel } from "../../src/api/load_model.ts";
 import { type PruneRunOptions, runPrune } from "../../src/api/prune_run.ts";
+import { runSensitivity } from "../../src/api/sensitivity_run.ts";
 import { parsePruneConfig } from "../../src/config.ts";
 import { loadDataset } from "../../src/data/locate.ts";
 import { ConfigError, NumericError, ShapeError } from "../../src/errors.ts";
@@ -239,6 +241,25 @@ Deno.test("runPrune() refuses a cost that the floor does not allow", async () =>
     'Cannot prune to "parameters"',
   );
   assert(/\d+ is the least there is/.test(error.message), error.message);
+});
+
+Deno.test("runPrune() refuses before training what the model has not", async () => {
+  const cases = [
+    [{ protect: "conv9" }, 'no layer with weights is named conv9, expected "conv1"'],
+    [{ criterion: "bn-scale" }, 'Cannot score by "bn-scale": no layer of seed has what it needs'],
+  ] as const;
+  for (const [more, message] of cases) {
+    const options = { config: parsePruneConfig({ ...small, ...more }, "a test"), graph: tinyGraph() };
+    let steps = 0;
+    const onProgress = () => void steps++;
+    const start = { ...options, dataset: await openTiny(), onProgress };
+    const gpu = await deviceOf(), bytes = gpu.allocatedBytes;
+    await assertRejects(() => runPrune(gpu, start), ConfigError, message);
+    const lists = { variants: [options.config.criterion], sparsities: [0.5], seeds: [0], versions: {} };
+    await assertRejects(() => runCompare(gpu, { ...start, ...lists }), ConfigError, message);
+    await assertRejects(() => runSensitivity(gpu, { ...start, ...lists }), ConfigError, message);
+    assertEquals([steps, gpu.allocatedBytes], [0, bytes], "nothing was trained, nothing is left");
+  }
 });
 
 Deno.test("runPrune() keeps N of every M weights but in protected layers", async () => {
