@@ -173,6 +173,22 @@ Deno.test("runSensitivity() prunes each layer alone", async () => {
   );
 });
 
+Deno.test("runSensitivity() leaves out what a layer may not lose alone", async () => {
+  const options = { dataset: tinyDataset(), graph: tinyGraph(), sparsities: [0.3, 0.9], versions };
+  const scan = async (config: Record<string, unknown>) =>
+    await runSensitivity(await deviceOf(), { ...options, config: configOf({ validation: 16, ...config }) });
+  const { cells } = await scan({ granularity: "filter", criterion: "magnitude" });
+  // conv1 has 4 filters, of which 1 stays; conv2 5, fc1 7, fc2 4.
+  assertEquals(cells.map(({ layer, sparsity }) => `${layer} ${sparsity}`), [
+    ...["conv1 0.3", "conv2 0.3", "fc1 0.3", "fc2 0.3"],
+  ]);
+  await assertRejects(
+    () => scan({ granularity: "channel", criterion: "magnitude", protect: "conv1,conv2,fc1" }),
+    ConfigError,
+    "no layer may lose so much alone",
+  );
+});
+
 Deno.test("formatCompare() and drawCompare() show mean and deviation over seeds", () => {
   const cell = { variant: "magnitude", sparsity: 0.5, removed: 0.5 };
   const report: CompareReport = {
