@@ -21,6 +21,7 @@ interface TestResult extends Pick<Evaluation, "accuracy"> {
 
 /** What a run found. */
 export interface PruneFindings {
+  readonly versions?: Readonly<Record<string, string>>;
   readonly adapter: string;
   readonly config: PruneConfig;
   readonly splits: Omit<RunSplits, "validation">;
@@ -51,6 +52,7 @@ export function pruneReport(findings: PruneFindings): PruneReport {
   };
   return {
     version: 1,
+    ...(findings.versions ? { versions: findings.versions } : {}),
     adapter: findings.adapter,
     dataset: {
       name: limited.name,

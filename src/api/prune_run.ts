@@ -56,6 +56,8 @@ export interface PruneRunOptions {
   readonly checkpoints?: RunCheckpoints;
   /** Called before models are timed, to have the device take the fastest cores for their products. */
   readonly tune?: TunePlans;
+  /** Versions of what computes, by name, for the report. */
+  readonly versions?: Readonly<Record<string, string>>;
   /** Called before training with the device memory that it will need. */
   readonly onFootprint?: (footprint: Footprint) => void;
 }
@@ -210,6 +212,7 @@ async function pruneModel(
     ...{ store, compact, tune: options.tune },
   });
   const report = pruneReport({
+    ...(options.versions ? { versions: options.versions } : {}),
     adapter: model.gpu.adapter.name,
     splits: { limited, train, calibration, test },
     ...{ config, graph, labels, outcome, criteria, confidences, finished },

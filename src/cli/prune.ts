@@ -3,6 +3,7 @@
  *
  * @module
  */
+import deno from "../../deno.json" with { type: "json" };
 import { describeConfig, type PruneConfig } from "../config.ts";
 import { denoFiles } from "../files_deno.ts";
 import { type Gpu, readResumedConfig, removeCheckpoints, type RunCheckpoints, runPrune } from "../../mod.ts";
@@ -71,6 +72,7 @@ async function runWithProgress(
     return await runPrune(gpu, {
       config,
       ...input,
+      versions: { winnow: deno.version, deno: Deno.version.deno },
       tune: (lower) => tuneRun(gpu, config, lower),
       onLastGood: (model) => keepLastGood(config, model),
       onFootprint: ({ totalBytes, slotsBytes, mirrorsBytes }) => {

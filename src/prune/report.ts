@@ -54,6 +54,8 @@ export interface LayerReport {
 export interface PruneReport {
   /** Version of this format. */
   readonly version: 1;
+  /** Versions of what computed it, by name, where they were told. */
+  readonly versions?: Readonly<Record<string, string>>;
   /** Name of the adapter that computed it. */
   readonly adapter: string;
   /** What was learned from. */
@@ -121,6 +123,7 @@ const compaction = z.strictObject({
 
 const schema = z.strictObject({
   version: z.literal(1),
+  versions: z.record(z.string(), z.string()).exactOptional(),
   adapter: z.string(),
   dataset: z.strictObject({
     name: z.string(),

@@ -1,3 +1,4 @@
+import deno from "../../deno.json" with { type: "json" };
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { decodeModel } from "../../src/io/model_file.ts";
 import { seedNetwork } from "../../src/model/presets.ts";
@@ -46,6 +47,7 @@ Deno.test("prune writes report and model, and prints tables", () =>
     assertEquals([code, errors], [0, []], stderr);
     assertEquals(await namesIn(`${folder}/out`), ["model.safetensors", "report.json"]);
     const report = pruneReportSchema.parse(JSON.parse(await Deno.readTextFile(`${folder}/out/report.json`)));
+    assertEquals(report.versions, { winnow: deno.version, deno: Deno.version.deno });
     assertEquals(report.parameters.removed, Math.floor(0.25 * report.parameters.prunable));
     const { masks } = decodeModel(await Deno.readFile(`${folder}/out/model.safetensors`), "model");
     assertEquals(masks.size, 4);
