@@ -76,7 +76,9 @@ function checkConfidence(config: Fields, refuse: Refuse): void {
       refuse("criterion", '"confidence" beside a confidence threshold');
     }
     if (config.pruneSchedule !== "gradual") refuse("pruneSchedule", '"gradual" beside a confidence');
-    if (config.scope === "layer") refuse("scope", '"global" beside a confidence, which says what each layer loses');
+    if (config.scope === "layer") {
+      refuse("scope", '"global" beside a confidence, which says what each layer loses');
+    }
     if (config.perCost) refuse("perCost", "false beside a confidence, which is none for each unit of cost");
   }
   if (config.posteriorTemperature !== 1 && criterionOf(config) !== "confidence" && !config.compare) {
