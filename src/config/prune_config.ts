@@ -136,7 +136,7 @@ export interface PruneConfig {
   readonly perCost: boolean;
   /** Replace kept weights after each removal by those whose activations are nearest to those before it, by least squares. */
   readonly replace: boolean;
-  /** What says which weights of a layer go: a number a weight, or the covariance of them all, in 3 steps; layer where replace replaces single weights. */
+  /** What says which weights of a layer go: a number a weight, or, of layers that lost some before, the covariance of them all, in 3 steps; layer where replace replaces single weights. */
   readonly posterior: "diagonal" | "layer";
   /** Measure batch norm's statistics anew after each removal, on images as they are or as trained on; none with replace. */
   readonly recalibratePruned: "none" | "plain" | "augmented";

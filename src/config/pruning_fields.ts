@@ -139,7 +139,7 @@ export const pruningFields = {
   ),
   posterior: z.enum(["diagonal", "layer"]).optional().meta({
     description:
-      "What says which weights of a layer go: a number a weight, or the covariance of them all, in 3 steps; layer where replace replaces single weights.",
+      "What says which weights of a layer go: a number a weight, or, of layers that lost some before, the covariance of them all, in 3 steps; layer where replace replaces single weights.",
     default: "diagonal",
   }),
   recalibratePruned: z.enum(["none", "plain", "augmented"]).optional().meta({
