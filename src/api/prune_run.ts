@@ -114,7 +114,8 @@ async function pruneModel(
     ...trainingOf(config, limited),
     ...(validation ? { validation } : {}),
   };
-  const distillation = { share: config.distill, temperature: config.temperature };
+  const { distill: share, temperature, distillFeatures: featureWeight } = config;
+  const distillation = { share, temperature, featureWeight };
   const isTaught = options.teacher !== undefined;
   using teacher = config.distill === 0
     ? undefined

@@ -128,6 +128,7 @@ const companions: Partial<
   stopOn: { key: "validation" },
   rewind: { key: "finetuneEpochs" },
   temperature: { key: "distill" },
+  distillFeatures: { key: "distill" },
   fisher: { key: "criterion", values: ["confidence", "obd"] },
 };
 

@@ -152,6 +152,8 @@ export interface PruneConfig {
   readonly teacher?: string;
   /** What the logits of both are divided by where the teacher is followed. */
   readonly temperature: number;
+  /** Weight in the loss of the distance from the teacher's features (Romero et al. 2015), 0 for none. */
+  readonly distillFeatures: number;
   /** Shrink the pruned model by its empty channels, and time both; on with granularity channel unless turned off. */
   readonly compact: boolean;
   /** Write all weights, as PyTorch loads them, or leave removed ones out of the file. */

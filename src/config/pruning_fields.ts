@@ -171,6 +171,9 @@ export const distillationFields = {
   temperature: z.number().gt(0).default(4).describe(
     "What the logits of both are divided by where the teacher is followed.",
   ),
+  distillFeatures: z.number().min(0).default(0).describe(
+    "Weight in the loss of the distance from the teacher's features (Romero et al. 2015), 0 for none.",
+  ),
 };
 
 /** Keys of the group "Pruned model". */

@@ -70,6 +70,9 @@ import layerSliceChannels from "../../kernels/layer/slice_channels.wgsl" with { 
 import layerSubsampleBackward from "../../kernels/layer/subsample_backward.wgsl" with { type: "text" };
 import lossConfusion from "../../kernels/loss/confusion.wgsl" with { type: "text" };
 import lossDistillation from "../../kernels/loss/distillation.wgsl" with { type: "text" };
+import lossFeatureDistances from "../../kernels/loss/feature_distances.wgsl" with { type: "text" };
+import lossFeatureGradient from "../../kernels/loss/feature_gradient.wgsl" with { type: "text" };
+import lossFeatureLoss from "../../kernels/loss/feature_loss.wgsl" with { type: "text" };
 import lossMixedLabels from "../../kernels/loss/mixed_labels.wgsl" with { type: "text" };
 import lossSampleLabels from "../../kernels/loss/sample_labels.wgsl" with { type: "text" };
 import lossSoftmaxCrossEntropy from "../../kernels/loss/softmax_cross_entropy.wgsl" with { type: "text" };
@@ -213,6 +216,9 @@ const sources: Readonly<Record<string, string>> = {
   "layer/subsample_backward": layerSubsampleBackward,
   "loss/confusion": lossConfusion,
   "loss/distillation": lossDistillation,
+  "loss/feature_distances": lossFeatureDistances,
+  "loss/feature_gradient": lossFeatureGradient,
+  "loss/feature_loss": lossFeatureLoss,
   "loss/mixed_labels": lossMixedLabels,
   "loss/sample_labels": lossSampleLabels,
   "loss/softmax_cross_entropy": lossSoftmaxCrossEntropy,

@@ -12,6 +12,11 @@ export interface Distillation {
   readonly share: number;
   /** What logits of both are divided by before their softmax, above 0; higher says more of unlikely classes. */
   readonly temperature: number;
+  /**
+   * Weight of the squared distance from the teacher's features, relative to their own size, 0 or more; 0 where left
+   * out. Source: Romero et al. 2015, arXiv 1412.6550.
+   */
+  readonly featureWeight?: number;
 }
 
 /** The plan's name for the teacher's logits, a buffer that is filled before the step. */
@@ -19,7 +24,7 @@ export const teacherLogits = "teacher_logits";
 
 /** The dispatch behind the cross-entropy that mixes loss and gradient with the distance from the teacher. */
 export function lowerDistillation(
-  { share, temperature }: Distillation,
+  { share, temperature }: Pick<Distillation, "share" | "temperature">,
   { rows, classes, logits, dlogits }: {
     readonly rows: number;
     readonly classes: number;

@@ -9,10 +9,12 @@ import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
 import type { FusedNorm, FusedPool, LayerContext, PassMode } from "../model/layer.ts";
 import { type LayerSpec, layerTypeOf } from "../model/layers/index.ts";
 import { featuresOf, quadsOf, quadsPerExample } from "../shape.ts";
-import { type Distillation, lowerDistillation } from "./distillation.ts";
+import type { Distillation } from "./distillation.ts";
+import { featureLayerOf, lowerFeatureGradient } from "./features.ts";
 import { type ImageSource, lowerImages } from "./images.ts";
 import { layOutParameters } from "./layout.ts";
-import { lowerMixedImages, lowerMixedLabels } from "./mixup.ts";
+import { lowerLoss } from "./loss.ts";
+import { lowerMixedImages } from "./mixup.ts";
 import { type Plan, PlanBuilder } from "./plan.ts";
 import { lowerUpdate, type UpdateOptions } from "./optimizer.ts";
 import { type GradientSum, type Wire, wireLayers } from "./wire.ts";
@@ -32,7 +34,10 @@ export interface LowerOptions extends UpdateOptions {
   readonly probes?: readonly string[];
   /** Mode `score`: draws labels from the model's own predictions instead, by this seed. */
   readonly sampledLabels?: number;
-  /** Mode `train`: what is learned from a teacher, whose logits lie in the buffer `teacher_logits`. */
+  /**
+   * Mode `train`: what is learned from a teacher, whose logits lie in the buffer `teacher_logits`, and with a
+   * `featureWeight` its features in `teacher_features`.
+   */
   readonly distillation?: Distillation;
 }
 
@@ -43,7 +48,7 @@ export interface LowerOptions extends UpdateOptions {
  * - `score`: the same gradients with running statistics, accumulated for the criteria.
  * - `evaluate`: forward, loss, tally, confusion counts and kept predictions.
  *
- * @throws {ShapeError} Where a layer does not fit its input.
+ * @throws {ShapeError} Where a layer does not fit its input, or features are asked for that the model has not.
  */
 export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   const { batch, mode, images, mixes } = options;
@@ -55,16 +60,28 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   if (images) builder.emit(lowerImages(images, { batch, input, augments: mode === "train" }));
   else for (const name of ["x", "labels"]) builder.keep(name);
   if (mixes) builder.emit(lowerMixedImages({ rows: batch, quads: quadsPerExample(input) }));
-  const layers = layersOf(nodes, { graph, builder, options });
+  const { featureWeight = 0 } = options.distillation ?? {};
+  const featureLayer = mode === "train" && featureWeight > 0 ? featureLayerOf(graph, nodes) : undefined;
+  const layers = layersOf(nodes, { graph, builder, options, featureLayer });
   for (const { context, runsForward } of layers) {
     if (runsForward) layerTypeOf(context.spec).forward(context);
     builder.endLayer(context.name);
   }
   const { y: logits, dy: dlogits } = layers[layers.length - 1].context;
-  lowerLoss(builder, { logits, dlogits, classes: featuresOf(nodes[nodes.length - 1].output), options });
+  const compared = featureLayer === undefined ? undefined : {
+    rows: batch,
+    quads: quadsPerExample(nodes[featureLayer].output),
+    features: layers[featureLayer].context.y,
+  };
+  const classes = featuresOf(nodes[nodes.length - 1].output);
+  lowerLoss(builder, { logits, dlogits, classes, options, compared });
   if (mode !== "evaluate") {
-    for (const { context, wire } of layers.toReversed()) {
+    for (const [i, { context, wire }] of [...layers.entries()].toReversed()) {
       for (const sum of wire.sums) lowerSum(builder, sum, batch * quadsPerExample(nodes[sum.of].output));
+      if (compared && i === featureLayer) {
+        const { dy, spec } = context;
+        builder.emit(lowerFeatureGradient({ ...compared, dy, isRelu: spec.kind === "relu" }));
+      }
       if (!wire.skipsBackward) layerTypeOf(context.spec).backward(context);
     }
   }
@@ -98,10 +115,11 @@ interface LoweredLayer {
 /** Makes each layer's context and declares its tensors. */
 function layersOf(
   nodes: readonly GraphNode[],
-  { graph, builder, options }: {
+  { graph, builder, options, featureLayer }: {
     readonly graph: Graph;
     readonly builder: PlanBuilder;
     readonly options: LowerOptions;
+    readonly featureLayer: number | undefined;
   },
 ): readonly LoweredLayer[] {
   const { batch, mode, choose } = options;
@@ -110,7 +128,9 @@ function layersOf(
   );
   const offsetOf = (layer: number) => (parameter: string) =>
     places.get(`${nodes[layer].spec.name}.${parameter}`)!;
-  const wires = wireLayers(nodes, mode, options.probes);
+  // Features must be stored, whatever pools them.
+  const stored = featureLayer === undefined ? [] : [nodes[featureLayer].spec.name];
+  const wires = wireLayers(nodes, mode, [...options.probes ?? [], ...stored]);
   const poolOf = (layer: number): FusedPool => {
     const { spec, output } = nodes[layer], { y, dy } = wires[layer];
     const places = mode === "evaluate"
@@ -180,55 +200,4 @@ function lowerSum(builder: PlanBuilder, { terms, sum, gate }: GradientSum, quads
     }));
     total = y;
   }
-}
-
-/** The loss with its gradient, and the tally; in mode `evaluate` the confusion counts instead of the gradient. */
-function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, classes, options }: {
-  readonly logits: string;
-  readonly dlogits: string;
-  readonly classes: number;
-  readonly options: LowerOptions;
-}): void {
-  const { batch: rows, mode, labelSmoothing = 0, mixes, distillation, sampledLabels } = options;
-  const hasGradient = mode !== "evaluate";
-  builder.declare("losses", quadsOf(rows));
-  builder.declare("predictions", quadsOf(rows));
-  // Without a gradient nothing is written, but something must be bound.
-  const dlogits = hasGradient ? gradient : builder.declare("no gradient", 1);
-  builder.emit(
-    ...(mode === "score" && sampledLabels !== undefined
-      ? [dispatchOver(rows, {
-        kernel: "loss/sample_labels",
-        label: "sampled labels",
-        bindings: { logits, labels: "labels" },
-        params: { rows, quads: quadsOf(classes), classes, seed: sampledLabels },
-      })]
-      : []),
-    dispatchOver(rows, {
-      kernel: "loss/softmax_cross_entropy",
-      label: "cross-entropy",
-      bindings: { logits, labels: "labels", losses: "losses", predictions: "predictions", dlogits },
-      params: { rows, quads: quadsOf(classes), classes, smoothing: mode === "train" ? labelSmoothing : 0 },
-      constants: { GRADIENT: hasGradient ? 1 : 0 },
-    }),
-    ...(mode === "train" && mixes
-      ? [lowerMixedLabels({ rows, classes, logits, dlogits, labelSmoothing })]
-      : []),
-    ...(mode === "train" && distillation
-      ? [lowerDistillation(distillation, { rows, classes, logits, dlogits })]
-      : []),
-    dispatchOver(1, {
-      kernel: "loss/tally",
-      label: "tally",
-      bindings: { losses: "losses", predictions: "predictions", labels: "labels", tally: "tally" },
-      params: { rows },
-    }),
-  );
-  if (mode !== "evaluate") return;
-  builder.emit(dispatchOver(rows, {
-    kernel: "loss/confusion",
-    label: "confusion",
-    bindings: { predictions: "predictions", labels: "labels", counts: "counts", kept: "kept" },
-    params: { rows, classes },
-  }));
 }

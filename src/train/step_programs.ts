@@ -9,6 +9,7 @@ import { type PlanProgram, preparePlan } from "../gpu/plan_program.ts";
 import type { Tally } from "../gpu/tally.ts";
 import { resolveGraph } from "../model/graph.ts";
 import { teacherLogits } from "../plan/distillation.ts";
+import { teacherFeatures } from "../plan/features.ts";
 import { type Footprint, planFootprint } from "../plan/footprint.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import { mixShares } from "../plan/mixup.ts";
@@ -46,6 +47,10 @@ function isMixed({ mixup = 0 }: Pick<TrainOptions, "mixup">): boolean {
   return mixup > 0;
 }
 
+function hasFeatures({ distillation }: Pick<TrainOptions, "distillation">): boolean {
+  return (distillation?.featureWeight ?? 0) > 0;
+}
+
 function lowerStep(
   { graph }: Network,
   examples: Examples,
@@ -75,11 +80,18 @@ export async function prepareStep(
     mixup = mixes ? stack.use(openMixup(network.gpu, { alpha, batch })) : undefined;
   const seen = { examples, batch, choose, mixes, shares: mixup?.shares, ...imagesOf(examples, options) };
   const teacher = options.distillation && options.teacher
-    ? stack.use(await openTeacher(options.teacher, { student: network.graph, ...seen }))
+    ? stack.use(
+      await openTeacher(options.teacher, {
+        student: network.graph,
+        hasFeatures: hasFeatures(options),
+        ...seen,
+      }),
+    )
     : undefined;
   const own = new Map([
     ["tally", tally.buffer],
     ...(teacher ? [[teacherLogits, teacher.logits] as const] : []),
+    ...(teacher?.features ? [[teacherFeatures, teacher.features] as const] : []),
     ...(mixup ? [[mixShares, mixup.shares] as const] : []),
   ]);
   const others = (name: string) => own.get(name) ?? examples.resolve(name);
@@ -113,6 +125,8 @@ export function trainingFootprint(
       sizeOf(name) {
         if (name === "tally") return 16;
         if (name === teacherLogits) return logitsBytes;
+        // A tensor of the teacher's plan, which is counted there.
+        if (name === teacherFeatures) return 0;
         const quads = name.startsWith("statistics") ? layout.statisticsQuads : layout.quads;
         return examplesBytes(name) ?? 16 * quads;
       },
@@ -122,7 +136,8 @@ export function trainingFootprint(
   const parts = [footprintOf(step, network, ownBytes)];
   const { teacher, distillation, choose, validation } = options;
   if (teacher && distillation) {
-    const source = { batch, choose, mixes: isMixed(options), ...imagesOf(examples, options) };
+    const seen = { batch, choose, mixes: isMixed(options), ...imagesOf(examples, options) };
+    const source = { ...seen, hasFeatures: hasFeatures(options) };
     // Its examples are those of its student, and are counted there.
     const sharedBytes = (name: string) => ownBytes(name) === undefined ? undefined : 0;
     parts.push(footprintOf(lowerTeacher(teacher.graph, source), teacher, sharedBytes));

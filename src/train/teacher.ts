@@ -10,6 +10,7 @@ import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import { SlotPool } from "../gpu/slots.ts";
 import { type Graph, resolveGraph } from "../model/graph.ts";
+import { featureLayerOf } from "../plan/features.ts";
 import { type ForwardOptions, lowerForward } from "../plan/forward.ts";
 import { mixShares } from "../plan/mixup.ts";
 import { logitsOf } from "../plan/plan.ts";
@@ -19,24 +20,39 @@ import { featuresOf, shapeText } from "../shape.ts";
 export interface Teacher extends Disposable {
   /** The logits of the last batch, in the order of its rows. */
   readonly logits: DeviceBuffer;
+  /** The features of the last batch, where they are compared. */
+  readonly features: DeviceBuffer | undefined;
   /** Predicts the batch that the examples were just told; its images are varied by the seed as the student's are. */
   run(rows: Uint32Array, seed: number): void;
 }
 
+/** How a teacher's plan is lowered. */
+export interface TeacherOptions extends Omit<ForwardOptions, "probes"> {
+  /** True keeps its features too. */
+  readonly hasFeatures: boolean;
+}
+
 /** The plan of a teacher, which sees images as its student does. */
-export function lowerTeacher(graph: Graph, { batch, choose, images, mixes }: ForwardOptions) {
+export function lowerTeacher(graph: Graph, { batch, choose, images, mixes, hasFeatures }: TeacherOptions) {
   const source = images ? { images: { ...images, inEvaluation: true } } : {};
-  return lowerForward(graph, { batch, choose, mixes, ...source });
+  const probes = hasFeatures ? [featureNameOf(graph)] : [];
+  return lowerForward(graph, { batch, choose, mixes, probes, ...source });
+}
+
+/** The layer whose output is a model's features. */
+function featureNameOf(graph: Graph): string {
+  return graph.layers[featureLayerOf(graph)].name;
 }
 
 /**
  * Prepares a teacher for a student.
  *
- * @throws {ShapeError} Where it takes other images or gives other logits than its student.
+ * @throws {ShapeError} Where it takes other images or gives other logits than its student, or other features where those
+ *   are compared.
  */
 export async function openTeacher(
   teacher: Network,
-  { student, examples, shares, ...options }: ForwardOptions & {
+  { student, examples, shares, ...options }: TeacherOptions & {
     readonly student: Graph;
     readonly examples: Examples;
     /** The shares by which the student's images are mixed, with `mixes`. */
@@ -44,6 +60,7 @@ export async function openTeacher(
   },
 ): Promise<Teacher> {
   checkTeacherFits(teacher.graph, student);
+  if (options.hasFeatures) checkFeaturesFit(teacher.graph, student);
   // Memory of its own, since the student's step must not write over the logits before it has read them.
   const slots = new SlotPool(teacher.gpu);
   const plan = lowerTeacher(teacher.graph, options);
@@ -51,6 +68,9 @@ export async function openTeacher(
   const { program, resolve } = await preparePlan(plan, { network: teacher, slots, others });
   return {
     logits: resolve(logitsOf(plan)).buffer,
+    features: options.hasFeatures
+      ? resolve(plan.outputs.get(featureNameOf(teacher.graph))!).buffer
+      : undefined,
     run(rows, seed) {
       if (!examples.areImages) examples.select(rows, resolve);
       program.run({ seed });
@@ -70,4 +90,21 @@ function checkTeacherFits(teacher: Graph, student: Graph): void {
   const current = sidesOf(teacher), wanted = sidesOf(student);
   if (current === wanted) return;
   throw new ShapeError({ act: "learn from teacher", thing: teacher.name, current, wanted });
+}
+
+/** Features are compared number by number, so both must have as many, in the same places. */
+function checkFeaturesFit(teacher: Graph, student: Graph): void {
+  const of = (graph: Graph) => {
+    const nodes = resolveGraph(graph), { spec: { name }, output } = nodes[featureLayerOf(graph, nodes)];
+    return { name, output };
+  };
+  const taught = of(teacher), learned = of(student);
+  const keys = ["channels", "height", "width", "taps"] as const;
+  if (keys.every((key) => taught.output[key] === learned.output[key])) return;
+  throw new ShapeError({
+    act: "learn features from teacher",
+    thing: teacher.name,
+    current: `layer ${taught.name} gives ${shapeText(taught.output)}`,
+    wanted: `${shapeText(learned.output)} as layer ${learned.name} of ${student.name} does`,
+  });
 }

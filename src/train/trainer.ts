@@ -168,6 +168,10 @@ function checkCompanions(
   if (!distillation !== !teacher) {
     refuse("distillation", `${distillation ? "no" : "only a"} teacher`, "both or neither");
   }
+  const { featureWeight = 0 } = distillation ?? {};
+  if (!Number.isFinite(featureWeight) || featureWeight < 0) {
+    refuse("distillation.featureWeight", `${featureWeight}`, "a finite number, at least 0");
+  }
   if (!earlyStopping !== !validation) {
     refuse("earlyStopping", `${earlyStopping ? "no" : "only"} validation examples`, "both or neither");
   }

@@ -135,6 +135,7 @@ Deno.test("runPrune() holds validation examples out, follows a teacher and takes
   assertEquals(report.dataset.train, 96 - 19 - 20);
   assertEquals((await run(config)).report, report);
   assertNotEquals((await run({ ...config, distill: 0 }, { onFootprint })).model, model);
+  assertNotEquals((await run({ ...config, distillFeatures: 0.5 })).model, model);
   assert(footprints[0] > footprints[1], "a teacher takes memory");
   assertEquals(gpu.allocatedBytes, start, "nothing is left on the device");
   await assertRejects(() => run({ validation: 77 }), ShapeError, "more than the 77 for validation");

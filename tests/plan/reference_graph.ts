@@ -25,6 +25,7 @@ import {
 } from "../reference/activations.ts";
 import { conv2dBackward, conv2dForward } from "../reference/conv2d.ts";
 import { crossEntropy } from "../reference/cross_entropy.ts";
+import { featureDistance } from "../reference/features.ts";
 import { linearBackward, linearForward } from "../reference/linear.ts";
 import {
   averagePool2dBackward,
@@ -64,14 +65,25 @@ interface LayerPass {
   readonly statistics?: Tensors;
 }
 
-/** Runs a graph on images (N, C, H, W) with labels (N); with `trains`, batch norm takes the batch's statistics. */
+/** A layer whose output is to be near to a teacher's features, and by what weight. */
+export interface ComparedFeatures {
+  readonly layer: string;
+  readonly teacher: RefTensor;
+  readonly weight: number;
+}
+
+/**
+ * Runs a graph on images (N, C, H, W) with labels (N); with `trains`, batch norm takes the batch's statistics, and with
+ * `compared` the distance from features enters the loss.
+ */
 export function referencePass(
   graph: Graph,
   parameters: Tensors,
-  { images, labels, trains }: {
+  { images, labels, trains, compared }: {
     readonly images: RefTensor;
     readonly labels: ArrayLike<number>;
     readonly trains: boolean;
+    readonly compared?: ComparedFeatures;
   },
 ): ReferencePass {
   const gradients: Tensors = {}, statistics: Tensors = {};
@@ -88,8 +100,14 @@ export function referencePass(
     passes.push({ name, sources, pass });
     last = name;
   }
-  const logits = outputs.get(last)!, { loss, dlogits } = crossEntropy(logits, labels);
-  const shares = new Map([[last, [dlogits]]]);
+  const logits = outputs.get(last)!, hard = crossEntropy(logits, labels);
+  const shares = new Map([[last, [hard.dlogits]]]);
+  let { loss } = hard;
+  if (compared) {
+    const distance = featureDistance(outputs.get(compared.layer)!, compared.teacher, compared.weight);
+    loss += distance.loss;
+    shares.set(compared.layer, [distance.dfeatures]);
+  }
   for (const { name, sources, pass } of passes.toReversed()) {
     const { dxs, parameters: own = {} } = pass.backward(addForward(shares.get(name)!));
     for (const [part, gradient] of Object.entries(own)) gradients[`${name}.${part}`] = gradient;

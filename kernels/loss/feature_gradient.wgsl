@@ -1,0 +1,32 @@
+// Adds the gradient of the distance from a teacher's features to that of a student's features, in place:
+//
+//   dy += slope (s - t)        (0 where GATED and s <= 0: dy went through the backward pass of the ReLU that gave s)
+//
+// features (s), teacher_features (t) and dy (quads), slope (1) from loss/feature_loss.wgsl. One invocation computes one
+// quad.
+
+struct Params {
+  quads: u32,
+}
+
+override GATED: bool = false;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> features: array<vec4f>;
+@group(0) @binding(2) var<storage, read> teacher_features: array<vec4f>;
+@group(0) @binding(3) var<storage, read> slope: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dy: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.quads) {
+    return;
+  }
+  let feature = read_features(i);
+  var gradient = slope[0] * (feature - read_teacher_features(i));
+  if (GATED) {
+    gradient = select(vec4f(0.0), gradient, feature > vec4f(0.0));
+  }
+  write_dy(i, read_dy(i) + gradient);
+}

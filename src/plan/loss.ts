@@ -1,0 +1,67 @@
+/**
+ * The loss of a step with its gradient, and what is counted of it.
+ *
+ * @module
+ */
+import { dispatchOver } from "../kernels/dispatch.ts";
+import { quadsOf } from "../shape.ts";
+import { lowerDistillation } from "./distillation.ts";
+import { type FeatureTensors, lowerFeatureLoss } from "./features.ts";
+import type { LowerOptions } from "./lower.ts";
+import { lowerMixedLabels } from "./mixup.ts";
+import type { PlanBuilder } from "./plan.ts";
+
+/** The loss with its gradient, and the tally; in mode `evaluate` the confusion counts instead of the gradient. */
+export function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, classes, options, compared }: {
+  readonly logits: string;
+  readonly dlogits: string;
+  readonly classes: number;
+  readonly options: LowerOptions;
+  /** The features that are compared with the teacher's, with a `featureWeight`. */
+  readonly compared: FeatureTensors | undefined;
+}): void {
+  const { batch: rows, mode, labelSmoothing = 0, mixes, distillation, sampledLabels } = options;
+  const hasGradient = mode !== "evaluate";
+  const declare = (name: string, quads: number) => builder.declare(name, quads);
+  builder.declare("losses", quadsOf(rows));
+  builder.declare("predictions", quadsOf(rows));
+  // Without a gradient nothing is written, but something must be bound.
+  const dlogits = hasGradient ? gradient : builder.declare("no gradient", 1);
+  builder.emit(
+    ...(mode === "score" && sampledLabels !== undefined
+      ? [dispatchOver(rows, {
+        kernel: "loss/sample_labels",
+        label: "sampled labels",
+        bindings: { logits, labels: "labels" },
+        params: { rows, quads: quadsOf(classes), classes, seed: sampledLabels },
+      })]
+      : []),
+    dispatchOver(rows, {
+      kernel: "loss/softmax_cross_entropy",
+      label: "cross-entropy",
+      bindings: { logits, labels: "labels", losses: "losses", predictions: "predictions", dlogits },
+      params: { rows, quads: quadsOf(classes), classes, smoothing: mode === "train" ? labelSmoothing : 0 },
+      constants: { GRADIENT: hasGradient ? 1 : 0 },
+    }),
+    ...(mode === "train" && mixes
+      ? [lowerMixedLabels({ rows, classes, logits, dlogits, labelSmoothing })]
+      : []),
+    ...(mode === "train" && distillation
+      ? [lowerDistillation(distillation, { rows, classes, logits, dlogits })]
+      : []),
+    ...(compared ? lowerFeatureLoss(distillation!.featureWeight!, { ...compared, declare }) : []),
+    dispatchOver(1, {
+      kernel: "loss/tally",
+      label: "tally",
+      bindings: { losses: "losses", predictions: "predictions", labels: "labels", tally: "tally" },
+      params: { rows },
+    }),
+  );
+  if (mode !== "evaluate") return;
+  builder.emit(dispatchOver(rows, {
+    kernel: "loss/confusion",
+    label: "confusion",
+    bindings: { predictions: "predictions", labels: "labels", counts: "counts", kept: "kept" },
+    params: { rows, classes },
+  }));
+}

@@ -1,0 +1,98 @@
+/**
+ * One step of a graph on the device, beside parameters at random and what its sums may be off by.
+ *
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import { Network } from "../../src/gpu/network.ts";
+import { preparePlan } from "../../src/gpu/plan_program.ts";
+import { readFloats } from "../../src/gpu/readback.ts";
+import { SlotPool } from "../../src/gpu/slots.ts";
+import { Tally } from "../../src/gpu/tally.ts";
+import { imagesToQuads, rowsFromQuads } from "../../src/io/quads.ts";
+import type { ReadPath } from "../../src/kernels/assemble.ts";
+import { defaultChooser } from "../../src/kernels/gemm.ts";
+import { type Graph, resolveGraph } from "../../src/model/graph.ts";
+import type { Distillation } from "../../src/plan/distillation.ts";
+import { lowerPlan } from "../../src/plan/lower.ts";
+import { logitsOf } from "../../src/plan/plan.ts";
+import { deviceOf } from "../helpers/devices.ts";
+import { randomTensor, type RefTensor, tensorOf } from "../reference/tensor.ts";
+import type { Tensors } from "./reference_graph.ts";
+
+/** Examples of a step. */
+export const batch = 5;
+
+/** Parameters at random, with positive variances, exact in f32. */
+export function parametersOf(graph: Graph): Tensors {
+  const specs = resolveGraph(graph).flatMap(({ spec, parameters }) =>
+    parameters.map((parameter) => ({ ...parameter, fullName: `${spec.name}.${parameter.name}` }))
+  );
+  return Object.fromEntries(specs.map(({ fullName, name, shape }, i) => {
+    const tensor = randomTensor(shape, 40 + i, 0.6);
+    const isPositive = name === "running_var";
+    return [fullName, isPositive ? tensorOf(shape, tensor.values.map((v) => Math.fround(1 + v))) : tensor];
+  }));
+}
+
+/** The lengths of all sums that a value of a gradient depends on, there and back. */
+export function roundingsOf(graph: Graph): number {
+  const lengths = resolveGraph(graph).map(({ spec, input, output, parameters }) => {
+    const weight = parameters.find(({ role }) => role === "weight");
+    if (spec.kind === "batchnorm2d") return 4 * batch * input.height * input.width;
+    return weight ? weight.taps * weight.channels + batch * output.height * output.width : 2;
+  });
+  return lengths.reduce((sum, length) => sum + 2 * length, 0);
+}
+
+/** Runs one step and reads what it made; a teacher's tensors lie in `buffers` by their names in the plan. */
+export async function runStep(
+  path: ReadPath,
+  graph: Graph,
+  { mode, images, labels, parameters, distillation, buffers = {} }: {
+    readonly mode: "train" | "score" | "evaluate";
+    readonly images: RefTensor;
+    readonly labels: Uint32Array;
+    readonly parameters: Tensors;
+    readonly distillation?: Distillation;
+    readonly buffers?: Readonly<Record<string, Float32Array>>;
+  },
+) {
+  const gpu = await deviceOf(path), before = gpu.allocatedBytes;
+  const result = await (async () => {
+    using network = new Network(gpu, graph, 0), slots = new SlotPool(gpu), tally = new Tally(gpu);
+    network.writeParameters(
+      new Map(Object.entries(parameters).map(([name, { values }]) => [name, Float32Array.from(values)])),
+    );
+    const sizes = { counts: new Float32Array(64), kept: new Float32Array(batch), ...buffers };
+    const made = Object.entries(sizes).map(([name, values]) => {
+      const buffer = gpu.createBuffer(name, values.byteLength);
+      buffer.write(values);
+      return [name, buffer] as const;
+    });
+    const others = new Map([["tally", tally.buffer], ...made]);
+    const plan = lowerPlan(graph, {
+      batch,
+      mode,
+      choose: defaultChooser(path),
+      ...(distillation ? { distillation } : {}),
+    });
+    using step = await preparePlan(plan, { network, slots, others: (name) => others.get(name) });
+    step.resolve("x").buffer.write(imagesToQuads(images.values, images.shape));
+    step.resolve("labels").buffer.write(labels);
+    step.program.run({ count: batch, index: 0, offset: 0, fisher_weight: batch, gradient_weight: 1 });
+    const classes = Number(resolveGraph(graph).at(-1)!.output.channels);
+    const logits = await readFloats(gpu, step.resolve(logitsOf(plan)).buffer);
+    const read = {
+      logits: rowsFromQuads(logits, batch, classes),
+      tally: await tally.read(),
+      gradients: await network.readParameters("gradients"),
+      fisher: await network.readParameters("fisher"),
+      values: await network.readParameters("values"),
+    };
+    for (const [, buffer] of made) buffer[Symbol.dispose]();
+    return read;
+  })();
+  assertEquals(gpu.allocatedBytes, before, "all that a step allocated is freed");
+  return result;
+}

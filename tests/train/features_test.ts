@@ -1,0 +1,156 @@
+/** Tests of training towards a teacher's features. */
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { ConfigError, ShapeError } from "../../src/errors.ts";
+import { Network } from "../../src/gpu/network.ts";
+import type { Graph } from "../../src/model/graph.ts";
+import { sgd } from "../../src/plan/optimizer.ts";
+import { constantSchedule } from "../../src/train/schedule.ts";
+import type { TrainOptions, TrainSettings } from "../../src/train/settings.ts";
+import { trainingFootprint } from "../../src/train/step_programs.ts";
+import { train } from "../../src/train/trainer.ts";
+import { deviceOf } from "../helpers/devices.ts";
+import { tinySize } from "../helpers/tiny_dataset.ts";
+import { openWorkbench, tinyGraph, type Workbench } from "../helpers/tiny_network.ts";
+import { readPaths } from "../kernels/harness.ts";
+import { distillationLoss } from "../reference/distillation.ts";
+import { featureDistance } from "../reference/features.ts";
+import { networkForward, PARAMETER_NAMES, type ParameterTensors } from "../reference/network.ts";
+import { tensorOf } from "../reference/tensor.ts";
+
+const settings: TrainSettings = {
+  epochs: 2,
+  batch: 16,
+  learningRate: .05,
+  optimizer: sgd(),
+  seed: 3,
+  schedule: constantSchedule,
+};
+const distillation = { share: .5, temperature: 2 };
+
+/** Without its hidden layer, so that its features are a map that a pool halves. */
+function pooledGraph(name: string, widths: { conv1: number; conv2: number; fc1: number }): Graph {
+  const graph = tinyGraph(widths);
+  return { ...graph, name, layers: graph.layers.filter((layer) => !["fc1", "relu3"].includes(layer.name)) };
+}
+
+async function run(bench: Workbench, more: Partial<TrainOptions> = {}) {
+  const { choose, slots } = bench;
+  return await train(bench.network, bench.train, { ...settings, ...more, choose, slots });
+}
+
+/** What training towards another network of the same graph gives. */
+async function outcome(
+  more: Partial<TrainOptions>,
+  { graph = tinyGraph(), teacherSeed = 2 }: { readonly graph?: Graph; readonly teacherSeed?: number } = {},
+) {
+  const gpu = await deviceOf(), start = gpu.allocatedBytes;
+  const result = await (async () => {
+    using bench = openWorkbench(gpu, { graph }), teacher = new Network(gpu, graph, teacherSeed);
+    const { loss } = await run(bench, { teacher, ...more });
+    return { loss, values: await bench.network.readParameters() };
+  })();
+  assertEquals(gpu.allocatedBytes, start);
+  return result;
+}
+
+for (const path of readPaths) {
+  Deno.test(`train() counts the distance from its teacher's features as the reference does, on ${path}`, async () => {
+    const gpu = await deviceOf(path);
+    using bench = openWorkbench(gpu, { seed: 1 }),
+      teacher = new Network(gpu, tinyGraph({ conv1: 3, conv2: 6, fc1: 7 }), 2);
+    const { images, labels, count } = bench.dataset.train, { mean, std } = bench.dataset;
+    const pixels = Float64Array.from(images, (byte) => (byte / 255 - mean[0]) / std[0]);
+    const [student, taught] = await Promise.all([bench.network, teacher].map(async (network) => {
+      const named = await network.readParameters();
+      const parameters = Object.fromEntries(PARAMETER_NAMES.map((name) => {
+        const { shape } = network.layout.parameters.find(({ fullName }) => fullName === name)!;
+        return [name, tensorOf(shape, named.get(name)!)];
+      })) as unknown as ParameterTensors;
+      return networkForward(parameters, tensorOf([count, 1, tinySize, tinySize], pixels));
+    }));
+    const featureWeight = 8;
+    const soft = distillationLoss(student.logits, taught.logits, { ...distillation, labels }).loss;
+    const distance = featureDistance(student.relu3, taught.relu3, featureWeight).loss;
+    const { loss } = await run(bench, {
+      epochs: 1,
+      batch: count,
+      teacher,
+      distillation: { ...distillation, featureWeight },
+    });
+    assert(distance > 1);
+    assert(Math.abs(loss - soft - distance) < 1e-4, `${loss}, expected ${soft} + ${distance}`);
+  });
+}
+
+Deno.test("train() has nothing to learn from features that are its teacher's already", async () => {
+  // One step, after which the student is its teacher no more.
+  const whole = { epochs: 1, batch: 96 }, teacherSeed = 0;
+  for (const graph of [tinyGraph(), pooledGraph("pooled", { conv1: 4, conv2: 5, fc1: 7 })]) {
+    const plain = await outcome({ ...whole, distillation }, { graph, teacherSeed });
+    const more = { ...whole, distillation: { ...distillation, featureWeight: 4 } };
+    assertEquals((await outcome(more, { graph, teacherSeed })).loss, plain.loss);
+    if (graph.name !== "pooled") assertEquals(await outcome(more, { graph, teacherSeed }), plain);
+    assertNotEquals((await outcome(more, { graph })).values, plain.values);
+  }
+});
+
+Deno.test("train() brings features near to its teacher's, to the same bits for the same seed", async () => {
+  const graph = pooledGraph("pooled", { conv1: 4, conv2: 5, fc1: 7 });
+  const options = {
+    distillation: { share: 1, temperature: 1, featureWeight: 1 },
+    optimizer: sgd({ momentum: 0 }),
+    augmentation: "flip-crop",
+    mixup: .4,
+    accumulate: 2,
+  } as const;
+  const first = await outcome(options, { graph });
+  assertEquals(await outcome(options, { graph }), first);
+  const later = await outcome({ ...options, epochs: 20 }, { graph });
+  assert(later.loss < first.loss / 2, `${later.loss} after ${first.loss}`);
+});
+
+Deno.test("train() refuses a teacher of other features, and weights that are none", async () => {
+  const gpu = await deviceOf(), start = gpu.allocatedBytes;
+  {
+    using bench = openWorkbench(gpu),
+      teacher = new Network(gpu, tinyGraph({ conv1: 4, conv2: 5, fc1: 9 }), 0);
+    await assertRejects(
+      () => run(bench, { teacher, distillation: { ...distillation, featureWeight: 1 } }),
+      ShapeError,
+      `Cannot learn features from teacher "${teacher.graph.name}": layer relu3 gives 9, expected 7 as layer relu3 of ${bench.network.graph.name} does`,
+    );
+    for (const featureWeight of [-1, NaN, Infinity]) {
+      await assertRejects(
+        () => run(bench, { teacher, distillation: { ...distillation, featureWeight } }),
+        ConfigError,
+        `"distillation.featureWeight": ${featureWeight}, expected a finite number, at least 0`,
+      );
+    }
+  }
+  {
+    const [one, other] = [5, 6].map((conv2) => pooledGraph(`of ${conv2}`, { conv1: 4, conv2, fc1: 7 }));
+    using bench = openWorkbench(gpu, { graph: one }), teacher = new Network(gpu, other, 0);
+    await assertRejects(
+      () => run(bench, { teacher, distillation: { ...distillation, featureWeight: 1 } }),
+      ShapeError,
+      '"of 6": layer relu2 gives 6 x 4 x 4, expected 5 x 4 x 4 as layer relu2 of of 5 does',
+    );
+    // Without their features they fit.
+    await run(bench, { teacher, distillation });
+  }
+  assertEquals(gpu.allocatedBytes, start);
+});
+
+Deno.test("trainingFootprint() counts the teacher's features once", async () => {
+  const gpu = await deviceOf();
+  using bench = openWorkbench(gpu), teacher = new Network(gpu, tinyGraph(), 0);
+  const bytesOf = (featureWeight: number) =>
+    trainingFootprint(bench.network, bench.train, {
+      ...settings,
+      teacher,
+      distillation: { ...distillation, featureWeight },
+      choose: bench.choose,
+    });
+  assertEquals(bytesOf(1).buffersBytes, bytesOf(0).buffersBytes);
+  assert(bytesOf(1).slotsBytes > bytesOf(0).slotsBytes);
+});
