@@ -161,6 +161,8 @@ for (const path of readPaths) {
       "optimizer/step_gradient",
       "random/mix_bits",
       "refit/packed",
+      "refit/panel",
+      "refit/systems",
       "score/error_function",
       "select/is_selected",
       "select/rank_keys",
