@@ -12,10 +12,12 @@ import {
 const configOf = (value: Record<string, unknown>) => parsePruneConfig(value, "a test");
 
 Deno.test("optimizerOf() reads the optimizer out of a configuration", () => {
-  const of = (optimizer: string) => optimizerOf(configOf({ optimizer, momentum: 0.8, weightDecay: 0.1 }));
+  const of = (optimizer: string, more = {}) =>
+    optimizerOf(configOf({ optimizer, weightDecay: 0.1, ...more }));
+  const momentum = 0.8;
   assertEquals(of("sgd"), { kind: "sgd", momentum: 0, nesterov: false, weightDecay: 0.1 });
-  assertEquals(of("momentum"), { kind: "sgd", momentum: 0.8, nesterov: false, weightDecay: 0.1 });
-  assertEquals(of("nesterov"), { kind: "sgd", momentum: 0.8, nesterov: true, weightDecay: 0.1 });
+  assertEquals(of("momentum", { momentum }), { kind: "sgd", momentum, nesterov: false, weightDecay: 0.1 });
+  assertEquals(of("nesterov", { momentum }), { kind: "sgd", momentum, nesterov: true, weightDecay: 0.1 });
   const adam = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.1 };
   assertEquals([of("adam"), of("adamw")], [{ kind: "adam", ...adam }, { kind: "adamw", ...adam }]);
 });
