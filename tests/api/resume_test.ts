@@ -171,7 +171,15 @@ async function runProcess(folder: string, config: unknown, afterMs: number): Pro
     JSON.stringify(config),
   ];
   const child = new Deno.Command("deno", { args, stdout: "null", stderr: "piped" }).spawn();
-  const timer = setTimeout(() => child.kill("SIGKILL"), Math.min(afterMs, 2 ** 31 - 1));
+  const kill = () => {
+    try {
+      child.kill("SIGKILL");
+    } catch (error) {
+      // It ended by itself while the timer fired, and output() says how.
+      if (!(error instanceof TypeError)) throw error;
+    }
+  };
+  const timer = setTimeout(kill, Math.min(afterMs, 2 ** 31 - 1));
   const { success, signal, stderr } = await child.output();
   clearTimeout(timer);
   assert(success || signal === "SIGKILL", new TextDecoder().decode(stderr));
