@@ -6,6 +6,8 @@
 // params.variance, sums (chunks, 2, quads): dbeta, then dgamma. One invocation computes one quad of one chunk.
 // Source: Ioffe and Szegedy 2015, arXiv 1502.03167.
 
+// include reduce/chunks
+
 struct Params {
   rows: u32,
   quads: u32,
@@ -24,25 +26,22 @@ struct Params {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let index = id.y * (groups.x * 64u) + id.x;
-  let chunk = index / params.quads;
-  let quad = index - chunk * params.quads;
-  let first = chunk * params.rows_per_chunk;
-  if (first >= params.rows) {
+  let chunk = chunk_at(id.y * (groups.x * 64u) + id.x);
+  if (chunk.first >= params.rows) {
     return;
   }
-  let last = min(first + params.rows_per_chunk, params.rows);
+  let quad = chunk.quad;
   let mean_of_column = read_mean(params.mean + quad);
   var dbeta = vec4f(0.0);
   var dgamma = vec4f(0.0);
-  for (var row = first; row < last; row++) {
+  for (var row = chunk.first; row < chunk.last; row++) {
     let i = row * params.quads + quad;
     let gradient = read_dy(i);
     dbeta += gradient;
     dgamma += gradient * (read_x(i) - mean_of_column);
   }
   let deviation = sqrt(read_variance(params.variance + quad) + params.epsilon);
-  let at = 2u * chunk * params.quads + quad;
+  let at = 2u * chunk.index * params.quads + quad;
   write_sums(at, dbeta);
   write_sums(at + params.quads, dgamma / deviation);
 }

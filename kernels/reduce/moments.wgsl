@@ -5,6 +5,8 @@
 // E x^2 - (E x)^2 would cancel in f32. x (rows, quads); moments (chunks, 2, quads): means, then deviations, which
 // reduce/merge_moments.wgsl merges. One invocation computes one quad of one chunk.
 
+// include reduce/chunks
+
 struct Params {
   rows: u32,
   quads: u32,
@@ -17,23 +19,19 @@ struct Params {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let index = id.y * (groups.x * 64u) + id.x;
-  let chunk = index / params.quads;
-  let quad = index - chunk * params.quads;
-  let first = chunk * params.rows_per_chunk;
-  if (first >= params.rows) {
+  let chunk = chunk_at(id.y * (groups.x * 64u) + id.x);
+  if (chunk.first >= params.rows) {
     return;
   }
-  let count = min(params.rows_per_chunk, params.rows - first);
   var mean = vec4f(0.0);
   var deviations = vec4f(0.0);
-  for (var n = 0u; n < count; n++) {
-    let value = read_x((first + n) * params.quads + quad);
+  for (var row = chunk.first; row < chunk.last; row++) {
+    let value = read_x(row * params.quads + chunk.quad);
     let difference = value - mean;
-    mean += difference * (1.0 / f32(n + 1u));
+    mean += difference * (1.0 / f32(row - chunk.first + 1u));
     deviations += difference * (value - mean);
   }
-  let at = 2u * chunk * params.quads + quad;
+  let at = 2u * chunk.index * params.quads + chunk.quad;
   write_moments(at, mean);
   write_moments(at + params.quads, deviations);
 }

@@ -95,6 +95,7 @@ import optimizerStepGradient from "../../kernels/optimizer/step_gradient.wgsl" w
 import reduceBatchnorm2dBackward from "../../kernels/reduce/batchnorm2d_backward.wgsl" with { type: "text" };
 import reduceBiasBackward from "../../kernels/reduce/bias_backward.wgsl" with { type: "text" };
 import reduceBiasBackwardPooled from "../../kernels/reduce/bias_backward_pooled.wgsl" with { type: "text" };
+import reduceChunks from "../../kernels/reduce/chunks.wgsl" with { type: "text" };
 import reduceColumns from "../../kernels/reduce/columns.wgsl" with { type: "text" };
 import reduceGradientNorm from "../../kernels/reduce/gradient_norm.wgsl" with { type: "text" };
 import reduceMergeMoments from "../../kernels/reduce/merge_moments.wgsl" with { type: "text" };
@@ -239,6 +240,7 @@ const sources: Readonly<Record<string, string>> = {
   "reduce/batchnorm2d_backward": reduceBatchnorm2dBackward,
   "reduce/bias_backward": reduceBiasBackward,
   "reduce/bias_backward_pooled": reduceBiasBackwardPooled,
+  "reduce/chunks": reduceChunks,
   "reduce/columns": reduceColumns,
   "reduce/gradient_norm": reduceGradientNorm,
   "reduce/merge_moments": reduceMergeMoments,

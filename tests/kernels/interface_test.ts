@@ -161,6 +161,7 @@ for (const path of readPaths) {
       "optimizer/step_gradient",
       "random/mix_bits",
       "refit/packed",
+      "reduce/chunks",
       "refit/panel",
       "refit/systems",
       "score/error_function",
