@@ -4,38 +4,24 @@ import { ConfigError, ShapeError } from "../../src/errors.ts";
 import { Network } from "../../src/gpu/network.ts";
 import type { Graph } from "../../src/model/graph.ts";
 import { sgd } from "../../src/plan/optimizer.ts";
-import { constantSchedule } from "../../src/train/schedule.ts";
-import type { TrainOptions, TrainSettings } from "../../src/train/settings.ts";
+import type { TrainOptions } from "../../src/train/settings.ts";
 import { trainingFootprint } from "../../src/train/step_programs.ts";
-import { train } from "../../src/train/trainer.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinySize } from "../helpers/tiny_dataset.ts";
-import { openWorkbench, tinyGraph, type Workbench } from "../helpers/tiny_network.ts";
+import { openWorkbench, tinyGraph } from "../helpers/tiny_network.ts";
 import { readPaths } from "../kernels/harness.ts";
 import { distillationLoss } from "../reference/distillation.ts";
 import { featureDistance } from "../reference/features.ts";
-import { networkForward, PARAMETER_NAMES, type ParameterTensors } from "../reference/network.ts";
+import { networkForward } from "../reference/network.ts";
 import { tensorOf } from "../reference/tensor.ts";
+import { parametersOf, tinySettings, trainTiny } from "./tiny_training.ts";
 
-const settings: TrainSettings = {
-  epochs: 2,
-  batch: 16,
-  learningRate: .05,
-  optimizer: sgd(),
-  seed: 3,
-  schedule: constantSchedule,
-};
 const distillation = { share: .5, temperature: 2 };
 
 /** Without its hidden layer, so that its features are a map that a pool halves. */
 function pooledGraph(name: string, widths: { conv1: number; conv2: number; fc1: number }): Graph {
   const graph = tinyGraph(widths);
   return { ...graph, name, layers: graph.layers.filter((layer) => !["fc1", "relu3"].includes(layer.name)) };
-}
-
-async function run(bench: Workbench, more: Partial<TrainOptions> = {}) {
-  const { choose, slots } = bench;
-  return await train(bench.network, bench.train, { ...settings, ...more, choose, slots });
 }
 
 /** What training towards another network of the same graph gives. */
@@ -46,7 +32,7 @@ async function outcome(
   const gpu = await deviceOf(), start = gpu.allocatedBytes;
   const result = await (async () => {
     using bench = openWorkbench(gpu, { graph }), teacher = new Network(gpu, graph, teacherSeed);
-    const { loss } = await run(bench, { teacher, ...more });
+    const { loss } = await trainTiny(bench, { teacher, ...more });
     return { loss, values: await bench.network.readParameters() };
   })();
   assertEquals(gpu.allocatedBytes, start);
@@ -61,17 +47,12 @@ for (const path of readPaths) {
     const { images, labels, count } = bench.dataset.train, { mean, std } = bench.dataset;
     const pixels = Float64Array.from(images, (byte) => (byte / 255 - mean[0]) / std[0]);
     const [student, taught] = await Promise.all([bench.network, teacher].map(async (network) => {
-      const named = await network.readParameters();
-      const parameters = Object.fromEntries(PARAMETER_NAMES.map((name) => {
-        const { shape } = network.layout.parameters.find(({ fullName }) => fullName === name)!;
-        return [name, tensorOf(shape, named.get(name)!)];
-      })) as unknown as ParameterTensors;
-      return networkForward(parameters, tensorOf([count, 1, tinySize, tinySize], pixels));
+      return networkForward(await parametersOf(network), tensorOf([count, 1, tinySize, tinySize], pixels));
     }));
     const featureWeight = 8;
     const soft = distillationLoss(student.logits, taught.logits, { ...distillation, labels }).loss;
     const distance = featureDistance(student.relu3, taught.relu3, featureWeight).loss;
-    const { loss } = await run(bench, {
+    const { loss } = await trainTiny(bench, {
       epochs: 1,
       batch: count,
       teacher,
@@ -115,13 +96,13 @@ Deno.test("train() refuses a teacher of other features, and weights that are non
     using bench = openWorkbench(gpu),
       teacher = new Network(gpu, tinyGraph({ conv1: 4, conv2: 5, fc1: 9 }), 0);
     await assertRejects(
-      () => run(bench, { teacher, distillation: { ...distillation, featureWeight: 1 } }),
+      () => trainTiny(bench, { teacher, distillation: { ...distillation, featureWeight: 1 } }),
       ShapeError,
       `Cannot learn features from teacher "${teacher.graph.name}": layer relu3 gives 9, expected 7 as layer relu3 of ${bench.network.graph.name} does`,
     );
     for (const featureWeight of [-1, NaN, Infinity]) {
       await assertRejects(
-        () => run(bench, { teacher, distillation: { ...distillation, featureWeight } }),
+        () => trainTiny(bench, { teacher, distillation: { ...distillation, featureWeight } }),
         ConfigError,
         `"distillation.featureWeight": ${featureWeight}, expected a finite number, at least 0`,
       );
@@ -131,12 +112,12 @@ Deno.test("train() refuses a teacher of other features, and weights that are non
     const [one, other] = [5, 6].map((conv2) => pooledGraph(`of ${conv2}`, { conv1: 4, conv2, fc1: 7 }));
     using bench = openWorkbench(gpu, { graph: one }), teacher = new Network(gpu, other, 0);
     await assertRejects(
-      () => run(bench, { teacher, distillation: { ...distillation, featureWeight: 1 } }),
+      () => trainTiny(bench, { teacher, distillation: { ...distillation, featureWeight: 1 } }),
       ShapeError,
       '"of 6": layer relu2 gives 6 x 4 x 4, expected 5 x 4 x 4 as layer relu2 of of 5 does',
     );
     // Without their features they fit.
-    await run(bench, { teacher, distillation });
+    await trainTiny(bench, { teacher, distillation });
   }
   assertEquals(gpu.allocatedBytes, start);
 });
@@ -146,7 +127,7 @@ Deno.test("trainingFootprint() counts the teacher's features once", async () => 
   using bench = openWorkbench(gpu), teacher = new Network(gpu, tinyGraph(), 0);
   const bytesOf = (featureWeight: number) =>
     trainingFootprint(bench.network, bench.train, {
-      ...settings,
+      ...tinySettings,
       teacher,
       distillation: { ...distillation, featureWeight },
       choose: bench.choose,

@@ -10,50 +10,28 @@ import { sgd } from "../../src/plan/optimizer.ts";
 import { mixBits } from "../../src/random.ts";
 import { openEvaluator } from "../../src/train/evaluate.ts";
 import { drawShares } from "../../src/train/mixup.ts";
-import { averagedSchedule, constantSchedule } from "../../src/train/schedule.ts";
+import { averagedSchedule } from "../../src/train/schedule.ts";
 import type { TrainOptions, TrainSettings } from "../../src/train/settings.ts";
 import { trainingFootprint } from "../../src/train/step_programs.ts";
-import { train } from "../../src/train/trainer.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyDataset, tinySize } from "../helpers/tiny_dataset.ts";
 import { openWorkbench, tinyGraph, type Workbench } from "../helpers/tiny_network.ts";
 import { readPaths } from "../kernels/harness.ts";
 import { distillationLoss } from "../reference/distillation.ts";
 import { mixedCrossEntropy, mixedImages } from "../reference/mixup.ts";
-import {
-  networkBackward,
-  networkForward,
-  PARAMETER_NAMES,
-  type ParameterTensors,
-} from "../reference/network.ts";
+import { networkBackward, networkForward, PARAMETER_NAMES } from "../reference/network.ts";
 import { assertClose, F32_ROUNDOFF, tensorOf } from "../reference/tensor.ts";
+import { parametersOf, tinySettings, trainTiny } from "./tiny_training.ts";
 
-const settings: TrainSettings = {
-  epochs: 2,
-  batch: 16,
-  learningRate: .05,
-  optimizer: sgd({ momentum: 0 }),
-  seed: 3,
-  schedule: constantSchedule,
-};
-
-async function run(bench: Workbench, more: Partial<TrainOptions> = {}) {
-  const { choose, slots } = bench;
-  return await train(bench.network, bench.train, { ...settings, ...more, choose, slots });
-}
+// Without momentum, so that a step can be followed.
+const settings: TrainSettings = { ...tinySettings, optimizer: sgd({ momentum: 0 }) };
+const run = (bench: Workbench, more: Partial<TrainOptions> = {}) =>
+  trainTiny(bench, { optimizer: settings.optimizer, ...more });
 
 async function valuesAfter(more: Partial<TrainOptions>) {
   using bench = openWorkbench(await deviceOf());
   const { loss, accuracy } = await run(bench, more);
   return { loss, accuracy, values: await bench.network.readParameters() };
-}
-
-async function parametersOf(network: Network): Promise<ParameterTensors> {
-  const named = await network.readParameters();
-  return Object.fromEntries(PARAMETER_NAMES.map((name) => {
-    const { shape } = network.layout.parameters.find(({ fullName }) => fullName === name)!;
-    return [name, tensorOf(shape, named.get(name)!)];
-  })) as unknown as ParameterTensors;
 }
 
 for (const path of readPaths) {

@@ -7,35 +7,16 @@ import { Network } from "../../src/gpu/network.ts";
 import { imagesToQuads } from "../../src/io/quads.ts";
 import { adam, sgd } from "../../src/plan/optimizer.ts";
 import { averagedFrom, averagedSchedule, constantSchedule, type Schedule } from "../../src/train/schedule.ts";
-import type { TrainOptions, TrainSettings } from "../../src/train/settings.ts";
+import type { TrainOptions } from "../../src/train/settings.ts";
 import { trainingFootprint } from "../../src/train/step_programs.ts";
-import { train } from "../../src/train/trainer.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyDataset, tinySize } from "../helpers/tiny_dataset.ts";
-import { openWorkbench, tinyGraph, type Workbench } from "../helpers/tiny_network.ts";
+import { openWorkbench, tinyGraph } from "../helpers/tiny_network.ts";
 import { readPaths } from "../kernels/harness.ts";
 import { distillationLoss } from "../reference/distillation.ts";
-import {
-  networkBackward,
-  networkForward,
-  PARAMETER_NAMES,
-  type ParameterTensors,
-} from "../reference/network.ts";
+import { networkBackward, networkForward, PARAMETER_NAMES } from "../reference/network.ts";
 import { assertClose, F32_ROUNDOFF, tensorOf } from "../reference/tensor.ts";
-
-const settings: TrainSettings = {
-  epochs: 2,
-  batch: 16,
-  learningRate: .05,
-  optimizer: sgd(),
-  seed: 3,
-  schedule: constantSchedule,
-};
-
-async function run(bench: Workbench, more: Partial<TrainOptions> = {}) {
-  const { choose, slots } = bench;
-  return await train(bench.network, bench.train, { ...settings, ...more, choose, slots });
-}
+import { parametersOf, tinySettings, trainTiny } from "./tiny_training.ts";
 
 /** All parameters of a network as one list. */
 async function valuesOf(network: Network): Promise<number[]> {
@@ -44,7 +25,7 @@ async function valuesOf(network: Network): Promise<number[]> {
 
 async function valuesAfter(more: Partial<TrainOptions>, path: "storage" | "texture" = "storage") {
   using bench = openWorkbench(await deviceOf(path));
-  const result = await run(bench, more);
+  const result = await trainTiny(bench, more);
   return { result, values: await valuesOf(bench.network) };
 }
 
@@ -69,13 +50,6 @@ for (const path of readPaths) {
     {
       using bench = openWorkbench(gpu, { seed: 1 }),
         teacher = new Network(gpu, tinyGraph({ conv1: 3, conv2: 6, fc1: 9 }), 2);
-      const parametersOf = async (network: Network) => {
-        const named = await network.readParameters();
-        return Object.fromEntries(PARAMETER_NAMES.map((name) => {
-          const { shape } = network.layout.parameters.find(({ fullName }) => fullName === name)!;
-          return [name, tensorOf(shape, named.get(name)!)];
-        })) as unknown as ParameterTensors;
-      };
       const { images, labels, count } = bench.dataset.train, { mean, std } = bench.dataset;
       const pixels = Float64Array.from(images, (byte) => (byte / 255 - mean[0]) / std[0]);
       const all = tensorOf([count, 1, tinySize, tinySize], pixels);
@@ -90,7 +64,7 @@ for (const path of readPaths) {
       const gradients = networkBackward(student, activations, dlogits);
       const learningRate = .5, optimizer = sgd({ momentum: 0 });
       const kept = await teacher.readParameters();
-      const result = await run(bench, {
+      const result = await trainTiny(bench, {
         epochs: 1,
         batch: count,
         learningRate,
@@ -118,7 +92,7 @@ Deno.test("train() shows a teacher the student's images, however they are varied
   const distillation = { share: 1, temperature: 2 };
   const options = { augmentation: "flip-crop", cutout: 3, optimizer: sgd({ momentum: 0 }) } as const;
   const before = await valuesOf(bench.network);
-  const result = await run(bench, { ...options, distillation, teacher });
+  const result = await trainTiny(bench, { ...options, distillation, teacher });
   assertClose(await valuesOf(bench.network), before, { tolerance: 1e-5, name: "values" });
   assert(Math.abs(result.loss) < 1e-5, `${result.loss}`);
 });
@@ -135,7 +109,7 @@ Deno.test("train() takes teachers and accumulated batches wherever the examples 
   for (const examples of [resident, streamed, uploaded]) {
     using bench = openWorkbench(gpu), teacher = new Network(gpu, tinyGraph(), 2);
     const options = { distillation: { share: .5, temperature: 2 }, teacher, accumulate: 2 };
-    await run({ ...bench, train: examples as DeviceImages }, options);
+    await trainTiny({ ...bench, train: examples as DeviceImages }, options);
     after.push(await valuesOf(bench.network));
   }
   assertEquals(after[1], after[0]);
@@ -178,7 +152,7 @@ Deno.test("train() ends early and returns the best epoch, as if training had end
       using bench = openWorkbench(await deviceOf("storage"));
       const schedule = turningAt(48, more), epochs = 40, patience = 6;
       const earlyStopping = { patience, measure }, validation = bench.test;
-      const { best, steps } = await run(bench, { epochs, schedule, earlyStopping, validation });
+      const { best, steps } = await trainTiny(bench, { epochs, schedule, earlyStopping, validation });
       const { epoch } = best!;
       assert(epoch >= 2 && epoch < 10, `epoch ${epoch}`);
       assertEquals(steps, 6 * (epoch + 1 + patience));
@@ -192,7 +166,7 @@ Deno.test("train() keeps the best epoch without patience, and goes on to the end
   using bench = openWorkbench(await deviceOf());
   const earlyStopping = { patience: 0, measure: "loss" } as const;
   const options = { epochs: 8, schedule: turningAt(18), earlyStopping, validation: bench.test };
-  const { best, steps } = await run(bench, options);
+  const { best, steps } = await trainTiny(bench, options);
   assertEquals(steps, 48);
   assert(best!.epoch < 5);
 });
@@ -211,13 +185,17 @@ Deno.test("train() refuses options without what they need", async () => {
       [{ accumulate: 0 }, '"accumulate": 0, expected a whole number, at least 1'],
     ];
     for (const [options, message] of cases) {
-      await assertRejects(() => run(bench, options), ConfigError, message);
+      await assertRejects(() => trainTiny(bench, options), ConfigError, message);
     }
-    await assertRejects(() => run(bench, { accumulate: 7 }), ShapeError, '"batch": 112, expected at most 96');
+    await assertRejects(
+      () => trainTiny(bench, { accumulate: 7 }),
+      ShapeError,
+      '"batch": 112, expected at most 96',
+    );
     const graph = { ...tinyGraph(), name: "large", input: { channels: 1, height: 12, width: 12 } };
     using teacher = new Network(gpu, graph, 0);
     await assertRejects(
-      () => run(bench, { distillation, teacher }),
+      () => trainTiny(bench, { distillation, teacher }),
       ShapeError,
       '"large": 1 x 12 x 12 to 4 classes',
     );
@@ -229,7 +207,7 @@ Deno.test("trainingFootprint() counts gradients that are added up, kept epochs a
   const gpu = await deviceOf();
   using bench = openWorkbench(gpu, { dataset: tinyDataset({ train: 64 }) }),
     teacher = new Network(gpu, tinyGraph(), 0);
-  const options = { ...settings, choose: bench.choose };
+  const options = { ...tinySettings, choose: bench.choose };
   const bytesOf = (more: Partial<TrainOptions>) =>
     trainingFootprint(bench.network, bench.train, { ...options, ...more });
   const arena = 16 * bench.network.layout.quads, plain = bytesOf({});
