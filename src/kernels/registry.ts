@@ -90,8 +90,8 @@ import optimizerClipNorm from "../../kernels/optimizer/clip_norm.wgsl" with { ty
 import optimizerRunningMean from "../../kernels/optimizer/running_mean.wgsl" with { type: "text" };
 import optimizerRunningVariance from "../../kernels/optimizer/running_variance.wgsl" with { type: "text" };
 import optimizerSgd from "../../kernels/optimizer/sgd.wgsl" with { type: "text" };
-import randomMixBits from "../../kernels/random/mix_bits.wgsl" with { type: "text" };
 import optimizerStepGradient from "../../kernels/optimizer/step_gradient.wgsl" with { type: "text" };
+import randomMixBits from "../../kernels/random/mix_bits.wgsl" with { type: "text" };
 import reduceBatchnorm2dBackward from "../../kernels/reduce/batchnorm2d_backward.wgsl" with { type: "text" };
 import reduceBiasBackward from "../../kernels/reduce/bias_backward.wgsl" with { type: "text" };
 import reduceBiasBackwardPooled from "../../kernels/reduce/bias_backward_pooled.wgsl" with { type: "text" };
@@ -154,13 +154,13 @@ import selectPick from "../../kernels/select/pick.wgsl" with { type: "text" };
 import selectRankKeys from "../../kernels/select/rank_keys.wgsl" with { type: "text" };
 import selectRegrow from "../../kernels/select/regrow.wgsl" with { type: "text" };
 import winogradBackwardInput from "../../kernels/winograd/backward_input.wgsl" with { type: "text" };
+import winogradBackwardWeight from "../../kernels/winograd/backward_weight.wgsl" with { type: "text" };
 import winogradForward from "../../kernels/winograd/forward.wgsl" with { type: "text" };
 import winogradForwardPooled from "../../kernels/winograd/forward_pooled.wgsl" with { type: "text" };
 import winogradProduct from "../../kernels/winograd/product.wgsl" with { type: "text" };
+import winogradSums from "../../kernels/winograd/sums.wgsl" with { type: "text" };
 import winogradTiles from "../../kernels/winograd/tiles.wgsl" with { type: "text" };
 import winogradWeight from "../../kernels/winograd/weight.wgsl" with { type: "text" };
-import winogradBackwardWeight from "../../kernels/winograd/backward_weight.wgsl" with { type: "text" };
-import winogradSums from "../../kernels/winograd/sums.wgsl" with { type: "text" };
 
 const sources: Readonly<Record<string, string>> = {
   "activation/backward": activationBackward,
@@ -235,8 +235,8 @@ const sources: Readonly<Record<string, string>> = {
   "optimizer/running_mean": optimizerRunningMean,
   "optimizer/running_variance": optimizerRunningVariance,
   "optimizer/sgd": optimizerSgd,
-  "random/mix_bits": randomMixBits,
   "optimizer/step_gradient": optimizerStepGradient,
+  "random/mix_bits": randomMixBits,
   "reduce/batchnorm2d_backward": reduceBatchnorm2dBackward,
   "reduce/bias_backward": reduceBiasBackward,
   "reduce/bias_backward_pooled": reduceBiasBackwardPooled,
@@ -299,13 +299,13 @@ const sources: Readonly<Record<string, string>> = {
   "select/rank_keys": selectRankKeys,
   "select/regrow": selectRegrow,
   "winograd/backward_input": winogradBackwardInput,
+  "winograd/backward_weight": winogradBackwardWeight,
   "winograd/forward": winogradForward,
   "winograd/forward_pooled": winogradForwardPooled,
   "winograd/product": winogradProduct,
+  "winograd/sums": winogradSums,
   "winograd/tiles": winogradTiles,
   "winograd/weight": winogradWeight,
-  "winograd/backward_weight": winogradBackwardWeight,
-  "winograd/sums": winogradSums,
 };
 
 /** The stems of all kernels, such as `gemm/conv2d_forward`. */

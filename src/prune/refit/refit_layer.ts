@@ -8,14 +8,13 @@ import type { Gpu } from "../../gpu/device.ts";
 import { type BoundBuffer, Program } from "../../gpu/executor.ts";
 import { readBuffers } from "../../gpu/readback.ts";
 import { quadsOf } from "../../shape.ts";
+import { Accumulation } from "./accumulation.ts";
 import { checkGeometry, patchQuads, type RefitGeometry } from "./geometry.ts";
 import {
   type GramContext,
   gramPanels,
   gramScratchQuads,
-  lowerAccumulation,
   lowerCovariances,
-  lowerShift,
   noPosition,
   panelQuads,
   sampleQuads,
@@ -46,7 +45,7 @@ export class RefitLayer {
   readonly #scratchBytes: number;
   readonly #scratch: Scratch;
   readonly #takesMeans: boolean;
-  #programs: { readonly examples: RefitExamples; readonly shift: Program; readonly add: Program } | undefined;
+  readonly #accumulation: Accumulation;
   #count = 0;
   #shiftCount = 0;
   #isCentred = false;
@@ -96,6 +95,7 @@ export class RefitLayer {
         covariance: panelQuads(panels, "covariance"),
       },
     });
+    this.#accumulation = new Accumulation(gpu, this.#context, this.#scratch.bound);
   }
 
   /** Samples that were accumulated. */
@@ -121,7 +121,7 @@ export class RefitLayer {
         pairs[2 * i + 1] = targetLines[start + i];
       }
       this.#scratch.get("positions").write(pairs);
-      const { shift, add } = await this.#programsFor(examples);
+      const { shift, add } = await this.#accumulation.on(examples);
       if (this.#shiftCount === 0) {
         if (this.#takesMeans) shift.run({ "shift_scale": 0 });
         this.#shiftCount = own;
@@ -205,28 +205,6 @@ export class RefitLayer {
     return { damping, kept };
   }
 
-  async #programsFor(examples: RefitExamples): Promise<{ readonly shift: Program; readonly add: Program }> {
-    const held = this.#programs;
-    if (held && boundBuffers(held.examples).every((buffer, i) => buffer === boundBuffers(examples)[i])) {
-      return held;
-    }
-    held?.shift[Symbol.dispose]();
-    held?.add[Symbol.dispose]();
-    const { x, targets, skip } = examples;
-    const all: Readonly<Record<string, BoundBuffer>> = {
-      ...this.#scratch.bound,
-      x,
-      "target_values": targets,
-      ...(skip ? { "skip_dense": skip.dense, "skip_pruned": skip.pruned, alpha: skip.alpha } : {}),
-    };
-    const resolve = (name: string) => all[name];
-    const withSkip = skip !== undefined;
-    const shift = await Program.create(this.#gpu, lowerShift(this.#context, withSkip), { resolve });
-    const add = await Program.create(this.#gpu, lowerAccumulation(this.#context, withSkip), { resolve });
-    this.#programs = { examples, shift, add };
-    return this.#programs;
-  }
-
   #checkExamples({ x, targets, positions, targetLines = positions, skip }: RefitExamples): void {
     if (this.#isCentred) this.#refuse("it was solved", "a new one for more samples");
     const { name, inSize, inChannels, outSize, outChannels } = this.#context.geometry;
@@ -254,15 +232,7 @@ export class RefitLayer {
   }
 
   [Symbol.dispose](): void {
-    this.#programs?.shift[Symbol.dispose]();
-    this.#programs?.add[Symbol.dispose]();
+    this.#accumulation[Symbol.dispose]();
     this.#scratch[Symbol.dispose]();
   }
-}
-
-/** The buffers that a program on examples binds, and how much of them. */
-function boundBuffers({ x, targets, skip }: RefitExamples): readonly unknown[] {
-  return [x, targets, skip?.dense, skip?.pruned, skip?.alpha].flatMap((
-    bound,
-  ) => [bound?.buffer, bound?.quads]);
 }

@@ -24,6 +24,20 @@ import { reselect } from "./reselect.ts";
 import { type ReplacedLayer, replacedLayers } from "./replaced_layers.ts";
 import { samplePositions, sampleRows } from "./sampling.ts";
 
+/** What a replacement is made of. */
+interface ReplacementParts {
+  readonly settings: ReplaceSettings;
+  readonly layers: readonly ReplacedLayer[];
+  readonly source: PassSource;
+  /** Sampled positions of each layer by its name, a list a batch. */
+  readonly positions: ReadonlyMap<string, readonly Uint32Array[]>;
+  readonly targets: ReadonlyMap<string, LayerTargets>;
+  readonly dense: DenseState;
+  readonly plan: Plan;
+  readonly pass: PiecewisePass;
+  readonly mask: Float32Array;
+}
+
 /** Groups of a layer that are refit side by side. */
 const groupsAtOnce = 32;
 
@@ -32,40 +46,14 @@ const groupsAtOnce = 32;
  * called after each. Dispose of it to free the dense weights and activations; the network stays.
  */
 export class Replacement {
-  readonly #network: Network;
-  readonly #settings: ReplaceSettings;
-  readonly #layers: readonly ReplacedLayer[];
-  readonly #source: PassSource;
-  readonly #positions: ReadonlyMap<string, readonly Uint32Array[]>;
-  readonly #targets: ReadonlyMap<string, LayerTargets>;
-  readonly #dense: DenseState;
-  readonly #plan: Plan;
-  readonly #pass: PiecewisePass;
+  readonly #parts: Omit<ReplacementParts, "mask">;
   /** The mask that is asked for, and the one of the last replacement, or of the opening. */
   #mask: Float32Array;
   #maskBefore: Float32Array;
 
-  private constructor(parts: {
-    readonly settings: ReplaceSettings;
-    readonly layers: readonly ReplacedLayer[];
-    readonly source: PassSource;
-    readonly positions: ReadonlyMap<string, readonly Uint32Array[]>;
-    readonly targets: ReadonlyMap<string, LayerTargets>;
-    readonly dense: DenseState;
-    readonly plan: Plan;
-    readonly pass: PiecewisePass;
-    readonly mask: Float32Array;
-  }) {
-    this.#network = parts.source.network;
-    this.#settings = parts.settings;
-    this.#layers = parts.layers;
-    this.#source = parts.source;
-    this.#positions = parts.positions;
-    this.#targets = parts.targets;
-    this.#dense = parts.dense;
-    this.#plan = parts.plan;
-    this.#pass = parts.pass;
-    this.#mask = this.#maskBefore = parts.mask;
+  private constructor({ mask, ...parts }: ReplacementParts) {
+    this.#parts = parts;
+    this.#mask = this.#maskBefore = mask;
   }
 
   /**
@@ -116,22 +104,23 @@ export class Replacement {
    * @throws {NumericError} Where activations are not finite; values and statistics are then the dense ones.
    */
   async replace(): Promise<readonly LayerReplacement[]> {
-    const mask = this.#mask = await readFloats(this.#network.gpu, this.#network.arena("mask"));
-    const wires = wireLayers(resolveGraph(this.#network.graph), "evaluate");
-    const tensorOf = (node: number) => this.#pass.tensor(node < 0 ? "x" : wires[node].y);
-    this.#dense.restore(mask);
-    this.#pass.rewind();
+    const { source: { network }, layers, dense, pass } = this.#parts;
+    const mask = this.#mask = await readFloats(network.gpu, network.arena("mask"));
+    const wires = wireLayers(resolveGraph(network.graph), "evaluate");
+    const tensorOf = (node: number) => pass.tensor(node < 0 ? "x" : wires[node].y);
+    dense.restore(mask);
+    pass.rewind();
     const reports: LayerReplacement[] = [];
     try {
-      for (const layer of this.#layers) {
+      for (const layer of layers) {
         const x = tensorOf(layer.source), terms = layer.skip?.terms.map(tensorOf) ?? [];
         reports.push(await this.#replaceLayer(layer, { x, terms, mask }));
       }
     } catch (error) {
-      this.#dense.restore();
+      dense.restore();
       throw error;
     }
-    this.#maskBefore = await readFloats(this.#network.gpu, this.#network.arena("mask"));
+    this.#maskBefore = await readFloats(network.gpu, network.arena("mask"));
     return reports;
   }
 
@@ -141,7 +130,7 @@ export class Replacement {
       readonly mask: Float32Array;
     },
   ): Promise<LayerReplacement> {
-    const { name, groups, geometry: { outChannels } } = layer, { gpu } = this.#network;
+    const { name, groups, geometry: { outChannels } } = layer, { gpu } = this.#parts.source.network;
     const shifts = new Float32Array(groups * outChannels), regionQuads = quadsOf(outChannels);
     const shift = gpu.createBuffer(`${name} shift`, 16 * groups * regionQuads);
     const shifted = layer.bias ? "bias" : layer.norm ? "running mean" : "none";
@@ -169,7 +158,7 @@ export class Replacement {
     } finally {
       shift[Symbol.dispose]();
     }
-    this.#dense.writeShifts(layer, { shifts, mask });
+    this.#parts.dense.writeShifts(layer, { shifts, mask });
     return { name, kept, raised, shifted };
   }
 
@@ -183,8 +172,10 @@ export class Replacement {
         readonly shift: DeviceBuffer;
       },
   ) {
-    const { name, geometry: { outChannels }, weight } = layer, { gpu } = this.#network;
-    const positions = this.#positions.get(name)!, { rows, examples } = this.#source;
+    const { name, geometry: { outChannels }, weight } = layer;
+    const { source: { network, rows, examples }, dense, plan, pass, settings, ...parts } = this.#parts;
+    const { gpu } = network, positions = parts.positions.get(name)!, targets = parts.targets.get(name)!;
+    const alpha = dense.alphaOf(layer);
     const open: GroupRefit[] = [];
     try {
       for (const group of chosen) {
@@ -194,15 +185,15 @@ export class Replacement {
             layer,
             group,
             isCentred,
-            targets: this.#targets.get(name)!,
-            alpha: this.#dense.alphaOf(layer),
+            targets,
+            alpha,
             batch: rows[0].length,
             samples: positions[0].length,
           }),
         );
       }
       let firstLine = 0;
-      await this.#pass.visit(startOf(this.#plan, layer, examples), async (batch) => {
+      await pass.visit(startOf(plan, layer, examples), async (batch) => {
         for (const refit of open) {
           await refit.accumulate(positions[batch], { count: rows[batch].length, firstLine });
         }
@@ -214,26 +205,23 @@ export class Replacement {
           buffer,
           offset: weight.offset + chosen[i] * outChannels * weight.rowQuads,
         });
-        const targets: RefitTargets = {
-          mask: place(this.#network.arena("mask")),
-          dense: place(this.#dense.buffer),
-          values: place(this.#network.arena("values")),
+        const solved: RefitTargets = {
+          mask: place(network.arena("mask")),
+          dense: place(dense.buffer),
+          values: place(network.arena("values")),
           shift: { buffer: shift, offset: chosen[i] * quadsOf(outChannels) },
-          damping: this.#settings.damping,
+          damping: settings.damping,
         };
-        const start = 4 * targets.mask.offset, words = 4 * outChannels * weight.rowQuads;
+        const start = 4 * solved.mask.offset, words = 4 * outChannels * weight.rowQuads;
         await reselect(gpu, refit, {
-          targets,
-          steps: this.#settings.selectionSteps,
+          targets: solved,
+          steps: settings.selectionSteps,
           before: this.#maskBefore.subarray(start, start + words),
           asked: this.#mask.subarray(start, start + words),
           weights: outChannels * weight.taps * weight.channels,
-          rowScales: this.#dense.alphaOf(layer).subarray(
-            chosen[i] * outChannels,
-            (chosen[i] + 1) * outChannels,
-          ),
+          rowScales: alpha.subarray(chosen[i] * outChannels, (chosen[i] + 1) * outChannels),
         });
-        reports.push(await refit.solve(targets));
+        reports.push(await refit.solve(solved));
       }
       return reports;
     } finally {
@@ -242,9 +230,10 @@ export class Replacement {
   }
 
   [Symbol.dispose](): void {
-    for (const held of this.#targets.values()) freeTargets(held);
-    this.#dense[Symbol.dispose]();
-    this.#pass[Symbol.dispose]();
+    const { targets, dense, pass } = this.#parts;
+    for (const held of targets.values()) freeTargets(held);
+    dense[Symbol.dispose]();
+    pass[Symbol.dispose]();
   }
 }
 
