@@ -21,6 +21,7 @@ import {
 } from "../prune/compare_report.ts";
 import { type CompareVariant, readVariant } from "./compare_variants.ts";
 import { checkPrunable, isTempered, removalOf, scoringOf } from "./prune_options.ts";
+import { checkReachable } from "./reachable.ts";
 import { temperModel } from "./tempering.ts";
 import { openTrained, type TrainedNetwork, type TrainedOptions } from "./trained_network.ts";
 
@@ -74,14 +75,21 @@ function checkSame(before: CompareReport, now: CompareReport): void {
 /**
  * Compares variants of pruning. Each finished cell is reported at once.
  *
- * @throws {ConfigError} Where a variant is none, or takes what the model has not, or what was found before is of another comparison.
+ * @throws {ConfigError} Where a variant is none, takes what the model has not or removes more than may go, or what was
+ *   found before is of another comparison.
  * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
  */
 export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<CompareReport> {
   const { config, dataset, graph, seeds, sparsities, before, versions } = options;
   const variants = options.variants.map((name) => readVariant(name, config));
   const layout = layOutParameters(graph);
-  for (const variant of variants) checkPrunable({ layout, graph }, variant.config);
+  for (const variant of variants) {
+    checkPrunable({ layout, graph }, variant.config);
+    for (const sparsity of sparsities) {
+      const act = `compare ${variant.name} at`, masks = options.weights?.masks;
+      checkReachable({ layout, graph }, variant.config, { goal: { sparsity }, masks, act });
+    }
+  }
   const { name, source } = dataset;
   let report: CompareReport = {
     version: 1,

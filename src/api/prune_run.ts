@@ -24,6 +24,7 @@ import { type RunSplits, splitDataset } from "./run_splits.ts";
 import { finishPruned, type TunePlans } from "./measure_compaction.ts";
 import { checkPrunable, goalOf, isTempered, removalOf, scoringOf } from "./prune_options.ts";
 import { pruneReport } from "./prune_report.ts";
+import { checkReachable } from "./reachable.ts";
 import { Settler } from "./settler.ts";
 import { temperModel } from "./tempering.ts";
 import { scheduleOf, trainingOf } from "./training_of.ts";
@@ -75,7 +76,8 @@ export interface PruneRunResult {
  *
  * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
  * @throws {NumericError} Where a loss is not finite.
- * @throws {ConfigError} Where a checkpoint to go on from is of another run, or the model has not what pruning it takes.
+ * @throws {ConfigError} Where a checkpoint to go on from is of another run, or the model has not what pruning it takes, or
+ *   may not lose so much.
  */
 export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<PruneRunResult> {
   const { config, graph } = options;
@@ -91,6 +93,8 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   const choose = journal.chooser(options.choose ?? gpu.choose);
   using model = new Model(gpu, graph, { task: limited, seed: config.seed, choose });
   checkPrunable(model.network, config);
+  const masks = options.weights?.masks;
+  checkReachable(model.network, config, { goal: goalOf(config, graph), masks });
   if (options.weights) model.restore(options.weights);
   try {
     return await pruneModel(model, splits, { ...options, steps: journal.on(model) });

@@ -235,15 +235,6 @@ Deno.test("runPrune() ranks channels by their worth for each multiply-add", asyn
   assertEquals(report.cost.after.multiplyAdds, report.compaction!.after.multiplyAdds);
 });
 
-Deno.test("runPrune() refuses a cost that the floor does not allow", async () => {
-  const error = await assertRejects(
-    () => run({ ...brief, targetParameters: 0.1, floor: 0.5 }),
-    ConfigError,
-    'Cannot prune to "parameters"',
-  );
-  assert(/\d+ is the least there is/.test(error.message), error.message);
-});
-
 Deno.test("runPrune() refuses before training what the model has not", async () => {
   const cases = [
     [{ protect: "conv9" }, 'no layer with weights is named conv9, expected "conv1"'],
