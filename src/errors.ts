@@ -35,9 +35,12 @@ export class AdapterError extends Error {
 export class ConfigError extends TypeError {
   /** `ConfigError`, which survives minifying. */
   override readonly name: string = "ConfigError";
+  /** What the message says, in parts. */
+  readonly complaint: Complaint;
   /** An error that reads as the complaint. */
   constructor(complaint: Complaint) {
     super(complain(complaint));
+    this.complaint = complaint;
   }
 }
 

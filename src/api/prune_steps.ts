@@ -162,7 +162,12 @@ async function reachCost(
   }
   restore();
   if (fewest !== undefined) return await pruner.remove(fewest, counted);
-  const { kind } = context,
-    current = least === Infinity ? "nothing may go" : `${least} is the least there is`;
-  throw new ConfigError({ act: "prune to", thing: kind, current, wanted: `at most ${Math.floor(most)}` });
+  const { kind } = context, others = "a lower floor, less protected, or another criterion";
+  throw new ConfigError({
+    act: "prune to",
+    thing: `${kind} ${Math.floor(most)}`,
+    ...(least === Infinity
+      ? { current: "nothing may go", wanted: others }
+      : { current: `${least} is the least there is`, wanted: `${Math.ceil(least)} or more, ${others}` }),
+  });
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { ConfigError } from "../errors.ts";
 import {
   type CostKind,
   type PruneGoal,
@@ -110,9 +111,31 @@ const removedOf = (layers: readonly LayerCount[]) =>
   layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
 
 /**
+ * Does a removal on the way to a goal.
+ *
+ * @throws {ConfigError} Where so much may not go, naming the goal and not where the round was to lead.
+ */
+async function towards<Result>(
+  goal: PruneGoal,
+  round: string,
+  remove: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await remove();
+  } catch (error) {
+    if (!(error instanceof ConfigError) || !("sparsity" in goal || "cost" in goal)) throw error;
+    const { current, wanted } = error.complaint;
+    const thing = "cost" in goal ? `${goal.cost} ${Math.floor(goal.most)}` : `sparsity ${goal.sparsity}`;
+    throw new ConfigError({ act: "prune to", thing, current: `${current}, in ${round}`, wanted });
+  }
+}
+
+/**
  * Prunes until what was asked for is reached; or, with a threshold, until two rounds in a row leave the network as it is
  * (a fixed point); or the rounds are used up. A round after which the accuracy on validation examples is too low is
  * undone, and half its step is tried; the loop ends where a quarter of a step is undone too.
+ *
+ * @throws {ConfigError} Where less may go than the goal asks for, naming the goal and the round.
  */
 export async function pruneUntilStable(
   steps: PruneSteps,
@@ -147,7 +170,10 @@ export async function pruneUntilStable(
     const before = removedOf(layers), survivors = prunable - before;
     if (allowedDrop !== undefined) await steps.save(round);
     await steps.score();
-    const outflow = removedOf(await shrink(before)) - before;
+    const outflow = removedOf(
+      await towards(goal, `round ${done + 1} of ${mostRounds}`, () => shrink(before)),
+    ) -
+      before;
     const posteriorTemperature = steps.chosenTemperature?.();
     const grows = "threshold" in goal && goal.regrowAbove !== undefined;
     const inflow = grows ? await steps.regrow(goal.regrowAbove!) : 0;

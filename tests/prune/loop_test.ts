@@ -1,14 +1,24 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
+import { ConfigError } from "../../src/errors.ts";
 import type { PruneGoal, PruneSchedule } from "../../src/prune/goal.ts";
 import { type PruneLoopOptions, pruneUntilStable } from "../../src/prune/loop.ts";
 
 /**
  * Runs the loop on a made-up network of equal weights: `below` gives how many kept weights lie below the threshold in
- * each round, `back` how many come back, `valid` the validation accuracy whenever it is asked for.
+ * each round, `back` how many come back, `valid` the validation accuracy whenever it is asked for, `most` how many
+ * weights may go.
  */
 async function run(
   goal: PruneGoal,
-  { prunable = 1000, removed: removedBefore = 0, below = [], back = [], valid = [], ...options }:
+  {
+    prunable = 1000,
+    removed: removedBefore = 0,
+    below = [],
+    back = [],
+    valid = [],
+    most = prunable,
+    ...options
+  }:
     & Omit<PruneLoopOptions, "goal">
     & {
       readonly prunable?: number;
@@ -16,6 +26,7 @@ async function run(
       readonly below?: readonly number[];
       readonly back?: readonly number[];
       readonly valid?: readonly number[];
+      readonly most?: number;
     },
 ) {
   const log: string[] = [];
@@ -25,6 +36,11 @@ async function run(
     return Promise.resolve([{ name: "w", weights: prunable, kept, channels: 1, emptyChannels: 0 }]);
   };
   const note = (line: string) => Promise.resolve(void log.push(line));
+  const checkMost = (next: number) => {
+    if (next <= most) return;
+    const current = `only ${most} may be removed by a test`;
+    throw new ConfigError({ act: "remove weights", thing: `${next}`, current, wanted: "fewer" });
+  };
   const steps = {
     count,
     score: () => note("score"),
@@ -34,14 +50,16 @@ async function run(
     },
     async remove(next: number) {
       await note(`remove ${next}`);
+      checkMost(next);
       removed = Math.max(removed, next);
       return await count();
     },
     // A kept weight costs ten.
     cost: () => Promise.resolve(10 * (prunable - removed)),
-    async reach(kind: string, most: number) {
-      await note(`reach ${kind} ${Math.round(most)}`);
-      removed = Math.max(removed, prunable - Math.floor(most / 10));
+    async reach(kind: string, cost: number) {
+      await note(`reach ${kind} ${Math.round(cost)}`);
+      checkMost(prunable - Math.floor(cost / 10));
+      removed = Math.max(removed, prunable - Math.floor(cost / 10));
       return await count();
     },
     async removePattern({ keep, of }: { keep: number; of: number }) {
@@ -157,6 +175,17 @@ Deno.test("pruneUntilStable() takes an equal share of what is left in each itera
   assertEquals(await removals("one-shot", 1), [875]);
   const later = await run({ sparsity: 0.875 }, { schedule: "iterative", rounds: 2, removed: 500 });
   assertEquals(later.removals, ["remove 750", "remove 875"]);
+});
+
+Deno.test("pruneUntilStable() names the goal and the round where less may go, not where the round was to lead", async () => {
+  const refuse = async (goal: PruneGoal, most: number, message: string) =>
+    void await assertRejects(() => run(goal, { rounds: 2, most }), ConfigError, message);
+  const current = (most: number, round: number) =>
+    `only ${most} may be removed by a test, in round ${round} of 2`;
+  await refuse({ sparsity: 0.5 }, 300, `Cannot prune to "sparsity 0.5": ${current(300, 1)}, expected fewer`);
+  await refuse({ sparsity: 0.5 }, 450, `Cannot prune to "sparsity 0.5": ${current(450, 2)}, expected fewer`);
+  const goal = { cost: "parameters", most: 5000.5 } as const;
+  await refuse(goal, 300, `Cannot prune to "parameters 5000": ${current(300, 1)}, expected fewer`);
 });
 
 Deno.test("pruneUntilStable() brings a cost down by the schedule, from where it is", async () => {
