@@ -9,8 +9,8 @@ import type { NamedParameters } from "../gpu/network.ts";
 import { summarizeModel } from "../model/summary.ts";
 import { prunableTensors, scoredTensors } from "../prune/criteria.ts";
 import type { CriterionModel } from "../prune/criteria/criterion.ts";
-import { costOf, denseCostOf, type PruneGoal, removedAt } from "../prune/goal.ts";
-import { mostRemovable } from "../prune/reach.ts";
+import { type Cost, costOf, denseCostOf, type PruneGoal, removedAt } from "../prune/goal.ts";
+import { leastChannelCost, mostRemovable } from "../prune/reach.ts";
 import { removalOf } from "./prune_options.ts";
 
 /** What is to be reached, and from where. */
@@ -53,8 +53,7 @@ function limitsOf(
 const shareText = (share: number) => `${Math.floor(1e4 * share) / 1e4}`;
 
 /**
- * Refuses a sparsity, or a cost, beyond what may be removed. What channels cost depends on which of them go, so that is
- * not worked out here.
+ * Refuses a sparsity, or a cost, beyond what may be removed.
  *
  * @throws {ConfigError} Then, naming what keeps weights from going, and what can be reached.
  */
@@ -63,8 +62,8 @@ export function checkReachable(
   config: PruneConfig,
   { goal, masks, act = "prune to" }: ReachableOptions,
 ): void {
-  const { granularity: text, criterion } = config, options = removalOf(config);
-  const most = mostRemovable(model, { criterion, options, removed: removedBy(masks) });
+  const { criterion } = config, options = removalOf(config), removed = removedBy(masks);
+  const most = mostRemovable(model, { criterion, options, removed });
   const refuse = (thing: string, reached: string, wanted: string) => {
     const limits = limitsOf(model, config), names = limits.map(([, text]) => text).join(" and ");
     const current = `${names} ${limits.length === 1 ? "leaves" : "leave"} ${reached}`;
@@ -81,15 +80,29 @@ export function checkReachable(
       `${share} at most`,
     );
   }
-  if ("cost" in goal && text !== "channel") {
-    const { cost: kind } = goal, isSparse = config.store === "sparse";
-    const layers = prunableTensors(model.layout).map(({ fullName: name, count, rows }, i) => {
-      return { name, weights: count, kept: count - most[i], channels: rows, emptyChannels: 0 };
-    });
-    const least = costOf(model.graph, layers, { isSparse })[kind];
+  if ("cost" in goal) {
+    const { cost: kind } = goal, least = leastCost(model, config, { most, removed })?.[kind] ?? 0;
     if (least <= goal.most) return;
     const all = denseCostOf(summarizeModel(model.graph))[kind];
     const share = Math.ceil(1e4 * least / all) / 1e4;
     refuse(`${kind} ${Math.floor(goal.most)}`, `${Math.ceil(least)} of ${all} at least`, `${share} or more`);
   }
+}
+
+/** The least that a network can cost of which so many weights of each tensor may go; undefined where scores say. */
+function leastCost(
+  model: CriterionModel,
+  config: PruneConfig,
+  { most, removed }: { readonly most: readonly number[]; readonly removed: ReadonlyMap<string, number> },
+): Cost | undefined {
+  const { criterion, granularity, store } = config;
+  if (granularity === "channel") {
+    // What is gone already may make more superfluous than channels that go.
+    const isWhole = removed.values().every((count) => count === 0);
+    return isWhole ? leastChannelCost(model, { criterion, options: removalOf(config) }) : undefined;
+  }
+  const layers = prunableTensors(model.layout).map(({ fullName: name, count, rows }, i) => {
+    return { name, weights: count, kept: count - most[i], channels: rows, emptyChannels: 0 };
+  });
+  return costOf(model.graph, layers, { isSparse: store === "sparse" });
 }

@@ -7,6 +7,7 @@ import { layerNameOf, type PlacedParameter } from "../plan/layout.ts";
 import { layOutBlocks } from "./blocks.ts";
 import { type Criterion, prunableTensors, scoredTensors } from "./criteria.ts";
 import type { CriterionModel } from "./criteria/criterion.ts";
+import type { Cost } from "./goal.ts";
 import { leastOfChannels } from "./reach_channels.ts";
 import { type BlockShape, leastKept, type RemovalOptions } from "./removal.ts";
 
@@ -32,7 +33,7 @@ export function mostRemovable(
   const { granularity = "element", floor = 0, protect = [] } = options;
   const scored = new Set(scoredTensors(model, criterion).map(({ fullName }) => fullName));
   const leastOf = granularity === "channel"
-    ? leastOfChannels(model.graph, { scored, criterion, options })
+    ? leastOfChannels(model.graph, { scored, criterion, options }).weightsOf
     : (tensor: PlacedParameter): number => {
       if (!scored.has(tensor.fullName) || protect.includes(layerNameOf(tensor))) return tensor.count;
       return granularity === "element"
@@ -45,6 +46,20 @@ export function mostRemovable(
     const kept = granularity === "element" ? Math.min(count - before, least) : Math.max(0, least - before);
     return count - kept;
   });
+}
+
+/**
+ * The least that the compacted network costs where coupled channels are removed of a whole one; undefined where removals
+ * alone do not say. Where layers share only some of their channels, scores may leave more.
+ *
+ * @throws {ConfigError} Where the criterion scores no layer.
+ */
+export function leastChannelCost(
+  model: CriterionModel,
+  { criterion, options }: Omit<ReachOptions, "removed">,
+): Cost | undefined {
+  const scored = new Set(scoredTensors(model, criterion).map(({ fullName }) => fullName));
+  return leastOfChannels(model.graph, { scored, criterion, options }).cost;
 }
 
 /** The weights of a tensor's smallest blocks, of as many as it must keep. */

@@ -1,5 +1,5 @@
 /**
- * What a layer's weight keeps at least where channels go with all that is coupled to them, as the graph alone says.
+ * What layers keep at least where channels go with all that is coupled to them, as the graph alone says.
  *
  * @module
  */
@@ -7,6 +7,7 @@ import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
 import { layerNameOf, type PlacedParameter } from "../plan/layout.ts";
 import { type ChannelGroup, coupleChannels, type Coupling, type GroupSet, weightFormOf } from "./coupling.ts";
 import { type Criterion, criterionOf } from "./criteria.ts";
+import type { Cost } from "./goal.ts";
 import { findBranches } from "./group_branches.ts";
 import { leastKept, type RemovalOptions } from "./removal.ts";
 
@@ -17,29 +18,56 @@ interface ChannelReach {
   readonly options: RemovalOptions;
 }
 
+/** The fewest weights, and the fewest channels, that layers keep. */
+export interface LeastOfChannels {
+  /** Of a prunable tensor the weights that stay at least, in a network that is whole at first. */
+  weightsOf(tensor: PlacedParameter): number;
+  /** The least that the compacted network costs; undefined where compaction makes a whole network smaller. */
+  readonly cost: Cost | undefined;
+}
+
 /**
- * Says for each prunable tensor how many weights stay at least: those between the fewest channels that its layer, and the
- * layer that it reads, must keep. A layer keeps its floor and the channels that may not go; one of a branch of a sum that
- * may go as a whole keeps nothing. Which channels go where layers share only some of them, and which of several branches
- * of a sum, scores decide: then more may stay.
+ * Says what stays at least: of a layer's weights those between the fewest channels that it, and the layer that it reads,
+ * must keep. A layer keeps its floor and the channels that may not go; one of a branch of a sum that may go as a whole
+ * keeps nothing. Which channels go where layers share only some of them, and which of several branches of a sum, scores
+ * decide: then more may stay.
  */
-export function leastOfChannels(graph: Graph, reach: ChannelReach): (tensor: PlacedParameter) => number {
-  const nodes = resolveGraph(graph), least = leastChannels(nodes, { graph, reach });
-  const placed = new Map(nodes.map((node, i) => [node.spec.name, { node, kept: least[i] }]));
-  return (tensor) => {
-    const { node, kept } = placed.get(layerNameOf(tensor))!, [source] = node.sources;
-    const { groups, isDepthwise } = weightFormOf(node)!;
+export function leastOfChannels(graph: Graph, reach: ChannelReach): LeastOfChannels {
+  const nodes = resolveGraph(graph), coupling = coupleChannels(graph);
+  const least = leastChannels(nodes, { graph, coupling, reach });
+  const indexOf = new Map(nodes.map(({ spec }, i) => [spec.name, i]));
+  const weightsAt = (i: number, taps: number): number => {
+    const node = nodes[i], [source] = node.sources, { groups, isDepthwise } = weightFormOf(node)!;
     const read = source < 0 ? node.input.channels : least[source];
-    return kept * tensor.taps * (isDepthwise ? 1 : Math.ceil(read / groups));
+    return least[i] * taps * (isDepthwise ? 1 : Math.ceil(read / groups));
+  };
+  let parameters = 0, statistics = 0, multiplyAdds = 0;
+  for (const [i, node] of nodes.entries()) {
+    for (const { role, taps } of node.parameters) {
+      const count = role === "weight" ? weightsAt(i, taps) : least[i];
+      if (role === "statistic") statistics += count;
+      else parameters += count;
+      if (role === "weight") multiplyAdds += count * node.output.height * node.output.width;
+    }
+  }
+  // Channels that nothing makes, the zeros around a shortcut's own, go whether or not they are removed.
+  const areMade = coupling.groups.every(({ producers }) => producers.some(({ axis }) => axis === "row"));
+  return {
+    weightsOf: (tensor) => weightsAt(indexOf.get(layerNameOf(tensor))!, tensor.taps),
+    cost: areMade ? { parameters, multiplyAdds, bytes: 4 * (parameters + statistics) } : undefined,
   };
 }
 
 /** The fewest output channels that each layer keeps. */
 function leastChannels(
   nodes: readonly GraphNode[],
-  { graph, reach }: { readonly graph: Graph; readonly reach: ChannelReach },
+  { graph, coupling, reach }: {
+    readonly graph: Graph;
+    readonly coupling: Coupling;
+    readonly reach: ChannelReach;
+  },
 ): readonly number[] {
-  const coupling = coupleChannels(graph), { floor = 0, roundTo = 1 } = reach.options;
+  const { floor = 0, roundTo = 1 } = reach.options;
   const fixed = coupling.groupOf.map((groups) => groups.filter((group) => group < 0).length);
   const setsOf = nodes.map(({ spec }) =>
     [...coupling.sets.keys()].filter((set) => coupling.sets[set].layers.has(spec.name))

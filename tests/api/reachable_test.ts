@@ -1,10 +1,12 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { runCompare } from "../../src/api/compare_run.ts";
+import { Model } from "../../src/api/model.ts";
 import { goalOf } from "../../src/api/prune_options.ts";
 import { runPrune } from "../../src/api/prune_run.ts";
 import { checkReachable } from "../../src/api/reachable.ts";
 import { parsePruneConfig } from "../../src/config.ts";
 import { ConfigError } from "../../src/errors.ts";
+import { summarizeModel } from "../../src/model/summary.ts";
 import { layOutParameters } from "../../src/plan/layout.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyDataset } from "../helpers/tiny_dataset.ts";
@@ -12,6 +14,8 @@ import { tinyGraph } from "../helpers/tiny_network.ts";
 
 // 36, 180, 140 and 28 weights, 20 biases: 384 that may go, of 404 numbers.
 const graph = tinyGraph(), layout = layOutParameters(graph);
+/** Half of its channels, rounded up. */
+const halved = summarizeModel(tinyGraph({ conv1: 2, conv2: 3, fc1: 4 }));
 const configOf = (value: Record<string, unknown>) => parsePruneConfig(value, "a test");
 
 function check(value: Record<string, unknown>, masks?: ReadonlyMap<string, Float32Array>): void {
@@ -46,6 +50,14 @@ Deno.test("checkReachable() names what keeps weights from going, what can be rea
       { targetBytes: 890, floor: 0.5, store: "sparse" },
       `Cannot prune to "bytes 890": floor 0.5 leaves ${4 * 212 + 5 + 23 + 18 + 4} of 1616 at least`,
     ],
+    [
+      { targetParameters: 0.1, floor: 0.5, granularity: "channel" },
+      `Cannot prune to "parameters 40": floor 0.5 leaves ${halved.parameters} of 404 at least`,
+    ],
+    [
+      { targetMultiplyAdds: 0.1, floor: 0.5, granularity: "channel", perCost: true },
+      `floor 0.5 leaves ${halved.multiplyAdds} of ${summarizeModel(graph).multiplyAdds} at least`,
+    ],
     [{ targetParameters: 19 }, 'Cannot prune to "parameters 19": granularity element leaves 20 of 404'],
   ];
   for (const [value, message] of cases) assertThrows(() => check(value), ConfigError, message);
@@ -58,7 +70,8 @@ Deno.test("checkReachable() lets pass what can just be reached, and what only sc
     { targetParameters: 212, floor: 0.5 },
     { targetParameters: 20 },
     { targetBytes: 4 * 212 + 5 + 23 + 18 + 4, floor: 0.5, store: "sparse" },
-    { targetParameters: 0.01, granularity: "channel" },
+    { targetParameters: halved.parameters, floor: 0.5, granularity: "channel" },
+    { targetBytes: 4 * halved.parameters, floor: 0.5, granularity: "channel" },
     { confidence: 0.9, floor: 1 },
     { granularity: "2:4", protect: "conv1,conv2,fc1,fc2" },
   ];
@@ -67,6 +80,8 @@ Deno.test("checkReachable() lets pass what can just be reached, and what only sc
   const masks = new Map([["conv2.weight", new Float32Array(180)]]);
   assertThrows(() => check({ sparsity: 0.7, floor: 0.5 }), ConfigError);
   check({ sparsity: 0.7, floor: 0.5 }, masks);
+  const channels = { targetParameters: 0.1, floor: 0.5, granularity: "channel" };
+  check(channels, masks);
 });
 
 Deno.test("runPrune() and runCompare() refuse what cannot be reached before anything is trained", async () => {
@@ -90,4 +105,19 @@ Deno.test("runPrune() and runCompare() refuse what cannot be reached before anyt
     'Cannot compare magnitude at "sparsity 0.6": floor 0.5 leaves',
   );
   assertEquals([steps, gpu.allocatedBytes], [0, bytes], "nothing was trained, nothing is left");
+});
+
+Deno.test("Model.prune() says what channels cost at least where that is more than it is to bring a model to", async () => {
+  using model = new Model(await deviceOf(), graph, { task: tinyDataset() });
+  const { test } = tinyDataset(),
+    steps = { calibration: test, test, examples: 40, finetune: () => Promise.resolve() };
+  const goal = { cost: "parameters", most: 40.4 } as const;
+  const error = await assertRejects(
+    () =>
+      model.prune({ ...steps, goal, rounds: 2, granularity: "channel", floor: 0.5, criterion: "magnitude" }),
+    ConfigError,
+    'Cannot prune to "parameters 40": ',
+  );
+  const { parameters } = halved, least = `${parameters} is the least there is, in round 1 of 2`;
+  assertStringIncludes(error.message, `${least}, expected ${parameters} or more, a lower floor`);
 });

@@ -2,12 +2,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { ConfigError } from "../../src/errors.ts";
 import { Network } from "../../src/gpu/network.ts";
+import { readFloats } from "../../src/gpu/readback.ts";
 import type { Graph } from "../../src/model/graph.ts";
 import { presetNetwork } from "../../src/model/presets.ts";
 import { layOutParameters } from "../../src/plan/layout.ts";
 import type { Criterion } from "../../src/prune/criteria.ts";
+import { compactCostOf } from "../../src/prune/goal.ts";
 import { Pruner } from "../../src/prune/pruner.ts";
-import { mostRemovable } from "../../src/prune/reach.ts";
+import { leastChannelCost, mostRemovable } from "../../src/prune/reach.ts";
 import type { RemovalOptions } from "../../src/prune/removal.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyGraph } from "../helpers/tiny_network.ts";
@@ -97,6 +99,39 @@ Deno.test("mostRemovable() is never less than what goes", async () => {
     }
   }
   assert(exact > 40, `${exact} of 60`);
+});
+
+Deno.test("leastChannelCost() is never more than what the compacted network costs when all went that may", async () => {
+  let exact = 0, compared = 0;
+  for (
+    const graph of [
+      tinyGraph(),
+      residual,
+      resnet,
+      ...Array.from({ length: 12 }, (_, i) => randomGraph(i)),
+    ]
+  ) {
+    for (const floor of [0, 0.4]) {
+      using network = new Network(await deviceOf(), graph, 0);
+      using pruner = new Pruner(network);
+      network.copyArena("values", "mean");
+      await pruner.score("random", scoring);
+      const options = { granularity: "channel", floor } as const;
+      const least = leastChannelCost(network, { criterion: "random", options });
+      if (!least) continue;
+      await pruner.remove(await mostOf(graph, options, "random"), options);
+      const cost = compactCostOf(graph, await readFloats(network.gpu, network.arena("mask")));
+      for (const kind of ["parameters", "multiplyAdds", "bytes"] as const) {
+        assert(least[kind] <= cost[kind], `${graph.name} ${kind} ${floor}: ${least[kind]} of ${cost[kind]}`);
+      }
+      compared++;
+      if (least.parameters === cost.parameters) exact++;
+      if (graph.name === "seed" || floor === 0 && [residual, resnet].includes(graph)) {
+        assertEquals(least, cost);
+      }
+    }
+  }
+  assert(exact > compared / 2 && compared > 20, `${exact} of ${compared}`);
 });
 
 Deno.test("mostRemovable() counts what is removed already, where it would have had to stay too", () => {
