@@ -64,3 +64,24 @@ export function parsePruneConfig(value: unknown, source: string): PruneConfig {
   const found = (value as Record<string, unknown>)[field.key];
   throw refuse(field.key, quoteValue(found), issue.code === "custom" ? issue.message : field.wanted);
 }
+
+/**
+ * Refuses validation examples that a prune run would hold out and never look at. Comparisons always do.
+ *
+ * @param source where the configuration was read, for errors
+ * @throws {ConfigError} Where nothing is chosen by them.
+ */
+export function checkValidationIsRead(
+  { validation, allowedDrop, posteriorTemperature, epochs, finetuneEpochs }: PruneConfig,
+  source: string,
+): void {
+  const choosesEpochs = Math.max(epochs, finetuneEpochs) > 1, choosesT = posteriorTemperature === "auto";
+  if (validation === 0 || choosesEpochs || choosesT || allowedDrop !== undefined) return;
+  const reads = "allowedDrop, posteriorTemperature auto, or more than one of epochs or finetuneEpochs";
+  throw new ConfigError({
+    act: "use",
+    thing: "validation",
+    current: `${validation} from ${source}`,
+    wanted: `0 unless there is ${reads}, which read it`,
+  });
+}

@@ -6,7 +6,7 @@
 import deno from "../../deno.json" with { type: "json" };
 import { FormatError } from "../errors.ts";
 import { denoFiles } from "../files_deno.ts";
-import { type CompareReport, compareReportSchema, runCompare } from "../../mod.ts";
+import { type CompareReport, compareReportSchema, runCompare, stagesTo } from "../../mod.ts";
 import { isWhole } from "../prune/compare_report.ts";
 import { runCommand } from "./command.ts";
 import {
@@ -18,7 +18,7 @@ import {
   sparsityRange,
 } from "./comparison_flags.ts";
 import { drawCompare, formatCompare } from "./compare_text.ts";
-import { formatHelp, parseFlags } from "./flags.ts";
+import { checkPosteriorActs, formatHelp, parseFlags } from "./flags.ts";
 import { note, openRun, openRunDevice, openRunProgress } from "./open_run.ts";
 
 const usage = "./winnow compare [FLAGS]   (or: deno task compare [FLAGS])";
@@ -62,6 +62,8 @@ async function main(): Promise<number> {
   const before = await readBefore(path);
   using gpu = await openRunDevice(config);
   const input = await openRun(gpu, config), progress = openRunProgress();
+  const removals = Math.max(...sparsities.map((sparsity) => stagesTo(sparsity).length));
+  checkPosteriorActs(flags, { removals, weights: input.weights });
   const all = variants.length * sparsities.length * seeds.length;
   const isAsked = ({ variant, sparsity, seed }: CompareReport["cells"][number]) =>
     variants.includes(variant) && sparsities.includes(sparsity) && seeds.includes(seed);

@@ -7,7 +7,14 @@
  */
 
 import { parseArgs } from "node:util";
-import { type ConfigField, describeConfig, goalKeys, parsePruneConfig, type PruneConfig } from "../config.ts";
+import {
+  checkValidationIsRead,
+  type ConfigField,
+  describeConfig,
+  goalKeys,
+  parsePruneConfig,
+  type PruneConfig,
+} from "../config.ts";
 import { ConfigError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { describeAlternatives } from "../nearest.ts";
@@ -175,11 +182,40 @@ export async function resolvePruneConfig(
   if (resumed && values.config === undefined) {
     return parsePruneConfig(join(resumed), "the checkpoint and the command line");
   }
-  if (values.config === undefined) return parsePruneConfig(given, "the command line");
+  const parse = (value: unknown, source: string) => {
+    const config = parsePruneConfig(value, source);
+    checkValidationIsRead(config, source);
+    return config;
+  };
+  if (values.config === undefined) return parse(given, "the command line");
   const path = String(values.config);
   const stored = await readConfigFile(path, files);
   parsePruneConfig(stored, path);
-  return parsePruneConfig(join(stored as object), `${path} and the command line`);
+  return parse(join(stored as object), `${path} and the command line`);
+}
+
+/**
+ * Refuses `--posterior layer` where it does nothing: only layers that lost weights before choose by it which go.
+ *
+ * @param options How often a network loses weights at most, and what it starts from.
+ * @throws {ConfigError} Where a whole network loses weights once.
+ */
+export function checkPosteriorActs(
+  { values: { posterior } }: ParsedFlags,
+  { removals, weights }: {
+    readonly removals: number;
+    readonly weights?: { readonly masks: ReadonlyMap<string, Float32Array> } | undefined;
+  },
+): void {
+  const isPruned = weights?.masks.values().some((mask) => mask.includes(0)) ?? false;
+  if (posterior !== "layer" || removals > 1 || isPruned) return;
+  const current = '"layer", by which layers choose that lost weights before';
+  throw new ConfigError({
+    act: "use",
+    thing: "--posterior",
+    current,
+    wanted: '"diagonal" where a whole network loses weights once',
+  });
 }
 
 /** Breaks a text into lines of at most `columns` characters, at spaces. */

@@ -8,7 +8,7 @@ import { describeConfig, type PruneConfig } from "../config.ts";
 import { denoFiles } from "../files_deno.ts";
 import { type Gpu, readResumedConfig, removeCheckpoints, type RunCheckpoints, runPrune } from "../../mod.ts";
 import { runCommand } from "./command.ts";
-import { formatHelp, parseFlags, resolvePruneConfig, runFields } from "./flags.ts";
+import { checkPosteriorActs, formatHelp, parseFlags, resolvePruneConfig, runFields } from "./flags.ts";
 import {
   checkOutput,
   note,
@@ -43,6 +43,7 @@ async function main(): Promise<number> {
   if (!resumes) await checkOutput(config);
   using gpu = await openRunDevice(config);
   const input = { gpu, ...await openRun(gpu, config) };
+  checkPosteriorActs(flags, { removals: config.rounds, weights: input.weights });
   const checkpoints = checkpointsIn(config.out, resumes);
   if (!resumes) await removeCheckpoints(checkpoints);
   const writes = resumes || config.checkpointEvery > 0;

@@ -9,7 +9,7 @@ import { runSensitivity } from "../../mod.ts";
 import { runCommand } from "./command.ts";
 import { comparedConfig, listField, readNumbers, sharedFields, sparsityRange } from "./comparison_flags.ts";
 import { formatSensitivity } from "./compare_text.ts";
-import { formatHelp, parseFlags } from "./flags.ts";
+import { checkPosteriorActs, formatHelp, parseFlags } from "./flags.ts";
 import { checkOutput, note, openRun, openRunDevice, openRunProgress } from "./open_run.ts";
 
 const usage = "./winnow sensitivity [FLAGS]   (or: deno task sensitivity [FLAGS])";
@@ -37,6 +37,7 @@ async function main(): Promise<number> {
   await checkOutput(told);
   using gpu = await openRunDevice(told);
   const input = await openRun(gpu, told), progress = openRunProgress();
+  checkPosteriorActs(flags, { removals: 1, weights: input.weights });
   const { limit, out } = told, count = input.dataset.train.count, train = Math.min(limit || count, count);
   const validation = told.validation || Math.max(1, Math.min(1000, Math.floor(train / 5)));
   if (told.validation === 0) {

@@ -161,6 +161,12 @@ function checkTogether(config: Fields, context: z.RefinementCtx): void {
   if (config.schedule === "one-cycle" && config.warmup > 0) {
     refuse("warmup", "0 under schedule one-cycle, which rises by itself");
   }
+  if (config.averaging === "none" && config.recalibrate === "plain") {
+    refuse("recalibrate", '"none" under averaging none: it follows averages alone');
+  }
+  if (!config.decayBias && config.weightDecay === 0 && config.l1 === 0) {
+    refuse("decayBias", "true unless weightDecay or l1 is above 0");
+  }
   for (const [name, companion] of Object.entries(companions)) {
     const key = name as keyof Fields, preset = fields.shape[key].safeParse(undefined).data;
     const { key: other, values } = companion;

@@ -2,13 +2,14 @@
 
 import assert from "node:assert/strict";
 import {
+  checkPosteriorActs,
   type FlagField,
   formatHelp,
   parseFlags,
   resolvePruneConfig,
   runFields,
 } from "../../src/cli/flags.ts";
-import { describeConfig } from "../../src/config.ts";
+import { describeConfig, type PruneConfig } from "../../src/config.ts";
 import { ConfigError, FileError, FormatError } from "../../src/errors.ts";
 import { memoryFiles } from "../helpers/memory_files.ts";
 
@@ -143,6 +144,47 @@ Deno.test("resolvePruneConfig() reads and refuses what training is told on the c
     name: "ConfigError",
     message: 'Cannot use "patience": 3 from the command line, expected 0 unless validation is above 0',
   });
+});
+
+Deno.test("resolvePruneConfig() refuses validation examples that nothing is chosen by", async () => {
+  const files = memoryFiles({ "run.json": '{"epochs": 1, "validation": 50}' });
+  const resolve = (line: string, resumed?: PruneConfig) =>
+    resolvePruneConfig(parseFlags(line.split(" "), fields), files, resumed);
+  const wanted = "0 unless there is allowedDrop, posteriorTemperature auto, or more than one of epochs or";
+  for (
+    const idle of ["--epochs 1", "--model a.safetensors", "--epochs 1 --finetune-epochs 0 --stop-on loss"]
+  ) {
+    await assert.rejects(resolve(`--validation 500 ${idle}`), (error: Error) => {
+      assert(error instanceof ConfigError && error.message.includes(wanted), error.message);
+      return error.message.includes('"validation": 500 from the command line');
+    });
+  }
+  await assert.rejects(resolve("--config run.json"), {
+    message: /"validation": 50 from run.json and the command line/,
+  });
+  const read = [
+    ...["", "--epochs 1 --finetune-epochs 2", "--epochs 1 --allowed-drop 0.01"],
+    ...["--epochs 1 --posterior-temperature auto", "--model a.safetensors --epochs 2"],
+  ];
+  for (const more of read) await resolve(`--validation 500 ${more}`.trim());
+  await resolve("--config run.json --epochs 2");
+  // A run that was begun goes on.
+  await resolve("--resume out", { ...await resolve("--validation 500"), epochs: 1 });
+});
+
+Deno.test("checkPosteriorActs() refuses --posterior layer where a whole network loses weights once", () => {
+  const flags = parseFlags(["--posterior=layer"], fields), without = parseFlags([], fields);
+  const whole = new Map([["conv1.weight", Float32Array.of(1, 1)]]);
+  for (const weights of [undefined, { masks: whole }]) {
+    assert.throws(() => checkPosteriorActs(flags, { removals: 1, weights }), {
+      name: "ConfigError",
+      message: /Cannot use "--posterior": "layer", .*expected "diagonal" where a whole network loses/,
+    });
+    checkPosteriorActs(flags, { removals: 2, weights });
+    checkPosteriorActs(without, { removals: 1, weights });
+  }
+  const pruned = { masks: new Map([...whole, ["conv2.weight", Float32Array.of(1, 0)]]) };
+  checkPosteriorActs(flags, { removals: 1, weights: pruned });
 });
 
 Deno.test("resolvePruneConfig() names the source of what it refuses", async () => {

@@ -174,6 +174,10 @@ Deno.test("prune refuses bad input with one line and exit code 1, and leaves not
     const wrong: readonly [readonly string[], RegExp][] = [
       [[...flags, "--sparsity=1"], /Cannot use "--?sparsity|Cannot use "sparsity": 1 .*\[0, 1\)/],
       [[...flags, "--sparsity=0.5", "--confidence=0.5"], /sparsity/],
+      [
+        [...flags, "--replace", "--posterior=layer"],
+        /Cannot use "--posterior": "layer".*expected "diagonal"/,
+      ],
       [[...flags, "--sparsty=0.5"], /Cannot use "--sparsty": an unknown flag, expected .*--sparsity/],
       [[...flags, "--learning-rate=NaN"], /--learning-rate/],
       [[...flags, `--config=${folder}/config.json`], /sparcity/],
