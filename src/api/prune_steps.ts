@@ -19,7 +19,7 @@ import { temperModel, validationToTemper } from "./tempering.ts";
 
 /** What may go, of the options of pruning. */
 function removalOf(
-  { granularity, scope, floor, roundTo, protect, perCost }: ModelPruneOptions,
+  { granularity, scope, floor, roundTo, protect, madeBy, perCost }: ModelPruneOptions,
 ): RemovalOptions {
   return {
     ...(granularity ? { granularity } : {}),
@@ -27,6 +27,7 @@ function removalOf(
     ...(floor === undefined ? {} : { floor }),
     ...(roundTo === undefined ? {} : { roundTo }),
     ...(protect ? { protect } : {}),
+    ...(madeBy ? { madeBy } : {}),
     ...(perCost === undefined ? {} : { perCost }),
   };
 }

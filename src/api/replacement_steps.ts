@@ -25,7 +25,7 @@ export function replacementSteps(
   choose: ProductChooser,
 ): Partial<ReplaceSettings> & ReplacementSteps & { readonly choose: ProductChooser } {
   const { calibration, sparsity, stages = stagesTo(sparsity), scoring, onStage, ...others } = options;
-  const { granularity = "element", scope, floor, roundTo, perCost, protect, ...settings } = others;
+  const { granularity = "element", scope, floor, roundTo, perCost, protect, madeBy, ...settings } = others;
   const { selectionSteps = granularity === "element" ? usualSelectionSteps : 0 } = settings;
   const refuse = (thing: string, current: string, wanted: string): never => {
     throw new ConfigError({ act: "prune by replacement to", thing, current, wanted });
@@ -44,6 +44,7 @@ export function replacementSteps(
     ...(roundTo === undefined ? {} : { roundTo }),
     ...(perCost === undefined ? {} : { perCost }),
     ...(protect ? { protect } : {}),
+    ...(madeBy ? { madeBy } : {}),
   };
   return {
     ...settings,

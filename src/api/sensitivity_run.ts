@@ -1,22 +1,26 @@
 /**
- * How sensitive each layer is: every layer with prunable weights pruned alone, at several sparsities.
+ * How sensitive each layer is: every layer with prunable weights, or every set of coupled channels, pruned alone, at
+ * several sparsities.
  *
  * @module
  */
 import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { layerNameOf, layOutParameters } from "../plan/layout.ts";
+import { layOutParameters } from "../plan/layout.ts";
 import type { SensitivityCell, SensitivityReport } from "../prune/compare_report.ts";
 import { prunableTensors } from "../prune/criteria.ts";
-import { removedAt } from "../prune/goal.ts";
 import type { LayerCount } from "../prune/mask.ts";
+import { mostRemovable } from "../prune/reach.ts";
+import type { RemovalOptions } from "../prune/removal.ts";
 import { refusePattern } from "./compare_variants.ts";
 import { checkPrunable, removalOf, scoringOf } from "./prune_options.ts";
+import { removedBy } from "./reachable.ts";
+import { scanUnits, targetOf } from "./scan_units.ts";
 import { openTrained, type TrainedOptions } from "./trained_network.ts";
 
 /** What a scan of sensitivity is given. Its configuration holds validation examples out. */
 export interface SensitivityOptions extends TrainedOptions {
-  /** Fractions of a layer's weights to remove. */
+  /** Fractions to remove of a layer's weights, or of those that go with a set of coupled channels. */
   readonly sparsities: readonly number[];
   /** Versions of what computes, by name, for the report. */
   readonly versions: Readonly<Record<string, string>>;
@@ -33,8 +37,8 @@ async function removeIfPossible(remove: () => Promise<readonly LayerCount[]>) {
 }
 
 /**
- * Prunes each layer alone, and measures what that costs on validation examples. Where a layer may not lose as much as a
- * sparsity asks for, that cell is left out.
+ * Prunes each layer alone, or where channels go each set of coupled ones, and measures what that costs on validation
+ * examples. Where a layer may not lose as much as a sparsity asks for, that cell is left out.
  *
  * @throws {ConfigError} Where there are no validation examples, the temperature is to be chosen, or no layer may lose so much.
  * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
@@ -46,44 +50,48 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     const current = "each removal would go by another", wanted = "a number";
     throw new ConfigError({ act: "scan at", thing: "posteriorTemperature auto", current, wanted });
   }
-  checkPrunable({ layout: layOutParameters(graph), graph }, config);
+  const layout = layOutParameters(graph), removal = removalOf(config), masks = options.weights?.masks;
+  checkPrunable({ layout, graph }, config);
+  const refuse = (current: string, wanted: string) =>
+    new ConfigError({ act: "scan the layers of", thing: graph.name, current, wanted });
+  if (config.validation === 0) {
+    throw refuse("no examples for validation", "a configuration with validation above 0");
+  }
+  const tooMuch = () =>
+    refuse("no layer may lose so much alone", "another granularity, criterion or sparsity");
+  const removed = removedBy(masks), names = prunableTensors(layout).map(({ fullName }) => fullName);
+  const removedInAll = names.reduce((sum, name) => sum + (removed.get(name) ?? 0), 0);
+  const asked = scanUnits({ graph, layout, masks }, removal).flatMap((unit) => {
+    const own: RemovalOptions = { ...removal, ...unit.options };
+    const most = mostRemovable({ graph, layout }, { criterion, options: own, removed });
+    const all = most.reduce((sum, count) => sum + count, 0);
+    return sparsities.map((sparsity) => ({
+      ...{ unit, sparsity, own, target: targetOf(unit, sparsity, removedInAll) },
+    })).filter(({ target }) => target <= all);
+  });
+  if (asked.length === 0) throw tooMuch();
   const { model: opened, splits, state, settler: opensWith } = await openTrained(gpu, options);
   using model = opened, settler = opensWith;
-  const { train, calibration, validation } = splits;
-  if (!validation) {
-    const current = "no examples for validation", wanted = "a configuration with validation above 0";
-    throw new ConfigError({ act: "scan the layers of", thing: graph.name, current, wanted });
-  }
+  const { train, calibration } = splits, validation = splits.validation!;
   const measure = async () => {
     const { accuracy, loss } = await model.evaluate(validation);
     return { accuracy, loss };
   };
   const trained = { ...await measure(), validation: validation.count };
   await model.score(calibration, scoringOf(config, { criterion, examples: train.count }));
-  const tensors = prunableTensors(model.network.layout), names = tensors.map(layerNameOf);
-  const before = (await model.pruner.count()).map(({ weights, kept }) => weights - kept);
-  const removedBefore = before.reduce((sum, removed) => sum + removed, 0);
-  const removal = removalOf(config), cells: SensitivityCell[] = [];
-  for (const [i, { fullName, count }] of tensors.entries()) {
-    if (removal.protect!.includes(names[i])) continue;
-    const protect = names.filter((name) => name !== names[i]);
-    for (const sparsity of sparsities) {
-      model.restore(state);
-      settler.restored(config);
-      await settler.prepare(config);
-      // What other layers lack already counts too.
-      const target = removedBefore - before[i] + Math.max(before[i], removedAt(sparsity, count));
-      const layers = await removeIfPossible(() => model.remove(target, { ...removal, protect }));
-      if (!layers) continue;
-      await settler.settle(config);
-      const { weights, kept } = layers.find(({ name }) => name === fullName)!;
-      cells.push({ layer: names[i], sparsity, removed: weights - kept, ...await measure() });
-    }
+  const cells: SensitivityCell[] = [];
+  for (const { unit, sparsity, own, target } of asked) {
+    model.restore(state);
+    settler.restored(config);
+    await settler.prepare(config);
+    const layers = await removeIfPossible(() => model.remove(target, own));
+    if (!layers) continue;
+    await settler.settle(config);
+    const gone = layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
+    const elsewhere = removedInAll - unit.removed;
+    cells.push({ layer: unit.name, sparsity, removed: gone - elsewhere, ...await measure() });
   }
-  if (cells.length === 0) {
-    const current = "no layer may lose so much alone", wanted = "another granularity, criterion or sparsity";
-    throw new ConfigError({ act: "scan the layers of", thing: graph.name, current, wanted });
-  }
+  if (cells.length === 0) throw tooMuch();
   const { name, source } = dataset;
   return {
     version: 1,

@@ -121,12 +121,21 @@ export function formatCompare({ trained, cells, dataset, model, config }: Compar
   return sections.join("\n\n");
 }
 
+/** Layers of a coupled set that a table names; of more it says how many there are. */
+const namedLayers = 2;
+
+/** The name of what was pruned, short enough for a table. */
+function shortName(layer: string): string {
+  const names = layer.split(" + "), more = names.length - namedLayers;
+  return more <= 1 ? layer : `${names.slice(0, namedLayers).join(" + ")} + ${more} more`;
+}
+
 /** A scan as a table: rows of layers, columns of sparsities, accuracy on the validation examples in per cent. */
-export function formatSensitivity({ trained, cells, model }: SensitivityReport): string {
+export function formatSensitivity({ trained, cells, model, config }: SensitivityReport): string {
   const layers = [...new Set(cells.map(({ layer }) => layer))];
   const sparsities = [...new Set(cells.map(({ sparsity }) => sparsity))].sort((a, b) => a - b);
   const rows = layers.map((layer) => [
-    layer,
+    shortName(layer),
     ...sparsities.map((sparsity) => {
       const cell = cells.find((cell) => cell.layer === layer && cell.sparsity === sparsity);
       return cell ? percent(cell.accuracy) : "-";
@@ -135,9 +144,12 @@ export function formatSensitivity({ trained, cells, model }: SensitivityReport):
   const before = `${percent(trained.accuracy)} % on ${trained.validation} validation examples, loss ${
     trained.loss.toFixed(4)
   }`;
+  const [what, head] = config.granularity === "channel"
+    ? ["the channels that some layers make", "layers"]
+    : ["one layer", "layer"];
   return [
-    `${model}: ${before}; accuracy with one layer pruned alone, %`,
-    formatTable(["layer", ...sparsities.map(sparsityText)], rows),
+    `${model}: ${before}; accuracy with ${what} pruned alone, %`,
+    formatTable([head, ...sparsities.map(sparsityText)], rows),
   ].join("\n\n");
 }
 

@@ -1,5 +1,6 @@
 /**
- * `deno task sensitivity`: prunes each layer alone, and measures what that costs on validation examples.
+ * `deno task sensitivity`: prunes each layer, or coupled set of channels, alone, and measures what that costs on
+ * validation examples.
  *
  * @module
  */
@@ -14,13 +15,13 @@ import { checkOutput, note, openRun, openRunDevice, openRunProgress } from "./op
 
 const usage = "./winnow sensitivity [FLAGS]   (or: deno task sensitivity [FLAGS])";
 const summary =
-  "Trains a network, or takes a given one, and removes weights of one layer at a time; prints the accuracy " +
-  "on validation examples, and writes it with the loss to OUT/sensitivity.json.";
+  "Trains a network, or takes a given one, and removes weights of one layer, or channels of one coupled set, at a " +
+  "time; prints the accuracy on validation examples, and writes it with the loss to OUT/sensitivity.json.";
 
 const sparsitiesField = listField(
   "sparsities",
   "0.5,0.8,0.9,0.95",
-  "Fractions of each layer's weights to remove.",
+  "Fractions to remove of each layer's weights, or with granularity channel of those that go with coupled channels.",
 );
 
 const shared = sharedFields(["finetuneEpochs", "rewind", "scope"], { out: "sensitivity" });

@@ -7,7 +7,7 @@ import { readFloats } from "../gpu/readback.ts";
 import { resolveGraph } from "../model/graph.ts";
 import { layerNameOf } from "../plan/layout.ts";
 import { weightCosts } from "./costs.ts";
-import { coupleChannels } from "./coupling.ts";
+import { coupleChannels, mayGo } from "./coupling.ts";
 import { prunableTensors } from "./criteria.ts";
 import { openBranches } from "./group_branches.ts";
 import { forEachElement, type GroupPart, groupRuns, placesByName } from "./group_runs.ts";
@@ -26,7 +26,7 @@ import { leastKept, type RemovalOptions } from "./removal.ts";
 export async function openChannels(
   buffers: PruneBuffers,
   part: GroupPart,
-  { options: { floor = 0, protect = [], measure = "weights", roundTo = 1 }, isSquared }: {
+  { options: { floor = 0, protect = [], madeBy, measure = "weights", roundTo = 1 }, isSquared }: {
     readonly options: RemovalOptions;
     readonly isSquared: boolean;
   },
@@ -70,11 +70,7 @@ export async function openChannels(
     }
     return sum;
   };
-  const isProtected = groups.map(({ producers }) =>
-    producers.some(({ parameter, axis }) =>
-      axis === "row" && protect.some((name) => parameter === `${name}.weight`)
-    )
-  );
+  const isOpen = groups.map((group) => mayGo(group, { protect, madeBy }));
   const isAlive = groups.map((_, group) => costOf(group) > 0);
   // Channels that no group may take along count as kept, and so do those that keep a weight.
   const kept = new Map(
@@ -93,7 +89,7 @@ export async function openChannels(
     costOf,
     take(group) {
       const { set } = groups[group], { layers } = sets[set], going = waiting[set];
-      if (isProtected[group] || costOf(group) === 0) return 0;
+      if (!isOpen[group] || costOf(group) === 0) return 0;
       const left = keptOfSet[set] - going.length - 1;
       const after = [...layers].map(([name, count]) =>
         [name, kept.get(name)! - count * (going.length + 1)] as const

@@ -86,13 +86,13 @@ export function isWhole(
   return config.validation === 0 || validation !== undefined;
 }
 
-/** One layer pruned alone. */
+/** One layer, or set of coupled channels, pruned alone. */
 export interface SensitivityCell {
-  /** The layer's name, such as `conv1`. */
+  /** The layer's name, such as `conv1`; of channels the layers that make them, such as `conv1 + block1.conv2`. */
   readonly layer: string;
-  /** Fraction of its weights that was to be removed. */
+  /** Fraction that was to be removed of its weights, or of those that go with the channels. */
   readonly sparsity: number;
-  /** Its weights that are removed. */
+  /** Those of them that are removed. */
   readonly removed: number;
   /** Accuracy and mean loss in nats on the validation examples, right after the removal. */
   readonly accuracy: number;

@@ -47,6 +47,22 @@ export interface Coupling {
   readonly groupOf: readonly (readonly number[])[];
 }
 
+/** The layers whose weights make the channels of a group, by name, in the graph's order. */
+export function makersOf({ producers }: ChannelGroup): readonly string[] {
+  const rows = producers.filter(({ axis }) => axis === "row");
+  return [...new Set(rows.map(({ parameter }) => parameter.slice(0, parameter.lastIndexOf("."))))];
+}
+
+/** True where a group may go by what layers make it: none that is protected, and just those that are asked for. */
+export function mayGo(
+  group: ChannelGroup,
+  { protect = [], madeBy }: { readonly protect?: readonly string[]; readonly madeBy?: readonly string[] },
+): boolean {
+  const makers = makersOf(group);
+  if (makers.some((name) => protect.includes(name))) return false;
+  return !madeBy || makers.length === madeBy.length && makers.every((name) => madeBy.includes(name));
+}
+
 /** How a layer's weight reads its input channels. */
 export interface WeightForm {
   /** Groups into which the input channels fall, each of which gives its own share of the output channels. */

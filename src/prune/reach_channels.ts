@@ -5,7 +5,14 @@
  */
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
 import { layerNameOf, type PlacedParameter } from "../plan/layout.ts";
-import { type ChannelGroup, coupleChannels, type Coupling, type GroupSet, weightFormOf } from "./coupling.ts";
+import {
+  type ChannelGroup,
+  coupleChannels,
+  type Coupling,
+  type GroupSet,
+  mayGo,
+  weightFormOf,
+} from "./coupling.ts";
 import { type Criterion, criterionOf } from "./criteria.ts";
 import type { Cost } from "./goal.ts";
 import { findBranches } from "./group_branches.ts";
@@ -92,19 +99,18 @@ function leastChannels(
   });
 }
 
-/** The groups of a set that may not go: a protected layer makes them, or the criterion says nothing of them. */
+/** The groups of a set that may not go: by what makes them, or because the criterion says nothing of them. */
 function stuckOf(
   { groups: members }: GroupSet,
   groups: readonly ChannelGroup[],
-  { scored, criterion, options: { protect = [] } }: ChannelReach,
+  { scored, criterion, options }: ChannelReach,
 ): number {
   // What all weights of a filter share says nothing about those that read its output.
   const readsProducers = criterionOf(criterion).group === "mean";
-  return members.map((group) => groups[group]).filter(({ producers, consumers }) => {
-    const rows = producers.filter(({ axis }) => axis === "row");
-    const counted = readsProducers ? rows : [...rows, ...consumers];
-    return rows.some(({ parameter }) => protect.some((name) => parameter === `${name}.weight`)) ||
-      !counted.some(({ parameter }) => scored.has(parameter));
+  return members.map((group) => groups[group]).filter((group) => {
+    const rows = group.producers.filter(({ axis }) => axis === "row");
+    const counted = readsProducers ? rows : [...rows, ...group.consumers];
+    return !mayGo(group, options) || !counted.some(({ parameter }) => scored.has(parameter));
   }).length;
 }
 

@@ -52,6 +52,8 @@ export interface RemovalOptions {
   readonly perCost?: boolean;
   /** Layers by name that lose nothing; of channels only those that they read may go. */
   readonly protect?: readonly string[];
+  /** Layers by name: of channels, only those that all of them make and no other may go; any where left out. */
+  readonly madeBy?: readonly string[];
 }
 
 /** N:M sparsity: how many of every so many neighbouring input channels are kept. */
@@ -83,10 +85,10 @@ export function leastKept(count: number, floor: number, keepsOne: boolean): numb
 /**
  * Checks the options of a removal against a model.
  *
- * @throws {ConfigError} Where a floor, a block or a protected layer is not possible.
+ * @throws {ConfigError} Where a floor, a block or a named layer is not possible.
  */
 export function checkRemoval(layout: ParameterLayout, options: RemovalOptions): void {
-  const { floor = 0, protect = [], granularity = "element" } = options;
+  const { floor = 0, protect = [], madeBy, granularity = "element" } = options;
   const refuse = (thing: string, current: string, wanted: string) => {
     throw new ConfigError({ act: "remove weights with", thing, current, wanted });
   };
@@ -107,10 +109,12 @@ export function checkRemoval(layout: ParameterLayout, options: RemovalOptions): 
       }
     }
   }
+  if (madeBy && granularity !== "channel") refuse("madeBy", madeBy.join(", "), "none unless channels go");
   const names = prunableTensors(layout).map(layerNameOf);
-  for (const name of protect) {
-    if (!names.includes(name)) {
-      refuse("protect", `no layer with weights is named ${name}`, describeAlternatives(name, names));
+  for (const [option, given] of [["protect", protect], ["madeBy", madeBy ?? []]] as const) {
+    for (const name of given) {
+      if (names.includes(name)) continue;
+      refuse(option, `no layer with weights is named ${name}`, describeAlternatives(name, names));
     }
   }
 }

@@ -7,7 +7,7 @@ import { readFloats } from "../../src/gpu/readback.ts";
 import type { Graph } from "../../src/model/graph.ts";
 import { layerNameOf } from "../../src/plan/layout.ts";
 import { planCompaction } from "../../src/prune/compact.ts";
-import { coupleChannels } from "../../src/prune/coupling.ts";
+import { coupleChannels, makersOf } from "../../src/prune/coupling.ts";
 import { Pruner } from "../../src/prune/pruner.ts";
 import type { RemovalOptions } from "../../src/prune/removal.ts";
 import { deviceOf } from "../helpers/devices.ts";
@@ -125,6 +125,20 @@ Deno.test("Pruner.remove() refuses a roundTo that is not possible", async () => 
     ConfigError,
     '"roundTo": 2, expected 1 unless channels go',
   );
+});
+
+Deno.test("Pruner.remove() takes only the channels that the named layers make, all of them", async () => {
+  using scored = await openScored(residual);
+  const { network, remove } = scored, madeBy = ["block1.conv1"];
+  await assertRejects(() => scored.remove(1, { madeBy: ["conv9"] }), ConfigError, '"madeBy": no layer with');
+  await assertRejects(
+    () => scored.remove(1, { granularity: "filter", madeBy }),
+    ConfigError,
+    '"madeBy": block1.conv1, expected none unless channels go',
+  );
+  const mask = await remove(1, { madeBy }), { groups } = coupleChannels(network.graph);
+  const kept = keptGroups(network, mask), gone = groups.filter((_, group) => !kept.has(group));
+  assertEquals(gone.map(makersOf), [madeBy]);
 });
 
 Deno.test("Model.restore() masks biases and batch norm of removed channels again, of states and of files", async () => {
