@@ -4,7 +4,8 @@
  * @module
  */
 import { formatTable } from "../src/cli/table.ts";
-import { choiceText, type TunedProduct } from "../src/gpu/tuner.ts";
+import type { TunedProduct } from "../src/gpu/tuner.ts";
+import { choiceText } from "../src/kernels/choices.ts";
 
 /** For each product: the core taken and what it and the others took, fastest first. */
 export function formatExplanation(products: readonly TunedProduct[]): string {

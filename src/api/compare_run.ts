@@ -7,6 +7,7 @@
 import type { PruneConfig } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { formatChoices, rememberingChooser } from "../kernels/choices.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import { removedAt } from "../prune/goal.ts";
 import type { LayerCount } from "../prune/mask.ts";
@@ -22,6 +23,7 @@ import {
 import { type CompareVariant, readVariant } from "./compare_variants.ts";
 import { checkPrunable, isTempered, removalOf, scoringOf } from "./prune_options.ts";
 import { checkReachable } from "./reachable.ts";
+import { coresOf } from "./run_cores.ts";
 import { temperModel } from "./tempering.ts";
 import { openTrained, type TrainedNetwork, type TrainedOptions } from "./trained_network.ts";
 
@@ -35,7 +37,7 @@ export interface CompareOptions extends TrainedOptions {
   readonly seeds: readonly number[];
   /** Versions of what computes, by name, for the report. */
   readonly versions: Readonly<Record<string, string>>;
-  /** What an earlier run of the same comparison found; its cells are not computed again. */
+  /** What an earlier run of the same comparison found: its cells are not computed again, and its cores are taken. */
   readonly before?: CompareReport;
   /** Called whenever there is more, so that it can be kept. */
   readonly onReport?: (report: CompareReport) => Promise<void>;
@@ -78,6 +80,7 @@ function checkSame(before: CompareReport, now: CompareReport): void {
  * @throws {ConfigError} Where a variant is none, takes what the model has not or removes more than may go, or what was
  *   found before is of another comparison.
  * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
+ * @throws {AdapterError} Where the device has not a core that the earlier run took.
  */
 export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<CompareReport> {
   const { config, dataset, graph, seeds, sparsities, before, versions } = options;
@@ -90,11 +93,13 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
       checkReachable({ layout, graph }, variant.config, { goal: { sparsity }, masks, act });
     }
   }
-  const { name, source } = dataset;
+  const { name, source } = dataset, choices = coresOf(gpu, before?.cores);
+  const choose = rememberingChooser(choices, options.choose ?? gpu.choose);
   let report: CompareReport = {
     version: 1,
     versions,
     adapter: gpu.adapter.name,
+    cores: formatChoices(choices),
     dataset: { name, source, train: dataset.train.count, test: dataset.test.count },
     model: graph.name,
     config,
@@ -112,6 +117,7 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
     const { cells, trained: networks } = report;
     report = {
       ...report,
+      cores: formatChoices(choices),
       trained: trained ? [...networks.filter(({ seed }) => seed !== trained.seed), trained] : networks,
       cells: cell ? [...cells.filter((other) => !isSame(other, cell)), cell] : cells,
     };
@@ -124,7 +130,12 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
     })).filter(({ sparsities }) => sparsities.length > 0);
     if (missing.length === 0) continue;
     const keepsVariance = missing.some(({ variant }) => variant.config.criterion === "snr");
-    const trained = await openTrained(gpu, { ...options, config: { ...config, seed }, keepsVariance });
+    const trained = await openTrained(gpu, {
+      ...options,
+      choose,
+      config: { ...config, seed },
+      keepsVariance,
+    });
     using _model = trained.model, _settler = trained.settler;
     if (!report.trained.some((one) => one.seed === seed && isWhole(report, one))) {
       const { validation, accuracy } = await measure(trained);

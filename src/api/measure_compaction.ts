@@ -58,6 +58,8 @@ interface CompactionContext {
   /** Examples to compare logits on and to time. */
   readonly examples: Split;
   readonly store: WeightStore;
+  /** Picks how the products are computed by which logits are compared. */
+  readonly choose: ProductChooser;
   /** Has the device take the fastest cores for the products of some plans; those it has are taken where left out. */
   readonly tune?: TunePlans | undefined;
 }
@@ -81,11 +83,11 @@ interface CompactedModel extends Pick<PruneOutcome, "layers"> {
 export async function measureCompaction(
   gpu: Gpu,
   bytes: Uint8Array,
-  { task, examples, store, tune }: CompactionContext,
+  { task, examples, store, choose, tune }: CompactionContext,
 ): Promise<CompactedModel> {
   const stored = decodeModel(bytes, "the pruned model"),
     batch = takeSplit(examples, Math.min(timedBatch, examples.count));
-  using smaller = new Model(gpu, stored.graph, { task });
+  using smaller = new Model(gpu, stored.graph, { task, choose });
   smaller.restore(stored);
   const report = await smaller.compact(batch);
   const layers = await smaller.pruner.count();

@@ -23,6 +23,7 @@ interface TestResult extends Pick<Evaluation, "accuracy"> {
 export interface PruneFindings {
   readonly versions?: Readonly<Record<string, string>>;
   readonly adapter: string;
+  readonly cores: Readonly<Record<string, string>>;
   readonly config: PruneConfig;
   readonly splits: Omit<RunSplits, "validation">;
   readonly graph: Graph;
@@ -54,6 +55,7 @@ export function pruneReport(findings: PruneFindings): PruneReport {
     version: 1,
     ...(findings.versions ? { versions: findings.versions } : {}),
     adapter: findings.adapter,
+    cores: findings.cores,
     dataset: {
       name: limited.name,
       source: limited.source,

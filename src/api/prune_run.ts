@@ -20,6 +20,7 @@ import { Model } from "./model.ts";
 import type { ModelState, ModelTrainOptions } from "./model_options.ts";
 import type { TrainProgress } from "../train/settings.ts";
 import { type JournalSteps, type RunCheckpoints, RunJournal } from "./run_journal.ts";
+import { coresOf } from "./run_cores.ts";
 import { type RunSplits, splitDataset } from "./run_splits.ts";
 import { finishPruned, type TunePlans } from "./measure_compaction.ts";
 import { checkPrunable, goalOf, isTempered, removalOf, scoringOf } from "./prune_options.ts";
@@ -57,6 +58,8 @@ export interface PruneRunOptions {
   readonly checkpoints?: RunCheckpoints;
   /** Called before models are timed, to have the device take the fastest cores for their products. */
   readonly tune?: TunePlans;
+  /** How an earlier run computed its products, as its report says; others are as `choose` says. */
+  readonly cores?: Readonly<Record<string, string>>;
   /** Versions of what computes, by name, for the report. */
   readonly versions?: Readonly<Record<string, string>>;
   /** Called before training with the device memory that it will need. */
@@ -78,6 +81,8 @@ export interface PruneRunResult {
  * @throws {NumericError} Where a loss is not finite.
  * @throws {ConfigError} Where a checkpoint to go on from is of another run, or the model has not what pruning it takes, or
  *   may not lose so much.
+ * @throws {FormatError} Where `cores` hold what is no choice.
+ * @throws {AdapterError} Where they name a core that the device has not.
  */
 export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<PruneRunResult> {
   const { config, graph } = options;
@@ -89,7 +94,8 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
     "test examples": test.count,
   };
   const surroundings = { "device": gpu.adapter.name, "data set": limited.name, graph: JSON.stringify(graph) };
-  const journal = await RunJournal.open(config, { ...surroundings, ...counts }, options.checkpoints);
+  const choices = coresOf(gpu, options.cores), { checkpoints } = options;
+  const journal = await RunJournal.open(config, { ...surroundings, ...counts }, { checkpoints, choices });
   const choose = journal.chooser(options.choose ?? gpu.choose);
   using model = new Model(gpu, graph, { task: limited, seed: config.seed, choose });
   checkPrunable(model.network, config);
@@ -97,7 +103,7 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   checkReachable(model.network, config, { goal: goalOf(config, graph), masks });
   if (options.weights) model.restore(options.weights);
   try {
-    return await pruneModel(model, splits, { ...options, steps: journal.on(model) });
+    return await pruneModel(model, splits, { ...options, choose, steps: journal.on(model), journal });
   } catch (error) {
     if (error instanceof NumericError) await options.onLastGood?.(await model.encode());
     throw error;
@@ -107,9 +113,13 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
 async function pruneModel(
   model: Model,
   { limited, train, calibration, validation, test }: RunSplits,
-  options: PruneRunOptions & { readonly steps: JournalSteps },
+  options: PruneRunOptions & {
+    readonly choose: ProductChooser;
+    readonly steps: JournalSteps;
+    readonly journal: RunJournal;
+  },
 ): Promise<PruneRunResult> {
-  const { config, graph, onProgress, steps } = options;
+  const { config, graph, onProgress, steps, choose } = options;
   const { rounds } = config;
   const removal = removalOf(config), goal = goalOf(config, graph), examples = train.count;
   using settler = new Settler(model, { train, calibration });
@@ -124,7 +134,7 @@ async function pruneModel(
   using teacher = config.distill === 0
     ? undefined
     : isTaught
-    ? openModel(model.gpu, options.teacher, { task: limited, choose: options.choose ?? model.gpu.choose })
+    ? openModel(model.gpu, options.teacher, { task: limited, choose })
     : model.copy();
   options.onFootprint?.(model.footprint(train, teacher ? { ...training, distillation, teacher } : training));
   let phase = 0;
@@ -214,11 +224,12 @@ async function pruneModel(
   const { store, compact } = config;
   const finished = await finishPruned(model.gpu, bytes, {
     ...{ layers: outcome.layers, task: limited, examples: test },
-    ...{ store, compact, tune: options.tune },
+    ...{ store, compact, choose, tune: options.tune },
   });
   const report = pruneReport({
     ...(options.versions ? { versions: options.versions } : {}),
     adapter: model.gpu.adapter.name,
+    cores: options.journal.cores,
     splits: { limited, train, calibration, test },
     ...{ config, graph, labels, outcome, criteria, confidences, finished },
     ...{ untrained, trained, finetuned, trainedBytes: kept.byteLength },

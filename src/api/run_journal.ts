@@ -17,7 +17,8 @@ import {
   loadCheckpoint,
   saveCheckpoint,
 } from "../io/checkpoint.ts";
-import type { ProductChoice, ProductChooser } from "../kernels/gemm.ts";
+import { formatChoices, type ProductChoices, rememberingChooser } from "../kernels/choices.ts";
+import type { ProductChooser } from "../kernels/gemm.ts";
 import type { TrainCheckpoints, TrainResult, TrainState } from "../train/settings.ts";
 import type { Model } from "./model.ts";
 import type { RecordStep } from "./model_options.ts";
@@ -89,17 +90,22 @@ export class RunJournal {
    * Opens the journal of a run, at its start or where a checkpoint is.
    *
    * @param surroundings What must be the same for the same bits beside the configuration, by name.
+   * @param options `checkpoints`: where they are; `choices`: how products are to be computed, where the checkpoint does
+   *   not say.
    * @throws {ConfigError} Where a checkpoint is of another configuration or of other surroundings.
    * @throws {FileError | FormatError} Where a checkpoint cannot be read.
    */
   static async open(
     config: PruneConfig,
     surroundings: RunResults["surroundings"],
-    checkpoints?: RunCheckpoints,
+    { checkpoints, choices }: {
+      readonly checkpoints?: RunCheckpoints | undefined;
+      readonly choices: ProductChoices;
+    },
   ): Promise<RunJournal> {
     if (!checkpoints?.resumes) {
       if (checkpoints) await removeCheckpoints(checkpoints);
-      const results = { surroundings, choices: {}, steps: [], training: undefined };
+      const results = { surroundings, choices: { ...choices }, steps: [], training: undefined };
       return new RunJournal(config, checkpoints, { results, stored: undefined });
     }
     const path = `${checkpoints.folder}/${runFile}`, stored = await loadCheckpoint(path, checkpoints.files);
@@ -113,17 +119,18 @@ export class RunJournal {
       told(stored.state.config, results.surroundings),
       told(config, surroundings),
     );
+    Object.assign(results.choices, { ...choices, ...results.choices });
     return new RunJournal(config, checkpoints, { results, stored });
   }
 
   /** A chooser that chooses as the run did before, and takes another's choice for what is new. */
   chooser(choose: ProductChooser): ProductChooser {
-    const choices = this.#results.choices as Record<string, ProductChoice>;
-    return (shape) => {
-      // How a product is tried out says nothing of which it is.
-      const entries = Object.entries(shape).filter(([name]) => name !== "trial");
-      return choices[JSON.stringify(entries.sort(([a], [b]) => a < b ? -1 : 1))] ??= choose(shape);
-    };
+    return rememberingChooser(this.#results.choices as ProductChoices, choose);
+  }
+
+  /** How the products of the run were computed so far, as its report holds it. */
+  get cores(): Readonly<Record<string, string>> {
+    return formatChoices(this.#results.choices as ProductChoices);
   }
 
   /** Does the steps of a run on a model. */

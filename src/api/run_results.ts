@@ -6,6 +6,8 @@
 import { z } from "zod";
 import { ConfigError, FormatError } from "../errors.ts";
 import type { Checkpoint } from "../io/checkpoint.ts";
+import { shapeKey } from "../kernels/choices.ts";
+import type { ProductShape } from "../kernels/gemm.ts";
 
 const count = z.int().min(0);
 const trainStateSchema = z.strictObject({
@@ -18,7 +20,7 @@ const trainStateSchema = z.strictObject({
 const resultsSchema = z.strictObject({
   /** What must be the same for the same bits beside the configuration, by name. */
   surroundings: z.record(z.string(), z.union([z.string(), z.number()])),
-  /** How matrix products were computed, by shape. */
+  /** How matrix products were computed, by `shapeKey`. */
   choices: z.record(
     z.string(),
     z.strictObject({
@@ -61,10 +63,18 @@ export function checkSame(
   throw new ConfigError({ act: "resume", thing: folder, current, wanted: "what the run was started with" });
 }
 
+/** The name of a product, which earlier checkpoints know by the JSON of its shape's entries. */
+function renamed(key: string): string {
+  return key.startsWith("[") ? shapeKey(Object.fromEntries(JSON.parse(key)) as ProductShape) : key;
+}
+
 /** The results in a checkpoint. @throws {FormatError} Where they are not those of a run. */
 export function resultsOf({ state }: Checkpoint, path: string): RunResults {
   const parsed = resultsSchema.safeParse(state.results);
-  if (parsed.success) return structuredClone(parsed.data);
+  if (parsed.success) {
+    const choices = Object.entries(parsed.data.choices).map(([key, choice]) => [renamed(key), choice]);
+    return structuredClone({ ...parsed.data, choices: Object.fromEntries(choices) });
+  }
   const { path: keys, message } = parsed.error.issues[0], current = `${keys.join(".")}: ${message}`;
   throw new FormatError({ act: "resume from", thing: path, current, wanted: "the results of a run" });
 }

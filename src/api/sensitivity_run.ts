@@ -6,6 +6,7 @@
  */
 import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { formatChoices, type ProductChoices, rememberingChooser } from "../kernels/choices.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import type { SensitivityCell, SensitivityReport } from "../prune/compare_report.ts";
 import { prunableTensors } from "../prune/criteria.ts";
@@ -70,7 +71,8 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     })).filter(({ target }) => target <= all);
   });
   if (asked.length === 0) throw tooMuch();
-  const { model: opened, splits, state, settler: opensWith } = await openTrained(gpu, options);
+  const choices: ProductChoices = {}, choose = rememberingChooser(choices, options.choose ?? gpu.choose);
+  const { model: opened, splits, state, settler: opensWith } = await openTrained(gpu, { ...options, choose });
   using model = opened, settler = opensWith;
   const { train, calibration } = splits, validation = splits.validation!;
   const measure = async () => {
@@ -97,6 +99,7 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     version: 1,
     versions,
     adapter: gpu.adapter.name,
+    cores: formatChoices(choices),
     dataset: { name, source, train: dataset.train.count, test: dataset.test.count },
     model: graph.name,
     config,

@@ -9,6 +9,7 @@ import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { decodeModel } from "../io/model_file.ts";
 import { decodeVariance, encodeVariance } from "../io/variance_file.ts";
+import type { ProductChooser } from "../kernels/gemm.ts";
 import type { Graph } from "../model/graph.ts";
 import type { TrainProgress } from "../train/settings.ts";
 import { Model } from "./model.ts";
@@ -27,6 +28,8 @@ export interface TrainedOptions {
   readonly graph: Graph;
   /** Parameters and masks to start from; random ones by the seed where left out. */
   readonly weights?: ModelState;
+  /** Picks how matrix products are computed; as the device does where left out. */
+  readonly choose?: ProductChooser;
   /** Called while training, with what is being done. */
   readonly onProgress?: (phase: string, progress: TrainProgress) => void;
   /** True has training keep the variance that criterion `snr` reads; true for that criterion where left out. */
@@ -61,7 +64,7 @@ export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<Tr
   const { config, graph, weights, onProgress } = options, { seed } = config;
   const { keepsVariance = config.criterion === "snr" } = options;
   const splits = await splitDataset(gpu, config, options.dataset), { train, validation, limited } = splits;
-  const model = new Model(gpu, graph, { task: limited, seed });
+  const model = new Model(gpu, graph, { task: limited, seed, choose: options.choose ?? gpu.choose });
   const training: ModelTrainOptions = {
     ...trainingOf(config, limited),
     ...(validation ? { validation } : {}),

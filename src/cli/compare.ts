@@ -18,8 +18,9 @@ import {
   sparsityRange,
 } from "./comparison_flags.ts";
 import { drawCompare, formatCompare } from "./compare_text.ts";
-import { checkPosteriorActs, formatHelp, parseFlags } from "./flags.ts";
+import { formatHelp, parseFlags } from "./flags.ts";
 import { note, openRun, openRunDevice, openRunProgress } from "./open_run.ts";
+import { checkPosteriorActs } from "./run_config.ts";
 
 const usage = "./winnow compare [FLAGS]   (or: deno task compare [FLAGS])";
 const summary =
@@ -61,7 +62,7 @@ async function main(): Promise<number> {
   const config = comparedConfig(flags, shared), { out } = config, path = `${out}/compare.json`;
   const before = await readBefore(path);
   using gpu = await openRunDevice(config);
-  const input = await openRun(gpu, config), progress = openRunProgress();
+  const input = await openRun(gpu, config, before?.cores), progress = openRunProgress();
   const removals = Math.max(...sparsities.map((sparsity) => stagesTo(sparsity).length));
   checkPosteriorActs(flags, { removals, weights: input.weights });
   const all = variants.length * sparsities.length * seeds.length;

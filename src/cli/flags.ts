@@ -7,16 +7,8 @@
  */
 
 import { parseArgs } from "node:util";
-import {
-  checkValidationIsRead,
-  type ConfigField,
-  describeConfig,
-  goalKeys,
-  parsePruneConfig,
-  type PruneConfig,
-} from "../config.ts";
-import { ConfigError, FormatError } from "../errors.ts";
-import type { Files } from "../files.ts";
+import type { ConfigField } from "../config.ts";
+import { ConfigError } from "../errors.ts";
 import { describeAlternatives } from "../nearest.ts";
 
 /** One flag of a command; the fields of the configuration are flags as they are. */
@@ -39,7 +31,8 @@ export const runFields: readonly FlagField[] = [
     flag: "config",
     kind: "text",
     default: undefined,
-    description: "JSON file with any of these keys, in camel case; flags override it.",
+    description:
+      "JSON file with any of these keys, in camel case, or a run's report.json, to run it again; flags override it.",
     wanted: "the path of a JSON file",
   },
   {
@@ -146,76 +139,6 @@ export function parseFlags(
     }
   }
   return { values, positionals, help: false };
-}
-
-/** Reads a JSON file of configuration keys. */
-async function readConfigFile(path: string, files: Files): Promise<unknown> {
-  const bytes = await files.read(path);
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    const current = cause instanceof Error ? cause.message : String(cause);
-    throw new FormatError({ act: "read", thing: path, current, wanted: "JSON" });
-  }
-}
-
-/**
- * Joins flags, the file that `--config` names and the defaults, or what a run that goes on was told.
- *
- * @throws {ConfigError} where a flag or a key of the file is not allowed
- * @throws {FileError} where the file cannot be read
- * @throws {FormatError} where the file is no JSON
- */
-export async function resolvePruneConfig(
-  { values }: ParsedFlags,
-  files: Files,
-  resumed?: PruneConfig,
-): Promise<PruneConfig> {
-  const keys = new Set(describeConfig().map(({ key }) => key));
-  const given = Object.fromEntries(Object.entries(values).filter(([key]) => keys.has(key)));
-  // A goal on the command line replaces the stored goal, whichever it is.
-  const goals: readonly string[] = goalKeys, replaced = goals.some((key) => given[key] !== undefined);
-  const join = (stored: object) => {
-    const kept = Object.entries(stored).filter(([key]) => !replaced || !goals.includes(key));
-    return { ...Object.fromEntries(kept), ...given };
-  };
-  if (resumed && values.config === undefined) {
-    return parsePruneConfig(join(resumed), "the checkpoint and the command line");
-  }
-  const parse = (value: unknown, source: string) => {
-    const config = parsePruneConfig(value, source);
-    checkValidationIsRead(config, source);
-    return config;
-  };
-  if (values.config === undefined) return parse(given, "the command line");
-  const path = String(values.config);
-  const stored = await readConfigFile(path, files);
-  parsePruneConfig(stored, path);
-  return parse(join(stored as object), `${path} and the command line`);
-}
-
-/**
- * Refuses `--posterior layer` where it does nothing: only layers that lost weights before choose by it which go.
- *
- * @param options How often a network loses weights at most, and what it starts from.
- * @throws {ConfigError} Where a whole network loses weights once.
- */
-export function checkPosteriorActs(
-  { values: { posterior } }: ParsedFlags,
-  { removals, weights }: {
-    readonly removals: number;
-    readonly weights?: { readonly masks: ReadonlyMap<string, Float32Array> } | undefined;
-  },
-): void {
-  const isPruned = weights?.masks.values().some((mask) => mask.includes(0)) ?? false;
-  if (posterior !== "layer" || removals > 1 || isPruned) return;
-  const current = '"layer", by which layers choose that lost weights before';
-  throw new ConfigError({
-    act: "use",
-    thing: "--posterior",
-    current,
-    wanted: '"diagonal" where a whole network loses weights once',
-  });
 }
 
 /** Breaks a text into lines of at most `columns` characters, at spaces. */

@@ -19,7 +19,9 @@ import {
   lowerRunPlans,
   type ModelState,
   type ProductChooser,
+  type ProductShape,
 } from "../../mod.ts";
+import { shapeKey } from "../kernels/choices.ts";
 import { cacheFolder } from "./cache_folder.ts";
 import { describeLoadedModel, modelSourceOf } from "./model_flags.ts";
 import { describePath, openDevice, tuneDevice } from "./open_device.ts";
@@ -36,8 +38,16 @@ export interface RunInput {
   readonly teacher?: LoadedModel;
 }
 
-/** Opens the data set and the model of a run, says which they are, and tunes the device for it. */
-export async function openRun(gpu: Gpu, config: PruneConfig): Promise<RunInput> {
+/**
+ * Opens the data set and the model of a run, says which they are, and tunes the device for it.
+ *
+ * @param cores How an earlier run computed its products, which then need no tuning.
+ */
+export async function openRun(
+  gpu: Gpu,
+  config: PruneConfig,
+  cores: Readonly<Record<string, string>> = {},
+): Promise<RunInput> {
   const whole = await openDataset(config);
   const loaded = await loadModel(modelSourceOf(config), { files: denoFiles, task: whole });
   const { graph, weights } = loaded;
@@ -51,7 +61,10 @@ export async function openRun(gpu: Gpu, config: PruneConfig): Promise<RunInput> 
   if (teacher) checkNormalization(teacher, { dataset, path: config.teacher! });
   const input = { dataset, graph, ...(weights ? { weights } : {}), ...(teacher ? { teacher } : {}) };
   const sizes = { batch: config.batch, train: dataset.train.count, test: dataset.test.count };
-  await tuneRun(gpu, config, (choose) => lowerRunPlans(graph, sizes, choose));
+  await tuneRun(gpu, config, (choose) => {
+    const isKnown = (shape: ProductShape) => Object.hasOwn(cores, shapeKey(shape));
+    lowerRunPlans(graph, sizes, (shape) => isKnown(shape) ? gpu.choose(shape) : choose(shape));
+  });
   return input;
 }
 

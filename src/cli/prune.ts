@@ -6,9 +6,16 @@
 import deno from "../../deno.json" with { type: "json" };
 import { describeConfig, type PruneConfig } from "../config.ts";
 import { denoFiles } from "../files_deno.ts";
-import { type Gpu, readResumedConfig, removeCheckpoints, type RunCheckpoints, runPrune } from "../../mod.ts";
+import {
+  type Gpu,
+  type PruneRunOptions,
+  readResumedConfig,
+  removeCheckpoints,
+  type RunCheckpoints,
+  runPrune,
+} from "../../mod.ts";
 import { runCommand } from "./command.ts";
-import { checkPosteriorActs, formatHelp, parseFlags, resolvePruneConfig, runFields } from "./flags.ts";
+import { formatHelp, parseFlags, runFields } from "./flags.ts";
 import {
   checkOutput,
   note,
@@ -19,6 +26,7 @@ import {
   tuneRun,
 } from "./open_run.ts";
 import { formatReport } from "./prune_text.ts";
+import { checkPosteriorActs, readEarlierRun, resolvePruneConfig } from "./run_config.ts";
 
 const usage = "./winnow prune [FLAGS]   (or: deno task prune [FLAGS])";
 const summary =
@@ -41,13 +49,21 @@ async function main(): Promise<number> {
     return 0;
   }
   if (!resumes) await checkOutput(config);
+  const earlier = await readEarlierRun(flags, denoFiles), { cores } = earlier ?? {};
   using gpu = await openRunDevice(config);
-  const input = { gpu, ...await openRun(gpu, config) };
+  if (earlier && earlier.adapter !== gpu.adapter.name) {
+    note(`the report is of ${earlier.adapter}: on another adapter results may differ`);
+  }
+  const input = { gpu, ...await openRun(gpu, config, cores) };
   checkPosteriorActs(flags, { removals: config.rounds, weights: input.weights });
   const checkpoints = checkpointsIn(config.out, resumes);
   if (!resumes) await removeCheckpoints(checkpoints);
   const writes = resumes || config.checkpointEvery > 0;
-  const { report, model } = await runWithProgress(config, { ...input, ...(writes ? { checkpoints } : {}) });
+  const { report, model } = await runWithProgress(config, {
+    ...input,
+    ...(writes ? { checkpoints } : {}),
+    ...(cores ? { cores } : {}),
+  });
   await denoFiles.makeFolder(config.out);
   await denoFiles.write(`${config.out}/model.safetensors`, model);
   const text = new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`);
@@ -66,7 +82,7 @@ function checkpointsIn(out: string, resumes: boolean): RunCheckpoints {
 /** Runs with a progress line; where a loss is not finite, the last good state is kept in the output folder. */
 async function runWithProgress(
   config: PruneConfig,
-  { gpu, ...input }: RunInput & { readonly gpu: Gpu; readonly checkpoints?: RunCheckpoints },
+  { gpu, ...input }: RunInput & Pick<PruneRunOptions, "checkpoints" | "cores"> & { readonly gpu: Gpu },
 ) {
   const progress = openRunProgress();
   try {

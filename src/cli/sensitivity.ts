@@ -10,8 +10,9 @@ import { runSensitivity } from "../../mod.ts";
 import { runCommand } from "./command.ts";
 import { comparedConfig, listField, readNumbers, sharedFields, sparsityRange } from "./comparison_flags.ts";
 import { formatSensitivity } from "./compare_text.ts";
-import { checkPosteriorActs, formatHelp, parseFlags } from "./flags.ts";
+import { formatHelp, parseFlags } from "./flags.ts";
 import { checkOutput, note, openRun, openRunDevice, openRunProgress } from "./open_run.ts";
+import { checkPosteriorActs } from "./run_config.ts";
 
 const usage = "./winnow sensitivity [FLAGS]   (or: deno task sensitivity [FLAGS])";
 const summary =

@@ -5,6 +5,7 @@
  */
 import { FileError, KernelError } from "../errors.ts";
 import type { ReadPath } from "../kernels/assemble.ts";
+import { choiceText, shapeKey } from "../kernels/choices.ts";
 import {
   defaultChooser,
   type ProductChoice,
@@ -75,14 +76,6 @@ const hopeless = 2;
 
 /** The core that every other is compared with, by storage buffers. */
 const referenceCore = "gemm/register_8x8";
-
-/** The text by which a product is known: operation and all sizes. */
-export function shapeKey({ operation, rows, columns, segments, inner, sizes = {} }: ProductShape): string {
-  const others = Object.entries(sizes).sort(([a], [b]) => a < b ? -1 : 1).map(([name, size]) =>
-    ` ${name} ${size}`
-  );
-  return `${operation} rows ${rows} columns ${columns} segments ${segments} inner ${inner}${others.join("")}`;
-}
 
 /** Lists the products that a lowering asks for, each once. */
 export function collectProducts(
@@ -192,11 +185,6 @@ export class Tuner {
     await timeCandidates(trial, candidates.filter(({ rejected }) => rejected === undefined), effort);
     return { shape: shapeKey(shape), mode, taken: fastestOf(candidates), byDefault, candidates };
   }
-}
-
-/** A choice in words, such as `gemm/register_8x8, 4 splits, storage`. */
-export function choiceText({ core, splits, path }: ProductChoice): string {
-  return [core, `${splits} ${splits === 1 ? "split" : "splits"}`, ...(path ? [path] : [])].join(", ");
 }
 
 /** A choice as a fresh object, without a path that is undefined. */

@@ -55,6 +55,8 @@ export interface ComparedOn {
   readonly versions: Readonly<Record<string, string>>;
   /** Name of the adapter that computed it. */
   readonly adapter: string;
+  /** The core and the splits by which each matrix product was computed, by operation and sizes; absent in older reports. */
+  readonly cores?: Readonly<Record<string, string>>;
   /** What was learned from. */
   readonly dataset: {
     readonly name: string;
@@ -114,6 +116,7 @@ const comparedOn = {
   version: z.literal(1),
   versions: z.record(z.string(), z.string()),
   adapter: z.string(),
+  cores: z.record(z.string(), z.string()).exactOptional(),
   dataset: z.strictObject({ name: z.string(), source: z.string(), train: count, test: count }),
   model: z.string(),
   config: z.custom<PruneConfig>((value) => pruneConfigSchema.safeParse(value).success, "a prune config"),

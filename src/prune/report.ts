@@ -50,7 +50,10 @@ export interface LayerReport {
   readonly priorPrecision: number;
 }
 
-/** Everything that a prune run found out. The same seed on the same adapter gives the same report, but for times. */
+/**
+ * Everything that a prune run found out. The same configuration, with the same cores on the same adapter, gives the same
+ * report, but for times.
+ */
 export interface PruneReport {
   /** Version of this format. */
   readonly version: 1;
@@ -58,6 +61,8 @@ export interface PruneReport {
   readonly versions?: Readonly<Record<string, string>>;
   /** Name of the adapter that computed it. */
   readonly adapter: string;
+  /** The core and the splits by which each matrix product was computed, by operation and sizes; absent in older reports. */
+  readonly cores?: Readonly<Record<string, string>>;
   /** What was learned from. */
   readonly dataset: {
     readonly name: string;
@@ -125,6 +130,7 @@ const schema = z.strictObject({
   version: z.literal(1),
   versions: z.record(z.string(), z.string()).exactOptional(),
   adapter: z.string(),
+  cores: z.record(z.string(), z.string()).exactOptional(),
   dataset: z.strictObject({
     name: z.string(),
     source: z.string(),

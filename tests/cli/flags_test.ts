@@ -1,15 +1,9 @@
 /** Tests of the command line's flags. */
 
 import assert from "node:assert/strict";
-import {
-  checkPosteriorActs,
-  type FlagField,
-  formatHelp,
-  parseFlags,
-  resolvePruneConfig,
-  runFields,
-} from "../../src/cli/flags.ts";
-import { describeConfig, type PruneConfig } from "../../src/config.ts";
+import { type FlagField, formatHelp, parseFlags, runFields } from "../../src/cli/flags.ts";
+import { checkPosteriorActs, readEarlierRun, resolvePruneConfig } from "../../src/cli/run_config.ts";
+import { describeConfig, parsePruneConfig, type PruneConfig } from "../../src/config.ts";
 import { ConfigError, FileError, FormatError } from "../../src/errors.ts";
 import { memoryFiles } from "../helpers/memory_files.ts";
 
@@ -185,6 +179,40 @@ Deno.test("checkPosteriorActs() refuses --posterior layer where a whole network 
   }
   const pruned = { masks: new Map([...whole, ["conv2.weight", Float32Array.of(1, 0)]]) };
   checkPosteriorActs(flags, { removals: 1, weights: pruned });
+});
+
+Deno.test("resolvePruneConfig() takes a report, and readEarlierRun() what it says of the run beside", async () => {
+  const { sparsity: _, ...config } = parsePruneConfig(
+    { confidence: 0.9, epochs: 1, validation: 9 },
+    "a test",
+  );
+  const cores = { "a product": "gemm/register_8x8, 1 split" };
+  const files = memoryFiles({
+    "report.json": JSON.stringify({ version: 1, adapter: "x", cores, config, accuracy: {} }),
+    "older.json": JSON.stringify({ version: 1, adapter: "x", config: { epochs: 2 } }),
+    "other.json": JSON.stringify({ version: 2, adapter: "x", config }),
+    "run.json": "{}",
+  });
+  const parse = (line: string) => parseFlags(line.split(" "), fields);
+  const resolved = await resolvePruneConfig(parse("--config report.json --out b"), files);
+  // What a run was told once is not refused for what it does not read.
+  assert.deepEqual(resolved, { ...config, out: "b" });
+  const { sparsity, confidence } = await resolvePruneConfig(
+    parse("--config report.json --sparsity .9"),
+    files,
+  );
+  assert.deepEqual([sparsity, confidence], [0.9, undefined]);
+  const earlier = async (line: string) => {
+    const run = await readEarlierRun(parse(line), files);
+    return run && [run.adapter, run.cores];
+  };
+  assert.deepEqual(await earlier("--config report.json"), ["x", cores]);
+  assert.deepEqual(await earlier("--config older.json"), ["x", undefined]);
+  assert.deepEqual([await earlier("--config run.json"), await earlier("--seed 1")], [undefined, undefined]);
+  await assert.rejects(resolvePruneConfig(parse("--config other.json"), files), {
+    name: "FormatError",
+    message: /Cannot read report "other.json": version: .*, expected a report.json as prune writes it/,
+  });
 });
 
 Deno.test("resolvePruneConfig() names the source of what it refuses", async () => {

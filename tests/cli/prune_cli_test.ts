@@ -154,6 +154,40 @@ Deno.test("prune --resume goes on where a killed run was, and with no other conf
     assertMatch(again.errors[0], /run\.safetensors": there is no such path/);
   }));
 
+Deno.test("prune run again from its report takes the cores that it names, and refuses those of another adapter", () =>
+  inFolder(async (folder, flags) => {
+    const readReport = async (path: string) =>
+      pruneReportSchema.parse(JSON.parse(await Deno.readTextFile(path)));
+    const again = async (report: string, out: string) => {
+      const { code, stderr } = await runTask("prune", [`--config=${report}`, `--out=${folder}/${out}`]);
+      assertEquals(code, 0, stderr);
+      return await readReport(`${folder}/${out}/report.json`);
+    };
+    const first = await runTask("prune", [...flags, "--tune=off"]);
+    assertEquals(first.code, 0, first.stderr);
+    const report = await readReport(`${folder}/out/report.json`), edited = `${folder}/edited.json`;
+    // One that every device has, in place of what it takes by itself.
+    const cores = Object.fromEntries(
+      Object.keys(report.cores!).map((key) => [key, "gemm/register_8x8, 1 split"]),
+    );
+    assert(JSON.stringify(cores) !== JSON.stringify(report.cores));
+    await Deno.writeTextFile(edited, JSON.stringify({ ...report, cores }));
+    const other = await again(edited, "other");
+    assertEquals([other.cores, other.config], [cores, { ...report.config, out: `${folder}/other` }]);
+    await again(`${folder}/other/report.json`, "repeated");
+    const [one, two] = await Promise.all(
+      ["other", "repeated"].map((out) => Deno.readFile(`${folder}/${out}/model.safetensors`)),
+    );
+    assertEquals(one, two);
+    const unknown = { ...cores, [Object.keys(cores)[0]]: "gemm/subgroup_1024x4, 1 split" };
+    await Deno.writeTextFile(edited, JSON.stringify({ ...report, adapter: "a GPU", cores: unknown }));
+    const { code, stderr, errors } = await runTask("prune", [`--config=${edited}`, `--out=${folder}/none`]);
+    assertEquals([code, errors.length], [1, 1]);
+    assertMatch(errors[0], /Cannot compute products as the report by "gemm\/subgroup_1024x4": .* has gemm\//);
+    assertStringIncludes(stderr, "the report is of a GPU");
+    assertEquals(await namesIn(`${folder}/none`), undefined);
+  }));
+
 Deno.test("prune refuses bad input with one line and exit code 1, and leaves nothing", () =>
   inFolder(async (folder, flags) => {
     const write = (name: string, text: string) => Deno.writeTextFile(`${folder}/${name}`, text);

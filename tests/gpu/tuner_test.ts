@@ -3,15 +3,9 @@
 import assert from "node:assert/strict";
 import { FileError, KernelError } from "../../src/errors.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
-import {
-  choiceText,
-  collectProducts,
-  openTuner,
-  shapeKey,
-  type Tuner,
-  type TunerOptions,
-} from "../../src/gpu/tuner.ts";
+import { collectProducts, openTuner, type Tuner, type TunerOptions } from "../../src/gpu/tuner.ts";
 import { openTrial, type TrialOpener } from "../../src/gpu/tuner_trial.ts";
+import { choiceText, shapeKey } from "../../src/kernels/choices.ts";
 import { defaultChooser, type ProductChoice, type ProductShape } from "../../src/kernels/gemm.ts";
 import { backwardInputShape, backwardWeightShape, forwardShape } from "../../src/model/convolution.ts";
 import { seedNetwork } from "../../src/model/presets.ts";

@@ -1,0 +1,41 @@
+/**
+ * The choice of cores of an earlier run, taken from its report.
+ *
+ * @module
+ */
+import { AdapterError } from "../errors.ts";
+import type { Gpu } from "../gpu/device.ts";
+import type { ReadPath } from "../kernels/assemble.ts";
+import { type ProductChoices, readChoices } from "../kernels/choices.ts";
+import { coreBlock, productCores, subgroupCores } from "../kernels/gemm.ts";
+import { winogradCore, winogradWeightCore } from "../kernels/winograd.ts";
+
+/** The cores that a device may use on a read path, each for some products at least. */
+function deviceCores({ subgroups }: Gpu, path: ReadPath): readonly string[] {
+  const ofSubgroups = [...subgroupCores, winogradCore, winogradWeightCore];
+  return [
+    ...productCores[path],
+    ...ofSubgroups.filter((core) => coreBlock(core).subgroupSize === subgroups?.size),
+  ];
+}
+
+/**
+ * Reads how an earlier run computed its products, for a device.
+ *
+ * @throws {FormatError} Where one is no choice.
+ * @throws {AdapterError} Where the device has not a core that is named.
+ */
+export function coresOf(gpu: Gpu, cores: Readonly<Record<string, string>> = {}): ProductChoices {
+  const choices = readChoices(cores), { name } = gpu.adapter;
+  for (const { core, path = gpu.path } of Object.values(choices)) {
+    const known = deviceCores(gpu, path);
+    if (known.includes(core)) continue;
+    throw new AdapterError({
+      act: "compute products as the report by",
+      thing: core,
+      current: `${name} has ${known.join(", ")}`,
+      wanted: "the report's adapter and read path, or its configuration alone (--print-config)",
+    });
+  }
+  return choices;
+}

@@ -1,0 +1,127 @@
+/**
+ * What a prune run is told: by flags, by the file that `--config` names, which may be the report of an earlier run, and by
+ * a checkpoint.
+ *
+ * @module
+ */
+import { z } from "zod";
+import {
+  checkValidationIsRead,
+  describeConfig,
+  goalKeys,
+  parsePruneConfig,
+  type PruneConfig,
+} from "../config.ts";
+import { ConfigError, FormatError } from "../errors.ts";
+import type { Files } from "../files.ts";
+import type { ParsedFlags } from "./flags.ts";
+
+/** What of a report says how to run again. Reports of before hold no cores. */
+const reportSchema = z.object({
+  version: z.literal(1),
+  adapter: z.string(),
+  cores: z.record(z.string(), z.string()).exactOptional(),
+  config: z.record(z.string(), z.unknown()),
+});
+
+/** What the report of an earlier run says beside its configuration. */
+export interface EarlierRun {
+  /** Name of the adapter that it ran on. */
+  readonly adapter: string;
+  /** How it computed its products; absent in older reports. */
+  readonly cores?: Readonly<Record<string, string>>;
+}
+
+/** Reads a JSON file of configuration keys, or a report with a configuration in it. */
+async function readConfigFile(
+  path: string,
+  files: Files,
+): Promise<{ readonly config: unknown; readonly earlier?: EarlierRun }> {
+  const bytes = await files.read(path);
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    const current = cause instanceof Error ? cause.message : String(cause);
+    throw new FormatError({ act: "read", thing: path, current, wanted: "JSON" });
+  }
+  // No configuration has such a key.
+  if (typeof value !== "object" || value === null || !("config" in value)) return { config: value };
+  const { success, data, error } = reportSchema.safeParse(value);
+  if (success) return { config: data.config, earlier: data };
+  const { path: keys, message } = error.issues[0], current = `${keys.join(".")}: ${message}`;
+  throw new FormatError({
+    act: "read report",
+    thing: path,
+    current,
+    wanted: "a report.json as prune writes it",
+  });
+}
+
+/** Reads what the report that `--config` names says of its run; undefined where it names none. */
+export async function readEarlierRun(
+  { values: { config } }: ParsedFlags,
+  files: Files,
+): Promise<EarlierRun | undefined> {
+  return config === undefined ? undefined : (await readConfigFile(String(config), files)).earlier;
+}
+
+/**
+ * Joins flags, the file that `--config` names and the defaults, or what a run that goes on was told.
+ *
+ * @throws {ConfigError} where a flag or a key of the file is not allowed
+ * @throws {FileError} where the file cannot be read
+ * @throws {FormatError} where the file is no JSON
+ */
+export async function resolvePruneConfig(
+  { values }: ParsedFlags,
+  files: Files,
+  resumed?: PruneConfig,
+): Promise<PruneConfig> {
+  const keys = new Set(describeConfig().map(({ key }) => key));
+  const given = Object.fromEntries(Object.entries(values).filter(([key]) => keys.has(key)));
+  // A goal on the command line replaces the stored goal, whichever it is.
+  const goals: readonly string[] = goalKeys, replaced = goals.some((key) => given[key] !== undefined);
+  const join = (stored: object) => {
+    const kept = Object.entries(stored).filter(([key]) => !replaced || !goals.includes(key));
+    return { ...Object.fromEntries(kept), ...given };
+  };
+  if (resumed && values.config === undefined) {
+    return parsePruneConfig(join(resumed), "the checkpoint and the command line");
+  }
+  const parse = (value: unknown, source: string) => {
+    const config = parsePruneConfig(value, source);
+    checkValidationIsRead(config, source);
+    return config;
+  };
+  if (values.config === undefined) return parse(given, "the command line");
+  const path = String(values.config);
+  const { config: stored, earlier } = await readConfigFile(path, files);
+  parsePruneConfig(stored, path);
+  const source = `${path} and the command line`, joined = join(stored as object);
+  return earlier ? parsePruneConfig(joined, source) : parse(joined, source);
+}
+
+/**
+ * Refuses `--posterior layer` where it does nothing: only layers that lost weights before choose by it which go.
+ *
+ * @param options How often a network loses weights at most, and what it starts from.
+ * @throws {ConfigError} Where a whole network loses weights once.
+ */
+export function checkPosteriorActs(
+  { values: { posterior } }: ParsedFlags,
+  { removals, weights }: {
+    readonly removals: number;
+    readonly weights?: { readonly masks: ReadonlyMap<string, Float32Array> } | undefined;
+  },
+): void {
+  const isPruned = weights?.masks.values().some((mask) => mask.includes(0)) ?? false;
+  if (posterior !== "layer" || removals > 1 || isPruned) return;
+  const current = '"layer", by which layers choose that lost weights before';
+  throw new ConfigError({
+    act: "use",
+    thing: "--posterior",
+    current,
+    wanted: '"diagonal" where a whole network loses weights once',
+  });
+}

@@ -1,0 +1,53 @@
+/**
+ * How the matrix products of a run were computed, to compute them so again: other cores add in other orders, so the same
+ * bits take the same choices.
+ *
+ * @module
+ */
+import { FormatError } from "../errors.ts";
+import type { ReadPath } from "./assemble.ts";
+import type { ProductChoice, ProductChooser, ProductShape } from "./gemm.ts";
+
+/** Choices by product, as `shapeKey` names it. */
+export type ProductChoices = Record<string, ProductChoice>;
+
+/** The text by which a product is known: operation and all sizes. */
+export function shapeKey({ operation, rows, columns, segments, inner, sizes = {} }: ProductShape): string {
+  const others = Object.entries(sizes).sort(([a], [b]) => a < b ? -1 : 1).map(([name, size]) =>
+    ` ${name} ${size}`
+  );
+  return `${operation} rows ${rows} columns ${columns} segments ${segments} inner ${inner}${others.join("")}`;
+}
+
+/** A choice in words, such as `gemm/register_8x8, 4 splits, storage`. */
+export function choiceText({ core, splits, path }: ProductChoice): string {
+  return [core, `${splits} ${splits === 1 ? "split" : "splits"}`, ...(path ? [path] : [])].join(", ");
+}
+
+/** A chooser that chooses as was chosen before, and takes another's choice for what is new, which it adds. */
+export function rememberingChooser(choices: ProductChoices, choose: ProductChooser): ProductChooser {
+  return (shape) => choices[shapeKey(shape)] ??= choose(shape);
+}
+
+/** Choices as a report holds them: in words, in the order of their products. */
+export function formatChoices(choices: ProductChoices): Readonly<Record<string, string>> {
+  const entries = Object.entries(choices).sort(([a], [b]) => a < b ? -1 : 1);
+  return Object.fromEntries(entries.map(([product, choice]) => [product, choiceText(choice)]));
+}
+
+/**
+ * Reads what `formatChoices` made.
+ *
+ * @throws {FormatError} Where one is no choice.
+ */
+export function readChoices(texts: Readonly<Record<string, string>>): ProductChoices {
+  const choices = Object.entries(texts).map(([product, text]): [string, ProductChoice] => {
+    const [, core, splits, path] = /^(\S+), ([1-9]\d*) splits?(?:, (storage|texture))?$/.exec(text) ?? [];
+    if (core === undefined) {
+      const wanted = "a core and its splits, such as gemm/register_8x8, 4 splits";
+      throw new FormatError({ act: "compute product", thing: product, current: `"${text}"`, wanted });
+    }
+    return [product, { core, splits: Number(splits), ...(path ? { path: path as ReadPath } : {}) }];
+  });
+  return Object.fromEntries(choices);
+}

@@ -1,0 +1,111 @@
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { runCompare } from "../../src/api/compare_run.ts";
+import { type PruneRunOptions, runPrune } from "../../src/api/prune_run.ts";
+import { resultsOf } from "../../src/api/run_results.ts";
+import { runSensitivity } from "../../src/api/sensitivity_run.ts";
+import { parsePruneConfig } from "../../src/config.ts";
+import { AdapterError, FormatError } from "../../src/errors.ts";
+import { shapeKey } from "../../src/kernels/choices.ts";
+import { type ProductChooser, type ProductShape, productSplits } from "../../src/kernels/gemm.ts";
+import { pruneReportSchema } from "../../src/prune/report.ts";
+import { deviceOf } from "../helpers/devices.ts";
+import { memoryFiles } from "../helpers/memory_files.ts";
+import { tinyDataset } from "../helpers/tiny_dataset.ts";
+import { tinyGraph } from "../helpers/tiny_network.ts";
+
+/** A core that every device has; sums in one part or in many, which add in other orders. */
+const core = "gemm/register_8x8";
+const whole: ProductChooser = () => ({ core, splits: 1 });
+const split: ProductChooser = (shape) => ({ core, splits: productSplits(shape, core, 64) });
+
+const brief = { epochs: 2, batch: 16, rounds: 1, learningRate: 0.05, seed: 1 };
+const configOf = (more: Record<string, unknown> = {}) => parsePruneConfig({ ...brief, ...more }, "a test");
+
+async function run(config: Record<string, unknown>, more: Partial<PruneRunOptions>) {
+  const options = { config: configOf(config), dataset: tinyDataset(), graph: tinyGraph() };
+  return await runPrune(await deviceOf(), { ...options, ...more });
+}
+
+Deno.test("runPrune() computes as the report of an earlier run, whatever would be chosen now", async () => {
+  const config = { granularity: "channel", distill: 0.5, compare: false };
+  const first = await run(config, { choose: whole });
+  const cores = first.report.cores!, products = Object.keys(cores);
+  assertEquals(new Set(Object.values(cores)), new Set([`${core}, 1 split`]));
+  for (const operation of ["gemm/conv2d_backward_weight", "gemm/conv2d_forward_pooled"]) {
+    assert(products.some((product) => product.startsWith(operation)), `${products}`);
+  }
+  assertEquals(pruneReportSchema.parse(JSON.parse(JSON.stringify(first.report))), first.report);
+  assertNotEquals((await run(config, { choose: split })).model, first.model);
+  const asked: string[] = [];
+  const watched: ProductChooser = (shape) => {
+    asked.push(shapeKey(shape));
+    return split(shape);
+  };
+  const again = await run(config, { choose: watched, cores });
+  assertEquals([again.model, again.report.cores, asked], [first.model, cores, []]);
+  const timeless = ({ compaction, ...report }: typeof first.report) => {
+    return { ...report, compaction: { ...compaction, latencyMs: undefined } };
+  };
+  assertEquals(timeless(again.report), timeless(first.report));
+});
+
+Deno.test("runPrune() goes on by the cores that it was given, where no checkpoint says", async () => {
+  const files = memoryFiles(), config = { compare: false, checkpointEvery: 3 };
+  const first = await run(config, { choose: whole });
+  const folder = "out/checkpoint", { cores } = first.report;
+  let writes = 0;
+  const ending = {
+    ...files,
+    async write(path: string, bytes: Uint8Array) {
+      await files.write(path, bytes);
+      if (++writes === 2) throw new Error("the test ends the run");
+    },
+  };
+  const start = { files: ending, folder, resumes: false };
+  await assertRejects(
+    () => run(config, { choose: split, cores, checkpoints: start }),
+    Error,
+    "the test ends",
+  );
+  const resumed = await run(config, { choose: split, checkpoints: { files, folder, resumes: true } });
+  assertEquals([resumed.model, resumed.report.cores], [first.model, cores]);
+});
+
+Deno.test("runPrune() refuses cores that the device has not, and what is no choice", async () => {
+  const product = "gemm/conv2d_forward rows 1 columns 1 segments 1 inner 1";
+  await assertRejects(
+    () => run({}, { cores: { [product]: "gemm/subgroup_1024x4, 1 split" } }),
+    AdapterError,
+    'Cannot compute products as the report by "gemm/subgroup_1024x4": ',
+  );
+  await assertRejects(
+    () => run({}, { cores: { [product]: "fast" } }),
+    FormatError,
+    '"fast", expected a core',
+  );
+});
+
+Deno.test("runCompare() goes on by the cores that it began with, and runSensitivity() says its own", async () => {
+  const options = { dataset: tinyDataset(), graph: tinyGraph(), versions: {}, sparsities: [0.5] };
+  const lists = { variants: ["taylor"], seeds: [3] }, config = configOf({ finetuneEpochs: 0 });
+  const gpu = await deviceOf(),
+    first = await runCompare(gpu, { ...options, ...lists, config, choose: whole });
+  const before = { ...first, cells: [], trained: [] };
+  assertEquals(await runCompare(gpu, { ...options, ...lists, config, choose: split, before }), first);
+  const scan = await runSensitivity(gpu, {
+    ...{ ...options, choose: split, config: configOf({ validation: 16, criterion: "magnitude" }) },
+  });
+  const texts = Object.values(scan.cores!);
+  assert(texts.length > 0 && texts.every((text) => text.startsWith(core)), `${texts}`);
+});
+
+Deno.test("resultsOf() reads the names that earlier checkpoints gave products", () => {
+  const shape: ProductShape = {
+    ...{ operation: "gemm/conv2d_forward", rows: 4, columns: 8, segments: 9, inner: 1, splittable: false },
+    sizes: { stride: 1, in_quads: 1 },
+  };
+  const before = JSON.stringify(Object.entries(shape).sort(([a], [b]) => a < b ? -1 : 1));
+  const choices = { [before]: { core, splits: 2 } }, results = { surroundings: {}, choices, steps: [] };
+  const state = { state: { results } } as unknown as Parameters<typeof resultsOf>[0];
+  assertEquals(resultsOf(state, "a test").choices, { [shapeKey(shape)]: { core, splits: 2 } });
+});
