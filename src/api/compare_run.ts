@@ -10,7 +10,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { formatChoices, rememberingChooser } from "../kernels/choices.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import { removedAt } from "../prune/goal.ts";
-import type { LayerCount } from "../prune/mask.ts";
+import { emptyLayers, type LayerCount } from "../prune/mask.ts";
 import { stagesTo } from "../prune/replace/prune_by_replacement.ts";
 import type { TemperatureChoice } from "../prune/temperature.ts";
 import {
@@ -195,8 +195,10 @@ async function* compareVariant(
     }
     const { accuracy, validation } = await measure(trained);
     const removed = layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
+    const empty = emptyLayers(layers);
     const cell = {
       ...{ variant: name, sparsity, seed, removed: removed / prunableCount, accuracy },
+      ...(empty.length > 0 ? { emptyLayers: empty } : {}),
       ...(validation ? { validation } : {}),
       ...(posteriorTemperatures.length > 0 ? { posteriorTemperatures } : {}),
     };

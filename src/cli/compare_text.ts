@@ -4,6 +4,7 @@
  * @module
  */
 import type { CompareCell, CompareReport, SensitivityReport } from "../prune/compare_report.ts";
+import { formatEmptyLayers } from "./empty_layers.ts";
 import { formatTable } from "./table.ts";
 
 /** Mean and deviation of some numbers; the deviation (n - 1) is undefined for one alone. */
@@ -118,6 +119,14 @@ export function formatCompare({ trained, cells, dataset, model, config }: Compar
     sections.push(`Validation accuracy ${when}, %`, table(({ [validation]: result }) => result?.accuracy));
     sections.push(formatBest(cells, validation));
   }
+  const warnings = variants.flatMap((variant) =>
+    sparsities.flatMap((sparsity) => {
+      const own = cells.filter((cell) => cell.variant === variant && cell.sparsity === sparsity);
+      const names = [...new Set(own.flatMap(({ emptyLayers = [] }) => emptyLayers))];
+      return names.length > 0 ? [formatEmptyLayers(names, `${variant} at ${sparsityText(sparsity)}`)] : [];
+    })
+  );
+  if (warnings.length > 0) sections.push(warnings.join("\n"));
   return sections.join("\n\n");
 }
 

@@ -4,7 +4,9 @@
  * @module
  */
 import type { PruneRound } from "../prune/loop.ts";
+import { emptyLayers } from "../prune/mask.ts";
 import type { CompactionResult, PruneReport } from "../prune/report.ts";
+import { formatEmptyLayers } from "./empty_layers.ts";
 import { formatTable } from "./table.ts";
 
 const percent = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
@@ -45,6 +47,9 @@ export function formatReport(report: PruneReport): string {
       formatTable(["criterion", "pruned", "fine-tuned"], rows),
     );
   }
+  // What compaction took out altogether, it names.
+  const empty = emptyLayers(report.layers).filter((name) => !report.compaction?.removedLayers.includes(name));
+  if (empty.length > 0) sections.push(formatEmptyLayers(empty));
   sections.push("Layers", formatLayers(report), "Classes, trained to fine-tuned", formatClasses(report));
   const changed = `${flips.rightToWrong} from right to wrong, ${flips.wrongToRight} from wrong to right`;
   sections.push(

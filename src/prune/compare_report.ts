@@ -43,6 +43,8 @@ export interface CompareCell {
   readonly validation?: ValidationResult;
   /** On the validation examples after fine-tuning, which takes its best epoch by them, where there was any. */
   readonly validationFinetuned?: ValidationResult;
+  /** Layers of which no weight is left, by name, where there are some. */
+  readonly emptyLayers?: readonly string[];
   /** The temperatures chosen on them, where the variant has them chosen: one a removal, several with replace. */
   readonly posteriorTemperatures?: readonly TemperatureChoice[];
 }
@@ -136,6 +138,7 @@ const compare = z.strictObject({
     sparsity: fraction,
     seed: count,
     removed: fraction,
+    emptyLayers: z.array(z.string()).exactOptional(),
     accuracy: fraction,
     accuracyFinetuned: fraction.exactOptional(),
     validation: validation.exactOptional(),

@@ -21,6 +21,14 @@ export interface LayerCount {
   readonly emptyChannels: number;
 }
 
+/** The layers of which no weight is left, by name. */
+export function emptyLayers(
+  layers: readonly Pick<LayerCount, "name" | "weights" | "kept">[],
+): readonly string[] {
+  return layers.filter(({ weights, kept }) => weights > 0 && kept === 0)
+    .map(({ name }) => name.slice(0, name.lastIndexOf(".")));
+}
+
 /** The dispatches that multiply arenas by the mask. */
 export function lowerMasking(
   { quads }: ParameterLayout,

@@ -47,6 +47,21 @@ Deno.test("runCompare() measures every variant at every sparsity with every seed
   assertEquals(await compare(), report, "the same again");
 });
 
+Deno.test("runCompare() says of which layers nothing is left, and formatCompare() warns of them", async () => {
+  const options = { variants: ["magnitude"], sparsities: [0.5, 0.997], seeds: [3] };
+  const { cells: [half, few], ...report } = await compare(options);
+  // Two weights stay, in two of four layers at most.
+  assertEquals(half.emptyLayers, undefined);
+  const empty = few.emptyLayers!;
+  assert(empty.length >= 2 && empty.every((name) => /^(conv1|conv2|fc1|fc2)$/.test(name)), `${empty}`);
+  const cells = [{ ...few, emptyLayers: ["conv1"] }, { ...few, seed: 4, emptyLayers: ["fc2", "conv1"] }];
+  const warning =
+    "Warning: nothing is left of conv1, fc2 by magnitude at 99.7 %, so their outputs no longer depend";
+  const text = formatCompare({ ...report, cells });
+  assert(text.includes(`\n\n${warning} on the images; a --floor above 0`), text);
+  assert(!formatCompare({ ...report, cells: [half] }).includes("Warning"));
+});
+
 Deno.test("runCompare() goes on from what was found, with the trained networks that were kept", async () => {
   const kept = new Map<string, Uint8Array>(), made: string[] = [];
   const keep = async (name: string, make: () => Promise<Uint8Array>) => {
