@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { FileError, KernelError } from "../errors.ts";
+import { FileError } from "../errors.ts";
 import type { ReadPath } from "../kernels/assemble.ts";
 import { choiceText, shapeKey } from "../kernels/choices.ts";
 import {
@@ -12,8 +12,6 @@ import {
   type ProductChooser,
   type ProductShape,
   productSplits,
-  textureCost,
-  usableCores,
 } from "../kernels/gemm.ts";
 import type { Gpu } from "./device.ts";
 import {
@@ -24,7 +22,15 @@ import {
   tunerKey,
   writeTunerCache,
 } from "./tuner_cache.ts";
-import { openTrial, type ProductTrial, type TrialOpener } from "./tuner_trial.ts";
+import {
+  type Candidate,
+  candidatesOf,
+  efforts,
+  fastestOf,
+  findFault,
+  timeCandidates,
+} from "./tuner_candidates.ts";
+import { openTrial, type TrialOpener } from "./tuner_trial.ts";
 
 export type { TunedProduct, TunerCacheFile } from "./tuner_cache.ts";
 
@@ -43,36 +49,6 @@ export interface TunerOptions {
   /** Opens the trial of a product; tests put another in its place. */
   readonly openTrial?: TrialOpener;
 }
-
-/** What a mode asks for. */
-interface Effort {
-  /** Candidates timed for a product besides the default. */
-  readonly candidates: number;
-  /** Workgroups that the splits of a product are to make, each a candidate. */
-  readonly workgroups: readonly number[];
-  readonly paths: "own" | "both";
-  /** Products of fewer multiplications are left at the default: their kernels take longer to compile than to run. */
-  readonly multiplications: number;
-  /** Milliseconds for which a promising candidate runs after the first rounds, if it fits in once. */
-  readonly sampleMs: number;
-}
-
-const efforts: Readonly<Record<"quick" | "full", Effort>> = {
-  quick: { candidates: 1, workgroups: [32], paths: "own", multiplications: 2e6, sampleMs: 60 },
-  full: { candidates: Infinity, workgroups: [8, 32, 128], paths: "both", multiplications: 0, sampleMs: 400 },
-};
-
-/** Rounds in which all candidates run, the first of which finds idle processors and cold memory. */
-const firstRounds = 2;
-
-/** Rounds at most in which the promising candidates run after that. */
-const maxRounds = 32;
-
-/** A candidate must be this much faster than the default to be taken, so that noise does not choose. */
-const leastGain = 0.08;
-
-/** A candidate whose first runs are this much slower than the best is not timed further. */
-const hopeless = 2;
 
 /** The core that every other is compared with, by storage buffers. */
 const referenceCore = "gemm/register_8x8";
@@ -190,79 +166,4 @@ export class Tuner {
 /** A choice as a fresh object, without a path that is undefined. */
 function plainChoice({ core, splits, path }: { core: string; splits: number; path?: ReadPath | undefined }) {
   return path ? { core, splits, path } : { core, splits };
-}
-
-/** The candidates of a product: the default, then the others, the likeliest first. */
-function candidatesOf(
-  gpu: Gpu,
-  shape: ProductShape,
-  { effort, byDefault }: { readonly effort: Effort; readonly byDefault: ProductChoice },
-): readonly ProductChoice[] {
-  const other: ReadPath = gpu.path === "texture" ? "storage" : "texture";
-  const paths = effort.paths === "own" ? [gpu.path] : [gpu.path, other];
-  const all = paths.flatMap((path) =>
-    usableCores(path, gpu.subgroups?.size, shape).flatMap((core) =>
-      [...new Set(effort.workgroups.map((wanted) => productSplits(shape, core, wanted)))]
-        .map((splits): ProductChoice => path === gpu.path ? { core, splits } : { core, splits, path })
-    )
-  );
-  const defaultText = choiceText(byDefault);
-  const others = all.filter((choice) => choiceText(choice) !== defaultText)
-    .map((choice) => ({ choice, cost: textureCost(shape, choice) }))
-    .sort((a, b) => a.cost - b.cost).map(({ choice }) => choice);
-  return [byDefault, ...others.slice(0, effort.candidates)];
-}
-
-/** A candidate while it is being tried. */
-interface Candidate {
-  readonly choice: ProductChoice;
-  readonly rejected?: string;
-  timeMs?: number;
-}
-
-/** Says why a candidate may not be taken: it does not run, or its result is not the reference's. */
-async function findFault(
-  trial: ProductTrial,
-  choice: ProductChoice,
-  wanted: Float32Array,
-): Promise<string | undefined> {
-  try {
-    const result = await trial.result(choice);
-    const wrong = result.findIndex((value, i) => value !== wanted[i]);
-    return wrong < 0 ? undefined : `${result[wrong]} at ${wrong}, expected ${wanted[wrong]}`;
-  } catch (error) {
-    if (!(error instanceof KernelError)) throw error;
-    return error.message;
-  }
-}
-
-/** Sets the least time of each candidate; one that is hopeless after the first rounds is left at that. */
-async function timeCandidates(
-  trial: ProductTrial,
-  candidates: readonly Candidate[],
-  { sampleMs }: Effort,
-): Promise<void> {
-  const time = async (timed: readonly Candidate[], rounds: number) => {
-    const times = await trial.timesMs(timed.map(({ choice }) => choice), rounds);
-    for (const [i, candidate] of timed.entries()) {
-      candidate.timeMs = Math.min(candidate.timeMs ?? Infinity, times[i]);
-    }
-  };
-  await time(candidates, firstRounds);
-  const least = Math.min(...candidates.map(({ timeMs }) => timeMs!));
-  const promising = candidates.filter(({ timeMs }) => timeMs! <= hopeless * least);
-  const rounds = Math.min(maxRounds, Math.floor(sampleMs / Math.max(least, 1e-3)));
-  if (promising.length > 1 && rounds > 0) await time(promising, rounds);
-}
-
-/** The first candidate, or the fastest of those that beat it clearly; of equals the one that stands first. */
-function fastestOf(candidates: readonly Candidate[]): ProductChoice {
-  const [first, ...others] = candidates.filter(({ timeMs }) => timeMs !== undefined);
-  const bar = first.timeMs! * (1 - leastGain);
-  const better = others.filter(({ timeMs }) => timeMs! < bar);
-  return better.reduce(
-    (best, candidate) => candidate.timeMs! < best.timeMs! ? candidate : best,
-    better[0] ?? first,
-  )
-    .choice;
 }
