@@ -11,6 +11,7 @@ import { prunableTensors } from "../prune/criteria.ts";
 import { removedAt } from "../prune/goal.ts";
 import { forEachElement, groupRuns, placesByName } from "../prune/group_runs.ts";
 import type { RemovalOptions } from "../prune/removal.ts";
+import { removedBy } from "./reachable.ts";
 
 /** What is pruned alone. */
 export interface ScanUnit {
@@ -43,9 +44,10 @@ export function scanUnits(
   { granularity, protect = [] }: RemovalOptions,
 ): readonly ScanUnit[] {
   if (granularity === "channel") return coupledUnits(start, protect);
-  const { layout, masks } = start, tensors = prunableTensors(layout), names = tensors.map(layerNameOf);
+  const tensors = prunableTensors(start.layout), names = tensors.map(layerNameOf);
+  const gone = removedBy(start.masks);
   return tensors.flatMap(({ fullName, count }, i) => {
-    const removed = masks?.get(fullName)?.filter((keep) => keep === 0).length ?? 0;
+    const removed = gone.get(fullName) ?? 0;
     const others = names.filter((name) => name !== names[i]);
     const unit = { name: names[i], options: { protect: others }, weights: count, removed };
     return protect.includes(names[i]) ? [] : [unit];
