@@ -103,7 +103,7 @@ export type { SeedWidths } from "./src/model/presets.ts";
 export type { PresetTask } from "./src/model/presets/task.ts";
 export { countRemoved, summarizeModel } from "./src/model/summary.ts";
 export type { LayerSummary, ModelSummary } from "./src/model/summary.ts";
-export type { Distillation } from "./src/plan/distillation.ts";
+export type { Distillation, FeatureMaps } from "./src/plan/distillation.ts";
 export type { Footprint } from "./src/plan/footprint.ts";
 export type { Augmentation } from "./src/plan/images.ts";
 export { adam, sgd } from "./src/plan/optimizer.ts";

@@ -128,8 +128,8 @@ async function pruneModel(
     ...trainingOf(config, limited),
     ...(validation ? { validation } : {}),
   };
-  const { distill: share, temperature, distillFeatures: featureWeight } = config;
-  const distillation = { share, temperature, featureWeight };
+  const { distill: share, temperature, distillFeatures: featureWeight, distillMaps: featureMaps } = config;
+  const distillation = { share, temperature, featureWeight, featureMaps };
   const isTaught = options.teacher !== undefined;
   using teacher = config.distill === 0
     ? undefined

@@ -11,7 +11,7 @@ import type { FlagField, ParsedFlags } from "./flags.ts";
 const loopKeys: ReadonlySet<string> = new Set([
   ...["sparsity", "confidence", "targetParameters", "targetMultiplyAdds", "targetBytes"],
   ...["pruneSchedule", "rounds", "allowedDrop", "regrow", "compare", "distill", "temperature"],
-  ...["distillFeatures", "compact", "store", "checkpointEvery"],
+  ...["distillFeatures", "distillMaps", "compact", "store", "checkpointEvery"],
 ]);
 
 /** The fields of a prune run's configuration that a comparison has too, with defaults of its own. */

@@ -129,6 +129,7 @@ const companions: Partial<
   rewind: { key: "finetuneEpochs" },
   temperature: { key: "distill" },
   distillFeatures: { key: "distill" },
+  distillMaps: { key: "distillFeatures" },
   fisher: { key: "criterion", values: ["confidence", "obd"] },
 };
 

@@ -154,6 +154,8 @@ export interface PruneConfig {
   readonly temperature: number;
   /** Weight in the loss of the distance from the teacher's features (Romero et al. 2015), 0 for none. */
   readonly distillFeatures: number;
+  /** Which features: the map that the classifier reads, or the last map of each size of maps. */
+  readonly distillMaps: "last" | "stages";
   /** Shrink the pruned model by its empty channels, and time both; on with granularity channel unless turned off. */
   readonly compact: boolean;
   /** Write all weights, as PyTorch loads them, or leave removed ones out of the file. */

@@ -174,6 +174,9 @@ export const distillationFields = {
   distillFeatures: z.number().min(0).default(0).describe(
     "Weight in the loss of the distance from the teacher's features (Romero et al. 2015), 0 for none.",
   ),
+  distillMaps: z.enum(["last", "stages"]).default("last").describe(
+    "Which features: the map that the classifier reads, or the last map of each size of maps.",
+  ),
 };
 
 /** Keys of the group "Pruned model". */

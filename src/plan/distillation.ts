@@ -17,7 +17,15 @@ export interface Distillation {
    * out. Source: Romero et al. 2015, arXiv 1412.6550.
    */
   readonly featureWeight?: number;
+  /** Which features, with a `featureWeight`; `last` where left out. */
+  readonly featureMaps?: FeatureMaps;
 }
+
+/**
+ * Which feature maps are compared: what the last linear layer reads, or that and the last map of every other size of
+ * maps on the way there.
+ */
+export type FeatureMaps = "last" | "stages";
 
 /** The plan's name for the teacher's logits, a buffer that is filled before the step. */
 export const teacherLogits = "teacher_logits";

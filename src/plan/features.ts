@@ -1,5 +1,5 @@
 /**
- * The dispatches that have a network learn a teacher's features too: the map that the classifier reads.
+ * The dispatches that have a network learn a teacher's features too: the map that the classifier reads, and others.
  *
  * @module
  */
@@ -7,9 +7,10 @@ import { ShapeError } from "../errors.ts";
 import { checkIterations, type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
 import { quadsOf } from "../shape.ts";
+import type { FeatureMaps } from "./distillation.ts";
 
-/** The plan's name for the teacher's features, a buffer that is filled before the step. */
-export const teacherFeatures = "teacher_features";
+/** The plan's name for one of the teacher's feature maps, by its place among them: a buffer filled before the step. */
+export const teacherFeatures = (map: number): string => `teacher_features ${map}`;
 
 /** Layers between features and the classifier, which only rearrange, drop or pool them. */
 const betweenKinds: ReadonlySet<string> = new Set([
@@ -35,14 +36,47 @@ export function featureLayerOf(graph: Graph, nodes: readonly GraphNode[] = resol
   if (last < 0) return refuse("no linear layer");
   let [layer] = nodes[last].sources;
   while (layer >= 0 && betweenKinds.has(nodes[layer].spec.kind)) [layer] = nodes[layer].sources;
-  const isTrained = (at: number): boolean =>
-    at >= 0 && (nodes[at].parameters.length > 0 || nodes[at].sources.some(isTrained));
-  if (!isTrained(layer)) return refuse(`${nodes[last].spec.name} reads the images`);
+  if (!isTrained(nodes, layer)) return refuse(`${nodes[last].spec.name} reads the images`);
   return layer;
 }
 
-/** A student's features and what is laid beside them. */
+function isTrained(nodes: readonly GraphNode[], layer: number): boolean {
+  if (layer < 0) return false;
+  const { parameters, sources } = nodes[layer];
+  return parameters.length > 0 || sources.some((source) => isTrained(nodes, source));
+}
+
+/**
+ * The indices of the layers that give a model's feature maps, in order. A stage is of one size of maps; its map is the
+ * last that all paths to the last linear layer go through, as behind the last block of a ResNet's stage.
+ *
+ * @throws {ShapeError} As `featureLayerOf`.
+ */
+export function featureLayersOf(
+  graph: Graph,
+  maps: FeatureMaps,
+  nodes: readonly GraphNode[] = resolveGraph(graph),
+): readonly number[] {
+  const last = featureLayerOf(graph, nodes);
+  if (maps === "last") return [last];
+  // What all paths to a layer go through: itself, and what they go through to each of its inputs.
+  const gates: ReadonlySet<number>[] = [];
+  for (const [layer, { sources }] of nodes.slice(0, last + 1).entries()) {
+    const [first, ...others] = sources.map((source) => gates[source] ?? new Set<number>());
+    gates.push(others.reduce((common, other) => common.intersection(other), first).union(new Set([layer])));
+  }
+  const bySize = new Map<string, number>();
+  for (const layer of gates[last]) {
+    const { spec: { kind }, output: { height, width } } = nodes[layer];
+    if (!betweenKinds.has(kind) && isTrained(nodes, layer)) bySize.set(`${height} x ${width}`, layer);
+  }
+  return [...bySize.values()].toSorted((a, b) => a - b);
+}
+
+/** One of a student's feature maps and what is laid beside it. */
 export interface FeatureTensors {
+  /** Its place among the maps that are compared. */
+  readonly map: number;
   /** Examples a step. */
   readonly rows: number;
   /** Quads of one example's features. */
@@ -51,31 +85,31 @@ export interface FeatureTensors {
   readonly features: string;
 }
 
-/** Where the slope lies between loss and gradient. */
-const slope = "feature slope";
+/** Where a map's slope lies between loss and gradient. */
+const slopeOf = (map: number): string => `feature slope ${map}`;
 
-/** The dispatches behind the other terms of the loss that add the distance from the teacher's features. */
+/** The dispatches behind the other terms of the loss that add the distance from one of the teacher's feature maps. */
 export function lowerFeatureLoss(
   weight: number,
-  { rows, quads, features, declare }: FeatureTensors & {
+  { map, rows, quads, features, declare }: FeatureTensors & {
     readonly declare: (name: string, quads: number) => string;
   },
 ): readonly Dispatch[] {
   checkIterations("loss/feature_loss", rows);
-  const distances = declare("feature distances", quadsOf(rows));
-  const squares = declare("feature squares", quadsOf(rows));
+  const distances = declare(`feature distances ${map}`, quadsOf(rows));
+  const squares = declare(`feature squares ${map}`, quadsOf(rows));
   return [
     // A workgroup of 64 a row.
     dispatchOver(64 * rows, {
       kernel: "loss/feature_distances",
       label: "feature distances",
-      bindings: { features, "teacher_features": teacherFeatures, distances, squares },
+      bindings: { features, "teacher_features": teacherFeatures(map), distances, squares },
       params: { rows, quads },
     }),
     dispatchOver(rows, {
       kernel: "loss/feature_loss",
       label: "feature loss",
-      bindings: { distances, squares, losses: "losses", slope: declare(slope, 1) },
+      bindings: { distances, squares, losses: "losses", slope: declare(slopeOf(map), 1) },
       params: { rows, weight },
     }),
   ];
@@ -83,7 +117,7 @@ export function lowerFeatureLoss(
 
 /** The dispatch before a feature layer's backward pass that adds the gradient of the distance to that of its output. */
 export function lowerFeatureGradient(
-  { rows, quads, features, dy, isRelu }: FeatureTensors & {
+  { map, rows, quads, features, dy, isRelu }: FeatureTensors & {
     /** The gradient of the features. */
     readonly dy: string;
     /** True where the layer is a ReLU, whose backward pass `dy` may have gone through: a second time changes nothing. */
@@ -93,7 +127,7 @@ export function lowerFeatureGradient(
   return dispatchOver(rows * quads, {
     kernel: "loss/feature_gradient",
     label: "feature gradient",
-    bindings: { features, "teacher_features": teacherFeatures, slope, dy },
+    bindings: { features, "teacher_features": teacherFeatures(map), slope: slopeOf(map), dy },
     params: { quads: rows * quads },
     constants: { GATED: isRelu ? 1 : 0 },
   });

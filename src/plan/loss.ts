@@ -17,8 +17,8 @@ export function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, cla
   readonly dlogits: string;
   readonly classes: number;
   readonly options: LowerOptions;
-  /** The features that are compared with the teacher's, with a `featureWeight`. */
-  readonly compared: FeatureTensors | undefined;
+  /** The feature maps that are compared with the teacher's, which share the `featureWeight`. */
+  readonly compared: readonly FeatureTensors[];
 }): void {
   const { batch: rows, mode, labelSmoothing = 0, mixes, distillation, sampledLabels } = options;
   const hasGradient = mode !== "evaluate";
@@ -49,7 +49,9 @@ export function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, cla
     ...(mode === "train" && distillation
       ? [lowerDistillation(distillation, { rows, classes, logits, dlogits })]
       : []),
-    ...(compared ? lowerFeatureLoss(distillation!.featureWeight!, { ...compared, declare }) : []),
+    ...compared.flatMap((tensors) =>
+      lowerFeatureLoss(distillation!.featureWeight! / compared.length, { ...tensors, declare })
+    ),
     dispatchOver(1, {
       kernel: "loss/tally",
       label: "tally",

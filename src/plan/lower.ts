@@ -10,7 +10,7 @@ import type { FusedNorm, FusedPool, LayerContext, PassMode } from "../model/laye
 import { type LayerSpec, layerTypeOf } from "../model/layers/index.ts";
 import { featuresOf, quadsOf, quadsPerExample } from "../shape.ts";
 import type { Distillation } from "./distillation.ts";
-import { featureLayerOf, lowerFeatureGradient } from "./features.ts";
+import { featureLayersOf, lowerFeatureGradient } from "./features.ts";
 import { type ImageSource, lowerImages } from "./images.ts";
 import { layOutParameters } from "./layout.ts";
 import { lowerLoss } from "./loss.ts";
@@ -60,27 +60,30 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   if (images) builder.emit(lowerImages(images, { batch, input, augments: mode === "train" }));
   else for (const name of ["x", "labels"]) builder.keep(name);
   if (mixes) builder.emit(lowerMixedImages({ rows: batch, quads: quadsPerExample(input) }));
-  const { featureWeight = 0 } = options.distillation ?? {};
-  const featureLayer = mode === "train" && featureWeight > 0 ? featureLayerOf(graph, nodes) : undefined;
-  const layers = layersOf(nodes, { graph, builder, options, featureLayer });
+  const { featureWeight = 0, featureMaps = "last" } = options.distillation ?? {};
+  const comparesFeatures = mode === "train" && featureWeight > 0;
+  const featureLayers = comparesFeatures ? featureLayersOf(graph, featureMaps, nodes) : [];
+  const layers = layersOf(nodes, { graph, builder, options, featureLayers });
   for (const { context, runsForward } of layers) {
     if (runsForward) layerTypeOf(context.spec).forward(context);
     builder.endLayer(context.name);
   }
   const { y: logits, dy: dlogits } = layers[layers.length - 1].context;
-  const compared = featureLayer === undefined ? undefined : {
+  const compared = featureLayers.map((layer, map) => ({
+    map,
     rows: batch,
-    quads: quadsPerExample(nodes[featureLayer].output),
-    features: layers[featureLayer].context.y,
-  };
+    quads: quadsPerExample(nodes[layer].output),
+    features: layers[layer].context.y,
+  }));
   const classes = featuresOf(nodes[nodes.length - 1].output);
   lowerLoss(builder, { logits, dlogits, classes, options, compared });
   if (mode !== "evaluate") {
     for (const [i, { context, wire }] of [...layers.entries()].toReversed()) {
       for (const sum of wire.sums) lowerSum(builder, sum, batch * quadsPerExample(nodes[sum.of].output));
-      if (compared && i === featureLayer) {
+      const features = compared[featureLayers.indexOf(i)];
+      if (features) {
         const { dy, spec } = context;
-        builder.emit(lowerFeatureGradient({ ...compared, dy, isRelu: spec.kind === "relu" }));
+        builder.emit(lowerFeatureGradient({ ...features, dy, isRelu: spec.kind === "relu" }));
       }
       if (!wire.skipsBackward) layerTypeOf(context.spec).backward(context);
     }
@@ -115,11 +118,11 @@ interface LoweredLayer {
 /** Makes each layer's context and declares its tensors. */
 function layersOf(
   nodes: readonly GraphNode[],
-  { graph, builder, options, featureLayer }: {
+  { graph, builder, options, featureLayers }: {
     readonly graph: Graph;
     readonly builder: PlanBuilder;
     readonly options: LowerOptions;
-    readonly featureLayer: number | undefined;
+    readonly featureLayers: readonly number[];
   },
 ): readonly LoweredLayer[] {
   const { batch, mode, choose } = options;
@@ -129,7 +132,7 @@ function layersOf(
   const offsetOf = (layer: number) => (parameter: string) =>
     places.get(`${nodes[layer].spec.name}.${parameter}`)!;
   // Features must be stored, whatever pools them.
-  const stored = featureLayer === undefined ? [] : [nodes[featureLayer].spec.name];
+  const stored = featureLayers.map((layer) => nodes[layer].spec.name);
   const wires = wireLayers(nodes, mode, [...options.probes ?? [], ...stored]);
   const poolOf = (layer: number): FusedPool => {
     const { spec, output } = nodes[layer], { y, dy } = wires[layer];

@@ -8,8 +8,8 @@ import type { Network } from "../gpu/network.ts";
 import { type PlanProgram, preparePlan } from "../gpu/plan_program.ts";
 import type { Tally } from "../gpu/tally.ts";
 import { resolveGraph } from "../model/graph.ts";
-import { teacherLogits } from "../plan/distillation.ts";
-import { teacherFeatures } from "../plan/features.ts";
+import { type FeatureMaps, teacherLogits } from "../plan/distillation.ts";
+import { featureLayersOf, teacherFeatures } from "../plan/features.ts";
 import { type Footprint, planFootprint } from "../plan/footprint.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import { mixShares } from "../plan/mixup.ts";
@@ -47,8 +47,10 @@ function isMixed({ mixup = 0 }: Pick<TrainOptions, "mixup">): boolean {
   return mixup > 0;
 }
 
-function hasFeatures({ distillation }: Pick<TrainOptions, "distillation">): boolean {
-  return (distillation?.featureWeight ?? 0) > 0;
+/** The feature maps that are compared, if any. */
+function featureMapsOf({ distillation }: Pick<TrainOptions, "distillation">): FeatureMaps | undefined {
+  const { featureWeight = 0, featureMaps = "last" } = distillation ?? {};
+  return featureWeight > 0 ? featureMaps : undefined;
 }
 
 function lowerStep(
@@ -83,7 +85,7 @@ export async function prepareStep(
     ? stack.use(
       await openTeacher(options.teacher, {
         student: network.graph,
-        hasFeatures: hasFeatures(options),
+        featureMaps: featureMapsOf(options),
         ...seen,
       }),
     )
@@ -91,7 +93,7 @@ export async function prepareStep(
   const own = new Map([
     ["tally", tally.buffer],
     ...(teacher ? [[teacherLogits, teacher.logits] as const] : []),
-    ...(teacher?.features ? [[teacherFeatures, teacher.features] as const] : []),
+    ...(teacher?.features ?? []).map((buffer, map) => [teacherFeatures(map), buffer] as const),
     ...(mixup ? [[mixShares, mixup.shares] as const] : []),
   ]);
   const others = (name: string) => own.get(name) ?? examples.resolve(name);
@@ -115,6 +117,9 @@ export function trainingFootprint(
   const batch = Math.min(options.batch, examples.count);
   const nodes = resolveGraph(graph);
   const logitsBytes = 16 * batch * quadsOf(featuresOf(nodes[nodes.length - 1].output));
+  const features = featureMapsOf(options);
+  const maps = features === undefined ? [] : featureLayersOf(graph, features, nodes);
+  const taught = new Set(maps.map((_, map) => teacherFeatures(map)));
   const footprintOf = (
     plan: Plan,
     { layout }: Network,
@@ -125,8 +130,8 @@ export function trainingFootprint(
       sizeOf(name) {
         if (name === "tally") return 16;
         if (name === teacherLogits) return logitsBytes;
-        // A tensor of the teacher's plan, which is counted there.
-        if (name === teacherFeatures) return 0;
+        // Tensors of the teacher's plan, which are counted there.
+        if (taught.has(name)) return 0;
         const quads = name.startsWith("statistics") ? layout.statisticsQuads : layout.quads;
         return examplesBytes(name) ?? 16 * quads;
       },
@@ -137,7 +142,7 @@ export function trainingFootprint(
   const { teacher, distillation, choose, validation } = options;
   if (teacher && distillation) {
     const seen = { batch, choose, mixes: isMixed(options), ...imagesOf(examples, options) };
-    const source = { ...seen, hasFeatures: hasFeatures(options) };
+    const source = { ...seen, featureMaps: features };
     // Its examples are those of its student, and are counted there.
     const sharedBytes = (name: string) => ownBytes(name) === undefined ? undefined : 0;
     parts.push(footprintOf(lowerTeacher(teacher.graph, source), teacher, sharedBytes));

@@ -10,7 +10,8 @@ import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import { SlotPool } from "../gpu/slots.ts";
 import { type Graph, resolveGraph } from "../model/graph.ts";
-import { featureLayerOf } from "../plan/features.ts";
+import type { FeatureMaps } from "../plan/distillation.ts";
+import { featureLayersOf } from "../plan/features.ts";
 import { type ForwardOptions, lowerForward } from "../plan/forward.ts";
 import { mixShares } from "../plan/mixup.ts";
 import { logitsOf } from "../plan/plan.ts";
@@ -20,28 +21,28 @@ import { featuresOf, shapeText } from "../shape.ts";
 export interface Teacher extends Disposable {
   /** The logits of the last batch, in the order of its rows. */
   readonly logits: DeviceBuffer;
-  /** The features of the last batch, where they are compared. */
-  readonly features: DeviceBuffer | undefined;
+  /** The feature maps of the last batch that are compared, in order. */
+  readonly features: readonly DeviceBuffer[];
   /** Predicts the batch that the examples were just told; its images are varied by the seed as the student's are. */
   run(rows: Uint32Array, seed: number): void;
 }
 
 /** How a teacher's plan is lowered. */
 export interface TeacherOptions extends Omit<ForwardOptions, "probes"> {
-  /** True keeps its features too. */
-  readonly hasFeatures: boolean;
+  /** Which of its feature maps are kept too. */
+  readonly featureMaps: FeatureMaps | undefined;
 }
 
 /** The plan of a teacher, which sees images as its student does. */
-export function lowerTeacher(graph: Graph, { batch, choose, images, mixes, hasFeatures }: TeacherOptions) {
+export function lowerTeacher(graph: Graph, { batch, choose, images, mixes, featureMaps }: TeacherOptions) {
   const source = images ? { images: { ...images, inEvaluation: true } } : {};
-  const probes = hasFeatures ? [featureNameOf(graph)] : [];
+  const probes = featureNamesOf(graph, featureMaps);
   return lowerForward(graph, { batch, choose, mixes, probes, ...source });
 }
 
-/** The layer whose output is a model's features. */
-function featureNameOf(graph: Graph): string {
-  return graph.layers[featureLayerOf(graph)].name;
+/** The layers whose outputs are a model's features. */
+function featureNamesOf(graph: Graph, maps: FeatureMaps | undefined): readonly string[] {
+  return maps === undefined ? [] : featureLayersOf(graph, maps).map((layer) => graph.layers[layer].name);
 }
 
 /**
@@ -60,7 +61,8 @@ export async function openTeacher(
   },
 ): Promise<Teacher> {
   checkTeacherFits(teacher.graph, student);
-  if (options.hasFeatures) checkFeaturesFit(teacher.graph, student);
+  const { featureMaps } = options;
+  if (featureMaps !== undefined) checkFeaturesFit(teacher.graph, { student, featureMaps });
   // Memory of its own, since the student's step must not write over the logits before it has read them.
   const slots = new SlotPool(teacher.gpu);
   const plan = lowerTeacher(teacher.graph, options);
@@ -68,9 +70,8 @@ export async function openTeacher(
   const { program, resolve } = await preparePlan(plan, { network: teacher, slots, others });
   return {
     logits: resolve(logitsOf(plan)).buffer,
-    features: options.hasFeatures
-      ? resolve(plan.outputs.get(featureNameOf(teacher.graph))!).buffer
-      : undefined,
+    features: featureNamesOf(teacher.graph, featureMaps)
+      .map((name) => resolve(plan.outputs.get(name)!).buffer),
     run(rows, seed) {
       if (!examples.areImages) examples.select(rows, resolve);
       program.run({ seed });
@@ -93,18 +94,31 @@ function checkTeacherFits(teacher: Graph, student: Graph): void {
 }
 
 /** Features are compared number by number, so both must have as many, in the same places. */
-function checkFeaturesFit(teacher: Graph, student: Graph): void {
+function checkFeaturesFit(
+  teacher: Graph,
+  { student, featureMaps }: { readonly student: Graph; readonly featureMaps: FeatureMaps },
+): void {
+  const refuse = (current: string, wanted: string) => {
+    throw new ShapeError({ act: "learn features from teacher", thing: teacher.name, current, wanted });
+  };
   const of = (graph: Graph) => {
-    const nodes = resolveGraph(graph), { spec: { name }, output } = nodes[featureLayerOf(graph, nodes)];
-    return { name, output };
+    const nodes = resolveGraph(graph);
+    return featureLayersOf(graph, featureMaps, nodes).map((layer) => {
+      const { spec: { name }, output } = nodes[layer];
+      return { name, output };
+    });
   };
   const taught = of(teacher), learned = of(student);
+  if (taught.length !== learned.length) {
+    refuse(`maps of ${taught.length} sizes`, `${learned.length} as ${student.name} has`);
+  }
   const keys = ["channels", "height", "width", "taps"] as const;
-  if (keys.every((key) => taught.output[key] === learned.output[key])) return;
-  throw new ShapeError({
-    act: "learn features from teacher",
-    thing: teacher.name,
-    current: `layer ${taught.name} gives ${shapeText(taught.output)}`,
-    wanted: `${shapeText(learned.output)} as layer ${learned.name} of ${student.name} does`,
-  });
+  for (const [map, { name, output }] of taught.entries()) {
+    const wanted = learned[map];
+    if (keys.every((key) => output[key] === wanted.output[key])) continue;
+    refuse(
+      `layer ${name} gives ${shapeText(output)}`,
+      `${shapeText(wanted.output)} as layer ${wanted.name} of ${student.name} does`,
+    );
+  }
 }

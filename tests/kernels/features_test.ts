@@ -6,7 +6,12 @@
  * there.
  */
 import type { ReadPath } from "../../src/kernels/assemble.ts";
-import { type FeatureTensors, lowerFeatureGradient, lowerFeatureLoss } from "../../src/plan/features.ts";
+import {
+  type FeatureTensors,
+  lowerFeatureGradient,
+  lowerFeatureLoss,
+  teacherFeatures,
+} from "../../src/plan/features.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { featureDistance } from "../reference/features.ts";
 import {
@@ -46,6 +51,7 @@ async function runFeatures(
   const { shape } = student, [rows, channels, height, width] = shape;
   const losses = Float32Array.from(randomTensor([rows], 5).values), dy = randomTensor(shape, 6, .01);
   const compared: FeatureTensors = {
+    map: 0,
     rows,
     quads: height * width * quadsOf(channels),
     features: "features",
@@ -64,7 +70,7 @@ async function runFeatures(
     dispatches,
     buffers: {
       features: imagesToQuads(student.values, shape),
-      teacher_features: imagesToQuads(teacher.values, shape),
+      [teacherFeatures(0)]: imagesToQuads(teacher.values, shape),
       losses,
       dy: imagesToQuads(dy.values, shape),
       ...Object.fromEntries([...words].map(([name, count]) => [name, unwritten(count)])),

@@ -6,8 +6,9 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { ShapeError } from "../../src/errors.ts";
 import { defaultChooser } from "../../src/kernels/gemm.ts";
 import { type Graph, resolveGraph } from "../../src/model/graph.ts";
-import { residualNetwork } from "../../src/model/presets/resnet.ts";
-import { featureLayerOf } from "../../src/plan/features.ts";
+import { cifarResnetForm, residualNetwork } from "../../src/model/presets/resnet.ts";
+import { vgg16 } from "../../src/model/presets/vgg.ts";
+import { featureLayerOf, featureLayersOf, teacherFeatures } from "../../src/plan/features.ts";
 import { lowerPlan } from "../../src/plan/lower.ts";
 import { featuresOf, quadsOf } from "../../src/shape.ts";
 import { imagesToQuads, readPaths } from "../kernels/harness.ts";
@@ -69,6 +70,25 @@ Deno.test("featureLayerOf() is what the last linear layer reads, before pools, d
   assertEquals(layerOf({ ...pooled, layers }), "relu2");
 });
 
+Deno.test("featureLayersOf() is the last map of each size that all paths go through", () => {
+  const stagesOf = (graph: Graph) =>
+    featureLayersOf(graph, "stages").map((layer) => graph.layers[layer].name);
+  assertEquals([residual, pooled, twice].map(stagesOf), [
+    ["layer1.0.relu2", "layer2.0.relu2"],
+    ["relu1", "relu2"],
+    ["relu1"],
+  ]);
+  const task = { channels: 3, height: 32, width: 32, classes: 10 };
+  const resnet20 = residualNetwork(cifarResnetForm(20), task);
+  assertEquals(stagesOf(resnet20), ["layer1.2.relu2", "layer2.2.relu2", "layer3.2.relu2"]);
+  assertEquals(stagesOf(vgg16(task)), [5, 12, 22, 32, 42].map((at) => `features.${at}`));
+  for (const graph of [residual, pooled, twice, ...graphs]) {
+    const last = featureLayerOf(graph);
+    assertEquals(featureLayersOf(graph, "last"), [last]);
+    assertEquals(featureLayersOf(graph, "stages").at(-1), last);
+  }
+});
+
 Deno.test("featureLayerOf() refuses models without features", () => {
   const linear = { kind: "linear", name: "fc", outFeatures: 4, bias: true } as const;
   const flat = { kind: "flatten", name: "flatten" } as const, relu = { kind: "relu", name: "relu" } as const;
@@ -113,34 +133,47 @@ Deno.test("lowerPlan() compares features between distillation and the tally, and
 });
 
 for (const path of readPaths) {
-  for (const graph of [...graphs, residual, pooled, twice]) {
-    Deno.test(`lowerPlan() trains towards features on ${path} as the reference: ${graph.name}`, async () => {
+  const all = [...graphs, residual, pooled, twice];
+  const cases = [
+    ...all.map((graph) => ({ graph, maps: "last" as const })),
+    ...all.map((graph) => ({ graph, maps: "stages" as const }))
+      .filter(({ graph, maps }) => featureLayersOf(graph, maps).length > 1),
+  ];
+  for (const { graph, maps } of cases) {
+    Deno.test(`lowerPlan() trains towards ${maps} features on ${path} as the reference: ${graph.name}`, async () => {
       const images = randomTensor([batch, input.channels, input.height, input.width], 1);
       const labels = Uint32Array.from({ length: 4 * quadsOf(batch) }, (_, i) => i % 4);
       const parameters = parametersOf(graph), nodes = resolveGraph(graph);
-      const { spec: { name: layer }, output } = nodes[featureLayerOf(graph, nodes)];
-      // Flattened pixels lie in PyTorch's order in the reference, (C, taps), and the other way about on the device.
-      const { channels, height, width, taps } = output;
-      const map = [batch, channels, height * taps, width];
-      const { values } = randomTensor(map, 9, 2), weight = 1.5;
-      const shape = height * width > 1 ? map : [batch, featuresOf(output)];
+      const taught = featureLayersOf(graph, maps, nodes).map((at, place) => {
+        const { spec: { name: layer }, output } = nodes[at], { channels, height, width, taps } = output;
+        // Flattened pixels lie in PyTorch's order in the reference, (C, taps), and the other way about on the device.
+        const map = [batch, channels, height * taps, width];
+        const { values } = randomTensor(map, 9 + place, 2);
+        const shape = height * width > 1 ? map : [batch, featuresOf(output)];
+        return { layer, map, teacher: tensorOf(shape, values) };
+      });
+      const weight = 1.5, compared = taught.map((one) => ({ ...one, weight: weight / taught.length }));
       const want = referencePass(graph, parameters, {
         images,
         labels: labels.subarray(0, batch),
         trains: true,
-        compared: { layer, teacher: tensorOf(shape, values), weight },
+        compared,
       });
+      const features = taught.map(({ map, teacher: { values } }, i) =>
+        [teacherFeatures(i), imagesToQuads(values, map)] as const
+      );
       const got = await runStep(path, graph, {
         mode: "train",
         ...{ images, labels, parameters },
         // At a share of 0 logits of the teacher say nothing.
-        distillation: { share: 0, temperature: 1, featureWeight: weight },
+        distillation: { share: 0, temperature: 1, featureWeight: weight, featureMaps: maps },
         buffers: {
           "teacher_logits": new Float32Array(4 * batch * quadsOf(nodes.at(-1)!.output.channels)),
-          "teacher_features": imagesToQuads(values, map),
+          ...Object.fromEntries(features),
         },
       });
-      const relative = 2 * F32_ROUNDOFF * (roundingsOf(graph) + 2 * values.length);
+      const terms = taught.reduce((sum, { teacher }) => sum + teacher.values.length, 0);
+      const relative = 2 * F32_ROUNDOFF * (roundingsOf(graph) + 2 * terms);
       const check = (name: string, values: ArrayLike<number>, wanted: ArrayLike<number>) =>
         assertClose(values, wanted, { name, tolerance: relative * Math.max(1e-2, maxAbs(wanted)) });
       check("loss", [got.tally.lossSum / batch], [want.loss]);

@@ -74,16 +74,16 @@ export interface ComparedFeatures {
 
 /**
  * Runs a graph on images (N, C, H, W) with labels (N); with `trains`, batch norm takes the batch's statistics, and with
- * `compared` the distance from features enters the loss.
+ * `compared` the distances from features enter the loss.
  */
 export function referencePass(
   graph: Graph,
   parameters: Tensors,
-  { images, labels, trains, compared }: {
+  { images, labels, trains, compared = [] }: {
     readonly images: RefTensor;
     readonly labels: ArrayLike<number>;
     readonly trains: boolean;
-    readonly compared?: ComparedFeatures;
+    readonly compared?: readonly ComparedFeatures[];
   },
 ): ReferencePass {
   const gradients: Tensors = {}, statistics: Tensors = {};
@@ -103,10 +103,10 @@ export function referencePass(
   const logits = outputs.get(last)!, hard = crossEntropy(logits, labels);
   const shares = new Map([[last, [hard.dlogits]]]);
   let { loss } = hard;
-  if (compared) {
-    const distance = featureDistance(outputs.get(compared.layer)!, compared.teacher, compared.weight);
+  for (const { layer, teacher, weight } of compared) {
+    const distance = featureDistance(outputs.get(layer)!, teacher, weight);
     loss += distance.loss;
-    shares.set(compared.layer, [distance.dfeatures]);
+    shares.set(layer, [distance.dfeatures]);
   }
   for (const { name, sources, pass } of passes.toReversed()) {
     const { dxs, parameters: own = {} } = pass.backward(addForward(shares.get(name)!));

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import { ConfigError, ShapeError } from "../../src/errors.ts";
 import { Network } from "../../src/gpu/network.ts";
 import type { Graph } from "../../src/model/graph.ts";
+import type { FeatureMaps } from "../../src/plan/distillation.ts";
 import { sgd } from "../../src/plan/optimizer.ts";
 import type { TrainOptions } from "../../src/train/settings.ts";
 import { trainingFootprint } from "../../src/train/step_programs.ts";
@@ -43,23 +44,36 @@ for (const path of readPaths) {
   Deno.test(`train() counts the distance from its teacher's features as the reference does, on ${path}`, async () => {
     const gpu = await deviceOf(path);
     using bench = openWorkbench(gpu, { seed: 1 }),
-      teacher = new Network(gpu, tinyGraph({ conv1: 3, conv2: 6, fc1: 7 }), 2);
+      alike = new Network(gpu, tinyGraph(), 2),
+      other = new Network(gpu, tinyGraph({ conv1: 3, conv2: 6, fc1: 7 }), 2);
     const { images, labels, count } = bench.dataset.train, { mean, std } = bench.dataset;
     const pixels = Float64Array.from(images, (byte) => (byte / 255 - mean[0]) / std[0]);
-    const [student, taught] = await Promise.all([bench.network, teacher].map(async (network) => {
-      return networkForward(await parametersOf(network), tensorOf([count, 1, tinySize, tinySize], pixels));
-    }));
-    const featureWeight = 8;
-    const soft = distillationLoss(student.logits, taught.logits, { ...distillation, labels }).loss;
-    const distance = featureDistance(student.relu3, taught.relu3, featureWeight).loss;
-    const { loss } = await trainTiny(bench, {
-      epochs: 1,
-      batch: count,
-      teacher,
-      distillation: { ...distillation, featureWeight },
-    });
-    assert(distance > 1);
-    assert(Math.abs(loss - soft - distance) < 1e-4, `${loss}, expected ${soft} + ${distance}`);
+    const forward = async (network: Network) =>
+      networkForward(await parametersOf(network), tensorOf([count, 1, tinySize, tinySize], pixels));
+    const featureWeight = 8, state = await bench.network.readParameters();
+    const student = await forward(bench.network);
+    const cases = [
+      { teacher: other, featureMaps: "last", maps: ["relu3"] },
+      { teacher: alike, featureMaps: "stages", maps: ["relu1", "relu2", "relu3"] },
+    ] as const;
+    for (const { teacher, featureMaps, maps } of cases) {
+      const taught = await forward(teacher);
+      const soft = distillationLoss(student.logits, taught.logits, { ...distillation, labels }).loss;
+      const distances = maps.map((map) => featureDistance(student[map], taught[map], featureWeight).loss);
+      const distance = distances.reduce((sum, one) => sum + one, 0) / maps.length;
+      bench.network.writeParameters(state);
+      const { loss } = await trainTiny(bench, {
+        epochs: 1,
+        batch: count,
+        teacher,
+        distillation: { ...distillation, featureWeight, featureMaps },
+      });
+      assert(distance > 1);
+      assert(
+        Math.abs(loss - soft - distance) < 1e-4,
+        `${featureMaps}: ${loss}, expected ${soft} + ${distance}`,
+      );
+    }
   });
 }
 
@@ -119,19 +133,54 @@ Deno.test("train() refuses a teacher of other features, and weights that are non
     // Without their features they fit.
     await trainTiny(bench, { teacher, distillation });
   }
+  {
+    // They agree in what the classifier reads, and not in a map before it.
+    const [one, other] = [4, 3].map((conv1) => tinyGraph({ conv1, conv2: 5, fc1: 7 }));
+    using bench = openWorkbench(gpu, { graph: one }),
+      teacher = new Network(gpu, { ...other, name: "of 3" }, 0);
+    const featureWeight = 1;
+    await assertRejects(
+      () =>
+        trainTiny(bench, {
+          teacher,
+          distillation: { ...distillation, featureWeight, featureMaps: "stages" },
+        }),
+      ShapeError,
+      `"of 3": layer relu1 gives 3 x 8 x 8, expected 4 x 8 x 8 as layer relu1 of ${one.name} does`,
+    );
+    await trainTiny(bench, { teacher, distillation: { ...distillation, featureWeight } });
+    const flat = {
+      ...one,
+      name: "flat",
+      layers: one.layers.filter(({ name }) => !/^(pool1|relu1)$/.test(name)),
+    };
+    using shallow = new Network(gpu, flat, 0);
+    await assertRejects(
+      () =>
+        trainTiny(bench, {
+          teacher: shallow,
+          distillation: { ...distillation, featureWeight, featureMaps: "stages" },
+        }),
+      ShapeError,
+      `"flat": maps of 2 sizes, expected 3 as ${one.name} has`,
+    );
+  }
   assertEquals(gpu.allocatedBytes, start);
 });
 
 Deno.test("trainingFootprint() counts the teacher's features once", async () => {
   const gpu = await deviceOf();
   using bench = openWorkbench(gpu), teacher = new Network(gpu, tinyGraph(), 0);
-  const bytesOf = (featureWeight: number) =>
+  const bytesOf = (featureWeight: number, featureMaps: FeatureMaps = "last") =>
     trainingFootprint(bench.network, bench.train, {
       ...tinySettings,
       teacher,
-      distillation: { ...distillation, featureWeight },
+      distillation: { ...distillation, featureWeight, featureMaps },
       choose: bench.choose,
     });
-  assertEquals(bytesOf(1).buffersBytes, bytesOf(0).buffersBytes);
+  for (const maps of ["last", "stages"] as const) {
+    assertEquals(bytesOf(1, maps).buffersBytes, bytesOf(0).buffersBytes);
+  }
   assert(bytesOf(1).slotsBytes > bytesOf(0).slotsBytes);
+  assert(bytesOf(1, "stages").slotsBytes > bytesOf(1).slotsBytes);
 });
