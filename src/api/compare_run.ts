@@ -39,6 +39,8 @@ export interface CompareOptions extends TrainedOptions {
   readonly versions: Readonly<Record<string, string>>;
   /** What an earlier run of the same comparison found: its cells are not computed again, and its cores are taken. */
   readonly before?: CompareReport;
+  /** How an earlier run computed its products, as its report says; those of `before` where that is given. */
+  readonly cores?: Readonly<Record<string, string>>;
   /** Called whenever there is more, so that it can be kept. */
   readonly onReport?: (report: CompareReport) => Promise<void>;
 }
@@ -93,7 +95,7 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
       checkReachable({ layout, graph }, variant.config, { goal: { sparsity }, masks, act });
     }
   }
-  const { name, source } = dataset, choices = coresOf(gpu, before?.cores);
+  const { name, source } = dataset, choices = coresOf(gpu, before?.cores ?? options.cores);
   const choose = rememberingChooser(choices, options.choose ?? gpu.choose);
   let report: CompareReport = {
     version: 1,

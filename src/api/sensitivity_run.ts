@@ -6,7 +6,7 @@
  */
 import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { formatChoices, type ProductChoices, rememberingChooser } from "../kernels/choices.ts";
+import { formatChoices, rememberingChooser } from "../kernels/choices.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import type { SensitivityCell, SensitivityReport } from "../prune/compare_report.ts";
 import { prunableTensors } from "../prune/criteria.ts";
@@ -16,6 +16,7 @@ import type { RemovalOptions } from "../prune/removal.ts";
 import { refusePattern } from "./compare_variants.ts";
 import { checkPrunable, removalOf, scoringOf } from "./prune_options.ts";
 import { removedBy } from "./reachable.ts";
+import { coresOf } from "./run_cores.ts";
 import { scanUnits, targetOf } from "./scan_units.ts";
 import { openTrained, type TrainedOptions } from "./trained_network.ts";
 
@@ -23,6 +24,8 @@ import { openTrained, type TrainedOptions } from "./trained_network.ts";
 export interface SensitivityOptions extends TrainedOptions {
   /** Fractions to remove of a layer's weights, or of those that go with a set of coupled channels. */
   readonly sparsities: readonly number[];
+  /** How an earlier run computed its products, as its report says; others are as `choose` says. */
+  readonly cores?: Readonly<Record<string, string>>;
   /** Versions of what computes, by name, for the report. */
   readonly versions: Readonly<Record<string, string>>;
 }
@@ -43,6 +46,7 @@ async function removeIfPossible(remove: () => Promise<readonly LayerCount[]>) {
  *
  * @throws {ConfigError} Where there are no validation examples, the temperature is to be chosen, or no layer may lose so much.
  * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
+ * @throws {AdapterError} Where the device has not a core that the earlier run took.
  */
 export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Promise<SensitivityReport> {
   const { config, dataset, graph, sparsities, versions } = options, { criterion } = config;
@@ -71,7 +75,8 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     })).filter(({ target }) => target <= all);
   });
   if (asked.length === 0) throw tooMuch();
-  const choices: ProductChoices = {}, choose = rememberingChooser(choices, options.choose ?? gpu.choose);
+  const choices = coresOf(gpu, options.cores),
+    choose = rememberingChooser(choices, options.choose ?? gpu.choose);
   const { model: opened, splits, state, settler: opensWith } = await openTrained(gpu, { ...options, choose });
   using model = opened, settler = opensWith;
   const { train, calibration } = splits, validation = splits.validation!;

@@ -10,15 +10,16 @@ import { type CompareReport, compareReportSchema, runCompare, stagesTo } from ".
 import { isWhole } from "../prune/compare_report.ts";
 import { runCommand } from "./command.ts";
 import {
-  comparedConfig,
   listField,
+  listText,
   readList,
   readNumbers,
+  resolveComparison,
   sharedFields,
   sparsityRange,
 } from "./comparison_flags.ts";
 import { drawCompare, formatCompare } from "./compare_text.ts";
-import { formatHelp, parseFlags } from "./flags.ts";
+import { configFlag, formatHelp, parseFlags } from "./flags.ts";
 import { note, openRun, openRunDevice, openRunProgress } from "./open_run.ts";
 import { checkPosteriorActs } from "./run_config.ts";
 
@@ -50,19 +51,20 @@ const seedRange = {
 };
 
 async function main(): Promise<number> {
-  const fields = [...Object.values(lists), ...shared], flags = parseFlags(Deno.args, fields);
+  const fields = [...Object.values(lists), configFlag, ...shared], flags = parseFlags(Deno.args, fields);
   if (flags.help) {
     console.log(formatHelp(usage, summary, fields));
     return 0;
   }
-  const listOf = (key: keyof typeof lists) => String(flags.values[key] ?? lists[key].default);
+  const { config, earlier } = await resolveComparison(flags, shared, denoFiles);
+  const listOf = (key: keyof typeof lists) => listText(lists[key], flags, earlier);
   const variants = readList("variants", listOf("variants"));
   const sparsities = readNumbers("sparsities", listOf("sparsities"), sparsityRange);
   const seeds = readNumbers("seeds", listOf("seeds"), seedRange);
-  const config = comparedConfig(flags, shared), { out } = config, path = `${out}/compare.json`;
-  const before = await readBefore(path);
-  using gpu = await openRunDevice(config);
-  const input = await openRun(gpu, config, before?.cores), progress = openRunProgress();
+  const { out } = config, path = `${out}/compare.json`, before = await readBefore(path);
+  const { cores } = before ?? earlier ?? {};
+  using gpu = await openRunDevice(config, earlier);
+  const input = await openRun(gpu, config, cores), progress = openRunProgress();
   const removals = Math.max(...sparsities.map((sparsity) => stagesTo(sparsity).length));
   checkPosteriorActs(flags, { removals, weights: input.weights });
   const all = variants.length * sparsities.length * seeds.length;
@@ -86,6 +88,7 @@ async function main(): Promise<number> {
       ...input,
       ...{ variants, sparsities, seeds, versions: { winnow: deno.version, deno: Deno.version.deno } },
       ...(before ? { before } : {}),
+      ...(cores ? { cores } : {}),
       onReport: write,
       keep: (name, make) => keepIn(out, name, make),
       onProgress: (label, { step, steps, loss, accuracy, examplesPerSecond }) =>

@@ -5,6 +5,8 @@
  */
 import { type ConfigField, describeConfig, parsePruneConfig, type PruneConfig } from "../config.ts";
 import { ConfigError } from "../errors.ts";
+import type { Files } from "../files.ts";
+import { type EarlierRun, readConfigFile } from "./run_config.ts";
 import type { FlagField, ParsedFlags } from "./flags.ts";
 
 /** Keys of a prune run's loop and output, which a comparison has not. */
@@ -28,22 +30,65 @@ export function sharedFields(
     );
 }
 
+/** What the cells of a report call one value of a list. */
+const cellKeys = { variants: "variant", sparsities: "sparsity", seeds: "seed" } as const;
+
+/** The lists that commands that compare take. */
+export type ListKey = keyof typeof cellKeys;
+
+/** What a comparison is told. */
+export interface ToldComparison {
+  readonly config: PruneConfig;
+  /** The run whose report `--config` names, where it names one. */
+  readonly earlier?: EarlierRun;
+}
+
 /**
- * The configuration that flags give.
+ * Joins flags, the file that `--config` names and the defaults. Of a report, keys that a comparison has not are left out.
  *
- * @throws {ConfigError} Where a value is not allowed.
+ * @throws {ConfigError} Where a value is not allowed, or the file has a key that a comparison has not.
+ * @throws {FileError} Where the file cannot be read.
+ * @throws {FormatError} Where the file is no JSON.
  */
-export function comparedConfig({ values }: ParsedFlags, shared: readonly ConfigField[]): PruneConfig {
-  const presets = new Map(describeConfig().map((field) => [field.key, field.default]));
-  const given = shared.flatMap(({ key, default: preset }) => {
-    const value = values[key] ?? (preset === presets.get(key) ? undefined : preset);
-    return value === undefined ? [] : [[key, value]];
-  });
-  return parsePruneConfig(Object.fromEntries(given), "the command line");
+export async function resolveComparison(
+  { values }: ParsedFlags,
+  shared: readonly ConfigField[],
+  files: Files,
+): Promise<ToldComparison> {
+  const parse = (stored: Readonly<Record<string, unknown>>, source: string) => {
+    const presets = new Map(describeConfig().map((field) => [field.key, field.default]));
+    const given = shared.flatMap(({ key, default: preset }) => {
+      const value = values[key] ?? stored[key] ?? (preset === presets.get(key) ? undefined : preset);
+      return value === undefined ? [] : [[key, value]];
+    });
+    return parsePruneConfig(Object.fromEntries(given), source);
+  };
+  if (values.config === undefined) return { config: parse({}, "the command line") };
+  const path = String(values.config), { config, earlier } = await readConfigFile(path, files);
+  // Whatever is in the file must be right, read or not.
+  parsePruneConfig(config, path);
+  const stored = config as Readonly<Record<string, unknown>>;
+  const unread = Object.keys(stored).find((key) => !shared.some((field) => field.key === key));
+  if (!earlier && unread !== undefined) {
+    const current = `a key that this command has not, in ${path}`, wanted = "keys that --help lists";
+    throw new ConfigError({ act: "use", thing: unread, current, wanted });
+  }
+  return { config: parse(stored, `${path} and the command line`), ...(earlier ? { earlier } : {}) };
+}
+
+/** A list as it was given, as the report that `--config` names has it, or as it is by default. */
+export function listText(
+  { key, default: preset }: FlagField,
+  { values }: ParsedFlags,
+  earlier?: EarlierRun,
+): string {
+  const cellKey = cellKeys[key as ListKey];
+  const found = new Set(earlier?.cells?.map((cell) => cell[cellKey]).filter((value) => value !== undefined));
+  return String(values[key] ?? (found.size > 0 ? [...found].join(",") : preset));
 }
 
 /** A flag of a list. */
-export function listField(key: string, preset: string, description: string): FlagField {
+export function listField(key: ListKey, preset: string, description: string): FlagField {
   return { key, flag: key, kind: "text", default: preset, description, wanted: "values, joined by commas" };
 }
 

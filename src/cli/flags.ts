@@ -24,17 +24,20 @@ export interface ParsedFlags {
   readonly help: boolean;
 }
 
+/** The flag that names a file of keys. */
+export const configFlag: FlagField = {
+  key: "config",
+  flag: "config",
+  kind: "text",
+  default: undefined,
+  description:
+    "JSON file with any of these keys, in camel case, or a run's report, to run it again; flags override it.",
+  wanted: "the path of a JSON file",
+};
+
 /** The flags of a prune run that are no keys of its configuration. */
 export const runFields: readonly FlagField[] = [
-  {
-    key: "config",
-    flag: "config",
-    kind: "text",
-    default: undefined,
-    description:
-      "JSON file with any of these keys, in camel case, or a run's report.json, to run it again; flags override it.",
-    wanted: "the path of a JSON file",
-  },
+  configFlag,
   {
     key: "resume",
     flag: "resume",

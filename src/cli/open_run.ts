@@ -26,6 +26,7 @@ import { cacheFolder } from "./cache_folder.ts";
 import { describeLoadedModel, modelSourceOf } from "./model_flags.ts";
 import { describePath, openDevice, tuneDevice } from "./open_device.ts";
 import { openProgress, type Progress } from "./progress.ts";
+import type { EarlierRun } from "./run_config.ts";
 
 /** Prints a line on standard error. */
 export const note = (line: string): void => console.error(line);
@@ -92,10 +93,13 @@ function checkNormalization(
   throw new ConfigError({ act: "use teacher", thing: path, current, wanted: `${wanted}, as the student` });
 }
 
-/** Opens the device of a run, and says which it is. */
-export async function openRunDevice(config: PruneConfig): Promise<Gpu> {
-  const gpu = await openDevice(config);
-  note(`adapter: ${gpu.adapter.name}, reading through ${describePath(gpu)}`);
+/** Opens the device of a run, and says which it is, and that an earlier run that is run again had another. */
+export async function openRunDevice(config: PruneConfig, earlier?: EarlierRun): Promise<Gpu> {
+  const gpu = await openDevice(config), { name } = gpu.adapter;
+  note(`adapter: ${name}, reading through ${describePath(gpu)}`);
+  if (earlier && earlier.adapter !== name) {
+    note(`the report is of ${earlier.adapter}: on another adapter results may differ`);
+  }
   return gpu;
 }
 

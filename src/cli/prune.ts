@@ -50,10 +50,7 @@ async function main(): Promise<number> {
   }
   if (!resumes) await checkOutput(config);
   const earlier = await readEarlierRun(flags, denoFiles), { cores } = earlier ?? {};
-  using gpu = await openRunDevice(config);
-  if (earlier && earlier.adapter !== gpu.adapter.name) {
-    note(`the report is of ${earlier.adapter}: on another adapter results may differ`);
-  }
+  using gpu = await openRunDevice(config, earlier);
   const input = { gpu, ...await openRun(gpu, config, cores) };
   checkPosteriorActs(flags, { removals: config.rounds, weights: input.weights });
   const checkpoints = checkpointsIn(config.out, resumes);

@@ -21,6 +21,7 @@ const reportSchema = z.object({
   version: z.literal(1),
   adapter: z.string(),
   cores: z.record(z.string(), z.string()).exactOptional(),
+  cells: z.array(z.looseObject({})).exactOptional(),
   config: z.record(z.string(), z.unknown()),
 });
 
@@ -30,10 +31,12 @@ export interface EarlierRun {
   readonly adapter: string;
   /** How it computed its products; absent in older reports. */
   readonly cores?: Readonly<Record<string, string>>;
+  /** What a comparison found, by keys such as `sparsity`; absent in reports of other runs. */
+  readonly cells?: readonly Readonly<Record<string, unknown>>[];
 }
 
 /** Reads a JSON file of configuration keys, or a report with a configuration in it. */
-async function readConfigFile(
+export async function readConfigFile(
   path: string,
   files: Files,
 ): Promise<{ readonly config: unknown; readonly earlier?: EarlierRun }> {
@@ -54,7 +57,7 @@ async function readConfigFile(
     act: "read report",
     thing: path,
     current,
-    wanted: "a report.json as prune writes it",
+    wanted: "a report as prune, compare or sensitivity writes it",
   });
 }
 

@@ -8,9 +8,16 @@ import deno from "../../deno.json" with { type: "json" };
 import { denoFiles } from "../files_deno.ts";
 import { runSensitivity } from "../../mod.ts";
 import { runCommand } from "./command.ts";
-import { comparedConfig, listField, readNumbers, sharedFields, sparsityRange } from "./comparison_flags.ts";
+import {
+  listField,
+  listText,
+  readNumbers,
+  resolveComparison,
+  sharedFields,
+  sparsityRange,
+} from "./comparison_flags.ts";
 import { formatSensitivity } from "./compare_text.ts";
-import { formatHelp, parseFlags } from "./flags.ts";
+import { configFlag, formatHelp, parseFlags } from "./flags.ts";
 import { checkOutput, note, openRun, openRunDevice, openRunProgress } from "./open_run.ts";
 import { checkPosteriorActs } from "./run_config.ts";
 
@@ -28,17 +35,17 @@ const sparsitiesField = listField(
 const shared = sharedFields(["finetuneEpochs", "rewind", "scope"], { out: "sensitivity" });
 
 async function main(): Promise<number> {
-  const fields = [sparsitiesField, ...shared], flags = parseFlags(Deno.args, fields);
+  const fields = [sparsitiesField, configFlag, ...shared], flags = parseFlags(Deno.args, fields);
   if (flags.help) {
     console.log(formatHelp(usage, summary, fields));
     return 0;
   }
-  const text = String(flags.values.sparsities ?? sparsitiesField.default);
-  const sparsities = readNumbers("sparsities", text, sparsityRange);
-  const told = comparedConfig(flags, shared);
+  const { config: told, earlier } = await resolveComparison(flags, shared, denoFiles);
+  const { cores } = earlier ?? {};
+  const sparsities = readNumbers("sparsities", listText(sparsitiesField, flags, earlier), sparsityRange);
   await checkOutput(told);
-  using gpu = await openRunDevice(told);
-  const input = await openRun(gpu, told), progress = openRunProgress();
+  using gpu = await openRunDevice(told, earlier);
+  const input = await openRun(gpu, told, cores), progress = openRunProgress();
   checkPosteriorActs(flags, { removals: 1, weights: input.weights });
   const { limit, out } = told, count = input.dataset.train.count, train = Math.min(limit || count, count);
   const validation = told.validation || Math.max(1, Math.min(1000, Math.floor(train / 5)));
@@ -49,6 +56,7 @@ async function main(): Promise<number> {
     const report = await runSensitivity(gpu, {
       config: { ...told, validation },
       ...input,
+      ...(cores ? { cores } : {}),
       sparsities,
       versions: { winnow: deno.version, deno: Deno.version.deno },
       onProgress: (label, { step, steps, loss, accuracy, examplesPerSecond }) =>

@@ -105,3 +105,48 @@ Deno.test("sensitivity prints a row a layer and writes its report", () =>
     );
     assertEquals([trained.validation, cells.length], [19, 8]);
   }));
+
+Deno.test("compare and sensitivity run again from their reports, to the same numbers", () =>
+  inFolder(async (folder, flags) => {
+    const lists = { compare: ["--variants=magnitude,lamp", "--seeds=3"], sensitivity: ["--seed=3"] };
+    for (const task of ["compare", "sensitivity"] as const) {
+      const once = `${folder}/${task}`, again = `${once}-again`;
+      const first = await runTask(task, [...flags, ...lists[task], "--validation=16", `--out=${once}`]);
+      assertEquals([first.code, first.errors], [0, []], first.stderr);
+      const report = `${once}/${task}.json`;
+      const second = await runTask(task, [`--config=${report}`, `--out=${again}`]);
+      assertEquals([second.code, second.errors], [0, []], second.stderr);
+      const [one, other] = await Promise.all([report, `${again}/${task}.json`].map(async (path) => {
+        const { config: { out: _, ...config }, ...rest } = JSON.parse(await Deno.readTextFile(path));
+        return { config, ...rest };
+      }));
+      assertEquals(other, one);
+      assertEquals(one.cells.length, task === "compare" ? 4 : 8);
+    }
+  }));
+
+Deno.test("compare takes keys from a file that flags override, and refuses those that it has not", () =>
+  inFolder(async (folder, flags) => {
+    const path = `${folder}/keys.json`,
+      out = `${folder}/out`,
+      given = [...flags, `--out=${out}`, "--seeds=1"];
+    const run = async (keys: object) => {
+      await Deno.writeTextFile(path, JSON.stringify(keys));
+      return await runTask("compare", [...given, "--variants=magnitude", `--config=${path}`]);
+    };
+    const { code, errors, stderr } = await run({ batch: 8, learningRate: .01 });
+    assertEquals([code, errors], [0, []], stderr);
+    const { config } = JSON.parse(await Deno.readTextFile(`${out}/compare.json`));
+    assertEquals([config.batch, config.learningRate], [16, .01]);
+    for (
+      const [keys, message] of [
+        [{ rounds: 2 }, `Cannot use "rounds": a key that this command has not, in ${path}, expected keys`],
+        [{ epochs: -1 }, `"epochs": -1 from ${path}`],
+        [{ epoch: 1 }, '"epoch"'],
+      ] as const
+    ) {
+      const refused = await run(keys);
+      assertEquals([refused.code, refused.errors.length], [1, 1]);
+      assertStringIncludes(refused.errors[0], message);
+    }
+  }));

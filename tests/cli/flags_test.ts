@@ -211,7 +211,8 @@ Deno.test("resolvePruneConfig() takes a report, and readEarlierRun() what it say
   assert.deepEqual([await earlier("--config run.json"), await earlier("--seed 1")], [undefined, undefined]);
   await assert.rejects(resolvePruneConfig(parse("--config other.json"), files), {
     name: "FormatError",
-    message: /Cannot read report "other.json": version: .*, expected a report.json as prune writes it/,
+    message:
+      /Cannot read report "other.json": version: .*, expected a report as prune, compare or sensitivity writes it/,
   });
 });
 
