@@ -10,13 +10,8 @@
 import type { PruneConfig } from "../config.ts";
 import { FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
-import {
-  type Checkpoint,
-  type CheckpointArena,
-  type Json,
-  loadCheckpoint,
-  saveCheckpoint,
-} from "../io/checkpoint.ts";
+import { type Checkpoint, type CheckpointArena, loadCheckpoint, saveCheckpoint } from "../io/checkpoint.ts";
+import type { Json } from "../io/checkpoint_state.ts";
 import { formatChoices, type ProductChoices, rememberingChooser } from "../kernels/choices.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import type { TrainCheckpoints, TrainResult, TrainState } from "../train/settings.ts";

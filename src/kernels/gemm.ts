@@ -121,15 +121,8 @@ export function coreBlock(core: string): CoreBlock {
   const { constants } = readInterface(core, kernelSource(core));
   const read = (name: string) => {
     const value = constants.get(name);
-    if (value === undefined) {
-      throw new KernelError({
-        act: "read kernel",
-        thing: core,
-        current: `no ${name}`,
-        wanted: "a gemm core",
-      });
-    }
-    return value;
+    if (value !== undefined) return value;
+    throw new KernelError({ act: "read kernel", thing: core, current: `no ${name}`, wanted: "a gemm core" });
   };
   const rows = read("BLOCK_ROWS"), columns = read("BLOCK_COLUMNS");
   return {
