@@ -44,7 +44,8 @@ export interface ToldComparison {
 }
 
 /**
- * Joins flags, the file that `--config` names and the defaults. Of a report, keys that a comparison has not are left out.
+ * Joins flags, the file that `--config` names and the defaults. Of a report, its folder and keys that a comparison has not
+ * are left out.
  *
  * @throws {ConfigError} Where a value is not allowed, or the file has a key that a comparison has not.
  * @throws {FileError} Where the file cannot be read.
@@ -73,7 +74,11 @@ export async function resolveComparison(
     const current = `a key that this command has not, in ${path}`, wanted = "keys that --help lists";
     throw new ConfigError({ act: "use", thing: unread, current, wanted });
   }
-  return { config: parse(stored, `${path} and the command line`), ...(earlier ? { earlier } : {}) };
+  const source = `${path} and the command line`;
+  if (!earlier) return { config: parse(stored, source) };
+  // Its folder may be that of another command.
+  const { out: _, ...rest } = stored;
+  return { config: parse(rest, source), earlier };
 }
 
 /** A list as it was given, as the report that `--config` names has it, or as it is by default. */
