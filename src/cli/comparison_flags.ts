@@ -33,8 +33,10 @@ export function sharedFields(
 /** What the cells of a report call one value of a list. */
 const cellKeys = { variants: "variant", sparsities: "sparsity", seeds: "seed" } as const;
 
-/** The lists that commands that compare take. */
-export type ListKey = keyof typeof cellKeys;
+/** The flag of a list that commands that compare take. */
+export interface ListField extends FlagField {
+  readonly key: keyof typeof cellKeys;
+}
 
 /** What a comparison is told. */
 export interface ToldComparison {
@@ -83,17 +85,17 @@ export async function resolveComparison(
 
 /** A list as it was given, as the report that `--config` names has it, or as it is by default. */
 export function listText(
-  { key, default: preset }: FlagField,
+  { key, default: preset }: ListField,
   { values }: ParsedFlags,
   earlier?: EarlierRun,
 ): string {
-  const cellKey = cellKeys[key as ListKey];
+  const cellKey = cellKeys[key];
   const found = new Set(earlier?.cells?.map((cell) => cell[cellKey]).filter((value) => value !== undefined));
   return String(values[key] ?? (found.size > 0 ? [...found].join(",") : preset));
 }
 
 /** A flag of a list. */
-export function listField(key: ListKey, preset: string, description: string): FlagField {
+export function listField(key: ListField["key"], preset: string, description: string): ListField {
   return { key, flag: key, kind: "text", default: preset, description, wanted: "values, joined by commas" };
 }
 
