@@ -125,8 +125,7 @@ fn load_b(columns: vec4u, k: u32) -> mat4x4f {
 struct Epilogue {
   bias: vec4f,
   mean: vec4f,
-  deviation: vec4f,
-  gamma: vec4f,
+  scale: vec4f,
   beta: vec4f,
 }
 
@@ -137,8 +136,8 @@ fn epilogue_at(quad: u32) -> Epilogue {
   }
   if (HAS_NORM) {
     epilogue.mean = read_statistics(params.mean + quad);
-    epilogue.deviation = sqrt(read_statistics(params.variance + quad) + params.epsilon);
-    epilogue.gamma = read_values(params.gamma + quad);
+    let deviation = sqrt(read_statistics(params.variance + quad) + params.epsilon);
+    epilogue.scale = read_values(params.gamma + quad) / deviation;
     epilogue.beta = read_values(params.beta + quad);
   }
   return epilogue;
@@ -154,7 +153,7 @@ fn store_row(row: u32, column: u32, epilogue: Epilogue, sum: vec4f) {
     value += epilogue.bias;
   }
   if (HAS_NORM) {
-    value = (value - epilogue.mean) / epilogue.deviation * epilogue.gamma + epilogue.beta;
+    value = (value - epilogue.mean) * epilogue.scale + epilogue.beta;
   }
   if (HAS_RESIDUAL) {
     value += read_residual(index);

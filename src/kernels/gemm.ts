@@ -74,7 +74,7 @@ export interface CoreBlock {
 
 /** The cores that every device may use on a read path, smallest block first. */
 export const productCores: Readonly<Record<ReadPath, readonly string[]>> = {
-  texture: ["gemm/register_8x8", "gemm/register_8x16", "gemm/register_16x8", "gemm/register_16x16"],
+  texture: ["8x8", "8x16", "16x8", "32x4", "16x16"].map((block) => `gemm/register_${block}`),
   storage: ["gemm/tile_64x64", "gemm/register_8x8"],
 };
 

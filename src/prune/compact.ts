@@ -86,15 +86,40 @@ function smallerLayer(node: GraphNode, { inputs, outputs }: KeptChannels): Graph
   }
 }
 
-/** The graph of what is needed, in the same order; sums of one term give way to it. */
+/** Kinds whose output is never negative where their input isn't. */
+const signKeepers: ReadonlySet<string> = new Set([
+  "avgpool2d",
+  "dropout",
+  "flatten",
+  "globalavgpool2d",
+  "maxpool2d",
+  "subsample",
+]);
+
+/**
+ * The graph of what is needed, in the same order; sums of one term give way to it, and so do ReLUs of what is no longer
+ * a sum and came out of a ReLU before.
+ */
 function smallerGraph(graph: Graph, { nodes, sources, kept }: {
   readonly nodes: readonly GraphNode[];
   readonly sources: readonly (readonly number[] | undefined)[];
   readonly kept: readonly KeptChannels[];
 }): Graph {
-  const isPassed = (i: number) => nodes[i].spec.kind === "add" && sources[i]?.length === 1;
+  const isPassed = (i: number): boolean => {
+    const { spec: { kind } } = nodes[i], needed = sources[i];
+    if (kind === "add") return needed?.length === 1;
+    // The last layer stays as it is, so that there is one.
+    if (kind !== "relu" || !needed || i === nodes.length - 1) return false;
+    const [source] = needed;
+    return source >= 0 && isPassed(source) && isNeverNegative(resolve(source));
+  };
   const resolve = (source: number): number =>
     source >= 0 && isPassed(source) ? resolve(sources[source]![0]) : source;
+  const isNeverNegative = (source: number): boolean => {
+    if (source < 0) return false;
+    const { spec: { kind } } = nodes[source];
+    return kind === "relu" || signKeepers.has(kind) && isNeverNegative(resolve(sources[source]![0]));
+  };
   const layers: Graph["layers"][number][] = [];
   let previous = -1;
   for (const [i, node] of nodes.entries()) {

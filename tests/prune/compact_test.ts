@@ -157,29 +157,43 @@ Deno.test("planCompaction() gives the masked network's logits for masks of singl
 
 const residual = graphs.find(({ name }) => name.startsWith("residual blocks"))!;
 
-Deno.test("planCompaction() drops a branch whose batch norm is removed, with its sum, and what feeds it", () => {
-  const { parameters } = layOutParameters(residual), mask = fullMask(layOutParameters(residual));
-  const remove = (name: string) => {
-    const { offset, quads } = parameters.find(({ fullName }) => fullName === name)!;
+/** A mask of all but some parameters, by name. */
+function maskWithout(graph: Graph, names: readonly string[]): Float32Array {
+  const layout = layOutParameters(graph), mask = fullMask(layout);
+  for (const name of names) {
+    const { offset, quads } = layout.parameters.find(({ fullName }) => fullName === name)!;
     mask.fill(0, 4 * offset, 4 * (offset + quads));
-  };
-  remove("block1.bn2.weight");
-  remove("block1.bn2.bias");
-  const { graph, removedLayers, removedGroups } = compactAndCompare(residual, mask, "without block 1");
-  assertEquals(
-    removedLayers,
-    residual.layers.map(({ name }) => name).filter((name) => /^block1.(?!relu2)/.test(name)),
+  }
+  return mask;
+}
+
+Deno.test("planCompaction() drops a branch whose batch norm is removed, its sum, what feeds it and the ReLU of a ReLU", () => {
+  const first = ["block1.bn2.weight", "block1.bn2.bias"];
+  const { graph, removedLayers, removedGroups } = compactAndCompare(
+    residual,
+    maskWithout(residual, first),
+    "without block 1",
   );
+  const namesOf = (pattern: RegExp) => residual.layers.map(({ name }) => name).filter((n) => pattern.test(n));
+  assertEquals(removedLayers, namesOf(/^block1/));
   // The six channels between its convolutions.
   assertEquals(removedGroups.size, 6);
-  assertEquals(graph.layers.find(({ name }) => name === "block1.relu2")!.inputs, undefined);
-  remove("block2.bn2.weight");
-  remove("block2.bn2.bias");
-  const next = compactAndCompare(residual, mask, "without block 2");
-  const gone = residual.layers.map(({ name }) => name).filter((name) =>
-    /^block(1.(?!relu2)|2.(?!relu2|shortcut))/.test(name)
-  );
-  assertEquals(next.removedLayers, gone);
+  const inputsOf = (name: string) => graph.layers.find((layer) => layer.name === name)!.inputs;
+  assertEquals(inputsOf("block2.conv1"), undefined);
+  assertEquals(inputsOf("block2.shortcut"), ["relu1"]);
+  const both = [...first, "block2.bn2.weight", "block2.bn2.bias"];
+  const next = compactAndCompare(residual, maskWithout(residual, both), "without block 2");
+  assertEquals(next.removedLayers, namesOf(/^block(1|2.(?!shortcut))/));
+});
+
+Deno.test("planCompaction() keeps the ReLU of what may be negative where a branch is gone", () => {
+  const projected = graphs.find(({ name }) => name.startsWith("projection"))!;
+  const withoutFirst = maskWithout(projected, ["conv2.weight", "conv2.bias"]);
+  const { removedLayers } = compactAndCompare(projected, withoutFirst, "without the ReLU's branch");
+  assertEquals(removedLayers, ["conv2", "relu2", "sum"]);
+  const withoutSecond = maskWithout(projected, ["projection norm.weight", "projection norm.bias"]);
+  const other = compactAndCompare(projected, withoutSecond, "without the projection");
+  assertEquals(other.removedLayers, ["projection", "projection norm", "sum", "relu3"]);
 });
 
 Deno.test("planCompaction() keeps the odd places of zeros in a shortcut", () => {
