@@ -8,7 +8,7 @@
  */
 import { z } from "zod";
 import { assembleKernel } from "../kernels/assemble.ts";
-import { productCores, subgroupCores } from "../kernels/gemm.ts";
+import { productCores, subgroupCores } from "../kernels/cores.ts";
 import { kernelNames } from "../kernels/registry.ts";
 import { type Files, folderOf } from "../files.ts";
 import type { Gpu } from "./device.ts";

@@ -6,13 +6,8 @@
 import { KernelError } from "../errors.ts";
 import type { ReadPath } from "../kernels/assemble.ts";
 import { choiceText } from "../kernels/choices.ts";
-import {
-  type ProductChoice,
-  type ProductShape,
-  productSplits,
-  textureCost,
-  usableCores,
-} from "../kernels/gemm.ts";
+import { usableCores } from "../kernels/cores.ts";
+import { type ProductChoice, type ProductShape, productSplits, textureCost } from "../kernels/gemm.ts";
 import type { Gpu } from "./device.ts";
 import type { ProductTrial } from "./tuner_trial.ts";
 

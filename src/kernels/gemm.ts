@@ -5,12 +5,10 @@
  */
 import { KernelError } from "../errors.ts";
 import type { ReadPath } from "./assemble.ts";
+import { coreBlock, coresOfSubgroups, serves, usableCores } from "./cores.ts";
 import { checkIterations, type Dispatch, spreadWorkgroups } from "./dispatch.ts";
-import { readInterface } from "./interface.ts";
-import { kernelSource } from "./registry.ts";
 import {
   winogradCore,
-  winogradCores,
   winogradLaneCost,
   winogradLanes,
   winogradMap,
@@ -59,85 +57,6 @@ export interface ProductChoice {
 /** Picks how a product is computed on this device. */
 export type ProductChooser = (shape: ProductShape) => ProductChoice;
 
-/** The block that one step of a core covers, read out of its WGSL. */
-export interface CoreBlock {
-  readonly rows: number;
-  readonly columns: number;
-  readonly blocksPerWorkgroup: number;
-  /** The block of one invocation. */
-  readonly lane: { readonly rows: number; readonly columns: number };
-  /** Invocations of a subgroup, where the core shares operands through subgroups. */
-  readonly subgroupSize: number | undefined;
-  /** True where the core takes rows as windows of 2 x 2 pixels, two side by side, which few products have. */
-  readonly rowsAreWindows: boolean;
-}
-
-/** The cores that every device may use on a read path, smallest block first. */
-export const productCores: Readonly<Record<ReadPath, readonly string[]>> = {
-  texture: ["8x8", "8x16", "16x8", "32x4", "16x16"].map((block) => `gemm/register_${block}`),
-  storage: ["gemm/tile_64x64", "gemm/register_8x8"],
-};
-
-/** The cores that need subgroups, smallest block first. */
-export const subgroupCores: readonly string[] = [
-  "gemm/subgroup_16x8",
-  "gemm/subgroup_4x32",
-  "gemm/subgroup_4x36",
-  "gemm/subgroup_32x4",
-  "gemm/subgroup_8x32",
-  "gemm/subgroup_8x32_windows",
-  "gemm/subgroup_64x4",
-];
-
-/** The cores for subgroups of a size that serve a product; those for some products only where it is given. */
-function coresOfSubgroups(subgroupSize: number | undefined, shape?: ProductShape): readonly string[] {
-  return [...subgroupCores, ...(shape ? winogradCores(shape) : [])].filter((core) => {
-    const block = coreBlock(core);
-    return block.subgroupSize === subgroupSize && (!block.rowsAreWindows || hasWindowPairs(shape));
-  });
-}
-
-/** True where every two windows of a product lie side by side and their pixels read neighbouring inputs. */
-function hasWindowPairs(shape: ProductShape | undefined): boolean {
-  const { stride, pooled_width: windows } = shape?.sizes ?? {};
-  return shape?.operation === "gemm/conv2d_forward_pooled" && stride === 1 && windows! % 2 === 0;
-}
-
-/**
- * The cores that a device may use on a read path for a product, or for any product where none is given.
- *
- * @param subgroupSize Lanes of the device's subgroups; undefined where it has none.
- */
-export function usableCores(
-  path: ReadPath,
-  subgroupSize: number | undefined,
-  shape?: ProductShape,
-): readonly string[] {
-  return [...productCores[path], ...coresOfSubgroups(subgroupSize, shape)];
-}
-
-/** Reads the block of a core. */
-export function coreBlock(core: string): CoreBlock {
-  const { constants } = readInterface(core, kernelSource(core));
-  const read = (name: string) => {
-    const value = constants.get(name);
-    if (value !== undefined) return value;
-    throw new KernelError({ act: "read kernel", thing: core, current: `no ${name}`, wanted: "a gemm core" });
-  };
-  const rows = read("BLOCK_ROWS"), columns = read("BLOCK_COLUMNS");
-  return {
-    rows,
-    columns,
-    blocksPerWorkgroup: read("BLOCKS_PER_WORKGROUP"),
-    lane: {
-      rows: constants.get("LANE_ROWS") ?? rows,
-      columns: constants.get("LANE_COLUMNS") ?? columns,
-    },
-    subgroupSize: constants.get("SUBGROUP_SIZE"),
-    rowsAreWindows: constants.has("ROWS_ARE_WINDOWS"),
-  };
-}
-
 /** Workgroups that a core needs for one split of a product. */
 export function productWorkgroups(shape: ProductShape, core: string): number {
   const block = coreBlock(core), map = core === winogradCore ? winogradMap(shape) : undefined;
@@ -160,17 +79,17 @@ export function productSplits(shape: ProductShape, core: string, workgroupsWante
  * multiplying are what counts and work runs on a few processors (docs/architecture.md).
  *
  * A lane reads a texel a row and column of its block for every quad of the sum; of the side that a subgroup shares, it
- * reads its part and takes the rest by broadcasts, which come out of the price of a product. Of windows a lane keeps what
- * the next tap reads again.
+ * reads its part and takes the rest by broadcasts, which come out of the price of a product. Of windows and strips a lane
+ * keeps what the next tap reads again.
  */
 export function textureCost(shape: ProductShape, { core, splits }: ProductChoice): number {
-  const { rows, columns, blocksPerWorkgroup, lane, subgroupSize, rowsAreWindows } = coreBlock(core);
+  const { rows, columns, blocksPerWorkgroup, lane, subgroupSize, rowsAre } = coreBlock(core);
   const lanes = subgroupSize ?? blocksPerWorkgroup;
   const sharesRows = lane.rows === rows, sharesColumns = lane.columns === columns;
   // A shared side is loaded a strip of four a lane.
   const loaded = (length: number, isShared: boolean) =>
     subgroupSize !== undefined && isShared ? 4 * Math.ceil(length / (4 * subgroupSize)) : length;
-  const ownRows = rowsAreWindows ? lane.rows / 2 : loaded(lane.rows, sharesRows);
+  const ownRows = rowsAre ? lane.rows / 2 : loaded(lane.rows, sharesRows);
   const texels = ownRows + loaded(lane.columns, sharesColumns);
   const productPrice = subgroupSize === undefined ? 0.0127 : 0.015;
   const laneCost = core.startsWith("winograd/")
@@ -219,7 +138,11 @@ function productKernel(operation: string, core: string): string {
   return `${core}:${core === winogradCore ? winogradOperation(operation) : operation}`;
 }
 
-/** The dispatch of a product. */
+/**
+ * The dispatch of a product.
+ *
+ * @throws {KernelError} Where the core does not compute such a product.
+ */
 export function dispatchProduct(
   shape: ProductShape,
   choice: ProductChoice,
@@ -230,6 +153,15 @@ export function dispatchProduct(
   const { operation, rows, columns, segments, inner, sizes } = shape;
   const segmentsPerSplit = Math.ceil(segments / choice.splits);
   const kernel = productKernel(operation, choice.core);
+  if (!serves(choice.core, shape)) {
+    const current = "the product's rows lie otherwise";
+    throw new KernelError({
+      act: "dispatch",
+      thing: kernel,
+      current,
+      wanted: "a core that serves the product",
+    });
+  }
   checkIterations(kernel, segmentsPerSplit * (inner + 1));
   const [x, y] = spreadWorkgroups(productWorkgroups(shape, choice.core));
   return {

@@ -26,6 +26,7 @@ import gemmGram from "../../kernels/gemm/gram.wgsl" with { type: "text" };
 import gemmRegister16x16 from "../../kernels/gemm/register_16x16.wgsl" with { type: "text" };
 import gemmRegister16x8 from "../../kernels/gemm/register_16x8.wgsl" with { type: "text" };
 import gemmRegister32x4 from "../../kernels/gemm/register_32x4.wgsl" with { type: "text" };
+import gemmRegister32x4Strips from "../../kernels/gemm/register_32x4_strips.wgsl" with { type: "text" };
 import gemmRegister8x16 from "../../kernels/gemm/register_8x16.wgsl" with { type: "text" };
 import gemmRegister8x8 from "../../kernels/gemm/register_8x8.wgsl" with { type: "text" };
 import gemmSubgroup16x8 from "../../kernels/gemm/subgroup_16x8.wgsl" with { type: "text" };
@@ -184,6 +185,7 @@ const sources: Readonly<Record<string, string>> = {
   "gemm/register_16x16": gemmRegister16x16,
   "gemm/register_16x8": gemmRegister16x8,
   "gemm/register_32x4": gemmRegister32x4,
+  "gemm/register_32x4_strips": gemmRegister32x4Strips,
   "gemm/register_8x16": gemmRegister8x16,
   "gemm/register_8x8": gemmRegister8x8,
   "gemm/subgroup_16x8": gemmSubgroup16x8,

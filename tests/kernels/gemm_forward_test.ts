@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/assemble.ts";
+import { usableCores } from "../../src/kernels/cores.ts";
 import { dispatchProduct } from "../../src/kernels/gemm.ts";
 import { kernelNames } from "../../src/kernels/registry.ts";
 import { batchNorm2dEval } from "../reference/batchnorm2d.ts";
@@ -85,10 +86,11 @@ async function checkForward(
   path: ReadPath,
   convolution: Convolution,
   variants: (core: string) => readonly Variant[],
+  cores: readonly string[] = coresOf(path),
 ): Promise<void> {
   const { x, w, b, residual } = operandsOf(convolution);
   const { shape, params } = forwardProduct(convolution);
-  const runs = coresOf(path).flatMap((core) => variants(core).map((constants) => ({ core, constants })));
+  const runs = cores.flatMap((core) => variants(core).map((constants) => ({ core, constants })));
   const outputs = runs.map((_, i) => [`y${i}`, unwritten(shape.rows * 4 * Math.ceil(shape.columns / 4))]);
   const result = await runKernels({
     path,
@@ -127,7 +129,49 @@ Deno.test("coresOf() leaves no core untested", () => {
   ];
   const tested = [...new Set(readPaths.flatMap(coresOf))].sort();
   assert.deepEqual(tested, [...registers, "gemm/tile_64x64"].sort());
-  assert.deepEqual(kernelNames.filter((name) => /^gemm\/(?!conv2d|gram|subgroup)/.test(name)).sort(), tested);
+  const ofRows = kernelNames.filter((name) => /^gemm\/(?!conv2d|gram|subgroup)/.test(name)).sort();
+  assert.deepEqual(ofRows, [...tested, stripCore].sort());
+});
+
+const stripCore = "gemm/register_32x4_strips";
+
+/** Maps of one strip a line and several, blocks that end within, filters of one to five lines, and several of columns. */
+const stripConvolutions: readonly Convolution[] = [
+  { x: [1, 1, 1, 8], outputs: 1, kernel: [3, 3], stride: 1, padding: 1 },
+  { x: [2, 9, 5, 16], outputs: 4, kernel: [3, 3], stride: 1, padding: 1 },
+  { x: [3, 5, 7, 10], outputs: 9, kernel: [3, 3], stride: 1, padding: 0 },
+  { x: [1, 3, 6, 22], outputs: 2, kernel: [1, 3], stride: 1, padding: 2 },
+  { x: [2, 4, 9, 24], outputs: 5, kernel: [5, 3], stride: [2, 1], padding: [2, 1], dilation: [2, 1] },
+];
+
+for (const path of readPaths) {
+  Deno.test(`${stripCore} agrees with the reference, ${path} path`, async () => {
+    for (const convolution of stripConvolutions) {
+      const { shape } = forwardProduct(convolution);
+      assert(usableCores("texture", undefined, shape).includes(stripCore));
+      await checkForward(path, convolution, () => [plain, whole], [stripCore]);
+    }
+  });
+}
+
+Deno.test("usableCores() offers the core for strips only where rows and taps lie so, and dispatchProduct() refuses it elsewhere", () => {
+  const base: Convolution = { x: [1, 4, 8, 8], outputs: 4, kernel: [3, 3], stride: 1, padding: 1 };
+  for (
+    const convolution of [
+      { ...base, kernel: [3, 5] as const, padding: [1, 2] as const },
+      { ...base, padding: 0 },
+      { ...base, x: [1, 4, 8, 16] as const, stride: 2 },
+      { ...base, dilation: 2, padding: 2 },
+    ]
+  ) {
+    const { shape, params, spare } = forwardProduct(convolution), name = JSON.stringify(convolution);
+    assert(!usableCores("texture", undefined, shape).includes(stripCore), name);
+    const dispatch = { label: name, bindings: { ...spare, x: "x", values: "values", y: "y" }, params };
+    assert.throws(
+      () => dispatchProduct(shape, { core: stripCore, splits: 1 }, dispatch),
+      /register_32x4_strips:gemm\/conv2d_forward/,
+    );
+  }
 });
 
 for (const path of readPaths) {

@@ -11,7 +11,8 @@ import { probeSubgroups } from "../../src/cli/subgroups.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { runOnce } from "../../src/gpu/run_once.ts";
 import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
-import { type ProductShape, usableCores } from "../../src/kernels/gemm.ts";
+import { usableCores } from "../../src/kernels/cores.ts";
+import type { ProductShape } from "../../src/kernels/gemm.ts";
 import type { ConvolutionContext } from "../../src/model/convolution.ts";
 import {
   pooledBackwardBias,

@@ -15,12 +15,11 @@ import {
 } from "../../src/gpu/subgroups.ts";
 import {
   coreBlock,
-  defaultChooser,
-  dispatchProduct,
   productCores,
   subgroupCores as allSubgroupCores,
   usableCores,
-} from "../../src/kernels/gemm.ts";
+} from "../../src/kernels/cores.ts";
+import { defaultChooser, dispatchProduct } from "../../src/kernels/gemm.ts";
 import { assembleKernel, type ReadPath } from "../../src/kernels/assemble.ts";
 import { sumSplits } from "../../src/kernels/reduce.ts";
 import { backwardWeightShape, forwardShape } from "../../src/model/convolution.ts";
@@ -48,7 +47,7 @@ const sizes: readonly Convolution[] = [
 ];
 
 /** The cores that serve every product. */
-const subgroupCores = allSubgroupCores.filter((core) => !coreBlock(core).rowsAreWindows);
+const subgroupCores = allSubgroupCores.filter((core) => coreBlock(core).rowsAre === undefined);
 
 let opened: Promise<Gpu> | undefined;
 
@@ -223,7 +222,8 @@ Deno.test("usableCores() offers subgroup cores only for their size", () => {
     const { rows, columns, lane, subgroupSize } = coreBlock(`gemm/${core}`);
     assert.equal(rows * columns, lane.rows * lane.columns * subgroupSize!);
   }
-  assert.deepEqual(usableCores("texture", undefined), productCores.texture);
+  const forAll = productCores.texture.filter((core) => coreBlock(core).rowsAre === undefined);
+  assert.deepEqual(usableCores("texture", undefined), forAll);
   assert.deepEqual(usableCores("storage", 32), productCores.storage);
 });
 

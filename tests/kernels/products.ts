@@ -4,7 +4,8 @@
  * @module
  */
 import type { ReadPath } from "../../src/kernels/assemble.ts";
-import { productCores, type ProductShape } from "../../src/kernels/gemm.ts";
+import { usableCores } from "../../src/kernels/cores.ts";
+import type { ProductShape } from "../../src/kernels/gemm.ts";
 import type { FusedNorm } from "../../src/model/layer.ts";
 import { windowParams } from "../../src/model/convolution.ts";
 import { type Pair, quadsOf, windowedSides } from "../../src/shape.ts";
@@ -159,11 +160,11 @@ export function forwardProduct(convolution: Convolution): Product {
     segments: kernel[0] * kernel[1],
     inner: quadsOf(channels),
     splittable: false,
+    sizes: geometry(convolution),
   };
   return {
     shape,
     params: {
-      ...geometry(convolution),
       weight: weightOffset,
       bias: biasOffset(convolution),
       ...normPlaces(convolution),
@@ -205,7 +206,7 @@ export function weightProduct(convolution: Convolution): Product {
   return { shape, params: { ...geometry(convolution), in_quads: quadsOf(channels) }, spare: {} };
 }
 
-/** The cores that a path is tested with: those it uses, and every core that keeps its block in registers. */
+/** The cores for any product that a path is tested with: those it uses, and every one that keeps its block in registers. */
 export function coresOf(path: ReadPath): readonly string[] {
-  return [...new Set([...productCores[path], ...productCores.texture])];
+  return [...new Set([...usableCores(path, undefined), ...usableCores("texture", undefined)])];
 }

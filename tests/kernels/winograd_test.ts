@@ -14,7 +14,8 @@ import { runOnce } from "../../src/gpu/run_once.ts";
 import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
 import type { ReadPath } from "../../src/kernels/assemble.ts";
 import type { Dispatch } from "../../src/kernels/dispatch.ts";
-import { defaultChooser, usableCores } from "../../src/kernels/gemm.ts";
+import { usableCores } from "../../src/kernels/cores.ts";
+import { defaultChooser } from "../../src/kernels/gemm.ts";
 import { kernelSource } from "../../src/kernels/registry.ts";
 import {
   transformFilters,
