@@ -130,7 +130,13 @@ export type { ReplacementStage } from "./src/prune/replace/prune_by_replacement.
 export { posteriorTemperatures } from "./src/prune/temperature.ts";
 export type { TemperatureChoice, TemperatureTrial } from "./src/prune/temperature.ts";
 export { pruneReportSchema } from "./src/prune/report.ts";
-export type { CompactionResult, CriterionResult, LayerReport, PruneReport } from "./src/prune/report.ts";
+export type {
+  CompactionResult,
+  CriterionResult,
+  LayerReport,
+  PhaseReport,
+  PruneReport,
+} from "./src/prune/report.ts";
 export type { Evaluation } from "./src/train/evaluate.ts";
 export {
   averagedFrom,
@@ -150,6 +156,9 @@ export type { RateShare, Schedule } from "./src/train/schedule.ts";
 export type {
   BestEpoch,
   EarlyStopping,
+  EpochResult,
+  EpochValidation,
+  PhaseResult,
   Recalibration,
   TrainCheckpoints,
   TrainProgress,

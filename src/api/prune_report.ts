@@ -9,7 +9,7 @@ import type { ParameterLayout } from "../plan/layout.ts";
 import { compareClasses, countFlips } from "../prune/analysis.ts";
 import type { LayerConfidence } from "../prune/layer_confidence.ts";
 import type { PruneOutcome } from "../prune/loop.ts";
-import type { CriterionResult, PruneReport } from "../prune/report.ts";
+import type { CriterionResult, PhaseReport, PruneReport } from "../prune/report.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import type { PrunedModel } from "./measure_compaction.ts";
 import type { RunSplits } from "./run_splits.ts";
@@ -35,6 +35,7 @@ export interface PruneFindings {
   readonly finetuned: TestResult;
   /** The confidences of the trained network, by layer. */
   readonly confidences: readonly LayerConfidence[];
+  readonly training: readonly PhaseReport[];
   readonly outcome: PruneOutcome;
   readonly criteria: readonly CriterionResult[];
   /** Bytes of the trained network's file. */
@@ -68,6 +69,7 @@ export function pruneReport(findings: PruneFindings): PruneReport {
     seed: config.seed,
     config,
     accuracy: accuraciesOf(findings),
+    training: findings.training,
     criteria: findings.criteria,
     parameters: { total, prunable, removed: outcome.removed },
     bytes: { before: 4 * total, after: 4 * (total - outcome.removed) + Math.ceil(prunable / 8) },

@@ -14,7 +14,7 @@ import type { ProductChooser } from "../kernels/gemm.ts";
 import type { Graph } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
 import type { Criterion } from "../prune/criteria.ts";
-import type { CriterionResult, PruneReport } from "../prune/report.ts";
+import type { CriterionResult, PhaseReport, PruneReport } from "../prune/report.ts";
 import { type LoadedModel, openModel } from "./load_model.ts";
 import { Model } from "./model.ts";
 import type { ModelState, ModelTrainOptions } from "./model_options.ts";
@@ -138,6 +138,7 @@ async function pruneModel(
     : model.copy();
   options.onFootprint?.(model.footprint(train, teacher ? { ...training, distillation, teacher } : training));
   let phase = 0;
+  const phases: PhaseReport[] = [];
   const trainPhase = async (name: string, epochs: number, round = 0): Promise<void> => {
     const firstEpoch = epochsPerPhase * phase++;
     if (epochs === 0) return;
@@ -146,10 +147,9 @@ async function pruneModel(
     const isFirst = name === "train", schedule = scheduleOf(config, isFirst ? "train" : "finetune");
     const taught = teacher && (isTaught || !isFirst) ? { teacher, distillation } : {};
     const settings = { ...training, ...taught, epochs, firstEpoch, schedule, onProgress: report };
-    await steps.train(
-      { name, round, firstEpoch },
-      (more) => model.train(train, { ...settings, ...more }),
-    );
+    const at = { name, round, firstEpoch };
+    const result = await steps.train(at, (more) => model.train(train, { ...settings, ...more }));
+    phases.push({ phase: name, ...result });
   };
   const evaluate = (name: string) =>
     steps.step(name, async () => {
@@ -232,7 +232,7 @@ async function pruneModel(
     cores: options.journal.cores,
     splits: { limited, train, calibration, test },
     ...{ config, graph, labels, outcome, criteria, confidences, finished },
-    ...{ untrained, trained, finetuned, trainedBytes: kept.byteLength },
+    ...{ untrained, trained, finetuned, trainedBytes: kept.byteLength, training: phases },
     layout: model.network.layout,
   });
   return { report, model: finished.model };

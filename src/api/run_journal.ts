@@ -14,7 +14,7 @@ import { type Checkpoint, type CheckpointArena, loadCheckpoint, saveCheckpoint }
 import type { Json } from "../io/checkpoint_state.ts";
 import { formatChoices, type ProductChoices, rememberingChooser } from "../kernels/choices.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
-import type { TrainCheckpoints, TrainResult, TrainState } from "../train/settings.ts";
+import type { PhaseResult, TrainCheckpoints, TrainResult, TrainState } from "../train/settings.ts";
 import type { Model } from "./model.ts";
 import type { RecordStep } from "./model_options.ts";
 import { checkSame, resultsOf, type RunResults } from "./run_results.ts";
@@ -56,8 +56,8 @@ export interface JournalSteps {
   readonly step: RecordStep;
   /** Makes the bytes of a file that later steps need, or reads what was made. */
   keep(name: string, make: () => Promise<Uint8Array>): Promise<Uint8Array>;
-  /** Trains, going on in the middle where a checkpoint says so. */
-  train(phase: JournalPhase, run: (more: JournalTraining) => Promise<TrainResult>): Promise<void>;
+  /** Trains, going on in the middle where a checkpoint says so, and says what the phase came to. */
+  train(phase: JournalPhase, run: (more: JournalTraining) => Promise<TrainResult>): Promise<PhaseResult>;
 }
 
 /** The steps of one run. */
@@ -143,16 +143,19 @@ export class RunJournal {
       keep: (name, make) => this.#keep(name, make, step),
       train: async (phase, run) => {
         let steps: number | undefined;
-        await step(phase.name, async () => {
+        const result = await step(phase.name, async () => {
           const { training } = this.#results;
           this.#results.training = undefined;
           const resume = training?.name === phase.name ? { resume: training.state } : {};
           const every = this.#checkpoints ? this.#config.checkpointEvery : 0;
           const save = (state: TrainState) => this.#save(model, phase, state);
-          ({ steps } = await run({ ...resume, ...(every > 0 ? { checkpoints: { every, save } } : {}) }));
-          return null;
+          const trained = await run({ ...resume, ...(every > 0 ? { checkpoints: { every, save } } : {}) });
+          const { epochs, best } = trained;
+          steps = trained.steps;
+          return { epochs, ...(best ? { best } : {}) };
         });
         if (steps !== undefined && this.#checkpoints) await this.#save(model, phase, steps);
+        return result;
       },
     };
   }

@@ -10,12 +10,18 @@ import { shapeKey } from "../kernels/choices.ts";
 import type { ProductShape } from "../kernels/gemm.ts";
 
 const count = z.int().min(0);
+const validation = { accuracy: z.number(), loss: z.number() };
 const trainStateSchema = z.strictObject({
   epoch: count,
   step: count,
   steps: count,
   tally: z.strictObject({ lossSum: z.number(), correct: count, count }),
-  best: z.strictObject({ epoch: count, accuracy: z.number(), loss: z.number() }).optional(),
+  epochs: z.array(z.strictObject({
+    accuracy: z.number(),
+    loss: z.number(),
+    validation: z.strictObject(validation).exactOptional(),
+  })),
+  best: z.strictObject({ epoch: count, ...validation }).optional(),
 });
 const resultsSchema = z.strictObject({
   /** What must be the same for the same bits beside the configuration, by name. */

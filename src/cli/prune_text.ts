@@ -5,7 +5,7 @@
  */
 import type { PruneRound } from "../prune/loop.ts";
 import { emptyLayers } from "../prune/mask.ts";
-import type { CompactionResult, PruneReport } from "../prune/report.ts";
+import type { CompactionResult, PhaseReport, PruneReport } from "../prune/report.ts";
 import { formatEmptyLayers } from "./empty_layers.ts";
 import { formatTable } from "./table.ts";
 
@@ -32,6 +32,7 @@ export function formatReport(report: PruneReport): string {
   const sections = [
     `Accuracy on ${dataset.test} test examples of ${dataset.name}`,
     states,
+    ...(report.training?.length ? ["Training", formatTraining(report.training)] : []),
     report.compaction ? "Size (after: compacted, what is kept)" : "Size (after: what is kept)",
     sizes,
     ...(report.compaction ? [formatCompaction(report.compaction, Math.min(128, dataset.test))] : []),
@@ -57,6 +58,19 @@ export function formatReport(report: PruneReport): string {
       `${flips.stayedRight} stayed right, ${flips.stayedWrong} stayed wrong.`,
   );
   return sections.join("\n\n");
+}
+
+/** What each phase ended with; with validation examples the epoch, from 1, that the values are of. */
+function formatTraining(phases: readonly PhaseReport[]): string {
+  const isWatched = phases.some(({ best }) => best);
+  const rows = phases.map(({ phase, epochs, best }) => {
+    const { loss, accuracy } = epochs[epochs.length - 1];
+    const watched = best ? [`${best.epoch + 1}`, percent(best.accuracy)] : ["-", "-"];
+    const cells = [phase, `${epochs.length}`, loss.toFixed(4), percent(accuracy)];
+    return isWatched ? [...cells, ...watched] : cells;
+  });
+  const columns = ["phase", "epochs", "loss", "accuracy"];
+  return formatTable(isWatched ? [...columns, "best epoch", "validation"] : columns, rows);
 }
 
 /** Rounds with what went and what came back; the temperature chosen, validation accuracy and what was undone, where there is any. */

@@ -9,6 +9,7 @@ import { pruneConfigSchema } from "../config.ts";
 import type { ClassChange, Flips } from "./analysis.ts";
 import type { CompactionReport } from "./compact_network.ts";
 import type { Cost } from "./goal.ts";
+import type { PhaseResult } from "../train/settings.ts";
 import type { PruneOutcome, PruneRound } from "./loop.ts";
 import { type TemperatureChoice, temperatureChoiceSchema } from "./temperature.ts";
 
@@ -30,6 +31,12 @@ export interface CriterionResult {
   readonly accuracyFinetuned: number;
   /** The temperature of the posterior that was chosen for the removal, where one was. */
   readonly posteriorTemperature?: TemperatureChoice;
+}
+
+/** A phase of training, epoch by epoch. */
+export interface PhaseReport extends PhaseResult {
+  /** Its name, such as `train`, `fine-tune 1/3` or `compare magnitude`. */
+  readonly phase: string;
 }
 
 /** What became of one prunable tensor. */
@@ -88,6 +95,8 @@ export interface PruneReport {
     readonly pruned: number;
     readonly finetuned: number;
   };
+  /** Every phase of training that had an epoch, in order; absent in older reports. */
+  readonly training?: readonly PhaseReport[];
   /** Every compared criterion; empty where none was asked for. */
   readonly criteria: readonly CriterionResult[];
   /** Trained parameters in all, those of them that pruning may remove, and those removed. */
@@ -117,6 +126,13 @@ const count = z.int().min(0), fraction = z.number().min(0).max(1);
 const cost = z.strictObject({ parameters: count, multiplyAdds: z.number().min(0), bytes: count });
 const compactionCost = z.strictObject({ parameters: count, multiplyAdds: count, sizeBytes: count });
 
+const onExamples = { accuracy: fraction, loss: z.number() };
+const training = z.array(z.strictObject({
+  phase: z.string(),
+  epochs: z.array(z.strictObject({ ...onExamples, validation: z.strictObject(onExamples).exactOptional() })),
+  best: z.strictObject({ epoch: count, ...onExamples }).exactOptional(),
+}));
+
 const compaction = z.strictObject({
   before: compactionCost,
   after: compactionCost,
@@ -143,6 +159,7 @@ const schema = z.strictObject({
   seed: count,
   config: z.custom<PruneConfig>((value) => pruneConfigSchema.safeParse(value).success, "a prune config"),
   accuracy: z.strictObject({ untrained: fraction, trained: fraction, pruned: fraction, finetuned: fraction }),
+  training: training.exactOptional(),
   criteria: z.array(z.strictObject({
     criterion: z.string(),
     sparsity: fraction,

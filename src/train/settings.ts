@@ -33,6 +33,8 @@ export interface TrainState {
   readonly steps: number;
   /** What the steps of the epoch under way counted. */
   readonly tally: { readonly lossSum: number; readonly correct: number; readonly count: number };
+  /** What the whole epochs came to. */
+  readonly epochs: readonly EpochResult[];
   /** With early stopping: the best epoch so far, whose values lie in the arena `best`. */
   readonly best?: BestEpoch | undefined;
 }
@@ -129,18 +131,40 @@ export interface TrainProgress {
   readonly examplesPerSecond: number;
 }
 
-/** The epoch whose values a phase of training returned, by its validation examples. */
-export interface BestEpoch {
-  /** Zero-based epoch of the phase. */
-  readonly epoch: number;
-  /** Fraction of the validation examples that were predicted right after it. */
+/** What a network does on the validation examples after an epoch. */
+export interface EpochValidation {
+  /** Fraction of the validation examples that were predicted right. */
   readonly accuracy: number;
-  /** Mean loss in nats on the validation examples after it. */
+  /** Mean loss in nats on the validation examples. */
   readonly loss: number;
 }
 
+/** The epoch whose values a phase of training returned, by its validation examples. */
+export interface BestEpoch extends EpochValidation {
+  /** Zero-based epoch of the phase. */
+  readonly epoch: number;
+}
+
+/** What an epoch came to. */
+export interface EpochResult {
+  /** Mean loss in nats over the epoch, each step's before its update. */
+  readonly loss: number;
+  /** Fraction predicted right over the epoch, each step's before its update. */
+  readonly accuracy: number;
+  /** With early stopping: of the values that training returns where it ends after the epoch. */
+  readonly validation?: EpochValidation;
+}
+
+/** What a phase of training came to, epoch by epoch. */
+export interface PhaseResult {
+  /** What each epoch came to, in order. */
+  readonly epochs: readonly EpochResult[];
+  /** With early stopping: the epoch that the values are of. */
+  readonly best?: BestEpoch;
+}
+
 /** What a phase of training came to. */
-export interface TrainResult {
+export interface TrainResult extends PhaseResult {
   /** Steps made. */
   readonly steps: number;
   /** Mean loss in nats over the last epoch, each step's before its update. */
@@ -149,6 +173,4 @@ export interface TrainResult {
   readonly accuracy: number;
   /** Time that the steps took, in seconds. */
   readonly seconds: number;
-  /** With early stopping: the epoch that the values are of. */
-  readonly best?: BestEpoch;
 }

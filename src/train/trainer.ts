@@ -12,7 +12,7 @@ import { optimizerStep } from "../plan/optimizer.ts";
 import { mixBits } from "../random.ts";
 import { recalibrate } from "./recalibrate.ts";
 import { meanWeight, stepSchedule } from "./schedule.ts";
-import type { TrainOptions, TrainResult } from "./settings.ts";
+import type { EpochResult, TrainOptions, TrainResult } from "./settings.ts";
 import { prepareStep, type StepPrograms } from "./step_programs.ts";
 import { openWatch } from "./validation.ts";
 
@@ -53,6 +53,7 @@ export async function train(
   }
   network.copyState("values", "snapshot");
   const start = performance.now(), firstStep = resume?.step ?? 0;
+  const results: EpochResult[] = [...resume?.epochs ?? []];
   let index = firstStep, read = await tally.read();
   const report = async (epoch: number) => {
     read = await tally.read();
@@ -79,7 +80,7 @@ export async function train(
   const isCheckpoint = () => checkpoints !== undefined && index % checkpoints.every === 0;
   const save = async (epoch: number) => {
     const { lossSum, correct, count } = read, tally = { lossSum, correct, count };
-    await checkpoints!.save({ epoch, step: index, steps, tally, best: watch?.best });
+    await checkpoints!.save({ epoch, step: index, steps, tally, epochs: results, best: watch?.best });
   };
   for (let epoch = resume?.epoch ?? 0; epoch < epochs; epoch++) {
     const from = index - epoch * stepsPerEpoch, end = (epoch + 1) * stepsPerEpoch;
@@ -113,18 +114,21 @@ export async function train(
       network.copyState("values", "held");
       try {
         await finish();
-        if ((await watch.judge(epoch)).stops) break;
+        const { validation, stops } = await watch.judge(epoch);
+        results.push({ ...meansOf(read), validation });
+        if (stops) break;
       } finally {
         network.copyState("held", "values");
       }
-    }
+    } else results.push(meansOf(read));
     // What follows the last epoch is its caller's to save.
     if (isCheckpoint() && epoch + 1 < epochs) await save(epoch + 1);
   }
   if (watch?.best) network.copyState("best", "values");
   else await finish();
   const best = watch?.best ? { best: watch.best } : {};
-  return { steps: index, ...meansOf(read), seconds: (performance.now() - start) / 1000, ...best };
+  const seconds = (performance.now() - start) / 1000;
+  return { steps: index, ...meansOf(read), seconds, epochs: results, ...best };
 }
 
 /** Runs one batch of a step. */

@@ -8,14 +8,14 @@ import type { Network } from "../gpu/network.ts";
 import type { SlotPool } from "../gpu/slots.ts";
 import type { ProductChooser } from "../kernels/gemm.ts";
 import { openEvaluator } from "./evaluate.ts";
-import type { BestEpoch, EarlyStopping } from "./settings.ts";
+import type { BestEpoch, EarlyStopping, EpochValidation } from "./settings.ts";
 
 /** What watches a phase of training. */
 export interface Watch extends Disposable {
   /** The best epoch so far. */
   readonly best: BestEpoch | undefined;
   /** Evaluates the network's values after an epoch, keeps them where none were better, and says whether to stop. */
-  judge(epoch: number): Promise<{ readonly stops: boolean }>;
+  judge(epoch: number): Promise<{ readonly validation: EpochValidation; readonly stops: boolean }>;
 }
 
 /** Opens a watch on a network; the best epoch's values and statistics lie in the place `best`. */
@@ -43,7 +43,7 @@ export async function openWatch(
         best = { epoch, accuracy, loss };
         network.copyState("values", "best");
       }
-      return { stops: patience > 0 && epoch - best!.epoch >= patience };
+      return { validation: { accuracy, loss }, stops: patience > 0 && epoch - best!.epoch >= patience };
     },
     [Symbol.dispose]: () => evaluator[Symbol.dispose](),
   };

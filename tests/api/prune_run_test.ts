@@ -64,6 +64,14 @@ Deno.test("runPrune() reports what became of every weight", async () => {
     "l1",
     "random",
   ]);
+  assertEquals(
+    report.training!.map(({ phase, epochs }) => [phase, epochs.length]),
+    [["train", 2], ["fine-tune 1/2", 1], ["fine-tune 2/2", 1]].concat(
+      report.criteria.map(({ criterion }) => [`compare ${criterion}`, 1]),
+    ),
+  );
+  const first = report.training![0];
+  assert(first.epochs[1].loss < first.epochs[0].loss && first.best === undefined);
   assertEquals(report.rounds.map(({ round }) => round), [1, 2]);
   assertEquals(report.accuracy.finetuned, report.rounds[1].accuracyFinetuned);
   assertEquals(report.accuracy.pruned, report.rounds[1].accuracyPruned);
@@ -133,6 +141,11 @@ Deno.test("runPrune() holds validation examples out, follows a teacher and takes
   const onFootprint = ({ totalBytes }: { totalBytes: number }) => footprints.push(totalBytes);
   const { report, model } = await run(config, { onFootprint });
   assertEquals(report.dataset.train, 96 - 19 - 20);
+  for (const { epochs, best } of report.training!) {
+    const { epoch, ...validation } = best!;
+    assertEquals(epochs[epoch].validation, validation);
+    assert(epochs.every(({ validation }) => validation!.accuracy <= best!.accuracy));
+  }
   assertEquals((await run(config)).report, report);
   assertNotEquals((await run({ ...config, distill: 0 }, { onFootprint })).model, model);
   assertNotEquals((await run({ ...config, distillFeatures: 0.5 })).model, model);

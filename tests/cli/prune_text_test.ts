@@ -62,6 +62,22 @@ Deno.test("formatReport() shows what came back and what was undone only where th
   assert(/ 62\.5 % +yes$/m.test(formatReport({ ...report, rounds: [validated] })));
 });
 
+Deno.test("formatReport() shows what training ended with, and its best epoch where examples were held out", () => {
+  const epochs = [{ loss: 2, accuracy: 0.25 }, { loss: 1.23456, accuracy: 0.5 }];
+  const rowsOf = (training: PruneReport["training"]) =>
+    formatReport({ ...report, training }).split("\n").filter((line) => /^(phase|train|fine-tune) /.test(line))
+      .map((line) => line.trim().split(/ {2,}/));
+  const plain = { phase: "train", epochs }, columns = ["phase", "epochs", "loss", "accuracy"];
+  assertEquals(rowsOf([plain]), [columns, ["train", "2", "1.2346", "50.0 %"]]);
+  const watched = { phase: "fine-tune 1/1", epochs, best: { epoch: 0, loss: 1, accuracy: 0.375 } };
+  assertEquals(rowsOf([plain, watched]), [
+    [...columns, "best epoch", "validation"],
+    ["train", "2", "1.2346", "50.0 %", "-", "-"],
+    ["fine-tune 1/1", "2", "1.2346", "50.0 %", "1", "37.5 %"],
+  ]);
+  assert(!formatReport({ ...report, training: [] }).includes("Training"));
+});
+
 Deno.test("formatReport() says what compaction is worth", () => {
   const cost = { parameters: 70, multiplyAdds: 540, sizeBytes: 280 };
   const text = formatReport({

@@ -67,6 +67,30 @@ Deno.test("pruneReportSchema takes a report without compaction and without valid
   assertEquals(pruneReportSchema.parse({ ...report, compaction: null, rounds }).rounds, rounds);
 });
 
+Deno.test("pruneReportSchema takes phases of training, with and without validation, and nothing else in them", () => {
+  const epoch = { loss: 2.5, accuracy: 0.25 }, best = { ...epoch, epoch: 0 };
+  const phase = { phase: "train", epochs: [epoch] };
+  const watched = { phase: "fine-tune 1/1", epochs: [{ ...epoch, validation: epoch }], best };
+  const training = [phase, watched];
+  assertEquals(
+    pruneReportSchema.parse(JSON.parse(JSON.stringify({ ...report, training }))).training,
+    training,
+  );
+  const more = { surprise: 1 }, accuracy = 1.5;
+  for (
+    const wrong of [
+      { ...phase, ...more },
+      { phase: "train" },
+      { ...phase, epochs: [{ ...epoch, ...more }] },
+      { ...phase, epochs: [{ ...epoch, accuracy }] },
+      { ...phase, epochs: [{ ...epoch, validation: { ...epoch, ...more } }] },
+      { ...watched, best: { ...best, epoch: 0.5 } },
+    ]
+  ) {
+    assert(!pruneReportSchema.safeParse({ ...report, training: [wrong] }).success, JSON.stringify(wrong));
+  }
+});
+
 Deno.test("pruneReportSchema refuses unknown and missing keys, everywhere", () => {
   const refuses = (value: unknown, what: string) => assert(!pruneReportSchema.safeParse(value).success, what);
   for (const key of Object.keys(report)) {

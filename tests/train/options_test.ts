@@ -152,8 +152,16 @@ Deno.test("train() ends early and returns the best epoch, as if training had end
       using bench = openWorkbench(await deviceOf("storage"));
       const schedule = turningAt(48, more), epochs = 40, patience = 6;
       const earlyStopping = { patience, measure }, validation = bench.test;
-      const { best, steps } = await trainTiny(bench, { epochs, schedule, earlyStopping, validation });
+      const { best, steps, epochs: results } = await trainTiny(bench, {
+        ...{ epochs, schedule, earlyStopping, validation },
+      });
       const { epoch } = best!;
+      assertEquals(results.length, epoch + 1 + patience);
+      assertEquals({ epoch, ...results[epoch].validation }, best);
+      const ranks = results.map(({ validation }) =>
+        measure === "loss" ? -validation!.loss : validation!.accuracy
+      );
+      assertEquals(ranks.indexOf(Math.max(...ranks)), epoch);
       assert(epoch >= 2 && epoch < 10, `epoch ${epoch}`);
       assertEquals(steps, 6 * (epoch + 1 + patience));
       const { values } = await valuesAfter({ epochs: epoch + 1, schedule });
@@ -166,8 +174,10 @@ Deno.test("train() keeps the best epoch without patience, and goes on to the end
   using bench = openWorkbench(await deviceOf());
   const earlyStopping = { patience: 0, measure: "loss" } as const;
   const options = { epochs: 8, schedule: turningAt(18), earlyStopping, validation: bench.test };
-  const { best, steps } = await trainTiny(bench, options);
+  const { best, steps, epochs, loss, accuracy } = await trainTiny(bench, options);
   assertEquals(steps, 48);
+  assertEquals(epochs.length, 8);
+  assertEquals(epochs[7], { loss, accuracy, validation: epochs[7].validation });
   assert(best!.epoch < 5);
 });
 
