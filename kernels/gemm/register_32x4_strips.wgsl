@@ -5,7 +5,7 @@
 //
 // For the functions that an operation's file gives see gemm/register_8x8.wgsl. What a strip reads under one tap it reads,
 // moved by one row, under the next: under three taps that follow each other, from a multiple of three on, 10 quads, not
-// 24: a_s the first four pixels of strip s, m_s the next four, z_s the two before its end and the two at its end.
+// 24: a_s the first four of strip s, m_s the next four, z_s four from the seventh on, of which the last two are needed.
 // One workgroup computes 8 blocks that follow each other down the rows. Only for products whose rows and taps lie so
 // (rowOrders in src/kernels/cores.ts), of which no sum is split.
 // Source: the register blocking of direct convolutions, Georganas et al. 2018, arXiv 1808.05567.
