@@ -16,9 +16,10 @@ const trainStateSchema = z.strictObject({
   step: count,
   steps: count,
   tally: z.strictObject({ lossSum: z.number(), correct: count, count }),
+  // Keys in the order in which training gives them: parsing brings them into this one, and reports hold them.
   epochs: z.array(z.strictObject({
-    accuracy: z.number(),
     loss: z.number(),
+    accuracy: z.number(),
     validation: z.strictObject(validation).exactOptional(),
   })),
   best: z.strictObject({ epoch: count, ...validation }).optional(),

@@ -95,6 +95,7 @@ for (const [name, config] of Object.entries({ ...configs, undoing, noisy, temper
     const { pieces, result } = await runInPieces({ config }, 2);
     assert(pieces >= 6, `${pieces} pieces`);
     assertEquals(result, whole);
+    assertEquals(JSON.stringify(result.report), JSON.stringify(whole.report), "the same bytes too");
     assertEquals(gpu.allocatedBytes, start);
     assertEquals(whole.report.rounds.some(({ isUndone }) => isUndone), name === "undoing");
     // Checkpoints change nothing.
