@@ -154,6 +154,16 @@ export class RunJournal {
           steps = trained.steps;
           return { epochs, ...(best ? { best } : {}) };
         });
+        // Older versions recorded that a phase was done, and no more.
+        if (!result) {
+          const thing = `${this.#checkpoints!.folder}/${runFile}`, current = `no epochs of ${phase.name}`;
+          throw new FormatError({
+            act: "resume from",
+            thing,
+            current,
+            wanted: "a checkpoint of this version",
+          });
+        }
         if (steps !== undefined && this.#checkpoints) await this.#save(model, phase, steps);
         return result;
       },

@@ -57,7 +57,7 @@ export function coresOfSubgroups(subgroupSize: number | undefined, shape?: Produ
     .filter((core) => coreBlock(core).subgroupSize === subgroupSize && serves(core, shape));
 }
 
-/** True where a core computes a product, or any where none is given. */
+/** True where a core computes a product; where none is given, whether it computes all. */
 export function serves(core: string, shape: ProductShape | undefined): boolean {
   const { rowsAre } = coreBlock(core);
   return rowsAre === undefined || shape !== undefined && rowOrders[rowsAre](shape);
@@ -85,7 +85,8 @@ export function coreBlock(core: string): CoreBlock {
     if (value !== undefined) return value;
     throw new KernelError({ act: "read kernel", thing: core, current: `no ${name}`, wanted: "a gemm core" });
   };
-  const orders = ["windows", "strips"] as const, rows = read("BLOCK_ROWS"), columns = read("BLOCK_COLUMNS");
+  const orders = Object.keys(rowOrders) as (keyof typeof rowOrders)[];
+  const rows = read("BLOCK_ROWS"), columns = read("BLOCK_COLUMNS");
   return {
     rows,
     columns,
