@@ -105,6 +105,13 @@ function findDenoBreaches(from: Sources): string[] {
     .flatMap(([path, code]) => /\bDeno\./.test(stripComments(code)) ? [`${path}: uses Deno`] : []);
 }
 
+/** Commands print through src/cli/print.ts alone, which escapes what files say. */
+function findPrintBreaches(from: Sources): string[] {
+  return select(from, /^src\/cli\/.*\.ts$/)
+    .filter(([path]) => path !== "src/cli/print.ts")
+    .flatMap(([path, code]) => /\bconsole\.\w+\(/.test(stripComments(code)) ? [`${path}: uses console`] : []);
+}
+
 /** Only src/kernels/ imports WGSL. */
 function findWgslImports(from: Sources): string[] {
   return select(from, /^(src\/.*|mod)\.ts$/)
@@ -175,6 +182,12 @@ Deno.test("findDenoBreaches() finds Deno where a browser must do, and nowhere in
   const breach = new Map([["src/io/a.ts", code], ["src/files_deno.ts", code], ["src/cli/a.ts", code]]);
   assert.deepEqual(findDenoBreaches(breach), ["src/io/a.ts: uses Deno"]);
   assert.deepEqual(findDenoBreaches(sources), []);
+});
+
+Deno.test("findPrintBreaches() finds commands that print what files say as it is, and none in the sources", () => {
+  const breach = new Map([["src/cli/a.ts", "console.log(name)"], ["src/cli/print.ts", "console.log(name)"]]);
+  assert.deepEqual(findPrintBreaches(breach), ["src/cli/a.ts: uses console"]);
+  assert.deepEqual(findPrintBreaches(sources), []);
 });
 
 Deno.test("findWgslImports() finds WGSL imported outside src/kernels/, and none in the sources", () => {

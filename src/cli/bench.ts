@@ -17,6 +17,7 @@ import type { TunedProduct } from "../gpu/tuner.ts";
 import { runCommand } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
 import { deviceFields, openDevice, readDeviceFlags, tuneDevice } from "./open_device.ts";
+import { note, print, printJson } from "./print.ts";
 
 /** A flag that is given or not. */
 function switchField(flag: string, description: string): FlagField {
@@ -59,7 +60,7 @@ const summary = [
 async function gather<R extends BenchRecord>(source: AsyncIterable<R>, json: boolean): Promise<R[]> {
   const records: R[] = [];
   for await (const record of source) {
-    if (json) console.log(JSON.stringify(record));
+    if (json) printJson(record);
     records.push(record);
   }
   return records;
@@ -67,15 +68,15 @@ async function gather<R extends BenchRecord>(source: AsyncIterable<R>, json: boo
 
 /** Prints what the tuner measured, a product after the other. */
 function printExplanation(products: readonly TunedProduct[], json: boolean): void {
-  if (json) { for (const product of products) console.log(JSON.stringify({ name: "explain", ...product })); }
-  else console.log(`${formatExplanation(products)}\n`);
+  if (json) { for (const product of products) printJson({ name: "explain", ...product }); }
+  else print(`${formatExplanation(products)}\n`);
 }
 
 /** Reads the flags, runs what they ask for and prints it. */
 async function main(): Promise<number> {
   const { values, positionals: names, help } = parseFlags(Deno.args, fields, { positionals: true });
   if (help) {
-    console.log(formatHelp("./winnow bench [FLAGS] [BENCH...]", summary, fields));
+    print(formatHelp("./winnow bench [FLAGS] [BENCH...]", summary, fields));
     return 0;
   }
   checkBenchNames(names);
@@ -86,7 +87,6 @@ async function main(): Promise<number> {
   }
   const flags = readDeviceFlags(values);
   using gpu = await openDevice(flags);
-  const note = (line: string) => console.error(line);
   // A read path that is forced stays as it is.
   const mode = flags.readPath === "auto" ? flags.tune : "off";
   const isOther = [values.explain, values.profile, values.scaling, values.peers].includes(true) ||
@@ -96,21 +96,20 @@ async function main(): Promise<number> {
   const tuner = flags.readPath === "auto"
     ? await tuneDevice(gpu, (choose) => lowerBenchPlans(choose, tuned), { mode, note })
     : undefined;
-  if (!json) console.log(`${formatSetting(gpu, `Deno ${Deno.version.deno}`)}\n`);
+  if (!json) print(`${formatSetting(gpu, `Deno ${Deno.version.deno}`)}\n`);
   if (values.explain === true) printExplanation(tuner?.explain() ?? [], json);
   if (values.profile === true) {
     const profile = await profileStep(gpu, { seconds });
-    console.log(
-      json ? profile.records.map((record) => JSON.stringify(record)).join("\n") : formatProfile(profile),
-    );
+    if (json) { for (const record of profile.records) printJson(record); }
+    else print(formatProfile(profile));
   }
   if (values.scaling === true) {
     const records = await gather(runScaling(gpu, { seconds }), json);
-    if (!json) console.log(formatScaling(records));
+    if (!json) print(formatScaling(records));
   }
   if (values.peers === true) {
     const records = await gather(measurePeers(gpu, { seconds }), json);
-    if (!json) console.log(formatRecords(records));
+    if (!json) print(formatRecords(records));
   }
   if (values.streaming !== undefined) {
     const gibibytes = Number(values.streaming);
@@ -119,12 +118,12 @@ async function main(): Promise<number> {
       throw new ConfigError({ act: "use", thing, current, wanted: "GiB, above 0" });
     }
     const records = await gather(runStreaming(gpu, { sizeBytes: gibibytes * 2 ** 30, seconds, note }), json);
-    if (!json) console.log(formatStreaming(records));
+    if (!json) print(formatStreaming(records));
   }
   // The other questions replace the benches, unless some are named.
   if (isOther && names.length === 0) return 0;
   const records = await gather(runBenches(gpu, { names, seconds }), json);
-  if (!json) console.log(formatRecords(records));
+  if (!json) print(formatRecords(records));
   return 0;
 }
 

@@ -5,6 +5,7 @@
  */
 
 import { isWinnowError } from "../errors.ts";
+import { printError } from "./print.ts";
 
 /** What an error looks like to the user: one line where they can act on it, with its stack where it is a bug. */
 export function formatError(error: unknown): string {
@@ -33,5 +34,5 @@ export async function exitCodeOf(
 
 /** Runs a command's `main`, prints its error on standard error, and ends the process with its exit code. */
 export async function runCommand(main: () => Promise<number>): Promise<never> {
-  Deno.exit(await exitCodeOf(main, (line) => console.error(line)));
+  Deno.exit(await exitCodeOf(main, printError));
 }

@@ -20,8 +20,9 @@ import {
 } from "./comparison_flags.ts";
 import { drawCompare, formatCompare } from "./compare_text.ts";
 import { configFlag, formatHelp, parseFlags } from "./flags.ts";
-import { note, openRun, openRunDevice, openRunProgress } from "./open_run.ts";
+import { openRun, openRunDevice, openRunProgress } from "./open_run.ts";
 import { checkPosteriorActs } from "./run_config.ts";
+import { note, print } from "./print.ts";
 
 const usage = "./winnow compare [FLAGS]   (or: deno task compare [FLAGS])";
 const summary =
@@ -53,7 +54,7 @@ const seedRange = {
 async function main(): Promise<number> {
   const fields = [...Object.values(lists), configFlag, ...shared], flags = parseFlags(Deno.args, fields);
   if (flags.help) {
-    console.log(formatHelp(usage, summary, fields));
+    print(formatHelp(usage, summary, fields));
     return 0;
   }
   const { config, earlier } = await resolveComparison(flags, shared, denoFiles);
@@ -98,8 +99,8 @@ async function main(): Promise<number> {
     const asked = { ...report, cells: report.cells.filter(isAsked) };
     const measure = config.finetuneEpochs > 0 ? "accuracyFinetuned" : "accuracy";
     await denoFiles.write(`${out}/compare.svg`, new TextEncoder().encode(drawCompare(asked, measure)));
-    console.log(formatCompare(asked));
-    console.log(`\nWritten: ${path} and ${out}/compare.svg`);
+    print(formatCompare(asked));
+    print(`\nWritten: ${path} and ${out}/compare.svg`);
     return 0;
   } finally {
     progress.finish();

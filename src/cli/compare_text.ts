@@ -5,6 +5,7 @@
  */
 import type { CompareCell, CompareReport, SensitivityReport } from "../prune/compare_report.ts";
 import { formatEmptyLayers } from "./empty_layers.ts";
+import { escapeLine } from "./print.ts";
 import { formatTable } from "./table.ts";
 
 /** Mean and deviation of some numbers; the deviation (n - 1) is undefined for one alone. */
@@ -104,7 +105,9 @@ export function formatCompare({ trained, cells, dataset, model, config }: Compar
     ? ` (${meanText(validated)} % on ${config.validation} validation examples)`
     : "";
   const sections = [
-    `${model} on ${dataset.name}: ${meanText(trained.map(({ accuracy }) => accuracy))} % before pruning` +
+    `${escapeLine(`${model} on ${dataset.name}`)}: ${
+      meanText(trained.map(({ accuracy }) => accuracy))
+    } % before pruning` +
     `${onValidation}, ${trained.length} ${trained.length === 1 ? "seed" : "seeds"}`,
   ];
   const kinds = [
@@ -157,7 +160,7 @@ export function formatSensitivity({ trained, cells, model, config }: Sensitivity
     ? ["the channels that some layers make", "layers"]
     : ["one layer", "layer"];
   return [
-    `${model}: ${before}; accuracy with ${what} pruned alone, %`,
+    `${escapeLine(model)}: ${before}; accuracy with ${what} pruned alone, %`,
     formatTable([head, ...sparsities.map(sparsityText)], rows),
   ].join("\n\n");
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { escapeLine } from "./print.ts";
+
 /**
  * Warns of layers of which no weight is left.
  *
@@ -13,6 +15,6 @@
 export function formatEmptyLayers(names: readonly string[], where = ""): string {
   const by = where && ` by ${where}`;
   const outputs = names.length === 1 ? "its output no longer depends" : "their outputs no longer depend";
-  return `Warning: nothing is left of ${names.join(", ")}${by}, so ${outputs} on the images; ` +
+  return `Warning: nothing is left of ${escapeLine(names.join(", "))}${by}, so ${outputs} on the images; ` +
     "a --floor above 0 keeps some of each layer.";
 }

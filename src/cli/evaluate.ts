@@ -12,6 +12,7 @@ import { runCommand } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
 import { describeLoadedModel, modelFields, modelSourceOf } from "./model_flags.ts";
 import { describePath, deviceFields, openDevice } from "./open_device.ts";
+import { escapeLine, note, print, printJson } from "./print.ts";
 
 const usage = "./winnow evaluate --model FILE [FLAGS]   (or: deno task evaluate --model FILE [FLAGS])";
 const summary =
@@ -54,7 +55,7 @@ async function main(): Promise<number> {
   const fields = [...shared, ...ownFields, ...device];
   const { help, values } = parseFlags(Deno.args, fields);
   if (help) {
-    console.log(formatHelp(usage, summary, fields));
+    print(formatHelp(usage, summary, fields));
     return 0;
   }
   if (values.model === undefined) {
@@ -68,7 +69,6 @@ async function main(): Promise<number> {
     const wanted = "a whole number, at least 0";
     throw new ConfigError({ act: "use", thing: "--limit", current: `${limit}`, wanted });
   }
-  const note = (line: string) => console.error(line);
   const cache = cacheFolder();
   const whole = await loadDataset({
     ...(config.data === undefined ? {} : { folder: config.data }),
@@ -99,7 +99,8 @@ async function main(): Promise<number> {
     dataset: dataset.name,
     adapter: gpu.adapter.name,
   };
-  console.log(json ? JSON.stringify(result) : formatResult(result));
+  if (json) printJson(result);
+  else print(escapeLine(formatResult(result)));
   return 0;
 }
 

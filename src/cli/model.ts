@@ -15,6 +15,7 @@ import {
 import { runCommand } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
 import { modelFields } from "./model_flags.ts";
+import { escapeLine, print, printJson } from "./print.ts";
 import { formatTable } from "./table.ts";
 
 const usage = "./winnow model [FLAGS] NAME|FILE   (or: deno task model [FLAGS] NAME|FILE)";
@@ -67,7 +68,7 @@ function parseInput(text: string): { channels: number; height: number; width: nu
 async function main(): Promise<number> {
   const { help, positionals, values } = parseFlags(Deno.args, fields, { positionals: true });
   if (help) {
-    console.log(formatHelp(usage, summary, fields));
+    print(formatHelp(usage, summary, fields));
     return 0;
   }
   if (positionals.length !== 1) {
@@ -94,7 +95,8 @@ async function main(): Promise<number> {
   );
   const removed = weights ? countRemoved(graph, weights.masks) : 0;
   const model = summarizeModel(graph);
-  console.log(values.json === true ? JSON.stringify({ ...model, removed }) : formatSummary(model, removed));
+  if (values.json === true) printJson({ ...model, removed });
+  else print(formatSummary(model, removed));
   return 0;
 }
 
@@ -120,7 +122,9 @@ function formatSummary(model: ModelSummary, removed: number): string {
   const others = `${removed.toLocaleString("en")} of them removed, ${
     model.statistics.toLocaleString("en")
   } running statistics`;
-  return `${model.name}: images of ${model.input.join(" x ")}\n\n${table}\n\n${counts}, ${others}`;
+  return `${escapeLine(model.name)}: images of ${
+    model.input.join(" x ")
+  }\n\n${table}\n\n${counts}, ${others}`;
 }
 
 if (import.meta.main) await runCommand(main);

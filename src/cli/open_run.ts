@@ -25,11 +25,9 @@ import { shapeKey } from "../kernels/choices.ts";
 import { cacheFolder } from "./cache_folder.ts";
 import { describeLoadedModel, modelSourceOf } from "./model_flags.ts";
 import { describePath, openDevice, tuneDevice } from "./open_device.ts";
+import { note } from "./print.ts";
 import { openProgress, type Progress } from "./progress.ts";
 import type { EarlierRun } from "./run_config.ts";
-
-/** Prints a line on standard error. */
-export const note = (line: string): void => console.error(line);
 
 /** What a run works with. */
 export interface RunInput {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { escapeLine } from "./print.ts";
+
 /** Where progress is written to. */
 export interface ProgressTarget {
   /** Writes text as it is. */
@@ -55,7 +57,7 @@ export function formatProgress(state: ProgressState, leftMs: number | undefined)
   const { label, done, total, loss, accuracy, examplesPerSecond } = state;
   const percent = total > 0 ? Math.floor((100 * done) / total) : 100;
   return [
-    label,
+    escapeLine(label),
     `${String(percent).padStart(3)} %`,
     loss === undefined ? "" : `loss ${loss.toFixed(4)}`,
     accuracy === undefined ? "" : `accuracy ${(100 * accuracy).toFixed(1)} %`,

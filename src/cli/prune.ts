@@ -16,17 +16,10 @@ import {
 } from "../../mod.ts";
 import { runCommand } from "./command.ts";
 import { formatHelp, parseFlags, runFields } from "./flags.ts";
-import {
-  checkOutput,
-  note,
-  openRun,
-  openRunDevice,
-  openRunProgress,
-  type RunInput,
-  tuneRun,
-} from "./open_run.ts";
+import { checkOutput, openRun, openRunDevice, openRunProgress, type RunInput, tuneRun } from "./open_run.ts";
 import { formatReport } from "./prune_text.ts";
 import { checkPosteriorActs, readEarlierRun, resolvePruneConfig } from "./run_config.ts";
+import { note, print, printJson } from "./print.ts";
 
 const usage = "./winnow prune [FLAGS]   (or: deno task prune [FLAGS])";
 const summary =
@@ -37,7 +30,7 @@ async function main(): Promise<number> {
   const fields = [...describeConfig(), ...runFields];
   const flags = parseFlags(Deno.args, fields);
   if (flags.help) {
-    console.log(formatHelp(usage, summary, fields));
+    print(formatHelp(usage, summary, fields));
     return 0;
   }
   const { resume } = flags.values, resumes = resume !== undefined;
@@ -45,7 +38,7 @@ async function main(): Promise<number> {
   const told = await resolvePruneConfig(flags, denoFiles, resumed);
   const config = resumes ? { ...told, out: String(resume) } : told;
   if (flags.values["print-config"] ?? flags.values.printConfig) {
-    console.log(JSON.stringify(config, null, 2));
+    printJson(config, 2);
     return 0;
   }
   if (!resumes) await checkOutput(config);
@@ -66,8 +59,8 @@ async function main(): Promise<number> {
   const text = new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`);
   await denoFiles.write(`${config.out}/report.json`, text);
   await removeCheckpoints(checkpoints);
-  console.log(formatReport(report));
-  console.log(`\nWritten: ${config.out}/report.json and ${config.out}/model.safetensors`);
+  print(formatReport(report));
+  print(`\nWritten: ${config.out}/report.json and ${config.out}/model.safetensors`);
   return 0;
 }
 

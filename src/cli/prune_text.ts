@@ -7,6 +7,7 @@ import type { PruneRound } from "../prune/loop.ts";
 import { emptyLayers } from "../prune/mask.ts";
 import type { CompactionResult, PhaseReport, PruneReport } from "../prune/report.ts";
 import { formatEmptyLayers } from "./empty_layers.ts";
+import { escapeLine } from "./print.ts";
 import { formatTable } from "./table.ts";
 
 const percent = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
@@ -30,7 +31,7 @@ export function formatReport(report: PruneReport): string {
     ["bytes of the file", `${report.fileBytes.before}`, `${report.fileBytes.after}`],
   ]);
   const sections = [
-    `Accuracy on ${dataset.test} test examples of ${dataset.name}`,
+    `Accuracy on ${dataset.test} test examples of ${escapeLine(dataset.name)}`,
     states,
     ...(report.training?.length ? ["Training", formatTraining(report.training)] : []),
     report.compaction ? "Size (after: compacted, what is kept)" : "Size (after: what is kept)",
@@ -112,10 +113,9 @@ function formatCompaction(
 ): string {
   const { before, after } = latencyMs, ms = (time: number) => `${time.toFixed(2)} ms`;
   const narrower = channels.map(({ name, before, after }) => `${name} ${before} to ${after}`).join(", ");
+  const without = removedLayers.length > 0 ? `; without ${removedLayers.join(", ")}` : "";
   return [
-    `Compacted: channels of ${narrower || "no layer"}${
-      removedLayers.length > 0 ? `; without ${removedLayers.join(", ")}` : ""
-    }.`,
+    escapeLine(`Compacted: channels of ${narrower || "no layer"}${without}.`),
     `A batch of ${batch} takes ${ms(before)} before and ${ms(after)} after, medians of 7 in turn.`,
     `Logits differ by at most ${largestDifference.toExponential(1)} of the largest.`,
   ].join("\n");

@@ -18,8 +18,9 @@ import {
 } from "./comparison_flags.ts";
 import { formatSensitivity } from "./compare_text.ts";
 import { configFlag, formatHelp, parseFlags } from "./flags.ts";
-import { checkOutput, note, openRun, openRunDevice, openRunProgress } from "./open_run.ts";
+import { checkOutput, openRun, openRunDevice, openRunProgress } from "./open_run.ts";
 import { checkPosteriorActs } from "./run_config.ts";
+import { note, print } from "./print.ts";
 
 const usage = "./winnow sensitivity [FLAGS]   (or: deno task sensitivity [FLAGS])";
 const summary =
@@ -37,7 +38,7 @@ const shared = sharedFields(["finetuneEpochs", "rewind", "scope"], { out: "sensi
 async function main(): Promise<number> {
   const fields = [sparsitiesField, configFlag, ...shared], flags = parseFlags(Deno.args, fields);
   if (flags.help) {
-    console.log(formatHelp(usage, summary, fields));
+    print(formatHelp(usage, summary, fields));
     return 0;
   }
   const { config: told, earlier } = await resolveComparison(flags, shared, denoFiles);
@@ -66,8 +67,8 @@ async function main(): Promise<number> {
     await denoFiles.makeFolder(out);
     const path = `${out}/sensitivity.json`;
     await denoFiles.write(path, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
-    console.log(formatSensitivity(report));
-    console.log(`\nWritten: ${path}`);
+    print(formatSensitivity(report));
+    print(`\nWritten: ${path}`);
     return 0;
   } finally {
     progress.finish();

@@ -6,7 +6,8 @@
  */
 import { type AdapterChoice, openGpu } from "../gpu/device.ts";
 import { coreSubgroupSize, measureSubgroups } from "../gpu/subgroups.ts";
+import { printJson } from "./print.ts";
 
 const adapter = (Deno.args[0] ?? "auto") as AdapterChoice;
 using gpu = await openGpu({ adapter, subgroups: () => Promise.resolve(coreSubgroupSize) });
-console.log(JSON.stringify({ subgroupSize: await measureSubgroups(gpu) ?? null }));
+printJson({ subgroupSize: await measureSubgroups(gpu) ?? null });

@@ -5,6 +5,7 @@
  */
 
 import { ShapeError } from "../errors.ts";
+import { escapeLine } from "./print.ts";
 
 /** The side of its column that a cell stands on. */
 export type Alignment = "left" | "right";
@@ -16,7 +17,8 @@ export interface TableOptions {
 }
 
 /**
- * Formats a head and rows with columns of equal width, a rule below the head and no line feed at the end.
+ * Formats a head and rows with columns of equal width, a rule below the head and no line feed at the end. A cell is one
+ * line: characters that would steer a terminal are escaped.
  *
  * @throws {ShapeError} where a row has not as many cells as the head
  *
@@ -36,14 +38,15 @@ export function formatTable(
   rows: readonly (readonly string[])[],
   { align }: TableOptions = {},
 ): string {
-  rows.forEach((row, index) => {
+  const titles = head.map(escapeLine), lines = rows.map((row) => row.map(escapeLine));
+  lines.forEach((row, index) => {
     if (row.length !== head.length) {
       const current = `${row.length} cells`;
       throw new ShapeError({ act: "format", thing: `row ${index}`, current, wanted: `${head.length}` });
     }
   });
-  const widths = head.map((title, column) =>
-    Math.max(...[title, ...rows.map((row) => row[column]!)].map((cell) => [...cell].length))
+  const widths = titles.map((title, column) =>
+    lines.reduce((width, row) => Math.max(width, [...row[column]!].length), [...title].length)
   );
   const formatRow = (cells: readonly string[]) =>
     cells.map((cell, column) => {
@@ -51,5 +54,5 @@ export function formatTable(
       const side = align?.[column] ?? (column === 0 ? "left" : "right");
       return side === "left" ? cell + space : space + cell;
     }).join("  ").trimEnd();
-  return [head, widths.map((width) => "-".repeat(width)), ...rows].map(formatRow).join("\n");
+  return [titles, widths.map((width) => "-".repeat(width)), ...lines].map(formatRow).join("\n");
 }

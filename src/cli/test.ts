@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { runCommand } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
 import { readTestCounts, type TestCounts } from "./test_counts.ts";
+import { note, print } from "./print.ts";
 
 /** Tests read fixtures anywhere, write into temporary folders, start commands, and serve on this machine. */
 const permissions = [
@@ -66,7 +67,7 @@ async function runTests(paths: readonly string[], filter: string | undefined): P
   // Software drivers now and then crash while the process unloads them, when all tests have run and are counted.
   const isAfterwards = signal !== null && counts.passed > 0;
   if (!isAfterwards) return readTestCounts(output, success);
-  console.error(`note: the test process ended by ${signal} after its last test`);
+  note(`note: the test process ended by ${signal} after its last test`);
   return counts;
 }
 
@@ -74,7 +75,7 @@ async function runTests(paths: readonly string[], filter: string | undefined): P
 async function main(): Promise<number> {
   const { values, positionals, help } = parseFlags(Deno.args, fields, { positionals: true });
   if (help) {
-    console.log(formatHelp("./winnow test [FLAGS] [FILE|FOLDER...]", summary, fields));
+    print(formatHelp("./winnow test [FLAGS] [FILE|FOLDER...]", summary, fields));
     return 0;
   }
   const paths = positionals.map((path) => isAbsolute(path) ? path : resolve(Deno.cwd(), path));
@@ -82,8 +83,8 @@ async function main(): Promise<number> {
     paths.length === 0 ? ["tests/"] : paths,
     values.filter === undefined ? undefined : String(values.filter),
   );
-  if (passed + failed === 0) console.error("error: no test ran");
-  console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+  if (passed + failed === 0) note("error: no test ran");
+  print(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
   return failed > 0 || passed === 0 ? 1 : 0;
 }
 

@@ -7,6 +7,7 @@ import { type Check, ConfigError, denoFiles, isWinnowError, verifyGoldens } from
 import { formatError, runCommand } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
 import { describePath, deviceFields, openDevice, readDeviceFlags } from "./open_device.ts";
+import { print, printError } from "./print.ts";
 
 const usage = "./winnow verify [FLAGS] FILE...   (or: deno task verify [FLAGS] FILE...)";
 const summary =
@@ -39,7 +40,7 @@ async function main(): Promise<number> {
   const fields = [...sourceFields, ...deviceFields("adapter", "readPath")];
   const { help, positionals, values } = parseFlags(Deno.args, fields, { positionals: true });
   if (help) {
-    console.log(formatHelp(usage, summary, fields));
+    print(formatHelp(usage, summary, fields));
     return 0;
   }
   if (positionals.length === 0) {
@@ -51,7 +52,7 @@ async function main(): Promise<number> {
     });
   }
   using gpu = await openDevice(readDeviceFlags(values));
-  console.log(`adapter: ${gpu.adapter.name}, reading through ${describePath(gpu)}`);
+  print(`adapter: ${gpu.adapter.name}, reading through ${describePath(gpu)}`);
   const { model, data } = values;
   const sources = {
     files: denoFiles,
@@ -65,21 +66,21 @@ async function main(): Promise<number> {
       await verifyGoldens(gpu, { bytes: await denoFiles.read(name), name }, {
         sources,
         onCheck(check) {
-          console.log(formatCheck(check));
+          print(formatCheck(check));
           if (check.passed) passed++;
           else failed++;
         },
       });
       if (passed + failed > before) continue;
-      console.log(`FAILED ${name}: it holds nothing to check`);
+      print(`FAILED ${name}: it holds nothing to check`);
     } catch (error) {
       // The other files are still worth a look.
       if (!isWinnowError(error)) throw error;
-      console.error(formatError(error));
+      printError(formatError(error));
     }
     failed++;
   }
-  console.log(`${passed} passed, ${failed} failed`);
+  print(`${passed} passed, ${failed} failed`);
   return failed === 0 ? 0 : 1;
 }
 
