@@ -78,8 +78,13 @@ export type { NamedParameters } from "./src/gpu/network.ts";
 export type { SubgroupOffer, SubgroupProbe, Subgroups } from "./src/gpu/subgroups.ts";
 export type { Normalization } from "./src/io/recognize.ts";
 export type { WeightStore } from "./src/io/model_file.ts";
-export type { ReadPath } from "./src/kernels/assemble.ts";
-export type { ProductChoice, ProductChooser, ProductShape, ProductTrialShape } from "./src/kernels/gemm.ts";
+export type { ReadPath } from "./src/kernels/interface.ts";
+export type {
+  ProductChoice,
+  ProductChooser,
+  ProductShape,
+  ProductTrialShape,
+} from "./src/kernels/product.ts";
 export { checkGraphFits, parseGraph } from "./src/model/graph.ts";
 export type { ClassificationTask, Graph } from "./src/model/graph.ts";
 export type { LayerFields } from "./src/model/layer.ts";

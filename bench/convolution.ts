@@ -7,7 +7,7 @@ import type { DeviceBuffer } from "../src/gpu/buffer.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { Program } from "../src/gpu/executor.ts";
 import type { Dispatch } from "../src/kernels/dispatch.ts";
-import type { ProductChooser } from "../src/kernels/gemm.ts";
+import type { ProductChooser } from "../src/kernels/product.ts";
 import {
   convolutionBackwardInput,
   convolutionBackwardWeight,

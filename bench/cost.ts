@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { assembleKernel, type ReadPath } from "../src/kernels/assemble.ts";
+import { assembleKernel } from "../src/kernels/assemble.ts";
+import { type ReadPath, withoutComments } from "../src/kernels/interface.ts";
 import { type Dispatch, isProductKernel } from "../src/kernels/dispatch.ts";
-import { withoutComments } from "../src/kernels/interface.ts";
 import { type Graph, resolveGraph } from "../src/model/graph.ts";
 import type { Plan } from "../src/plan/plan.ts";
 import { featuresOf } from "../src/shape.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ProductChooser } from "../src/kernels/gemm.ts";
+import type { ProductChooser } from "../src/kernels/product.ts";
 import { lowerRunPlans } from "../src/api/run_plans.ts";
 import { defaultSizes } from "./benches.ts";
 import { convolutionPasses, lowerConvolution } from "./convolution.ts";

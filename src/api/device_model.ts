@@ -9,7 +9,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { Network } from "../gpu/network.ts";
 import { SlotPool } from "../gpu/slots.ts";
 import { encodeModel, type WeightStore } from "../io/model_file.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import { checkGraphFits, type Graph } from "../model/graph.ts";
 import { prunableTensors } from "../prune/criteria.ts";
 import { Pruner } from "../prune/pruner.ts";

@@ -8,7 +8,7 @@ import { type Files, isWeightsPath } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { decodePretrained, type PretrainedModel } from "../io/pretrained.ts";
 import type { Normalization } from "../io/recognize.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import { type ClassificationTask, type Graph, parseGraph } from "../model/graph.ts";
 import { presetNames, presetNetwork } from "../model/presets.ts";
 import { describeAlternatives } from "../nearest.ts";

@@ -6,7 +6,7 @@
 import { type Split, takeSplit } from "../data/dataset.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { decodeModel, encodeModel, type WeightStore } from "../io/model_file.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
 import { summarizeModel } from "../model/summary.ts";
 import { lowerPlan } from "../plan/lower.ts";

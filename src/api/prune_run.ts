@@ -10,7 +10,7 @@ import { readLabels } from "../data/shards_load.ts";
 import { NumericError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { decodeModel } from "../io/model_file.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
 import type { Criterion } from "../prune/criteria.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { ConfigError } from "../errors.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import { removedAt } from "../prune/goal.ts";
 import { type ReplacementSteps, stagesTo } from "../prune/replace/prune_by_replacement.ts";
 import type { ReplaceSettings } from "../prune/replace/replace_settings.ts";

@@ -5,7 +5,7 @@
  */
 import { AdapterError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { ReadPath } from "../kernels/assemble.ts";
+import type { ReadPath } from "../kernels/interface.ts";
 import { type ProductChoices, readChoices } from "../kernels/choices.ts";
 import { coreBlock, productCores, subgroupCores } from "../kernels/cores.ts";
 import { winogradCore, winogradWeightCore } from "../kernels/winograd.ts";

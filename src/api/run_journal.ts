@@ -13,7 +13,7 @@ import type { Files } from "../files.ts";
 import { type Checkpoint, type CheckpointArena, loadCheckpoint, saveCheckpoint } from "../io/checkpoint.ts";
 import type { Json } from "../io/checkpoint_state.ts";
 import { formatChoices, type ProductChoices, rememberingChooser } from "../kernels/choices.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import type { PhaseResult, TrainCheckpoints, TrainResult, TrainState } from "../train/settings.ts";
 import type { Model } from "./model.ts";
 import type { RecordStep } from "./model_options.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import { scoreBatch } from "../prune/accumulate.ts";

@@ -7,7 +7,7 @@ import { z } from "zod";
 import { ConfigError, FormatError } from "../errors.ts";
 import type { Checkpoint } from "../io/checkpoint.ts";
 import { shapeKey } from "../kernels/choices.ts";
-import type { ProductShape } from "../kernels/gemm.ts";
+import type { ProductShape } from "../kernels/product.ts";
 
 const count = z.int().min(0);
 const validation = { accuracy: z.number(), loss: z.number() };

@@ -9,7 +9,7 @@ import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { decodeModel } from "../io/model_file.ts";
 import { decodeVariance, encodeVariance } from "../io/variance_file.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
 import type { TrainProgress } from "../train/settings.ts";
 import { Model } from "./model.ts";

@@ -8,7 +8,8 @@ import { AdapterError } from "../errors.ts";
 import { denoFiles } from "../files_deno.ts";
 import { type Gpu, openGpu } from "../gpu/device.ts";
 import { collectProducts, openTuner, type Tuner, type TunerMode } from "../gpu/tuner.ts";
-import { type ProductChooser, subgroupChooser } from "../kernels/gemm.ts";
+import { subgroupChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import { cacheFolder } from "./cache_folder.ts";
 import { probeSubgroups } from "./subgroups.ts";
 

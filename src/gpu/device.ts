@@ -4,8 +4,9 @@
  * @module
  */
 import { AdapterError, KernelError } from "../errors.ts";
-import type { ReadPath } from "../kernels/assemble.ts";
-import { defaultChooser, type ProductChooser } from "../kernels/gemm.ts";
+import type { ReadPath } from "../kernels/interface.ts";
+import { defaultChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import { DeviceBuffer } from "./buffer.ts";
 import { compilePipeline, type Pipeline } from "./pipeline.ts";
 import { findSubgroupDirective, type SubgroupProbe, type Subgroups } from "./subgroups.ts";

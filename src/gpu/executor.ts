@@ -5,9 +5,8 @@
  * @module
  */
 import { KernelError } from "../errors.ts";
-import type { ReadPath } from "../kernels/assemble.ts";
+import { type Field, packStruct, type ReadPath, structSizeBytes } from "../kernels/interface.ts";
 import { type Dispatch, type QuadRange, readPathOf } from "../kernels/dispatch.ts";
-import { type Field, packStruct, structSizeBytes } from "../kernels/interface.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
 import type { Pipeline } from "./pipeline.ts";

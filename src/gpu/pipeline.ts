@@ -4,7 +4,8 @@
  * @module
  */
 import { KernelError } from "../errors.ts";
-import { type AssembledKernel, assembleKernel, type ReadPath } from "../kernels/assemble.ts";
+import { type AssembledKernel, assembleKernel } from "../kernels/assemble.ts";
+import type { ReadPath } from "../kernels/interface.ts";
 
 /** A compiled kernel. */
 export interface Pipeline {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ReadPath } from "../kernels/assemble.ts";
+import type { ReadPath } from "../kernels/interface.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
 import { KernelError } from "../errors.ts";
 import type { DeviceBuffer } from "./buffer.ts";

@@ -4,15 +4,10 @@
  * @module
  */
 import { FileError } from "../errors.ts";
-import type { ReadPath } from "../kernels/assemble.ts";
+import type { ReadPath } from "../kernels/interface.ts";
 import { choiceText, shapeKey } from "../kernels/choices.ts";
-import {
-  defaultChooser,
-  type ProductChoice,
-  type ProductChooser,
-  type ProductShape,
-  productSplits,
-} from "../kernels/gemm.ts";
+import { defaultChooser, productSplits } from "../kernels/gemm.ts";
+import type { ProductChoice, ProductChooser, ProductShape } from "../kernels/product.ts";
 import type { Gpu } from "./device.ts";
 import {
   readTunerCache,

@@ -4,10 +4,11 @@
  * @module
  */
 import { KernelError } from "../errors.ts";
-import type { ReadPath } from "../kernels/assemble.ts";
+import type { ReadPath } from "../kernels/interface.ts";
 import { choiceText } from "../kernels/choices.ts";
 import { usableCores } from "../kernels/cores.ts";
-import { type ProductChoice, type ProductShape, productSplits, textureCost } from "../kernels/gemm.ts";
+import { productSplits, textureCost } from "../kernels/gemm.ts";
+import type { ProductChoice, ProductShape } from "../kernels/product.ts";
 import type { Gpu } from "./device.ts";
 import type { ProductTrial } from "./tuner_trial.ts";
 

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { mirrorWidth, type ReadPath } from "../kernels/assemble.ts";
+import { mirrorWidth } from "../kernels/assemble.ts";
+import { readInterface, type ReadPath } from "../kernels/interface.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
-import type { ProductChoice, ProductShape } from "../kernels/gemm.ts";
-import { readInterface } from "../kernels/interface.ts";
+import type { ProductChoice, ProductShape } from "../kernels/product.ts";
 import { sumSplits } from "../kernels/reduce.ts";
 import { kernelSource } from "../kernels/registry.ts";
 import { dispatchWeighted } from "../kernels/weighted.ts";

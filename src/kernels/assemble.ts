@@ -12,12 +12,14 @@
  *
  * @module
  */
-import type { Binding, KernelInterface } from "./interface.ts";
-import { readInterface, withoutComments } from "./interface.ts";
+import {
+  type Binding,
+  type KernelInterface,
+  readInterface,
+  type ReadPath,
+  withoutComments,
+} from "./interface.ts";
 import { kernelSource } from "./registry.ts";
-
-/** How kernels read quads. */
-export type ReadPath = "storage" | "texture";
 
 /** Texels in a line of a mirror texture: quad i lies at (i mod 2048, i div 2048). */
 export const mirrorWidth = 2048;

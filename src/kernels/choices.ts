@@ -5,8 +5,8 @@
  * @module
  */
 import { FormatError } from "../errors.ts";
-import type { ReadPath } from "./assemble.ts";
-import type { ProductChoice, ProductChooser, ProductShape } from "./gemm.ts";
+import type { ReadPath } from "./interface.ts";
+import type { ProductChoice, ProductChooser, ProductShape } from "./product.ts";
 
 /** Choices by product, as `shapeKey` names it. */
 export type ProductChoices = Record<string, ProductChoice>;

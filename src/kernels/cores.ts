@@ -4,9 +4,8 @@
  * @module
  */
 import { KernelError } from "../errors.ts";
-import type { ReadPath } from "./assemble.ts";
-import type { ProductShape } from "./gemm.ts";
-import { readInterface } from "./interface.ts";
+import { readInterface, type ReadPath } from "./interface.ts";
+import type { ProductShape } from "./product.ts";
 import { kernelSource } from "./registry.ts";
 import { winogradCores } from "./winograd.ts";
 

@@ -4,9 +4,8 @@
  * @module
  */
 import { KernelError } from "../errors.ts";
-import type { ReadPath } from "./assemble.ts";
+import { readInterface, type ReadPath } from "./interface.ts";
 import { kernelSource } from "./registry.ts";
-import { readInterface } from "./interface.ts";
 
 /** Neighbouring quads of a buffer. */
 export interface QuadRange {

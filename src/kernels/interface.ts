@@ -6,6 +6,9 @@
  */
 import { KernelError } from "../errors.ts";
 
+/** How kernels read quads. */
+export type ReadPath = "storage" | "texture";
+
 /** How the bytes of a binding are reached. `quads` are arrays of vec4f, which the read path may lay in a texture. */
 export interface Binding {
   readonly name: string;

@@ -4,7 +4,8 @@
  * @module
  */
 import type { Dispatch } from "./dispatch.ts";
-import { dispatchProduct, type ProductChoice, type ProductShape } from "./gemm.ts";
+import { dispatchProduct } from "./gemm.ts";
+import type { ProductChoice, ProductShape } from "./product.ts";
 import { transformFilters, winogradCore } from "./winograd.ts";
 
 /**

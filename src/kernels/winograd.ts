@@ -6,7 +6,7 @@
  */
 import { KernelError } from "../errors.ts";
 import { type Dispatch, dispatchOver } from "./dispatch.ts";
-import type { ProductShape } from "./gemm.ts";
+import type { ProductShape } from "./product.ts";
 
 /** The core, which serves only the products that `winogradMap` takes. */
 export const winogradCore = "winograd/product";

@@ -4,7 +4,8 @@
  * @module
  */
 import type { Dispatch } from "../kernels/dispatch.ts";
-import { dispatchProduct, type ProductChooser, type ProductShape } from "../kernels/gemm.ts";
+import { dispatchProduct } from "../kernels/gemm.ts";
+import type { ProductChooser, ProductShape } from "../kernels/product.ts";
 import { chunksOf, sumColumns, sumSplits } from "../kernels/reduce.ts";
 import { dispatchWeighted } from "../kernels/weighted.ts";
 import { type Pair, pairOf, quadsOf } from "../shape.ts";

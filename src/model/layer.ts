@@ -6,7 +6,7 @@
  */
 import { z } from "zod";
 import type { Dispatch } from "../kernels/dispatch.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import type { FeatureShape } from "../shape.ts";
 
 /** What a parameter is for. Statistics are kept by the forward pass, not trained. */

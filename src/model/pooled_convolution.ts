@@ -5,7 +5,8 @@
  * @module
  */
 import type { Dispatch } from "../kernels/dispatch.ts";
-import { dispatchProduct, type ProductShape } from "../kernels/gemm.ts";
+import { dispatchProduct } from "../kernels/gemm.ts";
+import type { ProductShape } from "../kernels/product.ts";
 import { chunksOf, sumColumns, sumSplits } from "../kernels/reduce.ts";
 import { dispatchWeighted } from "../kernels/weighted.ts";
 import { pairOf, quadsOf } from "../shape.ts";

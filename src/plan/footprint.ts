@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { assembleKernel, mirrorWidth, type ReadPath } from "../kernels/assemble.ts";
+import { assembleKernel, mirrorWidth } from "../kernels/assemble.ts";
+import type { ReadPath } from "../kernels/interface.ts";
 import { readPathOf } from "../kernels/dispatch.ts";
 import type { Plan } from "./plan.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Dispatch } from "../kernels/dispatch.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
 import type { ImageSource } from "./images.ts";
 import { lowerPlan } from "./lower.ts";

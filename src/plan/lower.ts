@@ -4,7 +4,7 @@
  * @module
  */
 import { dispatchOver } from "../kernels/dispatch.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
 import type { FusedNorm, FusedPool, LayerContext, PassMode } from "../model/layer.ts";
 import { type LayerSpec, layerTypeOf } from "../model/layers/index.ts";

@@ -8,7 +8,7 @@ import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import type { SlotPool } from "../gpu/slots.ts";
 import { Tally } from "../gpu/tally.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import { mixBits } from "../random.ts";
 

@@ -12,7 +12,7 @@ import { preparePlan } from "../gpu/plan_program.ts";
 import { readBuffers, readFloats } from "../gpu/readback.ts";
 import type { SlotPool } from "../gpu/slots.ts";
 import { dispatchOver } from "../kernels/dispatch.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import { resolveGraph } from "../model/graph.ts";
 import { summarizeModel } from "../model/summary.ts";
 import { lowerForward } from "../plan/forward.ts";

@@ -10,7 +10,7 @@ import { preparePlan } from "../gpu/plan_program.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import type { SlotPool } from "../gpu/slots.ts";
 import { Tally } from "../gpu/tally.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import { resolveGraph } from "../model/graph.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import { featuresOf } from "../shape.ts";

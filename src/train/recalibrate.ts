@@ -9,7 +9,7 @@ import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import type { SlotPool } from "../gpu/slots.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import { lowerRecalibration } from "../plan/forward.ts";
 import type { Augmentation } from "../plan/images.ts";
 import { mixBits } from "../random.ts";

@@ -6,7 +6,7 @@
 import type { Examples } from "../gpu/examples.ts";
 import type { Network } from "../gpu/network.ts";
 import type { SlotPool } from "../gpu/slots.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import type { Distillation } from "../plan/distillation.ts";
 import type { Augmentation } from "../plan/images.ts";
 import type { OptimizerSettings } from "../plan/optimizer.ts";

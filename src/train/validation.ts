@@ -6,7 +6,7 @@
 import type { Examples } from "../gpu/examples.ts";
 import type { Network } from "../gpu/network.ts";
 import type { SlotPool } from "../gpu/slots.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import { openEvaluator } from "./evaluate.ts";
 import type { BestEpoch, EarlyStopping, EpochValidation } from "./settings.ts";
 

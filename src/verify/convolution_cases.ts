@@ -7,7 +7,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { type Run, runOnce } from "../gpu/run_once.ts";
 import { imagesFromQuads, imagesToQuads, rowsFromQuads, rowsToQuads } from "../io/quads.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import {
   convolutionBackwardBias,
   convolutionBackwardInput,

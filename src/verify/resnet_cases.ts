@@ -17,7 +17,7 @@ import { SlotPool } from "../gpu/slots.ts";
 import { Tally } from "../gpu/tally.ts";
 import { decodePretrained } from "../io/pretrained.ts";
 import { rowsFromQuads } from "../io/quads.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import { checkGraphFits } from "../model/graph.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import { logitsOf } from "../plan/plan.ts";

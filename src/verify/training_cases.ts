@@ -9,7 +9,7 @@ import { FeatureExamples } from "../gpu/examples.ts";
 import { Network } from "../gpu/network.ts";
 import { SlotPool } from "../gpu/slots.ts";
 import { imagesToQuads } from "../io/quads.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import { seedNetwork } from "../model/presets.ts";
 import type { OptimizerSettings } from "../plan/optimizer.ts";
 import { averagedSchedule, constantSchedule, type Schedule } from "../train/schedule.ts";

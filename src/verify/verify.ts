@@ -5,7 +5,7 @@
  */
 import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { ProductChooser } from "../kernels/gemm.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import { checkConv2d, checkLinear } from "./convolution_cases.ts";
 import { type Check, Goldens } from "./goldens.ts";
 import { checkBatchnorm2d, checkCrossEntropy, checkPool2d } from "./layer_cases.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 
 const opened = new Map<ReadPath | "auto", Promise<Gpu>>();
 

@@ -2,7 +2,7 @@
  * Holds batches against the same sums on the host, coins and all. Tolerance: a byte's division by 255, a difference and
  * a product, on |byte / 255| + |mean| <= 2 times the largest inverse deviation.
  */
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { assertClose, F32_ROUNDOFF, randomTensor } from "../reference/tensor.ts";

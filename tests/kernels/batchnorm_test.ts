@@ -6,7 +6,7 @@
  * its own and the square of the mean's error, and what is made of them by these errors times their derivatives, plus
  * the roundings of each formula by precision.ts.
  */
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { columnStride, type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { chunksOf, columnMoments, sumSplits } from "../../src/kernels/reduce.ts";
 import { quadsOf } from "../../src/shape.ts";

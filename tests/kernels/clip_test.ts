@@ -5,7 +5,7 @@
  * sqrtRoundings u, and the scale by that and a division. A stepped value meets 8 roundings of values of at most 2.
  */
 import assert from "node:assert/strict";
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { adam, lowerOptimizer, type OptimizerSettings, sgd } from "../../src/plan/optimizer.ts";
 import {

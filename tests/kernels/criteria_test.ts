@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import type { Graph } from "../../src/model/graph.ts";
 import { layOutParameters, placeParameter, takeParameter } from "../../src/plan/layout.ts";
 import { type Criterion, criterionScratch, lowerScores, scoredTensors } from "../../src/prune/criteria.ts";
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { fpgmScores, lampScores, snrScores } from "../reference/criteria.ts";
 import { randomTensor } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";

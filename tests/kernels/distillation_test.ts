@@ -5,7 +5,7 @@
  * of the sum adds its own error. A share of the loss is a sum of K products of a probability and a distance of at most
  * 2 (r / T + log K), and so off by these errors and its roundings, times T^2 for the loss and T for the gradient.
  */
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { lowerDistillation } from "../../src/plan/distillation.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { crossEntropy } from "../reference/cross_entropy.ts";

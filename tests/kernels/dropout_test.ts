@@ -4,7 +4,7 @@
  * million.
  */
 import assert from "node:assert/strict";
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { layerSchema, layerTypeOf } from "../../src/model/layers/index.ts";
 import { dropout, isKept } from "../reference/dropout.ts";
 import { randomTensor, type RefTensor, tensorOf } from "../reference/tensor.ts";

@@ -5,7 +5,7 @@
  * size, by those of a division and by four products; a slope times a difference likewise, and by the sum with what is
  * there.
  */
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import {
   type FeatureTensors,
   lowerFeatureGradient,

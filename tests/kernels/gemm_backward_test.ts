@@ -3,7 +3,7 @@
  * and with several. Tolerance: sumTolerance over the products of one gradient, the magnitude being the largest sum of
  * absolute terms; a split sum meets one more addition a split, which the length counts.
  */
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { dispatchProduct } from "../../src/kernels/gemm.ts";
 import { sumSplits } from "../../src/kernels/reduce.ts";
 import { quadsOf } from "../../src/shape.ts";

@@ -4,7 +4,7 @@
  * error and adds the roundings of its formula by precision.ts, a residual one more.
  */
 import assert from "node:assert/strict";
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { usableCores } from "../../src/kernels/cores.ts";
 import { dispatchProduct } from "../../src/kernels/gemm.ts";
 import { kernelNames } from "../../src/kernels/registry.ts";

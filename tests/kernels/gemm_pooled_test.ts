@@ -6,13 +6,13 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { probeSubgroups } from "../../src/cli/subgroups.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { runOnce } from "../../src/gpu/run_once.ts";
 import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
 import { usableCores } from "../../src/kernels/cores.ts";
-import type { ProductShape } from "../../src/kernels/gemm.ts";
+import type { ProductShape } from "../../src/kernels/product.ts";
 import type { ConvolutionContext } from "../../src/model/convolution.ts";
 import {
   pooledBackwardBias,

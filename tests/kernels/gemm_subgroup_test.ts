@@ -20,7 +20,8 @@ import {
   usableCores,
 } from "../../src/kernels/cores.ts";
 import { defaultChooser, dispatchProduct } from "../../src/kernels/gemm.ts";
-import { assembleKernel, type ReadPath } from "../../src/kernels/assemble.ts";
+import { assembleKernel } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { sumSplits } from "../../src/kernels/reduce.ts";
 import { backwardWeightShape, forwardShape } from "../../src/model/convolution.ts";
 import { conv2dBackward, conv2dForward } from "../reference/conv2d.ts";

@@ -5,7 +5,7 @@
  * norm scales that error and adds the roundings of its formula by precision.ts.
  */
 import assert from "node:assert/strict";
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import {
   groupedBackwardInput,
   groupedBackwardWeight,

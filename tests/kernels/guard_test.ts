@@ -3,7 +3,7 @@
  * running mean's tolerance: three roundings a step on values and means of at most 2.
  */
 import assert from "node:assert/strict";
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { updateRunningMean } from "../reference/confidence.ts";
 import { assertClose, F32_ROUNDOFF, randomTensor } from "../reference/tensor.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { type Run, runOnce, type RunResult } from "../../src/gpu/run_once.ts";
 import { quadsOf } from "../../src/shape.ts";

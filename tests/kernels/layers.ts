@@ -4,7 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import type { Dispatch } from "../../src/kernels/dispatch.ts";
 import { defaultChooser } from "../../src/kernels/gemm.ts";
 import type { LayerContext, PassMode } from "../../src/model/layer.ts";

@@ -4,7 +4,7 @@
  * 0.4 u, so the sum of exponentials, which is at least 1, by `sumError`; a loss by that, the logarithm's error and the
  * roundings of the sum over K distances; a gradient by that and 20 roundings of terms of at most 1.
  */
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { crossEntropy } from "../reference/cross_entropy.ts";

@@ -6,7 +6,7 @@
  * by a division more.
  */
 import { assertThrows } from "@std/assert";
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { ShapeError } from "../../src/errors.ts";
 import { lowerMixedImages, lowerMixedLabels } from "../../src/plan/mixup.ts";
 import { quadsOf } from "../../src/shape.ts";

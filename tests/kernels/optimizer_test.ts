@@ -8,7 +8,7 @@
  * 0); its roundings at step t are 3 t for m, 1.5 t for the root of v and 26 for what else stands in the formula.
  */
 import assert from "node:assert/strict";
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { adamStep, adamwStep, createAdamState, createSgdState, sgdStep } from "../reference/optimizers.ts";
 import { assertClose, F32_ROUNDOFF, maxAbs, randomTensor } from "../reference/tensor.ts";

@@ -2,7 +2,7 @@
  * Holds pooling against the f64 reference. Maxima are exact; sums have sumTolerance over the windows of a pixel or the
  * pixels of a window, and the average one division, of 5 roundings, besides.
  */
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { pairOf, quadsOf, type Windows } from "../../src/shape.ts";
 import {

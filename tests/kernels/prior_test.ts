@@ -3,7 +3,7 @@
  * by sumTolerance over the weights, a term of the effective number by 3 roundings and a division, and the quotient by a
  * division. An update by evidence is no more sensitive to the precision before it than 1, so errors add up by round.
  */
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { evidencePrior, matchedPrior } from "../reference/confidence.ts";
 import { F32_ROUNDOFF, randomTensor, sumTolerance } from "../reference/tensor.ts";

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { usableCores } from "../../src/kernels/cores.ts";
-import type { ProductShape } from "../../src/kernels/gemm.ts";
+import type { ProductShape } from "../../src/kernels/product.ts";
 import type { FusedNorm } from "../../src/model/layer.ts";
 import { windowParams } from "../../src/model/convolution.ts";
 import { type Pair, quadsOf, windowedSides } from "../../src/shape.ts";

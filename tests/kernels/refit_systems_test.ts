@@ -5,7 +5,7 @@ import { probeSubgroups } from "../../src/cli/subgroups.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { runOnce } from "../../src/gpu/run_once.ts";
 import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { mirroredQuads } from "../../src/prune/refit/scratch.ts";
 import { blockCondition, inverseOf } from "../reference/refit.ts";

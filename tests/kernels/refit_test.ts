@@ -3,7 +3,7 @@
  * numbers is exact; the others' tolerances stand where they are used.
  */
 import assert from "node:assert/strict";
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { dispatchProduct } from "../../src/kernels/gemm.ts";
 import { sumSplits } from "../../src/kernels/reduce.ts";

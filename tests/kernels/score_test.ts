@@ -2,7 +2,7 @@
  * Holds the criteria against the f64 reference. Tolerances are relative: one rounding a product, precision.ts for roots
  * and divisions; the mean of a filter has sumTolerance over its weights and a division.
  */
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { accumulateFisher, signalToNoise, updateRunningMean } from "../reference/confidence.ts";

@@ -1,6 +1,6 @@
 /** Holds the selection against the reference's mask: it is exact, so that exactly the asked count goes. */
 import assert from "node:assert/strict";
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { randomTensor } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";

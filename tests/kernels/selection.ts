@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { pruneMask } from "../reference/criteria.ts";
 import { runKernels } from "./harness.ts";

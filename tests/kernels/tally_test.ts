@@ -1,6 +1,6 @@
 /** Holds the tally and the confusion counts against counts on the host; the sum of losses has sumTolerance. */
 import assert from "node:assert/strict";
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { randomTensor, sumTolerance } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";

@@ -12,7 +12,7 @@ import { probeSubgroups } from "../../src/cli/subgroups.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { runOnce } from "../../src/gpu/run_once.ts";
 import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import type { Dispatch } from "../../src/kernels/dispatch.ts";
 import { usableCores } from "../../src/kernels/cores.ts";
 import { defaultChooser } from "../../src/kernels/gemm.ts";

@@ -4,7 +4,7 @@
  * the plans changed.
  */
 import { assertEquals } from "@std/assert";
-import type { ProductChooser } from "../../src/kernels/gemm.ts";
+import type { ProductChooser } from "../../src/kernels/product.ts";
 import { seedNetwork } from "../../src/model/presets.ts";
 import { lowerPlan } from "../../src/plan/lower.ts";
 import { sgd } from "../../src/plan/optimizer.ts";

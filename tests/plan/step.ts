@@ -10,7 +10,7 @@ import { readFloats } from "../../src/gpu/readback.ts";
 import { SlotPool } from "../../src/gpu/slots.ts";
 import { Tally } from "../../src/gpu/tally.ts";
 import { imagesToQuads, rowsFromQuads } from "../../src/io/quads.ts";
-import type { ReadPath } from "../../src/kernels/assemble.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
 import { defaultChooser } from "../../src/kernels/gemm.ts";
 import { type Graph, resolveGraph } from "../../src/model/graph.ts";
 import type { Distillation } from "../../src/plan/distillation.ts";

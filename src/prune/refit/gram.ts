@@ -3,9 +3,10 @@
  *
  * @module
  */
-import type { ReadPath } from "../../kernels/assemble.ts";
+import type { ReadPath } from "../../kernels/interface.ts";
 import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
-import { dispatchProduct, type ProductChooser, type ProductShape } from "../../kernels/gemm.ts";
+import { dispatchProduct } from "../../kernels/gemm.ts";
+import type { ProductChooser, ProductShape } from "../../kernels/product.ts";
 import { chunksOf, sumColumns, sumSplits } from "../../kernels/reduce.ts";
 import { quadsOf } from "../../shape.ts";
 import { patchQuads, type RefitGeometry } from "./geometry.ts";

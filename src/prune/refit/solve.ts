@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ReadPath } from "../../kernels/assemble.ts";
+import type { ReadPath } from "../../kernels/interface.ts";
 import { checkIterations, type Dispatch, dispatchOver, spreadWorkgroups } from "../../kernels/dispatch.ts";
 import { coreSubgroupSize } from "../../gpu/subgroups.ts";
 import { quadsOf } from "../../shape.ts";

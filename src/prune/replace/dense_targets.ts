@@ -5,7 +5,7 @@
  */
 import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import type { Program } from "../../gpu/executor.ts";
-import type { ProductChooser } from "../../kernels/gemm.ts";
+import type { ProductChooser } from "../../kernels/product.ts";
 import { resolveGraph } from "../../model/graph.ts";
 import { lowerForward } from "../../plan/forward.ts";
 import { wireLayers } from "../../plan/wire.ts";

@@ -6,7 +6,7 @@
 import { ConfigError } from "../../errors.ts";
 import type { Examples } from "../../gpu/examples.ts";
 import type { Network } from "../../gpu/network.ts";
-import type { ProductChooser } from "../../kernels/gemm.ts";
+import type { ProductChooser } from "../../kernels/product.ts";
 import type { LayerReplacement, ReplaceSettings } from "./replace_settings.ts";
 import { Replacement } from "./replacement.ts";
 

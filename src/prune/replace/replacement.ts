@@ -8,7 +8,7 @@ import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import type { Examples } from "../../gpu/examples.ts";
 import type { Network } from "../../gpu/network.ts";
 import { readBuffers, readFloats } from "../../gpu/readback.ts";
-import type { ProductChooser } from "../../kernels/gemm.ts";
+import type { ProductChooser } from "../../kernels/product.ts";
 import { resolveGraph } from "../../model/graph.ts";
 import { lowerForward } from "../../plan/forward.ts";
 import type { Plan } from "../../plan/plan.ts";
