@@ -8,12 +8,27 @@
  * What winnow asks of a file system. Paths use `/`; every failure is a `FileError` that names the path and the cause.
  */
 export interface Files {
-  /** Reads a whole file. @throws {FileError} where it is absent, a folder, or not readable. */
-  read(path: string): Promise<Uint8Array<ArrayBuffer>>;
-  /** The size of a file in bytes; undefined where nothing has that path. @throws {FileError} where it is a folder. */
+  /**
+   * Reads a whole file.
+   *
+   * @param options.mostBytes The largest size that is read.
+   * @throws {FileError} where it is absent, no regular file (a folder, pipe, socket or device, which is not waited for),
+   *   not readable, or larger.
+   */
+  read(path: string, options?: { readonly mostBytes?: number }): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * The size of a file in bytes; undefined where nothing has that path.
+   *
+   * @throws {FileError} where it is no regular file.
+   */
   sizeBytes(path: string): Promise<number | undefined>;
   /** The names in a folder, sorted; undefined where nothing has that path. @throws {FileError} where it is a file. */
   list(folder: string): Promise<string[] | undefined>;
+  /**
+   * A text that two paths share exactly where they lead to one file, through links or not; undefined where nothing has
+   * that path. Left out by file systems without links, where paths tell.
+   */
+  identity?(path: string): Promise<string | undefined>;
   /**
    * Writes a whole file, or leaves what was there before: no reader ever sees a part of it. The folder must exist.
    *

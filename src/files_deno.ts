@@ -17,9 +17,17 @@ const CAUSES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Reads and writes the machine's files; needs `--allow-read` and, for changes, `--allow-write` of the paths. */
-export const denoFiles: Files = { read, sizeBytes, list, write, makeFolder, remove };
+export const denoFiles: Files = { read, sizeBytes, list, identity, write, makeFolder, remove };
 
-async function read(path: string): Promise<Uint8Array<ArrayBuffer>> {
+async function read(
+  path: string,
+  { mostBytes = Infinity }: { readonly mostBytes?: number } = {},
+): Promise<Uint8Array<ArrayBuffer>> {
+  const size = await sizeBytes(path) ?? 0;
+  if (size > mostBytes) {
+    const wanted = `at most ${mostBytes} bytes`;
+    throw new FileError({ act: "read", thing: path, current: `it has ${size} bytes`, wanted });
+  }
   try {
     return await Deno.readFile(path);
   } catch (error) {
@@ -29,10 +37,19 @@ async function read(path: string): Promise<Uint8Array<ArrayBuffer>> {
 
 async function sizeBytes(path: string): Promise<number | undefined> {
   const entry = await statEntry(path, "a readable file");
-  if (entry?.isDirectory) {
-    throw new FileError({ act: "read", thing: path, current: "it is a folder", wanted: "a readable file" });
+  if (entry && !entry.isFile) {
+    const current = `it is ${kindOf(entry)}`;
+    throw new FileError({ act: "read", thing: path, current, wanted: "a regular file" });
   }
   return entry?.size;
+}
+
+/** What a path leads to that is no regular file. Reading from some of them would never end. */
+function kindOf(entry: Deno.FileInfo): string {
+  if (entry.isDirectory) return "a folder";
+  if (entry.isFifo) return "a pipe";
+  if (entry.isSocket) return "a socket";
+  return entry.isCharDevice || entry.isBlockDevice ? "a device" : "no regular file";
 }
 
 async function list(folder: string): Promise<string[] | undefined> {
@@ -49,6 +66,13 @@ async function list(folder: string): Promise<string[] | undefined> {
   } catch (error) {
     throw fileError(error, { act: "list", path: folder, wanted });
   }
+}
+
+async function identity(path: string): Promise<string | undefined> {
+  const entry = await statEntry(path, "a readable file");
+  if (entry === undefined) return undefined;
+  // Windows tells no inode.
+  return entry.ino === null || entry.ino === 0 ? await Deno.realPath(path) : `${entry.dev}:${entry.ino}`;
 }
 
 async function write(path: string, bytes: Uint8Array): Promise<void> {

@@ -15,6 +15,9 @@ export interface FeatureShape {
   readonly taps: number;
 }
 
+/** Most channels, pixels along a side, numbers in all, and classes of images. */
+export const imageBounds = { channels: 64, side: 2 ** 16, numbers: 2 ** 26, classes: 2 ** 16 } as const;
+
 /** Returns the shape of a feature map (channels, height, width). */
 export function mapShape(channels: number, height: number, width: number): FeatureShape {
   return { channels, height, width, taps: 1 };

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { FileError } from "../src/errors.ts";
 import type { Files } from "../src/files.ts";
 import { folderOf } from "../src/files.ts";
@@ -93,4 +93,57 @@ Deno.test("denoFiles.write() writes many bytes whole", async () => {
 
 Deno.test("folderOf() cuts the last name off", () => {
   assertEquals(["a/b/c", "a", "/a", "a\\b"].map(folderOf), ["a/b", ".", "/", "a"]);
+});
+
+Deno.test("denoFiles reads regular files only, and waits for no other", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const pipe = `${folder}/pipe`, socket = `${folder}/socket`;
+    assertEquals((await new Deno.Command("mkfifo", { args: [pipe] }).output()).code, 0);
+    using _listener = Deno.listen({ transport: "unix", path: socket });
+    const wrong = [[folder, "a folder"], [pipe, "a pipe"], [socket, "a socket"], ["/dev/zero", "a device"]];
+    for (const [path, kind] of wrong) {
+      const part = `"${path}": it is ${kind}, expected a regular file`;
+      await assertRejects(() => denoFiles.read(path), FileError, part);
+      await assertRejects(() => denoFiles.sizeBytes(path), FileError, part);
+    }
+    await Deno.symlink(pipe, `${folder}/link`);
+    await assertRejects(() => denoFiles.read(`${folder}/link`), FileError, "a pipe");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("denoFiles reads files up to a size", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(path, new Uint8Array(10));
+    assertEquals((await denoFiles.read(path, { mostBytes: 10 })).length, 10);
+    await assertRejects(
+      () => denoFiles.read(path, { mostBytes: 9 }),
+      FileError,
+      "it has 10 bytes, expected at most 9",
+    );
+  } finally {
+    await Deno.remove(path);
+  }
+});
+
+Deno.test("denoFiles.identity() knows links", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const identity = denoFiles.identity!, path = `${folder}/a`;
+    await Deno.writeTextFile(path, "same");
+    await Deno.writeTextFile(`${folder}/copy`, "same");
+    await Deno.symlink(path, `${folder}/link`);
+    await Deno.link(path, `${folder}/hard`);
+    const own = await identity(path);
+    assertEquals([await identity(`${folder}/link`), await identity(`${folder}/./hard`)], [own, own]);
+    assertNotEquals(await identity(`${folder}/copy`), own);
+    assertEquals(await identity(`${folder}/absent`), undefined);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isNormalization, normalizationWanted } from "../data/normalization.ts";
 import { ConfigError, FormatError, ShapeError } from "../errors.ts";
 import { type Files, isWeightsPath } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -133,11 +134,10 @@ async function readGraph(path: string, files: Files): Promise<Graph> {
 function normalizationOf({ mean, std }: ModelSource, channels: number): Normalization | undefined {
   if (mean === undefined && std === undefined) return undefined;
   for (const [option, values] of [["mean", mean], ["std", std]] as const) {
-    const wanted = `${channels} finite numbers, one a channel${option === "std" ? ", above 0" : ""}`;
+    const wanted = normalizationWanted(option, channels);
     if (values === undefined) throw refusal(option, "it is missing", wanted);
-    const fits = values.length === channels &&
-      values.every((value) => Number.isFinite(value) && (option === "mean" || value > 0));
-    if (!fits) throw refusal(option, `[${values.join(", ")}]`, wanted);
+    const text = `[${values.slice(0, 4).join(", ")}]`;
+    if (!isNormalization(values, option, channels)) throw refusal(option, text, wanted);
   }
   return { mean: mean!, std: std! };
 }

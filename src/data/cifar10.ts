@@ -8,6 +8,7 @@
 import { FileError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { type Dataset, describeDataset, type ImageSplit } from "./dataset.ts";
+import { checkDistinctFiles, findTwice } from "./distinct_files.ts";
 import { openSplit, type ShardPlaces } from "./shards.ts";
 import { measureStatistics } from "./shards_load.ts";
 import type { StreamedSplit } from "./shards_split.ts";
@@ -105,7 +106,9 @@ async function listCifar10(
       wanted: `${CIFAR10_TEST_FILE} and at least one of data_batch_1.bin to data_batch_5.bin`,
     });
   }
-  const path = `${folder}/${CIFAR10_CLASS_FILE}`;
+  const pathOf = (name: string) => `${folder}/${name}`;
+  await checkDistinctFiles(files, { training: train.map(pathOf), test: [pathOf(CIFAR10_TEST_FILE)] });
+  const path = pathOf(CIFAR10_CLASS_FILE);
   const hasClasses = names.includes(CIFAR10_CLASS_FILE);
   return {
     train,
@@ -157,7 +160,7 @@ function checkSize(sizeBytes: number, name: string): void {
 /**
  * Parses the class names, one a line.
  *
- * @throws {FormatError} where there are not ten.
+ * @throws {FormatError} where there are not ten, or two are the same.
  */
 export function parseCifar10Classes(bytes: Uint8Array, name: string): readonly string[] {
   const classes = new TextDecoder().decode(bytes).split("\n").map((line) => line.trim()).filter((line) =>
@@ -167,7 +170,15 @@ export function parseCifar10Classes(bytes: Uint8Array, name: string): readonly s
     const current = `${classes.length} class names in ${bytes.length} bytes`;
     throw new FormatError({ act: "read", thing: name, current, wanted: "10 class names, one a line" });
   }
-  return classes;
+  const twice = findTwice(classes);
+  if (twice === undefined) return classes;
+  const current = `two classes are named ${JSON.stringify(twice)}`;
+  throw new FormatError({
+    act: "read",
+    thing: name,
+    current,
+    wanted: "10 class names, one a line, each once",
+  });
 }
 
 function joinSplits(parts: readonly ImageSplit[]): ImageSplit {

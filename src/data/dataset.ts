@@ -56,10 +56,11 @@ export type DatasetParts = Omit<Dataset, "mean" | "std">;
 /**
  * Adds the per-channel mean and standard deviation of the training images.
  *
- * @throws {ShapeError} where a split's images (N, C, H, W) or labels (N) are not of the size that its count says.
+ * @throws {ShapeError} where a split's images (N, C, H, W) or labels (N) are not of the size that its count says, or a label is
+ *   of no class.
  */
 export function describeDataset(parts: DatasetParts): Dataset {
-  const { channels, height, width, name } = parts;
+  const { channels, height, width, classes, name } = parts;
   for (const [use, split] of [["train", parts.train], ["test", parts.test]] as const) {
     const wanted = split.count * channels * height * width;
     if (split.count < 1 || split.images.length !== wanted || split.labels.length !== split.count) {
@@ -69,6 +70,12 @@ export function describeDataset(parts: DatasetParts): Dataset {
         current: `${split.images.length} pixels and ${split.labels.length} labels for ${split.count} images`,
         wanted: `at least 1 image and (N, C, H, W) = (${[split.count, channels, height, width].join(", ")})`,
       });
+    }
+    const record = split.labels.findIndex((label) => label >= classes.length);
+    if (record >= 0) {
+      const current = `label ${split.labels[record]} (record ${record})`;
+      const wanted = `a label of 0 to ${classes.length - 1}`;
+      throw new ShapeError({ act: "use", thing: `${name} ${use} labels`, current, wanted });
     }
   }
   const counts = Array.from({ length: channels }, () => new Float64Array(256));

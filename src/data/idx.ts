@@ -8,7 +8,9 @@
 
 import { FileError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
+import { imageBounds } from "../shape.ts";
 import { type Dataset, describeDataset, type ImageSplit } from "./dataset.ts";
+import { checkDistinctFiles } from "./distinct_files.ts";
 import { gunzip } from "./gunzip.ts";
 
 /** An IDX file of bytes. */
@@ -50,6 +52,7 @@ export async function readIdx(
 ): Promise<Dataset> {
   const train = await readIdxSplit(files, folder, "train");
   const test = await readIdxSplit(files, folder, "t10k");
+  await checkDistinctFiles(files, { training: [train.path], test: [test.path] });
   const [channels, height, width] = train.imageShape;
   if (test.imageShape.join() !== train.imageShape.join()) {
     throw new FormatError({
@@ -169,6 +172,15 @@ function parseHeader(bytes: Uint8Array, { name, ranks }: { name: string; ranks: 
   const shape = Array.from({ length: rank }, (_, i) => view.getUint32(4 + 4 * i));
   const zero = shape.indexOf(0);
   if (zero >= 0) throw complain(`dimension ${zero} is 0 at byte ${4 + 4 * zero}`, "at least 1");
+  // (N), (N, H, W) or (N, C, H, W).
+  const most = [2 ** 32, ...(rank === 4 ? [imageBounds.channels] : []), imageBounds.side, imageBounds.side];
+  const large = shape.findIndex((size, i) => size > most[i]);
+  if (large >= 0) {
+    throw complain(
+      `dimension ${large} is ${shape[large]} at byte ${4 + 4 * large}`,
+      `at most ${most[large]}`,
+    );
+  }
   const elements = shape.reduce((product, size) => product * size, 1);
   if (elements > MOST_BYTES) {
     throw complain(

@@ -8,7 +8,10 @@
 import { z } from "zod";
 import { FileError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
+import { imageBounds } from "../shape.ts";
 import type { Dataset } from "./dataset.ts";
+import { checkDistinctFiles, findTwice } from "./distinct_files.ts";
+import { isNormalization, normalizationWanted } from "./normalization.ts";
 import { measureStatistics } from "./shards_load.ts";
 import { type BlockReader, errorOf, type RecordLayout, sizeFailure } from "./shards_reader.ts";
 import { type Shard, splitOfShards, type StreamedSplit } from "./shards_split.ts";
@@ -25,20 +28,29 @@ const indexSchema = z.strictObject({
   format: z.literal("winnow-shards"),
   version: z.literal(1),
   name: z.string().min(1),
-  channels: z.int().min(1),
-  height: z.int().min(1),
-  width: z.int().min(1),
-  classes: z.array(z.string()).min(2).max(2 ** 16),
+  channels: z.int().min(1).max(imageBounds.channels),
+  height: z.int().min(1).max(imageBounds.side),
+  width: z.int().min(1).max(imageBounds.side),
+  classes: z.array(z.string()).min(2).max(imageBounds.classes),
   labelBytes: z.int().min(1).max(2),
   mean: z.array(z.number()).optional(),
-  std: z.array(z.number().gt(0)).optional(),
+  std: z.array(z.number()).optional(),
   shards: z.strictObject({ train: shardList, test: shardList }),
-}).superRefine(({ channels, classes, labelBytes, mean, std }, context) => {
+}).superRefine(({ channels, height, width, classes, labelBytes, mean, std, shards }, context) => {
   const refuse = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
   if ((mean === undefined) !== (std === undefined)) refuse("std", "mean and std, or neither");
-  for (const [key, values] of Object.entries({ mean, std })) {
-    if (values !== undefined && values.length !== channels) refuse(key, `${channels} values, one a channel`);
+  for (const [key, values] of [["mean", mean], ["std", std]] as const) {
+    if (values === undefined) continue;
+    const text = `[${values.slice(0, 4).join(", ")}]`, wanted = normalizationWanted(key, channels);
+    if (!isNormalization(values, key, channels)) refuse(key, `${text}, where it takes ${wanted}`);
   }
+  const numbers = channels * height * width;
+  if (numbers > imageBounds.numbers) {
+    refuse("height", `at most ${imageBounds.numbers} numbers an image, here ${numbers}`);
+  }
+  const name = findTwice(classes), file = findTwice(Object.values(shards).flat().map(({ file }) => file));
+  if (name !== undefined) refuse("classes", `two classes are named ${JSON.stringify(name)}`);
+  if (file !== undefined) refuse("shards", `${JSON.stringify(file)} is there twice`);
   if (classes.length > 256 ** labelBytes) refuse("labelBytes", `2 for ${classes.length} classes`);
 });
 
@@ -97,15 +109,18 @@ export function parseShardIndex(bytes: Uint8Array, path: string): ShardIndex {
  * images are measured where the index does not say them.
  *
  * @throws {FileError} where a shard is absent.
- * @throws {FormatError} where the index is broken, or a shard's size is not what the index says.
+ * @throws {FormatError} where the index is broken, a shard's size is not what the index says, or a file is there twice.
  */
 export async function openShards(places: ShardPlaces): Promise<Dataset<StreamedSplit>> {
   const { files, folder } = places, path = `${folder}/${SHARD_INDEX_FILE}`;
   const index = parseShardIndex(await files.read(path), path);
   const { name, channels, height, width, classes, mean, std, shards, labelBytes } = index;
   const layout = { labelBytes, imageBytes: channels * height * width, classes: classes.length };
-  const split = (use: "train" | "test") =>
-    openSplit(shards[use].map(({ file, count }) => ({ path: `${folder}/${file}`, count })), layout, places);
+  const shardsOf = (use: "train" | "test") =>
+    shards[use].map(({ file, count }) => ({ path: `${folder}/${file}`, count }));
+  const pathsOf = (use: "train" | "test") => shardsOf(use).map(({ path }) => path);
+  await checkDistinctFiles(files, { training: pathsOf("train"), test: pathsOf("test") });
+  const split = (use: "train" | "test") => openSplit(shardsOf(use), layout, places);
   const train = await split("train"), test = await split("test");
   const statistics = mean && std ? { mean, std } : await measureStatistics(train, channels);
   return { name, source: folder, channels, height, width, classes, train, test, ...statistics };

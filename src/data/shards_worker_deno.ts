@@ -43,6 +43,12 @@ function readFile(run: FileRun, offsetBytes: number, { target, record }: {
   readonly record: number;
 }): void {
   const { path, sizeBytes } = run;
+  // Opening a pipe would wait for somebody to write into it.
+  if (!Deno.statSync(path).isFile) {
+    const current = "it is no regular file";
+    const complaint = { act: "read", thing: path, current, wanted: "the file that it was" };
+    throw new ReadFailure({ kind: "file", complaint });
+  }
   using file = Deno.openSync(path);
   const { size, mtime } = file.statSync();
   if (size !== sizeBytes) throw sizeFailure(run, size, record);

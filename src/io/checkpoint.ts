@@ -9,6 +9,7 @@ import type { Files } from "../files.ts";
 import { type Graph, parseGraph } from "../model/graph.ts";
 import { layOutParameters, type PlacedParameter } from "../plan/layout.ts";
 import { type CheckpointState, parseState } from "./checkpoint_state.ts";
+import { checkMask, checkValues } from "./check_values.ts";
 import { listSome } from "./parameters.ts";
 import {
   type NewTensor,
@@ -51,14 +52,15 @@ const version = 1, metadataKey = "winnow.checkpoint", maskPrefix = "mask";
 export function encodeCheckpoint({ graph, arenas, masks, state }: Checkpoint): Uint8Array {
   const act = "write checkpoint";
   const places = placesOf(graph, new Set(arenas.keys()), new Set(masks.keys()));
-  const tensors = places.map(({ arena, parameter: { fullName, shape }, tensor }): NewTensor => {
+  const tensors = places.map(({ arena, parameter, tensor }): NewTensor => {
+    const { fullName, shape } = parameter;
     const values = (arena === maskPrefix ? masks : arenas.get(arena))?.get(fullName);
     if (!values) return refuse(act, tensor, "it is missing", `shape (${shape.join(", ")})`);
     if (arena === maskPrefix) {
       const kept = Uint8Array.from(values, (keep) => keep === 0 ? 0 : 1);
       return { name: tensor, dtype: "BOOL", shape: [...shape], values: kept };
     }
-    checkValues(values, { act, arena, thing: tensor });
+    checkArena(values, { act, arena, thing: tensor, parameter });
     return { name: tensor, dtype: "F32", shape: [...shape], values };
   });
   const kept = parseState(state, act, graph.name);
@@ -71,7 +73,7 @@ export function encodeCheckpoint({ graph, arenas, masks, state }: Checkpoint): U
  *
  * @param name The file's name, for messages.
  * @throws {FormatError} Where the file is damaged or no checkpoint, a tensor is missing, surplus, misshapen or not finite,
- *   or the state is none.
+ *   a mask removes a weight that is not 0, or the state is none.
  * @throws {ConfigError} Where its graph is none.
  * @throws {ShapeError} Where a layer of its graph does not fit its inputs.
  */
@@ -101,16 +103,23 @@ export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
   checkTensors(tensors, places, name);
   const arenas = new Map<CheckpointArena, Map<string, Float32Array>>(),
     masks = new Map<string, Float32Array>();
-  for (const { arena, parameter: { fullName }, tensor } of places) {
-    const thing = `${name}, ${tensor}`, found = tensors.get(tensor)!;
+  for (const { arena, parameter, tensor } of places) {
+    const { fullName, shape } = parameter, thing = `${name}, ${tensor}`, found = tensors.get(tensor)!;
     const dtype = arena === maskPrefix ? "BOOL" : "F32";
     if (found.dtype !== dtype) refuse(act, thing, `its type is ${found.dtype}`, dtype);
     if (arena === maskPrefix) {
-      masks.set(fullName, Float32Array.from(tensorIntegers(found, thing)));
+      const mask = Float32Array.from(tensorIntegers(found, thing));
+      // Values stand before masks.
+      checkMask(arenas.get("values")!.get(fullName)!, mask, {
+        act,
+        thing: `${name}, values/${fullName}`,
+        shape,
+      });
+      masks.set(fullName, mask);
       continue;
     }
     const values = tensorFloats(found, thing);
-    checkValues(values, { act, arena, thing });
+    checkArena(values, { act, arena, thing, parameter });
     arenas.set(arena, (arenas.get(arena) ?? new Map<string, Float32Array>()).set(fullName, values));
   }
   return { graph, arenas, masks, state };
@@ -171,15 +180,17 @@ function placesOf(
 }
 
 /** Refuses numbers that training could not go on from. */
-function checkValues(
+function checkArena(
   values: Float32Array,
-  { act, arena, thing }: { readonly act: string; readonly arena: CheckpointArena; readonly thing: string },
+  { act, arena, thing, parameter: { shape, least } }: {
+    readonly act: string;
+    readonly arena: CheckpointArena;
+    readonly thing: string;
+    readonly parameter: PlacedParameter;
+  },
 ): void {
   const isSquare = arena === "second_moment" || arena === "variance";
-  const wrong = values.findIndex((value) => !Number.isFinite(value) || (isSquare && value < 0));
-  if (wrong < 0) return;
-  const wanted = isSquare ? "finite numbers, at least 0" : "finite numbers";
-  refuse(act, thing, `${values[wrong]} at its index ${wrong}`, wanted);
+  checkValues(values, { act, thing, shape, least: isSquare ? 0 : least });
 }
 
 function checkTensors(

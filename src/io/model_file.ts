@@ -5,9 +5,11 @@
  *
  * @module
  */
+import { isNormalization, type NormalizationKey, normalizationWanted } from "../data/normalization.ts";
 import { FormatError } from "../errors.ts";
 import { type Graph, parseGraph } from "../model/graph.ts";
 import { layOutParameters } from "../plan/layout.ts";
+import { checkMask } from "./check_values.ts";
 import { readParameters } from "./parameters.ts";
 import { type NewTensor, readSafetensors, writeSafetensors } from "./safetensors.ts";
 import { packMask, sparseTensors, unpackMask, wholeTensors } from "./sparse_tensors.ts";
@@ -33,6 +35,7 @@ export type WeightStore = "dense" | "sparse";
  * Writes a model as the bytes of a safetensors file; the same model gives the same bytes.
  *
  * @throws {ConfigError} Where the graph is not one that a file may hold.
+ * @throws {FormatError} Where a mask removes a weight that is not 0.
  */
 export function encodeModel(
   { graph, parameters, masks, normalization, classes }: StoredModel,
@@ -41,6 +44,7 @@ export function encodeModel(
   const packed: Record<string, string> = {};
   const tensors = layOutParameters(graph).parameters.flatMap(({ fullName, shape }): readonly NewTensor[] => {
     const values = parameters.get(fullName)!, mask = masks.get(fullName);
+    if (mask) checkMask(values, mask, { act: "write model", thing: `${graph.name}, ${fullName}`, shape });
     const sparse = store === "sparse" && mask ? sparseTensors(fullName, values, mask) : undefined;
     if (sparse) return sparse;
     if (mask) packed[fullName] = packBits(mask);
@@ -65,7 +69,8 @@ export function isModelFile(metadata: Readonly<Record<string, string>>): boolean
  *
  * @param name The file's name, for messages.
  * @param given The graph to use instead of the file's own.
- * @throws {FormatError} Where it is damaged, was not written by winnow, or its tensors are not the graph's.
+ * @throws {FormatError} Where it is damaged, was not written by winnow, or its tensors are not the graph's or not
+ *   finite, or a mask removes a weight that is not 0.
  * @throws {ConfigError} Where its graph is none.
  * @throws {ShapeError} Where a layer of its graph does not fit its input.
  */
@@ -91,22 +96,36 @@ export function decodeModel(bytes: Uint8Array, name: string, given?: Graph): Sto
   if (typeof packed !== "object" || packed === null || Array.isArray(packed)) {
     return refuse(metadataKeys.masks, JSON.stringify(packed).slice(0, 60), "a mask by name");
   }
-  for (const { fullName, count, arena } of places) {
-    if (arena === "statistics" || !Object.hasOwn(packed, fullName)) continue;
-    const mask = unpackBits((packed as Record<string, unknown>)[fullName], count);
-    masks.set(fullName, mask ?? refuse(`mask of ${fullName}`, "not base64 of its size", `${count} bits`));
+  const bits = new Map<string, unknown>(Object.entries(packed));
+  for (const { fullName, count, arena, shape } of places) {
+    if (arena === "statistics" || !bits.has(fullName)) continue;
+    if (masks.has(fullName)) refuse(`mask of ${fullName}`, "two of them", "one of both");
+    const mask = unpackBits(bits.get(fullName), count) ??
+      refuse(`mask of ${fullName}`, "not base64 of its size", `${count} bits`);
+    checkMask(parameters.get(fullName)!, mask, { act: "read model", thing: `${name}, ${fullName}`, shape });
+    masks.set(fullName, mask);
+    bits.delete(fullName);
+  }
+  for (const fullName of bits.keys()) {
+    refuse(`mask of ${fullName}`, "no trained parameter has that name", "masks of parameters of the graph");
   }
   const input = parse(metadataKeys.input) as Record<string, unknown> | null;
-  const { mean, std, classes } = input ?? {};
-  const isNumbers = (value: unknown): value is number[] =>
-    Array.isArray(value) && value.length === graph.input.channels && value.every(Number.isFinite);
-  const isNames = (value: unknown): value is string[] =>
-    Array.isArray(value) && value.every((item) => typeof item === "string");
-  if (!isNumbers(mean) || !isNumbers(std) || !std.every((deviation) => deviation > 0) || !isNames(classes)) {
-    const wanted = "mean and std a channel, std above 0, and classes";
-    return refuse(metadataKeys.input, JSON.stringify(input).slice(0, 60), wanted);
+  const { channels } = graph.input,
+    show = (value: unknown) => JSON.stringify(value)?.slice(0, 60) ?? "absent";
+  const numbers = (key: NormalizationKey) => {
+    const values = input?.[key];
+    if (isNormalization(values, key, channels)) return values;
+    return refuse(`${metadataKeys.input}, ${key}`, show(values), normalizationWanted(key, channels));
+  };
+  const normalization = { mean: numbers("mean"), std: numbers("std") };
+  const classes = input?.classes;
+  const isNames = Array.isArray(classes) && classes.every((item) => typeof item === "string") &&
+    new Set(classes).size === classes.length;
+  if (!isNames) {
+    const wanted = "a list of names, each once";
+    return refuse(`${metadataKeys.input}, classes`, show(classes), wanted);
   }
-  return { graph, parameters, masks, normalization: { mean, std }, classes };
+  return { graph, parameters, masks, normalization, classes };
 }
 
 /** Packs a mask into bits, as base64. */

@@ -6,6 +6,7 @@
 import { FormatError } from "../errors.ts";
 import type { Graph } from "../model/graph.ts";
 import { layOutParameters } from "../plan/layout.ts";
+import { checkValues } from "./check_values.ts";
 import { parameterFloats, type StoredTensor } from "./safetensors.ts";
 
 /** Names of one kind that an error lists before it only counts them. */
@@ -29,18 +30,22 @@ export function parameterTensors(
 
 /**
  * Reads the parameters and statistics of a model, or what a file holds for its trained parameters alone, in PyTorch's
- * order.
+ * order. All are finite, and variances at least 0.
  *
  * @param name The file's name, for messages.
  * @throws {FormatError} Where tensors are missing, have no place in the model, or have another shape, by name; or hold
- *   something else than numbers.
+ *   something else than finite numbers, by index and value.
  */
 export function readParameters(
   tensors: ReadonlyMap<string, StoredTensor>,
-  { graph, name, trainedOnly = false }: {
+  { graph, name, trainedOnly = false, act = "read model", least }: {
     readonly graph: Graph;
     readonly name: string;
     readonly trainedOnly?: boolean;
+    /** What is done with them, for messages. */
+    readonly act?: string;
+    /** The least that a value may be; as the layer says where left out. */
+    readonly least?: number;
   },
 ): ReadonlyMap<string, Float32Array> {
   const found = parameterTensors(tensors);
@@ -60,13 +65,13 @@ export function readParameters(
     const current = wrong.filter(([, names]) => names.length > 0)
       .map(([kind, names]) => `${kind}: ${listSome(names)}`).join("; ");
     const wanted = `the ${known.size} tensors of model ${graph.name}`;
-    throw new FormatError({ act: "read model", thing: name, current, wanted });
+    throw new FormatError({ act, thing: name, current, wanted });
   }
-  return new Map(
-    [...known].map((fullName) =>
-      [fullName, parameterFloats(found.get(fullName)!, `${name}, ${fullName}`)] as const
-    ),
-  );
+  return new Map(parameters.map(({ fullName, shape, least: ofLayer }) => {
+    const thing = `${name}, ${fullName}`, values = parameterFloats(found.get(fullName)!, thing);
+    checkValues(values, { act, thing, shape, least: least ?? ofLayer });
+    return [fullName, values] as const;
+  }));
 }
 
 /** Lists a few names and counts the others. */

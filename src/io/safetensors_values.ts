@@ -5,6 +5,7 @@
  */
 
 import { FormatError } from "../errors.ts";
+import { indexText } from "./check_values.ts";
 
 /** The part of a stored tensor that holds its elements. */
 export interface StoredValues {
@@ -12,6 +13,8 @@ export interface StoredValues {
   readonly dtype: string;
   /** The elements, little-endian, at any alignment. */
   readonly bytes: Uint8Array;
+  /** Size of each dimension, for messages; a vector where left out. */
+  readonly shape?: readonly number[];
 }
 
 /**
@@ -21,14 +24,14 @@ export interface StoredValues {
  * @param name the tensor's name, for errors.
  * @throws {FormatError} where the type is another one, or a finite F64 lies outside of the 32-bit floats' range.
  */
-export function tensorFloats({ dtype, bytes }: StoredValues, name: string): Float32Array<ArrayBuffer> {
+export function tensorFloats({ dtype, bytes, shape }: StoredValues, name: string): Float32Array<ArrayBuffer> {
   const aligned = copy(bytes);
   if (dtype === "F32") return new Float32Array(aligned);
   if (dtype === "F64") {
     const wide = new Float64Array(aligned), rounded = new Float32Array(wide);
     const wrong = wide.findIndex((value, i) => Number.isFinite(value) && !Number.isFinite(rounded[i]));
     if (wrong < 0) return rounded;
-    const current = `F64 ${wide[wrong]} at its byte ${8 * wrong}`;
+    const current = `F64 ${wide[wrong]} at its index ${indexText(wrong, shape ?? [wide.length])}`;
     throw new FormatError({
       act: "read floats of",
       thing: name,
@@ -59,7 +62,8 @@ export function parameterFloats(tensor: StoredValues, name: string): Float32Arra
   // Compared as the integer type: the number of a large 64-bit integer is rounded itself.
   const wrong = wide.findIndex((value, i) => BigInt(value) !== BigInt(exact[i]));
   if (wrong < 0) return exact;
-  const current = `${tensor.dtype} ${wide[wrong]} at its index ${wrong}`;
+  const index = indexText(wrong, tensor.shape ?? [wide.length]);
+  const current = `${tensor.dtype} ${wide[wrong]} at its index ${index}`;
   throw new FormatError({
     act: "read floats of",
     thing: name,

@@ -43,11 +43,5 @@ export function decodeVariance(
   if (found !== version) {
     refuse(name, `metadata ${metadataKey} is ${JSON.stringify(found) ?? "absent"}`, `"${version}"`);
   }
-  const variance = readParameters(tensors, { graph, name, trainedOnly: true });
-  for (const [fullName, values] of variance) {
-    const wrong = values.findIndex((value) => !(value >= 0 && value < Infinity));
-    if (wrong < 0) continue;
-    refuse(`${name}, ${fullName}`, `${values[wrong]} at its index ${wrong}`, "finite numbers, at least 0");
-  }
-  return variance;
+  return readParameters(tensors, { graph, name, trainedOnly: true, act: "read variance", least: 0 });
 }

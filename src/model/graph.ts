@@ -6,7 +6,7 @@
  */
 import { z } from "zod";
 import { ConfigError, ShapeError } from "../errors.ts";
-import { type FeatureShape, featuresOf, mapShape, shapeText } from "../shape.ts";
+import { type FeatureShape, featuresOf, imageBounds, mapShape, shapeText } from "../shape.ts";
 import type { ParameterSpec } from "./layer.ts";
 import { layerSchema, type LayerSpec, layerTypeOf } from "./layers/index.ts";
 
@@ -37,7 +37,11 @@ export interface GraphNode {
 
 const graphSchema = z.strictObject({
   name: z.string().min(1),
-  input: z.strictObject({ channels: z.int().min(1).max(64), height: z.int().min(1), width: z.int().min(1) }),
+  input: z.strictObject({
+    channels: z.int().min(1).max(imageBounds.channels),
+    height: z.int().min(1).max(imageBounds.side),
+    width: z.int().min(1).max(imageBounds.side),
+  }),
   layers: z.array(layerSchema).min(1),
 });
 

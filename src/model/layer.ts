@@ -22,6 +22,8 @@ export interface ParameterSpec {
   readonly channels: number;
   /** The shape in PyTorch, such as (O, I, KH, KW). */
   readonly shape: readonly number[];
+  /** The least that a value of a file may be, where not any finite number serves, as of a variance. */
+  readonly least?: number;
   /** First values: uniform in [-bound, bound], or a constant. */
   readonly initial: { readonly bound: number } | { readonly constant: number };
 }

@@ -91,8 +91,15 @@ Deno.test("loadModel() refuses what contradicts itself, is absent or does not fi
     [{ model: "seed", weights: "weights.safetensors" }, FormatError, "misshapen: conv1.weight"],
     [{ model: "seed", mean: [0.5] }, ShapeError, 'Cannot normalise by "std": it is missing'],
     [{ model: "seed", std: [0.5] }, ShapeError, 'Cannot normalise by "mean": it is missing'],
-    [{ model: "seed", mean: [1, 2], std: [1] }, ShapeError, "[1, 2], expected 1 finite numbers"],
-    [{ model: "seed", mean: [1], std: [0] }, ShapeError, "above 0"],
+    [{ model: "seed", mean: [1, 2], std: [1] }, ShapeError, "[1, 2], expected 1 number for the channel"],
+    [
+      { model: "seed", mean: [1], std: [0] },
+      ShapeError,
+      "[0], expected 1 number for the channel, from 0.000001",
+    ],
+    [{ model: "seed", mean: [1e300], std: [1] }, ShapeError, '"mean": [1e+300]'],
+    [{ model: "seed", mean: [0], std: [1e-300] }, ShapeError, '"std": [1e-300]'],
+    [{ model: "seed", mean: [0], std: [NaN] }, ShapeError, '"std": [NaN]'],
   ];
   for (const [source, kind, part] of wrong) await assertRejects(() => load(source), kind, part);
 });

@@ -69,6 +69,12 @@ Deno.test("readCifar10() takes class names from batches.meta.txt", async () => {
     FormatError,
     "2 class names in 4 bytes",
   );
+  const same = memoryFiles({ ...entries, "c/batches.meta.txt": "a b c d a f g h i j".replaceAll(" ", "\n") });
+  await assertRejects(
+    () => readCifar10({ files: same, folder: "c" }),
+    FormatError,
+    'two classes are named "a"',
+  );
 });
 
 Deno.test("readCifar10() needs a training and the test file", async () => {

@@ -43,6 +43,15 @@ Deno.test("describeDataset() takes mean and deviation of each channel of the tra
   }
 });
 
+Deno.test("describeDataset() names the record whose label is of no class", () => {
+  const dataset = countingDataset(10, 1);
+  assertThrows(
+    () => describeDataset({ ...dataset, test: countingSplit(11) }),
+    ShapeError,
+    'Cannot use "counting test labels": label 10 (record 10), expected a label of 0 to 9',
+  );
+});
+
 Deno.test("describeDataset() keeps the deviation of a constant channel at 1/255", () => {
   const split = { images: new Uint8Array(8).fill(9), labels: Uint8Array.of(0, 1), count: 2 };
   const { std } = describeDataset({ ...countingDataset(2, 1), train: split });

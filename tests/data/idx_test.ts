@@ -24,7 +24,10 @@ Deno.test("parseIdx() names file, byte and expectation where the bytes are wrong
     [whole.slice(0, -1), "truncated, it ends at byte 19, expected 20 bytes, a header and (1, 2, 2) elements"],
     [idxFile([1, 2, 2], [1, 2, 3, 4, 5]), "bytes are left over from byte 20 on, expected 20 bytes"],
     [idxFile([1, 0, 2], []), "dimension 1 is 0 at byte 8, expected at least 1"],
-    [idxFile([0xffffffff, 0xffffffff, 0xffffffff], [1]), "elements, expected at most 2147483648 elements"],
+    [idxFile([0xffffffff, 1000, 1000], [1]), "elements, expected at most 2147483648 elements"],
+    // What would take gigabytes for statistics of its channels, whatever lies behind.
+    [idxFile([1, 2_000_000, 1, 1], [1]), "dimension 1 is 2000000 at byte 8, expected at most 64"],
+    [idxFile([1, 65_537, 1], [1]), "dimension 1 is 65537 at byte 8, expected at most 65536"],
     [idxFile([60000, 28, 28], [1]), "truncated, it ends at byte 17, expected 47040016 bytes"],
   ];
   for (const [bytes, message] of wrong) {

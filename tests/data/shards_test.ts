@@ -5,7 +5,10 @@ import { loadDataset } from "../../src/data/locate.ts";
 import { openShards, parseShardIndex } from "../../src/data/shards.ts";
 import { loadStreamed, readLabels } from "../../src/data/shards_load.ts";
 import type { StreamedSplit } from "../../src/data/shards_split.ts";
+import { readIdx } from "../../src/data/idx.ts";
 import { FileError, FormatError } from "../../src/errors.ts";
+import { denoFiles } from "../../src/files_deno.ts";
+import { idxFile } from "../helpers/idx_files.ts";
 import { memoryFiles } from "../helpers/memory_files.ts";
 import { shardFiles, watchedReader } from "../helpers/shard_files.ts";
 import { tinyDataset } from "../helpers/tiny_dataset.ts";
@@ -33,6 +36,34 @@ Deno.test("openShards() opens what shards say, and loadStreamed() reads it back"
   assertEquals(await loadStreamed(test), tiny.test);
   assertEquals(await readLabels(train), tiny.train.labels);
   assertEquals(record.opened, record.closed);
+});
+
+Deno.test("openShards(), readCifar10() and readIdx() refuse images that are trained on and tested with", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const { open } = watchedReader(new Map());
+    const write = async (name: string, bytes: Uint8Array) => await Deno.writeFile(`${folder}/${name}`, bytes);
+    const named = shardFiles(tiny, { shardRows: 16 });
+    for (const [name, bytes] of Object.entries(named)) await write(name, bytes);
+    const places = { files: denoFiles, folder, openReader: open };
+    assertEquals((await openShards(places)).test.count, 9);
+    // Another name of a training shard.
+    await Deno.remove(`${folder}/train-3.bin`);
+    await Deno.link(`${folder}/train-0.bin`, `${folder}/train-3.bin`);
+    const twice = `train-3.bin": the same file as ${folder}/train-0.bin, which is a file of training already`;
+    await assertRejects(() => openShards(places), FormatError, twice);
+    await write("data_batch_1.bin", new Uint8Array(3073));
+    await Deno.symlink(`${folder}/data_batch_1.bin`, `${folder}/test_batch.bin`);
+    await assertRejects(() => readCifar10({ files: denoFiles, folder }), FormatError, "use for test");
+    await assertRejects(() => streamCifar10(places), FormatError, "use for test");
+    await write("train-images-idx3-ubyte", idxFile([2, 1, 1], [1, 2]));
+    await write("train-labels-idx1-ubyte", idxFile([2], [0, 1]));
+    await write("t10k-labels-idx1-ubyte", idxFile([2], [1, 0]));
+    await Deno.symlink(`${folder}/train-images-idx3-ubyte`, `${folder}/t10k-images-idx3-ubyte`);
+    await assertRejects(() => readIdx({ files: denoFiles, folder }), FormatError, "use for test");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("openShards() measures the statistics that the index does not say", async () => {
@@ -124,10 +155,18 @@ Deno.test("parseShardIndex() refuses an index that does not hold together", () =
     [{ height: 0 }, "at height"],
     [{ stray: 1 }, "stray"],
     [{ mean: undefined }, "mean and std, or neither"],
-    [{ mean: [0.5, 0.5] }, "1 values, one a channel"],
-    [{ std: [0] }, "at std.0"],
+    [{ mean: [0.5, 0.5] }, "1 number for the channel"],
+    [{ std: [0] }, "at std: [0]"],
+    [{ std: [1e-300] }, "at std"],
+    [{ std: [1e300] }, "at std"],
+    [{ mean: [-1e300] }, "at mean"],
+    [{ channels: 65 }, "at channels"],
+    [{ height: 65_537 }, "at height"],
+    [{ height: 65_536, width: 65_536 }, "at height: at most 67108864 numbers"],
+    [{ classes: ["a", "b", "a"] }, 'two classes are named "a"'],
+    [{ shards: { ...good.shards, test: good.shards.train } }, 'at shards: "train-0.bin" is there twice'],
     [{ labelBytes: 3 }, "at labelBytes"],
-    [{ classes: Array(257).fill("x") }, "2 for 257 classes"],
+    [{ classes: Array.from({ length: 257 }, (_, i) => `${i}`) }, "2 for 257 classes"],
     [{ shards: { train: [], test: good.shards.test } }, "at shards.train"],
     [{ shards: { ...good.shards, train: [{ file: "../x", count: 1 }] } }, "at shards.train.0.file"],
     [{ shards: { ...good.shards, test: [{ file: "x", count: 0 }] } }, "at shards.test.0.count"],

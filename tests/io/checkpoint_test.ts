@@ -29,19 +29,25 @@ const graph = parseGraph({
 const trained: readonly CheckpointArena[] = ["values", "mean", "velocity", "second_moment", "best"];
 const statistics: readonly CheckpointArena[] = ["statistics", "statistics_best"];
 
+const isRemoved = (place: number) => place % 3 === 0;
+
 /** A run in the middle of fine-tuning, with all arenas or some. */
 function checkpoint(held: readonly CheckpointArena[] = [...trained, ...statistics]): Checkpoint {
   const { parameters } = layOutParameters(graph);
   const arenas = held.map((arena, a) => {
     const kept = parameters.filter((parameter) => (parameter.arena === "values") === trained.includes(arena));
-    const named = kept.map(({ fullName, shape }, i) => {
-      const values = Float32Array.from(randomTensor(shape, 20 * a + i).values);
-      return [fullName, arena === "second_moment" ? values.map((value) => value * value) : values] as const;
+    const named = kept.map(({ fullName, shape, least, prunable }, i) => {
+      const values = Float32Array.from(
+        randomTensor(shape, 20 * a + i).values,
+        (value, place) => prunable && isRemoved(place) ? 0 : value,
+      );
+      const isSquare = arena === "second_moment" || least === 0;
+      return [fullName, isSquare ? values.map((value) => value * value) : values] as const;
     });
     return [arena, new Map(named)] as const;
   });
   const masks = parameters.filter(({ prunable }) => prunable).map(({ fullName, count }) =>
-    [fullName, Float32Array.from({ length: count }, (_, i) => i % 3 === 0 ? 0 : 1)] as const
+    [fullName, Float32Array.from({ length: count }, (_, i) => isRemoved(i) ? 0 : 1)] as const
   );
   return {
     graph,
@@ -66,6 +72,7 @@ Deno.test("encodeCheckpoint() and decodeCheckpoint() keep everything bit for bit
   // Minus zero and the least subnormal are values like others.
   whole.arenas.get("mean")!.get("fc.bias")!.set([-0, 2 ** -149, 3e38]);
   assertEquals(decodeCheckpoint(encodeCheckpoint(whole), "a"), whole);
+  whole.arenas.get("values")!.get("fc.bias")![1] = 0;
   const biased = { ...whole, masks: new Map([...whole.masks, ["fc.bias", Float32Array.of(1, 0, 1)]]) };
   assertEquals(decodeCheckpoint(encodeCheckpoint(biased), "a"), biased);
   const some = checkpoint(["values", "statistics"]);
@@ -98,10 +105,10 @@ Deno.test("encodeCheckpoint() refuses what it could not read again", () => {
   refuse({ arenas: new Map() }, '"values/conv.weight": it is missing');
   refuse({ arenas: new Map([...whole.arenas].slice(0, 1)) }, '"statistics/norm.running_mean": it is missing');
   refuse({ masks: new Map() }, '"mask/conv.weight": it is missing');
-  refuse(withArena("mean", "fc.bias", Float32Array.of(0, NaN, 0)), '"mean/fc.bias": NaN at its index 1');
+  refuse(withArena("mean", "fc.bias", Float32Array.of(0, NaN, 0)), '"mean/fc.bias": NaN at its index [1]');
   refuse(
     withArena("second_moment", "fc.bias", Float32Array.of(0, 0, -1)),
-    '"second_moment/fc.bias": -1 at its index 2, expected finite numbers, at least 0',
+    '"second_moment/fc.bias": -1 at its index [2], expected finite numbers, at least 0',
   );
   refuse({ state: { ...whole.state, step: 121 } }, "state step");
   refuse({ state: { ...whole.state, epoch: 0.5 } }, "state epoch");
@@ -143,6 +150,16 @@ Deno.test("decodeCheckpoint() refuses missing, surplus and misshapen tensors, ot
   refuse((all) => [...all, { ...stray, name: "stray" }], "surplus: stray");
   refuse(replace("values/fc.bias", { shape: [1, 3] }), "misshapen: values/fc.bias");
   refuse(replace("values/fc.bias", { values: Float32Array.of(0, 0, Infinity) }), 'values/fc.bias": Infinity');
+  refuse(
+    replace("statistics/norm.running_var", { values: Float32Array.of(1, 1, 1, -0.5, 1) }),
+    'statistics/norm.running_var": -0.5 at its index [3], expected finite numbers, at least 0',
+  );
+  const shape = tensors.find(({ name }) => name === "values/conv.weight")!.shape;
+  const ones = new Float32Array(shape.reduce((product, size) => product * size)).fill(1);
+  refuse(
+    replace("values/conv.weight", { values: ones }),
+    'values/conv.weight": 1 at its index [0, 0, 0, 0], expected 0 there, where the mask removes the weight',
+  );
   refuse(replace("mask/fc.weight", { dtype: "U8" }), 'mask/fc.weight": its type is U8, expected BOOL');
   const integers = { dtype: "I32", values: new Int32Array(3) } as const;
   refuse(replace("values/fc.bias", integers), 'values/fc.bias": its type is I32, expected F32');

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ConfigError, FormatError } from "../../src/errors.ts";
+import { indexText } from "../../src/io/check_values.ts";
 import { decodeModel, encodeModel, type StoredModel } from "../../src/io/model_file.ts";
 import { readSafetensors, tensorFloats, writeSafetensors } from "../../src/io/safetensors.ts";
 import { type Graph, parseGraph } from "../../src/model/graph.ts";
@@ -22,11 +23,18 @@ const graph: Graph = {
 /** A model whose values and masks follow from a seed. */
 function storedModel(of: Graph, seed = 0): StoredModel {
   const { parameters } = layOutParameters(of);
-  const values = parameters.map(({ fullName, shape }, i) =>
-    [fullName, Float32Array.from(randomTensor(shape, seed + i).values)] as const
+  const isRemoved = (i: number) => (i * 7 + seed) % 5 === 0;
+  const values = parameters.map(({ fullName, shape, prunable, least = -Infinity }, i) =>
+    [
+      fullName,
+      Float32Array.from(
+        randomTensor(shape, seed + i).values,
+        (value, place) => prunable && isRemoved(place) ? 0 : Math.max(value, least),
+      ),
+    ] as const
   );
   const masks = parameters.filter(({ prunable }) => prunable).map(({ fullName, count }) =>
-    [fullName, Float32Array.from({ length: count }, (_, i) => (i * 7 + seed) % 5 === 0 ? 0 : 1)] as const
+    [fullName, Float32Array.from({ length: count }, (_, i) => isRemoved(i) ? 0 : 1)] as const
   );
   const { channels } = of.input;
   return {
@@ -128,13 +136,78 @@ Deno.test("decodeModel() names the file and the metadata that is damaged", () =>
     [{ "winnow.input": "null" }, "winnow.input"],
     [{ "winnow.input": '{"mean":[0,0],"std":[1,1,1],"classes":[]}' }, "winnow.input"],
     [{ "winnow.input": '{"mean":[0,0,0],"std":[1,1,1],"classes":[1]}' }, "winnow.input"],
-    // Division by it would give infinite images.
+    [{ "winnow.masks": '{"stray.weight":"AAAA"}' }, "mask of stray.weight"],
+    [{ "winnow.input": '{"mean":[0,0,0],"std":[1,1,1],"classes":["a","a"]}' }, "classes"],
+    // What 32 bits cannot hold, and division by nothing.
+    [{ "winnow.input": '{"mean":[0,1e300,0],"std":[1,1,1],"classes":["a"]}' }, "mean"],
+    [{ "winnow.input": '{"mean":[0,0,0],"std":[1,1e300,1],"classes":["a"]}' }, "std"],
+    [{ "winnow.input": '{"mean":[0,0,0],"std":[1,1e-40,1],"classes":["a"]}' }, "std"],
+    [{ "winnow.input": '{"mean":[0,0,0],"std":[1,-1,1],"classes":["a"]}' }, "std"],
     [{ "winnow.input": '{"mean":[0,0,0],"std":[1,0,1],"classes":["a"]}' }, "winnow.input"],
   ];
   for (const [changes, part] of wrong) {
     const error = assertThrows(() => decodeModel(withMetadata(changes), "model.bin"), FormatError, part);
     assert(error.message.startsWith('Cannot read model "model.bin, '), error.message);
   }
+});
+
+Deno.test("decodeModel() names tensor, index and value where a number is not finite or a variance below 0", () => {
+  const { tensors, metadata } = readSafetensors(encodeModel(storedModel(graph)), "a");
+  const refuse = (changed: string, { at, value }: { at: number; value: number }, part: string) => {
+    const copies = [...tensors].map(([name, tensor]) => {
+      const values = tensorFloats(tensor, name);
+      if (name === changed) values[at] = value;
+      return { name, dtype: "F32", shape: [...tensor.shape], values } as const;
+    });
+    const bytes = writeSafetensors(copies, metadata);
+    assertThrows(() => decodeModel(bytes, "m.safetensors"), FormatError, part);
+  };
+  // (5, 3, 3, 3): 2 * 27 + 1 * 9 + 0 * 3 + 2.
+  refuse(
+    "conv.weight",
+    { at: 65, value: NaN },
+    '"m.safetensors, conv.weight": NaN at its index [2, 1, 0, 2]',
+  );
+  refuse("fc.bias", { at: 2, value: -Infinity }, '"m.safetensors, fc.bias": -Infinity at its index [2]');
+  refuse("norm.running_mean", { at: 0, value: NaN }, 'norm.running_mean": NaN at its index [0]');
+  refuse(
+    "norm.running_var",
+    { at: 4, value: -1e-3 },
+    "at its index [4], expected finite numbers, at least 0",
+  );
+});
+
+Deno.test("encodeModel() and decodeModel() refuse a mask that removes a weight which is not 0", () => {
+  const model = storedModel(graph), { shape } = layOutParameters(graph).parameters[0];
+  const weight = model.parameters.get("conv.weight")!.slice();
+  const removed = model.masks.get("conv.weight")!.indexOf(0, 30);
+  weight[removed] = 0.25;
+  const wrong = { ...model, parameters: new Map(model.parameters).set("conv.weight", weight) };
+  const part = `conv.weight": 0.25 at its index ${indexText(removed, shape)}, expected 0 there`;
+  assertThrows(() => encodeModel(wrong), FormatError, part);
+  const all = JSON.stringify({ "conv.weight": btoa("\0".repeat(Math.ceil(135 / 8))) });
+  assertThrows(
+    () => decodeModel(withMetadata({ "winnow.masks": all }), "m"),
+    FormatError,
+    "where the mask removes the weight",
+  );
+});
+
+Deno.test("decodeModel() refuses a sparse file whose kept values are not finite, by the whole weight's index", () => {
+  const model = storedModel(graph), weight = model.parameters.get("fc.weight")!.slice();
+  const kept = model.masks.get("fc.weight")!.indexOf(1, 40);
+  weight[kept] = NaN;
+  const bytes = encodeModel(
+    { ...model, parameters: new Map(model.parameters).set("fc.weight", weight) },
+    "sparse",
+  );
+  assert(readSafetensors(bytes, "a").tensors.has("fc.weight.values"));
+  const { shape } = layOutParameters(graph).parameters.find(({ fullName }) => fullName === "fc.weight")!;
+  assertThrows(
+    () => decodeModel(bytes, "m"),
+    FormatError,
+    `"m, fc.weight": NaN at its index ${indexText(kept, shape)}`,
+  );
 });
 
 Deno.test("decodeModel() refuses a graph that is none, and tensors that are not the graph's", () => {

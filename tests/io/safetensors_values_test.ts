@@ -56,7 +56,7 @@ Deno.test("tensorFloats() refuses a finite F64 that rounds to infinity", () => {
   assertEquals([...tensorFloats(stored("F64", Float64Array.of(below, -below)), "t")], [largest, -largest]);
   for (const value of [limit, -limit, 1e300]) {
     const wide = stored("F64", Float64Array.of(1, value));
-    assertThrows(() => tensorFloats(wide, "m, t"), FormatError, `"m, t": F64 ${value} at its byte 8`);
+    assertThrows(() => tensorFloats(wide, "m, t"), FormatError, `"m, t": F64 ${value} at its index [1]`);
   }
 });
 
@@ -80,7 +80,7 @@ Deno.test("parameterFloats() reads floats, and integers that F32 holds exactly",
       ["U64", BigUint64Array.of(0n, 2n ** 64n - 1n)],
     ] as const
   ) {
-    assertThrows(() => read(dtype, values), FormatError, `${dtype} ${values[1]} at its index 1`);
+    assertThrows(() => read(dtype, values), FormatError, `${dtype} ${values[1]} at its index [1]`);
   }
   assertThrows(() => read("BOOL", Uint8Array.of(1)), FormatError, "its type is BOOL");
   assertThrows(() => read("F8_E4M3", Uint8Array.of(1)), FormatError, "its type is F8_E4M3");

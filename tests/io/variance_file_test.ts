@@ -35,6 +35,6 @@ Deno.test("decodeVariance() refuses other files, other graphs and numbers that a
   refused(writeSafetensors([]), 'metadata winnow.variance is absent, expected "1"');
   for (const wrong of [-1, NaN, Infinity]) {
     const name = "v.safetensors, conv1.weight";
-    refused(encodeVariance(graph, varianceWith(wrong)), `"${name}": ${wrong} at its index 0`);
+    refused(encodeVariance(graph, varianceWith(wrong)), `"${name}": ${wrong} at its index [0`);
   }
 });

@@ -101,7 +101,7 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
       parameter("weight", "scale", 1),
       parameter("bias", "shift", 0),
       parameter("running_mean", "statistic", 0),
-      parameter("running_var", "statistic", 1),
+      { ...parameter("running_var", "statistic", 1), least: 0 },
     ];
   },
 
