@@ -2,18 +2,20 @@
  * winnow: training and pruning of neural networks on any GPU through WebGPU.
  *
  * Open a device, define or load a model, load data; train, evaluate, ask for the confidence in every parameter,
- * prune, save. Heavy work happens on the GPU in hand-written WGSL.
+ * prune, save: README.md shows all of it. Heavy work happens on the GPU in hand-written WGSL.
  *
  * @example
- * ```ts ignore
- * import { denoFiles, loadDataset, Model, openGpu, seedNetwork, splitCalibration } from "./mod.ts";
+ * ```ts
+ * import { denoFiles, loadDataset, Model, openGpu, seedNetwork } from "./mod.ts";
  *
+ * const [folder] = Deno.args; // CIFAR-10's binary files, or MNIST's
  * using gpu = await openGpu();
- * const dataset = await loadDataset({ files: denoFiles, allowDownload: true, note: console.log });
- * const { train, calibration } = splitCalibration(dataset.train, { count: 1000, seed: 0 });
+ * const dataset = await loadDataset({ folder, files: denoFiles, allowDownload: false, note: console.error });
  * const graph = seedNetwork({ ...dataset, classes: dataset.classes.length });
- * using model = new Model(gpu, graph, { task: dataset });
- * await model.train(train, { epochs: 5, batch: 64, learningRate: 0.02, optimizer: momentum, seed: 0 });
+ * using model = new Model(gpu, graph, { task: dataset, seed: 0 });
+ * await model.train(dataset.train, { epochs: 5, batch: 64, learningRate: 0.02 });
+ * const { accuracy } = await model.evaluate(dataset.test);
+ * console.log(`${(100 * accuracy).toFixed(1)} % of the test images are right`);
  * ```
  *
  * @module

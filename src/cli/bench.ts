@@ -24,7 +24,8 @@ function switchField(flag: string, description: string): FlagField {
   return { key: flag, flag, kind: "boolean", default: false, description, wanted: "no value" };
 }
 
-const fields: readonly FlagField[] = [
+/** Its flags. */
+export const fields: readonly FlagField[] = [
   switchField("json", "Print one JSON object a line instead of tables."),
   switchField("profile", "Print where the time of one training step goes, by kernel."),
   switchField("scaling", "Print how time grows with batch, width, depth and parameters."),
@@ -127,4 +128,4 @@ async function main(): Promise<number> {
   return 0;
 }
 
-await runCommand(main);
+if (import.meta.main) await runCommand(main);

@@ -5,6 +5,7 @@
  */
 import deno from "../../deno.json" with { type: "json" };
 import { FormatError } from "../errors.ts";
+import type { Files } from "../files.ts";
 import { denoFiles } from "../files_deno.ts";
 import { type CompareReport, compareReportSchema, runCompare, stagesTo } from "../../mod.ts";
 import { isWhole } from "../prune/compare_report.ts";
@@ -19,7 +20,7 @@ import {
   sparsityRange,
 } from "./comparison_flags.ts";
 import { drawCompare, formatCompare } from "./compare_text.ts";
-import { configFlag, formatHelp, parseFlags } from "./flags.ts";
+import { configFlag, type FlagField, formatHelp, type ParsedFlags, parseFlags } from "./flags.ts";
 import { openRun, openRunDevice, openRunProgress } from "./open_run.ts";
 import { checkPosteriorActs } from "./run_config.ts";
 import { note, print } from "./print.ts";
@@ -51,17 +52,29 @@ const seedRange = {
   wanted: "whole numbers from 0 to 4294967295, joined by commas",
 };
 
+/** Its flags. */
+export const fields: readonly FlagField[] = [...Object.values(lists), configFlag, ...shared];
+
+/**
+ * What a comparison is told: its configuration, and its lists.
+ *
+ * @throws {ConfigError} Where a flag or a key of the file that `--config` names is not allowed.
+ */
+export async function readComparison(flags: ParsedFlags, files: Files) {
+  const { config, earlier } = await resolveComparison(flags, shared, files);
+  const listOf = (key: keyof typeof lists) => listText(lists[key], flags, earlier);
+  const variants = readList("variants", listOf("variants"));
+  const sparsities = readNumbers("sparsities", listOf("sparsities"), sparsityRange);
+  return { config, earlier, variants, sparsities, seeds: readNumbers("seeds", listOf("seeds"), seedRange) };
+}
+
 async function main(): Promise<number> {
-  const fields = [...Object.values(lists), configFlag, ...shared], flags = parseFlags(Deno.args, fields);
+  const flags = parseFlags(Deno.args, fields);
   if (flags.help) {
     print(formatHelp(usage, summary, fields));
     return 0;
   }
-  const { config, earlier } = await resolveComparison(flags, shared, denoFiles);
-  const listOf = (key: keyof typeof lists) => listText(lists[key], flags, earlier);
-  const variants = readList("variants", listOf("variants"));
-  const sparsities = readNumbers("sparsities", listOf("sparsities"), sparsityRange);
-  const seeds = readNumbers("seeds", listOf("seeds"), seedRange);
+  const { config, earlier, variants, sparsities, seeds } = await readComparison(flags, denoFiles);
   const { out } = config, path = `${out}/compare.json`, before = await readBefore(path);
   const { cores } = before ?? earlier ?? {};
   using gpu = await openRunDevice(config, earlier);

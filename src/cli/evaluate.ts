@@ -50,9 +50,12 @@ function sharedFields(): readonly ConfigField[] {
   return [...model, ...data];
 }
 
+const device = deviceFields("adapter", "readPath"), shared = sharedFields();
+
+/** Its flags. */
+export const fields: readonly FlagField[] = [...shared, ...ownFields, ...device];
+
 async function main(): Promise<number> {
-  const device = deviceFields("adapter", "readPath"), shared = sharedFields();
-  const fields = [...shared, ...ownFields, ...device];
   const { help, values } = parseFlags(Deno.args, fields);
   if (help) {
     print(formatHelp(usage, summary, fields));

@@ -23,7 +23,8 @@ const summary =
   "Prints the layers of a model with their output shapes, parameters and multiply-adds for one image. The model is " +
   `a preset (${presetNames.join(", ")}), a graph in JSON, or a safetensors file.`;
 
-const fields: readonly FlagField[] = [
+/** Its flags. */
+export const fields: readonly FlagField[] = [
   {
     key: "input",
     flag: "input",

@@ -15,7 +15,7 @@ import {
   runPrune,
 } from "../../mod.ts";
 import { runCommand } from "./command.ts";
-import { formatHelp, parseFlags, runFields } from "./flags.ts";
+import { type FlagField, formatHelp, parseFlags, runFields } from "./flags.ts";
 import { checkOutput, openRun, openRunDevice, openRunProgress, type RunInput, tuneRun } from "./open_run.ts";
 import { formatReport } from "./prune_text.ts";
 import { checkPosteriorActs, readEarlierRun, resolvePruneConfig } from "./run_config.ts";
@@ -26,8 +26,10 @@ const summary =
   "Trains a network on the GPU, measures how confident one can be in every weight on data that training " +
   "has not seen, removes the weights below the threshold in place, fine-tunes, repeats, and reports.";
 
+/** Its flags. */
+export const fields: readonly FlagField[] = [...describeConfig(), ...runFields];
+
 async function main(): Promise<number> {
-  const fields = [...describeConfig(), ...runFields];
   const flags = parseFlags(Deno.args, fields);
   if (flags.help) {
     print(formatHelp(usage, summary, fields));

@@ -5,6 +5,7 @@
  * @module
  */
 import deno from "../../deno.json" with { type: "json" };
+import type { Files } from "../files.ts";
 import { denoFiles } from "../files_deno.ts";
 import { runSensitivity } from "../../mod.ts";
 import { runCommand } from "./command.ts";
@@ -17,7 +18,7 @@ import {
   sparsityRange,
 } from "./comparison_flags.ts";
 import { formatSensitivity } from "./compare_text.ts";
-import { configFlag, formatHelp, parseFlags } from "./flags.ts";
+import { configFlag, type FlagField, formatHelp, type ParsedFlags, parseFlags } from "./flags.ts";
 import { checkOutput, openRun, openRunDevice, openRunProgress } from "./open_run.ts";
 import { checkPosteriorActs } from "./run_config.ts";
 import { note, print } from "./print.ts";
@@ -35,15 +36,27 @@ const sparsitiesField = listField(
 
 const shared = sharedFields(["finetuneEpochs", "rewind", "scope"], { out: "sensitivity" });
 
+/** Its flags. */
+export const fields: readonly FlagField[] = [sparsitiesField, configFlag, ...shared];
+
+/**
+ * What a scan is told: its configuration, and the sparsities.
+ *
+ * @throws {ConfigError} Where a flag or a key of the file that `--config` names is not allowed.
+ */
+export async function readScan(flags: ParsedFlags, files: Files) {
+  const { config, earlier } = await resolveComparison(flags, shared, files);
+  const sparsities = readNumbers("sparsities", listText(sparsitiesField, flags, earlier), sparsityRange);
+  return { config, earlier, sparsities };
+}
+
 async function main(): Promise<number> {
-  const fields = [sparsitiesField, configFlag, ...shared], flags = parseFlags(Deno.args, fields);
+  const flags = parseFlags(Deno.args, fields);
   if (flags.help) {
     print(formatHelp(usage, summary, fields));
     return 0;
   }
-  const { config: told, earlier } = await resolveComparison(flags, shared, denoFiles);
-  const { cores } = earlier ?? {};
-  const sparsities = readNumbers("sparsities", listText(sparsitiesField, flags, earlier), sparsityRange);
+  const { config: told, earlier, sparsities } = await readScan(flags, denoFiles), { cores } = earlier ?? {};
   await checkOutput(told);
   using gpu = await openRunDevice(told, earlier);
   const input = await openRun(gpu, told, cores), progress = openRunProgress();

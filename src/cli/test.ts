@@ -21,7 +21,8 @@ const permissions = [
   "--allow-run=deno,sh",
 ];
 
-const fields: readonly FlagField[] = [{
+/** Its flags. */
+export const fields: readonly FlagField[] = [{
   key: "filter",
   flag: "filter",
   kind: "text",
@@ -88,4 +89,4 @@ async function main(): Promise<number> {
   return failed > 0 || passed === 0 ? 1 : 0;
 }
 
-await runCommand(main);
+if (import.meta.main) await runCommand(main);

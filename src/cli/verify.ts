@@ -36,8 +36,10 @@ const sourceFields: readonly FlagField[] = [
   },
 ];
 
+/** Its flags. */
+export const fields: readonly FlagField[] = [...sourceFields, ...deviceFields("adapter", "readPath")];
+
 async function main(): Promise<number> {
-  const fields = [...sourceFields, ...deviceFields("adapter", "readPath")];
   const { help, positionals, values } = parseFlags(Deno.args, fields, { positionals: true });
   if (help) {
     print(formatHelp(usage, summary, fields));

@@ -94,8 +94,11 @@ export const presetNames: readonly string[] = [...presets.keys()];
  * @throws {ConfigError} Where no preset has the name.
  *
  * @example
- * ```ts ignore
+ * ```ts
+ * import { presetNetwork } from "./presets.ts";
+ *
  * const graph = presetNetwork("resnet20", { channels: 3, height: 32, width: 32, classes: 10 });
+ * graph.layers.length; // 70
  * ```
  */
 export function presetNetwork(name: string, task: PresetTask): Graph {

@@ -1,0 +1,313 @@
+/**
+ * The documentation holds what it says: examples are checked and run, commands are parsed by the commands' own parsers,
+ * files in JSON are read by what reads them, and measured figures stand behind the command that made them.
+ */
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import deno from "../deno.json" with { type: "json" };
+import { checkBenchNames } from "../bench/benches.ts";
+import { readVariant } from "../src/api/compare_variants.ts";
+import * as bench from "../src/cli/bench.ts";
+import * as compare from "../src/cli/compare.ts";
+import * as evaluate from "../src/cli/evaluate.ts";
+import { type FlagField, type ParsedFlags, parseFlags } from "../src/cli/flags.ts";
+import * as model from "../src/cli/model.ts";
+import * as prune from "../src/cli/prune.ts";
+import { resolvePruneConfig } from "../src/cli/run_config.ts";
+import * as sensitivity from "../src/cli/sensitivity.ts";
+import * as test from "../src/cli/test.ts";
+import * as verify from "../src/cli/verify.ts";
+import { parsePruneConfig } from "../src/config.ts";
+import { parseShardIndex } from "../src/data/shards.ts";
+import { parseGraph } from "../src/model/graph.ts";
+import { replaceDefaults } from "../src/prune/replace/replace_settings.ts";
+import {
+  type CodeBlock,
+  codeBlocks,
+  docstringBlocks,
+  inlineCode,
+  proseOf,
+  readPages,
+  readSources,
+  shellCommands,
+} from "./helpers/documents.ts";
+import { memoryFiles } from "./helpers/memory_files.ts";
+import { tinyDataset, tinyDatasetFiles } from "./helpers/tiny_dataset.ts";
+
+const root = new URL("../", import.meta.url), config = new URL("deno.json", root).pathname;
+const pages = readPages(), sources = readSources();
+
+/** Kinds of blocks that nothing can run, and why. */
+const kept: Readonly<Record<string, string>> = {
+  "text output": "what a command printed, which takes minutes; the command stands above it",
+  "text formula": "mathematics",
+  "text diagram": "the order of folders, which tests/architecture_test.ts holds",
+};
+
+/** A command of `deno task` and `./winnow`: its flags, and what else it checks before it opens a device. */
+interface Command {
+  readonly fields: readonly FlagField[];
+  readonly positionals?: boolean;
+  readonly check?: (flags: ParsedFlags) => unknown;
+}
+
+/** Commands are parsed only: what they name need not be there. */
+const files = memoryFiles();
+
+const commands: Readonly<Record<string, Command>> = {
+  prune: { fields: prune.fields, check: (flags) => resolvePruneConfig(flags, files) },
+  compare: {
+    fields: compare.fields,
+    check: async (flags) => {
+      const { config, variants } = await compare.readComparison(flags, files);
+      for (const name of variants) readVariant(name, config);
+    },
+  },
+  sensitivity: { fields: sensitivity.fields, check: (flags) => sensitivity.readScan(flags, files) },
+  evaluate: { fields: evaluate.fields },
+  model: { fields: model.fields, positionals: true },
+  verify: { fields: verify.fields, positionals: true },
+  bench: {
+    fields: bench.fields,
+    positionals: true,
+    check: ({ positionals }) => checkBenchNames(positionals),
+  },
+  test: { fields: test.fields, positionals: true },
+};
+
+/** Words with examples in the place of names such as `EPOCHS`, where a flag wants a number. */
+function fillIn(words: readonly string[], fields: readonly FlagField[]): readonly string[] {
+  const examples: Readonly<Record<string, string>> = { integer: "1", number: "0.5" };
+  return words.map((word, i) => {
+    if (!/^([A-Z]+|[a-z])$/.test(word)) return word;
+    const kind = fields.find(({ flag }) => `--${flag}` === words[i - 1])?.kind ?? "";
+    return examples[kind] ?? word;
+  });
+}
+
+/** Runs a command's parser on words, and what else it checks. */
+async function parseCommand(name: string, words: readonly string[]): Promise<void> {
+  const command = commands[name];
+  if (!command) {
+    assert(Object.hasOwn(deno.tasks, name) && words.length === 0, `deno.json has no task "${name}"`);
+    return;
+  }
+  const { fields, positionals = false, check } = command;
+  await check?.(parseFlags(fillIn(words, fields), fields, { positionals }));
+}
+
+/** What bench scripts take as their last argument, in JSON. */
+const optionsOf: Readonly<Record<string, (options: Record<string, unknown>) => void>> = {
+  "bench/curves.ts": (options) => void parsePruneConfig(options, "a page"),
+  "bench/replacement.ts": (options) => {
+    const text = Deno.readTextFileSync(new URL("bench/replacement.ts", root));
+    for (const key of Object.keys(options)) {
+      assert(Object.hasOwn(replaceDefaults, key) || text.includes(`readonly ${key}?:`), `no option "${key}"`);
+    }
+  },
+};
+
+/** Checks a command of any kind. */
+async function checkCommand([program, ...words]: readonly string[]): Promise<void> {
+  if (program === "./winnow") return await parseCommand(words[0]!, words.slice(1));
+  assertEquals(program, "deno", "only ./winnow and deno are known");
+  if (words[0] === "task") return await parseCommand(words[1]!, words.slice(2));
+  assertEquals(words[0], "run");
+  const at = words.findIndex((word, i) => i > 0 && !word.startsWith("-")), script = words[at]!;
+  assert(Deno.statSync(new URL(script, root)).isFile);
+  for (const word of words.slice(at + 1).filter((word) => word.startsWith("{"))) {
+    const check = optionsOf[script];
+    assert(check, `it is not known what options ${script} takes`);
+    check(JSON.parse(word));
+  }
+}
+
+/** Runs a check of every piece of the documentation, and says where one fails. */
+async function checkEach<T extends { readonly at: string }>(
+  all: readonly T[],
+  check: (piece: T) => unknown,
+): Promise<void> {
+  const failures: string[] = [];
+  for (const piece of all) {
+    try {
+      await check(piece);
+    } catch (error) {
+      failures.push(`${piece.at}: ${(error as Error).message}`);
+    }
+  }
+  assertEquals(failures, []);
+}
+
+const blocks = pages.flatMap(codeBlocks);
+const ofKind = (kind: string): readonly CodeBlock[] => blocks.filter((block) => block.kind === kind);
+
+Deno.test("every block of code is of a kind that is checked, or has a reason", async () => {
+  const checked = ["ts", "sh", "json"];
+  await checkEach(blocks, ({ kind }) => assert(checked.includes(kind) || Object.hasOwn(kept, kind), kind));
+  await checkEach(sources.flatMap(docstringBlocks), ({ kind }) => assertEquals(kind, "ts"));
+  for (const kind of [...checked, ...Object.keys(kept)]) {
+    assert(ofKind(kind).length > 0, `no ${kind} is left`);
+  }
+});
+
+Deno.test("examples in TypeScript are right by their types and run, on a tiny data set", async () => {
+  const examples = [...ofKind("ts"), ...sources.flatMap(docstringBlocks)];
+  assert(examples.length > 8 && examples.some(({ at }) => at.startsWith("README.md")));
+  const folder = await Deno.makeTempDir();
+  const run = async (args: readonly string[]) => {
+    const env = { NO_COLOR: "1", XDG_RUNTIME_DIR: folder };
+    const { success, stdout, stderr } = await new Deno.Command("deno", { args: [...args], env }).output();
+    const [out, error] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+    assert(success, `${out}${error}`);
+    return out!;
+  };
+  try {
+    await Deno.mkdir(`${folder}/data`);
+    for (const [name, bytes] of Object.entries(tinyDatasetFiles(tinyDataset()))) {
+      await Deno.writeFile(`${folder}/data/${name}`, bytes);
+    }
+    const paths = examples.map((_, i) => `${folder}/example${i}.ts`);
+    for (const [i, { at, code }] of examples.entries()) {
+      const [path] = at.split(":"), base = new URL(path!, root);
+      const absolute = code.replaceAll(/from "(\.[^"]+)"/g, (_, to) => `from "${new URL(to, base).href}"`);
+      // Of a line such as `stagesTo(0.8); // [0.5, 0.7, 0.8]` the comment is what comes out.
+      const told = absolute.replaceAll(
+        /^(?!const |import )(.+); \/\/ (.+)$/gm,
+        (line, made, wanted) => isValue(wanted) ? `assert.deepEqual(${made}, ${wanted});` : line,
+      );
+      await Deno.writeTextFile(paths[i]!, `import assert from "node:assert/strict";\nvoid assert;\n${told}`);
+    }
+    const main = examples.map(({ at }, i) => `console.log("== ${at}");\nawait import("./example${i}.ts");`);
+    await Deno.writeTextFile(`${folder}/main.ts`, main.join("\n"));
+    const permissions = ["--no-prompt", "--allow-read", `--allow-write=${folder}`];
+    const given = [`${folder}/data`, `${folder}/model.safetensors`];
+    const out = await run([
+      "run",
+      "--check",
+      "--quiet",
+      ...permissions,
+      `--config=${config}`,
+      `${folder}/main.ts`,
+      ...given,
+    ]);
+    for (const { at } of examples) assert(out.includes(`== ${at}\n`), at);
+    assertMatch(out, /== README[\s\S]*\d+ weights removed: accuracy 0\.\d+ -> [01]/);
+    assert(Deno.statSync(given[1]!).isFile);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** Whether a comment is a value of TypeScript. */
+function isValue(text: string): boolean {
+  try {
+    JSON.parse(text.replaceAll(/([{,] *)(\w+):/g, '$1"$2":'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("commands in blocks are parsed by the commands themselves", async () => {
+  const all = ofKind("sh").flatMap(({ at, code }) => shellCommands(code).map((words) => ({ at, words })));
+  assert(all.length > 10);
+  await checkEach(all, ({ words }) => checkCommand(words));
+  const wrong = [["./winnow", "prune", "--sparsty", "1"], ["deno", "task", "nothing"], ["npm", "test"]];
+  for (const words of wrong) await assertRejects(() => checkCommand(words));
+});
+
+Deno.test("files in JSON are read by what reads them", async () => {
+  await checkEach(ofKind("json"), ({ code, at }) => {
+    if (code.includes('"format": "winnow-shards"')) parseShardIndex(new TextEncoder().encode(code), at);
+    else parseGraph(JSON.parse(code), at);
+  });
+});
+
+/** Spans of code in prose that start with a flag, or a command, or a command of `deno task` without those words. */
+const spans = pages.flatMap(inlineCode).filter(({ code }) =>
+  /^(--|\.\/winnow |deno (task|run) )/.test(code) ||
+  code.includes(" --") && Object.hasOwn(commands, code.split(" ")[0]!)
+);
+
+/** Every form of words such as `--tune off|quick|full`, one for each of the values between the lines. */
+function formsOf(words: readonly string[]): readonly (readonly string[])[] {
+  return words.reduce<string[][]>(
+    (forms, word) => forms.flatMap((form) => word.split("|").map((choice) => [...form, choice])),
+    [[]],
+  );
+}
+
+/** Checks flags without their command: one of the commands must take them; a flag alone needs no value. */
+function checkFlags(words: readonly string[]): void {
+  if (words.length === 1) {
+    const [name, value] = words[0]!.slice(2).split("=");
+    if (name!.startsWith("allow-")) {
+      return assert(JSON.stringify(deno.tasks).includes(words[0]!), "no task has this permission");
+    }
+    const isKnown = ({ flag, kind }: FlagField) =>
+      flag === name || kind === "boolean" && `no-${flag}` === name;
+    const known = Object.values(commands).some(({ fields }) => fields.some(isKnown)) || name === "help";
+    if (value === undefined) return assert(known, "no command has this flag");
+  }
+  const refusals = Object.values(commands).map(({ fields }) => {
+    try {
+      parseFlags(fillIn(words, fields), fields);
+    } catch (error) {
+      return (error as Error).message;
+    }
+  });
+  assert(refusals.includes(undefined), refusals.join("\n"));
+}
+
+Deno.test("flags and commands in prose exist, and take the values that are shown", async () => {
+  assert(spans.length > 50);
+  await checkEach(spans, async ({ code }) => {
+    const [words] = shellCommands(code);
+    for (const form of formsOf(words!)) {
+      if (code.startsWith("--")) checkFlags(form);
+      else if (form[0] === "deno" || form[0] === "./winnow") await checkCommand(form);
+      else await parseCommand(form[0]!, form.slice(1));
+    }
+  });
+  for (const words of [["--sparsty"], ["--tune", "slow"], ["--no-seed"], ["--allow-all"]]) {
+    assertThrows(() => checkFlags(words));
+  }
+});
+
+Deno.test("files and folders that pages name are there", async () => {
+  const named = pages.flatMap((page) =>
+    [...proseOf(page).matchAll(/(?<![\w./-])(?:src|tests|docs|kernels|bench)\/[\w/.-]*\w/g)].map((
+      [path],
+    ) => ({
+      at: page.path,
+      path,
+    }))
+  );
+  assert(named.length > 20);
+  await checkEach(named, ({ path }) => void Deno.statSync(new URL(path, root)));
+  const links = pages.flatMap((page) =>
+    [...proseOf(page).matchAll(/\]\(([^)#]+)\)/g)].map(([, link]) => ({ at: page.path, link: link! }))
+  ).filter(({ link }) => !link.startsWith("https:"));
+  assert(links.length > 5);
+  await checkEach(links, ({ at, link }) => void Deno.statSync(new URL(link, new URL(at, root))));
+});
+
+/** Where a page shows something measured: a table with a decimal number, what a command printed, a figure. */
+function measuredLines(lines: readonly string[]): readonly number[] {
+  return lines.flatMap((line, i) => {
+    const isTable = /^\|.*\d\.\d/.test(line) && !/^\|.*\d\.\d/.test(lines[i - 1] ?? "");
+    return isTable || line.startsWith("```text output") || line.startsWith("![") ? [i] : [];
+  });
+}
+
+Deno.test("what was measured stands below the command that measured it, in the same section", async () => {
+  const command = /^```sh|`(deno (task|run) |\.\/winnow |--)/;
+  const measured = pages.filter(({ path }) => path !== "CHANGELOG.md").flatMap(({ path, text }) => {
+    const lines = text.split("\n");
+    return measuredLines(lines).map((line) => ({ at: `${path}:${line + 1}`, lines, line }));
+  });
+  assert(measured.length > 20);
+  await checkEach(measured, ({ lines, line }) => {
+    const above = lines.slice(0, line), heading = above.findLastIndex((other) => /^#+ /.test(other));
+    assert(above.slice(heading).some((other) => command.test(other)), "no command stands above it");
+  });
+});
