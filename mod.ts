@@ -116,6 +116,8 @@ export type { Augmentation } from "./src/plan/images.ts";
 export { adam, sgd } from "./src/plan/optimizer.ts";
 export type { AdamSettings, OptimizerSettings, Regularization, SgdSettings } from "./src/plan/optimizer.ts";
 export type { ClassChange, Flips } from "./src/prune/analysis.ts";
+export type { CompactOptions } from "./src/prune/compact.ts";
+export type { PatternCount } from "./src/prune/pattern.ts";
 export type { CompactionCost, CompactionReport } from "./src/prune/compact_network.ts";
 export type { Prior } from "./src/prune/confidence.ts";
 export { signalToNoiseAt } from "./src/prune/confidence.ts";

@@ -201,6 +201,7 @@ Deno.test("parsePruneConfig() refuses keys that contradict each other or would d
     [{ granularity: "2:4", pruneSchedule: "iterative" }, "pruneSchedule", '"one-shot" or "gradual" beside'],
     [{ granularity: "2:4", scope: "layer" }, "scope", '"global" beside granularity 2:4'],
     [{ granularity: "2:4", floor: 0.1 }, "floor", "0 beside granularity 2:4"],
+    [{ granularity: "2:4", compact: true }, "compact", "false beside granularity 2:4, whose groups it would"],
     [{ replace: true, recalibratePruned: "plain" }, "recalibratePruned", '"none" beside replace'],
     [{ posterior: "layer" }, "posterior", '"diagonal" without replace'],
     [{ posterior: "layer", replace: true, granularity: "2:4" }, "posterior", '"diagonal" unless granularity'],

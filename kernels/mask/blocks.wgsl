@@ -1,7 +1,8 @@
 // Removes the blocks of a weight that were chosen: mask = 0 where keep[first_block + b] is 0, b the block of the element as
 // select/block_sums.wgsl counts them. The mask of the others stays.
 //
-// mask: an arena in quads, the tensor (rows, taps, inner quads of channels) from params.offset; keep (blocks of all tensors).
+// mask: an arena in quads, the tensor (rows, taps, folded_taps, inner quads) from params.offset, taps or folded_taps being 1;
+// keep (blocks of all tensors).
 // One invocation decides one quad.
 
 struct Params {
@@ -10,10 +11,11 @@ struct Params {
   offset: u32,
   inner: u32,
   taps: u32,
-  channels: u32,
+  folded_taps: u32,
+  columns: u32,
   block_rows: u32,
   block_taps: u32,
-  block_channels: u32,
+  block_columns: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -26,15 +28,16 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   if (i >= params.quads) {
     return;
   }
-  let across = (params.channels + params.block_channels - 1u) / params.block_channels;
+  let across = (params.columns + params.block_columns - 1u) / params.block_columns;
   let deep = (params.taps + params.block_taps - 1u) / params.block_taps;
-  let tap = (i / params.inner) % params.taps;
-  let row = i / params.inner / params.taps;
+  let folded_tap = (i / params.inner) % params.folded_taps;
+  let tap = (i / params.inner / params.folded_taps) % params.taps;
+  let row = i / params.inner / params.folded_taps / params.taps;
   let line = ((row / params.block_rows) * deep + tap / params.block_taps) * across + params.first_block;
   var kept = read_mask(params.offset + i);
   for (var j = 0u; j < 4u; j++) {
-    let channel = 4u * (i % params.inner) + j;
-    if (channel < params.channels && keep[line + channel / params.block_channels] == 0u) {
+    let column = (4u * (i % params.inner) + j) * params.folded_taps + folded_tap;
+    if (column < params.columns && keep[line + column / params.block_columns] == 0u) {
       kept[j] = 0.0;
     }
   }

@@ -2,9 +2,11 @@
 //
 //   sums[first_block + b] = sum of score^2, or of score without SQUARED;   counts[first_block + b] = how many they are
 //
-// The tensor (rows, taps, inner quads of channels) lies from quad params.offset in the arenas scores and mask (floats). A
-// block is block_rows x block_taps x block_channels, fewer at the edges; blocks are counted by rows, then taps, then
-// channels. One invocation adds one block: by rows, taps and channels, in order, each row and tap on its own first.
+// The tensor (rows, taps, folded_taps, inner quads) lies from quad params.offset in the arenas scores and mask (floats);
+// taps or folded_taps is 1. A column is an input channel; of a linear layer behind a flatten, whose taps are folded,
+// column c * folded_taps + t is channel c at tap t, as PyTorch counts. A block is block_rows x block_taps x block_columns,
+// fewer at the edges; blocks are counted by rows, then taps, then columns. One invocation adds one block: by rows, taps and
+// columns, in order, each row and tap on its own first.
 
 struct Params {
   blocks: u32,
@@ -13,10 +15,11 @@ struct Params {
   inner: u32,
   rows: u32,
   taps: u32,
-  channels: u32,
+  folded_taps: u32,
+  columns: u32,
   block_rows: u32,
   block_taps: u32,
-  block_channels: u32,
+  block_columns: u32,
 }
 
 override SQUARED: bool = true;
@@ -33,10 +36,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   if (block >= params.blocks) {
     return;
   }
-  let across = (params.channels + params.block_channels - 1u) / params.block_channels;
+  let across = (params.columns + params.block_columns - 1u) / params.block_columns;
   let deep = (params.taps + params.block_taps - 1u) / params.block_taps;
-  let first_channel = (block % across) * params.block_channels;
-  let last_channel = min(first_channel + params.block_channels, params.channels);
+  let first_column = (block % across) * params.block_columns;
+  let last_column = min(first_column + params.block_columns, params.columns);
   let first_tap = (block / across % deep) * params.block_taps;
   let last_tap = min(first_tap + params.block_taps, params.taps);
   let first_row = (block / across / deep) * params.block_rows;
@@ -45,11 +48,13 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   var count = 0u;
   for (var row = first_row; row < last_row; row++) {
     for (var tap = first_tap; tap < last_tap; tap++) {
-      let line = 4u * (params.offset + (row * params.taps + tap) * params.inner);
+      let line = (row * params.taps + tap) * params.folded_taps;
       var part = 0.0;
-      for (var channel = first_channel; channel < last_channel; channel++) {
-        let score = scores[line + channel];
-        if (score >= 0.0 && mask[line + channel] > 0.0) {
+      for (var column = first_column; column < last_column; column++) {
+        let quad = params.offset + (line + column % params.folded_taps) * params.inner;
+        let place = 4u * quad + column / params.folded_taps;
+        let score = scores[place];
+        if (score >= 0.0 && mask[place] > 0.0) {
           part += select(score, score * score, SQUARED);
           count += 1u;
         }

@@ -1,19 +1,21 @@
-// N:M sparsity along input channels: of every M consecutive channels of a row and tap the best are kept, the others'
-// mask becomes 0.
+// N:M sparsity along PyTorch's columns, as sparse hardware reads them: of every M consecutive columns of a line the best
+// are kept, the others' mask becomes 0. A line is a row and tap of a convolution, its columns are input channels; or a row
+// of a linear layer, whose column of channel c and tap t behind a flatten is c * folded_taps + t.
 //
 //   kept of a full group: params.keep;   of a shorter one at the tail: ceil(keep * length / M), M = params.group_size
 //
-// Removed weights (mask 0) rank below all others and stay removed; of equal scores the lower channels go first.
-// scores and mask: arenas of floats, the tensor (rows x taps, inner quads) from quad params.offset; M <= 32.
+// Removed weights (mask 0) rank below all others and stay removed; of equal scores the lower columns go first.
+// scores and mask: arenas of floats, the tensor (lines, folded_taps, inner quads) from quad params.offset; M <= 32.
 // One invocation decides one group: it counts, for each weight, those that rank above it.
 // Source: Mishra et al. 2021, "Accelerating sparse deep neural networks", arXiv 2104.08378.
 
 struct Params {
   groups: u32,
-  groups_a_tap: u32,
+  groups_per_line: u32,
   offset: u32,
   inner: u32,
-  channels: u32,
+  columns: u32,
+  folded_taps: u32,
   keep: u32,
   group_size: u32,
 }
@@ -27,19 +29,24 @@ fn rank_key(place: u32) -> u32 {
   return select(0u, (bitcast<u32>(scores[place]) & 0x7fffffffu) + 1u, mask[place] > 0.0);
 }
 
+fn place_of(line: u32, column: u32) -> u32 {
+  let tap = line + column % params.folded_taps;
+  return 4u * (params.offset + tap * params.inner) + column / params.folded_taps;
+}
+
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
   let group = id.y * (workgroups.x * 64u) + id.x;
   if (group >= params.groups) {
     return;
   }
-  let channel = (group % params.groups_a_tap) * params.group_size;
-  let length = min(params.group_size, params.channels - channel);
-  let first = 4u * (params.offset + (group / params.groups_a_tap) * params.inner) + channel;
+  let first = (group % params.groups_per_line) * params.group_size;
+  let length = min(params.group_size, params.columns - first);
+  let line = group / params.groups_per_line * params.folded_taps;
   let kept = (params.keep * length + params.group_size - 1u) / params.group_size;
   var keys: array<u32, 32>;
   for (var j = 0u; j < length; j++) {
-    keys[j] = rank_key(first + j);
+    keys[j] = rank_key(place_of(line, first + j));
   }
   for (var j = 0u; j < length; j++) {
     var above = 0u;
@@ -49,7 +56,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workg
       }
     }
     if (above >= kept) {
-      mask[first + j] = 0.0;
+      mask[place_of(line, first + j)] = 0.0;
     }
   }
 }

@@ -5,13 +5,16 @@
  */
 import type { PruneConfig } from "../config.ts";
 import type { Graph } from "../model/graph.ts";
-import type { ParameterLayout } from "../plan/layout.ts";
+import { decodeModel } from "../io/model_file.ts";
+import { layOutParameters, type ParameterLayout } from "../plan/layout.ts";
 import { compareClasses, countFlips } from "../prune/analysis.ts";
 import type { LayerConfidence } from "../prune/layer_confidence.ts";
 import type { PruneOutcome } from "../prune/loop.ts";
+import { countPattern } from "../prune/pattern.ts";
 import type { CriterionResult, PhaseReport, PruneReport } from "../prune/report.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import type { PrunedModel } from "./measure_compaction.ts";
+import { goalOf } from "./prune_options.ts";
 import type { RunSplits } from "./run_splits.ts";
 
 /** Accuracy and prediction of every test example. */
@@ -79,6 +82,7 @@ export function pruneReport(findings: PruneFindings): PruneReport {
     rounds: outcome.rounds,
     end: outcome.end,
     layers: layersOf(findings),
+    ...patternOf(findings),
     classes: compareClasses(pair, limited.classes),
     flips: countFlips(pair),
   };
@@ -93,6 +97,16 @@ function accuraciesOf(
     // Where every round was undone, the network is the trained one.
     pruned: rounds.findLast(({ isUndone }) => !isUndone)?.accuracyPruned ?? trained.accuracy,
     finetuned: finetuned.accuracy,
+  };
+}
+
+/** How the written weights hold the pattern that was asked for, where one was. */
+function patternOf({ config, graph, finished }: PruneFindings): Pick<PruneReport, "pattern"> {
+  const goal = goalOf(config, graph);
+  if (!("pattern" in goal)) return {};
+  const { parameters } = decodeModel(finished.model, "the pruned model");
+  return {
+    pattern: { ...goal.pattern, layers: countPattern(layOutParameters(graph), parameters, goal.pattern) },
   };
 }
 

@@ -52,6 +52,7 @@ export function formatReport(report: PruneReport): string {
   // What compaction took out altogether, it names.
   const empty = emptyLayers(report.layers).filter((name) => !report.compaction?.removedLayers.includes(name));
   if (empty.length > 0) sections.push(formatEmptyLayers(empty));
+  if (report.pattern) sections.push(formatPattern(report.pattern));
   sections.push("Layers", formatLayers(report), "Classes, trained to fine-tuned", formatClasses(report));
   const changed = `${flips.rightToWrong} from right to wrong, ${flips.wrongToRight} from wrong to right`;
   sections.push(
@@ -119,6 +120,16 @@ function formatCompaction(
     `A batch of ${batch} takes ${ms(before)} before and ${ms(after)} after, medians of 7 in turn.`,
     `Logits differ by at most ${largestDifference.toExponential(1)} of the largest.`,
   ].join("\n");
+}
+
+/** How many groups of columns hold the pattern, and the layers of which not all do. */
+function formatPattern({ keep, of, layers }: NonNullable<PruneReport["pattern"]>): string {
+  const all = layers.reduce((sum, { groups }) => sum + groups, 0);
+  const fitting = layers.reduce((sum, layer) => sum + layer.fitting, 0);
+  const others = layers.filter((layer) => layer.fitting < layer.groups)
+    .map((layer) => `${layer.name} (${layer.fitting} of ${layer.groups})`);
+  return `${keep}:${of} along PyTorch's columns: ${fitting} of ${all} groups` +
+    (others.length > 0 ? `; not all of ${others.join(", ")}.` : ", every one.");
 }
 
 function formatClasses({ classes }: PruneReport): string {

@@ -38,6 +38,7 @@ export function checkPruning(config: Fields, hasWeights: boolean, refuse: Refuse
     if (pruneSchedule === "iterative") refuse("pruneSchedule", `"one-shot" or "gradual" ${beside}`);
     if (config.scope === "layer") refuse("scope", `"global" ${beside}`);
     if (config.floor > 0) refuse("floor", `0 ${beside}`);
+    if (config.compact) refuse("compact", `false ${beside}, whose groups it would shift`);
   }
   if (config.perCost && (granularity === "element" || isPattern(granularity))) {
     refuse("perCost", "false unless granularity is filter, channel or blocks: a weight costs one");

@@ -41,6 +41,14 @@ export interface ParameterLayout {
   readonly prunableCount: number;
 }
 
+/**
+ * The taps that PyTorch counts among the columns of a weight: those of a linear layer behind a flatten, whose column
+ * c * taps + t is channel c at tap t. The taps of a convolution are lines of their own: 1.
+ */
+export function foldedTaps({ shape, taps }: ParameterSpec): number {
+  return shape.length === 2 ? taps : 1;
+}
+
 /** The name of the layer that a parameter belongs to. */
 export function layerNameOf({ fullName, name }: PlacedParameter): string {
   return fullName.slice(0, fullName.length - name.length - 1);

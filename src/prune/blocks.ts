@@ -1,11 +1,11 @@
 /**
- * Blocks of single weights: filters, or rows by channels of a tap.
+ * Blocks of single weights: filters, or rows by columns, as PyTorch counts them.
  *
  * @module
  */
 import { readBuffers } from "../gpu/readback.ts";
 import { checkIterations, type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
-import { layerNameOf, type PlacedParameter } from "../plan/layout.ts";
+import { foldedTaps, layerNameOf, type PlacedParameter } from "../plan/layout.ts";
 import { quadsOf } from "../shape.ts";
 import { weightCosts } from "./costs.ts";
 import type { PruneBuffers } from "./prune_buffers.ts";
@@ -13,11 +13,22 @@ import type { RemovableGroups } from "./removable_groups.ts";
 import { type BlockShape, leastKept, type RemovalOptions } from "./removal.ts";
 import type { ScoredLayer } from "./elements.ts";
 
+/** A weight as blocks see it: rows, taps and columns. */
+interface BlockedSize {
+  readonly rows: number;
+  readonly taps: number;
+  readonly columns: number;
+}
+
 /** The blocks of one tensor. */
 export interface TensorBlocks {
   readonly tensor: PlacedParameter;
-  /** Rows, taps and channels of a block. */
-  readonly shape: { readonly rows: number; readonly taps: number; readonly channels: number };
+  /** What is cut. */
+  readonly size: BlockedSize;
+  /** The taps that are among the columns: those of a linear layer behind a flatten, but where filters go; else 1. */
+  readonly foldedTaps: number;
+  /** Rows, taps and columns of a block. */
+  readonly shape: BlockedSize;
   /** How many there are, and how many lie in the tensors before. */
   readonly blocks: number;
   readonly firstBlock: number;
@@ -30,37 +41,40 @@ export function layOutBlocks(
 ): readonly TensorBlocks[] {
   let next = 0;
   return tensors.map((tensor) => {
-    const { rows, taps, channels } = tensor;
+    const folded = granularity === "filter" ? 1 : foldedTaps(tensor);
+    const size = { rows: tensor.rows, taps: tensor.taps / folded, columns: tensor.channels * folded };
     const shape = granularity === "filter"
-      ? { rows: 1, taps, channels }
-      : { rows: granularity.rows, taps: 1, channels: granularity.channels };
-    const blocks = Math.ceil(rows / shape.rows) * Math.ceil(taps / shape.taps) *
-      Math.ceil(channels / shape.channels);
+      ? { ...size, rows: 1 }
+      : { rows: granularity.rows, taps: 1, columns: granularity.channels };
+    const blocks = Math.ceil(size.rows / shape.rows) * Math.ceil(size.taps / shape.taps) *
+      Math.ceil(size.columns / shape.columns);
     const firstBlock = next;
     next += blocks;
-    return { tensor, shape, blocks, firstBlock };
+    return { tensor, size, foldedTaps: folded, shape, blocks, firstBlock };
   });
 }
 
-function blockParams({ tensor, shape, firstBlock }: TensorBlocks): Dispatch["params"] {
+function blockParams({ tensor, size, foldedTaps, shape, firstBlock }: TensorBlocks): Dispatch["params"] {
   return {
     first_block: firstBlock,
     offset: tensor.offset,
     inner: quadsOf(tensor.channels),
-    taps: tensor.taps,
-    channels: tensor.channels,
+    taps: size.taps,
+    folded_taps: foldedTaps,
+    columns: size.columns,
     block_rows: shape.rows,
     block_taps: shape.taps,
-    block_channels: shape.channels,
+    block_columns: shape.columns,
   };
 }
 
 /** The dispatches that sum scores, or their squares, by block, into `block_sums` and `block_counts`. */
 export function lowerBlockSums(layers: readonly TensorBlocks[], isSquared: boolean): readonly Dispatch[] {
   return layers.map((layer) => {
-    const { tensor: { fullName, rows, taps, channels }, shape, blocks } = layer;
-    const size = Math.min(shape.rows, rows) * Math.min(shape.taps, taps) * Math.min(shape.channels, channels);
-    checkIterations("select/block_sums", size);
+    const { tensor: { fullName }, size, shape, blocks } = layer, { rows } = size;
+    const weights = Math.min(shape.rows, rows) * Math.min(shape.taps, size.taps) *
+      Math.min(shape.columns, size.columns);
+    checkIterations("select/block_sums", weights);
     return dispatchOver(blocks, {
       kernel: "select/block_sums",
       label: `${fullName} block sums`,

@@ -129,8 +129,8 @@ export class Pruner {
   }
 
   /**
-   * Removes weights so that every `of` consecutive input channels of a row and tap keep the best `keep` at most; a shorter
-   * group at the end keeps its share, rounded up.
+   * Removes weights so that every `of` consecutive columns, as PyTorch counts them, keep the best `keep` at most; a shorter
+   * group at the end of a line keeps its share, rounded up.
    *
    * @throws {ConfigError} Where the weights were never scored, or the pattern or a protected layer is not possible.
    */

@@ -68,16 +68,16 @@ function leastOfBlocks(
   granularity: "filter" | BlockShape,
   floor: number,
 ): number {
-  const [{ shape, blocks }] = layOutBlocks([tensor], granularity);
+  const [{ size, shape, blocks }] = layOutBlocks([tensor], granularity);
   /** Sizes along an axis, with how many there are of each. */
   const cut = (length: number, size: number): readonly (readonly [size: number, count: number])[] => [
     [Math.min(length, size), Math.floor(length / size)],
     [length % size, length % size > 0 ? 1 : 0],
   ];
-  const sizes = cut(tensor.rows, shape.rows).flatMap(([rows, rowBlocks]) =>
-    cut(tensor.channels, shape.channels).map(([channels, columns]) => ({
-      weights: rows * channels * shape.taps,
-      count: rowBlocks * columns * tensor.taps / shape.taps,
+  const sizes = cut(size.rows, shape.rows).flatMap(([rows, rowBlocks]) =>
+    cut(size.columns, shape.columns).map(([columns, columnBlocks]) => ({
+      weights: rows * columns * shape.taps,
+      count: rowBlocks * columnBlocks * size.taps / shape.taps,
     }))
   ).toSorted((a, b) => a.weights - b.weights);
   let left = leastKept(blocks, floor, true), sum = 0;

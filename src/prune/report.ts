@@ -11,6 +11,8 @@ import type { CompactionReport } from "./compact_network.ts";
 import type { Cost } from "./goal.ts";
 import type { PhaseResult } from "../train/settings.ts";
 import type { PruneOutcome, PruneRound } from "./loop.ts";
+import type { PatternCount } from "./pattern.ts";
+import type { Pattern } from "./removal.ts";
 import { type TemperatureChoice, temperatureChoiceSchema } from "./temperature.ts";
 
 /** What compaction gained. */
@@ -115,6 +117,8 @@ export interface PruneReport {
   readonly end: PruneOutcome["end"];
   /** What became of every prunable tensor. */
   readonly layers: readonly LayerReport[];
+  /** Of granularity N:M, how the written weights hold it along PyTorch's columns; absent for others. */
+  readonly pattern?: Pattern & { readonly layers: readonly PatternCount[] };
   /** Every class before pruning (trained) and after it (fine-tuned). */
   readonly classes: readonly ClassChange[];
   /** Test examples by whether they were right before and after. */
@@ -194,6 +198,11 @@ const schema = z.strictObject({
     confidenceHistogram: z.array(count),
     priorPrecision: z.number().min(0),
   })),
+  pattern: z.strictObject({
+    keep: count,
+    of: count,
+    layers: z.array(z.strictObject({ name: z.string(), groups: count, fitting: count })),
+  }).exactOptional(),
   classes: z.array(z.strictObject({
     name: z.string(),
     count,

@@ -5,7 +5,7 @@
  * @module
  */
 import { type Dispatch, dispatchOver, spreadWorkgroups } from "../kernels/dispatch.ts";
-import type { PlacedParameter } from "../plan/layout.ts";
+import { foldedTaps, type PlacedParameter } from "../plan/layout.ts";
 import { quadsOf } from "../shape.ts";
 
 /** A stretch of the arenas, in quads. */
@@ -119,22 +119,28 @@ export function lowerCountBelow(tensors: readonly LayerTensor[], threshold: numb
   );
 }
 
-/** The dispatch that keeps the best `keep` of every `of` consecutive input channels of each row and tap. */
+/**
+ * The dispatch that keeps the best `keep` of every `of` consecutive columns: of each row and tap of a convolution, of each
+ * row of a linear layer in PyTorch's order.
+ */
 export function lowerNOfM(
-  { fullName, rows, taps, channels, offset }: PlacedParameter,
+  tensor: PlacedParameter,
   { keep, of }: { readonly keep: number; readonly of: number },
 ): Dispatch {
-  const groupsATap = Math.ceil(channels / of), groups = rows * taps * groupsATap;
+  const { fullName, rows, taps, channels, offset } = tensor, folded = foldedTaps(tensor);
+  const columns = channels * folded, groupsPerLine = Math.ceil(columns / of);
+  const groups = rows * taps / folded * groupsPerLine;
   return dispatchOver(groups, {
     kernel: "select/n_of_m",
     label: `${fullName} ${keep}:${of}`,
     bindings: { scores: "scores", mask: "mask" },
     params: {
       groups,
-      groups_a_tap: groupsATap,
+      groups_per_line: groupsPerLine,
       offset,
       inner: quadsOf(channels),
-      channels,
+      columns,
+      folded_taps: folded,
       keep,
       group_size: of,
     },

@@ -21,31 +21,45 @@ import { readPaths, runKernels } from "./harness.ts";
 import { assertSame, unwritten } from "./precision.ts";
 import { wantedMask } from "./selection.ts";
 
-/** A weight at a place of an arena. */
-function weightOf(rows: number, taps: number, channels: number, offset: number): PlacedParameter {
+/** A weight at a place of an arena: of a convolution, or of a linear layer behind a flatten. */
+function weightOf(
+  { rows, taps, channels, isLinear }: (typeof sizes)[number],
+  offset: number,
+): PlacedParameter {
   const rowQuads = taps * quadsOf(channels);
   const sizes = { rowQuads, quads: rows * rowQuads, count: rows * taps * channels };
   const names = { name: "weight", fullName: `${rows}x${taps}x${channels}`, role: "weight" as const };
   const place = { arena: "values" as const, prunable: true, offset };
-  return { ...names, ...sizes, ...place, rows, taps, channels, shape: [], initial: { constant: 0 } };
+  const shape = isLinear ? [rows, channels * taps] : [rows, channels, taps, 1];
+  return { ...names, ...sizes, ...place, rows, taps, channels, shape, initial: { constant: 0 } };
 }
 
 /** Weights in one arena: of one number, of odd sizes, of more than a workgroup; a gap before the last. */
-const sizes = [[1, 1, 1], [5, 9, 6], [33, 1, 17], [70, 4, 7]] as const;
-const weights = sizes.map(([rows, taps, channels], i) => {
-  const before = sizes.slice(0, i).reduce((sum, [r, t, c]) => sum + r * t * quadsOf(c), 3);
-  return weightOf(rows, taps, channels, before + (i === 3 ? 2 : 0));
+const sizes = [
+  { rows: 1, taps: 1, channels: 1, isLinear: true },
+  { rows: 5, taps: 9, channels: 6, isLinear: false },
+  { rows: 33, taps: 1, channels: 17, isLinear: true },
+  { rows: 70, taps: 4, channels: 7, isLinear: true },
+];
+const weights = sizes.map((size, i) => {
+  const before = sizes.slice(0, i).reduce(
+    (sum, { rows, taps, channels }) => sum + rows * taps * quadsOf(channels),
+    3,
+  );
+  return weightOf(size, before + (i === 3 ? 2 : 0));
 });
 const arenaFloats = 4 * (weights[3].offset + weights[3].quads + 2);
 
-/** Where each element of a weight lies. */
-function elementsOf({ rows, taps, channels, offset, rowQuads }: PlacedParameter) {
-  const inner = rowQuads / taps;
+/** Where each element of a weight lies, and the line and column that PyTorch, and sparse hardware, count it in. */
+function elementsOf({ rows, taps, channels, offset, rowQuads, shape }: PlacedParameter) {
+  const inner = rowQuads / taps, isLinear = shape.length === 2;
   return Array.from({ length: rows * taps * channels }, (_, i) => {
     const channel = i % channels,
       tap = Math.floor(i / channels) % taps,
       row = Math.floor(i / channels / taps);
-    return { row, tap, channel, place: 4 * (offset + row * rowQuads + tap * inner) + channel };
+    const place = 4 * (offset + row * rowQuads + tap * inner) + channel;
+    const columns = isLinear ? { line: 0, column: channel * taps + tap } : { line: tap, column: channel };
+    return { row, tap, channel, place, ...columns };
   });
 }
 
@@ -64,7 +78,7 @@ function scoredArena(seed: number) {
 const layers = weights.map((tensor, layer) => ({ tensor, layer }));
 
 for (const path of readPaths) {
-  Deno.test(`n_of_m() keeps the best of every group of channels, ${path} path`, async () => {
+  Deno.test(`n_of_m() keeps the best of every group of PyTorch's columns, ${path} path`, async () => {
     const { scores, mask } = scoredArena(1);
     for (const [keep, of] of [[2, 4], [1, 4], [4, 8], [1, 1], [3, 5], [1, 32], [31, 32], [2, 3]]) {
       const { floats } = await runKernels({
@@ -76,12 +90,12 @@ for (const path of readPaths) {
       for (const tensor of weights) {
         const groups = Map.groupBy(
           elementsOf(tensor),
-          ({ row, tap, channel }) => `${row} ${tap} ${Math.floor(channel / of)}`,
+          ({ row, line, column }) => `${row} ${line} ${Math.floor(column / of)}`,
         );
         for (const group of groups.values()) {
           const kept = Math.ceil(keep * group.length / of);
           const rank = ({ place }: { place: number }) => mask[place] > 0 ? scores[place] : -1;
-          const order = group.toSorted((a, b) => rank(a) - rank(b) || a.place - b.place);
+          const order = group.toSorted((a, b) => rank(a) - rank(b) || a.column - b.column);
           for (const { place } of order.slice(0, group.length - kept)) want[place] = 0;
         }
       }
@@ -100,12 +114,12 @@ for (const path of readPaths) {
       const blocks = layOutBlocks(weights, granularity),
         count = blocks.reduce((sum, { blocks }) => sum + blocks, 0);
       const members: number[][] = Array.from({ length: count }, () => []);
-      for (const { tensor, shape, firstBlock } of blocks) {
-        const across = Math.ceil(tensor.channels / shape.channels),
-          deep = Math.ceil(tensor.taps / shape.taps);
-        for (const { row, tap, channel, place } of elementsOf(tensor)) {
-          const line = Math.floor(row / shape.rows) * deep + Math.floor(tap / shape.taps);
-          members[firstBlock + line * across + Math.floor(channel / shape.channels)].push(place);
+      for (const { tensor, size, shape, firstBlock } of blocks) {
+        const across = Math.ceil(size.columns / shape.columns), deep = Math.ceil(size.taps / shape.taps);
+        for (const { row, tap, channel, line: ownLine, column: ownColumn, place } of elementsOf(tensor)) {
+          const [line, column] = granularity === "filter" ? [tap, channel] : [ownLine, ownColumn];
+          const before = Math.floor(row / shape.rows) * deep + Math.floor(line / shape.taps);
+          members[firstBlock + before * across + Math.floor(column / shape.columns)].push(place);
         }
       }
       assert(members.every((places) => places.length > 0), "all blocks have elements");

@@ -105,12 +105,16 @@ for (const granularity of ["filter", { rows: 2, channels: 2 }, { rows: 1, channe
       await pruner.score(criterion, scoring);
       const scores = await readFloats(gpu, network.arena("scores"));
       const groups: HostGroup[] = [];
-      for (const [layer, { tensor, shape, firstBlock }] of layOutBlocks(tensors, granularity).entries()) {
-        const across = Math.ceil(tensor.channels / shape.channels),
-          deep = Math.ceil(tensor.taps / shape.taps);
+      for (
+        const [layer, { tensor, size, shape, firstBlock }] of layOutBlocks(tensors, granularity).entries()
+      ) {
+        const across = Math.ceil(size.columns / shape.columns), deep = Math.ceil(size.taps / shape.taps);
+        // PyTorch counts the features of a linear layer behind a flatten by channels, then taps.
+        const isFolded = granularity !== "filter" && tensor.shape.length === 2;
         for (const { row, tap, channel, place } of placesOf(tensor)) {
-          const line = Math.floor(row / shape.rows) * deep + Math.floor(tap / shape.taps);
-          const block = firstBlock + line * across + Math.floor(channel / shape.channels);
+          const column = isFolded ? channel * tensor.taps + tap : channel;
+          const line = Math.floor(row / shape.rows) * deep + (isFolded ? 0 : Math.floor(tap / shape.taps));
+          const block = firstBlock + line * across + Math.floor(column / shape.columns);
           groups[block] = { layer, places: [...groups[block]?.places ?? [], place] };
         }
       }
@@ -145,20 +149,18 @@ for (const granularity of ["filter", { rows: 2, channels: 2 }, { rows: 1, channe
   }
 }
 
-Deno.test("Pruner.removePattern() leaves N of every M input channels", async () => {
+Deno.test("Pruner.removePattern() leaves N of every M columns", async () => {
   using bench = openWorkbench(await deviceOf(), { seed: 6 });
   const { network } = bench, tensors = prunableTensors(network.layout);
   using pruner = new Pruner(network);
   network.copyArena("values", "mean");
   await pruner.score("magnitude", scoring);
   const layers = await pruner.removePattern({ keep: 2, of: 4 }, { protect: ["conv2"] });
-  for (const [i, { rows, taps, channels, fullName }] of tensors.entries()) {
-    const perTap = 2 * Math.floor(channels / 4) + Math.ceil(2 * (channels % 4) / 4);
-    assertEquals(
-      layers[i].kept,
-      fullName === "conv2.weight" ? layers[i].weights : rows * taps * perTap,
-      fullName,
-    );
+  for (const [i, { rows, taps, channels, shape, fullName }] of tensors.entries()) {
+    const folded = shape.length === 2 ? taps : 1, columns = channels * folded;
+    const perLine = 2 * Math.floor(columns / 4) + Math.ceil(2 * (columns % 4) / 4);
+    const kept = rows * taps / folded * perLine;
+    assertEquals(layers[i].kept, fullName === "conv2.weight" ? layers[i].weights : kept, fullName);
   }
   for (const pattern of [{ keep: 0, of: 4 }, { keep: 5, of: 4 }, { keep: 1, of: 33 }, { keep: 1.5, of: 4 }]) {
     await assertRejects(() => pruner.removePattern(pattern), ConfigError, "1 <= N <= M <= 32");
