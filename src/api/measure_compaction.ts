@@ -10,6 +10,7 @@ import type { ProductChooser } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
 import { summarizeModel } from "../model/summary.ts";
 import { lowerPlan } from "../plan/lower.ts";
+import type { CompactOptions } from "../prune/compact.ts";
 import { costOf, denseCostOf } from "../prune/goal.ts";
 import type { PruneOutcome } from "../prune/loop.ts";
 import type { CompactionResult, PruneReport } from "../prune/report.ts";
@@ -53,7 +54,7 @@ export async function finishPruned(
 }
 
 /** What a model is compacted with. */
-interface CompactionContext {
+interface CompactionContext extends CompactOptions {
   readonly task: ModelTask;
   /** Examples to compare logits on and to time. */
   readonly examples: Split;
@@ -83,13 +84,13 @@ interface CompactedModel extends Pick<PruneOutcome, "layers"> {
 export async function measureCompaction(
   gpu: Gpu,
   bytes: Uint8Array,
-  { task, examples, store, choose, tune }: CompactionContext,
+  { task, examples, store, choose, tune, protect }: CompactionContext,
 ): Promise<CompactedModel> {
   const stored = decodeModel(bytes, "the pruned model"),
     batch = takeSplit(examples, Math.min(timedBatch, examples.count));
   using smaller = new Model(gpu, stored.graph, { task, choose });
   smaller.restore(stored);
-  const report = await smaller.compact(batch);
+  const report = await smaller.compact(batch, { protect });
   const layers = await smaller.pruner.count();
   // The run's products are those of training and of the larger model, at other batches.
   const images = { augmentation: "none" } as const;

@@ -11,12 +11,13 @@ import type { Gpu } from "../gpu/device.ts";
 import type { NamedParameters } from "../gpu/network.ts";
 import { decodeModel } from "../io/model_file.ts";
 import type { Footprint } from "../plan/footprint.ts";
+import type { CompactOptions } from "../prune/compact.ts";
 import { type CompactionReport, compactNetwork } from "../prune/compact_network.ts";
 import { needsGradients, prunableTensors } from "../prune/criteria.ts";
 import { type PruneOutcome, pruneUntilStable } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
 import type { LayerConfidence } from "../prune/layer_confidence.ts";
-import type { RemovalOptions } from "../prune/removal.ts";
+import { checkRemoval, type RemovalOptions } from "../prune/removal.ts";
 import {
   pruneByReplacement,
   replaceKept,
@@ -186,12 +187,16 @@ export class Model extends DeviceModel {
    * Shrinks the model in place by the channels and branches that its mask makes superfluous; what it computes stays.
    *
    * @param examples Examples on which the logits of the masked and the smaller model are compared.
+   * @throws {ConfigError} Where a protected layer is none.
    * @throws {ShapeError} Where there are no examples.
    * @throws {NumericError} Where a logit is not finite; the model then stays as it was.
    * @throws {KernelError} Where logits differ by more than 1e-4 of the largest; the model then stays as it was.
    */
-  async compact(examples: Split): Promise<CompactionReport> {
-    const { network, report } = await compactNetwork(this.network, this.images.of(examples), this.tools);
+  async compact(examples: Split, options: CompactOptions = {}): Promise<CompactionReport> {
+    const { protect = [] } = options;
+    checkRemoval(this.network.layout, { protect });
+    const tools = { ...this.tools, protect };
+    const { network, report } = await compactNetwork(this.network, this.images.of(examples), tools);
     this.become(network);
     return report;
   }

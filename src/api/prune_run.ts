@@ -224,7 +224,7 @@ async function pruneModel(
   const { store, compact } = config;
   const finished = await finishPruned(model.gpu, bytes, {
     ...{ layers: outcome.layers, task: limited, examples: test },
-    ...{ store, compact, choose, tune: options.tune },
+    ...{ store, compact, choose, tune: options.tune, protect: removal.protect },
   });
   const report = pruneReport({
     ...(options.versions ? { versions: options.versions } : {}),

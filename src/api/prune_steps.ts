@@ -93,17 +93,18 @@ export function pruneSteps(model: Model, options: ModelPruneOptions): PruneSteps
 /** What a cost is measured for. */
 interface CostContext {
   readonly kind: CostKind;
-  readonly options: Pick<ModelPruneOptions, "granularity" | "isSparse">;
+  readonly options: Pick<ModelPruneOptions, "granularity" | "isSparse" | "protect">;
 }
 
 /** The cost of a model: of channels that are removed as compaction makes them go, else of what is kept. */
 async function measureCost(
   { network }: Model,
   layers: readonly LayerCount[],
-  { kind, options: { granularity, isSparse = false } }: CostContext,
+  { kind, options: { granularity, isSparse = false, protect } }: CostContext,
 ): Promise<number> {
   if (granularity !== "channel") return costOf(network.graph, layers, { isSparse })[kind];
-  return compactCostOf(network.graph, await readFloats(network.gpu, network.arena("mask")))[kind];
+  const mask = await readFloats(network.gpu, network.arena("mask"));
+  return compactCostOf(network.graph, mask, { protect })[kind];
 }
 
 /** All that could go, in what a removal counts. */

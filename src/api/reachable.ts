@@ -53,7 +53,7 @@ function limitsOf(
 const shareText = (share: number) => `${Math.floor(1e4 * share) / 1e4}`;
 
 /**
- * Refuses a sparsity, or a cost, beyond what may be removed.
+ * Refuses a sparsity, or a cost, beyond what may be removed, and any goal where protection leaves nothing that may go.
  *
  * @throws {ConfigError} Then, naming what keeps weights from going, and what can be reached.
  */
@@ -70,6 +70,11 @@ export function checkReachable(
     const others = limits.map(([key]) => key).join(" or ");
     throw new ConfigError({ act, thing, current, wanted: `${wanted}, or another ${others}` });
   };
+  if (("pattern" in goal || "threshold" in goal) && config.protect !== undefined) {
+    if (mostRemovable(model, { criterion, options }).some((count) => count > 0)) return;
+    const thing = "pattern" in goal ? `granularity ${config.granularity}` : `confidence ${config.confidence}`;
+    refuse(thing, "nothing that may go", "a layer that may lose weights");
+  }
   if ("sparsity" in goal) {
     const { prunableCount } = model.layout, all = most.reduce((sum, count) => sum + count, 0);
     if (removedAt(goal.sparsity, prunableCount) <= all) return;

@@ -6,7 +6,7 @@
 import type { NamedParameters } from "../gpu/network.ts";
 import type { Graph } from "../model/graph.ts";
 import { fullMask, layerNameOf, type ParameterLayout, placeParameter } from "../plan/layout.ts";
-import { coupleChannels, makersOf } from "../prune/coupling.ts";
+import { coupleChannels, isProtected, makersOf } from "../prune/coupling.ts";
 import { prunableTensors } from "../prune/criteria.ts";
 import { removedAt } from "../prune/goal.ts";
 import { forEachElement, groupRuns, placesByName } from "../prune/group_runs.ts";
@@ -38,7 +38,10 @@ export function targetOf({ weights, removed }: ScanUnit, sparsity: number, remov
   return removedInAll - removed + Math.max(removed, removedAt(sparsity, weights));
 }
 
-/** The units of a network: its layers but protected ones; where channels go, the sets that the same layers make. */
+/**
+ * The units of a network: its layers but protected ones; where channels go, the sets that the same layers make, but
+ * channels that a protected layer makes or reads.
+ */
 export function scanUnits(
   start: ScanStart,
   { granularity, protect = [] }: RemovalOptions,
@@ -60,11 +63,12 @@ function coupledUnits({ graph, layout, masks }: ScanStart, protect: readonly str
     const given = masks?.get(tensor.fullName);
     if (given) placeParameter(tensor, given, mask);
   }
-  const sets = Map.groupBy(coupleChannels(graph).groups, (group) => makersOf(group).join(" + "));
+  const open = coupleChannels(graph).groups.filter((group) => !isProtected(group, protect));
+  const sets = Map.groupBy(open, (group) => makersOf(group).join(" + "));
   return [...sets].flatMap(([name, groups]): readonly ScanUnit[] => {
     const madeBy = makersOf(groups[0]), own = new Set<number>();
     // Channels that no layer makes go with none.
-    if (madeBy.length === 0 || madeBy.some((maker) => protect.includes(maker))) return [];
+    if (madeBy.length === 0) return [];
     for (const run of groups.flatMap((group) => groupRuns(places, group))) {
       if (run.arena === "values") forEachElement(run, (place) => whole[place] > 0 && own.add(place));
     }

@@ -122,7 +122,7 @@ export interface PruneConfig {
   readonly posteriorTemperature: number | "auto";
   /** Fisher information from batches of 16, from single examples (slower), or from labels drawn from the predictions. */
   readonly fisher: "batch" | "example" | "sampled";
-  /** What goes as one: single weights, filters, coupled channels, blocks RxC, or all but N of every M weights. */
+  /** What goes as one: single weights, filters, coupled channels, blocks RxC, or all but N of every M columns. */
   readonly granularity: string;
   /** Rank all layers together, or take the same share of each. */
   readonly scope: "global" | "layer";
@@ -130,7 +130,7 @@ export interface PruneConfig {
   readonly floor: number;
   /** What the channels that coupled layers keep come in multiples of, where they lose some. */
   readonly roundTo: number;
-  /** Layers that lose nothing, joined by commas. */
+  /** Layers that lose nothing, neither filters nor inputs, joined by commas. */
   readonly protect?: string | undefined;
   /** Rank groups by their worth for each weight that goes with them, or multiply-add where those are the target. */
   readonly perCost: boolean;

@@ -115,7 +115,7 @@ export const pruningFields = {
   granularity: z.string().refine((text) => readGranularity(text) !== undefined, granularityWanted)
     .default("element").meta({
       description:
-        "What goes as one: single weights, filters, coupled channels, blocks RxC, or all but N of every M weights.",
+        "What goes as one: single weights, filters, coupled channels, blocks RxC, or all but N of every M columns.",
       wanted: granularityWanted,
     }),
   scope: z.enum(["global", "layer"]).default("global").describe(
@@ -128,7 +128,7 @@ export const pruningFields = {
     "What the channels that coupled layers keep come in multiples of, where they lose some.",
   ),
   protect: z.string().min(1).refine(isNames, namesWanted).optional().meta({
-    description: "Layers that lose nothing, joined by commas.",
+    description: "Layers that lose nothing, neither filters nor inputs, joined by commas.",
     wanted: namesWanted,
   }),
   perCost: z.boolean().default(false).describe(

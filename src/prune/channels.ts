@@ -18,7 +18,7 @@ import { leastKept, type RemovalOptions } from "./removal.ts";
 
 /**
  * Sums the scores of a network's coupled channels, and says which may go. A layer keeps at least one channel, but for one
- * of a branch of a sum, which goes as a whole with the last; channels that a protected layer makes stay. Groups of a set
+ * of a branch of a sum, which goes as a whole with the last; channels that a protected layer makes or reads stay. Groups of a set
  * wait for each other, so that what the set keeps is a multiple of `roundTo` whenever some of them go.
  *
  * @param part Whether all that goes with a channel counts for its score, or only what makes it.

@@ -25,15 +25,25 @@ export interface Compaction {
   readonly sources: { readonly values: Uint32Array; readonly statistics: Uint32Array };
 }
 
+/** What compaction leaves alone. */
+export interface CompactOptions {
+  /** Layers by name that keep all filters and inputs, superfluous or not; none where left out. */
+  readonly protect?: readonly string[] | undefined;
+}
+
 /**
  * Finds the smaller model: without the groups of channels that a mask makes superfluous, and without the branches of
  * sums that it makes zero. It computes the same, and every layer that stays keeps a channel.
  *
  * @param mask Floats of the whole arena of trained parameters: 1 keeps, 0 removes.
  */
-export function planCompaction(graph: Graph, mask: Float32Array): Compaction {
+export function planCompaction(
+  graph: Graph,
+  mask: Float32Array,
+  { protect = [] }: CompactOptions = {},
+): Compaction {
   const nodes = resolveGraph(graph), layout = layOutParameters(graph), coupling = coupleChannels(graph);
-  const { removed, sources } = findLiveParts(nodes, { coupling, layout, mask });
+  const { removed, sources } = findLiveParts(nodes, { coupling, layout, mask, protect });
   const keptOutputs = coupling.groupOf.map((groups) =>
     [...groups.keys()].filter((channel) => !removed.has(groups[channel]))
   );

@@ -7,7 +7,7 @@ import type { GraphNode } from "../model/graph.ts";
 import { channelsBefore } from "../model/layers/subsample.ts";
 import type { ParameterLayout } from "../plan/layout.ts";
 import { quadsOf } from "../shape.ts";
-import { type Coupling, type WeightForm, weightFormOf } from "./coupling.ts";
+import { type Coupling, isProtected, type WeightForm, weightFormOf } from "./coupling.ts";
 import { forEachElement, groupRuns, type PlacedByName, placesByName } from "./group_runs.ts";
 
 /** What a network computes without a loss. */
@@ -34,24 +34,28 @@ const zeroKeepers: ReadonlySet<string> = new Set([
 /**
  * Finds what a network can do without, given the mask of its trained parameters: a group whose every channel is zero or
  * meets masked weights wherever it is read; an input of a sum that is zero throughout, with the layers that only it
- * needs. Every layer that stays keeps a channel.
+ * needs. Every layer that stays keeps a channel, and protected layers stay as they are.
  *
  * @param mask Floats of the whole arena: 1 keeps, 0 removes.
+ * @param protect Layers by name.
  */
 export function findLiveParts(
   nodes: readonly GraphNode[],
-  { coupling, layout, mask }: {
+  { coupling, layout, mask, protect }: {
     readonly coupling: Coupling;
     readonly layout: ParameterLayout;
     readonly mask: Float32Array;
+    readonly protect: readonly string[];
   },
 ): LiveParts {
   const places = placesByName(layout), work = mask.slice(), removed = new Set<number>();
+  const open = coupling.groups.keys().filter((group) => !isProtected(coupling.groups[group], protect))
+    .toArray();
   for (;;) {
     const zero = findZeros(nodes, { places, mask: work });
-    const sources = neededSources(nodes, zero);
+    const sources = neededSources(nodes, zero, protect);
     const read = readGroups(nodes, { coupling, places, mask: work, zero, sources });
-    const found = coupling.groups.keys().filter((group) => !read.has(group) && !removed.has(group)).toArray();
+    const found = open.filter((group) => !read.has(group) && !removed.has(group));
     if (found.length === 0) return { removed: keepOneEach(nodes, { coupling, removed, sources }), sources };
     for (const group of found) {
       removed.add(group);
@@ -130,8 +134,26 @@ function zeroRows(
   });
 }
 
-/** The sources of each layer that the last one needs, after sums have dropped inputs that are zero. */
-function neededSources(nodes: readonly GraphNode[], zeros: readonly (readonly boolean[])[]) {
+/** The sources of each layer that the last one needs, after sums have dropped inputs that are zero and not protected. */
+function neededSources(
+  nodes: readonly GraphNode[],
+  zeros: readonly (readonly boolean[])[],
+  protect: readonly string[],
+): LiveParts["sources"] {
+  const areZero = zeros.map((channels) => channels.every(Boolean)), needed = sourcesWithout(nodes, areZero);
+  const keeps = new Set(
+    nodes.keys().filter((i) => protect.includes(nodes[i].spec.name) && needed[i] === undefined),
+  );
+  if (keeps.size === 0) return needed;
+  // What leads from a protected layer to what is needed stays with it.
+  for (const [i, { sources }] of nodes.entries()) {
+    if (needed[i] === undefined && sources.some((source) => keeps.has(source))) keeps.add(i);
+  }
+  return sourcesWithout(nodes, areZero.map((isZero, i) => isZero && !keeps.has(i)));
+}
+
+/** The sources of each layer that the last one needs, where sums drop some of theirs. */
+function sourcesWithout(nodes: readonly GraphNode[], isDropped: readonly boolean[]): LiveParts["sources"] {
   const needed: (readonly number[] | undefined)[] = nodes.map(() => undefined);
   const last = nodes.length - 1;
   const isNeeded = new Set([last]);
@@ -140,7 +162,7 @@ function neededSources(nodes: readonly GraphNode[], zeros: readonly (readonly bo
     const { spec, sources } = nodes[i];
     // The last layer stays as it is, so that there is one.
     const live = spec.kind === "add" && i !== last
-      ? sources.filter((source) => source < 0 || !zeros[source].every(Boolean))
+      ? sources.filter((source) => source < 0 || !isDropped[source])
       : sources;
     needed[i] = live.length > 0 ? live : sources.slice(0, 1);
     for (const source of needed[i]!) isNeeded.add(source);

@@ -17,7 +17,7 @@ import { resolveGraph } from "../model/graph.ts";
 import { summarizeModel } from "../model/summary.ts";
 import { lowerForward } from "../plan/forward.ts";
 import { logitsOf } from "../plan/plan.ts";
-import { type Compaction, planCompaction } from "./compact.ts";
+import { type Compaction, type CompactOptions, planCompaction } from "./compact.ts";
 import { lowerMasking } from "./mask.ts";
 
 /** What a model costs. */
@@ -64,8 +64,8 @@ const scratchRoles: ReadonlySet<ArenaRole> = new Set<ArenaRole>([
   "statistics_best",
 ]);
 
-/** What running a network on examples needs. */
-export interface CompactionTools {
+/** What running a network on examples needs, and what compaction leaves alone. */
+export interface CompactionTools extends CompactOptions {
   readonly choose: ProductChooser;
   readonly slots: SlotPool;
 }
@@ -99,7 +99,8 @@ export async function compactNetwork(
     throw new ShapeError({ act: "compact model", thing: network.graph.name, current, wanted: "one or more" });
   }
   await applyMask(network);
-  const compaction = planCompaction(network.graph, await readFloats(network.gpu, network.arena("mask")));
+  const mask = await readFloats(network.gpu, network.arena("mask"));
+  const compaction = planCompaction(network.graph, mask, tools);
   const smaller = await gatherNetwork(network, compaction);
   try {
     const largestDifference = await compareLogits([network, smaller], examples, tools);

@@ -47,19 +47,28 @@ export interface Coupling {
   readonly groupOf: readonly (readonly number[])[];
 }
 
+const layersOf = (slices: readonly ChannelSlice[]): readonly string[] => [
+  ...new Set(slices.map(({ parameter }) => parameter.slice(0, parameter.lastIndexOf(".")))),
+];
+
 /** The layers whose weights make the channels of a group, by name, in the graph's order. */
 export function makersOf({ producers }: ChannelGroup): readonly string[] {
-  const rows = producers.filter(({ axis }) => axis === "row");
-  return [...new Set(rows.map(({ parameter }) => parameter.slice(0, parameter.lastIndexOf("."))))];
+  return layersOf(producers.filter(({ axis }) => axis === "row"));
 }
 
-/** True where a group may go by what layers make it: none that is protected, and just those that are asked for. */
+/** True where a protected layer would lose filters or inputs with a group. */
+export function isProtected(group: ChannelGroup, protect: readonly string[]): boolean {
+  return protect.length > 0 &&
+    [...makersOf(group), ...layersOf(group.consumers)].some((name) => protect.includes(name));
+}
+
+/** True where a group may go: no protected layer makes or reads it, and just the layers that are asked for make it. */
 export function mayGo(
   group: ChannelGroup,
   { protect = [], madeBy }: { readonly protect?: readonly string[]; readonly madeBy?: readonly string[] },
 ): boolean {
+  if (isProtected(group, protect)) return false;
   const makers = makersOf(group);
-  if (makers.some((name) => protect.includes(name))) return false;
   return !madeBy || makers.length === madeBy.length && makers.every((name) => madeBy.includes(name));
 }
 

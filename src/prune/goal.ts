@@ -5,7 +5,7 @@
  */
 import type { Graph } from "../model/graph.ts";
 import { type ModelSummary, summarizeModel } from "../model/summary.ts";
-import { planCompaction } from "./compact.ts";
+import { type CompactOptions, planCompaction } from "./compact.ts";
 import type { LayerCount } from "./mask.ts";
 import type { Pattern } from "./removal.ts";
 
@@ -75,8 +75,8 @@ export function costOf(graph: Graph, layers: readonly LayerCount[], { isSparse }
 }
 
 /** The cost of the smaller network that a mask over all trained parameters leaves, as compaction makes it. */
-export function compactCostOf(graph: Graph, mask: Float32Array): Cost {
-  return denseCostOf(summarizeModel(planCompaction(graph, mask).graph));
+export function compactCostOf(graph: Graph, mask: Float32Array, options: CompactOptions = {}): Cost {
+  return denseCostOf(summarizeModel(planCompaction(graph, mask, options).graph));
 }
 
 /** The cost of a whole network. */

@@ -9,11 +9,14 @@ import { layerNameOf, type ParameterLayout } from "../plan/layout.ts";
 import type { Measure } from "./costs.ts";
 import { prunableTensors } from "./criteria.ts";
 
-/** Blocks of a weight's rows (output channels) and input channels, at one tap; smaller at the edges. */
+/**
+ * Blocks of a weight's rows (output channels) and columns: input channels at one tap of a convolution, input features of a
+ * linear layer in PyTorch's order, behind a flatten too; smaller at the edges.
+ */
 export interface BlockShape {
   /** Neighbouring rows of a block, at least 1. */
   readonly rows: number;
-  /** Neighbouring input channels of a block, at least 1. */
+  /** Neighbouring columns of a block, at least 1. */
   readonly channels: number;
 }
 
@@ -50,21 +53,26 @@ export interface RemovalOptions {
    * confidence by z_g^2, of others whose rank is a root by its square.
    */
   readonly perCost?: boolean;
-  /** Layers by name that lose nothing; of channels only those that they read may go. */
+  /** Layers by name that lose nothing: with channels neither filters nor inputs, so that what feeds them stays too. */
   readonly protect?: readonly string[];
   /** Layers by name: of channels, only those that all of them make and no other may go; any where left out. */
   readonly madeBy?: readonly string[];
 }
 
-/** N:M sparsity: how many of every so many neighbouring input channels are kept. */
+/**
+ * N:M sparsity, as sparse hardware reads it: how many of every so many neighbouring columns are kept. Columns are input
+ * channels at one tap of a convolution (of its group), and input features of a linear layer in PyTorch's order, behind a
+ * flatten too. Where their number is no multiple of M, the last group of a line is shorter and keeps ceil(N length / M),
+ * at most N, so that it fits when it is filled up with zeros.
+ */
 export interface Pattern {
   /** Weights that are kept of each full group, from 1 to `of`. */
   readonly keep: number;
-  /** Neighbouring input channels that make a group, at most 32. */
+  /** Neighbouring columns that make a group, at most 32. */
   readonly of: number;
 }
 
-/** The most channels of a group of N:M sparsity. */
+/** The most columns of a group of N:M sparsity. */
 const largestPattern = 32;
 
 /** What a layer may lose. */

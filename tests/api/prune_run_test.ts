@@ -273,6 +273,41 @@ Deno.test("runPrune() keeps N of every M weights but in protected layers", async
   // conv1 has one input channel, a group of its own; conv2 4, fc2 7 channels: 1 of 4, and 2 of 7.
   assertEquals(shares, [1, 1 / 4, 1, 2 / 7]);
   assertEquals(report.rounds.length, 1);
+  // conv1 4 x 9 groups of one, conv2 5 x 9 of four, fc1 7 x 5 of 20, fc2 4 x 2 of 7.
+  const { keep, of, layers } = report.pattern!;
+  assertEquals([keep, of, ...layers.map(({ groups }) => groups)], [1, 4, 36, 45, 35, 8]);
+  assertEquals(layers.map(({ groups, fitting }) => fitting === groups), [true, true, false, true]);
+});
+
+Deno.test("runPrune() takes no filter and no input of a protected layer, to a sparsity, a cost or a confidence", async () => {
+  const goals = [{ sparsity: 0.3 }, { targetParameters: 0.75 }, { confidence: 0.999, rounds: 2 }];
+  for (const goal of goals) {
+    const options = {
+      epochs: 1,
+      finetuneEpochs: 0,
+      compare: false,
+      granularity: "channel",
+      protect: "conv2",
+    };
+    const { report, model } = await run({ ...options, ...goal });
+    const { graph } = decodeModel(model, "model"), name = JSON.stringify(goal);
+    assert(report.parameters.removed > 0, name);
+    assertEquals(report.layers.slice(0, 2).map(({ kept, weights }) => weights - kept), [0, 0], name);
+    assertEquals(report.compaction!.channels.map(({ name }) => name), ["fc1", "relu3"], name);
+    assertEquals(graph.layers.slice(0, 6), tinyGraph().layers.slice(0, 6), name);
+  }
+});
+
+Deno.test("runPrune() writes N:M along PyTorch's columns, behind a flatten too", async () => {
+  const { report, model } = await run({ ...brief, granularity: "2:4", criterion: "magnitude" });
+  const { parameters } = decodeModel(model, "model");
+  const fc1 = parameters.get("fc1.weight")!;
+  // Rows of 20 features, 5 channels of 4 pixels.
+  assertEquals(fc1.length, 7 * 20);
+  for (let first = 0; first < fc1.length; first += 4) {
+    assertEquals(fc1.subarray(first, first + 4).filter((weight) => weight !== 0).length, 2, `from ${first}`);
+  }
+  assert(report.pattern!.layers.every(({ groups, fitting }) => groups === fitting && groups > 0));
 });
 
 Deno.test("runPrune() undoes every round where no drop is allowed and training ruins the network", async () => {

@@ -58,6 +58,27 @@ Deno.test("checkReachable() names what keeps weights from going, what can be rea
       { targetMultiplyAdds: 0.1, floor: 0.5, granularity: "channel", perCost: true },
       `floor 0.5 leaves ${halved.multiplyAdds} of ${summarizeModel(graph).multiplyAdds} at least`,
     ],
+    // conv1's channels feed conv2, and conv2's fc1: of channels those of fc1 alone may go, all but one.
+    [
+      { sparsity: 0.4, granularity: "channel", protect: "conv2" },
+      'Cannot prune to "sparsity 0.4": protect conv2 leaves at most 0.375 to be removed, 144 of 384 weights',
+    ],
+    [
+      { targetMultiplyAdds: 0.5, granularity: "channel", protect: "conv2" },
+      'Cannot prune to "multiplyAdds',
+    ],
+    [
+      { sparsity: 0.1, protect: "conv1,conv2,fc1,fc2" },
+      "protect conv1,conv2,fc1,fc2 leaves at most 0 to be removed, 0 of 384 weights",
+    ],
+    [
+      { granularity: "2:4", protect: "conv1,conv2,fc1,fc2" },
+      'Cannot prune to "granularity 2:4": protect conv1,conv2,fc1,fc2 leaves nothing that may go, expected a layer',
+    ],
+    [
+      { confidence: 0.9, granularity: "channel", protect: "conv2,fc1" },
+      'Cannot prune to "confidence 0.9": protect conv2,fc1 leaves nothing that may go',
+    ],
     [{ targetParameters: 19 }, 'Cannot prune to "parameters 19": granularity element leaves 20 of 404'],
   ];
   for (const [value, message] of cases) assertThrows(() => check(value), ConfigError, message);
@@ -73,7 +94,8 @@ Deno.test("checkReachable() lets pass what can just be reached, and what only sc
     { targetParameters: halved.parameters, floor: 0.5, granularity: "channel" },
     { targetBytes: 4 * halved.parameters, floor: 0.5, granularity: "channel" },
     { confidence: 0.9, floor: 1 },
-    { granularity: "2:4", protect: "conv1,conv2,fc1,fc2" },
+    { granularity: "2:4", protect: "conv1,conv2,fc1" },
+    { confidence: 0.9, granularity: "channel", protect: "conv2" },
   ];
   for (const value of possible) check(value);
   // What is gone already need not go.

@@ -43,7 +43,11 @@ Deno.test("scanUnits() takes each coupled set of channels once, with all weights
     ["stem + outer", 4 * 9 + 4 * 3 * 9 + 3 * 4 * 9 + 4 * 4],
     ["inner", 3 * 4 * 9 + 4 * 3 * 9],
   ]);
-  assertEquals(unitsOf(residual, ["outer"]).map(({ name }) => name), ["inner"]);
+  // A protected layer keeps its filters and its inputs.
+  assertEquals(unitsOf(residual, ["stem"]).map(({ name }) => name), ["inner"]);
+  assertEquals(unitsOf(residual, ["outer"]).map(({ name }) => name), []);
+  assertEquals(unitsOf(residual, ["fc"]).map(({ name }) => name), ["inner"]);
+  assertEquals(unitsOf(tinyGraph(), ["conv2"]).map(({ name }) => name), ["fc1"]);
   const resnet = presetNetwork("resnet20", { channels: 3, height: 8, width: 8, classes: 10 });
   const units = unitsOf(resnet);
   // The stem's 16 channels run through all blocks, the 16 that join them behind through the last two thirds, 32 through
