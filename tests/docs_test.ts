@@ -5,6 +5,7 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import deno from "../deno.json" with { type: "json" };
 import { checkBenchNames } from "../bench/benches.ts";
+import { figures } from "../bench/figures.ts";
 import { readVariant } from "../src/api/compare_variants.ts";
 import * as bench from "../src/cli/bench.ts";
 import * as compare from "../src/cli/compare.ts";
@@ -271,6 +272,22 @@ Deno.test("flags and commands in prose exist, and take the values that are shown
   for (const words of [["--sparsty"], ["--tune", "slow"], ["--no-seed"], ["--allow-all"]]) {
     assertThrows(() => checkFlags(words));
   }
+});
+
+Deno.test("every figure shows its data: drawn again it is the same", async () => {
+  const shown = pages.flatMap(({ path, text }) =>
+    [...text.matchAll(/!\[[^\]]*\]\(([^)]+)\)/g)].map(([, to]) => ({
+      at: new URL(to!, new URL(path, root)).pathname,
+    }))
+  ).map(({ at }) => ({ at: at.slice(root.pathname.length) }));
+  const pictures = [...Deno.readDirSync(new URL("docs/", root))].map(({ name }) => `docs/${name}`)
+    .filter((path) => /\.(svg|png|jpe?g|gif|webp)$/.test(path));
+  assertEquals(new Set(shown.map(({ at }) => at)), new Set(Object.keys(figures)));
+  assertEquals(pictures.sort(), Object.keys(figures).sort());
+  const read = (path: string) => Deno.readTextFileSync(new URL(path, root));
+  await checkEach(shown, ({ at }) => {
+    assert(figures[at]!(read) === read(at), "it is not what bench/figures.ts draws");
+  });
 });
 
 Deno.test("files and folders that pages name are there", async () => {

@@ -110,8 +110,7 @@ async function main(): Promise<number> {
     });
     progress.finish();
     const asked = { ...report, cells: report.cells.filter(isAsked) };
-    const measure = config.finetuneEpochs > 0 ? "accuracyFinetuned" : "accuracy";
-    await denoFiles.write(`${out}/compare.svg`, new TextEncoder().encode(drawCompare(asked, measure)));
+    await denoFiles.write(`${out}/compare.svg`, new TextEncoder().encode(drawCompare(asked)));
     print(formatCompare(asked));
     print(`\nWritten: ${path} and ${out}/compare.svg`);
     return 0;

@@ -4,6 +4,7 @@
  * @module
  */
 import type { CompareCell, CompareReport, SensitivityReport } from "../prune/compare_report.ts";
+import { type ChartLine, drawChart } from "./chart.ts";
 import { formatEmptyLayers } from "./empty_layers.ts";
 import { escapeLine } from "./print.ts";
 import { formatTable } from "./table.ts";
@@ -27,21 +28,12 @@ function meanText(numbers: readonly number[]): string {
   return deviation === undefined ? percent(mean) : `${percent(mean)} +- ${percent(deviation)}`;
 }
 
-/** The accuracies of a report, of one kind. */
-export type CompareMeasure = "accuracy" | "accuracyFinetuned";
-
 /** Variants and sparsities, in the order in which they first occur, the sparsities rising. */
 function axesOf(cells: readonly CompareCell[]) {
   return {
     variants: [...new Set(cells.map(({ variant }) => variant))],
     sparsities: [...new Set(cells.map(({ sparsity }) => sparsity))].sort((a, b) => a - b),
   };
-}
-
-function numbersOf(cells: readonly CompareCell[], measure: CompareMeasure) {
-  return (variant: string, sparsity: number): readonly number[] =>
-    cells.filter((cell) => cell.variant === variant && cell.sparsity === sparsity)
-      .flatMap(({ [measure]: accuracy }) => accuracy === undefined ? [] : [accuracy]);
 }
 
 /** Results of one kind on validation examples. */
@@ -165,60 +157,39 @@ export function formatSensitivity({ trained, cells, model, config }: Sensitivity
   ].join("\n\n");
 }
 
-/** Colours told apart by most people (Okabe and Ito 2008), repeated from the ninth on. */
-const colours = ["#0072b2", "#56b4e9", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#000000", "#999999"];
-
-const width = 760, height = 420, left = 60, right = 210, top = 20, bottom = 50;
-
-/** A comparison as an SVG figure: mean accuracy against sparsity, a line a variant, bars of one deviation. */
-export function drawCompare({ trained, cells }: CompareReport, measure: CompareMeasure): string {
-  const { variants, sparsities } = axesOf(cells), numbers = numbersOf(cells, measure);
-  const low = sparsities[0], span = sparsities[sparsities.length - 1] - low || 1;
-  const x = (sparsity: number) => left + (sparsity - low) / span * (width - left - right);
-  const y = (accuracy: number) => height - bottom - accuracy * (height - top - bottom);
-  const at = (value: number) => value.toFixed(1);
-  const text = (px: number, py: number, label: string, more = "") =>
-    `<text x="${at(px)}" y="${at(py)}"${more}>${label}</text>`;
-  const grid = [0, 0.2, 0.4, 0.6, 0.8, 1].map((level) =>
-    `<path d="M${left} ${at(y(level))}H${width - right}" stroke="#ddd"/>` +
-    text(left - 8, y(level) + 4, `${Math.round(100 * level)}`, ' text-anchor="end"')
+/** The lines of a figure of accuracies in per cent against sparsities in per cent. */
+export function drawAccuracies(lines: readonly ChartLine[], dense: number): string {
+  const sparsities = [...new Set(lines.flatMap(({ points }) => points.map(({ x }) => x)))].sort((a, b) =>
+    a - b
   );
-  const marks = sparsities.map((sparsity) =>
-    text(x(sparsity), height - bottom + 18, `${Number((100 * sparsity).toFixed(2))}`, ' text-anchor="middle"')
-  );
-  const lines = variants.map((variant, i) => {
-    const colour = colours[i % colours.length]!;
-    const points = sparsities.flatMap((sparsity) => {
-      const own = numbers(variant, sparsity);
-      return own.length > 0 ? [{ sparsity, ...describe(own) }] : [];
-    });
-    const path = points.map(({ sparsity, mean }, j) => `${j ? "L" : "M"}${at(x(sparsity))} ${at(y(mean))}`)
-      .join("");
-    const bars = points.flatMap(({ sparsity, mean, deviation = 0 }) =>
-      `<path d="M${at(x(sparsity))} ${at(y(mean - deviation))}V${
-        at(y(mean + deviation))
-      }" stroke="${colour}"/>` +
-      `<circle cx="${at(x(sparsity))}" cy="${at(y(mean))}" r="2.5" fill="${colour}"/>`
-    );
-    const label = text(width - right + 16, top + 12 + 16 * i, variant, ` fill="${colour}" font-weight="600"`);
-    return `<path d="${path}" fill="none" stroke="${colour}" stroke-width="1.5"/>${bars.join("")}${label}`;
+  return drawChart({
+    x: { label: "weights removed, %", ticks: sparsities },
+    y: { label: "test accuracy, %", ticks: [0, 20, 40, 60, 80, 100] },
+    lines,
+    level: dense,
   });
-  const dense = y(describe(trained.map(({ accuracy }) => accuracy)).mean);
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"` +
-    ` font-family="system-ui, sans-serif" font-size="13">`,
-    `<rect width="${width}" height="${height}" fill="white"/>`,
-    ...grid,
-    ...marks,
-    `<path d="M${left} ${at(dense)}H${width - right}" stroke="#999" stroke-dasharray="4 3"/>`,
-    ...lines,
-    text((left + width - right) / 2, height - 12, "weights removed, %", ' text-anchor="middle"'),
-    text(
-      14,
-      height / 2,
-      "test accuracy, %",
-      ` text-anchor="middle" transform="rotate(-90 14 ${height / 2})"`,
-    ),
-    "</svg>\n",
-  ].join("\n");
+}
+
+/**
+ * A comparison as an SVG figure: mean accuracy against sparsity, after fine-tuning where all results have that, a line a
+ * variant, bars of one deviation.
+ *
+ * @throws {ShapeError} Where there is no result.
+ */
+export function drawCompare({ trained, cells }: CompareReport): string {
+  const { variants, sparsities } = axesOf(cells);
+  const isFinetuned = cells.every(({ accuracyFinetuned }) => accuracyFinetuned !== undefined);
+  const accuraciesOf = (variant: string, sparsity: number) =>
+    cells.filter((cell) => cell.variant === variant && cell.sparsity === sparsity)
+      .map(({ accuracy, accuracyFinetuned }) => 100 * (isFinetuned ? accuracyFinetuned! : accuracy));
+  const lines = variants.map((name) => ({
+    name,
+    points: sparsities.flatMap((sparsity) => {
+      const accuracies = accuraciesOf(name, sparsity);
+      if (accuracies.length === 0) return [];
+      const { mean: y, deviation } = describe(accuracies);
+      return [{ x: Number((100 * sparsity).toFixed(2)), y, deviation }];
+    }),
+  }));
+  return drawAccuracies(lines, mean(trained.map(({ accuracy }) => 100 * accuracy)));
 }

@@ -4,7 +4,7 @@ import { readVariant } from "../../src/api/compare_variants.ts";
 import { runSensitivity } from "../../src/api/sensitivity_run.ts";
 import { drawCompare, formatCompare, formatSensitivity } from "../../src/cli/compare_text.ts";
 import { parsePruneConfig } from "../../src/config.ts";
-import { ConfigError } from "../../src/errors.ts";
+import { ConfigError, ShapeError } from "../../src/errors.ts";
 import {
   type CompareReport,
   compareReportSchema,
@@ -266,8 +266,16 @@ Deno.test("formatCompare() and drawCompare() show mean and deviation over seeds"
     "25 %                  random           75.0  1.0000         40.0",
     "50 %                  random    75.0 +- 0.0  0.5000  10.0 +- 0.0",
   ]);
-  const figure = drawCompare(report, "accuracy");
-  assert(figure.startsWith("<svg ") && figure.endsWith("</svg>\n"));
-  assertEquals(figure.match(/<circle/g)?.length, 2);
-  assert(!/NaN|undefined/.test(figure));
+  const finetuned = drawCompare(report);
+  const plain = drawCompare({
+    ...report,
+    cells: report.cells.map(({ accuracyFinetuned: _, ...cell }) => cell),
+  });
+  // Between 0 and 100 % lie 350 pixels above 370: of the means 80 and 60 % of magnitude at 50 % sparsity, the last tick.
+  for (const [figure, y] of [[finetuned, "90.0"], [plain, "160.0"]]) {
+    assert(figure!.includes(`<circle cx="550.0" cy="${y}"`), figure);
+    assertEquals(figure!.match(/<circle/g)?.length, 2);
+    assert(!/NaN|undefined| d=""/.test(figure!));
+  }
+  assertThrows(() => drawCompare({ ...report, cells: [] }), ShapeError, "no line");
 });
