@@ -4,11 +4,12 @@
  * @module
  */
 import { isNormalization, normalizationWanted } from "../data/normalization.ts";
-import { ConfigError, FormatError, ShapeError } from "../errors.ts";
+import { ConfigError, ShapeError } from "../errors.ts";
 import { type Files, isWeightsPath } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { decodePretrained, type PretrainedModel } from "../io/pretrained.ts";
 import type { Normalization } from "../io/recognize.ts";
+import { mostJsonBytes, parseJson } from "../json.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { type ClassificationTask, type Graph, parseGraph } from "../model/graph.ts";
 import { presetNames, presetNetwork } from "../model/presets.ts";
@@ -115,20 +116,8 @@ async function readGraph(path: string, files: Files): Promise<Graph> {
     const wanted = `${describeAlternatives(path, presetNames)}, or the path of a file`;
     throw new ConfigError({ act: "open model", thing: path, current: "it is no preset and no file", wanted });
   }
-  const bytes = await files.read(path);
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (error) {
-    const current = (error as Error).message;
-    throw new FormatError({
-      act: "read model",
-      thing: path,
-      current,
-      wanted: "a model as JSON, or a name that ends in .safetensors",
-    });
-  }
-  return parseGraph(value, path);
+  const bytes = await files.read(path, { mostBytes: mostJsonBytes });
+  return parseGraph(parseJson(bytes, { act: "read model", thing: path, wanted: "a model as JSON" }), path);
 }
 
 function normalizationOf({ mean, std }: ModelSource, channels: number): Normalization | undefined {

@@ -7,6 +7,7 @@ import deno from "../../deno.json" with { type: "json" };
 import { FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { denoFiles } from "../files_deno.ts";
+import { mostJsonBytes, parseJson } from "../json.ts";
 import { type CompareReport, compareReportSchema, runCompare, stagesTo } from "../../mod.ts";
 import { isWhole } from "../prune/compare_report.ts";
 import { runCommand } from "./command.ts";
@@ -136,12 +137,8 @@ async function readBefore(path: string): Promise<CompareReport | undefined> {
   if (await denoFiles.sizeBytes(path) === undefined) return undefined;
   const refuse = (current: string) =>
     new FormatError({ act: "go on from", thing: path, current, wanted: "a report" });
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder().decode(await denoFiles.read(path)));
-  } catch (error) {
-    throw error instanceof SyntaxError ? refuse(error.message) : error;
-  }
+  const bytes = await denoFiles.read(path, { mostBytes: mostJsonBytes });
+  const value = parseJson(bytes, { act: "go on from", thing: path, wanted: "a report" });
   const parsed = compareReportSchema.safeParse(value);
   if (!parsed.success) throw refuse("it is no report of a comparison");
   return parsed.data;

@@ -14,6 +14,7 @@ import {
 } from "../config.ts";
 import { ConfigError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
+import { mostJsonBytes, parseJson } from "../json.ts";
 import type { ParsedFlags } from "./flags.ts";
 
 /** What of a report says how to run again. Reports of before hold no cores. */
@@ -40,14 +41,8 @@ export async function readConfigFile(
   path: string,
   files: Files,
 ): Promise<{ readonly config: unknown; readonly earlier?: EarlierRun }> {
-  const bytes = await files.read(path);
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    const current = cause instanceof Error ? cause.message : String(cause);
-    throw new FormatError({ act: "read", thing: path, current, wanted: "JSON" });
-  }
+  const bytes = await files.read(path, { mostBytes: mostJsonBytes });
+  const value = parseJson(bytes, { act: "read", thing: path, wanted: "JSON" });
   // No configuration has such a key.
   if (typeof value !== "object" || value === null || !("config" in value)) return { config: value };
   const { success, data, error } = reportSchema.safeParse(value);

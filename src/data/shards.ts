@@ -8,6 +8,7 @@
 import { z } from "zod";
 import { FileError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
+import { mostJsonBytes, parseJson } from "../json.ts";
 import { imageBounds } from "../shape.ts";
 import type { Dataset } from "./dataset.ts";
 import { checkDistinctFiles, findTwice } from "./distinct_files.ts";
@@ -89,12 +90,7 @@ export interface ShardPlaces {
 export function parseShardIndex(bytes: Uint8Array, path: string): ShardIndex {
   const refuse = (current: string, wanted: string) =>
     new FormatError({ act: "read", thing: path, current, wanted });
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (error) {
-    throw refuse((error as Error).message, "the index of a data set as JSON");
-  }
+  const value = parseJson(bytes, { act: "read", thing: path, wanted: "the index of a data set as JSON" });
   const result = indexSchema.safeParse(value);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
@@ -113,7 +109,7 @@ export function parseShardIndex(bytes: Uint8Array, path: string): ShardIndex {
  */
 export async function openShards(places: ShardPlaces): Promise<Dataset<StreamedSplit>> {
   const { files, folder } = places, path = `${folder}/${SHARD_INDEX_FILE}`;
-  const index = parseShardIndex(await files.read(path), path);
+  const index = parseShardIndex(await files.read(path, { mostBytes: mostJsonBytes }), path);
   const { name, channels, height, width, classes, mean, std, shards, labelBytes } = index;
   const layout = { labelBytes, imageBytes: channels * height * width, classes: classes.length };
   const shardsOf = (use: "train" | "test") =>

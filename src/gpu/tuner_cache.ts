@@ -7,6 +7,7 @@
  * @module
  */
 import { z } from "zod";
+import { mostJsonBytes, parseJson } from "../json.ts";
 import { assembleKernel } from "../kernels/assemble.ts";
 import { productCores, subgroupCores } from "../kernels/cores.ts";
 import { kernelNames } from "../kernels/registry.ts";
@@ -147,8 +148,8 @@ export async function writeTunerCache(
 async function readFile({ files, path }: TunerCacheFile): Promise<CacheFile | "absent" | "unreadable"> {
   try {
     if (await files.sizeBytes(path) === undefined) return "absent";
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(await files.read(path));
-    return fileSchema.parse(JSON.parse(text));
+    const bytes = await files.read(path, { mostBytes: mostJsonBytes });
+    return fileSchema.parse(parseJson(bytes, { act: "read", thing: path, wanted: "JSON" }));
   } catch {
     // A cache that cannot be read costs a measurement, nothing else.
     return "unreadable";

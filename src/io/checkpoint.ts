@@ -6,6 +6,7 @@
  */
 import { FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
+import { parseJson } from "../json.ts";
 import { type Graph, parseGraph } from "../model/graph.ts";
 import { layOutParameters, type PlacedParameter } from "../plan/layout.ts";
 import { type CheckpointState, parseState } from "./checkpoint_state.ts";
@@ -83,12 +84,9 @@ export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
   if (text === undefined) {
     return refuse(act, name, `no metadata ${metadataKey}`, "a checkpoint that winnow wrote");
   }
-  let header: { version?: unknown; graph?: unknown; state?: unknown } | null = null;
-  try {
-    header = JSON.parse(text);
-  } catch {
-    refuse(act, `${name}, ${metadataKey}`, "metadata that is not JSON", "JSON");
-  }
+  const header = parseJson(text, { act, thing: `${name}, ${metadataKey}`, wanted: "JSON" }) as
+    | { version?: unknown; graph?: unknown; state?: unknown }
+    | null;
   if (header?.version !== version) {
     refuse(act, name, `version ${JSON.stringify(header?.version)}`, `version ${version}`);
   }

@@ -7,6 +7,7 @@
  */
 import { isNormalization, type NormalizationKey, normalizationWanted } from "../data/normalization.ts";
 import { FormatError } from "../errors.ts";
+import { parseJson } from "../json.ts";
 import { type Graph, parseGraph } from "../model/graph.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import { checkMask } from "./check_values.ts";
@@ -81,11 +82,7 @@ export function decodeModel(bytes: Uint8Array, name: string, given?: Graph): Sto
   };
   const parse = (key: string): unknown => {
     const text = metadata[key] ?? refuse(key, "no such metadata", "a file that winnow wrote");
-    try {
-      return JSON.parse(text);
-    } catch {
-      return refuse(key, "metadata that is not JSON", "JSON");
-    }
+    return parseJson(text, { act: "read model", thing: `${name}, ${key}`, wanted: "JSON" });
   };
   const graph = given ?? parseGraph(parse(metadataKeys.graph), name);
   const { parameters: places } = layOutParameters(graph), weights = places.filter(({ prunable }) => prunable);

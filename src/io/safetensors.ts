@@ -6,7 +6,8 @@
  */
 
 import { FormatError } from "../errors.ts";
-import { findDuplicateKey } from "./duplicate_keys.ts";
+import { fileKindOf } from "../file_kinds.ts";
+import { findJsonFault } from "../json_keys.ts";
 import { DTYPE_BYTES, isSize, LENGTH_BYTES, METADATA_KEY } from "./safetensors_format.ts";
 
 export { parameterFloats, tensorFloats, tensorIntegers } from "./safetensors_values.ts";
@@ -37,7 +38,8 @@ export interface Safetensors {
  *
  * @param name the file's name, for errors.
  * @throws {FormatError} where the length, the header, a tensor's type, shape or offsets are wrong, where tensors overlap
- * or leave holes, where bytes are left over, or where a key is there twice.
+ * or leave holes, where bytes are left over, or where a key is there twice; a file of another kind is named for what it
+ * is.
  */
 export function readSafetensors(bytes: Uint8Array, name: string): Safetensors {
   const { header, dataStart } = readHeader(bytes, name);
@@ -69,6 +71,11 @@ function readHeader(bytes: Uint8Array, thing: string): { header: Map<string, unk
   const refuse = (current: string, wanted: string): never => {
     throw new FormatError({ act: "read", thing, current, wanted });
   };
+  // A damaged safetensors file still starts like one, and is said to be damaged.
+  const kind = fileKindOf(bytes);
+  if (kind && kind.name !== "a safetensors file") {
+    refuse(`it is ${kind.name}`, `safetensors, or ${kind.instead}`);
+  }
   if (bytes.length < LENGTH_BYTES) {
     refuse(`it ends at byte ${bytes.length}`, `${LENGTH_BYTES} bytes with the header's length at byte 0`);
   }
@@ -100,10 +107,10 @@ function readHeader(bytes: Uint8Array, thing: string): { header: Map<string, unk
       "a JSON object",
     );
   }
-  const twice = findDuplicateKey(text);
-  if (twice) {
-    const at = LENGTH_BYTES + new TextEncoder().encode(text.slice(0, twice.index)).length;
-    refuse(`key ${quote(twice.key)} is there again at byte ${at}`, "every key once");
+  const fault = findJsonFault(text);
+  if (fault) {
+    const at = LENGTH_BYTES + new TextEncoder().encode(text.slice(0, fault.index)).length;
+    refuse(`${fault.current} at byte ${at}`, fault.wanted);
   }
   return { header: new Map(Object.entries(json)), dataStart };
 }

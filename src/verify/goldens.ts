@@ -5,6 +5,7 @@
  * @module
  */
 import { FormatError } from "../errors.ts";
+import { parseJson } from "../json.ts";
 import { readSafetensors, type Safetensors, tensorFloats, tensorIntegers } from "../io/safetensors.ts";
 
 /** One file of reference values. */
@@ -60,12 +61,8 @@ export class Goldens {
   parameter(caseName: string, key: string, fallback: number): number {
     const text = this.#file.metadata[caseName];
     if (text === undefined) return fallback;
-    let parameters: unknown;
-    try {
-      parameters = JSON.parse(text);
-    } catch {
-      return this.#refuse(caseName, "metadata that is not JSON", "a JSON object");
-    }
+    const thing = `${this.name}, ${caseName}`;
+    const parameters = parseJson(text, { act: "verify", thing, wanted: "a JSON object" });
     const value = (parameters as Record<string, unknown> | null)?.[key];
     return value === undefined ? fallback : this.#checked(`${caseName}, ${key}`, value);
   }

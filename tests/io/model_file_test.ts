@@ -125,7 +125,7 @@ function withMetadata(changes: Readonly<Record<string, string | undefined>>): Ui
 Deno.test("decodeModel() names the file and the metadata that is damaged", () => {
   const wrong: readonly [Readonly<Record<string, string | undefined>>, string][] = [
     [{ "winnow.graph": undefined }, "winnow.graph"],
-    [{ "winnow.graph": "{" }, "metadata that is not JSON"],
+    [{ "winnow.graph": "{" }, "it is not JSON"],
     [{ "winnow.masks": undefined }, "winnow.masks"],
     [{ "winnow.masks": "null" }, "winnow.masks"],
     [{ "winnow.masks": "[]" }, "winnow.masks"],

@@ -89,5 +89,5 @@ Deno.test("verifyGoldens() names the file and what is damaged in it", async () =
   const logits = { ...x, name: "cross_entropy.0.logits", shape: [1, 1] };
   await refuse(writeSafetensors([labels, logits]), "cross_entropy.0.loss");
   const text = { "cross_entropy.0": "no JSON" };
-  await refuse(writeSafetensors([labels, logits], text), "metadata that is not JSON");
+  await refuse(writeSafetensors([labels, logits], text), "it is not JSON");
 });
