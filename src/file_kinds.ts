@@ -48,11 +48,14 @@ export function fileKindOf(bytes: Uint8Array): FileKind | undefined {
   const known = signatures.find(([signature]) => start.startsWith(signature));
   if (known) return known[1];
   // Protocol 2 to 5 of Python's pickle.
-  if (/^\x80[\x02-\x05][^\0]/.test(start)) {
+  const isWithin = (at: number, least: number, most: number) => bytes[at] >= least && bytes[at] <= most;
+  if (bytes[0] === 0x80 && isWithin(1, 2, 5) && bytes[2] > 0) {
     return { name: "a Python pickle, as older versions of PyTorch write", instead: fromTorch };
   }
   // Fields 1 and 2 of a model: the version of ONNX as a number, and the name of what wrote it.
-  if (/^\x08[\x01-\x20]\x12[\x01-\x40][\x20-\x7e]/.test(start)) {
+  if (
+    bytes[0] === 0x08 && isWithin(1, 1, 32) && bytes[2] === 0x12 && isWithin(3, 1, 64) && isWithin(4, 32, 126)
+  ) {
     return { name: "an ONNX model", instead: fromSource };
   }
   if (start.slice(257, 262) === "ustar") return { name: "a tar archive", instead: `${unpacked}: tar -xf` };
