@@ -26,6 +26,8 @@ export const imagesName = "input";
 /** A layer with the shapes on both its sides and its parameters. */
 export interface GraphNode {
   readonly spec: LayerSpec;
+  /** What its random numbers are drawn by, such as `conv2` for the second convolution: no result depends on names. */
+  readonly stream: string;
   /** The indices of the layers whose outputs it takes; -1 for the images. */
   readonly sources: readonly number[];
   /** The shapes of what it takes, and of the first of them. */
@@ -81,6 +83,9 @@ export function parseGraph(value: unknown, source: string): Graph {
   return parsed.data;
 }
 
+/** The usual names of layers that have weights. */
+const streamPrefixes: Readonly<Record<string, string>> = { conv2d: "conv", linear: "fc" };
+
 /**
  * Works out the sources, shapes and parameters of every layer.
  *
@@ -90,6 +95,7 @@ export function parseGraph(value: unknown, source: string): Graph {
 export function resolveGraph({ name: model, input, layers }: Graph): readonly GraphNode[] {
   const images = mapShape(input.channels, input.height, input.width);
   const nodes: GraphNode[] = [];
+  const counts = new Map<string, number>();
   for (const [i, spec] of layers.entries()) {
     const type = layerTypeOf(spec);
     const sources = spec.inputs?.map((name) => {
@@ -112,8 +118,11 @@ export function resolveGraph({ name: model, input, layers }: Graph): readonly Gr
     }
     const inputs = sources.map((source) => source < 0 ? images : nodes[source].output);
     const output = type.outputShape(spec, inputs, spec.name);
+    const count = (counts.get(spec.kind) ?? 0) + 1;
+    counts.set(spec.kind, count);
     nodes.push({
       spec,
+      stream: `${streamPrefixes[spec.kind] ?? spec.kind}${count}`,
       sources,
       inputs,
       input: inputs[0],

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { arenaRef, type BufferRef, inputRef } from "../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { chunksOf } from "../kernels/reduce.ts";
 import type { ParameterLayout } from "./layout.ts";
@@ -74,7 +75,7 @@ export interface UpdateOptions {
 }
 
 /** Makes room for a tensor of the plan, of a number of quads. */
-type Declare = (name: string, quads: number) => string;
+type Declare = (name: string, quads: number) => BufferRef;
 
 /** What follows the backward pass: gradients added up, the optimizer's step, the running mean. */
 export function lowerUpdate(
@@ -88,13 +89,13 @@ export function lowerUpdate(
     dispatches.push(dispatchOver(quads, {
       kernel: "optimizer/accumulate_gradients",
       label: "accumulate gradients",
-      bindings: { gradients: "gradients", gradient_sum: "gradient_sum" },
+      bindings: { gradients: arenaRef("gradients"), gradient_sum: arenaRef("gradient_sum") },
       params: { quads, share: 1 / accumulation.batches },
     }));
     if (!accumulation.isLast) return dispatches;
   }
   if (optimizer) {
-    const gradients = accumulates ? "gradient_sum" : "gradients";
+    const gradients = arenaRef(accumulates ? "gradient_sum" : "gradients");
     dispatches.push(...lowerOptimizer(optimizer, layout, { gradients, declare }));
   }
   if (averages && keepsVariance) dispatches.push(lowerRunningVariance(quads));
@@ -106,17 +107,20 @@ export function lowerUpdate(
 export function lowerOptimizer(
   settings: OptimizerSettings,
   { quads, weightQuads }: Pick<ParameterLayout, "quads" | "weightQuads">,
-  { gradients = "gradients", declare }: { readonly gradients?: string; readonly declare: Declare },
+  { gradients = arenaRef("gradients"), declare }: {
+    readonly gradients?: BufferRef;
+    readonly declare: Declare;
+  },
 ): readonly Dispatch[] {
   const { l1 = 0, decayBias = true, clipNorm, clipValue } = settings;
   const scale = declare("gradient scale", 1);
   const bindings = {
-    tally: "tally",
+    tally: inputRef("tally"),
     gradients,
     "gradient_scale": scale,
-    mask: "mask",
-    velocity: "velocity",
-    values: "values",
+    mask: arenaRef("mask"),
+    velocity: arenaRef("velocity"),
+    values: arenaRef("values"),
   };
   const decayedQuads = decayBias ? quads : weightQuads;
   const params = {
@@ -139,7 +143,7 @@ export function lowerOptimizer(
     : dispatchOver(quads, {
       kernel: "optimizer/adam",
       label,
-      bindings: { ...bindings, second_moment: "second_moment" },
+      bindings: { ...bindings, second_moment: arenaRef("second_moment") },
       params: { ...params, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon },
       constants: { ...clips, DECOUPLED: settings.kind === "adamw" ? 1 : 0 },
     });
@@ -155,8 +159,8 @@ function lowerClipNorm(clipNorm: number, { quads, decayedQuads, l1, gradients, s
   readonly quads: number;
   readonly decayedQuads: number;
   readonly l1: number;
-  readonly gradients: string;
-  readonly scale: string;
+  readonly gradients: BufferRef;
+  readonly scale: BufferRef;
   readonly declare: Declare;
 }): readonly Dispatch[] {
   const rows = Math.ceil(quads / normColumns), { rowsPerChunk, chunks } = chunksOf(rows);
@@ -166,13 +170,13 @@ function lowerClipNorm(clipNorm: number, { quads, decayedQuads, l1, gradients, s
     dispatchOver(chunks * normColumns, {
       kernel: "reduce/columns:reduce/gradient_norm",
       label: "gradient norm, chunks",
-      bindings: { gradients, values: "values", mask: "mask", sums },
+      bindings: { gradients, values: arenaRef("values"), mask: arenaRef("mask"), sums },
       params: { ...size, decayed_quads: decayedQuads, l1 },
     }),
     dispatchOver(1, {
       kernel: "optimizer/clip_norm",
       label: "gradient norm, scale",
-      bindings: { sums, tally: "tally", gradient_scale: scale },
+      bindings: { sums, tally: inputRef("tally"), gradient_scale: scale },
       params: { chunks, clip_norm: clipNorm },
     }),
   ];
@@ -183,7 +187,7 @@ export function lowerRunningMean(quads: number): Dispatch {
   return dispatchOver(quads, {
     kernel: "optimizer/running_mean",
     label: "running mean",
-    bindings: { tally: "tally", values: "values", mean: "mean" },
+    bindings: { tally: inputRef("tally"), values: arenaRef("values"), mean: arenaRef("mean") },
     params: { quads },
   });
 }
@@ -193,7 +197,12 @@ export function lowerRunningVariance(quads: number): Dispatch {
   return dispatchOver(quads, {
     kernel: "optimizer/running_variance",
     label: "running variance",
-    bindings: { tally: "tally", values: "values", mean: "mean", variance: "variance" },
+    bindings: {
+      tally: inputRef("tally"),
+      values: arenaRef("values"),
+      mean: arenaRef("mean"),
+      variance: arenaRef("variance"),
+    },
     params: { quads },
   });
 }

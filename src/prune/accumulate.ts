@@ -51,8 +51,8 @@ export async function accumulateGradients(
   const sampled = estimate === "sampled" ? { sampledLabels: mixBits(seed) } : {};
   const plan = lowerPlan(graph, { batch, mode: "score", choose, ...images, ...sampled });
   using tally = new Tally(gpu);
-  const others = (name: string) => name === "tally" ? tally.buffer : examples.resolve(name);
-  using step = await preparePlan(plan, { network, slots, others });
+  const input = (name: string) => name === "tally" ? tally.buffer : examples.input(name);
+  using step = await preparePlan(plan, { network, slots, input });
   network.clearArena("fisher");
   network.clearArena("gradient_mean");
   const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: true };
@@ -60,7 +60,7 @@ export async function accumulateGradients(
   const weights = { "fisher_weight": batch / batches, "gradient_weight": 1 / batches };
   let index = 0;
   for await (const rows of examples.batches(order)) {
-    examples.select(rows, step.resolve);
+    examples.select(rows, step.bind);
     step.program.run({ ...weights, count: batch, index, seed: 0 });
     // Readings bound the work in flight.
     if (++index % 25 === 0) await tally.read();

@@ -51,8 +51,8 @@ export async function openEvaluator(
   const kept = gpu.createBuffer("predictions of the split", 4 * examples.count);
   const own = new Map([["tally", tally.buffer], ["counts", counts], ["kept", kept]]);
   const plan = lowerPlan(graph, { batch, mode: "evaluate", choose, ...images });
-  const others = (name: string) => own.get(name) ?? examples.resolve(name);
-  const step = await preparePlan(plan, { network, slots, others });
+  const input = (name: string) => own.get(name) ?? examples.input(name);
+  const step = await preparePlan(plan, { network, slots, input });
   const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: false };
   return {
     async evaluate() {
@@ -60,7 +60,7 @@ export async function openEvaluator(
       counts.write(new Uint32Array(classes * classes));
       let offset = 0;
       for await (const rows of examples.batches(order)) {
-        examples.select(rows, step.resolve);
+        examples.select(rows, step.bind);
         step.program.run({ count: rows.length, index: offset, offset, seed: 0 });
         offset += rows.length;
       }

@@ -53,13 +53,13 @@ export async function recalibrate(
   const batch = Math.min(options.batch, examples.count);
   const images = examples.areImages ? { images: { augmentation, cutout } } : {};
   const plan = lowerRecalibration(network.graph, { batch, choose, ...images });
-  using step = await preparePlan(plan, { network, slots, others: (name) => examples.resolve(name) });
+  using step = await preparePlan(plan, { network, slots, input: (name) => examples.input(name) });
   const order = { batch, seed, epoch: 0, shuffle: true, dropLast: true };
   const batches = Math.min(mostBatches, Math.floor(examples.count / batch));
   let i = 0;
   for await (const rows of examples.batches(order)) {
     if (i === batches) break;
-    examples.select(rows, step.resolve);
+    examples.select(rows, step.bind);
     step.program.run({ count: batch, batch_weight: 1 / (i + 1), seed: mixBits(mixBits(seed) ^ i) });
     if (++i % batchesPerReading > 0) continue;
     await readBuffers(network.gpu, [{ buffer: network.arena("statistics"), sizeBytes: 16 }]);

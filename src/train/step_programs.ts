@@ -4,7 +4,7 @@
  * @module
  */
 import type { Examples } from "../gpu/examples.ts";
-import type { Network } from "../gpu/network.ts";
+import { arenaQuads, type Network } from "../gpu/network.ts";
 import { type PlanProgram, preparePlan } from "../gpu/plan_program.ts";
 import type { Tally } from "../gpu/tally.ts";
 import { resolveGraph } from "../model/graph.ts";
@@ -96,10 +96,10 @@ export async function prepareStep(
     ...(teacher?.features ?? []).map((buffer, map) => [teacherFeatures(map), buffer] as const),
     ...(mixup ? [[mixShares, mixup.shares] as const] : []),
   ]);
-  const others = (name: string) => own.get(name) ?? examples.resolve(name);
+  const input = (name: string) => own.get(name) ?? examples.input(name);
   const prepare = async (kind: StepKind) =>
     stack.use(
-      await preparePlan(lowerStep(network, examples, { ...options, kind }), { network, slots, others }),
+      await preparePlan(lowerStep(network, examples, { ...options, kind }), { network, slots, input }),
     );
   const gathering = accumulate > 1 ? await prepare("gathering") : undefined;
   const plain = await prepare("plain"), averaging = await prepare("averaging");
@@ -127,17 +127,17 @@ export function trainingFootprint(
   ) =>
     planFootprint(plan, {
       path: gpu.path,
-      sizeOf(name) {
-        if (name === "tally") return 16;
-        if (name === teacherLogits) return logitsBytes;
+      sizeOf(ref) {
+        if ("arena" in ref) return 16 * arenaQuads(layout, ref.arena);
+        if (ref.input === "tally") return 16;
+        if (ref.input === teacherLogits) return logitsBytes;
         // Tensors of the teacher's plan, which are counted there.
-        if (taught.has(name)) return 0;
-        const quads = name.startsWith("statistics") ? layout.statisticsQuads : layout.quads;
-        return examplesBytes(name) ?? 16 * quads;
+        if (taught.has(ref.input)) return 0;
+        return examplesBytes(ref.input) ?? 0;
       },
     });
   const step = lowerStep(network, examples, { ...options, kind: "averaging" });
-  const ownBytes = (name: string) => name === mixShares ? 4 * batch : examples.resolve(name)?.sizeBytes;
+  const ownBytes = (name: string) => name === mixShares ? 4 * batch : examples.input(name)?.sizeBytes;
   const parts = [footprintOf(step, network, ownBytes)];
   const { teacher, distillation, choose, validation } = options;
   if (teacher && distillation) {

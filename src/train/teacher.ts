@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { tensorRef } from "../kernels/buffer_ref.ts";
 import { ShapeError } from "../errors.ts";
 import type { DeviceBuffer } from "../gpu/buffer.ts";
 import type { Examples } from "../gpu/examples.ts";
@@ -66,14 +67,14 @@ export async function openTeacher(
   // Memory of its own, since the student's step must not write over the logits before it has read them.
   const slots = new SlotPool(teacher.gpu);
   const plan = lowerTeacher(teacher.graph, options);
-  const others = (name: string) => name === mixShares ? shares : examples.resolve(name);
-  const { program, resolve } = await preparePlan(plan, { network: teacher, slots, others });
+  const input = (name: string) => name === mixShares ? shares : examples.input(name);
+  const { program, bind } = await preparePlan(plan, { network: teacher, slots, input });
   return {
-    logits: resolve(logitsOf(plan)).buffer,
+    logits: bind(tensorRef(logitsOf(plan))).buffer,
     features: featureNamesOf(teacher.graph, featureMaps)
-      .map((name) => resolve(plan.outputs.get(name)!).buffer),
+      .map((name) => bind(tensorRef(plan.outputs.get(name)!)).buffer),
     run(rows, seed) {
-      if (!examples.areImages) examples.select(rows, resolve);
+      if (!examples.areImages) examples.select(rows, bind);
       program.run({ seed });
     },
     [Symbol.dispose]() {

@@ -142,8 +142,8 @@ function runBatch(
   },
 ): void {
   const last = values.mean_weight > 0 ? averaging : plain;
-  const { program, resolve } = isLast ? last : gathering!;
-  examples.select(rows, resolve);
+  const { program, bind } = isLast ? last : gathering!;
+  examples.select(rows, bind);
   mixup?.draw(values.seed);
   teacher?.run(rows, values.seed);
   program.run(values);

@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { adam, lowerOptimizer, type OptimizerSettings, sgd } from "../../src/plan/optimizer.ts";
 import {
@@ -44,7 +45,7 @@ async function runStep(
   const tensors: Record<string, number> = {};
   const declare = (name: string, size: number) => {
     tensors[name] = 4 * size;
-    return name;
+    return inputRef(name);
   };
   const dispatches = lowerOptimizer(settings, { quads, weightQuads }, { declare });
   const { floats, integers } = await runKernels({
@@ -188,7 +189,7 @@ for (const path of readPaths) {
           dispatches: [dispatchOver(quads, {
             kernel: "optimizer/accumulate_gradients",
             label: "accumulate",
-            bindings: { gradients: "gradients", gradient_sum: "sum" },
+            bindings: { gradients: inputRef("gradients"), gradient_sum: inputRef("sum") },
             params: { quads, share: 1 / batches.length },
           })],
           buffers: { gradients: f32(gradients), sum },

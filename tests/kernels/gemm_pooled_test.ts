@@ -5,6 +5,7 @@
  * windows with two nearly equal largest values are left out of the places, since f32 may order them the other way.
  */
 import { assert, assertEquals } from "@std/assert";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { probeSubgroups } from "../../src/cli/subgroups.ts";
@@ -116,26 +117,26 @@ async function checkPooled(path: ReadPath, { window, core, splits, gpu }: {
     },
   };
   const fused = {
-    y: "y",
-    places: "places",
-    dy: "dy",
+    y: inputRef("y"),
+    places: inputRef("places"),
+    dy: inputRef("dy"),
     output: mapShape(outputs, pooledShape[2], pooledShape[3]),
   };
   const words: Record<string, number> = {};
   const scratch = (purpose: string, quads: number) => {
     words[purpose] = 4 * quads;
-    return purpose;
+    return inputRef(purpose);
   };
   const cellsHigh = Math.ceil(outHeight / 2), cellsWide = Math.ceil(outWidth / 2), quads = quadsOf(outputs);
   const cells = batch * cellsHigh * cellsWide * quads;
   const dispatches = [
-    ...pooledForward(context, { x: "x", pool: fused, keepsPlaces: true, scratch }),
-    ...pooledBackwardWeight(context, { x: "x", pool: fused, scratch }),
+    ...pooledForward(context, { x: inputRef("x"), pool: fused, keepsPlaces: true, scratch }),
+    ...pooledBackwardWeight(context, { x: inputRef("x"), pool: fused, scratch }),
     ...pooledBackwardBias(context, { pool: fused, bias, scratch }),
     dispatchOver(cells, {
       kernel: "layer/maxpool2d_backward_places",
       label: "places",
-      bindings: { dy: "dy", places: "places", dx: "dx" },
+      bindings: { dy: inputRef("dy"), places: inputRef("places"), dx: inputRef("dx") },
       params: {
         cells,
         "cells_high": cellsHigh,
@@ -230,9 +231,9 @@ Deno.test("usableCores() offers the core for windows only where they come in pai
   };
   const shapeOf = (width: number, stride: number) =>
     pooledForwardShape({ ...geometry, kernelHeight: 3, kernelWidth: 3, stride, padding: 1 }, {
-      y: "y",
-      places: "places",
-      dy: "dy",
+      y: inputRef("y"),
+      places: inputRef("places"),
+      dy: inputRef("dy"),
       output: mapShape(4, 4, width),
     });
   const offers = (shape?: ProductShape) =>

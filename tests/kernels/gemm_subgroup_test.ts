@@ -4,6 +4,7 @@
  * magnitude being the largest sum of absolute terms; a split sum meets one more addition a split.
  */
 import assert from "node:assert/strict";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { probeSubgroups } from "../../src/cli/subgroups.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { runOnce } from "../../src/gpu/run_once.ts";
@@ -69,7 +70,7 @@ async function checkForward(path: ReadPath, convolution: Convolution): Promise<v
     dispatches: subgroupCores.map((core) =>
       dispatchProduct(shape, { core, splits: 1 }, {
         label: core,
-        bindings: { ...spare, x: "x", values: "values", y: core },
+        bindings: { ...spare, x: inputRef("x"), values: inputRef("values"), y: inputRef(core) },
         params,
         constants: { HAS_BIAS: 1, RELU: 0 },
       })
@@ -107,7 +108,7 @@ async function checkInput(path: ReadPath, convolution: Convolution): Promise<voi
     dispatches: subgroupCores.map((core) =>
       dispatchProduct(shape, { core, splits: 1 }, {
         label: core,
-        bindings: { ...spare, dy: "dy", values: "values", dx: core },
+        bindings: { ...spare, dy: inputRef("dy"), values: inputRef("values"), dx: inputRef(core) },
         params,
         constants: { GATED: 0 },
       })
@@ -143,10 +144,18 @@ async function checkWeight(path: ReadPath, convolution: Convolution): Promise<vo
       const sums = count === 1 ? name : `${name} sums`;
       const product = dispatchProduct(shape, { core, splits: count }, {
         label: name,
-        bindings: { dy: "dy", x: "x", sums },
+        bindings: { dy: inputRef("dy"), x: inputRef("x"), sums: inputRef(sums) },
         params: { ...params, offset: 0 },
       });
-      const sum = { label: name, scratch: sums, out: name, offset: 0, quads, splits: count, scale: 1 };
+      const sum = {
+        label: name,
+        scratch: inputRef(sums),
+        out: inputRef(name),
+        offset: 0,
+        quads,
+        splits: count,
+        scale: 1,
+      };
       return count === 1 ? [product] : [product, sumSplits(sum)];
     }),
     buffers: {

@@ -3,6 +3,7 @@
  * and divisions; the mean of a filter has sumTolerance over its weights and a division.
  */
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { accumulateFisher, signalToNoise, updateRunningMean } from "../reference/confidence.ts";
@@ -65,7 +66,9 @@ async function runScore(
       dispatchOver(quads, {
         kernel: `score/score:score/${criterion}`,
         label: criterion,
-        bindings: Object.fromEntries([...Object.keys(arenas), "scores"].map((name) => [name, name])),
+        bindings: inputRefs(
+          Object.fromEntries([...Object.keys(arenas), "scores"].map((name) => [name, name])),
+        ),
         params: { ...params, quads, offset, inner, channels },
       }),
     ],
@@ -150,7 +153,7 @@ for (const path of readPaths) {
           dispatchOver(rows, {
             kernel: "score/row_norms",
             label: "row norms",
-            bindings: { mean: "mean", row_norms: "row_scores" },
+            bindings: { mean: inputRef("mean"), row_norms: inputRef("row_scores") },
             params: { rows, row_quads: rowQuads, offset, row_weights: rowWeights },
           }),
         ],
@@ -193,7 +196,11 @@ for (const path of readPaths) {
           dispatchOver(quads, {
             kernel: "score/accumulate",
             label: "accumulate",
-            bindings: { gradients: `gradients${i}`, fisher: "fisher", gradient_mean: "gradient_mean" },
+            bindings: {
+              gradients: inputRef(`gradients${i}`),
+              fisher: inputRef("fisher"),
+              gradient_mean: inputRef("gradient_mean"),
+            },
             params: { quads },
           })
         ),

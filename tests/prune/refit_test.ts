@@ -10,7 +10,7 @@ import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
 import { RefitLayer } from "../../src/prune/refit/refit_layer.ts";
 import { readFloats } from "../../src/gpu/readback.ts";
-import { wholeBuffer } from "../../src/prune/refit/scratch.ts";
+import { wholeBuffer } from "../../src/gpu/bind.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { imagesToQuads, readPaths } from "../kernels/harness.ts";
 import { assertPadding, assertSame } from "../kernels/precision.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { arenaRef, type BufferRef } from "../../kernels/buffer_ref.ts";
 import { columnStride, dispatchOver } from "../../kernels/dispatch.ts";
 import { ShapeError } from "../../errors.ts";
 import { chunksOf, columnMoments, sumSplits } from "../../kernels/reduce.ts";
@@ -42,11 +43,11 @@ function statistics(context: LayerContext<Batchnorm2dSpec>) {
     return { buffers, offsets: { mean: 0, variance: 0 } };
   }
   const offsets = { mean: context.offsetOf("running_mean"), variance: context.offsetOf("running_var") };
-  return { buffers: { mean: "statistics", variance: "statistics" }, offsets };
+  return { buffers: { mean: arenaRef("statistics"), variance: arenaRef("statistics") }, offsets };
 }
 
 /** Room for two quads a chunk of rows and column. */
-function scratchOf({ scratch, batch, input }: LayerContext<Batchnorm2dSpec>): string {
+function scratchOf({ scratch, batch, input }: LayerContext<Batchnorm2dSpec>): BufferRef {
   return scratch("sums", 2 * chunksOf(batch * input.height * input.width).chunks * quadsOf(input.channels));
 }
 
@@ -66,7 +67,7 @@ function measure(context: LayerContext<Batchnorm2dSpec>): void {
     context.emit(dispatchOver(quads, {
       kernel: "layer/batchnorm2d_running",
       label: `${name} ${parameter}`,
-      bindings: { batch, running: "statistics" },
+      bindings: { batch, running: arenaRef("statistics") },
       params: { quads, offset: context.offsetOf(parameter), momentum: spec.momentum, correction },
     }));
   }
@@ -119,7 +120,7 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
     context.emit(dispatchOver(stride, {
       kernel: "layer/batchnorm2d_forward",
       label: `${name} forward`,
-      bindings: { x, ...buffers, values: "values", residual: residual ?? x, y },
+      bindings: { x, ...buffers, values: arenaRef("values"), residual: residual ?? x, y },
       params: { quads_total: total, quads, stride, ...offsets, ...scaling },
       constants: { RESIDUAL: residual === undefined ? 0 : 1, RELU: relu ? 1 : 0 },
     }));
@@ -131,7 +132,14 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
     const quads = quadsOf(input.channels), rows = batch * input.height * input.width;
     const gamma = context.offsetOf("weight"), beta = context.offsetOf("bias"), { epsilon } = spec;
     const { rowsPerChunk, chunks } = chunksOf(rows), sums = scratchOf(context);
-    const sum = { scratch: sums, out: "gradients", quads, splits: chunks, stride: 2 * quads, scale: 1 };
+    const sum = {
+      scratch: sums,
+      out: arenaRef("gradients"),
+      quads,
+      splits: chunks,
+      stride: 2 * quads,
+      scale: 1,
+    };
     context.emit(
       dispatchOver(chunks * quads, {
         kernel: "reduce/batchnorm2d_backward",
@@ -148,7 +156,7 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
     context.emit(dispatchOver(stride, {
       kernel: "layer/batchnorm2d_backward",
       label: `${name} backward input`,
-      bindings: { x, dy, ...buffers, values: "values", gradients: "gradients", dx },
+      bindings: { x, dy, ...buffers, values: arenaRef("values"), gradients: arenaRef("gradients"), dx },
       params: { ...sizes, ...offsets, gamma, beta, epsilon },
       constants: { EVALUATION: context.mode === "train" ? 0 : 1 },
     }));

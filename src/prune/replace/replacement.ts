@@ -75,7 +75,7 @@ export class Replacement {
     const rows = sampleRows({ count: examples.count, images, batch, seed });
     const source = { network, examples, rows };
     const positions = new Map(
-      layers.map((layer) => [layer.name, samplePositions(layer, { rows, positions: each, seed })]),
+      layers.map((own, layer) => [own.name, samplePositions(own, { layer, rows, positions: each, seed })]),
     );
     const plan = lowerForward(graph, {
       batch,
