@@ -7,6 +7,7 @@
 import type { PruneConfig } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { identityEntries } from "../gpu/identity.ts";
 import { formatChoices, rememberingChooser } from "../kernels/choices.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import { removedAt } from "../prune/goal.ts";
@@ -54,9 +55,13 @@ const freeKeys: ReadonlySet<string> = new Set(["out", "force", "seed", "tune", "
  * @throws {ConfigError} Where something that changes results differs, with both values.
  */
 function checkSame(before: CompareReport, now: CompareReport): void {
-  const flat = ({ config, adapter, model, dataset, versions }: CompareReport): Record<string, unknown> => ({
+  // Reports of before know the adapter's name alone.
+  const isKnown = before.gpu !== undefined;
+  const flat = (
+    { config, adapter, gpu, model, dataset, versions }: CompareReport,
+  ): Record<string, unknown> => ({
     ...config,
-    adapter,
+    ...identityEntries(adapter, isKnown ? gpu : undefined),
     model,
     dataset,
     versions,
@@ -101,6 +106,7 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
     version: 1,
     versions,
     adapter: gpu.adapter.name,
+    gpu: gpu.identity,
     cores: formatChoices(choices),
     dataset: { name, source, train: dataset.train.count, test: dataset.test.count },
     model: graph.name,

@@ -4,6 +4,7 @@
  * @module
  */
 import type { PruneConfig } from "../config.ts";
+import type { GpuIdentity } from "../gpu/identity.ts";
 import type { Graph } from "../model/graph.ts";
 import { decodeModel } from "../io/model_file.ts";
 import { layOutParameters, type ParameterLayout } from "../plan/layout.ts";
@@ -26,6 +27,7 @@ interface TestResult extends Pick<Evaluation, "accuracy"> {
 export interface PruneFindings {
   readonly versions?: Readonly<Record<string, string>>;
   readonly adapter: string;
+  readonly gpu: GpuIdentity;
   readonly cores: Readonly<Record<string, string>>;
   readonly config: PruneConfig;
   readonly splits: Omit<RunSplits, "validation">;
@@ -59,6 +61,7 @@ export function pruneReport(findings: PruneFindings): PruneReport {
     version: 1,
     ...(findings.versions ? { versions: findings.versions } : {}),
     adapter: findings.adapter,
+    gpu: findings.gpu,
     cores: findings.cores,
     dataset: {
       name: limited.name,

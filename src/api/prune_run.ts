@@ -9,6 +9,7 @@ import { type Dataset, isStreamed, type Split } from "../data/dataset.ts";
 import { readLabels } from "../data/shards_load.ts";
 import { NumericError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { identityEntries } from "../gpu/identity.ts";
 import { decodeModel } from "../io/model_file.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
@@ -93,7 +94,8 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
     "calibration examples": calibration.count,
     "test examples": test.count,
   };
-  const surroundings = { "device": gpu.adapter.name, "data set": limited.name, graph: JSON.stringify(graph) };
+  const device = identityEntries(gpu.adapter.name, gpu.identity);
+  const surroundings = { ...device, "data set": limited.name, graph: JSON.stringify(graph) };
   const choices = coresOf(gpu, options.cores), { checkpoints } = options;
   const journal = await RunJournal.open(config, { ...surroundings, ...counts }, { checkpoints, choices });
   const choose = journal.chooser(options.choose ?? gpu.choose);
@@ -228,7 +230,7 @@ async function pruneModel(
   });
   const report = pruneReport({
     ...(options.versions ? { versions: options.versions } : {}),
-    adapter: model.gpu.adapter.name,
+    ...{ adapter: model.gpu.adapter.name, gpu: model.gpu.identity },
     cores: options.journal.cores,
     splits: { limited, train, calibration, test },
     ...{ config, graph, labels, outcome, criteria, confidences, finished },

@@ -104,6 +104,7 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     version: 1,
     versions,
     adapter: gpu.adapter.name,
+    gpu: gpu.identity,
     cores: formatChoices(choices),
     dataset: { name, source, train: dataset.train.count, test: dataset.test.count },
     model: graph.name,

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { type PruneConfig, pruneConfigSchema, type Schema } from "../config.ts";
+import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
 import { type TemperatureChoice, temperatureChoiceSchema } from "./temperature.ts";
 
 /** How a network did on the validation examples, by which variants may be chosen: test images choose nothing. */
@@ -57,6 +58,8 @@ export interface ComparedOn {
   readonly versions: Readonly<Record<string, string>>;
   /** Name of the adapter that computed it. */
   readonly adapter: string;
+  /** What else identifies the device; absent in older reports. */
+  readonly gpu?: GpuIdentity;
   /** The core and the splits by which each matrix product was computed, by operation and sizes; absent in older reports. */
   readonly cores?: Readonly<Record<string, string>>;
   /** What was learned from. */
@@ -118,6 +121,7 @@ const comparedOn = {
   version: z.literal(1),
   versions: z.record(z.string(), z.string()),
   adapter: z.string(),
+  gpu: gpuIdentitySchema.exactOptional(),
   cores: z.record(z.string(), z.string()).exactOptional(),
   dataset: z.strictObject({ name: z.string(), source: z.string(), train: count, test: count }),
   model: z.string(),

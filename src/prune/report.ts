@@ -6,6 +6,7 @@
 import { z } from "zod";
 import type { PruneConfig, Schema } from "../config.ts";
 import { pruneConfigSchema } from "../config.ts";
+import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
 import type { ClassChange, Flips } from "./analysis.ts";
 import type { CompactionReport } from "./compact_network.ts";
 import type { Cost } from "./goal.ts";
@@ -70,6 +71,8 @@ export interface PruneReport {
   readonly versions?: Readonly<Record<string, string>>;
   /** Name of the adapter that computed it. */
   readonly adapter: string;
+  /** What else identifies the device; absent in older reports. */
+  readonly gpu?: GpuIdentity;
   /** The core and the splits by which each matrix product was computed, by operation and sizes; absent in older reports. */
   readonly cores?: Readonly<Record<string, string>>;
   /** What was learned from. */
@@ -150,6 +153,7 @@ const schema = z.strictObject({
   version: z.literal(1),
   versions: z.record(z.string(), z.string()).exactOptional(),
   adapter: z.string(),
+  gpu: gpuIdentitySchema.exactOptional(),
   cores: z.record(z.string(), z.string()).exactOptional(),
   dataset: z.strictObject({
     name: z.string(),

@@ -8,8 +8,7 @@ import { assert, assertEquals } from "@std/assert";
 import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
-import { probeSubgroups } from "../../src/cli/subgroups.ts";
-import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import type { Gpu } from "../../src/gpu/device.ts";
 import { runOnce } from "../../src/gpu/run_once.ts";
 import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
 import { usableCores } from "../../src/kernels/cores.ts";
@@ -28,6 +27,7 @@ import { reluBackward, reluForward } from "../reference/relu.ts";
 import { assertClose, randomTensor, type RefTensor, sumTolerance } from "../reference/tensor.ts";
 import { imagesFromQuads, imagesToQuads, readPaths, runKernels } from "./harness.ts";
 import { assertPadding, unwritten } from "./precision.ts";
+import { openWithSubgroups } from "../helpers/subgroups.ts";
 
 const convolutions: readonly Case[] = [
   { x: [2, 3, 6, 8], outputs: 5, kernel: 3, stride: 1, padding: 1 },
@@ -208,8 +208,7 @@ const pairedConvolutions: readonly Case[] = [
   { x: [3, 5, 6, 15], outputs: 3, kernel: 3, stride: 1, padding: 0 },
 ];
 
-const withSubgroups = await openGpu({ subgroups: probeSubgroups });
-const ignore = withSubgroups.subgroups?.size !== coreSubgroupSize;
+const { gpu: withSubgroups, ignore } = await openWithSubgroups();
 
 for (const path of readPaths) {
   Deno.test(`${windowCore} agrees with three layers, ${path} path`, { ignore }, async () => {

@@ -5,8 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { inputRef } from "../../src/kernels/buffer_ref.ts";
-import { probeSubgroups } from "../../src/cli/subgroups.ts";
-import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import { openGpu } from "../../src/gpu/device.ts";
 import { runOnce } from "../../src/gpu/run_once.ts";
 import {
   coreSubgroupSize,
@@ -39,6 +38,7 @@ import {
   valueArena,
   weightProduct,
 } from "./products.ts";
+import { openWithSubgroups } from "../helpers/subgroups.ts";
 
 /** Beside the sizes of the other cores: rows and columns around 32 and 64, odd and even quads of the sum. */
 const sizes: readonly Convolution[] = [
@@ -51,21 +51,13 @@ const sizes: readonly Convolution[] = [
 /** The cores that serve every product. */
 const subgroupCores = allSubgroupCores.filter((core) => coreBlock(core).rowsAre === undefined);
 
-let opened: Promise<Gpu> | undefined;
-
-/** The device with subgroups that all tests share; its `subgroups` are undefined where they do not work. */
-function deviceWithSubgroups(): Promise<Gpu> {
-  return opened ??= openGpu({ subgroups: probeSubgroups });
-}
-
-const { subgroups, adapter } = await deviceWithSubgroups();
-const ignore = subgroups?.size !== coreSubgroupSize;
-if (ignore) console.log(`skipped: tests of subgroups, which do not work with 8 lanes on ${adapter.name}`);
+/** The device with subgroups that all tests share. */
+const { gpu, ignore } = await openWithSubgroups();
 
 async function checkForward(path: ReadPath, convolution: Convolution): Promise<void> {
   const { x, w, b } = operandsOf(convolution);
   const { shape, params, spare } = forwardProduct(convolution);
-  const result = await runOnce(await deviceWithSubgroups(), {
+  const result = await runOnce(gpu, {
     path,
     dispatches: subgroupCores.map((core) =>
       dispatchProduct(shape, { core, splits: 1 }, {
@@ -103,7 +95,7 @@ function magnitudesOf(convolution: Convolution): { readonly dx: number; readonly
 async function checkInput(path: ReadPath, convolution: Convolution): Promise<void> {
   const { x, w, b, dy } = operandsOf(convolution);
   const { shape, params, spare } = inputProduct(convolution);
-  const result = await runOnce(await deviceWithSubgroups(), {
+  const result = await runOnce(gpu, {
     path,
     dispatches: subgroupCores.map((core) =>
       dispatchProduct(shape, { core, splits: 1 }, {
@@ -138,7 +130,7 @@ async function checkWeight(path: ReadPath, convolution: Convolution): Promise<vo
   const runs = subgroupCores.flatMap((core) =>
     splits.map((count) => ({ core, count, name: `${core} ${count}` }))
   );
-  const result = await runOnce(await deviceWithSubgroups(), {
+  const result = await runOnce(gpu, {
     path,
     dispatches: runs.flatMap(({ core, count, name }) => {
       const sums = count === 1 ? name : `${name} sums`;
@@ -187,7 +179,7 @@ for (const path of readPaths) {
 
 Deno.test("gemm/subgroup_probe() shows sizes, lanes and broadcasts that are right", { ignore }, async () => {
   assert(assembleKernel("gemm/subgroup_probe", "storage").usesSubgroups);
-  assert.equal(await measureSubgroups(await deviceWithSubgroups()), coreSubgroupSize);
+  assert.equal(await measureSubgroups(gpu), coreSubgroupSize);
 });
 
 Deno.test("measureSubgroups() gives undefined on a device without subgroups", async () => {

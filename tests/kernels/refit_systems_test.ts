@@ -2,10 +2,8 @@
  * Holds the kernels that set up and solve the normal equations of a refit, one by one, against f64.
  */
 import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
-import { probeSubgroups } from "../../src/cli/subgroups.ts";
-import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import type { Gpu } from "../../src/gpu/device.ts";
 import { runOnce } from "../../src/gpu/run_once.ts";
-import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { mirroredQuads } from "../../src/prune/refit/scratch.ts";
@@ -22,6 +20,7 @@ import {
 import { readPaths, runKernels, sharedGpu } from "./harness.ts";
 import { assertSame, unwritten } from "./precision.ts";
 import { type BlockColumns, chosenRows, packedIndex, systemFloats, systemIndex } from "./refit_layout.ts";
+import { openWithSubgroups } from "../helpers/subgroups.ts";
 
 /** A panel and a bit of columns; more systems than a workgroup has lanes where one takes one. */
 async function checkSystems(path: ReadPath): Promise<void> {
@@ -308,11 +307,10 @@ for (const path of readPaths) {
   }
 }
 
-const subgroupDevice = await openGpu({ subgroups: probeSubgroups });
-globalThis.addEventListener("unload", () => subgroupDevice[Symbol.dispose]());
+const { gpu: subgroupDevice, ignore } = await openWithSubgroups();
 
 Deno.test({
   name: "factor_panel_subgroup() factors as factor_panel() does, texture path",
-  ignore: subgroupDevice.subgroups?.size !== coreSubgroupSize,
+  ignore,
   fn: () => checkSolve("texture", Promise.resolve(subgroupDevice)),
 });

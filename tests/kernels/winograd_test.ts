@@ -9,8 +9,6 @@
  */
 import assert from "node:assert/strict";
 import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
-import { probeSubgroups } from "../../src/cli/subgroups.ts";
-import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { runOnce } from "../../src/gpu/run_once.ts";
 import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
@@ -51,6 +49,7 @@ import {
   valueArena,
   weightOffset,
 } from "./products.ts";
+import { openWithSubgroups } from "../helpers/subgroups.ts";
 
 /** One pixel; odd sides; one line of tiles; more than a workgroup and a block of columns; no padding, and the most. */
 const sizes: readonly Convolution[] = [
@@ -68,8 +67,7 @@ const weightSizes: readonly Convolution[] = [
   { x: [1, 2, 6, 9], outputs: 6, kernel: [5, 3], stride: 1, padding: 2 },
 ];
 
-const gpu: Gpu = await openGpu({ subgroups: probeSubgroups });
-const ignore = gpu.subgroups?.size !== coreSubgroupSize;
+const { gpu, ignore } = await openWithSubgroups();
 
 function geometryOf(convolution: Convolution): ConvolutionGeometry {
   const { x: [images, channels, inHeight, inWidth], outputs, kernel, stride, padding } = convolution;
