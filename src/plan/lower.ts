@@ -17,7 +17,13 @@ import { layOutParameters } from "./layout.ts";
 import { lowerLoss } from "./loss.ts";
 import { lowerMixedImages } from "./mixup.ts";
 import { layerTensor, type Plan, PlanBuilder } from "./plan.ts";
-import { lowerUpdate, type UpdateOptions } from "./optimizer.ts";
+import {
+  type Accumulation,
+  gradientArena,
+  lowerGradientSum,
+  lowerUpdate,
+  type UpdateOptions,
+} from "./optimizer.ts";
 import { type GradientSum, type Wire, wireLayers } from "./wire.ts";
 
 /** How a step is to be lowered. */
@@ -31,6 +37,10 @@ export interface LowerOptions extends UpdateOptions {
   /** Mixes the batch in pairs, by the shares in the buffer `mix_shares`; in mode `train` the loss does likewise. */
   readonly mixes?: boolean;
   readonly labelSmoothing?: number;
+  /** Mode `train`: how the batches of a step are added up; each step is one batch without it. */
+  readonly accumulation?: Accumulation;
+  /** Mode `train`: true leaves the step's gradient in its arena, for `lowerUpdatePlan` to go on with. */
+  readonly stopsAtGradients?: boolean;
   /** Layers whose outputs are to be left for the host, or other dispatches, to read; see `Plan.outputs`. */
   readonly probes?: readonly string[];
   /** Mode `score`: draws labels from the model's own predictions instead, by this seed. */
@@ -91,7 +101,12 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   }
   const layout = layOutParameters(graph), { quads } = layout;
   if (mode === "train") {
-    builder.emit(...lowerUpdate(layout, options, (name, quads) => builder.declare(name, quads)));
+    const { accumulation, stopsAtGradients } = options;
+    if (gradientArena(accumulation) === "gradient_sum") {
+      builder.emit(lowerGradientSum(layout, accumulation!.batches));
+    }
+    const updates = accumulation?.isLast !== false && !stopsAtGradients;
+    if (updates) builder.emit(...lowerUpdate(layout, options, (name, quads) => builder.declare(name, quads)));
   }
   if (mode === "score") {
     const bindings = {
@@ -113,6 +128,20 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   }
   for (const name of ["losses", "predictions"]) builder.keep(name);
   return builder.build(mode, batch);
+}
+
+/**
+ * The second half of a training step: what `lowerPlan` leaves out with `stopsAtGradients`. Between the two, the step's
+ * gradient lies in the arena `gradientArena`, where it can be reduced over devices.
+ */
+export function lowerUpdatePlan(
+  graph: Graph,
+  options: UpdateOptions & { readonly accumulation?: Accumulation },
+): Plan {
+  const builder = new PlanBuilder();
+  const declare = (name: string, quads: number) => builder.declare(name, quads);
+  builder.emit(...lowerUpdate(layOutParameters(graph), options, declare));
+  return builder.build("update", 0);
 }
 
 interface LoweredLayer {

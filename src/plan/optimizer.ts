@@ -62,7 +62,15 @@ export function adam(options: Partial<AdamSettings> = {}): AdamSettings {
 /** Any optimizer. */
 export type OptimizerSettings = SgdSettings | AdamSettings;
 
-/** What follows the backward pass of a training step. */
+/** How the gradients of a step's batches become one gradient. */
+export interface Accumulation {
+  /** Batches of a step, each with its own submit. With one nothing is added up. */
+  readonly batches: number;
+  /** True in the plan of a step's last batch. */
+  readonly isLast: boolean;
+}
+
+/** What a training step does with its gradient. */
 export interface UpdateOptions {
   /** The optimizer; without it the gradients are left in their arena. */
   readonly optimizer?: OptimizerSettings;
@@ -70,32 +78,37 @@ export interface UpdateOptions {
   readonly averages?: boolean;
   /** True keeps the variance of the values over the steps of the running mean, in the arena `variance`. */
   readonly keepsVariance?: boolean;
-  /** Adds the gradients of so many batches before the optimizer steps; with one alone nothing is added up. */
-  readonly accumulation?: { readonly batches: number; readonly isLast: boolean };
 }
 
 /** Makes room for a tensor of the plan, of a number of quads. */
 type Declare = (name: string, quads: number) => BufferRef;
 
-/** What follows the backward pass: gradients added up, the optimizer's step, the running mean. */
+/** The arena that holds a step's gradient once its last batch has run. */
+export function gradientArena(accumulation: Accumulation | undefined): "gradients" | "gradient_sum" {
+  return accumulation !== undefined && accumulation.batches > 1 ? "gradient_sum" : "gradients";
+}
+
+/** The dispatch that adds a batch's gradients to those of the batches before it, in the arena `gradient_sum`. */
+export function lowerGradientSum({ quads }: ParameterLayout, batches: number): Dispatch {
+  return dispatchOver(quads, {
+    kernel: "optimizer/accumulate_gradients",
+    label: "accumulate gradients",
+    bindings: { gradients: arenaRef("gradients"), gradient_sum: arenaRef("gradient_sum") },
+    params: { quads, share: 1 / batches },
+  });
+}
+
+/** What follows a step's gradient: the optimizer's step and the running mean. */
 export function lowerUpdate(
   layout: ParameterLayout,
-  { optimizer, averages, keepsVariance, accumulation }: UpdateOptions,
+  { optimizer, averages, keepsVariance, accumulation }: UpdateOptions & {
+    readonly accumulation?: Accumulation;
+  },
   declare: Declare,
 ): readonly Dispatch[] {
   const { quads } = layout, dispatches: Dispatch[] = [];
-  const accumulates = accumulation !== undefined && accumulation.batches > 1;
-  if (accumulates) {
-    dispatches.push(dispatchOver(quads, {
-      kernel: "optimizer/accumulate_gradients",
-      label: "accumulate gradients",
-      bindings: { gradients: arenaRef("gradients"), gradient_sum: arenaRef("gradient_sum") },
-      params: { quads, share: 1 / accumulation.batches },
-    }));
-    if (!accumulation.isLast) return dispatches;
-  }
   if (optimizer) {
-    const gradients = arenaRef(accumulates ? "gradient_sum" : "gradients");
+    const gradients = arenaRef(gradientArena(accumulation));
     dispatches.push(...lowerOptimizer(optimizer, layout, { gradients, declare }));
   }
   if (averages && keepsVariance) dispatches.push(lowerRunningVariance(quads));

@@ -8,7 +8,7 @@ import { ConfigError, NumericError } from "../errors.ts";
 import type { Examples } from "../gpu/examples.ts";
 import type { Network } from "../gpu/network.ts";
 import { Tally, type TallyCount } from "../gpu/tally.ts";
-import { optimizerStep } from "../plan/optimizer.ts";
+import { gradientArena, optimizerStep } from "../plan/optimizer.ts";
 import { mixBits } from "../random.ts";
 import { recalibrate } from "./recalibrate.ts";
 import { meanWeight, stepSchedule } from "./schedule.ts";
@@ -82,6 +82,8 @@ export async function train(
     const { lossSum, correct, count } = read, tally = { lossSum, correct, count };
     await checkpoints!.save({ epoch, step: index, steps, tally, epochs: results, best: watch?.best });
   };
+  const { reduceGradients } = options, role = gradientArena({ batches: accumulate, isLast: true });
+  const reduce = reduceGradients && (() => reduceGradients(network.arena(role)));
   for (let epoch = resume?.epoch ?? 0; epoch < epochs; epoch++) {
     const from = index - epoch * stepsPerEpoch, end = (epoch + 1) * stepsPerEpoch;
     if (resume && from > 0) tally.restore(resume.tally);
@@ -90,9 +92,10 @@ export async function train(
     let i = 0;
     for await (const rows of examples.batches({ ...order, dropLast: true })) {
       const learningRate = schedule.learningRateShare(index, steps) * options.learningRate;
-      runBatch(programs, examples, {
+      await runBatch(programs, examples, {
         rows,
         isLast: i === accumulate - 1,
+        reduce,
         values: {
           ...optimizerStep(optimizer, { learningRate, step: index }),
           mean_weight: meanWeight(schedule, index, steps),
@@ -131,22 +134,27 @@ export async function train(
   return { steps: index, ...meansOf(read), seconds, epochs: results, ...best };
 }
 
-/** Runs one batch of a step. */
-function runBatch(
-  { gathering, plain, averaging, teacher, mixup }: StepPrograms,
+/** Runs one batch of a step, and behind the last one the step's update. */
+async function runBatch(
+  { gathering, gradients, plain, averaging, teacher, mixup }: StepPrograms,
   examples: Examples,
-  { rows, isLast, values }: {
+  { rows, isLast, reduce, values }: {
     readonly rows: Uint32Array;
     readonly isLast: boolean;
+    /** Changes the step's gradient before the update. */
+    readonly reduce: (() => Promise<void>) | undefined;
     readonly values: Readonly<Record<"mean_weight" | "seed", number>> & Readonly<Record<string, number>>;
   },
-): void {
-  const last = values.mean_weight > 0 ? averaging : plain;
-  const { program, bind } = isLast ? last : gathering!;
+): Promise<void> {
+  const update = values.mean_weight > 0 ? averaging : plain;
+  const { program, bind } = isLast ? gradients ?? update : gathering!;
   examples.select(rows, bind);
   mixup?.draw(values.seed);
   teacher?.run(rows, values.seed);
   program.run(values);
+  if (!isLast || !reduce) return;
+  await reduce();
+  update.program.run(values);
 }
 
 /**

@@ -1,11 +1,12 @@
 import { assertEquals } from "@std/assert";
+import { defaultChooser } from "../../src/kernels/gemm.ts";
+import { seedNetwork } from "../../src/model/presets.ts";
+import { lowerPlan, lowerUpdatePlan } from "../../src/plan/lower.ts";
 import { refText, tensorRef } from "../../src/kernels/buffer_ref.ts";
-import type { ParameterLayout } from "../../src/plan/layout.ts";
 import {
   adam,
   lowerOptimizer,
   lowerRunningMean,
-  lowerUpdate,
   type OptimizerSettings,
   optimizerStep,
   sgd,
@@ -55,20 +56,19 @@ Deno.test("lowerOptimizer() decays all parameters, or the weights alone", () => 
   assertEquals(decayed(adam({ decayBias: false, clipNorm: 1 })), [60, undefined, 60]);
 });
 
-Deno.test("lowerUpdate() adds gradients up before the step, and steps after the last batch alone", () => {
-  const kernels = (batches: number, isLast: boolean) =>
-    lowerUpdate({ ...layout } as ParameterLayout, {
-      optimizer: sgd(),
-      averages: true,
-      accumulation: { batches, isLast },
-    }, declare).map(({ label, bindings }) =>
-      `${label}: ${bindings.gradients ? refText(bindings.gradients) : ""}`
-    );
-  assertEquals(kernels(3, false), ["accumulate gradients: arena gradients"]);
-  assertEquals(kernels(3, true), [
-    "accumulate gradients: arena gradients",
-    "sgd step: arena gradient_sum",
-    "running mean: ",
-  ]);
-  assertEquals(kernels(1, true), ["sgd step: arena gradients", "running mean: "]);
+Deno.test("lowerPlan() and lowerUpdatePlan() together are the step in one plan", () => {
+  const graph = seedNetwork({ channels: 3, height: 8, width: 8, classes: 10 });
+  const options = { optimizer: sgd({ clipNorm: 1 }), averages: true, keepsVariance: true };
+  const steps = { mode: "train", batch: 4, choose: defaultChooser("storage"), ...options } as const;
+  for (const batches of [1, 3]) {
+    const accumulation = { batches, isLast: true };
+    const whole = lowerPlan(graph, { ...steps, accumulation }).dispatches;
+    const first = lowerPlan(graph, { ...steps, accumulation, stopsAtGradients: true }).dispatches;
+    const second = lowerUpdatePlan(graph, { ...options, accumulation }).dispatches;
+    assertEquals([...first, ...second], whole);
+    const role = batches === 1 ? "arena gradients" : "arena gradient_sum";
+    assertEquals(refText(second.at(-3)!.bindings.gradients), role);
+    const notLast = { ...accumulation, isLast: false };
+    assertEquals(lowerPlan(graph, { ...steps, accumulation: notLast }).dispatches, first);
+  }
 });
