@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { PruneConfig } from "../config.ts";
+import { type PruneConfig, readGranularity } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { identityEntries } from "../gpu/identity.ts";
@@ -22,6 +22,7 @@ import {
   type ValidationResult,
 } from "../prune/compare_report.ts";
 import { type CompareVariant, readVariant } from "./compare_variants.ts";
+import { isAtChance, thinLayers } from "../prune/warnings.ts";
 import { checkPrunable, isTempered, removalOf, scoringOf } from "./prune_options.ts";
 import { checkReachable } from "./reachable.ts";
 import { coresOf } from "./run_cores.ts";
@@ -203,15 +204,18 @@ async function* compareVariant(
     }
     const { accuracy, validation } = await measure(trained);
     const removed = layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
-    const empty = emptyLayers(layers);
+    const empty = emptyLayers(layers), thin = thinLayers(layers, readGranularity(config.granularity)!);
+    const chance = { classes: splits.limited.classes.length, examples: splits.test.count };
+    const chanceOf = (accuracy: number) => isAtChance(accuracy, chance) ? { isAtChance: true } as const : {};
     const cell = {
       ...{ variant: name, sparsity, seed, removed: removed / prunableCount, accuracy },
       ...(empty.length > 0 ? { emptyLayers: empty } : {}),
+      ...(thin.length > 0 ? { thinLayers: thin.map(({ name }) => name) } : {}),
       ...(validation ? { validation } : {}),
       ...(posteriorTemperatures.length > 0 ? { posteriorTemperatures } : {}),
     };
     if (config.finetuneEpochs === 0) {
-      yield cell;
+      yield { ...cell, ...chanceOf(accuracy) };
       continue;
     }
     settler.forget();
@@ -220,6 +224,7 @@ async function* compareVariant(
     yield {
       ...cell,
       accuracyFinetuned: finetuned.accuracy,
+      ...chanceOf(finetuned.accuracy),
       ...(finetuned.validation ? { validationFinetuned: finetuned.validation } : {}),
     };
   }

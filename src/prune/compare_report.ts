@@ -46,6 +46,10 @@ export interface CompareCell {
   readonly validationFinetuned?: ValidationResult;
   /** Layers of which no weight is left, by name, where there are some. */
   readonly emptyLayers?: readonly string[];
+  /** Layers that keep something, but under 5 % of their channels, filters or weights, by name, where there are some. */
+  readonly thinLayers?: readonly string[];
+  /** True where test accuracy at the end is no better than chance. */
+  readonly isAtChance?: true;
   /** The temperatures chosen on them, where the variant has them chosen: one a removal, several with replace. */
   readonly posteriorTemperatures?: readonly TemperatureChoice[];
 }
@@ -143,6 +147,8 @@ const compare = z.strictObject({
     seed: count,
     removed: fraction,
     emptyLayers: z.array(z.string()).exactOptional(),
+    thinLayers: z.array(z.string()).exactOptional(),
+    isAtChance: z.literal(true).exactOptional(),
     accuracy: fraction,
     accuracyFinetuned: fraction.exactOptional(),
     validation: validation.exactOptional(),

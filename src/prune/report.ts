@@ -92,6 +92,8 @@ export interface PruneReport {
   readonly seed: number;
   /** All that was asked for, defaults filled in. */
   readonly config: PruneConfig;
+  /** What is worth a warning, a sentence each; empty where nothing is, absent in older reports. */
+  readonly warnings?: readonly string[];
   /** Test accuracy of the network in its four states, in [0, 1]. */
   readonly accuracy: {
     readonly untrained: number;
@@ -166,6 +168,7 @@ const schema = z.strictObject({
   model: z.string(),
   seed: count,
   config: z.custom<PruneConfig>((value) => pruneConfigSchema.safeParse(value).success, "a prune config"),
+  warnings: z.array(z.string()).exactOptional(),
   accuracy: z.strictObject({ untrained: fraction, trained: fraction, pruned: fraction, finetuned: fraction }),
   training: training.exactOptional(),
   criteria: z.array(z.strictObject({
