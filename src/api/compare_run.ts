@@ -25,7 +25,7 @@ import { type CompareVariant, readVariant } from "./compare_variants.ts";
 import { isAtChance, thinLayers } from "../prune/warnings.ts";
 import { checkPrunable, isTempered, removalOf, scoringOf } from "./prune_options.ts";
 import { checkReachable } from "./reachable.ts";
-import { coresOf } from "./run_cores.ts";
+import { checkCores, coresOf } from "./run_cores.ts";
 import { temperModel } from "./tempering.ts";
 import { openTrained, type TrainedNetwork, type TrainedOptions } from "./trained_network.ts";
 
@@ -102,6 +102,13 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
     }
   }
   const { name, source } = dataset, choices = coresOf(gpu, before?.cores ?? options.cores);
+  const { train, test } = dataset;
+  checkCores(gpu, formatChoices(choices), {
+    graph,
+    batch: config.batch,
+    train: train.count,
+    test: test.count,
+  });
   const choose = rememberingChooser(choices, options.choose ?? gpu.choose);
   let report: CompareReport = {
     version: 1,

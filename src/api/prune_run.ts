@@ -21,7 +21,7 @@ import { Model } from "./model.ts";
 import type { ModelState, ModelTrainOptions } from "./model_options.ts";
 import type { TrainProgress } from "../train/settings.ts";
 import { type JournalSteps, type RunCheckpoints, RunJournal } from "./run_journal.ts";
-import { coresOf } from "./run_cores.ts";
+import { checkCores, coresOf } from "./run_cores.ts";
 import { type RunSplits, splitDataset } from "./run_splits.ts";
 import { finishPruned, type TunePlans } from "./measure_compaction.ts";
 import { checkPrunable, goalOf, isTempered, removalOf, scoringOf } from "./prune_options.ts";
@@ -82,7 +82,7 @@ export interface PruneRunResult {
  * @throws {NumericError} Where a loss is not finite.
  * @throws {ConfigError} Where a checkpoint to go on from is of another run, or the model has not what pruning it takes, or
  *   may not lose so much.
- * @throws {FormatError} Where `cores` hold what is no choice.
+ * @throws {FormatError} Where `cores`, or a checkpoint, hold what is no choice or does not compute its product.
  * @throws {AdapterError} Where they name a core that the device has not.
  */
 export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<PruneRunResult> {
@@ -98,6 +98,7 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   const surroundings = { ...device, "data set": limited.name, graph: JSON.stringify(graph) };
   const choices = coresOf(gpu, options.cores), { checkpoints } = options;
   const journal = await RunJournal.open(config, { ...surroundings, ...counts }, { checkpoints, choices });
+  checkCores(gpu, journal.cores, { graph, batch: config.batch, train: train.count, test: test.count });
   const choose = journal.chooser(options.choose ?? gpu.choose);
   using model = new Model(gpu, graph, { task: limited, seed: config.seed, choose });
   checkPrunable(model.network, config);

@@ -52,6 +52,14 @@ export class Network {
       return;
     }
     const seed = initial;
+    // The device refuses what it cannot hold before the host makes it.
+    try {
+      this.arena("values");
+      this.arena("mask");
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
     const entries = this.layout.parameters.map((parameter) => {
       const { fullName, stream } = parameter;
       return [fullName, initialValues(parameter, { seed, stream })] as const;
@@ -112,8 +120,8 @@ export class Network {
       values: new Float32Array(4 * this.layout.quads),
       statistics: new Float32Array(4 * this.layout.statisticsQuads),
     };
-    const known = this.layout.parameters.map(({ fullName }) => fullName);
-    const stray = [...named.keys()].find((name) => !known.includes(name));
+    const known = new Set(this.layout.parameters.map(({ fullName }) => fullName));
+    const stray = [...named.keys()].find((name) => !known.has(name));
     if (stray !== undefined) {
       const wanted = `the parameters of model ${this.graph.name}`;
       throw new ShapeError({ act: "load parameter", thing: stray, current: "no such parameter", wanted });

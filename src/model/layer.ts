@@ -66,6 +66,12 @@ export const layerFields = {
   inputs: z.array(z.string().min(1)).min(1).optional(),
 };
 
+/** Validates channels or features, of which no device holds more. */
+export const featureCount = z.int().min(1).max(2 ** 24);
+
+/** The largest number of a layer that the device computes with, whose products with others stay finite there. */
+export const mostNumber = 1e30;
+
 /** One input of a layer. */
 export interface LayerInput {
   readonly shape: FeatureShape;
