@@ -6,7 +6,6 @@
  */
 import { assembleKernel } from "../src/kernels/assemble.ts";
 import { type ReadPath, withoutComments } from "../src/kernels/interface.ts";
-import type { BufferRef } from "../src/kernels/buffer_ref.ts";
 import { type Dispatch, isProductKernel } from "../src/kernels/dispatch.ts";
 import { type Graph, resolveGraph } from "../src/model/graph.ts";
 import type { Plan } from "../src/plan/plan.ts";
@@ -58,7 +57,7 @@ export function elementwiseCost(
   { path, quadsOf }: {
     readonly path: ReadPath;
     /** Quads of a tensor, or undefined for buffers of which `params.quads` are used. */
-    readonly quadsOf: (ref: BufferRef) => number | undefined;
+    readonly quadsOf: (name: string) => number | undefined;
   },
 ): Cost {
   const assembled = assembleKernel(kernel, path);
@@ -80,7 +79,7 @@ export function planCosts(
   { graph, path }: { readonly graph: Graph; readonly path: ReadPath },
 ): readonly Cost[] {
   const layers = layerCosts(graph, plan.batch);
-  const quadsOf = (ref: BufferRef) => "tensor" in ref ? plan.tensors.get(ref.tensor)?.quads : undefined;
+  const quadsOf = (name: string) => plan.tensors.get(name)?.quads;
   return plan.dispatches.map((dispatch) => {
     const layer = [...layers].find(([name]) => dispatch.label.startsWith(`${name} `));
     const isProduct = isProductKernel(dispatch.kernel);

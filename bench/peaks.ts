@@ -3,8 +3,6 @@
  *
  * @module
  */
-import { bindBuffers } from "../src/gpu/bind.ts";
-import { inputRef } from "../src/kernels/buffer_ref.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { Program } from "../src/gpu/executor.ts";
 import { checkIterations, type Dispatch, dispatchOver } from "../src/kernels/dispatch.ts";
@@ -25,7 +23,7 @@ export function dispatchPeakFma(quads: number, rounds: number): Dispatch {
   return dispatchOver(quads, {
     kernel: "bench/peak_fma",
     label: "peak fma",
-    bindings: { sums: inputRef("sums") },
+    bindings: { sums: "sums" },
     params,
   });
 }
@@ -41,8 +39,8 @@ export async function openPeakFma(gpu: Gpu): Promise<PeakWorkload> {
   const { isFallback } = gpu.adapter;
   const quads = isFallback ? 2 ** 12 : 2 ** 18, rounds = isFallback ? 1000 : 4000;
   const sums = gpu.createBuffer("sums", 16 * quads);
-  const bind = bindBuffers("bench", { input: () => sums });
-  const program = await Program.create(gpu, [dispatchPeakFma(quads, rounds)], { bind });
+  const resolve = () => ({ buffer: sums, quads });
+  const program = await Program.create(gpu, [dispatchPeakFma(quads, rounds)], { resolve });
   return {
     work: quads * peakFmaFlops(rounds) / 1e9,
     submit: () => program.run(),
@@ -62,7 +60,7 @@ function copySizeBytes(gpu: Gpu): number {
 
 /** The dispatch of the copy kernel, from buffer `source` to buffer `copy`. */
 export function dispatchPeakCopy(quads: number): Dispatch {
-  const bindings = { source: inputRef("source"), copy: inputRef("copy") };
+  const bindings = { source: "source", copy: "copy" };
   return dispatchOver(quads, { kernel: "bench/peak_copy", label: "peak copy", bindings, params: { quads } });
 }
 
@@ -73,9 +71,9 @@ export async function openPeakCopy(gpu: Gpu, by: "kernel" | "buffer"): Promise<P
     source: gpu.createBuffer("source", sizeBytes),
     copy: gpu.createBuffer("copy", sizeBytes),
   };
-  const bind = bindBuffers("bench", { input: (name) => buffers[name as keyof typeof buffers] });
+  const resolve = (name: string) => ({ buffer: buffers[name as keyof typeof buffers], quads });
   const program = by === "kernel"
-    ? await Program.create(gpu, [dispatchPeakCopy(quads)], { bind })
+    ? await Program.create(gpu, [dispatchPeakCopy(quads)], { resolve })
     : undefined;
   const copyBuffer = () => {
     const encoder = gpu.device.createCommandEncoder({ label: "peak copy buffer" });

@@ -1,12 +1,9 @@
 /**
- * Prints through which backend WebGPU finds an adapter, such as `vulkan`, and exits with 1 where it finds none. The start
- * script asks this before anything else is loaded, so it imports little.
+ * Exits with 1 where WebGPU finds no adapter, and prints nothing. The start script asks this before anything
+ * else is loaded, so this file imports nothing.
  *
  * @module
  */
-import { findAdapter } from "../gpu/backend.ts";
-import { print } from "./print.ts";
 
-const found = typeof navigator.gpu === "undefined" ? undefined : await findAdapter(navigator.gpu, "auto");
-if (found) print(found.backend);
-else Deno.exitCode = 1;
+const adapter = await navigator.gpu?.requestAdapter();
+if (!adapter) Deno.exitCode = 1;

@@ -11,8 +11,7 @@ import { cacheFolder } from "./cache_folder.ts";
 import { runCommand } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
 import { describeLoadedModel, modelFields, modelSourceOf } from "./model_flags.ts";
-import { describeDevice } from "./describe_device.ts";
-import { deviceFields, openDevice } from "./open_device.ts";
+import { describePath, deviceFields, openDevice } from "./open_device.ts";
 import { escapeLine, note, print, printJson } from "./print.ts";
 
 const usage = "./winnow evaluate --model FILE [FLAGS]   (or: deno task evaluate --model FILE [FLAGS])";
@@ -87,7 +86,7 @@ async function main(): Promise<number> {
   checkGraphFits(loaded.graph, dataset);
   for (const line of describeLoadedModel(loaded, dataset)) note(line);
   using gpu = await openDevice(config);
-  note(`adapter: ${describeDevice(gpu)}`);
+  note(`adapter: ${gpu.adapter.name}, reading through ${describePath(gpu)}`);
   using model = openModel(gpu, loaded, { task: dataset });
   await model.prepareEvaluation(dataset.test);
   const start = performance.now();
@@ -102,7 +101,6 @@ async function main(): Promise<number> {
     model: loaded.graph.name,
     dataset: dataset.name,
     adapter: gpu.adapter.name,
-    gpu: gpu.identity,
   };
   if (json) printJson(result);
   else print(escapeLine(formatResult(result)));

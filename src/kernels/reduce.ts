@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { BufferRef } from "./buffer_ref.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { dispatchOver } from "./dispatch.ts";
 
@@ -23,9 +22,9 @@ export interface ColumnSum {
   readonly rows: number;
   readonly quads: number;
   /** The scratch buffer for the chunks' sums, of at least `chunksOf(rows).chunks * quads` quads. */
-  readonly scratch: BufferRef;
+  readonly scratch: string;
   /** The buffer and first quad that take the sum. */
-  readonly out: BufferRef;
+  readonly out: string;
   readonly offset: number;
   readonly scale: number;
 }
@@ -67,13 +66,13 @@ export function sumSplits(
 /** The two dispatches of the mean and variance of every column of x (rows, quads), into two buffers (quads). */
 export function columnMoments({ label, x, mean, variance, rows, quads, scratch }: {
   readonly label: string;
-  readonly x: BufferRef;
-  readonly mean: BufferRef;
-  readonly variance: BufferRef;
+  readonly x: string;
+  readonly mean: string;
+  readonly variance: string;
   readonly rows: number;
   readonly quads: number;
   /** A buffer for the chunks' moments, of at least `2 * chunksOf(rows).chunks * quads` quads. */
-  readonly scratch: BufferRef;
+  readonly scratch: string;
 }): readonly Dispatch[] {
   const { rowsPerChunk, chunks } = chunksOf(rows);
   const params = { rows, quads, "rows_per_chunk": rowsPerChunk };

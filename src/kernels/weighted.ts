@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { BufferRef } from "./buffer_ref.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { dispatchProduct } from "./gemm.ts";
 import type { ProductChoice, ProductShape } from "./product.ts";
@@ -19,7 +18,7 @@ export function dispatchWeighted(
   shape: ProductShape,
   choice: ProductChoice,
   { scratch, ...product }: Parameters<typeof dispatchProduct>[2] & {
-    readonly scratch: (purpose: string, quads: number) => BufferRef;
+    readonly scratch: (purpose: string, quads: number) => string;
   },
 ): readonly Dispatch[] {
   if (choice.core !== winogradCore) return [dispatchProduct(shape, choice, product)];

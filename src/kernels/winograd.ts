@@ -4,7 +4,6 @@
  *
  * @module
  */
-import type { BufferRef } from "./buffer_ref.ts";
 import { KernelError } from "../errors.ts";
 import { type Dispatch, dispatchOver } from "./dispatch.ts";
 import type { ProductShape } from "./product.ts";
@@ -97,9 +96,9 @@ export function transformFilters(
   { label, values, weight, transformed }: {
     readonly label: string;
     /** The arena that holds the weight, and its first quad there. */
-    readonly values: BufferRef;
+    readonly values: string;
     readonly weight: number;
-    readonly transformed: (quads: number) => BufferRef;
+    readonly transformed: (quads: number) => string;
   },
 ): Dispatch {
   const map = winogradMap(shape);

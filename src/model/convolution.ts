@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { arenaRef, type BufferRef } from "../kernels/buffer_ref.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
 import { dispatchProduct } from "../kernels/gemm.ts";
 import type { ProductChooser, ProductShape } from "../kernels/product.ts";
@@ -121,24 +120,24 @@ export function backwardWeightShape(g: ConvolutionGeometry): ProductShape {
 
 /** What a forward pass reads and writes, and what it applies to its output. */
 export interface ForwardTensors {
-  readonly x: BufferRef;
-  readonly y: BufferRef;
+  readonly x: string;
+  readonly y: string;
   readonly norm?: FusedNorm | undefined;
-  readonly residual?: BufferRef | undefined;
+  readonly residual?: string | undefined;
   readonly relu: boolean;
 }
 
 /** What a gradient of the input reads and writes. */
 export interface InputGradientTensors {
-  readonly dy: BufferRef;
-  readonly dx: BufferRef;
-  readonly addend?: BufferRef | undefined;
-  readonly gate: BufferRef | undefined;
+  readonly dy: string;
+  readonly dx: string;
+  readonly addend?: string | undefined;
+  readonly gate: string | undefined;
 }
 
 /** Gives the names of tensors for intermediate results. */
 export interface Scratch {
-  readonly scratch: (purpose: string, quads: number) => BufferRef;
+  readonly scratch: (purpose: string, quads: number) => string;
 }
 
 /** Where a batch norm's statistics and parameters lie, as the kernels take it; all zero without one. */
@@ -156,13 +155,7 @@ export function convolutionForward(
     scratch,
     label: `${name} forward`,
     // What is not used is bound to something that is.
-    bindings: {
-      x,
-      values: arenaRef("values"),
-      statistics: norm ? arenaRef("statistics") : arenaRef("values"),
-      residual: residual ?? x,
-      y,
-    },
+    bindings: { x, values: "values", statistics: norm ? "statistics" : "values", residual: residual ?? x, y },
     params: { weight, bias: bias ?? 0, ...normParams(norm) },
     constants: {
       HAS_BIAS: bias === undefined ? 0 : 1,
@@ -185,7 +178,7 @@ export function convolutionBackwardInput(
   return dispatchWeighted(shape, choose(shape), {
     scratch,
     label: `${name} backward input`,
-    bindings: { dy, values: arenaRef("values"), gate: gate ?? dy, addend: addend ?? dy, dx },
+    bindings: { dy, values: "values", gate: gate ?? dy, addend: addend ?? dy, dx },
     params: { weight },
     constants: { HAS_ADDEND: addend === undefined ? 0 : 1, GATED: gate === undefined ? 0 : 1 },
   });
@@ -195,16 +188,16 @@ export function convolutionBackwardInput(
 export function convolutionBackwardWeight(
   { name, geometry, choose, weight }: ConvolutionContext,
   { x, dy, scratch }: {
-    readonly x: BufferRef;
-    readonly dy: BufferRef;
-    readonly scratch: (purpose: string, quads: number) => BufferRef;
+    readonly x: string;
+    readonly dy: string;
+    readonly scratch: (purpose: string, quads: number) => string;
   },
 ): readonly Dispatch[] {
   const shape = backwardWeightShape(geometry);
   const choice = choose(shape);
   const quads = shape.rows * shape.columns / 4;
   const isSplit = choice.splits > 1;
-  const sums = isSplit ? scratch("weight sums", choice.splits * quads) : arenaRef("gradients");
+  const sums = isSplit ? scratch("weight sums", choice.splits * quads) : "gradients";
   const label = `${name} backward weight`;
   const dispatches: Dispatch[] = [
     dispatchProduct(shape, choice, {
@@ -214,7 +207,7 @@ export function convolutionBackwardWeight(
     }),
   ];
   if (isSplit) {
-    const out = { scratch: sums, out: arenaRef("gradients"), offset: weight };
+    const out = { scratch: sums, out: "gradients", offset: weight };
     dispatches.push(sumSplits({ label, ...out, quads, splits: choice.splits, scale: 1 }));
   }
   return dispatches;
@@ -224,8 +217,8 @@ export function convolutionBackwardWeight(
 export function convolutionBackwardBias(
   { name, geometry, bias }: ConvolutionContext,
   { dy, scratch }: {
-    readonly dy: BufferRef;
-    readonly scratch: (purpose: string, quads: number) => BufferRef;
+    readonly dy: string;
+    readonly scratch: (purpose: string, quads: number) => string;
   },
 ): readonly Dispatch[] {
   if (bias === undefined) return [];
@@ -238,7 +231,7 @@ export function convolutionBackwardBias(
     rows,
     quads,
     scratch: scratch("bias sums", chunksOf(rows).chunks * quads),
-    out: arenaRef("gradients"),
+    out: "gradients",
     offset: bias,
     scale: 1,
   });

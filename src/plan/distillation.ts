@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { type BufferRef, inputRef, tensorRef } from "../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { quadsOf } from "../shape.ts";
 
@@ -37,14 +36,14 @@ export function lowerDistillation(
   { rows, classes, logits, dlogits }: {
     readonly rows: number;
     readonly classes: number;
-    readonly logits: BufferRef;
-    readonly dlogits: BufferRef;
+    readonly logits: string;
+    readonly dlogits: string;
   },
 ): Dispatch {
   return dispatchOver(rows, {
     kernel: "loss/distillation",
     label: "distillation",
-    bindings: { logits, "teacher_logits": inputRef(teacherLogits), losses: tensorRef("losses"), dlogits },
+    bindings: { logits, "teacher_logits": teacherLogits, losses: "losses", dlogits },
     params: { rows, quads: quadsOf(classes), classes, share, temperature },
   });
 }

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { inputRef, tensorRef } from "../kernels/buffer_ref.ts";
 import { ShapeError } from "../errors.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { type FeatureShape, quadsPerPixel } from "../shape.ts";
@@ -55,12 +54,12 @@ export function lowerImages(
     kernel: "data/batch_images",
     label: "batch",
     bindings: {
-      normalization: inputRef("normalization"),
-      images: inputRef("images"),
-      classes: inputRef("classes"),
-      rows: inputRef("rows"),
-      x: tensorRef("x"),
-      labels: tensorRef("labels"),
+      normalization: "normalization",
+      images: "images",
+      classes: "classes",
+      rows: "rows",
+      x: "x",
+      labels: "labels",
     },
     params: {
       strips,

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { type BufferRef, inputRef, tensorRef } from "../kernels/buffer_ref.ts";
 import { ShapeError } from "../errors.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { quadsOf } from "../shape.ts";
@@ -26,7 +25,7 @@ export function lowerMixedImages(
   return dispatchOver(Math.floor(rows / 2) * quads, {
     kernel: "data/mix_images",
     label: "mixup",
-    bindings: { shares: inputRef(mixShares), x: tensorRef("x") },
+    bindings: { shares: mixShares, x: "x" },
     params: { rows, quads },
   });
 }
@@ -36,21 +35,15 @@ export function lowerMixedLabels(
   { rows, classes, logits, dlogits, labelSmoothing }: {
     readonly rows: number;
     readonly classes: number;
-    readonly logits: BufferRef;
-    readonly dlogits: BufferRef;
+    readonly logits: string;
+    readonly dlogits: string;
     readonly labelSmoothing: number;
   },
 ): Dispatch {
   return dispatchOver(rows, {
     kernel: "loss/mixed_labels",
     label: "mixed labels",
-    bindings: {
-      logits,
-      labels: tensorRef("labels"),
-      shares: inputRef(mixShares),
-      losses: tensorRef("losses"),
-      dlogits,
-    },
+    bindings: { logits, labels: "labels", shares: mixShares, losses: "losses", dlogits },
     params: { rows, stride: 4 * quadsOf(classes), smoothing: labelSmoothing },
   });
 }

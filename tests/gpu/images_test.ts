@@ -1,5 +1,4 @@
 import { assertEquals } from "@std/assert";
-import { bindBuffers } from "../../src/gpu/bind.ts";
 import { describeDataset } from "../../src/data/dataset.ts";
 import { DeviceImages } from "../../src/gpu/images.ts";
 import { Program } from "../../src/gpu/executor.ts";
@@ -36,13 +35,9 @@ async function batchOf(
   const x = gpu.createBuffer("x", 16 * batch * quadsPerExample(input));
   const labels = gpu.createBuffer("labels", 16 * quadsOf(batch));
   const own = new Map([["x", x], ["labels", labels]]);
-  const handedIn = (name: string) => images.input(name);
-  const bind = bindBuffers("test", {
-    input: handedIn,
-    tensor: (name) => ({ buffer: own.get(name)!, quads: 0 }),
-  });
+  const resolve = (name: string) => ({ buffer: (images.resolve(name) ?? own.get(name))!, quads: 0 });
   const dispatch = lowerImages({ augmentation }, { batch, input, augments: true });
-  const program = await Program.create(gpu, [dispatch], { bind });
+  const program = await Program.create(gpu, [dispatch], { resolve });
   // A batch before it, so that streaming has to replace what was there.
   images.select(Uint32Array.from(rows, (row) => (row + 1) % count));
   program.run({ seed: 1 });

@@ -1,5 +1,4 @@
 /** Holds the confidence of a signal to noise (to 1e-6, as its approximation promises) and its histogram (exact). */
-import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { confidenceOf } from "../reference/confidence.ts";
 import { assertClose, randomTensor } from "../reference/tensor.ts";
@@ -20,7 +19,7 @@ for (const path of readPaths) {
           dispatchOver(quads, {
             kernel: "score/erf",
             label: "erf",
-            bindings: { scores: inputRef("scores"), confidence: inputRef("confidence") },
+            bindings: { scores: "scores", confidence: "confidence" },
             params: { quads },
           }),
         ],
@@ -49,11 +48,7 @@ for (const path of readPaths) {
           dispatchOver(quads, {
             kernel: "score/histogram",
             label: "histogram",
-            bindings: {
-              confidence: inputRef("confidence"),
-              mask: inputRef("mask"),
-              counts: inputRef("counts"),
-            },
+            bindings: { confidence: "confidence", mask: "mask", counts: "counts" },
             params: { quads, offset, bins, counts_offset: countsOffset },
           }),
         ],

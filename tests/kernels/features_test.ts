@@ -6,7 +6,6 @@
  * there.
  */
 import type { ReadPath } from "../../src/kernels/interface.ts";
-import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import {
   type FeatureTensors,
   lowerFeatureGradient,
@@ -55,16 +54,16 @@ async function runFeatures(
     map: 0,
     rows,
     quads: height * width * quadsOf(channels),
-    features: inputRef("features"),
+    features: "features",
   };
   const words = new Map<string, number>();
   const declare = (name: string, quads: number) => {
     words.set(name, 4 * quads);
-    return inputRef(name);
+    return name;
   };
   const dispatches = [
     ...lowerFeatureLoss(weight, { ...compared, declare }),
-    lowerFeatureGradient({ ...compared, dy: inputRef("dy"), isRelu }),
+    lowerFeatureGradient({ ...compared, dy: "dy", isRelu }),
   ];
   const { floats } = await runKernels({
     path,

@@ -6,7 +6,6 @@
  */
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
-import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import {
   groupedBackwardInput,
   groupedBackwardWeight,
@@ -94,17 +93,17 @@ function operands(grouped: Grouped) {
 
 async function checkForward(path: ReadPath, grouped: Grouped): Promise<void> {
   const { x, w, b, residual } = operands(grouped), place = placeOf(grouped);
-  const plain = { x: inputRef("x"), relu: false };
+  const plain = { x: "x", relu: false };
   const { floats } = await runKernels({
     path,
     dispatches: [
-      groupedForward(groupedOf(grouped), { ...plain, y: inputRef("y") }),
-      groupedForward(groupedOf(grouped, false), { ...plain, y: inputRef("y_relu"), relu: true }),
+      groupedForward(groupedOf(grouped), { ...plain, y: "y" }),
+      groupedForward(groupedOf(grouped, false), { ...plain, y: "y_relu", relu: true }),
       groupedForward(groupedOf(grouped), {
-        x: inputRef("x"),
-        y: inputRef("y_whole"),
+        x: "x",
+        y: "y_whole",
         norm: normPlaces(place),
-        residual: inputRef("residual"),
+        residual: "residual",
         relu: true,
       }),
     ],
@@ -152,11 +151,11 @@ async function checkBackward(path: ReadPath, grouped: Grouped): Promise<void> {
   gate.values[0] = 0;
   const scratch: Record<string, Float32Array> = {};
   const weight = groupedBackwardWeight(groupedOf(grouped), {
-    x: inputRef("x"),
-    dy: inputRef("dy"),
+    x: "x",
+    dy: "dy",
     scratch(purpose, quads) {
       scratch[purpose] = unwritten(4 * quads);
-      return inputRef(purpose);
+      return purpose;
     },
   });
   assert.equal(weight[0].kernel, "layer/grouped_conv2d_backward_weight");
@@ -164,13 +163,8 @@ async function checkBackward(path: ReadPath, grouped: Grouped): Promise<void> {
   const { floats } = await runKernels({
     path,
     dispatches: [
-      groupedBackwardInput(groupedOf(grouped), { dy: inputRef("dy"), dx: inputRef("dx"), gate: undefined }),
-      groupedBackwardInput(groupedOf(grouped), {
-        dy: inputRef("dy"),
-        dx: inputRef("dx_gated"),
-        addend: inputRef("addend"),
-        gate: inputRef("gate"),
-      }),
+      groupedBackwardInput(groupedOf(grouped), { dy: "dy", dx: "dx", gate: undefined }),
+      groupedBackwardInput(groupedOf(grouped), { dy: "dy", dx: "dx_gated", addend: "addend", gate: "gate" }),
       ...weight,
     ],
     buffers: {

@@ -5,7 +5,6 @@
  * roundings of the sum over K distances; a gradient by that and 20 roundings of terms of at most 1.
  */
 import type { ReadPath } from "../../src/kernels/interface.ts";
-import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { crossEntropy } from "../reference/cross_entropy.ts";
@@ -46,11 +45,11 @@ async function runLoss(path: ReadPath, { logits, labels, count, smoothing }: Bat
         kernel: "loss/softmax_cross_entropy",
         label: "loss",
         bindings: {
-          logits: inputRef("logits"),
-          labels: inputRef("labels"),
-          losses: inputRef("losses"),
-          predictions: inputRef("predictions"),
-          dlogits: inputRef("dlogits"),
+          logits: "logits",
+          labels: "labels",
+          losses: "losses",
+          predictions: "predictions",
+          dlogits: "dlogits",
         },
         params: { rows, quads, classes, smoothing },
         constants: { GRADIENT },

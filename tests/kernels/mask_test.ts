@@ -1,5 +1,4 @@
 /** Holds counting, applying and compacting by masks against the host; all are exact. mask/threshold is held by select_test.ts. */
-import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { randomTensor } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";
@@ -20,7 +19,7 @@ for (const path of readPaths) {
         dispatchOver(params.rows, {
           kernel: "mask/count",
           label: "count",
-          bindings: { mask: inputRef("mask"), channels: inputRef("channels"), layers: inputRef("layers") },
+          bindings: { mask: "mask", channels: "channels", layers: "layers" },
           params,
         })
       ),
@@ -49,7 +48,7 @@ for (const path of readPaths) {
           dispatchOver(quads, {
             kernel: "mask/apply",
             label: "apply",
-            bindings: { mask: inputRef("mask"), out: inputRef("out") },
+            bindings: { mask: "mask", out: "out" },
             params: { quads },
           }),
         ],
@@ -72,7 +71,7 @@ for (const path of readPaths) {
           dispatchOver(quads, {
             kernel: "mask/compact",
             label: "compact",
-            bindings: { sources: inputRef("sources"), arena: inputRef("arena"), out: inputRef("out") },
+            bindings: { sources: "sources", arena: "arena", out: "out" },
             params: { quads },
           }),
         ],

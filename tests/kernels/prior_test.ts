@@ -4,7 +4,6 @@
  * division. An update by evidence is no more sensitive to the precision before it than 1, so errors add up by round.
  */
 import type { ReadPath } from "../../src/kernels/interface.ts";
-import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { evidencePrior, matchedPrior } from "../reference/confidence.ts";
 import { F32_ROUNDOFF, randomTensor, sumTolerance } from "../reference/tensor.ts";
@@ -52,11 +51,11 @@ function sumsDispatch(layer: number, EFFECTIVE: number): Dispatch {
     kernel: "score/prior_sums",
     label: "sums",
     bindings: {
-      mean: inputRef("mean"),
-      fisher: inputRef("fisher"),
-      mask: inputRef("mask"),
-      prior_precision: inputRef("prior_precision"),
-      sums: inputRef("sums"),
+      mean: "mean",
+      fisher: "fisher",
+      mask: "mask",
+      prior_precision: "prior_precision",
+      sums: "sums",
     },
     params: {
       quads,
@@ -82,7 +81,7 @@ function updateDispatch(
   return {
     kernel: "score/prior_update",
     label: "update",
-    bindings: { sums: inputRef("sums"), prior_precision: inputRef("prior_precision") },
+    bindings: { sums: "sums", prior_precision: "prior_precision" },
     params: { chunk_offset: chunkOffset, chunks, layer, layers: count, floor },
     constants: { EVIDENCE },
     workgroups: [1, 1, 1],

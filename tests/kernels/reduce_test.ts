@@ -3,7 +3,6 @@
  * to f32 and its product), the magnitude being the largest sum of absolute terms times the scale.
  */
 import assert from "node:assert/strict";
-import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { chunksOf, columnMoments, sumColumns, sumSplits } from "../../src/kernels/reduce.ts";
 import { quadsOf } from "../../src/shape.ts";
 import {
@@ -37,11 +36,11 @@ for (const path of readPaths) {
           dispatches: sumColumns({
             label: "bias",
             term: "reduce/bias_backward",
-            bindings: { dy: inputRef("dy") },
+            bindings: { dy: "dy" },
             rows,
             quads,
-            scratch: inputRef("scratch"),
-            out: inputRef("out"),
+            scratch: "scratch",
+            out: "out",
             offset,
             scale,
           }),
@@ -72,14 +71,8 @@ for (const path of readPaths) {
     for (const [rows, channels] of [[1, 1], [2, 5], [16, 4], [17, 3], [163, 33], [20011, 5]]) {
       const { shape, values } = randomTensor([rows, channels], rows), quads = quadsOf(channels);
       const x = { shape, values: values.map((value) => Math.fround(value + 50)) };
-      const columns = {
-        rows,
-        quads,
-        scratch: inputRef("s"),
-        mean: inputRef("mean"),
-        variance: inputRef("variance"),
-      };
-      const dispatches = columnMoments({ label: "x", x: inputRef("x"), ...columns });
+      const columns = { rows, quads, scratch: "s", mean: "mean", variance: "variance" };
+      const dispatches = columnMoments({ label: "x", x: "x", ...columns });
       assert.deepEqual(dispatches.map(({ kernel }) => kernel), ["reduce/moments", "reduce/merge_moments"]);
       const { floats } = await runKernels({
         path,
@@ -112,8 +105,8 @@ for (const path of readPaths) {
       const offset = 1, scale = .25;
       const dispatch = sumSplits({
         label: "splits",
-        scratch: inputRef("sums"),
-        out: inputRef("out"),
+        scratch: "sums",
+        out: "out",
         offset,
         quads,
         splits,
@@ -124,11 +117,7 @@ for (const path of readPaths) {
         path,
         dispatches: [
           dispatch,
-          {
-            ...dispatch,
-            bindings: { sums: inputRef("sums"), out: inputRef("added") },
-            constants: { ACCUMULATE: 1 },
-          },
+          { ...dispatch, bindings: { sums: "sums", out: "added" }, constants: { ACCUMULATE: 1 } },
         ],
         buffers: { sums: Float32Array.from(sums.values), out: start, added: start },
       });

@@ -4,7 +4,6 @@
  */
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
-import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { dispatchProduct } from "../../src/kernels/gemm.ts";
 import { sumSplits } from "../../src/kernels/reduce.ts";
@@ -28,7 +27,7 @@ async function checkGather(path: ReadPath): Promise<void> {
   const shift = randomTensor([4 * quads], 3).values.map((value, i) =>
     (i < 48 ? i % 8 < 5 : i < 54) ? value : 0
   );
-  const shared = inputRefs({ positions: "positions", "shift_sums": "shift", v: "v" });
+  const shared = { positions: "positions", "shift_sums": "shift", v: "v" };
   const params = { samples, quads, "patch_quads": patchQuads };
   const { floats } = await runKernels({
     path,
@@ -36,7 +35,7 @@ async function checkGather(path: ReadPath): Promise<void> {
       dispatchOver(samples * patchQuads, {
         kernel: "refit/gather_patches",
         label: "patches",
-        bindings: { ...shared, x: inputRef("x") },
+        bindings: { ...shared, x: "x" },
         params: {
           ...params,
           in_height: 7,
@@ -56,13 +55,7 @@ async function checkGather(path: ReadPath): Promise<void> {
       dispatchOver(samples * 2, {
         kernel: "refit/gather_targets",
         label: "targets",
-        bindings: {
-          ...shared,
-          target_values: inputRef("y"),
-          skip_dense: inputRef("y"),
-          skip_pruned: inputRef("y"),
-          alpha: inputRef("y"),
-        },
+        bindings: { ...shared, target_values: "y", skip_dense: "y", skip_pruned: "y", alpha: "y" },
         params,
       }),
     ],
@@ -119,13 +112,13 @@ async function checkGram(path: ReadPath): Promise<void> {
       dispatches: runs.flatMap(({ core, splits }, i): Dispatch[] => [
         dispatchProduct(shape, { core, splits }, {
           label: core,
-          bindings: { v: inputRef("v"), sums: inputRef(`sums${i}`) },
+          bindings: { v: "v", sums: `sums${i}` },
           params: {},
         }),
         sumSplits({
           label: core,
-          scratch: inputRef(`sums${i}`),
-          out: inputRef(`out${i}`),
+          scratch: `sums${i}`,
+          out: `out${i}`,
           offset: 0,
           quads: rows * columns / 4,
           splits,
@@ -166,14 +159,14 @@ async function checkCovariance(path: ReadPath): Promise<void> {
         dispatchOver(rows * width / 4, {
           kernel: "refit/covariance",
           label: "covariance",
-          bindings: { sums: inputRef("sums"), products: inputRef("products") },
+          bindings: { sums: "sums", products: "products" },
           params: { rows, column_quads: width / 4, offset: first * 16, first, scale: 1 / count },
         })
       ),
       ...["products", "zeros"].map((covariance): Dispatch => ({
         kernel: "refit/damping",
         label: "damping",
-        bindings: { covariance: inputRef(covariance), damping: inputRef(`${covariance} damping`) },
+        bindings: { covariance, damping: `${covariance} damping` },
         params: { columns, width: 4, channels: 3, share: 0.5 },
         constants: {},
         workgroups: [1, 1, 1],
@@ -224,19 +217,19 @@ async function checkSupport(path: ReadPath): Promise<void> {
       dispatchOver(rows, {
         kernel: "refit/support",
         label: "support",
-        bindings: { mask: inputRef("mask"), support: inputRef("support"), counts: inputRef("counts") },
+        bindings: { mask: "mask", support: "support", counts: "counts" },
         params: { rows, row_quads: rowQuads, in_quads: 2, channels: 5, offset },
       }),
       dispatchOver(rows, {
         kernel: "refit/scatter",
         label: "scatter",
         bindings: {
-          solved: inputRef("solved"),
-          support: inputRef("support"),
-          counts: inputRef("counts"),
-          chosen: inputRef("chosen"),
-          flags: inputRef("flags"),
-          out: inputRef("out"),
+          solved: "solved",
+          support: "support",
+          counts: "counts",
+          chosen: "chosen",
+          flags: "flags",
+          out: "out",
         },
         params: { systems: rows, size: 16, row_quads: rowQuads, offset },
       }),

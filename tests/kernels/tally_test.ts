@@ -1,7 +1,6 @@
 /** Holds the tally and the confusion counts against counts on the host; the sum of losses has sumTolerance. */
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
-import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { randomTensor, sumTolerance } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";
@@ -32,12 +31,7 @@ async function addToTally(
     dispatches: [{
       kernel: "loss/tally",
       label: "tally",
-      bindings: {
-        losses: inputRef("losses"),
-        predictions: inputRef("predictions"),
-        labels: inputRef("labels"),
-        tally: inputRef("tally"),
-      },
+      bindings: { losses: "losses", predictions: "predictions", labels: "labels", tally: "tally" },
       params: { rows: batch.losses.length },
       constants: {},
       workgroups: [1, 1, 1],
@@ -97,12 +91,7 @@ for (const path of readPaths) {
     const dispatch = dispatchOver(rows, {
       kernel: "loss/confusion",
       label: "confusion",
-      bindings: {
-        predictions: inputRef("predictions"),
-        labels: inputRef("labels"),
-        counts: inputRef("counts"),
-        kept: inputRef("kept"),
-      },
+      bindings: { predictions: "predictions", labels: "labels", counts: "counts", kept: "kept" },
       params: { rows, classes },
     });
     const { integers } = await runKernels({

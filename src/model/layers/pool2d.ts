@@ -4,7 +4,6 @@
  * @module
  */
 import { z } from "zod";
-import type { BufferRef } from "../../kernels/buffer_ref.ts";
 import { ShapeError } from "../../errors.ts";
 import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import {
@@ -96,7 +95,7 @@ export function poolForward(context: PoolContext, windows: Windows, kind: Pool2d
 }
 
 /** The backward pass of average pooling. */
-export function averageBackward(context: PoolContext, windows: Windows, dx: BufferRef): void {
+export function averageBackward(context: PoolContext, windows: Windows, dx: string): void {
   const { name, batch, input, x, dy, gated } = context;
   const quads = batch * quadsPerExample(input);
   context.emit(dispatchOver(quads, {
@@ -130,7 +129,7 @@ function cellsOf({ spec: { kernel }, batch, input }: LayerContext<Pool2dSpec>) {
 function placesBackward(
   context: LayerContext<Pool2dSpec>,
   { places, dy, output }: FusedPool,
-  dx: BufferRef,
+  dx: string,
 ): Dispatch {
   const cells = cellsOf(context);
   return dispatchOver(cells.cells, {

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { type CriterionType, lowerScore } from "./criterion.ts";
 
 /** Confidence, ranked on z. Expects the buffer `prior_precision` (layers) to be filled. Formula: docs/method.md. */
@@ -12,11 +11,7 @@ export const confidence: CriterionType = {
   group: "deviate",
   lower: (tensor, { layer, examples }) => [
     lowerScore(tensor, "confidence", {
-      bindings: {
-        mean: arenaRef("mean"),
-        fisher: arenaRef("fisher"),
-        "prior_precision": inputRef("prior_precision"),
-      },
+      bindings: { mean: "mean", fisher: "fisher", "prior_precision": "prior_precision" },
       params: { layer, examples },
     }),
   ],

@@ -4,7 +4,6 @@
  * @module
  */
 import type { ReadPath } from "../../kernels/interface.ts";
-import { inputRef } from "../../kernels/buffer_ref.ts";
 import { checkIterations, type Dispatch, dispatchOver, spreadWorkgroups } from "../../kernels/dispatch.ts";
 import { coreSubgroupSize } from "../../gpu/subgroups.ts";
 import { quadsOf } from "../../shape.ts";
@@ -22,7 +21,7 @@ export function lowerSupport(
     {
       kernel: "refit/damping",
       label: `${name} damping`,
-      bindings: { covariance: inputRef("covariance"), damping: inputRef("damping") },
+      bindings: { covariance: "covariance", damping: "damping" },
       params: { columns: 4 * quads, width: 4 * inQuads, channels: inChannels, share: damping },
       constants: {},
       workgroups: [1, 1, 1],
@@ -30,7 +29,7 @@ export function lowerSupport(
     dispatchOver(outChannels, {
       kernel: "refit/support",
       label: `${name} support`,
-      bindings: { mask: inputRef("mask"), support: inputRef("support"), counts: inputRef("counts") },
+      bindings: { mask: "mask", support: "support", counts: "counts" },
       params: {
         rows: outChannels,
         row_quads: quads,
@@ -81,28 +80,18 @@ function lowerSystems(
 ): readonly Dispatch[] {
   const { rows, size } = batch, systems = rows.length;
   const columns = 4 * patchQuads(geometry), label = `${geometry.name} systems of ${size}`;
-  const shared = {
-    damping: inputRef("damping"),
-    support: inputRef("support"),
-    counts: inputRef("counts"),
-    chosen: inputRef("chosen"),
-  };
+  const shared = { damping: "damping", support: "support", counts: "counts", chosen: "chosen" };
   const params = { ...layoutParams(batch), columns };
   const matrices = dispatchOver(systems * Math.ceil(size / blockColumns / 2) * (size + blockColumns) / 4, {
     kernel: "refit/gather_systems",
     label,
-    bindings: { ...shared, covariance: inputRef("covariance"), systems: inputRef("systems") },
+    bindings: { ...shared, covariance: "covariance", systems: "systems" },
     params,
   });
   const rightSides = dispatchOver(systems * 8 * size / 4, {
     kernel: "refit/gather_right_sides",
     label: `${label}, right sides`,
-    bindings: {
-      ...shared,
-      cross_covariance: inputRef("cross_covariance"),
-      dense: inputRef("dense"),
-      systems: inputRef("systems"),
-    },
+    bindings: { ...shared, cross_covariance: "cross_covariance", dense: "dense", systems: "systems" },
     params: { ...params, dense_offset: 4 * denseOffset },
   });
   return [{ ...matrices, path }, rightSides];
@@ -120,11 +109,7 @@ function lowerPanel(
   const dispatch = dispatchOver(systems * groups, {
     kernel: withSubgroups ? "refit/factor_panel_subgroup" : "refit/factor_panel",
     label: `${geometry.name} ${isDiagonal ? "diagonal" : "panel"} ${block}`,
-    bindings: {
-      systems: inputRef("systems"),
-      inverses: inputRef("inverses"),
-      diagonals: inputRef("diagonals"),
-    },
+    bindings: { systems: "systems", inverses: "inverses", diagonals: "diagonals" },
     params: { ...layoutParams(batch), block },
     constants: { IS_DIAGONAL: isDiagonal ? 1 : 0 },
   });
@@ -149,11 +134,11 @@ function lowerFactor(batch: SystemBatch, settings: SolveSettings): readonly Disp
       kernel: "refit/factor_diagonal",
       label: `${geometry.name} inverses ${block}`,
       bindings: {
-        diagonals: inputRef("diagonals"),
-        inverses: inputRef("inverses"),
-        damping: inputRef("damping"),
-        chosen: inputRef("chosen"),
-        flags: inputRef("flags"),
+        diagonals: "diagonals",
+        inverses: "inverses",
+        damping: "damping",
+        chosen: "chosen",
+        flags: "flags",
       },
       params: { ...layoutParams(batch), block },
     });
@@ -168,11 +153,7 @@ function lowerFactor(batch: SystemBatch, settings: SolveSettings): readonly Disp
   return [...dispatches, {
     kernel: "refit/back_substitute",
     label: `${geometry.name} substitution`,
-    bindings: {
-      systems: inputRef("systems"),
-      inverses: inputRef("inverses"),
-      solutions: inputRef("solutions"),
-    },
+    bindings: { systems: "systems", inverses: "inverses", solutions: "solutions" },
     params: layoutParams(batch),
     constants: {},
     workgroups: spreadWorkgroups(systems),
@@ -185,17 +166,12 @@ function lowerResults(
   { geometry, path, valuesOffset, scoresOffset, shiftOffset, scale, shiftScale }: SolveSettings,
 ): readonly Dispatch[] {
   const { rows: { length: systems }, size } = batch, rowQuads = patchQuads(geometry), { name } = geometry;
-  const shared = {
-    support: inputRef("support"),
-    counts: inputRef("counts"),
-    chosen: inputRef("chosen"),
-    flags: inputRef("flags"),
-  };
+  const shared = { support: "support", counts: "counts", chosen: "chosen", flags: "flags" };
   const scatter = (solved: string, out: string, offset: number) =>
     dispatchOver(systems, {
       kernel: "refit/scatter",
       label: `${name} ${out}`,
-      bindings: { ...shared, solved: inputRef(solved), out: inputRef(out) },
+      bindings: { ...shared, solved, out },
       params: { systems, size, row_quads: rowQuads, offset },
     });
   const shift = dispatchOver(systems, {
@@ -203,10 +179,10 @@ function lowerResults(
     label: `${name} shift`,
     bindings: {
       ...shared,
-      solutions: inputRef("solutions"),
-      sums: inputRef("column_sums"),
-      shift_sums: inputRef("shift_sums"),
-      shift: inputRef("shift"),
+      solutions: "solutions",
+      sums: "column_sums",
+      shift_sums: "shift_sums",
+      shift: "shift",
     },
     params: {
       systems,
@@ -223,11 +199,7 @@ function lowerResults(
   const signals = dispatchOver(systems * size, {
     kernel: "refit/signal_to_noise",
     label: `${name} signal to noise`,
-    bindings: {
-      systems: inputRef("systems"),
-      solutions: inputRef("solutions"),
-      signals: inputRef("signals"),
-    },
+    bindings: { systems: "systems", solutions: "solutions", signals: "signals" },
     params: layoutParams(batch),
   });
   return [...weights, { ...signals, path }, scatter("signals", "scores", scoresOffset)];
