@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { bindBuffers } from "../src/gpu/bind.ts";
 import type { DeviceBuffer } from "../src/gpu/buffer.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { ShapeError } from "../src/errors.ts";
@@ -99,12 +100,12 @@ export async function openConfidence(gpu: Gpu, parameters: number): Promise<Conf
     buffer("full mask").write(ones, 4 * first);
   }
   buffer("prior_precision").write(Float32Array.of(10));
-  const resolve = (name: string) => ({ buffer: buffer(name), quads: buffer(name).sizeBytes / 16 });
+  const bind = bindBuffers("bench", { network: { arena: buffer }, input: buffer });
   const dispatches = [
     ...lowerScores({ layout, graph }, "confidence", { examples, seed: 0 }),
     ...lowerSelection([{ offset: 0, quads }], remove),
   ];
-  const program = await Program.create(gpu, dispatches, { resolve });
+  const program = await Program.create(gpu, dispatches, { bind });
   return {
     parameters,
     costs: dispatches.filter(isNeeded).map((dispatch) =>

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { type BufferRef, inputRef } from "../src/kernels/buffer_ref.ts";
+import { bindBuffers } from "../src/gpu/bind.ts";
 import type { DeviceBuffer } from "../src/gpu/buffer.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { Program } from "../src/gpu/executor.ts";
@@ -82,7 +84,7 @@ export function lowerConvolution(
   };
   const scratch = (purpose: string, count: number) => {
     quads[purpose] = count;
-    return purpose;
+    return inputRef(purpose);
   };
   return { dispatches: dispatchesOf(context, pass, scratch), quads };
 }
@@ -111,7 +113,8 @@ export async function openConvolution(
       Float32Array.from({ length: 4 * quads[name]! }, () => random.nextUniform() - 0.5),
     );
   }
-  const program = await Program.create(gpu, dispatches, { resolve });
+  const bind = bindBuffers("bench", { network: { arena: (role) => resolve(role).buffer }, input: resolve });
+  const program = await Program.create(gpu, dispatches, { bind });
   const numbers = pixels * (inChannels + outChannels) + outChannels * taps * inChannels;
   return {
     cost: { flops: 2 * pixels * outChannels * taps * inChannels, bytes: 4 * numbers },
@@ -131,14 +134,19 @@ export async function openConvolution(
 function dispatchesOf(
   context: ConvolutionContext,
   pass: ConvolutionPass,
-  scratch: (purpose: string, quads: number) => string,
+  scratch: (purpose: string, quads: number) => BufferRef,
 ): readonly Dispatch[] {
   switch (pass) {
     case "forward":
-      return convolutionForward(context, { x: "x", y: "y", relu: false, scratch });
+      return convolutionForward(context, { x: inputRef("x"), y: inputRef("y"), relu: false, scratch });
     case "backward input":
-      return convolutionBackwardInput(context, { dy: "y", dx: "dx", gate: undefined, scratch });
+      return convolutionBackwardInput(context, {
+        dy: inputRef("y"),
+        dx: inputRef("dx"),
+        gate: undefined,
+        scratch,
+      });
     case "backward weight":
-      return convolutionBackwardWeight(context, { x: "x", dy: "y", scratch });
+      return convolutionBackwardWeight(context, { x: inputRef("x"), dy: inputRef("y"), scratch });
   }
 }

@@ -6,6 +6,7 @@
  */
 import { assembleKernel } from "../src/kernels/assemble.ts";
 import { type ReadPath, withoutComments } from "../src/kernels/interface.ts";
+import type { BufferRef } from "../src/kernels/buffer_ref.ts";
 import { type Dispatch, isProductKernel } from "../src/kernels/dispatch.ts";
 import { type Graph, resolveGraph } from "../src/model/graph.ts";
 import type { Plan } from "../src/plan/plan.ts";
@@ -57,7 +58,7 @@ export function elementwiseCost(
   { path, quadsOf }: {
     readonly path: ReadPath;
     /** Quads of a tensor, or undefined for buffers of which `params.quads` are used. */
-    readonly quadsOf: (name: string) => number | undefined;
+    readonly quadsOf: (ref: BufferRef) => number | undefined;
   },
 ): Cost {
   const assembled = assembleKernel(kernel, path);
@@ -79,7 +80,7 @@ export function planCosts(
   { graph, path }: { readonly graph: Graph; readonly path: ReadPath },
 ): readonly Cost[] {
   const layers = layerCosts(graph, plan.batch);
-  const quadsOf = (name: string) => plan.tensors.get(name)?.quads;
+  const quadsOf = (ref: BufferRef) => "tensor" in ref ? plan.tensors.get(ref.tensor)?.quads : undefined;
   return plan.dispatches.map((dispatch) => {
     const layer = [...layers].find(([name]) => dispatch.label.startsWith(`${name} `));
     const isProduct = isProductKernel(dispatch.kernel);

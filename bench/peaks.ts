@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { bindBuffers } from "../src/gpu/bind.ts";
+import { inputRef } from "../src/kernels/buffer_ref.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { Program } from "../src/gpu/executor.ts";
 import { checkIterations, type Dispatch, dispatchOver } from "../src/kernels/dispatch.ts";
@@ -23,7 +25,7 @@ export function dispatchPeakFma(quads: number, rounds: number): Dispatch {
   return dispatchOver(quads, {
     kernel: "bench/peak_fma",
     label: "peak fma",
-    bindings: { sums: "sums" },
+    bindings: { sums: inputRef("sums") },
     params,
   });
 }
@@ -39,8 +41,8 @@ export async function openPeakFma(gpu: Gpu): Promise<PeakWorkload> {
   const { isFallback } = gpu.adapter;
   const quads = isFallback ? 2 ** 12 : 2 ** 18, rounds = isFallback ? 1000 : 4000;
   const sums = gpu.createBuffer("sums", 16 * quads);
-  const resolve = () => ({ buffer: sums, quads });
-  const program = await Program.create(gpu, [dispatchPeakFma(quads, rounds)], { resolve });
+  const bind = bindBuffers("bench", { input: () => sums });
+  const program = await Program.create(gpu, [dispatchPeakFma(quads, rounds)], { bind });
   return {
     work: quads * peakFmaFlops(rounds) / 1e9,
     submit: () => program.run(),
@@ -60,7 +62,7 @@ function copySizeBytes(gpu: Gpu): number {
 
 /** The dispatch of the copy kernel, from buffer `source` to buffer `copy`. */
 export function dispatchPeakCopy(quads: number): Dispatch {
-  const bindings = { source: "source", copy: "copy" };
+  const bindings = { source: inputRef("source"), copy: inputRef("copy") };
   return dispatchOver(quads, { kernel: "bench/peak_copy", label: "peak copy", bindings, params: { quads } });
 }
 
@@ -71,9 +73,9 @@ export async function openPeakCopy(gpu: Gpu, by: "kernel" | "buffer"): Promise<P
     source: gpu.createBuffer("source", sizeBytes),
     copy: gpu.createBuffer("copy", sizeBytes),
   };
-  const resolve = (name: string) => ({ buffer: buffers[name as keyof typeof buffers], quads });
+  const bind = bindBuffers("bench", { input: (name) => buffers[name as keyof typeof buffers] });
   const program = by === "kernel"
-    ? await Program.create(gpu, [dispatchPeakCopy(quads)], { resolve })
+    ? await Program.create(gpu, [dispatchPeakCopy(quads)], { bind })
     : undefined;
   const copyBuffer = () => {
     const encoder = gpu.device.createCommandEncoder({ label: "peak copy buffer" });

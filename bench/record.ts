@@ -78,10 +78,3 @@ export function formatRecords(records: readonly BenchRecord[]): string {
   const align = ["left", "right", "right", "left", "right", "right"] as const;
   return formatTable(["name", "median", "best", "unit", "spread", "share"], rows, { align });
 }
-
-/** What stands above every table: what was measured on what. */
-export function formatSetting(gpu: Gpu, versions: string): string {
-  return `${gpu.adapter.name}, reads through ${
-    gpu.path === "texture" ? "textures" : "storage buffers"
-  }, ${versions}`;
-}

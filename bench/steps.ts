@@ -81,8 +81,8 @@ export async function openStep(gpu: Gpu, { graph, batch, mode }: StepOptions): P
   ]);
   const { choose } = gpu, source = { augmentation: "none" } as const;
   const plan = lowerPlan(graph, { batch, mode, choose, images: source, optimizer: momentumSgd });
-  const others = (name: string) => own.get(name) ?? images.resolve(name);
-  const { program } = stack.use(await preparePlan(plan, { network, slots, others }));
+  const input = (name: string) => own.get(name) ?? images.input(name);
+  const { program } = stack.use(await preparePlan(plan, { network, slots, input }));
   const rows = Array.from(
     { length: batches },
     (_, b) => Uint32Array.from({ length: batch }, (_, i) => b * batch + i),

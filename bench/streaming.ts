@@ -88,8 +88,8 @@ async function openGroups(
   const slots = stack.use(new SlotPool(gpu)), tally = stack.use(new Tally(gpu));
   const images = { augmentation: "flip-crop" } as const;
   const plan = lowerPlan(benchGraph, { batch, mode: "train", choose: gpu.choose, images, optimizer });
-  const others = (name: string) => name === "tally" ? tally.buffer : examples.resolve(name);
-  const { program, resolve } = stack.use(await preparePlan(plan, { network, slots, others }));
+  const input = (name: string) => name === "tally" ? tally.buffer : examples.input(name);
+  const { program, bind } = stack.use(await preparePlan(plan, { network, slots, input }));
   const batches = (async function* (): AsyncGenerator<Uint32Array, void> {
     for (let epoch = 0;; epoch++) {
       yield* examples.batches({ batch, seed: 1, epoch, shuffle: true, dropLast: true });
@@ -102,7 +102,7 @@ async function openGroups(
       const start = performance.now();
       for (const end = step + stepsPerGroup; step < end; step++) {
         const { value: rows } = await batches.next();
-        examples.select(rows as Uint32Array, resolve);
+        examples.select(rows as Uint32Array, bind);
         program.run({
           ...optimizerStep(optimizer, { learningRate: 0.01, step }),
           count: batch,

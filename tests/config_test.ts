@@ -67,17 +67,42 @@ Deno.test("readGranularity() reads blocks and patterns", () => {
   }
 });
 
+Deno.test("parsePruneConfig() refuses numbers that become 0, 1 or infinite as floats of 32 bits", () => {
+  const keys = ["learningRate", "weightDecay", "l1", "clipNorm", "clipValue", "mixup"];
+  const values = [1e300, 1e-300, 1e39, 1e-46];
+  const cases = [
+    ...keys.flatMap((key) => values.map((value) => ({ [key]: value }))),
+    ...values.flatMap((value) => [
+      { distill: 0.5, temperature: value },
+      { distill: 0.5, distillFeatures: value },
+      { posteriorTemperature: value },
+    ]),
+    { momentum: 0.999999999 },
+    { averaging: "ema", emaDecay: 0.999999999 },
+    { averaging: "ema", emaDecay: 1e-300 },
+  ];
+  for (const config of cases) {
+    const key = Object.keys(config).at(-1)!;
+    assert.throws(
+      () => parsePruneConfig(config, "a test"),
+      (error: Error) => error.message.startsWith(`Cannot use "${key}": `),
+      JSON.stringify(config),
+    );
+  }
+  for (const key of keys.slice(1)) parsePruneConfig({ [key]: 0 }, "a test");
+});
+
 Deno.test("parsePruneConfig() names the key, its value and what is expected", () => {
   const cases: readonly (readonly [string, unknown, string])[] = [
     ["epochs", 0, "a whole number, at least 1"],
     ["epochs", 1.5, "a whole number, at least 0"],
     ["batch", "64", "a whole number, at least 1"],
     ["batch", -1, "a whole number, at least 1"],
-    ["learningRate", 0, "a finite number, above 0"],
-    ["learningRate", NaN, "a finite number, above 0"],
-    ["learningRate", Infinity, "a finite number, above 0"],
-    ["momentum", 1, "a finite number in [0, 1)"],
-    ["weightDecay", -1e-4, "a finite number, at least 0"],
+    ["learningRate", 0, "a finite number from 1e-12 to 1000000000000"],
+    ["learningRate", NaN, "a finite number from 1e-12 to 1000000000000"],
+    ["learningRate", Infinity, "a finite number from 1e-12 to 1000000000000"],
+    ["momentum", 1, "a finite number from 0 to 0.9999999"],
+    ["weightDecay", -1e-4, "0 or a finite number from 1e-12 to 1000000000000"],
     ["labelSmoothing", 1, "a finite number in [0, 1)"],
     ["seed", -1, "a whole number from 0 to 4294967295"],
     ["seed", 2 ** 32, "a whole number from 0 to 4294967295"],
@@ -90,9 +115,9 @@ Deno.test("parsePruneConfig() names the key, its value and what is expected", ()
     ["calibration", 0, "a whole number, at least 1"],
     ["validation", -1, "a whole number, at least 0"],
     ["accumulate", 0, "a whole number, at least 1"],
-    ["l1", -1, "a finite number, at least 0"],
-    ["clipNorm", -1, "a finite number, at least 0"],
-    ["clipValue", NaN, "a finite number, at least 0"],
+    ["l1", -1, "0 or a finite number from 1e-12 to 1000000000000"],
+    ["clipNorm", -1, "0 or a finite number from 1e-12 to 1000000000000"],
+    ["clipValue", NaN, "0 or a finite number from 1e-12"],
     ["decayBias", 0, "true or false"],
     ["schedule", "linear", "one of constant, step, cosine, one-cycle"],
     ["milestones", "1", "rising fractions in (0, 1), joined by commas"],
@@ -105,19 +130,19 @@ Deno.test("parsePruneConfig() names the key, its value and what is expected", ()
     ["warmup", 1, "a finite number in [0, 1)"],
     ["averaging", "swa", "one of none, mean, ema"],
     ["averageFrom", 1, "a finite number in [0, 1)"],
-    ["emaDecay", 1, "a finite number in (0, 1)"],
+    ["emaDecay", 1, "a finite number from"],
     ["recalibrate", true, "one of none, plain, augmented"],
     ["cutout", 1.5, "a whole number, at least 0"],
-    ["mixup", -0.2, "a finite number, at least 0"],
+    ["mixup", -0.2, "0 or a finite number from 1e-12 to 1000000000000"],
     ["patience", -1, "a whole number, at least 0"],
     ["stopOn", "f1", "one of accuracy, loss"],
     ["rewind", 1, "a finite number in [0, 1)"],
     ["distill", 1.5, "a finite number from 0 to 1"],
-    ["temperature", 0, "a finite number, above 0"],
-    ["distillFeatures", -1, "a finite number, at least 0"],
+    ["temperature", 0, "a finite number from 1e-12 to 1000000000000"],
+    ["distillFeatures", -1, "0 or a finite number from 1e-12 to 1000000000000"],
     ["distillMaps", "first", "one of last, stages"],
-    ["posteriorTemperature", 0, "auto or a finite number, above 0"],
-    ["posteriorTemperature", "best", "auto or a finite number, above 0"],
+    ["posteriorTemperature", 0, "auto or a finite number from 1e-12 to 1000000000000"],
+    ["posteriorTemperature", "best", "auto or a finite number from 1e-12 to 1000000000000"],
     ["limit", null, "a whole number, at least 0"],
     ["optimizer", "rmsprop", "one of sgd, momentum, nesterov, adam, adamw"],
     ["adapter", "gpu", "one of auto, high-performance, low-power, fallback"],

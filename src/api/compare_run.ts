@@ -4,9 +4,10 @@
  *
  * @module
  */
-import type { PruneConfig } from "../config.ts";
+import { type PruneConfig, readGranularity } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { identityEntries } from "../gpu/identity.ts";
 import { formatChoices, rememberingChooser } from "../kernels/choices.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import { removedAt } from "../prune/goal.ts";
@@ -21,9 +22,10 @@ import {
   type ValidationResult,
 } from "../prune/compare_report.ts";
 import { type CompareVariant, readVariant } from "./compare_variants.ts";
+import { isAtChance, thinLayers } from "../prune/warnings.ts";
 import { checkPrunable, isTempered, removalOf, scoringOf } from "./prune_options.ts";
 import { checkReachable } from "./reachable.ts";
-import { coresOf } from "./run_cores.ts";
+import { checkCores, coresOf } from "./run_cores.ts";
 import { temperModel } from "./tempering.ts";
 import { openTrained, type TrainedNetwork, type TrainedOptions } from "./trained_network.ts";
 
@@ -54,9 +56,13 @@ const freeKeys: ReadonlySet<string> = new Set(["out", "force", "seed", "tune", "
  * @throws {ConfigError} Where something that changes results differs, with both values.
  */
 function checkSame(before: CompareReport, now: CompareReport): void {
-  const flat = ({ config, adapter, model, dataset, versions }: CompareReport): Record<string, unknown> => ({
+  // Reports of before know the adapter's name alone.
+  const isKnown = before.gpu !== undefined;
+  const flat = (
+    { config, adapter, gpu, model, dataset, versions }: CompareReport,
+  ): Record<string, unknown> => ({
     ...config,
-    adapter,
+    ...identityEntries(adapter, isKnown ? gpu : undefined),
     model,
     dataset,
     versions,
@@ -96,11 +102,19 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
     }
   }
   const { name, source } = dataset, choices = coresOf(gpu, before?.cores ?? options.cores);
+  const { train, test } = dataset;
+  checkCores(gpu, formatChoices(choices), {
+    graph,
+    batch: config.batch,
+    train: train.count,
+    test: test.count,
+  });
   const choose = rememberingChooser(choices, options.choose ?? gpu.choose);
   let report: CompareReport = {
     version: 1,
     versions,
     adapter: gpu.adapter.name,
+    gpu: gpu.identity,
     cores: formatChoices(choices),
     dataset: { name, source, train: dataset.train.count, test: dataset.test.count },
     model: graph.name,
@@ -197,15 +211,18 @@ async function* compareVariant(
     }
     const { accuracy, validation } = await measure(trained);
     const removed = layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
-    const empty = emptyLayers(layers);
+    const empty = emptyLayers(layers), thin = thinLayers(layers, readGranularity(config.granularity)!);
+    const chance = { classes: splits.limited.classes.length, examples: splits.test.count };
+    const chanceOf = (accuracy: number) => isAtChance(accuracy, chance) ? { isAtChance: true } as const : {};
     const cell = {
       ...{ variant: name, sparsity, seed, removed: removed / prunableCount, accuracy },
       ...(empty.length > 0 ? { emptyLayers: empty } : {}),
+      ...(thin.length > 0 ? { thinLayers: thin.map(({ name }) => name) } : {}),
       ...(validation ? { validation } : {}),
       ...(posteriorTemperatures.length > 0 ? { posteriorTemperatures } : {}),
     };
     if (config.finetuneEpochs === 0) {
-      yield cell;
+      yield { ...cell, ...chanceOf(accuracy) };
       continue;
     }
     settler.forget();
@@ -214,6 +231,7 @@ async function* compareVariant(
     yield {
       ...cell,
       accuracyFinetuned: finetuned.accuracy,
+      ...chanceOf(finetuned.accuracy),
       ...(finetuned.validation ? { validationFinetuned: finetuned.validation } : {}),
     };
   }

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { PruneConfig } from "../config.ts";
+import { type PruneConfig, readGranularity } from "../config.ts";
+import type { GpuIdentity } from "../gpu/identity.ts";
 import type { Graph } from "../model/graph.ts";
 import { decodeModel } from "../io/model_file.ts";
 import { layOutParameters, type ParameterLayout } from "../plan/layout.ts";
@@ -12,6 +13,7 @@ import type { LayerConfidence } from "../prune/layer_confidence.ts";
 import type { PruneOutcome } from "../prune/loop.ts";
 import { countPattern } from "../prune/pattern.ts";
 import type { CriterionResult, PhaseReport, PruneReport } from "../prune/report.ts";
+import { describeWarnings } from "../prune/warnings.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import type { PrunedModel } from "./measure_compaction.ts";
 import { goalOf } from "./prune_options.ts";
@@ -26,6 +28,7 @@ interface TestResult extends Pick<Evaluation, "accuracy"> {
 export interface PruneFindings {
   readonly versions?: Readonly<Record<string, string>>;
   readonly adapter: string;
+  readonly gpu: GpuIdentity;
   readonly cores: Readonly<Record<string, string>>;
   readonly config: PruneConfig;
   readonly splits: Omit<RunSplits, "validation">;
@@ -59,6 +62,7 @@ export function pruneReport(findings: PruneFindings): PruneReport {
     version: 1,
     ...(findings.versions ? { versions: findings.versions } : {}),
     adapter: findings.adapter,
+    gpu: findings.gpu,
     cores: findings.cores,
     dataset: {
       name: limited.name,
@@ -71,6 +75,15 @@ export function pruneReport(findings: PruneFindings): PruneReport {
     model: graph.name,
     seed: config.seed,
     config,
+    warnings: describeWarnings({
+      granularity: readGranularity(config.granularity)!,
+      layers: outcome.layers,
+      removedLayers: finished.compaction?.removedLayers ?? [],
+      rounds: outcome.rounds,
+      accuracy: { trained: findings.trained.accuracy, finetuned: findings.finetuned.accuracy },
+      classes: limited.classes.length,
+      examples: test.count,
+    }),
     accuracy: accuraciesOf(findings),
     training: findings.training,
     criteria: findings.criteria,

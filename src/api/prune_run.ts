@@ -9,6 +9,7 @@ import { type Dataset, isStreamed, type Split } from "../data/dataset.ts";
 import { readLabels } from "../data/shards_load.ts";
 import { NumericError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { identityEntries } from "../gpu/identity.ts";
 import { decodeModel } from "../io/model_file.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
@@ -20,7 +21,7 @@ import { Model } from "./model.ts";
 import type { ModelState, ModelTrainOptions } from "./model_options.ts";
 import type { TrainProgress } from "../train/settings.ts";
 import { type JournalSteps, type RunCheckpoints, RunJournal } from "./run_journal.ts";
-import { coresOf } from "./run_cores.ts";
+import { checkCores, coresOf } from "./run_cores.ts";
 import { type RunSplits, splitDataset } from "./run_splits.ts";
 import { finishPruned, type TunePlans } from "./measure_compaction.ts";
 import { checkPrunable, goalOf, isTempered, removalOf, scoringOf } from "./prune_options.ts";
@@ -81,7 +82,7 @@ export interface PruneRunResult {
  * @throws {NumericError} Where a loss is not finite.
  * @throws {ConfigError} Where a checkpoint to go on from is of another run, or the model has not what pruning it takes, or
  *   may not lose so much.
- * @throws {FormatError} Where `cores` hold what is no choice.
+ * @throws {FormatError} Where `cores`, or a checkpoint, hold what is no choice or does not compute its product.
  * @throws {AdapterError} Where they name a core that the device has not.
  */
 export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<PruneRunResult> {
@@ -93,9 +94,11 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
     "calibration examples": calibration.count,
     "test examples": test.count,
   };
-  const surroundings = { "device": gpu.adapter.name, "data set": limited.name, graph: JSON.stringify(graph) };
+  const device = identityEntries(gpu.adapter.name, gpu.identity);
+  const surroundings = { ...device, "data set": limited.name, graph: JSON.stringify(graph) };
   const choices = coresOf(gpu, options.cores), { checkpoints } = options;
   const journal = await RunJournal.open(config, { ...surroundings, ...counts }, { checkpoints, choices });
+  checkCores(gpu, journal.cores, { graph, batch: config.batch, train: train.count, test: test.count });
   const choose = journal.chooser(options.choose ?? gpu.choose);
   using model = new Model(gpu, graph, { task: limited, seed: config.seed, choose });
   checkPrunable(model.network, config);
@@ -228,7 +231,7 @@ async function pruneModel(
   });
   const report = pruneReport({
     ...(options.versions ? { versions: options.versions } : {}),
-    adapter: model.gpu.adapter.name,
+    ...{ adapter: model.gpu.adapter.name, gpu: model.gpu.identity },
     cores: options.journal.cores,
     splits: { limited, train, calibration, test },
     ...{ config, graph, labels, outcome, criteria, confidences, finished },

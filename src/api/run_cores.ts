@@ -6,8 +6,10 @@
 import { AdapterError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { ReadPath } from "../kernels/interface.ts";
-import { type ProductChoices, readChoices } from "../kernels/choices.ts";
+import { type ProductChoices, readChoices, rememberingChooser } from "../kernels/choices.ts";
 import { coreBlock, productCores, subgroupCores } from "../kernels/cores.ts";
+import type { Graph } from "../model/graph.ts";
+import { lowerRunPlans, type RunSizes } from "./run_plans.ts";
 import { winogradCore, winogradWeightCore } from "../kernels/winograd.ts";
 
 /** The cores that a device may use on a read path, each for some products at least. */
@@ -17,6 +19,22 @@ function deviceCores({ subgroups }: Gpu, path: ReadPath): readonly string[] {
     ...productCores[path],
     ...ofSubgroups.filter((core) => coreBlock(core).subgroupSize === subgroups?.size),
   ];
+}
+
+/**
+ * Refuses what an earlier run, or a checkpoint, says of products that it could not have computed so, before anything is
+ * trained.
+ *
+ * @throws {FormatError} Where one is no choice, or does not compute its product.
+ * @throws {AdapterError} Where the device has not a core that is named.
+ */
+export function checkCores(
+  gpu: Gpu,
+  cores: Readonly<Record<string, string>>,
+  { graph, ...sizes }: RunSizes & { readonly graph: Graph },
+): void {
+  const choices = coresOf(gpu, cores);
+  if (Object.keys(choices).length > 0) lowerRunPlans(graph, sizes, rememberingChooser(choices, gpu.choose));
 }
 
 /**

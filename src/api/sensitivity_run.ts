@@ -16,7 +16,7 @@ import type { RemovalOptions } from "../prune/removal.ts";
 import { refusePattern } from "./compare_variants.ts";
 import { checkPrunable, removalOf, scoringOf } from "./prune_options.ts";
 import { removedBy } from "./reachable.ts";
-import { coresOf } from "./run_cores.ts";
+import { checkCores, coresOf } from "./run_cores.ts";
 import { scanUnits, targetOf } from "./scan_units.ts";
 import { openTrained, type TrainedOptions } from "./trained_network.ts";
 
@@ -75,8 +75,9 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     })).filter(({ target }) => target <= all);
   });
   if (asked.length === 0) throw tooMuch();
-  const choices = coresOf(gpu, options.cores),
-    choose = rememberingChooser(choices, options.choose ?? gpu.choose);
+  const choices = coresOf(gpu, options.cores), { train: { count: all }, test } = dataset;
+  checkCores(gpu, formatChoices(choices), { graph, batch: config.batch, train: all, test: test.count });
+  const choose = rememberingChooser(choices, options.choose ?? gpu.choose);
   const { model: opened, splits, state, settler: opensWith } = await openTrained(gpu, { ...options, choose });
   using model = opened, settler = opensWith;
   const { train, calibration } = splits, validation = splits.validation!;
@@ -104,6 +105,7 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     version: 1,
     versions,
     adapter: gpu.adapter.name,
+    gpu: gpu.identity,
     cores: formatChoices(choices),
     dataset: { name, source, train: dataset.train.count, test: dataset.test.count },
     model: graph.name,

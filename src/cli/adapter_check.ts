@@ -1,9 +1,12 @@
 /**
- * Exits with 1 where WebGPU finds no adapter, and prints nothing. The start script asks this before anything
- * else is loaded, so this file imports nothing.
+ * Prints through which backend WebGPU finds an adapter, such as `vulkan`, and exits with 1 where it finds none. The start
+ * script asks this before anything else is loaded, so it imports little.
  *
  * @module
  */
+import { findAdapter } from "../gpu/backend.ts";
+import { print } from "./print.ts";
 
-const adapter = await navigator.gpu?.requestAdapter();
-if (!adapter) Deno.exitCode = 1;
+const found = typeof navigator.gpu === "undefined" ? undefined : await findAdapter(navigator.gpu, "auto");
+if (found) print(found.backend);
+else Deno.exitCode = 1;

@@ -8,7 +8,7 @@ import { benchNames, checkBenchNames, runBenches } from "../../bench/benches.ts"
 import { formatExplanation } from "../../bench/explain.ts";
 import { measurePeers } from "../../bench/peers.ts";
 import { formatProfile, profileStep } from "../../bench/profile_step.ts";
-import { type BenchRecord, formatRecords, formatSetting } from "../../bench/record.ts";
+import { type BenchRecord, formatRecords } from "../../bench/record.ts";
 import { formatScaling, runScaling } from "../../bench/scaling.ts";
 import { formatStreaming, runStreaming } from "../../bench/streaming.ts";
 import { lowerBenchPlans } from "../../bench/tuning.ts";
@@ -16,6 +16,8 @@ import { ConfigError } from "../errors.ts";
 import type { TunedProduct } from "../gpu/tuner.ts";
 import { runCommand } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
+import { describeDevice } from "./describe_device.ts";
+import type { Gpu } from "../gpu/device.ts";
 import { deviceFields, openDevice, readDeviceFlags, tuneDevice } from "./open_device.ts";
 import { note, print, printJson } from "./print.ts";
 
@@ -57,11 +59,20 @@ const summary = [
   `ask for is measured, and the benches that are named. Benches: ${benchNames.join(", ")}.`,
 ].join(" ");
 
+/** Prints a record as a line of JSON, with what identifies the device. */
+function printRecord(gpu: Gpu, record: BenchRecord): void {
+  printJson({ ...record, gpu: gpu.identity });
+}
+
 /** Waits for records, printing each as a line of JSON at once where that is asked for. */
-async function gather<R extends BenchRecord>(source: AsyncIterable<R>, json: boolean): Promise<R[]> {
+async function gather<R extends BenchRecord>(
+  gpu: Gpu,
+  source: AsyncIterable<R>,
+  json: boolean,
+): Promise<R[]> {
   const records: R[] = [];
   for await (const record of source) {
-    if (json) printJson(record);
+    if (json) printRecord(gpu, record);
     records.push(record);
   }
   return records;
@@ -97,19 +108,19 @@ async function main(): Promise<number> {
   const tuner = flags.readPath === "auto"
     ? await tuneDevice(gpu, (choose) => lowerBenchPlans(choose, tuned), { mode, note })
     : undefined;
-  if (!json) print(`${formatSetting(gpu, `Deno ${Deno.version.deno}`)}\n`);
+  if (!json) print(`${describeDevice(gpu)}, Deno ${Deno.version.deno}\n`);
   if (values.explain === true) printExplanation(tuner?.explain() ?? [], json);
   if (values.profile === true) {
     const profile = await profileStep(gpu, { seconds });
-    if (json) { for (const record of profile.records) printJson(record); }
+    if (json) { for (const record of profile.records) printRecord(gpu, record); }
     else print(formatProfile(profile));
   }
   if (values.scaling === true) {
-    const records = await gather(runScaling(gpu, { seconds }), json);
+    const records = await gather(gpu, runScaling(gpu, { seconds }), json);
     if (!json) print(formatScaling(records));
   }
   if (values.peers === true) {
-    const records = await gather(measurePeers(gpu, { seconds }), json);
+    const records = await gather(gpu, measurePeers(gpu, { seconds }), json);
     if (!json) print(formatRecords(records));
   }
   if (values.streaming !== undefined) {
@@ -118,12 +129,16 @@ async function main(): Promise<number> {
       const thing = "--streaming", current = `${gibibytes}`;
       throw new ConfigError({ act: "use", thing, current, wanted: "GiB, above 0" });
     }
-    const records = await gather(runStreaming(gpu, { sizeBytes: gibibytes * 2 ** 30, seconds, note }), json);
+    const records = await gather(
+      gpu,
+      runStreaming(gpu, { sizeBytes: gibibytes * 2 ** 30, seconds, note }),
+      json,
+    );
     if (!json) print(formatStreaming(records));
   }
   // The other questions replace the benches, unless some are named.
   if (isOther && names.length === 0) return 0;
-  const records = await gather(runBenches(gpu, { names, seconds }), json);
+  const records = await gather(gpu, runBenches(gpu, { names, seconds }), json);
   if (!json) print(formatRecords(records));
   return 0;
 }

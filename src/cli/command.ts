@@ -9,7 +9,14 @@ import { printError } from "./print.ts";
 
 /** What an error looks like to the user: one line where they can act on it, with its stack where it is a bug. */
 export function formatError(error: unknown): string {
-  if (isWinnowError(error)) return `error: ${error.message.replaceAll(/\s*\n\s*/g, " ")}`;
+  if (isWinnowError(error)) {
+    const { message } = error, most = 4000;
+    // A file may hold names of any length.
+    const cut = message.length > most
+      ? `${message.slice(0, most / 2)} ... ${message.slice(-most / 2)}`
+      : message;
+    return `error: ${cut.replaceAll(/\s*\n\s*/g, " ")}`;
+  }
   const detail = error instanceof Error ? error.stack ?? String(error) : String(error);
   return `error: winnow failed unexpectedly, which is a bug\n${detail}`;
 }

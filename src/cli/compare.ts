@@ -9,6 +9,7 @@ import type { Files } from "../files.ts";
 import { denoFiles } from "../files_deno.ts";
 import { mostJsonBytes, parseJson } from "../json.ts";
 import { type CompareReport, compareReportSchema, runCompare, stagesTo } from "../../mod.ts";
+import { listSome } from "../io/parameters.ts";
 import { isWhole } from "../prune/compare_report.ts";
 import { runCommand } from "./command.ts";
 import {
@@ -121,15 +122,17 @@ async function main(): Promise<number> {
 }
 
 function describeCell(
-  { variant, sparsity, seed, accuracy, accuracyFinetuned, posteriorTemperatures = [] }:
+  { variant, sparsity, seed, accuracy, accuracyFinetuned, posteriorTemperatures = [], ...notes }:
     CompareReport["cells"][number],
 ): string {
-  const percent = (fraction: number) => `${(100 * fraction).toFixed(1)} %`;
+  const percent = (fraction: number) => `${(100 * fraction).toFixed(1)} %`,
+    { thinLayers = [], isAtChance } = notes;
   const tuned = accuracyFinetuned === undefined ? "" : `, fine-tuned ${percent(accuracyFinetuned)}`;
   const chosen = posteriorTemperatures.map(({ temperature }) => ` T ${temperature}`).join(",");
+  const thin = thinLayers.length > 0 ? `; under 5 % left of ${listSome(thinLayers)}` : "";
   return `${variant} at ${percent(sparsity)}, seed ${seed}: ${percent(accuracy)}${tuned}${
     chosen && `;${chosen}`
-  }`;
+  }${thin}${isAtChance ? "; no better than chance" : ""}`;
 }
 
 /** Reads what an earlier run found, if there was one. */

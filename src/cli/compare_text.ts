@@ -5,8 +5,10 @@
  */
 import type { CompareCell, CompareReport, SensitivityReport } from "../prune/compare_report.ts";
 import { type ChartLine, drawChart } from "./chart.ts";
-import { formatEmptyLayers } from "./empty_layers.ts";
+import { listSome } from "../io/parameters.ts";
+import { describeEmpty } from "../prune/warnings.ts";
 import { escapeLine } from "./print.ts";
+import { formatWarning } from "./prune_text.ts";
 import { formatTable } from "./table.ts";
 
 /** Mean and deviation of some numbers; the deviation (n - 1) is undefined for one alone. */
@@ -114,15 +116,34 @@ export function formatCompare({ trained, cells, dataset, model, config }: Compar
     sections.push(`Validation accuracy ${when}, %`, table(({ [validation]: result }) => result?.accuracy));
     sections.push(formatBest(cells, validation));
   }
-  const warnings = variants.flatMap((variant) =>
-    sparsities.flatMap((sparsity) => {
-      const own = cells.filter((cell) => cell.variant === variant && cell.sparsity === sparsity);
-      const names = [...new Set(own.flatMap(({ emptyLayers = [] }) => emptyLayers))];
-      return names.length > 0 ? [formatEmptyLayers(names, `${variant} at ${sparsityText(sparsity)}`)] : [];
-    })
-  );
+  const warnings = formatWarnings(cells);
   if (warnings.length > 0) sections.push(warnings.join("\n"));
   return sections.join("\n\n");
+}
+
+/** Warnings of layers of which nothing is left, and notes on little that is left and on accuracy at chance. */
+function formatWarnings(cells: readonly CompareCell[]): readonly string[] {
+  const { variants, sparsities } = axesOf(cells);
+  const each = variants.flatMap((variant) =>
+    sparsities.map((sparsity) => ({
+      where: `${variant} at ${sparsityText(sparsity)}`,
+      own: cells.filter((cell) => cell.variant === variant && cell.sparsity === sparsity),
+    }))
+  );
+  const warnings = each.flatMap(({ where, own }) => {
+    const names = [...new Set(own.flatMap(({ emptyLayers = [] }) => emptyLayers))];
+    return names.length > 0 ? [formatWarning(describeEmpty(names, where))] : [];
+  });
+  const thin = each.flatMap(({ where, own }) => {
+    const names = [...new Set(own.flatMap(({ thinLayers = [] }) => thinLayers))];
+    return names.length > 0 ? [`${where} (${listSome(names)})`] : [];
+  });
+  const lost = each.flatMap(({ where, own }) => own.some(({ isAtChance }) => isAtChance) ? [where] : []);
+  return [
+    ...warnings,
+    ...(thin.length > 0 ? [`Note: under 5 % of a layer is left by ${thin.join(", ")}.`] : []),
+    ...(lost.length > 0 ? [`Note: accuracy is no better than chance by ${lost.join(", ")}.`] : []),
+  ].map(escapeLine);
 }
 
 /** Layers of a coupled set that a table names; of more it says how many there are. */

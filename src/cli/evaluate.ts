@@ -11,7 +11,8 @@ import { cacheFolder } from "./cache_folder.ts";
 import { runCommand } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
 import { describeLoadedModel, modelFields, modelSourceOf } from "./model_flags.ts";
-import { describePath, deviceFields, openDevice } from "./open_device.ts";
+import { describeDevice } from "./describe_device.ts";
+import { deviceFields, openDevice } from "./open_device.ts";
 import { escapeLine, note, print, printJson } from "./print.ts";
 
 const usage = "./winnow evaluate --model FILE [FLAGS]   (or: deno task evaluate --model FILE [FLAGS])";
@@ -86,7 +87,7 @@ async function main(): Promise<number> {
   checkGraphFits(loaded.graph, dataset);
   for (const line of describeLoadedModel(loaded, dataset)) note(line);
   using gpu = await openDevice(config);
-  note(`adapter: ${gpu.adapter.name}, reading through ${describePath(gpu)}`);
+  note(`adapter: ${describeDevice(gpu)}`);
   using model = openModel(gpu, loaded, { task: dataset });
   await model.prepareEvaluation(dataset.test);
   const start = performance.now();
@@ -101,6 +102,7 @@ async function main(): Promise<number> {
     model: loaded.graph.name,
     dataset: dataset.name,
     adapter: gpu.adapter.name,
+    gpu: gpu.identity,
   };
   if (json) printJson(result);
   else print(escapeLine(formatResult(result)));

@@ -4,6 +4,7 @@
  * @module
  */
 import { ConfigError } from "../errors.ts";
+import { imageBounds } from "../shape.ts";
 import {
   countRemoved,
   denoFiles,
@@ -39,7 +40,7 @@ export const fields: readonly FlagField[] = [
     kind: "integer",
     default: 10,
     description: "Classes of a preset.",
-    wanted: "a whole number, at least 1",
+    wanted: `a whole number from 1 to ${imageBounds.classes}`,
   },
   ...modelFields("preset", "weights"),
   {
@@ -55,12 +56,13 @@ export const fields: readonly FlagField[] = [
 /** Reads CxHxW. */
 function parseInput(text: string): { channels: number; height: number; width: number } {
   const sizes = /^(\d+)x(\d+)x(\d+)$/.exec(text)?.slice(1).map(Number);
-  if (sizes === undefined || sizes.some((size) => size < 1 || !Number.isSafeInteger(size))) {
+  const most = [imageBounds.channels, imageBounds.side, imageBounds.side];
+  if (sizes === undefined || sizes.some((size, i) => size < 1 || size > most[i])) {
     throw new ConfigError({
       act: "use",
       thing: "--input",
       current: `"${text}"`,
-      wanted: "sizes such as 3x32x32",
+      wanted: `sizes such as 3x32x32, at most ${most.join("x")}`,
     });
   }
   return { channels: sizes[0], height: sizes[1], width: sizes[2] };
@@ -78,8 +80,8 @@ async function main(): Promise<number> {
     throw new ConfigError({ act: "describe", thing: "model", current, wanted });
   }
   const count = Number(values.classes ?? 10);
-  if (!Number.isInteger(count) || count < 1) {
-    const wanted = "a whole number, at least 1";
+  if (!Number.isInteger(count) || count < 1 || count > imageBounds.classes) {
+    const wanted = `a whole number from 1 to ${imageBounds.classes}`;
     throw new ConfigError({ act: "use", thing: "--classes", current: `${count}`, wanted });
   }
   const text = (value: string | number | boolean | undefined) =>

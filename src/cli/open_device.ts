@@ -11,6 +11,8 @@ import { collectProducts, openTuner, type Tuner, type TunerMode } from "../gpu/t
 import { subgroupChooser } from "../kernels/gemm.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { cacheFolder } from "./cache_folder.ts";
+import { adviseOn } from "./describe_device.ts";
+import { note } from "./print.ts";
 import { probeSubgroups } from "./subgroups.ts";
 
 /** The keys of a configuration that say which device to open and how to use it. */
@@ -38,7 +40,7 @@ function quietVulkan(): void {
   if (!Deno.env.get(variable)) Deno.env.set(variable, "/tmp");
 }
 
-/** Opens a device on the adapter and with the read path that flags name. */
+/** Opens a device on the adapter and with the read path that flags name, and says where a better one can be had. */
 export async function openDevice(
   { adapter, readPath }: Pick<PruneConfig, "adapter" | "readPath">,
 ): Promise<Gpu> {
@@ -48,6 +50,7 @@ export async function openDevice(
   // A path that is forced is taken as it is: only auto may add subgroups where they work.
   const probe = readPath === "auto" || isSubgroup ? { subgroups: probeSubgroups } : {};
   const gpu = await openGpu({ adapter, path, ...probe });
+  for (const line of adviseOn(gpu.adapter)) note(line);
   if (!isSubgroup) return gpu;
   if (!gpu.subgroups) {
     const { name } = gpu.adapter;
@@ -62,12 +65,6 @@ export async function openDevice(
   }
   gpu.choose = subgroupChooser(gpu.subgroups.size);
   return gpu;
-}
-
-/** What the device reads through, for people. */
-export function describePath(gpu: Gpu): string {
-  const path = gpu.path === "texture" ? "textures" : "storage buffers";
-  return gpu.subgroups ? `${path}, with subgroups of ${gpu.subgroups.size}` : path;
 }
 
 /**

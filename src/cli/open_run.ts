@@ -24,7 +24,8 @@ import {
 import { shapeKey } from "../kernels/choices.ts";
 import { cacheFolder } from "./cache_folder.ts";
 import { describeLoadedModel, modelSourceOf } from "./model_flags.ts";
-import { describePath, openDevice, tuneDevice } from "./open_device.ts";
+import { describeDevice, deviceChanges } from "./describe_device.ts";
+import { openDevice, tuneDevice } from "./open_device.ts";
 import { note } from "./print.ts";
 import { openProgress, type Progress } from "./progress.ts";
 import type { EarlierRun } from "./run_config.ts";
@@ -91,12 +92,13 @@ function checkNormalization(
   throw new ConfigError({ act: "use teacher", thing: path, current, wanted: `${wanted}, as the student` });
 }
 
-/** Opens the device of a run, and says which it is, and that an earlier run that is run again had another. */
+/** Opens the device of a run, and says which it is, and in what an earlier run that is run again had another. */
 export async function openRunDevice(config: PruneConfig, earlier?: EarlierRun): Promise<Gpu> {
-  const gpu = await openDevice(config), { name } = gpu.adapter;
-  note(`adapter: ${name}, reading through ${describePath(gpu)}`);
-  if (earlier && earlier.adapter !== name) {
-    note(`the report is of ${earlier.adapter}: on another adapter results may differ`);
+  const gpu = await openDevice(config);
+  note(`adapter: ${describeDevice(gpu)}`);
+  const changes = earlier ? deviceChanges(earlier, { adapter: gpu.adapter.name, gpu: gpu.identity }) : [];
+  if (changes.length > 0) {
+    note(`on another device than the report's results may differ: ${changes.join(", ")}`);
   }
   return gpu;
 }

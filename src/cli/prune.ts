@@ -17,7 +17,7 @@ import {
 import { runCommand } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags, runFields } from "./flags.ts";
 import { checkOutput, openRun, openRunDevice, openRunProgress, type RunInput, tuneRun } from "./open_run.ts";
-import { formatReport } from "./prune_text.ts";
+import { formatReport, formatWarning } from "./prune_text.ts";
 import { checkPosteriorActs, readEarlierRun, resolvePruneConfig } from "./run_config.ts";
 import { note, print, printJson } from "./print.ts";
 
@@ -62,6 +62,8 @@ async function main(): Promise<number> {
   await denoFiles.write(`${config.out}/report.json`, text);
   await removeCheckpoints(checkpoints);
   print(formatReport(report));
+  // Standard output may go to a file.
+  for (const warning of report.warnings ?? []) note(formatWarning(warning));
   print(`\nWritten: ${config.out}/report.json and ${config.out}/model.safetensors`);
   return 0;
 }

@@ -4,9 +4,8 @@
  * @module
  */
 import type { PruneRound } from "../prune/loop.ts";
-import { emptyLayers } from "../prune/mask.ts";
 import type { CompactionResult, PhaseReport, PruneReport } from "../prune/report.ts";
-import { formatEmptyLayers } from "./empty_layers.ts";
+import { isThin } from "../prune/warnings.ts";
 import { escapeLine } from "./print.ts";
 import { formatTable } from "./table.ts";
 
@@ -49,9 +48,7 @@ export function formatReport(report: PruneReport): string {
       formatTable(["criterion", "pruned", "fine-tuned"], rows),
     );
   }
-  // What compaction took out altogether, it names.
-  const empty = emptyLayers(report.layers).filter((name) => !report.compaction?.removedLayers.includes(name));
-  if (empty.length > 0) sections.push(formatEmptyLayers(empty));
+  if (report.warnings?.length) sections.push(report.warnings.map(formatWarning).join("\n"));
   if (report.pattern) sections.push(formatPattern(report.pattern));
   sections.push("Layers", formatLayers(report), "Classes, trained to fine-tuned", formatClasses(report));
   const changed = `${flips.rightToWrong} from right to wrong, ${flips.wrongToRight} from wrong to right`;
@@ -60,6 +57,11 @@ export function formatReport(report: PruneReport): string {
       `${flips.stayedRight} stayed right, ${flips.stayedWrong} stayed wrong.`,
   );
   return sections.join("\n\n");
+}
+
+/** A warning as commands print it. */
+export function formatWarning(sentence: string): string {
+  return escapeLine(`Warning: ${sentence}.`);
 }
 
 /** What each phase ended with; with validation examples the epoch, from 1, that the values are of. */
@@ -113,10 +115,16 @@ function formatCompaction(
   batch: number,
 ): string {
   const { before, after } = latencyMs, ms = (time: number) => `${time.toFixed(2)} ms`;
-  const narrower = channels.map(({ name, before, after }) => `${name} ${before} to ${after}`).join(", ");
-  const without = removedLayers.length > 0 ? `; without ${removedLayers.join(", ")}` : "";
+  const isAnyThin = channels.some(({ before, after }) => isThin(after, before));
+  const rows = channels.map(({ name, before, after }) => {
+    const cells = [escapeLine(name), `${before}`, `${after}`, percent(after / before)];
+    return isAnyThin ? [...cells, isThin(after, before) ? "under 5 %" : ""] : cells;
+  });
+  const columns = ["compacted", "channels before", "after", "kept"];
+  const narrower = formatTable(isAnyThin ? [...columns, "warning"] : columns, rows);
   return [
-    escapeLine(`Compacted: channels of ${narrower || "no layer"}${without}.`),
+    channels.length > 0 ? `${narrower}\n` : "Compacted: no layer has fewer channels.",
+    ...(removedLayers.length > 0 ? [escapeLine(`Taken out: ${removedLayers.join(", ")}.`)] : []),
     `A batch of ${batch} takes ${ms(before)} before and ${ms(after)} after, medians of 7 in turn.`,
     `Logits differ by at most ${largestDifference.toExponential(1)} of the largest.`,
   ].join("\n");
@@ -128,8 +136,10 @@ function formatPattern({ keep, of, layers }: NonNullable<PruneReport["pattern"]>
   const fitting = layers.reduce((sum, layer) => sum + layer.fitting, 0);
   const others = layers.filter((layer) => layer.fitting < layer.groups)
     .map((layer) => `${layer.name} (${layer.fitting} of ${layer.groups})`);
-  return `${keep}:${of} along PyTorch's columns: ${fitting} of ${all} groups` +
-    (others.length > 0 ? `; not all of ${others.join(", ")}.` : ", every one.");
+  return escapeLine(
+    `${keep}:${of} along PyTorch's columns: ${fitting} of ${all} groups` +
+      (others.length > 0 ? `; not all of ${others.join(", ")}.` : ", every one."),
+  );
 }
 
 function formatClasses({ classes }: PruneReport): string {

@@ -14,6 +14,7 @@ import {
 } from "../config.ts";
 import { ConfigError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
+import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
 import { mostJsonBytes, parseJson } from "../json.ts";
 import type { ParsedFlags } from "./flags.ts";
 
@@ -21,6 +22,7 @@ import type { ParsedFlags } from "./flags.ts";
 const reportSchema = z.object({
   version: z.literal(1),
   adapter: z.string(),
+  gpu: gpuIdentitySchema.exactOptional(),
   cores: z.record(z.string(), z.string()).exactOptional(),
   cells: z.array(z.looseObject({})).exactOptional(),
   config: z.record(z.string(), z.unknown()),
@@ -30,6 +32,8 @@ const reportSchema = z.object({
 export interface EarlierRun {
   /** Name of the adapter that it ran on. */
   readonly adapter: string;
+  /** What else identifies the device; absent in older reports. */
+  readonly gpu?: GpuIdentity;
   /** How it computed its products; absent in older reports. */
   readonly cores?: Readonly<Record<string, string>>;
   /** What a comparison found, by keys such as `sparsity`; absent in reports of other runs. */

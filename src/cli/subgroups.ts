@@ -4,31 +4,84 @@
  * @module
  */
 import { z } from "zod";
-import type { SubgroupProbe } from "../gpu/subgroups.ts";
+import { coreSubgroupSize, type SubgroupProbe } from "../gpu/subgroups.ts";
+import { spawnDeno } from "./child.ts";
+import { note } from "./print.ts";
 
 /** Milliseconds after which the helper is given up. */
 const probeTimeoutMs = 30_000;
 
 const answerSchema = z.strictObject({ subgroupSize: z.int().min(1).nullable() });
 
+/** How a probe is run: another script or another patience, in tests. */
+export interface ProbeOptions {
+  readonly script?: string;
+  readonly timeoutMs?: number;
+  /** Called with one line that says why a probe could not be run to its end. */
+  readonly onFailure?: (line: string) => void;
+}
+
 /**
  * Tries subgroups in a helper process; needs `--allow-run=deno`. Whatever goes wrong there, or where it may not be
- * started, subgroups are not used.
+ * started, subgroups are not used, and one line says why.
  */
-export const probeSubgroups: SubgroupProbe = async ({ adapter }) => {
-  const script = new URL("./subgroup_probe.ts", import.meta.url).href;
+export function subgroupProbe(
+  {
+    script = new URL("./subgroup_probe.ts", import.meta.url).href,
+    timeoutMs = probeTimeoutMs,
+    onFailure = note,
+  }: ProbeOptions = {},
+): SubgroupProbe {
+  return async ({ adapter, minSize = 0, maxSize = Infinity }) => {
+    // No core is written for other sizes, so that there is nothing to try.
+    if (maxSize < coreSubgroupSize || minSize > coreSubgroupSize) return undefined;
+    const answer = await runProbe(script, { adapter, timeoutMs });
+    if ("subgroupSize" in answer) return answer.subgroupSize ?? undefined;
+    onFailure(`note: subgroups are not used, which may cost half of the speed: ${answer.failure}`);
+    return undefined;
+  };
+}
+
+/** Tries subgroups in a helper process, and says on standard error why where that could not be done. */
+export const probeSubgroups: SubgroupProbe = subgroupProbe();
+
+type Answer = z.output<typeof answerSchema> | { readonly failure: string };
+
+async function runProbe(
+  script: string,
+  { adapter, timeoutMs }: { readonly adapter: string; readonly timeoutMs: number },
+): Promise<Answer> {
+  const late = AbortSignal.timeout(timeoutMs);
   try {
-    const { success, stdout } = await new Deno.Command("deno", {
-      args: ["run", "--quiet", "--no-prompt", script, adapter],
+    const child = spawnDeno({
+      // Like the process that asks, it finds its adapter through the backends that the environment names.
+      args: ["run", "--quiet", "--no-prompt", "--allow-env=DENO_WEBGPU_BACKEND", script, adapter],
       stdin: "null",
       stdout: "piped",
-      stderr: "null",
-      signal: AbortSignal.timeout(probeTimeoutMs),
-    }).output();
-    if (!success) return undefined;
-    return answerSchema.parse(JSON.parse(new TextDecoder().decode(stdout))).subgroupSize ?? undefined;
+      stderr: "piped",
+      env: { NO_COLOR: "1" },
+      signal: late,
+    });
+    const { code, signal, stdout, stderr } = await child.output();
+    const decoder = new TextDecoder(), text = decoder.decode(stdout);
+    // Who answered is done, even where its driver crashes while it is unloaded, as software drivers do now and then.
+    const answer = answerSchema.safeParse(parseJson(text));
+    if (answer.success) return answer.data;
+    if (late.aborted) return { failure: `the probe took more than ${timeoutMs / 1000} s` };
+    if (code === 0) return { failure: `the probe answered ${JSON.stringify(text.slice(0, 60))}` };
+    const cause = decoder.decode(stderr).split("\n").findLast((line) => /^error|panicked/i.test(line));
+    const end = signal === null ? `exit code ${code}` : signal;
+    return { failure: `the probe ended with ${end}${cause === undefined ? "" : `: ${cause}`}` };
+  } catch (error) {
+    // Not allowed, or there is no program named deno.
+    return { failure: `the probe could not be started: ${(error as Error).message}` };
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
   } catch {
-    // Not allowed, not found, too slow, or not an answer: all mean the same.
     return undefined;
   }
-};
+}

@@ -6,7 +6,8 @@
 import { type Check, ConfigError, denoFiles, isWinnowError, verifyGoldens } from "../../mod.ts";
 import { formatError, runCommand } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
-import { describePath, deviceFields, openDevice, readDeviceFlags } from "./open_device.ts";
+import { describeDevice } from "./describe_device.ts";
+import { deviceFields, openDevice, readDeviceFlags } from "./open_device.ts";
 import { print, printError } from "./print.ts";
 
 const usage = "./winnow verify [FLAGS] FILE...   (or: deno task verify [FLAGS] FILE...)";
@@ -54,7 +55,7 @@ async function main(): Promise<number> {
     });
   }
   using gpu = await openDevice(readDeviceFlags(values));
-  print(`adapter: ${gpu.adapter.name}, reading through ${describePath(gpu)}`);
+  print(`adapter: ${describeDevice(gpu)}`);
   const { model, data } = values;
   const sources = {
     files: denoFiles,

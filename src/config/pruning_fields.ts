@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { positive, zeroOrPositive, zeroOrPositiveWanted } from "./device_numbers.ts";
 
 /** Sparsity unless another goal is given. */
 export const defaultSparsity = 0.5;
@@ -106,7 +107,7 @@ export const pruningFields = {
   prior: z.enum(["evidence", "matched"]).default("evidence").describe(
     "Prior of the confidence: its precision from the evidence, or matched to the weights' mean square.",
   ),
-  posteriorTemperature: z.union([z.number().gt(0), z.literal("auto")]).default(1).describe(
+  posteriorTemperature: z.union([positive, z.literal("auto")]).default(1).describe(
     "What the examples' information is divided by in the confidence, above 1 to trust them less; auto takes the best on validation.",
   ),
   fisher: z.enum(["batch", "example", "sampled"]).default("batch").describe(
@@ -168,12 +169,14 @@ export const distillationFields = {
   teacher: z.string().min(1).optional().describe(
     "Safetensors file of a teacher for training and fine-tuning; without it fine-tuning follows the trained network.",
   ),
-  temperature: z.number().gt(0).default(4).describe(
+  temperature: positive.default(4).describe(
     "What the logits of both are divided by where the teacher is followed.",
   ),
-  distillFeatures: z.number().min(0).default(0).describe(
-    "Weight in the loss of the distance from the teacher's features (Romero et al. 2015), 0 for none.",
-  ),
+  distillFeatures: zeroOrPositive.default(0).meta({
+    description:
+      "Weight in the loss of the distance from the teacher's features (Romero et al. 2015), 0 for none.",
+    wanted: zeroOrPositiveWanted,
+  }),
   distillMaps: z.enum(["last", "stages"]).default("last").describe(
     "Which features: the map that the classifier reads, or the last map of each size of maps.",
   ),

@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { mostShare, positive, zeroOrPositive, zeroOrPositiveWanted } from "./device_numbers.ts";
 
 /** Epochs from random weights. */
 export const defaultEpochs = 12;
@@ -32,13 +33,13 @@ export const trainingFields = {
   accumulate: z.int().min(1).default(1).describe(
     "Batches whose gradients are averaged for one step: a larger batch in less memory.",
   ),
-  learningRate: z.number().gt(0).default(0.02).describe(
+  learningRate: positive.default(0.02).describe(
     "Step size that the schedule starts from or rises to.",
   ),
   optimizer: z.enum(["sgd", "momentum", "nesterov", "adam", "adamw"]).default("momentum").describe(
     "Rule that turns gradients into steps.",
   ),
-  momentum: z.number().min(0).lt(1).default(0.9).describe(
+  momentum: z.number().min(0).max(mostShare).default(0.9).describe(
     "Share of the last step that the next one keeps, under momentum and nesterov.",
   ),
   labelSmoothing: z.number().min(0).lt(1).default(0).describe(
@@ -48,28 +49,36 @@ export const trainingFields = {
 
 /** Keys of the group "Regularisation". */
 export const regularizationFields = {
-  weightDecay: z.number().min(0).default(5e-4).describe(
-    "Pull of every weight towards zero: decoupled under adamw, part of the gradient elsewhere.",
-  ),
+  weightDecay: zeroOrPositive.default(5e-4).meta({
+    description: "Pull of every weight towards zero: decoupled under adamw, part of the gradient elsewhere.",
+    wanted: zeroOrPositiveWanted,
+  }),
   decayBias: z.boolean().default(true).describe(
     "Decay biases and batch norm's parameters too, as torch.optim does by default.",
   ),
-  l1: z.number().min(0).default(0).describe(
-    "Pull of every weight towards zero by the same amount whatever its size (L1).",
-  ),
-  clipNorm: z.number().min(0).default(0).describe(
-    "Most that the norm of all gradients together may be, 0 for any (Pascanu et al. 2013).",
-  ),
-  clipValue: z.number().min(0).default(0).describe("Most that the size of each gradient may be, 0 for any."),
+  l1: zeroOrPositive.default(0).meta({
+    description: "Pull of every weight towards zero by the same amount whatever its size (L1).",
+    wanted: zeroOrPositiveWanted,
+  }),
+  clipNorm: zeroOrPositive.default(0).meta({
+    description: "Most that the norm of all gradients together may be, 0 for any (Pascanu et al. 2013).",
+    wanted: zeroOrPositiveWanted,
+  }),
+  clipValue: zeroOrPositive.default(0).meta({
+    description: "Most that the size of each gradient may be, 0 for any.",
+    wanted: zeroOrPositiveWanted,
+  }),
   augment: z.enum(["auto", "none", "flip", "flip-crop"]).default("auto").describe(
     "Changes to training images: auto takes flip for colour images and none for grey ones.",
   ),
   cutout: z.int().min(0).default(0).describe(
     "Side in pixels of a square that each training image loses, 0 for none (DeVries and Taylor 2017).",
   ),
-  mixup: z.number().min(0).default(0).describe(
-    "Alpha of the Beta distribution by which training images are mixed in pairs, 0 for none (Zhang et al. 2018).",
-  ),
+  mixup: zeroOrPositive.default(0).meta({
+    description:
+      "Alpha of the Beta distribution by which training images are mixed in pairs, 0 for none (Zhang et al. 2018).",
+    wanted: zeroOrPositiveWanted,
+  }),
 };
 
 /** Keys of the group "Schedule and averaging". */
@@ -99,7 +108,7 @@ export const scheduleFields = {
   averageFrom: z.number().min(0).lt(1).default(0.75).describe(
     "Fraction of a phase from which on values are averaged.",
   ),
-  emaDecay: z.number().gt(0).lt(1).default(0.999).describe(
+  emaDecay: z.number().min(1 - mostShare).max(mostShare).default(0.999).describe(
     "Share of the exponential mean that each step keeps, under averaging ema.",
   ),
   recalibrate: z.enum(["none", "plain", "augmented"]).default("augmented").describe(

@@ -7,18 +7,19 @@ import { AdapterError, KernelError } from "../errors.ts";
 import type { ReadPath } from "../kernels/interface.ts";
 import { defaultChooser } from "../kernels/gemm.ts";
 import type { ProductChooser } from "../kernels/product.ts";
+import { type AdapterChoice, type Backend, backendVariable, findAdapter, vulkanHelp } from "./backend.ts";
 import { DeviceBuffer } from "./buffer.ts";
+import type { GpuIdentity } from "./identity.ts";
 import { compilePipeline, type Pipeline } from "./pipeline.ts";
 import { findSubgroupDirective, type SubgroupProbe, type Subgroups } from "./subgroups.ts";
 
-/** Which adapter to ask for. */
-export type AdapterChoice = "auto" | "high-performance" | "low-power" | "fallback";
+export type { AdapterChoice, Backend };
 
 /** How a device is opened. */
 export interface GpuOptions {
   /** Which adapter to ask for; `auto` leaves it to the system. */
   readonly adapter?: AdapterChoice;
-  /** How matrix products read; `auto` takes textures on software adapters and storage buffers elsewhere. */
+  /** How matrix products read; `auto` takes textures on llvmpipe and storage buffers elsewhere. */
   readonly path?: ReadPath | "auto";
   /** Finds out whether subgroups work, which are then used; without it they are not. */
   readonly subgroups?: SubgroupProbe;
@@ -26,8 +27,10 @@ export interface GpuOptions {
 
 /** What is known of an adapter. */
 export interface AdapterDescription {
-  /** One line for reports, such as `llvmpipe (LLVM 15.0.6, 256 bits)`. */
+  /** One line for reports, such as `llvmpipe (LLVM 15.0.6, 256 bits)`, or in a browser `nvidia ampere`. */
   readonly name: string;
+  /** The graphics API behind WebGPU; known in Deno with `--allow-env=DENO_WEBGPU_BACKEND`. */
+  readonly backend: Backend;
   /** The maker's name as WebGPU gives it, empty where it does not. */
   readonly vendor: string;
   /** The family of chips as WebGPU gives it, empty where it does not. */
@@ -36,12 +39,18 @@ export interface AdapterDescription {
   readonly device: string;
   /** True where the adapter computes on the processor. */
   readonly isFallback: boolean;
+  /** The name of a GPU that only OpenGL reaches, where Vulkan reaches this software adapter, which comes first. */
+  readonly passedOver?: string;
 }
 
+/**
+ * True for llvmpipe, on which a texel costs a fraction of a storage quad. Other software adapters are not alike: in
+ * SwiftShader's compiler the kernels that read textures take hours.
+ */
+const readsTexturesFaster = (name: string): boolean => /llvmpipe/i.test(name);
+
 /** What to do where no adapter is found. */
-const adapterHelp =
-  "a WebGPU adapter: install a Vulkan driver (Debian and Ubuntu: mesa-vulkan-drivers; Fedora: " +
-  "mesa-vulkan-drivers; Arch: vulkan-swrast; NVIDIA: its driver with libvulkan1) or use macOS or Windows 10 and later";
+const adapterHelp = `a WebGPU adapter: install ${vulkanHelp} or use macOS or Windows 10 and later`;
 
 /** Storage buffers a kernel binds at most. */
 const storageBuffersNeeded = 8;
@@ -80,6 +89,13 @@ export class Gpu {
     device.lost.then((lost) => {
       if (lost.reason !== "destroyed") this.#failure ??= `the device was lost: ${lost.message}`;
     });
+  }
+
+  /** What identifies the device, for reports and for runs that go on. */
+  get identity(): GpuIdentity {
+    const { backend, vendor, architecture, device } = this.adapter;
+    const subgroupSize = this.subgroups?.size ?? null;
+    return { backend, vendor, architecture, device, readPath: this.path, subgroupSize };
   }
 
   /**
@@ -158,12 +174,11 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
   if (typeof navigator === "undefined" || !navigator.gpu) {
     fail("this runtime has no WebGPU", "Deno 2.9 or later, or a browser with WebGPU");
   }
-  const request: GPURequestAdapterOptions = {};
-  if (choice === "fallback") request.forceFallbackAdapter = true;
-  else if (choice !== "auto") request.powerPreference = choice;
-  const adapter = await navigator.gpu.requestAdapter(request);
-  if (!adapter) return fail("WebGPU found none", adapterHelp);
-  const { limits, info } = adapter;
+  const found = await findAdapter(navigator.gpu, choice);
+  if (!found) {
+    return fail("WebGPU found none", `${adapterHelp}; ${backendVariable}, where set, must allow it`);
+  }
+  const { adapter, name, backend, isFallback, passedOver } = found, { limits, info } = adapter;
   if (limits.maxStorageBuffersPerShaderStage < storageBuffersNeeded) {
     fail(
       `${limits.maxStorageBuffersPerShaderStage} storage buffers a kernel`,
@@ -195,17 +210,14 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
       fail(error.message.split("\n")[0], "a device with the adapter's own limits")
     );
   const directive = withSubgroups && await findSubgroupDirective(withSubgroups);
-  const isFallback = info.isFallbackAdapter || /llvmpipe|swiftshader|software/i.test(info.description);
+  const { vendor, architecture, device: chip } = info;
   const description: AdapterDescription = {
-    name: info.description || info.device || info.vendor || "unnamed adapter",
-    vendor: info.vendor,
-    architecture: info.architecture,
-    device: info.device,
-    isFallback,
+    ...{ name, backend, vendor, architecture, device: chip, isFallback },
+    ...(passedOver === undefined ? {} : { passedOver }),
   };
   const asked = options.path ?? "auto";
   return new Gpu(device, description, {
-    path: asked === "auto" ? (isFallback ? "texture" : "storage") : asked,
+    path: asked === "auto" ? (readsTexturesFaster(name) ? "texture" : "storage") : asked,
     subgroups: subgroupSize !== undefined && directive !== undefined
       ? { size: subgroupSize, directive }
       : undefined,

@@ -3,10 +3,11 @@
  *
  * @module
  */
+import { tensorRef } from "../kernels/buffer_ref.ts";
 import { epochBatches, type EpochOptions } from "../data/batches.ts";
 import { quadsOf } from "../shape.ts";
 import type { DeviceBuffer } from "./buffer.ts";
-import type { BoundBuffer } from "./executor.ts";
+import type { Bind } from "./bind.ts";
 
 /** How a pass over examples is cut into batches. */
 export interface PassOptions extends Omit<EpochOptions, "count"> {
@@ -41,10 +42,10 @@ export interface Examples {
    * @throws {ShapeError} where no batch would be left.
    */
   batches(pass: PassOptions): AsyncIterable<Uint32Array> | Iterable<Uint32Array>;
-  /** Chooses the examples of the next step; `resolve` gives the plan's memory. */
-  select(rows: Uint32Array, resolve: (name: string) => BoundBuffer): void;
-  /** The buffer behind a name in the plan's bindings, or undefined where the name is not of these examples. */
-  resolve(name: string): DeviceBuffer | undefined;
+  /** Chooses the examples of the next step; `bind` gives the plan's memory. */
+  select(rows: Uint32Array, bind: Bind): void;
+  /** The buffer behind the name of an input of the plan, or undefined where the name is not of these examples. */
+  input(name: string): DeviceBuffer | undefined;
 }
 
 /** Examples whose features are floats already, held by the host and uploaded a batch at a time. */
@@ -69,7 +70,7 @@ export class FeatureExamples implements Examples {
     return residentBatches(this.count, pass);
   }
 
-  select(rows: Uint32Array, resolve: (name: string) => BoundBuffer): void {
+  select(rows: Uint32Array, bind: Bind): void {
     const size = this.#features.length / this.count;
     const features = new Float32Array(rows.length * size);
     for (const [i, row] of rows.entries()) {
@@ -77,11 +78,11 @@ export class FeatureExamples implements Examples {
     }
     const labels = new Uint32Array(4 * quadsOf(rows.length));
     labels.set(Uint32Array.from(rows, (row) => this.#labels[row]));
-    resolve("x").buffer.write(features);
-    resolve("labels").buffer.write(labels);
+    bind(tensorRef("x")).buffer.write(features);
+    bind(tensorRef("labels")).buffer.write(labels);
   }
 
-  resolve(): undefined {
+  input(): undefined {
     return undefined;
   }
 }

@@ -4,18 +4,13 @@
  *
  * @module
  */
+import type { Bind, BoundBuffer } from "./bind.ts";
 import { KernelError } from "../errors.ts";
 import { type Field, packStruct, type ReadPath, structSizeBytes } from "../kernels/interface.ts";
 import { type Dispatch, type QuadRange, readPathOf } from "../kernels/dispatch.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
 import type { Pipeline } from "./pipeline.ts";
-
-/** What a buffer name in a dispatch stands for: a buffer, and how many of its quads are in use. */
-export interface BoundBuffer {
-  readonly buffer: DeviceBuffer;
-  readonly quads: number;
-}
 
 /** Values that change from step to step, by the field names of the kernels' `Step` structs. */
 export type StepValues = Readonly<Record<string, number>>;
@@ -56,15 +51,15 @@ export class Program {
   /**
    * Compiles and binds dispatches.
    *
-   * @param resolve Returns the buffer that a name in a dispatch's bindings stands for.
+   * @param bind Finds the memory behind the references in the dispatches' bindings.
    * @param path Forces the read path of all dispatches that do not say their own, as tests do.
    * @throws {KernelError} Where a kernel does not compile or a binding is missing or unknown.
    */
   static async create(
     gpu: Gpu,
     dispatches: readonly Dispatch[],
-    { resolve, path }: {
-      readonly resolve: (name: string) => BoundBuffer;
+    { bind, path }: {
+      readonly bind: Bind;
       readonly path?: ReadPath;
     },
   ): Promise<Program> {
@@ -90,7 +85,7 @@ export class Program {
       paramsBytes.set(packStruct(dispatch.kernel, fields, dispatch.params), paramsOffset);
       const offsets = { params: paramsOffset, step: stepOffset };
       commands.push(
-        bindCommand(gpu, { dispatch, pipeline: pipelines[i], uniforms, steps, offsets, resolve }),
+        bindCommand(gpu, { dispatch, pipeline: pipelines[i], uniforms, steps, offsets, bind }),
       );
       paramsOffset += paramsSizes[i];
       stepOffset += stepSizes[i];
@@ -159,13 +154,13 @@ function checkedFields(dispatch: Dispatch, { kernel }: Pipeline): readonly Field
   return fields;
 }
 
-function bindCommand(gpu: Gpu, { dispatch, pipeline, uniforms, steps, offsets, resolve }: {
+function bindCommand(gpu: Gpu, { dispatch, pipeline, uniforms, steps, offsets, bind }: {
   readonly dispatch: Dispatch;
   readonly pipeline: Pipeline;
   readonly uniforms: GPUBuffer;
   readonly steps: GPUBuffer;
   readonly offsets: { readonly params: number; readonly step: number };
-  readonly resolve: (name: string) => BoundBuffer;
+  readonly bind: Bind;
 }): Command {
   const { structs } = pipeline.kernel.interface;
   const mirrored: BoundBuffer[] = [], written: Command["written"][number][] = [];
@@ -176,7 +171,7 @@ function bindCommand(gpu: Gpu, { dispatch, pipeline, uniforms, steps, offsets, r
       const offset = isStep ? offsets.step : offsets.params;
       return { binding: index, resource: { buffer: isStep ? steps : uniforms, offset, size } };
     }
-    const bound = resolve(dispatch.bindings[binding.name]);
+    const bound = bind(dispatch.bindings[binding.name]);
     if (mirror) {
       mirrored.push(bound);
       return { binding: index, resource: bound.buffer.mirror.createView() };

@@ -104,7 +104,7 @@ export class DeviceImages implements Examples {
   }
 
   /** The buffer behind a name in a plan's bindings, or undefined where the name is not of this split. */
-  resolve(name: string): DeviceBuffer | undefined {
+  input(name: string): DeviceBuffer | undefined {
     return Object.hasOwn(this.#buffers, name) ? this.#buffers[name as ImageBuffer] : undefined;
   }
 

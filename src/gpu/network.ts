@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { ArenaRole } from "../kernels/buffer_ref.ts";
 import { ShapeError } from "../errors.ts";
 import type { Graph } from "../model/graph.ts";
 import { initialValues } from "../model/initialize.ts";
@@ -18,36 +19,16 @@ import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
 import { readFloats } from "./readback.ts";
 
-const arenaRoles = [
-  "values",
-  "gradients",
-  "gradient_sum",
-  "mask",
-  "velocity",
-  "second_moment",
-  "mean",
-  "variance",
-  "fisher",
-  "gradient_mean",
-  "scores",
-  "confidence",
-  "snapshot",
-  "held",
-  "best",
-  "statistics",
-  "statistics_snapshot",
-  "statistics_held",
-  "statistics_best",
-] as const;
-
-/** What an arena holds for every trained parameter; `statistics` holds batch norm's. */
-export type ArenaRole = typeof arenaRoles[number];
-
 /** Where values lie with the statistics that go with them: those in use, and those kept for later. */
 export type StatePlace = "values" | "snapshot" | "held" | "best";
 
 /** Parameters by full name, in PyTorch's order. */
 export type NamedParameters = ReadonlyMap<string, Float32Array>;
+
+/** Quads of an arena of a model. */
+export function arenaQuads({ quads, statisticsQuads }: ParameterLayout, role: ArenaRole): number {
+  return role.startsWith("statistics") ? statisticsQuads : quads;
+}
 
 /** A model on the device. Dispose of it to free its arenas. */
 export class Network {
@@ -71,9 +52,17 @@ export class Network {
       return;
     }
     const seed = initial;
+    // The device refuses what it cannot hold before the host makes it.
+    try {
+      this.arena("values");
+      this.arena("mask");
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
     const entries = this.layout.parameters.map((parameter) => {
-      const { fullName } = parameter;
-      return [fullName, initialValues(parameter, { seed, name: fullName })] as const;
+      const { fullName, stream } = parameter;
+      return [fullName, initialValues(parameter, { seed, stream })] as const;
     });
     this.writeParameters(new Map(entries));
     this.arena("mask").write(fullMask(this.layout));
@@ -83,8 +72,7 @@ export class Network {
   arena(role: ArenaRole): DeviceBuffer {
     let arena = this.#arenas.get(role);
     if (!arena) {
-      const quads = role.startsWith("statistics") ? this.layout.statisticsQuads : this.layout.quads;
-      arena = this.gpu.createBuffer(role, 16 * quads);
+      arena = this.gpu.createBuffer(role, 16 * arenaQuads(this.layout, role));
       this.#arenas.set(role, arena);
     }
     return arena;
@@ -132,8 +120,8 @@ export class Network {
       values: new Float32Array(4 * this.layout.quads),
       statistics: new Float32Array(4 * this.layout.statisticsQuads),
     };
-    const known = this.layout.parameters.map(({ fullName }) => fullName);
-    const stray = [...named.keys()].find((name) => !known.includes(name));
+    const known = new Set(this.layout.parameters.map(({ fullName }) => fullName));
+    const stray = [...named.keys()].find((name) => !known.has(name));
     if (stray !== undefined) {
       const wanted = `the parameters of model ${this.graph.name}`;
       throw new ShapeError({ act: "load parameter", thing: stray, current: "no such parameter", wanted });
@@ -205,9 +193,4 @@ export class Network {
     for (const arena of this.#arenas.values()) arena[Symbol.dispose]();
     this.#arenas.clear();
   }
-}
-
-/** True for the names of arenas, which plans use in bindings. */
-export function isArenaRole(name: string): name is ArenaRole {
-  return (arenaRoles as readonly string[]).includes(name);
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ReadPath } from "../kernels/interface.ts";
+import { bindBuffers, wholeBuffer } from "./bind.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
 import { KernelError } from "../errors.ts";
 import type { DeviceBuffer } from "./buffer.ts";
@@ -41,13 +42,19 @@ export async function runOnce(gpu: Gpu, { dispatches, buffers, step, path }: Run
       held.set(name, buffer);
       if (typeof content !== "number" && content.length > 0) buffer.write(content);
     }
-    const resolve = (name: string) => {
+    // Alone, a dispatch has no plan and no model: whatever it names is handed in.
+    const input = (name: string) => held.get(name);
+    const tensor = (name: string) => {
       const buffer = held.get(name);
-      if (buffer) return { buffer, quads: buffer.sizeBytes / 16 };
-      const wanted = [...held.keys()].join(", ");
-      throw new KernelError({ act: "bind buffer", thing: name, current: "it was not given", wanted });
+      return buffer && wholeBuffer(buffer);
     };
-    using program = await Program.create(gpu, dispatches, { resolve, ...(path ? { path } : {}) });
+    const arena = (role: string) => {
+      const buffer = held.get(role);
+      if (buffer) return buffer;
+      throw new KernelError({ act: "bind buffer", thing: role, current: "it was not given", wanted: "it" });
+    };
+    const bind = bindBuffers("kernels", { tensor, input, network: { arena } });
+    using program = await Program.create(gpu, dispatches, { bind, ...(path ? { path } : {}) });
     program.run(step);
     const names = [...held.keys()];
     const contents = await readBuffers(gpu, names.map((name) => ({ buffer: held.get(name)! })));

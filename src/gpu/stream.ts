@@ -123,7 +123,7 @@ export class StreamedImages implements Examples {
   }
 
   /** The buffer behind a name in a plan's bindings, or undefined where the name is not of this split. */
-  resolve(name: string): DeviceBuffer | undefined {
+  input(name: string): DeviceBuffer | undefined {
     return Object.hasOwn(this.#buffers, name) ? this.#buffers[name as ImageBuffer] : undefined;
   }
 

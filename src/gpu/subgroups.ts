@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { inputRef } from "../kernels/buffer_ref.ts";
 import { forwardShape } from "../model/convolution.ts";
 import { productSplits } from "../kernels/gemm.ts";
 import type { AdapterChoice, Gpu } from "./device.ts";
@@ -102,7 +103,7 @@ async function broadcastsAgree(gpu: Gpu): Promise<boolean> {
     dispatches: [{
       kernel: "gemm/subgroup_probe",
       label: "subgroup probe",
-      bindings: { seen: "seen" },
+      bindings: { seen: inputRef("seen") },
       params: { steps: probeSteps },
       constants: {},
       workgroups: [probeGroups, 1, 1],

@@ -5,7 +5,9 @@
  */
 import { FileError } from "../errors.ts";
 import type { ReadPath } from "../kernels/interface.ts";
+import { choiceFault } from "../kernels/choice_fault.ts";
 import { choiceText, shapeKey } from "../kernels/choices.ts";
+import { usableCores } from "../kernels/cores.ts";
 import { defaultChooser, productSplits } from "../kernels/gemm.ts";
 import type { ProductChoice, ProductChooser, ProductShape } from "../kernels/product.ts";
 import type { Gpu } from "./device.ts";
@@ -92,9 +94,22 @@ export class Tuner {
     this.#products = new Map(products.map((product) => [product.shape, product]));
     this.#default = defaultChooser(gpu.path, gpu.subgroups?.size);
     this.choose = (shape) => {
-      const tuned = this.#products.get(shapeKey(shape));
+      const tuned = this.#known(shape);
       return tuned ? plainChoice(tuned.taken) : this.#default(shape);
     };
+  }
+
+  /** What was measured for a product; nothing where a damaged cache has it computed in a way that cannot be. */
+  #known(shape: ProductShape): TunedProduct | undefined {
+    const key = shapeKey(shape), known = this.#products.get(key);
+    if (!known) return undefined;
+    const taken = plainChoice(known.taken), { path = this.#gpu.path } = taken;
+    const isUsable = usableCores(path, this.#gpu.subgroups?.size, shape).includes(taken.core);
+    if (isUsable && !choiceFault(taken, shape)) return known;
+    this.#products.delete(key);
+    const { cache, note } = this.#options, found = `${choiceText(taken)} for ${shape.operation}`;
+    note(`the tuning cache ${cache?.path} has ${found}, which does not compute it, so it is measured again`);
+    return undefined;
   }
 
   /**
@@ -108,7 +123,7 @@ export class Tuner {
     if (mode === "off") return 0;
     let measured = 0;
     for (const shape of shapes) {
-      const key = shapeKey(shape), known = this.#products.get(key);
+      const key = shapeKey(shape), known = this.#known(shape);
       if (!shape.trial) continue;
       this.#asked.add(key);
       if (known && (mode === "quick" || known.mode === "full")) continue;

@@ -13,12 +13,16 @@ import { productCores, subgroupCores } from "../kernels/cores.ts";
 import { kernelNames } from "../kernels/registry.ts";
 import { type Files, folderOf } from "../files.ts";
 import type { Gpu } from "./device.ts";
+import { gpuIdentitySchema, identityEntries } from "./identity.ts";
 
 /** Where choices are kept. */
 export interface TunerCacheFile {
   readonly files: Files;
   readonly path: string;
 }
+
+/** Since 2 the key holds the backend. */
+const fileVersion = 2;
 
 const choiceSchema = z.strictObject({
   core: z.string(),
@@ -41,13 +45,8 @@ const productSchema = z.strictObject({
   })),
 });
 
-const keySchema = z.strictObject({
+const keySchema = gpuIdentitySchema.extend({
   adapter: z.string(),
-  vendor: z.string(),
-  architecture: z.string(),
-  device: z.string(),
-  readPath: z.enum(["storage", "texture"]),
-  subgroupSize: z.int().nullable(),
   runtime: z.string(),
   /** SHA-256 of every product kernel as it is compiled. */
   kernels: z.string(),
@@ -55,7 +54,7 @@ const keySchema = z.strictObject({
 
 const fileSchema = z.strictObject({
   format: z.literal("winnow tuning"),
-  version: z.literal(1),
+  version: z.literal(fileVersion),
   entries: z.array(z.strictObject({ key: keySchema, products: z.array(productSchema) })),
 });
 
@@ -69,17 +68,7 @@ type CacheFile = z.infer<typeof fileSchema>;
 
 /** The key of a device: adapter, driver as far as WebGPU tells, runtime, and the text of all product kernels. */
 export async function tunerKey(gpu: Gpu, runtime: string): Promise<TunerKey> {
-  const { name, vendor, architecture, device } = gpu.adapter;
-  return {
-    adapter: name,
-    vendor,
-    architecture,
-    device,
-    readPath: gpu.path,
-    subgroupSize: gpu.subgroups?.size ?? null,
-    runtime,
-    kernels: await hashKernels(),
-  };
+  return { adapter: gpu.adapter.name, ...gpu.identity, runtime, kernels: await hashKernels() };
 }
 
 async function hashKernels(): Promise<string> {
@@ -138,7 +127,7 @@ export async function writeTunerCache(
     : found.entries.filter((entry) => !isSameAdapter(entry.key, key));
   const content: CacheFile = {
     format: "winnow tuning",
-    version: 1,
+    version: fileVersion,
     entries: [...others, { key, products: [...products] }],
   };
   await files.makeFolder(folderOf(path));
@@ -162,6 +151,6 @@ function isSameKey(a: TunerKey, b: TunerKey): boolean {
 
 /** True for the same adapter opened in the same way; runtime and kernels may be others. */
 function isSameAdapter(a: TunerKey, b: TunerKey): boolean {
-  const fields = ["adapter", "vendor", "architecture", "device", "readPath", "subgroupSize"] as const;
-  return fields.every((field) => a[field] === b[field]);
+  const entries = (key: TunerKey) => JSON.stringify(identityEntries(key.adapter, key));
+  return entries(a) === entries(b);
 }

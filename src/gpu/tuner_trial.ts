@@ -6,6 +6,8 @@
  */
 import { mirrorWidth } from "../kernels/assemble.ts";
 import { readInterface, type ReadPath } from "../kernels/interface.ts";
+import { inputRef } from "../kernels/buffer_ref.ts";
+import { bindBuffers } from "./bind.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
 import type { ProductChoice, ProductShape } from "../kernels/product.ts";
 import { sumSplits } from "../kernels/reduce.ts";
@@ -158,10 +160,7 @@ class DeviceTrial implements ProductTrial {
 
   #program(dispatches: readonly Dispatch[]): Promise<Program> {
     return Program.create(this.#gpu, dispatches, {
-      resolve: (name) => {
-        const buffer = this.#buffers.get(name)!;
-        return { buffer, quads: buffer.sizeBytes / 16 };
-      },
+      bind: bindBuffers(`trial ${this.#shape.operation}`, { input: (name) => this.#buffers.get(name) }),
     });
   }
 
@@ -217,22 +216,24 @@ class DeviceTrial implements ProductTrial {
     const fields = readInterface(operation, kernelSource(operation)).structs.get("Params") ?? [];
     // Places in arenas: all zero, so that a bias is the weight's first numbers.
     const places = Object.fromEntries(fields.map(({ name }) => [name, 0]));
-    const bindings = Object.fromEntries([...this.#operands, this.#output].map((name) => [name, name]));
+    const bindings = Object.fromEntries(
+      [...this.#operands, this.#output].map((name) => [name, inputRef(name)]),
+    );
     const product = dispatchWeighted(this.#shape, choice, {
       label,
-      bindings: isSplit ? { ...bindings, [this.#output]: "splits" } : bindings,
+      bindings: isSplit ? { ...bindings, [this.#output]: inputRef("splits") } : bindings,
       params: { ...places, ...sizes },
       constants: trial!.constants,
       scratch: (purpose, quads) => {
         this.#widen(purpose, quads);
-        return purpose;
+        return inputRef(purpose);
       },
     });
     if (!isSplit) return product;
     this.#widen("splits", choice.splits * this.#outputQuads);
     const quads = rows * columns / 4;
-    const sum = { label, scratch: "splits", out: this.#output, offset: 0, quads, splits: choice.splits };
-    return [...product, { ...sumSplits({ ...sum, scale: 1 }), ...path }];
+    const sum = { label, scratch: inputRef("splits"), out: inputRef(this.#output), offset: 0, quads };
+    return [...product, { ...sumSplits({ ...sum, splits: choice.splits, scale: 1 }), ...path }];
   }
 
   /** Makes a buffer at least so many quads long. */

@@ -23,9 +23,21 @@ export function parameterTensors(
   tensors: ReadonlyMap<string, StoredTensor>,
 ): ReadonlyMap<string, StoredTensor> {
   const entries = [...tensors].filter(([name]) => !/(^|\.)num_batches_tracked$/.test(name));
-  const wrapper = wrappers.find((prefix) => entries.every(([name]) => name.startsWith(prefix)));
-  if (wrapper === undefined || entries.length === 0) return new Map(entries);
-  return parameterTensors(new Map(entries.map(([name, tensor]) => [name.slice(wrapper.length), tensor])));
+  const [first] = entries.map(([name]) => name);
+  let shared = first?.length ?? 0;
+  for (const [name] of entries) {
+    let same = 0;
+    while (same < shared && name[same] === first[same]) same++;
+    shared = same;
+  }
+  // As many wrappers as all names begin with, one in the other.
+  let wrapped = 0;
+  for (let next = 0; next >= 0;) {
+    next = wrappers.find((prefix) => first?.startsWith(prefix, wrapped))?.length ?? -1;
+    if (next < 0 || wrapped + next > shared) break;
+    wrapped += next;
+  }
+  return new Map(entries.map(([name, tensor]) => [name.slice(wrapped), tensor]));
 }
 
 /**
@@ -77,5 +89,6 @@ export function readParameters(
 /** Lists a few names and counts the others. */
 export function listSome(names: readonly string[]): string {
   const more = names.length - mostListed;
-  return names.slice(0, mostListed).join(", ") + (more > 0 ? ` and ${more} more` : "");
+  const cut = (name: string) => name.length > 80 ? `${name.slice(0, 77)}...` : name;
+  return names.slice(0, mostListed).map(cut).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }

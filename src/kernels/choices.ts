@@ -5,6 +5,7 @@
  * @module
  */
 import { FormatError } from "../errors.ts";
+import { choiceFault } from "./choice_fault.ts";
 import type { ReadPath } from "./interface.ts";
 import type { ProductChoice, ProductChooser, ProductShape } from "./product.ts";
 
@@ -24,9 +25,19 @@ export function choiceText({ core, splits, path }: ProductChoice): string {
   return [core, `${splits} ${splits === 1 ? "split" : "splits"}`, ...(path ? [path] : [])].join(", ");
 }
 
-/** A chooser that chooses as was chosen before, and takes another's choice for what is new, which it adds. */
+/**
+ * A chooser that chooses as was chosen before, and takes another's choice for what is new, which it adds.
+ *
+ * @throws {FormatError} When it is asked for a product that was computed in a way that does not compute it.
+ */
 export function rememberingChooser(choices: ProductChoices, choose: ProductChooser): ProductChooser {
-  return (shape) => choices[shapeKey(shape)] ??= choose(shape);
+  return (shape) => {
+    const key = shapeKey(shape), before = choices[key];
+    if (before === undefined) return choices[key] = choose(shape);
+    const fault = choiceFault(before, shape);
+    if (fault) throw new FormatError({ act: "compute as before product", thing: key, ...fault });
+    return before;
+  };
 }
 
 /** Choices as a report holds them: in words, in the order of their products. */

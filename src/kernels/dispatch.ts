@@ -5,6 +5,7 @@
  */
 import { KernelError } from "../errors.ts";
 import { readInterface, type ReadPath } from "./interface.ts";
+import type { BufferRef } from "./buffer_ref.ts";
 import { kernelSource } from "./registry.ts";
 
 /** Neighbouring quads of a buffer. */
@@ -19,8 +20,8 @@ export interface Dispatch {
   readonly kernel: string;
   /** The name that plans and profiles show, such as `conv1 forward`. */
   readonly label: string;
-  /** Buffer names by binding name; `params` and `step` are bound by the executor. */
-  readonly bindings: Readonly<Record<string, string>>;
+  /** Buffers by binding name; `params` and `step` are bound by the executor. */
+  readonly bindings: Readonly<Record<string, BufferRef>>;
   /** Values of the kernel's `Params` by field name. */
   readonly params: Readonly<Record<string, number>>;
   /** Values of the kernel's override constants. */

@@ -5,7 +5,8 @@
  */
 import { KernelError } from "../errors.ts";
 import type { ReadPath } from "./interface.ts";
-import { coreBlock, coresOfSubgroups, serves, usableCores } from "./cores.ts";
+import { coreFault, splitFault } from "./choice_fault.ts";
+import { coreBlock, coresOfSubgroups, usableCores } from "./cores.ts";
 import { checkIterations, type Dispatch, spreadWorkgroups } from "./dispatch.ts";
 import type { ProductChoice, ProductChooser, ProductShape } from "./product.ts";
 import {
@@ -113,15 +114,8 @@ export function dispatchProduct(
   const { operation, rows, columns, segments, inner, sizes } = shape;
   const segmentsPerSplit = Math.ceil(segments / choice.splits);
   const kernel = productKernel(operation, choice.core);
-  if (!serves(choice.core, shape)) {
-    const current = "the product's rows lie otherwise";
-    throw new KernelError({
-      act: "dispatch",
-      thing: kernel,
-      current,
-      wanted: "a core that serves the product",
-    });
-  }
+  const fault = coreFault(choice.core, shape) ?? (choice.splits > 1 ? splitFault(shape) : undefined);
+  if (fault) throw new KernelError({ act: "dispatch", thing: kernel, ...fault });
   checkIterations(kernel, segmentsPerSplit * (inner + 1));
   const [x, y] = spreadWorkgroups(productWorkgroups(shape, choice.core));
   return {

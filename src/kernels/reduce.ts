@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { BufferRef } from "./buffer_ref.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { dispatchOver } from "./dispatch.ts";
 
@@ -22,9 +23,9 @@ export interface ColumnSum {
   readonly rows: number;
   readonly quads: number;
   /** The scratch buffer for the chunks' sums, of at least `chunksOf(rows).chunks * quads` quads. */
-  readonly scratch: string;
+  readonly scratch: BufferRef;
   /** The buffer and first quad that take the sum. */
-  readonly out: string;
+  readonly out: BufferRef;
   readonly offset: number;
   readonly scale: number;
 }
@@ -66,13 +67,13 @@ export function sumSplits(
 /** The two dispatches of the mean and variance of every column of x (rows, quads), into two buffers (quads). */
 export function columnMoments({ label, x, mean, variance, rows, quads, scratch }: {
   readonly label: string;
-  readonly x: string;
-  readonly mean: string;
-  readonly variance: string;
+  readonly x: BufferRef;
+  readonly mean: BufferRef;
+  readonly variance: BufferRef;
   readonly rows: number;
   readonly quads: number;
   /** A buffer for the chunks' moments, of at least `2 * chunksOf(rows).chunks * quads` quads. */
-  readonly scratch: string;
+  readonly scratch: BufferRef;
 }): readonly Dispatch[] {
   const { rowsPerChunk, chunks } = chunksOf(rows);
   const params = { rows, quads, "rows_per_chunk": rowsPerChunk };

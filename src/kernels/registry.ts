@@ -13,7 +13,6 @@ import activationSigmoid from "../../kernels/activation/sigmoid.wgsl" with { typ
 import activationSilu from "../../kernels/activation/silu.wgsl" with { type: "text" };
 import benchPeakCopy from "../../kernels/bench/peak_copy.wgsl" with { type: "text" };
 import benchPeakFma from "../../kernels/bench/peak_fma.wgsl" with { type: "text" };
-import checkFinite from "../../kernels/check/finite.wgsl" with { type: "text" };
 import dataBatchImages from "../../kernels/data/batch_images.wgsl" with { type: "text" };
 import dataMixImages from "../../kernels/data/mix_images.wgsl" with { type: "text" };
 import gemmConv2dBackwardInput from "../../kernels/gemm/conv2d_backward_input.wgsl" with { type: "text" };
@@ -80,7 +79,6 @@ import lossMixedLabels from "../../kernels/loss/mixed_labels.wgsl" with { type: 
 import lossSampleLabels from "../../kernels/loss/sample_labels.wgsl" with { type: "text" };
 import lossSoftmaxCrossEntropy from "../../kernels/loss/softmax_cross_entropy.wgsl" with { type: "text" };
 import lossTally from "../../kernels/loss/tally.wgsl" with { type: "text" };
-import mathFinite from "../../kernels/math/finite.wgsl" with { type: "text" };
 import maskApply from "../../kernels/mask/apply.wgsl" with { type: "text" };
 import maskBlocks from "../../kernels/mask/blocks.wgsl" with { type: "text" };
 import maskCompact from "../../kernels/mask/compact.wgsl" with { type: "text" };
@@ -176,7 +174,6 @@ const sources: Readonly<Record<string, string>> = {
   "activation/silu": activationSilu,
   "bench/peak_copy": benchPeakCopy,
   "bench/peak_fma": benchPeakFma,
-  "check/finite": checkFinite,
   "data/batch_images": dataBatchImages,
   "data/mix_images": dataMixImages,
   "gemm/conv2d_backward_input": gemmConv2dBackwardInput,
@@ -236,7 +233,6 @@ const sources: Readonly<Record<string, string>> = {
   "mask/compact": maskCompact,
   "mask/count": maskCount,
   "mask/threshold": maskThreshold,
-  "math/finite": mathFinite,
   "optimizer/accumulate_gradients": optimizerAccumulateGradients,
   "optimizer/adam": optimizerAdam,
   "optimizer/clip_norm": optimizerClipNorm,

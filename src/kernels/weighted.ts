@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { BufferRef } from "./buffer_ref.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { dispatchProduct } from "./gemm.ts";
 import type { ProductChoice, ProductShape } from "./product.ts";
@@ -18,7 +19,7 @@ export function dispatchWeighted(
   shape: ProductShape,
   choice: ProductChoice,
   { scratch, ...product }: Parameters<typeof dispatchProduct>[2] & {
-    readonly scratch: (purpose: string, quads: number) => string;
+    readonly scratch: (purpose: string, quads: number) => BufferRef;
   },
 ): readonly Dispatch[] {
   if (choice.core !== winogradCore) return [dispatchProduct(shape, choice, product)];

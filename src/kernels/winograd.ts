@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { BufferRef } from "./buffer_ref.ts";
 import { KernelError } from "../errors.ts";
 import { type Dispatch, dispatchOver } from "./dispatch.ts";
 import type { ProductShape } from "./product.ts";
@@ -96,9 +97,9 @@ export function transformFilters(
   { label, values, weight, transformed }: {
     readonly label: string;
     /** The arena that holds the weight, and its first quad there. */
-    readonly values: string;
+    readonly values: BufferRef;
     readonly weight: number;
-    readonly transformed: (quads: number) => string;
+    readonly transformed: (quads: number) => BufferRef;
   },
 ): Dispatch {
   const map = winogradMap(shape);

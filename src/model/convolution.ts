@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { arenaRef, type BufferRef } from "../kernels/buffer_ref.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
 import { dispatchProduct } from "../kernels/gemm.ts";
 import type { ProductChooser, ProductShape } from "../kernels/product.ts";
@@ -120,24 +121,24 @@ export function backwardWeightShape(g: ConvolutionGeometry): ProductShape {
 
 /** What a forward pass reads and writes, and what it applies to its output. */
 export interface ForwardTensors {
-  readonly x: string;
-  readonly y: string;
+  readonly x: BufferRef;
+  readonly y: BufferRef;
   readonly norm?: FusedNorm | undefined;
-  readonly residual?: string | undefined;
+  readonly residual?: BufferRef | undefined;
   readonly relu: boolean;
 }
 
 /** What a gradient of the input reads and writes. */
 export interface InputGradientTensors {
-  readonly dy: string;
-  readonly dx: string;
-  readonly addend?: string | undefined;
-  readonly gate: string | undefined;
+  readonly dy: BufferRef;
+  readonly dx: BufferRef;
+  readonly addend?: BufferRef | undefined;
+  readonly gate: BufferRef | undefined;
 }
 
 /** Gives the names of tensors for intermediate results. */
 export interface Scratch {
-  readonly scratch: (purpose: string, quads: number) => string;
+  readonly scratch: (purpose: string, quads: number) => BufferRef;
 }
 
 /** Where a batch norm's statistics and parameters lie, as the kernels take it; all zero without one. */
@@ -155,7 +156,13 @@ export function convolutionForward(
     scratch,
     label: `${name} forward`,
     // What is not used is bound to something that is.
-    bindings: { x, values: "values", statistics: norm ? "statistics" : "values", residual: residual ?? x, y },
+    bindings: {
+      x,
+      values: arenaRef("values"),
+      statistics: norm ? arenaRef("statistics") : arenaRef("values"),
+      residual: residual ?? x,
+      y,
+    },
     params: { weight, bias: bias ?? 0, ...normParams(norm) },
     constants: {
       HAS_BIAS: bias === undefined ? 0 : 1,
@@ -178,7 +185,7 @@ export function convolutionBackwardInput(
   return dispatchWeighted(shape, choose(shape), {
     scratch,
     label: `${name} backward input`,
-    bindings: { dy, values: "values", gate: gate ?? dy, addend: addend ?? dy, dx },
+    bindings: { dy, values: arenaRef("values"), gate: gate ?? dy, addend: addend ?? dy, dx },
     params: { weight },
     constants: { HAS_ADDEND: addend === undefined ? 0 : 1, GATED: gate === undefined ? 0 : 1 },
   });
@@ -188,16 +195,16 @@ export function convolutionBackwardInput(
 export function convolutionBackwardWeight(
   { name, geometry, choose, weight }: ConvolutionContext,
   { x, dy, scratch }: {
-    readonly x: string;
-    readonly dy: string;
-    readonly scratch: (purpose: string, quads: number) => string;
+    readonly x: BufferRef;
+    readonly dy: BufferRef;
+    readonly scratch: (purpose: string, quads: number) => BufferRef;
   },
 ): readonly Dispatch[] {
   const shape = backwardWeightShape(geometry);
   const choice = choose(shape);
   const quads = shape.rows * shape.columns / 4;
   const isSplit = choice.splits > 1;
-  const sums = isSplit ? scratch("weight sums", choice.splits * quads) : "gradients";
+  const sums = isSplit ? scratch("weight sums", choice.splits * quads) : arenaRef("gradients");
   const label = `${name} backward weight`;
   const dispatches: Dispatch[] = [
     dispatchProduct(shape, choice, {
@@ -207,7 +214,7 @@ export function convolutionBackwardWeight(
     }),
   ];
   if (isSplit) {
-    const out = { scratch: sums, out: "gradients", offset: weight };
+    const out = { scratch: sums, out: arenaRef("gradients"), offset: weight };
     dispatches.push(sumSplits({ label, ...out, quads, splits: choice.splits, scale: 1 }));
   }
   return dispatches;
@@ -217,8 +224,8 @@ export function convolutionBackwardWeight(
 export function convolutionBackwardBias(
   { name, geometry, bias }: ConvolutionContext,
   { dy, scratch }: {
-    readonly dy: string;
-    readonly scratch: (purpose: string, quads: number) => string;
+    readonly dy: BufferRef;
+    readonly scratch: (purpose: string, quads: number) => BufferRef;
   },
 ): readonly Dispatch[] {
   if (bias === undefined) return [];
@@ -231,7 +238,7 @@ export function convolutionBackwardBias(
     rows,
     quads,
     scratch: scratch("bias sums", chunksOf(rows).chunks * quads),
-    out: "gradients",
+    out: arenaRef("gradients"),
     offset: bias,
     scale: 1,
   });

@@ -26,6 +26,8 @@ export const imagesName = "input";
 /** A layer with the shapes on both its sides and its parameters. */
 export interface GraphNode {
   readonly spec: LayerSpec;
+  /** What its random numbers are drawn by, such as `conv2` for the second convolution: no result depends on names. */
+  readonly stream: string;
   /** The indices of the layers whose outputs it takes; -1 for the images. */
   readonly sources: readonly number[];
   /** The shapes of what it takes, and of the first of them. */
@@ -45,6 +47,9 @@ const graphSchema = z.strictObject({
   layers: z.array(layerSchema).min(1),
 });
 
+/** The most layers of a model, and trained numbers and statistics in all: what takes more is refused unread. */
+const mostLayers = 10_000, mostParameters = 2 ** 31;
+
 /**
  * Reads a model from a parsed JSON file.
  *
@@ -52,6 +57,11 @@ const graphSchema = z.strictObject({
  * @throws {ConfigError} Naming the first key that is wrong.
  */
 export function parseGraph(value: unknown, source: string): Graph {
+  const { layers } = (value ?? {}) as { readonly layers?: unknown };
+  if (Array.isArray(layers) && layers.length > mostLayers) {
+    const current = `${layers.length} layers`, wanted = `at most ${mostLayers}`;
+    throw new ConfigError({ act: "read model", thing: source, current, wanted });
+  }
   const parsed = graphSchema.safeParse(value);
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0];
@@ -63,9 +73,9 @@ export function parseGraph(value: unknown, source: string): Graph {
       wanted: "a model (docs/architecture.md)",
     });
   }
-  const names = parsed.data.layers.map(({ name }) => name);
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (names.includes(imagesName)) {
+  const names = new Set<string>();
+  const twice = parsed.data.layers.find(({ name }) => names.size === names.add(name).size)?.name;
+  if (names.has(imagesName)) {
     const current = `a layer named ${imagesName}`;
     throw new ConfigError({
       act: "read model",
@@ -81,19 +91,24 @@ export function parseGraph(value: unknown, source: string): Graph {
   return parsed.data;
 }
 
+/** The usual names of layers that have weights. */
+const streamPrefixes: Readonly<Record<string, string>> = { conv2d: "conv", linear: "fc" };
+
 /**
  * Works out the sources, shapes and parameters of every layer.
  *
- * @throws {ShapeError} Where a layer does not fit its inputs.
+ * @throws {ShapeError} Where a layer does not fit its inputs, or is larger than any device could hold.
  * @throws {ConfigError} Where a layer takes the output of one that does not come before it, or of too many.
  */
 export function resolveGraph({ name: model, input, layers }: Graph): readonly GraphNode[] {
   const images = mapShape(input.channels, input.height, input.width);
-  const nodes: GraphNode[] = [];
+  const nodes: GraphNode[] = [], places = new Map(layers.map(({ name }, i) => [name, i]));
+  const counts = new Map<string, number>();
+  let parameterCount = 0;
   for (const [i, spec] of layers.entries()) {
     const type = layerTypeOf(spec);
     const sources = spec.inputs?.map((name) => {
-      const source = name === imagesName ? -1 : layers.findIndex((layer) => layer.name === name);
+      const source = name === imagesName ? -1 : places.get(name) ?? -1;
       if (source < i && (source >= 0 || name === imagesName)) return source;
       const current = source < 0
         ? `it takes "${name}", which is no layer`
@@ -112,14 +127,13 @@ export function resolveGraph({ name: model, input, layers }: Graph): readonly Gr
     }
     const inputs = sources.map((source) => source < 0 ? images : nodes[source].output);
     const output = type.outputShape(spec, inputs, spec.name);
-    nodes.push({
-      spec,
-      sources,
-      inputs,
-      input: inputs[0],
-      output,
-      parameters: type.parameters(spec, inputs[0]),
-    });
+    const parameters = type.parameters(spec, inputs[0]);
+    parameterCount += parameters.reduce((sum, { rows, taps, channels }) => sum + rows * taps * channels, 0);
+    checkSizes({ thing: `${model}, layer ${spec.name}`, output, parameterCount });
+    const count = (counts.get(spec.kind) ?? 0) + 1;
+    counts.set(spec.kind, count);
+    const stream = `${streamPrefixes[spec.kind] ?? spec.kind}${count}`;
+    nodes.push({ spec, stream, sources, inputs, input: inputs[0], output, parameters });
   }
   const read = new Set(nodes.flatMap(({ sources }) => sources));
   const unread = nodes.findIndex((_, i) => i < nodes.length - 1 && !read.has(i));
@@ -134,6 +148,25 @@ export function resolveGraph({ name: model, input, layers }: Graph): readonly Gr
     });
   }
   return nodes;
+}
+
+/** Most numbers that a layer gives for one image. */
+const mostFeatures = 2 ** 31;
+
+/** Refuses a layer that no device could hold, before anything is made of its size. */
+function checkSizes({ thing, output, parameterCount }: {
+  readonly thing: string;
+  readonly output: FeatureShape;
+  /** Of this layer and those before it. */
+  readonly parameterCount: number;
+}): void {
+  const refuse = (current: string, most: number) => {
+    throw new ShapeError({ act: "use model", thing, current, wanted: `at most ${most}` });
+  };
+  if (featuresOf(output) > mostFeatures) refuse(`an output of ${shapeText(output)}`, mostFeatures);
+  if (parameterCount > mostParameters) {
+    refuse(`${parameterCount} parameters up to this layer`, mostParameters);
+  }
 }
 
 /** What a model is asked to classify. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { arenaRef, type BufferRef } from "../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { sumSplits } from "../kernels/reduce.ts";
 import { quadsOf } from "../shape.ts";
@@ -55,7 +56,13 @@ export function groupedForward(
     kernel: "layer/grouped_conv2d_forward",
     label: `${name} forward`,
     // What is not used is bound to something that is.
-    bindings: { x, values: "values", statistics: norm ? "statistics" : "values", residual: residual ?? x, y },
+    bindings: {
+      x,
+      values: arenaRef("values"),
+      statistics: norm ? arenaRef("statistics") : arenaRef("values"),
+      residual: residual ?? x,
+      y,
+    },
     params: {
       quads_total: quads,
       in_quads: g.inQuads,
@@ -84,7 +91,7 @@ export function groupedBackwardInput(
   return dispatchOver(quads, {
     kernel: "layer/grouped_conv2d_backward_input",
     label: `${name} backward input`,
-    bindings: { dy, values: "values", gate: gate ?? dy, addend: addend ?? dy, dx },
+    bindings: { dy, values: arenaRef("values"), gate: gate ?? dy, addend: addend ?? dy, dx },
     params: {
       quads_total: quads,
       in_channels: grouped.inChannels,
@@ -113,9 +120,9 @@ function pixelsPerChunk(pixels: number, items: number): number {
 export function groupedBackwardWeight(
   grouped: GroupedConvolution,
   { x, dy, scratch }: {
-    readonly x: string;
-    readonly dy: string;
-    readonly scratch: (purpose: string, quads: number) => string;
+    readonly x: BufferRef;
+    readonly dy: BufferRef;
+    readonly scratch: (purpose: string, quads: number) => BufferRef;
   },
 ): readonly Dispatch[] {
   const { name, geometry: g, weight } = grouped.convolution;
@@ -139,6 +146,14 @@ export function groupedBackwardWeight(
       },
       constants: { DEPTHWISE },
     }),
-    sumSplits({ label, scratch: sums, out: "gradients", offset: weight, quads, splits: chunks, scale: 1 }),
+    sumSplits({
+      label,
+      scratch: sums,
+      out: arenaRef("gradients"),
+      offset: weight,
+      quads,
+      splits: chunks,
+      scale: 1,
+    }),
   ];
 }

@@ -10,14 +10,14 @@ import type { ParameterSpec } from "./layer.ts";
  * Draws the first values of a parameter in PyTorch's order, as PyTorch's layers do by default: uniform within
  * 1 / sqrt(fan in) for weights and biases, ones and zeros for batch norm.
  *
- * @param name The parameter's full name; each name draws from its own stream of the seed.
+ * @param stream What tells it from other parameters, such as `conv1.weight`; each draws from its own stream of the seed.
  */
 export function initialValues(
   { rows, taps, channels, initial }: ParameterSpec,
-  { seed, name }: { readonly seed: number; readonly name: string },
+  { seed, stream: name }: { readonly seed: number; readonly stream: string },
 ): Float32Array {
   const values = new Float32Array(rows * taps * channels);
   if ("constant" in initial) return values.fill(initial.constant);
-  const stream = openRandomStream(seed, `initialize ${name}`);
-  return values.map(() => (2 * stream.nextUniform() - 1) * initial.bound);
+  const random = openRandomStream(seed, `initialize ${name}`);
+  return values.map(() => (2 * random.nextUniform() - 1) * initial.bound);
 }

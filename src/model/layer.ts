@@ -5,6 +5,7 @@
  * @module
  */
 import { z } from "zod";
+import type { BufferRef } from "../kernels/buffer_ref.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import type { FeatureShape } from "../shape.ts";
@@ -34,9 +35,9 @@ export type PassMode = "train" | "score" | "evaluate";
 /** Max pooling 2 x 2 behind a ReLU, which the convolution before them takes over. */
 export interface FusedPool {
   /** The pooled output, the place of each maximum in its window, and the gradient of the output. */
-  readonly y: string;
-  readonly places: string;
-  readonly dy: string;
+  readonly y: BufferRef;
+  readonly places: BufferRef;
+  readonly dy: BufferRef;
   readonly output: FeatureShape;
 }
 
@@ -65,19 +66,27 @@ export const layerFields = {
   inputs: z.array(z.string().min(1)).min(1).optional(),
 };
 
+/** Validates channels or features, of which no device holds more. */
+export const featureCount = z.int().min(1).max(2 ** 24);
+
+/** The largest number of a layer that the device computes with, whose products with others stay finite there. */
+export const mostNumber = 1e30;
+
 /** One input of a layer. */
 export interface LayerInput {
   readonly shape: FeatureShape;
   /** Its tensor. */
-  readonly x: string;
+  readonly x: BufferRef;
   /** Backward: the tensor that its gradient is written to, or undefined where none is wanted. */
-  readonly dx: string | undefined;
+  readonly dx: BufferRef | undefined;
 }
 
-/** What a layer sees when its dispatches are made. Buffers are known by name. */
+/** What a layer sees when its dispatches are made. */
 export interface LayerContext<Spec> {
   readonly spec: Spec;
   readonly name: string;
+  /** What its random numbers are drawn by, which no name changes. */
+  readonly stream: string;
   /** Examples a step. */
   readonly batch: number;
   readonly mode: PassMode;
@@ -87,19 +96,19 @@ export interface LayerContext<Spec> {
   readonly input: FeatureShape;
   readonly output: FeatureShape;
   /** The tensors of the first input and the output. */
-  readonly x: string;
-  readonly y: string;
+  readonly x: BufferRef;
+  readonly y: BufferRef;
   /** Backward: the gradient of y, and that of x where it is wanted. */
-  readonly dy: string;
-  readonly dx: string | undefined;
+  readonly dy: BufferRef;
+  readonly dx: BufferRef | undefined;
   /** Forward: a batch norm follows and is to be applied to y, before all else. Only with `fusesNorm`. */
   readonly norm: FusedNorm | undefined;
   /** Forward: a tensor of y's shape to be added to y, before a ReLU. Only with `fusesAdd`. */
-  readonly residual: string | undefined;
+  readonly residual: BufferRef | undefined;
   /** Forward: a ReLU follows and is to be applied to y. Only for layers with `fusesRelu`. */
   readonly relu: boolean;
   /** Backward: a tensor of x's shape to be added to dx, before the ReLU's gate. Only with `addsToInput`. */
-  readonly addend: string | undefined;
+  readonly addend: BufferRef | undefined;
   /** Backward: x came out of a ReLU, whose backward pass is to be applied to dx. Only with `gatesInput`. */
   readonly gated: boolean;
   /** Forward and backward: what the convolution takes over, and what the pool left to it. */
@@ -108,8 +117,8 @@ export interface LayerContext<Spec> {
   readonly choose: ProductChooser;
   /** First quad of a parameter in its arena: `values` and `gradients`, or `statistics`. */
   offsetOf(parameter: string): number;
-  /** The name of a tensor for intermediate results; the same purpose gives the same tensor, forward and backward. */
-  scratch(purpose: string, quads: number): string;
+  /** A tensor for intermediate results; the same purpose gives the same tensor, forward and backward. */
+  scratch(purpose: string, quads: number): BufferRef;
   /** Adds dispatches to the plan. */
   emit(...dispatches: readonly Dispatch[]): void;
 }

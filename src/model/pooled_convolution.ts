@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { arenaRef, type BufferRef } from "../kernels/buffer_ref.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
 import { dispatchProduct } from "../kernels/gemm.ts";
 import type { ProductShape } from "../kernels/product.ts";
@@ -73,17 +74,17 @@ export function pooledBackwardWeightShape(g: ConvolutionGeometry, pool: FusedPoo
 export function pooledForward(
   { name, geometry, choose, weight, bias }: ConvolutionContext,
   { x, pool, keepsPlaces, scratch }: {
-    readonly x: string;
+    readonly x: BufferRef;
     readonly pool: FusedPool;
     readonly keepsPlaces: boolean;
-    readonly scratch: (purpose: string, quads: number) => string;
+    readonly scratch: (purpose: string, quads: number) => BufferRef;
   },
 ): readonly Dispatch[] {
   const shape = pooledForwardShape(geometry, pool);
   return dispatchWeighted(shape, choose(shape), {
     scratch,
     label: `${name} forward, pooled`,
-    bindings: { x, values: "values", y: pool.y, places: pool.places },
+    bindings: { x, values: arenaRef("values"), y: pool.y, places: pool.places },
     params: { weight, bias: bias ?? 0 },
     constants: { HAS_BIAS: bias === undefined ? 0 : 1, PLACES: keepsPlaces ? 1 : 0 },
   });
@@ -93,16 +94,16 @@ export function pooledForward(
 export function pooledBackwardWeight(
   { name, geometry, choose, weight }: ConvolutionContext,
   { x, pool, scratch }: {
-    readonly x: string;
+    readonly x: BufferRef;
     readonly pool: FusedPool;
-    readonly scratch: (purpose: string, quads: number) => string;
+    readonly scratch: (purpose: string, quads: number) => BufferRef;
   },
 ): readonly Dispatch[] {
   const shape = pooledBackwardWeightShape(geometry, pool);
   const choice = choose(shape);
   const quads = shape.rows * shape.columns / 4;
   const isSplit = choice.splits > 1;
-  const sums = isSplit ? scratch("weight sums", choice.splits * quads) : "gradients";
+  const sums = isSplit ? scratch("weight sums", choice.splits * quads) : arenaRef("gradients");
   const label = `${name} backward weight, pooled`;
   const product = dispatchProduct(shape, choice, {
     label,
@@ -110,7 +111,7 @@ export function pooledBackwardWeight(
     params: { offset: isSplit ? 0 : weight },
   });
   if (!isSplit) return [product];
-  const out = { scratch: sums, out: "gradients", offset: weight };
+  const out = { scratch: sums, out: arenaRef("gradients"), offset: weight };
   return [product, sumSplits({ label, ...out, quads, splits: choice.splits, scale: 1 })];
 }
 
@@ -120,7 +121,7 @@ export function pooledBackwardBias(
   { pool, bias, scratch }: {
     readonly pool: FusedPool;
     readonly bias: number;
-    readonly scratch: (purpose: string, quads: number) => string;
+    readonly scratch: (purpose: string, quads: number) => BufferRef;
   },
 ): readonly Dispatch[] {
   const rows = geometry.images * pool.output.height * pool.output.width;
@@ -132,7 +133,7 @@ export function pooledBackwardBias(
     rows,
     quads,
     scratch: scratch("bias sums", chunksOf(rows).chunks * quads),
-    out: "gradients",
+    out: arenaRef("gradients"),
     offset: bias,
     scale: 1,
   });

@@ -4,12 +4,12 @@
  * @module
  */
 import { z } from "zod";
-import { type Pair, pairOf, type Windows } from "../shape.ts";
+import { imageBounds, type Pair, pairOf, type Windows } from "../shape.ts";
 
 /** Validates a length of at least so many pixels along both sides, or a pair [height, width] of such lengths. */
 export function pairField(least: number) {
-  const length = z.int().min(least);
-  const error = `expected a whole number of at least ${least}, or a pair [height, width] of such numbers`;
+  const most = imageBounds.side, length = z.int().min(least).max(most);
+  const error = `expected a whole number from ${least} to ${most}, or a pair [height, width] of such numbers`;
   return z.union([length, z.tuple([length, length])], { error });
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type BufferRef, inputRef, tensorRef } from "../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { quadsOf } from "../shape.ts";
 
@@ -36,14 +37,14 @@ export function lowerDistillation(
   { rows, classes, logits, dlogits }: {
     readonly rows: number;
     readonly classes: number;
-    readonly logits: string;
-    readonly dlogits: string;
+    readonly logits: BufferRef;
+    readonly dlogits: BufferRef;
   },
 ): Dispatch {
   return dispatchOver(rows, {
     kernel: "loss/distillation",
     label: "distillation",
-    bindings: { logits, "teacher_logits": teacherLogits, losses: "losses", dlogits },
+    bindings: { logits, "teacher_logits": inputRef(teacherLogits), losses: tensorRef("losses"), dlogits },
     params: { rows, quads: quadsOf(classes), classes, share, temperature },
   });
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type BufferRef, inputRef, tensorRef } from "../kernels/buffer_ref.ts";
 import { ShapeError } from "../errors.ts";
 import { checkIterations, type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
@@ -82,7 +83,7 @@ export interface FeatureTensors {
   /** Quads of one example's features. */
   readonly quads: number;
   /** The tensor of the student's features. */
-  readonly features: string;
+  readonly features: BufferRef;
 }
 
 /** Where a map's slope lies between loss and gradient. */
@@ -92,7 +93,7 @@ const slopeOf = (map: number): string => `feature slope ${map}`;
 export function lowerFeatureLoss(
   weight: number,
   { map, rows, quads, features, declare }: FeatureTensors & {
-    readonly declare: (name: string, quads: number) => string;
+    readonly declare: (name: string, quads: number) => BufferRef;
   },
 ): readonly Dispatch[] {
   checkIterations("loss/feature_loss", rows);
@@ -103,13 +104,13 @@ export function lowerFeatureLoss(
     dispatchOver(64 * rows, {
       kernel: "loss/feature_distances",
       label: "feature distances",
-      bindings: { features, "teacher_features": teacherFeatures(map), distances, squares },
+      bindings: { features, "teacher_features": inputRef(teacherFeatures(map)), distances, squares },
       params: { rows, quads },
     }),
     dispatchOver(rows, {
       kernel: "loss/feature_loss",
       label: "feature loss",
-      bindings: { distances, squares, losses: "losses", slope: declare(slopeOf(map), 1) },
+      bindings: { distances, squares, losses: tensorRef("losses"), slope: declare(slopeOf(map), 1) },
       params: { rows, weight },
     }),
   ];
@@ -119,7 +120,7 @@ export function lowerFeatureLoss(
 export function lowerFeatureGradient(
   { map, rows, quads, features, dy, isRelu }: FeatureTensors & {
     /** The gradient of the features. */
-    readonly dy: string;
+    readonly dy: BufferRef;
     /** True where the layer is a ReLU, whose backward pass `dy` may have gone through: a second time changes nothing. */
     readonly isRelu: boolean;
   },
@@ -127,7 +128,12 @@ export function lowerFeatureGradient(
   return dispatchOver(rows * quads, {
     kernel: "loss/feature_gradient",
     label: "feature gradient",
-    bindings: { features, "teacher_features": teacherFeatures(map), slope: slopeOf(map), dy },
+    bindings: {
+      features,
+      "teacher_features": inputRef(teacherFeatures(map)),
+      slope: tensorRef(slopeOf(map)),
+      dy,
+    },
     params: { quads: rows * quads },
     constants: { GATED: isRelu ? 1 : 0 },
   });

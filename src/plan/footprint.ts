@@ -5,6 +5,7 @@
  */
 import { assembleKernel, mirrorWidth } from "../kernels/assemble.ts";
 import type { ReadPath } from "../kernels/interface.ts";
+import { type BufferRef, refText } from "../kernels/buffer_ref.ts";
 import { readPathOf } from "../kernels/dispatch.ts";
 import type { Plan } from "./plan.ts";
 
@@ -26,15 +27,18 @@ export function mirrorSizeBytes(sizeBytes: number): number {
   return 16 * Math.min(mirrorWidth, quads) * Math.ceil(quads / mirrorWidth);
 }
 
+/** A buffer that outlives a step. */
+export type OuterRef = Exclude<BufferRef, { readonly tensor: string }>;
+
 /**
  * The peak memory of a plan: all of it is held from the first step to the last.
  *
  * @param path The device's read path.
- * @param sizeOf Bytes of each buffer that is no tensor of the plan, by name.
+ * @param sizeOf Bytes of each arena and input.
  */
 export function planFootprint(
   plan: Plan,
-  { path, sizeOf }: { readonly path: ReadPath; readonly sizeOf: (name: string) => number },
+  { path, sizeOf }: { readonly path: ReadPath; readonly sizeOf: (ref: OuterRef) => number },
 ): Footprint {
   const slots = new Map(plan.slots.map((quads, slot) => [`slot ${slot}`, 16 * quads]));
   const buffers = new Map<string, number>(), mirrored = new Set<string>();
@@ -42,9 +46,9 @@ export function planFootprint(
     const kernel = assembleKernel(dispatch.kernel, readPathOf(dispatch, path));
     for (const { binding, mirror } of kernel.slots) {
       if (binding.space === "uniform") continue;
-      const name = dispatch.bindings[binding.name], tensor = plan.tensors.get(name);
-      const place = tensor ? `slot ${tensor.slot}` : name;
-      if (!tensor) buffers.set(place, 16 * Math.ceil(sizeOf(name) / 16));
+      const ref = dispatch.bindings[binding.name];
+      const place = "tensor" in ref ? `slot ${plan.tensors.get(ref.tensor)!.slot}` : refText(ref);
+      if (!("tensor" in ref)) buffers.set(place, 16 * Math.ceil(sizeOf(ref) / 16));
       if (mirror) mirrored.add(place);
     }
   }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { inputRef, tensorRef } from "../kernels/buffer_ref.ts";
 import { ShapeError } from "../errors.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { type FeatureShape, quadsPerPixel } from "../shape.ts";
@@ -54,12 +55,12 @@ export function lowerImages(
     kernel: "data/batch_images",
     label: "batch",
     bindings: {
-      normalization: "normalization",
-      images: "images",
-      classes: "classes",
-      rows: "rows",
-      x: "x",
-      labels: "labels",
+      normalization: inputRef("normalization"),
+      images: inputRef("images"),
+      classes: inputRef("classes"),
+      rows: inputRef("rows"),
+      x: tensorRef("x"),
+      labels: tensorRef("labels"),
     },
     params: {
       strips,

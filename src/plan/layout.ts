@@ -15,6 +15,8 @@ import { quadsOf } from "../shape.ts";
 export interface PlacedParameter extends ParameterSpec {
   /** The layer's name and the parameter's, such as `conv1.weight`. */
   readonly fullName: string;
+  /** What its first values are drawn by, which no name changes. */
+  readonly stream: string;
   /** First quad in its arena. */
   readonly offset: number;
   /** Quads of one row: taps times quads of the channels. */
@@ -61,7 +63,7 @@ export function layOutParameters(graph: Graph): ParameterLayout {
   const weightQuads = nodes.flatMap((node) => node.parameters).filter(({ role }) => role === "weight")
     .reduce((sum, parameter) => sum + quadsOfParameter(parameter), 0);
   const next = { weights: 0, values: weightQuads, statistics: 0 };
-  const parameters = nodes.flatMap(({ spec, parameters }) =>
+  const parameters = nodes.flatMap(({ spec, stream: layer, parameters }) =>
     parameters.map((parameter): PlacedParameter => {
       const { role, rows, taps, channels } = parameter;
       const arena = role === "statistic" ? "statistics" : "values";
@@ -71,7 +73,8 @@ export function layOutParameters(graph: Graph): ParameterLayout {
       next[part] += rows * rowQuads;
       const sizes = { rowQuads, quads: rows * rowQuads, count: rows * taps * channels };
       const fullName = `${spec.name}.${parameter.name}`;
-      return { ...parameter, fullName, offset, ...sizes, arena, prunable: role === "weight" };
+      const stream = `${layer}.${parameter.name}`;
+      return { ...parameter, fullName, stream, offset, ...sizes, arena, prunable: role === "weight" };
     })
   );
   const total = (kept: readonly PlacedParameter[]) => kept.reduce((sum, { count }) => sum + count, 0);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type BufferRef, inputRef, tensorRef } from "../kernels/buffer_ref.ts";
 import { dispatchOver } from "../kernels/dispatch.ts";
 import { quadsOf } from "../shape.ts";
 import { lowerDistillation } from "./distillation.ts";
@@ -13,8 +14,8 @@ import type { PlanBuilder } from "./plan.ts";
 
 /** The loss with its gradient, and the tally; in mode `evaluate` the confusion counts instead of the gradient. */
 export function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, classes, options, compared }: {
-  readonly logits: string;
-  readonly dlogits: string;
+  readonly logits: BufferRef;
+  readonly dlogits: BufferRef;
   readonly classes: number;
   readonly options: LowerOptions;
   /** The feature maps that are compared with the teacher's, which share the `featureWeight`. */
@@ -32,14 +33,20 @@ export function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, cla
       ? [dispatchOver(rows, {
         kernel: "loss/sample_labels",
         label: "sampled labels",
-        bindings: { logits, labels: "labels" },
+        bindings: { logits, labels: tensorRef("labels") },
         params: { rows, quads: quadsOf(classes), classes, seed: sampledLabels },
       })]
       : []),
     dispatchOver(rows, {
       kernel: "loss/softmax_cross_entropy",
       label: "cross-entropy",
-      bindings: { logits, labels: "labels", losses: "losses", predictions: "predictions", dlogits },
+      bindings: {
+        logits,
+        labels: tensorRef("labels"),
+        losses: tensorRef("losses"),
+        predictions: tensorRef("predictions"),
+        dlogits,
+      },
       params: { rows, quads: quadsOf(classes), classes, smoothing: mode === "train" ? labelSmoothing : 0 },
       constants: { GRADIENT: hasGradient ? 1 : 0 },
     }),
@@ -55,7 +62,12 @@ export function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, cla
     dispatchOver(1, {
       kernel: "loss/tally",
       label: "tally",
-      bindings: { losses: "losses", predictions: "predictions", labels: "labels", tally: "tally" },
+      bindings: {
+        losses: tensorRef("losses"),
+        predictions: tensorRef("predictions"),
+        labels: tensorRef("labels"),
+        tally: inputRef("tally"),
+      },
       params: { rows },
     }),
   );
@@ -63,7 +75,12 @@ export function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, cla
   builder.emit(dispatchOver(rows, {
     kernel: "loss/confusion",
     label: "confusion",
-    bindings: { predictions: "predictions", labels: "labels", counts: "counts", kept: "kept" },
+    bindings: {
+      predictions: tensorRef("predictions"),
+      labels: tensorRef("labels"),
+      counts: inputRef("counts"),
+      kept: inputRef("kept"),
+    },
     params: { rows, classes },
   }));
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { arenaRef, type BufferRef, tensorRef } from "../kernels/buffer_ref.ts";
 import { dispatchOver } from "../kernels/dispatch.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
@@ -15,8 +16,14 @@ import { type ImageSource, lowerImages } from "./images.ts";
 import { layOutParameters } from "./layout.ts";
 import { lowerLoss } from "./loss.ts";
 import { lowerMixedImages } from "./mixup.ts";
-import { type Plan, PlanBuilder } from "./plan.ts";
-import { lowerUpdate, type UpdateOptions } from "./optimizer.ts";
+import { layerTensor, type Plan, PlanBuilder } from "./plan.ts";
+import {
+  type Accumulation,
+  gradientArena,
+  lowerGradientSum,
+  lowerUpdate,
+  type UpdateOptions,
+} from "./optimizer.ts";
 import { type GradientSum, type Wire, wireLayers } from "./wire.ts";
 
 /** How a step is to be lowered. */
@@ -30,6 +37,10 @@ export interface LowerOptions extends UpdateOptions {
   /** Mixes the batch in pairs, by the shares in the buffer `mix_shares`; in mode `train` the loss does likewise. */
   readonly mixes?: boolean;
   readonly labelSmoothing?: number;
+  /** Mode `train`: how the batches of a step are added up; each step is one batch without it. */
+  readonly accumulation?: Accumulation;
+  /** Mode `train`: true leaves the step's gradient in its arena, for `lowerUpdatePlan` to go on with. */
+  readonly stopsAtGradients?: boolean;
   /** Layers whose outputs are to be left for the host, or other dispatches, to read; see `Plan.outputs`. */
   readonly probes?: readonly string[];
   /** Mode `score`: draws labels from the model's own predictions instead, by this seed. */
@@ -90,11 +101,19 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   }
   const layout = layOutParameters(graph), { quads } = layout;
   if (mode === "train") {
-    builder.emit(...lowerUpdate(layout, options, (name, quads) => builder.declare(name, quads)));
+    const { accumulation, stopsAtGradients } = options;
+    if (gradientArena(accumulation) === "gradient_sum") {
+      builder.emit(lowerGradientSum(layout, accumulation!.batches));
+    }
+    const updates = accumulation?.isLast !== false && !stopsAtGradients;
+    if (updates) builder.emit(...lowerUpdate(layout, options, (name, quads) => builder.declare(name, quads)));
   }
   if (mode === "score") {
-    const names = ["gradients", "fisher", "gradient_mean", "tally"];
-    const bindings = Object.fromEntries(names.map((name) => [name, name]));
+    const bindings = {
+      gradients: arenaRef("gradients"),
+      fisher: arenaRef("fisher"),
+      "gradient_mean": arenaRef("gradient_mean"),
+    };
     const accumulate = {
       kernel: "score/accumulate",
       label: "accumulate Fisher",
@@ -103,11 +122,26 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
     };
     builder.emit(dispatchOver(quads, accumulate));
   }
-  for (const { context: { name, y } } of layers) {
-    if (y === logits || options.probes?.includes(name)) builder.keepOutput(name, y);
+  const { wire: { y: last } } = layers[layers.length - 1];
+  for (const { context: { name }, wire: { y } } of layers) {
+    if (y === last || options.probes?.includes(name)) builder.keepOutput(name, y);
   }
   for (const name of ["losses", "predictions"]) builder.keep(name);
   return builder.build(mode, batch);
+}
+
+/**
+ * The second half of a training step: what `lowerPlan` leaves out with `stopsAtGradients`. Between the two, the step's
+ * gradient lies in the arena `gradientArena`, where it can be reduced over devices.
+ */
+export function lowerUpdatePlan(
+  graph: Graph,
+  options: UpdateOptions & { readonly accumulation?: Accumulation },
+): Plan {
+  const builder = new PlanBuilder();
+  const declare = (name: string, quads: number) => builder.declare(name, quads);
+  builder.emit(...lowerUpdate(layOutParameters(graph), options, declare));
+  return builder.build("update", 0);
 }
 
 interface LoweredLayer {
@@ -139,10 +173,10 @@ function layersOf(
     const { spec, output } = nodes[layer], { y, dy } = wires[layer];
     const places = mode === "evaluate"
       ? builder.declare("no places", 1)
-      : builder.declare(`${spec.name} places`, batch * quadsPerExample(output));
-    return { y, places, dy, output };
+      : builder.declare(layerTensor("places", spec.name), batch * quadsPerExample(output));
+    return { y: tensorRef(y), places, dy: tensorRef(dy), output };
   };
-  return nodes.map(({ spec, inputs, input, output }, i) => {
+  return nodes.map(({ spec, stream, inputs, input, output }, i) => {
     const wire = wires[i], quads = batch * quadsPerExample(output);
     const runsForward = wire.emitter === i;
     // The output of a convolution that pools what it stores never leaves it.
@@ -154,31 +188,38 @@ function layersOf(
       }
     }
     const isPool = wire.emitter >= 0 && wires[wire.emitter].pool === i;
+    const xs = wire.xs.map(tensorRef), dxs = wire.dxs.map(refOf);
     const context: LayerContext<LayerSpec> = {
       spec,
       name: spec.name,
+      stream,
       batch,
       mode,
-      inputs: inputs.map((shape, slot) => ({ shape, x: wire.xs[slot], dx: wire.dxs[slot] })),
+      inputs: inputs.map((shape, slot) => ({ shape, x: xs[slot], dx: dxs[slot] })),
       input,
       output,
-      x: wire.xs[0],
-      y: wire.y,
-      dy: wire.dy,
-      dx: wire.dxs[0],
+      x: xs[0],
+      y: tensorRef(wire.y),
+      dy: tensorRef(wire.dy),
+      dx: dxs[0],
       norm: wire.norm === undefined ? undefined : normOf(nodes[wire.norm].spec, offsetOf(wire.norm)),
-      residual: wire.residual,
+      residual: refOf(wire.residual),
       relu: wire.relu,
-      addend: wire.addend,
+      addend: refOf(wire.addend),
       gated: wire.gated,
       pool: isPool ? poolOf(i) : wire.pool === undefined ? undefined : poolOf(wire.pool),
       choose,
       offsetOf: offsetOf(i),
-      scratch: (purpose, quads) => builder.declare(`${spec.name} ${purpose}`, quads),
+      scratch: (purpose, quads) => builder.declare(layerTensor(purpose, spec.name), quads),
       emit: (...dispatches) => builder.emit(...dispatches),
     };
     return { context, wire, runsForward };
   });
+}
+
+/** A reference to a tensor, if there is one. */
+function refOf(name: string | undefined): BufferRef | undefined {
+  return name === undefined ? undefined : tensorRef(name);
 }
 
 /** A batch norm as the convolution before it applies it. */
@@ -190,15 +231,15 @@ function normOf(spec: LayerSpec, offsetOf: (parameter: string) => number): Fused
 
 /** Adds up the shares of a gradient, two at a time, the last two gated where a ReLU's backward pass follows. */
 function lowerSum(builder: PlanBuilder, { terms, sum, gate }: GradientSum, quads: number): void {
-  let total = terms[0];
+  let total = tensorRef(terms[0]);
   for (const [i, term] of terms.slice(1).entries()) {
     const isLast = i === terms.length - 2;
-    const y = builder.declare(isLast ? sum : `${sum}, ${i + 2} terms`, quads);
+    const y = builder.declare(isLast ? sum : `${i + 2} terms of ${sum}`, quads);
     const isGated = isLast && gate !== undefined;
     builder.emit(dispatchOver(quads, {
       kernel: "layer/add_forward",
       label: sum,
-      bindings: { a: total, b: term, gate: isGated ? gate : term, y },
+      bindings: { a: total, b: tensorRef(term), gate: tensorRef(isGated ? gate : term), y },
       params: { quads },
       constants: { RELU: 0, GATED: isGated ? 1 : 0 },
     }));

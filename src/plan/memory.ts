@@ -30,13 +30,15 @@ export function assignSlots(lifetimes: readonly Lifetime[]): SlotAssignment {
   const slotOf = new Map<string, number>();
   const bySize = [...lifetimes].sort((a, b) => b.quads - a.quads || a.first - b.first);
   for (const tensor of bySize) {
-    const isFree = ({ tenants }: { tenants: Lifetime[] }) =>
-      tenants.every(({ first, last }) => last < tensor.first || tensor.last < first);
-    const free = slots.filter(isFree).sort((a, b) => a.quads - b.quads)[0];
-    const slot = free ?? { quads: tensor.quads, tenants: [] };
-    if (!free) slots.push(slot);
-    slot.tenants.push(tensor);
-    slotOf.set(tensor.name, slots.indexOf(slot));
+    let place = -1;
+    for (const [i, { quads, tenants }] of slots.entries()) {
+      // Of slots of one size the first.
+      if (place >= 0 && quads >= slots[place].quads) continue;
+      if (tenants.every(({ first, last }) => last < tensor.first || tensor.last < first)) place = i;
+    }
+    if (place < 0) place = slots.push({ quads: tensor.quads, tenants: [] }) - 1;
+    slots[place].tenants.push(tensor);
+    slotOf.set(tensor.name, place);
   }
   return { slots: slots.map(({ quads }) => quads), slotOf };
 }

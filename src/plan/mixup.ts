@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type BufferRef, inputRef, tensorRef } from "../kernels/buffer_ref.ts";
 import { ShapeError } from "../errors.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { quadsOf } from "../shape.ts";
@@ -25,7 +26,7 @@ export function lowerMixedImages(
   return dispatchOver(Math.floor(rows / 2) * quads, {
     kernel: "data/mix_images",
     label: "mixup",
-    bindings: { shares: mixShares, x: "x" },
+    bindings: { shares: inputRef(mixShares), x: tensorRef("x") },
     params: { rows, quads },
   });
 }
@@ -35,15 +36,21 @@ export function lowerMixedLabels(
   { rows, classes, logits, dlogits, labelSmoothing }: {
     readonly rows: number;
     readonly classes: number;
-    readonly logits: string;
-    readonly dlogits: string;
+    readonly logits: BufferRef;
+    readonly dlogits: BufferRef;
     readonly labelSmoothing: number;
   },
 ): Dispatch {
   return dispatchOver(rows, {
     kernel: "loss/mixed_labels",
     label: "mixed labels",
-    bindings: { logits, labels: "labels", shares: mixShares, losses: "losses", dlogits },
+    bindings: {
+      logits,
+      labels: tensorRef("labels"),
+      shares: inputRef(mixShares),
+      losses: tensorRef("losses"),
+      dlogits,
+    },
     params: { rows, stride: 4 * quadsOf(classes), smoothing: labelSmoothing },
   });
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { arenaRef, type BufferRef, inputRef } from "../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { chunksOf } from "../kernels/reduce.ts";
 import type { ParameterLayout } from "./layout.ts";
@@ -61,7 +62,15 @@ export function adam(options: Partial<AdamSettings> = {}): AdamSettings {
 /** Any optimizer. */
 export type OptimizerSettings = SgdSettings | AdamSettings;
 
-/** What follows the backward pass of a training step. */
+/** How the gradients of a step's batches become one gradient. */
+export interface Accumulation {
+  /** Batches of a step, each with its own submit. With one nothing is added up. */
+  readonly batches: number;
+  /** True in the plan of a step's last batch. */
+  readonly isLast: boolean;
+}
+
+/** What a training step does with its gradient. */
 export interface UpdateOptions {
   /** The optimizer; without it the gradients are left in their arena. */
   readonly optimizer?: OptimizerSettings;
@@ -69,32 +78,37 @@ export interface UpdateOptions {
   readonly averages?: boolean;
   /** True keeps the variance of the values over the steps of the running mean, in the arena `variance`. */
   readonly keepsVariance?: boolean;
-  /** Adds the gradients of so many batches before the optimizer steps; with one alone nothing is added up. */
-  readonly accumulation?: { readonly batches: number; readonly isLast: boolean };
 }
 
 /** Makes room for a tensor of the plan, of a number of quads. */
-type Declare = (name: string, quads: number) => string;
+type Declare = (name: string, quads: number) => BufferRef;
 
-/** What follows the backward pass: gradients added up, the optimizer's step, the running mean. */
+/** The arena that holds a step's gradient once its last batch has run. */
+export function gradientArena(accumulation: Accumulation | undefined): "gradients" | "gradient_sum" {
+  return accumulation !== undefined && accumulation.batches > 1 ? "gradient_sum" : "gradients";
+}
+
+/** The dispatch that adds a batch's gradients to those of the batches before it, in the arena `gradient_sum`. */
+export function lowerGradientSum({ quads }: ParameterLayout, batches: number): Dispatch {
+  return dispatchOver(quads, {
+    kernel: "optimizer/accumulate_gradients",
+    label: "accumulate gradients",
+    bindings: { gradients: arenaRef("gradients"), gradient_sum: arenaRef("gradient_sum") },
+    params: { quads, share: 1 / batches },
+  });
+}
+
+/** What follows a step's gradient: the optimizer's step and the running mean. */
 export function lowerUpdate(
   layout: ParameterLayout,
-  { optimizer, averages, keepsVariance, accumulation }: UpdateOptions,
+  { optimizer, averages, keepsVariance, accumulation }: UpdateOptions & {
+    readonly accumulation?: Accumulation;
+  },
   declare: Declare,
 ): readonly Dispatch[] {
   const { quads } = layout, dispatches: Dispatch[] = [];
-  const accumulates = accumulation !== undefined && accumulation.batches > 1;
-  if (accumulates) {
-    dispatches.push(dispatchOver(quads, {
-      kernel: "optimizer/accumulate_gradients",
-      label: "accumulate gradients",
-      bindings: { gradients: "gradients", gradient_sum: "gradient_sum" },
-      params: { quads, share: 1 / accumulation.batches },
-    }));
-    if (!accumulation.isLast) return dispatches;
-  }
   if (optimizer) {
-    const gradients = accumulates ? "gradient_sum" : "gradients";
+    const gradients = arenaRef(gradientArena(accumulation));
     dispatches.push(...lowerOptimizer(optimizer, layout, { gradients, declare }));
   }
   if (averages && keepsVariance) dispatches.push(lowerRunningVariance(quads));
@@ -106,17 +120,20 @@ export function lowerUpdate(
 export function lowerOptimizer(
   settings: OptimizerSettings,
   { quads, weightQuads }: Pick<ParameterLayout, "quads" | "weightQuads">,
-  { gradients = "gradients", declare }: { readonly gradients?: string; readonly declare: Declare },
+  { gradients = arenaRef("gradients"), declare }: {
+    readonly gradients?: BufferRef;
+    readonly declare: Declare;
+  },
 ): readonly Dispatch[] {
   const { l1 = 0, decayBias = true, clipNorm, clipValue } = settings;
   const scale = declare("gradient scale", 1);
   const bindings = {
-    tally: "tally",
+    tally: inputRef("tally"),
     gradients,
     "gradient_scale": scale,
-    mask: "mask",
-    velocity: "velocity",
-    values: "values",
+    mask: arenaRef("mask"),
+    velocity: arenaRef("velocity"),
+    values: arenaRef("values"),
   };
   const decayedQuads = decayBias ? quads : weightQuads;
   const params = {
@@ -139,7 +156,7 @@ export function lowerOptimizer(
     : dispatchOver(quads, {
       kernel: "optimizer/adam",
       label,
-      bindings: { ...bindings, second_moment: "second_moment" },
+      bindings: { ...bindings, second_moment: arenaRef("second_moment") },
       params: { ...params, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon },
       constants: { ...clips, DECOUPLED: settings.kind === "adamw" ? 1 : 0 },
     });
@@ -155,8 +172,8 @@ function lowerClipNorm(clipNorm: number, { quads, decayedQuads, l1, gradients, s
   readonly quads: number;
   readonly decayedQuads: number;
   readonly l1: number;
-  readonly gradients: string;
-  readonly scale: string;
+  readonly gradients: BufferRef;
+  readonly scale: BufferRef;
   readonly declare: Declare;
 }): readonly Dispatch[] {
   const rows = Math.ceil(quads / normColumns), { rowsPerChunk, chunks } = chunksOf(rows);
@@ -166,13 +183,13 @@ function lowerClipNorm(clipNorm: number, { quads, decayedQuads, l1, gradients, s
     dispatchOver(chunks * normColumns, {
       kernel: "reduce/columns:reduce/gradient_norm",
       label: "gradient norm, chunks",
-      bindings: { gradients, values: "values", mask: "mask", sums },
+      bindings: { gradients, values: arenaRef("values"), mask: arenaRef("mask"), sums },
       params: { ...size, decayed_quads: decayedQuads, l1 },
     }),
     dispatchOver(1, {
       kernel: "optimizer/clip_norm",
       label: "gradient norm, scale",
-      bindings: { sums, tally: "tally", gradient_scale: scale },
+      bindings: { sums, tally: inputRef("tally"), gradient_scale: scale },
       params: { chunks, clip_norm: clipNorm },
     }),
   ];
@@ -183,7 +200,7 @@ export function lowerRunningMean(quads: number): Dispatch {
   return dispatchOver(quads, {
     kernel: "optimizer/running_mean",
     label: "running mean",
-    bindings: { tally: "tally", values: "values", mean: "mean" },
+    bindings: { tally: inputRef("tally"), values: arenaRef("values"), mean: arenaRef("mean") },
     params: { quads },
   });
 }
@@ -193,7 +210,12 @@ export function lowerRunningVariance(quads: number): Dispatch {
   return dispatchOver(quads, {
     kernel: "optimizer/running_variance",
     label: "running variance",
-    bindings: { tally: "tally", values: "values", mean: "mean", variance: "variance" },
+    bindings: {
+      tally: inputRef("tally"),
+      values: arenaRef("values"),
+      mean: arenaRef("mean"),
+      variance: arenaRef("variance"),
+    },
     params: { quads },
   });
 }

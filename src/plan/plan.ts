@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { KernelError } from "../errors.ts";
+import { type BufferRef, refText, tensorRef } from "../kernels/buffer_ref.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
 import { assignSlots, type Lifetime } from "./memory.ts";
 
@@ -17,7 +19,7 @@ export interface Plan {
   readonly name: string;
   readonly batch: number;
   readonly dispatches: readonly Dispatch[];
-  /** Tensors that live within the step, by name. Other names in bindings are buffers that outlive it. */
+  /** Tensors that live within the step, by name. */
   readonly tensors: ReadonlyMap<string, PlanTensor>;
   /** Quads of each slot. */
   readonly slots: readonly number[];
@@ -32,6 +34,14 @@ export function logitsOf(plan: Plan): string {
   return [...plan.outputs.values()].at(-1)!;
 }
 
+/**
+ * The name of a layer's tensor, such as `gradient: conv1`. Tensors of the step itself have no colon in their names, so
+ * that a layer may be called whatever its file says.
+ */
+export function layerTensor(purpose: string, layer: string): string {
+  return `${purpose}: ${layer}`;
+}
+
 /** Collects the dispatches and tensors of a plan. */
 export class PlanBuilder {
   readonly #dispatches: Dispatch[] = [];
@@ -41,9 +51,9 @@ export class PlanBuilder {
   readonly #ends = new Map<string, number>();
 
   /** Declares a tensor of a number of quads, or widens it. */
-  declare(name: string, quads: number): string {
+  declare(name: string, quads: number): BufferRef {
     this.#quads.set(name, Math.max(quads, this.#quads.get(name) ?? 0));
-    return name;
+    return tensorRef(name);
   }
 
   /** Keeps a tensor's memory to itself for the whole plan, for what the host writes before or reads after it. */
@@ -69,10 +79,14 @@ export class PlanBuilder {
   /** Ends the plan: lifetimes are known now, so slots are assigned. */
   build(name: string, batch: number): Plan {
     const lifetimes = new Map<string, Lifetime>();
-    for (const [i, { bindings }] of this.#dispatches.entries()) {
-      for (const tensor of Object.values(bindings)) {
-        const quads = this.#quads.get(tensor);
-        if (quads === undefined) continue;
+    for (const [i, { label, bindings }] of this.#dispatches.entries()) {
+      for (const ref of Object.values(bindings)) {
+        if (!("tensor" in ref)) continue;
+        const { tensor } = ref, quads = this.#quads.get(tensor);
+        if (quads === undefined) {
+          const current = `${label} names ${refText(ref)}`;
+          throw new KernelError({ act: "plan", thing: name, current, wanted: "a tensor that was declared" });
+        }
         lifetimes.set(tensor, { name: tensor, quads, first: lifetimes.get(tensor)?.first ?? i, last: i });
       }
     }
@@ -88,12 +102,10 @@ export class PlanBuilder {
 
 /** The plan as a table: a line a dispatch with kernel, workgroups and bindings, then the slots. */
 export function describePlan(plan: Plan): string {
-  const place = (name: string) => {
-    const tensor = plan.tensors.get(name);
-    return tensor ? `${name}@${tensor.slot}` : name;
-  };
+  const place = (ref: BufferRef) =>
+    "tensor" in ref ? `${ref.tensor}@${plan.tensors.get(ref.tensor)!.slot}` : refText(ref);
   const lines = plan.dispatches.map(({ label, kernel, workgroups, bindings, constants }) => {
-    const bound = Object.entries(bindings).map(([binding, name]) => `${binding}=${place(name)}`).join(" ");
+    const bound = Object.entries(bindings).map(([binding, ref]) => `${binding}=${place(ref)}`).join(" ");
     const set = Object.entries(constants).filter(([, value]) => value !== 0).map(([name]) => ` ${name}`).join(
       "",
     );

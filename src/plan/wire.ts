@@ -7,6 +7,7 @@ import type { GraphNode } from "../model/graph.ts";
 import type { LayerType, PassMode } from "../model/layer.ts";
 import { type LayerSpec, layerTypeOf } from "../model/layers/index.ts";
 import { type Pair, pairOf } from "../shape.ts";
+import { layerTensor } from "./plan.ts";
 
 /** How one layer is wired. Tensors are known by name, layers by their index. */
 export interface Wire {
@@ -110,7 +111,7 @@ function wireForward(
     let tail = i;
     const take = (reader: number | undefined): number | undefined => {
       if (reader === undefined) return undefined;
-      taken.set(reader, { emitter: i, y: spec.name });
+      taken.set(reader, { emitter: i, y: layerTensor("output", spec.name) });
       return tail = reader;
     };
     const mayNorm = mode === "evaluate" && type.fusesNorm?.(spec) === true;
@@ -127,8 +128,16 @@ function wireForward(
     const relu = type.fusesRelu ? take(next(tail, ({ spec: { kind } }) => kind === "relu")) : undefined;
     const mayPool = relu !== undefined && norm === undefined && sum === undefined && type.fusesPool?.(spec);
     const pool = mayPool ? next(tail, ({ spec }) => isHalving(spec)) : undefined;
-    if (pool !== undefined) taken.set(pool, { emitter: i, y: nodes[pool].spec.name });
-    wires.push({ xs, y: spec.name, emitter: i, norm, residual, relu: relu !== undefined, pool });
+    if (pool !== undefined) taken.set(pool, { emitter: i, y: layerTensor("output", nodes[pool].spec.name) });
+    wires.push({
+      xs,
+      y: layerTensor("output", spec.name),
+      emitter: i,
+      norm,
+      residual,
+      relu: relu !== undefined,
+      pool,
+    });
   }
   return wires;
 }
@@ -171,13 +180,13 @@ function wireBackward(nodes: readonly GraphNode[], { mode, forward }: {
   const dy: string[] = [], wires: BackwardWire[] = [];
   for (const [i, { spec }] of [...nodes.entries()].toReversed()) {
     const all = readers(i);
-    dy[i] = all.length === 1 && handsOn(all[0].layer) ? dy[all[0].layer] : `${spec.name} gradient`;
+    dy[i] = all.length === 1 && handsOn(all[0].layer) ? dy[all[0].layer] : layerTensor("gradient", spec.name);
   }
   /** The tensor in which a reader leaves its share of the gradient of one of its inputs. */
   const shareOf = ({ layer, slot }: Reader, source: number): string => {
     if (handsOn(layer)) return dy[layer];
     if (readers(source).length === 1 || adder(source) === layer) return dy[source];
-    return `${nodes[layer].spec.name} gradient of input ${slot}`;
+    return layerTensor(`gradient of input ${slot}`, nodes[layer].spec.name);
   };
   for (const [i, { spec, sources }] of nodes.entries()) {
     const dxs = sources.map((source, slot) =>
@@ -192,7 +201,7 @@ function wireBackward(nodes: readonly GraphNode[], { mode, forward }: {
     const [source] = sources;
     const addsUp = source >= 0 && isTrained[source] && adder(source) === i;
     const others = addsUp ? readers(source).slice(1).map((reader) => shareOf(reader, source)) : [];
-    const addend = others.length > 1 ? `${spec.name} addend` : others[0];
+    const addend = others.length > 1 ? layerTensor("addend", spec.name) : others[0];
     if (others.length > 1) sums.push({ terms: others, sum: addend, gate: undefined, of: source });
     const { emitter } = forward[i];
     // A pool whose convolution needs no gradient of its input has nothing to hand back to it.

@@ -4,7 +4,6 @@
  * @module
  */
 import type { Examples } from "../gpu/examples.ts";
-import { findNotFinite, notFinite } from "../gpu/finite.ts";
 import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import type { SlotPool } from "../gpu/slots.ts";
@@ -40,11 +39,7 @@ export interface AccumulateOptions {
   readonly seed?: number;
 }
 
-/**
- * Fills the arenas `fisher` and `gradient_mean` over as many whole batches of the examples as there are.
- *
- * @throws {NumericError} Where a weight, a statistic, a logit, a gradient or what is accumulated is not finite.
- */
+/** Fills the arenas `fisher` and `gradient_mean` over as many whole batches of the examples as there are. */
 export async function accumulateGradients(
   network: Network,
   examples: Examples,
@@ -56,8 +51,8 @@ export async function accumulateGradients(
   const sampled = estimate === "sampled" ? { sampledLabels: mixBits(seed) } : {};
   const plan = lowerPlan(graph, { batch, mode: "score", choose, ...images, ...sampled });
   using tally = new Tally(gpu);
-  const others = (name: string) => name === "tally" ? tally.buffer : examples.resolve(name);
-  using step = await preparePlan(plan, { network, slots, others });
+  const input = (name: string) => name === "tally" ? tally.buffer : examples.input(name);
+  using step = await preparePlan(plan, { network, slots, input });
   network.clearArena("fisher");
   network.clearArena("gradient_mean");
   const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: true };
@@ -65,14 +60,10 @@ export async function accumulateGradients(
   const weights = { "fisher_weight": batch / batches, "gradient_weight": 1 / batches };
   let index = 0;
   for await (const rows of examples.batches(order)) {
-    examples.select(rows, step.resolve);
+    examples.select(rows, step.bind);
     step.program.run({ ...weights, count: batch, index, seed: 0 });
     // Readings bound the work in flight.
     if (++index % 25 === 0) await tally.read();
   }
-  const found = await findNotFinite(network, ["values", "statistics", "fisher", "gradient_mean"]);
-  const { bad } = await tally.read();
-  if (found === undefined && bad === undefined) return;
-  const what = bad?.isLoss ? "a logit" : "a gradient";
-  throw notFinite(network, "compute gradients of", found ?? `${what} of batch ${bad!.step} is not finite`);
+  await tally.read();
 }

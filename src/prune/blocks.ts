@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { arenaRef, inputRef } from "../kernels/buffer_ref.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import { checkIterations, type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { foldedTaps, layerNameOf, type PlacedParameter } from "../plan/layout.ts";
@@ -78,7 +79,12 @@ export function lowerBlockSums(layers: readonly TensorBlocks[], isSquared: boole
     return dispatchOver(blocks, {
       kernel: "select/block_sums",
       label: `${fullName} block sums`,
-      bindings: { scores: "scores", mask: "mask", sums: "block_sums", counts: "block_counts" },
+      bindings: {
+        scores: arenaRef("scores"),
+        mask: arenaRef("mask"),
+        sums: inputRef("block_sums"),
+        counts: inputRef("block_counts"),
+      },
       params: { ...blockParams(layer), blocks, rows },
       constants: { SQUARED: isSquared ? 1 : 0 },
     });
@@ -91,7 +97,7 @@ export function lowerBlockMasks(layers: readonly TensorBlocks[]): readonly Dispa
     dispatchOver(layer.tensor.quads, {
       kernel: "mask/blocks",
       label: `${layer.tensor.fullName} blocks`,
-      bindings: { keep: "block_keep", mask: "mask" },
+      bindings: { keep: inputRef("block_keep"), mask: arenaRef("mask") },
       params: { ...blockParams(layer), quads: layer.tensor.quads },
     })
   );

@@ -3,12 +3,13 @@
  *
  * @module
  */
+import { bindBuffers } from "../gpu/bind.ts";
+import { arenaRef, type ArenaRole, inputRef, tensorRef } from "../kernels/buffer_ref.ts";
 import { KernelError, NumericError, ShapeError } from "../errors.ts";
 import type { DeviceBuffer } from "../gpu/buffer.ts";
 import type { Examples } from "../gpu/examples.ts";
 import { Program } from "../gpu/executor.ts";
-import { checkArenasFinite } from "../gpu/finite.ts";
-import { type ArenaRole, isArenaRole, Network } from "../gpu/network.ts";
+import { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import { readBuffers, readFloats } from "../gpu/readback.ts";
 import type { SlotPool } from "../gpu/slots.ts";
@@ -73,11 +74,8 @@ export interface CompactionTools extends CompactOptions {
 
 async function applyMask(network: Network): Promise<void> {
   const roles = (["values", "mean", "velocity"] as const).filter((role) => network.arenas.has(role));
-  const resolve = (name: string) => {
-    const buffer = network.arena(name as ArenaRole);
-    return { buffer, quads: buffer.sizeBytes / 16 };
-  };
-  using program = await Program.create(network.gpu, lowerMasking(network.layout, roles), { resolve });
+  const bind = bindBuffers("masking", { network });
+  using program = await Program.create(network.gpu, lowerMasking(network.layout, roles), { bind });
   program.run();
 }
 
@@ -87,7 +85,7 @@ async function applyMask(network: Network): Promise<void> {
  *
  * @param examples Examples on which the logits of both are compared.
  * @throws {ShapeError} Where there are no examples.
- * @throws {NumericError} Where a weight, a statistic or a logit is not finite.
+ * @throws {NumericError} Where a logit is not finite.
  * @throws {KernelError} Where logits differ by more than 1e-4 of the largest.
  */
 export async function compactNetwork(
@@ -99,7 +97,6 @@ export async function compactNetwork(
     const current = "no examples to compare logits on";
     throw new ShapeError({ act: "compact model", thing: network.graph.name, current, wanted: "one or more" });
   }
-  await checkArenasFinite(network, ["values", "statistics"], "compact model");
   await applyMask(network);
   const mask = await readFloats(network.gpu, network.arena("mask"));
   const compaction = planCompaction(network.graph, mask, tools);
@@ -132,16 +129,13 @@ async function gatherNetwork(network: Network, { graph, sources }: Compaction): 
       return dispatchOver(quads, {
         kernel: "mask/compact",
         label: `compact ${role}`,
-        bindings: { sources: `${list} sources`, arena: role, out: `smaller ${role}` },
+        bindings: { sources: inputRef(`${list} sources`), arena: arenaRef(role), out: inputRef(role) },
         params: { quads },
       });
     });
-    const resolve = (name: string) => {
-      const buffer = lists.get(name) ??
-        (isArenaRole(name) ? network.arena(name) : arenas.get(name.slice("smaller ".length) as ArenaRole)!);
-      return { buffer, quads: buffer.sizeBytes / 16 };
-    };
-    using program = await Program.create(gpu, dispatches, { resolve });
+    const input = (name: string) => lists.get(name) ?? arenas.get(name as ArenaRole);
+    const bind = bindBuffers("compaction", { network, input });
+    using program = await Program.create(gpu, dispatches, { bind });
     program.run();
     return new Network(gpu, graph, arenas);
   } catch (error) {
@@ -167,7 +161,7 @@ async function compareLogits(
   }
   const act = "compact model", thing = masked.graph.name;
   if (!Number.isFinite(largest)) {
-    throw new NumericError({ act, thing, current: `a logit of ${largest}`, wanted: "numbers" });
+    throw new NumericError({ act, thing, current: `a logit of ${largest}`, wanted: "numbers" }, 0);
   }
   // The negation catches what is not a number.
   if (!(difference <= allowedDifference * largest)) {
@@ -182,11 +176,11 @@ async function computeLogits(network: Network, examples: Examples, { choose, slo
   const { gpu, graph } = network, batch = Math.min(comparedExamples, examples.batch, examples.count);
   const images = examples.areImages ? { images: { augmentation: "none" } as const } : {};
   const plan = lowerForward(graph, { batch, choose, ...images }), logits = logitsOf(plan);
-  using step = await preparePlan(plan, { network, slots, others: (name) => examples.resolve(name) });
-  examples.select(Uint32Array.from({ length: batch }, (_, i) => i), step.resolve);
+  using step = await preparePlan(plan, { network, slots, input: (name) => examples.input(name) });
+  examples.select(Uint32Array.from({ length: batch }, (_, i) => i), step.bind);
   step.program.run({ seed: 0 });
   const sizeBytes = 16 * plan.tensors.get(logits)!.quads;
-  const [bytes] = await readBuffers(gpu, [{ buffer: step.resolve(logits).buffer, sizeBytes }]);
+  const [bytes] = await readBuffers(gpu, [{ buffer: step.bind(tensorRef(logits)).buffer, sizeBytes }]);
   return new Float32Array(bytes);
 }
 

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { type PruneConfig, pruneConfigSchema, type Schema } from "../config.ts";
+import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
 import { type TemperatureChoice, temperatureChoiceSchema } from "./temperature.ts";
 
 /** How a network did on the validation examples, by which variants may be chosen: test images choose nothing. */
@@ -45,6 +46,10 @@ export interface CompareCell {
   readonly validationFinetuned?: ValidationResult;
   /** Layers of which no weight is left, by name, where there are some. */
   readonly emptyLayers?: readonly string[];
+  /** Layers that keep something, but under 5 % of their channels, filters or weights, by name, where there are some. */
+  readonly thinLayers?: readonly string[];
+  /** True where test accuracy at the end is no better than chance. */
+  readonly isAtChance?: true;
   /** The temperatures chosen on them, where the variant has them chosen: one a removal, several with replace. */
   readonly posteriorTemperatures?: readonly TemperatureChoice[];
 }
@@ -57,6 +62,8 @@ export interface ComparedOn {
   readonly versions: Readonly<Record<string, string>>;
   /** Name of the adapter that computed it. */
   readonly adapter: string;
+  /** What else identifies the device; absent in older reports. */
+  readonly gpu?: GpuIdentity;
   /** The core and the splits by which each matrix product was computed, by operation and sizes; absent in older reports. */
   readonly cores?: Readonly<Record<string, string>>;
   /** What was learned from. */
@@ -118,6 +125,7 @@ const comparedOn = {
   version: z.literal(1),
   versions: z.record(z.string(), z.string()),
   adapter: z.string(),
+  gpu: gpuIdentitySchema.exactOptional(),
   cores: z.record(z.string(), z.string()).exactOptional(),
   dataset: z.strictObject({ name: z.string(), source: z.string(), train: count, test: count }),
   model: z.string(),
@@ -139,6 +147,8 @@ const compare = z.strictObject({
     seed: count,
     removed: fraction,
     emptyLayers: z.array(z.string()).exactOptional(),
+    thinLayers: z.array(z.string()).exactOptional(),
+    isAtChance: z.literal(true).exactOptional(),
     accuracy: fraction,
     accuracyFinetuned: fraction.exactOptional(),
     validation: validation.exactOptional(),

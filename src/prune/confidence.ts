@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { arenaRef, inputRef } from "../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import type { ParameterLayout } from "../plan/layout.ts";
 import { prunableTensors } from "./criteria.ts";
@@ -40,11 +41,11 @@ export function lowerPrior(layout: ParameterLayout, prior: Prior, examples: numb
         kernel: "score/prior_sums",
         label: `${fullName} prior sums`,
         bindings: {
-          mean: "mean",
-          fisher: "fisher",
-          mask: "mask",
-          prior_precision: "prior_precision",
-          sums: "prior_sums",
+          mean: arenaRef("mean"),
+          fisher: arenaRef("fisher"),
+          mask: arenaRef("mask"),
+          prior_precision: inputRef("prior_precision"),
+          sums: inputRef("prior_sums"),
         },
         params: {
           quads,
@@ -61,7 +62,7 @@ export function lowerPrior(layout: ParameterLayout, prior: Prior, examples: numb
     dispatchOver(1, {
       kernel: "score/prior_update",
       label: `${label} prior`,
-      bindings: { sums: "prior_sums", prior_precision: "prior_precision" },
+      bindings: { sums: inputRef("prior_sums"), prior_precision: inputRef("prior_precision") },
       params: { ...params, floor: evidenceFloor },
       constants: { EVIDENCE: isEvidence ? 1 : 0 },
     });
@@ -83,7 +84,7 @@ export function lowerConfidence(layout: ParameterLayout): readonly Dispatch[] {
     dispatchOver(quads, {
       kernel: "score/histogram",
       label: `${fullName} confidence histogram`,
-      bindings: { confidence: "confidence", mask: "mask", counts: "histogram" },
+      bindings: { confidence: arenaRef("confidence"), mask: arenaRef("mask"), counts: inputRef("histogram") },
       params: { quads, offset, bins: confidenceBins, counts_offset: layer * confidenceBins },
     })
   );
@@ -91,7 +92,7 @@ export function lowerConfidence(layout: ParameterLayout): readonly Dispatch[] {
     dispatchOver(layout.quads, {
       kernel: "score/erf",
       label: "confidence",
-      bindings: { scores: "scores", confidence: "confidence" },
+      bindings: { scores: arenaRef("scores"), confidence: arenaRef("confidence") },
       params: { quads: layout.quads },
     }),
     ...histograms,

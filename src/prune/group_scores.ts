@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { arenaRef, inputRef } from "../kernels/buffer_ref.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import { type Dispatch, spreadWorkgroups } from "../kernels/dispatch.ts";
 import type { ParameterLayout } from "../plan/layout.ts";
@@ -54,12 +55,12 @@ export function lowerGroupSums(groups: number, isSquared: boolean): Dispatch {
     kernel: "score/group_sums",
     label: "group sums",
     bindings: {
-      starts: "group_starts",
-      runs: "group_runs",
-      scores: "scores",
-      mask: "mask",
-      sums: "group_sums",
-      counts: "group_counts",
+      starts: inputRef("group_starts"),
+      runs: inputRef("group_runs"),
+      scores: arenaRef("scores"),
+      mask: arenaRef("mask"),
+      sums: inputRef("group_sums"),
+      counts: inputRef("group_counts"),
     },
     params: { groups },
     constants: { SQUARED: isSquared ? 1 : 0 },

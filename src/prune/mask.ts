@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { arenaRef, inputRef } from "../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import type { ParameterLayout } from "../plan/layout.ts";
 import { prunableTensors } from "./criteria.ts";
@@ -38,7 +39,7 @@ export function lowerMasking(
     dispatchOver(quads, {
       kernel: "mask/apply",
       label: `mask ${out}`,
-      bindings: { mask: "mask", out },
+      bindings: { mask: arenaRef("mask"), out: arenaRef(out) },
       params: { quads },
     })
   );
@@ -58,7 +59,11 @@ export function lowerMaskCounts(layout: ParameterLayout): readonly Dispatch[] {
     return dispatchOver(rows, {
       kernel: "mask/count",
       label: `${fullName} kept`,
-      bindings: { mask: "mask", channels: "channel_counts", layers: "layer_counts" },
+      bindings: {
+        mask: arenaRef("mask"),
+        channels: inputRef("channel_counts"),
+        layers: inputRef("layer_counts"),
+      },
       params,
     });
   });

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { bindBuffers } from "../gpu/bind.ts";
 import type { DeviceBuffer } from "../gpu/buffer.ts";
 import { Program } from "../gpu/executor.ts";
-import { isArenaRole, type Network } from "../gpu/network.ts";
+import type { Network } from "../gpu/network.ts";
 import { readIntegers } from "../gpu/readback.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
 
@@ -35,11 +36,9 @@ export class PruneBuffers {
 
   /** Runs dispatches once on the arenas and these buffers. */
   async run(dispatches: readonly Dispatch[]): Promise<void> {
-    const resolve = (name: string) => {
-      const buffer = isArenaRole(name) ? this.network.arena(name) : this.get(name);
-      return { buffer, quads: buffer.sizeBytes / 16 };
-    };
-    using program = await Program.create(this.network.gpu, dispatches, { resolve });
+    const { network } = this;
+    const bind = bindBuffers("pruning", { network, input: (name) => this.#buffers.get(name) });
+    using program = await Program.create(this.network.gpu, dispatches, { bind });
     program.run();
   }
 

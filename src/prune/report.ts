@@ -6,6 +6,7 @@
 import { z } from "zod";
 import type { PruneConfig, Schema } from "../config.ts";
 import { pruneConfigSchema } from "../config.ts";
+import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
 import type { ClassChange, Flips } from "./analysis.ts";
 import type { CompactionReport } from "./compact_network.ts";
 import type { Cost } from "./goal.ts";
@@ -70,6 +71,8 @@ export interface PruneReport {
   readonly versions?: Readonly<Record<string, string>>;
   /** Name of the adapter that computed it. */
   readonly adapter: string;
+  /** What else identifies the device; absent in older reports. */
+  readonly gpu?: GpuIdentity;
   /** The core and the splits by which each matrix product was computed, by operation and sizes; absent in older reports. */
   readonly cores?: Readonly<Record<string, string>>;
   /** What was learned from. */
@@ -89,6 +92,8 @@ export interface PruneReport {
   readonly seed: number;
   /** All that was asked for, defaults filled in. */
   readonly config: PruneConfig;
+  /** What is worth a warning, a sentence each; empty where nothing is, absent in older reports. */
+  readonly warnings?: readonly string[];
   /** Test accuracy of the network in its four states, in [0, 1]. */
   readonly accuracy: {
     readonly untrained: number;
@@ -150,6 +155,7 @@ const schema = z.strictObject({
   version: z.literal(1),
   versions: z.record(z.string(), z.string()).exactOptional(),
   adapter: z.string(),
+  gpu: gpuIdentitySchema.exactOptional(),
   cores: z.record(z.string(), z.string()).exactOptional(),
   dataset: z.strictObject({
     name: z.string(),
@@ -162,6 +168,7 @@ const schema = z.strictObject({
   model: z.string(),
   seed: count,
   config: z.custom<PruneConfig>((value) => pruneConfigSchema.safeParse(value).success, "a prune config"),
+  warnings: z.array(z.string()).exactOptional(),
   accuracy: z.strictObject({ untrained: fraction, trained: fraction, pruned: fraction, finetuned: fraction }),
   training: training.exactOptional(),
   criteria: z.array(z.strictObject({

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { arenaRef, inputRef } from "../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver, spreadWorkgroups } from "../kernels/dispatch.ts";
 import { foldedTaps, type PlacedParameter } from "../plan/layout.ts";
 import { quadsOf } from "../shape.ts";
@@ -60,7 +61,12 @@ export function lowerSearch(ranges: readonly QuadRange[]): readonly Dispatch[] {
         return {
           kernel: "select/histogram",
           label: `${label}, count`,
-          bindings: { scores: "scores", mask: "mask", state: "select_state", counts: "digit_counts" },
+          bindings: {
+            scores: arenaRef("scores"),
+            mask: arenaRef("mask"),
+            state: inputRef("select_state"),
+            counts: inputRef("digit_counts"),
+          },
           params: { quads, offset, shift, bits, quads_per_invocation: perInvocation },
           constants: { BY_PLACE: byPlace ? 1 : 0, FIRST: !byPlace && shift === digits[0].shift ? 1 : 0 },
           workgroups: spreadWorkgroups(Math.ceil(quads / (countingLanes * perInvocation))),
@@ -69,7 +75,7 @@ export function lowerSearch(ranges: readonly QuadRange[]): readonly Dispatch[] {
       const pick = dispatchOver(1, {
         kernel: "select/pick",
         label: `${label}, pick`,
-        bindings: { state: "select_state", counts: "digit_counts" },
+        bindings: { state: inputRef("select_state"), counts: inputRef("digit_counts") },
         params: { shift, bits },
         constants: { BY_PLACE: byPlace ? 1 : 0, LAST: shift === 0 ? 1 : 0 },
       });
@@ -84,7 +90,7 @@ export function lowerThreshold(ranges: readonly QuadRange[], remove: number): re
     dispatchOver(quads, {
       kernel: "mask/threshold",
       label: "mask",
-      bindings: { scores: "scores", state: "select_state", mask: "mask" },
+      bindings: { scores: arenaRef("scores"), state: inputRef("select_state"), mask: arenaRef("mask") },
       params: { quads, offset, remove },
     })
   );
@@ -101,7 +107,12 @@ export function lowerCountSelected(tensors: readonly LayerTensor[]): readonly Di
     dispatchOver(quads, {
       kernel: "select/count_selected",
       label: `${fullName} selected`,
-      bindings: { scores: "scores", mask: "mask", state: "select_state", counts: "layer_counts" },
+      bindings: {
+        scores: arenaRef("scores"),
+        mask: arenaRef("mask"),
+        state: inputRef("select_state"),
+        counts: inputRef("layer_counts"),
+      },
       params: { quads, offset, layer },
     })
   );
@@ -113,7 +124,7 @@ export function lowerCountBelow(tensors: readonly LayerTensor[], threshold: numb
     dispatchOver(quads, {
       kernel: "select/count_below",
       label: `${fullName} below`,
-      bindings: { scores: "scores", mask: "mask", counts: "layer_counts" },
+      bindings: { scores: arenaRef("scores"), mask: arenaRef("mask"), counts: inputRef("layer_counts") },
       params: { quads, offset, layer, threshold },
     })
   );
@@ -133,7 +144,7 @@ export function lowerNOfM(
   return dispatchOver(groups, {
     kernel: "select/n_of_m",
     label: `${fullName} ${keep}:${of}`,
-    bindings: { scores: "scores", mask: "mask" },
+    bindings: { scores: arenaRef("scores"), mask: arenaRef("mask") },
     params: {
       groups,
       groups_per_line: groupsPerLine,
@@ -156,7 +167,12 @@ export function lowerRegrowth(
     dispatchOver(quads, {
       kernel: "select/regrow",
       label: `${fullName} regrown`,
-      bindings: { gradient_mean: "gradient_mean", fisher: "fisher", mask: "mask", counts: "layer_counts" },
+      bindings: {
+        gradient_mean: arenaRef("gradient_mean"),
+        fisher: arenaRef("fisher"),
+        mask: arenaRef("mask"),
+        counts: inputRef("layer_counts"),
+      },
       params: { quads, offset, inner: quadsOf(channels), channels, layer, examples, threshold },
     })
   );

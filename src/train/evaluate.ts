@@ -3,8 +3,8 @@
  *
  * @module
  */
+import { NumericError } from "../errors.ts";
 import type { Examples } from "../gpu/examples.ts";
-import { notFinite, openFiniteCheck } from "../gpu/finite.ts";
 import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import { readBuffers } from "../gpu/readback.ts";
@@ -31,7 +31,7 @@ export interface Evaluation {
 
 /** A network ready to be evaluated on a split, as often as wanted. */
 export interface Evaluator extends Disposable {
-  /** @throws {NumericError} Where a weight, a statistic, a logit or the loss is not finite. */
+  /** @throws {NumericError} Where a loss is not finite. */
   evaluate(): Promise<Evaluation>;
 }
 
@@ -51,42 +51,40 @@ export async function openEvaluator(
   const kept = gpu.createBuffer("predictions of the split", 4 * examples.count);
   const own = new Map([["tally", tally.buffer], ["counts", counts], ["kept", kept]]);
   const plan = lowerPlan(graph, { batch, mode: "evaluate", choose, ...images });
-  const others = (name: string) => own.get(name) ?? examples.resolve(name);
-  const step = await preparePlan(plan, { network, slots, others });
+  const input = (name: string) => own.get(name) ?? examples.input(name);
+  const step = await preparePlan(plan, { network, slots, input });
   const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: false };
-  const check = await openFiniteCheck(network, ["values", "statistics"]);
   return {
     async evaluate() {
-      check.run();
       tally.clear();
       counts.write(new Uint32Array(classes * classes));
       let offset = 0;
       for await (const rows of examples.batches(order)) {
-        examples.select(rows, step.resolve);
+        examples.select(rows, step.bind);
         step.program.run({ count: rows.length, index: offset, offset, seed: 0 });
         offset += rows.length;
       }
-      const { lossSum, correct, count, bad } = await tally.read();
-      const read = await readBuffers(gpu, [counts, kept, check.found].map((buffer) => ({ buffer })));
-      const [confusion, predictions, found] = read.map((bytes) => new Uint32Array(bytes));
-      // Weights first: what is wrong with them may show in no logit, since ReLU makes NaN 0.
-      const wrong = await check.name(found);
-      if (wrong !== undefined) throw notFinite(network, "evaluate", wrong);
-      if (bad !== undefined) {
-        const last = Math.min(bad.step + batch, examples.count) - 1;
-        throw notFinite(network, "evaluate", `a logit of examples ${bad.step} to ${last} is not finite`);
+      const { lossSum, correct, count, badStep } = await tally.read();
+      if (badStep !== undefined) {
+        const current = "the loss is not finite";
+        throw new NumericError({
+          act: "evaluate at example",
+          thing: `${badStep}`,
+          current,
+          wanted: "a number",
+        }, badStep);
       }
+      const [confusion, predictions] = await readBuffers(gpu, [{ buffer: counts }, { buffer: kept }]);
       return {
         accuracy: correct / count,
         loss: lossSum / count,
         count,
-        confusion: confusion.slice(0, classes * classes),
-        predictions: predictions.slice(0, examples.count),
+        confusion: new Uint32Array(confusion).slice(0, classes * classes),
+        predictions: new Uint32Array(predictions).slice(0, examples.count),
       };
     },
     [Symbol.dispose]() {
       step[Symbol.dispose]();
-      check[Symbol.dispose]();
       for (const buffer of own.values()) buffer[Symbol.dispose]();
     },
   };

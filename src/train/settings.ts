@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { DeviceBuffer } from "../gpu/buffer.ts";
 import type { Examples } from "../gpu/examples.ts";
 import type { Network } from "../gpu/network.ts";
 import type { SlotPool } from "../gpu/slots.ts";
@@ -110,7 +111,17 @@ export interface TrainOptions extends TrainSettings {
   readonly teacher?: Network;
   /** The examples that tell the best epoch, with `earlyStopping`. */
   readonly validation?: Examples;
+  /** Changes each step's gradient before the optimizer takes it; then a step is two submits in place of one. */
+  readonly reduceGradients?: GradientReducer;
 }
+
+/**
+ * Changes a step's gradient, for example to its mean over several devices.
+ *
+ * @param gradients The gradient of every trained parameter, in the places of the network's layout. The work that
+ *   computes it was submitted, and the optimizer runs once the promise is fulfilled.
+ */
+export type GradientReducer = (gradients: DeviceBuffer) => Promise<void>;
 
 /** Where training is. */
 export interface TrainProgress {

@@ -3,15 +3,16 @@
  *
  * @module
  */
+import type { Accumulation } from "../plan/optimizer.ts";
 import type { Examples } from "../gpu/examples.ts";
-import type { Network } from "../gpu/network.ts";
+import { arenaQuads, type Network } from "../gpu/network.ts";
 import { type PlanProgram, preparePlan } from "../gpu/plan_program.ts";
 import type { Tally } from "../gpu/tally.ts";
 import { resolveGraph } from "../model/graph.ts";
 import { type FeatureMaps, teacherLogits } from "../plan/distillation.ts";
 import { featureLayersOf, teacherFeatures } from "../plan/features.ts";
 import { type Footprint, planFootprint } from "../plan/footprint.ts";
-import { lowerPlan } from "../plan/lower.ts";
+import { lowerPlan, lowerUpdatePlan } from "../plan/lower.ts";
 import { mixShares } from "../plan/mixup.ts";
 import type { Plan } from "../plan/plan.ts";
 import { featuresOf, quadsOf } from "../shape.ts";
@@ -20,13 +21,15 @@ import type { TrainOptions } from "./settings.ts";
 import { lowerTeacher, openTeacher, type Teacher } from "./teacher.ts";
 
 /** What follows the backward pass of a batch: nothing but adding its gradients, the step, or the step and the mean. */
-type StepKind = "gathering" | "plain" | "averaging";
+type StepKind = "gathering" | "gradients" | "plain" | "averaging";
 
 /** The programs of a step, each one submit. */
 export interface StepPrograms extends Disposable {
   /** For all batches of a step but its last. */
   readonly gathering: PlanProgram | undefined;
-  /** For the last batch of a step, without the running mean and with it. */
+  /** For the last batch of a step, where its gradient is reduced before the update. */
+  readonly gradients: PlanProgram | undefined;
+  /** For the last batch of a step, without the running mean and with it; behind `gradients`, the update alone. */
   readonly plain: PlanProgram;
   readonly averaging: PlanProgram;
   /** Predicts each batch before its program runs. */
@@ -53,6 +56,10 @@ function featureMapsOf({ distillation }: Pick<TrainOptions, "distillation">): Fe
   return featureWeight > 0 ? featureMaps : undefined;
 }
 
+function accumulationOf({ accumulate = 1 }: Pick<TrainOptions, "accumulate">, kind: StepKind): Accumulation {
+  return { batches: accumulate, isLast: kind !== "gathering" };
+}
+
 function lowerStep(
   { graph }: Network,
   examples: Examples,
@@ -66,7 +73,8 @@ function lowerStep(
     mode: "train",
     mixes: isMixed(options),
     averages: kind === "averaging",
-    accumulation: { batches: options.accumulate ?? 1, isLast: kind !== "gathering" },
+    accumulation: accumulationOf(options, kind),
+    stopsAtGradients: kind === "gradients",
   });
 }
 
@@ -96,15 +104,19 @@ export async function prepareStep(
     ...(teacher?.features ?? []).map((buffer, map) => [teacherFeatures(map), buffer] as const),
     ...(mixup ? [[mixShares, mixup.shares] as const] : []),
   ]);
-  const others = (name: string) => own.get(name) ?? examples.resolve(name);
-  const prepare = async (kind: StepKind) =>
-    stack.use(
-      await preparePlan(lowerStep(network, examples, { ...options, kind }), { network, slots, others }),
-    );
-  const gathering = accumulate > 1 ? await prepare("gathering") : undefined;
-  const plain = await prepare("plain"), averaging = await prepare("averaging");
+  const input = (name: string) => own.get(name) ?? examples.input(name);
+  const prepare = async (plan: Plan) => stack.use(await preparePlan(plan, { network, slots, input }));
+  const step = (kind: StepKind) => prepare(lowerStep(network, examples, { ...options, kind }));
+  const update = (kind: StepKind) => {
+    const accumulation = accumulationOf(options, kind), averages = kind === "averaging";
+    return prepare(lowerUpdatePlan(network.graph, { ...options, averages, accumulation }));
+  };
+  const gathering = accumulate > 1 ? await step("gathering") : undefined;
+  const gradients = options.reduceGradients ? await step("gradients") : undefined;
+  const last = gradients ? update : step;
+  const plain = await last("plain"), averaging = await last("averaging");
   const owned = stack.move();
-  return { gathering, plain, averaging, teacher, mixup, [Symbol.dispose]: () => owned.dispose() };
+  return { gathering, gradients, plain, averaging, teacher, mixup, [Symbol.dispose]: () => owned.dispose() };
 }
 
 /** The device memory that training needs at its peak: the step's plan, its teacher's, and the states that it keeps. */
@@ -127,17 +139,17 @@ export function trainingFootprint(
   ) =>
     planFootprint(plan, {
       path: gpu.path,
-      sizeOf(name) {
-        if (name === "tally") return 16;
-        if (name === teacherLogits) return logitsBytes;
+      sizeOf(ref) {
+        if ("arena" in ref) return 16 * arenaQuads(layout, ref.arena);
+        if (ref.input === "tally") return 16;
+        if (ref.input === teacherLogits) return logitsBytes;
         // Tensors of the teacher's plan, which are counted there.
-        if (taught.has(name)) return 0;
-        const quads = name.startsWith("statistics") ? layout.statisticsQuads : layout.quads;
-        return examplesBytes(name) ?? 16 * quads;
+        if (taught.has(ref.input)) return 0;
+        return examplesBytes(ref.input) ?? 0;
       },
     });
   const step = lowerStep(network, examples, { ...options, kind: "averaging" });
-  const ownBytes = (name: string) => name === mixShares ? 4 * batch : examples.resolve(name)?.sizeBytes;
+  const ownBytes = (name: string) => name === mixShares ? 4 * batch : examples.input(name)?.sizeBytes;
   const parts = [footprintOf(step, network, ownBytes)];
   const { teacher, distillation, choose, validation } = options;
   if (teacher && distillation) {

@@ -3,10 +3,10 @@
  *
  * @module
  */
+import { tensorRef } from "../kernels/buffer_ref.ts";
 import { ShapeError } from "../errors.ts";
 import type { DeviceBuffer } from "../gpu/buffer.ts";
 import type { Examples } from "../gpu/examples.ts";
-import { checkArenasFinite } from "../gpu/finite.ts";
 import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import { SlotPool } from "../gpu/slots.ts";
@@ -51,7 +51,6 @@ function featureNamesOf(graph: Graph, maps: FeatureMaps | undefined): readonly s
  *
  * @throws {ShapeError} Where it takes other images or gives other logits than its student, or other features where those
  *   are compared.
- * @throws {NumericError} Where a weight or a statistic of the teacher is not finite.
  */
 export async function openTeacher(
   teacher: Network,
@@ -63,20 +62,19 @@ export async function openTeacher(
   },
 ): Promise<Teacher> {
   checkTeacherFits(teacher.graph, student);
-  await checkArenasFinite(teacher, ["values", "statistics"], "learn from");
   const { featureMaps } = options;
   if (featureMaps !== undefined) checkFeaturesFit(teacher.graph, { student, featureMaps });
   // Memory of its own, since the student's step must not write over the logits before it has read them.
   const slots = new SlotPool(teacher.gpu);
   const plan = lowerTeacher(teacher.graph, options);
-  const others = (name: string) => name === mixShares ? shares : examples.resolve(name);
-  const { program, resolve } = await preparePlan(plan, { network: teacher, slots, others });
+  const input = (name: string) => name === mixShares ? shares : examples.input(name);
+  const { program, bind } = await preparePlan(plan, { network: teacher, slots, input });
   return {
-    logits: resolve(logitsOf(plan)).buffer,
+    logits: bind(tensorRef(logitsOf(plan))).buffer,
     features: featureNamesOf(teacher.graph, featureMaps)
-      .map((name) => resolve(plan.outputs.get(name)!).buffer),
+      .map((name) => bind(tensorRef(plan.outputs.get(name)!)).buffer),
     run(rows, seed) {
-      if (!examples.areImages) examples.select(rows, resolve);
+      if (!examples.areImages) examples.select(rows, bind);
       program.run({ seed });
     },
     [Symbol.dispose]() {

@@ -6,10 +6,9 @@
  */
 import { ConfigError, NumericError } from "../errors.ts";
 import type { Examples } from "../gpu/examples.ts";
-import { findNotFinite } from "../gpu/finite.ts";
-import type { ArenaRole, Network } from "../gpu/network.ts";
+import type { Network } from "../gpu/network.ts";
 import { Tally, type TallyCount } from "../gpu/tally.ts";
-import { optimizerStep } from "../plan/optimizer.ts";
+import { gradientArena, optimizerStep } from "../plan/optimizer.ts";
 import { mixBits } from "../random.ts";
 import { recalibrate } from "./recalibrate.ts";
 import { meanWeight, stepSchedule } from "./schedule.ts";
@@ -22,8 +21,8 @@ import { openWatch } from "./validation.ts";
  * last quarter by default), which the arena `mean` holds too; with early stopping they are those of the best epoch, as
  * they would have been had training ended there. The mask is respected throughout.
  *
- * @throws {NumericError} Where a loss, or what a step stores, is not finite; the values are then those of the last
- *   reading at which all was finite.
+ * @throws {NumericError} Where a loss or a value is not finite; the values are then those of the last reading at
+ *   which all was finite.
  * @throws {ShapeError} Where there are too few examples for a step, or the teacher does not fit.
  * @throws {ConfigError} Where what an option needs was not given.
  */
@@ -58,7 +57,7 @@ export async function train(
   let index = firstStep, read = await tally.read();
   const report = async (epoch: number) => {
     read = await tally.read();
-    await checkFinite(network, read, options);
+    checkFinite(network, read);
     network.copyState("values", "snapshot");
     const examplesPerSecond = (index - firstStep) * rowsPerStep / (performance.now() - start) * 1000;
     options.onProgress?.({ step: index, steps, epoch, ...meansOf(read), examplesPerSecond });
@@ -83,6 +82,8 @@ export async function train(
     const { lossSum, correct, count } = read, tally = { lossSum, correct, count };
     await checkpoints!.save({ epoch, step: index, steps, tally, epochs: results, best: watch?.best });
   };
+  const { reduceGradients } = options, role = gradientArena({ batches: accumulate, isLast: true });
+  const reduce = reduceGradients && (() => reduceGradients(network.arena(role)));
   for (let epoch = resume?.epoch ?? 0; epoch < epochs; epoch++) {
     const from = index - epoch * stepsPerEpoch, end = (epoch + 1) * stepsPerEpoch;
     if (resume && from > 0) tally.restore(resume.tally);
@@ -91,9 +92,10 @@ export async function train(
     let i = 0;
     for await (const rows of examples.batches({ ...order, dropLast: true })) {
       const learningRate = schedule.learningRateShare(index, steps) * options.learningRate;
-      runBatch(programs, examples, {
+      await runBatch(programs, examples, {
         rows,
         isLast: i === accumulate - 1,
+        reduce,
         values: {
           ...optimizerStep(optimizer, { learningRate, step: index }),
           mean_weight: meanWeight(schedule, index, steps),
@@ -127,29 +129,32 @@ export async function train(
   }
   if (watch?.best) network.copyState("best", "values");
   else await finish();
-  const averaged = index > 0 && schedule.averagedCount(index - 1, steps) > 0;
-  await checkResult(network, index, averaged && options.keepsVariance === true);
   const best = watch?.best ? { best: watch.best } : {};
   const seconds = (performance.now() - start) / 1000;
   return { steps: index, ...meansOf(read), seconds, epochs: results, ...best };
 }
 
-/** Runs one batch of a step. */
-function runBatch(
-  { gathering, plain, averaging, teacher, mixup }: StepPrograms,
+/** Runs one batch of a step, and behind the last one the step's update. */
+async function runBatch(
+  { gathering, gradients, plain, averaging, teacher, mixup }: StepPrograms,
   examples: Examples,
-  { rows, isLast, values }: {
+  { rows, isLast, reduce, values }: {
     readonly rows: Uint32Array;
     readonly isLast: boolean;
+    /** Changes the step's gradient before the update. */
+    readonly reduce: (() => Promise<void>) | undefined;
     readonly values: Readonly<Record<"mean_weight" | "seed", number>> & Readonly<Record<string, number>>;
   },
-): void {
-  const last = values.mean_weight > 0 ? averaging : plain;
-  const { program, resolve } = isLast ? last : gathering!;
-  examples.select(rows, resolve);
+): Promise<void> {
+  const update = values.mean_weight > 0 ? averaging : plain;
+  const { program, bind } = isLast ? gradients ?? update : gathering!;
+  examples.select(rows, bind);
   mixup?.draw(values.seed);
   teacher?.run(rows, values.seed);
   program.run(values);
+  if (!isLast || !reduce) return;
+  await reduce();
+  update.program.run(values);
 }
 
 /**
@@ -157,37 +162,12 @@ function runBatch(
  *
  * @throws {NumericError} Then.
  */
-async function checkFinite(
-  network: Network,
-  { bad }: TallyCount,
-  { optimizer, accumulate = 1 }: Pick<TrainOptions, "optimizer" | "accumulate">,
-): Promise<void> {
-  if (bad === undefined) return;
-  const stored: ArenaRole[] = ["values", "statistics", "velocity"];
-  if (optimizer.kind !== "sgd") stored.push("second_moment");
-  // Gradients of a bad loss tell nothing more.
-  if (!bad.isLoss) stored.push("gradients", ...accumulate > 1 ? ["gradient_sum"] as const : []);
-  const found = await findNotFinite(network, stored);
-  const current = found ?? (bad.isLoss ? "the loss is not finite" : "a gradient was not finite");
-  throw returnToSnapshot(network, bad.step, current);
-}
-
-/**
- * Checks what training returns: the mean over the steps, which no step's reading has seen, and what goes with it.
- *
- * @throws {NumericError} Where a number is not finite.
- */
-async function checkResult(network: Network, steps: number, withVariance: boolean): Promise<void> {
-  const roles: readonly ArenaRole[] = ["values", "statistics", ...withVariance ? ["variance"] as const : []];
-  const current = await findNotFinite(network, roles);
-  if (current !== undefined) throw returnToSnapshot(network, Math.max(0, steps - 1), current);
-}
-
-/** Returns to the last state that was read as finite; the error that says why. */
-function returnToSnapshot(network: Network, step: number, current: string): NumericError {
+function checkFinite(network: Network, { badStep }: TallyCount): void {
+  if (badStep === undefined) return;
   network.copyState("snapshot", "values");
+  const current = "the loss or a parameter is not finite";
   const wanted = "finite numbers (a smaller learning rate may help)";
-  return new NumericError({ act: "train at step", thing: `${step}`, current, wanted }, step);
+  throw new NumericError({ act: "train at step", thing: `${badStep}`, current, wanted }, badStep);
 }
 
 /** Refuses options without what they need, which would else do nothing. */

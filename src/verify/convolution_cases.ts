@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { inputRef } from "../kernels/buffer_ref.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { type Run, runOnce } from "../gpu/run_once.ts";
 import { imagesFromQuads, imagesToQuads, rowsFromQuads, rowsToQuads } from "../io/quads.ts";
@@ -44,13 +45,18 @@ async function runConvolution(gpu: Gpu, choose: ProductChooser, { geometry, weig
   const scratch: Record<string, number> = {};
   const declare = (purpose: string, quads: number) => {
     scratch[purpose] = 4 * quads;
-    return purpose;
+    return inputRef(purpose);
   };
   const dispatches: Dispatch[] = [
-    ...convolutionForward(context, { x: "x", y: "y", relu: false, scratch: declare }),
-    ...convolutionBackwardInput(context, { dy: "dy", dx: "dx", gate: undefined, scratch: declare }),
-    ...convolutionBackwardWeight(context, { x: "x", dy: "dy", scratch: declare }),
-    ...convolutionBackwardBias(context, { dy: "dy", scratch: declare }),
+    ...convolutionForward(context, { x: inputRef("x"), y: inputRef("y"), relu: false, scratch: declare }),
+    ...convolutionBackwardInput(context, {
+      dy: inputRef("dy"),
+      dx: inputRef("dx"),
+      gate: undefined,
+      scratch: declare,
+    }),
+    ...convolutionBackwardWeight(context, { x: inputRef("x"), dy: inputRef("dy"), scratch: declare }),
+    ...convolutionBackwardBias(context, { dy: inputRef("dy"), scratch: declare }),
   ];
   const sizes = { y: dy.length, dx: x.length, gradients: values.length };
   const buffers: Run["buffers"] = { x, dy, values, ...sizes, ...scratch };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { inputRef } from "../kernels/buffer_ref.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { type Run, runOnce } from "../gpu/run_once.ts";
 import { imagesFromQuads, imagesToQuads, rowsFromQuads, rowsToQuads } from "../io/quads.ts";
@@ -27,18 +28,19 @@ function lowerLayer(spec: LayerSpec, { shape, mode, places }: {
   const context: LayerContext<LayerSpec> = {
     spec,
     name: spec.name,
+    stream: "layer1",
     batch,
     mode,
-    inputs: [{ shape: input, x: "x", dx: "dx" }],
+    inputs: [{ shape: input, x: inputRef("x"), dx: inputRef("dx") }],
     norm: undefined,
     residual: undefined,
     addend: undefined,
     input,
     output: type.outputShape(spec, [input], spec.name),
-    x: "x",
-    y: "y",
-    dy: "dy",
-    dx: "dx",
+    x: inputRef("x"),
+    y: inputRef("y"),
+    dy: inputRef("dy"),
+    dx: inputRef("dx"),
     relu: false,
     gated: false,
     pool: undefined,
@@ -46,7 +48,7 @@ function lowerLayer(spec: LayerSpec, { shape, mode, places }: {
     offsetOf: (parameter) => places?.[parameter] ?? 0,
     scratch(purpose, quads) {
       scratch[purpose] = Math.max(4 * quads, scratch[purpose] ?? 0);
-      return purpose;
+      return inputRef(purpose);
     },
     emit: (...more) => dispatches.push(...more),
   };
@@ -110,10 +112,9 @@ export async function checkBatchnorm2d(gpu: Gpu, goldens: Goldens, name: string)
       gradients: 8 * quads,
       y: x.length,
       dx: x.length,
-      tally: 4,
       ...scratch,
     };
-    return runOnce(gpu, { dispatches, buffers, step: { index: 0 } });
+    return runOnce(gpu, { dispatches, buffers });
   };
   const evaluated = await run("evaluate"), trained = await run("train");
   const check = (tensor: string, got: Float32Array) =>
@@ -140,18 +141,23 @@ export async function checkCrossEntropy(gpu: Gpu, goldens: Goldens, name: string
     kernel: "loss/softmax_cross_entropy",
     label: "cross-entropy",
     bindings: {
-      logits: "logits",
-      labels: "labels",
-      losses: "losses",
-      predictions: "predictions",
-      dlogits: "dlogits",
+      logits: inputRef("logits"),
+      labels: inputRef("labels"),
+      losses: inputRef("losses"),
+      predictions: inputRef("predictions"),
+      dlogits: inputRef("dlogits"),
     },
     params: { rows, quads, classes, smoothing },
   });
   const tally = dispatchOver(1, {
     kernel: "loss/tally",
     label: "tally",
-    bindings: { losses: "losses", predictions: "predictions", labels: "labels", tally: "tally" },
+    bindings: {
+      losses: inputRef("losses"),
+      predictions: inputRef("predictions"),
+      labels: inputRef("labels"),
+      tally: inputRef("tally"),
+    },
     params: { rows },
   });
   const got = await runOnce(gpu, {

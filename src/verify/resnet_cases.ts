@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { tensorRef } from "../kernels/buffer_ref.ts";
 import { type Dataset, type ImageSplit, takeSplit } from "../data/dataset.ts";
 import { loadDataset } from "../data/locate.ts";
 import { FileError, ShapeError } from "../errors.ts";
@@ -123,11 +124,11 @@ async function checkLogits(
   using kept = gpu.createBuffer("predictions of the split", 4 * rows);
   const own = new Map([["tally", tally.buffer], ["counts", counts], ["kept", kept]]);
   const plan = lowerPlan(graph, { batch: rows, mode: "evaluate", choose, images: { augmentation: "none" } });
-  const others = (name: string) => own.get(name) ?? images.resolve(name);
-  using step = await preparePlan(plan, { network, slots, others });
+  const input = (name: string) => own.get(name) ?? images.input(name);
+  using step = await preparePlan(plan, { network, slots, input });
   images.select(Uint32Array.from({ length: rows }, (_, i) => i));
   step.program.run({ count: rows, index: 0, offset: 0, seed: 0 });
-  const quads = await readFloats(gpu, step.resolve(logitsOf(plan)).buffer);
+  const quads = await readFloats(gpu, step.bind(tensorRef(logitsOf(plan))).buffer);
   const got = rowsFromQuads(quads, rows, classes), want = goldens.floats("logits");
   const { name, error } = compare("logits", { got, want, relative: allowedLogit });
   return within(name, error, allowedLogit);

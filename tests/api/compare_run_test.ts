@@ -47,7 +47,7 @@ Deno.test("runCompare() measures every variant at every sparsity with every seed
   assertEquals(await compare(), report, "the same again");
 });
 
-Deno.test("runCompare() says of which layers nothing is left, and formatCompare() warns of them", async () => {
+Deno.test("runCompare() says of which layers nothing or little is left, and formatCompare() warns of them", async () => {
   const options = { variants: ["magnitude"], sparsities: [0.5, 0.997], seeds: [3] };
   const { cells: [half, few], ...report } = await compare(options);
   // Two weights stay, in two of four layers at most.
@@ -59,7 +59,18 @@ Deno.test("runCompare() says of which layers nothing is left, and formatCompare(
     "Warning: nothing is left of conv1, fc2 by magnitude at 99.7 %, so their outputs no longer depend";
   const text = formatCompare({ ...report, cells });
   assert(text.includes(`\n\n${warning} on the images; a --floor above 0`), text);
-  assert(!formatCompare({ ...report, cells: [half] }).includes("Warning"));
+  assert(!/Warning|Note: under/.test(formatCompare({ ...report, cells: [half] })));
+  // What is left says the same of every image.
+  assertEquals([half.thinLayers, few.isAtChance], [undefined, true]);
+  const { cells: [even] } = await compare({ ...options, variants: ["random/layer"], sparsities: [0.96] });
+  const thin = even.thinLayers!;
+  assert(thin.includes("conv2") && thin.includes("fc1") && even.emptyLayers === undefined, `${thin}`);
+  const notes = formatCompare({ ...report, cells: [{ ...few, thinLayers: ["a", "b", "c", "d"] }] });
+  assert(
+    notes.includes("\nNote: under 5 % of a layer is left by magnitude at 99.7 % (a, b, c and 1 more).\n"),
+    notes,
+  );
+  assert(notes.endsWith("\nNote: accuracy is no better than chance by magnitude at 99.7 %."), notes);
 });
 
 Deno.test("runCompare() goes on from what was found, with the trained networks that were kept", async () => {

@@ -86,6 +86,40 @@ Deno.test("runPrune() refuses cores that the device has not, and what is no choi
   );
 });
 
+Deno.test("runs refuse splits that a product does not allow before they train, of reports and checkpoints", async () => {
+  const config = { compare: false, checkpointEvery: 3 };
+  const { cores } = (await run(config, { choose: whole })).report;
+  const wrong = Object.fromEntries(Object.keys(cores!).map((product) => [product, `${core}, 7 splits`]));
+  const refused = "its sum in 7 splits, expected 1, since it cannot be split";
+  let steps = 0;
+  const watched = { cores: wrong, onProgress: () => steps++ };
+  await assertRejects(() => run(config, watched), FormatError, refused);
+  const options = { dataset: tinyDataset(), graph: tinyGraph(), versions: {}, sparsities: [0.5], ...watched };
+  const gpu = await deviceOf(), lists = { variants: ["taylor"], seeds: [3] };
+  const asked = configOf({ finetuneEpochs: 0, validation: 16, criterion: "magnitude" });
+  await assertRejects(() => runCompare(gpu, { ...options, ...lists, config: asked }), FormatError, refused);
+  await assertRejects(() => runSensitivity(gpu, { ...options, config: asked }), FormatError, refused);
+  const files = memoryFiles(), folder = "out/checkpoint";
+  const ending = {
+    ...files,
+    async write(path: string, bytes: Uint8Array) {
+      const text = new TextDecoder("latin1").decode(bytes);
+      // The same length, so that the header's stays right.
+      const changed = text.replaceAll('\\"splits\\":1', '\\"splits\\":7');
+      await files.write(path, Uint8Array.from(changed, (character) => character.charCodeAt(0)));
+      throw new Error("the test ends the run");
+    },
+  };
+  await assertRejects(
+    () => run(config, { choose: whole, checkpoints: { files: ending, folder, resumes: false } }),
+    Error,
+    "the test ends",
+  );
+  const resume = { ...watched, cores: {}, checkpoints: { files, folder, resumes: true } };
+  await assertRejects(() => run(config, resume), FormatError, refused);
+  assertEquals(steps, 0);
+});
+
 Deno.test("runCompare() goes on by the cores that it began with, and runSensitivity() says its own", async () => {
   const options = { dataset: tinyDataset(), graph: tinyGraph(), versions: {}, sparsities: [0.5] };
   const lists = { variants: ["taylor"], seeds: [3] }, config = configOf({ finetuneEpochs: 0 });

@@ -323,6 +323,20 @@ Deno.test("runPrune() undoes every round where no drop is allowed and training r
   assertEquals(zeros, report.parameters.removed);
 });
 
+Deno.test("runPrune() warns in its report of layers of which little is left, and of accuracy at chance", async () => {
+  const few = { ...brief, epochs: 12, finetuneEpochs: 0, compare: false, pruneSchedule: "one-shot" };
+  const { report: { warnings = [] } } = await run({ ...few, sparsity: 0.99 });
+  assert(
+    warnings.some((text) => /^under 5 % of the weights of a layer are left: .*\d of \d+/.test(text)),
+    `${warnings}`,
+  );
+  assert(
+    warnings.some((text) => text.startsWith("accuracy after pruning is no better than chance")),
+    `${warnings}`,
+  );
+  assertEquals((await run({ ...few, sparsity: 0.1 })).report.warnings, []);
+});
+
 Deno.test("runPrune() lets weights come back, and counts both flows", async () => {
   const { report } = await run({ confidence: 0.3, regrow: 0.5, rounds: 6, compare: false });
   let removed = 0;

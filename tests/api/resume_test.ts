@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { type PruneRunResult, runPrune } from "../../src/api/prune_run.ts";
 import { resultsOf } from "../../src/api/run_results.ts";
@@ -7,6 +7,7 @@ import type { Dataset, Split } from "../../src/data/dataset.ts";
 import { openShards } from "../../src/data/shards.ts";
 import { ConfigError, FileError, FormatError } from "../../src/errors.ts";
 import type { Files } from "../../src/files.ts";
+import { Gpu } from "../../src/gpu/device.ts";
 import { loadCheckpoint, saveCheckpoint } from "../../src/io/checkpoint.ts";
 import type { Json } from "../../src/io/checkpoint_state.ts";
 import { deviceOf } from "../helpers/devices.ts";
@@ -52,10 +53,13 @@ interface RunOptions {
   readonly files: Files;
   readonly resumes: boolean;
   readonly dataset?: Dataset<Split>;
+  readonly gpu?: Gpu;
 }
 
-async function run({ config, files, resumes, dataset = tinyDataset() }: RunOptions): Promise<PruneRunResult> {
-  return await runPrune(await deviceOf(), {
+async function run(
+  { config, files, resumes, dataset = tinyDataset(), gpu }: RunOptions,
+): Promise<PruneRunResult> {
+  return await runPrune(gpu ?? await deviceOf(), {
     config: parsePruneConfig(config, "a test"),
     dataset,
     graph: tinyGraph(),
@@ -159,6 +163,38 @@ Deno.test("runPrune() does not resume what is another run, and says what differs
   files.entries.set(path, bytes);
   const result = await run({ config: { ...config, checkpointEvery: 3, force: true }, files, resumes: true });
   assertEquals(result.model, (await run({ config, files: memoryFiles(), resumes: false })).model);
+});
+
+Deno.test("runPrune() does not resume on another device, and says in what it differs", async () => {
+  const files = memoryFiles(),
+    config = { ...plain, compare: false },
+    { device, adapter, path } = await deviceOf();
+  const ended = run({ config, files: endingAt(files, { write: 3, isDone: true }), resumes: false });
+  await assertRejects(() => ended, Error, "the test ends the run");
+  const changes = {
+    name: "a GPU",
+    backend: "metal",
+    vendor: "a vendor",
+    architecture: "new",
+    device: "7",
+  } as const;
+  const other = new Gpu(device, { ...adapter, ...changes }, {
+    path: path === "texture" ? "storage" : "texture",
+    subgroups: { size: 16, directive: "" },
+  });
+  const error = await assertRejects(() => run({ config, files, resumes: true, gpu: other }), ConfigError);
+  for (
+    const [key, before, now] of [
+      ["device", adapter.name, "a GPU"],
+      ["backend", adapter.backend, "metal"],
+      ["vendor", adapter.vendor, "a vendor"],
+      ["architecture", adapter.architecture, "new"],
+      ["chip", adapter.device, "7"],
+      ["read path", path, other.path],
+      ["subgroup size", "none", 16],
+    ]
+  ) assertStringIncludes(error.message, `${key} was ${JSON.stringify(before)} and is ${JSON.stringify(now)}`);
+  assertStringIncludes(error.message, ", expected what the run was started with");
 });
 
 Deno.test("runPrune() does not resume where a phase is done and its epochs are not told, as older versions left it", async () => {

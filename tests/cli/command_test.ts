@@ -22,6 +22,13 @@ Deno.test("exitCodeOf() prints winnow's own errors as one line without a stack",
   assert.deepEqual(lines, ['error: Cannot use "--seed": "a b", expected a number']);
 });
 
+Deno.test("exitCodeOf() cuts what a name of a file makes long", async () => {
+  const complaint = { act: "use", thing: "x".repeat(1e6), current: "it is long", wanted: "a short one" };
+  const [, lines] = await run(() => Promise.reject(new ConfigError(complaint)));
+  assert(lines[0]!.length < 5000);
+  assert(lines[0]!.endsWith('": it is long, expected a short one'));
+});
+
 Deno.test("exitCodeOf() prints other errors with their stack", async () => {
   const [code, lines] = await run(() => {
     throw new TypeError("not a function");

@@ -54,7 +54,7 @@ Deno.test("parseFlags() reads a word in place of a number where there is one", (
   const flag = "--posterior-temperature";
   assert.deepEqual(parse(`${flag} auto`), { posteriorTemperature: "auto" });
   assert.deepEqual(parse(`${flag}=4`), { posteriorTemperature: 4 });
-  assertRefused(`${flag} best`, flag, '"best"', "auto or a finite number, above 0");
+  assertRefused(`${flag} best`, flag, '"best"', "auto or a finite number from 1e-12 to");
   assertRefused("--learning-rate auto", "--learning-rate", '"auto"');
 });
 

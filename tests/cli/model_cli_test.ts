@@ -81,6 +81,8 @@ Deno.test("model refuses nothing, several names, and what it does not know", asy
     [["seed", "--input=32x32"], /--input/],
     [["seed", "--input=0x32x32"], /--input/],
     [["seed", "--classes=0"], /--classes/],
+    [["seed", "--classes=2000000000"], /--classes.*from 1 to 65536/],
+    [["seed", "--input=3x2000000x32"], /--input/],
     [["vgg16-cifar", "--input=1x28x28"], /features\.43/],
   ];
   await Promise.all(wrong.map(async ([args, pattern]) => {

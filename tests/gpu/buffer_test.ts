@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { bindBuffers } from "../../src/gpu/bind.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { ShapeError } from "../../src/errors.ts";
 import { Program } from "../../src/gpu/executor.ts";
 import { readBuffers, readFloats, readIntegers } from "../../src/gpu/readback.ts";
@@ -18,11 +20,11 @@ for (const quads of [1, mirrorWidth - 1, mirrorWidth, mirrorWidth + 1, 3 * mirro
     const dispatch = dispatchOver(quads, {
       kernel: "layer/relu_forward",
       label: "relu",
-      bindings: { x: "x", y: "y" },
+      bindings: { x: inputRef("x"), y: inputRef("y") },
       params: { quads },
     });
-    const resolve = (name: string) => ({ buffer: name === "x" ? x : y, quads });
-    const program = await Program.create(gpu, [dispatch], { resolve, path: "texture" });
+    const bind = bindBuffers("test", { input: (name) => ({ buffer: name === "x" ? x : y, quads }) });
+    const program = await Program.create(gpu, [dispatch], { bind, path: "texture" });
     program.run();
     assert(!x.isMirrorStale(quads));
     assertEquals(await readFloats(gpu, y), values);
@@ -41,11 +43,11 @@ Deno.test("DeviceBuffer.noteWrite() has the mirror copy what was written, and no
   const dispatch = dispatchOver(quads, {
     kernel: "layer/relu_forward",
     label: "relu",
-    bindings: { x: "x", y: "y" },
+    bindings: { x: inputRef("x"), y: inputRef("y") },
     params: { quads },
   });
-  const resolve = (name: string) => ({ buffer: name === "x" ? x : y, quads });
-  using program = await Program.create(gpu, [dispatch], { resolve, path: "texture" });
+  const bind = bindBuffers("test", { input: (name) => ({ buffer: name === "x" ? x : y, quads }) });
+  using program = await Program.create(gpu, [dispatch], { bind, path: "texture" });
   program.run();
   // Written behind the buffer's back, so that only what is noted is copied.
   gpu.device.queue.writeBuffer(x.buffer, 0, new Float32Array(4 * quads).fill(1));
@@ -108,11 +110,11 @@ Deno.test("SlotPool.take() shares the smallest buffers that fit among plans", as
 Deno.test("Tally counts nothing at first, and forgets what it counted when cleared", async () => {
   const gpu = await deviceOf();
   using tally = new Tally(gpu);
-  const nothing = { lossSum: 0, correct: 0, count: 0, bad: undefined };
+  const nothing = { lossSum: 0, correct: 0, count: 0, badStep: undefined };
   assertEquals(await tally.read(), nothing);
   tally.buffer.write(new Float32Array([2.5]));
   tally.buffer.write(Uint32Array.of(3, 4, 0), 4);
-  assertEquals(await tally.read(), { lossSum: 2.5, correct: 3, count: 4, bad: { step: 0, isLoss: true } });
+  assertEquals(await tally.read(), { lossSum: 2.5, correct: 3, count: 4, badStep: 0 });
   tally.clear();
   assertEquals(await tally.read(), nothing);
 });

@@ -1,4 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
+import { bindBuffers } from "../../src/gpu/bind.ts";
 import { KernelError } from "../../src/errors.ts";
 import type { DeviceBuffer } from "../../src/gpu/buffer.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
@@ -19,11 +21,16 @@ const quads = 4;
 /** y = max(x, 0) over quads, reading x as the path has it. */
 function relu(x: string, y: string): Dispatch {
   const kernel = "layer/relu_forward";
-  return dispatchOver(quads, { kernel, label: `${x} to ${y}`, bindings: { x, y }, params: { quads } });
+  return dispatchOver(quads, {
+    kernel,
+    label: `${x} to ${y}`,
+    bindings: { x: inputRef(x), y: inputRef(y) },
+    params: { quads },
+  });
 }
 
-function resolverOf(buffers: Readonly<Record<string, DeviceBuffer>>, used = quads) {
-  return (name: string) => ({ buffer: buffers[name], quads: used });
+function binderOf(buffers: Readonly<Record<string, DeviceBuffer>>, used = quads) {
+  return bindBuffers("test", { input: (name) => ({ buffer: buffers[name], quads: used }) });
 }
 
 function createBuffers(gpu: Gpu, ...names: readonly string[]): Record<string, DeviceBuffer> {
@@ -34,15 +41,15 @@ Deno.test("Program.create() names the binding, parameter or constant that is mis
   const gpu = await deviceOf(), buffers = createBuffers(gpu, "x", "y"), before = gpu.allocatedBytes;
   const good = relu("x", "y");
   const wrong: readonly [Dispatch, string][] = [
-    [{ ...good, bindings: { x: "x" } }, "no binding y, expected x, y"],
-    [{ ...good, bindings: { ...good.bindings, z: "x" } }, "an unknown binding z, expected x, y"],
+    [{ ...good, bindings: { x: inputRef("x") } }, "no binding y, expected x, y"],
+    [{ ...good, bindings: { ...good.bindings, z: inputRef("x") } }, "an unknown binding z, expected x, y"],
     [{ ...good, params: {} }, "no parameter quads, expected quads"],
     [{ ...good, params: { quads, rows: 1 } }, "an unknown parameter rows, expected quads"],
     [{ ...good, kernel: "layer/no_such" }, "layer/no_such"],
   ];
   for (const [dispatch, part] of wrong) {
     await assertRejects(
-      () => Program.create(gpu, [dispatch], { resolve: resolverOf(buffers) }),
+      () => Program.create(gpu, [dispatch], { bind: binderOf(buffers) }),
       KernelError,
       part,
     );
@@ -55,7 +62,7 @@ Deno.test("Program.create() refuses a constant that the kernel does not have", a
   const gpu = await deviceOf(), buffers = createBuffers(gpu, "x", "y");
   const dispatch = { ...relu("x", "y"), constants: { STRIDE: 1 } };
   const error = await assertRejects(
-    () => Program.create(gpu, [dispatch], { resolve: resolverOf(buffers) }),
+    () => Program.create(gpu, [dispatch], { bind: binderOf(buffers) }),
     KernelError,
   );
   assertEquals(error.message.includes("\n"), false);
@@ -70,25 +77,29 @@ Deno.test("preparePlan() names a buffer that nothing stands for", async () => {
   using network = new Network(gpu, tinyGraph(), 0);
   using slots = new SlotPool(gpu);
   await assertRejects(
-    () => preparePlan(builder.build("test", 1), { network, slots, others: () => undefined }),
+    () => preparePlan(builder.build("test", 1), { network, slots, input: () => undefined }),
     KernelError,
-    'Cannot bind plan "test": unknown buffer nothing, expected a tensor, an arena or a buffer of the step',
+    'Cannot bind buffers of "plan test": no input nothing, expected every buffer that it names',
   );
 });
 
 Deno.test("runOnce() names a buffer that was not given, and frees the others", async () => {
   const gpu = await deviceOf(), before = gpu.allocatedBytes;
   const run = () => runOnce(gpu, { dispatches: [relu("x", "y")], buffers: { x: 16 } });
-  await assertRejects(run, KernelError, 'Cannot bind buffer "y": it was not given, expected x');
+  await assertRejects(
+    run,
+    KernelError,
+    'Cannot bind buffers of "kernels": no input y, expected every buffer that it names',
+  );
   assertEquals(gpu.allocatedBytes, before);
 });
 
 for (const path of readPaths) {
   Deno.test(`Program.run() reads what other programs and the host wrote last, on ${path}`, async () => {
     const gpu = await deviceOf(path), buffers = createBuffers(gpu, "a", "b", "c");
-    const resolve = resolverOf(buffers);
-    using first = await Program.create(gpu, [relu("a", "b")], { resolve });
-    using second = await Program.create(gpu, [relu("b", "c"), relu("c", "a")], { resolve });
+    const bind = binderOf(buffers);
+    using first = await Program.create(gpu, [relu("a", "b")], { bind });
+    using second = await Program.create(gpu, [relu("b", "c"), relu("c", "a")], { bind });
     for (const value of [1, 2, 3]) {
       buffers.a.write(new Float32Array(4 * quads).fill(value));
       first.run();
@@ -104,8 +115,8 @@ for (const path of readPaths) {
   Deno.test(`Program.run() reads all quads of a buffer of which a program before used fewer, on ${path}`, async () => {
     const gpu = await deviceOf(path), buffers = createBuffers(gpu, "a", "b");
     buffers.a.write(new Float32Array(4 * quads).fill(5));
-    using few = await Program.create(gpu, [relu("a", "b")], { resolve: resolverOf(buffers, 1) });
-    using all = await Program.create(gpu, [relu("a", "b")], { resolve: resolverOf(buffers) });
+    using few = await Program.create(gpu, [relu("a", "b")], { bind: binderOf(buffers, 1) });
+    using all = await Program.create(gpu, [relu("a", "b")], { bind: binderOf(buffers) });
     few.run();
     all.run();
     assertEquals([...new Set(await readFloats(gpu, buffers.b))], [5]);
@@ -120,10 +131,10 @@ Deno.test("Program.run() names the field of Step that it was not given", async (
   const dispatch = dispatchOver(quads, {
     kernel: "optimizer/running_mean",
     label: "running mean",
-    bindings: Object.fromEntries(names.map((name) => [name, name])),
+    bindings: inputRefs(Object.fromEntries(names.map((name) => [name, name]))),
     params: { quads },
   });
-  using program = await Program.create(gpu, [dispatch], { resolve: resolverOf(buffers) });
+  using program = await Program.create(gpu, [dispatch], { bind: binderOf(buffers) });
   assertThrows(() => program.run({}), KernelError, "mean_weight");
   for (const buffer of Object.values(buffers)) buffer[Symbol.dispose]();
 });

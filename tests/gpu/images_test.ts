@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { bindBuffers } from "../../src/gpu/bind.ts";
 import { describeDataset } from "../../src/data/dataset.ts";
 import { DeviceImages } from "../../src/gpu/images.ts";
 import { Program } from "../../src/gpu/executor.ts";
@@ -35,9 +36,13 @@ async function batchOf(
   const x = gpu.createBuffer("x", 16 * batch * quadsPerExample(input));
   const labels = gpu.createBuffer("labels", 16 * quadsOf(batch));
   const own = new Map([["x", x], ["labels", labels]]);
-  const resolve = (name: string) => ({ buffer: (images.resolve(name) ?? own.get(name))!, quads: 0 });
+  const handedIn = (name: string) => images.input(name);
+  const bind = bindBuffers("test", {
+    input: handedIn,
+    tensor: (name) => ({ buffer: own.get(name)!, quads: 0 }),
+  });
   const dispatch = lowerImages({ augmentation }, { batch, input, augments: true });
-  const program = await Program.create(gpu, [dispatch], { resolve });
+  const program = await Program.create(gpu, [dispatch], { bind });
   // A batch before it, so that streaming has to replace what was there.
   images.select(Uint32Array.from(rows, (row) => (row + 1) % count));
   program.run({ seed: 1 });

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
+import { bindBuffers } from "../../src/gpu/bind.ts";
 import { Model } from "../../src/api/model.ts";
 import { type ImageSplit, takeSplit } from "../../src/data/dataset.ts";
 import { chunksOf, planBlocks } from "../../src/data/shards_order.ts";
@@ -49,12 +50,16 @@ async function batchesOf(examples: Examples, pass: PassOptions) {
   using x = gpu.createBuffer("x", 16 * pass.batch * quadsPerExample(input));
   using labels = gpu.createBuffer("labels", 16 * quadsOf(pass.batch));
   const own = new Map([["x", x], ["labels", labels]]);
-  const resolve = (name: string) => ({ buffer: (examples.resolve(name) ?? own.get(name))!, quads: 0 });
+  const handedIn = (name: string) => examples.input(name);
+  const bind = bindBuffers("test", {
+    input: handedIn,
+    tensor: (name) => ({ buffer: own.get(name)!, quads: 0 }),
+  });
   const dispatch = lowerImages({ augmentation: "none" }, { batch: pass.batch, input, augments: false });
-  using program = await Program.create(gpu, [dispatch], { resolve });
+  using program = await Program.create(gpu, [dispatch], { bind });
   const batches: { x: Uint32Array; labels: Uint32Array }[] = [];
   for await (const rows of examples.batches(pass)) {
-    examples.select(rows, resolve);
+    examples.select(rows, bind);
     program.run({ seed: 1 });
     const [pixels, classes] = await readBuffers(gpu, [{ buffer: x }, { buffer: labels }]);
     batches.push({

@@ -178,7 +178,7 @@ Deno.test("openTuner() ignores a damaged cache with one note, and replaces it", 
     "",
     "{",
     text.slice(0, -20),
-    text.replace('"version": 1', '"version": 2'),
+    text.replace('"version": 2', '"version": 1'),
     text.replace('"splits": 1', '"splits": -1'),
     text.replace('"winnow tuning"', '"another"'),
     new Uint8Array([0xff, 0xfe]),
@@ -219,6 +219,34 @@ Deno.test("openTuner() ignores other adapters and older runtimes, keeps the one 
   assert.deepEqual(readEntries().map(({ key }) => key.adapter), ["another adapter", name]);
   const earlier = await openTest({ cache, openTrial });
   assert.equal(await earlier.tuner.tune([large]), 1, "replaced, not added");
+});
+
+Deno.test("openTuner() drops choices that do not compute their product, and measures those anew", async () => {
+  const cache = { files: memoryFiles(), path }, openTrial = madeUpTrial({});
+  const first = await openTest({ cache, openTrial });
+  assert.equal(await first.tuner.tune([large, ...small]), 4);
+  const right = new TextDecoder().decode(cache.files.entries.get(path));
+  const damages: readonly object[] = [
+    { core: "gemm/register_8x8", splits: 7 },
+    { core: "gemm/register_9x9", splits: 1 },
+    { core: "gemm/subgroup_8x32_windows", splits: 1 },
+    { core: "gemm/tile_64x64", splits: 1, path: "texture" },
+  ];
+  for (const taken of damages) {
+    const damaged = JSON.parse(right);
+    damaged.entries[0].products.find(({ shape }: { shape: string }) => shape === shapeKey(large)).taken =
+      taken;
+    await cache.files.write(path, new TextEncoder().encode(JSON.stringify(damaged)));
+    const { tuner, notes } = await openTest({ cache, openTrial });
+    assert.deepEqual(tuner.choose(large), defaultChooser("texture")(large));
+    assert.match(
+      notes.join("\n"),
+      /^the tuning cache \S+ has .* for gemm\/conv2d_forward, which does not compute it/,
+    );
+    assert.equal(await tuner.tune([large, ...small]), 1);
+    assert.deepEqual(tuner.choose(large), first.tuner.choose(large));
+    assert.deepEqual(new TextDecoder().decode(cache.files.entries.get(path)).length, right.length);
+  }
 });
 
 Deno.test("tune() notes a cache that cannot be written, and chooses all the same", async () => {

@@ -19,7 +19,9 @@ const root = fileURLToPath(new URL("../../", import.meta.url));
 /** The permissions that deno.json gives a task, so that a test notices where they are too few. */
 async function permissionsOf(task: string): Promise<readonly string[]> {
   const { tasks } = JSON.parse(await Deno.readTextFile(`${root}deno.json`));
-  return tasks[task].command.match(/--(no-prompt|allow-\S+)/g);
+  return tasks[task].command.match(/--(no-prompt|allow-\S+)/g).map((flag: string) =>
+    flag.replaceAll("'", "")
+  );
 }
 
 /** The commands that tests run. */

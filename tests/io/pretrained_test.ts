@@ -108,6 +108,24 @@ Deno.test("decodePretrained() ignores batch counters and wrappers' prefixes", ()
   );
 });
 
+Deno.test("decodePretrained() takes names in thousands of wrappers, as many as all names share", () => {
+  const inside = (prefix: string) => (tensors: readonly NewTensor[]) =>
+    tensors.map((tensor) => ({ ...tensor, name: `${prefix}${tensor.name}` }));
+  const file = weightFile(small, inside("module._orig_mod.".repeat(12_000)));
+  const plain = decodePretrained(weightFile(small), { name: "f", size });
+  assertEquals(decodePretrained(file, { name: "f", size }), plain);
+  const uneven = weightFile(
+    small,
+    (tensors) =>
+      tensors.map((tensor, i) => ({ ...tensor, name: `module.${i === 1 ? "module." : ""}${tensor.name}` })),
+  );
+  const refused = "surplus: module.";
+  assertThrows(() => decodePretrained(uneven, { name: "f", size, graph: small }), FormatError, refused);
+  // Names are cut where an error lists them.
+  const strange = () => decodePretrained(weightFile(small, inside("x".repeat(1e5))), { name: "f", size });
+  assert(assertThrows(strange, FormatError).message.length < 1000);
+});
+
 Deno.test("decodePretrained() refuses missing, surplus and misshapen tensors by name, a few of each", () => {
   const decode = (change: (tensors: readonly NewTensor[]) => readonly NewTensor[]) => {
     const bytes = weightFile(presetNetwork("resnet20", task), change);

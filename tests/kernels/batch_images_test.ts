@@ -3,6 +3,7 @@
  * a product, on |byte / 255| + |mean| <= 2 times the largest inverse deviation.
  */
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { assertClose, F32_ROUNDOFF, randomTensor } from "../reference/tensor.ts";
@@ -72,12 +73,12 @@ async function runBatch(path: ReadPath, batchCase: BatchCase) {
         kernel: "data/batch_images",
         label: "batch",
         bindings: {
-          normalization: "normalization",
-          images: "images",
-          classes: "classes",
-          rows: "rows",
-          x: "x",
-          labels: "labels",
+          normalization: inputRef("normalization"),
+          images: inputRef("images"),
+          classes: inputRef("classes"),
+          rows: inputRef("rows"),
+          x: inputRef("x"),
+          labels: inputRef("labels"),
         },
         params: { strips, inner, channels, height, width, shift, cutout },
         constants: { FLIP: flip ? 1 : 0 },

@@ -7,7 +7,8 @@ import {
   rememberingChooser,
   shapeKey,
 } from "../../src/kernels/choices.ts";
-import { forwardShape } from "../../src/model/convolution.ts";
+import type { ProductChoice, ProductShape } from "../../src/kernels/product.ts";
+import { backwardWeightShape, forwardShape } from "../../src/model/convolution.ts";
 
 const geometry = {
   ...{ images: 5, inQuads: 3, inHeight: 9, inWidth: 7, outChannels: 18, outHeight: 9, outWidth: 7 },
@@ -16,7 +17,7 @@ const geometry = {
 const shape = forwardShape(geometry), other = forwardShape({ ...geometry, images: 6 });
 
 Deno.test("rememberingChooser() asks once for a product, and not at all for one that is known", () => {
-  const known = { core: "gemm/register_16x8", splits: 3 }, asked: string[] = [];
+  const known = { core: "gemm/register_16x8", splits: 1 }, asked: string[] = [];
   const choices: ProductChoices = { [shapeKey(shape)]: known };
   const choose = rememberingChooser(choices, (shape) => {
     asked.push(shapeKey(shape));
@@ -25,6 +26,38 @@ Deno.test("rememberingChooser() asks once for a product, and not at all for one 
   assertEquals([choose(shape), choose(other).splits, choose({ ...other }).splits], [known, 1, 1]);
   assertEquals(asked, [shapeKey(other)]);
   assertEquals(Object.keys(choices), [shapeKey(shape), shapeKey(other)]);
+});
+
+Deno.test("rememberingChooser() refuses what does not compute a product", () => {
+  const weight = backwardWeightShape(geometry);
+  // 45 lines of the output: 7 splits have 7 each but the last, 23 have 2 but the last; in 40 some would be empty.
+  const cases: readonly (readonly [ProductShape, ProductChoice, string | undefined])[] = [
+    [weight, { core: "gemm/register_8x8", splits: 7 }, undefined],
+    [weight, { core: "gemm/register_8x8", splits: 45 }, undefined],
+    [weight, { core: "gemm/register_8x8", splits: 40 }, "its sum in 40 splits, expected at most 45"],
+    [weight, { core: "gemm/register_8x8", splits: 46 }, "its sum in 46 splits, expected at most 45"],
+    [weight, { core: "gemm/register_8x8", splits: 1.5 }, "its sum in 1.5 splits"],
+    [
+      shape,
+      { core: "gemm/register_8x8", splits: 7 },
+      "its sum in 7 splits, expected 1, since it cannot be split",
+    ],
+    [shape, { core: "gemm/register_9x9", splits: 1 }, "there is no core gemm/register_9x9"],
+    [shape, { core: "winograd/backward_weight", splits: 1 }, "winograd/backward_weight does not serve it"],
+    [
+      shape,
+      { core: "gemm/subgroup_8x32_windows", splits: 1 },
+      "gemm/subgroup_8x32_windows does not serve it, whose rows lie otherwise",
+    ],
+  ];
+  for (const [product, choice, fault] of cases) {
+    const choose = rememberingChooser({ [shapeKey(product)]: choice }, () => choice);
+    if (fault === undefined) assertEquals(choose(product), choice);
+    else {
+      const message = `Cannot compute as before product "${shapeKey(product)}": ${fault}`;
+      assertThrows(() => choose(product), FormatError, message);
+    }
+  }
 });
 
 Deno.test("readChoices() reads what formatChoices() makes, which is in the order of the products", () => {

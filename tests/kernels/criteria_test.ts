@@ -3,6 +3,7 @@
  * numbers above zero are added: a rounding an addition, precision.ts for roots and divisions.
  */
 import assert from "node:assert/strict";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import type { Graph } from "../../src/model/graph.ts";
 import { layOutParameters, placeParameter, takeParameter } from "../../src/plan/layout.ts";
 import { type Criterion, criterionScratch, lowerScores, scoredTensors } from "../../src/prune/criteria.ts";
@@ -130,14 +131,14 @@ Deno.test("row_distances() compares filters in chunks where they are long", asyn
       dispatches: [{
         kernel: "score/row_distances",
         label: "distances",
-        bindings: { mean: "mean", distances: "distances" },
+        bindings: { mean: inputRef("mean"), distances: inputRef("distances") },
         params: { rows, row_quads: rowQuads, offset: 0, rows_per_chunk: rowsPerChunk, chunks },
         constants: {},
         workgroups: [1, 1, 1],
       }, {
         kernel: "score/row_totals",
         label: "totals",
-        bindings: { parts: "distances", row_scores: "row_scores" },
+        bindings: { parts: inputRef("distances"), row_scores: inputRef("row_scores") },
         params: { rows, chunks },
         constants: {},
         workgroups: [1, 1, 1],

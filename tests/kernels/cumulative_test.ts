@@ -1,4 +1,5 @@
 /** Holds the mean of batch statistics against f64: a batch costs three roundings of values of at most 2. */
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { assertClose, F32_ROUNDOFF, randomTensor } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";
@@ -16,7 +17,7 @@ for (const path of readPaths) {
           dispatches: [dispatchOver(quads, {
             kernel: "layer/batchnorm2d_cumulative",
             label: "running",
-            bindings: { batch: "batch", running: "running" },
+            bindings: { batch: inputRef("batch"), running: inputRef("running") },
             params: { quads, offset, correction },
           })],
           buffers: { batch: Float32Array.from(batch), running },

@@ -6,6 +6,7 @@
  * 2 (r / T + log K), and so off by these errors and its roundings, times T^2 for the loss and T for the gradient.
  */
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { lowerDistillation } from "../../src/plan/distillation.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { crossEntropy } from "../reference/cross_entropy.ts";
@@ -61,7 +62,12 @@ async function checkCase(
   const { floats } = await runKernels({
     path,
     dispatches: [
-      lowerDistillation({ share, temperature }, { rows, classes, logits: "logits", dlogits: "dlogits" }),
+      lowerDistillation({ share, temperature }, {
+        rows,
+        classes,
+        logits: inputRef("logits"),
+        dlogits: inputRef("dlogits"),
+      }),
     ],
     buffers: {
       logits: paddedQuads(logits),

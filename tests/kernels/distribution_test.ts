@@ -1,4 +1,5 @@
 /** Holds the confidence of a signal to noise (to 1e-6, as its approximation promises) and its histogram (exact). */
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { confidenceOf } from "../reference/confidence.ts";
 import { assertClose, randomTensor } from "../reference/tensor.ts";
@@ -19,7 +20,7 @@ for (const path of readPaths) {
           dispatchOver(quads, {
             kernel: "score/erf",
             label: "erf",
-            bindings: { scores: "scores", confidence: "confidence" },
+            bindings: { scores: inputRef("scores"), confidence: inputRef("confidence") },
             params: { quads },
           }),
         ],
@@ -48,7 +49,11 @@ for (const path of readPaths) {
           dispatchOver(quads, {
             kernel: "score/histogram",
             label: "histogram",
-            bindings: { confidence: "confidence", mask: "mask", counts: "counts" },
+            bindings: {
+              confidence: inputRef("confidence"),
+              mask: inputRef("mask"),
+              counts: inputRef("counts"),
+            },
             params: { quads, offset, bins, counts_offset: countsOffset },
           }),
         ],

@@ -6,6 +6,7 @@
  * there.
  */
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import {
   type FeatureTensors,
   lowerFeatureGradient,
@@ -54,16 +55,16 @@ async function runFeatures(
     map: 0,
     rows,
     quads: height * width * quadsOf(channels),
-    features: "features",
+    features: inputRef("features"),
   };
   const words = new Map<string, number>();
   const declare = (name: string, quads: number) => {
     words.set(name, 4 * quads);
-    return name;
+    return inputRef(name);
   };
   const dispatches = [
     ...lowerFeatureLoss(weight, { ...compared, declare }),
-    lowerFeatureGradient({ ...compared, dy: "dy", isRelu }),
+    lowerFeatureGradient({ ...compared, dy: inputRef("dy"), isRelu }),
   ];
   const { floats } = await runKernels({
     path,

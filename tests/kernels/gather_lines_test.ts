@@ -2,6 +2,7 @@
  * Holds the taking of lines and channels against indices in TypeScript; numbers are moved, so it is exact, but for the one
  * addition.
  */
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { randomTensor } from "../reference/tensor.ts";
@@ -42,7 +43,7 @@ for (const path of readPaths) {
         dispatches: [dispatchOver((count + 9) * outQuads, {
           kernel: "refit/gather_lines",
           label: "lines",
-          bindings: { lines: "lines", positions: "positions", out: "out" },
+          bindings: { lines: inputRef("lines"), positions: inputRef("positions"), out: inputRef("out") },
           params: {
             in_quads: quadsOf(inChannels),
             out_quads: outQuads,

@@ -4,6 +4,7 @@
  * absolute terms; a split sum meets one more addition a split, which the length counts.
  */
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchProduct } from "../../src/kernels/gemm.ts";
 import { sumSplits } from "../../src/kernels/reduce.ts";
 import { quadsOf } from "../../src/shape.ts";
@@ -54,7 +55,13 @@ async function checkInput(path: ReadPath, convolution: Convolution): Promise<voi
     dispatches: runs.map(({ core, HAS_ADDEND, GATED }, i) =>
       dispatchProduct(shape, { core, splits: 1 }, {
         label: `${core} ${i}`,
-        bindings: { dy: "dy", values: "values", gate: "gate", addend: "addend", dx: `dx${i}` },
+        bindings: {
+          dy: inputRef("dy"),
+          values: inputRef("values"),
+          gate: inputRef("gate"),
+          addend: inputRef("addend"),
+          dx: inputRef(`dx${i}`),
+        },
         params,
         constants: { HAS_ADDEND, GATED },
       })
@@ -105,13 +112,21 @@ async function checkWeight(path: ReadPath, convolution: Convolution): Promise<vo
       const [sums, first] = splits === 1 ? [`dw${i}`, offset] : [`sums${i}`, 0];
       const product = dispatchProduct(shape, { core, splits }, {
         label: `${core} ${splits}`,
-        bindings: { dy: "dy", x: "x", sums },
+        bindings: { dy: inputRef("dy"), x: inputRef("x"), sums: inputRef(sums) },
         params: { ...params, offset: first },
       });
       if (splits === 1) return [product];
       return [
         product,
-        sumSplits({ label: core, scratch: sums, out: `dw${i}`, offset, quads, splits, scale: 1 }),
+        sumSplits({
+          label: core,
+          scratch: inputRef(sums),
+          out: inputRef(`dw${i}`),
+          offset,
+          quads,
+          splits,
+          scale: 1,
+        }),
       ];
     }),
     buffers: {

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { usableCores } from "../../src/kernels/cores.ts";
 import { dispatchProduct } from "../../src/kernels/gemm.ts";
 import { kernelNames } from "../../src/kernels/registry.ts";
@@ -97,7 +98,13 @@ async function checkForward(
     dispatches: runs.map(({ core, constants }, i) =>
       dispatchProduct(shape, { core, splits: 1 }, {
         label: `${core} ${i}`,
-        bindings: { x: "x", values: "values", statistics: "statistics", residual: "residual", y: `y${i}` },
+        bindings: {
+          x: inputRef("x"),
+          values: inputRef("values"),
+          statistics: inputRef("statistics"),
+          residual: inputRef("residual"),
+          y: inputRef(`y${i}`),
+        },
         params,
         constants: { ...constants },
       })
@@ -166,7 +173,11 @@ Deno.test("usableCores() offers the core for strips only where rows and taps lie
   ) {
     const { shape, params, spare } = forwardProduct(convolution), name = JSON.stringify(convolution);
     assert(!usableCores("texture", undefined, shape).includes(stripCore), name);
-    const dispatch = { label: name, bindings: { ...spare, x: "x", values: "values", y: "y" }, params };
+    const dispatch = {
+      label: name,
+      bindings: { ...spare, x: inputRef("x"), values: inputRef("values"), y: inputRef("y") },
+      params,
+    };
     assert.throws(
       () => dispatchProduct(shape, { core: stripCore, splits: 1 }, dispatch),
       /register_32x4_strips:gemm\/conv2d_forward/,
@@ -200,7 +211,7 @@ for (const path of readPaths) {
       dispatches: coresOf(path).map((core, i) =>
         dispatchProduct(shape, { core, splits: 1 }, {
           label: core,
-          bindings: { ...spare, x: "x", values: "values", y: `y${i}` },
+          bindings: { ...spare, x: inputRef("x"), values: inputRef("values"), y: inputRef(`y${i}`) },
           params,
           constants: { ...plain },
         })

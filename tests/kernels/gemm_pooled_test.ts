@@ -5,10 +5,10 @@
  * windows with two nearly equal largest values are left out of the places, since f32 may order them the other way.
  */
 import { assert, assertEquals } from "@std/assert";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
-import { probeSubgroups } from "../../src/cli/subgroups.ts";
-import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import type { Gpu } from "../../src/gpu/device.ts";
 import { runOnce } from "../../src/gpu/run_once.ts";
 import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
 import { usableCores } from "../../src/kernels/cores.ts";
@@ -27,6 +27,7 @@ import { reluBackward, reluForward } from "../reference/relu.ts";
 import { assertClose, randomTensor, type RefTensor, sumTolerance } from "../reference/tensor.ts";
 import { imagesFromQuads, imagesToQuads, readPaths, runKernels } from "./harness.ts";
 import { assertPadding, unwritten } from "./precision.ts";
+import { openWithSubgroups } from "../helpers/subgroups.ts";
 
 const convolutions: readonly Case[] = [
   { x: [2, 3, 6, 8], outputs: 5, kernel: 3, stride: 1, padding: 1 },
@@ -116,26 +117,26 @@ async function checkPooled(path: ReadPath, { window, core, splits, gpu }: {
     },
   };
   const fused = {
-    y: "y",
-    places: "places",
-    dy: "dy",
+    y: inputRef("y"),
+    places: inputRef("places"),
+    dy: inputRef("dy"),
     output: mapShape(outputs, pooledShape[2], pooledShape[3]),
   };
   const words: Record<string, number> = {};
   const scratch = (purpose: string, quads: number) => {
     words[purpose] = 4 * quads;
-    return purpose;
+    return inputRef(purpose);
   };
   const cellsHigh = Math.ceil(outHeight / 2), cellsWide = Math.ceil(outWidth / 2), quads = quadsOf(outputs);
   const cells = batch * cellsHigh * cellsWide * quads;
   const dispatches = [
-    ...pooledForward(context, { x: "x", pool: fused, keepsPlaces: true, scratch }),
-    ...pooledBackwardWeight(context, { x: "x", pool: fused, scratch }),
+    ...pooledForward(context, { x: inputRef("x"), pool: fused, keepsPlaces: true, scratch }),
+    ...pooledBackwardWeight(context, { x: inputRef("x"), pool: fused, scratch }),
     ...pooledBackwardBias(context, { pool: fused, bias, scratch }),
     dispatchOver(cells, {
       kernel: "layer/maxpool2d_backward_places",
       label: "places",
-      bindings: { dy: "dy", places: "places", dx: "dx" },
+      bindings: { dy: inputRef("dy"), places: inputRef("places"), dx: inputRef("dx") },
       params: {
         cells,
         "cells_high": cellsHigh,
@@ -207,8 +208,7 @@ const pairedConvolutions: readonly Case[] = [
   { x: [3, 5, 6, 15], outputs: 3, kernel: 3, stride: 1, padding: 0 },
 ];
 
-const withSubgroups = await openGpu({ subgroups: probeSubgroups });
-const ignore = withSubgroups.subgroups?.size !== coreSubgroupSize;
+const { gpu: withSubgroups, ignore } = await openWithSubgroups();
 
 for (const path of readPaths) {
   Deno.test(`${windowCore} agrees with three layers, ${path} path`, { ignore }, async () => {
@@ -230,9 +230,9 @@ Deno.test("usableCores() offers the core for windows only where they come in pai
   };
   const shapeOf = (width: number, stride: number) =>
     pooledForwardShape({ ...geometry, kernelHeight: 3, kernelWidth: 3, stride, padding: 1 }, {
-      y: "y",
-      places: "places",
-      dy: "dy",
+      y: inputRef("y"),
+      places: inputRef("places"),
+      dy: inputRef("dy"),
       output: mapShape(4, 4, width),
     });
   const offers = (shape?: ProductShape) =>

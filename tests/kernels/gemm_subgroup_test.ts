@@ -4,8 +4,8 @@
  * magnitude being the largest sum of absolute terms; a split sum meets one more addition a split.
  */
 import assert from "node:assert/strict";
-import { probeSubgroups } from "../../src/cli/subgroups.ts";
-import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
+import { openGpu } from "../../src/gpu/device.ts";
 import { runOnce } from "../../src/gpu/run_once.ts";
 import {
   coreSubgroupSize,
@@ -38,6 +38,7 @@ import {
   valueArena,
   weightProduct,
 } from "./products.ts";
+import { openWithSubgroups } from "../helpers/subgroups.ts";
 
 /** Beside the sizes of the other cores: rows and columns around 32 and 64, odd and even quads of the sum. */
 const sizes: readonly Convolution[] = [
@@ -50,26 +51,18 @@ const sizes: readonly Convolution[] = [
 /** The cores that serve every product. */
 const subgroupCores = allSubgroupCores.filter((core) => coreBlock(core).rowsAre === undefined);
 
-let opened: Promise<Gpu> | undefined;
-
-/** The device with subgroups that all tests share; its `subgroups` are undefined where they do not work. */
-function deviceWithSubgroups(): Promise<Gpu> {
-  return opened ??= openGpu({ subgroups: probeSubgroups });
-}
-
-const { subgroups, adapter } = await deviceWithSubgroups();
-const ignore = subgroups?.size !== coreSubgroupSize;
-if (ignore) console.log(`skipped: tests of subgroups, which do not work with 8 lanes on ${adapter.name}`);
+/** The device with subgroups that all tests share. */
+const { gpu, ignore } = await openWithSubgroups();
 
 async function checkForward(path: ReadPath, convolution: Convolution): Promise<void> {
   const { x, w, b } = operandsOf(convolution);
   const { shape, params, spare } = forwardProduct(convolution);
-  const result = await runOnce(await deviceWithSubgroups(), {
+  const result = await runOnce(gpu, {
     path,
     dispatches: subgroupCores.map((core) =>
       dispatchProduct(shape, { core, splits: 1 }, {
         label: core,
-        bindings: { ...spare, x: "x", values: "values", y: core },
+        bindings: { ...spare, x: inputRef("x"), values: inputRef("values"), y: inputRef(core) },
         params,
         constants: { HAS_BIAS: 1, RELU: 0 },
       })
@@ -102,12 +95,12 @@ function magnitudesOf(convolution: Convolution): { readonly dx: number; readonly
 async function checkInput(path: ReadPath, convolution: Convolution): Promise<void> {
   const { x, w, b, dy } = operandsOf(convolution);
   const { shape, params, spare } = inputProduct(convolution);
-  const result = await runOnce(await deviceWithSubgroups(), {
+  const result = await runOnce(gpu, {
     path,
     dispatches: subgroupCores.map((core) =>
       dispatchProduct(shape, { core, splits: 1 }, {
         label: core,
-        bindings: { ...spare, dy: "dy", values: "values", dx: core },
+        bindings: { ...spare, dy: inputRef("dy"), values: inputRef("values"), dx: inputRef(core) },
         params,
         constants: { GATED: 0 },
       })
@@ -137,16 +130,24 @@ async function checkWeight(path: ReadPath, convolution: Convolution): Promise<vo
   const runs = subgroupCores.flatMap((core) =>
     splits.map((count) => ({ core, count, name: `${core} ${count}` }))
   );
-  const result = await runOnce(await deviceWithSubgroups(), {
+  const result = await runOnce(gpu, {
     path,
     dispatches: runs.flatMap(({ core, count, name }) => {
       const sums = count === 1 ? name : `${name} sums`;
       const product = dispatchProduct(shape, { core, splits: count }, {
         label: name,
-        bindings: { dy: "dy", x: "x", sums },
+        bindings: { dy: inputRef("dy"), x: inputRef("x"), sums: inputRef(sums) },
         params: { ...params, offset: 0 },
       });
-      const sum = { label: name, scratch: sums, out: name, offset: 0, quads, splits: count, scale: 1 };
+      const sum = {
+        label: name,
+        scratch: inputRef(sums),
+        out: inputRef(name),
+        offset: 0,
+        quads,
+        splits: count,
+        scale: 1,
+      };
       return count === 1 ? [product] : [product, sumSplits(sum)];
     }),
     buffers: {
@@ -178,7 +179,7 @@ for (const path of readPaths) {
 
 Deno.test("gemm/subgroup_probe() shows sizes, lanes and broadcasts that are right", { ignore }, async () => {
   assert(assembleKernel("gemm/subgroup_probe", "storage").usesSubgroups);
-  assert.equal(await measureSubgroups(await deviceWithSubgroups()), coreSubgroupSize);
+  assert.equal(await measureSubgroups(gpu), coreSubgroupSize);
 });
 
 Deno.test("measureSubgroups() gives undefined on a device without subgroups", async () => {

@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import {
   groupedBackwardInput,
   groupedBackwardWeight,
@@ -93,17 +94,17 @@ function operands(grouped: Grouped) {
 
 async function checkForward(path: ReadPath, grouped: Grouped): Promise<void> {
   const { x, w, b, residual } = operands(grouped), place = placeOf(grouped);
-  const plain = { x: "x", relu: false };
+  const plain = { x: inputRef("x"), relu: false };
   const { floats } = await runKernels({
     path,
     dispatches: [
-      groupedForward(groupedOf(grouped), { ...plain, y: "y" }),
-      groupedForward(groupedOf(grouped, false), { ...plain, y: "y_relu", relu: true }),
+      groupedForward(groupedOf(grouped), { ...plain, y: inputRef("y") }),
+      groupedForward(groupedOf(grouped, false), { ...plain, y: inputRef("y_relu"), relu: true }),
       groupedForward(groupedOf(grouped), {
-        x: "x",
-        y: "y_whole",
+        x: inputRef("x"),
+        y: inputRef("y_whole"),
         norm: normPlaces(place),
-        residual: "residual",
+        residual: inputRef("residual"),
         relu: true,
       }),
     ],
@@ -151,11 +152,11 @@ async function checkBackward(path: ReadPath, grouped: Grouped): Promise<void> {
   gate.values[0] = 0;
   const scratch: Record<string, Float32Array> = {};
   const weight = groupedBackwardWeight(groupedOf(grouped), {
-    x: "x",
-    dy: "dy",
+    x: inputRef("x"),
+    dy: inputRef("dy"),
     scratch(purpose, quads) {
       scratch[purpose] = unwritten(4 * quads);
-      return purpose;
+      return inputRef(purpose);
     },
   });
   assert.equal(weight[0].kernel, "layer/grouped_conv2d_backward_weight");
@@ -163,8 +164,13 @@ async function checkBackward(path: ReadPath, grouped: Grouped): Promise<void> {
   const { floats } = await runKernels({
     path,
     dispatches: [
-      groupedBackwardInput(groupedOf(grouped), { dy: "dy", dx: "dx", gate: undefined }),
-      groupedBackwardInput(groupedOf(grouped), { dy: "dy", dx: "dx_gated", addend: "addend", gate: "gate" }),
+      groupedBackwardInput(groupedOf(grouped), { dy: inputRef("dy"), dx: inputRef("dx"), gate: undefined }),
+      groupedBackwardInput(groupedOf(grouped), {
+        dy: inputRef("dy"),
+        dx: inputRef("dx_gated"),
+        addend: inputRef("addend"),
+        gate: inputRef("gate"),
+      }),
       ...weight,
     ],
     buffers: {

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { updateRunningMean } from "../reference/confidence.ts";
 import { assertClose, F32_ROUNDOFF, randomTensor } from "../reference/tensor.ts";
@@ -71,7 +72,7 @@ function stepDispatch(
   return dispatchOver(quads, {
     kernel: `optimizer/${kernel}`,
     label: kernel,
-    bindings: { ...Object.fromEntries(names.map((name) => [name, name])), ...bindings },
+    bindings: inputRefs({ ...Object.fromEntries(names.map((name) => [name, name])), ...bindings }),
     params: { quads, decayed_quads: quads, weight_decay: 0, l1: 0, clip_value: 0, ...own, ...params },
   });
 }
@@ -88,7 +89,7 @@ function runningMeanDispatch(length: number, mean: string): Dispatch {
   return dispatchOver(length / 4, {
     kernel: "optimizer/running_mean",
     label: "mean",
-    bindings: { tally: "tally", values: "values", mean },
+    bindings: { tally: inputRef("tally"), values: inputRef("values"), mean: inputRef(mean) },
     params: { quads: length / 4 },
   });
 }

@@ -158,7 +158,6 @@ for (const path of readPaths) {
       "winograd/sums",
       "winograd/tiles",
       "layer/shift_lanes",
-      "math/finite",
       "optimizer/step_gradient",
       "random/mix_bits",
       "refit/packed",

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import type { Dispatch } from "../../src/kernels/dispatch.ts";
 import { defaultChooser } from "../../src/kernels/gemm.ts";
 import type { LayerContext, PassMode } from "../../src/model/layer.ts";
@@ -57,19 +58,21 @@ export async function runLayer(run: LayerRun): Promise<LayerResult> {
     buffers.dy = imagesToQuads(dy.values, dy.shape);
   }
   const dxNames = inputs.map((_, i) => dy && run.wanted?.[i] !== false ? `dx${i}` : undefined);
+  const dxRef = (i: number) => dxNames[i] === undefined ? undefined : inputRef(dxNames[i]);
   const dispatches: Dispatch[] = [];
   const context: LayerContext<LayerSpec> = {
     spec,
     name: spec.name,
+    stream: spec.name,
     batch,
     mode,
-    inputs: inputs.map((_, i) => ({ shape: shapes[i], x: `x${i}`, dx: dxNames[i] })),
+    inputs: inputs.map((_, i) => ({ shape: shapes[i], x: inputRef(`x${i}`), dx: dxRef(i) })),
     input: shapes[0],
     output,
-    x: "x0",
-    y: "y",
-    dy: "dy",
-    dx: dxNames[0],
+    x: inputRef("x0"),
+    y: inputRef("y"),
+    dy: inputRef("dy"),
+    dx: dxRef(0),
     norm: undefined,
     residual: undefined,
     relu,
@@ -80,7 +83,7 @@ export async function runLayer(run: LayerRun): Promise<LayerResult> {
     offsetOf: () => 0,
     scratch(purpose, quads) {
       buffers[purpose] = unwritten(4 * quads);
-      return purpose;
+      return inputRef(purpose);
     },
     emit: (...more) => dispatches.push(...more),
   };

@@ -5,6 +5,7 @@
  * roundings of the sum over K distances; a gradient by that and 20 roundings of terms of at most 1.
  */
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { crossEntropy } from "../reference/cross_entropy.ts";
@@ -45,11 +46,11 @@ async function runLoss(path: ReadPath, { logits, labels, count, smoothing }: Bat
         kernel: "loss/softmax_cross_entropy",
         label: "loss",
         bindings: {
-          logits: "logits",
-          labels: "labels",
-          losses: "losses",
-          predictions: "predictions",
-          dlogits: "dlogits",
+          logits: inputRef("logits"),
+          labels: inputRef("labels"),
+          losses: inputRef("losses"),
+          predictions: inputRef("predictions"),
+          dlogits: inputRef("dlogits"),
         },
         params: { rows, quads, classes, smoothing },
         constants: { GRADIENT },

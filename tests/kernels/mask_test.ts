@@ -1,4 +1,5 @@
 /** Holds counting, applying and compacting by masks against the host; all are exact. mask/threshold is held by select_test.ts. */
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { randomTensor } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";
@@ -19,7 +20,7 @@ for (const path of readPaths) {
         dispatchOver(params.rows, {
           kernel: "mask/count",
           label: "count",
-          bindings: { mask: "mask", channels: "channels", layers: "layers" },
+          bindings: { mask: inputRef("mask"), channels: inputRef("channels"), layers: inputRef("layers") },
           params,
         })
       ),
@@ -48,7 +49,7 @@ for (const path of readPaths) {
           dispatchOver(quads, {
             kernel: "mask/apply",
             label: "apply",
-            bindings: { mask: "mask", out: "out" },
+            bindings: { mask: inputRef("mask"), out: inputRef("out") },
             params: { quads },
           }),
         ],
@@ -71,7 +72,7 @@ for (const path of readPaths) {
           dispatchOver(quads, {
             kernel: "mask/compact",
             label: "compact",
-            bindings: { sources: "sources", arena: "arena", out: "out" },
+            bindings: { sources: inputRef("sources"), arena: inputRef("arena"), out: inputRef("out") },
             params: { quads },
           }),
         ],

@@ -7,6 +7,7 @@
  */
 import { assertThrows } from "@std/assert";
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { ShapeError } from "../../src/errors.ts";
 import { lowerMixedImages, lowerMixedLabels } from "../../src/plan/mixup.ts";
 import { quadsOf } from "../../src/shape.ts";
@@ -49,7 +50,13 @@ async function checkLoss(path: ReadPath, { rows, classes, labelSmoothing }: Loss
   const { floats } = await runKernels({
     path,
     dispatches: [
-      lowerMixedLabels({ rows, classes, logits: "logits", dlogits: "dlogits", labelSmoothing }),
+      lowerMixedLabels({
+        rows,
+        classes,
+        logits: inputRef("logits"),
+        dlogits: inputRef("dlogits"),
+        labelSmoothing,
+      }),
     ],
     buffers: {
       logits: toQuads(logits.values, rows, classes),

@@ -9,6 +9,7 @@
  */
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { adamStep, adamwStep, createAdamState, createSgdState, sgdStep } from "../reference/optimizers.ts";
 import { assertClose, F32_ROUNDOFF, maxAbs, randomTensor } from "../reference/tensor.ts";
@@ -53,12 +54,12 @@ async function checkSgd(path: ReadPath, length: number, options: typeof sgdCases
         kernel: "optimizer/sgd",
         label: "sgd",
         bindings: {
-          tally: "tally",
-          gradients: `gradients${step}`,
-          gradient_scale: "scale",
-          mask: "mask",
-          velocity: "velocity",
-          values: "values",
+          tally: inputRef("tally"),
+          gradients: inputRef(`gradients${step}`),
+          gradient_scale: inputRef("scale"),
+          mask: inputRef("mask"),
+          velocity: inputRef("velocity"),
+          values: inputRef("values"),
         },
         params: { ...plainParams(length), momentum, weight_decay: weightDecay },
         constants: { NESTEROV: nesterov ? 1 : 0 },
@@ -106,7 +107,7 @@ function adamDispatch(length: number, DECOUPLED: number): Dispatch {
   return dispatchOver(length / 4, {
     kernel: "optimizer/adam",
     label: "adam",
-    bindings: Object.fromEntries(names.map((name) => [name, name])),
+    bindings: inputRefs(Object.fromEntries(names.map((name) => [name, name]))),
     params: { ...plainParams(length), beta1, beta2, epsilon: eps, weight_decay: weightDecay },
     constants: { DECOUPLED },
   });

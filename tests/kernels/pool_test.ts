@@ -3,6 +3,7 @@
  * pixels of a window, and the average one division, of 5 roundings, besides.
  */
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { pairOf, quadsOf, type Windows } from "../../src/shape.ts";
 import {
@@ -72,7 +73,7 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
     dispatchOver(outQuads, {
       kernel,
       label: y,
-      bindings: { x: "x", y },
+      bindings: { x: inputRef("x"), y: inputRef(y) },
       params: { ...params, quads_total: outQuads },
     });
   const backwardParams = { ...params, "quads_total": inQuads };
@@ -80,7 +81,12 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
     dispatchOver(inQuads, {
       kernel: "layer/maxpool2d_backward",
       label: "max backward",
-      bindings: { x: "x", y: "y_max", dy: "dy", dx: GATED ? "dx_gated" : "dx_max" },
+      bindings: {
+        x: inputRef("x"),
+        y: inputRef("y_max"),
+        dy: inputRef("dy"),
+        dx: GATED ? inputRef("dx_gated") : inputRef("dx_max"),
+      },
       params: backwardParams,
       constants: { GATED },
     });
@@ -93,7 +99,12 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
     dispatchOver(cellQuads, {
       kernel: "layer/maxpool2d_backward_disjoint",
       label: "max backward, disjoint",
-      bindings: { x: "x", y: "y_max", dy: "dy", dx: GATED ? "dx_disjoint_gated" : "dx_disjoint" },
+      bindings: {
+        x: inputRef("x"),
+        y: inputRef("y_max"),
+        dy: inputRef("dy"),
+        dx: GATED ? inputRef("dx_disjoint_gated") : inputRef("dx_disjoint"),
+      },
       params: {
         cells: cellQuads,
         ...cells,
@@ -119,7 +130,11 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
         dispatchOver(inQuads, {
           kernel: "layer/avgpool2d_backward",
           label: "average backward",
-          bindings: { dy: "dy", gate: "x", dx: GATED ? "dx_average_gated" : "dx_average" },
+          bindings: {
+            dy: inputRef("dy"),
+            gate: inputRef("x"),
+            dx: GATED ? inputRef("dx_average_gated") : inputRef("dx_average"),
+          },
           params: backwardParams,
           constants: { GATED },
         })

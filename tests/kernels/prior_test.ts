@@ -4,6 +4,7 @@
  * division. An update by evidence is no more sensitive to the precision before it than 1, so errors add up by round.
  */
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { evidencePrior, matchedPrior } from "../reference/confidence.ts";
 import { F32_ROUNDOFF, randomTensor, sumTolerance } from "../reference/tensor.ts";
@@ -51,11 +52,11 @@ function sumsDispatch(layer: number, EFFECTIVE: number): Dispatch {
     kernel: "score/prior_sums",
     label: "sums",
     bindings: {
-      mean: "mean",
-      fisher: "fisher",
-      mask: "mask",
-      prior_precision: "prior_precision",
-      sums: "sums",
+      mean: inputRef("mean"),
+      fisher: inputRef("fisher"),
+      mask: inputRef("mask"),
+      prior_precision: inputRef("prior_precision"),
+      sums: inputRef("sums"),
     },
     params: {
       quads,
@@ -81,7 +82,7 @@ function updateDispatch(
   return {
     kernel: "score/prior_update",
     label: "update",
-    bindings: { sums: "sums", prior_precision: "prior_precision" },
+    bindings: { sums: inputRef("sums"), prior_precision: inputRef("prior_precision") },
     params: { chunk_offset: chunkOffset, chunks, layer, layers: count, floor },
     constants: { EVIDENCE },
     workgroups: [1, 1, 1],

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type BufferRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { usableCores } from "../../src/kernels/cores.ts";
 import type { ProductShape } from "../../src/kernels/product.ts";
@@ -48,7 +49,7 @@ export interface Product {
   readonly shape: ProductShape;
   readonly params: Readonly<Record<string, number>>;
   /** The bindings that a run need not use. */
-  readonly spare: Readonly<Record<string, string>>;
+  readonly spare: Readonly<Record<string, BufferRef>>;
 }
 
 /** Height and width of a convolution's output. */
@@ -169,7 +170,7 @@ export function forwardProduct(convolution: Convolution): Product {
       bias: biasOffset(convolution),
       ...normPlaces(convolution),
     },
-    spare: { statistics: "values", residual: "x" },
+    spare: inputRefs({ statistics: "values", residual: "x" }),
   };
 }
 
@@ -187,7 +188,7 @@ export function inputProduct(convolution: Convolution): Product {
   return {
     shape,
     params: { ...geometry(convolution), weight: weightOffset, out_channels: outputs },
-    spare: { gate: "dy", addend: "dy" },
+    spare: inputRefs({ gate: "dy", addend: "dy" }),
   };
 }
 

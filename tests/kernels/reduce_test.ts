@@ -3,6 +3,7 @@
  * to f32 and its product), the magnitude being the largest sum of absolute terms times the scale.
  */
 import assert from "node:assert/strict";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { chunksOf, columnMoments, sumColumns, sumSplits } from "../../src/kernels/reduce.ts";
 import { quadsOf } from "../../src/shape.ts";
 import {
@@ -36,11 +37,11 @@ for (const path of readPaths) {
           dispatches: sumColumns({
             label: "bias",
             term: "reduce/bias_backward",
-            bindings: { dy: "dy" },
+            bindings: { dy: inputRef("dy") },
             rows,
             quads,
-            scratch: "scratch",
-            out: "out",
+            scratch: inputRef("scratch"),
+            out: inputRef("out"),
             offset,
             scale,
           }),
@@ -71,8 +72,14 @@ for (const path of readPaths) {
     for (const [rows, channels] of [[1, 1], [2, 5], [16, 4], [17, 3], [163, 33], [20011, 5]]) {
       const { shape, values } = randomTensor([rows, channels], rows), quads = quadsOf(channels);
       const x = { shape, values: values.map((value) => Math.fround(value + 50)) };
-      const columns = { rows, quads, scratch: "s", mean: "mean", variance: "variance" };
-      const dispatches = columnMoments({ label: "x", x: "x", ...columns });
+      const columns = {
+        rows,
+        quads,
+        scratch: inputRef("s"),
+        mean: inputRef("mean"),
+        variance: inputRef("variance"),
+      };
+      const dispatches = columnMoments({ label: "x", x: inputRef("x"), ...columns });
       assert.deepEqual(dispatches.map(({ kernel }) => kernel), ["reduce/moments", "reduce/merge_moments"]);
       const { floats } = await runKernels({
         path,
@@ -105,8 +112,8 @@ for (const path of readPaths) {
       const offset = 1, scale = .25;
       const dispatch = sumSplits({
         label: "splits",
-        scratch: "sums",
-        out: "out",
+        scratch: inputRef("sums"),
+        out: inputRef("out"),
         offset,
         quads,
         splits,
@@ -117,7 +124,11 @@ for (const path of readPaths) {
         path,
         dispatches: [
           dispatch,
-          { ...dispatch, bindings: { sums: "sums", out: "added" }, constants: { ACCUMULATE: 1 } },
+          {
+            ...dispatch,
+            bindings: { sums: inputRef("sums"), out: inputRef("added") },
+            constants: { ACCUMULATE: 1 },
+          },
         ],
         buffers: { sums: Float32Array.from(sums.values), out: start, added: start },
       });

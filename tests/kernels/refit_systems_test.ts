@@ -1,10 +1,9 @@
 /**
  * Holds the kernels that set up and solve the normal equations of a refit, one by one, against f64.
  */
-import { probeSubgroups } from "../../src/cli/subgroups.ts";
-import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
+import type { Gpu } from "../../src/gpu/device.ts";
 import { runOnce } from "../../src/gpu/run_once.ts";
-import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { mirroredQuads } from "../../src/prune/refit/scratch.ts";
@@ -21,6 +20,7 @@ import {
 import { readPaths, runKernels, sharedGpu } from "./harness.ts";
 import { assertSame, unwritten } from "./precision.ts";
 import { type BlockColumns, chosenRows, packedIndex, systemFloats, systemIndex } from "./refit_layout.ts";
+import { openWithSubgroups } from "../helpers/subgroups.ts";
 
 /** A panel and a bit of columns; more systems than a workgroup has lanes where one takes one. */
 async function checkSystems(path: ReadPath): Promise<void> {
@@ -38,13 +38,13 @@ async function checkSystems(path: ReadPath): Promise<void> {
   }
   const chosen = Array.from({ length: outputs }, (_, i) => (5 * i) % outputs);
   const factors = chosen.map((row) => row % 2 === 0 ? 1 : 10), damping = 0.25;
-  const shared = {
+  const shared = inputRefs({
     damping: "damping",
     support: "support",
     counts: "counts",
     chosen: "chosen",
     systems: "systems",
-  };
+  });
   const params = { systems: outputs, size, lines: size + 8, shrink: 32, columns };
   const { floats } = await runKernels({
     path,
@@ -52,13 +52,13 @@ async function checkSystems(path: ReadPath): Promise<void> {
       dispatchOver(outputs * 2 * (size + 32) / 4, {
         kernel: "refit/gather_systems",
         label: "systems",
-        bindings: { ...shared, covariance: "covariance" },
+        bindings: { ...shared, covariance: inputRef("covariance") },
         params,
       }),
       dispatchOver(outputs * 8 * size / 4, {
         kernel: "refit/gather_right_sides",
         label: "right sides",
-        bindings: { ...shared, cross_covariance: "cross", dense: "dense" },
+        bindings: { ...shared, cross_covariance: inputRef("cross"), dense: inputRef("dense") },
         params: { ...params, dense_offset: denseOffset },
       }),
     ],
@@ -107,7 +107,7 @@ function solveDispatches(
   { systems, size, withIdentity }: BlockColumns,
   withSubgroups: boolean,
 ): readonly Dispatch[] {
-  const shared = { systems: "systems", inverses: "inverses" };
+  const shared = inputRefs({ systems: "systems", inverses: "inverses" });
   const layout = { systems, size, lines: size + (withIdentity ? 40 : 8), shrink: withIdentity ? 0 : 32 };
   const factor = Array.from({ length: size / 32 }, (_, block): Dispatch[] => {
     const params = { ...layout, block };
@@ -115,7 +115,7 @@ function solveDispatches(
       const dispatch = dispatchOver(systems * lines / 4, {
         kernel: withSubgroups ? "refit/factor_panel_subgroup" : "refit/factor_panel",
         label: "panel",
-        bindings: { ...shared, diagonals: "diagonals" },
+        bindings: { ...shared, diagonals: inputRef("diagonals") },
         params,
         constants: { IS_DIAGONAL: isDiagonal ? 1 : 0 },
       });
@@ -127,11 +127,11 @@ function solveDispatches(
         kernel: "refit/factor_diagonal",
         label: "diagonal",
         bindings: {
-          diagonals: "diagonals",
-          inverses: "inverses",
-          damping: "damping",
-          chosen: "chosen",
-          flags: "flags",
+          diagonals: inputRef("diagonals"),
+          inverses: inputRef("inverses"),
+          damping: inputRef("damping"),
+          chosen: inputRef("chosen"),
+          flags: inputRef("flags"),
         },
         params,
       }),
@@ -143,7 +143,7 @@ function solveDispatches(
     {
       kernel: "refit/back_substitute",
       label: "substitution",
-      bindings: { ...shared, solutions: "solutions" },
+      bindings: { ...shared, solutions: inputRef("solutions") },
       params: layout,
       constants: {},
       workgroups: [systems, 1, 1],
@@ -151,7 +151,11 @@ function solveDispatches(
     dispatchOver(systems * size, {
       kernel: "refit/signal_to_noise",
       label: "signals",
-      bindings: { systems: "systems", solutions: "solutions", signals: "signals" },
+      bindings: {
+        systems: inputRef("systems"),
+        solutions: inputRef("solutions"),
+        signals: inputRef("signals"),
+      },
       params: layout,
     }),
   ];
@@ -254,14 +258,14 @@ async function checkShift(path: ReadPath): Promise<void> {
       kernel: "refit/shift",
       label: "shift",
       bindings: {
-        solutions: "solutions",
-        support: "support",
-        counts: "counts",
-        chosen: "chosen",
-        flags: "flags",
-        sums: "sums",
-        shift_sums: "shift_sums",
-        shift: "shift",
+        solutions: inputRef("solutions"),
+        support: inputRef("support"),
+        counts: inputRef("counts"),
+        chosen: inputRef("chosen"),
+        flags: inputRef("flags"),
+        sums: inputRef("sums"),
+        shift_sums: inputRef("shift_sums"),
+        shift: inputRef("shift"),
       },
       params: { systems: outputs, size, columns, offset, scale, shift_scale: shiftScale },
     })],
@@ -303,11 +307,10 @@ for (const path of readPaths) {
   }
 }
 
-const subgroupDevice = await openGpu({ subgroups: probeSubgroups });
-globalThis.addEventListener("unload", () => subgroupDevice[Symbol.dispose]());
+const { gpu: subgroupDevice, ignore } = await openWithSubgroups();
 
 Deno.test({
   name: "factor_panel_subgroup() factors as factor_panel() does, texture path",
-  ignore: subgroupDevice.subgroups?.size !== coreSubgroupSize,
+  ignore,
   fn: () => checkSolve("texture", Promise.resolve(subgroupDevice)),
 });

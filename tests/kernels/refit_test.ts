@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { dispatchProduct } from "../../src/kernels/gemm.ts";
 import { sumSplits } from "../../src/kernels/reduce.ts";
@@ -27,7 +28,7 @@ async function checkGather(path: ReadPath): Promise<void> {
   const shift = randomTensor([4 * quads], 3).values.map((value, i) =>
     (i < 48 ? i % 8 < 5 : i < 54) ? value : 0
   );
-  const shared = { positions: "positions", "shift_sums": "shift", v: "v" };
+  const shared = inputRefs({ positions: "positions", "shift_sums": "shift", v: "v" });
   const params = { samples, quads, "patch_quads": patchQuads };
   const { floats } = await runKernels({
     path,
@@ -35,7 +36,7 @@ async function checkGather(path: ReadPath): Promise<void> {
       dispatchOver(samples * patchQuads, {
         kernel: "refit/gather_patches",
         label: "patches",
-        bindings: { ...shared, x: "x" },
+        bindings: { ...shared, x: inputRef("x") },
         params: {
           ...params,
           in_height: 7,
@@ -55,7 +56,13 @@ async function checkGather(path: ReadPath): Promise<void> {
       dispatchOver(samples * 2, {
         kernel: "refit/gather_targets",
         label: "targets",
-        bindings: { ...shared, target_values: "y", skip_dense: "y", skip_pruned: "y", alpha: "y" },
+        bindings: {
+          ...shared,
+          target_values: inputRef("y"),
+          skip_dense: inputRef("y"),
+          skip_pruned: inputRef("y"),
+          alpha: inputRef("y"),
+        },
         params,
       }),
     ],
@@ -112,13 +119,13 @@ async function checkGram(path: ReadPath): Promise<void> {
       dispatches: runs.flatMap(({ core, splits }, i): Dispatch[] => [
         dispatchProduct(shape, { core, splits }, {
           label: core,
-          bindings: { v: "v", sums: `sums${i}` },
+          bindings: { v: inputRef("v"), sums: inputRef(`sums${i}`) },
           params: {},
         }),
         sumSplits({
           label: core,
-          scratch: `sums${i}`,
-          out: `out${i}`,
+          scratch: inputRef(`sums${i}`),
+          out: inputRef(`out${i}`),
           offset: 0,
           quads: rows * columns / 4,
           splits,
@@ -159,14 +166,14 @@ async function checkCovariance(path: ReadPath): Promise<void> {
         dispatchOver(rows * width / 4, {
           kernel: "refit/covariance",
           label: "covariance",
-          bindings: { sums: "sums", products: "products" },
+          bindings: { sums: inputRef("sums"), products: inputRef("products") },
           params: { rows, column_quads: width / 4, offset: first * 16, first, scale: 1 / count },
         })
       ),
       ...["products", "zeros"].map((covariance): Dispatch => ({
         kernel: "refit/damping",
         label: "damping",
-        bindings: { covariance, damping: `${covariance} damping` },
+        bindings: { covariance: inputRef(covariance), damping: inputRef(`${covariance} damping`) },
         params: { columns, width: 4, channels: 3, share: 0.5 },
         constants: {},
         workgroups: [1, 1, 1],
@@ -217,19 +224,19 @@ async function checkSupport(path: ReadPath): Promise<void> {
       dispatchOver(rows, {
         kernel: "refit/support",
         label: "support",
-        bindings: { mask: "mask", support: "support", counts: "counts" },
+        bindings: { mask: inputRef("mask"), support: inputRef("support"), counts: inputRef("counts") },
         params: { rows, row_quads: rowQuads, in_quads: 2, channels: 5, offset },
       }),
       dispatchOver(rows, {
         kernel: "refit/scatter",
         label: "scatter",
         bindings: {
-          solved: "solved",
-          support: "support",
-          counts: "counts",
-          chosen: "chosen",
-          flags: "flags",
-          out: "out",
+          solved: inputRef("solved"),
+          support: inputRef("support"),
+          counts: inputRef("counts"),
+          chosen: inputRef("chosen"),
+          flags: inputRef("flags"),
+          out: inputRef("out"),
         },
         params: { systems: rows, size: 16, row_quads: rowQuads, offset },
       }),

@@ -1,4 +1,5 @@
 /** Holds the rectifier against the f64 reference; it computes nothing, so all values are exact. */
+import { inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { reluBackward, reluForward } from "../reference/relu.ts";
@@ -14,7 +15,7 @@ for (const path of readPaths) {
       if (channels > 1) x.values[1] = -0;
       const quads = rows * quadsOf(channels);
       const over = (kernel: string, bindings: Record<string, string>) =>
-        dispatchOver(quads, { kernel, label: kernel, bindings, params: { quads } });
+        dispatchOver(quads, { kernel, label: kernel, bindings: inputRefs(bindings), params: { quads } });
       const { floats } = await runKernels({
         path,
         dispatches: [

@@ -29,7 +29,7 @@ function weightOf(
   const rowQuads = taps * quadsOf(channels);
   const sizes = { rowQuads, quads: rows * rowQuads, count: rows * taps * channels };
   const names = { name: "weight", fullName: `${rows}x${taps}x${channels}`, role: "weight" as const };
-  const place = { arena: "values" as const, prunable: true, offset };
+  const place = { stream: names.fullName, arena: "values" as const, prunable: true, offset };
   const shape = isLinear ? [rows, channels * taps] : [rows, channels, taps, 1];
   return { ...names, ...sizes, ...place, rows, taps, channels, shape, initial: { constant: 0 } };
 }

@@ -5,6 +5,7 @@
  * and so is a sum of a few classes. The variance's terms are within `n` roundings of the mean of the true ones.
  */
 import assert from "node:assert/strict";
+import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { mixBits } from "../../src/random.ts";
@@ -19,7 +20,7 @@ for (const path of readPaths) {
       const dispatch = dispatchOver(rows, {
         kernel: "loss/sample_labels",
         label: "sampled labels",
-        bindings: { logits: "logits", labels: "labels" },
+        bindings: { logits: inputRef("logits"), labels: inputRef("labels") },
         params: { rows, quads: quadsOf(classes), classes, seed },
       });
       const padded = toQuads(logits, rows, classes).map((value, i) =>
@@ -59,7 +60,7 @@ for (const path of readPaths) {
       let mean: Float32Array = new Float32Array(4 * quads), variance = mean;
       const update = async (value: Float32Array, weight: number, tally: Uint32Array) => {
         const over = (kernel: string, bindings: Record<string, string>) =>
-          dispatchOver(quads, { kernel, label: kernel, bindings, params: { quads } });
+          dispatchOver(quads, { kernel, label: kernel, bindings: inputRefs(bindings), params: { quads } });
         const names = { tally: "tally", values: "values", mean: "mean" };
         const { floats } = await runKernels({
           path,

@@ -3,6 +3,7 @@
  * and divisions; the mean of a filter has sumTolerance over its weights and a division.
  */
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { accumulateFisher, signalToNoise, updateRunningMean } from "../reference/confidence.ts";
@@ -65,7 +66,9 @@ async function runScore(
       dispatchOver(quads, {
         kernel: `score/score:score/${criterion}`,
         label: criterion,
-        bindings: Object.fromEntries([...Object.keys(arenas), "scores"].map((name) => [name, name])),
+        bindings: inputRefs(
+          Object.fromEntries([...Object.keys(arenas), "scores"].map((name) => [name, name])),
+        ),
         params: { ...params, quads, offset, inner, channels },
       }),
     ],
@@ -150,7 +153,7 @@ for (const path of readPaths) {
           dispatchOver(rows, {
             kernel: "score/row_norms",
             label: "row norms",
-            bindings: { mean: "mean", row_norms: "row_scores" },
+            bindings: { mean: inputRef("mean"), row_norms: inputRef("row_scores") },
             params: { rows, row_quads: rowQuads, offset, row_weights: rowWeights },
           }),
         ],
@@ -194,10 +197,9 @@ for (const path of readPaths) {
             kernel: "score/accumulate",
             label: "accumulate",
             bindings: {
-              gradients: `gradients${i}`,
-              fisher: "fisher",
-              gradient_mean: "gradient_mean",
-              tally: "tally",
+              gradients: inputRef(`gradients${i}`),
+              fisher: inputRef("fisher"),
+              gradient_mean: inputRef("gradient_mean"),
             },
             params: { quads },
           })
@@ -206,9 +208,8 @@ for (const path of readPaths) {
           ...Object.fromEntries(gradients.map((values, i) => [`gradients${i}`, Float32Array.from(values)])),
           fisher: 4 * quads,
           gradient_mean: 4 * quads,
-          tally: 4,
         },
-        step: { fisher_weight: batchSize / batches, gradient_weight: 1 / batches, index: 0 },
+        step: { fisher_weight: batchSize / batches, gradient_weight: 1 / batches },
       });
       const fisher = new Float64Array(4 * quads), mean = new Float64Array(4 * quads);
       for (const [i, values] of gradients.entries()) {

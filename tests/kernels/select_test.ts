@@ -1,6 +1,7 @@
 /** Holds the selection against the reference's mask: it is exact, so that exactly the asked count goes. */
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { randomTensor } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";
@@ -113,7 +114,7 @@ for (const path of readPaths) {
       const dispatch = dispatchOver(length / 4, {
         kernel: "select/count_below",
         label: "count below",
-        bindings: { scores: "scores", mask: "mask", counts: "counts" },
+        bindings: { scores: inputRef("scores"), mask: inputRef("mask"), counts: inputRef("counts") },
         params: { quads: length / 4, offset: 1, layer: 1, threshold: .5 },
       });
       const { integers } = await runKernels({

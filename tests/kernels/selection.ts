@@ -4,6 +4,7 @@
  * @module
  */
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { pruneMask } from "../reference/criteria.ts";
 import { runKernels } from "./harness.ts";
@@ -20,14 +21,19 @@ export function selectionDispatches(quads: number, remove: number): readonly Dis
       dispatchOver(Math.ceil(quads / quadsPerInvocation), {
         kernel: "select/histogram",
         label: `histogram ${shift}`,
-        bindings: { scores: "scores", mask: "mask", state: "state", counts: "counts" },
+        bindings: {
+          scores: inputRef("scores"),
+          mask: inputRef("mask"),
+          state: inputRef("state"),
+          counts: inputRef("counts"),
+        },
         params: { quads, offset: 0, shift, bits, quads_per_invocation: quadsPerInvocation },
         constants: { BY_PLACE },
       }),
       {
         kernel: "select/pick",
         label: `pick ${shift}`,
-        bindings: { state: "state", counts: "counts" },
+        bindings: { state: inputRef("state"), counts: inputRef("counts") },
         params: { shift, bits },
         constants: { BY_PLACE, LAST: shift === 0 ? 1 : 0 },
         workgroups: [1, 1, 1],
@@ -37,7 +43,7 @@ export function selectionDispatches(quads: number, remove: number): readonly Dis
   const threshold = dispatchOver(quads, {
     kernel: "mask/threshold",
     label: "threshold",
-    bindings: { scores: "scores", state: "state", mask: "mask" },
+    bindings: { scores: inputRef("scores"), state: inputRef("state"), mask: inputRef("mask") },
     params: { quads, offset: 0, remove },
   });
   return [...passes, threshold];

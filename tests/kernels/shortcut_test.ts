@@ -3,6 +3,7 @@
  * roundings of partial sums of at most n, the terms being at most 1.
  */
 import assert from "node:assert/strict";
+import { inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { ShapeError } from "../../src/errors.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { type LayerSpec, layerTypeOf } from "../../src/model/layers/index.ts";
@@ -54,7 +55,7 @@ for (const path of readPaths) {
         dispatchOver(quads, {
           kernel: "layer/add_forward",
           label: "sum",
-          bindings,
+          bindings: inputRefs(bindings),
           params: { quads },
           constants: { GATED },
         });

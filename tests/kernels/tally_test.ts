@@ -1,6 +1,7 @@
 /** Holds the tally and the confusion counts against counts on the host; the sum of losses has sumTolerance. */
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { randomTensor, sumTolerance } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";
@@ -31,7 +32,12 @@ async function addToTally(
     dispatches: [{
       kernel: "loss/tally",
       label: "tally",
-      bindings: { losses: "losses", predictions: "predictions", labels: "labels", tally: "tally" },
+      bindings: {
+        losses: inputRef("losses"),
+        predictions: inputRef("predictions"),
+        labels: inputRef("labels"),
+        tally: inputRef("tally"),
+      },
       params: { rows: batch.losses.length },
       constants: {},
       workgroups: [1, 1, 1],
@@ -91,7 +97,12 @@ for (const path of readPaths) {
     const dispatch = dispatchOver(rows, {
       kernel: "loss/confusion",
       label: "confusion",
-      bindings: { predictions: "predictions", labels: "labels", counts: "counts", kept: "kept" },
+      bindings: {
+        predictions: inputRef("predictions"),
+        labels: inputRef("labels"),
+        counts: inputRef("counts"),
+        kept: inputRef("kept"),
+      },
       params: { rows, classes },
     });
     const { integers } = await runKernels({

@@ -8,8 +8,7 @@
  * their sums over the pairs of pixels.
  */
 import assert from "node:assert/strict";
-import { probeSubgroups } from "../../src/cli/subgroups.ts";
-import { type Gpu, openGpu } from "../../src/gpu/device.ts";
+import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { runOnce } from "../../src/gpu/run_once.ts";
 import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
@@ -50,6 +49,7 @@ import {
   valueArena,
   weightOffset,
 } from "./products.ts";
+import { openWithSubgroups } from "../helpers/subgroups.ts";
 
 /** One pixel; odd sides; one line of tiles; more than a workgroup and a block of columns; no padding, and the most. */
 const sizes: readonly Convolution[] = [
@@ -67,8 +67,7 @@ const weightSizes: readonly Convolution[] = [
   { x: [1, 2, 6, 9], outputs: 6, kernel: [5, 3], stride: 1, padding: 2 },
 ];
 
-const gpu: Gpu = await openGpu({ subgroups: probeSubgroups });
-const ignore = gpu.subgroups?.size !== coreSubgroupSize;
+const { gpu, ignore } = await openWithSubgroups();
 
 function geometryOf(convolution: Convolution): ConvolutionGeometry {
   const { x: [images, channels, inHeight, inWidth], outputs, kernel, stride, padding } = convolution;
@@ -82,7 +81,7 @@ function contextOf(convolution: Convolution, splits = 1) {
   const words: Record<string, number> = {};
   const scratch = (purpose: string, quads: number) => {
     words[purpose] = 4 * quads;
-    return purpose;
+    return inputRef(purpose);
   };
   const context: ConvolutionContext = {
     name: "case",
@@ -103,10 +102,10 @@ const wordsOf = ([n, c, h, w]: readonly number[]) => 4 * n * h * w * quadsOf(c);
 
 async function checkForward(path: ReadPath, convolution: Convolution): Promise<void> {
   const { x, w, b, residual } = operandsOf(convolution), { context, words, scratch } = contextOf(convolution);
-  const add = { x: "x", residual: "residual", relu: true, scratch };
+  const add = { ...inputRefs({ x: "x", residual: "residual" }), relu: true, scratch };
   const dispatches: readonly Dispatch[] = [
-    ...convolutionForward(context, { x: "x", y: "y", relu: false, scratch }),
-    ...convolutionForward(context, { ...add, y: "added" }),
+    ...convolutionForward(context, { x: inputRef("x"), y: inputRef("y"), relu: false, scratch }),
+    ...convolutionForward(context, { ...add, y: inputRef("added") }),
   ];
   const want = conv2dForward(x, w, b, convolution);
   const result = await runOnce(gpu, {
@@ -134,8 +133,8 @@ async function checkPooled(path: ReadPath, convolution: Convolution): Promise<vo
   const { x, w, b } = operandsOf(convolution), { context, words, scratch } = contextOf(convolution);
   const { outHeight, outWidth } = context.geometry;
   const output = mapShape(convolution.outputs, Math.floor(outHeight / 2), Math.floor(outWidth / 2));
-  const pool = { y: "y", places: "places", dy: "dy", output };
-  const dispatches = pooledForward(context, { x: "x", pool, keepsPlaces: true, scratch });
+  const pool = { ...inputRefs({ y: "y", places: "places", dy: "dy" }), output };
+  const dispatches = pooledForward(context, { x: inputRef("x"), pool, keepsPlaces: true, scratch });
   const convolved = conv2dForward(x, w, b, convolution);
   const want = maxPool2dForward(reluForward(convolved), { kernel: 2, stride: 2, padding: 0 });
   const result = await runOnce(gpu, {
@@ -169,11 +168,22 @@ async function checkPooled(path: ReadPath, convolution: Convolution): Promise<vo
 async function checkInput(path: ReadPath, convolution: Convolution): Promise<void> {
   const { x, w, b, dy } = operandsOf(convolution), { context, words, scratch } = contextOf(convolution);
   const gate = randomTensor(convolution.x, 5), addend = randomTensor(convolution.x, 6);
-  const fused = { dy: "dy", dx: "fused", addend: "addend", gate: "gate", scratch };
+  const fused = {
+    dy: inputRef("dy"),
+    dx: inputRef("fused"),
+    addend: inputRef("addend"),
+    gate: inputRef("gate"),
+    scratch,
+  };
   const result = await runOnce(gpu, {
     path,
     dispatches: [
-      ...convolutionBackwardInput(context, { dy: "dy", dx: "dx", gate: undefined, scratch }),
+      ...convolutionBackwardInput(context, {
+        dy: inputRef("dy"),
+        dx: inputRef("dx"),
+        gate: undefined,
+        scratch,
+      }),
       ...convolutionBackwardInput(context, fused),
     ],
     buffers: {
@@ -207,7 +217,7 @@ async function checkWeight(path: ReadPath, convolution: Convolution): Promise<vo
   const tolerance = sumTolerance(pairs + 8, 6 * pairs * maxAbs(x.values) * maxAbs(dy.values));
   for (const splits of [1, 3]) {
     const { context, words, scratch } = contextOf(convolution, splits);
-    const place = { x: "x", dy: "dy", scratch };
+    const place = { ...inputRefs({ x: "x", dy: "dy" }), scratch };
     const result = await runOnce(gpu, {
       path,
       dispatches: convolutionBackwardWeight({ ...context, weight: 0 }, place),
@@ -253,9 +263,9 @@ Deno.test("winograd/weight() is G w G^T", async () => {
     let words = 0;
     const transformed = (quads: number) => {
       words = 4 * quads;
-      return "transformed";
+      return inputRef("transformed");
     };
-    const place = { label: "case", values: "values", weight: weightOffset, transformed };
+    const place = { label: "case", values: inputRef("values"), weight: weightOffset, transformed };
     const dispatches = [transformFilters(shape, place)];
     const buffers = { values: valueArena(convolution, w, b), transformed: unwritten(words) };
     const { floats } = await runKernels({ path: "storage", dispatches, buffers });
@@ -282,7 +292,7 @@ Deno.test("winograd/weight() is G w G^T", async () => {
 Deno.test("winograd/product() gives the same bits twice", { ignore }, async () => {
   const { x, w, b } = operandsOf(sizes[2]), { context, words, scratch } = contextOf(sizes[2]);
   const dispatches = ["y", "again"].flatMap((y) =>
-    convolutionForward(context, { x: "x", y, relu: false, scratch })
+    convolutionForward(context, { x: inputRef("x"), y: inputRef(y), relu: false, scratch })
   );
   const length = wordsOf(conv2dForward(x, w, b, sizes[2]).shape);
   const buffers = { x: imagesToQuads(x.values, x.shape), values: valueArena(sizes[2], w, b) };

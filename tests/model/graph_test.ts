@@ -51,7 +51,7 @@ Deno.test("parseGraph() names the file and the key that is wrong", () => {
     [{ ...good, layers: [{ ...conv, kind: "conv3d" }] }, "a.json, layers.0.kind"],
     [{ ...good, layers: [{ ...conv, dilated: 2 }] }, "a.json, layers.0"],
     [{ ...good, layers: [{ ...conv, dilation: 0 }] }, "a.json, layers.0.dilation"],
-    [{ ...good, layers: [{ ...conv, kernel: [3, 2.5] }] }, "at least 1, or a pair [height, width]"],
+    [{ ...good, layers: [{ ...conv, kernel: [3, 2.5] }] }, "from 1 to 65536, or a pair [height, width]"],
     [{ ...good, layers: [{ ...conv, padding: [1] }] }, "a.json, layers.0.padding"],
     [{ ...good, layers: [conv, { ...linear, outFeatures: 0.5 }] }, "a.json, layers.1.outFeatures"],
     [{ ...good, layers: [{ ...conv, stride: 0 }] }, "a.json, layers.0.stride"],
@@ -188,4 +188,59 @@ Deno.test("resolveGraph() refuses layers that take what is not there, or that no
     [graphOf(conv, { ...norm, inputs: ["input"] }), "layer conv"],
   ];
   for (const [graph, part] of wrong) assertThrows(() => resolveGraph(graph), ConfigError, part);
+});
+
+Deno.test("parseGraph() and resolveGraph() take 10,000 layers by name, and no more", () => {
+  const relus = (count: number) =>
+    Array.from(
+      { length: count },
+      (_, i) => ({ kind: "relu", name: `r${i}`, inputs: [i ? `r${i - 1}` : "input"] }),
+    );
+  const nodes = resolveGraph(parseGraph({ name: "deep", input, layers: relus(10_000) }, "a.json"));
+  assertEquals([nodes.length, nodes[9_999].sources], [10_000, [9_998]]);
+  // Not even looked at.
+  const many = { name: "deep", input, layers: Array(10_001).fill(null) };
+  assertThrows(
+    () => parseGraph(many, "a.json"),
+    ConfigError,
+    '"a.json": 10001 layers, expected at most 10000',
+  );
+});
+
+Deno.test("parseGraph() and resolveGraph() bound the sizes of layers before anything is made of them", () => {
+  const parse = (layer: object) =>
+    parseGraph({ name: "wide", input, layers: [{ name: "a", ...layer }] }, "a.json");
+  const fields: readonly (readonly [object, string])[] = [
+    [{ kind: "linear", outFeatures: 2 ** 24 + 1 }, "a.json, layers.0.outFeatures"],
+    [{ kind: "linear", outFeatures: 1e300 }, "a.json, layers.0.outFeatures"],
+    [{ kind: "linear", outFeatures: 2.5 }, "a.json, layers.0.outFeatures"],
+    [{ kind: "conv2d", outChannels: 1, kernel: 65_537 }, "layers.0.kernel"],
+    [{ kind: "conv2d", outChannels: 1, kernel: 1, dilation: 1e12 }, "layers.0.dilation"],
+    [{ kind: "maxpool2d", kernel: 1, stride: 1e9 }, "layers.0.stride"],
+    [{ kind: "subsample", outChannels: 4, stride: 1e9 }, "a.json, layers.0.stride"],
+    [{ kind: "batchnorm2d", epsilon: 1e-300 }, "a.json, layers.0.epsilon"],
+    [{ kind: "batchnorm2d", epsilon: 1e300 }, "a.json, layers.0.epsilon"],
+    [{ kind: "leakyrelu", negativeSlope: 1e300 }, "a.json, layers.0.negativeSlope"],
+  ];
+  for (const [layer, part] of fields) assertThrows(() => parse(layer), ConfigError, part);
+  const image = { channels: 3, height: 32, width: 32 };
+  const wide = [flatten, { ...linear, name: "wide", outFeatures: 2_000_000 }, linear];
+  assertThrows(
+    () => resolveGraph({ name: "m", input: image, layers: wide }),
+    ShapeError,
+    '"m, layer wide": 6146000000 parameters up to this layer, expected at most 2147483648',
+  );
+  // Many layers that are small each.
+  const layers = Array.from({ length: 3000 }, (_, i) => ({ ...linear, name: `fc${i}`, outFeatures: 1000 }));
+  assertThrows(
+    () => resolveGraph({ name: "m", input: image, layers: [flatten, ...layers] }),
+    ShapeError,
+    "layer fc2",
+  );
+  const padded = { ...conv, outChannels: 64, kernel: 1, padding: 60_000 };
+  assertThrows(
+    () => resolveGraph(graphOf(padded)),
+    ShapeError,
+    "an output of 64 x 120009 x 120007, expected at most",
+  );
 });

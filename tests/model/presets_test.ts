@@ -131,7 +131,7 @@ Deno.test("presetNetwork() refuses images that are too small for VGG's five pool
   );
 });
 
-Deno.test("initialValues() gives the same values for a seed and name, and others for others", () => {
+Deno.test("initialValues() gives the same values for a seed and stream, and others for others", () => {
   const spec = {
     name: "weight",
     role: "weight",
@@ -140,8 +140,8 @@ Deno.test("initialValues() gives the same values for a seed and name, and others
     channels: 3,
     shape: [4, 3, 3, 3],
   } as const;
-  const draw = (seed: number, name: string) =>
-    initialValues({ ...spec, initial: { bound: 0.25 } }, { seed, name });
+  const draw = (seed: number, stream: string) =>
+    initialValues({ ...spec, initial: { bound: 0.25 } }, { seed, stream });
   assertEquals(draw(1, "a"), draw(1, "a"));
   assertNotEquals(draw(1, "a"), draw(2, "a"));
   assertNotEquals(draw(1, "a"), draw(1, "b"));
@@ -156,7 +156,7 @@ Deno.test("initialValues() fills the bound evenly, or takes the constant", () =>
     channels: 100,
     shape: [100, 100, 3, 3],
   } as const;
-  const values = initialValues({ ...spec, initial: { bound: 1 / 30 } }, { seed: 3, name: "a" });
+  const values = initialValues({ ...spec, initial: { bound: 1 / 30 } }, { seed: 3, stream: "a" });
   assertEquals(values.length, 90000);
   let sum = 0, squares = 0;
   for (const value of values) {
@@ -169,6 +169,6 @@ Deno.test("initialValues() fills the bound evenly, or takes the constant", () =>
   assert(Math.abs(squares / 90000 - 1 / 2700) < 6 / 900 * Math.sqrt(4 / 45 / 90000));
   assertEquals([...initialValues({ ...spec, rows: 1, taps: 1, channels: 3, initial: { constant: 1 } }, {
     seed: 0,
-    name: "a",
+    stream: "a",
   })], [1, 1, 1]);
 });

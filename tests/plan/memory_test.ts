@@ -1,4 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { KernelError } from "../../src/errors.ts";
+import { inputRef, tensorRef } from "../../src/kernels/buffer_ref.ts";
 import { assignSlots, type Lifetime } from "../../src/plan/memory.ts";
 import { describePlan, PlanBuilder } from "../../src/plan/plan.ts";
 import { openRandomStream } from "../../src/random.ts";
@@ -52,8 +54,9 @@ Deno.test("PlanBuilder.keep() keeps a tensor's memory to itself", () => {
     builder.declare("a", 2);
     builder.declare("unused", 100);
     const dispatch = { kernel: "layer/relu_forward", label: "relu", params: { quads: 4 }, constants: {} };
-    for (const [x, y] of [["a", "b"], ["b", "c"], ["c", "out"]]) {
-      builder.emit({ ...dispatch, bindings: { x, y }, workgroups: [1, 1, 1] });
+    for (const [x, y] of [["a", "b"], ["b", "c"], ["c", undefined]] as const) {
+      const bindings = { x: tensorRef(x), y: y === undefined ? inputRef("out") : tensorRef(y) };
+      builder.emit({ ...dispatch, bindings, workgroups: [1, 1, 1] });
     }
     for (const name of kept) builder.keep(name);
     return builder.build("test", 3);
@@ -66,4 +69,18 @@ Deno.test("PlanBuilder.keep() keeps a tensor's memory to itself", () => {
     describePlan(build([])).split("\n").slice(0, 2),
     ["plan test, batch 3", "relu: layer/relu_forward [1 1 1] x=a@0 y=b@1"],
   );
+});
+
+Deno.test("PlanBuilder.build() names a tensor that was not declared", () => {
+  const builder = new PlanBuilder();
+  builder.declare("x", 1);
+  builder.emit({
+    kernel: "layer/relu_forward",
+    label: "relu",
+    bindings: { x: tensorRef("x"), y: tensorRef("y") },
+    params: { quads: 1 },
+    constants: {},
+    workgroups: [1, 1, 1],
+  });
+  assertThrows(() => builder.build("test", 1), KernelError, 'Cannot plan "test": relu names tensor y');
 });

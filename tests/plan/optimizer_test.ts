@@ -1,10 +1,12 @@
 import { assertEquals } from "@std/assert";
-import type { ParameterLayout } from "../../src/plan/layout.ts";
+import { defaultChooser } from "../../src/kernels/gemm.ts";
+import { seedNetwork } from "../../src/model/presets.ts";
+import { lowerPlan, lowerUpdatePlan } from "../../src/plan/lower.ts";
+import { refText, tensorRef } from "../../src/kernels/buffer_ref.ts";
 import {
   adam,
   lowerOptimizer,
   lowerRunningMean,
-  lowerUpdate,
   type OptimizerSettings,
   optimizerStep,
   sgd,
@@ -22,7 +24,7 @@ Deno.test("optimizerStep() corrects Adam's moments by 1 - beta^t, t from 1", () 
 });
 
 const layout = { quads: 100, weightQuads: 60 };
-const declare = (name: string) => name;
+const declare = tensorRef;
 
 Deno.test("lowerOptimizer() names the optimizer's kernel and form", () => {
   const kernels = (settings: OptimizerSettings) =>
@@ -54,18 +56,19 @@ Deno.test("lowerOptimizer() decays all parameters, or the weights alone", () => 
   assertEquals(decayed(adam({ decayBias: false, clipNorm: 1 })), [60, undefined, 60]);
 });
 
-Deno.test("lowerUpdate() adds gradients up before the step, and steps after the last batch alone", () => {
-  const kernels = (batches: number, isLast: boolean) =>
-    lowerUpdate({ ...layout } as ParameterLayout, {
-      optimizer: sgd(),
-      averages: true,
-      accumulation: { batches, isLast },
-    }, declare).map(({ label, bindings }) => `${label}: ${bindings.gradients ?? ""}`);
-  assertEquals(kernels(3, false), ["accumulate gradients: gradients"]);
-  assertEquals(kernels(3, true), [
-    "accumulate gradients: gradients",
-    "sgd step: gradient_sum",
-    "running mean: ",
-  ]);
-  assertEquals(kernels(1, true), ["sgd step: gradients", "running mean: "]);
+Deno.test("lowerPlan() and lowerUpdatePlan() together are the step in one plan", () => {
+  const graph = seedNetwork({ channels: 3, height: 8, width: 8, classes: 10 });
+  const options = { optimizer: sgd({ clipNorm: 1 }), averages: true, keepsVariance: true };
+  const steps = { mode: "train", batch: 4, choose: defaultChooser("storage"), ...options } as const;
+  for (const batches of [1, 3]) {
+    const accumulation = { batches, isLast: true };
+    const whole = lowerPlan(graph, { ...steps, accumulation }).dispatches;
+    const first = lowerPlan(graph, { ...steps, accumulation, stopsAtGradients: true }).dispatches;
+    const second = lowerUpdatePlan(graph, { ...options, accumulation }).dispatches;
+    assertEquals([...first, ...second], whole);
+    const role = batches === 1 ? "arena gradients" : "arena gradient_sum";
+    assertEquals(refText(second.at(-3)!.bindings.gradients), role);
+    const notLast = { ...accumulation, isLast: false };
+    assertEquals(lowerPlan(graph, { ...steps, accumulation: notLast }).dispatches, first);
+  }
 });

@@ -4,6 +4,7 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
+import { tensorRef } from "../../src/kernels/buffer_ref.ts";
 import { Network } from "../../src/gpu/network.ts";
 import { preparePlan } from "../../src/gpu/plan_program.ts";
 import { readFloats } from "../../src/gpu/readback.ts";
@@ -77,12 +78,12 @@ export async function runStep(
       choose: defaultChooser(path),
       ...(distillation ? { distillation } : {}),
     });
-    using step = await preparePlan(plan, { network, slots, others: (name) => others.get(name) });
-    step.resolve("x").buffer.write(imagesToQuads(images.values, images.shape));
-    step.resolve("labels").buffer.write(labels);
+    using step = await preparePlan(plan, { network, slots, input: (name) => others.get(name) });
+    step.bind(tensorRef("x")).buffer.write(imagesToQuads(images.values, images.shape));
+    step.bind(tensorRef("labels")).buffer.write(labels);
     step.program.run({ count: batch, index: 0, offset: 0, fisher_weight: batch, gradient_weight: 1 });
     const classes = Number(resolveGraph(graph).at(-1)!.output.channels);
-    const logits = await readFloats(gpu, step.resolve(logitsOf(plan)).buffer);
+    const logits = await readFloats(gpu, step.bind(tensorRef(logitsOf(plan))).buffer);
     const read = {
       logits: rowsFromQuads(logits, batch, classes),
       tally: await tally.read(),

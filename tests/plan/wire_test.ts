@@ -21,13 +21,13 @@ Deno.test("wireLayers() evaluates a residual block in its convolutions alone", (
   // The shortcut comes after the convolution that could add it, so the sum runs by itself.
   assertEquals(block, ["block2.conv1", "block2.conv2", "block2.shortcut", "block2.add"]);
   const last = wires.get("block1.conv2")!;
-  assertEquals([last.norm, last.residual, last.relu], [7, "conv1", true]);
+  assertEquals([last.norm, last.residual, last.relu], [7, "output: conv1", true]);
 });
 
 Deno.test("wireLayers() trains a residual block with the sum and its ReLU in the batch norm", () => {
   const wires = residualWires("train");
   const { norm, residual, relu } = wires.get("block1.bn2")!;
-  assertEquals([norm, residual, relu], [undefined, "bn1", true]);
+  assertEquals([norm, residual, relu], [undefined, "output: bn1", true]);
   assertEquals(wires.get("block1.conv2")!.norm, undefined);
 });
 
@@ -39,7 +39,7 @@ Deno.test("wireLayers() sums the gradients of a shortcut in the convolution that
   assertEquals(conv.sums, []);
   const [sum, ...others] = wires.get("block3.conv1")!.sums;
   assertEquals(others, []);
-  assertEquals(sum.terms, ["block3.conv2 gradient of input 0", wires.get("block3.add")!.dy]);
+  assertEquals(sum.terms, ["gradient of input 0: block3.conv2", wires.get("block3.add")!.dy]);
 });
 
 Deno.test("wireLayers() leaves a probed layer's output as it is", () => {
@@ -52,6 +52,6 @@ Deno.test("wireLayers() leaves a probed layer's output as it is", () => {
     false,
   ]);
   // The batch norm behind it takes over the sum and its ReLU, up to the second probe.
-  assertEquals([of("block1.bn2").residual, of("block1.bn2").relu], ["conv1", true]);
-  assertEquals(of("block1.relu2").y, "block1.bn2");
+  assertEquals([of("block1.bn2").residual, of("block1.bn2").relu], ["output: conv1", true]);
+  assertEquals(of("block1.relu2").y, "output: block1.bn2");
 });

@@ -5,12 +5,10 @@
 import assert from "node:assert/strict";
 import { ConfigError, NumericError, ShapeError } from "../../src/errors.ts";
 import { batchSystems } from "../../src/prune/refit/batches.ts";
-import { probeSubgroups } from "../../src/cli/subgroups.ts";
-import { type Gpu, openGpu } from "../../src/gpu/device.ts";
-import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
+import type { Gpu } from "../../src/gpu/device.ts";
 import { RefitLayer } from "../../src/prune/refit/refit_layer.ts";
 import { readFloats } from "../../src/gpu/readback.ts";
-import { wholeBuffer } from "../../src/prune/refit/scratch.ts";
+import { wholeBuffer } from "../../src/gpu/bind.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { imagesToQuads, readPaths } from "../kernels/harness.ts";
 import { assertPadding, assertSame } from "../kernels/precision.ts";
@@ -25,6 +23,7 @@ import {
   refitTensors,
   refitTolerance,
 } from "./refit_cases.ts";
+import { openWithSubgroups } from "../helpers/subgroups.ts";
 
 /** Holds a device's results of a case against the reference's. */
 function assertRefit(each: RefitCase, got: RefitResult, name: string): void {
@@ -75,12 +74,11 @@ for (const path of readPaths) {
   });
 }
 
-const withSubgroups = await openGpu({ subgroups: probeSubgroups });
-globalThis.addEventListener("unload", () => withSubgroups[Symbol.dispose]());
+const { gpu: withSubgroups, ignore } = await openWithSubgroups();
 
 Deno.test({
   name: "RefitLayer() solves the normal equations of every row, through subgroups",
-  ignore: withSubgroups.subgroups?.size !== coreSubgroupSize,
+  ignore,
   fn: () => checkCases(withSubgroups, "subgroups"),
 });
 

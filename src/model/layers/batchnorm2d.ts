@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { arenaRef, type BufferRef } from "../../kernels/buffer_ref.ts";
 import { columnStride, dispatchOver } from "../../kernels/dispatch.ts";
 import { ShapeError } from "../../errors.ts";
 import { chunksOf, columnMoments, sumSplits } from "../../kernels/reduce.ts";
@@ -13,6 +14,7 @@ import {
   type LayerFields,
   layerFields,
   type LayerType,
+  mostNumber,
   type ParameterSpec,
 } from "../layer.ts";
 
@@ -30,7 +32,7 @@ export interface Batchnorm2dSpec extends LayerFields {
 export const batchnorm2dSchema = z.strictObject({
   kind: z.literal("batchnorm2d"),
   ...layerFields,
-  epsilon: z.number().positive().default(1e-5),
+  epsilon: z.number().min(1 / mostNumber).max(mostNumber).default(1e-5),
   momentum: z.number().min(0).max(1).default(0.1),
 });
 
@@ -42,40 +44,31 @@ function statistics(context: LayerContext<Batchnorm2dSpec>) {
     return { buffers, offsets: { mean: 0, variance: 0 } };
   }
   const offsets = { mean: context.offsetOf("running_mean"), variance: context.offsetOf("running_var") };
-  return { buffers: { mean: "statistics", variance: "statistics" }, offsets };
+  return { buffers: { mean: arenaRef("statistics"), variance: arenaRef("statistics") }, offsets };
 }
 
 /** Room for two quads a chunk of rows and column. */
-function scratchOf({ scratch, batch, input }: LayerContext<Batchnorm2dSpec>): string {
+function scratchOf({ scratch, batch, input }: LayerContext<Batchnorm2dSpec>): BufferRef {
   return scratch("sums", 2 * chunksOf(batch * input.height * input.width).chunks * quadsOf(input.channels));
 }
 
-/**
- * Measures the batch's mean and variance and moves the running ones.
- *
- * @throws {ShapeError} Where a batch holds one value per channel, whose variance is 0 and which is its own mean.
- */
+/** Measures the batch's mean and variance and moves the running ones. */
 function measure(context: LayerContext<Batchnorm2dSpec>): void {
   const { spec, name, batch, input, x } = context;
   const quads = quadsOf(input.channels), rows = batch * input.height * input.width;
-  if (rows === 1) {
-    const current = `one value per channel, as batches of 1 of ${shapeText(input)} hold`;
-    const wanted = "2 or more: a larger batch, as batch norm subtracts the mean of a batch";
-    throw new ShapeError({ act: "train layer", thing: name, current, wanted });
-  }
   const { buffers: { mean, variance } } = statistics(context);
   context.emit(
     ...columnMoments({ label: name, x, mean, variance, rows, quads, scratch: scratchOf(context) }),
   );
   const running = [
     { batch: mean, parameter: "running_mean", correction: 1 },
-    { batch: variance, parameter: "running_var", correction: rows / (rows - 1) },
+    { batch: variance, parameter: "running_var", correction: rows / Math.max(1, rows - 1) },
   ];
   for (const { batch, parameter, correction } of running) {
     context.emit(dispatchOver(quads, {
       kernel: "layer/batchnorm2d_running",
       label: `${name} ${parameter}`,
-      bindings: { batch, running: "statistics", tally: "tally" },
+      bindings: { batch, running: arenaRef("statistics") },
       params: { quads, offset: context.offsetOf(parameter), momentum: spec.momentum, correction },
     }));
   }
@@ -128,7 +121,7 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
     context.emit(dispatchOver(stride, {
       kernel: "layer/batchnorm2d_forward",
       label: `${name} forward`,
-      bindings: { x, ...buffers, values: "values", residual: residual ?? x, y },
+      bindings: { x, ...buffers, values: arenaRef("values"), residual: residual ?? x, y },
       params: { quads_total: total, quads, stride, ...offsets, ...scaling },
       constants: { RESIDUAL: residual === undefined ? 0 : 1, RELU: relu ? 1 : 0 },
     }));
@@ -140,7 +133,14 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
     const quads = quadsOf(input.channels), rows = batch * input.height * input.width;
     const gamma = context.offsetOf("weight"), beta = context.offsetOf("bias"), { epsilon } = spec;
     const { rowsPerChunk, chunks } = chunksOf(rows), sums = scratchOf(context);
-    const sum = { scratch: sums, out: "gradients", quads, splits: chunks, stride: 2 * quads, scale: 1 };
+    const sum = {
+      scratch: sums,
+      out: arenaRef("gradients"),
+      quads,
+      splits: chunks,
+      stride: 2 * quads,
+      scale: 1,
+    };
     context.emit(
       dispatchOver(chunks * quads, {
         kernel: "reduce/batchnorm2d_backward",
@@ -157,7 +157,7 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
     context.emit(dispatchOver(stride, {
       kernel: "layer/batchnorm2d_backward",
       label: `${name} backward input`,
-      bindings: { x, dy, ...buffers, values: "values", gradients: "gradients", dx },
+      bindings: { x, dy, ...buffers, values: arenaRef("values"), gradients: arenaRef("gradients"), dx },
       params: { ...sizes, ...offsets, gamma, beta, epsilon },
       constants: { EVALUATION: context.mode === "train" ? 0 : 1 },
     }));

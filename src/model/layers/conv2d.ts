@@ -27,7 +27,7 @@ import {
   type GroupedConvolution,
   groupedForward,
 } from "../grouped_convolution.ts";
-import { type LayerContext, type LayerFields, layerFields, type LayerType } from "../layer.ts";
+import { featureCount, type LayerContext, type LayerFields, layerFields, type LayerType } from "../layer.ts";
 import { pooledBackwardBias, pooledBackwardWeight, pooledForward } from "../pooled_convolution.ts";
 import { isSquare, pairField } from "../window.ts";
 
@@ -55,12 +55,12 @@ export interface Conv2dSpec extends LayerFields {
 export const conv2dSchema = z.strictObject({
   kind: z.literal("conv2d"),
   ...layerFields,
-  outChannels: z.int().min(1),
+  outChannels: featureCount,
   kernel: pairField(1),
   stride: pairField(1).default(1),
   padding: pairField(0).default(0),
   dilation: pairField(1).optional(),
-  groups: z.int().min(1).optional(),
+  groups: featureCount.optional(),
   bias: z.boolean().default(true),
 });
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import type { BufferRef } from "../../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import { openRandomStream } from "../../random.ts";
 import { quadsPerExample } from "../../shape.ts";
@@ -26,8 +27,8 @@ export const dropoutSchema = z.strictObject({
 
 /** One direction: the same elements are dropped in both. */
 function drop(
-  { spec: { p }, name, batch, output }: LayerContext<DropoutSpec>,
-  { pass, x, y }: { readonly pass: "forward" | "backward"; readonly x: string; readonly y: string },
+  { spec: { p }, name, stream, batch, output }: LayerContext<DropoutSpec>,
+  { pass, x, y }: { readonly pass: "forward" | "backward"; readonly x: BufferRef; readonly y: BufferRef },
 ): Dispatch {
   const quads = batch * quadsPerExample(output);
   return dispatchOver(quads, {
@@ -37,7 +38,7 @@ function drop(
     params: {
       quads,
       // Layers of one step draw from streams of their own.
-      stream: openRandomStream(0, name).nextUint32(),
+      stream: openRandomStream(0, stream).nextUint32(),
       threshold: Math.min(Math.round(p * 2 ** 32), 2 ** 32 - 1),
       scale: 1 / (1 - p),
     },

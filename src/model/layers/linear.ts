@@ -13,7 +13,7 @@ import {
   type ConvolutionContext,
   convolutionForward,
 } from "../convolution.ts";
-import { type LayerContext, type LayerFields, layerFields, type LayerType } from "../layer.ts";
+import { featureCount, type LayerContext, type LayerFields, layerFields, type LayerType } from "../layer.ts";
 
 /** A linear layer in a model file. */
 export interface LinearSpec extends LayerFields {
@@ -29,7 +29,7 @@ export interface LinearSpec extends LayerFields {
 export const linearSchema = z.strictObject({
   kind: z.literal("linear"),
   ...layerFields,
-  outFeatures: z.int().min(1),
+  outFeatures: featureCount,
   bias: z.boolean().default(true),
 });
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import type { BufferRef } from "../../kernels/buffer_ref.ts";
 import { ShapeError } from "../../errors.ts";
 import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import {
@@ -95,7 +96,7 @@ export function poolForward(context: PoolContext, windows: Windows, kind: Pool2d
 }
 
 /** The backward pass of average pooling. */
-export function averageBackward(context: PoolContext, windows: Windows, dx: string): void {
+export function averageBackward(context: PoolContext, windows: Windows, dx: BufferRef): void {
   const { name, batch, input, x, dy, gated } = context;
   const quads = batch * quadsPerExample(input);
   context.emit(dispatchOver(quads, {
@@ -129,7 +130,7 @@ function cellsOf({ spec: { kernel }, batch, input }: LayerContext<Pool2dSpec>) {
 function placesBackward(
   context: LayerContext<Pool2dSpec>,
   { places, dy, output }: FusedPool,
-  dx: string,
+  dx: BufferRef,
 ): Dispatch {
   const cells = cellsOf(context);
   return dispatchOver(cells.cells, {

@@ -7,8 +7,8 @@
 import { z } from "zod";
 import { ShapeError } from "../../errors.ts";
 import { dispatchOver } from "../../kernels/dispatch.ts";
-import { type FeatureShape, mapShape, quadsPerExample, shapeText } from "../../shape.ts";
-import { type LayerFields, layerFields, type LayerType } from "../layer.ts";
+import { type FeatureShape, imageBounds, mapShape, quadsPerExample, shapeText } from "../../shape.ts";
+import { featureCount, type LayerFields, layerFields, type LayerType } from "../layer.ts";
 
 /** A subsampling shortcut in a model file. */
 export interface SubsampleSpec extends LayerFields {
@@ -26,9 +26,9 @@ export interface SubsampleSpec extends LayerFields {
 export const subsampleSchema = z.strictObject({
   kind: z.literal("subsample"),
   ...layerFields,
-  outChannels: z.int().min(1),
-  stride: z.int().min(1),
-  before: z.int().min(0).optional(),
+  outChannels: featureCount,
+  stride: z.int().min(1).max(imageBounds.side),
+  before: z.int().min(0).max(2 ** 24).optional(),
 });
 
 /** Channels of zeros before the input's; the rest of them, one more where they are odd, stand behind. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { dispatchOver } from "../../kernels/dispatch.ts";
 import { resolveGraph } from "../../model/graph.ts";
 import type { PlacedParameter } from "../../plan/layout.ts";
@@ -34,7 +35,7 @@ export const bnScale: CriterionType = {
     const scales = dispatchOver(rows, {
       kernel: "score/row_scales",
       label: `${fullName} scales`,
-      bindings: { mean: "mean", row_scores: "row_scores" },
+      bindings: { mean: arenaRef("mean"), row_scores: inputRef("row_scores") },
       params: { rows, first: 4 * scale.offset },
     });
     return [scales, lowerRowScores(tensor)];

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { type CriterionType, lowerScore } from "./criterion.ts";
 
 /** Confidence, ranked on z. Expects the buffer `prior_precision` (layers) to be filled. Formula: docs/method.md. */
@@ -11,7 +12,11 @@ export const confidence: CriterionType = {
   group: "deviate",
   lower: (tensor, { layer, examples }) => [
     lowerScore(tensor, "confidence", {
-      bindings: { mean: "mean", fisher: "fisher", "prior_precision": "prior_precision" },
+      bindings: {
+        mean: arenaRef("mean"),
+        fisher: arenaRef("fisher"),
+        "prior_precision": inputRef("prior_precision"),
+      },
       params: { layer, examples },
     }),
   ],

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import type { Graph } from "../../model/graph.ts";
 import type { ParameterLayout, PlacedParameter } from "../../plan/layout.ts";
@@ -59,7 +60,7 @@ export function lowerScore(
   return dispatchOver(quads, {
     kernel: `score/score:score/${operation}`,
     label: `${fullName} ${operation}`,
-    bindings: { ...bindings, scores: "scores" },
+    bindings: { ...bindings, scores: arenaRef("scores") },
     params: { quads, offset, inner: quadsOf(channels), channels, ...params },
   });
 }
@@ -67,7 +68,7 @@ export function lowerScore(
 /** The dispatch that gives every weight what the buffer `row_scores` says of its filter (output unit). */
 export function lowerRowScores(tensor: PlacedParameter): Dispatch {
   const params = { "row_quads": tensor.rowQuads };
-  return lowerScore(tensor, "rows", { bindings: { "row_scores": "row_scores" }, params });
+  return lowerScore(tensor, "rows", { bindings: { "row_scores": inputRef("row_scores") }, params });
 }
 
 /** The buffer that `lowerRowScores` reads. */

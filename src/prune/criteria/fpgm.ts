@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { checkIterations, dispatchOver } from "../../kernels/dispatch.ts";
 import type { PlacedParameter } from "../../plan/layout.ts";
 import { type CriterionType, lowerRowScores, rowScratch } from "./criterion.ts";
@@ -29,13 +30,13 @@ export const fpgm: CriterionType = {
     const distances = dispatchOver(rows * chunks, {
       kernel: "score/row_distances",
       label: `${fullName} distances, chunks`,
-      bindings: { mean: "mean", distances: "row_distances" },
+      bindings: { mean: arenaRef("mean"), distances: inputRef("row_distances") },
       params: { rows, row_quads: rowQuads, offset, rows_per_chunk: rowsPerChunk, chunks },
     });
     const sums = dispatchOver(rows, {
       kernel: "score/row_totals",
       label: `${fullName} distances, sum`,
-      bindings: { parts: "row_distances", row_scores: "row_scores" },
+      bindings: { parts: inputRef("row_distances"), row_scores: inputRef("row_scores") },
       params: { rows, chunks },
     });
     return [distances, sums, lowerRowScores(tensor)];

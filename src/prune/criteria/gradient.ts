@@ -3,11 +3,14 @@
  *
  * @module
  */
+import { arenaRef } from "../../kernels/buffer_ref.ts";
 import { type CriterionType, lowerScore } from "./criterion.ts";
 
 /** The size of the mean gradient. */
 export const gradient: CriterionType = {
   needs: ["gradient_mean"],
   group: "squares",
-  lower: (tensor) => [lowerScore(tensor, "gradient", { bindings: { "gradient_mean": "gradient_mean" } })],
+  lower: (
+    tensor,
+  ) => [lowerScore(tensor, "gradient", { bindings: { "gradient_mean": arenaRef("gradient_mean") } })],
 };

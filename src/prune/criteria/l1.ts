@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { dispatchOver } from "../../kernels/dispatch.ts";
 import { type CriterionType, lowerRowScores, rowScratch } from "./criterion.ts";
 
@@ -16,7 +17,7 @@ export const l1: CriterionType = {
     const norms = dispatchOver(rows, {
       kernel: "score/row_norms",
       label: `${fullName} row norms`,
-      bindings: { mean: "mean", row_norms: "row_scores" },
+      bindings: { mean: arenaRef("mean"), row_norms: inputRef("row_scores") },
       params: { rows, row_quads: rowQuads, offset, row_weights: taps * channels },
     });
     return [norms, lowerRowScores(tensor)];

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver, spreadWorkgroups } from "../../kernels/dispatch.ts";
 import type { PlacedParameter } from "../../plan/layout.ts";
 import { type CriterionType, lowerScore } from "./criterion.ts";
@@ -25,7 +26,7 @@ function lowerSort(tensor: PlacedParameter): readonly Dispatch[] {
   const inBlocks = (size: number): Dispatch => ({
     kernel: "score/sort_blocks",
     label: `${fullName} sort, ${size} keys`,
-    bindings: { mean: "mean", keys: "sort_keys" },
+    bindings: { mean: arenaRef("mean"), keys: inputRef("sort_keys") },
     params: { first: 4 * offset, count: 4 * quads, keys, size },
     constants: { FIRST: size === sortedBlock ? 1 : 0 },
     workgroups: spreadWorkgroups(keys / sortedBlock),
@@ -36,7 +37,7 @@ function lowerSort(tensor: PlacedParameter): readonly Dispatch[] {
       dispatches.push(dispatchOver(keys / 2, {
         kernel: "score/sort_step",
         label: `${fullName} sort, ${size} keys by ${stride}`,
-        bindings: { keys: "sort_keys" },
+        bindings: { keys: inputRef("sort_keys") },
         params: { pairs: keys / 2, size, stride },
       }));
     }
@@ -58,17 +59,17 @@ export const lamp: CriterionType = {
     const sums = dispatchOver(chunks, {
       kernel: "score/square_sums",
       label: `${fullName} squares`,
-      bindings: { keys: "sort_keys", sums: "larger_sums" },
+      bindings: { keys: inputRef("sort_keys"), sums: inputRef("larger_sums") },
       params: { chunks, keys_per_chunk: keysPerChunk },
     });
     const larger = dispatchOver(1, {
       kernel: "score/larger_sums",
       label: `${fullName} larger squares`,
-      bindings: { sums: "larger_sums" },
+      bindings: { sums: inputRef("larger_sums") },
       params: { chunks },
     });
     const score = lowerScore(tensor, "lamp", {
-      bindings: { mean: "mean", keys: "sort_keys", larger_sums: "larger_sums" },
+      bindings: { mean: arenaRef("mean"), keys: inputRef("sort_keys"), larger_sums: inputRef("larger_sums") },
       params: { keys, keys_per_chunk: keysPerChunk },
     });
     return [...lowerSort(tensor), sums, larger, score];

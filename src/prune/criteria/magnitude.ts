@@ -3,11 +3,12 @@
  *
  * @module
  */
+import { arenaRef } from "../../kernels/buffer_ref.ts";
 import { type CriterionType, lowerScore } from "./criterion.ts";
 
 /** Magnitude, L2 of groups. Source: Han et al. 2015, arXiv 1506.02626. */
 export const magnitude: CriterionType = {
   needs: [],
   group: "squares",
-  lower: (tensor) => [lowerScore(tensor, "magnitude", { bindings: { mean: "mean" } })],
+  lower: (tensor) => [lowerScore(tensor, "magnitude", { bindings: { mean: arenaRef("mean") } })],
 };

@@ -3,11 +3,14 @@
  *
  * @module
  */
+import { arenaRef } from "../../kernels/buffer_ref.ts";
 import { type CriterionType, lowerScore } from "./criterion.ts";
 
 /** Optimal brain damage. Source: LeCun, Denker and Solla 1989. */
 export const obd: CriterionType = {
   needs: ["fisher"],
   group: "sum",
-  lower: (tensor) => [lowerScore(tensor, "obd", { bindings: { mean: "mean", fisher: "fisher" } })],
+  lower: (
+    tensor,
+  ) => [lowerScore(tensor, "obd", { bindings: { mean: arenaRef("mean"), fisher: arenaRef("fisher") } })],
 };

@@ -3,11 +3,14 @@
  *
  * @module
  */
+import { arenaRef } from "../../kernels/buffer_ref.ts";
 import { type CriterionType, lowerScore } from "./criterion.ts";
 
 /** Signal to noise over the steps of training. Source: Maddox et al. 2019, arXiv 1902.02476, section 3.2 (the diagonal). */
 export const snr: CriterionType = {
   needs: ["variance"],
   group: "squares",
-  lower: (tensor) => [lowerScore(tensor, "snr", { bindings: { mean: "mean", variance: "variance" } })],
+  lower: (
+    tensor,
+  ) => [lowerScore(tensor, "snr", { bindings: { mean: arenaRef("mean"), variance: arenaRef("variance") } })],
 };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { arenaRef } from "../../kernels/buffer_ref.ts";
 import { type CriterionType, lowerScore } from "./criterion.ts";
 
 /** First-order Taylor expansion. Source: Molchanov et al. 2019, arXiv 1906.10771. */
@@ -11,5 +12,9 @@ export const taylor: CriterionType = {
   group: "squares",
   lower: (
     tensor,
-  ) => [lowerScore(tensor, "taylor", { bindings: { mean: "mean", "gradient_mean": "gradient_mean" } })],
+  ) => [
+    lowerScore(tensor, "taylor", {
+      bindings: { mean: arenaRef("mean"), "gradient_mean": arenaRef("gradient_mean") },
+    }),
+  ],
 };

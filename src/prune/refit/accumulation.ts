@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { bindBuffers, type BoundBuffer } from "../../gpu/bind.ts";
 import type { Gpu } from "../../gpu/device.ts";
-import { type BoundBuffer, Program } from "../../gpu/executor.ts";
+import { Program } from "../../gpu/executor.ts";
 import { type GramContext, lowerAccumulation, lowerShift } from "./gram.ts";
 import type { RefitExamples } from "./refit_types.ts";
 
@@ -44,10 +45,10 @@ export class Accumulation {
       "target_values": targets,
       ...(skip ? { "skip_dense": skip.dense, "skip_pruned": skip.pruned, alpha: skip.alpha } : {}),
     };
-    const resolve = (name: string) => all[name];
+    const bind = bindBuffers("refit", { input: (name) => all[name] });
     const withSkip = skip !== undefined;
-    const shift = await Program.create(this.#gpu, lowerShift(this.#context, withSkip), { resolve });
-    const add = await Program.create(this.#gpu, lowerAccumulation(this.#context, withSkip), { resolve });
+    const shift = await Program.create(this.#gpu, lowerShift(this.#context, withSkip), { bind });
+    const add = await Program.create(this.#gpu, lowerAccumulation(this.#context, withSkip), { bind });
     return this.#held = { examples, shift, add };
   }
 

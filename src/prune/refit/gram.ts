@@ -4,6 +4,7 @@
  * @module
  */
 import type { ReadPath } from "../../kernels/interface.ts";
+import { inputRef } from "../../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import { dispatchProduct } from "../../kernels/gemm.ts";
 import type { ProductChooser, ProductShape } from "../../kernels/product.ts";
@@ -100,11 +101,15 @@ function lowerGather({ geometry, samples, path }: GramContext, withSkip: boolean
   const { name, inChannels, inSize, outChannels, outSize, kernel, stride, padding, dilation } = geometry;
   const patch = patchQuads(geometry);
   const params = { samples, quads: sampleQuads(geometry), "patch_quads": patch };
-  const shared = { positions: "positions", "shift_sums": "shift_sums", v: "samples" };
+  const shared = {
+    positions: inputRef("positions"),
+    "shift_sums": inputRef("shift_sums"),
+    v: inputRef("samples"),
+  };
   const patches = dispatchOver(samples * patch, {
     kernel: "refit/gather_patches",
     label: `${name} patches`,
-    bindings: { ...shared, x: "x" },
+    bindings: { ...shared, x: inputRef("x") },
     params: {
       ...params,
       in_height: inSize[0],
@@ -123,12 +128,16 @@ function lowerGather({ geometry, samples, path }: GramContext, withSkip: boolean
   });
   // Bindings must be there whether or not they are read.
   const skip = withSkip
-    ? { skip_dense: "skip_dense", skip_pruned: "skip_pruned", alpha: "alpha" }
-    : { skip_dense: "target_values", skip_pruned: "target_values", alpha: "target_values" };
+    ? { skip_dense: inputRef("skip_dense"), skip_pruned: inputRef("skip_pruned"), alpha: inputRef("alpha") }
+    : {
+      skip_dense: inputRef("target_values"),
+      skip_pruned: inputRef("target_values"),
+      alpha: inputRef("target_values"),
+    };
   const targets = dispatchOver(samples * quadsOf(outChannels), {
     kernel: "refit/gather_targets",
     label: `${name} targets`,
-    bindings: { ...shared, ...skip, target_values: "target_values" },
+    bindings: { ...shared, ...skip, target_values: inputRef("target_values") },
     params,
     constants: { HAS_SKIP: withSkip ? 1 : 0 },
   });
@@ -143,11 +152,11 @@ function lowerSums(
   const [chunks, sum] = sumColumns({
     label: `${geometry.name} ${out}`,
     term: "reduce/bias_backward",
-    bindings: { dy: "samples" },
+    bindings: { dy: inputRef("samples") },
     rows: samples,
     quads: sampleQuads(geometry),
-    scratch: "chunk_sums",
-    out,
+    scratch: inputRef("chunk_sums"),
+    out: inputRef(out),
     offset: 0,
     scale: 1,
   });
@@ -168,14 +177,14 @@ export function lowerAccumulation(context: GramContext, withSkip: boolean): read
   const products = gramPanels(geometry).flatMap((panel): Dispatch[] => {
     const { out, offset, rows, columns } = panel;
     const shape = panelShape(context, panel), choice = choose(shape);
-    const label = `${geometry.name} ${out} ${panel.first}`, scratch = "split_sums";
+    const label = `${geometry.name} ${out} ${panel.first}`, scratch = inputRef("split_sums");
     const product = dispatchProduct(shape, choice, {
       label,
-      bindings: { v: "samples", sums: scratch },
+      bindings: { v: inputRef("samples"), sums: scratch },
       params: {},
     });
     const quads = rows * columns / 4, { splits } = choice;
-    const sum = sumSplits({ label, scratch, out, offset, quads, splits, scale: 1 });
+    const sum = sumSplits({ label, scratch, out: inputRef(out), offset, quads, splits, scale: 1 });
     return [product, { ...sum, constants: { ACCUMULATE: 1 } }];
   });
   return [
@@ -191,7 +200,7 @@ export function lowerCovariances(geometry: RefitGeometry, count: number): readon
     dispatchOver(rows * columns / 4, {
       kernel: "refit/covariance",
       label: `${geometry.name} ${out} ${first} centred`,
-      bindings: { sums: "column_sums", products: out },
+      bindings: { sums: inputRef("column_sums"), products: inputRef(out) },
       params: { rows, column_quads: columns / 4, offset, first, scale: 1 / count },
     })
   );

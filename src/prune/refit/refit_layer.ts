@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { bindBuffers, type BoundBuffer, wholeBuffer } from "../../gpu/bind.ts";
 import { ConfigError, NumericError, ShapeError } from "../../errors.ts";
 import type { Gpu } from "../../gpu/device.ts";
-import { type BoundBuffer, Program } from "../../gpu/executor.ts";
+import { Program } from "../../gpu/executor.ts";
 import { readBuffers } from "../../gpu/readback.ts";
 import { quadsOf } from "../../shape.ts";
 import { Accumulation } from "./accumulation.ts";
@@ -21,7 +22,7 @@ import {
   segmentSamples,
 } from "./gram.ts";
 import type { RefitExamples, RefitOptions, RefitPlace, RefitReport, RefitTargets } from "./refit_types.ts";
-import { Scratch, wholeBuffer } from "./scratch.ts";
+import { Scratch } from "./scratch.ts";
 import { lowerSupport } from "./solve.ts";
 import { solveRows } from "./solve_rows.ts";
 
@@ -193,7 +194,9 @@ export class RefitLayer {
       ...this.#scratch.bound,
       mask: wholeBuffer(mask.buffer),
     };
-    using program = await Program.create(this.#gpu, dispatches, { resolve: (name) => all[name] });
+    using program = await Program.create(this.#gpu, dispatches, {
+      bind: bindBuffers("refit", { input: (name) => all[name] }),
+    });
     program.run();
     const [counted, damped] = await readBuffers(this.#gpu, [
       { buffer: this.#scratch.get("counts") },
@@ -228,7 +231,7 @@ export class RefitLayer {
 
   #fail(current: string): never {
     const thing = this.#context.geometry.name, wanted = "finite examples and targets";
-    throw new NumericError({ act: "refit layer", thing, current, wanted });
+    throw new NumericError({ act: "refit layer", thing, current, wanted }, this.#count);
   }
 
   [Symbol.dispose](): void {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { DeviceBuffer } from "../../gpu/buffer.ts";
-import type { BoundBuffer } from "../../gpu/executor.ts";
+import type { BoundBuffer } from "../../gpu/bind.ts";
 
 /** How a layer's refit is opened. */
 export interface RefitOptions {

@@ -5,7 +5,7 @@
  */
 import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import type { Gpu } from "../../gpu/device.ts";
-import type { BoundBuffer } from "../../gpu/executor.ts";
+import { type BoundBuffer, wholeBuffer } from "../../gpu/bind.ts";
 import { mirrorWidth } from "../../kernels/assemble.ts";
 
 /**
@@ -15,11 +15,6 @@ import { mirrorWidth } from "../../kernels/assemble.ts";
 export function mirroredQuads(quads: number): number {
   const lines = Math.max(3, Math.ceil(quads / mirrorWidth));
   return mirrorWidth * (Number.isInteger(Math.log2(lines)) ? lines + 1 : lines);
-}
-
-/** A buffer of which all is in use. */
-export function wholeBuffer(buffer: DeviceBuffer): BoundBuffer {
-  return { buffer, quads: buffer.sizeBytes / 16 };
 }
 
 /** Named buffers on a device, which are bound by their names. Dispose of it to free them. */

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ReadPath } from "../../kernels/interface.ts";
+import { inputRef } from "../../kernels/buffer_ref.ts";
 import { checkIterations, type Dispatch, dispatchOver, spreadWorkgroups } from "../../kernels/dispatch.ts";
 import { coreSubgroupSize } from "../../gpu/subgroups.ts";
 import { quadsOf } from "../../shape.ts";
@@ -21,7 +22,7 @@ export function lowerSupport(
     {
       kernel: "refit/damping",
       label: `${name} damping`,
-      bindings: { covariance: "covariance", damping: "damping" },
+      bindings: { covariance: inputRef("covariance"), damping: inputRef("damping") },
       params: { columns: 4 * quads, width: 4 * inQuads, channels: inChannels, share: damping },
       constants: {},
       workgroups: [1, 1, 1],
@@ -29,7 +30,7 @@ export function lowerSupport(
     dispatchOver(outChannels, {
       kernel: "refit/support",
       label: `${name} support`,
-      bindings: { mask: "mask", support: "support", counts: "counts" },
+      bindings: { mask: inputRef("mask"), support: inputRef("support"), counts: inputRef("counts") },
       params: {
         rows: outChannels,
         row_quads: quads,
@@ -80,18 +81,28 @@ function lowerSystems(
 ): readonly Dispatch[] {
   const { rows, size } = batch, systems = rows.length;
   const columns = 4 * patchQuads(geometry), label = `${geometry.name} systems of ${size}`;
-  const shared = { damping: "damping", support: "support", counts: "counts", chosen: "chosen" };
+  const shared = {
+    damping: inputRef("damping"),
+    support: inputRef("support"),
+    counts: inputRef("counts"),
+    chosen: inputRef("chosen"),
+  };
   const params = { ...layoutParams(batch), columns };
   const matrices = dispatchOver(systems * Math.ceil(size / blockColumns / 2) * (size + blockColumns) / 4, {
     kernel: "refit/gather_systems",
     label,
-    bindings: { ...shared, covariance: "covariance", systems: "systems" },
+    bindings: { ...shared, covariance: inputRef("covariance"), systems: inputRef("systems") },
     params,
   });
   const rightSides = dispatchOver(systems * 8 * size / 4, {
     kernel: "refit/gather_right_sides",
     label: `${label}, right sides`,
-    bindings: { ...shared, cross_covariance: "cross_covariance", dense: "dense", systems: "systems" },
+    bindings: {
+      ...shared,
+      cross_covariance: inputRef("cross_covariance"),
+      dense: inputRef("dense"),
+      systems: inputRef("systems"),
+    },
     params: { ...params, dense_offset: 4 * denseOffset },
   });
   return [{ ...matrices, path }, rightSides];
@@ -109,7 +120,11 @@ function lowerPanel(
   const dispatch = dispatchOver(systems * groups, {
     kernel: withSubgroups ? "refit/factor_panel_subgroup" : "refit/factor_panel",
     label: `${geometry.name} ${isDiagonal ? "diagonal" : "panel"} ${block}`,
-    bindings: { systems: "systems", inverses: "inverses", diagonals: "diagonals" },
+    bindings: {
+      systems: inputRef("systems"),
+      inverses: inputRef("inverses"),
+      diagonals: inputRef("diagonals"),
+    },
     params: { ...layoutParams(batch), block },
     constants: { IS_DIAGONAL: isDiagonal ? 1 : 0 },
   });
@@ -134,11 +149,11 @@ function lowerFactor(batch: SystemBatch, settings: SolveSettings): readonly Disp
       kernel: "refit/factor_diagonal",
       label: `${geometry.name} inverses ${block}`,
       bindings: {
-        diagonals: "diagonals",
-        inverses: "inverses",
-        damping: "damping",
-        chosen: "chosen",
-        flags: "flags",
+        diagonals: inputRef("diagonals"),
+        inverses: inputRef("inverses"),
+        damping: inputRef("damping"),
+        chosen: inputRef("chosen"),
+        flags: inputRef("flags"),
       },
       params: { ...layoutParams(batch), block },
     });
@@ -153,7 +168,11 @@ function lowerFactor(batch: SystemBatch, settings: SolveSettings): readonly Disp
   return [...dispatches, {
     kernel: "refit/back_substitute",
     label: `${geometry.name} substitution`,
-    bindings: { systems: "systems", inverses: "inverses", solutions: "solutions" },
+    bindings: {
+      systems: inputRef("systems"),
+      inverses: inputRef("inverses"),
+      solutions: inputRef("solutions"),
+    },
     params: layoutParams(batch),
     constants: {},
     workgroups: spreadWorkgroups(systems),
@@ -166,12 +185,17 @@ function lowerResults(
   { geometry, path, valuesOffset, scoresOffset, shiftOffset, scale, shiftScale }: SolveSettings,
 ): readonly Dispatch[] {
   const { rows: { length: systems }, size } = batch, rowQuads = patchQuads(geometry), { name } = geometry;
-  const shared = { support: "support", counts: "counts", chosen: "chosen", flags: "flags" };
+  const shared = {
+    support: inputRef("support"),
+    counts: inputRef("counts"),
+    chosen: inputRef("chosen"),
+    flags: inputRef("flags"),
+  };
   const scatter = (solved: string, out: string, offset: number) =>
     dispatchOver(systems, {
       kernel: "refit/scatter",
       label: `${name} ${out}`,
-      bindings: { ...shared, solved, out },
+      bindings: { ...shared, solved: inputRef(solved), out: inputRef(out) },
       params: { systems, size, row_quads: rowQuads, offset },
     });
   const shift = dispatchOver(systems, {
@@ -179,10 +203,10 @@ function lowerResults(
     label: `${name} shift`,
     bindings: {
       ...shared,
-      solutions: "solutions",
-      sums: "column_sums",
-      shift_sums: "shift_sums",
-      shift: "shift",
+      solutions: inputRef("solutions"),
+      sums: inputRef("column_sums"),
+      shift_sums: inputRef("shift_sums"),
+      shift: inputRef("shift"),
     },
     params: {
       systems,
@@ -199,7 +223,11 @@ function lowerResults(
   const signals = dispatchOver(systems * size, {
     kernel: "refit/signal_to_noise",
     label: `${name} signal to noise`,
-    bindings: { systems: "systems", solutions: "solutions", signals: "signals" },
+    bindings: {
+      systems: inputRef("systems"),
+      solutions: inputRef("solutions"),
+      signals: inputRef("signals"),
+    },
     params: layoutParams(batch),
   });
   return [...weights, { ...signals, path }, scatter("signals", "scores", scoresOffset)];

@@ -3,9 +3,10 @@
  *
  * @module
  */
+import { bindBuffers, type BoundBuffer } from "../../gpu/bind.ts";
 import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import type { Gpu } from "../../gpu/device.ts";
-import { type BoundBuffer, Program } from "../../gpu/executor.ts";
+import { Program } from "../../gpu/executor.ts";
 import { readBuffers } from "../../gpu/readback.ts";
 import {
   batchSystems,
@@ -72,7 +73,9 @@ async function solveOnce(gpu: Gpu, { rows, factors, solve }: {
     // Only what the batch fills is mirrored.
     const systems = { buffer: scratch.get("systems"), quads: batch.rows.length * systemQuads(batch) };
     const all: Readonly<Record<string, BoundBuffer>> = { ...bound, ...scratch.bound, systems };
-    using program = await Program.create(gpu, lowerSolve(batch, settings), { resolve: (name) => all[name] });
+    using program = await Program.create(gpu, lowerSolve(batch, settings), {
+      bind: bindBuffers("refit", { input: (name) => all[name] }),
+    });
     program.run();
   }
   const [bytes] = await readBuffers(gpu, [{ buffer: flags }]);

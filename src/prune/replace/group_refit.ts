@@ -5,11 +5,11 @@
  */
 import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import type { Gpu } from "../../gpu/device.ts";
-import type { BoundBuffer, Program } from "../../gpu/executor.ts";
+import type { Program } from "../../gpu/executor.ts";
 import { quadsOf } from "../../shape.ts";
 import { RefitLayer } from "../refit/refit_layer.ts";
 import type { RefitExamples, RefitReport, RefitTargets } from "../refit/refit_types.ts";
-import { wholeBuffer } from "../refit/scratch.ts";
+import { type BoundBuffer, wholeBuffer } from "../../gpu/bind.ts";
 import type { LayerTargets } from "./dense_targets.ts";
 import { openLines } from "./lines.ts";
 import type { ReplacedLayer } from "./replaced_layers.ts";

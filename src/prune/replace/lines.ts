@@ -3,9 +3,11 @@
  *
  * @module
  */
+import { inputRef } from "../../kernels/buffer_ref.ts";
 import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import type { Gpu } from "../../gpu/device.ts";
-import { type BoundBuffer, Program } from "../../gpu/executor.ts";
+import { bindBuffers, type BoundBuffer } from "../../gpu/bind.ts";
+import { Program } from "../../gpu/executor.ts";
 import { dispatchOver } from "../../kernels/dispatch.ts";
 import { quadsOf } from "../../shape.ts";
 
@@ -33,7 +35,7 @@ export async function openLines(gpu: Gpu, source: LineSource): Promise<Program> 
   const dispatch = dispatchOver(lines * quadsOf(channels), {
     kernel: "refit/gather_lines",
     label,
-    bindings: { lines: "lines", positions: "positions", out: "out" },
+    bindings: { lines: inputRef("lines"), positions: inputRef("positions"), out: inputRef("out") },
     params: {
       in_quads: quadsOf(inChannels),
       out_quads: quadsOf(channels),
@@ -48,5 +50,7 @@ export async function openLines(gpu: Gpu, source: LineSource): Promise<Program> 
     positions: positions ? { buffer: positions, quads: positions.sizeBytes / 16 } : from,
     out: { buffer: to, quads: to.sizeBytes / 16 },
   };
-  return await Program.create(gpu, [dispatch], { resolve: (name) => bound[name] });
+  return await Program.create(gpu, [dispatch], {
+    bind: bindBuffers(label, { input: (name) => bound[name] }),
+  });
 }

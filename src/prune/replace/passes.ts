@@ -6,11 +6,11 @@
  */
 import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import { copyQuads } from "../../gpu/copy.ts";
-import { type BoundBuffer, Program } from "../../gpu/executor.ts";
+import { type Bind, bindBuffers, type BoundBuffer } from "../../gpu/bind.ts";
+import { Program } from "../../gpu/executor.ts";
 import type { Examples } from "../../gpu/examples.ts";
-import { isArenaRole, type Network } from "../../gpu/network.ts";
+import type { Network } from "../../gpu/network.ts";
 import { SlotPool } from "../../gpu/slots.ts";
-import { KernelError } from "../../errors.ts";
 import type { Plan } from "../../plan/plan.ts";
 
 /** What a pass runs on. */
@@ -37,7 +37,11 @@ interface SavedSlot {
 /** The tensors that dispatches from a place on read of what is made before it. */
 function liveAt({ dispatches, tensors }: Plan, place: number): readonly LiveTensor[] {
   const named = (some: Plan["dispatches"]) =>
-    new Set(some.flatMap(({ bindings }) => Object.values(bindings)));
+    new Set(
+      some.flatMap(({ bindings }) =>
+        Object.values(bindings).flatMap((ref) => "tensor" in ref ? [ref.tensor] : [])
+      ),
+    );
   const before = named(dispatches.slice(0, place)), behind = named(dispatches.slice(place));
   return [...tensors].flatMap(([name, { quads }]) =>
     before.has(name) && behind.has(name) ? [{ name, quads }] : []
@@ -50,6 +54,7 @@ export class PiecewisePass {
   readonly #source: PassSource;
   readonly #slots: SlotPool;
   readonly #buffers: readonly DeviceBuffer[];
+  readonly #bind: Bind;
   /** What each batch keeps between pieces; none where there is too little memory, and passes start anew. */
   readonly #kept: readonly SlotPool[] | undefined;
   /** Where each batch keeps which slots. */
@@ -67,7 +72,7 @@ export class PiecewisePass {
     readonly places: readonly number[];
     readonly memoryBytes: number;
   }) {
-    const { network: { gpu }, rows } = source;
+    const { network, network: { gpu }, rows } = source;
     this.#plan = plan;
     this.#source = source;
     this.#slots = new SlotPool(gpu);
@@ -77,6 +82,12 @@ export class PiecewisePass {
       this.#slots[Symbol.dispose]();
       throw error;
     }
+    const { examples } = source;
+    this.#bind = bindBuffers(`plan ${plan.name}`, {
+      tensor: (name) => this.tensor(name),
+      network,
+      input: (name) => examples.input(name),
+    });
     const quads = places.map((place) => liveAt(plan, place).reduce((sum, { quads }) => sum + quads, 0));
     const keeps = 16 * rows.length * Math.max(0, ...quads) <= memoryBytes;
     this.#kept = keeps ? rows.map(() => new SlotPool(gpu)) : undefined;
@@ -102,11 +113,10 @@ export class PiecewisePass {
     const { network: { gpu }, examples, rows } = this.#source;
     const from = this.#kept ? this.#place : 0;
     const dispatches = this.#plan.dispatches.slice(from, place);
-    const resolve = (name: string) => this.#resolve(name);
-    using program = await Program.create(gpu, dispatches, { resolve });
+    using program = await Program.create(gpu, dispatches, { bind: this.#bind });
     for (const [batch, { length: count }] of rows.entries()) {
       const saved = this.#saved.get(batch) ?? [];
-      if (from === 0) examples.select(rows[batch], resolve);
+      if (from === 0) examples.select(rows[batch], this.#bind);
       else copyQuads(gpu, saved.map(({ slot, kept, quads }) => ({ from: kept, to: slot, quads })));
       if (dispatches.length > 0) {
         program.run({ count, seed: 0 });
@@ -132,20 +142,6 @@ export class PiecewisePass {
       saved.map(({ slot, kept, quads }) => ({ from: slot, to: kept, quads })),
     );
     this.#saved.set(batch, saved);
-  }
-
-  #resolve(name: string): BoundBuffer {
-    if (this.#plan.tensors.has(name)) return this.tensor(name);
-    const { network, examples } = this.#source;
-    const buffer = isArenaRole(name) ? network.arena(name) : examples.resolve(name);
-    if (buffer) return { buffer, quads: buffer.sizeBytes / 16 };
-    const wanted = "a tensor, an arena or a buffer of the examples";
-    throw new KernelError({
-      act: "bind plan",
-      thing: this.#plan.name,
-      current: `unknown buffer ${name}`,
-      wanted,
-    });
   }
 
   [Symbol.dispose](): void {

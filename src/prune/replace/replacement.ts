@@ -6,7 +6,6 @@
  */
 import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import type { Examples } from "../../gpu/examples.ts";
-import { checkArenasFinite } from "../../gpu/finite.ts";
 import type { Network } from "../../gpu/network.ts";
 import { readBuffers, readFloats } from "../../gpu/readback.ts";
 import type { ProductChooser } from "../../kernels/product.ts";
@@ -62,7 +61,6 @@ export class Replacement {
    *
    * @throws {ConfigError} Where a number is not positive.
    * @throws {ShapeError} Where the adapter's limits do not allow the samples of a layer.
-   * @throws {NumericError} Where a weight or a statistic is not finite.
    */
   static async open(
     network: Network,
@@ -71,14 +69,13 @@ export class Replacement {
   ): Promise<Replacement> {
     const { choose = network.gpu.choose, ...given } = options;
     const settings = replaceSettings(given);
-    await checkArenasFinite(network, ["values", "statistics"], "replace weights of");
     const { graph } = network, { memoryBytes, images, positions: each, seed } = settings;
     const layers = replacedLayers(graph);
     const batch = Math.min(settings.batch, examples.batch, examples.count, images);
     const rows = sampleRows({ count: examples.count, images, batch, seed });
     const source = { network, examples, rows };
     const positions = new Map(
-      layers.map((layer) => [layer.name, samplePositions(layer, { rows, positions: each, seed })]),
+      layers.map((own, layer) => [own.name, samplePositions(own, { layer, rows, positions: each, seed })]),
     );
     const plan = lowerForward(graph, {
       batch,
@@ -104,8 +101,7 @@ export class Replacement {
    * Replaces every kept weight under the mask that the network has now, removed ones becoming zero, with the biases and
    * running means that go with them. The dense network is what it was at the opening, whatever was replaced since.
    *
-   * @throws {NumericError} Where activations or replaced weights are not finite; values and statistics are then the dense
-   *   ones.
+   * @throws {NumericError} Where activations are not finite; values and statistics are then the dense ones.
    */
   async replace(): Promise<readonly LayerReplacement[]> {
     const { source: { network }, layers, dense, pass } = this.#parts;
@@ -120,7 +116,6 @@ export class Replacement {
         const x = tensorOf(layer.source), terms = layer.skip?.terms.map(tensorOf) ?? [];
         reports.push(await this.#replaceLayer(layer, { x, terms, mask }));
       }
-      await checkArenasFinite(network, ["values", "statistics"], "replace weights of");
     } catch (error) {
       dense.restore();
       throw error;

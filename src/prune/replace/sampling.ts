@@ -24,18 +24,20 @@ export function sampleRows(
 
 /**
  * Output positions of a layer for each batch, (n height + y) width + x: so many different ones an example, or all where
- * there are not more, chosen by the seed and the layer's name.
+ * there are not more, chosen by the seed and which layer it is.
  */
 export function samplePositions(
-  { name, geometry: { outSize: [height, width] } }: ReplacedLayer,
-  { rows, positions, seed }: {
+  { geometry: { outSize: [height, width] } }: ReplacedLayer,
+  { layer, rows, positions, seed }: {
+    /** Its place among the layers that are refitted. */
+    readonly layer: number;
     readonly rows: readonly Uint32Array[];
     readonly positions: number;
     readonly seed: number;
   },
 ): readonly Uint32Array[] {
   const area = height * width, each = Math.min(positions, area);
-  const stream = openRandomStream(seed, `positions of ${name}`);
+  const stream = openRandomStream(seed, `positions of layer ${layer}`);
   const places = Uint32Array.from({ length: area }, (_, i) => i);
   return rows.map(({ length }) => {
     const sampled = new Uint32Array(length * each);

@@ -1,0 +1,24 @@
+/**
+ * Numbers of a configuration that the device computes with, as floats of 32 bits: outside of these bounds they, or what
+ * they are multiplied by or divided into, would become 0 or infinite there.
+ *
+ * @module
+ */
+import { z } from "zod";
+
+const least = 1e-12, most = 1e12;
+
+/** Shares below 1 that a float of 32 bits does not round to 1, under which nothing would ever be forgotten. */
+export const mostShare = 0.9999999;
+
+/** Validates a number above 0. */
+export const positive = z.number().min(least).max(most);
+
+/** What `zeroOrPositive` takes, in words. */
+export const zeroOrPositiveWanted = `0 or a finite number from ${least} to ${most}`;
+
+/** Validates a number above 0, or 0, which stands for none. */
+export const zeroOrPositive = z.number().refine(
+  (value) => value === 0 || value >= least && value <= most,
+  zeroOrPositiveWanted,
+);

@@ -1,0 +1,132 @@
+/**
+ * Finds an adapter and says through which graphics API WebGPU reaches it.
+ *
+ * WebGPU does not tell. Deno reads the environment variable `DENO_WEBGPU_BACKEND` at every request for an adapter, so
+ * that one API after the other can be asked alone. That takes permission for this variable; without it, and in browsers
+ * that do not tell, the backend is unknown. This file imports nothing at run time, since the start script runs it first.
+ *
+ * @module
+ */
+
+/** Which adapter to ask for. */
+export type AdapterChoice = "auto" | "high-performance" | "low-power" | "fallback";
+
+/** The graphics API behind an adapter, by the name that `DENO_WEBGPU_BACKEND` takes, or `unknown`. */
+export type Backend = "vulkan" | "metal" | "dx12" | "opengl" | "unknown";
+
+/** An adapter that was found. */
+export interface FoundAdapter {
+  readonly adapter: GPUAdapter;
+  /** One line for people: the description where there is one, or what else is known. */
+  readonly name: string;
+  readonly backend: Backend;
+  /** True where the adapter computes on the processor. */
+  readonly isFallback: boolean;
+  /** The name of a GPU that only OpenGL reaches, where a software adapter was taken because Vulkan reaches that. */
+  readonly passedOver?: string;
+}
+
+/** The variable by which users, and this file, say through which backends Deno looks for adapters. */
+export const backendVariable = "DENO_WEBGPU_BACKEND";
+
+/** What brings Vulkan to Linux. */
+export const vulkanHelp =
+  "a Vulkan driver (Debian and Ubuntu: mesa-vulkan-drivers; Fedora: mesa-vulkan-drivers; " +
+  "Arch: vulkan-swrast; NVIDIA: its driver with libvulkan1)";
+
+/** In the order in which Deno looks through them. */
+const backends = ["vulkan", "metal", "dx12", "opengl"] as const;
+
+/** Software adapters whose runtime may not say that they are. */
+const softwareNames = /llvmpipe|swiftshader|basic render|software/i;
+
+/** The name of an adapter: browsers give a vendor and an architecture, such as `nvidia ampere`, and no description. */
+export function adapterName({ description, vendor, architecture, device }: Partial<GPUAdapterInfo>): string {
+  const parts = [vendor, architecture, device].filter((part) => part);
+  return description || [...new Set(parts)].join(" ") || "unnamed adapter";
+}
+
+/**
+ * Asks for an adapter.
+ *
+ * On Linux Vulkan is asked for first, where the user has not set the variable: the numbers, the speed and the limits of
+ * Mesa's OpenGL are worse. A GPU that only OpenGL reaches is still taken before a software adapter where a power
+ * preference asks for a GPU.
+ */
+export async function findAdapter(gpu: GPU, choice: AdapterChoice): Promise<FoundAdapter | undefined> {
+  const request: GPURequestAdapterOptions = {};
+  if (choice === "fallback") request.forceFallbackAdapter = true;
+  else if (choice !== "auto") request.powerPreference = choice;
+  // Comes first: the backends that this request names, all by default, are those that later ones can ask.
+  const adapter = await gpu.requestAdapter(request);
+  if (!adapter) return undefined;
+  const first = describe(adapter, toldBackend(adapter.info));
+  if (!await canAskOneBackend(gpu, request)) return first;
+  const through = async (backend: typeof backends[number]) => {
+    const adapter = await askThrough(gpu, request, backend);
+    return adapter ? describe(adapter, backend) : undefined;
+  };
+  const isFree = Deno.build.os === "linux" && Deno.env.get(backendVariable) === undefined;
+  if (isFree) {
+    const vulkan = await through("vulkan");
+    if (vulkan && (choice === "auto" || !vulkan.isFallback || first.isFallback)) {
+      const other = vulkan.isFallback && choice === "auto" ? await through("opengl") : undefined;
+      return other && !other.isFallback ? { ...vulkan, passedOver: other.name } : vulkan;
+    }
+  }
+  for (const backend of backends) {
+    const found = await through(backend);
+    if (found && isSame(found.adapter, adapter)) return found;
+  }
+  return first;
+}
+
+function describe(adapter: GPUAdapter, backend: Backend): FoundAdapter {
+  const name = adapterName(adapter.info);
+  const isFallback = adapter.info.isFallbackAdapter === true || softwareNames.test(name);
+  return { adapter, name, backend, isFallback };
+}
+
+/** The backend as Chromium names it where its developer features are on. */
+function toldBackend(info: GPUAdapterInfo): Backend {
+  const told = String((info as { readonly backend?: unknown }).backend ?? "").toLowerCase();
+  if (told === "d3d12") return "dx12";
+  if (told.startsWith("opengl")) return "opengl";
+  return told === "vulkan" || told === "metal" ? told : "unknown";
+}
+
+function isSame({ info: a }: GPUAdapter, { info: b }: GPUAdapter): boolean {
+  const keys = [
+    "vendor",
+    "architecture",
+    "device",
+    "description",
+    "subgroupMinSize",
+    "subgroupMaxSize",
+  ] as const;
+  return keys.every((key) => a[key] === b[key]);
+}
+
+/** True in Deno with permission for the variable, where a backend that there is not gives no adapter. */
+async function canAskOneBackend(gpu: GPU, request: GPURequestAdapterOptions): Promise<boolean> {
+  if (typeof Deno === "undefined") return false;
+  const { state } = Deno.permissions.querySync({ name: "env", variable: backendVariable });
+  return state === "granted" && await askThrough(gpu, request, "none") === null;
+}
+
+/** Asks for an adapter through one backend. */
+function askThrough(
+  gpu: GPU,
+  request: GPURequestAdapterOptions,
+  backend: string,
+): Promise<GPUAdapter | null> {
+  const before = Deno.env.get(backendVariable);
+  Deno.env.set(backendVariable, backend);
+  try {
+    // Deno reads the variable before this returns, so that nothing else sees it changed.
+    return gpu.requestAdapter(request);
+  } finally {
+    if (before === undefined) Deno.env.delete(backendVariable);
+    else Deno.env.set(backendVariable, before);
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Whether a choice that comes from elsewhere (a report, a checkpoint, the tuner's cache) computes a product: one that does
+ * not would give wrong sums, not an error.
+ *
+ * @module
+ */
+import { productCores, serves, subgroupCores } from "./cores.ts";
+import type { ProductChoice, ProductShape } from "./product.ts";
+import { winogradCore, winogradCores, winogradWeightCore } from "./winograd.ts";
+
+/** Workgroups along the third axis that every device allows (WebGPU's maxComputeWorkgroupsPerDimension). */
+const mostSplits = 65_535;
+
+/** What is wrong, and what would have served. */
+interface Fault {
+  readonly current: string;
+  readonly wanted: string;
+}
+
+/** What is wrong with a core for a product; undefined where it computes it. */
+export function coreFault(core: string, shape: ProductShape): Fault | undefined {
+  const known = [...Object.values(productCores).flat(), ...subgroupCores];
+  const isWinograd = core === winogradCore || core === winogradWeightCore;
+  if (!isWinograd && !known.includes(core)) {
+    return { current: `there is no core ${core}`, wanted: `one of ${known.join(", ")}` };
+  }
+  if (isWinograd ? winogradCores(shape).includes(core) : serves(core, shape)) return undefined;
+  return { current: `${core} does not serve it, whose rows lie otherwise`, wanted: "a core that does" };
+}
+
+/** What is wrong with splitting a product's sum; undefined where it can be split. */
+export function splitFault({ splittable }: ProductShape): Fault | undefined {
+  return splittable ? undefined : { current: "its sum is split", wanted: "1 split, since it cannot be" };
+}
+
+/** What is wrong with a choice for a product; undefined where it computes it, and no split of its sum is empty. */
+export function choiceFault({ core, splits }: ProductChoice, shape: ProductShape): Fault | undefined {
+  const fault = coreFault(core, shape);
+  if (fault) return fault;
+  const { splittable, segments } = shape;
+  const isWhole = Number.isInteger(splits) && splits >= 1 && splits <= mostSplits;
+  if (isWhole && splits === (splittable ? Math.ceil(segments / Math.ceil(segments / splits)) : 1)) {
+    return undefined;
+  }
+  const wanted = splittable ? `at most ${segments}, of which none is empty` : "1, since it cannot be split";
+  return { current: `its sum in ${splits} splits`, wanted };
+}
