@@ -8,8 +8,7 @@ import { inputRef } from "../src/kernels/buffer_ref.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { Program } from "../src/gpu/executor.ts";
 import { checkIterations, type Dispatch, dispatchOver } from "../src/kernels/dispatch.ts";
-import { readInterface } from "../src/kernels/interface.ts";
-import { kernelSource } from "../src/kernels/registry.ts";
+import { kernelInterface } from "../src/kernels/source.ts";
 import { finishWork, type Workload } from "./measure.ts";
 
 /** Work with what a repetition of it does. */
@@ -32,7 +31,7 @@ export function dispatchPeakFma(quads: number, rounds: number): Dispatch {
 
 /** Floating-point operations of one invocation of the multiply-add kernel. */
 export function peakFmaFlops(rounds: number): number {
-  const { constants } = readInterface("bench/peak_fma", kernelSource("bench/peak_fma"));
+  const { constants } = kernelInterface("bench/peak_fma");
   return 2 * constants.get("CHAINS")! * constants.get("STEPS")! * rounds;
 }
 

@@ -5,7 +5,7 @@
 // Only for adapters on which a probe (src/gpu/subgroups.ts) found subgroups of SUBGROUP_SIZE lanes.
 
 // include refit/panel
-// include gemm/subgroup_broadcast
+// include gemm/software/subgroup_broadcast
 
 const SUBGROUP_SIZE = 8u;
 

@@ -11,7 +11,7 @@
 // An operation gives columns of B^T d (winograd/tiles.wgsl), filters_at, load_filters and store_tile.
 // Rounding errors are about those of direct sums (docs/architecture.md); values that are not finite spread over their tile.
 // Only for adapters on which a probe (src/gpu/subgroups.ts) found subgroups of SUBGROUP_SIZE lanes.
-// Source: Lavin and Gray 2015, arXiv 1509.09308, section 4.1; the broadcasts are those of gemm/subgroup_8x32.wgsl.
+// Source: Lavin and Gray 2015, arXiv 1509.09308, section 4.1; the broadcasts are those of gemm/software/subgroup_columns.wgsl.
 
 // include winograd/sums
 

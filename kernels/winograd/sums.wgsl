@@ -1,7 +1,7 @@
 // Sums of products of one line of transformed tiles, four a lane with eight strips of four columns that all lanes share:
 // part of Winograd's kernels.
 
-// include gemm/subgroup_broadcast
+// include gemm/software/subgroup_broadcast
 
 struct Sums {
   c_0: mat4x4f,

@@ -5,21 +5,10 @@
  */
 import { AdapterError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { ReadPath } from "../kernels/interface.ts";
 import { type ProductChoices, readChoices, rememberingChooser } from "../kernels/choices.ts";
-import { coreBlock, productCores, subgroupCores } from "../kernels/cores.ts";
+import { deviceCores } from "../kernels/cores.ts";
 import type { Graph } from "../model/graph.ts";
 import { lowerRunPlans, type RunSizes } from "./run_plans.ts";
-import { winogradCore, winogradWeightCore } from "../kernels/winograd.ts";
-
-/** The cores that a device may use on a read path, each for some products at least. */
-function deviceCores({ subgroups }: Gpu, path: ReadPath): readonly string[] {
-  const ofSubgroups = [...subgroupCores, winogradCore, winogradWeightCore];
-  return [
-    ...productCores[path],
-    ...ofSubgroups.filter((core) => coreBlock(core).subgroupSize === subgroups?.size),
-  ];
-}
 
 /**
  * Refuses what an earlier run, or a checkpoint, says of products that it could not have computed so, before anything is
@@ -46,7 +35,7 @@ export function checkCores(
 export function coresOf(gpu: Gpu, cores: Readonly<Record<string, string>> = {}): ProductChoices {
   const choices = readChoices(cores), { name } = gpu.adapter;
   for (const { core, path = gpu.path } of Object.values(choices)) {
-    const known = deviceCores(gpu, path);
+    const known = deviceCores(path, gpu.subgroups?.size);
     if (known.includes(core)) continue;
     throw new AdapterError({
       act: "compute products as the report by",

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { ConfigError, FormatError } from "../errors.ts";
 import type { Checkpoint } from "../io/checkpoint.ts";
-import { shapeKey } from "../kernels/choices.ts";
+import { currentCore, shapeKey } from "../kernels/choices.ts";
 import type { ProductShape } from "../kernels/product.ts";
 
 const count = z.int().min(0);
@@ -79,7 +79,9 @@ function renamed(key: string): string {
 export function resultsOf({ state }: Checkpoint, path: string): RunResults {
   const parsed = resultsSchema.safeParse(state.results);
   if (parsed.success) {
-    const choices = Object.entries(parsed.data.choices).map(([key, choice]) => [renamed(key), choice]);
+    const choices = Object.entries(parsed.data.choices).map((
+      [key, choice],
+    ) => [renamed(key), { ...choice, core: currentCore(choice.core) }]);
     return structuredClone({ ...parsed.data, choices: Object.fromEntries(choices) });
   }
   const { path: keys, message } = parsed.error.issues[0], current = `${keys.join(".")}: ${message}`;

@@ -6,6 +6,7 @@
 import { KernelError } from "../errors.ts";
 import { type AssembledKernel, assembleKernel } from "../kernels/assemble.ts";
 import type { ReadPath } from "../kernels/interface.ts";
+import { kernelLines } from "../kernels/source.ts";
 
 /** A compiled kernel. */
 export interface Pipeline {
@@ -46,7 +47,9 @@ export async function compilePipeline(
   });
   const error = await device.popErrorScope();
   if (error) {
-    const current = error.message.split("\n").filter((line) => line.trim() !== "").join(" | ");
+    const places = await findPlaces(module, name, code.split("\n").length - kernel.code.split("\n").length);
+    const lines = error.message.split("\n").filter((line) => line.trim() !== "");
+    const current = [...lines, ...places].join(" | ");
     throw new KernelError({
       act: "compile kernel",
       thing: name,
@@ -55,6 +58,20 @@ export async function compilePipeline(
     });
   }
   return { kernel, layout, pipeline };
+}
+
+/** Where the errors of a module stand in kernels/, each as `at kernels/gemm/gram.wgsl:12`. */
+async function findPlaces(
+  module: GPUShaderModule,
+  kernel: string,
+  linesBefore: number,
+): Promise<readonly string[]> {
+  const { messages } = await module.getCompilationInfo();
+  const places = messages.filter(({ type }) => type === "error").flatMap(({ lineNum }) => {
+    const found = kernelLines(kernel)[lineNum - 1 - linesBefore];
+    return found ? [`at kernels/${found.file}.wgsl:${found.line}`] : [];
+  });
+  return [...new Set(places)];
 }
 
 function layoutEntry({ index, binding, mirror }: AssembledKernel["slots"][number]): GPUBindGroupLayoutEntry {

@@ -44,7 +44,7 @@ export const trustSubgroups: SubgroupProbe = ({ hasFeature, minSize, maxSize }) 
 export const coreSubgroupSize = 8;
 
 /** The cores that are tried: one whose lanes share columns, one whose lanes share rows; more would take longer. */
-const triedCores = ["gemm/subgroup_4x32", "gemm/subgroup_32x4"];
+const triedCores = ["gemm/software/subgroup_4x32", "gemm/software/subgroup_32x4"];
 
 /** Workgroups and steps of the probe kernel. */
 const probeGroups = 4, probeSteps = 5;
@@ -87,7 +87,7 @@ export async function measureSubgroups(gpu: Gpu): Promise<number | undefined> {
     padding: 1,
   });
   using trial = openTrial(gpu, shape);
-  const plain = "gemm/register_8x8";
+  const plain = "gemm/software/register_8x8";
   const wanted = await trial.result({ core: plain, splits: productSplits(shape, plain, 1) });
   for (const core of triedCores) {
     const result = await trial.result({ core, splits: 1 });
@@ -96,12 +96,12 @@ export async function measureSubgroups(gpu: Gpu): Promise<number | undefined> {
   return coreSubgroupSize;
 }
 
-/** Runs gemm/subgroup_probe and compares what every invocation saw. */
+/** Runs gemm/software/subgroup_probe and compares what every invocation saw. */
 async function broadcastsAgree(gpu: Gpu): Promise<boolean> {
   const lanes = coreSubgroupSize, words = lanes + 2;
   const { integers } = await runOnce(gpu, {
     dispatches: [{
-      kernel: "gemm/subgroup_probe",
+      kernel: "gemm/software/subgroup_probe",
       label: "subgroup probe",
       bindings: { seen: inputRef("seen") },
       params: { steps: probeSteps },

@@ -48,7 +48,7 @@ export interface TunerOptions {
 }
 
 /** The core that every other is compared with, by storage buffers. */
-const referenceCore = "gemm/register_8x8";
+const referenceCore = "gemm/software/register_8x8";
 
 /** Lists the products that a lowering asks for, each once. */
 export function collectProducts(

@@ -9,8 +9,8 @@
 import { z } from "zod";
 import { mostJsonBytes, parseJson } from "../json.ts";
 import { assembleKernel } from "../kernels/assemble.ts";
-import { productCores, subgroupCores } from "../kernels/cores.ts";
-import { kernelNames } from "../kernels/registry.ts";
+import { coreTable } from "../kernels/core_table.ts";
+import { kernelNames } from "../kernels/source.ts";
 import { type Files, folderOf } from "../files.ts";
 import type { Gpu } from "./device.ts";
 import { gpuIdentitySchema, identityEntries } from "./identity.ts";
@@ -72,9 +72,8 @@ export async function tunerKey(gpu: Gpu, runtime: string): Promise<TunerKey> {
 }
 
 async function hashKernels(): Promise<string> {
-  const cores = [...new Set([...Object.values(productCores).flat(), ...subgroupCores])];
   const operations = kernelNames.filter((name) => name.startsWith("gemm/conv2d_"));
-  const products = cores.flatMap((core) => operations.map((name) => `${core}:${name}`));
+  const products = Object.keys(coreTable).flatMap((core) => operations.map((name) => `${core}:${name}`));
   const winograd = kernelNames.filter((name) => name.startsWith("winograd/"));
   const names = [...products, ...winograd, "reduce/splits"];
   const texts = names.flatMap((name) => [assembleKernel(name, "storage"), assembleKernel(name, "texture")]);

@@ -5,13 +5,13 @@
  * @module
  */
 import { mirrorWidth } from "../kernels/assemble.ts";
-import { readInterface, type ReadPath } from "../kernels/interface.ts";
+import type { ReadPath } from "../kernels/interface.ts";
 import { inputRef } from "../kernels/buffer_ref.ts";
 import { bindBuffers } from "./bind.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
 import type { ProductChoice, ProductShape } from "../kernels/product.ts";
 import { sumSplits } from "../kernels/reduce.ts";
-import { kernelSource } from "../kernels/registry.ts";
+import { kernelInterface } from "../kernels/source.ts";
 import { dispatchWeighted } from "../kernels/weighted.ts";
 import { winogradMap } from "../kernels/winograd.ts";
 import { KernelError } from "../errors.ts";
@@ -93,7 +93,7 @@ class DeviceTrial implements ProductTrial {
       const wanted = "a shape with the sizes of its operands";
       throw new KernelError({ act: "try product", thing: operation, current: "no operands", wanted });
     }
-    const { bindings } = readInterface(operation, kernelSource(operation));
+    const { bindings } = kernelInterface(operation);
     this.#gpu = gpu;
     this.#shape = shape;
     this.#output = bindings.find(({ space }) => space === "read_write")!.name;
@@ -213,7 +213,7 @@ class DeviceTrial implements ProductTrial {
     const { operation, trial, rows, columns, sizes } = this.#shape;
     const isSplit = choice.splits > 1, label = operation, path: { path?: ReadPath } = {};
     if (choice.path) path.path = choice.path;
-    const fields = readInterface(operation, kernelSource(operation)).structs.get("Params") ?? [];
+    const fields = kernelInterface(operation).structs.get("Params") ?? [];
     // Places in arenas: all zero, so that a bias is the weight's first numbers.
     const places = Object.fromEntries(fields.map(({ name }) => [name, 0]));
     const bindings = Object.fromEntries(

@@ -12,14 +12,8 @@
  *
  * @module
  */
-import {
-  type Binding,
-  type KernelInterface,
-  readInterface,
-  type ReadPath,
-  withoutComments,
-} from "./interface.ts";
-import { kernelSource } from "./registry.ts";
+import { type Binding, type KernelInterface, type ReadPath, withoutComments } from "./interface.ts";
+import { kernelInterface, kernelSource } from "./source.ts";
 
 /** Texels in a line of a mirror texture: quad i lies at (i mod 2048, i div 2048). */
 export const mirrorWidth = 2048;
@@ -51,17 +45,16 @@ export interface KernelSlot {
  * Assembles a kernel for a read path.
  *
  * @param name A kernel's stem such as `layer/relu_forward`, or two joined by a colon, core first:
- *   `gemm/register_8x8:gemm/conv2d_forward`.
+ *   `gemm/software/register_8x8:gemm/conv2d_forward`.
  * @throws {KernelError} Where no such kernel exists.
  */
 export function assembleKernel(name: string, path: ReadPath): AssembledKernel {
-  const source = name.split(":").map((stem) => kernelSource(stem)).join("\n");
-  const kernelInterface = readInterface(name, source);
+  const source = kernelSource(name), read = kernelInterface(name);
   const bare = withoutComments(source);
   const slots: KernelSlot[] = [];
   const functions: string[] = [];
   let code = source;
-  for (const binding of kernelInterface.bindings) {
+  for (const binding of read.bindings) {
     const isRead = new RegExp(`\\bread_${binding.name}\\(`).test(bare);
     const isWritten = new RegExp(`\\bwrite_${binding.name}\\(`).test(bare);
     const asTexture = path === "texture" && binding.quads && isRead;
@@ -80,7 +73,7 @@ export function assembleKernel(name: string, path: ReadPath): AssembledKernel {
   }
   const usesSubgroups = /\bsubgroup(_size|_invocation_id|[A-Z]\w*\()/.test(bare);
   const whole = `${code}\n${functions.join("\n")}\n`;
-  return { name, path, code: whole, interface: kernelInterface, slots, usesSubgroups };
+  return { name, path, code: whole, interface: read, slots, usesSubgroups };
 }
 
 function replaceDeclaration(code: string, { index, name }: Binding, declaration: string): string {

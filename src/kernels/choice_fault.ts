@@ -4,9 +4,10 @@
  *
  * @module
  */
-import { productCores, serves, subgroupCores } from "./cores.ts";
+import { coreTable } from "./core_table.ts";
+import { serves } from "./cores.ts";
 import type { ProductChoice, ProductShape } from "./product.ts";
-import { winogradCore, winogradCores, winogradWeightCore } from "./winograd.ts";
+import { winogradCore, winogradWeightCore } from "./winograd.ts";
 
 /** Workgroups along the third axis that every device allows (WebGPU's maxComputeWorkgroupsPerDimension). */
 const mostSplits = 65_535;
@@ -19,12 +20,11 @@ interface Fault {
 
 /** What is wrong with a core for a product; undefined where it computes it. */
 export function coreFault(core: string, shape: ProductShape): Fault | undefined {
-  const known = [...Object.values(productCores).flat(), ...subgroupCores];
-  const isWinograd = core === winogradCore || core === winogradWeightCore;
-  if (!isWinograd && !known.includes(core)) {
+  const known = [...Object.keys(coreTable), winogradCore, winogradWeightCore];
+  if (!known.includes(core)) {
     return { current: `there is no core ${core}`, wanted: `one of ${known.join(", ")}` };
   }
-  if (isWinograd ? winogradCores(shape).includes(core) : serves(core, shape)) return undefined;
+  if (serves(core, shape)) return undefined;
   return { current: `${core} does not serve it, whose rows lie otherwise`, wanted: "a core that does" };
 }
 

@@ -12,6 +12,17 @@ import type { ProductChoice, ProductChooser, ProductShape } from "./product.ts";
 /** Choices by product, as `shapeKey` names it. */
 export type ProductChoices = Record<string, ProductChoice>;
 
+/**
+ * The name of a core today. Until version 0.1.0 cores had no folders of their own: `gemm/register_8x8` is
+ * `gemm/software/register_8x8`.
+ */
+export function currentCore(name: string): string {
+  return name.replace(
+    /^gemm\/(tile|register|subgroup)_/,
+    (_, text: string) => `gemm/${text === "tile" ? "gpu" : "software"}/${text}_`,
+  );
+}
+
 /** The text by which a product is known: operation and all sizes. */
 export function shapeKey({ operation, rows, columns, segments, inner, sizes = {} }: ProductShape): string {
   const others = Object.entries(sizes).sort(([a], [b]) => a < b ? -1 : 1).map(([name, size]) =>
@@ -20,7 +31,7 @@ export function shapeKey({ operation, rows, columns, segments, inner, sizes = {}
   return `${operation} rows ${rows} columns ${columns} segments ${segments} inner ${inner}${others.join("")}`;
 }
 
-/** A choice in words, such as `gemm/register_8x8, 4 splits, storage`. */
+/** A choice in words, such as `gemm/software/register_8x8, 4 splits, storage`. */
 export function choiceText({ core, splits, path }: ProductChoice): string {
   return [core, `${splits} ${splits === 1 ? "split" : "splits"}`, ...(path ? [path] : [])].join(", ");
 }
@@ -47,7 +58,7 @@ export function formatChoices(choices: ProductChoices): Readonly<Record<string, 
 }
 
 /**
- * Reads what `formatChoices` made.
+ * Reads what `formatChoices` made, of earlier versions too.
  *
  * @throws {FormatError} Where one is no choice.
  */
@@ -55,10 +66,14 @@ export function readChoices(texts: Readonly<Record<string, string>>): ProductCho
   const choices = Object.entries(texts).map(([product, text]): [string, ProductChoice] => {
     const [, core, splits, path] = /^(\S+), ([1-9]\d*) splits?(?:, (storage|texture))?$/.exec(text) ?? [];
     if (core === undefined) {
-      const wanted = "a core and its splits, such as gemm/register_8x8, 4 splits";
+      const wanted = "a core and its splits, such as gemm/software/register_8x8, 4 splits";
       throw new FormatError({ act: "compute product", thing: product, current: `"${text}"`, wanted });
     }
-    return [product, { core, splits: Number(splits), ...(path ? { path: path as ReadPath } : {}) }];
+    return [product, {
+      core: currentCore(core),
+      splits: Number(splits),
+      ...(path ? { path: path as ReadPath } : {}),
+    }];
   });
   return Object.fromEntries(choices);
 }

@@ -4,10 +4,11 @@
  * @module
  */
 import { KernelError } from "../errors.ts";
-import { readInterface, type ReadPath } from "./interface.ts";
+import { coreTable } from "./core_table.ts";
+import type { ReadPath } from "./interface.ts";
 import type { ProductShape } from "./product.ts";
-import { kernelSource } from "./registry.ts";
-import { winogradCores } from "./winograd.ts";
+import { kernelInterface } from "./source.ts";
+import { winogradCore, winogradCores, winogradWeightCore } from "./winograd.ts";
 
 /** The block that one step of a core covers, read out of its WGSL. */
 export interface CoreBlock {
@@ -33,52 +34,47 @@ const rowOrders = {
     out_width % 8 === 0,
 };
 
-/** The cores that every device may use on a read path, each for some products at least, smallest block first. */
-export const productCores: Readonly<Record<ReadPath, readonly string[]>> = {
-  texture: ["8x8", "8x16", "16x8", "32x4", "32x4_strips", "16x16"].map((block) => `gemm/register_${block}`),
-  storage: ["gemm/tile_64x64", "gemm/register_8x8"],
-};
-
-/** The cores that need subgroups, smallest block first. */
-export const subgroupCores: readonly string[] = [
-  "gemm/subgroup_16x8",
-  "gemm/subgroup_4x32",
-  "gemm/subgroup_4x36",
-  "gemm/subgroup_32x4",
-  "gemm/subgroup_8x32",
-  "gemm/subgroup_8x32_windows",
-  "gemm/subgroup_64x4",
-];
-
-/** The cores for subgroups of a size, for a product where it is given. */
-export function coresOfSubgroups(subgroupSize: number | undefined, shape?: ProductShape): readonly string[] {
-  return [...subgroupCores, ...(shape ? winogradCores(shape) : [])]
-    .filter((core) => coreBlock(core).subgroupSize === subgroupSize && serves(core, shape));
+/**
+ * The cores that a device may use on a read path, each for some products at least, in the order of core_table.ts.
+ *
+ * @param subgroupSize Lanes of the device's subgroups; undefined where it has none.
+ */
+export function deviceCores(path: ReadPath, subgroupSize: number | undefined): readonly string[] {
+  const ofTable = Object.keys(coreTable).filter((core) => coreTable[core].paths.includes(path));
+  return [...ofTable, winogradCore, winogradWeightCore].filter((core) => {
+    const wanted = coreBlock(core).subgroupSize;
+    return wanted === undefined || wanted === subgroupSize;
+  });
 }
 
 /** True where a core computes a product; where none is given, whether it computes all. */
 export function serves(core: string, shape: ProductShape | undefined): boolean {
+  if (core === winogradCore || core === winogradWeightCore) {
+    return shape !== undefined && winogradCores(shape).includes(core);
+  }
   const { rowsAre } = coreBlock(core);
   return rowsAre === undefined || shape !== undefined && rowOrders[rowsAre](shape);
 }
 
-/**
- * The cores that a device may use on a read path for a product, or for any product where none is given.
- *
- * @param subgroupSize Lanes of the device's subgroups; undefined where it has none.
- */
+/** Those of `deviceCores` that compute a product, or any product where none is given. */
 export function usableCores(
   path: ReadPath,
   subgroupSize: number | undefined,
   shape?: ProductShape,
 ): readonly string[] {
-  const cores = productCores[path].filter((core) => serves(core, shape));
-  return [...cores, ...coresOfSubgroups(subgroupSize, shape)];
+  return deviceCores(path, subgroupSize).filter((core) => serves(core, shape));
+}
+
+/** Those of `usableCores` that need subgroups. */
+export function subgroupCores(subgroupSize: number, shape?: ProductShape): readonly string[] {
+  return usableCores("texture", subgroupSize, shape).filter((core) =>
+    coreBlock(core).subgroupSize !== undefined
+  );
 }
 
 /** Reads the block of a core. */
 export function coreBlock(core: string): CoreBlock {
-  const { constants } = readInterface(core, kernelSource(core));
+  const { constants } = kernelInterface(core);
   const read = (name: string) => {
     const value = constants.get(name);
     if (value !== undefined) return value;

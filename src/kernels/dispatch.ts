@@ -4,9 +4,9 @@
  * @module
  */
 import { KernelError } from "../errors.ts";
-import { readInterface, type ReadPath } from "./interface.ts";
 import type { BufferRef } from "./buffer_ref.ts";
-import { kernelSource } from "./registry.ts";
+import type { ReadPath } from "./interface.ts";
+import { kernelInterface } from "./source.ts";
 
 /** Neighbouring quads of a buffer. */
 export interface QuadRange {
@@ -68,7 +68,7 @@ export function dispatchOver(
     readonly constants?: Dispatch["constants"];
   },
 ): Dispatch {
-  const [size] = readInterface(kernel, kernel.split(":").map(kernelSource).join("\n")).workgroupSize;
+  const [size] = kernelInterface(kernel).workgroupSize;
   const workgroups = spreadWorkgroups(Math.ceil(items / size));
   return { kernel, label, bindings, params, constants, workgroups };
 }

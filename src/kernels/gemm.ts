@@ -6,7 +6,7 @@
 import { KernelError } from "../errors.ts";
 import type { ReadPath } from "./interface.ts";
 import { coreFault, splitFault } from "./choice_fault.ts";
-import { coreBlock, coresOfSubgroups, usableCores } from "./cores.ts";
+import { coreBlock, subgroupCores, usableCores } from "./cores.ts";
 import { checkIterations, type Dispatch, spreadWorkgroups } from "./dispatch.ts";
 import type { ProductChoice, ProductChooser, ProductShape } from "./product.ts";
 import {
@@ -76,7 +76,7 @@ export function filledChoice(shape: ProductShape, core: string, path: ReadPath):
  */
 export function defaultChooser(path: ReadPath, subgroupSize?: number): ProductChooser {
   return (shape) => {
-    if (path === "storage") return filledChoice(shape, "gemm/tile_64x64", path);
+    if (path === "storage") return filledChoice(shape, "gemm/gpu/tile_64x64", path);
     const choices = usableCores(path, subgroupSize, shape).map((core) => filledChoice(shape, core, path));
     const costs = choices.map((choice) => textureCost(shape, choice));
     return choices[costs.indexOf(Math.min(...costs))];
@@ -86,8 +86,7 @@ export function defaultChooser(path: ReadPath, subgroupSize?: number): ProductCh
 /** The choice of the least cost among the cores that need subgroups, for devices whose subgroups have that size. */
 export function subgroupChooser(subgroupSize: number): ProductChooser {
   return (shape) => {
-    const cores = coresOfSubgroups(subgroupSize, shape);
-    const choices = cores.map((core) => filledChoice(shape, core, "texture"));
+    const choices = subgroupCores(subgroupSize, shape).map((core) => filledChoice(shape, core, "texture"));
     const costs = choices.map((choice) => textureCost(shape, choice));
     return choices[costs.indexOf(Math.min(...costs))];
   };

@@ -35,7 +35,7 @@ export interface ProductTrialShape {
 
 /** How a product is computed: the core's stem and the number of splits of its sum. */
 export interface ProductChoice {
-  /** Stem of the core's kernel, such as `gemm/register_8x8`. */
+  /** Stem of the core's kernel, such as `gemm/software/register_8x8`. */
   readonly core: string;
   /** Parts of the sum that are computed side by side, at least 1. */
   readonly splits: number;

@@ -15,7 +15,7 @@ import { tinyDataset } from "../helpers/tiny_dataset.ts";
 import { tinyGraph } from "../helpers/tiny_network.ts";
 
 /** A core that every device has; sums in one part or in many, which add in other orders. */
-const core = "gemm/register_8x8";
+const core = "gemm/software/register_8x8";
 const whole: ProductChooser = () => ({ core, splits: 1 });
 const split: ProductChooser = (shape) => ({ core, splits: productSplits(shape, core, 64) });
 
@@ -75,9 +75,9 @@ Deno.test("runPrune() goes on by the cores that it was given, where no checkpoin
 Deno.test("runPrune() refuses cores that the device has not, and what is no choice", async () => {
   const product = "gemm/conv2d_forward rows 1 columns 1 segments 1 inner 1";
   await assertRejects(
-    () => run({}, { cores: { [product]: "gemm/subgroup_1024x4, 1 split" } }),
+    () => run({}, { cores: { [product]: "gemm/software/subgroup_1024x4, 1 split" } }),
     AdapterError,
-    'Cannot compute products as the report by "gemm/subgroup_1024x4": ',
+    'Cannot compute products as the report by "gemm/software/subgroup_1024x4": ',
   );
   await assertRejects(
     () => run({}, { cores: { [product]: "fast" } }),
@@ -134,13 +134,14 @@ Deno.test("runCompare() goes on by the cores that it began with, and runSensitiv
   assert(texts.length > 0 && texts.every((text) => text.startsWith(core)), `${texts}`);
 });
 
-Deno.test("resultsOf() reads the names that earlier checkpoints gave products", () => {
+Deno.test("resultsOf() reads the names that earlier checkpoints gave products and cores", () => {
   const shape: ProductShape = {
     ...{ operation: "gemm/conv2d_forward", rows: 4, columns: 8, segments: 9, inner: 1, splittable: false },
     sizes: { stride: 1, in_quads: 1 },
   };
   const before = JSON.stringify(Object.entries(shape).sort(([a], [b]) => a < b ? -1 : 1));
-  const choices = { [before]: { core, splits: 2 } }, results = { surroundings: {}, choices, steps: [] };
+  const choices = { [before]: { core: "gemm/register_8x8", splits: 2 } };
+  const results = { surroundings: {}, choices, steps: [] };
   const state = { state: { results } } as unknown as Parameters<typeof resultsOf>[0];
   assertEquals(resultsOf(state, "a test").choices, { [shapeKey(shape)]: { core, splits: 2 } });
 });

@@ -186,7 +186,7 @@ Deno.test("resolvePruneConfig() takes a report, and readEarlierRun() what it say
     { confidence: 0.9, epochs: 1, validation: 9 },
     "a test",
   );
-  const cores = { "a product": "gemm/register_8x8, 1 split" };
+  const cores = { "a product": "gemm/software/register_8x8, 1 split" };
   const files = memoryFiles({
     "report.json": JSON.stringify({ version: 1, adapter: "x", cores, config, accuracy: {} }),
     "older.json": JSON.stringify({ version: 1, adapter: "x", config: { epochs: 2 } }),

@@ -168,7 +168,7 @@ Deno.test("prune run again from its report takes the cores that it names, and re
     const report = await readReport(`${folder}/out/report.json`), edited = `${folder}/edited.json`;
     // One that every device has, in place of what it takes by itself.
     const cores = Object.fromEntries(
-      Object.keys(report.cores!).map((key) => [key, "gemm/register_8x8, 1 split"]),
+      Object.keys(report.cores!).map((key) => [key, "gemm/software/register_8x8, 1 split"]),
     );
     assert(JSON.stringify(cores) !== JSON.stringify(report.cores));
     await Deno.writeTextFile(edited, JSON.stringify({ ...report, cores }));
@@ -179,11 +179,14 @@ Deno.test("prune run again from its report takes the cores that it names, and re
       ["other", "repeated"].map((out) => Deno.readFile(`${folder}/${out}/model.safetensors`)),
     );
     assertEquals(one, two);
-    const unknown = { ...cores, [Object.keys(cores)[0]]: "gemm/subgroup_1024x4, 1 split" };
+    const unknown = { ...cores, [Object.keys(cores)[0]]: "gemm/software/subgroup_1024x4, 1 split" };
     await Deno.writeTextFile(edited, JSON.stringify({ ...report, adapter: "a GPU", cores: unknown }));
     const { code, stderr, errors } = await runTask("prune", [`--config=${edited}`, `--out=${folder}/none`]);
     assertEquals([code, errors.length], [1, 1]);
-    assertMatch(errors[0], /Cannot compute products as the report by "gemm\/subgroup_1024x4": .* has gemm\//);
+    assertMatch(
+      errors[0],
+      /Cannot compute products as the report by "gemm\/software\/subgroup_1024x4": .* has gemm\//,
+    );
     assertStringIncludes(stderr, "the report is of a GPU");
     assertEquals(await namesIn(`${folder}/none`), undefined);
   }));

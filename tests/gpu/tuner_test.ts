@@ -80,7 +80,7 @@ Deno.test("tune() measures nothing in mode off", async () => {
 
 Deno.test("tune() takes the fastest candidate, and the default where none is 3 % faster", async () => {
   const byDefault = defaultChooser("texture")(large);
-  const fast = { core: "gemm/register_8x16", splits: 1 };
+  const fast = { core: "gemm/software/register_8x16", splits: 1 };
   for (const [timeMs, taken] of [[0.9, fast], [0.98, byDefault], [1.2, byDefault]] as const) {
     const openTrial = madeUpTrial({ times: ({ core, path }) => core === fast.core && !path ? timeMs : 1 });
     const { tuner } = await openTest({ openTrial });
@@ -107,7 +107,7 @@ Deno.test("tune() tries both read paths in mode full, few candidates in quick, n
 });
 
 Deno.test("tune() rejects a candidate whose result is wrong, however fast, and notes it", async () => {
-  const wrong = "gemm/register_8x16";
+  const wrong = "gemm/software/register_8x16";
   const openTrial = madeUpTrial({ times: ({ core }) => core === wrong ? 0.1 : 1, wrong: [wrong] });
   const { tuner, notes } = await openTest({ openTrial });
   await tuner.tune([large]);
@@ -118,31 +118,34 @@ Deno.test("tune() rejects a candidate whose result is wrong, however fast, and n
 });
 
 Deno.test("tune() takes the reference where the default and all others are wrong", async () => {
-  const wrong = ["8x8", "8x16", "16x8", "16x16"].map((block) => `gemm/register_${block}`);
+  const wrong = ["8x8", "8x16", "16x8", "16x16"].map((block) => `gemm/software/register_${block}`);
   const { tuner } = await openTest({ mode: "quick", openTrial: madeUpTrial({ wrong }) });
   await tuner.tune([large]);
-  assert.deepEqual(tuner.choose(large), { core: "gemm/register_8x8", splits: 1, path: "storage" });
+  assert.deepEqual(tuner.choose(large), { core: "gemm/software/register_8x8", splits: 1, path: "storage" });
 });
 
 Deno.test("tune() rejects a candidate that does not compile, and passes other errors on", async () => {
   const failing = (error: Error): TrialOpener => (gpu, shape) => {
     const trial = madeUpTrial({})(gpu, shape);
     const result = (choice: ProductChoice) =>
-      choice.core === "gemm/register_16x16" ? Promise.reject(error) : trial.result(choice);
+      choice.core === "gemm/software/register_16x16" ? Promise.reject(error) : trial.result(choice);
     return { ...trial, result };
   };
   const complaint = { act: "compile kernel", thing: "it", current: "no", wanted: "yes" };
   const { tuner, notes } = await openTest({ mode: "quick", openTrial: failing(new KernelError(complaint)) });
   await tuner.tune([large]);
-  assert.notEqual(tuner.choose(large).core, "gemm/register_16x16");
-  assert.match(notes.join("\n"), /^gemm\/register_16x16, 1 split is not used .*Cannot compile kernel "it"/);
+  assert.notEqual(tuner.choose(large).core, "gemm/software/register_16x16");
+  assert.match(
+    notes.join("\n"),
+    /^gemm\/software\/register_16x16, 1 split is not used .*Cannot compile kernel "it"/,
+  );
   const { tuner: other } = await openTest({ openTrial: failing(new TypeError("a bug")) });
   await assert.rejects(other.tune([large]), /a bug/);
 });
 
 Deno.test("openTuner() reads the choices of an earlier run, which is not measured again", async () => {
   const cache = { files: memoryFiles(), path };
-  const times = ({ splits, core }: ProductChoice) => core === "gemm/register_8x8" ? 0.5 : splits;
+  const times = ({ splits, core }: ProductChoice) => core === "gemm/software/register_8x8" ? 0.5 : splits;
   const first = await openTest({ cache, openTrial: madeUpTrial({ times }) });
   assert.equal(await first.tuner.tune([large, ...small]), 4);
   const written = cache.files.entries.get(path);
@@ -227,10 +230,10 @@ Deno.test("openTuner() drops choices that do not compute their product, and meas
   assert.equal(await first.tuner.tune([large, ...small]), 4);
   const right = new TextDecoder().decode(cache.files.entries.get(path));
   const damages: readonly object[] = [
-    { core: "gemm/register_8x8", splits: 7 },
-    { core: "gemm/register_9x9", splits: 1 },
-    { core: "gemm/subgroup_8x32_windows", splits: 1 },
-    { core: "gemm/tile_64x64", splits: 1, path: "texture" },
+    { core: "gemm/software/register_8x8", splits: 7 },
+    { core: "gemm/software/register_9x9", splits: 1 },
+    { core: "gemm/software/subgroup_8x32_windows", splits: 1 },
+    { core: "gemm/gpu/tile_64x64", splits: 1, path: "texture" },
   ];
   for (const taken of damages) {
     const damaged = JSON.parse(right);
@@ -274,9 +277,9 @@ Deno.test("collectProducts() lists each product of a lowering once, with what a 
 Deno.test("openTrial() gives one result for every core, number of splits and read path", async () => {
   for (const shape of small) {
     using trial = openTrial(await sharedGpu(), shape);
-    const wanted = await trial.result({ core: "gemm/register_8x8", splits: 1, path: "storage" });
+    const wanted = await trial.result({ core: "gemm/software/register_8x8", splits: 1, path: "storage" });
     assert(new Set(wanted).size > 20, "not all alike");
-    for (const core of ["gemm/register_16x16", "gemm/tile_64x64"]) {
+    for (const core of ["gemm/software/register_16x16", "gemm/gpu/tile_64x64"]) {
       for (const splits of shape.splittable ? [1, 3] : [1]) {
         for (const path of ["storage", "texture"] as const) {
           const choice = { core, splits, path };
@@ -291,7 +294,10 @@ Deno.test("openTrial() gives one result for every core, number of splits and rea
 
 Deno.test("timesMs() times more dispatches than one submission holds", async () => {
   using trial = openTrial(await sharedGpu(), backwardWeightShape({ ...geometry, images: 1, inQuads: 1 }));
-  const choices = Array.from({ length: 40 }, (_, i) => ({ core: "gemm/register_8x8", splits: 1 + i % 2 }));
+  const choices = Array.from(
+    { length: 40 },
+    (_, i) => ({ core: "gemm/software/register_8x8", splits: 1 + i % 2 }),
+  );
   const times = await trial.timesMs(choices, 50);
   assert.equal(times.length, choices.length);
   assert(times.every((timeMs) => timeMs > 0 && timeMs < 1000));
@@ -303,7 +309,7 @@ Deno.test("tune() finds every candidate right on this device, and a wrong one wh
     return {
       async result(choice) {
         const result = await trial.result(choice);
-        if (choice.core === "gemm/register_16x8") result[result.length - 1] += 1;
+        if (choice.core === "gemm/software/register_16x8") result[result.length - 1] += 1;
         return result;
       },
       timesMs: (choices, rounds) => trial.timesMs(choices, rounds),
@@ -313,10 +319,10 @@ Deno.test("tune() finds every candidate right on this device, and a wrong one wh
   const { tuner, notes } = await openTest({ openTrial: corrupted });
   assert.equal(await tuner.tune(small.slice(0, 1)), 1);
   const [{ candidates, taken }] = tuner.explain();
-  assert(notes.length > 0 && notes.every((line) => line.startsWith("gemm/register_16x8, ")));
-  assert(candidates.length > 4 && taken.core !== "gemm/register_16x8");
+  assert(notes.length > 0 && notes.every((line) => line.startsWith("gemm/software/register_16x8, ")));
+  assert(candidates.length > 4 && taken.core !== "gemm/software/register_16x8");
   for (const { choice, timeMs, rejected } of candidates) {
-    assert.equal(rejected === undefined, choice.core !== "gemm/register_16x8");
+    assert.equal(rejected === undefined, choice.core !== "gemm/software/register_16x8");
     assert.equal(timeMs === undefined, rejected !== undefined);
   }
 });

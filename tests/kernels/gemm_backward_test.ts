@@ -35,8 +35,8 @@ function magnitudes(convolution: Convolution): { readonly dx: number; readonly d
 function fusedRuns(path: ReadPath) {
   return [
     ...coresOf(path).map((core) => ({ core, HAS_ADDEND: 1, GATED: 1 })),
-    { core: "gemm/register_8x8", HAS_ADDEND: 1, GATED: 0 },
-    { core: "gemm/register_8x8", HAS_ADDEND: 0, GATED: 1 },
+    { core: "gemm/software/register_8x8", HAS_ADDEND: 1, GATED: 0 },
+    { core: "gemm/software/register_8x8", HAS_ADDEND: 0, GATED: 1 },
   ];
 }
 

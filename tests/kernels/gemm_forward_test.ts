@@ -6,9 +6,9 @@
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { inputRef } from "../../src/kernels/buffer_ref.ts";
-import { usableCores } from "../../src/kernels/cores.ts";
+import { coreBlock, usableCores } from "../../src/kernels/cores.ts";
 import { dispatchProduct } from "../../src/kernels/gemm.ts";
-import { kernelNames } from "../../src/kernels/registry.ts";
+import { coreTable } from "../../src/kernels/core_table.ts";
 import { batchNorm2dEval } from "../reference/batchnorm2d.ts";
 import { conv2dForward } from "../reference/conv2d.ts";
 import { linearForward } from "../reference/linear.ts";
@@ -56,7 +56,7 @@ function variantsOf(core: string): readonly Variant[] {
     { ...plain, HAS_BIAS: 0, HAS_NORM: 1 },
     { ...plain, HAS_RESIDUAL: 1 },
   ] as const;
-  return core === "gemm/register_8x8" ? [whole, ...others] : [whole];
+  return core === "gemm/software/register_8x8" ? [whole, ...others] : [whole];
 }
 
 /** What a variant must give, and how far f32 may be off. */
@@ -128,19 +128,19 @@ async function checkForward(
 
 Deno.test("coresOf() leaves no core untested", () => {
   const registers = [
-    "gemm/register_8x8",
-    "gemm/register_8x16",
-    "gemm/register_16x8",
-    "gemm/register_32x4",
-    "gemm/register_16x16",
+    "gemm/software/register_8x8",
+    "gemm/software/register_8x16",
+    "gemm/software/register_16x8",
+    "gemm/software/register_32x4",
+    "gemm/software/register_16x16",
   ];
   const tested = [...new Set(readPaths.flatMap(coresOf))].sort();
-  assert.deepEqual(tested, [...registers, "gemm/tile_64x64"].sort());
-  const ofRows = kernelNames.filter((name) => /^gemm\/(?!conv2d|gram|subgroup)/.test(name)).sort();
+  assert.deepEqual(tested, [...registers, "gemm/gpu/tile_64x64"].sort());
+  const ofRows = Object.keys(coreTable).filter((name) => coreBlock(name).subgroupSize === undefined).sort();
   assert.deepEqual(ofRows, [...tested, stripCore].sort());
 });
 
-const stripCore = "gemm/register_32x4_strips";
+const stripCore = "gemm/software/register_32x4_strips";
 
 /** Maps of one strip a line and several, blocks that end within, filters of one to five lines, and several of columns. */
 const stripConvolutions: readonly Convolution[] = [

@@ -198,7 +198,7 @@ for (const path of readPaths) {
   });
 }
 
-const windowCore = "gemm/subgroup_8x32_windows";
+const windowCore = "gemm/software/subgroup_8x32_windows";
 
 /** Windows in pairs: one pair and several, filters of one, three and five taps, more columns than a block has. */
 const pairedConvolutions: readonly Case[] = [

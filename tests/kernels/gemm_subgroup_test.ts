@@ -15,8 +15,8 @@ import {
 } from "../../src/gpu/subgroups.ts";
 import {
   coreBlock,
-  productCores,
-  subgroupCores as allSubgroupCores,
+  deviceCores,
+  subgroupCores as coresOfSubgroups,
   usableCores,
 } from "../../src/kernels/cores.ts";
 import { defaultChooser, dispatchProduct } from "../../src/kernels/gemm.ts";
@@ -49,7 +49,7 @@ const sizes: readonly Convolution[] = [
 ];
 
 /** The cores that serve every product. */
-const subgroupCores = allSubgroupCores.filter((core) => coreBlock(core).rowsAre === undefined);
+const subgroupCores = coresOfSubgroups(coreSubgroupSize);
 
 /** The device with subgroups that all tests share. */
 const { gpu, ignore } = await openWithSubgroups();
@@ -177,16 +177,23 @@ for (const path of readPaths) {
   }
 }
 
-Deno.test("gemm/subgroup_probe() shows sizes, lanes and broadcasts that are right", { ignore }, async () => {
-  assert(assembleKernel("gemm/subgroup_probe", "storage").usesSubgroups);
-  assert.equal(await measureSubgroups(gpu), coreSubgroupSize);
-});
+Deno.test(
+  "gemm/software/subgroup_probe() shows sizes, lanes and broadcasts that are right",
+  { ignore },
+  async () => {
+    assert(assembleKernel("gemm/software/subgroup_probe", "storage").usesSubgroups);
+    assert.equal(await measureSubgroups(gpu), coreSubgroupSize);
+  },
+);
 
 Deno.test("measureSubgroups() gives undefined on a device without subgroups", async () => {
   using gpu = await openGpu();
   assert.equal(gpu.subgroups, undefined);
   assert.equal(await measureSubgroups(gpu), undefined);
-  const pipeline = gpu.pipeline("gemm/subgroup_8x32:gemm/conv2d_forward", { path: "texture", constants: {} });
+  const pipeline = gpu.pipeline("gemm/software/subgroup_8x32:gemm/conv2d_forward", {
+    path: "texture",
+    constants: {},
+  });
   await assert.rejects(pipeline, /opened without subgroups, expected a device with subgroups/);
 });
 
@@ -220,13 +227,13 @@ Deno.test("usableCores() offers subgroup cores only for their size", () => {
       "subgroup_64x4",
     ]
   ) {
-    assert(usableCores("texture", 8).includes(`gemm/${core}`));
-    const { rows, columns, lane, subgroupSize } = coreBlock(`gemm/${core}`);
+    assert(usableCores("texture", 8).includes(`gemm/software/${core}`));
+    const { rows, columns, lane, subgroupSize } = coreBlock(`gemm/software/${core}`);
     assert.equal(rows * columns, lane.rows * lane.columns * subgroupSize!);
   }
-  const forAll = productCores.texture.filter((core) => coreBlock(core).rowsAre === undefined);
+  const forAll = deviceCores("texture", undefined).filter((core) => coreBlock(core).rowsAre === undefined);
   assert.deepEqual(usableCores("texture", undefined), forAll);
-  assert.deepEqual(usableCores("storage", 32), productCores.storage);
+  assert.deepEqual(usableCores("storage", 32), ["gemm/gpu/tile_64x64", "gemm/software/register_8x8"]);
 });
 
 Deno.test("defaultChooser() takes subgroup cores where there are any, and splits few weights", () => {
@@ -235,8 +242,8 @@ Deno.test("defaultChooser() takes subgroup cores where there are any, and splits
   const window = { outHeight: 16, outWidth: 16, kernelHeight: 5, kernelWidth: 5, stride: 1, padding: 2 };
   const forward = forwardShape({ ...geometry, ...window }),
     weight = backwardWeightShape({ ...geometry, ...window });
-  assert.deepEqual(defaultChooser("texture", 8)(forward), { core: "gemm/subgroup_8x32", splits: 1 });
-  assert.deepEqual(defaultChooser("texture")(forward), { core: "gemm/register_16x16", splits: 1 });
-  assert.deepEqual(defaultChooser("texture", 8)(weight), { core: "gemm/subgroup_8x32", splits: 2 });
-  assert.equal(defaultChooser("storage", 8)(forward).core, "gemm/tile_64x64");
+  assert.deepEqual(defaultChooser("texture", 8)(forward), { core: "gemm/software/subgroup_8x32", splits: 1 });
+  assert.deepEqual(defaultChooser("texture")(forward), { core: "gemm/software/register_16x16", splits: 1 });
+  assert.deepEqual(defaultChooser("texture", 8)(weight), { core: "gemm/software/subgroup_8x32", splits: 2 });
+  assert.equal(defaultChooser("storage", 8)(forward).core, "gemm/gpu/tile_64x64");
 });

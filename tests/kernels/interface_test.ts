@@ -1,9 +1,10 @@
 /** Tests what is read out of WGSL, how uniforms are packed, how kernels are assembled, and that all of them compile. */
 import assert from "node:assert/strict";
 import { KernelError } from "../../src/errors.ts";
+import { compilePipeline } from "../../src/gpu/pipeline.ts";
 import { assembleKernel } from "../../src/kernels/assemble.ts";
 import { type Field, packStruct, readInterface, structSizeBytes } from "../../src/kernels/interface.ts";
-import { kernelNames, kernelSource } from "../../src/kernels/registry.ts";
+import { kernelFiles, kernelNames, kernelSource } from "../../src/kernels/source.ts";
 import { readPaths, sharedGpu } from "./harness.ts";
 
 const source = `
@@ -141,9 +142,11 @@ Deno.test("assembleKernel() binds a mirror where the texture path reads, and buf
 });
 
 Deno.test("assembleKernel() rejects a kernel that does not exist", () => {
-  const message = 'Cannot find kernel "layer/nothing": no such file, expected one of the files in kernels/';
+  const message =
+    'Cannot find kernel "layer/nothing": no such file or core, expected one of the files in kernels/ ' +
+    "or the cores in src/kernels/core_table.ts";
   assert.throws(() => assembleKernel("layer/nothing", "storage"), { name: "KernelError", message });
-  assert.throws(() => assembleKernel("gemm/register_8x8:gemm/nothing", "storage"), KernelError);
+  assert.throws(() => assembleKernel("gemm/software/register_8x8:gemm/nothing", "storage"), KernelError);
   assert.throws(() => assembleKernel("toString", "storage"), KernelError);
 });
 
@@ -154,7 +157,7 @@ for (const path of readPaths) {
     // What cores include is compiled with them.
     const included = [
       "activation/sigmoid",
-      "gemm/subgroup_broadcast",
+      "gemm/software/subgroup_broadcast",
       "winograd/sums",
       "winograd/tiles",
       "layer/shift_lanes",
@@ -170,7 +173,7 @@ for (const path of readPaths) {
     ];
     const parts = new Set([...whole.flatMap((name) => name.split(":")), ...included]);
     assert.match(
-      kernelSource("gemm/subgroup_4x32"),
+      kernelSource("gemm/software/subgroup_4x32"),
       /^fn from_lane_7\(/m,
       "an included file takes its line's place",
     );
@@ -185,17 +188,38 @@ for (const path of readPaths) {
 
 Deno.test("assembleKernel() leaves no kernel of the folder out of the registry", async () => {
   const root = new URL("../../kernels/", import.meta.url);
-  const found: string[] = [];
-  for await (const folder of Deno.readDir(root)) {
-    for await (const { name } of Deno.readDir(new URL(`${folder.name}/`, root))) {
-      if (name.endsWith(".wgsl")) found.push(`${folder.name}/${name.slice(0, -".wgsl".length)}`);
+  const findStems = async (folder: string): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const { name, isDirectory } of Deno.readDir(new URL(folder, root))) {
+      if (isDirectory) found.push(...await findStems(`${folder}${name}/`));
+      else if (name.endsWith(".wgsl")) found.push(`${folder}${name.slice(0, -".wgsl".length)}`);
     }
-  }
-  assert.deepEqual(found.sort(), [...kernelNames].sort());
+    return found;
+  };
+  assert.deepEqual((await findStems("")).sort(), [...kernelFiles].sort());
 });
 
 Deno.test("compilePipeline() reports WGSL constants that do not exist as a KernelError", async () => {
   const gpu = await sharedGpu();
   const asked = gpu.pipeline("layer/relu_forward", { path: "storage", constants: { NOTHING: 1 } });
   await assert.rejects(asked, /Cannot compile kernel "layer\/relu_forward"/);
+});
+
+Deno.test("compilePipeline() says where in kernels/ an error stands, in a core's text and in an operation's file", async () => {
+  const { device } = await sharedGpu();
+  const lineOf = async (file: string, start: string) => {
+    const text = await Deno.readTextFile(new URL(`../../kernels/${file}`, import.meta.url));
+    return 1 + text.split("\n").findIndex((line) => line.startsWith(start));
+  };
+  // What stands before the kernel takes a name that a line of it declares.
+  const cases = [
+    ["const SUBGROUP_SIZE = 8u;\n", "gemm/software/subgroup_columns.wgsl", "const SUBGROUP_SIZE"],
+    ["\nfn rows_at() {}\n", "gemm/conv2d_forward.wgsl", "fn rows_at("],
+  ] as const;
+  for (const [subgroupDirective, file, start] of cases) {
+    const kernel = "gemm/software/subgroup_4x32:gemm/conv2d_forward";
+    const message = new RegExp(`\\| at kernels/${file}:${await lineOf(file, start)}, expected WGSL`);
+    const compiled = compilePipeline(device, { kernel, path: "texture", constants: {}, subgroupDirective });
+    await assert.rejects(compiled, { name: "KernelError", message });
+  }
 });

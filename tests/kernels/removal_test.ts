@@ -14,7 +14,7 @@ import {
   lowerThreshold,
   rangesOf,
 } from "../../src/prune/select.ts";
-import { kernelNames } from "../../src/kernels/registry.ts";
+import { kernelNames } from "../../src/kernels/source.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { assertClose, randomTensor, sumTolerance } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";

@@ -15,7 +15,7 @@ import type { ReadPath } from "../../src/kernels/interface.ts";
 import type { Dispatch } from "../../src/kernels/dispatch.ts";
 import { usableCores } from "../../src/kernels/cores.ts";
 import { defaultChooser } from "../../src/kernels/gemm.ts";
-import { kernelSource } from "../../src/kernels/registry.ts";
+import { kernelSource } from "../../src/kernels/source.ts";
 import {
   transformFilters,
   winogradCore,

@@ -12,7 +12,7 @@ import { describePlan } from "../../src/plan/plan.ts";
 
 /** A fixed choice, so that the text says nothing of how cores are chosen. */
 const choose: ProductChooser = ({ splittable, segments }) => ({
-  core: "gemm/register_8x8",
+  core: "gemm/software/register_8x8",
   splits: splittable ? Math.min(4, segments) : 1,
 });
 

@@ -1,0 +1,77 @@
+// Matrix product core for subgroups of 8 that share 16 rows at two quads of k: a lane computes a block of 16 x COLUMNS, its
+// columns its own, its rows those of all lanes.
+//
+//   c[row, column] = sum over k of a[row, k] b[k, column]
+//
+// As gemm/software/subgroup_rows.wgsl, but 16 rows are only four strips: half of the lanes load them at k, the other half
+// at k + 1.
+
+// let COLUMN_STRIPS = COLUMNS / 4
+
+// include gemm/software/subgroup_broadcast
+
+const BLOCK_ROWS = 16u;
+const BLOCK_COLUMNS = ${8 * COLUMNS}u;
+const BLOCKS_PER_WORKGROUP = 1u;
+const LANE_ROWS = 16u;
+const LANE_COLUMNS = ${COLUMNS}u;
+const SUBGROUP_SIZE = 8u;
+
+@compute @workgroup_size(8)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let block = group.y * groups.x + group.x;
+  let row_blocks = (params.rows + BLOCK_ROWS - 1u) / BLOCK_ROWS;
+  let first_row = (block % row_blocks) * BLOCK_ROWS;
+  let first_column = (block / row_blocks) * BLOCK_COLUMNS;
+  if (first_column >= params.columns) {
+    return;
+  }
+  let row = first_row;
+  let column = first_column + LANE_COLUMNS * lane;
+  let columns_${j} = columns_at(column + ${4 * j}u);  // for j in 0..COLUMN_STRIPS
+  let shared_rows = rows_at(row + 4u * (lane % 4u));
+  let own_k = lane / 4u;
+  var c_${i}_${j} = mat4x4f();  // for i in 0..4, j in 0..COLUMN_STRIPS
+  let first = group.z * params.segments_per_split;
+  let last = min(first + params.segments_per_split, params.segments);
+  let steps = (max(first, last) - first) * ((params.inner + 1u) / 2u);
+  var segment = first;
+  var k = 0u;
+  var segment_b_${j} = column_segment(columns_${j}, segment);  // for j in 0..COLUMN_STRIPS
+  var segment_shared = row_segment(shared_rows, segment);
+  var step = 0u;
+  // Loops test last: to leave one that tests first, llvmpipe runs a round with all lanes off. A split may be empty.
+  if (steps > 0u) {
+    loop {
+      let loaded = load_a(segment_shared, min(k + own_k, params.inner - 1u));
+      let b_${j} = load_b(segment_b_${j}, k);  // for j in 0..COLUMN_STRIPS
+      // for i in 0..4
+      let a_${i} = from_lane_${i}(loaded);
+      c_${i}_${j} += b_${j} * a_${i};  // for j in 0..COLUMN_STRIPS
+      // end
+      if (k + 1u < params.inner) {
+        let b_${j} = load_b(segment_b_${j}, k + 1u);  // for j in 0..COLUMN_STRIPS
+        // for i in 0..4
+        let a_${i} = from_lane_${4 + i}(loaded);
+        c_${i}_${j} += b_${j} * a_${i};  // for j in 0..COLUMN_STRIPS
+        // end
+      }
+      k += 2u;
+      if (k >= params.inner) {
+        k = 0u;
+        segment++;
+        segment_b_${j} = column_segment(columns_${j}, segment);  // for j in 0..COLUMN_STRIPS
+        segment_shared = row_segment(shared_rows, segment);
+      }
+      step++;
+      if (step >= steps) {
+        break;
+      }
+    }
+  }
+  store_block(row + ${4 * i}u, column + ${4 * j}u, group.z, c_${i}_${j});  // for i in 0..4, j in 0..COLUMN_STRIPS
+}
