@@ -73,10 +73,7 @@ fn main(
   let filter_quad = min(row / 4u, out_quads() - 1u);
   let in_quad = i32(strip - tap_y * params.in_quads);
   let shift = i32(tap_y) - i32(params.padding_y);
-  var m_0 = Sums();
-  var m_1 = Sums();
-  var m_2 = Sums();
-  var m_3 = Sums();
+  var m_${x} = Sums();  // for x in 0..4
   let first = group.z * params.segments_per_split;
   let last = min(first + params.segments_per_split, params.segments);
   let octets = (params.out_width + PIXELS - 1u) / PIXELS;
@@ -111,16 +108,7 @@ fn main(
         gradient_at(octet, 5u),
         gradient_at(octet, 7u),
       ));
-      let d_0 = input_at(octet, 0u);
-      let d_1 = input_at(octet, 1u);
-      let d_2 = input_at(octet, 2u);
-      let d_3 = input_at(octet, 3u);
-      let d_4 = input_at(octet, 4u);
-      let d_5 = input_at(octet, 5u);
-      let d_6 = input_at(octet, 6u);
-      let d_7 = input_at(octet, 7u);
-      let d_8 = input_at(octet, 8u);
-      let d_9 = input_at(octet, 9u);
+      let d_${x} = input_at(octet, ${x}u);  // for x in 0..10
       add_products(&m_0, mat4x4f(d_0 - d_2, d_2 - d_4, d_4 - d_6, d_6 - d_8), g_0);
       add_products(&m_1, mat4x4f(d_1 + d_2, d_3 + d_4, d_5 + d_6, d_7 + d_8), 0.5 * (g_0 + g_1));
       add_products(&m_2, mat4x4f(d_2 - d_1, d_4 - d_3, d_6 - d_5, d_8 - d_7), 0.5 * (g_0 - g_1));
@@ -142,25 +130,9 @@ fn main(
     }
   }
   store_strip(row, first_strip + 0u, m_0.c_0, m_1.c_0, m_2.c_0, m_3.c_0, group.z);
-  if (first_strip + 1u < strips) {
-    store_strip(row, first_strip + 1u, m_0.c_1, m_1.c_1, m_2.c_1, m_3.c_1, group.z);
+  // for j in 1..8
+  if (first_strip + ${j}u < strips) {
+    store_strip(row, first_strip + ${j}u, m_0.c_${j}, m_1.c_${j}, m_2.c_${j}, m_3.c_${j}, group.z);
   }
-  if (first_strip + 2u < strips) {
-    store_strip(row, first_strip + 2u, m_0.c_2, m_1.c_2, m_2.c_2, m_3.c_2, group.z);
-  }
-  if (first_strip + 3u < strips) {
-    store_strip(row, first_strip + 3u, m_0.c_3, m_1.c_3, m_2.c_3, m_3.c_3, group.z);
-  }
-  if (first_strip + 4u < strips) {
-    store_strip(row, first_strip + 4u, m_0.c_4, m_1.c_4, m_2.c_4, m_3.c_4, group.z);
-  }
-  if (first_strip + 5u < strips) {
-    store_strip(row, first_strip + 5u, m_0.c_5, m_1.c_5, m_2.c_5, m_3.c_5, group.z);
-  }
-  if (first_strip + 6u < strips) {
-    store_strip(row, first_strip + 6u, m_0.c_6, m_1.c_6, m_2.c_6, m_3.c_6, group.z);
-  }
-  if (first_strip + 7u < strips) {
-    store_strip(row, first_strip + 7u, m_0.c_7, m_1.c_7, m_2.c_7, m_3.c_7, group.z);
-  }
+  // end
 }

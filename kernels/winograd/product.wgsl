@@ -62,34 +62,15 @@ fn main(
   let column = (block % column_blocks) * BLOCK_COLUMNS;
   let tiles = tiles_at(place);
   let filters = filters_at(column + 4u * lane);
-  var outputs_0 = Outputs();
-  var outputs_1 = Outputs();
-  var outputs_2 = Outputs();
-  var outputs_3 = Outputs();
-  var outputs_4 = Outputs();
-  var outputs_5 = Outputs();
-  var outputs_6 = Outputs();
-  var outputs_7 = Outputs();
+  var outputs_${j} = Outputs();  // for j in 0..8
   // Loops test last: to leave one that tests first, llvmpipe runs a round with all lanes off.
   var line = 0u;
   loop {
     let lines = lines_at(tiles, line);
-    var m_0 = Sums();
-    var m_1 = Sums();
-    var m_2 = Sums();
-    var m_3 = Sums();
+    var m_${x} = Sums();  // for x in 0..4
     var quad = 0u;
     loop {
-      let d_0 = load_tile_column(lines, 0u, quad);
-      let d_1 = load_tile_column(lines, 1u, quad);
-      let d_2 = load_tile_column(lines, 2u, quad);
-      let d_3 = load_tile_column(lines, 3u, quad);
-      let d_4 = load_tile_column(lines, 4u, quad);
-      let d_5 = load_tile_column(lines, 5u, quad);
-      let d_6 = load_tile_column(lines, 6u, quad);
-      let d_7 = load_tile_column(lines, 7u, quad);
-      let d_8 = load_tile_column(lines, 8u, quad);
-      let d_9 = load_tile_column(lines, 9u, quad);
+      let d_${x} = load_tile_column(lines, ${x}u, quad);  // for x in 0..10
       add_products(&m_0, load_filters(filters, line, 0u, quad), mat4x4f(d_0 - d_2, d_2 - d_4, d_4 - d_6, d_6 - d_8));
       add_products(&m_1, load_filters(filters, line, 1u, quad), mat4x4f(d_1 + d_2, d_3 + d_4, d_5 + d_6, d_7 + d_8));
       add_products(&m_2, load_filters(filters, line, 2u, quad), mat4x4f(d_2 - d_1, d_4 - d_3, d_6 - d_5, d_8 - d_7));
@@ -100,14 +81,7 @@ fn main(
       }
     }
     let weight = vec2f(f32(line < 3u), select(-f32(line > 0u), 1.0, line == 1u));
-    fold(&outputs_0, m_0.c_0, m_1.c_0, m_2.c_0, m_3.c_0, weight);
-    fold(&outputs_1, m_0.c_1, m_1.c_1, m_2.c_1, m_3.c_1, weight);
-    fold(&outputs_2, m_0.c_2, m_1.c_2, m_2.c_2, m_3.c_2, weight);
-    fold(&outputs_3, m_0.c_3, m_1.c_3, m_2.c_3, m_3.c_3, weight);
-    fold(&outputs_4, m_0.c_4, m_1.c_4, m_2.c_4, m_3.c_4, weight);
-    fold(&outputs_5, m_0.c_5, m_1.c_5, m_2.c_5, m_3.c_5, weight);
-    fold(&outputs_6, m_0.c_6, m_1.c_6, m_2.c_6, m_3.c_6, weight);
-    fold(&outputs_7, m_0.c_7, m_1.c_7, m_2.c_7, m_3.c_7, weight);
+    fold(&outputs_${j}, m_0.c_${j}, m_1.c_${j}, m_2.c_${j}, m_3.c_${j}, weight);  // for j in 0..8
     line++;
     if (line >= 4u) {
       break;
@@ -116,14 +90,7 @@ fn main(
   // One tile after the other, since the code of the stores takes long to compile.
   var tile = 0u;
   loop {
-    store_first(place, tile, column + 0u, &outputs_0);
-    store_first(place, tile, column + 4u, &outputs_1);
-    store_first(place, tile, column + 8u, &outputs_2);
-    store_first(place, tile, column + 12u, &outputs_3);
-    store_first(place, tile, column + 16u, &outputs_4);
-    store_first(place, tile, column + 20u, &outputs_5);
-    store_first(place, tile, column + 24u, &outputs_6);
-    store_first(place, tile, column + 28u, &outputs_7);
+    store_first(place, tile, column + ${4 * j}u, &outputs_${j});  // for j in 0..8
     tile++;
     if (tile >= 4u) {
       break;
