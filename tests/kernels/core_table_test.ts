@@ -3,15 +3,14 @@
  * have: a plain product of small whole numbers, exact in f32 in whatever order it is added, on sizes with edges.
  */
 import assert from "node:assert/strict";
-import { probeSubgroups } from "../../src/cli/subgroups.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
-import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
 import { coreTable } from "../../src/kernels/core_table.ts";
 import { coreBlock } from "../../src/kernels/cores.ts";
 import { expandKernel, type Numbers } from "../../src/kernels/expand.ts";
 import { readInterface } from "../../src/kernels/interface.ts";
 import * as registry from "../../src/kernels/registry.ts";
 import { kernelSource } from "../../src/kernels/source.ts";
+import { openWithSubgroups } from "../helpers/subgroups.ts";
 
 const files: Readonly<Record<string, string>> = registry;
 
@@ -185,8 +184,7 @@ Deno.test("gemm/software/register() serves blocks of many sizes", async () => {
   }
 });
 
-const withSubgroups = await openGpu({ subgroups: probeSubgroups });
-const ignore = withSubgroups.subgroups?.size !== coreSubgroupSize;
+const { gpu: withSubgroups, ignore } = await openWithSubgroups();
 
 Deno.test(
   "subgroup_columns(), subgroup_rows() and subgroup_pairs() serve blocks of many sizes",
