@@ -144,9 +144,11 @@ export type {
   CompactionResult,
   CriterionResult,
   LayerReport,
+  NetworkStates,
   PhaseReport,
   PruneReport,
 } from "./src/prune/report.ts";
+export { standardError } from "./src/train/evaluate.ts";
 export type { Evaluation } from "./src/train/evaluate.ts";
 export {
   averagedFrom,
@@ -170,6 +172,7 @@ export type {
   EpochValidation,
   PhaseResult,
   Recalibration,
+  RunProgress,
   TrainCheckpoints,
   TrainProgress,
   TrainResult,

@@ -207,7 +207,7 @@ async function* compareVariant(
         posteriorTemperatures.push(await temperModel(model, { scoring, remove, settle, validation }));
       }
       layers = await remove();
-      await settler.settle(config);
+      await settler.settle(config, `replace ${name} at ${stage}, seed ${seed}`);
     }
     const { accuracy, validation } = await measure(trained);
     const removed = layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);

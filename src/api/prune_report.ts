@@ -12,9 +12,9 @@ import { compareClasses, countFlips } from "../prune/analysis.ts";
 import type { LayerConfidence } from "../prune/layer_confidence.ts";
 import type { PruneOutcome } from "../prune/loop.ts";
 import { countPattern } from "../prune/pattern.ts";
-import type { CriterionResult, PhaseReport, PruneReport } from "../prune/report.ts";
+import type { CriterionResult, NetworkStates, PhaseReport, PruneReport } from "../prune/report.ts";
 import { describeWarnings } from "../prune/warnings.ts";
-import type { Evaluation } from "../train/evaluate.ts";
+import { type Evaluation, standardError } from "../train/evaluate.ts";
 import type { PrunedModel } from "./measure_compaction.ts";
 import { goalOf } from "./prune_options.ts";
 import type { RunSplits } from "./run_splits.ts";
@@ -36,6 +36,8 @@ export interface PruneFindings {
   readonly layout: Pick<ParameterLayout, "count" | "prunableCount">;
   /** The classes of the test examples. */
   readonly labels: ArrayLike<number>;
+  /** What the run started from. */
+  readonly start: "random" | "given";
   readonly untrained: TestResult;
   readonly trained: TestResult;
   readonly finetuned: TestResult;
@@ -75,6 +77,7 @@ export function pruneReport(findings: PruneFindings): PruneReport {
     model: graph.name,
     seed: config.seed,
     config,
+    start: findings.start,
     warnings: describeWarnings({
       granularity: readGranularity(config.granularity)!,
       layers: outcome.layers,
@@ -102,14 +105,24 @@ export function pruneReport(findings: PruneFindings): PruneReport {
 }
 
 function accuraciesOf(
-  { untrained, trained, finetuned, outcome: { rounds } }: PruneFindings,
+  { untrained, trained, finetuned, outcome: { rounds }, splits: { test } }: PruneFindings,
 ): PruneReport["accuracy"] {
-  return {
+  const accuracy: NetworkStates = {
     untrained: untrained.accuracy,
     trained: trained.accuracy,
     // Where every round was undone, the network is the trained one.
     pruned: rounds.findLast(({ isUndone }) => !isUndone)?.accuracyPruned ?? trained.accuracy,
     finetuned: finetuned.accuracy,
+  };
+  const errorOf = (state: keyof NetworkStates) => standardError(accuracy[state], test.count);
+  return {
+    ...accuracy,
+    standardError: {
+      untrained: errorOf("untrained"),
+      trained: errorOf("trained"),
+      pruned: errorOf("pruned"),
+      finetuned: errorOf("finetuned"),
+    },
   };
 }
 

@@ -19,7 +19,7 @@ import type { CriterionResult, PhaseReport, PruneReport } from "../prune/report.
 import { type LoadedModel, openModel } from "./load_model.ts";
 import { Model } from "./model.ts";
 import type { ModelState, ModelTrainOptions } from "./model_options.ts";
-import type { TrainProgress } from "../train/settings.ts";
+import type { RunProgress } from "../train/settings.ts";
 import { type JournalSteps, type RunCheckpoints, RunJournal } from "./run_journal.ts";
 import { checkCores, coresOf } from "./run_cores.ts";
 import { type RunSplits, splitDataset } from "./run_splits.ts";
@@ -51,8 +51,8 @@ export interface PruneRunOptions {
   readonly teacher?: LoadedModel;
   /** Picks how matrix products are computed; a fixed choice by the read path where left out. */
   readonly choose?: ProductChooser;
-  /** Called while training, with what is being done. */
-  readonly onProgress?: (phase: string, progress: TrainProgress) => void;
+  /** Called while training or replacing weights, with what is being done. */
+  readonly onProgress?: (phase: string, progress: RunProgress) => void;
   /** Called where a loss is not finite, with the file of the model as it was when all was. */
   readonly onLastGood?: (model: Uint8Array) => Promise<void>;
   /** Where checkpoints are written to, every `config.checkpointEvery` steps, and read from. */
@@ -125,7 +125,7 @@ async function pruneModel(
   const { config, graph, onProgress, steps, choose } = options;
   const { rounds } = config;
   const removal = removalOf(config), goal = goalOf(config, graph), examples = train.count;
-  using settler = new Settler(model, { train, calibration });
+  using settler = new Settler(model, { train, calibration }, onProgress);
   const settleTrial = () => settler.settleTrial(config);
   const training: ModelTrainOptions = {
     ...trainingOf(config, limited),
@@ -146,7 +146,7 @@ async function pruneModel(
     const firstEpoch = epochsPerPhase * phase++;
     if (epochs === 0) return;
     settler.forget();
-    const report = (progress: TrainProgress) => onProgress?.(name, progress);
+    const report = (progress: RunProgress) => onProgress?.(name, progress);
     const isFirst = name === "train", schedule = scheduleOf(config, isFirst ? "train" : "finetune");
     const taught = teacher && (isTaught || !isFirst) ? { teacher, distillation } : {};
     const settings = { ...training, ...taught, epochs, firstEpoch, schedule, onProgress: report };
@@ -170,6 +170,8 @@ async function pruneModel(
     async () =>
       (await model.confidence(calibration, scoringOf(config, { criterion: "confidence", examples }))).layers,
   );
+  let roundsDone = 0;
+  const ofRounds = (round: number) => round > rounds ? `${round}` : `${round}/${rounds}`;
   const outcome = await model.prune({
     ...scoringOf(config, { criterion: config.criterion, examples }),
     ...removal,
@@ -181,12 +183,14 @@ async function pruneModel(
     ...(config.allowedDrop === undefined ? {} : { allowedDrop: config.allowedDrop }),
     ...(validation ? { validation } : {}),
     prepare: () => settler.prepare(config),
-    settle: () => settler.settle(config),
+    settle: () => settler.settle(config, `replace ${ofRounds(roundsDone + 1)}`),
     ...(isTempered(config, config.criterion) ? { tempering: { settle: settleTrial } } : {}),
     onUndo: () => settler.restored(config),
     isSparse: config.store === "sparse",
-    finetune: (round) =>
-      trainPhase(`fine-tune ${round}${round > rounds ? "" : `/${rounds}`}`, config.finetuneEpochs, round),
+    finetune: (round) => {
+      roundsDone = round;
+      return trainPhase(`fine-tune ${ofRounds(round)}`, config.finetuneEpochs, round);
+    },
     record: steps.step,
     keep: steps.keep,
   });
@@ -210,7 +214,7 @@ async function pruneModel(
         ? { posteriorTemperature: await temperModel(model, trials) }
         : {};
       const layers = await remove();
-      await settler.settle(config);
+      await settler.settle(config, `replace for ${criterion}`);
       return { accuracy: await measure(), layers, ...chosen };
     });
     // Every criterion trains on the same batches.
@@ -235,6 +239,7 @@ async function pruneModel(
     cores: options.journal.cores,
     splits: { limited, train, calibration, test },
     ...{ config, graph, labels, outcome, criteria, confidences, finished },
+    start: options.weights ? "given" : "random",
     ...{ untrained, trained, finetuned, trainedBytes: kept.byteLength, training: phases },
     layout: model.network.layout,
   });

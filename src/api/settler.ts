@@ -6,6 +6,7 @@
 import type { PruneConfig } from "../config.ts";
 import type { Split } from "../data/dataset.ts";
 import type { Replacement } from "../prune/replace/replacement.ts";
+import type { RunProgress } from "../train/settings.ts";
 import type { Model } from "./model.ts";
 import { recalibrationOf } from "./prune_options.ts";
 import { augmentationOf } from "./training_of.ts";
@@ -26,17 +27,27 @@ const selectionSteps = 3;
 export class Settler {
   readonly #model: Model;
   readonly #examples: SettlerExamples;
+  readonly #onProgress: ((phase: string, progress: RunProgress) => void) | undefined;
   #replacement: Replacement | undefined;
+  /** What is replaced, for progress. */
+  #phase = "replace";
 
-  constructor(model: Model, examples: SettlerExamples) {
+  /** @param onProgress Called for each layer whose weights are replaced. */
+  constructor(
+    model: Model,
+    examples: SettlerExamples,
+    onProgress?: (phase: string, progress: RunProgress) => void,
+  ) {
     this.#model = model;
     this.#examples = examples;
+    this.#onProgress = onProgress;
   }
 
   /** Takes the network as it is for what is wanted, where weights are to be replaced and nothing was taken yet. */
   async prepare({ replace, posterior, seed }: PruneConfig): Promise<void> {
     if (!replace) return;
-    const settings = { seed, selectionSteps: posterior === "layer" ? selectionSteps : 0 };
+    const onLayer = (step: number, steps: number) => this.#onProgress?.(this.#phase, { step, steps });
+    const settings = { seed, selectionSteps: posterior === "layer" ? selectionSteps : 0, onLayer };
     this.#replacement ??= await this.#model.openReplacement(this.#examples.calibration, settings);
   }
 
@@ -48,9 +59,11 @@ export class Settler {
   /**
    * Follows up a removal.
    *
+   * @param phase What progress calls a replacement.
    * @throws {NumericError} Where activations are not finite.
    */
-  async settle(config: PruneConfig): Promise<void> {
+  async settle(config: PruneConfig, phase = "replace"): Promise<void> {
+    this.#phase = phase;
     if (config.replace) return void await this.#replacement!.replace();
     const recalibration = recalibrationOf(config, augmentationOf(config, this.#model.task));
     if (recalibration) await this.#model.recalibrate(this.#examples.train, recalibration);

@@ -11,7 +11,7 @@ import { decodeModel } from "../io/model_file.ts";
 import { decodeVariance, encodeVariance } from "../io/variance_file.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
-import type { TrainProgress } from "../train/settings.ts";
+import type { RunProgress } from "../train/settings.ts";
 import { Model } from "./model.ts";
 import type { ModelState, ModelTrainOptions } from "./model_options.ts";
 import { type RunSplits, splitDataset } from "./run_splits.ts";
@@ -30,8 +30,8 @@ export interface TrainedOptions {
   readonly weights?: ModelState;
   /** Picks how matrix products are computed; as the device does where left out. */
   readonly choose?: ProductChooser;
-  /** Called while training, with what is being done. */
-  readonly onProgress?: (phase: string, progress: TrainProgress) => void;
+  /** Called while training or replacing weights, with what is being done. */
+  readonly onProgress?: (phase: string, progress: RunProgress) => void;
   /** True has training keep the variance that criterion `snr` reads; true for that criterion where left out. */
   readonly keepsVariance?: boolean;
   /** Makes the bytes of a file of a trained network, or reads what was made before; makes them where left out. */
@@ -98,7 +98,7 @@ export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<Tr
           // Other removals are to be scored by the variance of training.
           keepsVariance: false,
         }),
-      settler: new Settler(model, splits),
+      settler: new Settler(model, splits, onProgress),
     };
   } catch (error) {
     model[Symbol.dispose]();

@@ -11,6 +11,7 @@ import { mostJsonBytes, parseJson } from "../json.ts";
 import { type CompareReport, compareReportSchema, runCompare, stagesTo } from "../../mod.ts";
 import { listSome } from "../io/parameters.ts";
 import { isWhole } from "../prune/compare_report.ts";
+import { accuracyText, percentText } from "./accuracy_text.ts";
 import { runCommand } from "./command.ts";
 import {
   listField,
@@ -23,9 +24,10 @@ import {
 } from "./comparison_flags.ts";
 import { drawCompare, formatCompare } from "./compare_text.ts";
 import { configFlag, type FlagField, formatHelp, type ParsedFlags, parseFlags } from "./flags.ts";
-import { openRun, openRunDevice, openRunProgress } from "./open_run.ts";
+import { openRun, openRunDevice } from "./open_run.ts";
 import { checkPosteriorActs } from "./run_config.ts";
 import { note, print } from "./print.ts";
+import { openErrorProgress } from "./progress.ts";
 
 const usage = "./winnow compare [FLAGS]   (or: deno task compare [FLAGS])";
 const summary =
@@ -80,7 +82,7 @@ async function main(): Promise<number> {
   const { out } = config, path = `${out}/compare.json`, before = await readBefore(path);
   const { cores } = before ?? earlier ?? {};
   using gpu = await openRunDevice(config, earlier);
-  const input = await openRun(gpu, config, cores), progress = openRunProgress();
+  const input = await openRun(gpu, config, cores), progress = openErrorProgress();
   const removals = Math.max(...sparsities.map((sparsity) => stagesTo(sparsity).length));
   checkPosteriorActs(flags, { removals, weights: input.weights });
   const all = variants.length * sparsities.length * seeds.length;
@@ -96,7 +98,8 @@ async function main(): Promise<number> {
   const write = async (report: CompareReport) => {
     await denoFiles.write(path, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
     const cell = report.cells.at(-1);
-    if (cell) note(`${report.cells.filter(isAsked).length} of ${all}: ${describeCell(cell)}`);
+    const examples = Math.min(config.testLimit || Infinity, report.dataset.test);
+    if (cell) note(`${report.cells.filter(isAsked).length} of ${all}: ${describeCell(cell, examples)}`);
   };
   try {
     const report = await runCompare(gpu, {
@@ -124,13 +127,15 @@ async function main(): Promise<number> {
 function describeCell(
   { variant, sparsity, seed, accuracy, accuracyFinetuned, posteriorTemperatures = [], ...notes }:
     CompareReport["cells"][number],
+  examples: number,
 ): string {
-  const percent = (fraction: number) => `${(100 * fraction).toFixed(1)} %`,
-    { thinLayers = [], isAtChance } = notes;
-  const tuned = accuracyFinetuned === undefined ? "" : `, fine-tuned ${percent(accuracyFinetuned)}`;
+  const { thinLayers = [], isAtChance } = notes;
+  const tuned = accuracyFinetuned === undefined
+    ? ""
+    : `, fine-tuned ${accuracyText(accuracyFinetuned, examples)}`;
   const chosen = posteriorTemperatures.map(({ temperature }) => ` T ${temperature}`).join(",");
   const thin = thinLayers.length > 0 ? `; under 5 % left of ${listSome(thinLayers)}` : "";
-  return `${variant} at ${percent(sparsity)}, seed ${seed}: ${percent(accuracy)}${tuned}${
+  return `${variant} at ${percentText(sparsity)}, seed ${seed}: ${accuracyText(accuracy, examples)}${tuned}${
     chosen && `;${chosen}`
   }${thin}${isAtChance ? "; no better than chance" : ""}`;
 }

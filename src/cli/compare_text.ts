@@ -4,6 +4,7 @@
  * @module
  */
 import type { CompareCell, CompareReport, SensitivityReport } from "../prune/compare_report.ts";
+import { standardError } from "../train/evaluate.ts";
 import { type ChartLine, drawChart } from "./chart.ts";
 import { listSome } from "../io/parameters.ts";
 import { describeEmpty } from "../prune/warnings.ts";
@@ -24,10 +25,31 @@ function describe(
 const percent = (fraction: number) => (100 * fraction).toFixed(1);
 const sparsityText = (sparsity: number) => `${Number((100 * sparsity).toFixed(4))} %`;
 
-function meanText(numbers: readonly number[]): string {
-  if (numbers.length === 0) return "-";
-  const { mean, deviation } = describe(numbers);
-  return deviation === undefined ? percent(mean) : `${percent(mean)} +- ${percent(deviation)}`;
+/** The mean of accuracies over seeds with their deviation, or one with the standard error of so many examples. */
+function meanText(accuracies: readonly number[], examples: number): string {
+  if (accuracies.length === 0) return "-";
+  const { mean, deviation = standardError(mean, examples) } = describe(accuracies);
+  return `${percent(mean)} +- ${percent(deviation)}`;
+}
+
+/** Test and validation examples that accuracies of a comparison are of. */
+interface Counts {
+  readonly test: number;
+  readonly validation: number;
+}
+
+/** Says what stands behind `+-`. */
+function explainErrors({ trained, cells }: CompareReport, { test, validation }: Counts): string {
+  const ofTest = `${test} test examples`;
+  const ofBoth = cells.some((cell) => cell.validation)
+    ? `${ofTest}, or of ${validation} for validation`
+    : ofTest;
+  if (trained.length === 1) return `+- is the standard error of an accuracy on ${ofBoth}.`;
+  const errors = cells.map(({ accuracy, accuracyFinetuned = accuracy }) =>
+    standardError(accuracyFinetuned, test)
+  );
+  return "+- is the standard deviation over seeds; of one seed alone, the standard error of an accuracy on " +
+    `${ofBoth}, which is up to ${percent(Math.max(...errors))} points on test examples here.`;
 }
 
 /** Variants and sparsities, in the order in which they first occur, the sparsities rising. */
@@ -60,7 +82,7 @@ function bestOf(cells: readonly CompareCell[], sparsity: number, measure: Valida
 }
 
 /** The best variants by validation: rows of sparsities. */
-function formatBest(cells: readonly CompareCell[], measure: ValidationMeasure): string {
+function formatBest(cells: readonly CompareCell[], measure: ValidationMeasure, counts: Counts): string {
   const test = measure === "validation" ? "accuracy" : "accuracyFinetuned";
   const rows = axesOf(cells).sparsities.flatMap((sparsity) => {
     const best = bestOf(cells, sparsity, measure);
@@ -68,9 +90,9 @@ function formatBest(cells: readonly CompareCell[], measure: ValidationMeasure): 
     return [[
       sparsityText(sparsity),
       best.variant,
-      meanText(best.found.map(({ accuracy }) => accuracy)),
+      meanText(best.found.map(({ accuracy }) => accuracy), counts.validation),
       best.loss.toFixed(4),
-      meanText(best.own.flatMap(({ [test]: accuracy }) => accuracy ?? [])),
+      meanText(best.own.flatMap(({ [test]: accuracy }) => accuracy ?? []), counts.test),
     ]];
   });
   return formatTable(["sparsity", "best on validation", "validation, %", "loss", "test, %"], rows);
@@ -80,9 +102,14 @@ function formatBest(cells: readonly CompareCell[], measure: ValidationMeasure): 
  * A comparison as tables: rows of variants, columns of sparsities, the mean and deviation over seeds, in per cent; with
  * results on validation examples those too, and the best variants by them.
  */
-export function formatCompare({ trained, cells, dataset, model, config }: CompareReport): string {
+export function formatCompare(report: CompareReport): string {
+  const { trained, cells, dataset, model, config } = report;
   const { variants, sparsities } = axesOf(cells);
-  const table = (accuracyOf: (cell: CompareCell) => number | undefined) =>
+  const counts = {
+    test: Math.min(config.testLimit || Infinity, dataset.test),
+    validation: config.validation,
+  };
+  const table = (accuracyOf: (cell: CompareCell) => number | undefined, examples: number) =>
     formatTable(
       ["variant", ...sparsities.map(sparsityText)],
       variants.map((variant) => {
@@ -90,17 +117,19 @@ export function formatCompare({ trained, cells, dataset, model, config }: Compar
         const at = (sparsity: number) => own.filter((cell) => cell.sparsity === sparsity);
         return [
           variant,
-          ...sparsities.map((sparsity) => meanText(at(sparsity).flatMap((cell) => accuracyOf(cell) ?? []))),
+          ...sparsities.map((sparsity) =>
+            meanText(at(sparsity).flatMap((cell) => accuracyOf(cell) ?? []), examples)
+          ),
         ];
       }),
     );
   const validated = trained.flatMap(({ validation }) => validation?.accuracy ?? []);
   const onValidation = validated.length > 0
-    ? ` (${meanText(validated)} % on ${config.validation} validation examples)`
+    ? ` (${meanText(validated, counts.validation)} % on ${config.validation} validation examples)`
     : "";
   const sections = [
     `${escapeLine(`${model} on ${dataset.name}`)}: ${
-      meanText(trained.map(({ accuracy }) => accuracy))
+      meanText(trained.map(({ accuracy }) => accuracy), counts.test)
     } % before pruning` +
     `${onValidation}, ${trained.length} ${trained.length === 1 ? "seed" : "seeds"}`,
   ];
@@ -110,12 +139,16 @@ export function formatCompare({ trained, cells, dataset, model, config }: Compar
   ] as const;
   for (const { when, test, validation } of kinds) {
     if (when === "after removal" || cells.some(({ [test]: accuracy }) => accuracy !== undefined)) {
-      sections.push(`Test accuracy ${when}, %`, table(({ [test]: accuracy }) => accuracy));
+      sections.push(`Test accuracy ${when}, %`, table(({ [test]: accuracy }) => accuracy, counts.test));
     }
     if (cells.every(({ [validation]: result }) => result === undefined)) continue;
-    sections.push(`Validation accuracy ${when}, %`, table(({ [validation]: result }) => result?.accuracy));
-    sections.push(formatBest(cells, validation));
+    sections.push(
+      `Validation accuracy ${when}, %`,
+      table(({ [validation]: result }) => result?.accuracy, counts.validation),
+    );
+    sections.push(formatBest(cells, validation, counts));
   }
+  if (cells.length > 0) sections.push(explainErrors(report, counts));
   const warnings = formatWarnings(cells);
   if (warnings.length > 0) sections.push(warnings.join("\n"));
   return sections.join("\n\n");
@@ -163,17 +196,17 @@ export function formatSensitivity({ trained, cells, model, config }: Sensitivity
     shortName(layer),
     ...sparsities.map((sparsity) => {
       const cell = cells.find((cell) => cell.layer === layer && cell.sparsity === sparsity);
-      return cell ? percent(cell.accuracy) : "-";
+      return cell ? meanText([cell.accuracy], trained.validation) : "-";
     }),
   ]);
-  const before = `${percent(trained.accuracy)} % on ${trained.validation} validation examples, loss ${
-    trained.loss.toFixed(4)
-  }`;
+  const before = `${
+    meanText([trained.accuracy], trained.validation)
+  } % on ${trained.validation} validation examples, loss ${trained.loss.toFixed(4)}`;
   const [what, head] = config.granularity === "channel"
     ? ["the channels that some layers make", "layers"]
     : ["one layer", "layer"];
   return [
-    `${escapeLine(model)}: ${before}; accuracy with ${what} pruned alone, %`,
+    `${escapeLine(model)}: ${before}; accuracy with ${what} pruned alone, % +- standard error`,
     formatTable([head, ...sparsities.map(sparsityText)], rows),
   ].join("\n\n");
 }

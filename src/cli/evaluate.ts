@@ -6,7 +6,15 @@
 import { type ConfigField, describeConfig, parsePruneConfig } from "../config.ts";
 import { openDenoBlockReader } from "../data/shards_deno.ts";
 import { ConfigError } from "../errors.ts";
-import { checkGraphFits, denoFiles, limitDataset, loadDataset, loadModel, openModel } from "../../mod.ts";
+import {
+  checkGraphFits,
+  denoFiles,
+  limitDataset,
+  loadDataset,
+  loadModel,
+  openModel,
+  standardError,
+} from "../../mod.ts";
 import { cacheFolder } from "./cache_folder.ts";
 import { runCommand } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
@@ -95,6 +103,7 @@ async function main(): Promise<number> {
   const seconds = (performance.now() - start) / 1000;
   const result = {
     accuracy,
+    standardError: standardError(accuracy, count),
     loss,
     images: count,
     seconds,
@@ -110,8 +119,9 @@ async function main(): Promise<number> {
 }
 
 function formatResult(
-  { accuracy, loss, images, seconds, imagesPerSecond, model, dataset }: {
+  { accuracy, standardError, loss, images, seconds, imagesPerSecond, model, dataset }: {
     readonly accuracy: number;
+    readonly standardError: number;
     readonly loss: number;
     readonly images: number;
     readonly seconds: number;
@@ -120,7 +130,9 @@ function formatResult(
     readonly dataset: string;
   },
 ): string {
-  const right = `accuracy ${(100 * accuracy).toFixed(2)} % (${Math.round(accuracy * images)} of ${images})`;
+  const percent = (fraction: number) => (100 * fraction).toFixed(2);
+  const right = `accuracy ${percent(accuracy)} +- ${percent(standardError)} % ` +
+    `(${Math.round(accuracy * images)} of ${images}, standard error)`;
   const speed = `${seconds.toFixed(2)} s, ${imagesPerSecond.toFixed(0)} images/s`;
   return `${model} on the test images of ${dataset}: ${right}, loss ${loss.toFixed(4)}, ${speed}`;
 }

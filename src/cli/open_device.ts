@@ -13,6 +13,7 @@ import type { ProductChooser } from "../kernels/product.ts";
 import { cacheFolder } from "./cache_folder.ts";
 import { adviseOn } from "./describe_device.ts";
 import { note } from "./print.ts";
+import { openErrorProgress } from "./progress.ts";
 import { probeSubgroups } from "./subgroups.ts";
 
 /** The keys of a configuration that say which device to open and how to use it. */
@@ -77,15 +78,25 @@ export async function tuneDevice(
   lower: (choose: ProductChooser) => void,
   { mode, note }: { readonly mode: TunerMode; readonly note: (line: string) => void },
 ): Promise<Tuner> {
-  const folder = cacheFolder();
+  const folder = cacheFolder(), progress = openErrorProgress();
+  const noteBelow = (line: string) => {
+    progress.finish();
+    note(line);
+  };
   const tuner = await openTuner(gpu, {
     mode,
     runtime: `Deno ${Deno.version.deno}`,
-    note,
+    note: noteBelow,
     ...(folder === undefined ? {} : { cache: { files: denoFiles, path: `${folder}/tuning.json` } }),
   });
   const start = performance.now();
-  const measured = await tuner.tune(collectProducts(lower, gpu.choose));
+  let measured: number;
+  try {
+    const show = (done: number, total: number) => progress.update({ label: "tune", done, total });
+    measured = await tuner.tune(collectProducts(lower, gpu.choose), show);
+  } finally {
+    progress.finish();
+  }
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   if (measured > 0) note(`tuned ${measured} matrix products in ${seconds} s`);
   gpu.choose = tuner.choose;

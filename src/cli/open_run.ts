@@ -27,7 +27,6 @@ import { describeLoadedModel, modelSourceOf } from "./model_flags.ts";
 import { describeDevice, deviceChanges } from "./describe_device.ts";
 import { openDevice, tuneDevice } from "./open_device.ts";
 import { note } from "./print.ts";
-import { openProgress, type Progress } from "./progress.ts";
 import type { EarlierRun } from "./run_config.ts";
 
 /** What a run works with. */
@@ -140,13 +139,4 @@ async function openDataset({ data, limit, testLimit, stream }: PruneConfig): Pro
   takes("training", limit, train.count, "--limit");
   takes("test", testLimit, test.count, "--test-limit");
   return dataset;
-}
-
-/** A progress line on standard error. */
-export function openRunProgress(): Progress {
-  return openProgress({
-    write: (text) => void Deno.stderr.writeSync(new TextEncoder().encode(text)),
-    isTerminal: Deno.stderr.isTerminal(),
-    columns: Deno.stderr.isTerminal() ? Deno.consoleSize().columns : 80,
-  });
 }

@@ -20,7 +20,7 @@ export interface ProgressTarget {
 
 /** How far a piece of work is. */
 export interface ProgressState {
-  /** What is being done, such as `train`; another label starts another line and another clock. */
+  /** What is being done, such as `train`; another label, or fewer steps done, starts another line and another clock. */
   readonly label: string;
   /** Steps done so far. */
   readonly done: number;
@@ -107,7 +107,8 @@ export function openProgress({ write, isTerminal, columns, nowMs }: ProgressTarg
   };
   return {
     update(state) {
-      if (last !== undefined && last.label !== state.label) finish();
+      // The same work again, such as the next stage of a replacement, is a line of its own.
+      if (last !== undefined && (last.label !== state.label || state.done < last.done)) finish();
       const timeMs = now();
       first ??= { state, timeMs };
       const due = isDue(state, timeMs);
@@ -116,4 +117,13 @@ export function openProgress({ write, isTerminal, columns, nowMs }: ProgressTarg
     },
     finish,
   };
+}
+
+/** A progress line on standard error. */
+export function openErrorProgress(): Progress {
+  return openProgress({
+    write: (text) => void Deno.stderr.writeSync(new TextEncoder().encode(text)),
+    isTerminal: Deno.stderr.isTerminal(),
+    columns: Deno.stderr.isTerminal() ? Deno.consoleSize().columns : 80,
+  });
 }

@@ -16,10 +16,11 @@ import {
 } from "../../mod.ts";
 import { runCommand } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags, runFields } from "./flags.ts";
-import { checkOutput, openRun, openRunDevice, openRunProgress, type RunInput, tuneRun } from "./open_run.ts";
+import { checkOutput, openRun, openRunDevice, type RunInput, tuneRun } from "./open_run.ts";
 import { formatReport, formatWarning } from "./prune_text.ts";
 import { checkPosteriorActs, readEarlierRun, resolvePruneConfig } from "./run_config.ts";
 import { note, print, printJson } from "./print.ts";
+import { openErrorProgress } from "./progress.ts";
 
 const usage = "./winnow prune [FLAGS]   (or: deno task prune [FLAGS])";
 const summary =
@@ -78,7 +79,7 @@ async function runWithProgress(
   config: PruneConfig,
   { gpu, ...input }: RunInput & Pick<PruneRunOptions, "checkpoints" | "cores"> & { readonly gpu: Gpu },
 ) {
-  const progress = openRunProgress();
+  const progress = openErrorProgress();
   try {
     return await runPrune(gpu, {
       config,

@@ -4,23 +4,32 @@
  * @module
  */
 import type { PruneRound } from "../prune/loop.ts";
-import type { CompactionResult, PhaseReport, PruneReport } from "../prune/report.ts";
+import type { CompactionResult, PruneReport } from "../prune/report.ts";
 import { isThin } from "../prune/warnings.ts";
+import { accuracyText, percentText as percent } from "./accuracy_text.ts";
 import { escapeLine } from "./print.ts";
 import { formatTable } from "./table.ts";
 
-const percent = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
 const signed = (count: number): string => count > 0 ? `+${count}` : `${count}`;
+
+/** The states of the network that differ: without training it is as it was loaded, without fine-tuning as pruned. */
+function formatStates({ accuracy, config, dataset: { test }, start }: PruneReport): string {
+  const isTrained = config.epochs > 0, isGiven = start === "given" || !isTrained;
+  const rows: readonly (readonly [string, number])[] = [
+    [isGiven ? "as loaded" : "untrained", accuracy.untrained],
+    ...(isTrained ? [["trained", accuracy.trained] as const] : []),
+    [`pruned by ${config.criterion}${config.replace ? ", the rest replaced" : ""}`, accuracy.pruned],
+    ...(config.finetuneEpochs > 0 ? [["fine-tuned", accuracy.finetuned] as const] : []),
+  ];
+  return formatTable(
+    ["network", "test accuracy"],
+    rows.map(([name, fraction]) => [name, accuracyText(fraction, test)]),
+  );
+}
 
 /** The report as tables for people. */
 export function formatReport(report: PruneReport): string {
-  const { accuracy, parameters, bytes, dataset, flips, config } = report;
-  const states = formatTable(["network", "test accuracy"], [
-    ["untrained", percent(accuracy.untrained)],
-    ["trained", percent(accuracy.trained)],
-    [`pruned by ${config.criterion}`, percent(accuracy.pruned)],
-    ["fine-tuned", percent(accuracy.finetuned)],
-  ]);
+  const { parameters, bytes, dataset, config } = report;
   const { before, after } = report.cost;
   const sizes = formatTable(["size", "before", "after"], [
     ["parameters", `${before.parameters}`, `${after.parameters}`],
@@ -30,9 +39,9 @@ export function formatReport(report: PruneReport): string {
     ["bytes of the file", `${report.fileBytes.before}`, `${report.fileBytes.after}`],
   ]);
   const sections = [
-    `Accuracy on ${dataset.test} test examples of ${escapeLine(dataset.name)}`,
-    states,
-    ...(report.training?.length ? ["Training", formatTraining(report.training)] : []),
+    `Accuracy on ${dataset.test} test examples of ${escapeLine(dataset.name)}, with its standard error`,
+    formatStates(report),
+    ...(report.training?.length ? ["Training, on the examples trained on", formatTraining(report)] : []),
     report.compaction ? "Size (after: compacted, what is kept)" : "Size (after: what is kept)",
     sizes,
     ...(report.compaction ? [formatCompaction(report.compaction, Math.min(128, dataset.test))] : []),
@@ -40,22 +49,25 @@ export function formatReport(report: PruneReport): string {
     formatRounds(report),
   ];
   if (report.criteria.length > 0) {
-    const rows = report.criteria.map(({ criterion, accuracy, accuracyFinetuned }) => {
-      return [criterion, percent(accuracy), percent(accuracyFinetuned)];
-    });
+    const rows = report.criteria.map(({ criterion, accuracy, accuracyFinetuned }) => [
+      criterion,
+      accuracyText(accuracy, dataset.test),
+      ...(config.finetuneEpochs > 0 ? [accuracyText(accuracyFinetuned, dataset.test)] : []),
+    ]);
     sections.push(
       `Criteria at ${percent(parameters.removed / parameters.prunable)} sparsity, removed at once`,
-      formatTable(["criterion", "pruned", "fine-tuned"], rows),
+      formatTable(["criterion", "pruned", ...(config.finetuneEpochs > 0 ? ["fine-tuned"] : [])], rows),
     );
   }
   if (report.warnings?.length) sections.push(report.warnings.map(formatWarning).join("\n"));
   if (report.pattern) sections.push(formatPattern(report.pattern));
-  sections.push("Layers", formatLayers(report), "Classes, trained to fine-tuned", formatClasses(report));
-  const changed = `${flips.rightToWrong} from right to wrong, ${flips.wrongToRight} from wrong to right`;
   sections.push(
-    `Of ${dataset.test} examples ${changed}; ` +
-      `${flips.stayedRight} stayed right, ${flips.stayedWrong} stayed wrong.`,
+    "Layers",
+    formatLayers(report),
+    "Classes, before pruning and at the end",
+    formatClasses(report),
   );
+  sections.push(formatFlips(report));
   return sections.join("\n\n");
 }
 
@@ -64,12 +76,22 @@ export function formatWarning(sentence: string): string {
   return escapeLine(`Warning: ${sentence}.`);
 }
 
+/** Examples that changed sides, and how far accuracy changed, with the standard error of a change on the same examples. */
+function formatFlips({ flips, dataset: { test } }: PruneReport): string {
+  const { rightToWrong: lost, wrongToRight: gained, stayedRight, stayedWrong } = flips;
+  const change = (gained - lost) / test, error = Math.sqrt(((lost + gained) / test - change ** 2) / test);
+  const points = (fraction: number) => (100 * fraction).toFixed(1);
+  return `Of ${test} examples ${lost} from right to wrong, ${gained} from wrong to right; ` +
+    `${stayedRight} stayed right, ${stayedWrong} stayed wrong: ` +
+    `accuracy changed by ${points(change)} +- ${points(error)} points.`;
+}
+
 /** What each phase ended with; with validation examples the epoch, from 1, that the values are of. */
-function formatTraining(phases: readonly PhaseReport[]): string {
+function formatTraining({ training: phases = [], config: { validation } }: PruneReport): string {
   const isWatched = phases.some(({ best }) => best);
   const rows = phases.map(({ phase, epochs, best }) => {
     const { loss, accuracy } = epochs[epochs.length - 1];
-    const watched = best ? [`${best.epoch + 1}`, percent(best.accuracy)] : ["-", "-"];
+    const watched = best ? [`${best.epoch + 1}`, accuracyText(best.accuracy, validation)] : ["-", "-"];
     const cells = [phase, `${epochs.length}`, loss.toFixed(4), percent(accuracy)];
     return isWatched ? [...cells, ...watched] : cells;
   });
@@ -78,7 +100,9 @@ function formatTraining(phases: readonly PhaseReport[]): string {
 }
 
 /** Rounds with what went and what came back; the temperature chosen, validation accuracy and what was undone, where there is any. */
-function formatRounds({ rounds }: PruneReport): string {
+function formatRounds(
+  { rounds, config: { validation, finetuneEpochs }, dataset: { test } }: PruneReport,
+): string {
   const columns: readonly (readonly [string, (round: PruneRound) => string])[] = [
     ["round", ({ round }) => `${round}`],
     ["removed", ({ removed }) => `${removed}`],
@@ -95,11 +119,18 @@ function formatRounds({ rounds }: PruneReport): string {
     ...(rounds.some(({ inflow }) => inflow > 0)
       ? [["in", ({ inflow }: PruneRound) => `${inflow}`] as const]
       : []),
-    ["pruned", ({ accuracyPruned }) => percent(accuracyPruned)],
-    ["fine-tuned", ({ accuracyFinetuned }) => percent(accuracyFinetuned)],
+    ["pruned", ({ accuracyPruned }) => accuracyText(accuracyPruned, test)],
+    ...(finetuneEpochs > 0
+      ? [
+        ["fine-tuned", ({ accuracyFinetuned }: PruneRound) => accuracyText(accuracyFinetuned, test)] as const,
+      ]
+      : []),
     ...(rounds.some(({ accuracyValidation }) => accuracyValidation !== undefined)
       ? [
-        ["validation", ({ accuracyValidation = 0 }: PruneRound) => percent(accuracyValidation)] as const,
+        [
+          "validation",
+          ({ accuracyValidation = 0 }: PruneRound) => accuracyText(accuracyValidation, validation),
+        ] as const,
         ["undone", ({ isUndone }: PruneRound) => isUndone ? "yes" : "no"] as const,
       ]
       : []),
@@ -145,10 +176,9 @@ function formatPattern({ keep, of, layers }: NonNullable<PruneReport["pattern"]>
 function formatClasses({ classes }: PruneReport): string {
   return formatTable(
     ["class", "before", "after", "examples", "mistaken most for"],
-    classes.map(({ name, before, after, change, mistakenFor }) => [
+    classes.map(({ name, count, before, after, change, mistakenFor }) => [
       name,
-      percent(before),
-      percent(after),
+      ...[before, after].map((accuracy) => count > 0 ? accuracyText(accuracy, count) : "-"),
       signed(change),
       mistakenFor ? `${mistakenFor.name} (${mistakenFor.count})` : "none",
     ]),

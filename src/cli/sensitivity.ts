@@ -19,9 +19,10 @@ import {
 } from "./comparison_flags.ts";
 import { formatSensitivity } from "./compare_text.ts";
 import { configFlag, type FlagField, formatHelp, type ParsedFlags, parseFlags } from "./flags.ts";
-import { checkOutput, openRun, openRunDevice, openRunProgress } from "./open_run.ts";
+import { checkOutput, openRun, openRunDevice } from "./open_run.ts";
 import { checkPosteriorActs } from "./run_config.ts";
 import { note, print } from "./print.ts";
+import { openErrorProgress } from "./progress.ts";
 
 const usage = "./winnow sensitivity [FLAGS]   (or: deno task sensitivity [FLAGS])";
 const summary =
@@ -59,7 +60,7 @@ async function main(): Promise<number> {
   const { config: told, earlier, sparsities } = await readScan(flags, denoFiles), { cores } = earlier ?? {};
   await checkOutput(told);
   using gpu = await openRunDevice(told, earlier);
-  const input = await openRun(gpu, told, cores), progress = openRunProgress();
+  const input = await openRun(gpu, told, cores), progress = openErrorProgress();
   checkPosteriorActs(flags, { removals: 1, weights: input.weights });
   const { limit, out } = told, count = input.dataset.train.count, train = Math.min(limit || count, count);
   const validation = told.validation || Math.max(1, Math.min(1000, Math.floor(train / 5)));

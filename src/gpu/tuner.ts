@@ -115,20 +115,28 @@ export class Tuner {
   /**
    * Times the candidates of every product that has no choice yet, and keeps the choices in the cache.
    *
+   * @param onProduct Called before the first product is measured, and after each, with how many are done, of how many.
    * @returns How many products were measured.
    * @throws {KernelError} Where the device fails on the reference itself.
    */
-  async tune(shapes: readonly ProductShape[]): Promise<number> {
+  async tune(
+    shapes: readonly ProductShape[],
+    onProduct?: (done: number, products: number) => void,
+  ): Promise<number> {
     const { mode, cache, note } = this.#options;
     if (mode === "off") return 0;
+    const asked = new Map(shapes.filter(({ trial }) => trial).map((shape) => [shapeKey(shape), shape]));
+    for (const key of asked.keys()) this.#asked.add(key);
+    const unknown = [...asked].filter(([, shape]) => {
+      const known = this.#known(shape);
+      return !known || mode === "full" && known.mode !== "full";
+    });
     let measured = 0;
-    for (const shape of shapes) {
-      const key = shapeKey(shape), known = this.#known(shape);
-      if (!shape.trial) continue;
-      this.#asked.add(key);
-      if (known && (mode === "quick" || known.mode === "full")) continue;
+    for (const [key, shape] of unknown) {
+      if (measured === 0) onProduct?.(0, unknown.length);
       this.#products.set(key, await this.#measure(shape, mode));
       measured++;
+      onProduct?.(measured, unknown.length);
     }
     if (measured > 0 && cache && this.#key) {
       try {

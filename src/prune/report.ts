@@ -36,6 +36,18 @@ export interface CriterionResult {
   readonly posteriorTemperature?: TemperatureChoice;
 }
 
+/** A number for the network in each of its states. */
+export interface NetworkStates {
+  /** As the run started: with random or with given weights. */
+  readonly untrained: number;
+  /** After the run's own training; as it started where there was none. */
+  readonly trained: number;
+  /** After the last removal, before the training that follows it. */
+  readonly pruned: number;
+  /** At the end. */
+  readonly finetuned: number;
+}
+
 /** A phase of training, epoch by epoch. */
 export interface PhaseReport extends PhaseResult {
   /** Its name, such as `train`, `fine-tune 1/3` or `compare magnitude`. */
@@ -94,13 +106,12 @@ export interface PruneReport {
   readonly config: PruneConfig;
   /** What is worth a warning, a sentence each; empty where nothing is, absent in older reports. */
   readonly warnings?: readonly string[];
+  /** What the run started from: random weights, or given ones; absent in older reports. */
+  readonly start?: "random" | "given";
   /** Test accuracy of the network in its four states, in [0, 1]. */
-  readonly accuracy: {
-    readonly untrained: number;
-    readonly trained: number;
-    /** After the last removal, before the training that follows it. */
-    readonly pruned: number;
-    readonly finetuned: number;
+  readonly accuracy: NetworkStates & {
+    /** The standard error of each, by the number of test examples; absent in older reports. */
+    readonly standardError?: NetworkStates;
   };
   /** Every phase of training that had an epoch, in order; absent in older reports. */
   readonly training?: readonly PhaseReport[];
@@ -135,6 +146,7 @@ const count = z.int().min(0), fraction = z.number().min(0).max(1);
 const cost = z.strictObject({ parameters: count, multiplyAdds: z.number().min(0), bytes: count });
 const compactionCost = z.strictObject({ parameters: count, multiplyAdds: count, sizeBytes: count });
 
+const states = { untrained: fraction, trained: fraction, pruned: fraction, finetuned: fraction };
 const onExamples = { accuracy: fraction, loss: z.number() };
 const training = z.array(z.strictObject({
   phase: z.string(),
@@ -169,7 +181,8 @@ const schema = z.strictObject({
   seed: count,
   config: z.custom<PruneConfig>((value) => pruneConfigSchema.safeParse(value).success, "a prune config"),
   warnings: z.array(z.string()).exactOptional(),
-  accuracy: z.strictObject({ untrained: fraction, trained: fraction, pruned: fraction, finetuned: fraction }),
+  start: z.enum(["random", "given"]).exactOptional(),
+  accuracy: z.strictObject({ ...states, standardError: z.strictObject(states).exactOptional() }),
   training: training.exactOptional(),
   criteria: z.array(z.strictObject({
     criterion: z.string(),

@@ -29,6 +29,16 @@ export interface Evaluation {
   readonly predictions: Uint32Array;
 }
 
+/**
+ * The standard error of an accuracy: how far that of other examples, drawn alike, lies from it in the root mean square.
+ *
+ * @param accuracy Fraction of the examples predicted right, in [0, 1].
+ * @param examples How many examples it was measured on, at least 1.
+ */
+export function standardError(accuracy: number, examples: number): number {
+  return Math.sqrt(accuracy * (1 - accuracy) / examples);
+}
+
 /** A network ready to be evaluated on a split, as often as wanted. */
 export interface Evaluator extends Disposable {
   /** @throws {NumericError} Where a loss is not finite. */

@@ -142,6 +142,9 @@ export interface TrainProgress {
   readonly examplesPerSecond: number;
 }
 
+/** How far a phase of a run is: its epochs of training, or the layers of a replacement, which tells the steps alone. */
+export type RunProgress = Pick<TrainProgress, "step" | "steps"> & Partial<TrainProgress>;
+
 /** What a network does on the validation examples after an epoch. */
 export interface EpochValidation {
   /** Fraction of the validation examples that were predicted right. */

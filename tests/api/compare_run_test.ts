@@ -231,20 +231,28 @@ Deno.test("formatCompare() and drawCompare() show mean and deviation over seeds"
       { ...cell, variant: "random", sparsity: 0.25, seed: 0, accuracy: 0.1, accuracyFinetuned: 0.2 },
     ],
   };
-  // The deviation of 0.5 and 0.7 with n - 1 is 0.2 / sqrt 2.
+  // The deviation of 0.5 and 0.7 with n - 1 is 0.2 / sqrt 2; the standard error of 0.1 by 40 examples sqrt(0.09 / 40), of 0.2
+  // sqrt(0.16 / 40).
+  const explained =
+    "+- is the standard deviation over seeds; of one seed alone, the standard error of an accuracy on 40 " +
+    "test examples";
   assertEquals(formatCompare(report).split("\n"), [
     ...["seed on tiny: 80.0 +- 14.1 % before pruning, 2 seeds", ""],
     ...["Test accuracy after removal, %", ""],
-    "variant    25 %          50 %",
-    "---------  ----  ------------",
-    "magnitude     -  60.0 +- 14.1",
-    "random     10.0             -",
+    "variant           25 %          50 %",
+    "---------  -----------  ------------",
+    "magnitude            -  60.0 +- 14.1",
+    "random     10.0 +- 4.7             -",
     ...["", "Test accuracy after fine-tuning, %", ""],
-    "variant    25 %         50 %",
-    "---------  ----  -----------",
-    "magnitude     -  80.0 +- 0.0",
-    "random     20.0            -",
+    "variant           25 %         50 %",
+    "---------  -----------  -----------",
+    "magnitude            -  80.0 +- 0.0",
+    "random     20.0 +- 6.3            -",
+    ...["", `${explained}, which is up to 6.3 points on test examples here.`],
   ]);
+  const alone = { ...report, trained: report.trained.slice(1), cells: report.cells.slice(2) };
+  const last = formatCompare(alone).split("\n").at(-1);
+  assertEquals(last, "+- is the standard error of an accuracy on 40 test examples.");
   // A loss of 0.5 and one of 1 in the mean: of equal accuracies the lower one is better.
   const validation = { accuracy: 0.75, loss: 0.5 }, worse = { accuracy: 0.75, loss: 1 };
   const validated = {
@@ -262,20 +270,23 @@ Deno.test("formatCompare() and drawCompare() show mean and deviation over seeds"
   assertEquals(formatCompare(validated).split("\n"), [
     ...["seed on tiny: 80.0 +- 14.1 % before pruning (75.0 +- 0.0 % on 9 validation examples), 2 seeds", ""],
     ...["Test accuracy after removal, %", ""],
-    "variant    25 %          50 %",
-    "---------  ----  ------------",
-    "magnitude     -  60.0 +- 14.1",
-    "random     40.0   10.0 +- 0.0",
+    "variant           25 %          50 %",
+    "---------  -----------  ------------",
+    "magnitude            -  60.0 +- 14.1",
+    "random     40.0 +- 7.7   10.0 +- 0.0",
     ...["", "Validation accuracy after removal, %", ""],
-    "variant    25 %         50 %",
-    "---------  ----  -----------",
-    "magnitude     -  75.0 +- 0.0",
-    "random     75.0  75.0 +- 0.0",
+    "variant            25 %         50 %",
+    "---------  ------------  -----------",
+    "magnitude             -  75.0 +- 0.0",
+    "random     75.0 +- 14.4  75.0 +- 0.0",
     "",
     "sparsity  best on validation  validation, %    loss      test, %",
     "--------  ------------------  -------------  ------  -----------",
-    "25 %                  random           75.0  1.0000         40.0",
+    "25 %                  random   75.0 +- 14.4  1.0000  40.0 +- 7.7",
     "50 %                  random    75.0 +- 0.0  0.5000  10.0 +- 0.0",
+    "",
+    // Of 0.5 and of 0.4 by 40 examples.
+    `${explained}, or of 9 for validation, which is up to 7.9 points on test examples here.`,
   ]);
   const finetuned = drawCompare(report);
   const plain = drawCompare({

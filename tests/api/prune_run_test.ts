@@ -28,7 +28,7 @@ function openTiny() {
 
 async function run(
   config: Record<string, unknown>,
-  more: Pick<PruneRunOptions, "onLastGood" | "onFootprint" | "teacher" | "tune"> = {},
+  more: Pick<PruneRunOptions, "onLastGood" | "onFootprint" | "onProgress" | "teacher" | "tune"> = {},
 ) {
   return await runPrune(await deviceOf(), {
     config: parsePruneConfig({ ...small, ...config }, "a test"),
@@ -355,7 +355,15 @@ Deno.test("runPrune() scores by the steps' own noise", async () => {
 Deno.test("runPrune() replaces what is kept, which comes nearer to the trained network without training", async () => {
   const gpu = await deviceOf(), start = gpu.allocatedBytes;
   const config = { epochs: 12, finetuneEpochs: 0, rounds: 2, sparsity: 0.7, criterion: "magnitude" };
-  const plain = await run({ ...config, compare: false }), replaced = await run({ ...config, replace: true });
+  const plain = await run({ ...config, compare: false }), seen = new Map<string, number[]>();
+  const replaced = await run({ ...config, replace: true }, {
+    onProgress: (phase, { step, steps }) => {
+      if (phase.startsWith("replace")) seen.set(phase, [...seen.get(phase) ?? [], step / steps]);
+    },
+  });
+  // Four layers, in each of two rounds and for each criterion that is compared.
+  const names = ["1/2", "2/2", ...replaced.report.criteria.map(({ criterion }) => `for ${criterion}`)];
+  assertEquals([...seen], names.map((name) => [`replace ${name}`, [0, 0.25, 0.5, 0.75, 1]]));
   assertEquals(gpu.allocatedBytes, start, "nothing is left on the device");
   assertEquals(replaced.report.parameters, plain.report.parameters);
   assertNotEquals(replaced.model, plain.model);

@@ -84,8 +84,11 @@ Deno.test("runSensitivity() prunes each coupled set of channels alone, and repor
   ]);
   assertEquals(new Set(report.cells.map(({ loss }) => loss)).size, 3);
   const text = formatSensitivity(report);
-  assert(/accuracy with the channels that some layers make pruned alone, %$/m.test(text), text);
-  assert(/^stem \+ outer +\d+\.\d +-$/m.test(text), text);
+  assert(
+    /accuracy with the channels that some layers make pruned alone, % \+- standard error$/m.test(text),
+    text,
+  );
+  assert(/^stem \+ outer +\d+\.\d \+- \d+\.\d +-$/m.test(text), text);
   const long = formatSensitivity({ ...report, cells: [{ ...report.cells[0], layer: "a + b + c + d" }] });
   assert(/^a \+ b \+ 2 more/m.test(long), long);
 });

@@ -26,7 +26,7 @@ Deno.test("compare writes results at once, skips them when run again, and refuse
     const given = [...flags, `--out=${out}`, "--variants=magnitude,random"];
     const first = await runTask("compare", [...given, "--seeds=1"]);
     assertEquals([first.code, first.errors], [0, []], first.stderr);
-    assertMatch(first.stdout, /^magnitude +\d+\.\d +\d+\.\d$/m);
+    assertMatch(first.stdout, /^magnitude( +\d+\.\d \+- \d+\.\d){2}$/m);
     const read = async () => compareReportSchema.parse(JSON.parse(await Deno.readTextFile(path)));
     const report = await read();
     assertEquals([report.cells.length, report.config.finetuneEpochs], [4, 0]);
@@ -55,12 +55,15 @@ Deno.test("compare says what was best on validation, with a temperature chosen b
     const out = `${folder}/out`, given = [...flags, `--out=${out}`, "--validation=16", "--seeds=1"];
     const first = await runTask("compare", [...given, "--variants=confidence/T=auto"]);
     assertEquals([first.code, first.errors], [0, []], first.stderr);
-    assertMatch(first.stderr, /confidence\/T=auto at 50\.0 %, seed 1: \d+\.\d %; T \d/);
+    assertMatch(first.stderr, /confidence\/T=auto at 50\.0 %, seed 1: \d+\.\d \+- \d+\.\d %; T \d/);
     const again = await runTask("compare", [...given, "--variants=confidence/T=auto,snr"]);
     assertEquals([again.code, again.errors], [0, []], again.stderr);
-    assertMatch(again.stdout, /before pruning \(\d+\.\d % on 16 validation examples\)/);
+    assertMatch(again.stdout, /before pruning \(\d+\.\d \+- \d+\.\d % on 16 validation examples\)/);
     assertMatch(again.stdout, /Validation accuracy after removal, %\n\nvariant/);
-    assertMatch(again.stdout, /^90 % +(confidence\/T=auto|snr) +\d+\.\d +\d\.\d{4} +\d+\.\d$/m);
+    assertMatch(
+      again.stdout,
+      /^90 % +(confidence\/T=auto|snr) +\d+\.\d \+- \d+\.\d +\d\.\d{4} +\d+\.\d \+- \d+\.\d$/m,
+    );
     const report = compareReportSchema.parse(JSON.parse(await Deno.readTextFile(`${out}/compare.json`)));
     assertEquals(report.cells.map(({ posteriorTemperatures: all = [] }) => all.length), [1, 1, 0, 0]);
     const names = [...Deno.readDirSync(out)].map(({ name }) => name).sort();
@@ -99,7 +102,7 @@ Deno.test("sensitivity prints a row a layer and writes its report", () =>
     const out = `${folder}/out`;
     const { code, stdout, stderr, errors } = await runTask("sensitivity", [...flags, `--out=${out}`]);
     assertEquals([code, errors], [0, []], stderr);
-    assertMatch(stdout, /^conv1 +\d+\.\d +\d+\.\d$/m);
+    assertMatch(stdout, /^conv1( +\d+\.\d \+- \d+\.\d){2}$/m);
     const { trained, cells } = sensitivityReportSchema.parse(
       JSON.parse(await Deno.readTextFile(`${out}/sensitivity.json`)),
     );

@@ -45,7 +45,10 @@ Deno.test("evaluate prints a line, and on standard error how images are normalis
   inFolder(async (folder, flags) => {
     const { code, stdout, stderr } = await runTask("evaluate", flags);
     assertEquals(code, 0, stderr);
-    assertMatch(stdout, /^cnn on the test images of idx: accuracy \d+\.\d\d % \(\d+ of 40\), loss \d/);
+    assertMatch(
+      stdout,
+      /^cnn on the test images of idx: accuracy \d+\.\d\d \+- \d+\.\d\d % \(\d+ of 40, standard error\), loss \d/,
+    );
     assertMatch(stderr, /^images are normalised by mean 0\.\d+, deviation 0\.\d+: of the training images;/m);
     const given = await runTask("evaluate", [
       ...[`--data=${folder}/data`, `--model=${folder}/net.json`, `--weights=${folder}/weights.safetensors`],

@@ -97,3 +97,16 @@ Deno.test("openProgress() ends a label's line with its last state before the nex
   progress.finish();
   assert.equal(written.length, 3);
 });
+
+Deno.test("openProgress() starts anew where the same work begins again", () => {
+  const { written, clock, progress } = record(false);
+  for (const done of [0, 2, 0, 1]) {
+    clock.timeMs += 10_000;
+    progress.update({ label: "replace", done, total: 4 });
+  }
+  progress.finish();
+  assert.deepEqual(written, [
+    ...["replace    0 %\n", "replace   50 %  0:10 left\n"],
+    ...["replace    0 %\n", "replace   25 %  0:30 left\n"],
+  ]);
+});

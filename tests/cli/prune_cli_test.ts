@@ -49,9 +49,15 @@ Deno.test("prune writes report and model, and prints tables", () =>
     const report = pruneReportSchema.parse(JSON.parse(await Deno.readTextFile(`${folder}/out/report.json`)));
     assertEquals(report.versions, { winnow: deno.version, deno: Deno.version.deno });
     assertEquals(report.parameters.removed, Math.floor(0.25 * report.parameters.prunable));
+    const { standardError, ...accuracy } = report.accuracy, { finetuned } = accuracy;
+    assertEquals(report.start, "random");
+    assertEquals(standardError?.finetuned, Math.sqrt(finetuned * (1 - finetuned) / report.dataset.test));
+    // Reports of before have neither.
+    const { start: _, ...older } = { ...report, accuracy };
+    assertEquals(pruneReportSchema.parse(older), older);
     const { masks } = decodeModel(await Deno.readFile(`${folder}/out/model.safetensors`), "model");
     assertEquals(masks.size, 4);
-    assertMatch(stdout, /untrained +\d+\.\d %/);
+    assertMatch(stdout, /^untrained +\d+\.\d \+- \d+\.\d %\ntrained +/m);
     assertStringIncludes(stderr, "adapter: ");
     assertMatch(stderr, /train.*loss/);
   }));
@@ -62,11 +68,13 @@ Deno.test("prune starts from weights of a file without training first, and goes 
     await Deno.writeFile(weights, weightFile(tinyGraph()));
     const flags = [data, ...rest.filter((flag) => !flag.startsWith("--epochs"))];
     const run = async (args: readonly string[]) => {
-      const { code, errors, stderr } = await runTask("prune", [...flags, ...args]);
+      const { code, errors, stdout, stderr } = await runTask("prune", [...flags, ...args]);
       assertEquals([code, errors], [0, []], stderr);
       const out = args.find((flag) => flag.startsWith("--out="))!.slice("--out=".length);
       const report = pruneReportSchema.parse(JSON.parse(await Deno.readTextFile(`${out}/report.json`)));
       assertEquals([report.config.epochs, report.accuracy.untrained], [0, report.accuracy.trained]);
+      assertEquals(report.start, "given");
+      assertMatch(stdout, /^as loaded +\d+\.\d \+- \d+\.\d %\npruned by /m);
       return { report, model: decodeModel(await Deno.readFile(`${out}/model.safetensors`), "model") };
     };
     const first = await run([

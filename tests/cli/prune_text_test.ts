@@ -59,13 +59,17 @@ Deno.test("formatReport() shows what came back and what was undone only where th
   assert(/40\.0 % +0\.25 +40/.test(formatReport({ ...report, rounds: tempered })));
   const validated = { ...round, accuracyValidation: 0.625, isUndone: true };
   assertEquals(headOf([validated]), [...usual, "validation", "undone"]);
-  assert(/ 62\.5 % +yes$/m.test(formatReport({ ...report, rounds: [validated] })));
+  // sqrt(0.625 (1 - 0.625) / 60)
+  const config = { ...report.config, validation: 60 };
+  assert(/ 62\.5 \+- 6\.3 % +yes$/m.test(formatReport({ ...report, config, rounds: [validated] })));
 });
 
 Deno.test("formatReport() shows what training ended with, and its best epoch where examples were held out", () => {
   const epochs = [{ loss: 2, accuracy: 0.25 }, { loss: 1.23456, accuracy: 0.5 }];
   const rowsOf = (training: PruneReport["training"]) =>
-    formatReport({ ...report, training }).split("\n").filter((line) => /^(phase|train|fine-tune) /.test(line))
+    formatReport({ ...report, training, config: { ...report.config, validation: 60 } }).split("\n").filter((
+      line,
+    ) => /^(phase|train|fine-tune) /.test(line))
       .map((line) => line.trim().split(/ {2,}/));
   const plain = { phase: "train", epochs }, columns = ["phase", "epochs", "loss", "accuracy"];
   assertEquals(rowsOf([plain]), [columns, ["train", "2", "1.2346", "50.0 %"]]);
@@ -73,7 +77,8 @@ Deno.test("formatReport() shows what training ended with, and its best epoch whe
   assertEquals(rowsOf([plain, watched]), [
     [...columns, "best epoch", "validation"],
     ["train", "2", "1.2346", "50.0 %", "-", "-"],
-    ["fine-tune 1/1", "2", "1.2346", "50.0 %", "1", "37.5 %"],
+    // sqrt(0.375 (1 - 0.375) / 60)
+    ["fine-tune 1/1", "2", "1.2346", "50.0 %", "1", "37.5 +- 6.3 %"],
   ]);
   assert(!formatReport({ ...report, training: [] }).includes("Training"));
 });
@@ -119,4 +124,47 @@ Deno.test("formatReport() prints warnings, and marks layers of which compaction 
   assert(/^conv1 +40 +1 +2\.5 % +under 5 %$/m.test(compacted(1)));
   assert(/^relu1 +40 +30 +75\.0 %$/m.test(compacted(1)));
   assert(!compacted(2).includes("under 5 %"));
+});
+
+/** The rows of the table of networks, and the heads of those below it that have an accuracy. */
+function statesOf(more: Partial<PruneReport>): { readonly states: string[][]; readonly heads: string[] } {
+  const lines = formatReport({ ...report, ...more }).split("\n");
+  const from = lines.findIndex((line) => line.startsWith("network ")) + 2, to = lines.indexOf("", from);
+  return {
+    states: lines.slice(from, to).map((line) => line.split(/ {2,}/)),
+    heads: lines.filter((line) => /^(round|criterion) /.test(line)).map((line) =>
+      line.split(/ {2,}/).at(-1)!
+    ),
+  };
+}
+
+Deno.test("formatReport() names only states that the network was in, each with the standard error of its accuracy", () => {
+  // By 40 examples: of 1/4 and of 3/4 sqrt(3 / 16 / 40), of 1/2 sqrt(1 / 4 / 40), of 1 none.
+  const criteria = [{ criterion: "random", sparsity: 0.4, accuracy: 0.25, accuracyFinetuned: 0.5 }];
+  assertEquals(statesOf({ criteria, start: "random" }), {
+    states: [
+      ["untrained", "25.0 +- 6.8 %"],
+      ["trained", "100.0 +- 0.0 %"],
+      ["pruned by confidence", "50.0 +- 7.9 %"],
+      ["fine-tuned", "75.0 +- 6.8 %"],
+    ],
+    heads: ["fine-tuned", "fine-tuned"],
+  });
+  const config = { ...report.config, epochs: 0, finetuneEpochs: 0, replace: true };
+  for (const start of [{}, { start: "given" }] as const) {
+    assertEquals(statesOf({ criteria, config, ...start }), {
+      states: [["as loaded", "25.0 +- 6.8 %"], ["pruned by confidence, the rest replaced", "50.0 +- 7.9 %"]],
+      heads: ["pruned", "pruned"],
+    });
+  }
+  assertEquals(statesOf({ start: "given" }).states.slice(0, 2).map(([name]) => name), [
+    "as loaded",
+    "trained",
+  ]);
+});
+
+Deno.test("formatReport() says how far accuracy changed, with the standard error of a change on the same examples", () => {
+  const flips = { rightToWrong: 7, wrongToRight: 1, stayedRight: 20, stayedWrong: 12 };
+  // Of 40 examples 8 changed: -6 / 40, and sqrt((8 / 40 - (6 / 40)^2) / 40) = 0.0666.
+  assertStringIncludes(formatReport({ ...report, flips }), "accuracy changed by -15.0 +- 6.7 points.");
 });

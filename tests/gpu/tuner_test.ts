@@ -147,11 +147,13 @@ Deno.test("openTuner() reads the choices of an earlier run, which is not measure
   const cache = { files: memoryFiles(), path };
   const times = ({ splits, core }: ProductChoice) => core === "gemm/software/register_8x8" ? 0.5 : splits;
   const first = await openTest({ cache, openTrial: madeUpTrial({ times }) });
-  assert.equal(await first.tuner.tune([large, ...small]), 4);
+  const seen: (readonly [number, number])[] = [];
+  assert.equal(await first.tuner.tune([large, ...small], (...at) => seen.push(at)), 4);
+  assert.deepEqual(seen, [0, 1, 2, 3, 4].map((done) => [done, 4]));
   const written = cache.files.entries.get(path);
   const tried: ProductChoice[] = [];
   const second = await openTest({ cache, openTrial: madeUpTrial({ tried }) });
-  assert.equal(await second.tuner.tune([large, ...small]), 0);
+  assert.equal(await second.tuner.tune([large, ...small], () => assert.fail("nothing is measured")), 0);
   assert.deepEqual([tried, first.notes, second.notes], [[], [], []]);
   assert.deepEqual(second.tuner.explain(), first.tuner.explain());
   for (const shape of [large, ...small]) {

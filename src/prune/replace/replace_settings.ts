@@ -24,6 +24,8 @@ export interface ReplaceSettings {
   readonly selectionSteps: number;
   /** Bytes that the batches' activations may take; beyond them every layer's pass begins at the images. */
   readonly memoryBytes: number;
+  /** Called before the first layer of each replacement, and after each, with how many are done, of how many. */
+  readonly onLayer?: (done: number, layers: number) => void;
 }
 
 /** Replacement unless told otherwise. */

@@ -104,7 +104,7 @@ export class Replacement {
    * @throws {NumericError} Where activations are not finite; values and statistics are then the dense ones.
    */
   async replace(): Promise<readonly LayerReplacement[]> {
-    const { source: { network }, layers, dense, pass } = this.#parts;
+    const { source: { network }, layers, dense, pass, settings: { onLayer } } = this.#parts;
     const mask = this.#mask = await readFloats(network.gpu, network.arena("mask"));
     const wires = wireLayers(resolveGraph(network.graph), "evaluate");
     const tensorOf = (node: number) => pass.tensor(node < 0 ? "x" : wires[node].y);
@@ -112,9 +112,11 @@ export class Replacement {
     pass.rewind();
     const reports: LayerReplacement[] = [];
     try {
+      onLayer?.(0, layers.length);
       for (const layer of layers) {
         const x = tensorOf(layer.source), terms = layer.skip?.terms.map(tensorOf) ?? [];
         reports.push(await this.#replaceLayer(layer, { x, terms, mask }));
+        onLayer?.(reports.length, layers.length);
       }
     } catch (error) {
       dense.restore();
