@@ -31,10 +31,16 @@ export function assignSlots(lifetimes: readonly Lifetime[]): SlotAssignment {
   const bySize = [...lifetimes].sort((a, b) => b.quads - a.quads || a.first - b.first);
   for (const tensor of bySize) {
     let place = -1;
-    for (const [i, { quads, tenants }] of slots.entries()) {
+    for (let i = 0; i < slots.length; i++) {
       // Of slots of one size the first.
-      if (place >= 0 && quads >= slots[place].quads) continue;
-      if (tenants.every(({ first, last }) => last < tensor.first || tensor.last < first)) place = i;
+      if (place >= 0 && slots[i].quads >= slots[place].quads) continue;
+      const { tenants } = slots[i];
+      let isFree = true;
+      // A plan may have thousands of tensors, so this is the loop in which lowering spends its time.
+      for (let j = 0; isFree && j < tenants.length; j++) {
+        isFree = tenants[j].last < tensor.first || tensor.last < tenants[j].first;
+      }
+      if (isFree) place = i;
     }
     if (place < 0) place = slots.push({ quads: tensor.quads, tenants: [] }) - 1;
     slots[place].tenants.push(tensor);

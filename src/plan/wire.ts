@@ -74,7 +74,9 @@ function readersOf(nodes: readonly GraphNode[]): (layer: number) => readonly Rea
   const readers = new Map<number, Reader[]>();
   for (const [layer, { sources }] of nodes.entries()) {
     for (const [slot, source] of sources.entries()) {
-      readers.set(source, [...readers.get(source) ?? [], { layer, slot }]);
+      const known = readers.get(source);
+      if (known) known.push({ layer, slot });
+      else readers.set(source, [{ layer, slot }]);
     }
   }
   return (layer) => readers.get(layer) ?? [];
@@ -161,8 +163,8 @@ function wireBackward(nodes: readonly GraphNode[], { mode, forward }: {
   const gates = (i: number) => typeOf(nodes[i]).gatesInput?.(nodes[i].spec) === true;
   // Where several layers read a tensor, the first of them is the last to give its gradient, and may add the others'.
   const adder = (i: number): number | undefined => {
-    const [first, ...others] = readers(i);
-    if (others.length === 0) return undefined;
+    const { length, 0: first } = readers(i);
+    if (length < 2) return undefined;
     const { spec } = nodes[first.layer];
     return layerTypeOf(spec).addsToInput?.(spec) === true ? first.layer : undefined;
   };
