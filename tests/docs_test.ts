@@ -241,9 +241,16 @@ function formsOf(words: readonly string[]): readonly (readonly string[])[] {
 function checkFlags(words: readonly string[]): void {
   if (words.length === 1) {
     const [name, value] = words[0]!.slice(2).split("=");
+    const tasks = Object.values(deno.tasks).map(({ command }) => command).join(" ");
+    // Deno's own, of which the permissions are looked at one by one.
     if (name!.startsWith("allow-")) {
-      return assert(JSON.stringify(deno.tasks).includes(words[0]!), "no task has this permission");
+      const given = eachPermission(tasks, [""]);
+      return assert(
+        eachPermission(words[0]!, [""]).every((one) => given.includes(one)),
+        "no task has this permission",
+      );
     }
+    if (tasks.split(" ").includes(words[0]!)) return;
     const isKnown = ({ flag, kind }: FlagField) =>
       flag === name || kind === "boolean" && `no-${flag}` === name;
     const known = Object.values(commands).some(({ fields }) => fields.some(isKnown)) || name === "help";
@@ -288,6 +295,39 @@ Deno.test("every figure shows its data: drawn again it is the same", async () =>
   await checkEach(shown, ({ at }) => {
     assert(figures[at]!(read) === read(at), "it is not what bench/figures.ts draws");
   });
+});
+
+/** The rows of the first table below a heading of docs/architecture.md. */
+function tableBelow(heading: string): readonly (readonly string[])[] {
+  const lines = pages.find(({ path }) => path === "docs/architecture.md")!.text.split("\n");
+  const from = lines.findIndex((line, i) => i > lines.indexOf(`## ${heading}`) && line.startsWith("| --- "));
+  const to = lines.findIndex((line, i) => i > from && !line.startsWith("|"));
+  return lines.slice(from + 1, to).map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+}
+
+/** Permissions, one variable, host or program each, with what has them. */
+function eachPermission(flags: string, tasks: readonly string[]): readonly string[] {
+  return [...flags.matchAll(/--allow-(\w+)(?:='?([^'\s`]+))?/g)].flatMap(([, kind, values = ""]) =>
+    values.split(",").flatMap((value) => tasks.map((task) => `${task}: ${kind} ${value}`))
+  );
+}
+
+Deno.test("docs/architecture.md lists the permissions that tasks have, and the packages that there are", () => {
+  const listed = tableBelow("Permissions").flatMap(([flags, tasks]) =>
+    eachPermission(flags!, tasks!.split(", "))
+  );
+  const given = Object.entries(deno.tasks).flatMap(([task, { command }]) => eachPermission(command, [task]));
+  assert(given.length > 20);
+  assertEquals([...listed].sort(), [...given].sort());
+  const named = tableBelow("Dependencies").flatMap(([names]) => names!.split(/, (?:as .*)?/)).filter(Boolean);
+  const read = (path: string) => Deno.readTextFileSync(new URL(path, root));
+  const peers = [...Deno.readDirSync(new URL("bench/peers/", root))].map(({ name }) =>
+    read(`bench/peers/${name}`)
+  );
+  const taken = [read("deno.json"), ...sources.map(({ text }) => text), ...peers].flatMap((text) =>
+    [...text.matchAll(/"npm:((?:@[\w-]+\/)?[\w-]+)@(\d+\.\d+\.\d+)["\/]/g)].map(([, name]) => name!)
+  );
+  assertEquals([...new Set(taken)].sort(), [...named].sort());
 });
 
 Deno.test("files and folders that pages name are there", async () => {
