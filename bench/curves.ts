@@ -34,7 +34,7 @@ const { loss, accuracy } = await model.train(train, {
   epochs: config.epochs,
   schedule: scheduleOf(config, "train"),
   checkpoints: {
-    every: stepsPerEpoch,
+    isDue: (step) => step % stepsPerEpoch === 0,
     save: ({ step, tally: { lossSum, correct, count } }) =>
       print(step / stepsPerEpoch, { loss: lossSum / count, accuracy: correct / count }),
   },

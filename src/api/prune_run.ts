@@ -21,6 +21,7 @@ import { Model } from "./model.ts";
 import type { ModelState, ModelTrainOptions } from "./model_options.ts";
 import type { RunProgress } from "../train/settings.ts";
 import { type JournalSteps, type RunCheckpoints, RunJournal } from "./run_journal.ts";
+import { runContents } from "./run_contents.ts";
 import { checkCores, coresOf } from "./run_cores.ts";
 import { type RunSplits, splitDataset } from "./run_splits.ts";
 import { finishPruned, type TunePlans } from "./measure_compaction.ts";
@@ -55,8 +56,12 @@ export interface PruneRunOptions {
   readonly onProgress?: (phase: string, progress: RunProgress) => void;
   /** Called where a loss is not finite, with the file of the model as it was when all was. */
   readonly onLastGood?: (model: Uint8Array) => Promise<void>;
-  /** Where checkpoints are written to, every `config.checkpointEvery` steps, and read from. */
+  /** Where checkpoints are written to, as often as `config.checkpointEvery` says, and read from. */
   readonly checkpoints?: RunCheckpoints;
+  /** Ends the run between two steps once it is aborted, with a checkpoint where there are any. */
+  readonly signal?: AbortSignal;
+  /** Called when all is checked that can be before the run, which then computes. */
+  readonly onStart?: () => Promise<void>;
   /** Called before models are timed, to have the device take the fastest cores for their products. */
   readonly tune?: TunePlans;
   /** How an earlier run computed its products, as its report says; others are as `choose` says. */
@@ -84,6 +89,7 @@ export interface PruneRunResult {
  *   may not lose so much.
  * @throws {FormatError} Where `cores`, or a checkpoint, hold what is no choice or does not compute its product.
  * @throws {AdapterError} Where they name a core that the device has not.
+ * @throws The reason of `options.signal` where it ends the run.
  */
 export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<PruneRunResult> {
   const { config, graph } = options;
@@ -94,10 +100,14 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
     "calibration examples": calibration.count,
     "test examples": test.count,
   };
-  const device = identityEntries(gpu.adapter.name, gpu.identity);
-  const surroundings = { ...device, "data set": limited.name, graph: JSON.stringify(graph) };
-  const choices = coresOf(gpu, options.cores), { checkpoints } = options;
-  const journal = await RunJournal.open(config, { ...surroundings, ...counts }, { checkpoints, choices });
+  const choices = coresOf(gpu, options.cores), { checkpoints, signal } = options;
+  const surroundings = {
+    ...identityEntries(gpu.adapter.name, gpu.identity),
+    graph: JSON.stringify(graph),
+    ...counts,
+    ...(checkpoints ? await runContents(splits, options) : {}),
+  };
+  const journal = await RunJournal.open(config, surroundings, { checkpoints, choices, signal });
   checkCores(gpu, journal.cores, { graph, batch: config.batch, train: train.count, test: test.count });
   const choose = journal.chooser(options.choose ?? gpu.choose);
   using model = new Model(gpu, graph, { task: limited, seed: config.seed, choose });
@@ -105,6 +115,8 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   const masks = options.weights?.masks;
   checkReachable(model.network, config, { goal: goalOf(config, graph), masks });
   if (options.weights) model.restore(options.weights);
+  await options.onStart?.();
+  await journal.begin();
   try {
     return await pruneModel(model, splits, { ...options, choose, steps: journal.on(model), journal });
   } catch (error) {
@@ -227,6 +239,7 @@ async function pruneModel(
   const { prunableCount: prunable } = model.network.layout;
   const criteria: CriterionResult[] = [];
   if (config.compare) { for (const criterion of comparedCriteria) criteria.push(await compare(criterion)); }
+  options.signal?.throwIfAborted();
   const labels = isStreamed(test) ? await readLabels(test) : test.labels;
   const { store, compact } = config;
   const finished = await finishPruned(model.gpu, bytes, {

@@ -12,9 +12,11 @@ import { FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { type Checkpoint, type CheckpointArena, loadCheckpoint, saveCheckpoint } from "../io/checkpoint.ts";
 import type { Json } from "../io/checkpoint_state.ts";
+import { sha256 } from "../io/checksum.ts";
 import { formatChoices, type ProductChoices, rememberingChooser } from "../kernels/choices.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import type { PhaseResult, TrainCheckpoints, TrainResult, TrainState } from "../train/settings.ts";
+import { type CheckpointTimes, checkpointTimes } from "./checkpoint_times.ts";
 import type { Model } from "./model.ts";
 import type { RecordStep } from "./model_options.ts";
 import { checkSame, resultsOf, type RunResults } from "./run_results.ts";
@@ -23,13 +25,17 @@ import { checkSame, resultsOf, type RunResults } from "./run_results.ts";
 export interface RunCheckpoints {
   /** The file system. */
   readonly files: Files;
-  /** The folder, which holds nothing else. */
+  /** The folder; others' files in it stay as they are. */
   readonly folder: string;
   /** True goes on from the checkpoint there; it needs the configuration that the checkpoint is of. */
   readonly resumes: boolean;
 }
 
 const runFile = "run.safetensors";
+
+/** The files that a run writes into the folder of its checkpoints, and what a write that was cut off leaves of them. */
+export const checkpointFiles: RegExp =
+  /^(run|trained|pruned|before-round-[0-9]+)\.safetensors(\.[0-9a-f]{8}\.tmp)?$/;
 
 /** Reads what the run of a checkpoint was told. @throws {FileError | FormatError} Where there is no checkpoint. */
 export async function readResumedConfig({ files, folder }: RunCheckpoints): Promise<PruneConfig> {
@@ -48,6 +54,7 @@ export interface JournalPhase {
 export interface JournalTraining {
   readonly resume?: TrainState;
   readonly checkpoints?: TrainCheckpoints;
+  readonly signal?: AbortSignal;
 }
 
 /** Does the steps of a run, each once however often the run is started. */
@@ -60,48 +67,59 @@ export interface JournalSteps {
   train(phase: JournalPhase, run: (more: JournalTraining) => Promise<TrainResult>): Promise<PhaseResult>;
 }
 
+/** What a journal is opened with. */
+export interface JournalOptions {
+  /** Where checkpoints are; none are written where left out. */
+  readonly checkpoints?: RunCheckpoints | undefined;
+  /** How products are to be computed, where a checkpoint does not say. */
+  readonly choices: ProductChoices;
+  /** Ends the run before its next step once it is aborted, or within training. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** The steps of one run. */
 export class RunJournal {
   readonly #config: PruneConfig;
   readonly #checkpoints: RunCheckpoints | undefined;
+  readonly #signal: AbortSignal | undefined;
   readonly #results: RunResults;
   readonly #recorded: number;
+  /** When checkpoints are written; never where it is absent. */
+  readonly #times: CheckpointTimes | undefined;
   #next = 0;
   #toRestore: Checkpoint | undefined;
 
   private constructor(
     config: PruneConfig,
-    checkpoints: RunCheckpoints | undefined,
+    { checkpoints, signal }: JournalOptions,
     { results, stored }: { readonly results: RunResults; readonly stored: Checkpoint | undefined },
   ) {
     this.#config = config;
     this.#checkpoints = checkpoints;
+    this.#signal = signal;
     this.#results = results;
     this.#recorded = results.steps.length;
     this.#toRestore = stored;
+    const { checkpointEvery } = config;
+    this.#times = checkpoints && checkpointEvery !== 0 ? checkpointTimes(checkpointEvery) : undefined;
   }
 
   /**
-   * Opens the journal of a run, at its start or where a checkpoint is.
+   * Opens the journal of a run, at its start or where a checkpoint is. Nothing is changed yet: see `begin`.
    *
    * @param surroundings What must be the same for the same bits beside the configuration, by name.
-   * @param options `checkpoints`: where they are; `choices`: how products are to be computed, where the checkpoint does
-   *   not say.
    * @throws {ConfigError} Where a checkpoint is of another configuration or of other surroundings.
    * @throws {FileError | FormatError} Where a checkpoint cannot be read.
    */
   static async open(
     config: PruneConfig,
     surroundings: RunResults["surroundings"],
-    { checkpoints, choices }: {
-      readonly checkpoints?: RunCheckpoints | undefined;
-      readonly choices: ProductChoices;
-    },
+    options: JournalOptions,
   ): Promise<RunJournal> {
+    const { checkpoints, choices } = options;
     if (!checkpoints?.resumes) {
-      if (checkpoints) await removeCheckpoints(checkpoints);
       const results = { surroundings, choices: { ...choices }, steps: [], training: undefined };
-      return new RunJournal(config, checkpoints, { results, stored: undefined });
+      return new RunJournal(config, options, { results, stored: undefined });
     }
     const path = `${checkpoints.folder}/${runFile}`, stored = await loadCheckpoint(path, checkpoints.files);
     const results = resultsOf(stored, path);
@@ -115,7 +133,12 @@ export class RunJournal {
       told(config, surroundings),
     );
     Object.assign(results.choices, { ...choices, ...results.choices });
-    return new RunJournal(config, checkpoints, { results, stored });
+    return new RunJournal(config, options, { results, stored });
+  }
+
+  /** Removes the checkpoints of an earlier run, once all that can be checked before a run is. */
+  async begin(): Promise<void> {
+    if (this.#checkpoints && !this.#checkpoints.resumes) await removeCheckpoints(this.#checkpoints);
   }
 
   /** A chooser that chooses as the run did before, and takes another's choice for what is new. */
@@ -132,6 +155,7 @@ export class RunJournal {
   on(model: Model): JournalSteps {
     const step: RecordStep = async <Result>(name: string, act: () => Promise<Result>) => {
       if (this.#next < this.#recorded) return this.#replay(name) as Result;
+      this.#signal?.throwIfAborted();
       this.#restore(model);
       const result = await act();
       this.#results.steps.push({ name, result: (result ?? null) as Json });
@@ -144,27 +168,21 @@ export class RunJournal {
       train: async (phase, run) => {
         let steps: number | undefined;
         const result = await step(phase.name, async () => {
-          const { training } = this.#results;
+          const { training } = this.#results, times = this.#times;
           this.#results.training = undefined;
           const resume = training?.name === phase.name ? { resume: training.state } : {};
-          const every = this.#checkpoints ? this.#config.checkpointEvery : 0;
           const save = (state: TrainState) => this.#save(model, phase, state);
-          const trained = await run({ ...resume, ...(every > 0 ? { checkpoints: { every, save } } : {}) });
+          const trained = await run({
+            ...resume,
+            ...(times ? { checkpoints: { isDue: (step) => times.isDue(step), save } } : {}),
+            ...(this.#signal ? { signal: this.#signal } : {}),
+          });
           const { epochs, best } = trained;
           steps = trained.steps;
           return { epochs, ...(best ? { best } : {}) };
         });
-        // Older versions recorded that a phase was done, and no more.
-        if (!result) {
-          const thing = `${this.#checkpoints!.folder}/${runFile}`, current = `no epochs of ${phase.name}`;
-          throw new FormatError({
-            act: "resume from",
-            thing,
-            current,
-            wanted: "a checkpoint of this version",
-          });
-        }
-        if (steps !== undefined && this.#checkpoints) await this.#save(model, phase, steps);
+        const isDue = this.#times?.isDueAfterPhase() || this.#signal?.aborted;
+        if (steps !== undefined && isDue) await this.#save(model, phase, steps);
         return result;
       },
     };
@@ -173,13 +191,19 @@ export class RunJournal {
   async #keep(name: string, make: () => Promise<Uint8Array>, step: RecordStep): Promise<Uint8Array> {
     const { files, folder } = this.#checkpoints ?? {}, path = `${folder}/${name}`;
     let made: Uint8Array | undefined;
-    await step(`keep ${name}`, async () => {
+    const { sum } = await step(`keep ${name}`, async () => {
       made = await make();
-      await files?.makeFolder(folder!);
-      await files?.write(path, made);
-      return null;
+      if (!files) return { sum: "" };
+      await files.makeFolder(folder!);
+      await files.write(path, made);
+      return { sum: await sha256(made) };
     });
-    return made ?? await files!.read(path);
+    if (made) return made;
+    const kept = await files!.read(path), found = await sha256(kept);
+    if (found === sum) return kept;
+    const current = `its checksum is ${found.slice(0, 12)}..., where the run wrote ${sum.slice(0, 12)}...`;
+    const wanted = "the file as it was written";
+    throw new FormatError({ act: "resume from", thing: path, current, wanted });
   }
 
   #replay(name: string): unknown {
@@ -200,6 +224,10 @@ export class RunJournal {
 
   /** Saves a checkpoint in the middle of a phase, or after it where the number of its steps is given. */
   async #save(model: Model, phase: JournalPhase, at: TrainState | number): Promise<void> {
+    await this.#times?.saving(() => this.#write(model, phase, at));
+  }
+
+  async #write(model: Model, phase: JournalPhase, at: TrainState | number): Promise<void> {
     const { files, folder } = this.#checkpoints!, { network, graph } = model, config = this.#config;
     const { masks } = await model.state();
     const roles: CheckpointArena[] = ["values", "mean", "velocity", "second_moment", "variance", "best"];
@@ -231,8 +259,9 @@ export class RunJournal {
   }
 }
 
-/** Removes all checkpoints of a folder, and the folder. */
+/** Removes the checkpoints that a run wrote into a folder, and the folder where nothing else is in it. */
 export async function removeCheckpoints({ files, folder }: Omit<RunCheckpoints, "resumes">): Promise<void> {
-  for (const name of await files.list(folder) ?? []) await files.remove(`${folder}/${name}`);
-  await files.remove(folder);
+  const names = await files.list(folder) ?? [], own = names.filter((name) => checkpointFiles.test(name));
+  for (const name of own) await files.remove(`${folder}/${name}`);
+  if (own.length === names.length) await files.remove(folder);
 }

@@ -6,8 +6,7 @@
 import { z } from "zod";
 import { ConfigError, FormatError } from "../errors.ts";
 import type { Checkpoint } from "../io/checkpoint.ts";
-import { currentCore, shapeKey } from "../kernels/choices.ts";
-import type { ProductShape } from "../kernels/product.ts";
+import { currentCore } from "../kernels/choices.ts";
 
 const count = z.int().min(0);
 const validation = { accuracy: z.number(), loss: z.number() };
@@ -16,7 +15,6 @@ const trainStateSchema = z.strictObject({
   step: count,
   steps: count,
   tally: z.strictObject({ lossSum: z.number(), correct: count, count }),
-  // Keys in the order in which training gives them: parsing brings them into this one, and reports hold them.
   epochs: z.array(z.strictObject({
     loss: z.number(),
     accuracy: z.number(),
@@ -44,8 +42,11 @@ const resultsSchema = z.strictObject({
 /** What a run has done so far, and what it is. */
 export type RunResults = z.output<typeof resultsSchema>;
 
-/** Keys of a configuration that do not change what a run comes to. */
-const freeKeys: ReadonlySet<string> = new Set(["out", "force", "checkpointEvery"]);
+/** Keys of a configuration that do not change what a run comes to; the contents of what paths name are compared instead. */
+const freeKeys: ReadonlySet<string> = new Set([
+  ...["out", "force", "checkpointEvery"],
+  ...["data", "model", "weights", "teacher"],
+]);
 
 /**
  * Compares what a run is told with what the run of a checkpoint was told.
@@ -70,19 +71,14 @@ export function checkSame(
   throw new ConfigError({ act: "resume", thing: folder, current, wanted: "what the run was started with" });
 }
 
-/** The name of a product, which earlier checkpoints know by the JSON of its shape's entries. */
-function renamed(key: string): string {
-  return key.startsWith("[") ? shapeKey(Object.fromEntries(JSON.parse(key)) as ProductShape) : key;
-}
-
 /** The results in a checkpoint. @throws {FormatError} Where they are not those of a run. */
 export function resultsOf({ state }: Checkpoint, path: string): RunResults {
   const parsed = resultsSchema.safeParse(state.results);
   if (parsed.success) {
-    const choices = Object.entries(parsed.data.choices).map((
-      [key, choice],
-    ) => [renamed(key), { ...choice, core: currentCore(choice.core) }]);
-    return structuredClone({ ...parsed.data, choices: Object.fromEntries(choices) });
+    // As they stand there: parsing would bring keys into the schema's order, and reports hold them.
+    const results = structuredClone(state.results) as RunResults;
+    for (const choice of Object.values(results.choices)) choice.core = currentCore(choice.core);
+    return results;
   }
   const { path: keys, message } = parsed.error.issues[0], current = `${keys.join(".")}: ${message}`;
   throw new FormatError({ act: "resume from", thing: path, current, wanted: "the results of a run" });

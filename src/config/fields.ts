@@ -62,11 +62,11 @@ const dataFields = {
 };
 
 const outputFields = {
-  out: z.string().min(1).default("out").describe(
-    "Folder that the report and the pruned model are written to.",
+  out: z.string().min(1).optional().describe(
+    "Folder that the report and the pruned model are written to; by default a new one, out/DATE-NAME.",
   ),
-  checkpointEvery: z.int().min(0).default(0).describe(
-    "Training steps between two checkpoints in the output folder, 0 for none; --resume goes on from the last.",
+  checkpointEvery: z.int().min(0).optional().describe(
+    "Training steps between two checkpoints in the output folder, 0 for none; by default one every 5 minutes and after training.",
   ),
   force: z.boolean().default(false).describe("Write into the output folder although it is not empty."),
   adapter: z.enum(["auto", "high-performance", "low-power", "fallback"]).default("auto").describe(

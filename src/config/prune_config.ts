@@ -160,10 +160,10 @@ export interface PruneConfig {
   readonly compact: boolean;
   /** Write all weights, as PyTorch loads them, or leave removed ones out of the file. */
   readonly store: "dense" | "sparse";
-  /** Folder that the report and the pruned model are written to. */
-  readonly out: string;
-  /** Training steps between two checkpoints in the output folder, 0 for none; --resume goes on from the last. */
-  readonly checkpointEvery: number;
+  /** Folder that the report and the pruned model are written to; by default a new one, out/DATE-NAME. */
+  readonly out?: string | undefined;
+  /** Training steps between two checkpoints in the output folder, 0 for none; by default one every 5 minutes and after training. */
+  readonly checkpointEvery?: number | undefined;
   /** Write into the output folder although it is not empty. */
   readonly force: boolean;
   /** WebGPU adapter to run on. */

@@ -11,6 +11,7 @@ import { type Graph, parseGraph } from "../model/graph.ts";
 import { layOutParameters, type PlacedParameter } from "../plan/layout.ts";
 import { type CheckpointState, parseState } from "./checkpoint_state.ts";
 import { checkMask, checkValues } from "./check_values.ts";
+import { checkSeal, checksumKey, checksumPlaceholder, seal } from "./checksum.ts";
 import { listSome } from "./parameters.ts";
 import {
   type NewTensor,
@@ -42,15 +43,16 @@ export interface Checkpoint {
   readonly state: CheckpointState;
 }
 
-const version = 1, metadataKey = "winnow.checkpoint", maskPrefix = "mask";
+// Version 1 had no checksum.
+const version = 2, metadataKey = "winnow.checkpoint", maskPrefix = "mask";
 
 /**
- * Writes a checkpoint as the bytes of a safetensors file; the same checkpoint gives the same bytes.
+ * Writes a checkpoint as the bytes of a safetensors file with a checksum; the same checkpoint gives the same bytes.
  *
  * @throws {FormatError} Where an arena or a mask is incomplete, or the state is not one that can be read again.
  * @throws {ShapeError} Where a parameter has another number of values than its shape says.
  */
-export function encodeCheckpoint({ graph, arenas, masks, state }: Checkpoint): Uint8Array {
+export async function encodeCheckpoint({ graph, arenas, masks, state }: Checkpoint): Promise<Uint8Array> {
   const act = "write checkpoint";
   const places = placesOf(graph, new Set(arenas.keys()), new Set(masks.keys()));
   const tensors = places.map(({ arena, parameter, tensor }): NewTensor => {
@@ -66,19 +68,21 @@ export function encodeCheckpoint({ graph, arenas, masks, state }: Checkpoint): U
   });
   const kept = parseState(state, act, graph.name);
   const written = JSON.stringify({ version, graph: parseGraph(graph, graph.name), state: kept });
-  return writeSafetensors(tensors, { [metadataKey]: written });
+  const file = writeSafetensors(tensors, { [metadataKey]: written, [checksumKey]: checksumPlaceholder });
+  await seal(file);
+  return file;
 }
 
 /**
  * Reads a checkpoint and checks all of it.
  *
  * @param name The file's name, for messages.
- * @throws {FormatError} Where the file is damaged or no checkpoint, a tensor is missing, surplus, misshapen or not finite,
- *   a mask removes a weight that is not 0, or the state is none.
+ * @throws {FormatError} Where a bit of the file is not as it was written, it is no checkpoint, a tensor is missing,
+ *   surplus, misshapen or not finite, a mask removes a weight that is not 0, or the state is none.
  * @throws {ConfigError} Where its graph is none.
  * @throws {ShapeError} Where a layer of its graph does not fit its inputs.
  */
-export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
+export async function decodeCheckpoint(bytes: Uint8Array, name: string): Promise<Checkpoint> {
   const { tensors, metadata } = readSafetensors(bytes, name);
   const act = "read checkpoint", text = metadata[metadataKey];
   if (text === undefined) {
@@ -88,8 +92,10 @@ export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
     | { version?: unknown; graph?: unknown; state?: unknown }
     | null;
   if (header?.version !== version) {
-    refuse(act, name, `version ${JSON.stringify(header?.version)}`, `version ${version}`);
+    const wanted = `version ${version}, as this winnow writes it`;
+    refuse(act, name, `version ${JSON.stringify(header?.version)}`, wanted);
   }
+  await checkSeal(bytes, { act, name });
   const graph = parseGraph(header!.graph, name), state = parseState(header!.state, act, name);
   const stored = new Set([...tensors.keys()].map((tensor) => tensor.slice(0, tensor.indexOf("/"))));
   const masked = [...tensors.keys()].filter((tensor) => tensor.startsWith(`${maskPrefix}/`));
@@ -130,7 +136,7 @@ export function decodeCheckpoint(bytes: Uint8Array, name: string): Checkpoint {
  * @throws {FormatError} Where the checkpoint is incomplete.
  */
 export async function saveCheckpoint(checkpoint: Checkpoint, path: string, files: Files): Promise<void> {
-  await files.write(path, encodeCheckpoint(checkpoint));
+  await files.write(path, await encodeCheckpoint(checkpoint));
 }
 
 /**
@@ -140,7 +146,7 @@ export async function saveCheckpoint(checkpoint: Checkpoint, path: string, files
  * @throws {FormatError} Where it is damaged or no checkpoint.
  */
 export async function loadCheckpoint(path: string, files: Files): Promise<Checkpoint> {
-  return decodeCheckpoint(await files.read(path), path);
+  return await decodeCheckpoint(await files.read(path), path);
 }
 
 /** A tensor that a checkpoint of a graph may hold. */

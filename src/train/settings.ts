@@ -42,8 +42,8 @@ export interface TrainState {
 
 /** Says where a phase of training is, now and then. */
 export interface TrainCheckpoints {
-  /** Steps between two. */
-  readonly every: number;
+  /** Asked after each step, counted from 1 in the phase: true saves a checkpoint there. */
+  readonly isDue: (step: number) => boolean;
   /** Called when the network's arenas hold what goes with the state; training waits for it. */
   readonly save: (state: TrainState) => Promise<void>;
 }
@@ -99,6 +99,11 @@ export interface TrainSettings {
   readonly resume?: TrainState;
   /** What is told where the phase is. */
   readonly checkpoints?: TrainCheckpoints;
+  /**
+   * Ends training between two steps once it is aborted, with a checkpoint where there are any; the values are then those
+   * of the last step. A phase whose last step is made ends as always.
+   */
+  readonly signal?: AbortSignal;
   /** Called every so many steps and at the end of each epoch. */
   readonly onProgress?: (progress: TrainProgress) => void;
 }

@@ -25,6 +25,7 @@ import { openWatch } from "./validation.ts";
  *   which all was finite.
  * @throws {ShapeError} Where there are too few examples for a step, or the teacher does not fit.
  * @throws {ConfigError} Where what an option needs was not given.
+ * @throws The reason of `options.signal` where it ends training.
  */
 export async function train(
   network: Network,
@@ -38,7 +39,7 @@ export async function train(
   const stepsPerEpoch = Math.floor(examples.count / rowsPerStep), steps = epochs * stepsPerEpoch;
   using tally = new Tally(network.gpu);
   using programs = await prepareStep(network, examples, { ...options, batch, tally });
-  const { earlyStopping, validation, resume, checkpoints } = options;
+  const { earlyStopping, validation, resume, checkpoints, signal } = options;
   using watch = earlyStopping && validation
     ? await openWatch(network, validation, { ...earlyStopping, ...options, best: resume?.best })
     : undefined;
@@ -77,10 +78,13 @@ export async function train(
       slots: options.slots,
     });
   };
-  const isCheckpoint = () => checkpoints !== undefined && index % checkpoints.every === 0;
+  const stops = () => signal?.aborted === true;
+  const isCheckpoint = () => stops() || checkpoints?.isDue(index) === true;
+  /** Saves a checkpoint, and ends training where it is to stop. */
   const save = async (epoch: number) => {
     const { lossSum, correct, count } = read, tally = { lossSum, correct, count };
-    await checkpoints!.save({ epoch, step: index, steps, tally, epochs: results, best: watch?.best });
+    await checkpoints?.save({ epoch, step: index, steps, tally, epochs: results, best: watch?.best });
+    signal?.throwIfAborted();
   };
   const { reduceGradients } = options, role = gradientArena({ batches: accumulate, isLast: true });
   const reduce = reduceGradients && (() => reduceGradients(network.arena(role)));
@@ -108,7 +112,7 @@ export async function train(
       i = (i + 1) % accumulate;
       if (i > 0) continue;
       index++;
-      const saves = isCheckpoint() && index < end;
+      const saves = index < end && isCheckpoint();
       if (saves || index % stepsPerReading === 0) await report(epoch);
       if (saves) await save(epoch);
     }
@@ -125,7 +129,7 @@ export async function train(
       }
     } else results.push(meansOf(read));
     // What follows the last epoch is its caller's to save.
-    if (isCheckpoint() && epoch + 1 < epochs) await save(epoch + 1);
+    if (epoch + 1 < epochs && isCheckpoint()) await save(epoch + 1);
   }
   if (watch?.best) network.copyState("best", "values");
   else await finish();

@@ -1,15 +1,12 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { type PruneRunResult, runPrune } from "../../src/api/prune_run.ts";
-import { resultsOf } from "../../src/api/run_results.ts";
 import { parsePruneConfig } from "../../src/config.ts";
 import type { Dataset, Split } from "../../src/data/dataset.ts";
 import { openShards } from "../../src/data/shards.ts";
 import { ConfigError, FileError, FormatError } from "../../src/errors.ts";
 import type { Files } from "../../src/files.ts";
 import { Gpu } from "../../src/gpu/device.ts";
-import { loadCheckpoint, saveCheckpoint } from "../../src/io/checkpoint.ts";
-import type { Json } from "../../src/io/checkpoint_state.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { memoryFiles } from "../helpers/memory_files.ts";
 import { shardFiles, watchedReader } from "../helpers/shard_files.ts";
@@ -195,23 +192,6 @@ Deno.test("runPrune() does not resume on another device, and says in what it dif
     ]
   ) assertStringIncludes(error.message, `${key} was ${JSON.stringify(before)} and is ${JSON.stringify(now)}`);
   assertStringIncludes(error.message, ", expected what the run was started with");
-});
-
-Deno.test("runPrune() does not resume where a phase is done and its epochs are not told, as older versions left it", async () => {
-  const config = { ...plain, checkpointEvery: 1000 }, files = memoryFiles();
-  const ended = run({ config, files: endingAt(files, { write: 0, isDone: true }), resumes: false });
-  await assertRejects(() => ended, Error, "the test ends the run");
-  const path = "out/checkpoint/run.safetensors", stored = await loadCheckpoint(path, files);
-  const results = resultsOf(stored, path);
-  const steps = results.steps.map((step) => step.name === "train" ? { ...step, result: null } : step);
-  assertEquals(steps.map(({ name }) => name), ["untrained", "train"]);
-  const older = { ...stored.state, results: { ...results, steps } as Json };
-  await saveCheckpoint({ ...stored, state: older }, path, files);
-  await assertRejects(
-    () => run({ config, files, resumes: true }),
-    FormatError,
-    `Cannot resume from "${path}": no epochs of train, expected a checkpoint of this version`,
-  );
 });
 
 const script = fileURLToPath(new URL("../helpers/resume_process.ts", import.meta.url));

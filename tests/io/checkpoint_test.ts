@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { parsePruneConfig } from "../../src/config.ts";
 import { ConfigError, FileError, FormatError, ShapeError } from "../../src/errors.ts";
 import {
@@ -9,6 +9,7 @@ import {
   loadCheckpoint,
   saveCheckpoint,
 } from "../../src/io/checkpoint.ts";
+import { checksumKey, checksumPlaceholder, seal } from "../../src/io/checksum.ts";
 import { type NewTensor, readSafetensors, writeSafetensors } from "../../src/io/safetensors.ts";
 import { type Graph, parseGraph } from "../../src/model/graph.ts";
 import { layOutParameters } from "../../src/plan/layout.ts";
@@ -67,58 +68,66 @@ function checkpoint(held: readonly CheckpointArena[] = [...trained, ...statistic
   };
 }
 
-Deno.test("encodeCheckpoint() and decodeCheckpoint() keep everything bit for bit", () => {
+Deno.test("encodeCheckpoint() and decodeCheckpoint() keep everything bit for bit", async () => {
   const whole = checkpoint();
   // Minus zero and the least subnormal are values like others.
   whole.arenas.get("mean")!.get("fc.bias")!.set([-0, 2 ** -149, 3e38]);
-  assertEquals(decodeCheckpoint(encodeCheckpoint(whole), "a"), whole);
+  assertEquals(await decodeCheckpoint(await encodeCheckpoint(whole), "a"), whole);
   whole.arenas.get("values")!.get("fc.bias")![1] = 0;
   const biased = { ...whole, masks: new Map([...whole.masks, ["fc.bias", Float32Array.of(1, 0, 1)]]) };
-  assertEquals(decodeCheckpoint(encodeCheckpoint(biased), "a"), biased);
+  assertEquals(await decodeCheckpoint(await encodeCheckpoint(biased), "a"), biased);
   const some = checkpoint(["values", "statistics"]);
-  assertEquals(decodeCheckpoint(encodeCheckpoint(some), "a"), some);
+  assertEquals(await decodeCheckpoint(await encodeCheckpoint(some), "a"), some);
 });
 
-Deno.test("encodeCheckpoint() gives the same bytes however its maps are ordered", () => {
+Deno.test("encodeCheckpoint() gives the same bytes however its maps are ordered", async () => {
   const whole = checkpoint();
   const arenas = new Map(
     [...whole.arenas].reverse().map(([arena, named]) => [arena, new Map([...named].reverse())]),
   );
   const masks = new Map([...whole.masks].reverse());
-  assertEquals(encodeCheckpoint({ ...whole, arenas, masks }), encodeCheckpoint(whole));
+  assertEquals(await encodeCheckpoint({ ...whole, arenas, masks }), await encodeCheckpoint(whole));
 });
 
-Deno.test("encodeCheckpoint() refuses what it could not read again", () => {
+Deno.test("encodeCheckpoint() refuses what it could not read again", async () => {
   const whole = checkpoint();
   const refuse = (change: Partial<Checkpoint>, part: string) =>
-    assertThrows(() => encodeCheckpoint({ ...whole, ...change }), FormatError, part);
+    assertRejects(() => encodeCheckpoint({ ...whole, ...change }), FormatError, part);
   const withArena = (arena: CheckpointArena, name: string, values: Float32Array | undefined) => {
     const named = new Map(whole.arenas.get(arena));
     if (values) named.set(name, values);
     else named.delete(name);
     return { arenas: new Map(whole.arenas).set(arena, named) };
   };
-  refuse(
+  await refuse(
     withArena("velocity", "fc.bias", undefined),
     'Cannot write checkpoint "velocity/fc.bias": it is missing',
   );
-  refuse({ arenas: new Map() }, '"values/conv.weight": it is missing');
-  refuse({ arenas: new Map([...whole.arenas].slice(0, 1)) }, '"statistics/norm.running_mean": it is missing');
-  refuse({ masks: new Map() }, '"mask/conv.weight": it is missing');
-  refuse(withArena("mean", "fc.bias", Float32Array.of(0, NaN, 0)), '"mean/fc.bias": NaN at its index [1]');
-  refuse(
+  await refuse({ arenas: new Map() }, '"values/conv.weight": it is missing');
+  await refuse(
+    { arenas: new Map([...whole.arenas].slice(0, 1)) },
+    '"statistics/norm.running_mean": it is missing',
+  );
+  await refuse({ masks: new Map() }, '"mask/conv.weight": it is missing');
+  await refuse(
+    withArena("mean", "fc.bias", Float32Array.of(0, NaN, 0)),
+    '"mean/fc.bias": NaN at its index [1]',
+  );
+  await refuse(
     withArena("second_moment", "fc.bias", Float32Array.of(0, 0, -1)),
     '"second_moment/fc.bias": -1 at its index [2], expected finite numbers, at least 0',
   );
-  refuse({ state: { ...whole.state, step: 121 } }, "state step");
-  refuse({ state: { ...whole.state, epoch: 0.5 } }, "state epoch");
+  await refuse({ state: { ...whole.state, step: 121 } }, "state step");
+  await refuse({ state: { ...whole.state, epoch: 0.5 } }, "state epoch");
   const short = withArena("mean", "fc.bias", Float32Array.of(0));
-  assertThrows(() => encodeCheckpoint({ ...whole, ...short }), ShapeError, "mean/fc.bias");
+  await assertRejects(() => encodeCheckpoint({ ...whole, ...short }), ShapeError, "mean/fc.bias");
 });
 
 /** The file's tensors and metadata, to be changed. */
-function parts(of: Checkpoint): { tensors: NewTensor[]; header: Record<string, unknown> } {
-  const { tensors, metadata } = readSafetensors(encodeCheckpoint(of), "a");
+async function parts(
+  of: Checkpoint,
+): Promise<{ readonly tensors: NewTensor[]; readonly header: Record<string, unknown> }> {
+  const { tensors, metadata } = readSafetensors(await encodeCheckpoint(of), "a");
   const copies = [...tensors].map(([name, { dtype, shape, bytes }]): NewTensor => {
     const copy = bytes.slice();
     return dtype === "BOOL"
@@ -128,59 +137,69 @@ function parts(of: Checkpoint): { tensors: NewTensor[]; header: Record<string, u
   return { tensors: copies, header: JSON.parse(metadata["winnow.checkpoint"]) };
 }
 
-Deno.test("decodeCheckpoint() refuses missing, surplus and misshapen tensors, other types and broken numbers", () => {
-  const { tensors, header } = parts(checkpoint());
-  const refuse = (change: (tensors: readonly NewTensor[]) => readonly NewTensor[], part: string) => {
-    const bytes = writeSafetensors(change(tensors), { "winnow.checkpoint": JSON.stringify(header) });
-    assertThrows(() => decodeCheckpoint(bytes, "run.safetensors"), FormatError, part);
+/** A checkpoint's file of any tensors and metadata, with its checksum. */
+async function sealed(tensors: readonly NewTensor[], text: string): Promise<Uint8Array> {
+  const file = writeSafetensors(tensors, { "winnow.checkpoint": text, [checksumKey]: checksumPlaceholder });
+  await seal(file);
+  return file;
+}
+
+Deno.test("decodeCheckpoint() refuses missing, surplus and misshapen tensors, other types and broken numbers", async () => {
+  const { tensors, header } = await parts(checkpoint());
+  const refuse = async (change: (tensors: readonly NewTensor[]) => readonly NewTensor[], part: string) => {
+    const bytes = await sealed(change(tensors), JSON.stringify(header));
+    await assertRejects(() => decodeCheckpoint(bytes, "run.safetensors"), FormatError, part);
   };
   const replace = (name: string, change: Partial<NewTensor>) => (all: readonly NewTensor[]) =>
     all.map((tensor) => tensor.name === name ? { ...tensor, ...change } as NewTensor : tensor);
   const without = (pattern: RegExp) => (all: readonly NewTensor[]) =>
     all.filter(({ name }) => !pattern.test(name));
-  refuse(
+  await refuse(
     without(/^velocity\/fc\.bias$/),
     'Cannot read checkpoint "run.safetensors": missing: velocity/fc.bias',
   );
-  refuse(without(/^values\//), "missing: values/conv.weight");
-  refuse(without(/^statistics\//), "missing: statistics/norm.running_mean");
-  refuse(without(/^mask\//), "missing: mask/conv.weight, mask/fc.weight");
+  await refuse(without(/^values\//), "missing: values/conv.weight");
+  await refuse(without(/^statistics\//), "missing: statistics/norm.running_mean");
+  await refuse(without(/^mask\//), "missing: mask/conv.weight, mask/fc.weight");
   const stray: NewTensor = { name: "fisher/fc.bias", dtype: "F32", shape: [3], values: new Float32Array(3) };
-  refuse((all) => [...all, stray], "surplus: fisher/fc.bias");
-  refuse((all) => [...all, { ...stray, name: "stray" }], "surplus: stray");
-  refuse(replace("values/fc.bias", { shape: [1, 3] }), "misshapen: values/fc.bias");
-  refuse(replace("values/fc.bias", { values: Float32Array.of(0, 0, Infinity) }), 'values/fc.bias": Infinity');
-  refuse(
+  await refuse((all) => [...all, stray], "surplus: fisher/fc.bias");
+  await refuse((all) => [...all, { ...stray, name: "stray" }], "surplus: stray");
+  await refuse(replace("values/fc.bias", { shape: [1, 3] }), "misshapen: values/fc.bias");
+  await refuse(
+    replace("values/fc.bias", { values: Float32Array.of(0, 0, Infinity) }),
+    'values/fc.bias": Infinity',
+  );
+  await refuse(
     replace("statistics/norm.running_var", { values: Float32Array.of(1, 1, 1, -0.5, 1) }),
     'statistics/norm.running_var": -0.5 at its index [3], expected finite numbers, at least 0',
   );
   const shape = tensors.find(({ name }) => name === "values/conv.weight")!.shape;
   const ones = new Float32Array(shape.reduce((product, size) => product * size)).fill(1);
-  refuse(
+  await refuse(
     replace("values/conv.weight", { values: ones }),
     'values/conv.weight": 1 at its index [0, 0, 0, 0], expected 0 there, where the mask removes the weight',
   );
-  refuse(replace("mask/fc.weight", { dtype: "U8" }), 'mask/fc.weight": its type is U8, expected BOOL');
+  await refuse(replace("mask/fc.weight", { dtype: "U8" }), 'mask/fc.weight": its type is U8, expected BOOL');
   const integers = { dtype: "I32", values: new Int32Array(3) } as const;
-  refuse(replace("values/fc.bias", integers), 'values/fc.bias": its type is I32, expected F32');
+  await refuse(replace("values/fc.bias", integers), 'values/fc.bias": its type is I32, expected F32');
 });
 
-Deno.test("decodeCheckpoint() refuses files that are none, other versions, and states that are none", () => {
-  const { tensors, header } = parts(checkpoint());
+Deno.test("decodeCheckpoint() refuses files that are none, other versions, and states that are none", async () => {
+  const { tensors, header } = await parts(checkpoint());
   const state = header.state as Record<string, unknown>;
-  const decode = (value: unknown) => () =>
-    decodeCheckpoint(writeSafetensors(tensors, { "winnow.checkpoint": JSON.stringify(value) }), "run");
-  assertThrows(() => decodeCheckpoint(Uint8Array.of(1), "run"), FormatError, "run");
-  assertThrows(
+  const decode = (value: unknown) => async () =>
+    await decodeCheckpoint(await sealed(tensors, JSON.stringify(value)), "run");
+  await assertRejects(() => decodeCheckpoint(Uint8Array.of(1), "run"), FormatError, "run");
+  await assertRejects(
     () => decodeCheckpoint(writeSafetensors(tensors), "run"),
     FormatError,
     "no metadata winnow.checkpoint",
   );
   const broken = writeSafetensors(tensors, { "winnow.checkpoint": "{" });
-  assertThrows(() => decodeCheckpoint(broken, "run"), FormatError, "not JSON");
-  for (const value of [null, 1, [], {}]) assertThrows(decode(value), FormatError, "version");
-  assertThrows(decode({ ...header, version: 2 }), FormatError, "version 2, expected version 1");
-  assertThrows(decode({ ...header, graph: { ...graph, layers: [] } }), ConfigError, "run, layers");
+  await assertRejects(() => decodeCheckpoint(broken, "run"), FormatError, "not JSON");
+  for (const value of [null, 1, [], {}]) await assertRejects(decode(value), FormatError, "version");
+  await assertRejects(decode({ ...header, version: 1 }), FormatError, "version 1, expected version 2");
+  await assertRejects(decode({ ...header, graph: { ...graph, layers: [] } }), ConfigError, "run, layers");
   const wrong: readonly [Record<string, unknown>, string][] = [
     [{ phase: "" }, "state phase"],
     [{ round: -1 }, "state round"],
@@ -194,16 +213,39 @@ Deno.test("decodeCheckpoint() refuses files that are none, other versions, and s
     [{ more: 1 }, "state"],
   ];
   for (const [change, part] of wrong) {
-    assertThrows(decode({ ...header, state: { ...state, ...change } }), FormatError, part);
+    await assertRejects(decode({ ...header, state: { ...state, ...change } }), FormatError, part);
   }
-  assertThrows(decode({ ...header, state: undefined }), FormatError, "state");
+  await assertRejects(decode({ ...header, state: undefined }), FormatError, "state");
 });
 
-Deno.test("decodeCheckpoint() refuses a checkpoint that is cut anywhere", () => {
-  const bytes = encodeCheckpoint(checkpoint(["values", "statistics"]));
+Deno.test("decodeCheckpoint() refuses a checkpoint that is cut anywhere", async () => {
+  const bytes = await encodeCheckpoint(checkpoint(["values", "statistics"]));
   for (let length = 0; length < bytes.length; length += 97) {
-    assertThrows(() => decodeCheckpoint(bytes.subarray(0, length), "run"), FormatError, "run");
+    await assertRejects(() => decodeCheckpoint(bytes.subarray(0, length), "run"), FormatError, "run");
   }
+});
+
+Deno.test("decodeCheckpoint() refuses a checkpoint of which any bit flipped, and names it", async () => {
+  const bytes = await encodeCheckpoint(checkpoint(["values", "statistics"])), last = bytes.length - 1;
+  const header = Number(new DataView(bytes.buffer).getBigUint64(0, true));
+  // The length, the header's ends and the digits of the checksum, and some of everything between.
+  const digits = new TextDecoder("latin1").decode(bytes).indexOf(checksumKey) + checksumKey.length + 3;
+  const places = new Set([0, 1, 7, 8, 7 + header, 8 + header, digits, digits + 63, last]);
+  for (let place = 0; place < bytes.length; place += 53) places.add(place);
+  for (const place of places) {
+    for (const bit of place % 2 === 0 ? [0, 1, 2, 3, 4, 5, 6, 7] : [place % 8]) {
+      const damaged = bytes.slice();
+      damaged[place] ^= 1 << bit;
+      await assertRejects(() => decodeCheckpoint(damaged, "run"), FormatError, '"run', `${place}, ${bit}`);
+    }
+  }
+  assertEquals(await decodeCheckpoint(bytes, "run"), checkpoint(["values", "statistics"]));
+});
+
+Deno.test("decodeCheckpoint() refuses one without a checksum", async () => {
+  const { tensors, header } = await parts(checkpoint());
+  const bytes = writeSafetensors(tensors, { "winnow.checkpoint": JSON.stringify(header) });
+  await assertRejects(() => decodeCheckpoint(bytes, "run"), FormatError, '"run": it has no checksum');
 });
 
 Deno.test("saveCheckpoint() replaces the one before whole, or leaves it", async () => {
@@ -223,11 +265,11 @@ Deno.test("saveCheckpoint() replaces the one before whole, or leaves it", async 
   await assertRejects(() => loadCheckpoint("absent", files), FileError, "absent");
 });
 
-Deno.test("decodeCheckpoint() takes networks without statistics", () => {
+Deno.test("decodeCheckpoint() takes networks without statistics", async () => {
   const { arenas, masks, state } = checkpoint();
   const layers = graph.layers.filter(({ kind }) => kind !== "batchnorm2d");
   const plain: Graph = { ...graph, layers };
   const named = new Map([...arenas.get("values")!].filter(([name]) => !name.startsWith("norm")));
   const kept = { graph: plain, arenas: new Map([["values", named] as const]), masks, state };
-  assertEquals(decodeCheckpoint(encodeCheckpoint(kept), "a"), kept);
+  assertEquals(await decodeCheckpoint(await encodeCheckpoint(kept), "a"), kept);
 });
