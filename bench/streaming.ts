@@ -34,6 +34,8 @@ export interface StreamingOptions {
   readonly stepsPerGroup?: number;
   /** Called with how far it is. */
   readonly note?: (line: string) => void;
+  /** Ends the measurement between two groups, or files, once it is aborted. */
+  readonly signal?: AbortSignal;
 }
 
 /** Figures of one way to hold the examples. */
@@ -49,7 +51,11 @@ const { channels, height, width } = benchGraph.input;
 const imageBytes = channels * height * width, recordBytes = 1 + imageBytes;
 
 /** Writes shards of random records into a folder. */
-export async function writeSyntheticShards(folder: string, sizeBytes: number): Promise<void> {
+export async function writeSyntheticShards(
+  folder: string,
+  sizeBytes: number,
+  signal?: AbortSignal,
+): Promise<void> {
   const records = Math.max(batch, Math.round(sizeBytes / recordBytes)),
     random = openRandomStream(1, "shards");
   const bytes = new Uint8Array(4 * Math.ceil(Math.min(shardRows, records) * recordBytes / 4));
@@ -58,6 +64,7 @@ export async function writeSyntheticShards(folder: string, sizeBytes: number): P
   const write = async (use: string, count: number) => {
     const shards: { file: string; count: number }[] = [];
     for (let from = 0; from < count; from += shardRows) {
+      signal?.throwIfAborted();
       const rows = Math.min(shardRows, count - from), file = `${use}-${shards.length}.bin`;
       for (let row = 0; row < rows; row++) bytes[row * recordBytes] = random.nextUint32() % 10;
       await Deno.writeFile(`${folder}/${file}`, bytes.subarray(0, rows * recordBytes));
@@ -124,7 +131,7 @@ async function openGroups(
 export async function* measureStreaming(
   gpu: Gpu,
   folder: string,
-  { seconds, stepsPerGroup = 10, note = () => {} }: Omit<StreamingOptions, "sizeBytes">,
+  { seconds, stepsPerGroup = 10, note = () => {}, signal }: Omit<StreamingOptions, "sizeBytes">,
 ): AsyncGenerator<StreamingRecord> {
   const dataset = await openShards({ files: denoFiles, folder, openReader: openDenoBlockReader });
   const part = takeStreamed(dataset.train, Math.min(residentRows, dataset.train.count));
@@ -138,6 +145,7 @@ export async function* measureStreaming(
   const names = ["resident", "streamed"] as const;
   let peakBytes = 0;
   for (let group = -1; group < groups && (performance.now() - start < 1000 * seconds || group < 2); group++) {
+    signal?.throwIfAborted();
     // In turns, so that neither way always has the first place.
     for (const way of group % 2 === 0 ? names : names.toReversed()) {
       const timeMs = await ways[way].run();
@@ -150,6 +158,7 @@ export async function* measureStreaming(
   const passStart = performance.now();
   let taken = 0;
   for await (const rows of streamed.batches({ batch, seed: 2, epoch: 0, shuffle: true, dropLast: true })) {
+    signal?.throwIfAborted();
     streamed.select(rows);
     // Asking for the memory in use takes as long as some batches.
     if (++taken % 100 === 0) peakBytes = Math.max(peakBytes, Deno.memoryUsage().rss);
@@ -184,7 +193,7 @@ export async function* runStreaming(gpu: Gpu, options: StreamingOptions): AsyncG
   const folder = await Deno.makeTempDir({ prefix: "winnow-shards-" });
   try {
     options.note?.(`writing ${formatNumber(options.sizeBytes / 2 ** 30)} GiB of shards to ${folder}`);
-    await writeSyntheticShards(folder, options.sizeBytes);
+    await writeSyntheticShards(folder, options.sizeBytes, options.signal);
     yield* measureStreaming(gpu, folder, options);
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -89,6 +89,7 @@ function checkSame(before: CompareReport, now: CompareReport): void {
  *   found before is of another comparison.
  * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
  * @throws {AdapterError} Where the device has not a core that the earlier run took.
+ * @throws The reason of `options.signal` where it ends the comparison.
  */
 export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<CompareReport> {
   const { config, dataset, graph, seeds, sparsities, before, versions } = options;
@@ -123,6 +124,7 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
     cells: before?.cells ?? [],
   };
   if (before) checkSame(before, report);
+  await options.onStart?.();
   const isDone = (seed: number, variant: string, sparsity: number) =>
     report.cells.some((cell) =>
       cell.seed === seed && cell.variant === variant && cell.sparsity === sparsity && isWhole(report, cell)
@@ -157,8 +159,12 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
       const { validation, accuracy } = await measure(trained);
       await add({ trained: { seed, accuracy, ...(validation ? { validation } : {}) } });
     }
+    options.signal?.throwIfAborted();
     for (const { variant, sparsities } of missing) {
-      for await (const cell of compareVariant(trained, variant, { seed, sparsities })) await add({ cell });
+      for await (const cell of compareVariant(trained, variant, { seed, sparsities })) {
+        await add({ cell });
+        options.signal?.throwIfAborted();
+      }
     }
   }
   return report;

@@ -92,9 +92,13 @@ export class DeviceModel {
     return { choose: this.#choose, slots: this.#slots };
   }
 
-  /** Measures loss, accuracy, confusion counts and predictions on a split. */
-  async evaluate(split: Split): Promise<Evaluation> {
-    return await (await this.prepareEvaluation(split)).evaluate();
+  /**
+   * Measures loss, accuracy, confusion counts and predictions on a split.
+   *
+   * @throws The reason of the signal where it ends the evaluation between two batches.
+   */
+  async evaluate(split: Split, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Evaluation> {
+    return await (await this.prepareEvaluation(split)).evaluate(signal);
   }
 
   /**

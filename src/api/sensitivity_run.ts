@@ -47,6 +47,7 @@ async function removeIfPossible(remove: () => Promise<readonly LayerCount[]>) {
  * @throws {ConfigError} Where there are no validation examples, the temperature is to be chosen, or no layer may lose so much.
  * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
  * @throws {AdapterError} Where the device has not a core that the earlier run took.
+ * @throws The reason of `options.signal` where it ends the scan.
  */
 export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Promise<SensitivityReport> {
   const { config, dataset, graph, sparsities, versions } = options, { criterion } = config;
@@ -78,6 +79,7 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
   const choices = coresOf(gpu, options.cores), { train: { count: all }, test } = dataset;
   checkCores(gpu, formatChoices(choices), { graph, batch: config.batch, train: all, test: test.count });
   const choose = rememberingChooser(choices, options.choose ?? gpu.choose);
+  await options.onStart?.();
   const { model: opened, splits, state, settler: opensWith } = await openTrained(gpu, { ...options, choose });
   using model = opened, settler = opensWith;
   const { train, calibration } = splits, validation = splits.validation!;
@@ -89,6 +91,7 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
   await model.score(calibration, scoringOf(config, { criterion, examples: train.count }));
   const cells: SensitivityCell[] = [];
   for (const { unit, sparsity, own, target } of asked) {
+    options.signal?.throwIfAborted();
     model.restore(state);
     settler.restored(config);
     await settler.prepare(config);

@@ -34,6 +34,10 @@ export interface TrainedOptions {
   readonly onProgress?: (phase: string, progress: RunProgress) => void;
   /** True has training keep the variance that criterion `snr` reads; true for that criterion where left out. */
   readonly keepsVariance?: boolean;
+  /** Ends the work between two steps once it is aborted. */
+  readonly signal?: AbortSignal;
+  /** Called when all is checked that can be before anything is computed. */
+  readonly onStart?: () => Promise<void>;
   /** Makes the bytes of a file of a trained network, or reads what was made before; makes them where left out. */
   readonly keep?: (name: string, make: () => Promise<Uint8Array>) => Promise<Uint8Array>;
 }
@@ -59,9 +63,10 @@ const finetuneFirstEpoch = 1000;
  * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
  * @throws {NumericError} Where a loss is not finite.
  * @throws {ConfigError} Where a network was kept without the variance that is wanted, and trains to another one now.
+ * @throws The reason of `options.signal` where it ends training.
  */
 export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<TrainedNetwork> {
-  const { config, graph, weights, onProgress } = options, { seed } = config;
+  const { config, graph, weights, onProgress, signal } = options, { seed } = config;
   const { keepsVariance = config.criterion === "snr" } = options;
   const splits = await splitDataset(gpu, config, options.dataset), { train, validation, limited } = splits;
   const model = new Model(gpu, graph, { task: limited, seed, choose: options.choose ?? gpu.choose });
@@ -73,6 +78,7 @@ export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<Tr
     void await model.train(train, {
       ...training,
       ...settings,
+      ...(signal ? { signal } : {}),
       onProgress: (progress) => onProgress?.(phase, progress),
     });
   try {

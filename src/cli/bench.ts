@@ -14,7 +14,7 @@ import { formatStreaming, runStreaming } from "../../bench/streaming.ts";
 import { lowerBenchPlans } from "../../bench/tuning.ts";
 import { ConfigError } from "../errors.ts";
 import type { TunedProduct } from "../gpu/tuner.ts";
-import { runCommand } from "./command.ts";
+import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
 import { describeDevice } from "./describe_device.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -64,16 +64,17 @@ function printRecord(gpu: Gpu, record: BenchRecord): void {
   printJson({ ...record, gpu: gpu.identity });
 }
 
-/** Waits for records, printing each as a line of JSON at once where that is asked for. */
+/** Waits for records, printing each as a line of JSON at once where that is asked for; those so far where it is to stop. */
 async function gather<R extends BenchRecord>(
   gpu: Gpu,
   source: AsyncIterable<R>,
-  json: boolean,
+  { json, signal }: { readonly json: boolean; readonly signal: AbortSignal },
 ): Promise<R[]> {
   const records: R[] = [];
   for await (const record of source) {
     if (json) printRecord(gpu, record);
     records.push(record);
+    if (signal.aborted) break;
   }
   return records;
 }
@@ -85,7 +86,7 @@ function printExplanation(products: readonly TunedProduct[], json: boolean): voi
 }
 
 /** Reads the flags, runs what they ask for and prints it. */
-async function main(): Promise<number> {
+async function main(signal: AbortSignal): Promise<number> {
   const { values, positionals: names, help } = parseFlags(Deno.args, fields, { positionals: true });
   if (help) {
     print(formatHelp("./winnow bench [FLAGS] [BENCH...]", summary, fields));
@@ -108,20 +109,24 @@ async function main(): Promise<number> {
   const tuner = flags.readPath === "auto"
     ? await tuneDevice(gpu, (choose) => lowerBenchPlans(choose, tuned), { mode, note })
     : undefined;
+  signal.throwIfAborted();
   if (!json) print(`${describeDevice(gpu)}, Deno ${Deno.version.deno}\n`);
   if (values.explain === true) printExplanation(tuner?.explain() ?? [], json);
   if (values.profile === true) {
     const profile = await profileStep(gpu, { seconds });
     if (json) { for (const record of profile.records) printRecord(gpu, record); }
     else print(formatProfile(profile));
+    signal.throwIfAborted();
   }
   if (values.scaling === true) {
-    const records = await gather(gpu, runScaling(gpu, { seconds }), json);
+    const records = await gather(gpu, runScaling(gpu, { seconds }), { json, signal });
     if (!json) print(formatScaling(records));
+    signal.throwIfAborted();
   }
   if (values.peers === true) {
-    const records = await gather(gpu, measurePeers(gpu, { seconds }), json);
+    const records = await gather(gpu, measurePeers(gpu, { seconds }), { json, signal });
     if (!json) print(formatRecords(records));
+    signal.throwIfAborted();
   }
   if (values.streaming !== undefined) {
     const gibibytes = Number(values.streaming);
@@ -131,16 +136,18 @@ async function main(): Promise<number> {
     }
     const records = await gather(
       gpu,
-      runStreaming(gpu, { sizeBytes: gibibytes * 2 ** 30, seconds, note }),
-      json,
+      runStreaming(gpu, { sizeBytes: gibibytes * 2 ** 30, seconds, note, signal }),
+      { json, signal },
     );
     if (!json) print(formatStreaming(records));
+    signal.throwIfAborted();
   }
   // The other questions replace the benches, unless some are named.
   if (isOther && names.length === 0) return 0;
-  const records = await gather(gpu, runBenches(gpu, { names, seconds }), json);
+  const records = await gather(gpu, runBenches(gpu, { names, seconds }), { json, signal });
   if (!json) print(formatRecords(records));
+  signal.throwIfAborted();
   return 0;
 }
 
-if (import.meta.main) await runCommand(main);
+if (import.meta.main) await runStoppable(main);

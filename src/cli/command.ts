@@ -6,6 +6,7 @@
 
 import { isWinnowError } from "../errors.ts";
 import { printError } from "./print.ts";
+import { listenForStop, Stopped } from "./stop.ts";
 
 /** What an error looks like to the user: one line where they can act on it, with its stack where it is a bug. */
 export function formatError(error: unknown): string {
@@ -34,6 +35,7 @@ export async function exitCodeOf(
   try {
     return await main();
   } catch (error) {
+    if (error instanceof Stopped) return error.exitCode;
     writeLine(formatError(error));
     return 1;
   }
@@ -42,4 +44,10 @@ export async function exitCodeOf(
 /** Runs a command's `main`, prints its error on standard error, and ends the process with its exit code. */
 export async function runCommand(main: () => Promise<number>): Promise<never> {
   Deno.exit(await exitCodeOf(main, printError));
+}
+
+/** Runs a command that ends its step, and throws the reason of the signal, when it is told to stop. */
+export async function runStoppable(main: (signal: AbortSignal) => Promise<number>): Promise<never> {
+  const signal = listenForStop();
+  return await runCommand(() => main(signal));
 }

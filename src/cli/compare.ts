@@ -12,7 +12,7 @@ import { type CompareReport, compareReportSchema, runCompare, stagesTo } from ".
 import { listSome } from "../io/parameters.ts";
 import { isWhole } from "../prune/compare_report.ts";
 import { accuracyText, percentText } from "./accuracy_text.ts";
-import { runCommand } from "./command.ts";
+import { runStoppable } from "./command.ts";
 import {
   listField,
   listText,
@@ -24,9 +24,10 @@ import {
 } from "./comparison_flags.ts";
 import { drawCompare, formatCompare } from "./compare_text.ts";
 import { configFlag, type FlagField, formatHelp, type ParsedFlags, parseFlags } from "./flags.ts";
-import { openRun, openRunDevice } from "./open_run.ts";
+import { makeRunFolder, openRun, openRunDevice, tuneForRun } from "./open_run.ts";
+import { OutputFolder } from "./output_folder.ts";
 import { checkPosteriorActs } from "./run_config.ts";
-import { note, print } from "./print.ts";
+import { note, print, shellText } from "./print.ts";
 import { openErrorProgress } from "./progress.ts";
 
 const usage = "./winnow compare [FLAGS]   (or: deno task compare [FLAGS])";
@@ -49,7 +50,7 @@ const lists = {
   seeds: listField("seeds", "0,1,2", "Seeds of initial weights, splits, batches and random scores."),
 };
 
-const shared = sharedFields(["seed", "criterion", "force"], { out: "compare", finetuneEpochs: 0 });
+const shared = sharedFields(["seed", "criterion", "force"], { finetuneEpochs: 0 });
 
 const seedRange = {
   fits: (number: number) => Number.isInteger(number) && number >= 0 && number < 2 ** 32,
@@ -72,19 +73,25 @@ export async function readComparison(flags: ParsedFlags, files: Files) {
   return { config, earlier, variants, sparsities, seeds: readNumbers("seeds", listOf("seeds"), seedRange) };
 }
 
-async function main(): Promise<number> {
+async function main(signal: AbortSignal): Promise<number> {
   const flags = parseFlags(Deno.args, fields);
   if (flags.help) {
     print(formatHelp(usage, summary, fields));
     return 0;
   }
   const { config, earlier, variants, sparsities, seeds } = await readComparison(flags, denoFiles);
-  const { out } = config, path = `${out}/compare.json`, before = await readBefore(path);
+  await using held = new AsyncDisposableStack();
+  const told = config.out === undefined ? undefined : held.use(await OutputFolder.open(config.out, "go on"));
+  const before = told && await readBefore(`${told.path}/compare.json`);
   const { cores } = before ?? earlier ?? {};
   using gpu = await openRunDevice(config, earlier);
-  const input = await openRun(gpu, config, cores), progress = openErrorProgress();
+  const input = await openRun(config);
   const removals = Math.max(...sparsities.map((sparsity) => stagesTo(sparsity).length));
   checkPosteriorActs(flags, { removals, weights: input.weights });
+  const output = told ?? held.use(await makeRunFolder(input, "compare"));
+  const out = output.path, path = `${out}/compare.json`;
+  signal.throwIfAborted();
+  await tuneForRun(gpu, { config, input, cores });
   const all = variants.length * sparsities.length * seeds.length;
   const isAsked = ({ variant, sparsity, seed }: CompareReport["cells"][number]) =>
     variants.includes(variant) && sparsities.includes(sparsity) && seeds.includes(seed);
@@ -94,7 +101,7 @@ async function main(): Promise<number> {
       `${path} has ${found.length} of ${all} results; those are not computed again`,
     );
   }
-  await denoFiles.makeFolder(out);
+  const progress = openErrorProgress();
   const write = async (report: CompareReport) => {
     await denoFiles.write(path, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
     const cell = report.cells.at(-1);
@@ -108,6 +115,7 @@ async function main(): Promise<number> {
       ...{ variants, sparsities, seeds, versions: { winnow: deno.version, deno: Deno.version.deno } },
       ...(before ? { before } : {}),
       ...(cores ? { cores } : {}),
+      ...{ signal, onStart: () => output.start() },
       onReport: write,
       keep: (name, make) => keepIn(out, name, make),
       onProgress: (label, { step, steps, loss, accuracy, examplesPerSecond }) =>
@@ -118,7 +126,14 @@ async function main(): Promise<number> {
     await denoFiles.write(`${out}/compare.svg`, new TextEncoder().encode(drawCompare(asked)));
     print(formatCompare(asked));
     print(`\nWritten: ${path} and ${out}/compare.svg`);
+    print(`Add to it, such as more --seeds: ./winnow compare --out ${shellText(out)}, with the same flags`);
     return 0;
+  } catch (error) {
+    progress.finish();
+    if (error === signal.reason) {
+      note(`what was found is kept; to go on: ./winnow compare --out ${shellText(out)}, with the same flags`);
+    }
+    throw error;
   } finally {
     progress.finish();
   }
@@ -149,7 +164,8 @@ async function readBefore(path: string): Promise<CompareReport | undefined> {
   const value = parseJson(bytes, { act: "go on from", thing: path, wanted: "a report" });
   const parsed = compareReportSchema.safeParse(value);
   if (!parsed.success) throw refuse("it is no report of a comparison");
-  return parsed.data;
+  // With its keys in their order, so that the file that is written on has the bytes of one that was written at once.
+  return value as CompareReport;
 }
 
 /** Makes a file in the output folder, or reads it where an earlier run made it. */
@@ -164,4 +180,4 @@ async function keepIn(folder: string, name: string, make: () => Promise<Uint8Arr
   return bytes;
 }
 
-if (import.meta.main) await runCommand(main);
+if (import.meta.main) await runStoppable(main);

@@ -6,8 +6,9 @@
 import { type ConfigField, describeConfig, parsePruneConfig, type PruneConfig } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import type { Files } from "../files.ts";
-import { type EarlierRun, readConfigFile } from "./run_config.ts";
+import { type EarlierRun, readConfigFile, withoutOutput } from "./run_config.ts";
 import type { FlagField, ParsedFlags } from "./flags.ts";
+import { note } from "./print.ts";
 
 /** Keys of a prune run's loop and output, which a comparison has not. */
 const loopKeys: ReadonlySet<string> = new Set([
@@ -46,9 +47,10 @@ export interface ToldComparison {
 }
 
 /**
- * Joins flags, the file that `--config` names and the defaults. Of a report, its folder and keys that a comparison has not
- * are left out.
+ * Joins flags, the file that `--config` names and the defaults. Of a report, keys that a comparison has not are left out;
+ * of any file where to write to.
  *
+ * @param hear Hears of that; standard error where left out.
  * @throws {ConfigError} Where a value is not allowed, or the file has a key that a comparison has not.
  * @throws {FileError} Where the file cannot be read.
  * @throws {FormatError} Where the file is no JSON.
@@ -57,6 +59,7 @@ export async function resolveComparison(
   { values }: ParsedFlags,
   shared: readonly ConfigField[],
   files: Files,
+  hear: (line: string) => void = note,
 ): Promise<ToldComparison> {
   const parse = (stored: Readonly<Record<string, unknown>>, source: string) => {
     const presets = new Map(describeConfig().map((field) => [field.key, field.default]));
@@ -77,10 +80,10 @@ export async function resolveComparison(
     throw new ConfigError({ act: "use", thing: unread, current, wanted });
   }
   const source = `${path} and the command line`;
-  if (!earlier) return { config: parse(stored, source) };
-  // Its folder may be that of another command.
-  const { out: _, ...rest } = stored;
-  return { config: parse(rest, source), earlier };
+  return {
+    config: parse(withoutOutput(stored, { path, given: values, hear }), source),
+    ...(earlier ? { earlier } : {}),
+  };
 }
 
 /** A list as it was given, as the report that `--config` names has it, or as it is by default. */

@@ -16,7 +16,7 @@ import {
   standardError,
 } from "../../mod.ts";
 import { cacheFolder } from "./cache_folder.ts";
-import { runCommand } from "./command.ts";
+import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
 import { describeLoadedModel, modelFields, modelSourceOf } from "./model_flags.ts";
 import { describeDevice } from "./describe_device.ts";
@@ -64,7 +64,7 @@ const device = deviceFields("adapter", "readPath"), shared = sharedFields();
 /** Its flags. */
 export const fields: readonly FlagField[] = [...shared, ...ownFields, ...device];
 
-async function main(): Promise<number> {
+async function main(signal: AbortSignal): Promise<number> {
   const { help, values } = parseFlags(Deno.args, fields);
   if (help) {
     print(formatHelp(usage, summary, fields));
@@ -98,8 +98,9 @@ async function main(): Promise<number> {
   note(`adapter: ${describeDevice(gpu)}`);
   using model = openModel(gpu, loaded, { task: dataset });
   await model.prepareEvaluation(dataset.test);
+  signal.throwIfAborted();
   const start = performance.now();
-  const { accuracy, loss, count } = await model.evaluate(dataset.test);
+  const { accuracy, loss, count } = await model.evaluate(dataset.test, { signal });
   const seconds = (performance.now() - start) / 1000;
   const result = {
     accuracy,
@@ -137,4 +138,4 @@ function formatResult(
   return `${model} on the test images of ${dataset}: ${right}, loss ${loss.toFixed(4)}, ${speed}`;
 }
 
-if (import.meta.main) await runCommand(main);
+if (import.meta.main) await runStoppable(main);

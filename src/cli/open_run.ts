@@ -7,7 +7,7 @@ import type { PruneConfig } from "../config.ts";
 import type { Dataset, Split } from "../data/dataset.ts";
 import { mnistPackageFolder } from "../data/mnist_package.ts";
 import { openDenoBlockReader } from "../data/shards_deno.ts";
-import { ConfigError, FileError } from "../errors.ts";
+import { ConfigError } from "../errors.ts";
 import { denoFiles } from "../files_deno.ts";
 import {
   checkGraphFits,
@@ -26,6 +26,7 @@ import { cacheFolder } from "./cache_folder.ts";
 import { describeLoadedModel, modelSourceOf } from "./model_flags.ts";
 import { describeDevice, deviceChanges } from "./describe_device.ts";
 import { openDevice, tuneDevice } from "./open_device.ts";
+import { OutputFolder, runName } from "./output_folder.ts";
 import { note } from "./print.ts";
 import type { EarlierRun } from "./run_config.ts";
 
@@ -37,16 +38,8 @@ export interface RunInput {
   readonly teacher?: LoadedModel;
 }
 
-/**
- * Opens the data set and the model of a run, says which they are, and tunes the device for it.
- *
- * @param cores How an earlier run computed its products, which then need no tuning.
- */
-export async function openRun(
-  gpu: Gpu,
-  config: PruneConfig,
-  cores: Readonly<Record<string, string>> = {},
-): Promise<RunInput> {
+/** Opens the data set and the model of a run, and says which they are. */
+export async function openRun(config: PruneConfig): Promise<RunInput> {
   const whole = await openDataset(config);
   const loaded = await loadModel(modelSourceOf(config), { files: denoFiles, task: whole });
   const { graph, weights } = loaded;
@@ -58,13 +51,27 @@ export async function openRun(
   for (const line of describeLoadedModel(loaded, whole)) note(line);
   const dataset = { ...whole, ...normalization };
   if (teacher) checkNormalization(teacher, { dataset, path: config.teacher! });
-  const input = { dataset, graph, ...(weights ? { weights } : {}), ...(teacher ? { teacher } : {}) };
+  return { dataset, graph, ...(weights ? { weights } : {}), ...(teacher ? { teacher } : {}) };
+}
+
+/**
+ * Tunes the device for a run.
+ *
+ * @param cores How an earlier run computed its products, which then need no tuning.
+ */
+export async function tuneForRun(
+  gpu: Gpu,
+  { config, input: { dataset, graph }, cores = {} }: {
+    readonly config: PruneConfig;
+    readonly input: RunInput;
+    readonly cores?: Readonly<Record<string, string>> | undefined;
+  },
+): Promise<void> {
   const sizes = { batch: config.batch, train: dataset.train.count, test: dataset.test.count };
   await tuneRun(gpu, config, (choose) => {
     const isKnown = (shape: ProductShape) => Object.hasOwn(cores, shapeKey(shape));
     lowerRunPlans(graph, sizes, (shape) => isKnown(shape) ? gpu.choose(shape) : choose(shape));
   });
-  return input;
 }
 
 /** Opens the teacher of a run, where it has one. */
@@ -111,12 +118,14 @@ export async function tuneRun(
   if (readPath === "auto") await tuneDevice(gpu, lower, { mode: tune, note });
 }
 
-/** Refuses an output folder with something in it before any work is done. */
-export async function checkOutput({ out, force }: PruneConfig): Promise<void> {
-  const names = await denoFiles.list(out);
-  if (names === undefined || names.length === 0 || force) return;
-  const current = `it holds ${names.length} entries (${names.slice(0, 3).join(", ")})`;
-  throw new FileError({ act: "write to folder", thing: out, current, wanted: "an empty folder, or --force" });
+/**
+ * Makes a new folder for a run, whose name says when and what it is.
+ *
+ * @param command Stands in the name; nothing for a prune run.
+ * @throws {FileError} Where it cannot be made or written to.
+ */
+export async function makeRunFolder({ graph, dataset }: RunInput, command = ""): Promise<OutputFolder> {
+  return await OutputFolder.make("out", runName(command, graph.name, dataset.name));
 }
 
 async function openDataset({ data, limit, testLimit, stream }: PruneConfig): Promise<Dataset<Split>> {

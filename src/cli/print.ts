@@ -52,3 +52,8 @@ export function note(line: string): void {
 export function printError(text: string): void {
   console.error(escapeText(text));
 }
+
+/** A text as one argument of a command line, in quotes where a shell needs them. */
+export function shellText(text: string): string {
+  return /^[\w./:@%+,=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

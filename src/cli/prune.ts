@@ -5,6 +5,7 @@
  */
 import deno from "../../deno.json" with { type: "json" };
 import { describeConfig, type PruneConfig } from "../config.ts";
+import { NumericError } from "../errors.ts";
 import { denoFiles } from "../files_deno.ts";
 import {
   type Gpu,
@@ -14,12 +15,13 @@ import {
   type RunCheckpoints,
   runPrune,
 } from "../../mod.ts";
-import { runCommand } from "./command.ts";
+import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags, runFields } from "./flags.ts";
-import { checkOutput, openRun, openRunDevice, type RunInput, tuneRun } from "./open_run.ts";
+import { makeRunFolder, openRun, openRunDevice, type RunInput, tuneForRun, tuneRun } from "./open_run.ts";
+import { lastGoodName, OutputFolder, resolveLatest, withoutSlash } from "./output_folder.ts";
 import { formatReport, formatWarning } from "./prune_text.ts";
 import { checkPosteriorActs, readEarlierRun, resolvePruneConfig } from "./run_config.ts";
-import { note, print, printJson } from "./print.ts";
+import { note, print, printJson, shellText } from "./print.ts";
 import { openErrorProgress } from "./progress.ts";
 
 const usage = "./winnow prune [FLAGS]   (or: deno task prune [FLAGS])";
@@ -30,63 +32,90 @@ const summary =
 /** Its flags. */
 export const fields: readonly FlagField[] = [...describeConfig(), ...runFields];
 
-async function main(): Promise<number> {
+async function main(signal: AbortSignal): Promise<number> {
   const flags = parseFlags(Deno.args, fields);
   if (flags.help) {
     print(formatHelp(usage, summary, fields));
     return 0;
   }
-  const { resume } = flags.values, resumes = resume !== undefined;
-  const resumed = resumes ? await readResumedConfig(checkpointsIn(String(resume), true)) : undefined;
-  const told = await resolvePruneConfig(flags, denoFiles, resumed);
-  const config = resumes ? { ...told, out: String(resume) } : told;
+  const resumes = flags.values.resume !== undefined;
+  const resumed = resumes ? await resolveLatest(String(flags.values.resume)) : undefined;
+  const before = resumed === undefined ? undefined : await readResumedConfig(checkpointsIn(resumed, true));
+  const config = await resolvePruneConfig(flags, denoFiles, { resumed: before });
   if (flags.values["print-config"] ?? flags.values.printConfig) {
     printJson(config, 2);
     return 0;
   }
-  if (!resumes) await checkOutput(config);
+  await using held = new AsyncDisposableStack();
+  const named = resumed ?? config.out, use = resumes ? "go on" : config.force ? "force" : "new";
+  const told = named === undefined ? undefined : held.use(await OutputFolder.open(named, use));
   const earlier = await readEarlierRun(flags, denoFiles), { cores } = earlier ?? {};
   using gpu = await openRunDevice(config, earlier);
-  const input = { gpu, ...await openRun(gpu, config, cores) };
+  const input = await openRun(config);
   checkPosteriorActs(flags, { removals: config.rounds, weights: input.weights });
-  const checkpoints = checkpointsIn(config.out, resumes);
-  if (!resumes) await removeCheckpoints(checkpoints);
-  const writes = resumes || config.checkpointEvery > 0;
+  const output = told ?? held.use(await makeRunFolder(input));
+  signal.throwIfAborted();
+  await tuneForRun(gpu, { config, input, cores });
+  const checkpoints = checkpointsIn(output.path, resumes);
   const { report, model } = await runWithProgress(config, {
+    ...{ gpu, output, signal },
     ...input,
-    ...(writes ? { checkpoints } : {}),
+    ...(resumes || config.checkpointEvery !== 0 ? { checkpoints } : {}),
     ...(cores ? { cores } : {}),
   });
-  await denoFiles.makeFolder(config.out);
-  await denoFiles.write(`${config.out}/model.safetensors`, model);
-  const text = new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`);
-  await denoFiles.write(`${config.out}/report.json`, text);
+  const paths = { model: `${output.path}/model.safetensors`, report: `${output.path}/report.json` };
+  await denoFiles.write(paths.model, model);
+  await denoFiles.write(paths.report, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
   await removeCheckpoints(checkpoints);
   print(formatReport(report));
   // Standard output may go to a file.
   for (const warning of report.warnings ?? []) note(formatWarning(warning));
-  print(`\nWritten: ${config.out}/report.json and ${config.out}/model.safetensors`);
+  print(`\nWritten: ${paths.report} and ${paths.model}`);
+  print(formatNext(paths.model, config));
   return 0;
 }
 
+/** How to go on with the model of a run. */
+function formatNext(model: string, { data }: PruneConfig): string {
+  const more = data === undefined ? "" : ` --data ${shellText(data)}`;
+  const next = { "Measure it": "evaluate", "Prune it further": "prune" };
+  return Object.entries(next).map(([what, command]) =>
+    `${what}: ./winnow ${command} --model ${shellText(model)}${more}`
+  ).join("\n");
+}
+
 /** Where the checkpoints of a run are that writes to a folder. */
-function checkpointsIn(out: string, resumes: boolean): RunCheckpoints {
-  return { files: denoFiles, folder: `${out.replace(/(?<=.)\/+$/, "")}/checkpoint`, resumes };
+function checkpointsIn(folder: string, resumes: boolean): RunCheckpoints {
+  return { files: denoFiles, folder: `${withoutSlash(folder)}/checkpoint`, resumes };
+}
+
+/** Says how to go on with a run that ended early, where it left a checkpoint. */
+async function adviseResume({ path }: OutputFolder): Promise<void> {
+  const isThere = await denoFiles.sizeBytes(`${path}/checkpoint/run.safetensors`) !== undefined;
+  note(isThere ? `to go on: ./winnow prune --resume ${shellText(path)}` : "no checkpoint was written yet");
 }
 
 /** Runs with a progress line; where a loss is not finite, the last good state is kept in the output folder. */
 async function runWithProgress(
   config: PruneConfig,
-  { gpu, ...input }: RunInput & Pick<PruneRunOptions, "checkpoints" | "cores"> & { readonly gpu: Gpu },
+  { gpu, output, ...input }:
+    & RunInput
+    & Pick<PruneRunOptions, "checkpoints" | "cores" | "signal">
+    & { readonly gpu: Gpu; readonly output: OutputFolder },
 ) {
   const progress = openErrorProgress();
+  let isStarted = false;
   try {
     return await runPrune(gpu, {
       config,
       ...input,
       versions: { winnow: deno.version, deno: Deno.version.deno },
       tune: (lower) => tuneRun(gpu, config, lower),
-      onLastGood: (model) => keepLastGood(config, model),
+      onStart: async () => {
+        await output.start();
+        isStarted = true;
+      },
+      onLastGood: (model) => keepLastGood(output, model),
       onFootprint: ({ totalBytes, slotsBytes, mirrorsBytes }) => {
         const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
         const parts = `tensors ${mebibytes(slotsBytes)}, texture mirrors ${mebibytes(mirrorsBytes)}`;
@@ -95,17 +124,21 @@ async function runWithProgress(
       onProgress: (label, { step, steps, loss, accuracy, examplesPerSecond }) =>
         progress.update({ label, done: step, total: steps, loss, accuracy, examplesPerSecond }),
     });
+  } catch (error) {
+    progress.finish();
+    // Going on would only come to the same loss again.
+    if (isStarted && !(error instanceof NumericError)) await adviseResume(output);
+    throw error;
   } finally {
     progress.finish();
   }
 }
 
 /** Saves the model as it was when all was finite. */
-async function keepLastGood({ out }: PruneConfig, model: Uint8Array): Promise<void> {
-  await denoFiles.makeFolder(out);
-  const path = `${out}/last-good.safetensors`;
+async function keepLastGood(output: OutputFolder, model: Uint8Array): Promise<void> {
+  const path = `${output.path}/${lastGoodName}`;
   await denoFiles.write(path, model);
   note(`the last good state is kept in ${path}`);
 }
 
-if (import.meta.main) await runCommand(main);
+if (import.meta.main) await runStoppable(main);

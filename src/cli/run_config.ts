@@ -17,6 +17,7 @@ import type { Files } from "../files.ts";
 import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
 import { mostJsonBytes, parseJson } from "../json.ts";
 import type { ParsedFlags } from "./flags.ts";
+import { note } from "./print.ts";
 
 /** What of a report says how to run again. Reports of before hold no cores. */
 const reportSchema = z.object({
@@ -69,6 +70,29 @@ export async function readEarlierRun(
 }
 
 /**
+ * What a file sets, without where to write to and over what: only the command line says that, so that no file of others
+ * has anything written over.
+ *
+ * @param given What the command line sets.
+ * @param hear Hears of what is left out, and not set there.
+ */
+export function withoutOutput(
+  { out, force, ...stored }: Readonly<Record<string, unknown>>,
+  { path, given, hear }: {
+    readonly path: string;
+    readonly given: ParsedFlags["values"];
+    readonly hear: (line: string) => void;
+  },
+): Readonly<Record<string, unknown>> {
+  const left = [
+    ...(out === undefined || given.out !== undefined ? [] : [`out ${out}`]),
+    ...(force === true && given.force === undefined ? ["force"] : []),
+  ];
+  if (left.length > 0) hear(`${path} sets ${left.join(" and ")}, which only flags set: not taken`);
+  return stored;
+}
+
+/**
  * Joins flags, the file that `--config` names and the defaults, or what a run that goes on was told.
  *
  * @throws {ConfigError} where a flag or a key of the file is not allowed
@@ -78,8 +102,14 @@ export async function readEarlierRun(
 export async function resolvePruneConfig(
   { values }: ParsedFlags,
   files: Files,
-  resumed?: PruneConfig,
+  { resumed, hear = note }: {
+    /** What the run was told that goes on. */
+    readonly resumed?: PruneConfig | undefined;
+    /** Hears of what the file sets and a file may not; standard error where left out. */
+    readonly hear?: (line: string) => void;
+  } = {},
 ): Promise<PruneConfig> {
+  if (values.resume !== undefined) refuseOutput(values);
   const keys = new Set(describeConfig().map(({ key }) => key));
   const given = Object.fromEntries(Object.entries(values).filter(([key]) => keys.has(key)));
   // A goal on the command line replaces the stored goal, whichever it is.
@@ -100,8 +130,19 @@ export async function resolvePruneConfig(
   const path = String(values.config);
   const { config: stored, earlier } = await readConfigFile(path, files);
   parsePruneConfig(stored, path);
-  const source = `${path} and the command line`, joined = join(stored as object);
+  const source = `${path} and the command line`;
+  const joined = join(
+    withoutOutput(stored as Readonly<Record<string, unknown>>, { path, given: values, hear }),
+  );
   return earlier ? parsePruneConfig(joined, source) : parse(joined, source);
+}
+
+/** Refuses flags that would do nothing where a run goes on: it writes to the folder that it was started with. */
+function refuseOutput(values: ParsedFlags["values"]): void {
+  const flag = ["out", "force"].find((key) => values[key] !== undefined);
+  if (flag === undefined) return;
+  const current = "it is there beside --resume", wanted = "one of them: a run goes on in its folder";
+  throw new ConfigError({ act: "use", thing: `--${flag}`, current, wanted });
 }
 
 /**

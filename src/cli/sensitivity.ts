@@ -8,7 +8,7 @@ import deno from "../../deno.json" with { type: "json" };
 import type { Files } from "../files.ts";
 import { denoFiles } from "../files_deno.ts";
 import { runSensitivity } from "../../mod.ts";
-import { runCommand } from "./command.ts";
+import { runStoppable } from "./command.ts";
 import {
   listField,
   listText,
@@ -19,7 +19,8 @@ import {
 } from "./comparison_flags.ts";
 import { formatSensitivity } from "./compare_text.ts";
 import { configFlag, type FlagField, formatHelp, type ParsedFlags, parseFlags } from "./flags.ts";
-import { checkOutput, openRun, openRunDevice } from "./open_run.ts";
+import { makeRunFolder, openRun, openRunDevice, tuneForRun } from "./open_run.ts";
+import { OutputFolder } from "./output_folder.ts";
 import { checkPosteriorActs } from "./run_config.ts";
 import { note, print } from "./print.ts";
 import { openErrorProgress } from "./progress.ts";
@@ -35,7 +36,7 @@ const sparsitiesField = listField(
   "Fractions to remove of each layer's weights, or with granularity channel of those that go with coupled channels.",
 );
 
-const shared = sharedFields(["finetuneEpochs", "rewind", "scope"], { out: "sensitivity" });
+const shared = sharedFields(["finetuneEpochs", "rewind", "scope"], {});
 
 /** Its flags. */
 export const fields: readonly FlagField[] = [sparsitiesField, configFlag, ...shared];
@@ -51,35 +52,42 @@ export async function readScan(flags: ParsedFlags, files: Files) {
   return { config, earlier, sparsities };
 }
 
-async function main(): Promise<number> {
+async function main(signal: AbortSignal): Promise<number> {
   const flags = parseFlags(Deno.args, fields);
   if (flags.help) {
     print(formatHelp(usage, summary, fields));
     return 0;
   }
   const { config: told, earlier, sparsities } = await readScan(flags, denoFiles), { cores } = earlier ?? {};
-  await checkOutput(told);
+  await using held = new AsyncDisposableStack();
+  const named = told.out === undefined
+    ? undefined
+    : held.use(await OutputFolder.open(told.out, told.force ? "force" : "new"));
   using gpu = await openRunDevice(told, earlier);
-  const input = await openRun(gpu, told, cores), progress = openErrorProgress();
+  const input = await openRun(told);
   checkPosteriorActs(flags, { removals: 1, weights: input.weights });
-  const { limit, out } = told, count = input.dataset.train.count, train = Math.min(limit || count, count);
+  const output = named ?? held.use(await makeRunFolder(input, "sensitivity"));
+  signal.throwIfAborted();
+  await tuneForRun(gpu, { config: told, input, cores });
+  const { limit } = told, count = input.dataset.train.count, train = Math.min(limit || count, count);
   const validation = told.validation || Math.max(1, Math.min(1000, Math.floor(train / 5)));
   if (told.validation === 0) {
     note(`${validation} training examples are held out for validation (--validation)`);
   }
+  const progress = openErrorProgress();
   try {
     const report = await runSensitivity(gpu, {
       config: { ...told, validation },
       ...input,
       ...(cores ? { cores } : {}),
       sparsities,
+      ...{ signal, onStart: () => output.start() },
       versions: { winnow: deno.version, deno: Deno.version.deno },
       onProgress: (label, { step, steps, loss, accuracy, examplesPerSecond }) =>
         progress.update({ label, done: step, total: steps, loss, accuracy, examplesPerSecond }),
     });
     progress.finish();
-    await denoFiles.makeFolder(out);
-    const path = `${out}/sensitivity.json`;
+    const path = `${output.path}/sensitivity.json`;
     await denoFiles.write(path, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
     print(formatSensitivity(report));
     print(`\nWritten: ${path}`);
@@ -89,4 +97,4 @@ async function main(): Promise<number> {
   }
 }
 
-if (import.meta.main) await runCommand(main);
+if (import.meta.main) await runStoppable(main);

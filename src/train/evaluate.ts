@@ -41,8 +41,11 @@ export function standardError(accuracy: number, examples: number): number {
 
 /** A network ready to be evaluated on a split, as often as wanted. */
 export interface Evaluator extends Disposable {
-  /** @throws {NumericError} Where a loss is not finite. */
-  evaluate(): Promise<Evaluation>;
+  /**
+   * @throws {NumericError} Where a loss is not finite.
+   * @throws The reason of the signal where it is aborted before all batches are started.
+   */
+  evaluate(signal?: AbortSignal): Promise<Evaluation>;
 }
 
 /** Prepares evaluation of a network, whose parameters may change between runs, on a split. */
@@ -65,11 +68,12 @@ export async function openEvaluator(
   const step = await preparePlan(plan, { network, slots, input });
   const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: false };
   return {
-    async evaluate() {
+    async evaluate(signal) {
       tally.clear();
       counts.write(new Uint32Array(classes * classes));
       let offset = 0;
       for await (const rows of examples.batches(order)) {
+        signal?.throwIfAborted();
         examples.select(rows, step.bind);
         step.program.run({ count: rows.length, index: offset, offset, seed: 0 });
         offset += rows.length;

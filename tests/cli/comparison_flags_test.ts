@@ -5,7 +5,7 @@ import { configFlag, parseFlags } from "../../src/cli/flags.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { memoryFiles } from "../helpers/memory_files.ts";
 
-const shared = sharedFields(["seed"], { out: "compare", finetuneEpochs: 0 });
+const shared = sharedFields(["seed"], { finetuneEpochs: 0 });
 const sparsities = listField("sparsities", "0.5,0.8", "Fractions.");
 const config = { epochs: 2, batch: 8, seed: 4, sparsity: .7, rounds: 2, out: "elsewhere", finetuneEpochs: 1 };
 const cells = [.3, .9, .3].map((sparsity) => ({ sparsity, variant: "magnitude", accuracy: .5 }));
@@ -17,26 +17,29 @@ const files = memoryFiles({
 });
 const parse = (line: string) =>
   parseFlags(line.split(" ").filter((word) => word !== ""), [sparsities, configFlag, ...shared]);
-const told = (line: string) => resolveComparison(parse(line), shared, files);
+const heard: string[] = [];
+const told = (line: string) => resolveComparison(parse(line), shared, files, (text) => void heard.push(text));
 
 Deno.test("resolveComparison() takes a report's keys but its folder, and flags before them", async () => {
   const plain = await told("");
-  assertEquals([plain.earlier, plain.config.out, plain.config.finetuneEpochs], [undefined, "compare", 0]);
+  assertEquals([plain.earlier, plain.config.out, plain.config.finetuneEpochs], [undefined, undefined, 0]);
   const { config: resolved, earlier } = await told("--config compare.json --batch 4");
   const { epochs, batch, seed, sparsity, rounds, out, finetuneEpochs } = resolved;
-  assertEquals([epochs, batch, out, finetuneEpochs], [2, 4, "compare", 1]);
+  assertEquals([epochs, batch, out, finetuneEpochs], [2, 4, undefined, 1]);
   // What a comparison has not is as it is without a report.
   assertEquals(
     [seed, sparsity, rounds],
     [plain.config.seed, plain.config.sparsity, plain.config.rounds],
   );
+  assertEquals(heard, ["compare.json sets out elsewhere, which only flags set: not taken"]);
   assertEquals([earlier?.adapter, earlier?.cores], ["x", { a: "b" }]);
   assertEquals((await told("--config report.json")).earlier?.cores, undefined);
 });
 
 Deno.test("resolveComparison() takes a file's keys, and refuses those that a comparison has not", async () => {
   const { config: { batch, out }, earlier } = await told("--config keys.json");
-  assertEquals([batch, out, earlier], [8, "here", undefined]);
+  assertEquals([batch, out, earlier], [8, undefined, undefined]);
+  assertEquals((await told("--config keys.json --out there")).config.out, "there");
   await assertRejects(
     () => told("--config rounds.json"),
     ConfigError,

@@ -143,7 +143,7 @@ Deno.test("resolvePruneConfig() reads and refuses what training is told on the c
 Deno.test("resolvePruneConfig() refuses validation examples that nothing is chosen by", async () => {
   const files = memoryFiles({ "run.json": '{"epochs": 1, "validation": 50}' });
   const resolve = (line: string, resumed?: PruneConfig) =>
-    resolvePruneConfig(parseFlags(line.split(" "), fields), files, resumed);
+    resolvePruneConfig(parseFlags(line.split(" "), fields), files, { resumed });
   const wanted = "0 unless there is allowedDrop, posteriorTemperature auto, or more than one of epochs or";
   for (
     const idle of ["--epochs 1", "--model a.safetensors", "--epochs 1 --finetune-epochs 0 --stop-on loss"]
@@ -164,6 +164,42 @@ Deno.test("resolvePruneConfig() refuses validation examples that nothing is chos
   await resolve("--config run.json --epochs 2");
   // A run that was begun goes on.
   await resolve("--resume out", { ...await resolve("--validation 500"), epochs: 1 });
+});
+
+Deno.test("resolvePruneConfig() takes neither out nor force from a file, and says so", async () => {
+  const keys = { epochs: 3, out: "victim", force: true }, heard: string[] = [];
+  const files = memoryFiles({
+    "keys.json": JSON.stringify(keys),
+    "report.json": JSON.stringify({ version: 1, adapter: "x", config: keys }),
+    "tame.json": JSON.stringify({ force: false }),
+  });
+  const resolve = async (line: string) => {
+    const more = { hear: (text: string) => void heard.push(text) };
+    const { epochs, out, force } = await resolvePruneConfig(parseFlags(line.split(" "), fields), files, more);
+    return { epochs, out, force };
+  };
+  for (const name of ["keys.json", "report.json"]) {
+    assert.deepEqual(await resolve(`--config ${name}`), { epochs: 3, out: undefined, force: false });
+    assert.deepEqual(heard.splice(0), [`${name} sets out victim and force, which only flags set: not taken`]);
+    const given = await resolve(`--config ${name} --out mine --force`);
+    assert.deepEqual([given, heard], [{ epochs: 3, out: "mine", force: true }, []]);
+  }
+  assert.deepEqual([(await resolve("--config tame.json")).force, heard], [false, []]);
+});
+
+Deno.test("resolvePruneConfig() refuses --out and --force beside --resume", async () => {
+  const resumed = parsePruneConfig({ epochs: 1, out: "a", force: true }, "a test");
+  const resolve = (line: string) =>
+    resolvePruneConfig(parseFlags(line.split(" "), fields), memoryFiles({}), { resumed });
+  for (const flag of ["--out b", "--force"]) {
+    await assert.rejects(resolve(`--resume a ${flag}`), {
+      name: "ConfigError",
+      message: `Cannot use "${flag.split(" ")[0]}": it is there beside --resume, expected one of them: ` +
+        "a run goes on in its folder",
+    });
+  }
+  // The report of a run that goes on is that of one that did not have to.
+  assert.deepEqual(await resolve("--resume a"), resumed);
 });
 
 Deno.test("checkPosteriorActs() refuses --posterior layer where a whole network loses weights once", () => {

@@ -139,7 +139,7 @@ Deno.test("prune --resume goes on where a killed run was, and with no other conf
     }
     child.kill("SIGKILL");
     await output;
-    assertEquals(await namesIn(`${folder}/out`), ["checkpoint"]);
+    assertEquals(await namesIn(`${folder}/out`), [".winnow.lock", "checkpoint"]);
     const refused = await runTask("prune", [`--resume=${folder}/out`, "--epochs=9", "--batch=8"]);
     assertEquals([refused.code, refused.errors.length], [1, 1], refused.stderr);
     assertMatch(
@@ -233,7 +233,9 @@ Deno.test("prune refuses bad input with one line and exit code 1, and leaves not
       [replace("out", `${folder}/file`), /file/],
     ];
     const before = await namesIn(folder);
-    const results = wrong.map(async ([args, pattern]) => {
+    const results = wrong.map(async ([told, pattern], i) => {
+      // All at once, so each in a folder of its own.
+      const args = told.map((flag) => flag === `--out=${folder}/out` ? `${flag}-${i}` : flag);
       const { code, stdout, stderr, errors } = await runTask("prune", args);
       assertEquals([code, errors.length, stdout], [1, 1, ""], `${args.at(-1)}: ${stderr}`);
       assertMatch(errors[0], pattern);
