@@ -12,6 +12,7 @@ import { decodeCheckpoint, encodeCheckpoint } from "../src/io/checkpoint.ts";
 import { seal } from "../src/io/checksum.ts";
 import { decodeModel, encodeModel } from "../src/io/model_file.ts";
 import { decodePretrained } from "../src/io/pretrained.ts";
+import { type NewTensor, writeSafetensors } from "../src/io/safetensors.ts";
 import { parseJson } from "../src/json.ts";
 import { readChoices } from "../src/kernels/choices.ts";
 import { type Graph, parseGraph, resolveGraph } from "../src/model/graph.ts";
@@ -188,6 +189,55 @@ Deno.test("decodePretrained() reads damaged files of PyTorch whole, or refuses t
     decodePretrained(damageFile(file, random), { name: "m", size, ...options });
   });
   assert(refused > 500);
+});
+
+Deno.test("decodePretrained() recognises or refuses whatever names and shapes a file has", async () => {
+  const places = [
+    "conv1",
+    "conv2",
+    "fc1",
+    "fc2",
+    "features.0",
+    "features.1",
+    "features.3",
+    "classifier",
+    "classifier.0",
+  ]
+    .concat(
+      "layer1.0.conv1",
+      "layer1.0.conv2",
+      "layer1.0.bn1",
+      "layer2.0.conv1",
+      "layer2.0.downsample.0",
+      "fc",
+      "bn1",
+    );
+  const parts = [
+    "weight",
+    "bias",
+    "running_mean",
+    "running_var",
+    "mask",
+    "values",
+    "num_batches_tracked",
+    "",
+  ];
+  const { taken, refused } = await fuzz("names", 4000, (random) => {
+    const tensors = new Map<string, NewTensor>();
+    for (let i = below(random, 8); i >= 0; i--) {
+      const place = places[below(random, places.length)];
+      const name = `${place}.${below(random, 3) > 0 ? "weight" : parts[below(random, parts.length)]}`;
+      const [outputs, inputs] = [1 + below(random, 3), below(random, 4)];
+      const shape =
+        [[outputs, inputs, 3, 3], [outputs, 4 * inputs], [outputs], [], [outputs, 1, 0, 1]][below(random, 5)];
+      const values = new Float32Array(shape.reduce((product, size) => product * size, 1));
+      tensors.set(name, { name, dtype: "F32", shape, values });
+    }
+    const file = writeSafetensors([...tensors.values()]);
+    const { parameters, graph } = decodePretrained(file, { name: "m", size: { height: 4, width: 4 } });
+    assertEquals(parameters.size, layOutParameters(graph).parameters.length);
+  });
+  assert(refused > 3000, `${taken} taken, ${refused} refused`);
 });
 
 Deno.test("decodeCheckpoint() reads damaged checkpoints whole, or refuses them", async () => {

@@ -86,6 +86,9 @@ export function openModel(
   return model;
 }
 
+/** The largest file of weights that is read, in bytes. */
+const mostWeightBytes = 2 ** 32;
+
 interface SourceTools {
   readonly files: Files;
   readonly task: Omit<ClassificationTask, "name">;
@@ -99,7 +102,7 @@ async function readSource(
   const classes = tools.task.classes.length;
   const makePreset = (name: string) => presetNetwork(name, { ...tools.task, classes });
   const read = async (path: string, graph?: Graph) => {
-    const bytes = await tools.files.read(path);
+    const bytes = await tools.files.read(path, { mostBytes: mostWeightBytes });
     return decodePretrained(bytes, { name: path, size: tools.task, ...(graph ? { graph } : {}) });
   };
   if (isWeightsPath(model)) {

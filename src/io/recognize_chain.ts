@@ -144,10 +144,10 @@ function convolutionOf(
   return { name, weight: shapes.get(`${name}.weight`)!, hasBias: shapes.has(`${name}.bias`), norm, pools };
 }
 
-/** The numbers in the names that match a pattern, ascending. */
+/** The numbers in the names that match a pattern, ascending; those that are written in another way name no layer. */
 function numbersOf(shapes: ParameterShapes, pattern: RegExp): readonly number[] {
   return [...shapes.keys()].flatMap((name) => {
-    const number = pattern.exec(name)?.[1];
-    return number === undefined ? [] : [Number(number)];
+    const text = pattern.exec(name)?.[1], number = Number(text);
+    return text === `${number}` ? [number] : [];
   }).sort((a, b) => a - b);
 }

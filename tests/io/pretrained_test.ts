@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { FormatError } from "../../src/errors.ts";
+import { ConfigError, FormatError } from "../../src/errors.ts";
 import { encodeModel } from "../../src/io/model_file.ts";
 import { decodePretrained } from "../../src/io/pretrained.ts";
 import { type NewTensor, writeSafetensors } from "../../src/io/safetensors.ts";
@@ -156,6 +156,34 @@ Deno.test("decodePretrained() refuses missing, surplus and misshapen tensors by 
     FormatError,
     `: misshapen: bn1.bias (4, 4) in place of (16)${wanted}`,
   );
+});
+
+Deno.test("decodePretrained() takes no number with zeros before it, or too long, for the number of a layer", () => {
+  const one = (name: string, ...shape: number[]): NewTensor => {
+    return {
+      name,
+      dtype: "F32",
+      shape,
+      values: new Float32Array(shape.reduce((product, size) => product * size)),
+    };
+  };
+  const files = [
+    [
+      one("features.0.weight", 1, 1, 3, 3),
+      one("features.007.weight", 1, 1, 3, 3),
+      one("classifier.weight", 2, 1),
+    ],
+    [one("features.0.weight", 1, 1, 3, 3), one("features.99999999999999999999999.weight", 1, 1, 3, 3)],
+    [one("features.0.weight", 1, 1, 3, 3), one("classifier.01.weight", 2, 1)],
+    [one("conv01.weight", 1, 1, 3, 3), one("fc1.weight", 2, 1)],
+    [one("conv1.weight", 1, 1, 3, 3), one("fc01.weight", 2, 1)],
+    [one("conv1.weight", 1)],
+    [one("conv1.weight", 1, 1, 3, 3), one("layer1.0.conv1.weight", 1), one("fc.weight", 2, 1)],
+  ];
+  for (const tensors of files) {
+    const error = assertThrows(() => decodePretrained(writeSafetensors(tensors), { name: "f", size }));
+    assert(error instanceof FormatError || error instanceof ConfigError, String(error));
+  }
 });
 
 Deno.test("decodePretrained() refuses families that it does not know", () => {
