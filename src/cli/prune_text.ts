@@ -81,7 +81,7 @@ function formatFlips({ flips, dataset: { test } }: PruneReport): string {
   const { rightToWrong: lost, wrongToRight: gained, stayedRight, stayedWrong } = flips;
   const change = (gained - lost) / test, error = Math.sqrt(((lost + gained) / test - change ** 2) / test);
   const points = (fraction: number) => (100 * fraction).toFixed(1);
-  return `Of ${test} examples ${lost} from right to wrong, ${gained} from wrong to right; ` +
+  return `Of ${test} examples ${lost} went from right to wrong, ${gained} from wrong to right; ` +
     `${stayedRight} stayed right, ${stayedWrong} stayed wrong: ` +
     `accuracy changed by ${points(change)} +- ${points(error)} points.`;
 }
@@ -175,7 +175,7 @@ function formatPattern({ keep, of, layers }: NonNullable<PruneReport["pattern"]>
 
 function formatClasses({ classes }: PruneReport): string {
   return formatTable(
-    ["class", "before", "after", "examples", "mistaken most for"],
+    ["class", "before", "after", "gained", "mistaken most for"],
     classes.map(({ name, count, before, after, change, mistakenFor }) => [
       name,
       ...[before, after].map((accuracy) => count > 0 ? accuracyText(accuracy, count) : "-"),
