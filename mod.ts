@@ -26,6 +26,7 @@ export { DeviceModel } from "./src/api/device_model.ts";
 export { Model } from "./src/api/model.ts";
 export { trainDefaults } from "./src/api/model_options.ts";
 export type {
+  ModelOptions,
   ModelPruneOptions,
   ModelRecalibrateOptions,
   ModelRefitOptions,
@@ -36,7 +37,7 @@ export type {
   RecordStep,
   ScoreOptions,
 } from "./src/api/model_options.ts";
-export { lowerRunPlans } from "./src/api/run_plans.ts";
+export { fitRunSizes, lowerRunPlans } from "./src/api/run_plans.ts";
 export type { RunSizes } from "./src/api/run_plans.ts";
 export { runPrune } from "./src/api/prune_run.ts";
 export type { PruneRunOptions, PruneRunResult } from "./src/api/prune_run.ts";

@@ -97,8 +97,37 @@ export class KernelError extends Error {
   }
 }
 
+/** Something that is used when it may not be: after it was disposed of, or while another call on it is under way. */
+export class StateError extends Error {
+  /** `StateError`, which survives minifying. */
+  override readonly name: string = "StateError";
+  /** An error that reads as the complaint. */
+  constructor(complaint: Complaint) {
+    super(complain(complaint));
+  }
+}
+
+/** The error of using what was disposed of: its kind, such as `model`, and its name. */
+export function disposedError(kind: string, thing: string): StateError {
+  return new StateError({
+    act: `use ${kind}`,
+    thing,
+    current: "it was disposed of",
+    wanted: `a ${kind} that is in use`,
+  });
+}
+
 /** True for errors that a user can act on, which commands print as one line without a stack. */
 export function isWinnowError(error: unknown): error is Error {
-  return [AdapterError, ConfigError, FormatError, FileError, ShapeError, NumericError, KernelError]
+  return [
+    AdapterError,
+    ConfigError,
+    FormatError,
+    FileError,
+    ShapeError,
+    NumericError,
+    KernelError,
+    StateError,
+  ]
     .some((kind) => error instanceof kind);
 }

@@ -4,6 +4,8 @@
  * @module
  */
 import type { Split } from "../data/dataset.ts";
+import { checkWords } from "../checks.ts";
+import { disposedError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { Network } from "../gpu/network.ts";
@@ -13,39 +15,49 @@ import type { ProductChooser } from "../kernels/product.ts";
 import { checkGraphFits, type Graph } from "../model/graph.ts";
 import { prunableTensors } from "../prune/criteria.ts";
 import { Pruner } from "../prune/pruner.ts";
-import { type Evaluation, type Evaluator, openEvaluator } from "../train/evaluate.ts";
-import type { ModelState, ModelTask } from "./model_options.ts";
+import { type Evaluation, type Evaluator, type EvaluatorTools, openEvaluator } from "../train/evaluate.ts";
+import { checkModelOptions } from "./check_options.ts";
+import type { ModelOptions, ModelState, ModelTask } from "./model_options.ts";
+import { maskedParameters } from "./model_state.ts";
 import { SplitImages } from "./split_images.ts";
+import { Turns } from "./turns.ts";
 
-/** What a model holds on a device, without what changes it. Dispose of it to free its memory; the device stays open. */
+/**
+ * What a model holds on a device, without what changes it. Dispose of it to free its memory; the device stays open.
+ *
+ * Calls on one model run one after the other, in the order in which they were made. A function that is passed to a call
+ * and that the call waits for, such as `finetune` of `prune`, may make calls too.
+ */
 export class DeviceModel {
   #network: Network;
   readonly #slots: SlotPool;
   readonly #choose: ProductChooser;
+  readonly #evaluationBatch: number | undefined;
   readonly #images: SplitImages;
+  /** Those of splits that are kept. */
   readonly #evaluators = new Map<Split, Evaluator>();
+  readonly #turns = new Turns();
   #pruner: Pruner | undefined;
+  #isDisposed = false;
 
   /**
    * A model with its first values drawn from a seed.
    *
-   * @throws {ShapeError} Where the graph does not fit the task, or a layer its input.
+   * @throws {ShapeError} Where the graph does not fit the task, a layer its input, or mean and deviation the channels.
+   * @throws {ConfigError} Where an option is not possible.
+   * @throws {StateError} Where the device was disposed of.
    */
-  constructor(
-    readonly gpu: Gpu,
-    graph: Graph,
-    { task, seed = 0, choose = gpu.choose }: {
-      readonly task: ModelTask;
-      readonly seed?: number;
-      readonly choose?: ProductChooser;
-    },
-  ) {
+  constructor(readonly gpu: Gpu, graph: Graph, options: ModelOptions) {
+    const { task, seed = 0, choose = gpu.choose, evaluationBatch } = options;
+    checkModelOptions(options);
     checkGraphFits(graph, task);
+    gpu.check();
     this.task = task;
     this.#network = new Network(gpu, graph, seed);
     this.#slots = new SlotPool(gpu);
     this.#choose = choose;
-    this.#images = new SplitImages(gpu, task);
+    this.#evaluationBatch = evaluationBatch;
+    this.#images = new SplitImages(gpu, task, evaluationBatch);
   }
 
   /** The task that the model was made for. */
@@ -53,16 +65,53 @@ export class DeviceModel {
 
   /** The layers; fewer and narrower ones after `compact`. */
   get graph(): Graph {
-    return this.network.graph;
+    return this.#network.graph;
   }
 
   /**
    * The state on the device.
    *
+   * @throws {StateError} Where the model was disposed of.
    * @internal
    */
   get network(): Network {
+    this.#checkInUse();
     return this.#network;
+  }
+
+  #checkInUse(): void {
+    if (this.#isDisposed) throw disposedError("model", this.graph.name);
+    this.gpu.check();
+  }
+
+  /**
+   * Does a call when those before it on this model are done, so that no two mix up its memory.
+   *
+   * @param name What the call does, such as `training`, for messages.
+   */
+  protected call<Result>(name: string, act: () => Promise<Result>): Promise<Result> {
+    const whole = `${name} ${this.graph.name}`;
+    return this.#turns.take(whole, async () => {
+      this.#checkInUse();
+      try {
+        return await this.gpu.during(whole, act);
+      } catch (error) {
+        // Where the model or its device is gone, that is the reason, whatever failed for it.
+        this.#checkInUse();
+        throw error;
+      }
+    });
+  }
+
+  /** Does a function of a caller's within a call, with other calls let in meanwhile, since it may make some. */
+  protected lend<Result>(act: () => Promise<Result> | Result): Promise<Result> {
+    return this.#turns.lend(act);
+  }
+
+  /** Refuses a change at once while a call is under way. */
+  protected checkIdle(act: string): void {
+    this.#checkInUse();
+    this.#turns.checkIdle(act, this.graph.name);
   }
 
   /**
@@ -75,7 +124,7 @@ export class DeviceModel {
   }
 
   /**
-   * The splits that the model has met.
+   * The splits on the device.
    *
    * @internal
    */
@@ -84,39 +133,99 @@ export class DeviceModel {
   }
 
   /**
+   * Keeps splits on the device until what is returned is disposed of. All calls on them then use what was uploaded first,
+   * so do not change their arrays meanwhile. Any other split is uploaded anew by each call, and freed after it: a call
+   * sees what the arrays hold when it begins.
+   *
+   * @throws {ShapeError} Where a split is not what its interface says, or not of the model's images.
+   */
+  keepOnDevice(...splits: readonly Split[]): Disposable {
+    this.#checkInUse();
+    const kept: Split[] = [];
+    const release = () => {
+      for (const split of kept.splice(0)) {
+        if (!this.#images.release(split)) continue;
+        this.#evaluators.get(split)?.[Symbol.dispose]();
+        this.#evaluators.delete(split);
+      }
+    };
+    try {
+      for (const [i, split] of splits.entries()) {
+        this.#images.keep(split, `splits[${i}]`);
+        kept.push(split);
+      }
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return { [Symbol.dispose]: release };
+  }
+
+  /**
    * What steps are prepared with.
    *
    * @internal
    */
-  get tools(): { readonly choose: ProductChooser; readonly slots: SlotPool } {
-    return { choose: this.#choose, slots: this.#slots };
+  get tools(): EvaluatorTools {
+    return { choose: this.#choose, slots: this.#slots, evaluationBatch: this.#evaluationBatch };
   }
 
   /**
    * Measures loss, accuracy, confusion counts and predictions on a split.
    *
+   * @throws {ShapeError} Where the split is not what its interface says, or the device cannot hold the batch.
+   * @throws {NumericError} Where a loss is not finite.
+   * @throws {StateError} Where the model or its device was disposed of, before or meanwhile.
    * @throws The reason of the signal where it ends the evaluation between two batches.
    */
-  async evaluate(split: Split, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Evaluation> {
-    return await (await this.prepareEvaluation(split)).evaluate(signal);
+  evaluate(split: Split, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Evaluation> {
+    return this.call("evaluating", async () => {
+      if (!this.#images.isKept(split)) {
+        using evaluator = await this.openEvaluation(split);
+        return await evaluator.evaluate(signal);
+      }
+      let evaluator = this.#evaluators.get(split);
+      if (!evaluator) {
+        evaluator = await this.openEvaluation(split);
+        this.#evaluators.set(split, evaluator);
+      }
+      return await evaluator.evaluate(signal);
+    });
   }
 
   /**
-   * Uploads a split and compiles what evaluation on it needs, once, so that `evaluate` only has to run it.
+   * Uploads a split and compiles what evaluation on it needs, so that evaluating only has to run it. Dispose of it before
+   * the model, and make no call meanwhile that runs beside it.
    *
    * @internal
    */
-  async prepareEvaluation(split: Split): Promise<Evaluator> {
-    let evaluator = this.#evaluators.get(split);
-    if (!evaluator) {
-      evaluator = await openEvaluator(this.network, this.images.of(split), this.tools);
-      this.#evaluators.set(split, evaluator);
+  async openEvaluation(split: Split): Promise<Evaluator> {
+    const images = this.#images.open(split, { name: "split" });
+    try {
+      const evaluator = await openEvaluator(this.network, images.examples, this.tools);
+      return {
+        evaluate: (signal) => evaluator.evaluate(signal),
+        [Symbol.dispose]() {
+          evaluator[Symbol.dispose]();
+          images[Symbol.dispose]();
+        },
+      };
+    } catch (error) {
+      images[Symbol.dispose]();
+      throw error;
     }
-    return evaluator;
   }
 
-  /** Copies parameters and masks to the host. */
-  async state(): Promise<ModelState> {
+  /**
+   * Copies parameters and masks to the host.
+   *
+   * @throws {StateError} Where the model or its device was disposed of.
+   */
+  state(): Promise<ModelState> {
+    return this.call("reading", () => this.#readState());
+  }
+
+  async #readState(): Promise<ModelState> {
     const parameters = await this.network.readParameters("values");
     const prunable = new Set(prunableTensors(this.network.layout).map(({ fullName }) => fullName));
     const all = await this.network.readParameters("mask");
@@ -126,20 +235,30 @@ export class DeviceModel {
     };
   }
 
-  /** Puts parameters and masks back as they were. */
-  restore({ parameters, masks }: ModelState): void {
-    this.network.writeParameters(parameters);
-    this.network.writeMask(masks);
+  /**
+   * Puts parameters and masks back as they were, or as given. Weights under a mask of 0 are 0 from then on.
+   *
+   * @throws {ShapeError} Where a name is not the model's, is missing, or has another number of values.
+   * @throws {ConfigError} Where a parameter is not finite, a variance is below 0, or a mask is neither 0 nor 1.
+   * @throws {StateError} Where a call on the model is under way. Whatever is thrown, nothing was replaced.
+   */
+  restore(state: ModelState): void {
+    this.checkIdle("restore");
+    this.network.writeParameters(maskedParameters(this.network.layout, state));
+    this.network.writeMask(state.masks);
   }
 
   /**
    * The model as the bytes of a safetensors file: a dense one, which `load_state_dict` of PyTorch takes, or a sparse one,
    * without the removed weights.
    */
-  async encode(store: WeightStore = "dense"): Promise<Uint8Array> {
-    const { mean, std, classes } = this.task;
-    const state = await this.state();
-    return encodeModel({ graph: this.graph, ...state, normalization: { mean, std }, classes }, store);
+  encode(store: WeightStore = "dense"): Promise<Uint8Array> {
+    return this.call("encoding", async () => {
+      checkWords("encode model", { store: [store, ["dense", "sparse"]] });
+      const { mean, std, classes } = this.task;
+      const state = await this.#readState();
+      return encodeModel({ graph: this.graph, ...state, normalization: { mean, std }, classes }, store);
+    });
   }
 
   /**
@@ -164,12 +283,17 @@ export class DeviceModel {
   #free(): void {
     for (const evaluator of this.#evaluators.values()) evaluator[Symbol.dispose]();
     this.#evaluators.clear();
-    for (const held of [this.#pruner, this.#slots, this.network]) held?.[Symbol.dispose]();
+    for (const held of [this.#pruner, this.#slots, this.#network]) held?.[Symbol.dispose]();
     this.#pruner = undefined;
   }
 
-  /** Frees all that the model holds on the device; it is not to be used afterwards. */
+  /**
+   * Frees all that the model holds on the device; once more does nothing. Calls under way, and later ones, end with a
+   * StateError.
+   */
   [Symbol.dispose](): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
     this.#free();
     this.#images[Symbol.dispose]();
   }

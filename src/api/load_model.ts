@@ -10,12 +10,11 @@ import type { Gpu } from "../gpu/device.ts";
 import { decodePretrained, type PretrainedModel } from "../io/pretrained.ts";
 import type { Normalization } from "../io/recognize.ts";
 import { mostJsonBytes, parseJson } from "../json.ts";
-import type { ProductChooser } from "../kernels/product.ts";
 import { type ClassificationTask, type Graph, parseGraph } from "../model/graph.ts";
 import { presetNames, presetNetwork } from "../model/presets.ts";
 import { describeAlternatives } from "../nearest.ts";
 import { Model } from "./model.ts";
-import type { ModelState, ModelTask } from "./model_options.ts";
+import type { ModelOptions, ModelState } from "./model_options.ts";
 
 /** Which model to open. */
 export interface ModelSource {
@@ -79,7 +78,7 @@ export async function loadModel(
 export function openModel(
   gpu: Gpu,
   { graph, weights, normalization }: LoadedModel,
-  options: { readonly task: ModelTask; readonly seed?: number; readonly choose?: ProductChooser },
+  options: ModelOptions,
 ): Model {
   const model = new Model(gpu, graph, { ...options, task: { ...options.task, ...normalization } });
   if (weights) model.restore(weights);

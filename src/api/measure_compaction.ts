@@ -14,6 +14,7 @@ import type { CompactOptions } from "../prune/compact.ts";
 import { costOf, denseCostOf } from "../prune/goal.ts";
 import type { PruneOutcome } from "../prune/loop.ts";
 import type { CompactionResult, PruneReport } from "../prune/report.ts";
+import { evaluationBatchOf } from "../train/evaluate.ts";
 import { Model } from "./model.ts";
 import type { ModelTask } from "./model_options.ts";
 
@@ -61,6 +62,8 @@ interface CompactionContext extends CompactOptions {
   readonly store: WeightStore;
   /** Picks how the products are computed by which logits are compared. */
   readonly choose: ProductChooser;
+  /** Examples that evaluation takes at a time; as many as the device can hold, up to 256, where left out. */
+  readonly evaluationBatch?: number | undefined;
   /** Has the device take the fastest cores for the products of some plans; those it has are taken where left out. */
   readonly tune?: TunePlans | undefined;
 }
@@ -84,23 +87,27 @@ interface CompactedModel extends Pick<PruneOutcome, "layers"> {
 export async function measureCompaction(
   gpu: Gpu,
   bytes: Uint8Array,
-  { task, examples, store, choose, tune, protect }: CompactionContext,
+  { task, examples, store, choose, tune, protect, evaluationBatch }: CompactionContext,
 ): Promise<CompactedModel> {
   const stored = decodeModel(bytes, "the pruned model"),
     batch = takeSplit(examples, Math.min(timedBatch, examples.count));
-  using smaller = new Model(gpu, stored.graph, { task, choose });
+  using smaller = new Model(gpu, stored.graph, { task, choose, evaluationBatch });
   smaller.restore(stored);
   const report = await smaller.compact(batch, { protect });
   const layers = await smaller.pruner.count();
   // The run's products are those of training and of the larger model, at other batches.
   const images = { augmentation: "none" } as const;
+  const most = batch.count, { choose: device } = gpu;
   await tune?.((choose) => {
     for (const graph of [stored.graph, smaller.graph]) {
-      lowerPlan(graph, { batch: batch.count, mode: "evaluate", choose, images });
+      const fitting = evaluationBatchOf(gpu, graph, {
+        ...{ most, areImages: true, choose: device, evaluationBatch },
+      });
+      lowerPlan(graph, { batch: fitting, mode: "evaluate", choose, images });
     }
   });
-  using masked = new Model(gpu, stored.graph, { task });
-  using timed = new Model(gpu, smaller.graph, { task });
+  using masked = new Model(gpu, stored.graph, { task, evaluationBatch });
+  using timed = new Model(gpu, smaller.graph, { task, evaluationBatch });
   masked.restore(stored);
   timed.restore(await smaller.state());
   const [before, after] = await timeInTurn([masked, timed], batch);
@@ -110,7 +117,9 @@ export async function measureCompaction(
 
 /** The median time that each model takes for a batch; in turn, so that what else the machine does falls on both. */
 async function timeInTurn(models: readonly Model[], batch: Split): Promise<readonly number[]> {
-  const evaluators = await Promise.all(models.map((model) => model.prepareEvaluation(batch)));
+  using stack = new DisposableStack();
+  const evaluators = [];
+  for (const model of models) evaluators.push(stack.use(await model.openEvaluation(batch)));
   const times: number[][] = models.map(() => []);
   for (let run = 0; run <= timedRuns; run++) {
     for (const [i, evaluator] of evaluators.entries()) {

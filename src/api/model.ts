@@ -4,7 +4,9 @@
  *
  * @module
  */
-import type { Split } from "../data/dataset.ts";
+import { checkNumbers, positiveCount } from "../checks.ts";
+import { loadStreamed } from "../data/shards_load.ts";
+import { checkSplit, isStreamed, type Split } from "../data/split.ts";
 import { ShapeError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -25,10 +27,12 @@ import {
 } from "../prune/replace/prune_by_replacement.ts";
 import { Replacement } from "../prune/replace/replacement.ts";
 import type { LayerReplacement, ReplaceSettings } from "../prune/replace/replace_settings.ts";
+import { checkRecalibration, checkTrainOptions } from "../train/check_options.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import type { TrainOptions, TrainResult } from "../train/settings.ts";
 import { trainingFootprint } from "../train/step_programs.ts";
 import { train } from "../train/trainer.ts";
+import { checkPruning, checkScoring } from "./check_options.ts";
 import { DeviceModel } from "./device_model.ts";
 import {
   type ModelPruneOptions,
@@ -41,6 +45,7 @@ import {
 } from "./model_options.ts";
 import { replacementSteps } from "./replacement_steps.ts";
 import { pruneSteps } from "./prune_steps.ts";
+import type { OpenSplit } from "./split_images.ts";
 
 /** A model on a device. Dispose of it to free its memory; the device stays open. */
 export class Model extends DeviceModel {
@@ -48,11 +53,22 @@ export class Model extends DeviceModel {
    * Trains in place; afterwards the values are the running mean of the last quarter of the steps, or as the options'
    * schedule and early stopping say.
    *
+   * @throws {ShapeError} Where a split is not what its interface says, or the device cannot hold the batch.
+   * @throws {ConfigError} Where an option is not possible, or what it needs was not given.
    * @throws {NumericError} Where a loss or value is not finite; the values are then the last good ones.
+   * @throws {StateError} Where the model, its teacher or its device was disposed of, before or meanwhile.
    */
   train(split: Split, options: ModelTrainOptions = {}): Promise<TrainResult> {
-    const settings = { ...this.#trainOptions(options), slots: this.tools.slots };
-    return train(this.network, this.images.of(split, settings.batch), settings);
+    return this.call("training", async () => {
+      const { checkpoints } = options, save = checkpoints?.save;
+      using open = this.#openTraining(split, options);
+      const settings = {
+        ...open.options,
+        ...this.tools,
+        ...(save ? { checkpoints: { ...checkpoints, save: (state) => this.lend(() => save(state)) } } : {}),
+      } satisfies TrainOptions;
+      return await train(this.network, open.examples, settings);
+    });
   }
 
   /**
@@ -60,26 +76,52 @@ export class Model extends DeviceModel {
    * removed; a model without batch norm stays as it is.
    *
    * @returns the batches that were measured
+   * @throws {ShapeError} Where the split is not what its interface says.
+   * @throws {ConfigError} Where an option is not possible.
+   * @throws {StateError} Where the model or its device was disposed of, before or meanwhile.
    */
   recalibrate(split: Split, options: ModelRecalibrateOptions = {}): Promise<number> {
-    const { batch, seed } = trainDefaults, settings = { batch, seed, ...options, ...this.tools };
-    return recalibrate(this.network, this.images.of(split, settings.batch), settings);
+    return this.call("recalibrating", async () => {
+      const { batch, seed } = trainDefaults, settings = { batch, seed, ...options, ...this.tools };
+      checkRecalibration(settings);
+      using open = this.images.open(split, { name: "split", rows: settings.batch });
+      return await recalibrate(this.network, open.examples, settings);
+    });
   }
 
-  /** The device memory that training on a split needs at its peak, by what it is for. */
+  /**
+   * The device memory that training on a split needs at its peak, by what it is for.
+   *
+   * @throws {ShapeError} Where a split is not what its interface says, or the device cannot hold the batch.
+   * @throws {ConfigError} Where an option is not possible, or what it needs was not given.
+   * @throws {StateError} Where the model or its device was disposed of.
+   */
   footprint(split: Split, options: ModelTrainOptions = {}): Footprint {
-    const settings = this.#trainOptions(options);
-    return trainingFootprint(this.network, this.images.of(split, settings.batch), settings);
+    using open = this.#openTraining(split, options);
+    return trainingFootprint(this.network, open.examples, open.options);
   }
 
-  /** Scores every prunable weight at the present values on examples that training has not seen. */
-  async score(calibration: Split, options: ScoreOptions): Promise<void> {
+  /**
+   * Scores every prunable weight at the present values on examples that training has not seen.
+   *
+   * @throws {ShapeError} Where the split is not what its interface says.
+   * @throws {ConfigError} Where an option is not possible, or the criterion scores no weight of the model.
+   * @throws {StateError} Where the model or its device was disposed of, before or meanwhile.
+   */
+  score(calibration: Split, options: ScoreOptions): Promise<void> {
+    return this.call("scoring", () => this.#score(calibration, options));
+  }
+
+  async #score(calibration: Split, options: ScoreOptions): Promise<void> {
+    checkScoring(options);
     const { criterion = "confidence", seed = 0, fisher } = options;
+    // A split that does not fit is refused by every criterion.
+    using open = this.images.open(calibration, { name: "calibration" });
     if (needsGradients(criterion)) {
       const estimate = fisher ? { estimate: fisher, seed } : {};
-      await this.pruner.accumulate(this.images.of(calibration), { ...this.tools, ...estimate });
+      await this.pruner.accumulate(open.examples, { ...this.tools, ...estimate });
     }
-    await this.rescore(options);
+    await this.#rescore(options);
   }
 
   /**
@@ -88,7 +130,12 @@ export class Model extends DeviceModel {
    *
    * @throws {ConfigError} Where the criterion needs what was not accumulated.
    */
-  async rescore(options: Omit<ScoreOptions, "fisher">): Promise<void> {
+  rescore(options: Omit<ScoreOptions, "fisher">): Promise<void> {
+    return this.call("scoring", () => this.#rescore(options));
+  }
+
+  async #rescore(options: Omit<ScoreOptions, "fisher">): Promise<void> {
+    checkScoring(options);
     const { criterion = "confidence", prior = "evidence", examples, seed = 0, temperature } = options;
     this.network.copyArena("values", "mean");
     const settings = { examples, seed, prior, ...(temperature === undefined ? {} : { temperature }) };
@@ -96,15 +143,17 @@ export class Model extends DeviceModel {
   }
 
   /** Computes the confidence in every prunable weight: by name in PyTorch's order, and how it is distributed. */
-  async confidence(
+  confidence(
     calibration: Split,
     options: Omit<ScoreOptions, "criterion">,
   ): Promise<{ readonly values: NamedParameters; readonly layers: readonly LayerConfidence[] }> {
-    await this.score(calibration, { ...options, criterion: "confidence" });
-    const layers = await this.pruner.confidences();
-    const all = await this.network.readParameters("confidence");
-    const names = prunableTensors(this.network.layout).map(({ fullName }) => fullName);
-    return { values: new Map(names.map((name) => [name, all.get(name)!])), layers };
+    return this.call("scoring", async () => {
+      await this.#score(calibration, { ...options, criterion: "confidence" });
+      const layers = await this.pruner.confidences();
+      const all = await this.network.readParameters("confidence");
+      const names = prunableTensors(this.network.layout).map(({ fullName }) => fullName);
+      return { values: new Map(names.map((name) => [name, all.get(name)!])), layers };
+    });
   }
 
   /**
@@ -114,18 +163,16 @@ export class Model extends DeviceModel {
    * @throws {ShapeError} Where there are not so many weights.
    * @throws {ConfigError} Where `score` was not called before, an option is not possible, or fewer may go.
    */
-  async remove(removed: number, options: RemovalOptions = {}): Promise<readonly LayerCount[]> {
-    const { prunableCount } = this.network.layout;
-    if (!Number.isInteger(removed) || removed < 0 || removed > prunableCount) {
-      const wanted = `an integer from 0 to ${prunableCount}, the prunable weights of ${this.graph.name}`;
-      throw new ShapeError({
-        act: "remove weights",
-        thing: `${removed}`,
-        current: "not a possible count",
-        wanted,
-      });
-    }
-    return await this.pruner.remove(removed, options);
+  remove(removed: number, options: RemovalOptions = {}): Promise<readonly LayerCount[]> {
+    return this.call("removing weights of", async () => {
+      const { prunableCount } = this.network.layout;
+      if (!Number.isInteger(removed) || removed < 0 || removed > prunableCount) {
+        const wanted = `an integer from 0 to ${prunableCount}, the prunable weights of ${this.graph.name}`;
+        const current = "not a possible count";
+        throw new ShapeError({ act: "remove weights", thing: `${removed}`, current, wanted });
+      }
+      return await this.pruner.remove(removed, options);
+    });
   }
 
   /**
@@ -134,9 +181,14 @@ export class Model extends DeviceModel {
    *
    * @throws {ConfigError} Where less may go than the goal asks for, or what it takes is not there.
    */
-  async prune(options: ModelPruneOptions): Promise<PruneOutcome> {
-    const { goal, schedule = "gradual", rounds = 3, allowedDrop } = options;
-    return await pruneUntilStable(pruneSteps(this, options), { goal, schedule, rounds, allowedDrop });
+  prune(options: ModelPruneOptions): Promise<PruneOutcome> {
+    return this.call("pruning", async () => {
+      checkPruning(options);
+      const { goal, schedule = "gradual", rounds = 3, allowedDrop, calibration, test, validation } = options;
+      using _kept = this.keepOnDevice(calibration, test, ...(validation ? [validation] : []));
+      const steps = pruneSteps(this, options);
+      return await this.lend(() => pruneUntilStable(steps, { goal, schedule, rounds, allowedDrop }));
+    });
   }
 
   /**
@@ -148,9 +200,16 @@ export class Model extends DeviceModel {
    * @throws {ShapeError} Where the adapter's limits do not allow the samples of a layer.
    * @throws {NumericError} Where activations are not finite; the values are then those of the start.
    */
-  async pruneByReplacement(options: ModelReplaceOptions): Promise<readonly ReplacementStage[]> {
-    const images = this.images.of(options.calibration);
-    return await pruneByReplacement(this.network, images, replacementSteps(this, options, this.tools.choose));
+  pruneByReplacement(options: ModelReplaceOptions): Promise<readonly ReplacementStage[]> {
+    return this.call("pruning", async () => {
+      const steps = replacementSteps(this, options, this.tools.choose), { remove, onStage } = steps;
+      using open = await this.#openSampled(options.calibration, steps.batch);
+      return await pruneByReplacement(this.network, open.examples, {
+        ...steps,
+        remove: (sparsity) => this.lend(() => remove(sparsity)),
+        onStage: onStage && ((stage) => this.lend(() => onStage(stage))),
+      });
+    });
   }
 
   /**
@@ -161,11 +220,14 @@ export class Model extends DeviceModel {
    * @throws {ShapeError} Where the adapter's limits do not allow the samples of a layer.
    * @throws {NumericError} Where activations are not finite; the values are then those of the start.
    */
-  async replace(
+  replace(
     { calibration, remove, ...settings }: ModelRefitOptions,
   ): Promise<readonly LayerReplacement[]> {
-    const options = { ...settings, choose: this.tools.choose, mask: async () => void await remove() };
-    return await replaceKept(this.network, this.images.of(calibration), options);
+    return this.call("replacing weights of", async () => {
+      using open = await this.#openSampled(calibration, settings.batch);
+      const mask = async () => void await this.lend(remove);
+      return await replaceKept(this.network, open.examples, { ...settings, choose: this.tools.choose, mask });
+    });
   }
 
   /**
@@ -176,11 +238,23 @@ export class Model extends DeviceModel {
    * @throws {ShapeError} Where the adapter's limits do not allow the samples of a layer.
    * @internal
    */
-  openReplacement(calibration: Split, settings: Partial<ReplaceSettings> = {}): Promise<Replacement> {
-    return Replacement.open(this.network, this.images.of(calibration), {
-      ...settings,
-      choose: this.tools.choose,
-    });
+  async openReplacement(calibration: Split, settings: Partial<ReplaceSettings> = {}): Promise<Replacement> {
+    const open = await this.#openSampled(calibration, settings.batch), { choose } = this.tools;
+    try {
+      return await Replacement.open(this.network, open.examples, { ...settings, choose, owned: open });
+    } catch (error) {
+      open[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Opens a split of which examples are taken in any order; one that lies in files is read into memory for it. */
+  async #openSampled(calibration: Split, rows: number | undefined): Promise<OpenSplit> {
+    checkNumbers("replace weights with", { batch: [rows, positiveCount] });
+    const use = { name: "calibration", ...(rows === undefined ? {} : { rows }) };
+    if (!isStreamed(calibration)) return this.images.open(calibration, use);
+    checkSplit(calibration, "calibration", this.task);
+    return this.images.open(await loadStreamed(calibration), use);
   }
 
   /**
@@ -192,18 +266,24 @@ export class Model extends DeviceModel {
    * @throws {NumericError} Where a logit is not finite; the model then stays as it was.
    * @throws {KernelError} Where logits differ by more than 1e-4 of the largest; the model then stays as it was.
    */
-  async compact(examples: Split, options: CompactOptions = {}): Promise<CompactionReport> {
-    const { protect = [] } = options;
-    checkRemoval(this.network.layout, { protect });
-    const tools = { ...this.tools, protect };
-    const { network, report } = await compactNetwork(this.network, this.images.of(examples), tools);
-    this.become(network);
-    return report;
+  compact(examples: Split, options: CompactOptions = {}): Promise<CompactionReport> {
+    return this.call("compacting", async () => {
+      const { protect = [] } = options;
+      checkRemoval(this.network.layout, { protect });
+      using open = this.images.open(examples, { name: "examples" });
+      const { network, report } = await compactNetwork(this.network, open.examples, {
+        ...this.tools,
+        protect,
+      });
+      this.become(network);
+      return report;
+    });
   }
 
   /** Another model of the same graph and task, with its first values drawn anew; `restore` gives it this one's. */
   copy(): Model {
-    return new Model(this.gpu, this.graph, { task: this.task, choose: this.tools.choose });
+    const { choose, evaluationBatch } = this.tools;
+    return new Model(this.gpu, this.network.graph, { task: this.task, choose, evaluationBatch });
   }
 
   /**
@@ -219,13 +299,24 @@ export class Model extends DeviceModel {
     return model;
   }
 
-  #trainOptions({ teacher, validation, ...settings }: ModelTrainOptions): Omit<TrainOptions, "slots"> {
-    return {
+  /** Opens what training takes, and checks its options. */
+  #openTraining(split: Split, { teacher, validation, ...given }: ModelTrainOptions) {
+    using stack = new DisposableStack();
+    const settings = {
       ...trainDefaults,
-      ...settings,
-      choose: this.tools.choose,
+      ...given,
+      ...this.tools,
       ...(teacher ? { teacher: teacher.network } : {}),
-      ...(validation ? { validation: this.images.of(validation) } : {}),
+    };
+    checkTrainOptions({ ...settings, hasValidation: validation !== undefined });
+    const { batch: rows } = settings;
+    const { examples } = stack.use(this.images.open(split, { name: "split", rows }));
+    const held = validation && stack.use(this.images.open(validation, { name: "validation" }));
+    const owned = stack.move();
+    return {
+      examples,
+      options: { ...settings, ...(held ? { validation: held.examples } : {}) },
+      [Symbol.dispose]: () => owned.dispose(),
     };
   }
 }

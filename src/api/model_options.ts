@@ -5,6 +5,7 @@
  */
 import type { Dataset, Split } from "../data/dataset.ts";
 import type { NamedParameters } from "../gpu/network.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import { sgd } from "../plan/optimizer.ts";
 import type { Prior } from "../prune/confidence.ts";
 import type { Criterion } from "../prune/criteria.ts";
@@ -19,6 +20,18 @@ import type { Model } from "./model.ts";
 
 /** What a model needs to know of its data: sizes, class names, and the mean and deviation of each channel. */
 export type ModelTask = Pick<Dataset, "name" | "channels" | "height" | "width" | "classes" | "mean" | "std">;
+
+/** What a model is made for and with. */
+export interface ModelOptions {
+  /** The images and classes. */
+  readonly task: ModelTask;
+  /** What its first values are drawn from; 0 where left out. */
+  readonly seed?: number | undefined;
+  /** Picks how matrix products are computed; as the device does where left out. */
+  readonly choose?: ProductChooser | undefined;
+  /** Examples that evaluation takes at a time. Default: 256, or as many as the device can hold. */
+  readonly evaluationBatch?: number | undefined;
+}
 
 /** How a phase of training runs; what is left out is as in `trainDefaults`. */
 export interface ModelTrainOptions extends Partial<TrainSettings> {
@@ -128,6 +141,3 @@ export interface ModelState {
   /** Masks by full name, 1 keeps, 0 removes: of the prunable weights, of others where any number is removed. */
   readonly masks: NamedParameters;
 }
-
-/** Rows of a batch in evaluation. */
-export const evaluationBatch = 256;

@@ -110,7 +110,9 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   const journal = await RunJournal.open(config, surroundings, { checkpoints, choices, signal });
   checkCores(gpu, journal.cores, { graph, batch: config.batch, train: train.count, test: test.count });
   const choose = journal.chooser(options.choose ?? gpu.choose);
-  using model = new Model(gpu, graph, { task: limited, seed: config.seed, choose });
+  const { seed, evaluationBatch } = config;
+  using model = new Model(gpu, graph, { task: limited, seed, choose, evaluationBatch });
+  using _kept = model.keepOnDevice(...[train, calibration, test, splits.validation ?? []].flat());
   checkPrunable(model.network, config);
   const masks = options.weights?.masks;
   checkReachable(model.network, config, { goal: goalOf(config, graph), masks });
@@ -151,7 +153,9 @@ async function pruneModel(
     : isTaught
     ? openModel(model.gpu, options.teacher, { task: limited, choose })
     : model.copy();
-  options.onFootprint?.(model.footprint(train, teacher ? { ...training, distillation, teacher } : training));
+  // Found out before any work is done: whether the batch fits.
+  const footprint = model.footprint(train, teacher ? { ...training, distillation, teacher } : training);
+  options.onFootprint?.(footprint);
   let phase = 0;
   const phases: PhaseReport[] = [];
   const trainPhase = async (name: string, epochs: number, round = 0): Promise<void> => {
@@ -245,6 +249,7 @@ async function pruneModel(
   const finished = await finishPruned(model.gpu, bytes, {
     ...{ layers: outcome.layers, task: limited, examples: test },
     ...{ store, compact, choose, tune: options.tune, protect: removal.protect },
+    evaluationBatch: config.evaluationBatch,
   });
   const report = pruneReport({
     ...(options.versions ? { versions: options.versions } : {}),

@@ -1,45 +1,114 @@
 /**
- * The splits that a model has met, on its device or streamed to it.
+ * Splits on a model's device: uploaded for a call, or kept as long as it is asked for.
  *
  * @module
  */
-import { isStreamed, type Split } from "../data/dataset.ts";
+import { checkSplit, isStreamed, type Split } from "../data/split.ts";
+import { disposedError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Examples } from "../gpu/examples.ts";
 import { DeviceImages } from "../gpu/images.ts";
 import { StreamedImages } from "../gpu/stream.ts";
-import { evaluationBatch, type ModelTask } from "./model_options.ts";
+import { evaluationBatch } from "../train/evaluate.ts";
+import type { ModelTask } from "./model_options.ts";
 
 /** A split as steps take batches of it. */
-export type SplitOnDevice = Examples & Disposable & { readonly mostRows: number };
+type SplitOnDevice = Examples & Disposable & { readonly mostRows: number };
 
-/** Uploads a split when it is first needed, and keeps it. Dispose of it to free them all. */
+/** A split in use. Dispose of it when it is not: what nobody keeps is freed then. */
+export interface OpenSplit extends Disposable {
+  readonly examples: Examples;
+}
+
+/** A split that is kept, by how many, and what was uploaded of it: for larger batches more than once. */
+interface KeptSplit {
+  keepers: number;
+  readonly uploads: SplitOnDevice[];
+}
+
+/** What a split is opened for. */
+export interface SplitUse {
+  /** The argument that holds it, for messages. */
+  readonly name: string;
+  /** Rows of the largest batch; those of evaluation where left out. */
+  readonly rows?: number;
+}
+
+/** Uploads splits. Dispose of it to free them all. */
 export class SplitImages {
   readonly #gpu: Gpu;
   readonly #task: ModelTask;
-  readonly #held = new Map<Split, readonly SplitOnDevice[]>();
+  readonly #batch: number;
+  readonly #kept = new Map<Split, KeptSplit>();
+  #isDisposed = false;
 
-  constructor(gpu: Gpu, task: ModelTask) {
+  /** @param batch Rows of a batch of evaluation. */
+  constructor(gpu: Gpu, task: ModelTask, batch: number = evaluationBatch) {
     this.#gpu = gpu;
     this.#task = task;
+    this.#batch = batch;
   }
 
-  /** Returns a split for batches of as many rows as wanted. */
-  of(split: Split, rows = evaluationBatch): SplitOnDevice {
-    const held = this.#held.get(split) ?? [];
-    const fitting = held.find(({ mostRows }) => mostRows >= Math.min(rows, split.count));
-    if (fitting) return fitting;
-    const mostRows = Math.max(rows, evaluationBatch);
-    const options = { dataset: this.#task, batch: evaluationBatch, mostRows };
-    const images = isStreamed(split)
+  /**
+   * Keeps a split on the device, from its first use until it is released as often as it was kept.
+   *
+   * @throws {ShapeError} Where it is not what its interface says, or not of the model's images.
+   */
+  keep(split: Split, name: string): void {
+    this.#checkInUse();
+    checkSplit(split, name, this.#task);
+    const kept = this.#kept.get(split) ?? { keepers: 0, uploads: [] };
+    kept.keepers++;
+    this.#kept.set(split, kept);
+  }
+
+  /** Gives up one keeping of a split, and says whether that was the last. */
+  release(split: Split): boolean {
+    const kept = this.#kept.get(split);
+    if (!kept || --kept.keepers > 0) return false;
+    for (const images of kept.uploads) images[Symbol.dispose]();
+    return this.#kept.delete(split);
+  }
+
+  /** True for a split that is kept. */
+  isKept(split: Split): boolean {
+    return this.#kept.has(split);
+  }
+
+  /**
+   * Opens a split for use; one that is not kept is checked and uploaded anew.
+   *
+   * @throws {ShapeError} Where it is not what its interface says, or not of the model's images.
+   */
+  open(split: Split, { name, rows = this.#batch }: SplitUse): OpenSplit {
+    this.#checkInUse();
+    const kept = this.#kept.get(split);
+    if (!kept) {
+      checkSplit(split, name, this.#task);
+      const examples = this.#upload(split, rows);
+      return { examples, [Symbol.dispose]: () => examples[Symbol.dispose]() };
+    }
+    const fitting = kept.uploads.find(({ mostRows }) => mostRows >= Math.min(rows, split.count));
+    const examples = fitting ?? this.#upload(split, rows);
+    if (!fitting) kept.uploads.push(examples);
+    return { examples, [Symbol.dispose]: () => {} };
+  }
+
+  #upload(split: Split, rows: number): SplitOnDevice {
+    const mostRows = Math.max(rows, this.#batch);
+    const options = { dataset: this.#task, batch: this.#batch, mostRows };
+    return isStreamed(split)
       ? new StreamedImages(this.#gpu, split, options)
       : new DeviceImages(this.#gpu, split, options);
-    this.#held.set(split, [...held, images]);
-    return images;
+  }
+
+  #checkInUse(): void {
+    if (this.#isDisposed) throw disposedError("model", this.#task.name);
   }
 
   [Symbol.dispose](): void {
-    for (const images of [...this.#held.values()].flat()) images[Symbol.dispose]();
-    this.#held.clear();
+    this.#isDisposed = true;
+    for (const { uploads } of this.#kept.values()) for (const images of uploads) images[Symbol.dispose]();
+    this.#kept.clear();
   }
 }

@@ -69,7 +69,10 @@ export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<Tr
   const { config, graph, weights, onProgress, signal } = options, { seed } = config;
   const { keepsVariance = config.criterion === "snr" } = options;
   const splits = await splitDataset(gpu, config, options.dataset), { train, validation, limited } = splits;
-  const model = new Model(gpu, graph, { task: limited, seed, choose: options.choose ?? gpu.choose });
+  const { choose = gpu.choose } = options, { evaluationBatch } = config;
+  const model = new Model(gpu, graph, { task: limited, seed, choose, evaluationBatch });
+  // Until the model goes.
+  model.keepOnDevice(...[train, splits.calibration, splits.test, validation ?? []].flat());
   const training: ModelTrainOptions = {
     ...trainingOf(config, limited),
     ...(validation ? { validation } : {}),

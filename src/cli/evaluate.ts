@@ -56,7 +56,8 @@ function sharedFields(): readonly ConfigField[] {
   const model = modelFields("model", "weights", "preset", "mean", "std").map((field) =>
     field.key === "model" ? { ...field, default: undefined } : field
   );
-  return [...model, ...data];
+  const batch = describeConfig().filter(({ key }) => key === "evaluationBatch");
+  return [...model, ...data, ...batch];
 }
 
 const device = deviceFields("adapter", "readPath"), shared = sharedFields();
@@ -96,11 +97,12 @@ async function main(signal: AbortSignal): Promise<number> {
   for (const line of describeLoadedModel(loaded, dataset)) note(line);
   using gpu = await openDevice(config);
   note(`adapter: ${describeDevice(gpu)}`);
-  using model = openModel(gpu, loaded, { task: dataset });
-  await model.prepareEvaluation(dataset.test);
+  const { evaluationBatch } = config;
+  using model = openModel(gpu, loaded, { task: dataset, evaluationBatch });
+  using evaluator = await model.openEvaluation(dataset.test);
   signal.throwIfAborted();
   const start = performance.now();
-  const { accuracy, loss, count } = await model.evaluate(dataset.test, { signal });
+  const { accuracy, loss, count } = await evaluator.evaluate(signal);
   const seconds = (performance.now() - start) / 1000;
   const result = {
     accuracy,

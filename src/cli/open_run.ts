@@ -11,6 +11,7 @@ import { ConfigError } from "../errors.ts";
 import { denoFiles } from "../files_deno.ts";
 import {
   checkGraphFits,
+  fitRunSizes,
   type Gpu,
   type Graph,
   loadDataset,
@@ -58,6 +59,7 @@ export async function openRun(config: PruneConfig): Promise<RunInput> {
  * Tunes the device for a run.
  *
  * @param cores How an earlier run computed its products, which then need no tuning.
+ * @throws {ShapeError} Where the device cannot hold the batch of training, or the one of evaluation that is asked for.
  */
 export async function tuneForRun(
   gpu: Gpu,
@@ -67,7 +69,8 @@ export async function tuneForRun(
     readonly cores?: Readonly<Record<string, string>> | undefined;
   },
 ): Promise<void> {
-  const sizes = { batch: config.batch, train: dataset.train.count, test: dataset.test.count };
+  const { batch, evaluationBatch } = config, { train, test } = dataset;
+  const sizes = fitRunSizes(gpu, graph, { batch, evaluationBatch, train: train.count, test: test.count });
   await tuneRun(gpu, config, (choose) => {
     const isKnown = (shape: ProductShape) => Object.hasOwn(cores, shapeKey(shape));
     lowerRunPlans(graph, sizes, (shape) => isKnown(shape) ? gpu.choose(shape) : choose(shape));

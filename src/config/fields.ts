@@ -75,6 +75,9 @@ const outputFields = {
   readPath: z.enum(["auto", "storage", "texture", "subgroup"]).default("auto").describe(
     "How matrix products read their operands; auto takes what is faster on the adapter.",
   ),
+  evaluationBatch: z.int().min(1).optional().describe(
+    "Examples that evaluation takes at a time; by default 256, or as many as the adapter can hold.",
+  ),
   tune: z.enum(["off", "quick", "full"]).default("quick").describe(
     "Time how matrix products run fastest on this adapter, once; the choices are kept in the cache folder.",
   ),

@@ -170,6 +170,8 @@ export interface PruneConfig {
   readonly adapter: "auto" | "high-performance" | "low-power" | "fallback";
   /** How matrix products read their operands; auto takes what is faster on the adapter. */
   readonly readPath: "auto" | "storage" | "texture" | "subgroup";
+  /** Examples that evaluation takes at a time; by default 256, or as many as the adapter can hold. */
+  readonly evaluationBatch?: number | undefined;
   /** Time how matrix products run fastest on this adapter, once; the choices are kept in the cache folder. */
   readonly tune: "off" | "quick" | "full";
 }

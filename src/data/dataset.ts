@@ -4,27 +4,13 @@
  * @module
  */
 
+import { checkNumbers } from "../checks.ts";
 import { ShapeError } from "../errors.ts";
 import { openRandomStream, shuffledIndices } from "../random.ts";
-import { type StreamedSplit, takeStreamed } from "./shards_split.ts";
+import { takeStreamed } from "./shards_split.ts";
+import { checkArrays, checkSplit, type ImageSplit, isStreamed, type Split } from "./split.ts";
 
-/** Labelled images of one kind of use. */
-export interface ImageSplit {
-  /** Pixels 0 to 255, (N, C, H, W). */
-  readonly images: Uint8Array;
-  /** The class of each image, (N). */
-  readonly labels: Uint8Array | Uint16Array;
-  /** N, at least 1. */
-  readonly count: number;
-}
-
-/** Labelled images, in memory or in files. */
-export type Split = ImageSplit | StreamedSplit;
-
-/** True for a split that lies in files and is read while it is used. */
-export function isStreamed(split: Split): split is StreamedSplit {
-  return "shards" in split;
-}
+export { type ImageSplit, isStreamed, type Split } from "./split.ts";
 
 /** Training and test images of one shape, with what normalising them needs. */
 export interface Dataset<S extends Split = ImageSplit> {
@@ -56,28 +42,12 @@ export type DatasetParts = Omit<Dataset, "mean" | "std">;
 /**
  * Adds the per-channel mean and standard deviation of the training images.
  *
- * @throws {ShapeError} where a split's images (N, C, H, W) or labels (N) are not of the size that its count says, or a label is
- *   of no class.
+ * @throws {ShapeError} where a split's images (N, C, H, W) or labels (N) are not of the size that its count says, or a
+ *   label is no class.
  */
 export function describeDataset(parts: DatasetParts): Dataset {
-  const { channels, height, width, classes, name } = parts;
-  for (const [use, split] of [["train", parts.train], ["test", parts.test]] as const) {
-    const wanted = split.count * channels * height * width;
-    if (split.count < 1 || split.images.length !== wanted || split.labels.length !== split.count) {
-      throw new ShapeError({
-        act: "use",
-        thing: `${name} ${use} images`,
-        current: `${split.images.length} pixels and ${split.labels.length} labels for ${split.count} images`,
-        wanted: `at least 1 image and (N, C, H, W) = (${[split.count, channels, height, width].join(", ")})`,
-      });
-    }
-    const record = split.labels.findIndex((label) => label >= classes.length);
-    if (record >= 0) {
-      const current = `label ${split.labels[record]} (record ${record})`;
-      const wanted = `a label of 0 to ${classes.length - 1}`;
-      throw new ShapeError({ act: "use", thing: `${name} ${use} labels`, current, wanted });
-    }
-  }
+  const { channels, height, width, name } = parts;
+  for (const use of ["train", "test"] as const) checkSplit(parts[use], `${name}.${use}`, parts);
   const counts = Array.from({ length: channels }, () => new Float64Array(256));
   countValues(parts.train.images, counts, height * width);
   return { ...parts, ...channelStatistics(counts) };
@@ -118,6 +88,7 @@ export function takeSplit(split: Split, rows: Uint32Array | number): Split {
     throw new ShapeError({ act: "take", thing: "rows of a split", current: `${count} rows`, wanted });
   }
   if (isStreamed(split)) return takeStreamed(split, rows);
+  checkArrays(split);
   const size = split.images.length / split.count;
   if (typeof rows === "number") {
     return { images: split.images.subarray(0, count * size), labels: split.labels.subarray(0, count), count };
@@ -126,7 +97,7 @@ export function takeSplit(split: Split, rows: Uint32Array | number): Split {
   const labels = split.labels instanceof Uint16Array ? new Uint16Array(count) : new Uint8Array(count);
   for (let i = 0; i < count; i++) {
     const row = rows[i];
-    if (row >= split.count) {
+    if (!(Number.isInteger(row) && row >= 0 && row < split.count)) {
       throw new ShapeError({ act: "take", thing: "rows of a split", current: `row ${row}`, wanted });
     }
     images.set(split.images.subarray(row * size, (row + 1) * size), i * size);
@@ -153,11 +124,15 @@ export function limitDataset<S extends Split>(
  * Sets `count` rows, chosen by the seed, aside for calibration; the others stay for training. Both keep their order.
  *
  * @throws {ShapeError} where count is below 1 or leaves no row to train on.
+ * @throws {ConfigError} where the seed is no whole number of at least 0.
  */
 export function splitCalibration<S extends Split>(
   split: S,
   { count, seed }: { count: number; seed: number },
 ): { train: S; calibration: S } {
+  checkNumbers("split examples by", {
+    seed: [seed, { whole: true, atLeast: 0, atMost: Number.MAX_SAFE_INTEGER }],
+  });
   if (!Number.isInteger(count) || count < 1 || count >= split.count) {
     throw new ShapeError({
       act: "set aside",

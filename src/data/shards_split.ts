@@ -61,7 +61,7 @@ export function takeStreamed(split: StreamedSplit, rows: Uint32Array | number): 
   const starts = startsOf(split.runs);
   let at = 0;
   for (const row of rows) {
-    if (row >= split.count) {
+    if (!(Number.isInteger(row) && row >= 0 && row < split.count)) {
       const wanted = `rows of 0 to ${split.count - 1}`;
       throw new ShapeError({ act: "take", thing: "rows of a split", current: `row ${row}`, wanted });
     }

@@ -3,14 +3,15 @@
  *
  * @module
  */
-import { ShapeError } from "../errors.ts";
+import { disposedError, ShapeError } from "../errors.ts";
 import { mirrorWidth } from "../kernels/assemble.ts";
 import type { QuadRange } from "../kernels/dispatch.ts";
 import type { Gpu } from "./device.ts";
 
 /** A storage buffer on the device, zero at first. */
 export class DeviceBuffer {
-  readonly buffer: GPUBuffer;
+  readonly #buffer: GPUBuffer;
+  #isDisposed = false;
   /** Counts the writes of any part, so that a mirror knows when it is out of date. */
   version = 1;
   #mirror: GPUTexture | undefined;
@@ -30,25 +31,51 @@ export class DeviceBuffer {
     }
     this.#gpu = gpu;
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    this.buffer = gpu.device.createBuffer({ label, size: sizeBytes, usage });
+    this.#buffer = gpu.device.createBuffer({ label, size: sizeBytes, usage });
     gpu.allocatedBytes += sizeBytes;
   }
 
-  /** Writes bytes from the host, from a byte offset on (a multiple of 4). */
+  /**
+   * The buffer that commands take.
+   *
+   * @throws {StateError} Where it was disposed of.
+   */
+  get buffer(): GPUBuffer {
+    this.checkInUse();
+    return this.#buffer;
+  }
+
+  /** @throws {StateError} Where it was disposed of. */
+  checkInUse(): void {
+    if (this.#isDisposed) throw disposedError("buffer", this.label);
+  }
+
+  /**
+   * Writes bytes from the host, from a byte offset on (a multiple of 4); nothing where there are none.
+   *
+   * @throws {ShapeError} Where they are no whole words, or do not fit.
+   * @throws {StateError} Where the buffer, or its device, was disposed of.
+   */
   write(values: Float32Array | Uint32Array | Uint8Array, offsetBytes = 0): void {
+    const { buffer } = this, { byteLength } = values;
+    // WebGPU takes writes of nothing, but Deno 2.9 ends the process at one.
+    if (byteLength === 0) return;
+    if (byteLength % 4 > 0 || offsetBytes + byteLength > this.sizeBytes) {
+      throw new ShapeError({
+        act: "write to buffer",
+        thing: this.label,
+        current: `${byteLength} bytes from byte ${offsetBytes} on`,
+        wanted: `whole words within its ${this.sizeBytes} bytes`,
+      });
+    }
     this.version++;
-    const { buffer, byteOffset, byteLength } = values;
-    this.#gpu.device.queue.writeBuffer(
-      this.buffer,
-      offsetBytes,
-      buffer as ArrayBuffer,
-      byteOffset,
-      byteLength,
-    );
+    // The view itself, since its memory may be shared with other threads.
+    this.#gpu.device.queue.writeBuffer(buffer, offsetBytes, values as Uint8Array<ArrayBuffer>);
   }
 
   /** The texture that mirrors this buffer, allocated at its first use: quad i at (i mod 2048, i div 2048). */
   get mirror(): GPUTexture {
+    this.checkInUse();
     if (!this.#mirror) {
       const [width, height] = this.#mirrorSize;
       const { maxTextureDimension2D } = this.#gpu.device.limits;
@@ -118,8 +145,11 @@ export class DeviceBuffer {
     return [Math.min(mirrorWidth, quads), Math.ceil(quads / mirrorWidth)];
   }
 
+  /** Frees the memory; once more does nothing. */
   [Symbol.dispose](): void {
-    this.buffer.destroy();
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    this.#buffer.destroy();
     this.#gpu.allocatedBytes -= this.sizeBytes;
     if (this.#mirror) {
       const [width, height] = this.#mirrorSize;

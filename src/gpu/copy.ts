@@ -17,6 +17,7 @@ export interface QuadCopy {
 export function copyQuads(gpu: Gpu, copies: readonly QuadCopy[]): void {
   const encoder = gpu.device.createCommandEncoder({ label: "copy" });
   for (const { from, to, quads } of copies) {
+    if (quads === 0) continue;
     encoder.copyBufferToBuffer(from.buffer, 0, to.buffer, 0, 16 * quads);
     to.version++;
   }

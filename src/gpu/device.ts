@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { AdapterError, KernelError } from "../errors.ts";
+import { AdapterError, disposedError, KernelError } from "../errors.ts";
 import type { ReadPath } from "../kernels/interface.ts";
 import { defaultChooser } from "../kernels/gemm.ts";
 import type { ProductChooser } from "../kernels/product.ts";
@@ -67,7 +67,12 @@ export class Gpu {
   allocatedBytes = 0;
   readonly #buffers = new Set<DeviceBuffer>();
   readonly #pipelines = new Map<string, Pipeline>();
+  readonly #device: GPUDevice;
+  /** What is being done now, in the order in which it began, and what ended last. */
+  readonly #doing: string[] = [];
+  #done: string | undefined;
   #failure: string | undefined;
+  #isDisposed = false;
 
   /**
    * A device that was opened; `openGpu` opens one.
@@ -75,19 +80,21 @@ export class Gpu {
    * @internal
    */
   constructor(
-    readonly device: GPUDevice,
+    device: GPUDevice,
     readonly adapter: AdapterDescription,
     { path, subgroups }: { readonly path: ReadPath; readonly subgroups?: Subgroups | undefined },
   ) {
+    this.#device = device;
     this.path = path;
     this.subgroups = subgroups;
     this.choose = defaultChooser(path, subgroups?.size);
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
-      this.#failure ??= (event as GPUUncapturedErrorEvent).error.message;
+      this.#fail((event as GPUUncapturedErrorEvent).error.message);
     });
-    device.lost.then((lost) => {
-      if (lost.reason !== "destroyed") this.#failure ??= `the device was lost: ${lost.message}`;
+    device.lost.then(({ reason, message }) => {
+      const by = reason === "destroyed" ? "something destroyed it" : message;
+      if (!this.#isDisposed) this.#fail(`the device was lost: ${by}`);
     });
   }
 
@@ -99,12 +106,55 @@ export class Gpu {
   }
 
   /**
+   * The device itself.
+   *
+   * @throws {StateError} Where it was disposed of.
+   */
+  get device(): GPUDevice {
+    if (this.#isDisposed) throw disposedError("device", this.adapter.name);
+    return this.#device;
+  }
+
+  /** Keeps the first failure, with what was being done. */
+  #fail(message: string): void {
+    const text = message.split("\n").filter((line) => line.trim() !== "").join(" | ");
+    const when = this.#doing.length > 0
+      ? `, while ${this.#doing.join(" and ")}`
+      : this.#done === undefined
+      ? ""
+      : `, after ${this.#done}`;
+    this.#failure ??= text + when;
+  }
+
+  /**
+   * Does something that has a name, such as `training seed`, which errors of the device then tell.
+   *
+   * @throws {KernelError} Where the device failed before or meanwhile: what was computed is not to be trusted then.
+   * @throws {StateError} Where it was disposed of.
+   * @internal
+   */
+  async during<Result>(name: string, act: () => Promise<Result>): Promise<Result> {
+    this.check();
+    this.#doing.push(name);
+    try {
+      const result = await act();
+      this.check();
+      return result;
+    } finally {
+      this.#doing.splice(this.#doing.indexOf(name), 1);
+      this.#done = name;
+    }
+  }
+
+  /**
    * Allocates a zeroed buffer of a number of bytes, rounded up to whole quads.
    *
    * @throws {ShapeError} Where the adapter's limits do not allow it.
+   * @throws {KernelError} Where the device failed before.
    * @internal
    */
   createBuffer(label: string, sizeBytes: number): DeviceBuffer {
+    this.check();
     const buffer = new DeviceBuffer(this, label, Math.max(16, Math.ceil(sizeBytes / 16) * 16));
     this.#buffers.add(buffer);
     return buffer;
@@ -132,6 +182,7 @@ export class Gpu {
     const key = JSON.stringify([kernel, path, Object.entries(constants).sort()]);
     let pipeline = this.#pipelines.get(key);
     if (!pipeline) {
+      this.check();
       pipeline = await compilePipeline(this.device, {
         kernel,
         path,
@@ -144,20 +195,25 @@ export class Gpu {
   }
 
   /**
-   * Reports what WebGPU noticed since the device was opened; it notices late, so call this after a readback.
+   * Reports what WebGPU noticed since the device was opened, with what was being done then. It notices late, so every
+   * use of the device asks. What was computed since is not to be trusted, so the device stays failed: open another.
    *
    * @throws {KernelError} Where an operation failed validation, memory ran out, or the device was lost.
+   * @throws {StateError} Where the device was disposed of.
    */
   check(): void {
+    if (this.#isDisposed) throw disposedError("device", this.adapter.name);
     if (this.#failure === undefined) return;
-    const current = this.#failure.split("\n").filter((line) => line.trim() !== "").join(" | ");
-    throw new KernelError({ act: "run on adapter", thing: this.adapter.name, current, wanted: "no error" });
+    const thing = this.adapter.name, wanted = "no error (open the device anew)";
+    throw new KernelError({ act: "run on adapter", thing, current: this.#failure, wanted });
   }
 
-  /** Frees everything that was allocated on the device, and the device. */
+  /** Frees everything that was allocated on the device, and the device; once more does nothing. */
   [Symbol.dispose](): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
     for (const buffer of [...this.#buffers]) buffer[Symbol.dispose]();
-    this.device.destroy();
+    this.#device.destroy();
   }
 }
 

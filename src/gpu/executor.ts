@@ -5,7 +5,7 @@
  * @module
  */
 import type { Bind, BoundBuffer } from "./bind.ts";
-import { KernelError } from "../errors.ts";
+import { disposedError, KernelError } from "../errors.ts";
 import { type Field, packStruct, type ReadPath, structSizeBytes } from "../kernels/interface.ts";
 import { type Dispatch, type QuadRange, readPathOf } from "../kernels/dispatch.ts";
 import type { DeviceBuffer } from "./buffer.ts";
@@ -20,6 +20,7 @@ interface Command {
   readonly dispatch: Dispatch;
   readonly pipeline: Pipeline;
   readonly bindGroup: GPUBindGroup;
+  readonly bound: readonly DeviceBuffer[];
   readonly mirrored: readonly BoundBuffer[];
   readonly written: readonly { readonly buffer: DeviceBuffer; readonly range: QuadRange | undefined }[];
   readonly step: readonly Field[] | undefined;
@@ -36,13 +37,16 @@ export interface PassObserver {
 export class Program {
   readonly #gpu: Gpu;
   readonly #commands: readonly Command[];
+  readonly #bound: ReadonlySet<DeviceBuffer>;
   readonly #uniforms: GPUBuffer;
   readonly #steps: GPUBuffer;
   readonly #stepBytes: Uint8Array;
+  #isDisposed = false;
 
   private constructor(gpu: Gpu, commands: readonly Command[], uniforms: GPUBuffer, steps: GPUBuffer) {
     this.#gpu = gpu;
     this.#commands = commands;
+    this.#bound = new Set(commands.flatMap(({ bound }) => bound));
     this.#uniforms = uniforms;
     this.#steps = steps;
     this.#stepBytes = new Uint8Array(steps.size);
@@ -80,23 +84,35 @@ export class Program {
     const paramsBytes = new Uint8Array(uniforms.size);
     const commands: Command[] = [];
     let paramsOffset = 0, stepOffset = 0;
-    for (const [i, dispatch] of dispatches.entries()) {
-      const fields = checkedFields(dispatch, pipelines[i]);
-      paramsBytes.set(packStruct(dispatch.kernel, fields, dispatch.params), paramsOffset);
-      const offsets = { params: paramsOffset, step: stepOffset };
-      commands.push(
-        bindCommand(gpu, { dispatch, pipeline: pipelines[i], uniforms, steps, offsets, bind }),
-      );
-      paramsOffset += paramsSizes[i];
-      stepOffset += stepSizes[i];
+    try {
+      for (const [i, dispatch] of dispatches.entries()) {
+        const fields = checkedFields(dispatch, pipelines[i]);
+        paramsBytes.set(packStruct(dispatch.kernel, fields, dispatch.params), paramsOffset);
+        const offsets = { params: paramsOffset, step: stepOffset };
+        commands.push(
+          bindCommand(gpu, { dispatch, pipeline: pipelines[i], uniforms, steps, offsets, bind }),
+        );
+        paramsOffset += paramsSizes[i];
+        stepOffset += stepSizes[i];
+      }
+    } catch (error) {
+      uniforms.destroy();
+      steps.destroy();
+      throw error;
     }
     gpu.device.queue.writeBuffer(uniforms, 0, paramsBytes);
     gpu.allocatedBytes += uniforms.size + steps.size;
     return new Program(gpu, commands, uniforms, steps);
   }
 
-  /** Records and submits the whole program once. */
+  /**
+   * Records and submits the whole program once.
+   *
+   * @throws {StateError} Where it, its device or a buffer that it copies was disposed of.
+   * @throws {KernelError} Where the device failed before.
+   */
   run(step: StepValues = {}, observer?: PassObserver): void {
+    this.#checkInUse();
     const { device } = this.#gpu;
     for (const command of this.#commands) {
       if (!command.step) continue;
@@ -128,7 +144,19 @@ export class Program {
     device.queue.submit([encoder.finish()]);
   }
 
+  /** What it binds may have been freed since, which WebGPU would notice late and say of no buffer's name. */
+  #checkInUse(): void {
+    if (this.#isDisposed) {
+      throw disposedError("program", this.#commands.map(({ dispatch }) => dispatch.label).join(", "));
+    }
+    this.#gpu.check();
+    for (const buffer of this.#bound) buffer.checkInUse();
+  }
+
+  /** Frees what it holds; once more does nothing. */
   [Symbol.dispose](): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
     this.#gpu.allocatedBytes -= this.#uniforms.size + this.#steps.size;
     this.#uniforms.destroy();
     this.#steps.destroy();
@@ -163,7 +191,7 @@ function bindCommand(gpu: Gpu, { dispatch, pipeline, uniforms, steps, offsets, b
   readonly bind: Bind;
 }): Command {
   const { structs } = pipeline.kernel.interface;
-  const mirrored: BoundBuffer[] = [], written: Command["written"][number][] = [];
+  const all: DeviceBuffer[] = [], mirrored: BoundBuffer[] = [], written: Command["written"][number][] = [];
   const entries = pipeline.kernel.slots.map(({ index, binding, mirror }): GPUBindGroupEntry => {
     if (binding.space === "uniform") {
       const isStep = binding.type === "Step";
@@ -172,6 +200,7 @@ function bindCommand(gpu: Gpu, { dispatch, pipeline, uniforms, steps, offsets, b
       return { binding: index, resource: { buffer: isStep ? steps : uniforms, offset, size } };
     }
     const bound = bind(dispatch.bindings[binding.name]);
+    all.push(bound.buffer);
     if (mirror) {
       mirrored.push(bound);
       return { binding: index, resource: bound.buffer.mirror.createView() };
@@ -186,6 +215,7 @@ function bindCommand(gpu: Gpu, { dispatch, pipeline, uniforms, steps, offsets, b
     dispatch,
     pipeline,
     bindGroup,
+    bound: all,
     mirrored,
     written,
     step: structs.get("Step"),

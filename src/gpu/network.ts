@@ -5,7 +5,7 @@
  * @module
  */
 import type { ArenaRole } from "../kernels/buffer_ref.ts";
-import { ShapeError } from "../errors.ts";
+import { disposedError, ShapeError } from "../errors.ts";
 import type { Graph } from "../model/graph.ts";
 import { initialValues } from "../model/initialize.ts";
 import {
@@ -34,6 +34,7 @@ export function arenaQuads({ quads, statisticsQuads }: ParameterLayout, role: Ar
 export class Network {
   readonly layout: ParameterLayout;
   readonly #arenas: Map<ArenaRole, DeviceBuffer> = new Map();
+  #isDisposed = false;
 
   /**
    * A model on a device.
@@ -68,8 +69,13 @@ export class Network {
     this.arena("mask").write(fullMask(this.layout));
   }
 
-  /** Returns an arena, allocated and zeroed at its first use. */
+  /**
+   * Returns an arena, allocated and zeroed at its first use.
+   *
+   * @throws {StateError} Where the network was disposed of.
+   */
   arena(role: ArenaRole): DeviceBuffer {
+    if (this.#isDisposed) throw disposedError("network", this.graph.name);
     let arena = this.#arenas.get(role);
     if (!arena) {
       arena = this.gpu.createBuffer(role, 16 * arenaQuads(this.layout, role));
@@ -190,6 +196,7 @@ export class Network {
   }
 
   [Symbol.dispose](): void {
+    this.#isDisposed = true;
     for (const arena of this.#arenas.values()) arena[Symbol.dispose]();
     this.#arenas.clear();
   }

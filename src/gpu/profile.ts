@@ -23,6 +23,7 @@ const maxQueries = 4096;
 
 /** An observer that times the dispatches of one program. Dispose of it to free its queries. */
 export class DispatchTimer implements PassObserver {
+  #isDisposed = false;
   readonly #gpu: Gpu;
   readonly #queries: GPUQuerySet;
   readonly #resolved: GPUBuffer;
@@ -67,6 +68,8 @@ export class DispatchTimer implements PassObserver {
   async collect(): Promise<void> {
     const dispatches = this.#dispatches, count = 2 * dispatches.length;
     this.#dispatches = [];
+    if (count === 0) return;
+    this.#gpu.check();
     const encoder = this.#gpu.device.createCommandEncoder({ label: "profile" });
     encoder.resolveQuerySet(this.#queries, 0, count, this.#resolved, 0);
     encoder.copyBufferToBuffer(this.#resolved, 0, this.#staging, 0, 8 * count);
@@ -93,8 +96,10 @@ export class DispatchTimer implements PassObserver {
     }));
   }
 
-  /** Frees the queries. */
+  /** Frees the queries; once more does nothing. */
   [Symbol.dispose](): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
     this.#gpu.allocatedBytes -= 2 * this.#resolved.size;
     this.#queries.destroy();
     this.#resolved.destroy();

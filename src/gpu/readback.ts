@@ -19,8 +19,10 @@ export interface Stretch {
  * Reads stretches of buffers after all work submitted so far.
  *
  * @throws {KernelError} Where an operation before it failed.
+ * @throws {StateError} Where a buffer, or the device, was disposed of.
  */
 export async function readBuffers(gpu: Gpu, stretches: readonly Stretch[]): Promise<ArrayBuffer[]> {
+  gpu.check();
   const encoder = gpu.device.createCommandEncoder({ label: "readback" });
   const stagings = stretches.map(
     ({ buffer, offsetBytes = 0, sizeBytes = buffer.sizeBytes - offsetBytes }) => {

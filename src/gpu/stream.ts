@@ -15,7 +15,7 @@ import {
 } from "../data/shards_order.ts";
 import type { Block, BlockReader } from "../data/shards_reader.ts";
 import { requestRuns, type StreamedSplit } from "../data/shards_split.ts";
-import { FileError } from "../errors.ts";
+import { disposedError } from "../errors.ts";
 import { quadsOf } from "../shape.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
@@ -155,10 +155,7 @@ export class StreamedImages implements Examples {
   }
 
   #ask({ pass, isFirst, plan }: Omit<AwaitedBlock, "read">): void {
-    if (this.#isDisposed) {
-      const current = "it was disposed of", wanted = "a model that is in use";
-      throw new FileError({ act: "read", thing: "blocks of a data set", current, wanted });
-    }
+    if (this.#isDisposed) throw disposedError("data set", this.#split.shards[0].path);
     this.#reader ??= this.#split.openReader();
     const request = requestRuns(this.#split, plan.runs, this.#sizes.blockRows);
     const read = this.#reader.read(request, this.#free.pop());

@@ -30,6 +30,31 @@ export function mirrorSizeBytes(sizeBytes: number): number {
 /** A buffer that outlives a step. */
 export type OuterRef = Exclude<BufferRef, { readonly tensor: string }>;
 
+/** What the bindings of a plan refer to, with the slot of a tensor; and those that are read through mirrors. */
+function* boundBuffers(plan: Plan, path: ReadPath) {
+  for (const dispatch of plan.dispatches) {
+    const kernel = assembleKernel(dispatch.kernel, readPathOf(dispatch, path));
+    for (const { binding, mirror: isMirrored } of kernel.slots) {
+      if (binding.space === "uniform") continue;
+      const ref = dispatch.bindings[binding.name];
+      if ("tensor" in ref) yield { slot: plan.tensors.get(ref.tensor)!.slot, outer: undefined, isMirrored };
+      else yield { slot: undefined, outer: ref, isMirrored };
+    }
+  }
+}
+
+/** Bytes of the largest slot of a plan. */
+export function largestSlotBytes({ slots }: Plan): number {
+  return 16 * slots.reduce((most, quads) => Math.max(most, quads), 0);
+}
+
+/** Bytes of the largest slot of a plan that is read through a texture. */
+export function largestMirroredBytes(plan: Plan, path: ReadPath): number {
+  const mirrored = [...boundBuffers(plan, path)].filter(({ isMirrored }) => isMirrored);
+  const quads = mirrored.map(({ slot }) => slot === undefined ? 0 : plan.slots[slot]);
+  return 16 * quads.reduce((most, own) => Math.max(most, own), 0);
+}
+
 /**
  * The peak memory of a plan: all of it is held from the first step to the last.
  *
@@ -42,15 +67,10 @@ export function planFootprint(
 ): Footprint {
   const slots = new Map(plan.slots.map((quads, slot) => [`slot ${slot}`, 16 * quads]));
   const buffers = new Map<string, number>(), mirrored = new Set<string>();
-  for (const dispatch of plan.dispatches) {
-    const kernel = assembleKernel(dispatch.kernel, readPathOf(dispatch, path));
-    for (const { binding, mirror } of kernel.slots) {
-      if (binding.space === "uniform") continue;
-      const ref = dispatch.bindings[binding.name];
-      const place = "tensor" in ref ? `slot ${plan.tensors.get(ref.tensor)!.slot}` : refText(ref);
-      if (!("tensor" in ref)) buffers.set(place, 16 * Math.ceil(sizeOf(ref) / 16));
-      if (mirror) mirrored.add(place);
-    }
+  for (const { slot, outer, isMirrored } of boundBuffers(plan, path)) {
+    const place = outer === undefined ? `slot ${slot}` : refText(outer);
+    if (outer !== undefined) buffers.set(place, 16 * Math.ceil(sizeOf(outer) / 16));
+    if (isMirrored) mirrored.add(place);
   }
   const total = (sizes: Iterable<number>) => [...sizes].reduce((sum, size) => sum + size, 0);
   const slotsBytes = total(slots.values()), buffersBytes = total(buffers.values());

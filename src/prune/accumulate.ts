@@ -4,6 +4,7 @@
  * @module
  */
 import type { Examples } from "../gpu/examples.ts";
+import { fitBatch } from "../gpu/fitting.ts";
 import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import type { SlotPool } from "../gpu/slots.ts";
@@ -12,7 +13,10 @@ import type { ProductChooser } from "../kernels/product.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import { mixBits } from "../random.ts";
 
-/** Examples a batch of scoring gradients: small, since the Fisher information is one example's at heart. */
+/**
+ * Examples a batch of scoring gradients, where the device can hold so many: few, since the Fisher information is one
+ * example's at heart.
+ */
 export const scoreBatch = 16;
 
 /**
@@ -46,10 +50,11 @@ export async function accumulateGradients(
   { choose, slots, estimate = "batch", seed = 0 }: AccumulateOptions,
 ): Promise<void> {
   const { gpu, graph } = network;
-  const batch = estimate === "example" ? 1 : Math.min(scoreBatch, examples.count, examples.batch);
+  const most = estimate === "example" ? 1 : Math.min(scoreBatch, examples.count, examples.batch);
   const images = examples.areImages ? { images: { augmentation: "none" } as const } : {};
   const sampled = estimate === "sampled" ? { sampledLabels: mixBits(seed) } : {};
-  const plan = lowerPlan(graph, { batch, mode: "score", choose, ...images, ...sampled });
+  const lower = (batch: number) => lowerPlan(graph, { batch, mode: "score", choose, ...images, ...sampled });
+  const batch = fitBatch(gpu, most, lower, ["score", graph.name]), plan = lower(batch);
   using tally = new Tally(gpu);
   const input = (name: string) => name === "tally" ? tally.buffer : examples.input(name);
   using step = await preparePlan(plan, { network, slots, input });

@@ -9,6 +9,7 @@ import { KernelError, NumericError, ShapeError } from "../errors.ts";
 import type { DeviceBuffer } from "../gpu/buffer.ts";
 import type { Examples } from "../gpu/examples.ts";
 import { Program } from "../gpu/executor.ts";
+import { fitBatch } from "../gpu/fitting.ts";
 import { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import { readBuffers, readFloats } from "../gpu/readback.ts";
@@ -18,7 +19,7 @@ import type { ProductChooser } from "../kernels/product.ts";
 import { resolveGraph } from "../model/graph.ts";
 import { summarizeModel } from "../model/summary.ts";
 import { lowerForward } from "../plan/forward.ts";
-import { logitsOf } from "../plan/plan.ts";
+import { logitsOf, type Plan } from "../plan/plan.ts";
 import { type Compaction, type CompactOptions, planCompaction } from "./compact.ts";
 import { lowerMasking } from "./mask.ts";
 
@@ -152,8 +153,11 @@ async function compareLogits(
   examples: Examples,
   tools: CompactionTools,
 ): Promise<number> {
-  const want = await computeLogits(masked, examples, tools),
-    got = await computeLogits(smaller, examples, tools);
+  const { gpu, graph } = masked, most = Math.min(comparedExamples, examples.batch, examples.count);
+  const lower = (batch: number) => lowerLogits(masked, examples, { ...tools, batch });
+  const batch = fitBatch(gpu, most, lower, ["compact model", graph.name]);
+  const want = await computeLogits(masked, examples, { ...tools, batch });
+  const got = await computeLogits(smaller, examples, { ...tools, batch });
   let largest = 0, difference = 0;
   for (const [i, logit] of want.entries()) {
     largest = Math.max(largest, Math.abs(logit));
@@ -171,14 +175,30 @@ async function compareLogits(
   return largest === 0 ? 0 : difference / largest;
 }
 
+function lowerLogits(
+  { graph }: Network,
+  { areImages }: Examples,
+  { batch, choose }: Pick<CompactionTools, "choose"> & { readonly batch: number },
+): Plan {
+  const images = areImages ? { images: { augmentation: "none" } as const } : {};
+  return lowerForward(graph, { batch, choose, ...images });
+}
+
 /** The logits of the first examples, (N, K) in quads. */
-async function computeLogits(network: Network, examples: Examples, { choose, slots }: CompactionTools) {
-  const { gpu, graph } = network, batch = Math.min(comparedExamples, examples.batch, examples.count);
-  const images = examples.areImages ? { images: { augmentation: "none" } as const } : {};
-  const plan = lowerForward(graph, { batch, choose, ...images }), logits = logitsOf(plan);
+async function computeLogits(
+  network: Network,
+  examples: Examples,
+  tools: CompactionTools & { readonly batch: number },
+): Promise<Float32Array> {
+  const { gpu } = network, { slots, batch } = tools;
+  const plan = lowerLogits(network, examples, tools), logits = logitsOf(plan);
   using step = await preparePlan(plan, { network, slots, input: (name) => examples.input(name) });
-  examples.select(Uint32Array.from({ length: batch }, (_, i) => i), step.bind);
-  step.program.run({ seed: 0 });
+  const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: true };
+  for await (const rows of examples.batches(order)) {
+    examples.select(rows, step.bind);
+    step.program.run({ seed: 0 });
+    break;
+  }
   const sizeBytes = 16 * plan.tensors.get(logits)!.quads;
   const [bytes] = await readBuffers(gpu, [{ buffer: step.bind(tensorRef(logits)).buffer, sizeBytes }]);
   return new Float32Array(bytes);

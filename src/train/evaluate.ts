@@ -4,15 +4,18 @@
  * @module
  */
 import { NumericError } from "../errors.ts";
+import type { Gpu } from "../gpu/device.ts";
 import type { Examples } from "../gpu/examples.ts";
+import { checkBatchFits, fitBatch } from "../gpu/fitting.ts";
 import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import type { SlotPool } from "../gpu/slots.ts";
 import { Tally } from "../gpu/tally.ts";
 import type { ProductChooser } from "../kernels/product.ts";
-import { resolveGraph } from "../model/graph.ts";
+import { type Graph, resolveGraph } from "../model/graph.ts";
 import { lowerPlan } from "../plan/lower.ts";
+import type { Plan } from "../plan/plan.ts";
 import { featuresOf } from "../shape.ts";
 
 /** How a network did on a split. */
@@ -48,24 +51,82 @@ export interface Evaluator extends Disposable {
   evaluate(signal?: AbortSignal): Promise<Evaluation>;
 }
 
-/** Prepares evaluation of a network, whose parameters may change between runs, on a split. */
+/** Examples that evaluation takes at a time, where the device can hold so many. */
+export const evaluationBatch = 256;
+
+/** What evaluation is prepared with. */
+export interface EvaluatorTools {
+  readonly choose: ProductChooser;
+  readonly slots: SlotPool;
+  /** Examples at a time; where left out 256, or as many as the device can hold. */
+  readonly evaluationBatch?: number | undefined;
+}
+
+/**
+ * How many of some examples evaluation takes at a time.
+ *
+ * @param most What is there at most.
+ * @throws {ShapeError} Where the device cannot hold so many as asked for, or not even one.
+ */
+export function evaluationBatchOf(
+  gpu: Gpu,
+  graph: Graph,
+  { most, areImages, choose, evaluationBatch: asked }: Omit<EvaluatorTools, "slots"> & {
+    readonly most: number;
+    readonly areImages: boolean;
+  },
+): number {
+  const lower = (batch: number) => lowerEvaluation(graph, { batch, choose, areImages });
+  const batch = Math.min(asked ?? evaluationBatch, most);
+  if (asked === undefined) return fitBatch(gpu, batch, lower, ["evaluate", graph.name]);
+  checkBatchFits(gpu, batch, lower, "evaluate with");
+  return batch;
+}
+
+function lowerEvaluation(
+  graph: Graph,
+  { batch, choose, areImages }: {
+    readonly batch: number;
+    readonly choose: ProductChooser;
+    readonly areImages: boolean;
+  },
+): Plan {
+  const images = areImages ? { images: { augmentation: "none" } as const } : {};
+  return lowerPlan(graph, { batch, mode: "evaluate", choose, ...images });
+}
+
+/**
+ * Prepares evaluation of a network, whose parameters may change between runs, on a split.
+ *
+ * @throws {ShapeError} Where the device cannot hold so many examples as asked for, or not even one.
+ */
 export async function openEvaluator(
   network: Network,
   examples: Examples,
-  { choose, slots }: { readonly choose: ProductChooser; readonly slots: SlotPool },
+  tools: EvaluatorTools,
 ): Promise<Evaluator> {
   const { gpu, graph } = network;
   const nodes = resolveGraph(graph);
   const classes = featuresOf(nodes[nodes.length - 1].output);
-  const batch = Math.min(examples.batch, examples.count);
-  const images = examples.areImages ? { images: { augmentation: "none" } as const } : {};
+  const { choose, slots } = tools, { areImages } = examples;
+  const batch = evaluationBatchOf(gpu, graph, {
+    ...tools,
+    areImages,
+    most: Math.min(examples.batch, examples.count),
+  });
+  const plan = lowerEvaluation(graph, { batch, choose, areImages });
   const tally = new Tally(gpu);
   const counts = gpu.createBuffer("confusion", 4 * classes * classes);
   const kept = gpu.createBuffer("predictions of the split", 4 * examples.count);
   const own = new Map([["tally", tally.buffer], ["counts", counts], ["kept", kept]]);
-  const plan = lowerPlan(graph, { batch, mode: "evaluate", choose, ...images });
   const input = (name: string) => own.get(name) ?? examples.input(name);
-  const step = await preparePlan(plan, { network, slots, input });
+  const free = () => {
+    for (const buffer of own.values()) buffer[Symbol.dispose]();
+  };
+  const step = await preparePlan(plan, { network, slots, input }).catch((error) => {
+    free();
+    throw error;
+  });
   const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: false };
   return {
     async evaluate(signal) {
@@ -99,7 +160,7 @@ export async function openEvaluator(
     },
     [Symbol.dispose]() {
       step[Symbol.dispose]();
-      for (const buffer of own.values()) buffer[Symbol.dispose]();
+      free();
     },
   };
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Examples } from "../gpu/examples.ts";
+import { fitBatch } from "../gpu/fitting.ts";
 import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import { readBuffers } from "../gpu/readback.ts";
@@ -16,7 +17,7 @@ import { mixBits } from "../random.ts";
 
 /** How statistics are measured. */
 export interface RecalibrateSettings {
-  /** Examples a batch; the last, partial one is left out. */
+  /** Examples a batch, or as many as the device can hold; the last, partial one is left out. */
   readonly batch: number;
   /** Chooses the order of the examples and their augmentation. */
   readonly seed: number;
@@ -50,9 +51,11 @@ export async function recalibrate(
 ): Promise<number> {
   const { seed, augmentation = "none", cutout = 0, mostBatches = 100, choose, slots } = options;
   if (network.layout.statisticsQuads === 0) return 0;
-  const batch = Math.min(options.batch, examples.count);
-  const images = examples.areImages ? { images: { augmentation, cutout } } : {};
-  const plan = lowerRecalibration(network.graph, { batch, choose, ...images });
+  const images = examples.areImages ? { images: { augmentation, cutout } } : {}, { gpu, graph } = network;
+  const lower = (batch: number) => lowerRecalibration(graph, { batch, choose, ...images });
+  const most = Math.min(options.batch, examples.count);
+  const batch = fitBatch(gpu, most, lower, ["recalibrate", graph.name]);
+  const plan = lower(batch);
   using step = await preparePlan(plan, { network, slots, input: (name) => examples.input(name) });
   const order = { batch, seed, epoch: 0, shuffle: true, dropLast: true };
   const batches = Math.min(mostBatches, Math.floor(examples.count / batch));

@@ -118,6 +118,8 @@ export interface TrainOptions extends TrainSettings {
   readonly validation?: Examples;
   /** Changes each step's gradient before the optimizer takes it; then a step is two submits in place of one. */
   readonly reduceGradients?: GradientReducer;
+  /** Validation examples at a time. Default: 256, or as many as the device can hold. */
+  readonly evaluationBatch?: number | undefined;
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 import type { Accumulation } from "../plan/optimizer.ts";
 import type { Examples } from "../gpu/examples.ts";
+import { checkBatchFits } from "../gpu/fitting.ts";
 import { arenaQuads, type Network } from "../gpu/network.ts";
 import { type PlanProgram, preparePlan } from "../gpu/plan_program.ts";
 import type { Tally } from "../gpu/tally.ts";
@@ -60,6 +61,7 @@ function accumulationOf({ accumulate = 1 }: Pick<TrainOptions, "accumulate">, ki
   return { batches: accumulate, isLast: kind !== "gathering" };
 }
 
+/** Lowers a step; its batch is the options', or all examples where there are fewer. */
 function lowerStep(
   { graph }: Network,
   examples: Examples,
@@ -78,13 +80,37 @@ function lowerStep(
   });
 }
 
-/** Prepares the programs of a step. */
+/**
+ * Refuses a batch whose step, or whose teacher's, a device cannot hold.
+ *
+ * @throws {ShapeError} Saying the largest that it can hold.
+ */
+function checkStepFits(network: Network, examples: Examples, options: Omit<TrainOptions, "slots">): void {
+  const { teacher, distillation, choose } = options, kind = "averaging" as const;
+  const lower = (batch: number) => [
+    lowerStep(network, examples, { ...options, batch, kind }),
+    ...(teacher && distillation
+      ? [lowerTeacher(teacher.graph, {
+        ...{ batch, choose, mixes: isMixed(options), ...imagesOf(examples, options) },
+        featureMaps: featureMapsOf(options),
+      })]
+      : []),
+  ];
+  checkBatchFits(network.gpu, Math.min(options.batch, examples.count), lower, "train with");
+}
+
+/**
+ * Prepares the programs of a step.
+ *
+ * @throws {ShapeError} Where the device cannot hold the batch, or the teacher does not fit.
+ */
 export async function prepareStep(
   network: Network,
   examples: Examples,
   options: TrainOptions & { readonly tally: Tally },
 ): Promise<StepPrograms> {
   const { slots, tally, choose, batch, accumulate = 1, mixup: alpha = 0 } = options;
+  checkStepFits(network, examples, options);
   using stack = new DisposableStack();
   const mixes = isMixed(options),
     mixup = mixes ? stack.use(openMixup(network.gpu, { alpha, batch })) : undefined;
@@ -119,13 +145,18 @@ export async function prepareStep(
   return { gathering, gradients, plain, averaging, teacher, mixup, [Symbol.dispose]: () => owned.dispose() };
 }
 
-/** The device memory that training needs at its peak: the step's plan, its teacher's, and the states that it keeps. */
+/**
+ * The device memory that training needs at its peak: the step's plan, its teacher's, and the states that it keeps.
+ *
+ * @throws {ShapeError} Where the device cannot hold the batch.
+ */
 export function trainingFootprint(
   network: Network,
   examples: Examples,
   options: Omit<TrainOptions, "slots">,
 ): Footprint {
   const { layout, gpu, graph } = network;
+  checkStepFits(network, examples, options);
   const batch = Math.min(options.batch, examples.count);
   const nodes = resolveGraph(graph);
   const logitsBytes = 16 * batch * quadsOf(featuresOf(nodes[nodes.length - 1].output));

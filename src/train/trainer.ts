@@ -4,12 +4,13 @@
  *
  * @module
  */
-import { ConfigError, NumericError } from "../errors.ts";
+import { NumericError } from "../errors.ts";
 import type { Examples } from "../gpu/examples.ts";
 import type { Network } from "../gpu/network.ts";
 import { Tally, type TallyCount } from "../gpu/tally.ts";
 import { gradientArena, optimizerStep } from "../plan/optimizer.ts";
 import { mixBits } from "../random.ts";
+import { checkTrainOptions } from "./check_options.ts";
 import { recalibrate } from "./recalibrate.ts";
 import { meanWeight, stepSchedule } from "./schedule.ts";
 import type { EpochResult, TrainOptions, TrainResult } from "./settings.ts";
@@ -24,7 +25,7 @@ import { openWatch } from "./validation.ts";
  * @throws {NumericError} Where a loss or a value is not finite; the values are then those of the last reading at
  *   which all was finite.
  * @throws {ShapeError} Where there are too few examples for a step, or the teacher does not fit.
- * @throws {ConfigError} Where what an option needs was not given.
+ * @throws {ConfigError} Where an option is not possible, or what it needs was not given.
  * @throws The reason of `options.signal` where it ends training.
  */
 export async function train(
@@ -32,7 +33,7 @@ export async function train(
   examples: Examples,
   options: TrainOptions,
 ): Promise<TrainResult> {
-  checkCompanions(options);
+  checkTrainOptions({ ...options, hasValidation: options.validation !== undefined });
   const { epochs, seed, optimizer, accumulate = 1, stepsPerReading = 25 } = options;
   const { schedule = stepSchedule, shuffle = true, firstEpoch = 0 } = options;
   const batch = Math.min(options.batch, examples.count), rowsPerStep = batch * accumulate;
@@ -172,29 +173,6 @@ function checkFinite(network: Network, { badStep }: TallyCount): void {
   const current = "the loss or a parameter is not finite";
   const wanted = "finite numbers (a smaller learning rate may help)";
   throw new NumericError({ act: "train at step", thing: `${badStep}`, current, wanted }, badStep);
-}
-
-/** Refuses options without what they need, which would else do nothing. */
-function checkCompanions(
-  { distillation, teacher, earlyStopping, validation, accumulate = 1, mixup = 0 }: TrainOptions,
-): void {
-  const refuse = (thing: string, current: string, wanted: string) => {
-    throw new ConfigError({ act: "train with", thing, current, wanted });
-  };
-  if (!distillation !== !teacher) {
-    refuse("distillation", `${distillation ? "no" : "only a"} teacher`, "both or neither");
-  }
-  const { featureWeight = 0 } = distillation ?? {};
-  if (!Number.isFinite(featureWeight) || featureWeight < 0) {
-    refuse("distillation.featureWeight", `${featureWeight}`, "a finite number, at least 0");
-  }
-  if (!earlyStopping !== !validation) {
-    refuse("earlyStopping", `${earlyStopping ? "no" : "only"} validation examples`, "both or neither");
-  }
-  if (!Number.isInteger(accumulate) || accumulate < 1) {
-    refuse("accumulate", `${accumulate}`, "a whole number, at least 1");
-  }
-  if (!Number.isFinite(mixup) || mixup < 0) refuse("mixup", `${mixup}`, "a finite number, at least 0");
 }
 
 function meansOf({ lossSum, correct, count }: TallyCount) {

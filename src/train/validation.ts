@@ -5,9 +5,7 @@
  */
 import type { Examples } from "../gpu/examples.ts";
 import type { Network } from "../gpu/network.ts";
-import type { SlotPool } from "../gpu/slots.ts";
-import type { ProductChooser } from "../kernels/product.ts";
-import { openEvaluator } from "./evaluate.ts";
+import { type EvaluatorTools, openEvaluator } from "./evaluate.ts";
 import type { BestEpoch, EarlyStopping, EpochValidation } from "./settings.ts";
 
 /** What watches a phase of training. */
@@ -22,14 +20,12 @@ export interface Watch extends Disposable {
 export async function openWatch(
   network: Network,
   validation: Examples,
-  { patience, measure, choose, slots, best: first }: EarlyStopping & {
+  { patience, measure, best: first, ...tools }: EarlyStopping & EvaluatorTools & {
     /** The best epoch before the watch began, whose values lie in the place already. */
     readonly best?: BestEpoch | undefined;
-    readonly choose: ProductChooser;
-    readonly slots: SlotPool;
   },
 ): Promise<Watch> {
-  const evaluator = await openEvaluator(network, validation, { choose, slots });
+  const evaluator = await openEvaluator(network, validation, tools);
   let best = first;
   return {
     get best() {

@@ -48,7 +48,7 @@ Deno.test("describeDataset() names the record whose label is of no class", () =>
   assertThrows(
     () => describeDataset({ ...dataset, test: countingSplit(11) }),
     ShapeError,
-    'Cannot use "counting test labels": label 10 (record 10), expected a label of 0 to 9',
+    '"counting.test.labels[10]": 10, expected a class of 0 to 9',
   );
 });
 
@@ -63,7 +63,7 @@ Deno.test("describeDataset() refuses pixels that do not fit the count", () => {
   assertThrows(
     () => describeDataset({ ...dataset, test: { ...dataset.test, count: 2 } }),
     ShapeError,
-    "counting test",
+    '"counting.test.labels": 1 labels, expected 2',
   );
 });
 

@@ -5,7 +5,7 @@ import { type ImageSplit, takeSplit } from "../../src/data/dataset.ts";
 import { chunksOf, planBlocks } from "../../src/data/shards_order.ts";
 import { openShards } from "../../src/data/shards.ts";
 import type { StreamedSplit } from "../../src/data/shards_split.ts";
-import { FileError, FormatError, ShapeError } from "../../src/errors.ts";
+import { FormatError, ShapeError, StateError } from "../../src/errors.ts";
 import { Program } from "../../src/gpu/executor.ts";
 import type { Examples, PassOptions } from "../../src/gpu/examples.ts";
 import { DeviceImages } from "../../src/gpu/images.ts";
@@ -197,5 +197,5 @@ Deno.test("train() passes on what reading a shard failed with, and goes on once 
   await train(network, streamed, settings);
   const disposed = new StreamedImages(gpu, split, { dataset, batch: 8, sizes });
   disposed[Symbol.dispose]();
-  await assertRejects(() => disposed.batches(shuffled).next(), FileError, "it was disposed of");
+  await assertRejects(() => disposed.batches(shuffled).next(), StateError, "it was disposed of");
 });

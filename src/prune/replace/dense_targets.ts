@@ -8,6 +8,7 @@ import type { Program } from "../../gpu/executor.ts";
 import type { ProductChooser } from "../../kernels/product.ts";
 import { resolveGraph } from "../../model/graph.ts";
 import { lowerForward } from "../../plan/forward.ts";
+import type { Plan } from "../../plan/plan.ts";
 import { wireLayers } from "../../plan/wire.ts";
 import { quadsOf } from "../../shape.ts";
 import { openLines } from "./lines.ts";
@@ -26,6 +27,22 @@ export function outputsOf({ groups, geometry: { outChannels } }: ReplacedLayer):
   return groups * outChannels;
 }
 
+/** The forward pass that leaves what each layer gives to be read. */
+export function lowerTargets(
+  layers: readonly ReplacedLayer[],
+  { network, examples, batch, choose }: Pick<PassSource, "network" | "examples"> & {
+    readonly batch: number;
+    readonly choose: ProductChooser;
+  },
+): Plan {
+  return lowerForward(network.graph, {
+    batch,
+    choose,
+    probes: layers.map(({ name }) => name),
+    ...(examples.areImages ? { images: { augmentation: "none" } } : {}),
+  });
+}
+
 /**
  * Runs the network as it is over all batches and keeps what its layers give at their positions.
  *
@@ -41,14 +58,9 @@ export async function sampleTargets(
     readonly memoryBytes: number;
   },
 ): Promise<ReadonlyMap<string, LayerTargets>> {
-  const { network: { gpu, graph }, examples, rows } = source;
+  const { network: { gpu, graph }, rows } = source;
   const probes = layers.map(({ name }) => name), nodes = resolveGraph(graph);
-  const plan = lowerForward(graph, {
-    batch: rows[0].length,
-    choose,
-    probes,
-    ...(examples.areImages ? { images: { augmentation: "none" } } : {}),
-  });
+  const plan = lowerTargets(layers, { ...source, batch: rows[0].length, choose });
   const wires = wireLayers(nodes, "evaluate", probes);
   const endOf = (node: number) => node < 0 ? 0 : plan.ends.get(nodes[node].spec.name)!;
   const targets = new Map<string, LayerTargets>();

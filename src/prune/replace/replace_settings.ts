@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ConfigError } from "../../errors.ts";
+import { anyCount, checkNumbers, positiveCount, seedRule } from "../../checks.ts";
 
 /** On what and how weights are replaced; what is left out is as in `replaceDefaults`. */
 export interface ReplaceSettings {
@@ -54,14 +54,19 @@ export interface LayerReplacement {
 /**
  * Fills in what is left out.
  *
- * @throws {ConfigError} Where a count is no whole number above 0.
+ * @throws {ConfigError} Where a number is not possible.
  */
 export function replaceSettings(given: Partial<ReplaceSettings>): ReplaceSettings {
   const settings: ReplaceSettings = { ...replaceDefaults, ...given };
-  for (const key of ["images", "positions", "batch"] as const) {
-    if (Number.isInteger(settings[key]) && settings[key] > 0) continue;
-    const current = `${settings[key]}`, wanted = "a whole number above 0";
-    throw new ConfigError({ act: "replace weights with", thing: key, current, wanted });
-  }
+  const { images, positions, batch, damping, seed, selectionSteps, memoryBytes } = settings;
+  checkNumbers("replace weights with", {
+    images: [images, positiveCount],
+    positions: [positions, positiveCount],
+    batch: [batch, positiveCount],
+    damping: [damping, { atLeast: 0 }],
+    seed: [seed, seedRule],
+    selectionSteps: [selectionSteps, anyCount],
+    memoryBytes: [memoryBytes, { atLeast: 0 }],
+  });
   return settings;
 }

@@ -6,6 +6,7 @@
  */
 import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import type { Examples } from "../../gpu/examples.ts";
+import { fitBatch } from "../../gpu/fitting.ts";
 import type { Network } from "../../gpu/network.ts";
 import { readBuffers, readFloats } from "../../gpu/readback.ts";
 import type { ProductChooser } from "../../kernels/product.ts";
@@ -16,7 +17,7 @@ import { wireLayers } from "../../plan/wire.ts";
 import { quadsOf } from "../../shape.ts";
 import type { RefitTargets } from "../refit/refit_types.ts";
 import { DenseState } from "./dense_state.ts";
-import { freeTargets, type LayerTargets, sampleTargets } from "./dense_targets.ts";
+import { freeTargets, type LayerTargets, lowerTargets, sampleTargets } from "./dense_targets.ts";
 import { GroupRefit } from "./group_refit.ts";
 import { type PassSource, PiecewisePass } from "./passes.ts";
 import { type LayerReplacement, type ReplaceSettings, replaceSettings } from "./replace_settings.ts";
@@ -36,6 +37,7 @@ interface ReplacementParts {
   readonly plan: Plan;
   readonly pass: PiecewisePass;
   readonly mask: Float32Array;
+  readonly owned: Disposable | undefined;
 }
 
 /** Groups of a layer that are refit side by side. */
@@ -65,23 +67,30 @@ export class Replacement {
   static async open(
     network: Network,
     examples: Examples,
-    options: Partial<ReplaceSettings> & { readonly choose?: ProductChooser } = {},
+    options: Partial<ReplaceSettings> & {
+      readonly choose?: ProductChooser;
+      /** Is disposed of with the replacement. */
+      readonly owned?: Disposable;
+    } = {},
   ): Promise<Replacement> {
-    const { choose = network.gpu.choose, ...given } = options;
+    const { choose = network.gpu.choose, owned, ...given } = options;
     const settings = replaceSettings(given);
     const { graph } = network, { memoryBytes, images, positions: each, seed } = settings;
     const layers = replacedLayers(graph);
-    const batch = Math.min(settings.batch, examples.batch, examples.count, images);
+    const most = Math.min(settings.batch, examples.batch, examples.count, images);
+    const plain = examples.areImages ? { images: { augmentation: "none" } as const } : {};
+    const lower = (batch: number) => lowerForward(graph, { batch, choose, ...plain });
+    const lowerBoth = (batch: number) => [
+      lower(batch),
+      lowerTargets(layers, { network, examples, batch, choose }),
+    ];
+    const batch = fitBatch(network.gpu, most, lowerBoth, ["replace weights of", graph.name]);
     const rows = sampleRows({ count: examples.count, images, batch, seed });
     const source = { network, examples, rows };
     const positions = new Map(
       layers.map((own, layer) => [own.name, samplePositions(own, { layer, rows, positions: each, seed })]),
     );
-    const plan = lowerForward(graph, {
-      batch,
-      choose,
-      ...(examples.areImages ? { images: { augmentation: "none" } } : {}),
-    });
+    const plan = lower(batch);
     const dense = await DenseState.open(network);
     let targets: ReadonlyMap<string, LayerTargets> = new Map();
     try {
@@ -89,7 +98,18 @@ export class Replacement {
       const places = layers.map((layer) => startOf(plan, layer, examples));
       const pass = new PiecewisePass(plan, source, { places, memoryBytes });
       const mask = await readFloats(network.gpu, network.arena("mask"));
-      return new Replacement({ settings, layers, source, positions, targets, dense, plan, pass, mask });
+      return new Replacement({
+        settings,
+        layers,
+        source,
+        positions,
+        targets,
+        dense,
+        plan,
+        pass,
+        mask,
+        owned,
+      });
     } catch (error) {
       for (const held of targets.values()) freeTargets(held);
       dense[Symbol.dispose]();
@@ -232,10 +252,11 @@ export class Replacement {
   }
 
   [Symbol.dispose](): void {
-    const { targets, dense, pass } = this.#parts;
+    const { targets, dense, pass, owned } = this.#parts;
     for (const held of targets.values()) freeTargets(held);
     dense[Symbol.dispose]();
     pass[Symbol.dispose]();
+    owned?.[Symbol.dispose]();
   }
 }
 

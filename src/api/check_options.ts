@@ -1,0 +1,86 @@
+/**
+ * Whether what methods of a model take is what it may be.
+ *
+ * @module
+ */
+import { checkNumbers, checkWords, describeValue, isNumberAs, positiveCount, seedRule } from "../checks.ts";
+import { ConfigError, ShapeError } from "../errors.ts";
+import { criteria } from "../prune/criteria.ts";
+import type { ModelOptions, ModelPruneOptions, ModelTask, ScoreOptions } from "./model_options.ts";
+
+/** @throws {ConfigError} Where a value is not possible. */
+export function checkScoring({ criterion, prior, examples, seed, temperature, fisher }: ScoreOptions): void {
+  const act = "score with";
+  checkWords(act, {
+    criterion: [criterion, criteria],
+    prior: [prior, ["matched", "evidence"]],
+    fisher: [fisher, ["batch", "example", "sampled"]],
+  });
+  checkNumbers(act, {
+    // What is left out is not a number, and a score counts it.
+    examples: [examples ?? NaN, { above: 0 }],
+    seed: [seed, seedRule],
+    temperature: [temperature, { above: 0 }],
+  });
+}
+
+/** @throws {ConfigError} Where a goal, or how it is reached, is not possible. */
+export function checkPruning(options: ModelPruneOptions): void {
+  const act = "prune with", { goal, schedule, rounds, allowedDrop, finetune } = options;
+  checkScoring(options);
+  checkWords(act, { schedule: [schedule, ["one-shot", "iterative", "gradual"]] });
+  checkNumbers(act, {
+    rounds: [rounds, positiveCount],
+    allowedDrop: [allowedDrop, { atLeast: 0, atMost: 1 }],
+    ...goalNumbers(goal),
+  });
+  if (typeof finetune !== "function") {
+    const wanted = "a function that trains what is kept";
+    throw new ConfigError({ act, thing: "finetune", current: describeValue(finetune), wanted });
+  }
+}
+
+function goalNumbers(goal: ModelPruneOptions["goal"]): Parameters<typeof checkNumbers>[1] {
+  if ("sparsity" in goal) return { "goal.sparsity": [goal.sparsity ?? NaN, { atLeast: 0, atMost: 1 }] };
+  if ("cost" in goal) {
+    checkWords("prune with", { "goal.cost": [goal.cost, ["parameters", "multiplyAdds", "bytes"]] });
+    return { "goal.most": [goal.most ?? NaN, { above: 0 }] };
+  }
+  if ("threshold" in goal) {
+    const notNegative = { atLeast: 0 };
+    return {
+      "goal.threshold": [goal.threshold ?? NaN, notNegative],
+      "goal.regrowAbove": [goal.regrowAbove, notNegative],
+    };
+  }
+  return {};
+}
+
+/**
+ * Checks what a model is made for and with.
+ *
+ * @throws {ShapeError} Where mean and deviation are not as many finite numbers as there are channels, or a deviation is
+ *   not above 0.
+ * @throws {ConfigError} Where the seed, or the batch of evaluation, is not possible.
+ */
+export function checkModelOptions({ task, seed, evaluationBatch }: ModelOptions): void {
+  checkNumbers("make model with", {
+    seed: [seed, seedRule],
+    evaluationBatch: [evaluationBatch, positiveCount],
+  });
+  checkNormalization(task);
+}
+
+function checkNormalization({ channels, mean, std }: ModelTask): void {
+  for (const [thing, values, rule] of [["mean", mean, {}], ["std", std, { above: 0 }]] as const) {
+    const refuse = (thing: string, current: string, wanted: string) => {
+      throw new ShapeError({ act: "normalise by", thing: `task.${thing}`, current, wanted });
+    };
+    if (values?.length !== channels) {
+      refuse(thing, describeValue(values), `${channels} numbers, one per channel`);
+    }
+    const wrong = values.findIndex((value) => !isNumberAs(value, rule));
+    const wanted = thing === "std" ? "a finite number, above 0" : "a finite number";
+    if (wrong >= 0) refuse(`${thing}[${wrong}]`, describeValue(values[wrong]), wanted);
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * Which batches a device can hold: each tensor of a plan lies in one buffer, which has a largest size.
+ *
+ * @module
+ */
+import { ShapeError } from "../errors.ts";
+import { mirrorWidth } from "../kernels/assemble.ts";
+import { largestMirroredBytes, largestSlotBytes } from "../plan/footprint.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { Gpu } from "./device.ts";
+
+/** Lowers what is to run with a batch, in one plan or several. */
+export type LowerBatch = (batch: number) => Plan | readonly Plan[];
+
+/** The largest buffer that kernels of a device may bind, in bytes. */
+export function maxBufferBytesOf({ device: { limits } }: Gpu): number {
+  return Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+}
+
+/** What plans ask for in one buffer, and what a device holds, in bytes, where that is less. */
+function excessOf(gpu: Gpu, plans: Plan | readonly Plan[]) {
+  const held = maxBufferBytesOf(gpu);
+  const mirrorHeld = 16 * mirrorWidth * gpu.device.limits.maxTextureDimension2D;
+  for (const plan of [plans].flat()) {
+    const asked = largestSlotBytes(plan);
+    if (asked > held) return { asked, held };
+    // Mostly textures may be larger than buffers.
+    const mirrored = mirrorHeld < asked ? largestMirroredBytes(plan, gpu.path) : 0;
+    if (mirrored > mirrorHeld) return { asked: mirrored, held: mirrorHeld };
+  }
+  return undefined;
+}
+
+/** The largest batch that fits, below one that does not; 0 where none does. */
+function fittingBelow(gpu: Gpu, batch: number, lower: LowerBatch): number {
+  let fits = 0;
+  for (let above = batch; above - fits > 1;) {
+    const middle = (fits + above) >> 1;
+    if (excessOf(gpu, lower(middle))) above = middle;
+    else fits = middle;
+  }
+  return fits;
+}
+
+/**
+ * The largest batch up to a wanted one that a device can hold.
+ *
+ * @param act What it is for, as in `evaluate model`, and the model's name, for messages.
+ * @throws {ShapeError} Where it cannot hold a single example.
+ */
+export function fitBatch(
+  gpu: Gpu,
+  wanted: number,
+  lower: LowerBatch,
+  [act, thing]: readonly [string, string],
+): number {
+  if (!excessOf(gpu, lower(wanted))) return wanted;
+  const fits = fittingBelow(gpu, wanted, lower);
+  if (fits > 0) return fits;
+  const { asked, held } = excessOf(gpu, lower(1))!;
+  const current = `one example takes ${asked} bytes in one buffer`;
+  throw new ShapeError({ act, thing, current, wanted: `at most ${held} on ${gpu.adapter.name}` });
+}
+
+/**
+ * Refuses a batch that a device cannot hold.
+ *
+ * @param act What it is for, as in `train with`.
+ * @throws {ShapeError} Saying the largest that it can hold.
+ */
+export function checkBatchFits(gpu: Gpu, batch: number, lower: LowerBatch, act: string): void {
+  const excess = excessOf(gpu, lower(batch));
+  if (!excess) return;
+  const { asked, held } = excess, most = fittingBelow(gpu, batch, lower), { name } = gpu.adapter;
+  const current = `it takes ${asked} bytes in one buffer, where ${name} holds ${held}`;
+  const wanted = most > 0 ? `at most ${most}` : "a smaller network or smaller images: no batch fits";
+  throw new ShapeError({ act, thing: `batch of ${batch}`, current, wanted });
+}

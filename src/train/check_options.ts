@@ -1,0 +1,96 @@
+/**
+ * Whether the options of training, and of measuring batch norm's statistics anew, are what they may be.
+ *
+ * @module
+ */
+import { anyCount, checkNumbers, checkWords, positiveCount, seedRule } from "../checks.ts";
+import { ConfigError } from "../errors.ts";
+import type { OptimizerSettings } from "../plan/optimizer.ts";
+import type { RecalibrateSettings } from "./recalibrate.ts";
+import type { TrainOptions } from "./settings.ts";
+
+const augmentations = ["none", "flip", "flip-crop"];
+const share = { atLeast: 0, below: 1 }, positive = { above: 0 }, notNegative = { atLeast: 0 };
+
+/** What is checked: all options but the validation examples, of which only counts whether there are some. */
+type CheckedOptions = Omit<TrainOptions, "validation" | "slots" | "choose"> & {
+  readonly hasValidation: boolean;
+};
+
+/**
+ * Checks the options of a phase of training.
+ *
+ * @throws {ConfigError} Where a value is not possible, or what it needs was not given, so that it would do nothing.
+ */
+export function checkTrainOptions(options: CheckedOptions): void {
+  const act = "train with", { distillation, earlyStopping, checkpoints } = options;
+  checkNumbers(act, {
+    epochs: [options.epochs, positiveCount],
+    batch: [options.batch, positiveCount],
+    accumulate: [options.accumulate, positiveCount],
+    learningRate: [options.learningRate, notNegative],
+    seed: [options.seed, seedRule],
+    labelSmoothing: [options.labelSmoothing, share],
+    cutout: [options.cutout, anyCount],
+    mixup: [options.mixup, notNegative],
+    firstEpoch: [options.firstEpoch, seedRule],
+    stepsPerReading: [options.stepsPerReading, positiveCount],
+    "distillation.share": [distillation?.share, { atLeast: 0, atMost: 1 }],
+    "distillation.temperature": [distillation?.temperature, positive],
+    "distillation.featureWeight": [distillation?.featureWeight, notNegative],
+    "earlyStopping.patience": [earlyStopping?.patience, anyCount],
+    "checkpoints.every": [checkpoints?.every, positiveCount],
+  });
+  checkWords(act, {
+    augmentation: [options.augmentation, augmentations],
+    recalibration: [options.recalibration, ["none", "plain", "augmented"]],
+    "earlyStopping.measure": [earlyStopping?.measure, ["accuracy", "loss"]],
+    "distillation.featureMaps": [distillation?.featureMaps, ["last", "stages"]],
+  });
+  checkOptimizer(options.optimizer);
+  checkCompanions(options);
+}
+
+/** @throws {ConfigError} Where a number of an optimizer is not possible. */
+function checkOptimizer(optimizer: OptimizerSettings): void {
+  const act = "train with", { kind, weightDecay, l1, clipNorm, clipValue } = optimizer;
+  checkWords(act, { "optimizer.kind": [kind, ["sgd", "adam", "adamw"]] });
+  checkNumbers(act, {
+    "optimizer.weightDecay": [weightDecay, notNegative],
+    "optimizer.l1": [l1, notNegative],
+    "optimizer.clipNorm": [clipNorm, positive],
+    "optimizer.clipValue": [clipValue, positive],
+    ...(kind === "sgd" ? { "optimizer.momentum": [optimizer.momentum, share] as const } : {
+      "optimizer.beta1": [optimizer.beta1, share] as const,
+      "optimizer.beta2": [optimizer.beta2, share] as const,
+      "optimizer.epsilon": [optimizer.epsilon, positive] as const,
+    }),
+  });
+}
+
+/** Refuses options without what they need, which would else do nothing. */
+function checkCompanions({ distillation, teacher, earlyStopping, hasValidation }: CheckedOptions): void {
+  const refuse = (thing: string, current: string, wanted: string) => {
+    throw new ConfigError({ act: "train with", thing, current, wanted });
+  };
+  if (!distillation !== !teacher) {
+    refuse("distillation", `${distillation ? "no" : "only a"} teacher`, "both or neither");
+  }
+  if (!earlyStopping === hasValidation) {
+    refuse("earlyStopping", `${earlyStopping ? "no" : "only"} validation examples`, "both or neither");
+  }
+}
+
+/** @throws {ConfigError} Where a value is not possible. */
+export function checkRecalibration(
+  { batch, seed, augmentation, cutout, mostBatches }: RecalibrateSettings,
+): void {
+  const act = "recalibrate with";
+  checkNumbers(act, {
+    batch: [batch, positiveCount],
+    seed: [seed, seedRule],
+    cutout: [cutout, anyCount],
+    mostBatches: [mostBatches, positiveCount],
+  });
+  checkWords(act, { augmentation: [augmentation, augmentations] });
+}
