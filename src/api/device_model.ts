@@ -49,8 +49,8 @@ export class DeviceModel {
    */
   constructor(readonly gpu: Gpu, graph: Graph, options: ModelOptions) {
     const { task, seed = 0, choose = gpu.choose, evaluationBatch } = options;
-    checkModelOptions(options);
     checkGraphFits(graph, task);
+    checkModelOptions(options);
     gpu.check();
     this.task = task;
     this.#network = new Network(gpu, graph, seed);

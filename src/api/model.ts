@@ -97,8 +97,9 @@ export class Model extends DeviceModel {
    * @throws {StateError} Where the model or its device was disposed of.
    */
   footprint(split: Split, options: ModelTrainOptions = {}): Footprint {
+    const { network } = this;
     using open = this.#openTraining(split, options);
-    return trainingFootprint(this.network, open.examples, open.options);
+    return trainingFootprint(network, open.examples, open.options);
   }
 
   /**

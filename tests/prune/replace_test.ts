@@ -195,7 +195,7 @@ Deno.test("pruneByReplacement() rejects what cannot be", async () => {
   }
   await assert.rejects(
     () => pruneByReplacement(network, examples, { sparsities: [0.5], remove, images: 0 }),
-    { message: 'Cannot replace weights with "images": 0, expected a whole number above 0' },
+    { message: 'Cannot replace weights with "images": 0, expected a whole number, at least 1' },
   );
 });
 
