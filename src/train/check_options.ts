@@ -23,7 +23,7 @@ type CheckedOptions = Omit<TrainOptions, "validation" | "slots" | "choose"> & {
  * @throws {ConfigError} Where a value is not possible, or what it needs was not given, so that it would do nothing.
  */
 export function checkTrainOptions(options: CheckedOptions): void {
-  const act = "train with", { distillation, earlyStopping, checkpoints } = options;
+  const act = "train with", { distillation, earlyStopping } = options;
   checkNumbers(act, {
     epochs: [options.epochs, positiveCount],
     batch: [options.batch, positiveCount],
@@ -39,7 +39,6 @@ export function checkTrainOptions(options: CheckedOptions): void {
     "distillation.temperature": [distillation?.temperature, positive],
     "distillation.featureWeight": [distillation?.featureWeight, notNegative],
     "earlyStopping.patience": [earlyStopping?.patience, anyCount],
-    "checkpoints.every": [checkpoints?.every, positiveCount],
   });
   checkWords(act, {
     augmentation: [options.augmentation, augmentations],

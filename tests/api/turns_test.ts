@@ -77,7 +77,7 @@ Deno.test("functions that calls wait for may call the model, and restore it", as
   await model.train(dataset.train, {
     ...training,
     checkpoints: {
-      every: 3,
+      isDue: (step) => step === 3,
       async save() {
         called.push("save");
         await model.encode();

@@ -1,11 +1,13 @@
 /** How a device and what lies on it fail: errors of WebGPU, use after disposal, and writes of nothing, which end Deno. */
 import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { KernelError, ShapeError, StateError } from "../../src/errors.ts";
+import { bindBuffers } from "../../src/gpu/bind.ts";
 import type { DeviceBuffer } from "../../src/gpu/buffer.ts";
 import { copyQuads } from "../../src/gpu/copy.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { Program } from "../../src/gpu/executor.ts";
 import { readBuffers, readFloats } from "../../src/gpu/readback.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 
 /** Has WebGPU notice an error: a write behind the end of a buffer, behind its back. */
@@ -48,11 +50,13 @@ Deno.test("what was disposed of is named at its next use, and disposing of it ag
   const dispatch = dispatchOver(1, {
     kernel: "layer/relu_forward",
     label: "relu",
-    bindings: { x: "x", y: "y" },
+    bindings: { x: inputRef("x"), y: inputRef("y") },
     params: { quads: 1 },
   });
-  const resolve = (name: string) => ({ buffer: name === "x" ? buffer : other, quads: 1 });
-  const open = () => Program.create(gpu, [dispatch], { resolve });
+  const bind = bindBuffers("test", {
+    input: (name) => ({ buffer: name === "x" ? buffer : other, quads: 1 }),
+  });
+  const open = () => Program.create(gpu, [dispatch], { bind });
   const before = gpu.allocatedBytes, program = await open(), each = gpu.allocatedBytes - before;
   const disposed = await open();
   for (let i = 0; i < 2; i++) disposed[Symbol.dispose]();
