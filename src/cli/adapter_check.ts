@@ -7,6 +7,6 @@
 import { findAdapter } from "../gpu/backend.ts";
 import { print } from "./print.ts";
 
-const found = typeof navigator.gpu === "undefined" ? undefined : await findAdapter(navigator.gpu, "auto");
+const found = await findAdapter("auto");
 if (found) print(found.backend);
 else Deno.exitCode = 1;

@@ -6,9 +6,11 @@
 
 import { isAbsolute, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { findAdapter } from "../gpu/backend.ts";
+import { spawnDeno } from "./child.ts";
 import { runCommand } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
-import { readTestCounts, type TestCounts } from "./test_counts.ts";
+import { crashedAfterwards, readTestCounts, type TestCounts } from "./test_counts.ts";
 import { note, print } from "./print.ts";
 
 /** Tests read fixtures anywhere, write into temporary folders, start commands, and serve on this machine. */
@@ -57,19 +59,25 @@ async function runTests(paths: readonly string[], filter: string | undefined): P
     ...paths,
   ];
   const colours = Deno.stdout.isTerminal() && !Deno.noColor;
-  const child = new Deno.Command("deno", {
+  const child = spawnDeno({
     args,
     cwd: fileURLToPath(new URL("../..", import.meta.url)),
     env: colours ? { FORCE_COLOR: "1" } : {},
     stdout: "piped",
-  }).spawn();
-  const [output, { success, signal }] = await Promise.all([passThrough(child.stdout), child.status]);
-  const counts = readTestCounts(output, true);
-  // Software drivers now and then crash while the process unloads them, when all tests have run and are counted.
-  const isAfterwards = signal !== null && counts.passed > 0;
-  if (!isAfterwards) return readTestCounts(output, success);
-  note(`note: the test process ended by ${signal} after its last test`);
-  return counts;
+  });
+  const [output, end] = await Promise.all([passThrough(child.stdout), child.status]);
+  // The line of counts is to stand alone, wherever the process was ended.
+  if (!output.endsWith("\n")) print("");
+  if (!await crashedAfterwards(output, end, isOnSoftware)) return readTestCounts(output, end.success);
+  note(
+    `note: the test process ended by ${end.signal} after its last test, while its software driver was unloaded`,
+  );
+  return readTestCounts(output, true);
+}
+
+/** True where the adapter that the tests take computes on the processor. */
+async function isOnSoftware(): Promise<boolean> {
+  return (await findAdapter("auto"))?.isFallback === true;
 }
 
 /** Reads the flags, runs the tests and prints the counts. */

@@ -47,13 +47,17 @@ export function adapterName({ description, vendor, architecture, device }: Parti
 }
 
 /**
- * Asks for an adapter.
+ * Asks for an adapter; undefined where there is none, or no WebGPU.
  *
  * On Linux Vulkan is asked for first, where the user has not set the variable: the numbers, the speed and the limits of
  * Mesa's OpenGL are worse. A GPU that only OpenGL reaches is still taken before a software adapter where a power
  * preference asks for a GPU.
  */
-export async function findAdapter(gpu: GPU, choice: AdapterChoice): Promise<FoundAdapter | undefined> {
+export async function findAdapter(
+  choice: AdapterChoice,
+  gpu: GPU | undefined = globalThis.navigator?.gpu,
+): Promise<FoundAdapter | undefined> {
+  if (!gpu) return undefined;
   const request: GPURequestAdapterOptions = {};
   if (choice === "fallback") request.forceFallbackAdapter = true;
   else if (choice !== "auto") request.powerPreference = choice;

@@ -230,7 +230,7 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
   if (typeof navigator === "undefined" || !navigator.gpu) {
     fail("this runtime has no WebGPU", "Deno 2.9 or later, or a browser with WebGPU");
   }
-  const found = await findAdapter(navigator.gpu, choice);
+  const found = await findAdapter(choice);
   if (!found) {
     return fail("WebGPU found none", `${adapterHelp}; ${backendVariable}, where set, must allow it`);
   }

@@ -1,7 +1,7 @@
 /** Tests of how the test runner counts. */
 
 import assert from "node:assert/strict";
-import { readTestCounts } from "../../src/cli/test_counts.ts";
+import { crashedAfterwards, readTestCounts } from "../../src/cli/test_counts.ts";
 
 Deno.test("readTestCounts() reads the last summary, with colours, steps and ignored tests", () => {
   assert.deepEqual(readTestCounts("one ... ok\n\nok | 12 passed | 0 failed (3s)\n", true), {
@@ -22,4 +22,24 @@ Deno.test("readTestCounts() counts a run that ended badly without a failed test 
     skipped: 0,
   });
   assert.deepEqual(readTestCounts("", true), { passed: 0, failed: 0, skipped: 0 });
+});
+
+Deno.test("crashedAfterwards() overlooks a crash after the summary, on software adapters alone", async () => {
+  const summary = "ok | 12 passed | 0 failed (3s)\n";
+  const cases: readonly [string, string | null, boolean, boolean][] = [
+    [summary, "SIGSEGV", true, true],
+    [summary, "SIGABRT", true, true],
+    [summary, "SIGSEGV", false, false],
+    [summary, "SIGKILL", true, false],
+    [summary, "SIGTERM", true, false],
+    [summary, "SIGINT", true, false],
+    [summary, null, true, false],
+    ["one ... ok\n", "SIGSEGV", true, false],
+    ["", "SIGABRT", true, false],
+  ];
+  for (const [output, signal, isSoftware, wanted] of cases) {
+    const end = { success: false, signal };
+    const found = await crashedAfterwards(output, end, () => Promise.resolve(isSoftware));
+    assert.equal(found, wanted, `${JSON.stringify(output)}, ${signal}, software ${isSoftware}`);
+  }
 });

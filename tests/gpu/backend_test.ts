@@ -71,7 +71,7 @@ Deno.test("findAdapter() says through which backend the adapter came", async () 
   ];
   for (const [offers, variable, wanted] of cases) {
     const { gpu } = fakeWebGpu(offers);
-    const found = await withVariable(variable, () => findAdapter(gpu, "auto"));
+    const found = await withVariable(variable, () => findAdapter("auto", gpu));
     assertEquals(found?.backend, wanted, JSON.stringify([offers, variable]));
   }
 });
@@ -80,28 +80,28 @@ Deno.test("findAdapter() takes Vulkan first on Linux, and says which GPU it pass
   ignore: !isLinux,
 }, async () => {
   const mixed = { vulkan: software, opengl: gpuThrough };
-  const auto = await withVariable(undefined, () => findAdapter(fakeWebGpu(mixed).gpu, "auto"));
+  const auto = await withVariable(undefined, () => findAdapter("auto", fakeWebGpu(mixed).gpu));
   assertEquals([auto?.backend, auto?.passedOver], ["vulkan", "a GPU"]);
   // Who asks for a GPU gets one.
-  const fast = await withVariable(undefined, () => findAdapter(fakeWebGpu(mixed).gpu, "high-performance"));
+  const fast = await withVariable(undefined, () => findAdapter("high-performance", fakeWebGpu(mixed).gpu));
   assertEquals([fast?.backend, fast?.passedOver], ["opengl", undefined]);
   const both = { vulkan: software, opengl: software };
   for (const choice of ["auto", "high-performance", "low-power", "fallback"] as const) {
-    const found = await withVariable(undefined, () => findAdapter(fakeWebGpu(both).gpu, choice));
+    const found = await withVariable(undefined, () => findAdapter(choice, fakeWebGpu(both).gpu));
     assertEquals([found?.backend, found?.passedOver], ["vulkan", undefined], choice);
   }
 });
 
 Deno.test("findAdapter() asks first for all backends, since Deno later knows only those", async () => {
   const { gpu, asked } = fakeWebGpu({ vulkan: gpuThrough });
-  await withVariable(undefined, () => findAdapter(gpu, "auto"));
+  await withVariable(undefined, () => findAdapter("auto", gpu));
   assertEquals(asked[0], "all");
 });
 
 Deno.test("findAdapter() knows no backend where the runtime does not go by the variable", async () => {
   const info = { description: "a GPU", vendor: "", architecture: "", device: "" };
   const gpu = { requestAdapter: () => Promise.resolve({ info }) } as unknown as GPU;
-  const found = await findAdapter(gpu, "auto");
+  const found = await findAdapter("auto", gpu);
   assertEquals([found?.backend, found?.name, found?.isFallback], ["unknown", "a GPU", false]);
   for (
     const [backend, wanted] of [["D3D12", "dx12"], ["openGLES", "opengl"], ["vulkan", "vulkan"], [
@@ -110,7 +110,7 @@ Deno.test("findAdapter() knows no backend where the runtime does not go by the v
     ]]
   ) {
     const told = { requestAdapter: () => Promise.resolve({ info: { ...info, backend } }) } as unknown as GPU;
-    assertEquals((await findAdapter(told, "auto"))?.backend, wanted);
+    assertEquals((await findAdapter("auto", told))?.backend, wanted);
   }
 });
 
