@@ -11,7 +11,7 @@ type Sources = ReadonlyMap<string, string>;
 
 const rootUrl = new URL("../", import.meta.url);
 const otherFolders = new Set([".git", "node_modules", "data", "out", "runs"]);
-const textEndings = /(\.(ts|js|json|wgsl|md|lock|svg|html|yml|toml)|winnow|run|LICENSE|\.gitignore)$/;
+const textEndings = /(\.(ts|js|json|wgsl|md|lock|svg|html|yml|toml)|winnow|run|gate|LICENSE|\.gitignore)$/;
 
 /** Reads all text files of the repository, except in folders that hold no sources. */
 async function readSources(folder = ""): Promise<[string, string][]> {
