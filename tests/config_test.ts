@@ -21,8 +21,12 @@ Deno.test("parsePruneConfig() fills in every default that describeConfig() names
 
 Deno.test("parsePruneConfig() takes its own result, so that a printed configuration can be used", () => {
   for (const given of [{}, { confidence: 0.95 }, { sparsity: 0, seed: 7 }]) {
-    const config = parsePruneConfig(given, "run.json");
-    assert.deepEqual(parsePruneConfig(JSON.parse(JSON.stringify(config)), "run.json"), config);
+    const config = parsePruneConfig(given, "run.json"), text = JSON.stringify(config);
+    assert.deepEqual(parsePruneConfig(JSON.parse(text), "run.json"), config);
+    // To the byte, as reports of runs that went on are.
+    assert.equal(JSON.stringify(parsePruneConfig(JSON.parse(text), "run.json")), text);
+    const turned = Object.fromEntries(Object.entries(given).reverse());
+    assert.equal(JSON.stringify(parsePruneConfig(turned, "run.json")), text);
   }
 });
 

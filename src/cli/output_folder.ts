@@ -25,6 +25,9 @@ const ownNames: ReadonlySet<string> = new Set([
   ...["compare.json", "compare.svg", "sensitivity.json"],
 ]);
 
+/** Names of folders that were made for runs. */
+const datedName = /^\d{4}-\d{2}-\d{2}-\d{4}-[\w.-]+$/;
+
 /** What a write leaves that was cut off. */
 const leftover = /\.[0-9a-f]{8}\.tmp$/;
 
@@ -188,7 +191,7 @@ export function runName(...parts: readonly string[]): string {
 async function pointLatest(base: string, name: string): Promise<void> {
   const path = `${base}/latest`, temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
   const entry = await lstat(path);
-  const isOwn = entry === undefined || entry.isSymlink ||
+  const isOwn = entry === undefined || (entry.isSymlink && datedName.test(await Deno.readLink(path))) ||
     (entry.isFile && await readLatest(path) !== undefined);
   if (!isOwn) return note(`${path} is not winnow's, so that it does not point to ${base}/${name}`);
   try {
@@ -211,7 +214,8 @@ export async function resolveLatest(path: string): Promise<string> {
 /** The name of a folder in a text file `latest`; undefined where it holds something else. */
 async function readLatest(path: string): Promise<string | undefined> {
   if (!/(^|\/)latest$/.test(path) || (await Deno.stat(path)).size > 255) return undefined;
-  return /^(\d{4}-\d{2}-\d{2}-\d{4}-[\w.-]+)\n$/.exec(await Deno.readTextFile(path))?.[1];
+  const [name, ...rest] = (await Deno.readTextFile(path)).split("\n");
+  return datedName.test(name) && rest.join("") === "" ? name : undefined;
 }
 
 /** Makes a folder and those above it, and returns those that it made, from the top. */

@@ -194,7 +194,7 @@ function complete(config: Fields) {
     : defaultRounds;
   const choosesByLayer = config.replace && granularity === "element" && config.regrow === undefined;
   const sparsity = config.sparsity ?? (hasGoal ? undefined : defaultSparsity);
-  return {
+  return inOrder({
     ...config,
     criterion: criterionOf(config),
     posterior: config.posterior ?? (choosesByLayer ? "layer" as const : "diagonal" as const),
@@ -203,7 +203,14 @@ function complete(config: Fields) {
     recalibratePruned: config.recalibratePruned ?? (config.replace ? "none" : "augmented"),
     compact: config.compact ?? granularity === "channel",
     ...(sparsity === undefined ? {} : { sparsity }),
-  };
+  });
+}
+
+/** A configuration with its keys in the schema's order, told or filled in, so that a report's bytes follow from its values. */
+function inOrder<Config extends object>(config: Config): Config {
+  const order = Object.keys(fields.shape);
+  const entries = Object.entries(config).sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
+  return Object.fromEntries(entries) as Config;
 }
 
 /** The schema of a configuration. */
