@@ -29,12 +29,12 @@ export type {
   ModelOptions,
   ModelPruneOptions,
   ModelRecalibrateOptions,
-  ModelRefitOptions,
-  ModelReplaceOptions,
   ModelState,
   ModelTask,
   ModelTrainOptions,
+  PruneWithRefitOptions,
   RecordStep,
+  RefitOptions,
   ScoreOptions,
 } from "./src/api/model_options.ts";
 export { fitRunSizes, lowerRunPlans } from "./src/api/run_plans.ts";
@@ -134,10 +134,10 @@ export type { FisherEstimate } from "./src/prune/accumulate.ts";
 
 export type { BlockShape, Granularity, Pattern, RemovalOptions } from "./src/prune/removal.ts";
 export type { LayerConfidence } from "./src/prune/layer_confidence.ts";
-export { replaceDefaults } from "./src/prune/replace/replace_settings.ts";
-export type { LayerReplacement, ReplaceSettings } from "./src/prune/replace/replace_settings.ts";
-export { stagesTo } from "./src/prune/replace/prune_by_replacement.ts";
-export type { ReplacementStage } from "./src/prune/replace/prune_by_replacement.ts";
+export { refitDefaults } from "./src/prune/refit/settings.ts";
+export type { LayerRefitReport, RefitSettings } from "./src/prune/refit/settings.ts";
+export { stagesTo } from "./src/prune/refit/prune_with_refit.ts";
+export type { RefitStage } from "./src/prune/refit/prune_with_refit.ts";
 export { posteriorTemperatures } from "./src/prune/temperature.ts";
 export type { TemperatureChoice, TemperatureTrial } from "./src/prune/temperature.ts";
 export { pruneReportSchema } from "./src/prune/report.ts";

@@ -20,7 +20,7 @@ import * as verify from "../src/cli/verify.ts";
 import { parsePruneConfig } from "../src/config.ts";
 import { parseShardIndex } from "../src/data/shards.ts";
 import { parseGraph } from "../src/model/graph.ts";
-import { replaceDefaults } from "../src/prune/replace/replace_settings.ts";
+import { refitDefaults } from "../src/prune/refit/settings.ts";
 import {
   type CodeBlock,
   codeBlocks,
@@ -99,10 +99,10 @@ async function parseCommand(name: string, words: readonly string[]): Promise<voi
 /** What bench scripts take as their last argument, in JSON. */
 const optionsOf: Readonly<Record<string, (options: Record<string, unknown>) => void>> = {
   "bench/curves.ts": (options) => void parsePruneConfig(options, "a page"),
-  "bench/replacement.ts": (options) => {
-    const text = Deno.readTextFileSync(new URL("bench/replacement.ts", root));
+  "bench/one_shot_refit.ts": (options) => {
+    const text = Deno.readTextFileSync(new URL("bench/one_shot_refit.ts", root));
     for (const key of Object.keys(options)) {
-      assert(Object.hasOwn(replaceDefaults, key) || text.includes(`readonly ${key}?:`), `no option "${key}"`);
+      assert(Object.hasOwn(refitDefaults, key) || text.includes(`readonly ${key}?:`), `no option "${key}"`);
     }
   },
 };

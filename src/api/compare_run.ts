@@ -12,7 +12,7 @@ import { formatChoices, rememberingChooser } from "../kernels/choices.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import { removedAt } from "../prune/goal.ts";
 import { emptyLayers, type LayerCount } from "../prune/mask.ts";
-import { stagesTo } from "../prune/replace/prune_by_replacement.ts";
+import { stagesTo } from "../prune/refit/prune_with_refit.ts";
 import type { TemperatureChoice } from "../prune/temperature.ts";
 import {
   type CompareCell,
@@ -213,7 +213,7 @@ async function* compareVariant(
         posteriorTemperatures.push(await temperModel(model, { scoring, remove, settle, validation }));
       }
       layers = await remove();
-      await settler.settle(config, `replace ${name} at ${stage}, seed ${seed}`);
+      await settler.settle(config, `refit ${name} at ${stage}, seed ${seed}`);
     }
     const { accuracy, validation } = await measure(trained);
     const removed = layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);

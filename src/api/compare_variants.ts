@@ -12,7 +12,7 @@ import { criteria } from "../prune/criteria.ts";
 export interface CompareVariant {
   readonly name: string;
   readonly config: PruneConfig;
-  /** True where weights go in stages, each scored anew: by `staged`, and always with replacement. */
+  /** True where weights go in stages, each scored anew: by `staged`, and always with a refit. */
   readonly isStaged: boolean;
 }
 
@@ -38,7 +38,7 @@ export function refusePattern({ granularity }: PruneConfig, act: string): void {
 /**
  * Reads a variant's name: a criterion, then after slashes any of a prior, an estimate of the Fisher information, a scope,
  * a granularity (no N:M, which has a sparsity of its own), how batch norm is measured after the removal, `replace`, and
- * `reselect`, which is `replace` with layers that choose their own weights, `staged`, and `T=` a temperature of the posterior or
+ * `selectByObs`, which is `replace` with layers that choose their own weights, `staged`, and `T=` a temperature of the posterior or
  * `T=auto`, which has it chosen on the validation examples.
  *
  * @param base What the variant has where its name says nothing.

@@ -20,13 +20,9 @@ import { type PruneOutcome, pruneUntilStable } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
 import type { LayerConfidence } from "../prune/layer_confidence.ts";
 import { checkRemoval, type RemovalOptions } from "../prune/removal.ts";
-import {
-  pruneByReplacement,
-  replaceKept,
-  type ReplacementStage,
-} from "../prune/replace/prune_by_replacement.ts";
-import { Replacement } from "../prune/replace/replacement.ts";
-import type { LayerReplacement, ReplaceSettings } from "../prune/replace/replace_settings.ts";
+import { pruneWithRefit, refitKept, type RefitStage } from "../prune/refit/prune_with_refit.ts";
+import { Refit } from "../prune/refit/refit_network.ts";
+import type { LayerRefitReport, RefitSettings } from "../prune/refit/settings.ts";
 import { checkRecalibration, checkTrainOptions } from "../train/check_options.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import type { TrainOptions, TrainResult } from "../train/settings.ts";
@@ -37,13 +33,13 @@ import { DeviceModel } from "./device_model.ts";
 import {
   type ModelPruneOptions,
   type ModelRecalibrateOptions,
-  type ModelRefitOptions,
-  type ModelReplaceOptions,
   type ModelTrainOptions,
+  type PruneWithRefitOptions,
+  type RefitOptions,
   type ScoreOptions,
   trainDefaults,
 } from "./model_options.ts";
-import { replacementSteps } from "./replacement_steps.ts";
+import { refitStages } from "./refit_stages.ts";
 import { pruneSteps } from "./prune_steps.ts";
 import type { OpenSplit } from "./split_images.ts";
 
@@ -72,7 +68,7 @@ export class Model extends DeviceModel {
   }
 
   /**
-   * Measures batch norm's running statistics anew on a split, as its values or weights were averaged, replaced or
+   * Measures batch norm's running statistics anew on a split, as its values or weights were averaged, refitted or
    * removed; a model without batch norm stays as it is.
    *
    * @returns the batches that were measured
@@ -193,7 +189,7 @@ export class Model extends DeviceModel {
   }
 
   /**
-   * Prunes without training: weights are removed in stages, and after each of them those that stay are replaced so that
+   * Prunes without training: weights are removed in stages, and after each of them those that stay are refitted so that
    * the model's activations come as near as they can to those that it had before. Goes on from the weights that are removed
    * already.
    *
@@ -201,11 +197,11 @@ export class Model extends DeviceModel {
    * @throws {ShapeError} Where the adapter's limits do not allow the samples of a layer.
    * @throws {NumericError} Where activations are not finite; the values are then those of the start.
    */
-  pruneByReplacement(options: ModelReplaceOptions): Promise<readonly ReplacementStage[]> {
+  pruneWithRefit(options: PruneWithRefitOptions): Promise<readonly RefitStage[]> {
     return this.call("pruning", async () => {
-      const steps = replacementSteps(this, options, this.tools.choose), { remove, onStage } = steps;
+      const steps = refitStages(this, options, this.tools.choose), { remove, onStage } = steps;
       using open = await this.#openSampled(options.calibration, steps.batch);
-      return await pruneByReplacement(this.network, open.examples, {
+      return await pruneWithRefit(this.network, open.examples, {
         ...steps,
         remove: (sparsity) => this.lend(() => remove(sparsity)),
         onStage: onStage && ((stage) => this.lend(() => onStage(stage))),
@@ -214,35 +210,35 @@ export class Model extends DeviceModel {
   }
 
   /**
-   * Removes weights as asked, and replaces those that stay so that the model's activations come as near as they can to
+   * Removes weights as asked, and refits those that stay so that the model's activations come as near as they can to
    * those that it had before.
    *
    * @throws {ConfigError} Where a number is not positive.
    * @throws {ShapeError} Where the adapter's limits do not allow the samples of a layer.
    * @throws {NumericError} Where activations are not finite; the values are then those of the start.
    */
-  replace(
-    { calibration, remove, ...settings }: ModelRefitOptions,
-  ): Promise<readonly LayerReplacement[]> {
-    return this.call("replacing weights of", async () => {
+  refit(
+    { calibration, remove, ...settings }: RefitOptions,
+  ): Promise<readonly LayerRefitReport[]> {
+    return this.call("refitting weights of", async () => {
       using open = await this.#openSampled(calibration, settings.batch);
       const mask = async () => void await this.lend(remove);
-      return await replaceKept(this.network, open.examples, { ...settings, choose: this.tools.choose, mask });
+      return await refitKept(this.network, open.examples, { ...settings, choose: this.tools.choose, mask });
     });
   }
 
   /**
-   * Takes the model as it is for what is wanted; after masks were changed, `replace` of what this returns gives the kept
+   * Takes the model as it is for what is wanted; after masks were changed, `apply` of what this returns gives the kept
    * weights new values whose activations are nearest to the wanted ones. Dispose of it before the model.
    *
    * @throws {ConfigError} Where a number is not positive.
    * @throws {ShapeError} Where the adapter's limits do not allow the samples of a layer.
    * @internal
    */
-  async openReplacement(calibration: Split, settings: Partial<ReplaceSettings> = {}): Promise<Replacement> {
+  async openRefit(calibration: Split, settings: Partial<RefitSettings> = {}): Promise<Refit> {
     const open = await this.#openSampled(calibration, settings.batch), { choose } = this.tools;
     try {
-      return await Replacement.open(this.network, open.examples, { ...settings, choose, owned: open });
+      return await Refit.open(this.network, open.examples, { ...settings, choose, owned: open });
     } catch (error) {
       open[Symbol.dispose]();
       throw error;
@@ -251,7 +247,7 @@ export class Model extends DeviceModel {
 
   /** Opens a split of which examples are taken in any order; one that lies in files is read into memory for it. */
   async #openSampled(calibration: Split, rows: number | undefined): Promise<OpenSplit> {
-    checkNumbers("replace weights with", { batch: [rows, positiveCount] });
+    checkNumbers("refit weights with", { batch: [rows, positiveCount] });
     const use = { name: "calibration", ...(rows === undefined ? {} : { rows }) };
     if (!isStreamed(calibration)) return this.images.open(calibration, use);
     checkSplit(calibration, "calibration", this.task);

@@ -13,8 +13,8 @@ import type { FisherEstimate } from "../prune/accumulate.ts";
 import type { PruneGoal, PruneSchedule } from "../prune/goal.ts";
 import type { RemovalOptions } from "../prune/removal.ts";
 import type { RecalibrateSettings } from "../train/recalibrate.ts";
-import type { ReplacementStage } from "../prune/replace/prune_by_replacement.ts";
-import type { ReplaceSettings } from "../prune/replace/replace_settings.ts";
+import type { RefitStage } from "../prune/refit/prune_with_refit.ts";
+import type { RefitSettings } from "../prune/refit/settings.ts";
 import type { TrainSettings } from "../train/settings.ts";
 import type { Model } from "./model.ts";
 
@@ -110,24 +110,24 @@ export interface ModelPruneOptions extends ScoreOptions, RemovalOptions {
 export type RecordStep = <Result>(name: string, act: () => Promise<Result>) => Promise<Result>;
 
 /**
- * How a model is pruned by replacement; what is left out is as in `replaceDefaults`, but single weights are selected in 3
+ * How a model is pruned with refits; what is left out is as in `refitDefaults`, but single weights are selected in 3
  * steps.
  */
-export interface ModelReplaceOptions extends Partial<ReplaceSettings>, Omit<RemovalOptions, "measure"> {
+export interface PruneWithRefitOptions extends Partial<RefitSettings>, Omit<RemovalOptions, "measure"> {
   /** Fraction of the weights to remove. */
   readonly sparsity: number;
   /** Examples whose activations are fitted and on which weights are scored; training need not have missed them. */
   readonly calibration: Split;
   /** The sparsities that are reached one after the other, the last of them `sparsity`; `stagesTo` where left out. */
   readonly stages?: readonly number[];
-  /** What weights are removed by at each stage; `magnitude`, of the weights as the stage before replaced them, where left out. */
+  /** What weights are removed by at each stage; `magnitude`, of the weights as the stage before refitted them, where left out. */
   readonly scoring?: ScoreOptions;
   /** Called after each stage. */
-  readonly onStage?: (stage: ReplacementStage) => Promise<void> | void;
+  readonly onStage?: (stage: RefitStage) => Promise<void> | void;
 }
 
-/** How what a model keeps is replaced once; what is left out is as in `replaceDefaults`. */
-export interface ModelRefitOptions extends Partial<ReplaceSettings> {
+/** How what a model keeps is refitted once; what is left out is as in `refitDefaults`. */
+export interface RefitOptions extends Partial<RefitSettings> {
   /** Examples whose activations are fitted. */
   readonly calibration: Split;
   /** Removes weights, in any pattern; the model before it is the one whose activations are wanted. */

@@ -52,7 +52,7 @@ export interface PruneRunOptions {
   readonly teacher?: LoadedModel;
   /** Picks how matrix products are computed; a fixed choice by the read path where left out. */
   readonly choose?: ProductChooser;
-  /** Called while training or replacing weights, with what is being done. */
+  /** Called while training or refitting weights, with what is being done. */
   readonly onProgress?: (phase: string, progress: RunProgress) => void;
   /** Called where a loss is not finite, with the file of the model as it was when all was. */
   readonly onLastGood?: (model: Uint8Array) => Promise<void>;
@@ -199,7 +199,7 @@ async function pruneModel(
     ...(config.allowedDrop === undefined ? {} : { allowedDrop: config.allowedDrop }),
     ...(validation ? { validation } : {}),
     prepare: () => settler.prepare(config),
-    settle: () => settler.settle(config, `replace ${ofRounds(roundsDone + 1)}`),
+    settle: () => settler.settle(config, `refit ${ofRounds(roundsDone + 1)}`),
     ...(isTempered(config, config.criterion) ? { tempering: { settle: settleTrial } } : {}),
     onUndo: () => settler.restored(config),
     isSparse: config.store === "sparse",
@@ -230,7 +230,7 @@ async function pruneModel(
         ? { posteriorTemperature: await temperModel(model, trials) }
         : {};
       const layers = await remove();
-      await settler.settle(config, `replace for ${criterion}`);
+      await settler.settle(config, `refit for ${criterion}`);
       return { accuracy: await measure(), layers, ...chosen };
     });
     // Every criterion trains on the same batches.

@@ -97,7 +97,7 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     await settler.prepare(config);
     const layers = await removeIfPossible(() => model.remove(target, own));
     if (!layers) continue;
-    await settler.settle(config, `replace ${unit.name} at ${sparsity}`);
+    await settler.settle(config, `refit ${unit.name} at ${sparsity}`);
     const gone = layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
     const elsewhere = removedInAll - unit.removed;
     cells.push({ layer: unit.name, sparsity, removed: gone - elsewhere, ...await measure() });

@@ -30,7 +30,7 @@ export interface TrainedOptions {
   readonly weights?: ModelState;
   /** Picks how matrix products are computed; as the device does where left out. */
   readonly choose?: ProductChooser;
-  /** Called while training or replacing weights, with what is being done. */
+  /** Called while training or refitting weights, with what is being done. */
   readonly onProgress?: (phase: string, progress: RunProgress) => void;
   /** True has training keep the variance that criterion `snr` reads; true for that criterion where left out. */
   readonly keepsVariance?: boolean;

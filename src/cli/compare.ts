@@ -42,7 +42,7 @@ const lists = {
     "variants",
     "confidence,confidence/matched,magnitude,obd,taylor,gradient,lamp,random",
     "Criteria, with what else is to differ behind slashes: a prior, an estimate of the Fisher information, a scope, " +
-      "a granularity, a recalibration, replace or reselect (replace with posterior layer), staged (scored anew on the way), a " +
+      "a granularity, a recalibration, replace or selectByObs (replace with posterior layer), staged (scored anew on the way), a " +
       "temperature T=2 or T=auto; " +
       "such as magnitude/replace. snr needs training.",
   ),

@@ -71,8 +71,8 @@ Deno.test("Model refuses splits that are not what their interface says, by the a
     (split) => model.score(split, { ...scoring, criterion: "magnitude" }),
     (calibration) => model.prune({ ...scoring, goal, calibration, test: good, finetune }),
     (test) => model.prune({ ...scoring, goal, calibration: good, test, finetune }),
-    (calibration) => model.pruneByReplacement({ calibration, sparsity: 0.5 }),
-    (calibration) => model.replace({ calibration, remove: finetune }),
+    (calibration) => model.pruneWithRefit({ calibration, sparsity: 0.5 }),
+    (calibration) => model.refit({ calibration, remove: finetune }),
   ];
   for (const [split, says] of Object.values(wrong)) {
     for (const [argument, use] of Object.entries(uses)) {

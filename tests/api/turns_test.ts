@@ -102,7 +102,7 @@ Deno.test("functions that calls wait for may call the model, and restore it", as
     },
   });
   model.restore(start);
-  await model.replace({
+  await model.refit({
     ...{ calibration: dataset.train, images: 20, positions: 4 },
     async remove() {
       called.push("remove");
@@ -110,7 +110,7 @@ Deno.test("functions that calls wait for may call the model, and restore it", as
       await model.remove(50);
     },
   });
-  await model.pruneByReplacement({
+  await model.pruneWithRefit({
     ...{ calibration: dataset.train, images: 20, positions: 4, sparsity: 0.5, stages: [0.5] },
     async onStage() {
       called.push("stage");
@@ -141,8 +141,8 @@ Deno.test("a model that is disposed of ends calls under way and later ones, and 
     () => model.state(),
     () => model.encode(),
     () => model.compact(dataset.test),
-    () => model.replace({ calibration: dataset.test, remove: () => Promise.resolve() }),
-    () => model.pruneByReplacement({ calibration: dataset.test, sparsity: 0.5 }),
+    () => model.refit({ calibration: dataset.test, remove: () => Promise.resolve() }),
+    () => model.pruneWithRefit({ calibration: dataset.test, sparsity: 0.5 }),
   ];
   for (const call of later) await assertRejects(call, StateError, says);
   for (const act of [() => model.restore(state), () => model.copy(), () => model.footprint(dataset.train)]) {

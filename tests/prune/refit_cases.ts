@@ -7,7 +7,7 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import { readFloats } from "../../src/gpu/readback.ts";
 import type { RefitGeometry } from "../../src/prune/refit/geometry.ts";
 import { RefitLayer } from "../../src/prune/refit/refit_layer.ts";
-import type { RefitReport } from "../../src/prune/refit/refit_types.ts";
+import type { LayerSolution } from "../../src/prune/refit/refit_layer.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { imagesFromQuads, imagesToQuads } from "../kernels/harness.ts";
 import {
@@ -109,7 +109,7 @@ export interface RefitResult {
   readonly signals: Float64Array;
   readonly quads: Float32Array;
   readonly shift: Float32Array;
-  readonly report: RefitReport;
+  readonly report: LayerSolution;
 }
 
 /** Refits a case on a device. With a skip connection targets are given as gathered lines, else whole. */

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { ConfigError, NumericError, ShapeError } from "../../src/errors.ts";
-import { batchSystems } from "../../src/prune/refit/batches.ts";
+import { batchSystems } from "../../src/prune/refit/solve.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { RefitLayer } from "../../src/prune/refit/refit_layer.ts";
 import { readFloats } from "../../src/gpu/readback.ts";

@@ -1,27 +1,28 @@
 /**
- * Replaces the kept weights of one layer by the least-squares solution on new examples.
+ * Refits one layer: its kept weights become the least-squares solution on new examples.
  *
  * @module
  */
-import { bindBuffers, type BoundBuffer, wholeBuffer } from "../../gpu/bind.ts";
 import { ConfigError, NumericError, ShapeError } from "../../errors.ts";
+import { bindBuffers, type BoundBuffer, wholeBuffer } from "../../gpu/bind.ts";
+import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { Program } from "../../gpu/executor.ts";
 import { readBuffers } from "../../gpu/readback.ts";
 import { quadsOf } from "../../shape.ts";
-import { Accumulation } from "./accumulation.ts";
 import { checkGeometry, patchQuads, type RefitGeometry } from "./geometry.ts";
 import {
   type GramContext,
   gramPanels,
   gramScratchQuads,
+  lowerAccumulation,
   lowerCovariances,
+  lowerShift,
   noPosition,
   panelQuads,
   sampleQuads,
   segmentSamples,
 } from "./gram.ts";
-import type { RefitExamples, RefitOptions, RefitPlace, RefitReport, RefitTargets } from "./refit_types.ts";
 import { Scratch } from "./scratch.ts";
 import { lowerSupport } from "./solve.ts";
 import { solveRows } from "./solve_rows.ts";
@@ -56,7 +57,7 @@ export class RefitLayer {
    *
    * @throws {ShapeError} Where sizes do not fit together, or the adapter's limits do not allow the buffers.
    */
-  constructor(gpu: Gpu, geometry: RefitGeometry, options: RefitOptions) {
+  constructor(gpu: Gpu, geometry: RefitGeometry, options: LayerRefitOptions) {
     const { samples, scratchBytes = 2 ** 26, isCentred = true } = options;
     checkGeometry(geometry);
     if (!Number.isInteger(samples) || samples < 1) {
@@ -138,7 +139,7 @@ export class RefitLayer {
    * @throws {ConfigError} Where nothing was accumulated, or the damping is no number above 0.
    * @throws {NumericError} Where examples or targets are not finite; rows that were not written keep what they have.
    */
-  async solve(targets: RefitTargets): Promise<RefitReport> {
+  async solve(targets: SolveBuffers): Promise<LayerSolution> {
     const { geometry, path } = this.#context,
       { dense, values, shift, scores, damping: share = 3e-3 } = targets;
     if (this.#count === 0) this.#refuse("no samples", "a call of accumulate() before");
@@ -179,7 +180,7 @@ export class RefitLayer {
 
   /** Turns sums into covariances, once, and finds the damping and every row's kept weights. */
   async #prepare(
-    mask: RefitPlace,
+    mask: ArenaPlace,
     share: number,
   ): Promise<{ readonly damping: number; readonly kept: readonly number[] }> {
     const { geometry } = this.#context;
@@ -238,4 +239,127 @@ export class RefitLayer {
     this.#accumulation[Symbol.dispose]();
     this.#scratch[Symbol.dispose]();
   }
+}
+
+/** How a layer's refit is opened. */
+export interface LayerRefitOptions {
+  /** Samples that are gathered together at most; memory for so many patches is held. */
+  readonly samples: number;
+  /** Bytes that the systems solved side by side may take, one system at least; 64 MiB where left out. */
+  readonly scratchBytes?: number;
+  /**
+   * False where nothing behind the layer can take a shift: H and C are then mean products about zero, b is zero, and the
+   * weights fit the means too. True where left out.
+   */
+  readonly isCentred?: boolean;
+}
+
+/** Examples of a layer, and where in them samples are taken. All tensors lie on the device, in quads (NHWC). */
+export interface RefitExamples {
+  /** The pruned network's input of the layer (N, inHeight, inWidth, quads). */
+  readonly x: BoundBuffer;
+  /** What the layer is to give (lines, quads of outChannels): the dense network's output, whole or sampled before. */
+  readonly targets: BoundBuffer;
+  /** Sampled output positions, (n outHeight + oy) outWidth + ox. */
+  readonly positions: Uint32Array;
+  /** The line of `targets`, and of `skip.dense`, of each sample; `positions` where left out. */
+  readonly targetLines?: Uint32Array;
+  /** For a convolution that ends a residual block: what is added behind its batch norm, which multiplies by alpha. */
+  readonly skip?: {
+    /** In the dense network (lines, quads of outChannels). */
+    readonly dense: BoundBuffer;
+    /** In the pruned one (N outHeight outWidth, quads of outChannels). */
+    readonly pruned: BoundBuffer;
+    /** gamma / sqrt(variance + epsilon) (quads of outChannels). */
+    readonly alpha: BoundBuffer;
+  };
+}
+
+/** A place in a buffer: an arena and the first quad of a layer's parameter. */
+export interface ArenaPlace {
+  readonly buffer: DeviceBuffer;
+  /** First quad. */
+  readonly offset: number;
+}
+
+/** What a solution is made of and where it goes. Weights lie as (rows, taps, quads of channels). */
+export interface SolveBuffers {
+  /** 1 keeps a weight, 0 removes it. */
+  readonly mask: ArenaPlace;
+  /** The weights W0 towards which the damping pulls. */
+  readonly dense: ArenaPlace;
+  /** Takes the weights, zeros among them; may be `dense` itself, which is then written over. */
+  readonly values: ArenaPlace;
+  /** Takes b = t - W m, one float an output channel, from quad `offset` on. */
+  readonly shift: ArenaPlace;
+  /** Takes z = |w| / sqrt([H_SS^-1]_jj) in the places of the weights, 0 for removed ones; not computed where left out. */
+  readonly scores?: ArenaPlace;
+  /** The damping as a share of the mean diagonal of H; 3e-3 where left out. */
+  readonly damping?: number;
+}
+
+/** What a refit did. */
+export interface LayerSolution {
+  /** The damping d, in units of the inputs' variance. */
+  readonly damping: number;
+  /** Kept weights of each output row. */
+  readonly kept: readonly number[];
+  /** Rows whose systems were singular in f32, with the factor by which their damping was raised until they were not. */
+  readonly raised: readonly { readonly row: number; readonly factor: number }[];
+}
+
+/** Programs on the buffers of some examples. */
+interface ExamplePrograms {
+  readonly examples: RefitExamples;
+  /** Takes the samples' means for the shift of all that follow. */
+  readonly shift: Program;
+  /** Adds samples, less the shift, to the sums. */
+  readonly add: Program;
+}
+
+/** Keeps the programs for the buffers that were seen last. Dispose of it to free them. */
+export class Accumulation {
+  readonly #gpu: Gpu;
+  readonly #context: GramContext;
+  readonly #scratch: Readonly<Record<string, BoundBuffer>>;
+  #held: ExamplePrograms | undefined;
+
+  constructor(gpu: Gpu, context: GramContext, scratch: Readonly<Record<string, BoundBuffer>>) {
+    this.#gpu = gpu;
+    this.#context = context;
+    this.#scratch = scratch;
+  }
+
+  /** The programs for examples in these buffers. */
+  async on(examples: RefitExamples): Promise<ExamplePrograms> {
+    const held = this.#held;
+    if (held && boundBuffers(held.examples).every((bound, i) => bound === boundBuffers(examples)[i])) {
+      return held;
+    }
+    this[Symbol.dispose]();
+    const { x, targets, skip } = examples;
+    const all: Readonly<Record<string, BoundBuffer>> = {
+      ...this.#scratch,
+      x,
+      "target_values": targets,
+      ...(skip ? { "skip_dense": skip.dense, "skip_pruned": skip.pruned, alpha: skip.alpha } : {}),
+    };
+    const bind = bindBuffers("refit", { input: (name) => all[name] });
+    const withSkip = skip !== undefined;
+    const shift = await Program.create(this.#gpu, lowerShift(this.#context, withSkip), { bind });
+    const add = await Program.create(this.#gpu, lowerAccumulation(this.#context, withSkip), { bind });
+    return this.#held = { examples, shift, add };
+  }
+
+  [Symbol.dispose](): void {
+    this.#held?.shift[Symbol.dispose]();
+    this.#held?.add[Symbol.dispose]();
+    this.#held = undefined;
+  }
+}
+
+/** The buffers that a program on examples binds, and how much of them. */
+function boundBuffers({ x, targets, skip }: RefitExamples): readonly unknown[] {
+  const bound = [x, targets, skip?.dense, skip?.pruned, skip?.alpha];
+  return bound.flatMap((place) => [place?.buffer, place?.quads]);
 }

@@ -12,12 +12,13 @@ import {
   batchSystems,
   blockColumns,
   diagonalQuads,
+  lowerSolve,
   recordQuads,
+  type SolveSettings,
   type SystemBatch,
   systemQuads,
-} from "./batches.ts";
+} from "./solve.ts";
 import { Scratch } from "./scratch.ts";
-import { lowerSolve, type SolveSettings } from "./solve.ts";
 
 /** Rows to solve, and what they are solved with. */
 export interface RowSolve {

@@ -1,19 +1,98 @@
 /**
- * What the dense network gives at the sampled positions: each layer's output, and what is added to it.
+ * What a refit aims at: the dense network's weights and the activations of its layers at sampled positions.
  *
  * @module
  */
 import type { DeviceBuffer } from "../../gpu/buffer.ts";
+import { copyQuads } from "../../gpu/copy.ts";
 import type { Program } from "../../gpu/executor.ts";
+import type { Network } from "../../gpu/network.ts";
+import { readFloats } from "../../gpu/readback.ts";
 import type { ProductChooser } from "../../kernels/product.ts";
 import { resolveGraph } from "../../model/graph.ts";
 import { lowerForward } from "../../plan/forward.ts";
+import { takeParameter } from "../../plan/layout.ts";
 import type { Plan } from "../../plan/plan.ts";
 import { wireLayers } from "../../plan/wire.ts";
 import { quadsOf } from "../../shape.ts";
-import { openLines } from "./lines.ts";
-import { type PassSource, PiecewisePass } from "./passes.ts";
-import type { ReplacedLayer } from "./replaced_layers.ts";
+import { openRowGather } from "./gather_rows.ts";
+import { type PassSource, ResumableForward } from "./resumable_forward.ts";
+import type { RefittableLayer } from "./refittable_layers.ts";
+
+/** A network's parameters as they were, and how they and what follows from them come back. Dispose of it to free them. */
+export class DenseState {
+  readonly #network: Network;
+  readonly #values: Float32Array;
+  readonly #statistics: Float32Array;
+
+  private constructor(
+    network: Network,
+    /** The values, with the places of the network's arenas. */
+    readonly buffer: DeviceBuffer,
+    { values, statistics }: { readonly values: Float32Array; readonly statistics: Float32Array },
+  ) {
+    this.#network = network;
+    this.#values = values;
+    this.#statistics = statistics;
+  }
+
+  /** Copies a network's parameters as they are. */
+  static async open(network: Network): Promise<DenseState> {
+    const { gpu, layout } = network, values = network.arena("values");
+    const buffer = gpu.createBuffer("dense values", values.sizeBytes);
+    copyQuads(gpu, [{ from: values, to: buffer, quads: buffer.sizeBytes / 16 }]);
+    try {
+      return new DenseState(network, buffer, {
+        values: await readFloats(gpu, buffer),
+        statistics: layout.statisticsQuads > 0
+          ? await readFloats(gpu, network.arena("statistics"))
+          : new Float32Array(),
+      });
+    } catch (error) {
+      buffer[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** What the batch norm behind a layer multiplies its channels by; 1 without one. */
+  alphaOf(layer: RefittableLayer): Float32Array {
+    const { norm } = layer, ones = new Float32Array(outputsOf(layer)).fill(1);
+    if (!norm) return ones;
+    const gamma = takeParameter(norm.scale, this.#values);
+    const variance = takeParameter(norm.variance, this.#statistics);
+    return ones.map((_, c) => gamma[c] / Math.sqrt(variance[c] + norm.epsilon));
+  }
+
+  /** Gives a layer's shifts to its bias, or to the running mean behind it. Channels that are removed stay as they are. */
+  writeShifts(
+    { bias, norm }: RefittableLayer,
+    { shifts, mask }: { readonly shifts: Float32Array; readonly mask: Float32Array },
+  ): void {
+    // The targets have the bias in them, so that the shift is all of the new one.
+    if (bias) {
+      const keeps = takeParameter(bias, mask);
+      const values = new Float32Array(4 * bias.quads);
+      values.set(shifts.map((shift, c) => keeps[c] === 0 ? 0 : shift));
+      this.#network.arena("values").write(values, 16 * bias.offset);
+    } else if (norm) {
+      const keeps = takeParameter(norm.scale, mask), dense = takeParameter(norm.mean, this.#statistics);
+      const means = new Float32Array(4 * norm.mean.quads);
+      means.set(dense.map((mean, c) => keeps[c] === 0 ? mean : mean - shifts[c]));
+      this.#network.arena("statistics").write(means, 16 * norm.mean.offset);
+    }
+  }
+
+  /** Puts the dense network back, or what a mask leaves of it. */
+  restore(mask?: Float32Array): void {
+    const values = mask ? this.#values.map((value, i) => value * mask[i]) : this.#values;
+    this.#network.arena("values").write(values);
+    if (this.#statistics.length > 0) this.#network.arena("statistics").write(this.#statistics);
+  }
+
+  [Symbol.dispose](): void {
+    this.buffer[Symbol.dispose]();
+  }
+}
 
 /** The targets of one layer, (samples of all batches, quads of all its channels). */
 export interface LayerTargets {
@@ -23,13 +102,13 @@ export interface LayerTargets {
 }
 
 /** Output channels of a layer, of all its groups. */
-export function outputsOf({ groups, geometry: { outChannels } }: ReplacedLayer): number {
+export function outputsOf({ groups, geometry: { outChannels } }: RefittableLayer): number {
   return groups * outChannels;
 }
 
 /** The forward pass that leaves what each layer gives to be read. */
 export function lowerTargets(
-  layers: readonly ReplacedLayer[],
+  layers: readonly RefittableLayer[],
   { network, examples, batch, choose }: Pick<PassSource, "network" | "examples"> & {
     readonly batch: number;
     readonly choose: ProductChooser;
@@ -50,7 +129,7 @@ export function lowerTargets(
  * @returns The targets of each layer, by its name; they are to be freed by the caller.
  */
 export async function sampleTargets(
-  layers: readonly ReplacedLayer[],
+  layers: readonly RefittableLayer[],
   { source, positions, choose, memoryBytes }: {
     readonly source: PassSource;
     readonly positions: ReadonlyMap<string, readonly Uint32Array[]>;
@@ -81,7 +160,7 @@ export async function sampleTargets(
   });
   const places = [...new Set(events.map(({ place }) => place))].sort((a, b) => a - b);
   try {
-    using pass = new PiecewisePass(plan, source, { places, memoryBytes });
+    using pass = new ResumableForward(plan, source, { places, memoryBytes });
     for (const place of places) {
       await gatherAt(pass, events.filter((event) => event.place === place), { place, source, positions });
     }
@@ -100,7 +179,7 @@ export function freeTargets({ outputs, skip }: LayerTargets): void {
 
 /** One tensor whose samples are taken. */
 interface Gathering {
-  readonly layer: ReplacedLayer;
+  readonly layer: RefittableLayer;
   readonly tensor: string;
   readonly to: DeviceBuffer;
   readonly accumulate: boolean;
@@ -108,7 +187,7 @@ interface Gathering {
 
 /** Takes the samples of some tensors, of all batches, at a place of a pass. */
 async function gatherAt(
-  pass: PiecewisePass,
+  pass: ResumableForward,
   events: readonly Gathering[],
   { place, source, positions }: {
     readonly place: number;
@@ -128,7 +207,7 @@ async function gatherAt(
       const { name } = layer, channels = outputsOf(layer);
       const lines = Math.max(...positions.get(name)!.map(({ length }) => length));
       const at = gpu.createBuffer(`${name} positions`, 4 * lines);
-      const program = await openLines(gpu, {
+      const program = await openRowGather(gpu, {
         label: `${name} samples of ${tensor}`,
         from: pass.tensor(tensor),
         inChannels: channels,

@@ -1,5 +1,5 @@
 /**
- * Pruning by replacement through a model, from images: exact counts, and losses below those of removal alone.
+ * Pruning with refits through a model, from images: exact counts, and losses below those of removal alone.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
@@ -10,7 +10,7 @@ import { tinyDataset } from "../helpers/tiny_dataset.ts";
 
 const dataset = tinyDataset({ train: 128, test: 60 });
 
-Deno.test("Model.pruneByReplacement() removes exactly what is asked, and loses less than removal alone", async () => {
+Deno.test("Model.pruneWithRefit() removes exactly what is asked, and loses less than removal alone", async () => {
   const gpu = await deviceOf(), before = gpu.allocatedBytes;
   {
     const stages = [{ channels: 5, blocks: 1 }, { channels: 8, blocks: 1 }];
@@ -25,7 +25,7 @@ Deno.test("Model.pruneByReplacement() removes exactly what is asked, and loses l
     const masked = await model.evaluate(dataset.test);
     model.restore(trained);
     const ended: number[] = [];
-    const stagesDone = await model.pruneByReplacement({
+    const stagesDone = await model.pruneWithRefit({
       sparsity: 0.75,
       calibration: dataset.train,
       batch: 50,
@@ -43,22 +43,22 @@ Deno.test("Model.pruneByReplacement() removes exactly what is asked, and loses l
       assert(parameters.get(name)!.every((value, i) => mask[i] !== 0 || value === 0), name);
     }
     await assertRejects(
-      () => model.pruneByReplacement({ sparsity: 0.9, stages: [0.5], calibration: dataset.train }),
+      () => model.pruneWithRefit({ sparsity: 0.9, stages: [0.5], calibration: dataset.train }),
       ConfigError,
-      'Cannot prune by replacement to "0.9": stages [0.5], expected it as the last of them',
+      'Cannot prune with refit to "0.9": stages [0.5], expected it as the last of them',
     );
   }
   assertEquals(gpu.allocatedBytes, before, "a disposed model leaves nothing");
 });
 
-Deno.test("Model.pruneByReplacement() removes whole channels, and no single weights of them", async () => {
+Deno.test("Model.pruneWithRefit() removes whole channels, and no single weights of them", async () => {
   const gpu = await deviceOf();
   const stages = [{ channels: 8, blocks: 1 }];
   const form = { name: "resnet4", stem: 3, stages, shortcut: "projection", head: "linear" } as const;
   const graph = residualNetwork(form, { channels: 1, height: 8, width: 8, classes: 4 });
   using model = new Model(gpu, graph, { task: dataset, seed: 1 });
   const calibration = dataset.train, groups = { granularity: "channel", sparsity: 0.3, calibration } as const;
-  await model.pruneByReplacement({ ...groups, stages: [0.3], batch: 64 });
+  await model.pruneWithRefit({ ...groups, stages: [0.3], batch: 64 });
   const { parameters, masks } = await model.state();
   const counts = await model.pruner.count();
   const kept = counts.reduce((sum, layer) => sum + layer.kept, 0);
@@ -68,20 +68,20 @@ Deno.test("Model.pruneByReplacement() removes whole channels, and no single weig
     assert(parameters.get(name)!.every((value, i) => mask[i] !== 0 || value === 0), name);
   }
   await assertRejects(
-    () => model.pruneByReplacement({ ...groups, selectionSteps: 2 }),
+    () => model.pruneWithRefit({ ...groups, selectionSteps: 2 }),
     ConfigError,
-    'Cannot prune by replacement to "channels": 2 steps of selection, expected 0, since they choose single weights',
+    'Cannot prune with refit to "channels": 2 steps of selection, expected 0, since they choose single weights',
   );
 });
 
-Deno.test("Model.replace() takes any mask as it is", async () => {
+Deno.test("Model.refit() takes any mask as it is", async () => {
   const gpu = await deviceOf();
   const stages = [{ channels: 8, blocks: 1 }];
   const form = { name: "resnet4", stem: 3, stages, shortcut: "pad", head: "linear" } as const;
   const graph = residualNetwork(form, { channels: 1, height: 8, width: 8, classes: 4 });
   using model = new Model(gpu, graph, { task: dataset, seed: 1 });
   await model.score(dataset.train, { criterion: "magnitude", examples: 1 });
-  const layers = await model.replace({
+  const layers = await model.refit({
     calibration: dataset.train,
     remove: () => model.pruner.removePattern({ keep: 2, of: 4 }),
   });

@@ -1,5 +1,5 @@
 /**
- * Holds the replacement of whole networks against the f64 reference, where every position is a sample. Tolerance: with a
+ * Holds the refit of whole networks against the f64 reference, where every position is a sample. Tolerance: with a
  * damping of 0.3 of the mean variance the condition of a layer's system is at most (columns + 0.3) / 0.3, and its f32
  * errors are sums over n samples of products of about the variance; each layer's error passes on to all behind it.
  */
@@ -9,21 +9,26 @@ import { FeatureExamples } from "../../src/gpu/examples.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { Network } from "../../src/gpu/network.ts";
 import { layOutParameters } from "../../src/plan/layout.ts";
-import { pruneByReplacement, replaceKept, stagesTo } from "../../src/prune/replace/prune_by_replacement.ts";
-import { replacedLayers } from "../../src/prune/replace/replaced_layers.ts";
-import type { ReplaceSettings } from "../../src/prune/replace/replace_settings.ts";
-import { Replacement } from "../../src/prune/replace/replacement.ts";
-import { samplePositions, sampleRows } from "../../src/prune/replace/sampling.ts";
+import { pruneWithRefit, refitKept, stagesTo } from "../../src/prune/refit/prune_with_refit.ts";
+import { refittableLayers } from "../../src/prune/refit/refittable_layers.ts";
+import type { RefitSettings } from "../../src/prune/refit/settings.ts";
+import { Refit } from "../../src/prune/refit/refit_network.ts";
+import { samplePositions, sampleRows } from "../../src/prune/refit/settings.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { imagesToQuads } from "../kernels/harness.ts";
 import { assertSame } from "../kernels/precision.ts";
 import { referenceOutputs, type Tensors } from "../plan/reference_graph.ts";
 import { F32_ROUNDOFF, maxAbs, randomTensor, type RefTensor, tensorOf } from "../reference/tensor.ts";
-import { caseParameters, replaceByReference, type ReplaceCase, replaceCases } from "./replace_reference.ts";
+import {
+  caseParameters,
+  refitCases,
+  replaceByReference,
+  type ReplaceCase,
+} from "./refit_network_reference.ts";
 
 /** Examples of which the last batch is not full. */
 const count = 23,
-  settings: Partial<ReplaceSettings> = { images: count, positions: 64, batch: 10, damping: 0.3 };
+  settings: Partial<RefitSettings> = { images: count, positions: 64, batch: 10, damping: 0.3 };
 
 const images = randomTensor([count, 5, 6, 5], 7);
 
@@ -49,17 +54,17 @@ function openCase(gpu: Gpu, { graph }: ReplaceCase, given: RefTensor = images) {
 }
 
 /** Replaces a case on a device and reads all parameters. */
-async function replaceOnDevice(gpu: Gpu, each: ReplaceCase, change: Partial<ReplaceSettings> = {}) {
+async function refitOnDevice(gpu: Gpu, each: ReplaceCase, change: Partial<RefitSettings> = {}) {
   const { network, examples, dense, masks, mask } = openCase(gpu, each);
   using _ = network;
-  const layers = await replaceKept(network, examples, { ...settings, ...change, mask });
+  const layers = await refitKept(network, examples, { ...settings, ...change, mask });
   return { parameters: await network.readParameters(), layers, dense, masks };
 }
 
-for (const each of replaceCases) {
-  Deno.test(`replaceKept() replaces as in f64: ${each.graph.name}`, async () => {
+for (const each of refitCases) {
+  Deno.test(`refitKept() replaces as in f64: ${each.graph.name}`, async () => {
     const gpu = await deviceOf(), before = gpu.allocatedBytes;
-    const { parameters, layers, dense, masks } = await replaceOnDevice(gpu, each);
+    const { parameters, layers, dense, masks } = await refitOnDevice(gpu, each);
     assert.equal(gpu.allocatedBytes, before, "memory is freed");
     const want = replaceByReference(each, { dense, masks, images, damping: 0.3 });
     const columns = Math.max(...Object.values(masks).map(({ shape, values }) => values.length / shape[0]));
@@ -78,9 +83,9 @@ for (const each of replaceCases) {
     }
   });
 
-  Deno.test(`replaceKept() brings outputs nearer to the dense ones: ${each.graph.name}`, async () => {
+  Deno.test(`refitKept() brings outputs nearer to the dense ones: ${each.graph.name}`, async () => {
     const gpu = await deviceOf();
-    const { parameters, dense, masks } = await replaceOnDevice(gpu, each, { damping: 3e-3 });
+    const { parameters, dense, masks } = await refitOnDevice(gpu, each, { damping: 3e-3 });
     const replaced: Tensors = Object.fromEntries(
       Object.entries(dense).map(([name, { shape }]) => [name, tensorOf(shape, parameters.get(name)!)]),
     );
@@ -105,25 +110,25 @@ for (const each of replaceCases) {
   });
 }
 
-Deno.test("replaceKept() gives the same bits for a seed, whether or not activations are kept", async () => {
+Deno.test("refitKept() gives the same bits for a seed, whether or not activations are kept", async () => {
   const gpu = await deviceOf(), change = { positions: 7, images: 20, seed: 5 };
-  for (const each of [replaceCases[0], replaceCases[2]]) {
-    const first = await replaceOnDevice(gpu, each, change);
-    const anew = await replaceOnDevice(gpu, each, { ...change, memoryBytes: 0 });
-    const other = await replaceOnDevice(gpu, each, { ...change, seed: 6 });
+  for (const each of [refitCases[0], refitCases[2]]) {
+    const first = await refitOnDevice(gpu, each, change);
+    const anew = await refitOnDevice(gpu, each, { ...change, memoryBytes: 0 });
+    const other = await refitOnDevice(gpu, each, { ...change, seed: 6 });
     for (const [name, values] of first.parameters) assertSame(anew.parameters.get(name)!, values, name);
     const weights = first.parameters.get("conv1.weight")!;
     assert(other.parameters.get("conv1.weight")!.some((value, i) => value !== weights[i]), "another seed");
   }
 });
 
-Deno.test("Replacement() says what takes the shifts, and starts from the dense network every time", async () => {
-  const gpu = await deviceOf(), each = replaceCases[1];
+Deno.test("Refit() says what takes the shifts, and starts from the dense network every time", async () => {
+  const gpu = await deviceOf(), each = refitCases[1];
   const { network, examples, mask } = openCase(gpu, each);
   using _ = network;
-  using replacement = await Replacement.open(network, examples, settings);
+  using refit = await Refit.open(network, examples, settings);
   mask();
-  const layers = await replacement.replace();
+  const layers = await refit.apply();
   assert.deepEqual(layers.map(({ name, shifted }) => [name, shifted]), [
     ["conv1", "bias"],
     ["conv2", "bias"],
@@ -131,32 +136,32 @@ Deno.test("Replacement() says what takes the shifts, and starts from the dense n
     ["fc", "none"],
   ]);
   const first = await network.readParameters();
-  await replacement.replace();
+  await refit.apply();
   const second = await network.readParameters();
   for (const [name, values] of first) assertSame(second.get(name)!, values, name);
 });
 
-Deno.test("Replacement() leaves the biases of removed channels at zero", async () => {
-  const gpu = await deviceOf(), each = replaceCases[1];
+Deno.test("Refit() leaves the biases of removed channels at zero", async () => {
+  const gpu = await deviceOf(), each = refitCases[1];
   const { network, examples, masks } = openCase(gpu, each);
   using _ = network;
-  using replacement = await Replacement.open(network, examples, settings);
+  using refit = await Refit.open(network, examples, settings);
   const named = new Map(Object.entries(masks).map(([name, { values }]) => [name, Float32Array.from(values)]));
   named.set("conv1.bias", Float32Array.of(1, 1, 0, 1, 1, 1, 1));
   named.get("conv1.weight")!.fill(0, 2 * 45, 3 * 45);
   network.writeMask(named);
-  await replacement.replace();
+  await refit.apply();
   const parameters = await network.readParameters();
   assert.equal(parameters.get("conv1.bias")![2], 0);
   assert(parameters.get("conv1.weight")!.subarray(90, 135).every((value) => value === 0));
 });
 
-Deno.test("Replacement() puts the dense network back where examples are not finite", async () => {
-  const gpu = await deviceOf(), each = replaceCases[0], before = gpu.allocatedBytes;
+Deno.test("Refit() puts the dense network back where examples are not finite", async () => {
+  const gpu = await deviceOf(), each = refitCases[0], before = gpu.allocatedBytes;
   const broken = tensorOf(images.shape, images.values);
   broken.values[40] = NaN;
   const { network, examples, dense, mask } = openCase(gpu, each, broken);
-  await assert.rejects(() => replaceKept(network, examples, { ...settings, mask }), NumericError);
+  await assert.rejects(() => refitKept(network, examples, { ...settings, mask }), NumericError);
   const parameters = await network.readParameters();
   for (const [name, { values }] of Object.entries(dense)) {
     assertSame(parameters.get(name)!, Float32Array.from(values), name);
@@ -165,12 +170,12 @@ Deno.test("Replacement() puts the dense network back where examples are not fini
   assert.equal(gpu.allocatedBytes, before);
 });
 
-Deno.test("pruneByReplacement() goes through its stages, with replaced weights before each", async () => {
-  const gpu = await deviceOf(), each = replaceCases[0];
+Deno.test("pruneWithRefit() goes through its stages, with replaced weights before each", async () => {
+  const gpu = await deviceOf(), each = refitCases[0];
   const { network, examples, dense, mask } = openCase(gpu, each);
   using _ = network;
   const seen: Float32Array[] = [], ended: number[] = [];
-  const stages = await pruneByReplacement(network, examples, {
+  const stages = await pruneWithRefit(network, examples, {
     ...settings,
     sparsities: [0.1, 0.3],
     async remove() {
@@ -185,17 +190,17 @@ Deno.test("pruneByReplacement() goes through its stages, with replaced weights b
   assert(seen[1].some((value, i) => value !== seen[0][i]), "replaced then");
 });
 
-Deno.test("pruneByReplacement() rejects what cannot be", async () => {
+Deno.test("pruneWithRefit() rejects what cannot be", async () => {
   const gpu = await deviceOf();
-  const { network, examples } = openCase(gpu, replaceCases[0]);
+  const { network, examples } = openCase(gpu, refitCases[0]);
   using _ = network;
   const remove = () => Promise.reject(new Error("nothing is removed"));
   for (const sparsities of [[], [0.5, 0.5], [0], [1]]) {
-    await assert.rejects(() => pruneByReplacement(network, examples, { sparsities, remove }), ConfigError);
+    await assert.rejects(() => pruneWithRefit(network, examples, { sparsities, remove }), ConfigError);
   }
   await assert.rejects(
-    () => pruneByReplacement(network, examples, { sparsities: [0.5], remove, images: 0 }),
-    { message: 'Cannot replace weights with "images": 0, expected a whole number, at least 1' },
+    () => pruneWithRefit(network, examples, { sparsities: [0.5], remove, images: 0 }),
+    { message: 'Cannot refit weights with "images": 0, expected a whole number, at least 1' },
   );
 });
 
@@ -208,7 +213,7 @@ Deno.test("sampleRows() and samplePositions() take different ones, the same for 
   const rows = sampleRows({ count: 30, images: 25, batch: 10, seed: 1 });
   assert.deepEqual(rows.map(({ length }) => length), [10, 10, 5]);
   assert.equal(new Set(rows.flatMap((batch) => [...batch])).size, 25);
-  const [layer] = replacedLayers(replaceCases[0].graph), options = { layer: 0, rows, positions: 7, seed: 1 };
+  const [layer] = refittableLayers(refitCases[0].graph), options = { layer: 0, rows, positions: 7, seed: 1 };
   const sampled = samplePositions(layer, options);
   assert.deepEqual(samplePositions(layer, options), sampled);
   for (const [batch, places] of sampled.entries()) {

@@ -4,15 +4,14 @@
  *
  * @module
  */
-import { type GraphNode, resolveGraph } from "../../model/graph.ts";
-import type { Graph } from "../../model/graph.ts";
+import { type Graph, type GraphNode, resolveGraph } from "../../model/graph.ts";
 import { layOutParameters, type PlacedParameter } from "../../plan/layout.ts";
 import { wireLayers } from "../../plan/wire.ts";
 import { pairOf } from "../../shape.ts";
-import { linearGeometry, type RefitGeometry } from "../refit/geometry.ts";
+import { linearGeometry, type RefitGeometry } from "./geometry.ts";
 
 /** The batch norm that is all that reads a layer's output. */
-export interface ReplacedNorm {
+export interface FollowingNorm {
   readonly scale: PlacedParameter;
   readonly mean: PlacedParameter;
   readonly variance: PlacedParameter;
@@ -20,7 +19,7 @@ export interface ReplacedNorm {
 }
 
 /** The other terms of the sum that a layer's output goes into. */
-export interface ReplacedSkip {
+export interface AddedSkip {
   /** The layer that adds. */
   readonly sum: number;
   /** The layers whose outputs are the other terms; -1 for the images. */
@@ -28,7 +27,7 @@ export interface ReplacedSkip {
 }
 
 /** A layer that is refit. */
-export interface ReplacedLayer {
+export interface RefittableLayer {
   readonly name: string;
   /** Its index in the graph. */
   readonly index: number;
@@ -40,9 +39,9 @@ export interface ReplacedLayer {
   readonly geometry: RefitGeometry;
   readonly weight: PlacedParameter;
   readonly bias: PlacedParameter | undefined;
-  readonly norm: ReplacedNorm | undefined;
+  readonly norm: FollowingNorm | undefined;
   /** What is added to its output, where all of that is there before the layer runs. */
-  readonly skip: ReplacedSkip | undefined;
+  readonly skip: AddedSkip | undefined;
 }
 
 /**
@@ -50,7 +49,7 @@ export interface ReplacedLayer {
  *
  * @throws {ShapeError} Where a layer does not fit its inputs.
  */
-export function replacedLayers(graph: Graph): readonly ReplacedLayer[] {
+export function refittableLayers(graph: Graph): readonly RefittableLayer[] {
   const nodes = resolveGraph(graph);
   const placed = new Map(
     layOutParameters(graph).parameters.map((parameter) => [parameter.fullName, parameter]),
@@ -60,7 +59,7 @@ export function replacedLayers(graph: Graph): readonly ReplacedLayer[] {
     const readers = [...nodes.keys()].filter((i) => nodes[i].sources.includes(layer));
     return readers.length === 1 ? readers[0] : undefined;
   };
-  return nodes.flatMap((node, index): ReplacedLayer[] => {
+  return nodes.flatMap((node, index): RefittableLayer[] => {
     const geometry = geometryOf(node);
     if (!geometry) return [];
     const { spec: { name }, sources: [source] } = node;
@@ -97,7 +96,7 @@ export function replacedLayers(graph: Graph): readonly ReplacedLayer[] {
 /** The groups of a convolution or linear layer and the geometry of one; undefined for other layers. */
 function geometryOf(
   { spec, input, output }: GraphNode,
-): Pick<ReplacedLayer, "groups" | "geometry"> | undefined {
+): Pick<RefittableLayer, "groups" | "geometry"> | undefined {
   if (spec.kind === "linear") {
     const { name, outFeatures } = spec, { taps, channels } = input;
     return { groups: 1, geometry: linearGeometry({ name, taps, channels, outFeatures }) };

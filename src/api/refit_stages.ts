@@ -1,34 +1,34 @@
 /**
- * The stages of pruning by replacement on a model.
+ * The stages of pruning with refits on a model.
  *
  * @module
  */
 import { ConfigError } from "../errors.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { removedAt } from "../prune/goal.ts";
-import { type ReplacementSteps, stagesTo } from "../prune/replace/prune_by_replacement.ts";
-import type { ReplaceSettings } from "../prune/replace/replace_settings.ts";
+import { type RefitStages, stagesTo } from "../prune/refit/prune_with_refit.ts";
+import type { RefitSettings } from "../prune/refit/settings.ts";
 import type { Model } from "./model.ts";
-import type { ModelReplaceOptions } from "./model_options.ts";
+import type { PruneWithRefitOptions } from "./model_options.ts";
 
 /** Steps in which each layer chooses its weights: six lose no less on validation images. */
 const usualSelectionSteps = 3;
 
 /**
- * What removes weights of a model before each stage, and how the others are replaced.
+ * What removes weights of a model before each stage, and how the others are refitted.
  *
  * @throws {ConfigError} Where stages do not end at the sparsity, or layers are to choose single weights of groups.
  */
-export function replacementSteps(
+export function refitStages(
   model: Model,
-  options: ModelReplaceOptions,
+  options: PruneWithRefitOptions,
   choose: ProductChooser,
-): Partial<ReplaceSettings> & ReplacementSteps & { readonly choose: ProductChooser } {
+): Partial<RefitSettings> & RefitStages & { readonly choose: ProductChooser } {
   const { calibration, sparsity, stages = stagesTo(sparsity), scoring, onStage, ...others } = options;
   const { granularity = "element", scope, floor, roundTo, perCost, protect, madeBy, ...settings } = others;
   const { selectionSteps = granularity === "element" ? usualSelectionSteps : 0 } = settings;
   const refuse = (thing: string, current: string, wanted: string): never => {
-    throw new ConfigError({ act: "prune by replacement to", thing, current, wanted });
+    throw new ConfigError({ act: "prune with refit to", thing, current, wanted });
   };
   if (stages.at(-1) !== sparsity) {
     refuse(`${sparsity}`, `stages [${stages.join(", ")}]`, "it as the last of them");

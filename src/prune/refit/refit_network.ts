@@ -1,5 +1,5 @@
 /**
- * Replaces what a network keeps, on new examples: layer by layer the kept weights become those with which the pruned
+ * Refits what a network keeps, on new examples: layer by layer the kept weights become those with which the pruned
  * network's activations are nearest to the dense network's.
  *
  * @module
@@ -15,27 +15,31 @@ import { lowerForward } from "../../plan/forward.ts";
 import type { Plan } from "../../plan/plan.ts";
 import { wireLayers } from "../../plan/wire.ts";
 import { quadsOf } from "../../shape.ts";
-import type { RefitTargets } from "../refit/refit_types.ts";
-import { DenseState } from "./dense_state.ts";
-import { freeTargets, type LayerTargets, lowerTargets, sampleTargets } from "./dense_targets.ts";
+import type { SolveBuffers } from "./refit_layer.ts";
+import { DenseState, freeTargets, type LayerTargets, lowerTargets, sampleTargets } from "./refit_target.ts";
 import { GroupRefit } from "./group_refit.ts";
-import { type PassSource, PiecewisePass } from "./passes.ts";
-import { type LayerReplacement, type ReplaceSettings, replaceSettings } from "./replace_settings.ts";
-import { reselect } from "./reselect.ts";
-import { type ReplacedLayer, replacedLayers } from "./replaced_layers.ts";
-import { samplePositions, sampleRows } from "./sampling.ts";
+import { type PassSource, ResumableForward } from "./resumable_forward.ts";
+import {
+  fillRefitSettings,
+  type LayerRefitReport,
+  type RefitSettings,
+  samplePositions,
+  sampleRows,
+} from "./settings.ts";
+import { selectByObs } from "./select_by_obs.ts";
+import { type RefittableLayer, refittableLayers } from "./refittable_layers.ts";
 
-/** What a replacement is made of. */
-interface ReplacementParts {
-  readonly settings: ReplaceSettings;
-  readonly layers: readonly ReplacedLayer[];
+/** What a refit is made of. */
+interface RefitParts {
+  readonly settings: RefitSettings;
+  readonly layers: readonly RefittableLayer[];
   readonly source: PassSource;
   /** Sampled positions of each layer by its name, a list a batch. */
   readonly positions: ReadonlyMap<string, readonly Uint32Array[]>;
   readonly targets: ReadonlyMap<string, LayerTargets>;
   readonly dense: DenseState;
   readonly plan: Plan;
-  readonly pass: PiecewisePass;
+  readonly pass: ResumableForward;
   readonly mask: Float32Array;
   readonly owned: Disposable | undefined;
 }
@@ -44,16 +48,16 @@ interface ReplacementParts {
 const groupsAtOnce = 32;
 
 /**
- * A network that is dense, or pruned so far, as the model of what it becomes. Masks may then be written, and `replace`
+ * A network that is dense, or pruned so far, as the model of what it becomes. Masks may then be written, and `apply`
  * called after each. Dispose of it to free the dense weights and activations; the network stays.
  */
-export class Replacement {
-  readonly #parts: Omit<ReplacementParts, "mask">;
-  /** The mask that is asked for, and the one of the last replacement, or of the opening. */
+export class Refit {
+  readonly #parts: Omit<RefitParts, "mask">;
+  /** The mask that is asked for, and the one of the last refit, or of the opening. */
   #mask: Float32Array;
   #maskBefore: Float32Array;
 
-  private constructor({ mask, ...parts }: ReplacementParts) {
+  private constructor({ mask, ...parts }: RefitParts) {
     this.#parts = parts;
     this.#mask = this.#maskBefore = mask;
   }
@@ -67,16 +71,16 @@ export class Replacement {
   static async open(
     network: Network,
     examples: Examples,
-    options: Partial<ReplaceSettings> & {
+    options: Partial<RefitSettings> & {
       readonly choose?: ProductChooser;
-      /** Is disposed of with the replacement. */
+      /** Is disposed of with the refit. */
       readonly owned?: Disposable;
     } = {},
-  ): Promise<Replacement> {
+  ): Promise<Refit> {
     const { choose = network.gpu.choose, owned, ...given } = options;
-    const settings = replaceSettings(given);
+    const settings = fillRefitSettings(given);
     const { graph } = network, { memoryBytes, images, positions: each, seed } = settings;
-    const layers = replacedLayers(graph);
+    const layers = refittableLayers(graph);
     const most = Math.min(settings.batch, examples.batch, examples.count, images);
     const plain = examples.areImages ? { images: { augmentation: "none" } as const } : {};
     const lower = (batch: number) => lowerForward(graph, { batch, choose, ...plain });
@@ -84,7 +88,7 @@ export class Replacement {
       lower(batch),
       lowerTargets(layers, { network, examples, batch, choose }),
     ];
-    const batch = fitBatch(network.gpu, most, lowerBoth, ["replace weights of", graph.name]);
+    const batch = fitBatch(network.gpu, most, lowerBoth, ["refit weights of", graph.name]);
     const rows = sampleRows({ count: examples.count, images, batch, seed });
     const source = { network, examples, rows };
     const positions = new Map(
@@ -96,9 +100,9 @@ export class Replacement {
     try {
       targets = await sampleTargets(layers, { source, positions, choose, memoryBytes });
       const places = layers.map((layer) => startOf(plan, layer, examples));
-      const pass = new PiecewisePass(plan, source, { places, memoryBytes });
+      const pass = new ResumableForward(plan, source, { places, memoryBytes });
       const mask = await readFloats(network.gpu, network.arena("mask"));
-      return new Replacement({
+      return new Refit({
         settings,
         layers,
         source,
@@ -118,24 +122,24 @@ export class Replacement {
   }
 
   /**
-   * Replaces every kept weight under the mask that the network has now, removed ones becoming zero, with the biases and
-   * running means that go with them. The dense network is what it was at the opening, whatever was replaced since.
+   * Refits every kept weight under the mask that the network has now, removed ones becoming zero, with the biases and
+   * running means that go with them. The dense network is what it was at the opening, whatever was refitted since.
    *
    * @throws {NumericError} Where activations are not finite; values and statistics are then the dense ones.
    */
-  async replace(): Promise<readonly LayerReplacement[]> {
+  async apply(): Promise<readonly LayerRefitReport[]> {
     const { source: { network }, layers, dense, pass, settings: { onLayer } } = this.#parts;
     const mask = this.#mask = await readFloats(network.gpu, network.arena("mask"));
     const wires = wireLayers(resolveGraph(network.graph), "evaluate");
     const tensorOf = (node: number) => pass.tensor(node < 0 ? "x" : wires[node].y);
     dense.restore(mask);
     pass.rewind();
-    const reports: LayerReplacement[] = [];
+    const reports: LayerRefitReport[] = [];
     try {
       onLayer?.(0, layers.length);
       for (const layer of layers) {
         const x = tensorOf(layer.source), terms = layer.skip?.terms.map(tensorOf) ?? [];
-        reports.push(await this.#replaceLayer(layer, { x, terms, mask }));
+        reports.push(await this.#refitLayer(layer, { x, terms, mask }));
         onLayer?.(reports.length, layers.length);
       }
     } catch (error) {
@@ -146,12 +150,12 @@ export class Replacement {
     return reports;
   }
 
-  async #replaceLayer(
-    layer: ReplacedLayer,
+  async #refitLayer(
+    layer: RefittableLayer,
     { mask, ...tensors }: Pick<Parameters<typeof GroupRefit.open>[1], "x" | "terms"> & {
       readonly mask: Float32Array;
     },
-  ): Promise<LayerReplacement> {
+  ): Promise<LayerRefitReport> {
     const { name, groups, geometry: { outChannels } } = layer, { gpu } = this.#parts.source.network;
     const shifts = new Float32Array(groups * outChannels), regionQuads = quadsOf(outChannels);
     const shift = gpu.createBuffer(`${name} shift`, 16 * groups * regionQuads);
@@ -186,7 +190,7 @@ export class Replacement {
 
   /** Refits some groups of a layer on all batches; their shifts go to regions of whole quads. */
   async #solveGroups(
-    layer: ReplacedLayer,
+    layer: RefittableLayer,
     chosen: readonly number[],
     { shift, isCentred, ...tensors }:
       & Pick<Parameters<typeof GroupRefit.open>[1], "x" | "terms" | "isCentred">
@@ -227,7 +231,7 @@ export class Replacement {
           buffer,
           offset: weight.offset + chosen[i] * outChannels * weight.rowQuads,
         });
-        const solved: RefitTargets = {
+        const solved: SolveBuffers = {
           mask: place(network.arena("mask")),
           dense: place(dense.buffer),
           values: place(network.arena("values")),
@@ -235,7 +239,7 @@ export class Replacement {
           damping: settings.damping,
         };
         const start = 4 * solved.mask.offset, words = 4 * outChannels * weight.rowQuads;
-        await reselect(gpu, refit, {
+        await selectByObs(gpu, refit, {
           targets: solved,
           steps: settings.selectionSteps,
           before: this.#maskBefore.subarray(start, start + words),
@@ -261,6 +265,6 @@ export class Replacement {
 }
 
 /** The dispatches of a plan that run before a layer; first of all those that make the batch. */
-function startOf({ ends }: Plan, { index }: ReplacedLayer, { areImages }: Examples): number {
+function startOf({ ends }: Plan, { index }: RefittableLayer, { areImages }: Examples): number {
   return index === 0 ? (areImages ? 1 : 0) : [...ends.values()][index - 1];
 }

@@ -49,7 +49,7 @@ function liveAt({ dispatches, tensors }: Plan, place: number): readonly LiveTens
 }
 
 /** A forward plan that runs in pieces over all batches. Dispose of it to free its memory. */
-export class PiecewisePass {
+export class ResumableForward {
   readonly #plan: Plan;
   readonly #source: PassSource;
   readonly #slots: SlotPool;

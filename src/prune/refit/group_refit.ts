@@ -7,16 +7,15 @@ import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { Program } from "../../gpu/executor.ts";
 import { quadsOf } from "../../shape.ts";
-import { RefitLayer } from "../refit/refit_layer.ts";
-import type { RefitExamples, RefitReport, RefitTargets } from "../refit/refit_types.ts";
+import { type LayerSolution, type RefitExamples, RefitLayer, type SolveBuffers } from "./refit_layer.ts";
 import { type BoundBuffer, wholeBuffer } from "../../gpu/bind.ts";
-import type { LayerTargets } from "./dense_targets.ts";
-import { openLines } from "./lines.ts";
-import type { ReplacedLayer } from "./replaced_layers.ts";
+import type { LayerTargets } from "./refit_target.ts";
+import { openRowGather } from "./gather_rows.ts";
+import type { RefittableLayer } from "./refittable_layers.ts";
 
 /** The tensors of a batch in the pruned network, and the targets of all batches. */
 export interface GroupSource {
-  readonly layer: ReplacedLayer;
+  readonly layer: RefittableLayer;
   readonly group: number;
   /** The layer's input, and the other terms of the sum that its output goes into. */
   readonly x: BoundBuffer;
@@ -78,7 +77,7 @@ export class GroupRefit {
       const to = gpu.createBuffer(`${name} ${what} of group ${group}`, 16 * lines * quadsOf(channels));
       held.push(to);
       for (const [i, tensor] of from.entries()) {
-        const program = await openLines(gpu, {
+        const program = await openRowGather(gpu, {
           label: `${name} ${what} of group ${group}`,
           from: tensor,
           inChannels: groups * channels,
@@ -151,7 +150,7 @@ export class GroupRefit {
   }
 
   /** Solves the group's rows; see `RefitLayer.solve`. */
-  async solve(targets: RefitTargets): Promise<RefitReport> {
+  async solve(targets: SolveBuffers): Promise<LayerSolution> {
     return await this.#refit.solve(targets);
   }
 

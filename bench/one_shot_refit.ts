@@ -1,19 +1,19 @@
 /**
- * One-shot pruning by replacement, measured: accuracy and points lost against the dense network after each stage, on
+ * One-shot pruning with refits, measured: accuracy and points lost against the dense network after each stage, on
  * images and on their mirror images, for several draws of calibration images.
  *
- *     deno run --allow-read --allow-run=deno bench/replacement.ts MODEL.safetensors DATA_FOLDER [OPTIONS_AS_JSON]
+ *     deno run --allow-read --allow-run=deno bench/one_shot_refit.ts MODEL.safetensors DATA_FOLDER [OPTIONS_AS_JSON]
  *
- * Options are those of a replacement and of `Options` below.
+ * Options are those of a refit and of `Options` below.
  *
  * @module
  */
 import { denoFiles, type ImageSplit, loadDataset, loadModel, openGpu, openModel, takeSplit } from "../mod.ts";
 import { probeSubgroups } from "../src/cli/subgroups.ts";
-import { stagesTo } from "../src/prune/replace/prune_by_replacement.ts";
-import type { ReplaceSettings } from "../src/prune/replace/replace_settings.ts";
+import { stagesTo } from "../src/prune/refit/prune_with_refit.ts";
+import type { RefitSettings } from "../src/prune/refit/settings.ts";
 
-interface Options extends Partial<ReplaceSettings> {
+interface Options extends Partial<RefitSettings> {
   /** Calibration draws, seeds 0, 1, ...; 3 where left out. */
   readonly draws?: number;
   readonly sparsity?: number;
@@ -74,7 +74,7 @@ if (import.meta.main) {
   for (let seed = 0; seed < draws; seed++) {
     model.restore(start);
     let time = performance.now();
-    await model.pruneByReplacement({
+    await model.pruneWithRefit({
       ...settings,
       seed,
       sparsity,

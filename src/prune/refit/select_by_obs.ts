@@ -6,7 +6,7 @@
  */
 import type { Gpu } from "../../gpu/device.ts";
 import { readFloats } from "../../gpu/readback.ts";
-import type { RefitTargets } from "../refit/refit_types.ts";
+import type { SolveBuffers } from "./refit_layer.ts";
 import type { GroupRefit } from "./group_refit.ts";
 
 /** A layer's weights in rows of as many floats, quads filled up. */
@@ -43,12 +43,12 @@ export function keepStrongest({ mask, signals, rowScales, keep }: Selection): Fl
  *
  * @throws {NumericError} Where examples or targets are not finite.
  */
-export async function reselect(
+export async function selectByObs(
   gpu: Gpu,
   refit: GroupRefit,
   { targets, steps, before, asked, weights, rowScales }: {
     /** Where the mask goes, among what a solution takes. */
-    readonly targets: RefitTargets;
+    readonly targets: SolveBuffers;
     readonly steps: number;
     /** The mask at first, and the one that is asked for. */
     readonly before: Float32Array;

@@ -3,14 +3,14 @@ import assert from "node:assert/strict";
 import { FeatureExamples } from "../../src/gpu/examples.ts";
 import { Network } from "../../src/gpu/network.ts";
 import { layOutParameters } from "../../src/plan/layout.ts";
-import { replaceKept } from "../../src/prune/replace/prune_by_replacement.ts";
-import { countsBetween, keepStrongest } from "../../src/prune/replace/reselect.ts";
+import { refitKept } from "../../src/prune/refit/prune_with_refit.ts";
+import { countsBetween, keepStrongest } from "../../src/prune/refit/select_by_obs.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { imagesToQuads } from "../kernels/harness.ts";
 import { referenceOutputs, type Tensors } from "../plan/reference_graph.ts";
 import { channelRows, patchRows, refitRows } from "../reference/refit.ts";
 import { randomTensor, tensorOf } from "../reference/tensor.ts";
-import { caseParameters, replaceCases } from "./replace_reference.ts";
+import { caseParameters, refitCases } from "./refit_network_reference.ts";
 
 Deno.test("countsBetween() shrinks by the same share, and ends at the goal", () => {
   assert.deepEqual(countsBetween(1000, 125, 3), [500, 250, 125]);
@@ -25,8 +25,8 @@ Deno.test("keepStrongest() keeps what costs most among what is there, each row's
   assert.deepEqual([...ties], [0, 0, 0, 0, 1, 1], "the lowest places go first");
 });
 
-Deno.test("replaceKept() with steps of selection removes as many weights a layer, the first layer's as in f64", async () => {
-  const gpu = await deviceOf(), { graph } = replaceCases[0], layout = layOutParameters(graph);
+Deno.test("refitKept() with steps of selection removes as many weights a layer, the first layer's as in f64", async () => {
+  const gpu = await deviceOf(), { graph } = refitCases[0], layout = layOutParameters(graph);
   const images = randomTensor([23, 5, 6, 5], 7), dense = caseParameters(layout.parameters, 3);
   const first: Tensors = {};
   const masks: Tensors = Object.fromEntries(
@@ -45,7 +45,7 @@ Deno.test("replaceKept() with steps of selection removes as many weights a layer
   network.writeParameters(floats(dense));
   network.writeMask(floats(first));
   const examples = new FeatureExamples(imagesToQuads(images.values, images.shape), new Uint32Array(23), 64);
-  await replaceKept(network, examples, {
+  await refitKept(network, examples, {
     images: 23,
     batch: 10,
     damping: 0.3,

@@ -1,5 +1,5 @@
 /**
- * One-shot pruning: weights are removed in stages, and after each of them those that stay are replaced on new examples.
+ * One-shot pruning: weights are removed in stages, and after each of them those that stay are refitted on new examples.
  *
  * @module
  */
@@ -7,25 +7,25 @@ import { ConfigError } from "../../errors.ts";
 import type { Examples } from "../../gpu/examples.ts";
 import type { Network } from "../../gpu/network.ts";
 import type { ProductChooser } from "../../kernels/product.ts";
-import type { LayerReplacement, ReplaceSettings } from "./replace_settings.ts";
-import { Replacement } from "./replacement.ts";
+import type { LayerRefitReport, RefitSettings } from "./settings.ts";
+import { Refit } from "./refit_network.ts";
 
-/** One stage of pruning by replacement. */
-export interface ReplacementStage {
+/** One stage of pruning with a refit. */
+export interface RefitStage {
   /** Fraction of the prunable weights that was asked to be removed. */
   readonly sparsity: number;
   /** What was done to each layer, in order. */
-  readonly layers: readonly LayerReplacement[];
+  readonly layers: readonly LayerRefitReport[];
 }
 
-/** How a network is pruned by replacement. */
-export interface ReplacementSteps {
+/** How a network is pruned with a refit. */
+export interface RefitStages {
   /** Fractions to remove, rising, each above 0 and below 1; one removes all at once. */
   readonly sparsities: readonly number[];
   /** Brings the network's mask to a sparsity, by its values as the stage before left them. */
   readonly remove: (sparsity: number) => Promise<void>;
   /** Called after each stage. */
-  readonly onStage?: ((stage: ReplacementStage) => Promise<void> | void) | undefined;
+  readonly onStage?: ((stage: RefitStage) => Promise<void> | void) | undefined;
 }
 
 /** Sparsities on the way to one that is asked for: the more is removed, the smaller the steps. */
@@ -36,7 +36,7 @@ const usualStages: readonly number[] = [0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.
  *
  * @example
  * ```ts
- * import { stagesTo } from "./prune_by_replacement.ts";
+ * import { stagesTo } from "./prune_with_refit.ts";
  * stagesTo(0.8); // [0.5, 0.7, 0.8]
  * ```
  */
@@ -45,28 +45,28 @@ export function stagesTo(sparsity: number): readonly number[] {
 }
 
 /**
- * Prunes a network in stages, in place: the mask is brought to a stage's sparsity, then all kept weights are replaced, so
- * that the next stage chooses among replaced weights. The targets of all stages are those of the network at the start.
+ * Prunes a network in stages, in place: the mask is brought to a stage's sparsity, then all kept weights are refitted, so
+ * that the next stage chooses among refitted weights. The targets of all stages are those of the network at the start.
  *
  * @throws {ConfigError} Where sparsities do not rise between 0 and 1.
  * @throws {NumericError} Where activations are not finite; values and statistics are then those of the start.
  */
-export async function pruneByReplacement(
+export async function pruneWithRefit(
   network: Network,
   examples: Examples,
-  options: Partial<ReplaceSettings> & ReplacementSteps & { readonly choose?: ProductChooser },
-): Promise<readonly ReplacementStage[]> {
+  options: Partial<RefitSettings> & RefitStages & { readonly choose?: ProductChooser },
+): Promise<readonly RefitStage[]> {
   const { sparsities, remove, onStage, ...settings } = options;
   const rises = sparsities.every((sparsity, i) => sparsity > (sparsities[i - 1] ?? 0) && sparsity < 1);
   if (!rises || sparsities.length === 0) {
     const current = `[${sparsities.join(", ")}]`, wanted = "fractions that rise between 0 and 1";
-    throw new ConfigError({ act: "prune by replacement to", thing: "sparsities", current, wanted });
+    throw new ConfigError({ act: "prune with refit to", thing: "sparsities", current, wanted });
   }
-  using replacement = await Replacement.open(network, examples, settings);
-  const stages: ReplacementStage[] = [];
+  using refit = await Refit.open(network, examples, settings);
+  const stages: RefitStage[] = [];
   for (const sparsity of sparsities) {
     await remove(sparsity);
-    const stage = { sparsity, layers: await replacement.replace() };
+    const stage = { sparsity, layers: await refit.apply() };
     stages.push(stage);
     await onStage?.(stage);
   }
@@ -74,20 +74,20 @@ export async function pruneByReplacement(
 }
 
 /**
- * Replaces what a mask keeps, once, in place.
+ * Refits what a mask keeps, once, in place.
  *
  * @param options `mask` writes the network's mask; the network before it is the one whose activations are wanted.
  * @throws {NumericError} Where activations are not finite; values and statistics are then those of the start.
  */
-export async function replaceKept(
+export async function refitKept(
   network: Network,
   examples: Examples,
-  { mask, ...settings }: Partial<ReplaceSettings> & {
+  { mask, ...settings }: Partial<RefitSettings> & {
     readonly mask: () => Promise<void> | void;
     readonly choose?: ProductChooser;
   },
-): Promise<readonly LayerReplacement[]> {
-  using replacement = await Replacement.open(network, examples, settings);
+): Promise<readonly LayerRefitReport[]> {
+  using refit = await Refit.open(network, examples, settings);
   await mask();
-  return await replacement.replace();
+  return await refit.apply();
 }

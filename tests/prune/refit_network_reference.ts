@@ -1,5 +1,5 @@
 /**
- * Replacement of a whole network in f64, and the small networks that it is tried on. Every position of every example is
+ * Refit of a whole network in f64, and the small networks that it is tried on. Every position of every example is
  * a sample.
  *
  * @module
@@ -26,7 +26,7 @@ const norm = { kind: "batchnorm2d", epsilon: 1e-3, momentum: 0.1 } as const;
 const input = { channels: 5, height: 6, width: 5 };
 
 /** Residual blocks with and without batch norm, groups, depthwise filters, three terms, projections, linear layers. */
-export const replaceCases: readonly ReplaceCase[] = [{
+export const refitCases: readonly ReplaceCase[] = [{
   graph: {
     name: "batch norm, a skip connection, groups, a linear layer after flatten",
     input,

@@ -12,7 +12,7 @@ import { dispatchOver } from "../../kernels/dispatch.ts";
 import { quadsOf } from "../../shape.ts";
 
 /** Which lines are taken, and of them which channels. */
-export interface LineSource {
+export interface RowSource {
   readonly label: string;
   /** The tensor, lines of `inChannels` in quads. */
   readonly from: BoundBuffer;
@@ -30,7 +30,7 @@ export interface LineSource {
 }
 
 /** Prepares taking lines; a run says `count`, and `first_line` and `first_out`. */
-export async function openLines(gpu: Gpu, source: LineSource): Promise<Program> {
+export async function openRowGather(gpu: Gpu, source: RowSource): Promise<Program> {
   const { label, from, to, inChannels, lines, firstChannel, channels, positions, accumulate } = source;
   const dispatch = dispatchOver(lines * quadsOf(channels), {
     kernel: "refit/gather_lines",
