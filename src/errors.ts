@@ -74,14 +74,14 @@ export class ShapeError extends RangeError {
   }
 }
 
-/** A loss or parameter that is NaN or infinite. */
+/** A loss, parameter, statistic or score that is NaN or infinite, or a variance below zero. */
 export class NumericError extends RangeError {
   /** `NumericError`, which survives minifying. */
   override readonly name: string = "NumericError";
-  /** The zero-based training step at which it first appeared. */
-  readonly step: number;
-  /** An error that reads as the complaint at a zero-based training step. */
-  constructor(complaint: Complaint, step: number) {
+  /** The zero-based training step at which it first appeared; undefined outside of training. */
+  readonly step: number | undefined;
+  /** An error that reads as the complaint, at a zero-based training step where there is one. */
+  constructor(complaint: Complaint, step?: number) {
     super(complain(complaint));
     this.step = step;
   }

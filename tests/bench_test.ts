@@ -80,9 +80,9 @@ Deno.test("openStep() trains: examples are counted and losses are finite", async
   using gpu = await openGpu();
   using step = await openStep(gpu, { graph: deepNetwork(3), batch: 2, mode: "train" });
   for (let i = 0; i < 5; i++) step.submit();
-  const { count, lossSum, badStep } = await step.count();
+  const { count, lossSum, bad } = await step.count();
   assert.equal(count, 10);
-  assert(lossSum > 0 && badStep === undefined);
+  assert(lossSum > 0 && bad === undefined);
 });
 
 Deno.test("openConfidence() keeps exactly half, each time anew", async () => {

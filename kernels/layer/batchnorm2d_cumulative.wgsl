@@ -28,6 +28,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   if (i >= params.quads) {
     return;
   }
-  let kept = (1.0 - step.batch_weight) * read_running(params.offset + i);
+  // 0 times what was there is not 0 where that is not finite.
+  let old = select(read_running(params.offset + i), vec4f(0.0), step.batch_weight == 1.0);
+  let kept = (1.0 - step.batch_weight) * old;
   write_running(params.offset + i, kept + step.batch_weight * read_batch(i) * params.correction);
 }

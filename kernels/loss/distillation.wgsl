@@ -3,9 +3,12 @@
 //   loss[n] = (1 - share) loss[n] + share T^2 KL(q_teacher || q_student),    q = softmax(logits / T)
 //   dz[n]   = (1 - share) dz[n]   + share T (q_student - q_teacher) / step.count
 //
-// losses and dlogits come from loss/softmax_cross_entropy.wgsl. Rows from step.count on are padding and stay zero.
+// losses, as words, and dlogits come from loss/softmax_cross_entropy.wgsl. A row whose loss or logits, the teacher's too, are
+// not finite has the word NOT_FINITE for a loss. Rows from step.count on are padding and stay zero.
 // logits, teacher_logits and dlogits (rows, quads) in quads, losses (rows). One invocation computes one row, sums run
 // in the order of the classes. Source: Hinton, Vinyals and Dean 2015, arXiv 1503.02531.
+
+// include math/finite
 
 struct Params {
   rows: u32,
@@ -23,7 +26,7 @@ struct Step {
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> logits: array<vec4f>;
 @group(0) @binding(3) var<storage, read> teacher_logits: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> losses: array<f32>;
+@group(0) @binding(4) var<storage, read_write> losses: array<u32>;
 @group(0) @binding(5) var<storage, read_write> dlogits: array<vec4f>;
 
 // The quad's values, with minus the largest float where there is no class.
@@ -52,9 +55,13 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let first = row * params.quads;
   var student_largest = -3.4028234e38;
   var teacher_largest = -3.4028234e38;
+  var is_sound = is_finite_word(losses[row]);
   for (var quad = 0u; quad < params.quads; quad++) {
-    student_largest = max(student_largest, largest_of(where_class(quad, read_logits(first + quad))));
-    teacher_largest = max(teacher_largest, largest_of(where_class(quad, read_teacher_logits(first + quad))));
+    let student = where_class(quad, read_logits(first + quad));
+    let teacher = where_class(quad, read_teacher_logits(first + quad));
+    is_sound = is_sound && all_finite(student) && all_finite(teacher);
+    student_largest = max(student_largest, largest_of(student));
+    teacher_largest = max(teacher_largest, largest_of(teacher));
   }
   var student_sum = 0.0;
   var teacher_sum = 0.0;
@@ -80,5 +87,5 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     write_dlogits(i, select(vec4f(0.0), gradient, class_index < vec4u(params.classes)));
   }
   let softened = params.share * params.temperature * params.temperature * divergence;
-  losses[row] = (1.0 - params.share) * losses[row] + softened;
+  losses[row] = finite_word((1.0 - params.share) * bitcast<f32>(losses[row]) + softened, is_sound);
 }

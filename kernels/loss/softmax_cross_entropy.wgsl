@@ -4,9 +4,12 @@
 //   dz[n, c] = (softmax(z_n)[c] - (1 - s) [c = label] - s / classes) / step.count          (only with GRADIENT)
 //   prediction[n] = the first class of the largest logit
 //
-// Rows from step.count on are padding: loss and gradient zero. logits and dlogits (rows, quads) in quads, labels,
+// Rows from step.count on are padding: loss and gradient zero. A row with a logit that is not finite has the word
+// NOT_FINITE for a loss. losses are written as words; logits and dlogits (rows, quads) in quads, labels,
 // losses and predictions (rows). One invocation computes one row, sums run in the order of the classes.
 // Source: Szegedy et al. 2016, arXiv 1512.00567, section 7 (label smoothing), as in PyTorch.
+
+// include math/finite
 
 struct Params {
   rows: u32,
@@ -25,7 +28,7 @@ override GRADIENT: bool = true;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> logits: array<vec4f>;
 @group(0) @binding(3) var<storage, read> labels: array<u32>;
-@group(0) @binding(4) var<storage, read_write> losses: array<f32>;
+@group(0) @binding(4) var<storage, read_write> losses: array<u32>;
 @group(0) @binding(5) var<storage, read_write> predictions: array<u32>;
 @group(0) @binding(6) var<storage, read_write> dlogits: array<vec4f>;
 
@@ -45,8 +48,10 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let label = labels[row];
   var largest = -3.4028234e38;
   var prediction = 0u;
+  var is_sound = true;
   for (var quad = 0u; quad < params.quads; quad++) {
     let z = read_classes(row, quad);
+    is_sound = is_sound && all_finite(z);
     for (var j = 0u; j < 4u; j++) {
       if (z[j] > largest) {
         largest = z[j];
@@ -72,7 +77,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let lse = log(exponentials);
   let mean = sum / f32(params.classes);
   let loss = (1.0 - params.smoothing) * (lse - own) + params.smoothing * (lse - mean);
-  losses[row] = select(0.0, loss, real);
+  losses[row] = select(0u, finite_word(loss, is_sound), real);
   predictions[row] = prediction;
   if (GRADIENT) {
     let uniform_share = params.smoothing / f32(params.classes);

@@ -2,9 +2,12 @@
 //
 //   loss_sum += sum of losses;  correct += predictions that equal labels;  count += step.count
 //
-// and notes the first step whose loss is not finite (bits tested, since compilers may assume finite floats) as
-// 2 step.index; the optimizers note values that are not finite as 2 step.index + 1. From then on the optimizers leave the parameters alone. losses, predictions, labels (rows).
+// and notes the first step with a loss, or a sum of losses, that is not finite as 2 step.index; values that are not finite
+// are noted by what stores them, as 2 step.index + 1. From then on the optimizers leave the parameters alone. losses (rows) as
+// words, predictions, labels (rows).
 // One workgroup; each invocation adds every 64th row in order, then the 64 sums are added as a fixed tree.
+
+// include math/finite
 
 struct Params {
   rows: u32,
@@ -24,20 +27,24 @@ struct Tally {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read> losses: array<f32>;
+@group(0) @binding(2) var<storage, read> losses: array<u32>;
 @group(0) @binding(3) var<storage, read> predictions: array<u32>;
 @group(0) @binding(4) var<storage, read> labels: array<u32>;
 @group(0) @binding(5) var<storage, read_write> tally: Tally;
 
 var<workgroup> loss_sums: array<f32, 64>;
 var<workgroup> hit_sums: array<u32, 64>;
+var<workgroup> bad_rows: atomic<u32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_index) lane: u32) {
   var loss = 0.0;
   var hits = 0u;
   for (var row = lane; row < min(params.rows, step.count); row += 64u) {
-    loss += losses[row];
+    if (!is_finite_word(losses[row])) {
+      atomicAdd(&bad_rows, 1u);
+    }
+    loss += bitcast<f32>(losses[row]);
     hits += select(0u, 1u, predictions[row] == labels[row]);
   }
   loss_sums[lane] = loss;
@@ -51,10 +58,11 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     workgroupBarrier();
   }
   if (lane == 0u) {
-    if ((bitcast<u32>(loss_sums[0]) & 0x7f800000u) == 0x7f800000u) {
+    let loss_sum = tally.loss_sum + loss_sums[0];
+    if (atomicLoad(&bad_rows) > 0u || !is_finite(loss_sum)) {
       tally.bad_step = min(tally.bad_step, 2u * step.index);
     }
-    tally.loss_sum += loss_sums[0];
+    tally.loss_sum = loss_sum;
     tally.correct += hit_sums[0];
     tally.count += step.count;
   }

@@ -6,7 +6,8 @@
 //
 // with correction = 1 - beta^t of the step t, given a step, and decay for the first decayed_quads alone.
 // optimizer/step_gradient.wgsl has the clipped gradient. Nothing changes once a loss or value was not finite
-// (tally.bad_step), and a value that is not finite is noted there.
+// (tally.bad_step), and a gradient, value or moment that is not finite is noted there: a second moment that overflows would
+// keep its value where it is.
 // values, gradients, velocity (m), second_moment (v), mask (quads). One invocation updates one quad.
 // Source: Kingma and Ba 2015, arXiv 1412.6980; Loshchilov and Hutter 2019, arXiv 1711.05101.
 
@@ -75,5 +76,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   write_velocity(i, first);
   write_second_moment(i, second);
   write_values(i, updated);
-  note_value(updated);
+  note_stored(updated);
+  note_stored(first);
+  note_stored(second);
 }

@@ -2,10 +2,12 @@
 //
 //   gradient_scale = min(1, clip_norm / (norm + 1e-6)),   norm = sqrt(sum of sums)
 //
-// and notes the step as bad where the norm is not finite (bits tested, since compilers may assume finite floats).
+// and notes the step as bad where the norm is not finite.
 // sums (chunks, 64) in quads: squares by reduce/gradient_norm.wgsl. One workgroup; each invocation adds one column in
 // the order of the chunks, then the 64 sums are added as a fixed tree.
 // Source: Pascanu et al. 2013, arXiv 1211.5063; torch.nn.utils.clip_grad_norm_.
+
+// include math/finite
 
 struct Params {
   chunks: u32,
@@ -47,7 +49,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   }
   if (lane == 0u) {
     let squares = lane_sums[0];
-    if ((bitcast<u32>(squares) & 0x7f800000u) == 0x7f800000u) {
+    if (!is_finite(squares)) {
       tally.bad_step = min(tally.bad_step, 2u * step.index);
     }
     gradient_scale[0] = min(1.0, params.clip_norm / (sqrt(squares) + 1e-6));

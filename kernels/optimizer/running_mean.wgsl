@@ -1,6 +1,7 @@
 // Running mean of every parameter over the steps of training: mean += (value - mean) * step.mean_weight. With n the
 // number of values in the mean, this one counted, mean_weight = 1 / n gives their mean, and (1 - d) / (1 - d^n) the
-// exponential one of decay d without a bias towards its start (as Adam's moments are corrected). values, mean (quads).
+// exponential one of decay d without a bias towards its start (as Adam's moments are corrected). With mean_weight = 1 what was there before does not enter, not
+// even where 0 times it is not 0. values, mean (quads).
 // One invocation updates one quad. Nothing changes once a loss or value was not finite.
 // Source: Welford 1962; the average of SGD's iterates: Izmailov et al. 2018, arXiv 1803.05407; Kingma and Ba 2015.
 
@@ -34,6 +35,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   if (tally.bad_step != 0xffffffffu) {
     return;
   }
-  let old = read_mean(i);
+  let old = select(read_mean(i), vec4f(0.0), step.mean_weight == 1.0);
   write_mean(i, old + (read_values(i) - old) * step.mean_weight);
 }

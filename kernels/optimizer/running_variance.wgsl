@@ -3,7 +3,7 @@
 //   variance = (1 - w) (variance + w (value - mean)^2),   w = step.mean_weight
 //
 // With w = 1 / n this is the variance of the n values, each weighing the same; with an exponential mean's weights that of
-// the same weights. The mean of squares less the squared mean would lose a deviation much below the mean to rounding.
+// the same weights; with w = 1 it is 0, whatever was there before. The mean of squares less the squared mean would lose a deviation much below the mean to rounding.
 // values, mean, variance (quads). One invocation updates one quad. Nothing changes once a loss or value was not finite.
 // Source: West 1979, "Updating mean and variance estimates: an improved method".
 
@@ -39,5 +39,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     return;
   }
   let delta = read_values(i) - read_mean(i);
-  write_variance(i, (1.0 - step.mean_weight) * (read_variance(i) + step.mean_weight * delta * delta));
+  let moved = (1.0 - step.mean_weight) * (read_variance(i) + step.mean_weight * delta * delta);
+  write_variance(i, select(moved, vec4f(0.0), step.mean_weight == 1.0));
 }

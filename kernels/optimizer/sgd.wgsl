@@ -4,7 +4,7 @@
 //   value = mask * (value - learning_rate * (NESTEROV ? g + momentum * v : MOMENTUM ? v : g))
 //
 // so a removed weight (mask 0) stays removed. optimizer/step_gradient.wgsl has the clipped gradient. Nothing changes once a
-// loss or value was not finite (tally.bad_step), and a value that is not finite is noted there.
+// loss or value was not finite (tally.bad_step), and a gradient, value or velocity that is not finite is noted there.
 // values, gradients, velocity, mask (quads). One invocation updates one quad. velocity starts at zero, which gives
 // PyTorch's first step. Source: Sutskever et al. 2013; PyTorch torch.optim.SGD (dampening 0).
 
@@ -62,5 +62,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let updated = keep * (value - step.learning_rate * direction);
   write_velocity(i, moment);
   write_values(i, updated);
-  note_value(updated);
+  note_stored(updated);
+  note_stored(moment);
 }

@@ -4,8 +4,10 @@
 //
 // H the packed covariance (refit/packed.wgsl) of `columns` columns, channels in quads of which the padding counts not:
 // column i is real where i mod width < channels. The floor serves inputs that are always zero.
+// Where a variance is not finite, damping is written as the word NOT_FINITE.
 // One workgroup; each invocation adds every 64th column, the first one the 64 sums, in order.
 
+// include math/finite
 // include refit/packed
 
 struct Params {
@@ -17,16 +19,21 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> covariance: array<f32>;
-@group(0) @binding(2) var<storage, read_write> damping: array<f32>;
+@group(0) @binding(2) var<storage, read_write> damping: array<u32>;
 
 var<workgroup> sums: array<f32, 64>;
+var<workgroup> bad_variances: atomic<u32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_index) lane: u32) {
   var sum = 0.0;
   for (var i = lane; i < params.columns; i += 64u) {
     if (i % params.width < params.channels) {
-      sum += covariance[packed_index(i, i, params.columns)];
+      let variance = covariance[packed_index(i, i, params.columns)];
+      if (!is_finite(variance)) {
+        atomicAdd(&bad_variances, 1u);
+      }
+      sum += variance;
     }
   }
   sums[lane] = sum;
@@ -37,7 +44,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
       total += sums[i];
     }
     let mean = total / f32(params.columns / params.width * params.channels);
-    // Not max(): what a NaN becomes there is open, and the host is to see it.
-    damping[0] = select(params.share * mean, 1e-12, params.share * mean < 1e-12);
+    let is_sound = atomicLoad(&bad_variances) == 0u && is_finite(mean);
+    damping[0] = finite_word(max(params.share * mean, 1e-12), is_sound);
   }
 }

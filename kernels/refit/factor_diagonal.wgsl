@@ -5,10 +5,11 @@
 // from diagonals, D less the columns left of it (refit/factor_panel.wgsl): (systems, 8, 32) in quads, quad q of line i at
 // 32 q + i. Only the inverses of L_00 and L_11 are kept, and L_10, in inverses (refit/systems.wgsl): what the lines below
 // and the back substitution ask for. In exact arithmetic no pivot lies below the system's damping: one below a quarter of
-// it, or NaN, is rounding, and sets flags[chosen[s].row] to 1. One invocation computes one system: neighbours run in step.
+// it, or not finite, is rounding, and sets flags[chosen[s].row] to 1. One invocation computes one system: neighbours run in step.
 // All stands written out in 4 x 4 matrices, which stay in registers: private arrays take llvmpipe seconds to compile.
 // Source: Golub and Van Loan, Matrix Computations, 4th ed., section 4.2.
 
+// include math/finite
 // include refit/systems
 
 struct Params {
@@ -63,7 +64,7 @@ var<private> failed: bool;
 
 // The reciprocal root of a pivot; of 1 where it is below the least.
 fn root(pivot: f32, least: f32) -> f32 {
-  let sound = pivot >= least;
+  let sound = is_finite(pivot) && pivot >= least;
   failed = failed || !sound;
   return 1.0 / sqrt(select(1.0, pivot, sound));
 }

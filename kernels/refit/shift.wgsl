@@ -3,9 +3,11 @@
 //   shift[r] = t[r] - sum over a of solutions[s, a] m[support[r, a]],   r = chosen[s].row
 //
 // with the means of patches m and targets t from the shifted samples, shift_scale shift_sums + scale sums, t behind the
-// `columns` floats of m. Rows with a flag, whose system failed, keep what they have; a row whose result is not finite
-// gets a flag. shift floats from params.offset; support (rows, columns), solutions (systems, size) floats. One invocation
+// `columns` floats of m. Rows with a flag, whose system failed, keep what they have; a row whose result, or one of
+// whose solutions, is not finite gets a flag. shift floats from params.offset; support (rows, columns), solutions (systems, size) floats. One invocation
 // computes one row, in the order of the columns.
+
+// include math/finite
 
 struct Params {
   systems: u32,
@@ -47,12 +49,14 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   }
   let count = counts[row];
   var sum = 0.0;
+  var is_sound = true;
   for (var a = 0u; a < count; a++) {
-    sum += solutions[system * params.size + a] * mean_of(support[row * params.columns + a]);
+    let solution = solutions[system * params.size + a];
+    is_sound = is_sound && is_finite(solution);
+    sum += solution * mean_of(support[row * params.columns + a]);
   }
   let result = mean_of(params.columns + row) - sum;
-  // By its bits, since compilers may take numbers for finite. One weight that is not finite makes the sum so.
-  if ((bitcast<u32>(result) & 0x7f800000u) == 0x7f800000u) {
+  if (!is_sound || !is_finite(result)) {
     flags[row] = 1u;
     return;
   }

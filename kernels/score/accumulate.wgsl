@@ -4,7 +4,10 @@
 //
 // With fisher_weight = B / batches and gradient_weight = 1 / batches: F = B * mean over batches of g^2, the diagonal
 // Fisher information from the gradients of batch-mean losses, and the mean gradient.
+// A sum that is not finite is noted in the tally as 2 step.index + 1, like other values.
 // gradients, fisher, gradient_mean (quads). One invocation updates one quad. Formula: docs/method.md.
+
+// include math/finite
 
 struct Params {
   quads: u32,
@@ -13,6 +16,14 @@ struct Params {
 struct Step {
   fisher_weight: f32,
   gradient_weight: f32,
+  index: u32,
+}
+
+struct Tally {
+  loss_sum: f32,
+  correct: u32,
+  count: u32,
+  bad_step: atomic<u32>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -20,6 +31,7 @@ struct Step {
 @group(0) @binding(2) var<storage, read> gradients: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> fisher: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> gradient_mean: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> tally: Tally;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -28,6 +40,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     return;
   }
   let gradient = read_gradients(i);
-  write_fisher(i, read_fisher(i) + step.fisher_weight * gradient * gradient);
-  write_gradient_mean(i, read_gradient_mean(i) + step.gradient_weight * gradient);
+  let fisher = read_fisher(i) + step.fisher_weight * gradient * gradient;
+  let gradient_mean = read_gradient_mean(i) + step.gradient_weight * gradient;
+  write_fisher(i, fisher);
+  write_gradient_mean(i, gradient_mean);
+  if (!all_finite(gradient) || !all_finite(fisher) || !all_finite(gradient_mean)) {
+    atomicMin(&tally.bad_step, 2u * step.index + 1u);
+  }
 }

@@ -3,9 +3,12 @@
 //   matched:    prior_precision = kept / sum of mean^2
 //   EVIDENCE:   prior_precision = effective / sum of mean^2, at least params.floor of the matched one
 //
-// written to params.layers layers from params.layer. A layer without a kept weight, or of zeros, gets 1.
+// written to params.layers layers from params.layer. A layer without a kept weight, or of zeros, gets 1;
+// one whose sums are not finite the word NOT_FINITE.
 // One workgroup; each invocation adds every 64th chunk in order, then the 64 sums are added as a fixed tree.
 // Source: MacKay 1992, "Bayesian interpolation", eq. 4.9.
+
+// include math/finite
 
 struct Params {
   chunk_offset: u32,
@@ -19,7 +22,7 @@ override EVIDENCE: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> sums: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> prior_precision: array<f32>;
+@group(0) @binding(2) var<storage, read_write> prior_precision: array<u32>;
 
 var<workgroup> lane_sums: array<vec4f, 64>;
 
@@ -38,6 +41,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     workgroupBarrier();
   }
   let total = lane_sums[0];
+  let is_sound = all_finite(total);
   let usable = total.x > 0.0 && total.z > 0.0;
   let matched = total.z / max(total.x, 1.0e-30);
   var updated = matched;
@@ -45,6 +49,6 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     updated = max(total.y / max(total.x, 1.0e-30), params.floor * matched);
   }
   for (var layer = lane; layer < params.layers; layer += 64u) {
-    prior_precision[params.layer + layer] = select(1.0, updated, usable);
+    prior_precision[params.layer + layer] = finite_word(select(1.0, updated, usable), is_sound);
   }
 }

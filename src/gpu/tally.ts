@@ -7,6 +7,14 @@ import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
 import { readBuffers } from "./readback.ts";
 
+/** A step that came to something that is not finite. */
+export interface BadStep {
+  /** The step by its index. */
+  readonly step: number;
+  /** True where it was the loss, or a logit behind it; else it was a number that is stored, or its gradient. */
+  readonly isLoss: boolean;
+}
+
 /** What steps counted since the last clearing. */
 export interface TallyCount {
   /** Sum of the losses of all examples. */
@@ -14,7 +22,7 @@ export interface TallyCount {
   readonly correct: number;
   readonly count: number;
   /** The first step with a loss or a value that is not finite, or undefined. */
-  readonly badStep: number | undefined;
+  readonly bad: BadStep | undefined;
 }
 
 /** What kernels note instead of a bad step: twice its index, and one more where a value was bad and not the loss. */
@@ -37,7 +45,7 @@ export class Tally {
   }
 
   /** Sets the counts to those of an earlier reading, without a bad step. */
-  restore({ lossSum, correct, count }: Omit<TallyCount, "badStep">): void {
+  restore({ lossSum, correct, count }: Omit<TallyCount, "bad">): void {
     const words = Uint32Array.of(0, correct, count, noBadStep);
     new Float32Array(words.buffer)[0] = lossSum;
     this.buffer.write(words);
@@ -48,7 +56,8 @@ export class Tally {
     const [bytes] = await readBuffers(this.#gpu, [{ buffer: this.buffer }]);
     const [, correct, count, badStep] = new Uint32Array(bytes);
     const lossSum = new Float32Array(bytes)[0];
-    return { lossSum, correct, count, badStep: badStep === noBadStep ? undefined : badStep >>> 1 };
+    const bad = badStep === noBadStep ? undefined : { step: badStep >>> 1, isLoss: badStep % 2 === 0 };
+    return { lossSum, correct, count, bad };
   }
 
   [Symbol.dispose](): void {

@@ -14,6 +14,7 @@ export { default as "activation/sigmoid" } from "../../kernels/activation/sigmoi
 export { default as "activation/silu" } from "../../kernels/activation/silu.wgsl" with { type: "text" };
 export { default as "bench/peak_copy" } from "../../kernels/bench/peak_copy.wgsl" with { type: "text" };
 export { default as "bench/peak_fma" } from "../../kernels/bench/peak_fma.wgsl" with { type: "text" };
+export { default as "check/finite" } from "../../kernels/check/finite.wgsl" with { type: "text" };
 export { default as "data/batch_images" } from "../../kernels/data/batch_images.wgsl" with { type: "text" };
 export { default as "data/mix_images" } from "../../kernels/data/mix_images.wgsl" with { type: "text" };
 export { default as "gemm/conv2d_backward_input" } from "../../kernels/gemm/conv2d_backward_input.wgsl" with { type: "text" };
@@ -66,6 +67,7 @@ export { default as "mask/blocks" } from "../../kernels/mask/blocks.wgsl" with {
 export { default as "mask/compact" } from "../../kernels/mask/compact.wgsl" with { type: "text" };
 export { default as "mask/count" } from "../../kernels/mask/count.wgsl" with { type: "text" };
 export { default as "mask/threshold" } from "../../kernels/mask/threshold.wgsl" with { type: "text" };
+export { default as "math/finite" } from "../../kernels/math/finite.wgsl" with { type: "text" };
 export { default as "optimizer/accumulate_gradients" } from "../../kernels/optimizer/accumulate_gradients.wgsl" with { type: "text" };
 export { default as "optimizer/adam" } from "../../kernels/optimizer/adam.wgsl" with { type: "text" };
 export { default as "optimizer/clip_norm" } from "../../kernels/optimizer/clip_norm.wgsl" with { type: "text" };

@@ -41,8 +41,9 @@ export function lowerRecalibration(graph: Graph, options: ForwardOptions): Plan 
   const last = plan.dispatches.findLastIndex(({ kernel }) => kernel === runningKernel);
   const dispatches = plan.dispatches.slice(0, last + 1).map((dispatch): Dispatch => {
     if (dispatch.kernel !== runningKernel) return dispatch;
-    const { momentum: _, ...params } = dispatch.params;
-    return { ...dispatch, kernel: "layer/batchnorm2d_cumulative", params };
+    const { batch, running } = dispatch.bindings, { quads, offset, correction } = dispatch.params;
+    const kernel = "layer/batchnorm2d_cumulative";
+    return { ...dispatch, kernel, bindings: { batch, running }, params: { quads, offset, correction } };
   });
   return { ...plan, name: "recalibrate", dispatches };
 }

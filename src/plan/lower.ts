@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { arenaRef, type BufferRef, tensorRef } from "../kernels/buffer_ref.ts";
+import { arenaRef, type BufferRef, inputRef, tensorRef } from "../kernels/buffer_ref.ts";
 import { dispatchOver } from "../kernels/dispatch.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
@@ -113,6 +113,7 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
       gradients: arenaRef("gradients"),
       fisher: arenaRef("fisher"),
       "gradient_mean": arenaRef("gradient_mean"),
+      tally: inputRef("tally"),
     };
     const accumulate = {
       kernel: "score/accumulate",

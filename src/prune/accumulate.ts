@@ -4,6 +4,7 @@
  * @module
  */
 import type { Examples } from "../gpu/examples.ts";
+import { findNotFinite, notFinite } from "../gpu/finite.ts";
 import { fitBatch } from "../gpu/fitting.ts";
 import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
@@ -43,7 +44,11 @@ export interface AccumulateOptions {
   readonly seed?: number;
 }
 
-/** Fills the arenas `fisher` and `gradient_mean` over as many whole batches of the examples as there are. */
+/**
+ * Fills the arenas `fisher` and `gradient_mean` over as many whole batches of the examples as there are.
+ *
+ * @throws {NumericError} Where a weight, a statistic, a logit, a gradient or what is accumulated is not finite.
+ */
 export async function accumulateGradients(
   network: Network,
   examples: Examples,
@@ -70,5 +75,9 @@ export async function accumulateGradients(
     // Readings bound the work in flight.
     if (++index % 25 === 0) await tally.read();
   }
-  await tally.read();
+  const found = await findNotFinite(network, ["values", "statistics", "fisher", "gradient_mean"]);
+  const { bad } = await tally.read();
+  if (found === undefined && bad === undefined) return;
+  const what = bad?.isLoss ? "a logit" : "a gradient";
+  throw notFinite(network, "compute gradients of", found ?? `${what} of batch ${bad!.step} is not finite`);
 }

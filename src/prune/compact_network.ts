@@ -9,6 +9,7 @@ import { KernelError, NumericError, ShapeError } from "../errors.ts";
 import type { DeviceBuffer } from "../gpu/buffer.ts";
 import type { Examples } from "../gpu/examples.ts";
 import { Program } from "../gpu/executor.ts";
+import { checkArenasFinite } from "../gpu/finite.ts";
 import { fitBatch } from "../gpu/fitting.ts";
 import { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
@@ -86,7 +87,7 @@ async function applyMask(network: Network): Promise<void> {
  *
  * @param examples Examples on which the logits of both are compared.
  * @throws {ShapeError} Where there are no examples.
- * @throws {NumericError} Where a logit is not finite.
+ * @throws {NumericError} Where a weight, a statistic or a logit is not finite.
  * @throws {KernelError} Where logits differ by more than 1e-4 of the largest.
  */
 export async function compactNetwork(
@@ -98,6 +99,7 @@ export async function compactNetwork(
     const current = "no examples to compare logits on";
     throw new ShapeError({ act: "compact model", thing: network.graph.name, current, wanted: "one or more" });
   }
+  await checkArenasFinite(network, ["values", "statistics"], "compact model");
   await applyMask(network);
   const mask = await readFloats(network.gpu, network.arena("mask"));
   const compaction = planCompaction(network.graph, mask, tools);
@@ -165,7 +167,7 @@ async function compareLogits(
   }
   const act = "compact model", thing = masked.graph.name;
   if (!Number.isFinite(largest)) {
-    throw new NumericError({ act, thing, current: `a logit of ${largest}`, wanted: "numbers" }, 0);
+    throw new NumericError({ act, thing, current: `a logit of ${largest}`, wanted: "numbers" });
   }
   // The negation catches what is not a number.
   if (!(difference <= allowedDifference * largest)) {

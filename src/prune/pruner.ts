@@ -5,6 +5,7 @@
  */
 import { ConfigError } from "../errors.ts";
 import type { Examples } from "../gpu/examples.ts";
+import { checkArenasFinite } from "../gpu/finite.ts";
 import type { Network } from "../gpu/network.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import { layerNameOf } from "../plan/layout.ts";
@@ -64,6 +65,8 @@ export class Pruner {
   /**
    * Accumulates the mean gradient and the diagonal Fisher information at the network's values, over as many whole
    * batches of the examples as there are.
+   *
+   * @throws {NumericError} Where a weight, a statistic, a logit, a gradient or what is accumulated is not finite.
    */
   async accumulate(examples: Examples, options: AccumulateOptions): Promise<void> {
     await accumulateGradients(this.#network, examples, options);
@@ -74,6 +77,7 @@ export class Pruner {
    * Scores the running mean by a criterion, into the arena `scores`.
    *
    * @throws {ConfigError} Where what the criterion needs is not there, or a temperature is not above 0.
+   * @throws {NumericError} Where a weight, what the criterion needs, or a score is not finite.
    */
   async score(criterion: Criterion, settings: PrunerScoreSettings): Promise<void> {
     const { prior, temperature = 1, seed } = settings, network = this.#network;
@@ -88,6 +92,9 @@ export class Pruner {
     this.#buffers.allocate(criterionScratch(network, criterion));
     const before = criterion === "confidence" ? lowerPrior(network.layout, prior, examples) : [];
     await this.#buffers.run([...before, ...lowerScores(network, criterion, { examples, seed })]);
+    // Selections take what is not finite for padding, or for the largest.
+    this.#scored = undefined;
+    await checkArenasFinite(network, ["mean", ...needs, "scores"], `score by ${criterion} the weights of`);
     this.#scored = { criterion, seed, names: new Set(scored.map(({ fullName }) => fullName)) };
   }
 

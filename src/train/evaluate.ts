@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { NumericError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Examples } from "../gpu/examples.ts";
+import { notFinite, openFiniteCheck } from "../gpu/finite.ts";
 import { checkBatchFits, fitBatch } from "../gpu/fitting.ts";
 import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
@@ -45,7 +45,7 @@ export function standardError(accuracy: number, examples: number): number {
 /** A network ready to be evaluated on a split, as often as wanted. */
 export interface Evaluator extends Disposable {
   /**
-   * @throws {NumericError} Where a loss is not finite.
+   * @throws {NumericError} Where a weight, a statistic, a logit or the loss is not finite.
    * @throws The reason of the signal where it is aborted before all batches are started.
    */
   evaluate(signal?: AbortSignal): Promise<Evaluation>;
@@ -128,8 +128,10 @@ export async function openEvaluator(
     throw error;
   });
   const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: false };
+  const check = await openFiniteCheck(network, ["values", "statistics"]);
   return {
     async evaluate(signal) {
+      check.run();
       tally.clear();
       counts.write(new Uint32Array(classes * classes));
       let offset = 0;
@@ -139,27 +141,27 @@ export async function openEvaluator(
         step.program.run({ count: rows.length, index: offset, offset, seed: 0 });
         offset += rows.length;
       }
-      const { lossSum, correct, count, badStep } = await tally.read();
-      if (badStep !== undefined) {
-        const current = "the loss is not finite";
-        throw new NumericError({
-          act: "evaluate at example",
-          thing: `${badStep}`,
-          current,
-          wanted: "a number",
-        }, badStep);
+      const { lossSum, correct, count, bad } = await tally.read();
+      const read = await readBuffers(gpu, [counts, kept, check.found].map((buffer) => ({ buffer })));
+      const [confusion, predictions, found] = read.map((bytes) => new Uint32Array(bytes));
+      // Weights first: what is wrong with them may show in no logit, since ReLU makes NaN 0.
+      const wrong = await check.name(found);
+      if (wrong !== undefined) throw notFinite(network, "evaluate", wrong);
+      if (bad !== undefined) {
+        const last = Math.min(bad.step + batch, examples.count) - 1;
+        throw notFinite(network, "evaluate", `a logit of examples ${bad.step} to ${last} is not finite`);
       }
-      const [confusion, predictions] = await readBuffers(gpu, [{ buffer: counts }, { buffer: kept }]);
       return {
         accuracy: correct / count,
         loss: lossSum / count,
         count,
-        confusion: new Uint32Array(confusion).slice(0, classes * classes),
-        predictions: new Uint32Array(predictions).slice(0, examples.count),
+        confusion: confusion.slice(0, classes * classes),
+        predictions: predictions.slice(0, examples.count),
       };
     },
     [Symbol.dispose]() {
       step[Symbol.dispose]();
+      check[Symbol.dispose]();
       free();
     },
   };

@@ -4,7 +4,9 @@
  *
  * @module
  */
+import { copyQuads } from "../gpu/copy.ts";
 import type { Examples } from "../gpu/examples.ts";
+import { checkArenasFinite } from "../gpu/finite.ts";
 import { fitBatch } from "../gpu/fitting.ts";
 import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
@@ -43,6 +45,8 @@ const batchesPerReading = 25;
  * torch.optim.swa_utils.update_bn does. A network without batch norm is left as it is.
  *
  * @returns the batches that were measured
+ * @throws {ShapeError} Where a batch holds one value per channel.
+ * @throws {NumericError} Where what is measured is not finite; the statistics are then those before.
  */
 export async function recalibrate(
   network: Network,
@@ -59,13 +63,22 @@ export async function recalibrate(
   using step = await preparePlan(plan, { network, slots, input: (name) => examples.input(name) });
   const order = { batch, seed, epoch: 0, shuffle: true, dropLast: true };
   const batches = Math.min(mostBatches, Math.floor(examples.count / batch));
+  const statistics = network.arena("statistics"), quads = network.layout.statisticsQuads;
+  using before = gpu.createBuffer("statistics before", 16 * quads);
+  copyQuads(gpu, [{ from: statistics, to: before, quads }]);
   let i = 0;
   for await (const rows of examples.batches(order)) {
     if (i === batches) break;
     examples.select(rows, step.bind);
     step.program.run({ count: batch, batch_weight: 1 / (i + 1), seed: mixBits(mixBits(seed) ^ i) });
     if (++i % batchesPerReading > 0) continue;
-    await readBuffers(network.gpu, [{ buffer: network.arena("statistics"), sizeBytes: 16 }]);
+    await readBuffers(gpu, [{ buffer: statistics, sizeBytes: 16 }]);
+  }
+  try {
+    await checkArenasFinite(network, ["statistics"], "recalibrate");
+  } catch (error) {
+    copyQuads(gpu, [{ from: before, to: statistics, quads }]);
+    throw error;
   }
   return batches;
 }

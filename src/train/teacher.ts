@@ -7,6 +7,7 @@ import { tensorRef } from "../kernels/buffer_ref.ts";
 import { ShapeError } from "../errors.ts";
 import type { DeviceBuffer } from "../gpu/buffer.ts";
 import type { Examples } from "../gpu/examples.ts";
+import { checkArenasFinite } from "../gpu/finite.ts";
 import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import { SlotPool } from "../gpu/slots.ts";
@@ -51,6 +52,7 @@ function featureNamesOf(graph: Graph, maps: FeatureMaps | undefined): readonly s
  *
  * @throws {ShapeError} Where it takes other images or gives other logits than its student, or other features where those
  *   are compared.
+ * @throws {NumericError} Where a weight or a statistic of the teacher is not finite.
  */
 export async function openTeacher(
   teacher: Network,
@@ -62,6 +64,7 @@ export async function openTeacher(
   },
 ): Promise<Teacher> {
   checkTeacherFits(teacher.graph, student);
+  await checkArenasFinite(teacher, ["values", "statistics"], "learn from");
   const { featureMaps } = options;
   if (featureMaps !== undefined) checkFeaturesFit(teacher.graph, { student, featureMaps });
   // Memory of its own, since the student's step must not write over the logits before it has read them.

@@ -6,8 +6,10 @@
  */
 import { NumericError } from "../errors.ts";
 import type { Examples } from "../gpu/examples.ts";
+import { findNotFinite } from "../gpu/finite.ts";
 import type { Network } from "../gpu/network.ts";
 import { Tally, type TallyCount } from "../gpu/tally.ts";
+import type { ArenaRole } from "../kernels/buffer_ref.ts";
 import { gradientArena, optimizerStep } from "../plan/optimizer.ts";
 import { mixBits } from "../random.ts";
 import { checkTrainOptions } from "./check_options.ts";
@@ -22,8 +24,8 @@ import { openWatch } from "./validation.ts";
  * last quarter by default), which the arena `mean` holds too; with early stopping they are those of the best epoch, as
  * they would have been had training ended there. The mask is respected throughout.
  *
- * @throws {NumericError} Where a loss or a value is not finite; the values are then those of the last reading at
- *   which all was finite.
+ * @throws {NumericError} Where a loss, or what a step stores, is not finite; the values are then those of the last
+ *   reading at which all was finite.
  * @throws {ShapeError} Where there are too few examples for a step, or the teacher does not fit.
  * @throws {ConfigError} Where an option is not possible, or what it needs was not given.
  * @throws The reason of `options.signal` where it ends training.
@@ -59,7 +61,7 @@ export async function train(
   let index = firstStep, read = await tally.read();
   const report = async (epoch: number) => {
     read = await tally.read();
-    checkFinite(network, read);
+    await checkFinite(network, read, options);
     network.copyState("values", "snapshot");
     const examplesPerSecond = (index - firstStep) * rowsPerStep / (performance.now() - start) * 1000;
     options.onProgress?.({ step: index, steps, epoch, ...meansOf(read), examplesPerSecond });
@@ -134,6 +136,8 @@ export async function train(
   }
   if (watch?.best) network.copyState("best", "values");
   else await finish();
+  const averaged = index > 0 && schedule.averagedCount(index - 1, steps) > 0;
+  await checkResult(network, index, averaged && options.keepsVariance === true);
   const best = watch?.best ? { best: watch.best } : {};
   const seconds = (performance.now() - start) / 1000;
   return { steps: index, ...meansOf(read), seconds, epochs: results, ...best };
@@ -167,12 +171,37 @@ async function runBatch(
  *
  * @throws {NumericError} Then.
  */
-function checkFinite(network: Network, { badStep }: TallyCount): void {
-  if (badStep === undefined) return;
+async function checkFinite(
+  network: Network,
+  { bad }: TallyCount,
+  { optimizer, accumulate = 1 }: Pick<TrainOptions, "optimizer" | "accumulate">,
+): Promise<void> {
+  if (bad === undefined) return;
+  const stored: ArenaRole[] = ["values", "statistics", "velocity"];
+  if (optimizer.kind !== "sgd") stored.push("second_moment");
+  // Gradients of a bad loss tell nothing more.
+  if (!bad.isLoss) stored.push("gradients", ...accumulate > 1 ? ["gradient_sum"] as const : []);
+  const found = await findNotFinite(network, stored);
+  const current = found ?? (bad.isLoss ? "the loss is not finite" : "a gradient was not finite");
+  throw returnToSnapshot(network, bad.step, current);
+}
+
+/**
+ * Checks what training returns: the mean over the steps, which no step's reading has seen, and what goes with it.
+ *
+ * @throws {NumericError} Where a number is not finite.
+ */
+async function checkResult(network: Network, steps: number, withVariance: boolean): Promise<void> {
+  const roles: readonly ArenaRole[] = ["values", "statistics", ...withVariance ? ["variance"] as const : []];
+  const current = await findNotFinite(network, roles);
+  if (current !== undefined) throw returnToSnapshot(network, Math.max(0, steps - 1), current);
+}
+
+/** Returns to the last state that was read as finite; the error that says why. */
+function returnToSnapshot(network: Network, step: number, current: string): NumericError {
   network.copyState("snapshot", "values");
-  const current = "the loss or a parameter is not finite";
   const wanted = "finite numbers (a smaller learning rate may help)";
-  throw new NumericError({ act: "train at step", thing: `${badStep}`, current, wanted }, badStep);
+  return new NumericError({ act: "train at step", thing: `${step}`, current, wanted }, step);
 }
 
 function meansOf({ lossSum, correct, count }: TallyCount) {

@@ -112,9 +112,10 @@ export async function checkBatchnorm2d(gpu: Gpu, goldens: Goldens, name: string)
       gradients: 8 * quads,
       y: x.length,
       dx: x.length,
+      tally: 4,
       ...scratch,
     };
-    return runOnce(gpu, { dispatches, buffers });
+    return runOnce(gpu, { dispatches, buffers, step: { index: 0 } });
   };
   const evaluated = await run("evaluate"), trained = await run("train");
   const check = (tensor: string, got: Float32Array) =>

@@ -110,11 +110,11 @@ Deno.test("SlotPool.take() shares the smallest buffers that fit among plans", as
 Deno.test("Tally counts nothing at first, and forgets what it counted when cleared", async () => {
   const gpu = await deviceOf();
   using tally = new Tally(gpu);
-  const nothing = { lossSum: 0, correct: 0, count: 0, badStep: undefined };
+  const nothing = { lossSum: 0, correct: 0, count: 0, bad: undefined };
   assertEquals(await tally.read(), nothing);
   tally.buffer.write(new Float32Array([2.5]));
   tally.buffer.write(Uint32Array.of(3, 4, 0), 4);
-  assertEquals(await tally.read(), { lossSum: 2.5, correct: 3, count: 4, badStep: 0 });
+  assertEquals(await tally.read(), { lossSum: 2.5, correct: 3, count: 4, bad: { step: 0, isLoss: true } });
   tally.clear();
   assertEquals(await tally.read(), nothing);
 });

@@ -28,7 +28,7 @@ import {
 } from "../reference/tensor.ts";
 import { arenaOf, eps, errorsOf, momentum, operandsOf, shapes } from "./batchnorm.ts";
 import { fromQuads, imagesFromQuads, imagesToQuads, readPaths, runKernels } from "./harness.ts";
-import { assertPadding, divisionRoundings, sqrtRoundings, unwritten } from "./precision.ts";
+import { assertPadding, assertSame, divisionRoundings, sqrtRoundings, unwritten } from "./precision.ts";
 
 /** The dispatches of the gradients of gamma and beta, into `out` at their places. */
 function parameterGradients(
@@ -97,7 +97,7 @@ function trainingDispatches(rows: number, quads: number): readonly Dispatch[] {
     dispatchOver(quads, {
       kernel: "layer/batchnorm2d_running",
       label: batch,
-      bindings: { batch: inputRef(batch), running: inputRef("running") },
+      bindings: { batch: inputRef(batch), running: inputRef("running"), tally: inputRef("tally") },
       params: { quads, offset, momentum, correction },
     });
   return [
@@ -136,7 +136,7 @@ async function checkTraining(path: ReadPath, shape: readonly number[]): Promise<
   const operands = operandsOf(shape);
   const { x, dy, gamma, beta, runningMean, runningVar } = operands, residual = randomTensor(shape, 7);
   const channels = shape[1], quads = quadsOf(channels), rows = x.values.length / channels;
-  const { floats } = await runKernels({
+  const { floats, integers } = await runKernels({
     path,
     dispatches: trainingDispatches(rows, quads),
     buffers: {
@@ -154,8 +154,11 @@ async function checkTraining(path: ReadPath, shape: readonly number[]): Promise<
       y_sum: unwritten(4 * rows * quads),
       y_sum_relu: unwritten(4 * rows * quads),
       dx: unwritten(4 * rows * quads),
+      tally: Uint32Array.of(0, 0, 0, 0xffffffff),
     },
+    step: { index: 4 },
   });
+  assertSame(integers("tally").subarray(3), [0xffffffff], "nothing is noted");
   const want = batchNorm2dTrain(x, operands, { eps, momentum });
   const { dx, dgamma, dbeta } = batchNorm2dBackward(x, gamma, dy, { eps });
   const errors = errorsOf(operands);

@@ -161,6 +161,7 @@ for (const path of readPaths) {
       "winograd/sums",
       "winograd/tiles",
       "layer/shift_lanes",
+      "math/finite",
       "optimizer/step_gradient",
       "random/mix_bits",
       "refit/packed",

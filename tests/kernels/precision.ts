@@ -60,6 +60,23 @@ export function assertPadding(
   }
 }
 
+/** The words of numbers that are not finite: quiet and signalling NaN of either sign, and both infinities. */
+export const notFiniteWords: readonly number[] = [
+  0x7fc00000,
+  0xffc00000,
+  0x7f800001,
+  0xffffffff,
+  0x7f800000,
+  0xff800000,
+];
+
+/** Numbers, some of them replaced by words, which no arithmetic has touched. */
+export function withWords(values: ArrayLike<number>, words: Readonly<Record<number, number>>): Float32Array {
+  const replaced = Float32Array.from(values), view = new Uint32Array(replaced.buffer);
+  for (const [place, word] of Object.entries(words)) view[Number(place)] = word;
+  return replaced;
+}
+
 /** So many NaN, with which outputs start, so that a value that is not written is seen. */
 export function unwritten(length: number): Float32Array {
   return new Float32Array(length).fill(NaN);

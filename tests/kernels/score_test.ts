@@ -200,6 +200,7 @@ for (const path of readPaths) {
               gradients: inputRef(`gradients${i}`),
               fisher: inputRef("fisher"),
               gradient_mean: inputRef("gradient_mean"),
+              tally: inputRef("tally"),
             },
             params: { quads },
           })
@@ -208,8 +209,9 @@ for (const path of readPaths) {
           ...Object.fromEntries(gradients.map((values, i) => [`gradients${i}`, Float32Array.from(values)])),
           fisher: 4 * quads,
           gradient_mean: 4 * quads,
+          tally: 4,
         },
-        step: { fisher_weight: batchSize / batches, gradient_weight: 1 / batches },
+        step: { fisher_weight: batchSize / batches, gradient_weight: 1 / batches, index: 0 },
       });
       const fisher = new Float64Array(4 * quads), mean = new Float64Array(4 * quads);
       for (const [i, values] of gradients.entries()) {

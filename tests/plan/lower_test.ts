@@ -32,7 +32,7 @@ for (const path of readPaths) {
           assertClose(values, wanted, { name, tolerance: relative * Math.max(1e-2, maxAbs(wanted)) });
         check("logits", got.logits, want.logits.values);
         check("loss", [got.tally.lossSum / batch], [want.loss]);
-        assertEquals(got.tally.badStep, undefined);
+        assertEquals(got.tally.bad, undefined);
         if (mode === "evaluate") return;
         const names = Object.keys(want.gradients);
         assert(names.length >= 7);

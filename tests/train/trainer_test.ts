@@ -110,11 +110,10 @@ Deno.test("train() stops at a loss that is not finite, with the values of the la
     using bench = openWorkbench(await deviceOf(path));
     const before = await bench.network.readParameters();
     const error = await assertRejects(() => run(bench, { learningRate: 1e30 }), NumericError);
-    assert(error.step >= 1 && error.step <= 3, `step ${error.step}`);
-    assertEquals(
-      error.message.startsWith(`Cannot train at step "${error.step}": the loss or a parameter`),
-      true,
-    );
+    const { step = -1, message } = error;
+    assert(step >= 1 && step <= 3, `step ${step}`);
+    const found = /^Cannot train at step "(\d)": (the loss is|[a-z ]*(conv|fc)\d\.\w+\[[\d, ]+\] is \S+,)/;
+    assertEquals(message.match(found)?.[1], `${step}`, message);
     assertEquals(await bench.network.readParameters(), before);
   }
 });
@@ -127,7 +126,7 @@ Deno.test("train() goes back no further than the last reading", async () => {
     NumericError,
   );
   const good = await bench.network.readParameters();
-  assert(error.step >= 4 && error.step <= 5, `step ${error.step}`);
+  assert(error.step! >= 4 && error.step! <= 5, `step ${error.step}`);
   using other = openWorkbench(await deviceOf());
   await assertRejects(() => run(other, { schedule: blowsUp, stepsPerReading: 2 }), NumericError);
   assertEquals(await other.network.readParameters(), good, "both read after step 4");

@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { arenaRef, type BufferRef } from "../../kernels/buffer_ref.ts";
+import { arenaRef, type BufferRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { columnStride, dispatchOver } from "../../kernels/dispatch.ts";
 import { ShapeError } from "../../errors.ts";
 import { chunksOf, columnMoments, sumSplits } from "../../kernels/reduce.ts";
@@ -52,23 +52,32 @@ function scratchOf({ scratch, batch, input }: LayerContext<Batchnorm2dSpec>): Bu
   return scratch("sums", 2 * chunksOf(batch * input.height * input.width).chunks * quadsOf(input.channels));
 }
 
-/** Measures the batch's mean and variance and moves the running ones. */
+/**
+ * Measures the batch's mean and variance and moves the running ones.
+ *
+ * @throws {ShapeError} Where a batch holds one value per channel, whose variance is 0 and which is its own mean.
+ */
 function measure(context: LayerContext<Batchnorm2dSpec>): void {
   const { spec, name, batch, input, x } = context;
   const quads = quadsOf(input.channels), rows = batch * input.height * input.width;
+  if (rows === 1) {
+    const current = `one value per channel, as batches of 1 of ${shapeText(input)} hold`;
+    const wanted = "2 or more: a larger batch, as batch norm subtracts the mean of a batch";
+    throw new ShapeError({ act: "train layer", thing: name, current, wanted });
+  }
   const { buffers: { mean, variance } } = statistics(context);
   context.emit(
     ...columnMoments({ label: name, x, mean, variance, rows, quads, scratch: scratchOf(context) }),
   );
   const running = [
     { batch: mean, parameter: "running_mean", correction: 1 },
-    { batch: variance, parameter: "running_var", correction: rows / Math.max(1, rows - 1) },
+    { batch: variance, parameter: "running_var", correction: rows / (rows - 1) },
   ];
   for (const { batch, parameter, correction } of running) {
     context.emit(dispatchOver(quads, {
       kernel: "layer/batchnorm2d_running",
       label: `${name} ${parameter}`,
-      bindings: { batch, running: arenaRef("statistics") },
+      bindings: { batch, running: arenaRef("statistics"), tally: inputRef("tally") },
       params: { quads, offset: context.offsetOf(parameter), momentum: spec.momentum, correction },
     }));
   }

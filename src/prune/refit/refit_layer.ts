@@ -232,7 +232,7 @@ export class RefitLayer {
 
   #fail(current: string): never {
     const thing = this.#context.geometry.name, wanted = "finite examples and targets";
-    throw new NumericError({ act: "refit layer", thing, current, wanted }, this.#count);
+    throw new NumericError({ act: "refit layer", thing, current, wanted });
   }
 
   [Symbol.dispose](): void {

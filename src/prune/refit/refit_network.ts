@@ -6,6 +6,7 @@
  */
 import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import type { Examples } from "../../gpu/examples.ts";
+import { checkArenasFinite } from "../../gpu/finite.ts";
 import { fitBatch } from "../../gpu/fitting.ts";
 import type { Network } from "../../gpu/network.ts";
 import { readBuffers, readFloats } from "../../gpu/readback.ts";
@@ -67,6 +68,7 @@ export class Refit {
    *
    * @throws {ConfigError} Where a number is not positive.
    * @throws {ShapeError} Where the adapter's limits do not allow the samples of a layer.
+   * @throws {NumericError} Where a weight or a statistic is not finite.
    */
   static async open(
     network: Network,
@@ -79,6 +81,7 @@ export class Refit {
   ): Promise<Refit> {
     const { choose = network.gpu.choose, owned, ...given } = options;
     const settings = fillRefitSettings(given);
+    await checkArenasFinite(network, ["values", "statistics"], "refit");
     const { graph } = network, { memoryBytes, images, positions: each, seed } = settings;
     const layers = refittableLayers(graph);
     const most = Math.min(settings.batch, examples.batch, examples.count, images);
@@ -125,7 +128,8 @@ export class Refit {
    * Refits every kept weight under the mask that the network has now, removed ones becoming zero, with the biases and
    * running means that go with them. The dense network is what it was at the opening, whatever was refitted since.
    *
-   * @throws {NumericError} Where activations are not finite; values and statistics are then the dense ones.
+   * @throws {NumericError} Where activations or refitted weights are not finite; values and statistics are then the dense
+   *   ones.
    */
   async apply(): Promise<readonly LayerRefitReport[]> {
     const { source: { network }, layers, dense, pass, settings: { onLayer } } = this.#parts;
@@ -142,6 +146,7 @@ export class Refit {
         reports.push(await this.#refitLayer(layer, { x, terms, mask }));
         onLayer?.(reports.length, layers.length);
       }
+      await checkArenasFinite(network, ["values", "statistics"], "refit");
     } catch (error) {
       dense.restore();
       throw error;

@@ -1,0 +1,35 @@
+// Looks for numbers that are not finite, and with NOT_NEGATIVE for those below zero: found[params.part] = 1 where there
+// is one among the quads from params.offset of an arena. The arena is read as integers, so that no compiler can have an
+// opinion of its floats. numbers (quads), found (parts). One invocation looks at one quad; the integer does not depend on
+// their order.
+
+// include math/finite
+
+struct Params {
+  quads: u32,
+  offset: u32,
+  part: u32,
+}
+
+override NOT_NEGATIVE: bool = false;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> numbers: array<vec4u>;
+@group(0) @binding(2) var<storage, read_write> found: array<atomic<u32>>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.y * (groups.x * 64u) + id.x;
+  if (i >= params.quads) {
+    return;
+  }
+  let words = numbers[params.offset + i];
+  var is_bad = (words & vec4u(EXPONENT)) == vec4u(EXPONENT);
+  if (NOT_NEGATIVE) {
+    // -0 is not below zero.
+    is_bad = is_bad | (words > vec4u(0x80000000u));
+  }
+  if (any(is_bad)) {
+    atomicStore(&found[params.part], 1u);
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * Whether what a network's arenas hold is finite, found on the device by the bits of every number. A ReLU turns NaN into 0
+ * on GPUs, so that a network with broken weights may give finite logits: its weights must be looked at themselves.
+ *
+ * @module
+ */
+import { NumericError } from "../errors.ts";
+import { indexText } from "../io/check_values.ts";
+import { arenaRef, type ArenaRole, inputRef } from "../kernels/buffer_ref.ts";
+import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
+import type { ParameterLayout, PlacedParameter } from "../plan/layout.ts";
+import { bindBuffers } from "./bind.ts";
+import type { DeviceBuffer } from "./buffer.ts";
+import { Program } from "./executor.ts";
+import type { Network } from "./network.ts";
+import { readIntegers } from "./readback.ts";
+
+/** What an arena holds for a parameter, for messages. */
+const meanings: Partial<Readonly<Record<ArenaRole, string>>> = {
+  gradients: "the gradient of",
+  "gradient_sum": "the gradient of",
+  velocity: "the momentum of",
+  "second_moment": "the second moment of",
+  mean: "the mean over the steps of",
+  variance: "the variance over the steps of",
+  fisher: "the Fisher information of",
+  "gradient_mean": "the mean gradient of",
+  scores: "the score of",
+};
+
+/** Arenas of squares, which are at least 0. */
+const squares: readonly ArenaRole[] = ["second_moment", "variance", "fisher"];
+
+/** A check of some arenas, as often as wanted. Dispose of it to free its memory. */
+export interface FiniteCheck extends Disposable {
+  /** Submits the check of what the arenas hold then. */
+  run(): void;
+  /** One word an arena, not 0 where a number was found; for who reads other buffers with it. */
+  readonly found: DeviceBuffer;
+  /**
+   * Names the first number of the last run that is not finite, or the variance below 0.
+   *
+   * @param found What `found` holds; read where left out.
+   * @returns such as `conv1.weight[5, 0, 2, 2] is NaN`, by its index in PyTorch's layout; undefined where all is well.
+   */
+  name(found?: Uint32Array): Promise<string | undefined>;
+}
+
+/** Prepares a check of those of some arenas that the network has. */
+export async function openFiniteCheck(network: Network, roles: readonly ArenaRole[]): Promise<FiniteCheck> {
+  const { gpu, layout } = network;
+  const held = roles.filter((role) => role === "values" || network.arenas.has(role))
+    .filter((role) => !role.startsWith("statistics") || layout.statisticsQuads > 0);
+  const found = gpu.createBuffer("numbers that are not finite", 4 * held.length);
+  const dispatches = held.flatMap((role, part) => lowerCheck(layout, role, part));
+  try {
+    const bind = bindBuffers("the check of numbers", { network, input: () => found });
+    const program = await Program.create(gpu, dispatches, { bind });
+    return {
+      found,
+      run() {
+        found.write(new Uint32Array(found.sizeBytes / 4));
+        program.run();
+      },
+      async name(words) {
+        words ??= await readIntegers(gpu, found);
+        for (const [part, role] of held.entries()) {
+          if (words[part] !== 0) return await nameIn(network, role);
+        }
+      },
+      [Symbol.dispose]() {
+        program[Symbol.dispose]();
+        found[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    found[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Names the first number in some arenas that is not finite; undefined where all is well. */
+export async function findNotFinite(
+  network: Network,
+  roles: readonly ArenaRole[],
+): Promise<string | undefined> {
+  using check = await openFiniteCheck(network, roles);
+  check.run();
+  return await check.name();
+}
+
+/**
+ * Refuses a network some of whose arenas hold a number that is not finite.
+ *
+ * @param act What cannot be done then, such as `recalibrate`.
+ * @throws {NumericError} Then.
+ */
+export async function checkArenasFinite(
+  network: Network,
+  roles: readonly ArenaRole[],
+  act: string,
+): Promise<void> {
+  const current = await findNotFinite(network, roles);
+  if (current !== undefined) throw notFinite(network, act, current);
+}
+
+/** The error that a number of a network is not finite. */
+export function notFinite({ graph }: Network, act: string, current: string): NumericError {
+  return new NumericError({
+    act,
+    thing: graph.name,
+    current,
+    wanted: "finite numbers, and variances from 0",
+  });
+}
+
+/** The dispatches that look at an arena: over all of it, and over the variances in it once more. */
+function lowerCheck(layout: ParameterLayout, role: ArenaRole, part: number): readonly Dispatch[] {
+  const isStatistics = role.startsWith("statistics"), isSquare = squares.includes(role);
+  const over = (offset: number, quads: number, isVariance: boolean) =>
+    dispatchOver(quads, {
+      kernel: "check/finite",
+      label: `check ${role}`,
+      bindings: { numbers: arenaRef(role), found: inputRef("found") },
+      params: { quads, offset, part },
+      constants: { NOT_NEGATIVE: isVariance ? 1 : 0 },
+    });
+  return [
+    over(0, isStatistics ? layout.statisticsQuads : layout.quads, isSquare),
+    ...layout.parameters.flatMap((parameter) =>
+      isStatistics && isVariance(parameter) ? [over(parameter.offset, parameter.quads, true)] : []
+    ),
+  ];
+}
+
+/** True for batch norm's running variance. */
+function isVariance({ role, name }: PlacedParameter): boolean {
+  return role === "statistic" && name === "running_var";
+}
+
+/** Finds on the host what the device found, in the order of the layers. */
+async function nameIn(network: Network, role: ArenaRole): Promise<string> {
+  const numbers = await network.readArena(role), isSquare = squares.includes(role);
+  const what = meanings[role] === undefined ? "" : `${meanings[role]} `;
+  for (const parameter of network.layout.parameters) {
+    const own = numbers.get(parameter.fullName), least = isSquare || isVariance(parameter) ? 0 : -Infinity;
+    const wrong = own?.findIndex((value) => !Number.isFinite(value) || value < least) ?? -1;
+    if (wrong >= 0) {
+      return `${what}${parameter.fullName}${indexText(wrong, parameter.shape)} is ${own![wrong]}`;
+    }
+  }
+  // Kernels keep the padding of quads zero.
+  return `${what}a channel that pads a parameter is not finite`;
+}

@@ -1,0 +1,415 @@
+/**
+ * Holds the guards against what is not finite: numbers are given by their words, NaN of both kinds and signs and both
+ * infinities, and a guard must see them whatever the adapter makes of them in comparisons and arithmetic.
+ */
+import assert from "node:assert/strict";
+import { type BufferRef, inputRef, inputRefs, tensorRef } from "../../src/kernels/buffer_ref.ts";
+import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
+import type { ReadPath } from "../../src/kernels/interface.ts";
+import { lowerDistillation } from "../../src/plan/distillation.ts";
+import { lowerFeatureLoss, teacherFeatures } from "../../src/plan/features.ts";
+import { lowerMixedLabels } from "../../src/plan/mixup.ts";
+import {
+  adam,
+  lowerOptimizer,
+  lowerRunningMean,
+  lowerRunningVariance,
+  sgd,
+} from "../../src/plan/optimizer.ts";
+import { randomTensor } from "../reference/tensor.ts";
+import { readPaths, runKernels, toQuads } from "./harness.ts";
+import { assertSame, notFiniteWords, withWords } from "./precision.ts";
+
+const noBadStep = 0xffffffff, largestFloat = 3.4028234663852886e38;
+const goodTally = Uint32Array.of(0, 0, 0, noBadStep);
+const infinity = 0x7f800000;
+
+const numbers = (count: number, seed = 1) => Float32Array.from(randomTensor([count], seed).values);
+
+/** Inputs that are called as the bindings that they are for. */
+const inputs = (...names: readonly string[]): Record<string, BufferRef> =>
+  Object.fromEntries(names.map((name) => [name, inputRef(name)]));
+
+const isFiniteWord = (word: number) => (word & infinity) !== infinity;
+
+/** What is found in parts of 131 quads, between other quads that are not looked at. */
+async function findIn(path: ReadPath, arrays: readonly Float32Array[], NOT_NEGATIVE = 0): Promise<number[]> {
+  const { integers } = await runKernels({
+    path,
+    dispatches: arrays.map(({ length }, part) =>
+      dispatchOver(length / 4 - 2, {
+        kernel: "check/finite",
+        label: "check",
+        bindings: inputRefs({ numbers: `numbers${part}`, found: "found" }),
+        params: { quads: length / 4 - 2, offset: 1, part },
+        constants: { NOT_NEGATIVE },
+      })
+    ),
+    buffers: {
+      ...Object.fromEntries(arrays.map((array, part) => [`numbers${part}`, array])),
+      found: arrays.length,
+    },
+  });
+  return [...integers("found").subarray(0, arrays.length)];
+}
+
+const rows = 5, classes = 6, badRow = 2;
+
+/** The words of the losses of some rows after dispatches on logits, one of which may be replaced. */
+async function lossesOf(path: ReadPath, dispatches: readonly Dispatch[], given: {
+  readonly logits?: Readonly<Record<number, number>>;
+  readonly teacher?: Readonly<Record<number, number>>;
+  readonly losses?: Readonly<Record<number, number>>;
+  readonly features?: Readonly<Record<number, number>>;
+  readonly count?: number;
+}): Promise<number[]> {
+  const { integers } = await runKernels({
+    path,
+    dispatches,
+    buffers: {
+      logits: withWords(toQuads(numbers(rows * classes), rows, classes), given.logits ?? {}),
+      teacher_logits: withWords(toQuads(numbers(rows * classes, 2), rows, classes), given.teacher ?? {}),
+      losses: withWords(numbers(rows, 3), given.losses ?? {}),
+      labels: Uint32Array.from({ length: rows }, (_, row) => row),
+      mix_shares: new Float32Array(rows).fill(.5),
+      predictions: rows,
+      dlogits: 8 * rows,
+      features: withWords(numbers(4 * rows, 4), given.features ?? {}),
+      [teacherFeatures(0)]: numbers(4 * rows, 5),
+      distances: 8,
+      squares: 8,
+      slope: 4,
+    },
+    step: { count: given.count ?? rows },
+  });
+  return [...integers("losses").subarray(0, rows)];
+}
+
+const tensors = { rows, classes, logits: inputRef("logits"), dlogits: inputRef("dlogits") };
+
+const lossDispatches = {
+  crossEntropy: dispatchOver(rows, {
+    kernel: "loss/softmax_cross_entropy",
+    label: "loss",
+    bindings: inputs("logits", "labels", "losses", "predictions", "dlogits"),
+    params: { rows, quads: 2, classes, smoothing: 0 },
+  }),
+  distillation: lowerDistillation({ share: 1, temperature: 2 }, tensors),
+  mixed: lowerMixedLabels({ ...tensors, labelSmoothing: 0 }),
+  features: lowerFeatureLoss(.5, {
+    map: 0,
+    rows,
+    quads: 1,
+    features: inputRef("features"),
+    declare: (name) => inputRef(["distances", "slope", "squares"].find((part) => name.includes(part))!),
+  }),
+};
+
+/** Places in the row of quads that a logit or a loss is replaced at: every lane, not those of padding. */
+const logitPlaces = [0, 1, 2, 3, 4, 5].map((column) => 8 * badRow + column);
+
+/** One step of an optimizer over two quads, and what it notes. */
+async function noteOf(
+  path: ReadPath,
+  settings: Parameters<typeof lowerOptimizer>[0],
+  words: {
+    readonly gradients?: Readonly<Record<number, number>>;
+    readonly values?: Readonly<Record<number, number>>;
+  },
+  gradients: Float32Array = numbers(8, 2),
+) {
+  const { integers, floats } = await runKernels({
+    path,
+    dispatches: lowerOptimizer(settings, { quads: 2, weightQuads: 2 }, { declare: tensorRef }),
+    buffers: {
+      "gradient scale": 4,
+      "gradient squares": 256,
+      tally: goodTally,
+      gradients: withWords(gradients, words.gradients ?? {}),
+      values: withWords(numbers(8), words.values ?? {}),
+      mask: new Float32Array(8).fill(1),
+      velocity: 8,
+      second_moment: 8,
+    },
+    step: { learning_rate: .1, correction1: .1, correction2: .001, index: 4 },
+  });
+  return { noted: integers("tally")[3], values: floats("values") };
+}
+
+/** A running statistic of two quads after an update by these kernels, and what the tally notes. */
+async function runningAfter(path: ReadPath, { kernel, share, old, batch }: {
+  readonly kernel: "running" | "cumulative";
+  readonly share: number;
+  readonly old: Float32Array;
+  readonly batch: Float32Array;
+}) {
+  const isRunning = kernel === "running";
+  const { floats, integers } = await runKernels({
+    path,
+    dispatches: [dispatchOver(2, {
+      kernel: `layer/batchnorm2d_${kernel}`,
+      label: "running",
+      bindings: inputs("batch", "running", ...isRunning ? ["tally"] : []),
+      params: { quads: 2, offset: 0, correction: 1.5, ...isRunning ? { momentum: share } : {} },
+    })],
+    buffers: { batch, running: old, tally: goodTally },
+    step: { batch_weight: share, index: 4 },
+  });
+  return { running: floats("running"), noted: integers("tally")[3] };
+}
+
+for (const path of readPaths) {
+  Deno.test(`check/finite finds every word that is not finite, in any lane of its quads, ${path} path`, async () => {
+    const length = 4 * 133, inside = [4, 9, 66 * 4 + 2, 131 * 4 + 3];
+    const bad = notFiniteWords.flatMap((word) =>
+      inside.map((place) => withWords(numbers(length), { [place]: word }))
+    );
+    assertSame(await findIn(path, bad), bad.map(() => 1), "found");
+    const outside = notFiniteWords.map((word) => withWords(numbers(length), { 3: word, [4 * 132]: word }));
+    const extremes = [largestFloat, -largestFloat, 2 ** -149, -0];
+    const good = [...outside, Float32Array.of(0, 0, 0, 0, ...extremes, 0, 0, 0, 0)];
+    assertSame(await findIn(path, good), good.map(() => 0), "not found");
+    const signs = [[1, -(2 ** -149)], [1, -1], [-0, 0], [2, NaN]].map((pair) =>
+      Float32Array.of(0, 0, 0, 0, ...pair, 0, 0, 0, 0, 0, 0)
+    );
+    assertSame(await findIn(path, signs), [0, 0, 0, 1], "any sign");
+    assertSame(await findIn(path, signs, 1), [1, 1, 0, 1], "not below zero");
+  });
+
+  Deno.test(`softmax_cross_entropy() and distillation() mark the row of a logit that is not finite, ${path} path`, async () => {
+    const { crossEntropy, distillation } = lossDispatches;
+    const marked = Array.from({ length: rows }, (_, row) => row !== badRow);
+    for (const [i, place] of logitPlaces.entries()) {
+      for (const word of [notFiniteWords[i], 0xff800000]) {
+        const logits = { [place]: word }, name = `${word.toString(16)} at ${place}`;
+        assert.deepEqual((await lossesOf(path, [crossEntropy], { logits })).map(isFiniteWord), marked, name);
+        for (const given of [{ logits }, { teacher: logits }, { losses: { [badRow]: word } }]) {
+          assert.deepEqual((await lossesOf(path, [distillation], given)).map(isFiniteWord), marked, name);
+        }
+      }
+    }
+    const beside = { 6: infinity, 7: 0x7fc00000, [8 * (rows - 1)]: infinity };
+    for (const dispatch of [crossEntropy, distillation]) {
+      const got = await lossesOf(path, [dispatch], { logits: beside, teacher: beside, count: rows - 1 });
+      assert(got.every(isFiniteWord), "padding does not count");
+    }
+  });
+
+  Deno.test(`mixed_labels() and feature_loss() keep the mark of a loss, and give their own, ${path} path`, async () => {
+    const marked = Array.from({ length: rows }, (_, row) => row !== badRow);
+    for (const word of notFiniteWords) {
+      const losses = { [badRow]: word };
+      // The middle row is its own partner, and keeps its loss untouched.
+      assert.deepEqual(
+        (await lossesOf(path, [lossDispatches.mixed], { losses: { 1: word } })).map(isFiniteWord),
+        [true, false, true, true, true],
+      );
+      assert.deepEqual((await lossesOf(path, lossDispatches.features, { losses })).map(isFiniteWord), marked);
+    }
+    const huge = await lossesOf(path, lossDispatches.features, { features: { [4 * badRow]: 0x7f000000 } });
+    assert.deepEqual(huge.map(isFiniteWord), marked, "a distance that overflows");
+  });
+
+  Deno.test(`tally() notes a row that is not finite, and a sum that becomes so, ${path} path`, async () => {
+    const run = async (losses: Float32Array, lossSum = 0) => {
+      const tally = Uint32Array.of(0, 0, 0, noBadStep);
+      new Float32Array(tally.buffer)[0] = lossSum;
+      const { integers } = await runKernels({
+        path,
+        dispatches: [dispatchOver(1, {
+          kernel: "loss/tally",
+          label: "tally",
+          bindings: { ...inputs("losses", "labels", "tally"), predictions: inputRef("zeros") },
+          params: { rows: losses.length },
+        })],
+        buffers: { losses, zeros: losses.length, labels: losses.length, tally },
+        step: { count: losses.length, index: 7 },
+      });
+      return integers("tally")[3];
+    };
+    for (const word of notFiniteWords) {
+      for (const row of [0, 77, 99]) assert.equal(await run(withWords(numbers(100), { [row]: word })), 14);
+    }
+    assert.equal(await run(numbers(100), 3e38), noBadStep);
+    assert.equal(await run(Float32Array.of(2e38), 3e38), 14, "the sum over steps overflows");
+  });
+
+  Deno.test(`optimizers note gradients, values and moments that are not finite, ${path} path`, async () => {
+    for (const settings of [sgd(), adam(), sgd({ clipValue: 1 }), adam({ clipValue: 1 })]) {
+      assert.equal((await noteOf(path, settings, {})).noted, noBadStep);
+      for (const [place, word] of notFiniteWords.entries()) {
+        const values = await noteOf(path, settings, { values: { [place]: word } });
+        assert.equal(values.noted, 9, `${settings.kind} value ${word.toString(16)}`);
+        // Clipping by value makes an infinite gradient a finite one, as in PyTorch.
+        const isClipped = settings.clipValue !== undefined && (word & 0x7fffffff) === infinity;
+        const { noted } = await noteOf(path, settings, { gradients: { [place]: word } });
+        assert.equal(noted, isClipped ? noBadStep : 9, `${settings.kind} gradient ${word.toString(16)}`);
+      }
+    }
+    const large = new Float32Array(8).fill(1e21);
+    assert.equal((await noteOf(path, adam(), {}, large)).noted, 9, "the square of a gradient overflows");
+  });
+
+  Deno.test(`batchnorm2d_running() and _cumulative() let nothing in that has no share, ${path} path`, async () => {
+    const good = numbers(8), scaled = good.map((value) => value * 1.5);
+    for (const [place, word] of notFiniteWords.entries()) {
+      const bad = withWords(numbers(8, 2), { [place]: word });
+      for (const kernel of ["running", "cumulative"] as const) {
+        const { running, noted } = await runningAfter(path, { kernel, share: 1, old: bad, batch: good });
+        assertSame(running, scaled, `${kernel} forgets ${word.toString(16)}`);
+        assert.equal(noted, noBadStep);
+      }
+      const frozen = await runningAfter(path, { kernel: "running", share: 0, old: good, batch: bad });
+      assertSame(frozen.running, good, "momentum 0");
+      assert.equal(frozen.noted, noBadStep);
+      for (const [old, batch] of [[good, bad], [bad, good]]) {
+        assert.equal((await runningAfter(path, { kernel: "running", share: .5, old, batch })).noted, 9);
+      }
+    }
+    const large = new Float32Array(8).fill(largestFloat);
+    const overflow = await runningAfter(path, { kernel: "running", share: .5, old: good, batch: large });
+    assert.equal(overflow.noted, 9, "the correction overflows");
+  });
+
+  Deno.test(`running_mean() and running_variance() start anew with weight 1, ${path} path`, async () => {
+    for (const [place, word] of notFiniteWords.entries()) {
+      const bad = withWords(numbers(8, 2), { [place]: word });
+      const { floats } = await runKernels({
+        path,
+        dispatches: [lowerRunningVariance(2), lowerRunningMean(2)],
+        buffers: { tally: goodTally, values: numbers(8), mean: bad, variance: bad },
+        step: { mean_weight: 1 },
+      });
+      assertSame(floats("mean"), numbers(8), `mean after ${word.toString(16)}`);
+      assertSame(floats("variance"), new Float32Array(8), `variance after ${word.toString(16)}`);
+    }
+  });
+
+  Deno.test(`accumulate() notes gradients and sums that are not finite, ${path} path`, async () => {
+    const run = async (gradients: Float32Array, fisher: Float32Array = numbers(8, 2)) => {
+      const names = ["gradients", "fisher", "gradient_mean", "tally"];
+      const { integers } = await runKernels({
+        path,
+        dispatches: [dispatchOver(2, {
+          kernel: "score/accumulate",
+          label: "accumulate",
+          bindings: inputs(...names),
+          params: { quads: 2 },
+        })],
+        buffers: { gradients, fisher, gradient_mean: 8, tally: goodTally },
+        step: { fisher_weight: 16, gradient_weight: 1, index: 4 },
+      });
+      return integers("tally")[3];
+    };
+    assert.equal(await run(numbers(8)), noBadStep);
+    for (const [place, word] of notFiniteWords.entries()) {
+      assert.equal(await run(withWords(numbers(8), { [place]: word })), 9);
+      assert.equal(await run(numbers(8), withWords(numbers(8), { [place]: word })), 9);
+    }
+    assert.equal(await run(new Float32Array(8).fill(1e20)), 9, "the square of a gradient overflows");
+  });
+
+  Deno.test(`prior_update() marks a precision whose sums are not finite, ${path} path`, async () => {
+    for (const EVIDENCE of [0, 1]) {
+      for (
+        const [word, sound] of [
+          [0x3f800000, true],
+          ...notFiniteWords.map((word) => [word, false] as const),
+        ] as const
+      ) {
+        const { integers } = await runKernels({
+          path,
+          dispatches: [{
+            kernel: "score/prior_update",
+            label: "update",
+            bindings: inputs("sums", "prior_precision"),
+            params: { chunk_offset: 0, chunks: 3, layer: 0, layers: 1, floor: 1e-3 },
+            constants: { EVIDENCE },
+            workgroups: [1, 1, 1],
+          }],
+          buffers: { sums: withWords(numbers(12).map(Math.abs), { 4: word }), prior_precision: 4 },
+        });
+        assert.equal(isFiniteWord(integers("prior_precision")[0]), sound, word.toString(16));
+      }
+    }
+  });
+
+  Deno.test(`refit/damping marks inputs whose variance is not finite, padding left out, ${path} path`, async () => {
+    const run = async (words: Readonly<Record<number, number>>) => {
+      const { integers } = await runKernels({
+        path,
+        dispatches: [{
+          kernel: "refit/damping",
+          label: "damping",
+          bindings: inputs("covariance", "damping"),
+          params: { columns: 8, width: 4, channels: 3, share: .5 },
+          constants: {},
+          workgroups: [1, 1, 1],
+        }],
+        buffers: { covariance: withWords(numbers(64).map(Math.abs), words), damping: 4 },
+      });
+      return isFiniteWord(integers("damping")[0]);
+    };
+    for (const word of notFiniteWords) {
+      // Element (i, i) of up to 64 packed columns lies at 8 i + i.
+      for (const column of [0, 2, 4, 6]) assert(!await run({ [9 * column]: word }), word.toString(16));
+      assert(await run({ [9 * 3]: word, 1: word }), "what is no variance");
+    }
+  });
+
+  Deno.test(`refit/shift flags a solution that is not finite where its mean is 0, ${path} path`, async () => {
+    for (const word of [0, ...notFiniteWords]) {
+      const names = ["solutions", "support", "counts", "chosen", "flags", "sums", "shift_sums", "shift"];
+      const { integers } = await runKernels({
+        path,
+        dispatches: [dispatchOver(1, {
+          kernel: "refit/shift",
+          label: "shift",
+          bindings: inputs(...names),
+          params: { systems: 1, size: 32, columns: 4, offset: 0, scale: 0, shift_scale: 0 },
+        })],
+        buffers: {
+          solutions: withWords(new Float32Array(32), { 1: word }),
+          support: Uint32Array.of(0, 1, 2, 3),
+          counts: Uint32Array.of(3),
+          chosen: new Uint32Array(2),
+          flags: 4,
+          sums: 8,
+          shift_sums: 8,
+          shift: 4,
+        },
+      });
+      assert.equal(integers("flags")[0], word === 0 ? 0 : 1, word.toString(16));
+    }
+  });
+
+  Deno.test(`refit/factor_diagonal flags pivots that are not finite, ${path} path`, async () => {
+    const systems = notFiniteWords.length + 1, quads = 32 * 8;
+    const diagonals = new Float32Array(systems * 4 * quads);
+    for (let s = 0; s < systems; s++) {
+      for (let i = 0; i < 32; i++) diagonals[4 * (s * quads + 32 * (i >> 2) + i) + i % 4] = 2;
+    }
+    // Quad q of line i at 32 q + i.
+    const place = (s: number, i: number) => 4 * (s * quads + 32 * (i >> 2) + i) + i % 4;
+    const words = Object.fromEntries(notFiniteWords.map((word, s) => [place(s, 5 * s + 1), word]));
+    const names = ["diagonals", "inverses", "damping", "chosen", "flags"];
+    const { integers } = await runKernels({
+      path,
+      dispatches: [dispatchOver(systems, {
+        kernel: "refit/factor_diagonal",
+        label: "diagonal",
+        bindings: inputs(...names),
+        params: { systems, size: 32, lines: 40, shrink: 32, block: 0 },
+      })],
+      buffers: {
+        diagonals: withWords(diagonals, words),
+        inverses: systems * 192 * 4,
+        damping: Float32Array.of(1),
+        chosen: Uint32Array.from({ length: 2 * systems }, (_, i) => i % 2 === 0 ? i / 2 : 0x3f800000),
+        flags: systems,
+      },
+    });
+    const wanted = Array.from({ length: systems }, (_, s) => s < notFiniteWords.length ? 1 : 0);
+    assertSame(integers("flags").subarray(0, systems), wanted, "flags");
+  });
+}
