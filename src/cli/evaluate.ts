@@ -3,9 +3,11 @@
  *
  * @module
  */
-import { type ConfigField, describeConfig, parsePruneConfig } from "../config.ts";
+import { type ConfigField, describeConfig, parsePruneConfig, type PruneConfig } from "../config.ts";
+import type { Dataset, Split } from "../data/dataset.ts";
+import { mnistPackageFolder } from "../data/mnist_package.ts";
 import { openDenoBlockReader } from "../data/shards_deno.ts";
-import { ConfigError } from "../errors.ts";
+import { ConfigError, isWinnowError } from "../errors.ts";
 import {
   checkGraphFits,
   denoFiles,
@@ -51,7 +53,8 @@ const ownFields: readonly FlagField[] = [
 function sharedFields(): readonly ConfigField[] {
   const data = describeConfig().filter(({ key }) => key === "data").map((field) => ({
     ...field,
-    description: "Folder of the data set; by default ./data and the cache folder are searched.",
+    description:
+      "Folder of the data set; by default ./data and the cache folder are searched, then MNIST's digits serve a model of them.",
   }));
   const model = modelFields("model", "weights", "preset", "mean", "std").map((field) =>
     field.key === "model" ? { ...field, default: undefined } : field
@@ -64,6 +67,38 @@ const device = deviceFields("adapter", "readPath"), shared = sharedFields();
 
 /** Its flags. */
 export const fields: readonly FlagField[] = [...shared, ...ownFields, ...device];
+
+/** Opens the data set that was named or that lies around; where there is none, the digits that an offline run takes too. */
+async function openDataset(config: PruneConfig): Promise<Dataset<Split>> {
+  const cache = cacheFolder();
+  const places = {
+    ...(config.data === undefined ? {} : { folder: config.data }),
+    ...(cache === undefined ? {} : { cacheFolder: cache }),
+    files: denoFiles,
+    allowDownload: false,
+    openReader: openDenoBlockReader,
+    note,
+  };
+  try {
+    return await loadDataset(places);
+  } catch (error) {
+    if (config.data !== undefined || !await takesDigits(config)) throw error;
+    return await loadDataset({ ...places, mnistFolder: mnistPackageFolder });
+  }
+}
+
+/** True where a model takes MNIST's images: grey ones of 28 x 28 pixels, of ten classes. */
+async function takesDigits(config: PruneConfig): Promise<boolean> {
+  const classes = Array.from({ length: 10 }, (_, digit) => `${digit}`);
+  const task = { name: "mnist", channels: 1, height: 28, width: 28, classes };
+  try {
+    checkGraphFits((await loadModel(modelSourceOf(config), { files: denoFiles, task })).graph, task);
+    return true;
+  } catch (error) {
+    if (isWinnowError(error)) return false;
+    throw error;
+  }
+}
 
 async function main(signal: AbortSignal): Promise<number> {
   const { help, values } = parseFlags(Deno.args, fields);
@@ -82,15 +117,7 @@ async function main(signal: AbortSignal): Promise<number> {
     const wanted = "a whole number, at least 0";
     throw new ConfigError({ act: "use", thing: "--limit", current: `${limit}`, wanted });
   }
-  const cache = cacheFolder();
-  const whole = await loadDataset({
-    ...(config.data === undefined ? {} : { folder: config.data }),
-    ...(cache === undefined ? {} : { cacheFolder: cache }),
-    files: denoFiles,
-    allowDownload: false,
-    openReader: openDenoBlockReader,
-    note,
-  });
+  const whole = await openDataset(config);
   const dataset = limitDataset(whole, { test: limit || Infinity });
   const loaded = await loadModel(modelSourceOf(config), { files: denoFiles, task: dataset });
   checkGraphFits(loaded.graph, dataset);

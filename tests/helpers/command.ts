@@ -27,12 +27,23 @@ async function permissionsOf(task: string): Promise<readonly string[]> {
 /** The commands that tests run. */
 export type Task = "compare" | "evaluate" | "model" | "prune" | "sensitivity" | "verify";
 
-async function commandOf(task: Task, args: readonly string[]): Promise<Deno.Command> {
+/** Where a command runs, and what its environment has beside that of the tests. */
+export interface CommandPlace {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+async function commandOf(
+  task: Task,
+  args: readonly string[],
+  { cwd, env = {} }: CommandPlace = {},
+): Promise<Deno.Command> {
   const permissions = await permissionsOf(task);
   const command = ["run", ...permissions, `--config=${root}deno.json`, `${root}src/cli/${task}.ts`, ...args];
   return new Deno.Command("deno", {
     args: command,
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...env },
+    ...(cwd === undefined ? {} : { cwd }),
     stdout: "piped",
     stderr: "piped",
   });
@@ -44,8 +55,12 @@ export async function startTask(task: Task, args: readonly string[]): Promise<De
 }
 
 /** Runs a command of `deno task` with arguments. */
-export async function runTask(task: Task, args: readonly string[]): Promise<CommandResult> {
-  const output = await (await commandOf(task, args)).output();
+export async function runTask(
+  task: Task,
+  args: readonly string[],
+  place: CommandPlace = {},
+): Promise<CommandResult> {
+  const output = await (await commandOf(task, args, place)).output();
   const [stdout, stderr] = [output.stdout, output.stderr].map((bytes) => new TextDecoder().decode(bytes));
   // Mesa says on standard error where it has no runtime folder, which is not ours.
   const errors = stderr.split("\n").filter((line) => /^error: (?!XDG_RUNTIME_DIR)/.test(line));
