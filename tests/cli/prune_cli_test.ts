@@ -245,6 +245,59 @@ Deno.test("prune refuses bad input with one line and exit code 1, and leaves not
     assertEquals(await namesIn(folder), before);
   }));
 
+Deno.test("prune makes a folder for each run, and says where it is and how to go on", () =>
+  inFolder(async (folder, flags) => {
+    const given = [...flags.filter((flag) => !flag.startsWith("--out")), "--tune=off"];
+    const reports: string[] = [];
+    for (let run = 0; run < 2; run++) {
+      const { code, stdout, stderr } = await runTask("prune", given, { cwd: folder });
+      assertEquals(code, 0, stderr);
+      const [, out, model] = /^Written: (\S+)\/report\.json and (\S+)$/m.exec(stdout)!;
+      assertMatch(out, /^out\/\d{4}-\d\d-\d\d-\d{4}-seed-idx(-2)?$/);
+      assertStringIncludes(
+        stdout,
+        `\nMeasure it: ./winnow evaluate --model ${model} --data ${folder}/data\n`,
+      );
+      assertEquals(await Deno.readLink(`${folder}/out/latest`), out.slice("out/".length));
+      assertEquals(await namesIn(`${folder}/${out}`), ["model.safetensors", "report.json"]);
+      reports.push(await Deno.readTextFile(`${folder}/${out}/report.json`));
+    }
+    assertEquals((await namesIn(`${folder}/out`))?.length, 3);
+    assertEquals(reports[0], reports[1], "a report does not say where it was written");
+  }));
+
+Deno.test("prune takes neither out nor force from a file, and writes over nothing", () =>
+  inFolder(async (folder, flags) => {
+    await Deno.mkdir(`${folder}/victim/checkpoint`, { recursive: true });
+    const theirs = [`${folder}/victim/report.json`, `${folder}/victim/checkpoint/run.safetensors`];
+    for (const path of theirs) await Deno.writeTextFile(path, "theirs");
+    const config = { out: "victim", force: true }, place = { cwd: folder };
+    await Deno.writeTextFile(`${folder}/config.json`, JSON.stringify(config));
+    await Deno.writeTextFile(
+      `${folder}/report.json`,
+      JSON.stringify({ version: 1, adapter: "x", config }),
+    );
+    const given = [...flags.filter((flag) => !flag.startsWith("--out")), "--tune=off"];
+    for (const name of ["config.json", "report.json"]) {
+      const { code, stderr } = await runTask("prune", [...given, `--config=${name}`], place);
+      assertEquals(code, 0, stderr);
+      assertStringIncludes(stderr, `${name} sets out victim and force, which only flags set: not taken`);
+    }
+    for (const path of theirs) assertEquals(await Deno.readTextFile(path), "theirs");
+    assertEquals((await namesIn(`${folder}/out`))?.length, 3);
+  }));
+
+Deno.test("prune refuses a folder that it cannot write to before it trains", () =>
+  inFolder(async (folder, flags) => {
+    await Deno.mkdir(`${folder}/out`);
+    const { code, stderr, errors } = await runTask("prune", flags, {
+      denied: [`--deny-write=${folder}/out/.winnow.lock`],
+    });
+    assertEquals([code, errors.length], [1, 1], stderr);
+    assertMatch(errors[0], /Cannot write to folder ".*out": .*expected a folder that can be written to/);
+    assert(!stderr.includes("adapter: "), stderr);
+  }));
+
 Deno.test("prune refuses an output folder with something in it, unless forced", () =>
   inFolder(async (folder, flags) => {
     await Deno.mkdir(`${folder}/out`);

@@ -31,15 +31,24 @@ export type Task = "compare" | "evaluate" | "model" | "prune" | "sensitivity" | 
 export interface CommandPlace {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Flags of Deno that take permissions away. */
+  readonly denied?: readonly string[];
 }
 
 async function commandOf(
   task: Task,
   args: readonly string[],
-  { cwd, env = {} }: CommandPlace = {},
+  { cwd, env = {}, denied = [] }: CommandPlace = {},
 ): Promise<Deno.Command> {
   const permissions = await permissionsOf(task);
-  const command = ["run", ...permissions, `--config=${root}deno.json`, `${root}src/cli/${task}.ts`, ...args];
+  const command = [
+    "run",
+    ...permissions,
+    ...denied,
+    `--config=${root}deno.json`,
+    `${root}src/cli/${task}.ts`,
+    ...args,
+  ];
   return new Deno.Command("deno", {
     args: command,
     env: { NO_COLOR: "1", ...env },
