@@ -22,29 +22,19 @@ export function maskedParameters(
   { parameters, masks }: ModelState,
 ): NamedParameters {
   const trained = placed.filter(({ arena }) => arena === "values");
-  checkNames("restore mask of", masks, trained);
   checkNames("restore parameter", parameters, placed);
+  for (const parameter of placed) checkParameter(parameter, parameters.get(parameter.fullName));
+  checkNames("restore mask of", masks, trained);
   for (const parameter of trained) {
     const mask = masks.get(parameter.fullName);
     if (mask) checkValues("restore mask of", parameter, mask, { fits: isMask, wanted: "0 or 1" });
   }
-  return new Map(placed.map((parameter) => {
-    const { fullName } = parameter, values = parameters.get(fullName);
-    if (!values) {
-      const current = "it is missing", wanted = `shape (${parameter.shape.join(", ")})`;
-      throw new ShapeError({ act: "restore parameter", thing: fullName, current, wanted });
-    }
-    const isVariance = parameter.name === "running_var";
-    const fits = isVariance ? isPositiveFloat : isFloat;
-    const wanted = isVariance ? "a finite number, at least 0" : "a finite number";
-    checkValues("restore parameter", parameter, values, { fits, wanted });
-    const mask = masks.get(fullName);
+  return new Map([...parameters].map(([name, values]) => {
+    const mask = masks.get(name);
     // A zero keeps its sign, so that a state that is read and restored is the same to the bit.
     const isOff = (i: number) => mask?.[i] === 0 && values[i] !== 0;
-    return [
-      fullName,
-      values.some((_, i) => isOff(i)) ? values.map((value, i) => isOff(i) ? 0 : value) : values,
-    ];
+    const isMasked = values.some((_, i) => isOff(i));
+    return [name, isMasked ? values.map((value, i) => isOff(i) ? 0 : value) : values];
   }));
 }
 
@@ -52,6 +42,17 @@ const isMask = (value: number) => value === 0 || value === 1;
 // What 32-bit floats cannot hold becomes infinite in them.
 const isFloat = (value: number) => Number.isFinite(Math.fround(value));
 const isPositiveFloat = (value: number) => isFloat(value) && value >= 0;
+
+function checkParameter(parameter: PlacedParameter, values: Float32Array | undefined): void {
+  const { fullName, shape, name } = parameter, act = "restore parameter";
+  if (!values) {
+    const current = "it is missing", wanted = `shape (${shape.join(", ")})`;
+    throw new ShapeError({ act, thing: fullName, current, wanted });
+  }
+  const isVariance = name === "running_var", fits = isVariance ? isPositiveFloat : isFloat;
+  const wanted = isVariance ? "a finite number, at least 0" : "a finite number";
+  checkValues(act, parameter, values, { fits, wanted });
+}
 
 function checkNames(act: string, named: NamedParameters, placed: readonly PlacedParameter[]): void {
   const known = placed.map(({ fullName }) => fullName);

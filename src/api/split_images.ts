@@ -12,8 +12,11 @@ import { StreamedImages } from "../gpu/stream.ts";
 import { evaluationBatch } from "../train/evaluate.ts";
 import type { ModelTask } from "./model_options.ts";
 
-/** A split as steps take batches of it. */
-type SplitOnDevice = Examples & Disposable & { readonly mostRows: number };
+/** A split as steps take batches of it, and the rows of a batch that it was uploaded for. */
+interface Upload {
+  readonly examples: Examples & Disposable & { readonly mostRows: number };
+  readonly rows: number;
+}
 
 /** A split in use. Dispose of it when it is not: what nobody keeps is freed then. */
 export interface OpenSplit extends Disposable {
@@ -23,7 +26,7 @@ export interface OpenSplit extends Disposable {
 /** A split that is kept, by how many, and what was uploaded of it: for larger batches more than once. */
 interface KeptSplit {
   keepers: number;
-  readonly uploads: SplitOnDevice[];
+  readonly uploads: Upload[];
 }
 
 /** What a split is opened for. */
@@ -66,7 +69,7 @@ export class SplitImages {
   release(split: Split): boolean {
     const kept = this.#kept.get(split);
     if (!kept || --kept.keepers > 0) return false;
-    for (const images of kept.uploads) images[Symbol.dispose]();
+    for (const { examples } of kept.uploads) examples[Symbol.dispose]();
     return this.#kept.delete(split);
   }
 
@@ -85,21 +88,25 @@ export class SplitImages {
     const kept = this.#kept.get(split);
     if (!kept) {
       checkSplit(split, name, this.#task);
-      const examples = this.#upload(split, rows);
+      const { examples } = this.#upload(split, rows);
       return { examples, [Symbol.dispose]: () => examples[Symbol.dispose]() };
     }
-    const fitting = kept.uploads.find(({ mostRows }) => mostRows >= Math.min(rows, split.count));
-    const examples = fitting ?? this.#upload(split, rows);
-    if (!fitting) kept.uploads.push(examples);
+    // One that was asked for as many rows has as many as the device can hold.
+    const serves = ({ examples: { mostRows }, rows: asked }: Upload) =>
+      asked >= rows || mostRows >= Math.min(rows, split.count);
+    let upload = kept.uploads.find(serves);
+    if (!upload) kept.uploads.push(upload = this.#upload(split, rows));
+    const { examples } = upload;
     return { examples, [Symbol.dispose]: () => {} };
   }
 
-  #upload(split: Split, rows: number): SplitOnDevice {
-    const mostRows = Math.max(rows, this.#batch);
-    const options = { dataset: this.#task, batch: this.#batch, mostRows };
-    return isStreamed(split)
+  #upload(split: Split, asked: number): Upload {
+    const rows = Math.max(asked, this.#batch);
+    const options = { dataset: this.#task, batch: this.#batch, mostRows: rows };
+    const examples = isStreamed(split)
       ? new StreamedImages(this.#gpu, split, options)
       : new DeviceImages(this.#gpu, split, options);
+    return { examples, rows };
   }
 
   #checkInUse(): void {
@@ -108,7 +115,9 @@ export class SplitImages {
 
   [Symbol.dispose](): void {
     this.#isDisposed = true;
-    for (const { uploads } of this.#kept.values()) for (const images of uploads) images[Symbol.dispose]();
+    for (const { examples } of [...this.#kept.values()].flatMap(({ uploads }) => uploads)) {
+      examples[Symbol.dispose]();
+    }
     this.#kept.clear();
   }
 }

@@ -7,6 +7,7 @@ import type { Dataset, ImageSplit } from "../data/dataset.ts";
 import { quadsOf } from "../shape.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
+import { maxBufferBytesOf } from "./fitting.ts";
 import { type Examples, type PassOptions, residentBatches } from "./examples.ts";
 
 /** The largest split that any device keeps whole, in bytes. */
@@ -17,7 +18,7 @@ export type ImageBuffer = "images" | "classes" | "rows" | "normalization";
 
 /** The largest split that is kept on a device whole, in bytes. */
 export function mostResidentBytesOf(gpu: Gpu): number {
-  return Math.min(residentLimitBytes, gpu.device.limits.maxStorageBufferBindingSize);
+  return Math.min(residentLimitBytes, maxBufferBytesOf(gpu));
 }
 
 /** Makes the buffers for so many images at a time, with the normalisation written. */
@@ -59,7 +60,10 @@ export class DeviceImages implements Examples {
   readonly #exampleBytes: number;
   readonly #buffers: Readonly<Record<ImageBuffer, DeviceBuffer>>;
 
-  /** Uploads a split of a data set for batches of `batch` rows, and now and then of up to `mostRows`. */
+  /**
+   * Uploads a split of a data set for batches of `batch` rows, and now and then of up to `mostRows`; or of as many as the
+   * device holds in one buffer.
+   */
   constructor(gpu: Gpu, split: ImageSplit, {
     dataset,
     batch,
@@ -73,12 +77,13 @@ export class DeviceImages implements Examples {
     readonly mostResidentBytes?: number;
   }) {
     this.count = split.count;
-    this.batch = batch;
     this.#split = split;
     this.#exampleBytes = dataset.channels * dataset.height * dataset.width;
     const totalBytes = split.count * this.#exampleBytes;
     this.isResident = totalBytes <= Math.min(mostResidentBytes, mostResidentBytesOf(gpu));
-    const held = this.isResident ? split.count : mostRows;
+    const fitting = Math.max(1, Math.floor(maxBufferBytesOf(gpu) / this.#exampleBytes));
+    const held = this.isResident ? split.count : Math.min(mostRows, fitting);
+    this.batch = this.isResident ? batch : Math.min(batch, held);
     this.mostRows = held;
     this.#buffers = createImageBuffers(gpu, dataset, { held, rows: held });
     if (this.isResident) this.#upload(split.images.subarray(0, totalBytes), split.labels.subarray(0, held));

@@ -20,6 +20,7 @@ import { quadsOf } from "../shape.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
 import type { Examples, PassOptions } from "./examples.ts";
+import { maxBufferBytesOf } from "./fitting.ts";
 import { createImageBuffers, type ImageBuffer, type ImageTask } from "./images.ts";
 
 /** Blocks that are being read or wait to be uploaded, which is all the host memory that a stream takes. */
@@ -60,7 +61,10 @@ export class StreamedImages implements Examples {
   #uploadedBytes = 0;
   #isDisposed = false;
 
-  /** Streams a split of a data set for batches of `batch` rows, and now and then of up to `mostRows`. */
+  /**
+   * Streams a split of a data set for batches of `batch` rows, and now and then of up to `mostRows`; or of as many as the
+   * device holds in one buffer.
+   */
   constructor(gpu: Gpu, split: StreamedSplit, {
     dataset,
     batch,
@@ -78,15 +82,16 @@ export class StreamedImages implements Examples {
     this.#sizes = sizes;
     this.#chunks = chunksOf(split, sizes);
     this.count = split.count;
-    this.batch = batch;
-    this.mostRows = mostRows;
     // A block but the last of a pass is full, less what the next chunk would take. A batch may touch the end of one, as
     // many as it fills, and the start of another.
     const fewest = sizes.blockRows - sizes.chunkRows + 1;
-    this.#slots = Math.ceil(mostRows / fewest) + 2;
+    const mostSlots = Math.floor(maxBufferBytesOf(gpu) / (sizes.blockRows * split.layout.imageBytes));
+    this.mostRows = Math.max(1, Math.min(mostRows, (mostSlots - 2) * fewest));
+    this.batch = Math.min(batch, this.mostRows);
+    this.#slots = Math.ceil(this.mostRows / fewest) + 2;
     this.#buffers = createImageBuffers(gpu, dataset, {
       held: this.#slots * sizes.blockRows,
-      rows: mostRows,
+      rows: this.mostRows,
     });
   }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkWords, describeValue, isNumberAs } from "../checks.ts";
 import { ConfigError } from "../errors.ts";
 import { describeAlternatives } from "../nearest.ts";
 import { layerNameOf, type ParameterLayout } from "../plan/layout.ts";
@@ -100,7 +101,16 @@ export function checkRemoval(layout: ParameterLayout, options: RemovalOptions): 
   const refuse = (thing: string, current: string, wanted: string) => {
     throw new ConfigError({ act: "remove weights with", thing, current, wanted });
   };
-  if (!(floor >= 0 && floor <= 1)) refuse("floor", `${floor}`, "a fraction from 0 to 1");
+  if (!isNumberAs(floor, { atLeast: 0, atMost: 1 })) {
+    refuse("floor", describeValue(floor), "a fraction from 0 to 1");
+  }
+  checkWords("remove weights with", {
+    scope: [options.scope, ["global", "layer"]],
+    measure: [options.measure, ["weights", "multiply-adds"]],
+    ...(typeof granularity === "object"
+      ? {}
+      : { granularity: [granularity, ["element", "filter", "channel"]] as const }),
+  });
   const { roundTo = 1 } = options;
   if (!Number.isInteger(roundTo) || roundTo < 1) {
     refuse("roundTo", `${roundTo}`, "a whole number, at least 1");
