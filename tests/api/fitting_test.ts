@@ -53,12 +53,12 @@ Deno.test("what a model does beside training fits a device that can hold few exa
   assert((await model.compact(dataset.test)).largestDifference < 1e-4);
 });
 
-Deno.test("replacement runs as many examples together as the device can hold", async () => {
+Deno.test("a refit runs as many examples together as the device can hold", async () => {
   // What it takes of layers depends on its positions, and not on the batch alone.
   using gpu = await openSmallGpu(32 * exampleBytes);
   using model = new Model(gpu, graph, { task: dataset, seed: 1 });
   await model.score(dataset.test, { ...scoring, criterion: "magnitude" });
-  const layers = await model.replace({
+  const layers = await model.refit({
     ...{ calibration: dataset.train, images: 100, positions: 4 },
     remove: () => model.remove(60),
   });

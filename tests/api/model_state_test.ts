@@ -113,7 +113,7 @@ Deno.test("methods of a model name the option that is not possible", async () =>
   const { train, test } = dataset, scoring = { examples: 96 };
   const finetune = () => Promise.resolve();
   const pruning = { ...scoring, goal: { sparsity: 0.5 }, calibration: test, test, finetune };
-  const replacing = { calibration: test, sparsity: 0.5 };
+  const refitting = { calibration: test, sparsity: 0.5 };
   const attempts: Readonly<Record<string, (value: never) => Promise<unknown> | unknown>> = {
     "make model with seed": (seed) => new Model(gpu, graph, { task: dataset, seed }),
     "make model with evaluationBatch": (evaluationBatch) =>
@@ -145,12 +145,12 @@ Deno.test("methods of a model name the option that is not possible", async () =>
     "prune with goal.sparsity": (sparsity) => model.prune({ ...pruning, goal: { sparsity } }),
     "prune with goal.most": (most) => model.prune({ ...pruning, goal: { cost: "bytes", most } }),
     "prune with goal.threshold": (threshold) => model.prune({ ...pruning, goal: { threshold } }),
-    "replace weights with images": (images) => model.pruneByReplacement({ ...replacing, images }),
-    "replace weights with damping": (damping) => model.pruneByReplacement({ ...replacing, damping }),
-    "replace weights with seed": (seed) => model.pruneByReplacement({ ...replacing, seed }),
-    "replace weights with batch": (batch) => model.replace({ calibration: test, remove: finetune, batch }),
-    "replace weights with memoryBytes": (memoryBytes) =>
-      model.replace({ calibration: test, remove: finetune, memoryBytes }),
+    "refit weights with images": (images) => model.pruneWithRefit({ ...refitting, images }),
+    "refit weights with damping": (damping) => model.pruneWithRefit({ ...refitting, damping }),
+    "refit weights with seed": (seed) => model.pruneWithRefit({ ...refitting, seed }),
+    "refit weights with batch": (batch) => model.refit({ calibration: test, remove: finetune, batch }),
+    "refit weights with memoryBytes": (memoryBytes) =>
+      model.refit({ calibration: test, remove: finetune, memoryBytes }),
     "remove weights with floor": (floor) => model.remove(1, { floor }),
   };
   await model.score(test, { ...scoring, criterion: "magnitude" });
