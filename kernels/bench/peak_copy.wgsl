@@ -1,6 +1,8 @@
 // The adapter's copying speed as kernels see it: copy[i] = source[i], read and written on the read path of the run.
 // source, copy (quads). One invocation copies one quad.
 
+// include dispatch
+
 struct Params {
   quads: u32,
 }
@@ -10,8 +12,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> copy: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

@@ -9,6 +9,8 @@
 // Of 8, 12, 16, 24 and 32 chains, 12 were fastest on llvmpipe: fewer wait for each other, more leave the 16 registers
 // of an 8-lane processor. Real GPUs hide the latency by running many invocations at once.
 
+// include dispatch
+
 const CHAINS = 12u;
 const STEPS = 16u;
 
@@ -23,8 +25,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> sums: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

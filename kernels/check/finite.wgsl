@@ -3,6 +3,7 @@
 // opinion of its floats. numbers (quads), found (parts). One invocation looks at one quad; the integer does not depend on
 // their order.
 
+// include dispatch
 // include math/finite
 
 struct Params {
@@ -18,8 +19,8 @@ override NOT_NEGATIVE: bool = false;
 @group(0) @binding(2) var<storage, read_write> found: array<atomic<u32>>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

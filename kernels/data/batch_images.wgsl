@@ -12,6 +12,8 @@
 // invocation computes one quad of a strip: four neighbouring pixels of a line, whose bytes lie in two neighbouring words
 // a channel, in reverse where the row is mirrored.
 
+// include dispatch
+
 struct Params {
   strips: u32,
   inner: u32,
@@ -73,8 +75,8 @@ fn is_cut(coins: u32, y: u32, x_0: u32) -> vec4<bool> {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.strips) {
     return;
   }

@@ -6,6 +6,8 @@
 // invocation computes the same quad of both rows of a pair, from what both were.
 // Source: Zhang et al. 2018, arXiv 1710.09412 (mixup).
 
+// include dispatch
+
 struct Params {
   rows: u32,
   quads: u32,
@@ -16,8 +18,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> x: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   let row = i / params.quads;
   if (row >= params.rows / 2u) {
     return;

@@ -3,6 +3,8 @@
 // a, b, gate, y (quads); gate is read only with GATED and may be any tensor without it.
 // One invocation computes one quad. Source: the shortcut of He et al. 2015, arXiv 1512.03385.
 
+// include dispatch
+
 struct Params {
   quads: u32,
 }
@@ -17,8 +19,8 @@ override GATED: bool = false;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

@@ -3,6 +3,8 @@
 // dy (N, OH, OW, quads), dx and gate (N, H, W, quads), in quads; quads_total = quads of dx.
 // One invocation computes one quad of dx, by gathering: no atomics, a fixed order.
 
+// include dispatch
+
 struct Params {
   quads_total: u32,
   quads: u32,
@@ -26,8 +28,8 @@ override GATED: bool = false;
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads_total) {
     return;
   }

@@ -8,6 +8,8 @@
 // One invocation computes the quads stride apart, all of one column (stride is a multiple of quads), so that it reads
 // the column's statistics once. Source: Ioffe and Szegedy 2015, arXiv 1502.03167.
 
+// include dispatch
+
 struct Params {
   quads_total: u32,
   quads: u32,
@@ -32,8 +34,8 @@ override EVALUATION: bool = false;
 @group(0) @binding(7) var<storage, read_write> dx: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let first = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let first = invocation_index(invocation, 64u);
   if (first >= params.stride) {
     return;
   }

@@ -7,6 +7,8 @@
 // batch (quads), running: quads from params.offset of the statistics arena. One invocation computes one quad.
 // Source: Izmailov et al. 2018, arXiv 1803.05407, section 3.2; torch.optim.swa_utils.update_bn.
 
+// include dispatch
+
 struct Params {
   quads: u32,
   offset: u32,
@@ -23,8 +25,8 @@ struct Step {
 @group(0) @binding(3) var<storage, read_write> running: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

@@ -6,6 +6,7 @@
 // noted in the tally as 2 step.index + 1, like other values.
 // batch (quads), running: quads from params.offset of the statistics arena. One invocation computes one quad.
 
+// include dispatch
 // include math/finite
 
 struct Params {
@@ -33,8 +34,8 @@ struct Tally {
 @group(0) @binding(4) var<storage, read_write> tally: Tally;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

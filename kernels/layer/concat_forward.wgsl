@@ -4,6 +4,8 @@
 // x (pixels, x_quads), y (pixels, y_quads), in quads; span = quads of a pixel of y that the input reaches, from
 // offset / 4 on; items = pixels * span. One invocation computes one quad of y.
 
+// include dispatch
+
 struct Params {
   items: u32,
   x_quads: u32,
@@ -19,8 +21,8 @@ struct Params {
 // include layer/shift_lanes
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.items) {
     return;
   }

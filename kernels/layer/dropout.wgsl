@@ -4,6 +4,8 @@
 // seed gives one mask. x, y (quads). One invocation computes one quad.
 // Source: Srivastava et al. 2014, JMLR 15; counters in place of a state as in Salmon et al. 2011.
 
+// include dispatch
+
 struct Params {
   quads: u32,
   stream: u32,
@@ -23,8 +25,8 @@ struct Step {
 // include random/mix_bits
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

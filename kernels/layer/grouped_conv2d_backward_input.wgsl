@@ -11,6 +11,8 @@
 // One invocation computes one quad of dx, by gathering: no atomics, in the order of the taps.
 // Source: gemm/conv2d_backward_input.wgsl, a group at a time.
 
+// include dispatch
+
 struct Params {
   quads_total: u32,
   in_height: u32,
@@ -94,8 +96,8 @@ fn tap_sum(pixel: u32, quad: u32, tap: u32) -> vec4f {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let index = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let index = invocation_index(invocation, 64u);
   if (index >= params.quads_total) {
     return;
   }

@@ -9,6 +9,8 @@
 // pixels; with DEPTHWISE (I = group_out = 1) those of four output channels, whose gradients and inputs are one quad each.
 // Source: gemm/conv2d_backward_weight.wgsl, a group at a time.
 
+// include dispatch
+
 struct Params {
   rows: u32,
   rows_per_chunk: u32,
@@ -60,8 +62,8 @@ fn read_channels(pixel: u32, channel: u32) -> vec4f {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let index = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let index = invocation_index(invocation, 64u);
   let taps = params.kernel_height * params.kernel_width;
   let tap_quads = (params.group_in + 3u) / 4u;
   // Quads of dw, or with DEPTHWISE (taps, quads of channels), so that neighbours read neighbouring quads.

@@ -11,6 +11,8 @@
 // arena. One invocation computes one quad of y, adding in the order of the taps.
 // Source: Krizhevsky et al. 2012 (groups); Howard et al. 2017, arXiv 1704.04861 (depthwise).
 
+// include dispatch
+
 struct Params {
   quads_total: u32,
   in_height: u32,
@@ -99,8 +101,8 @@ fn tap_sum(pixel: u32, channels: vec4u, filters: vec4u) -> vec4f {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let index = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let index = invocation_index(invocation, 64u);
   if (index >= params.quads_total) {
     return;
   }

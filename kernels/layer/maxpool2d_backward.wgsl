@@ -3,6 +3,8 @@
 // pass of a ReLU whose output was x. x and dx (N, H, W, quads), y and dy (N, OH, OW, quads), in quads; quads_total =
 // quads of dx. One invocation computes one quad of dx, by gathering: no atomics, a fixed order.
 
+// include dispatch
+
 struct Params {
   quads_total: u32,
   quads: u32,
@@ -44,8 +46,8 @@ fn is_first(image: u32, quad: u32, out_y: u32, out_x: u32, own_y: i32, own_x: i3
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads_total) {
     return;
   }

@@ -5,6 +5,8 @@
 // cells are the windows and what is left at the edges. One invocation computes one quad of one cell: every value of
 // x is read once and every value of dx written once.
 
+// include dispatch
+
 struct Params {
   cells: u32,
   cells_high: u32,
@@ -27,8 +29,8 @@ override GATED: bool = false;
 @group(0) @binding(4) var<storage, read_write> dx: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.cells) {
     return;
   }

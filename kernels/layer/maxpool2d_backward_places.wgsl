@@ -4,6 +4,8 @@
 // dy and places (N, PH, PW, quads), dx (N, H, W, quads), in quads; cells = N * ceil(H / 2) * ceil(W / 2) * quads.
 // One invocation computes one quad of one window's pixels.
 
+// include dispatch
+
 struct Params {
   cells: u32,
   cells_high: u32,
@@ -21,8 +23,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.cells) {
     return;
   }

@@ -1,45 +1,13 @@
-// Max pooling, forward: y[n, oy, ox, c] = max of x over the window that starts at (oy s - p, ox s - p), with stride s and
-// padding p of each side's own; padding counts as minus infinity. x (N, H, W, quads), y (N, OH, OW, quads), in quads; quads_total = quads of y.
-// One invocation computes one quad of y.
+// Max pooling, forward: y[n, oy, ox, c] = max of x over the window; padding counts as minus infinity.
 
-struct Params {
-  quads_total: u32,
-  quads: u32,
-  in_height: u32,
-  in_width: u32,
-  out_height: u32,
-  out_width: u32,
-  kernel_height: u32,
-  kernel_width: u32,
-  stride_y: u32,
-  stride_x: u32,
-  padding_y: u32,
-  padding_x: u32,
+// include layer/pool2d_forward
+
+const empty = vec4f(-3.4028234e38);
+
+fn pooled(before: vec4f, pixel: vec4f) -> vec4f {
+  return max(before, pixel);
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
-
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
-  if (i >= params.quads_total) {
-    return;
-  }
-  let pixel = i / params.quads;
-  let quad = i - pixel * params.quads;
-  let line = pixel / params.out_width;
-  let image = line / params.out_height;
-  let top = i32((line - image * params.out_height) * params.stride_y) - i32(params.padding_y);
-  let left = i32((pixel - line * params.out_width) * params.stride_x) - i32(params.padding_x);
-  let height = i32(params.in_height);
-  let width = i32(params.in_width);
-  var largest = vec4f(-3.4028234e38);
-  for (var in_y = max(top, 0); in_y < min(top + i32(params.kernel_height), height); in_y++) {
-    for (var in_x = max(left, 0); in_x < min(left + i32(params.kernel_width), width); in_x++) {
-      largest = max(largest, read_x(u32((i32(image) * height + in_y) * width + in_x) * params.quads + quad));
-    }
-  }
-  write_y(i, largest);
+fn result(all: vec4f) -> vec4f {
+  return all;
 }

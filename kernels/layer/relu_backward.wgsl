@@ -1,6 +1,8 @@
 // ReLU, backward: dx = dy where y > 0, else 0, elementwise; y is the ReLU's output.
 // y, dy, dx (quads). One invocation computes one quad.
 
+// include dispatch
+
 struct Params {
   quads: u32,
 }
@@ -11,8 +13,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

@@ -1,5 +1,7 @@
 // ReLU, forward: y = max(x, 0), elementwise. x, y (quads). One invocation computes one quad.
 
+// include dispatch
+
 struct Params {
   quads: u32,
 }
@@ -9,8 +11,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

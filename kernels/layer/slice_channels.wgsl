@@ -6,6 +6,8 @@
 // x (N, H, W, in_quads), y (N, OH, OW, out_quads), in quads; in_channels and channels those of x and y; quads_total =
 // quads of y. One invocation computes one quad of y, from one quad of x where shift is a multiple of four, else two.
 
+// include dispatch
+
 struct Params {
   quads_total: u32,
   in_channels: u32,
@@ -34,8 +36,8 @@ fn quad_at(pixel: u32, quad: i32) -> vec4f {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads_total) {
     return;
   }

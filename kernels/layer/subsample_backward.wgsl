@@ -3,6 +3,8 @@
 // which has all of dx's; quads_total = quads of dx. One invocation computes one quad of dx, from one quad of dy where
 // before is a multiple of four, else two.
 
+// include dispatch
+
 struct Params {
   quads_total: u32,
   channels: u32,
@@ -22,8 +24,8 @@ struct Params {
 // include layer/shift_lanes
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads_total) {
     return;
   }

@@ -2,6 +2,8 @@
 // for the step.count rows that are real. counts (classes, classes), kept (examples). One invocation a row;
 // integer additions, so their order does not matter.
 
+// include dispatch
+
 struct Params {
   rows: u32,
   classes: u32,
@@ -20,8 +22,8 @@ struct Step {
 @group(0) @binding(5) var<storage, read_write> kept: array<u32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let row = id.x;
+fn main(invocation: Invocation) {
+  let row = invocation_index(invocation, 64u);
   if (row >= params.rows || row >= step.count) {
     return;
   }

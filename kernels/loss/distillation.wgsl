@@ -8,6 +8,7 @@
 // logits, teacher_logits and dlogits (rows, quads) in quads, losses (rows). One invocation computes one row, sums run
 // in the order of the classes. Source: Hinton, Vinyals and Dean 2015, arXiv 1503.02531.
 
+// include dispatch
 // include math/finite
 
 struct Params {
@@ -47,8 +48,8 @@ fn total(quad: u32, value: vec4f) -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let row = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let row = invocation_index(invocation, 64u);
   if (row >= params.rows || row >= step.count) {
     return;
   }

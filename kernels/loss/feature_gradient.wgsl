@@ -5,6 +5,8 @@
 // features (s), teacher_features (t) and dy (quads), slope (1) from loss/feature_loss.wgsl. One invocation computes one
 // quad.
 
+// include dispatch
+
 struct Params {
   quads: u32,
 }
@@ -18,8 +20,8 @@ override GATED: bool = false;
 @group(0) @binding(4) var<storage, read_write> dy: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

@@ -8,6 +8,8 @@
 
 // include math/finite
 
+// include dispatch
+
 struct Params {
   rows: u32,
   weight: f32,
@@ -20,8 +22,8 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> slope: array<f32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let row = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let row = invocation_index(invocation, 64u);
   if (row >= params.rows) {
     return;
   }

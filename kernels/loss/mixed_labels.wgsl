@@ -9,6 +9,7 @@
 // at the end; labels, shares and losses (rows). One invocation computes one row: two logits and two gradients.
 // Source: Zhang et al. 2018, arXiv 1710.09412 (mixup).
 
+// include dispatch
 // include math/finite
 
 struct Params {
@@ -25,8 +26,8 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> dlogits: array<f32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let row = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let row = invocation_index(invocation, 64u);
   if (row >= params.rows) {
     return;
   }

@@ -6,6 +6,8 @@
 // logits (rows, quads) in quads, labels (rows). One invocation draws one label, sums run in the order of the classes.
 // Source: Kunstner, Balles and Hennig 2019, arXiv 1905.12558, section 2 (Fisher against empirical Fisher).
 
+// include dispatch
+
 struct Params {
   rows: u32,
   quads: u32,
@@ -25,8 +27,8 @@ struct Step {
 // include random/mix_bits
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let row = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let row = invocation_index(invocation, 64u);
   if (row >= params.rows) {
     return;
   }

@@ -9,6 +9,7 @@
 // losses and predictions (rows). One invocation computes one row, sums run in the order of the classes.
 // Source: Szegedy et al. 2016, arXiv 1512.00567, section 7 (label smoothing), as in PyTorch.
 
+// include dispatch
 // include math/finite
 
 struct Params {
@@ -40,8 +41,8 @@ fn read_classes(row: u32, quad: u32) -> vec4f {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let row = id.x;
+fn main(invocation: Invocation) {
+  let row = invocation_index(invocation, 64u);
   if (row >= params.rows) {
     return;
   }

@@ -1,6 +1,8 @@
 // Multiplies an arena by the mask: out = out * mask, so that removed parameters are exactly zero.
 // mask, out (quads). One invocation updates one quad.
 
+// include dispatch
+
 struct Params {
   quads: u32,
 }
@@ -10,8 +12,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

@@ -5,6 +5,8 @@
 // keep (blocks of all tensors).
 // One invocation decides one quad.
 
+// include dispatch
+
 struct Params {
   quads: u32,
   first_block: u32,
@@ -23,8 +25,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> mask: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

@@ -4,6 +4,8 @@
 //
 // sources and out: 4 x quads numbers, a quad at a time; arena: floats. One invocation moves one quad.
 
+// include dispatch
+
 struct Params {
   quads: u32,
 }
@@ -21,8 +23,8 @@ fn number_at(source: u32) -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

@@ -5,6 +5,8 @@
 // mask: an arena in quads, the tensor (rows, row_quads) from params.offset; padding has mask 0.
 // One invocation adds one row; integer additions, so their order does not matter.
 
+// include dispatch
+
 struct Params {
   rows: u32,
   row_quads: u32,
@@ -19,8 +21,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> layers: array<atomic<u32>>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let row = id.x;
+fn main(invocation: Invocation) {
+  let row = invocation_index(invocation, 64u);
   if (row >= params.rows) {
     return;
   }

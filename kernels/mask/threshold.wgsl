@@ -3,6 +3,8 @@
 // removed. Where no weight is asked to go (params.remove 0), none goes. Scores below zero are not weights: their mask stays.
 // scores, mask: arenas in quads, of which quads from params.offset are decided. One invocation decides one quad.
 
+// include dispatch
+
 struct Params {
   quads: u32,
   offset: u32,
@@ -17,8 +19,8 @@ struct Params {
 // include select/is_selected
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

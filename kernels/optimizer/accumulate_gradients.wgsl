@@ -5,6 +5,8 @@
 // With share = 1 / batches the sum is the gradient of the mean loss over all examples of the step.
 // gradients, gradient_sum (quads). One invocation computes one quad.
 
+// include dispatch
+
 struct Params {
   quads: u32,
   share: f32,
@@ -20,8 +22,8 @@ struct Step {
 @group(0) @binding(3) var<storage, read_write> gradient_sum: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

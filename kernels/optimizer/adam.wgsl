@@ -11,6 +11,8 @@
 // values, gradients, velocity (m), second_moment (v), mask (quads). One invocation updates one quad.
 // Source: Kingma and Ba 2015, arXiv 1412.6980; Loshchilov and Hutter 2019, arXiv 1711.05101.
 
+// include dispatch
+
 struct Params {
   quads: u32,
   decayed_quads: u32,
@@ -51,8 +53,8 @@ override DECOUPLED: bool = false;
 // include optimizer/step_gradient
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

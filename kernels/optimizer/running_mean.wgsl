@@ -5,6 +5,8 @@
 // One invocation updates one quad. Nothing changes once a loss or value was not finite.
 // Source: Welford 1962; the average of SGD's iterates: Izmailov et al. 2018, arXiv 1803.05407; Kingma and Ba 2015.
 
+// include dispatch
+
 struct Params {
   quads: u32,
 }
@@ -27,8 +29,8 @@ struct Tally {
 @group(0) @binding(4) var<storage, read_write> mean: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

@@ -7,6 +7,8 @@
 // values, mean, variance (quads). One invocation updates one quad. Nothing changes once a loss or value was not finite.
 // Source: West 1979, "Updating mean and variance estimates: an improved method".
 
+// include dispatch
+
 struct Params {
   quads: u32,
 }
@@ -30,8 +32,8 @@ struct Tally {
 @group(0) @binding(5) var<storage, read_write> variance: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

@@ -8,6 +8,8 @@
 // values, gradients, velocity, mask (quads). One invocation updates one quad. velocity starts at zero, which gives
 // PyTorch's first step. Source: Sutskever et al. 2013; PyTorch torch.optim.SGD (dampening 0).
 
+// include dispatch
+
 struct Params {
   quads: u32,
   decayed_quads: u32,
@@ -43,8 +45,8 @@ override NESTEROV: bool = false;
 // include optimizer/step_gradient
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

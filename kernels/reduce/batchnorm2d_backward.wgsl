@@ -6,6 +6,7 @@
 // params.variance, sums (chunks, 2, quads): dbeta, then dgamma. One invocation computes one quad of one chunk.
 // Source: Ioffe and Szegedy 2015, arXiv 1502.03167.
 
+// include dispatch
 // include reduce/chunks
 
 struct Params {
@@ -25,8 +26,8 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> sums: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let chunk = chunk_at(id.y * (groups.x * 64u) + id.x);
+fn main(invocation: Invocation) {
+  let chunk = chunk_at(invocation_index(invocation, 64u));
   if (chunk.first >= params.rows) {
     return;
   }

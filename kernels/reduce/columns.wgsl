@@ -5,11 +5,12 @@
 // An operation's file gives Params with rows, quads and rows_per_chunk, the bindings, and term(row, quad).
 // One invocation computes one quad of one chunk, in the order of the rows; reduce/splits.wgsl adds the chunks.
 
+// include dispatch
 // include reduce/chunks
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let index = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let index = invocation_index(invocation, 64u);
   let chunk = chunk_at(index);
   if (chunk.first >= params.rows) {
     return;

@@ -5,6 +5,8 @@
 //
 // moments (chunks, 2, quads) from reduce/moments.wgsl; mean and variance (quads). One invocation computes one quad.
 
+// include dispatch
+
 struct Params {
   rows: u32,
   quads: u32,
@@ -17,8 +19,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> variance: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let quad = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let quad = invocation_index(invocation, 64u);
   if (quad >= params.quads) {
     return;
   }

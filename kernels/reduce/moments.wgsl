@@ -5,6 +5,7 @@
 // E x^2 - (E x)^2 would cancel in f32. x (rows, quads); moments (chunks, 2, quads): means, then deviations, which
 // reduce/merge_moments.wgsl merges. One invocation computes one quad of one chunk.
 
+// include dispatch
 // include reduce/chunks
 
 struct Params {
@@ -18,8 +19,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> moments: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let chunk = chunk_at(id.y * (groups.x * 64u) + id.x);
+fn main(invocation: Invocation) {
+  let chunk = chunk_at(invocation_index(invocation, 64u));
   if (chunk.first >= params.rows) {
     return;
   }

@@ -5,6 +5,8 @@
 // sums (splits, stride) in quads, of which quads from first are added; out: quads from params.offset. One invocation
 // computes one quad.
 
+// include dispatch
+
 struct Params {
   quads: u32,
   splits: u32,
@@ -21,8 +23,8 @@ override ACCUMULATE: bool = false;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

@@ -6,6 +6,8 @@
 // products (rows, column_quads) from quad params.offset, sums the column sums of the shifted samples, in quads;
 // params.scale is 1 / n. One invocation computes one quad.
 
+// include dispatch
+
 struct Params {
   rows: u32,
   column_quads: u32,
@@ -19,8 +21,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> products: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let index = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let index = invocation_index(invocation, 64u);
   let row = index / params.column_quads;
   if (row >= params.rows) {
     return;

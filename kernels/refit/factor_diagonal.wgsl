@@ -9,6 +9,7 @@
 // All stands written out in 4 x 4 matrices, which stay in registers: private arrays take llvmpipe seconds to compile.
 // Source: Golub and Van Loan, Matrix Computations, 4th ed., section 4.2.
 
+// include dispatch
 // include math/finite
 // include refit/systems
 
@@ -96,8 +97,8 @@ fn inverse_factor(d: mat4x4f, least: f32) -> mat4x4f {
 }
 
 @compute @workgroup_size(8)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let system = id.y * (groups.x * 8u) + id.x;
+fn main(invocation: Invocation) {
+  let system = invocation_index(invocation, 8u);
   if (system >= params.systems) {
     return;
   }

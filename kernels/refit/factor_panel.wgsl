@@ -8,11 +8,12 @@
 // x 32 columns in registers as 4 x 4 matrices, in the order of the columns.
 // Source: Golub and Van Loan, Matrix Computations, 4th ed., section 4.2.
 
+// include dispatch
 // include refit/panel
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let index = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let index = invocation_index(invocation, 64u);
   let system = index / line_groups();
   if (system >= params.systems) {
     return;

@@ -8,6 +8,8 @@
 // convolution has in its input and output. lines (lines, in_quads), out (lines, out_quads), both in quads. One invocation
 // computes one quad.
 
+// include dispatch
+
 override SAMPLED: bool = false;
 override ACCUMULATE: bool = false;
 
@@ -38,8 +40,8 @@ fn channel_at(start: u32, channel: u32) -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let index = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let index = invocation_index(invocation, 64u);
   let i = index / params.out_quads;
   if (i >= step.count) {
     return;

@@ -8,6 +8,8 @@
 // A linear layer is a window over its whole input, with OH = OW = 1.
 // Source: Chellapilla et al. 2006, "High Performance Convolutional Neural Networks for Document Processing".
 
+// include dispatch
+
 const NONE = 0xffffffffu;
 
 struct Params {
@@ -40,8 +42,8 @@ struct Step {
 @group(0) @binding(5) var<storage, read_write> v: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let index = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let index = invocation_index(invocation, 64u);
   let sample = index / params.patch_quads;
   if (sample >= params.samples) {
     return;

@@ -6,6 +6,7 @@
 // cross_covariance C (output rows, columns), dense W0 the same from float params.dense_offset on; systems as in
 // refit/systems.wgsl. One invocation computes one quad.
 
+// include dispatch
 // include refit/systems
 
 struct Params {
@@ -40,8 +41,8 @@ fn right_side(start: u32, b: u32, count: u32, added: f32) -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let index = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let index = invocation_index(invocation, 64u);
   let column = index / 8u;
   let system = column / (params.size / 4u);
   if (system >= params.systems) {

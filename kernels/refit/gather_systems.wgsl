@@ -8,6 +8,7 @@
 // packed H (refit/packed.wgsl) of `columns` columns, support (output rows, columns). One invocation computes four lines
 // of a block column, which look up its columns together. Block columns k and last - k have size + 32 lines together.
 
+// include dispatch
 // include refit/packed
 // include refit/systems
 
@@ -58,8 +59,8 @@ fn elements(lines: Lines, b: u32) -> vec4f {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let index = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let index = invocation_index(invocation, 64u);
   let blocks = params.size / 32u;
   let pairs = (blocks + 1u) / 2u;
   let pair_groups = params.size / 4u + 8u;

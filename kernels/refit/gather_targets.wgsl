@@ -9,6 +9,8 @@
 // target_values, skip_dense, skip_pruned (lines, out_quads), alpha (out_quads), v (samples, quads), shift_sums (quads), all in
 // quads, first the float behind patch_quads. One invocation computes one quad.
 
+// include dispatch
+
 const NONE = 0xffffffffu;
 
 // Below this a channel's batch norm passes too little on for its target to make up for the skip connection.
@@ -37,9 +39,9 @@ struct Step {
 @group(0) @binding(8) var<storage, read_write> v: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn main(invocation: Invocation) {
   let out_quads = params.quads - params.patch_quads;
-  let index = id.y * (groups.x * 64u) + id.x;
+  let index = invocation_index(invocation, 64u);
   let sample = index / out_quads;
   if (sample >= params.samples) {
     return;

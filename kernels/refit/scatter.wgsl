@@ -5,6 +5,8 @@
 // Rows with a flag, whose system failed, keep what they have. out (rows, row_quads) in quads from params.offset, support
 // (rows, 4 row_quads), solved (systems, size) floats. One invocation walks one row.
 
+// include dispatch
+
 struct Params {
   systems: u32,
   size: u32,
@@ -26,8 +28,8 @@ struct Chosen {
 @group(0) @binding(6) var<storage, read_write> out: array<vec4f>;
 
 @compute @workgroup_size(8)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let system = id.y * (groups.x * 8u) + id.x;
+fn main(invocation: Invocation) {
+  let system = invocation_index(invocation, 8u);
   if (system >= params.systems) {
     return;
   }

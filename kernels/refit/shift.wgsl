@@ -7,6 +7,7 @@
 // whose solutions, is not finite gets a flag. shift floats from params.offset; support (rows, columns), solutions (systems, size) floats. One invocation
 // computes one row, in the order of the columns.
 
+// include dispatch
 // include math/finite
 
 struct Params {
@@ -38,8 +39,8 @@ fn mean_of(column: u32) -> f32 {
 }
 
 @compute @workgroup_size(8)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let system = id.y * (groups.x * 8u) + id.x;
+fn main(invocation: Invocation) {
+  let system = invocation_index(invocation, 8u);
   if (system >= params.systems) {
     return;
   }

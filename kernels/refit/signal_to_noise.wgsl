@@ -6,6 +6,7 @@
 // (systems, size) floats. One invocation computes one weight, in the order of the columns.
 // Source: Hassibi and Stork 1993, "Second order derivatives for network pruning: Optimal Brain Surgeon".
 
+// include dispatch
 // include refit/systems
 
 struct Params {
@@ -21,8 +22,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> signals: array<f32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let index = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let index = invocation_index(invocation, 64u);
   let system = index / params.size;
   if (system >= params.systems) {
     return;

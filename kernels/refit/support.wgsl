@@ -5,6 +5,8 @@
 // mask (rows, row_quads) in quads from params.offset, channels in groups of in_quads quads; support (rows, 4 row_quads).
 // One invocation walks one row: few rows, and each place follows from the one before.
 
+// include dispatch
+
 struct Params {
   rows: u32,
   row_quads: u32,
@@ -19,8 +21,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> counts: array<u32>;
 
 @compute @workgroup_size(8)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let row = id.y * (groups.x * 8u) + id.x;
+fn main(invocation: Invocation) {
+  let row = invocation_index(invocation, 8u);
   if (row >= params.rows) {
     return;
   }

@@ -7,6 +7,7 @@
 // A sum that is not finite is noted in the tally as 2 step.index + 1, like other values.
 // gradients, fisher, gradient_mean (quads). One invocation updates one quad. Formula: docs/method.md.
 
+// include dispatch
 // include math/finite
 
 struct Params {
@@ -34,8 +35,8 @@ struct Tally {
 @group(0) @binding(5) var<storage, read_write> tally: Tally;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

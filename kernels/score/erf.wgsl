@@ -2,6 +2,8 @@
 // wrong one. scores and confidence: quads; scores below zero (padding) stay as they are.
 // One invocation computes one quad.
 
+// include dispatch
+
 struct Params {
   quads: u32,
 }
@@ -13,8 +15,8 @@ struct Params {
 // include score/error_function
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

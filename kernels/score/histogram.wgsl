@@ -3,6 +3,8 @@
 // confidence and mask: arenas in quads, the tensor from params.offset; counts (bins of every layer).
 // One invocation bins one quad; integer additions, so their order does not matter.
 
+// include dispatch
+
 struct Params {
   quads: u32,
   offset: u32,
@@ -16,8 +18,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> counts: array<atomic<u32>>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

@@ -6,6 +6,8 @@
 // EFFECTIVE adds the second sum (the effective number of parameters); without it prior_precision is not read.
 // One invocation adds quads_per_chunk quads in order. Source: MacKay 1992, "Bayesian interpolation", eq. 4.8.
 
+// include dispatch
+
 struct Params {
   quads: u32,
   quads_per_chunk: u32,
@@ -29,8 +31,8 @@ fn total(v: vec4f) -> f32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let chunk = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let chunk = invocation_index(invocation, 64u);
   let first = chunk * params.quads_per_chunk;
   if (first >= params.quads) {
     return;

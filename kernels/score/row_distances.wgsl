@@ -6,6 +6,8 @@
 // One invocation adds one row's distances to rows_per_chunk rows, in order.
 // Source: He et al. 2019, arXiv 1811.00250, equation 4.
 
+// include dispatch
+
 struct Params {
   rows: u32,
   row_quads: u32,
@@ -19,8 +21,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> distances: array<f32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.rows * params.chunks) {
     return;
   }

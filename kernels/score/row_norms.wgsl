@@ -1,6 +1,8 @@
 // The mean absolute weight of each filter: row_norms[row] = sum over the row of |mean| / weights of the row.
 // mean: an arena in quads, the tensor (rows, row_quads) from params.offset. One invocation adds one row in order.
 
+// include dispatch
+
 struct Params {
   rows: u32,
   row_quads: u32,
@@ -13,8 +15,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> row_norms: array<f32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let row = id.x;
+fn main(invocation: Invocation) {
+  let row = invocation_index(invocation, 64u);
   if (row >= params.rows) {
     return;
   }

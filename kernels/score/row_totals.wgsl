@@ -1,6 +1,8 @@
 // Adds the parts of a row: row_scores[row] = sum over chunks of parts[chunk, row]. parts (chunks, rows), row_scores (rows).
 // One invocation adds one row in order.
 
+// include dispatch
+
 struct Params {
   rows: u32,
   chunks: u32,
@@ -11,8 +13,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> row_scores: array<f32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let row = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let row = invocation_index(invocation, 64u);
   if (row >= params.rows) {
     return;
   }

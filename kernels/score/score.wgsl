@@ -4,9 +4,11 @@
 // channels (real ones a tap), the bindings, and score(i), the scores of the four weights of arena quad i.
 // scores: quads from params.offset. One invocation computes one quad.
 
+// include dispatch
+
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

@@ -2,6 +2,8 @@
 // every second merge. keys (2 x pairs). One invocation looks at one pair.
 // Source: Batcher 1968, "Sorting networks and their applications".
 
+// include dispatch
+
 struct Params {
   pairs: u32,
   size: u32,
@@ -12,8 +14,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> keys: array<u32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let pair = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let pair = invocation_index(invocation, 64u);
   if (pair >= params.pairs) {
     return;
   }

@@ -1,6 +1,8 @@
 // Criterion lamp: sums[chunk] = sum of the squares of keys_per_chunk sorted keys, which are the bits of floats; keys of
 // 0xffffffff are no weights. One invocation adds one chunk in ascending order, so that small squares are not lost.
 
+// include dispatch
+
 struct Params {
   chunks: u32,
   keys_per_chunk: u32,
@@ -11,8 +13,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> sums: array<f32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let chunk = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let chunk = invocation_index(invocation, 64u);
   if (chunk >= params.chunks) {
     return;
   }

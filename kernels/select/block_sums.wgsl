@@ -8,6 +8,8 @@
 // fewer at the edges; blocks are counted by rows, then taps, then columns. One invocation adds one block: by rows, taps and
 // columns, in order, each row and tap on its own first.
 
+// include dispatch
+
 struct Params {
   blocks: u32,
   first_block: u32,
@@ -31,8 +33,8 @@ override SQUARED: bool = true;
 @group(0) @binding(4) var<storage, read_write> counts: array<u32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let block = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let block = invocation_index(invocation, 64u);
   if (block >= params.blocks) {
     return;
   }

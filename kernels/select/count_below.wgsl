@@ -4,6 +4,8 @@
 //
 // scores and mask: arenas in quads, the tensor from params.offset; counts (layers). One invocation looks at one quad; a workgroup adds once.
 
+// include dispatch
+
 struct Params {
   quads: u32,
   offset: u32,
@@ -19,12 +21,8 @@ struct Params {
 var<workgroup> group_count: atomic<u32>;
 
 @compute @workgroup_size(64)
-fn main(
-  @builtin(global_invocation_id) id: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation, @builtin(local_invocation_index) lane: u32) {
+  let i = invocation_index(invocation, 64u);
   if (i < params.quads) {
     let score = read_scores(params.offset + i);
     let below = (score >= vec4f(0.0)) & (score < vec4f(params.threshold)) & (read_mask(params.offset + i) > vec4f(0.0));

@@ -5,6 +5,8 @@
 // scores and mask: arenas in quads, the tensor from params.offset; counts (layers). One invocation looks at one quad; a
 // workgroup adds once; integer additions, so their order does not matter.
 
+// include dispatch
+
 struct Params {
   quads: u32,
   offset: u32,
@@ -22,12 +24,8 @@ struct Params {
 var<workgroup> group_count: atomic<u32>;
 
 @compute @workgroup_size(64)
-fn main(
-  @builtin(global_invocation_id) id: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation, @builtin(local_invocation_index) lane: u32) {
+  let i = invocation_index(invocation, 64u);
   if (i < params.quads) {
     let quad = params.offset + i;
     let ones = select(vec4u(0u), vec4u(1u), are_selected(read_scores(quad), read_mask(quad), quad));

@@ -9,6 +9,8 @@
 // One invocation decides one group: it counts, for each weight, those that rank above it.
 // Source: Mishra et al. 2021, "Accelerating sparse deep neural networks", arXiv 2104.08378.
 
+// include dispatch
+
 struct Params {
   groups: u32,
   groups_per_line: u32,
@@ -35,8 +37,8 @@ fn place_of(line: u32, column: u32) -> u32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) workgroups: vec3u) {
-  let group = id.y * (workgroups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let group = invocation_index(invocation, 64u);
   if (group >= params.groups) {
     return;
   }

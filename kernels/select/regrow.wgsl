@@ -7,6 +7,8 @@
 // quads a tap) from params.offset; padding stays. counts (layers). One invocation decides one quad; integer additions.
 // Source: Rao 1948, "Large sample tests of statistical hypotheses"; docs/method.md.
 
+// include dispatch
+
 struct Params {
   quads: u32,
   offset: u32,
@@ -24,8 +26,8 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> counts: array<atomic<u32>>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.y * (groups.x * 64u) + id.x;
+fn main(invocation: Invocation) {
+  let i = invocation_index(invocation, 64u);
   if (i >= params.quads) {
     return;
   }

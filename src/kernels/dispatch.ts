@@ -55,10 +55,10 @@ const maxWorkgroups = 65535;
 /** Loop iterations after which some drivers end an invocation silently. */
 export const maxIterations = 65535;
 
-/** Spreads a number of workgroups over x and y, which kernels join again. */
+/** Spreads a number of workgroups over x and y, which kernels join again (kernels/dispatch.wgsl). */
 export function spreadWorkgroups(count: number): readonly [number, number, number] {
-  const y = Math.ceil(count / maxWorkgroups);
-  return [Math.max(1, Math.ceil(count / y)), Math.max(1, y), 1];
+  const y = Math.max(1, Math.ceil(count / maxWorkgroups));
+  return [Math.max(1, Math.ceil(count / y)), y, 1];
 }
 
 /** A dispatch with one invocation for each of a number of items. */

@@ -17,6 +17,7 @@ export { default as "bench/peak_fma" } from "../../kernels/bench/peak_fma.wgsl" 
 export { default as "check/finite" } from "../../kernels/check/finite.wgsl" with { type: "text" };
 export { default as "data/batch_images" } from "../../kernels/data/batch_images.wgsl" with { type: "text" };
 export { default as "data/mix_images" } from "../../kernels/data/mix_images.wgsl" with { type: "text" };
+export { default as "dispatch" } from "../../kernels/dispatch.wgsl" with { type: "text" };
 export { default as "gemm/conv2d_backward_input" } from "../../kernels/gemm/conv2d_backward_input.wgsl" with { type: "text" };
 export { default as "gemm/conv2d_backward_weight" } from "../../kernels/gemm/conv2d_backward_weight.wgsl" with { type: "text" };
 export { default as "gemm/conv2d_backward_weight_pooled" } from "../../kernels/gemm/conv2d_backward_weight_pooled.wgsl" with { type: "text" };
@@ -48,6 +49,7 @@ export { default as "layer/maxpool2d_backward" } from "../../kernels/layer/maxpo
 export { default as "layer/maxpool2d_backward_disjoint" } from "../../kernels/layer/maxpool2d_backward_disjoint.wgsl" with { type: "text" };
 export { default as "layer/maxpool2d_backward_places" } from "../../kernels/layer/maxpool2d_backward_places.wgsl" with { type: "text" };
 export { default as "layer/maxpool2d_forward" } from "../../kernels/layer/maxpool2d_forward.wgsl" with { type: "text" };
+export { default as "layer/pool2d_forward" } from "../../kernels/layer/pool2d_forward.wgsl" with { type: "text" };
 export { default as "layer/relu_backward" } from "../../kernels/layer/relu_backward.wgsl" with { type: "text" };
 export { default as "layer/relu_forward" } from "../../kernels/layer/relu_forward.wgsl" with { type: "text" };
 export { default as "layer/shift_lanes" } from "../../kernels/layer/shift_lanes.wgsl" with { type: "text" };
