@@ -20,25 +20,11 @@ fn main(invocation: Invocation) {
   }
   let line = line_of(index - system * line_groups());
   let block_line = 32u * params.block;
-  var c_0 = mat4x4f();
-  var c_1 = mat4x4f();
-  var c_2 = mat4x4f();
-  var c_3 = mat4x4f();
-  var c_4 = mat4x4f();
-  var c_5 = mat4x4f();
-  var c_6 = mat4x4f();
-  var c_7 = mat4x4f();
+  var c_${j} = mat4x4f();  // for j in 0..8
   for (var q = first_quad(line); q < 8u * params.block; q++) {
     let start = column_start(system, q);
     let a = load_lines(start + line);
-    c_0 += transpose(load_lines(start + block_line)) * a;
-    c_1 += transpose(load_lines(start + block_line + 4u)) * a;
-    c_2 += transpose(load_lines(start + block_line + 8u)) * a;
-    c_3 += transpose(load_lines(start + block_line + 12u)) * a;
-    c_4 += transpose(load_lines(start + block_line + 16u)) * a;
-    c_5 += transpose(load_lines(start + block_line + 20u)) * a;
-    c_6 += transpose(load_lines(start + block_line + 24u)) * a;
-    c_7 += transpose(load_lines(start + block_line + 28u)) * a;
+    c_${j} += transpose(load_lines(start + block_line + ${4 * j}u)) * a;  // for j in 0..8
   }
   finish_lines(system, line, Half(c_0, c_1, c_2, c_3), Half(c_4, c_5, c_6, c_7));
 }

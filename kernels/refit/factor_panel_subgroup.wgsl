@@ -29,22 +29,8 @@ fn main(
   let line = line_of(2u * min(first_group + lane, lane_groups - 1u));
   let first = first_quad(line);
   let shared_line = 32u * params.block + 4u * lane;
-  var c_0 = mat4x4f();
-  var c_1 = mat4x4f();
-  var c_2 = mat4x4f();
-  var c_3 = mat4x4f();
-  var c_4 = mat4x4f();
-  var c_5 = mat4x4f();
-  var c_6 = mat4x4f();
-  var c_7 = mat4x4f();
-  var e_0 = mat4x4f();
-  var e_1 = mat4x4f();
-  var e_2 = mat4x4f();
-  var e_3 = mat4x4f();
-  var e_4 = mat4x4f();
-  var e_5 = mat4x4f();
-  var e_6 = mat4x4f();
-  var e_7 = mat4x4f();
+  var c_${j} = mat4x4f();  // for j in 0..8
+  var e_${j} = mat4x4f();  // for j in 0..8
   var q = first_quad(line_of(2u * first_group));
   // Loops test last: to leave one that tests first, llvmpipe runs a round with all lanes off.
   if (q < 8u * params.block) {
@@ -52,34 +38,15 @@ fn main(
       // Block columns that do not have the identity's lines yet: the last lines behind the right side are zero.
       let own_line = select(params.size + 4u, line, q >= first);
       let next_line = select(params.size + 4u, line + 4u, q >= first);
-      let start_0 = column_start(system, q);
-      let b_0 = transpose(load_lines(start_0 + shared_line));
-      let a_00 = load_lines(start_0 + own_line);
-      let a_01 = load_lines(start_0 + next_line);
-      let b_00 = from_lane_0(b_0);
-      c_0 += b_00 * a_00;
-      e_0 += b_00 * a_01;
-      let b_01 = from_lane_1(b_0);
-      c_1 += b_01 * a_00;
-      e_1 += b_01 * a_01;
-      let b_02 = from_lane_2(b_0);
-      c_2 += b_02 * a_00;
-      e_2 += b_02 * a_01;
-      let b_03 = from_lane_3(b_0);
-      c_3 += b_03 * a_00;
-      e_3 += b_03 * a_01;
-      let b_04 = from_lane_4(b_0);
-      c_4 += b_04 * a_00;
-      e_4 += b_04 * a_01;
-      let b_05 = from_lane_5(b_0);
-      c_5 += b_05 * a_00;
-      e_5 += b_05 * a_01;
-      let b_06 = from_lane_6(b_0);
-      c_6 += b_06 * a_00;
-      e_6 += b_06 * a_01;
-      let b_07 = from_lane_7(b_0);
-      c_7 += b_07 * a_00;
-      e_7 += b_07 * a_01;
+      let start = column_start(system, q);
+      let own = transpose(load_lines(start + shared_line));
+      let a_0 = load_lines(start + own_line);
+      let a_1 = load_lines(start + next_line);
+      // for j in 0..8
+      let b_${j} = from_lane_${j}(own);
+      c_${j} += b_${j} * a_0;
+      e_${j} += b_${j} * a_1;
+      // end
       q += 1u;
       if (q >= 8u * params.block) {
         break;
