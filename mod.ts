@@ -27,6 +27,7 @@ export { Model } from "./src/api/model.ts";
 export { trainDefaults } from "./src/api/model_options.ts";
 export type {
   ModelOptions,
+  ModelPredictOptions,
   ModelPruneOptions,
   ModelRecalibrateOptions,
   ModelState,
@@ -151,6 +152,7 @@ export type {
 } from "./src/prune/report.ts";
 export { standardError } from "./src/train/evaluate.ts";
 export type { Evaluation } from "./src/train/evaluate.ts";
+export type { Predictions } from "./src/train/predict.ts";
 export {
   averagedFrom,
   averagedSchedule,

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Split } from "../data/dataset.ts";
 import { checkWords } from "../checks.ts";
+import type { Split } from "../data/split.ts";
 import { disposedError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -16,9 +16,11 @@ import { checkGraphFits, type Graph } from "../model/graph.ts";
 import { prunableTensors } from "../prune/criteria.ts";
 import { Pruner } from "../prune/pruner.ts";
 import { type Evaluation, type Evaluator, type EvaluatorTools, openEvaluator } from "../train/evaluate.ts";
+import { predict, type Predictions, predictionsOf } from "../train/predict.ts";
 import { checkModelOptions } from "./check_options.ts";
-import type { ModelOptions, ModelState, ModelTask } from "./model_options.ts";
+import type { ModelOptions, ModelPredictOptions, ModelState, ModelTask } from "./model_options.ts";
 import { maskedParameters } from "./model_state.ts";
+import { splitToPredict } from "./predicted_images.ts";
 import { SplitImages } from "./split_images.ts";
 import { Turns } from "./turns.ts";
 
@@ -190,6 +192,29 @@ export class DeviceModel {
         this.#evaluators.set(split, evaluator);
       }
       return await evaluator.evaluate(signal);
+    });
+  }
+
+  /**
+   * Predicts the classes of any number of images. Labels are not needed, and those of a split are not looked at.
+   *
+   * @param images Bytes (N, C, H, W) with pixels 0 to 255, such as a split's `images` or a subarray of them; or a split.
+   * @returns Logits and probabilities (N, C), and the most likely class of each image (N), in the order of the images.
+   * @throws {ShapeError} Where the images are not of the model's size, there are fewer than `count`, or the device cannot
+   *   hold the batch.
+   * @throws {NumericError} Where a logit is not finite.
+   * @throws {StateError} Where the model or its device was disposed of, before or meanwhile.
+   * @throws The reason of the signal where it ends the prediction between two batches.
+   */
+  predict(
+    images: Uint8Array | Split,
+    { count, signal }: ModelPredictOptions = {},
+  ): Promise<Predictions> {
+    return this.call("predicting with", async () => {
+      const split = splitToPredict(images, { count, task: this.task });
+      if (!split) return predictionsOf(new Float32Array(0), this.task.classes.length);
+      using open = this.#images.open(split, { name: "images" });
+      return await predict(this.network, open.examples, { ...this.tools, signal });
     });
   }
 

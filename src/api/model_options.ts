@@ -33,6 +33,14 @@ export interface ModelOptions {
   readonly evaluationBatch?: number | undefined;
 }
 
+/** What of some images is predicted. */
+export interface ModelPredictOptions {
+  /** The first images that are predicted. Default: all. */
+  readonly count?: number | undefined;
+  /** Ends the prediction between two batches. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** How a phase of training runs; what is left out is as in `trainDefaults`. */
 export interface ModelTrainOptions extends Partial<TrainSettings> {
   /** The model whose predictions are learned from, with `distillation`; on the same device. */

@@ -65,6 +65,7 @@ Deno.test("Model refuses splits that are not what their interface says, by the a
       model.train(good, { validation, earlyStopping: { patience: 0, measure: "loss" } }),
   };
   const others: readonly ((split: Split) => Promise<unknown>)[] = [
+    (split) => model.predict(split),
     (split) => model.train(split),
     (split) => model.recalibrate(split),
     (split) => model.confidence(split, scoring),

@@ -1,0 +1,107 @@
+/**
+ * Prediction: the logits of images, brought back to the host batch by batch, and what follows from them.
+ *
+ * @module
+ */
+import { NumericError } from "../errors.ts";
+import type { Examples } from "../gpu/examples.ts";
+import type { Network } from "../gpu/network.ts";
+import { preparePlan } from "../gpu/plan_program.ts";
+import { readBuffers } from "../gpu/readback.ts";
+import { rowsFromQuads } from "../io/quads.ts";
+import { tensorRef } from "../kernels/buffer_ref.ts";
+import { resolveGraph } from "../model/graph.ts";
+import { lowerForward } from "../plan/forward.ts";
+import { logitsOf } from "../plan/plan.ts";
+import { featuresOf, quadsOf } from "../shape.ts";
+import { evaluationBatchOf, type EvaluatorTools } from "./evaluate.ts";
+
+/** What a network says of N images; C is the number of classes. */
+export interface Predictions {
+  /** The network's outputs, (N, C). */
+  readonly logits: Float32Array;
+  /** Softmax of the logits, (N, C); each row adds up to 1. */
+  readonly probabilities: Float32Array;
+  /** The class of the largest logit, the first of equal ones, (N). */
+  readonly labels: Uint32Array;
+}
+
+/** What prediction is done with. */
+export interface PredictOptions extends EvaluatorTools {
+  /** Ends the prediction between two batches. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Predicts examples, whose labels are not looked at.
+ *
+ * @throws {ShapeError} Where the device cannot hold so many examples at a time as asked for, or not even one.
+ * @throws {NumericError} Where a logit is not finite.
+ * @throws The reason of the signal where it is aborted before all batches are started.
+ */
+export async function predict(
+  network: Network,
+  examples: Examples,
+  { signal, ...tools }: PredictOptions,
+): Promise<Predictions> {
+  const { gpu, graph } = network, { count, areImages } = examples;
+  const nodes = resolveGraph(graph), classes = featuresOf(nodes[nodes.length - 1].output);
+  // The batch of evaluation, so that both sum in the same order and give the same labels.
+  const batch = evaluationBatchOf(gpu, graph, {
+    ...tools,
+    areImages,
+    most: Math.min(examples.batch, count),
+  });
+  const images = areImages ? { images: { augmentation: "none" } as const } : {};
+  const plan = lowerForward(graph, { batch, choose: tools.choose, ...images });
+  const input = (name: string) => examples.input(name);
+  using step = await preparePlan(plan, { network, slots: tools.slots, input });
+  const { buffer } = step.bind(tensorRef(logitsOf(plan)));
+  const rowBytes = 16 * quadsOf(classes), logits = new Float32Array(count * classes);
+  const store = async (first: number, rows: number) => {
+    const [bytes] = await readBuffers(gpu, [{ buffer, sizeBytes: rows * rowBytes }]);
+    logits.set(rowsFromQuads(new Float32Array(bytes), rows, classes), first * classes);
+  };
+  let stored = Promise.resolve(), first = 0;
+  for await (const rows of examples.batches({ batch, seed: 0, epoch: 0, shuffle: false, dropLast: false })) {
+    signal?.throwIfAborted();
+    examples.select(rows, step.bind);
+    step.program.run({ count: rows.length, index: first, offset: first, seed: 0 });
+    // Its logits are copied before the next batch writes over them, and waited for while that one runs.
+    const storing = store(first, rows.length);
+    storing.catch(() => {});
+    await stored;
+    stored = storing;
+    first += rows.length;
+  }
+  await stored;
+  return predictionsOf(logits, classes);
+}
+
+/**
+ * Probabilities and labels of logits (N, C).
+ *
+ * @throws {NumericError} Where a logit is not finite.
+ */
+export function predictionsOf(logits: Float32Array, classes: number): Predictions {
+  const count = logits.length / classes;
+  const probabilities = new Float32Array(logits.length), labels = new Uint32Array(count);
+  for (let row = 0; row < count; row++) {
+    const scores = logits.subarray(row * classes, (row + 1) * classes);
+    const wrong = scores.findIndex((logit) => !Number.isFinite(logit));
+    if (wrong >= 0) {
+      const current = `logit ${wrong} is ${scores[wrong]}`;
+      throw new NumericError(
+        { act: "predict example", thing: `${row}`, current, wanted: "finite logits" },
+        row,
+      );
+    }
+    const largest = scores.reduce((most, logit) => Math.max(most, logit));
+    labels[row] = scores.indexOf(largest);
+    // A map of a Float32Array would round each term.
+    const terms = Float64Array.from(scores, (logit) => Math.exp(logit - largest));
+    const sum = terms.reduce((total, term) => total + term, 0);
+    probabilities.set(terms.map((term) => term / sum), row * classes);
+  }
+  return { logits, probabilities, labels };
+}
