@@ -6,7 +6,6 @@
 import { z } from "zod";
 import { ConfigError, FormatError } from "../errors.ts";
 import type { Checkpoint } from "../io/checkpoint.ts";
-import { currentCore } from "../kernels/choices.ts";
 
 const count = z.int().min(0);
 const validation = { accuracy: z.number(), loss: z.number() };
@@ -74,12 +73,8 @@ export function checkSame(
 /** The results in a checkpoint. @throws {FormatError} Where they are not those of a run. */
 export function resultsOf({ state }: Checkpoint, path: string): RunResults {
   const parsed = resultsSchema.safeParse(state.results);
-  if (parsed.success) {
-    // As they stand there: parsing would bring keys into the schema's order, and reports hold them.
-    const results = structuredClone(state.results) as RunResults;
-    for (const choice of Object.values(results.choices)) choice.core = currentCore(choice.core);
-    return results;
-  }
+  // As they stand there: parsing would bring keys into the schema's order, and reports hold them.
+  if (parsed.success) return structuredClone(state.results) as RunResults;
   const { path: keys, message } = parsed.error.issues[0], current = `${keys.join(".")}: ${message}`;
   throw new FormatError({ act: "resume from", thing: path, current, wanted: "the results of a run" });
 }

@@ -44,8 +44,8 @@ export const runFields: readonly FlagField[] = [
     kind: "text",
     default: undefined,
     description:
-      "Go on with the run in this output folder from its last checkpoint; other flags may be left out.",
-    wanted: "the output folder of a run with --checkpoint-every",
+      "Go on with the run in this output folder from its last checkpoint; only paths that changed need be given.",
+    wanted: "the output folder of a run that was stopped",
   },
   {
     key: "printConfig",
