@@ -11,6 +11,7 @@ import { type AdapterChoice, type Backend, backendVariable, findAdapter, vulkanH
 import { DeviceBuffer } from "./buffer.ts";
 import type { GpuIdentity } from "./identity.ts";
 import { compilePipeline, type Pipeline } from "./pipeline.ts";
+import { defaultReadPath, readsTextures } from "./read_paths.ts";
 import { findSubgroupDirective, type SubgroupProbe, type Subgroups } from "./subgroups.ts";
 
 export type { AdapterChoice, Backend };
@@ -42,12 +43,6 @@ export interface AdapterDescription {
   /** The name of a GPU that only OpenGL reaches, where Vulkan reaches this software adapter, which comes first. */
   readonly passedOver?: string;
 }
-
-/**
- * True for llvmpipe, on which a texel costs a fraction of a storage quad. Other software adapters are not alike: in
- * SwiftShader's compiler the kernels that read textures take hours.
- */
-const readsTexturesFaster = (name: string): boolean => /llvmpipe/i.test(name);
 
 /** What to do where no adapter is found. */
 const adapterHelp = `a WebGPU adapter: install ${vulkanHelp} or use macOS or Windows 10 and later`;
@@ -241,6 +236,9 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
       `${storageBuffersNeeded} at least`,
     );
   }
+  if (options.path === "texture" && !readsTextures(name)) {
+    fail(`kernels that read textures do not compile on ${name}`, 'the read path "storage" or "auto"');
+  }
   const subgroupSize = await options.subgroups?.({
     adapter: choice,
     hasFeature: adapter.features.has("subgroups"),
@@ -273,7 +271,7 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
   };
   const asked = options.path ?? "auto";
   return new Gpu(device, description, {
-    path: asked === "auto" ? (readsTexturesFaster(name) ? "texture" : "storage") : asked,
+    path: asked === "auto" ? defaultReadPath(name) : asked,
     subgroups: subgroupSize !== undefined && directive !== undefined
       ? { size: subgroupSize, directive }
       : undefined,

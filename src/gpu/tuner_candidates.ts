@@ -11,6 +11,7 @@ import { productSplits, textureCost } from "../kernels/gemm.ts";
 import type { ProductChoice, ProductShape } from "../kernels/product.ts";
 import type { Gpu } from "./device.ts";
 import type { ProductTrial } from "./tuner_trial.ts";
+import { readsTextures } from "./read_paths.ts";
 
 /** What a mode asks for. */
 export interface Effort {
@@ -50,7 +51,8 @@ export function candidatesOf(
   { effort, byDefault }: { readonly effort: Effort; readonly byDefault: ProductChoice },
 ): readonly ProductChoice[] {
   const other: ReadPath = gpu.path === "texture" ? "storage" : "texture";
-  const paths = effort.paths === "own" ? [gpu.path] : [gpu.path, other];
+  const triesBoth = effort.paths === "both" && readsTextures(gpu.adapter.name);
+  const paths = triesBoth ? [gpu.path, other] : [gpu.path];
   const all = paths.flatMap((path) =>
     usableCores(path, gpu.subgroups?.size, shape).flatMap((core) =>
       [...new Set(effort.workgroups.map((wanted) => productSplits(shape, core, wanted)))]
