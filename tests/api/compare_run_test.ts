@@ -95,6 +95,14 @@ Deno.test("runCompare() goes on from what was found, with the trained networks t
     ConfigError,
     'Cannot go on comparing with "batch": it was 16 and is 8',
   );
+  await assertRejects(
+    () => compare({ before: { ...whole, gpu: { ...whole.gpu!, subgroupSize: 64 } } }),
+    ConfigError,
+    'Cannot go on comparing with "subgroup size": it was 64 and is "none"',
+  );
+  // Older reports know the adapter's name alone.
+  const { gpu: _, ...older } = whole;
+  assertEquals((await compare({ before: older })).cells, whole.cells);
 });
 
 Deno.test("runCompare() fine-tunes each on the same batches where it is told to", async () => {
