@@ -4,6 +4,7 @@
  * @module
  */
 import { arenaRef, inputRef } from "../kernels/buffer_ref.ts";
+import { checkNumbers } from "../checks.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import type { ParameterLayout } from "../plan/layout.ts";
 import { prunableTensors } from "./criteria.ts";
@@ -99,8 +100,13 @@ export function lowerConfidence(layout: ParameterLayout): readonly Dispatch[] {
   ];
 }
 
-/** The z at which erf(z / sqrt 2) reaches a confidence in (0, 1), by bisection. */
+/**
+ * The z at which erf(z / sqrt 2) reaches a confidence in [0, 1), by bisection.
+ *
+ * @throws {ConfigError} Where the confidence is not.
+ */
 export function signalToNoiseAt(confidence: number): number {
+  checkNumbers("find the signal to noise of", { confidence: [confidence, { atLeast: 0, below: 1 }] });
   let low = 0, high = 40;
   for (let i = 0; i < 100; i++) {
     const middle = (low + high) / 2;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { anyCount, checkNumbers } from "../checks.ts";
 import type { Graph } from "../model/graph.ts";
 import { type ModelSummary, summarizeModel } from "../model/summary.ts";
 import { type CompactOptions, planCompaction } from "./compact.ts";
@@ -47,8 +48,16 @@ export function scheduledCost(
   return from * (to / from) ** (round / rounds);
 }
 
-/** How many weights a sparsity removes: its share of them, rounded down. */
+/**
+ * How many weights a sparsity removes: its share of them, rounded down.
+ *
+ * @throws {ConfigError} Where the sparsity is no fraction from 0 to 1.
+ */
 export function removedAt(sparsity: number, prunable: number): number {
+  checkNumbers("remove weights by", {
+    sparsity: [sparsity, { atLeast: 0, atMost: 1 }],
+    prunable: [prunable, anyCount],
+  });
   // The small term absorbs products such as 0.29 * 100 = 28.999999999999996.
   return Math.floor(sparsity * prunable + 1e-6);
 }

@@ -4,6 +4,10 @@
  * @module
  */
 
+import { checkNumbers } from "../checks.ts";
+
+const act = "make schedule with", fraction = { atLeast: 0, atMost: 1 }, partial = { atLeast: 0, below: 1 };
+
 /** How a phase of so many steps runs. */
 export interface Schedule {
   /** The share of the learning rate that a step takes. */
@@ -30,6 +34,8 @@ export function stepRate({ milestones = [0.6], gamma = 0.25 }: {
   readonly milestones?: readonly number[];
   readonly gamma?: number;
 } = {}): RateShare {
+  const places = milestones.map((milestone, i) => [`milestones[${i}]`, [milestone, fraction]] as const);
+  checkNumbers(act, { ...Object.fromEntries(places), gamma: [gamma, { atLeast: 0 }] });
   return (step, steps) => gamma ** milestones.filter((milestone) => step >= milestone * steps).length;
 }
 
@@ -38,6 +44,7 @@ export function stepRate({ milestones = [0.6], gamma = 0.25 }: {
  * restarts; as torch.optim.lr_scheduler.CosineAnnealingLR a step.
  */
 export function cosineRate({ floor = 0 }: { readonly floor?: number } = {}): RateShare {
+  checkNumbers(act, { floor: [floor, fraction] });
   return (step, steps) => floor + (1 - floor) * (1 + Math.cos(Math.PI * step / steps)) / 2;
 }
 
@@ -47,6 +54,7 @@ export function cosineRate({ floor = 0 }: { readonly floor?: number } = {}): Rat
  * phases and a momentum that stays.
  */
 export function oneCycleRate({ peakAt = 0.3 }: { readonly peakAt?: number } = {}): RateShare {
+  checkNumbers(act, { peakAt: [peakAt, fraction] });
   const first = 1 / 25, last = first / 1e4;
   const between = (from: number, to: number, part: number) =>
     to + (from - to) * (1 + Math.cos(Math.PI * part)) / 2;
@@ -61,10 +69,11 @@ export function oneCycleRate({ peakAt = 0.3 }: { readonly peakAt?: number } = {}
  * Rises evenly over the first fraction of a phase to where another rate starts, which has the rest of the phase for its
  * own. Source: Goyal et al. 2017, arXiv 1706.02677, section 2.2; as torch's SequentialLR of LinearLR and the other.
  */
-export function warmedUp(rate: RateShare, fraction: number): RateShare {
+export function warmedUp(rate: RateShare, rising: number): RateShare {
+  checkNumbers(act, { rising: [rising, fraction] });
   return (step, steps) => {
-    const rising = Math.min(Math.round(fraction * steps), steps - 1), rest = steps - rising;
-    return step < rising ? (step + 1) / rising * rate(0, rest) : rate(step - rising, rest);
+    const first = Math.min(Math.round(rising * steps), steps - 1), rest = steps - first;
+    return step < first ? (step + 1) / first * rate(0, rest) : rate(step - first, rest);
   };
 }
 
@@ -73,16 +82,18 @@ export function warmedUp(rate: RateShare, fraction: number): RateShare {
  * on, a fine-tuning of t epochs repeats the last t of T epochs of training. Source: Renda, Frankle and Carbin 2020,
  * arXiv 2003.02389.
  */
-export function rewoundTo(rate: RateShare, fraction: number): RateShare {
+export function rewoundTo(rate: RateShare, start: number): RateShare {
+  checkNumbers(act, { start: [start, partial] });
   return (step, steps) => {
-    const whole = Math.max(steps, Math.round(steps / (1 - fraction)));
+    const whole = Math.max(steps, Math.round(steps / (1 - start)));
     return rate(whole - steps + step, whole);
   };
 }
 
 /** Counts the averaged values from a fraction of the phase on, in [0, 1); the last step's is one of them always. */
-export function averagedFrom(fraction: number): Schedule["averagedCount"] {
-  return (step, steps) => Math.max(0, step + 1 - Math.min(steps - 1, Math.floor(fraction * steps)));
+export function averagedFrom(start: number): Schedule["averagedCount"] {
+  checkNumbers(act, { start: [start, partial] });
+  return (step, steps) => Math.max(0, step + 1 - Math.min(steps - 1, Math.floor(start * steps)));
 }
 
 /**

@@ -1,5 +1,5 @@
 /** What methods of a model do with splits that are not what their interface says, and with arrays that change. */
-import { assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
 import type { ImageSplit, Split } from "../../src/data/split.ts";
 import { ShapeError } from "../../src/errors.ts";
@@ -135,6 +135,27 @@ Deno.test("Model refuses streamed splits of other images, other records than the
     '"split.runs[0]": records 10 to 39 of shard 0',
   );
   await refuse({ runs: [{ shard: 7, first: 0, count: 1 }] }, "of shard 7, expected some of its 0");
+});
+
+Deno.test("Model refits and compacts on streamed splits as on resident ones", async () => {
+  const entries = Object.entries(shardFiles(dataset, { shardRows: 30 }));
+  const files = memoryFiles(Object.fromEntries(entries.map(([name, bytes]) => [`d/${name}`, bytes])));
+  const { open, record } = watchedReader(files.entries);
+  const streamed = await openShards({ files, folder: "d", openReader: open });
+  const gpu = await deviceOf(), results = [];
+  for (const { train, test } of [dataset, streamed]) {
+    using model = new Model(gpu, tinyGraph(), { task: dataset, seed: 1 });
+    await model.score(dataset.test, { ...scoring, criterion: "magnitude" });
+    await model.refit({ calibration: train, images: 40, remove: () => model.remove(90) });
+    const refit = await model.state();
+    await model.score(dataset.test, { ...scoring, criterion: "magnitude" });
+    await model.remove(150, { granularity: "channel" });
+    const before = record.requests.length, compacted = await model.compact(test);
+    if (test === streamed.test) assert(record.requests.length > before, "logits are compared on images");
+    results.push({ refit, compacted, state: await model.state() });
+  }
+  assertEquals(results[1], results[0]);
+  assertEquals(record.opened, record.closed);
 });
 
 Deno.test("Model sees arrays that were filled anew, and not those of a split that is kept", async () => {

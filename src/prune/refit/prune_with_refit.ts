@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkNumbers } from "../../checks.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Examples } from "../../gpu/examples.ts";
 import type { Network } from "../../gpu/network.ts";
@@ -39,8 +40,10 @@ const usualStages: readonly number[] = [0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.
  * import { stagesTo } from "./prune_with_refit.ts";
  * stagesTo(0.8); // [0.5, 0.7, 0.8]
  * ```
+ * @throws {ConfigError} Where the sparsity is not between 0 and 1.
  */
 export function stagesTo(sparsity: number): readonly number[] {
+  checkNumbers("find stages to", { sparsity: [sparsity, { above: 0, below: 1 }] });
   return [...usualStages.filter((stage) => stage < sparsity), sparsity];
 }
 
