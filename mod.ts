@@ -67,6 +67,8 @@ export { limitDataset, splitCalibration, takeSplit } from "./src/data/dataset.ts
 export type { Archive, Download, Patience } from "./src/data/cifar10_archive.ts";
 export { isStreamed } from "./src/data/dataset.ts";
 export type { Dataset, ImageSplit, Split } from "./src/data/dataset.ts";
+export { loadImages } from "./src/data/load_images.ts";
+export type { LoadedImages } from "./src/data/load_images.ts";
 export { loadDataset } from "./src/data/locate.ts";
 export type { DatasetPlaces } from "./src/data/locate.ts";
 export { openDenoBlockReader } from "./src/data/shards_deno.ts";

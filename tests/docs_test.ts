@@ -12,6 +12,7 @@ import * as compare from "../src/cli/compare.ts";
 import * as evaluate from "../src/cli/evaluate.ts";
 import { type FlagField, type ParsedFlags, parseFlags } from "../src/cli/flags.ts";
 import * as model from "../src/cli/model.ts";
+import * as predict from "../src/cli/predict.ts";
 import * as prune from "../src/cli/prune.ts";
 import { resolvePruneConfig } from "../src/cli/run_config.ts";
 import * as sensitivity from "../src/cli/sensitivity.ts";
@@ -65,6 +66,7 @@ const commands: Readonly<Record<string, Command>> = {
   },
   sensitivity: { fields: sensitivity.fields, check: (flags) => sensitivity.readScan(flags, files) },
   evaluate: { fields: evaluate.fields },
+  predict: { fields: predict.fields },
   model: { fields: model.fields, positionals: true },
   verify: { fields: verify.fields, positionals: true },
   bench: {

@@ -72,6 +72,33 @@ export async function readIdx(
   return describeDataset({ name, source, channels, height, width, classes, train, test });
 }
 
+/** Images without labels. */
+export interface IdxImages {
+  /** Pixels 0 to 255, (N, C, H, W). */
+  readonly images: Uint8Array;
+  /** N. */
+  readonly count: number;
+  /** C, H and W. */
+  readonly imageShape: readonly [channels: number, height: number, width: number];
+}
+
+/**
+ * Reads one IDX file of images (N, H, W) or (N, C, H, W), whatever its name; one whose name ends in `.gz` is unpacked.
+ *
+ * @throws {FileError} where it cannot be read.
+ * @throws {FormatError} where it is not IDX, not of images, truncated or too long.
+ */
+export async function readIdxImages(files: Files, path: string): Promise<IdxImages> {
+  const { values: images, shape } = await readIdxPath(files, path, IMAGE_RANKS);
+  return { images, count: shape[0], imageShape: imageShapeOf(shape) };
+}
+
+/** (C, H, W) of images (N, H, W) or (N, C, H, W). */
+function imageShapeOf(shape: readonly number[]): readonly [number, number, number] {
+  const [channels, height, width] = shape.length === 3 ? [1, ...shape.slice(1)] : shape.slice(1);
+  return [channels, height, width];
+}
+
 async function readIdxSplit(
   files: Files,
   folder: string,
@@ -79,7 +106,7 @@ async function readIdxSplit(
 ): Promise<ImageSplit & { path: string; imageShape: readonly [number, number, number] }> {
   const images = await readIdxFile(files, folder, { stem: `${use}-images`, ranks: IMAGE_RANKS });
   const labels = await readIdxFile(files, folder, { stem: `${use}-labels`, ranks: LABEL_RANKS });
-  const [count, ...size] = images.shape;
+  const [count] = images.shape;
   if (labels.shape[0] !== count) {
     throw new FormatError({
       act: "read",
@@ -88,13 +115,12 @@ async function readIdxSplit(
       wanted: `${count}, a label for each image of ${images.path}`,
     });
   }
-  const [channels, height, width] = size.length === 2 ? [1, ...size] : size;
   return {
     images: images.values,
     labels: labels.values,
     count,
     path: images.path,
-    imageShape: [channels, height, width],
+    imageShape: imageShapeOf(images.shape),
   };
 }
 
@@ -116,14 +142,21 @@ async function readIdxFile(
       wanted: candidates.join(", "),
     });
   }
-  const path = `${folder}/${found}`;
+  return await readIdxPath(files, `${folder}/${found}`, ranks);
+}
+
+async function readIdxPath(
+  files: Files,
+  path: string,
+  ranks: readonly IdxRank[],
+): Promise<IdxArray & { path: string }> {
   const sizeBytes = await files.sizeBytes(path) ?? 0;
   if (sizeBytes > MOST_BYTES) {
     const current = `${sizeBytes} bytes`;
     throw new FormatError({ act: "read", thing: path, current, wanted: `at most ${MOST_BYTES} bytes` });
   }
   let bytes = await files.read(path);
-  if (found.endsWith(".gz")) {
+  if (path.endsWith(".gz")) {
     // The header says how much may come out, so a second pass need never decompress more than that.
     const head = await gunzip(bytes, { name: path, mostBytes: 4 + 4 * 4 });
     const { headerBytes, elements } = parseHeader(head, { name: path, ranks });

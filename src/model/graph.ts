@@ -169,6 +169,11 @@ function checkSizes({ thing, output, parameterCount }: {
   }
 }
 
+/** The classes that a model tells apart: as many as it gives logits. */
+export function classesOf(graph: Graph, nodes: readonly GraphNode[] = resolveGraph(graph)): number {
+  return featuresOf(nodes[nodes.length - 1].output);
+}
+
 /** What a model is asked to classify. */
 export interface ClassificationTask {
   /** C of the images. */

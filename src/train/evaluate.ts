@@ -13,10 +13,9 @@ import { readBuffers } from "../gpu/readback.ts";
 import type { SlotPool } from "../gpu/slots.ts";
 import { Tally } from "../gpu/tally.ts";
 import type { ProductChooser } from "../kernels/product.ts";
-import { type Graph, resolveGraph } from "../model/graph.ts";
+import { classesOf, type Graph } from "../model/graph.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import type { Plan } from "../plan/plan.ts";
-import { featuresOf } from "../shape.ts";
 
 /** How a network did on a split. */
 export interface Evaluation {
@@ -106,8 +105,7 @@ export async function openEvaluator(
   tools: EvaluatorTools,
 ): Promise<Evaluator> {
   const { gpu, graph } = network;
-  const nodes = resolveGraph(graph);
-  const classes = featuresOf(nodes[nodes.length - 1].output);
+  const classes = classesOf(graph);
   const { choose, slots } = tools, { areImages } = examples;
   const batch = evaluationBatchOf(gpu, graph, {
     ...tools,

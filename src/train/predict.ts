@@ -10,10 +10,10 @@ import { preparePlan } from "../gpu/plan_program.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import { rowsFromQuads } from "../io/quads.ts";
 import { tensorRef } from "../kernels/buffer_ref.ts";
-import { resolveGraph } from "../model/graph.ts";
+import { classesOf } from "../model/graph.ts";
 import { lowerForward } from "../plan/forward.ts";
 import { logitsOf } from "../plan/plan.ts";
-import { featuresOf, quadsOf } from "../shape.ts";
+import { quadsOf } from "../shape.ts";
 import { evaluationBatchOf, type EvaluatorTools } from "./evaluate.ts";
 
 /** What a network says of N images; C is the number of classes. */
@@ -45,7 +45,7 @@ export async function predict(
   { signal, ...tools }: PredictOptions,
 ): Promise<Predictions> {
   const { gpu, graph } = network, { count, areImages } = examples;
-  const nodes = resolveGraph(graph), classes = featuresOf(nodes[nodes.length - 1].output);
+  const classes = classesOf(graph);
   // The batch of evaluation, so that both sum in the same order and give the same labels.
   const batch = evaluationBatchOf(gpu, graph, {
     ...tools,

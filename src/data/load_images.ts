@@ -1,0 +1,68 @@
+/**
+ * Images whose classes are to be predicted: a split of a data set, or a file of images without labels.
+ *
+ * @module
+ */
+import type { Dataset } from "./dataset.ts";
+import { readIdxImages } from "./idx.ts";
+import { type DatasetPlaces, loadDataset } from "./locate.ts";
+import { isStreamed, type Split } from "./split.ts";
+
+/** Images of one shape, with what is known of them. */
+export interface LoadedImages {
+  /** A short name, such as `cifar10`, or the file's path. */
+  readonly name: string;
+  /** C. */
+  readonly channels: number;
+  /** H, in pixels. */
+  readonly height: number;
+  /** W, in pixels. */
+  readonly width: number;
+  /** Bytes (N, C, H, W), or a split that stays in its files. */
+  readonly images: Uint8Array | Split;
+  /** N. */
+  readonly count: number;
+  /** The names of the data set's classes; absent for images without labels. */
+  readonly classes?: readonly string[];
+  /** Mean and deviation of each channel of the data set's training images; absent for images without labels. */
+  readonly statistics?: Pick<Dataset, "mean" | "std">;
+}
+
+/**
+ * Loads images to predict.
+ *
+ * @param path A folder of a data set, as `loadDataset` takes it, or one IDX file of images, whatever its name.
+ * @param places As for `loadDataset`. Nothing is downloaded.
+ * @throws {FileError} Where nothing has that path, or it cannot be read.
+ * @throws {FormatError} Where a file is broken, or of no known format.
+ */
+export async function loadImages(
+  path: string,
+  { split, ...places }: Omit<DatasetPlaces, "folder" | "cacheFolder" | "allowDownload"> & {
+    /** Which images of a data set. */
+    readonly split: "train" | "test";
+  },
+): Promise<LoadedImages> {
+  const { files } = places;
+  if (!await isFolder(path, places)) {
+    const { images, count, imageShape: [channels, height, width] } = await readIdxImages(files, path);
+    return { name: path, channels, height, width, images, count };
+  }
+  const dataset = await loadDataset({ ...places, folder: path, allowDownload: false });
+  const { name, channels, height, width, classes, mean, std, [split]: chosen } = dataset;
+  // Labels of a split in memory are not needed, and may be of classes that the model does not know.
+  const images = isStreamed(chosen) ? chosen : chosen.images;
+  return {
+    ...{ name, channels, height, width, images, count: chosen.count, classes },
+    statistics: { mean, std },
+  };
+}
+
+/** False for a file; what is absent counts as a folder, which then is named as missing. */
+async function isFolder(path: string, { files }: Pick<DatasetPlaces, "files">): Promise<boolean> {
+  try {
+    return await files.sizeBytes(path) === undefined;
+  } catch {
+    return true;
+  }
+}
