@@ -45,6 +45,8 @@ export class OutputFolder implements AsyncDisposable {
   readonly #use: OutputUse | "made";
   readonly #madeFolders: readonly string[];
   #lock: Deno.FsFile | undefined;
+  /** Undoes what pointed `latest` to the folder. */
+  #unpoint: (() => Promise<void>) | undefined;
 
   private constructor(path: string, use: OutputUse | "made", madeFolders: readonly string[]) {
     this.path = path;
@@ -92,7 +94,8 @@ export class OutputFolder implements AsyncDisposable {
    */
   async start(): Promise<void> {
     if (this.#use === "made") {
-      await pointLatest(folderOf(this.path), this.path.slice(folderOf(this.path).length + 1));
+      const base = folderOf(this.path);
+      this.#unpoint = await pointLatest(base, this.path.slice(base.length + 1));
     }
     if (this.#use !== "force") return;
     for (const name of await denoFiles.list(this.path) ?? []) {
@@ -109,6 +112,8 @@ export class OutputFolder implements AsyncDisposable {
       this.#lock.close();
       this.#lock = undefined;
     }
+    const isEmpty = (await denoFiles.list(this.path).catch(() => undefined))?.length === 0;
+    if (isEmpty) await this.#unpoint?.();
     // Folders with something in them stay.
     for (const made of this.#madeFolders.toReversed()) await Deno.remove(made).catch(() => undefined);
   }
@@ -187,33 +192,51 @@ export function runName(...parts: readonly string[]): string {
 /**
  * Points BASE/latest to the newest run's folder in BASE: a link, or a text file with its name where links cannot be made.
  * What others made by that name stays.
+ *
+ * @returns what points it back, where it was pointed
  */
-async function pointLatest(base: string, name: string): Promise<void> {
-  const path = `${base}/latest`, temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
-  const entry = await lstat(path);
-  const isOwn = entry === undefined || (entry.isSymlink && datedName.test(await Deno.readLink(path))) ||
-    (entry.isFile && await readLatest(path) !== undefined);
-  if (!isOwn) return note(`${path} is not winnow's, so that it does not point to ${base}/${name}`);
-  try {
-    await Deno.symlink(name, temporary, { type: "dir" }).catch(() =>
-      Deno.writeTextFile(temporary, `${name}\n`)
-    );
-    await Deno.rename(temporary, path);
-  } catch (error) {
-    await Deno.remove(temporary).catch(() => undefined);
-    note(`${path} does not point to ${base}/${name} (${(error as Error).message})`);
+async function pointLatest(base: string, name: string): Promise<(() => Promise<void>) | undefined> {
+  const path = `${base}/latest`, before = await readLatest(path);
+  if (before === undefined && await lstat(path) !== undefined) {
+    note(`${path} is not winnow's, so that it does not point to ${base}/${name}`);
+    return undefined;
   }
+  const point = async (to: string) => {
+    const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+    try {
+      await Deno.symlink(to, temporary, { type: "dir" }).catch(() =>
+        Deno.writeTextFile(temporary, `${to}\n`)
+      );
+      await Deno.rename(temporary, path);
+    } catch (error) {
+      await Deno.remove(temporary).catch(() => undefined);
+      note(`${path} does not point to ${base}/${to} (${(error as Error).message})`);
+    }
+  };
+  await point(name);
+  return async () => {
+    // A run that started later may have pointed it on.
+    if (await readLatest(path) !== name) return;
+    if (before === undefined) await Deno.remove(path).catch(() => undefined);
+    else await point(before);
+  };
 }
 
 /** The folder that a path names, which may be `latest` as a text file. */
 export async function resolveLatest(path: string): Promise<string> {
-  const name = (await lstat(path))?.isFile ? await readLatest(path) : undefined;
+  const isText = /(^|\/)latest$/.test(path) && (await lstat(path))?.isFile;
+  const name = isText ? await readLatest(path) : undefined;
   return name === undefined ? path : `${folderOf(path)}/${name}`;
 }
 
-/** The name of a folder in a text file `latest`; undefined where it holds something else. */
+/** The name of the folder that a link `latest`, or a text file in its place, points to; undefined where it is another's. */
 async function readLatest(path: string): Promise<string | undefined> {
-  if (!/(^|\/)latest$/.test(path) || (await Deno.stat(path)).size > 255) return undefined;
+  const entry = await lstat(path);
+  if (entry?.isSymlink) {
+    const target = await Deno.readLink(path);
+    return datedName.test(target) ? target : undefined;
+  }
+  if (!entry?.isFile || entry.size > 255) return undefined;
   const [name, ...rest] = (await Deno.readTextFile(path)).split("\n");
   return datedName.test(name) && rest.join("") === "" ? name : undefined;
 }

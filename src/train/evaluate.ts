@@ -45,7 +45,7 @@ export function standardError(accuracy: number, examples: number): number {
 export interface Evaluator extends Disposable {
   /**
    * @throws {NumericError} Where a weight, a statistic, a logit or the loss is not finite.
-   * @throws The reason of the signal where it is aborted before all batches are started.
+   * @throws The reason of the signal where it is aborted before all batches are counted.
    */
   evaluate(signal?: AbortSignal): Promise<Evaluation>;
 }
@@ -94,6 +94,9 @@ function lowerEvaluation(
   return lowerPlan(graph, { batch, mode: "evaluate", choose, ...images });
 }
 
+/** A batch that takes longer is waited for where evaluation may be told to stop, in milliseconds. */
+const longBatchMs = 100;
+
 /**
  * Prepares evaluation of a network, whose parameters may change between runs, on a split.
  *
@@ -132,8 +135,14 @@ export async function openEvaluator(
       check.run();
       tally.clear();
       counts.write(new Uint32Array(classes * classes));
-      let offset = 0;
+      let offset = 0, waitMs = Infinity;
       for await (const rows of examples.batches(order)) {
+        // What is submitted cannot be stopped, so a slow device gets a batch at a time.
+        if (signal && offset > 0 && waitMs > longBatchMs) {
+          const start = performance.now();
+          await tally.read();
+          waitMs = performance.now() - start;
+        }
         signal?.throwIfAborted();
         examples.select(rows, step.bind);
         step.program.run({ count: rows.length, index: offset, offset, seed: 0 });

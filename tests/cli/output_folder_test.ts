@@ -164,8 +164,11 @@ Deno.test("OutputFolder.make() makes a folder for each run, and points latest to
     const dated = "2026-11-29-0406-seed-cifar10";
     assertEquals(names, [dated, `${dated}-2`, `${dated}-3`]);
     {
-      // One that was refused leaves nothing.
+      // One that was refused leaves nothing, and one that ended with nothing neither.
       await using _refused = await OutputFolder.make(base, "seed-cifar10", now);
+      await using ended = await OutputFolder.make(base, "seed-cifar10", now);
+      await ended.start();
+      assertEquals(await Deno.readLink(`${base}/latest`), `${names[0]}-5`);
     }
     assertEquals(namesIn(base), [...names, "latest"]);
     assertEquals(await Deno.readLink(`${base}/latest`), names[2]);
@@ -176,6 +179,15 @@ Deno.test("OutputFolder.make() makes a folder for each run, and points latest to
     await using next = await OutputFolder.make(base, "seed-cifar10", now);
     await next.start();
     assertEquals(await Deno.readLink(`${base}/latest`), `${dated}-4`);
+  }));
+
+Deno.test("OutputFolder.make() leaves no latest where no run left anything", () =>
+  inFolder(async (folder) => {
+    {
+      await using output = await OutputFolder.make(`${folder}/out`, "seed");
+      await output.start();
+    }
+    assertEquals(namesIn(folder), []);
   }));
 
 Deno.test("OutputFolder leaves what others call latest", () =>
