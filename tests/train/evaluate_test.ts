@@ -60,3 +60,12 @@ Deno.test("evaluate() follows the network's values, and refuses losses that are 
   network.writeParameters(values.set("fc2.bias", Float32Array.of(0, 0, NaN, 0)));
   await assertRejects(() => evaluator.evaluate(), NumericError, "fc2.bias[2] is NaN");
 });
+
+Deno.test("evaluate() ends where a signal is aborted, and counts anew afterwards", async () => {
+  using bench = openWorkbench(await deviceOf(), { batch: 16 });
+  const { network, test, choose, slots } = bench;
+  using evaluator = await openEvaluator(network, test, { choose, slots });
+  const whole = await evaluator.evaluate(), reason = new Error("told to stop");
+  await assertRejects(() => evaluator.evaluate(AbortSignal.abort(reason)), Error, "told to stop");
+  assertEquals(await evaluator.evaluate(new AbortController().signal), whole);
+});

@@ -3,7 +3,7 @@ import { NumericError } from "../../src/errors.ts";
 import type { NamedParameters } from "../../src/gpu/network.ts";
 import { adam, type OptimizerSettings, sgd } from "../../src/plan/optimizer.ts";
 import { constantSchedule } from "../../src/train/schedule.ts";
-import type { TrainSettings } from "../../src/train/settings.ts";
+import type { TrainSettings, TrainState } from "../../src/train/settings.ts";
 import { train } from "../../src/train/trainer.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyDataset } from "../helpers/tiny_dataset.ts";
@@ -195,4 +195,32 @@ async function countSubmits(steps: number): Promise<number> {
 
 Deno.test("train() submits once a step, with the running mean and without", async () => {
   assertEquals(await countSubmits(24) - await countSubmits(4), 20);
+});
+
+Deno.test("train() ends between two steps where a signal is aborted, with a checkpoint from which it goes on to the same bits", async () => {
+  using bench = openWorkbench(await deviceOf());
+  const whole = await run(bench), wanted = await bench.network.readParameters();
+  for (const at of [1, 4, 5, 6, 10, 11]) {
+    using other = openWorkbench(await deviceOf());
+    const controller = new AbortController(), reason = new Error("told to stop"), saved: TrainState[] = [];
+    const checkpoints = {
+      isDue: (step: number) => {
+        if (step === at) controller.abort(reason);
+        return false;
+      },
+      save: (state: TrainState) => Promise.resolve(void saved.push(structuredClone(state))),
+    };
+    const { signal } = controller;
+    // Whoever asks whether one is due at a step may be told to stop there: the next step is the last then.
+    if (at === 11) {
+      // The last step ends the phase.
+      assertEquals((await run(other, { checkpoints, signal })).epochs, whole.epochs);
+      continue;
+    }
+    await assertRejects(() => run(other, { checkpoints, signal }), Error, "told to stop");
+    assertEquals(saved.map(({ step, epoch }) => [step, epoch]), [[at + 1, Math.floor((at + 1) / 6)]]);
+    const result = await run(other, { resume: saved[0] });
+    assertEquals([result.epochs, result.loss], [whole.epochs, whole.loss], `${at}`);
+    assertEquals(await other.network.readParameters(), wanted, `${at}`);
+  }
 });
