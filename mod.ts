@@ -34,7 +34,6 @@ export type {
   ModelTask,
   ModelTrainOptions,
   PruneWithRefitOptions,
-  RecordStep,
   RefitOptions,
   ScoreOptions,
 } from "./src/api/model_options.ts";
@@ -130,6 +129,7 @@ export type { Measure } from "./src/prune/costs.ts";
 export { criteria } from "./src/prune/criteria.ts";
 export type { Criterion } from "./src/prune/criteria.ts";
 export { removedAt } from "./src/prune/goal.ts";
+export type { AfterRemoval } from "./src/prune/recipe.ts";
 export type { Cost, CostKind, PruneGoal, PruneSchedule } from "./src/prune/goal.ts";
 export type { PruneOutcome, PruneRound } from "./src/prune/loop.ts";
 export type { LayerCount } from "./src/prune/mask.ts";

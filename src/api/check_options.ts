@@ -26,8 +26,10 @@ export function checkScoring({ criterion, prior, examples, seed, temperature, fi
 
 /** @throws {ConfigError} Where a goal, or how it is reached, is not possible. */
 export function checkPruning(options: ModelPruneOptions): void {
-  const act = "prune with", { goal, schedule, rounds, allowedDrop, finetune } = options;
-  checkScoring(options);
+  const act = "prune with", { goal, schedule, rounds, allowedDrop, finetune, temperature } = options;
+  checkScoring({ ...options, temperature: temperature === "validation" ? 1 : temperature });
+  if (temperature === "validation") checkChoosing(options);
+  checkAfter(options);
   checkWords(act, { schedule: [schedule, ["one-shot", "iterative", "gradual"]] });
   checkNumbers(act, {
     rounds: [rounds, positiveCount],
@@ -37,6 +39,35 @@ export function checkPruning(options: ModelPruneOptions): void {
   if (typeof finetune !== "function") {
     const wanted = "a function that trains what is kept";
     throw new ConfigError({ act, thing: "finetune", current: describeValue(finetune), wanted });
+  }
+}
+
+/** Refuses to choose a temperature that does nothing, or would move the meaning of a threshold. */
+function checkChoosing({ criterion = "confidence", goal, validation }: ModelPruneOptions): void {
+  const refuse = (current: string, wanted: string) => {
+    throw new ConfigError({ act: "prune with", thing: "temperature validation", current, wanted });
+  };
+  if (criterion !== "confidence") refuse(`the criterion is ${criterion}`, "confidence");
+  if ("threshold" in goal) refuse("a threshold says what goes", "another goal");
+  if (!validation) refuse("there are no validation examples", "some to choose by");
+}
+
+function checkAfter({ after = {}, granularity = "element", goal }: ModelPruneOptions): void {
+  const refuse = (thing: string, current: string, wanted: string) => {
+    throw new ConfigError({ act: "prune with", thing, current, wanted });
+  };
+  const names = Object.keys(after), known = ["refit", "recalibrate"];
+  if (names.length > 1 || names.some((name) => !known.includes(name))) {
+    refuse("after", describeValue(names.join(", ")), "refit or recalibrate");
+  }
+  if (!("refit" in after)) return;
+  const { selectionSteps = 0 } = after.refit;
+  if (selectionSteps === 0) return;
+  const wanted = "0, unless layers choose single weights that stay removed";
+  if (
+    granularity !== "element" || "pattern" in goal || "threshold" in goal && goal.regrowAbove !== undefined
+  ) {
+    refuse("after.refit.selectionSteps", `${selectionSteps}`, wanted);
   }
 }
 

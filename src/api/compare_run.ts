@@ -12,6 +12,7 @@ import { formatChoices, rememberingChooser } from "../kernels/choices.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import { removedAt } from "../prune/goal.ts";
 import { emptyLayers, type LayerCount } from "../prune/mask.ts";
+import { removedOf } from "../prune/recipe.ts";
 import { stagesTo } from "../prune/refit/prune_with_refit.ts";
 import type { TemperatureChoice } from "../prune/temperature.ts";
 import {
@@ -23,10 +24,11 @@ import {
 } from "../prune/compare_report.ts";
 import { type CompareVariant, readVariant } from "./compare_variants.ts";
 import { isAtChance, thinLayers } from "../prune/warnings.ts";
-import { checkPrunable, isTempered, removalOf, scoringOf } from "./prune_options.ts";
+import { applyRecipe } from "./apply_recipe.ts";
 import { checkReachable } from "./reachable.ts";
+import { checkPrunable, readRecipe } from "./read_recipe.ts";
 import { checkCores, coresOf } from "./run_cores.ts";
-import { temperModel } from "./tempering.ts";
+import type { RunProgress } from "../train/settings.ts";
 import { openTrained, type TrainedNetwork, type TrainedOptions } from "./trained_network.ts";
 
 /** What a comparison is given. */
@@ -96,7 +98,7 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
   const variants = options.variants.map((name) => readVariant(name, config));
   const layout = layOutParameters(graph);
   for (const variant of variants) {
-    checkPrunable({ layout, graph }, variant.config);
+    checkPrunable({ layout, graph }, readRecipe(variant.config, dataset));
     for (const sparsity of sparsities) {
       const act = `compare ${variant.name} at`, masks = options.weights?.masks;
       checkReachable({ layout, graph }, variant.config, { goal: { sparsity }, masks, act });
@@ -154,14 +156,14 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
       config: { ...config, seed },
       keepsVariance,
     });
-    using _model = trained.model, _settler = trained.settler;
+    using _model = trained.model;
     if (!report.trained.some((one) => one.seed === seed && isWhole(report, one))) {
       const { validation, accuracy } = await measure(trained);
       await add({ trained: { seed, accuracy, ...(validation ? { validation } : {}) } });
     }
     options.signal?.throwIfAborted();
     for (const { variant, sparsities } of missing) {
-      for await (const cell of compareVariant(trained, variant, { seed, sparsities })) {
+      for await (const cell of compareVariant(trained, variant, { ...options, seed, sparsities })) {
         await add({ cell });
         options.signal?.throwIfAborted();
       }
@@ -184,39 +186,34 @@ async function measure(
   return { accuracy, validation: { accuracy: right, loss } };
 }
 
-/** Scores a trained network once, and removes from it at each sparsity. */
+/** Removes from a trained network at each sparsity. */
 async function* compareVariant(
   trained: TrainedNetwork,
   { name, config: base, isStaged }: CompareVariant,
-  { seed, sparsities }: { readonly seed: number; readonly sparsities: readonly number[] },
+  { seed, sparsities, onProgress }: Pick<CompareOptions, "sparsities" | "onProgress"> & {
+    readonly seed: number;
+  },
 ): AsyncGenerator<CompareCell> {
-  const { model, splits, state, settler } = trained, config: PruneConfig = { ...base, seed };
-  const { prunableCount } = model.network.layout, { criterion } = config;
-  const scoring = scoringOf(config, { criterion, examples: splits.train.count });
-  const score = () => model.score(splits.calibration, scoring);
-  settler.forget();
-  model.restore(state);
-  await score();
-  for (const sparsity of sparsities) {
+  const { model, splits, state } = trained, config: PruneConfig = { ...base, seed };
+  const { prunableCount } = model.network.layout, recipe = readRecipe(config, splits.limited);
+  const inputs = { ...splits, trainedOn: splits.train.count };
+  for (const [i, sparsity] of sparsities.entries()) {
     model.restore(state);
-    settler.restored(config);
-    await settler.prepare(config);
     // Weights are scored anew on the way, since removing so much at once would choose worse.
     const stages = isStaged ? stagesTo(sparsity) : [sparsity];
     const posteriorTemperatures: TemperatureChoice[] = [];
     let layers: readonly LayerCount[] = [];
     for (const stage of stages) {
-      if (isStaged) await score();
-      const remove = () => model.remove(removedAt(stage, prunableCount), removalOf(config));
-      if (isTempered(config, criterion)) {
-        const settle = () => settler.settleTrial(config), validation = splits.validation!;
-        posteriorTemperatures.push(await temperModel(model, { scoring, remove, settle, validation }));
-      }
-      layers = await remove();
-      await settler.settle(config, `refit ${name} at ${stage}, seed ${seed}`);
+      const onRefit = (progress: RunProgress) =>
+        onProgress?.(`refit ${name} at ${stage}, seed ${seed}`, progress);
+      const amount = { weights: removedAt(stage, prunableCount) };
+      const options = { ...inputs, isScored: !isStaged && i > 0, onRefit };
+      const removal = await applyRecipe(model, recipe, amount, options);
+      if (removal.temperature) posteriorTemperatures.push(removal.temperature);
+      layers = removal.layers;
     }
     const { accuracy, validation } = await measure(trained);
-    const removed = layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
+    const removed = removedOf(layers);
     const empty = emptyLayers(layers), thin = thinLayers(layers, readGranularity(config.granularity)!);
     const chance = { classes: splits.limited.classes.length, examples: splits.test.count };
     const chanceOf = (accuracy: number) => isAtChance(accuracy, chance) ? { isAtChance: true } as const : {};
@@ -231,7 +228,6 @@ async function* compareVariant(
       yield { ...cell, ...chanceOf(accuracy) };
       continue;
     }
-    settler.forget();
     await trained.finetune(`${name} at ${sparsity}, seed ${seed}`);
     const finetuned = await measure(trained);
     yield {

@@ -6,7 +6,7 @@
 import { isPattern, parsePruneConfig, type PruneConfig, readGranularity } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import { describeAlternatives } from "../nearest.ts";
-import { criteria } from "../prune/criteria.ts";
+import { criteria, type Criterion, readsFisher } from "../prune/criteria.ts";
 
 /** One variant: its name, and the configuration that its pruning follows. */
 export interface CompareVariant {
@@ -90,7 +90,7 @@ export function readVariant(name: string, base: PruneConfig): CompareVariant {
   }
   // A base that replaces single weights lets layers choose them, which groups cannot.
   if (settings.granularity !== undefined) settings.posterior ??= "diagonal";
-  const usesFisher = criterion === "confidence" || criterion === "obd";
+  const usesFisher = readsFisher(criterion as Criterion);
   // A base that says how the Fisher information is estimated means the criteria that read it.
   const fisher = usesFisher || settings.fisher !== undefined ? {} : { fisher: "batch" };
   const config = parsePruneConfig({ ...base, ...fisher, ...settings }, `variant ${name}`);

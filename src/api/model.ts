@@ -33,18 +33,22 @@ import { DeviceModel } from "./device_model.ts";
 import {
   type ModelPruneOptions,
   type ModelRecalibrateOptions,
+  type ModelState,
   type ModelTrainOptions,
   type PruneWithRefitOptions,
   type RefitOptions,
   type ScoreOptions,
   trainDefaults,
 } from "./model_options.ts";
+import { HeldRefit } from "./held_refit.ts";
+import { modelAsPruneTarget } from "./prune_target.ts";
 import { refitStages } from "./refit_stages.ts";
-import { pruneSteps } from "./prune_steps.ts";
 import type { OpenSplit } from "./split_images.ts";
 
 /** A model on a device. Dispose of it to free its memory; the device stays open. */
 export class Model extends DeviceModel {
+  readonly #refit = new HeldRefit();
+
   /**
    * Trains in place; afterwards the values are the running mean of the last quarter of the steps, or as the options'
    * schedule and early stopping say.
@@ -57,6 +61,7 @@ export class Model extends DeviceModel {
   train(split: Split, options: ModelTrainOptions = {}): Promise<TrainResult> {
     return this.call("training", async () => {
       const { checkpoints } = options, save = checkpoints?.save;
+      this.#refit.trained();
       using open = this.#openTraining(split, options);
       const settings = {
         ...open.options,
@@ -181,10 +186,14 @@ export class Model extends DeviceModel {
   prune(options: ModelPruneOptions): Promise<PruneOutcome> {
     return this.call("pruning", async () => {
       checkPruning(options);
-      const { goal, schedule = "gradual", rounds = 3, allowedDrop, calibration, test, validation } = options;
-      using _kept = this.keepOnDevice(calibration, test, ...(validation ? [validation] : []));
-      const steps = pruneSteps(this, options);
-      return await this.lend(() => pruneUntilStable(steps, { goal, schedule, rounds, allowedDrop }));
+      const { goal, schedule, rounds = 3, allowedDrop, finetune, after = {}, ...others } = options;
+      const { calibration, test, validation, train = calibration, examples, ...parts } = others;
+      const { criterion = "confidence", prior, fisher, temperature, seed, ...select } = parts;
+      using _kept = this.keepOnDevice(...[calibration, train, test, validation ?? []].flat());
+      const recipe = { score: { by: criterion, prior, fisher, temperature, seed }, select, after };
+      const inputs = { calibration, train, validation, trainedOn: examples };
+      const target = modelAsPruneTarget(this, { recipe, goal, inputs, test, finetune });
+      return await this.lend(() => pruneUntilStable(target, { goal, schedule, rounds, allowedDrop }));
     });
   }
 
@@ -228,21 +237,49 @@ export class Model extends DeviceModel {
   }
 
   /**
-   * Takes the model as it is for what is wanted; after masks were changed, `apply` of what this returns gives the kept
-   * weights new values whose activations are nearest to the wanted ones. Dispose of it before the model.
+   * The refit whose target is the model as training, or another state, last left it; `apply` of it gives the kept weights
+   * new values. The model frees it: before training, and where none is asked for.
    *
    * @throws {ConfigError} Where a number is not positive.
    * @throws {ShapeError} Where the adapter's limits do not allow the samples of a layer.
    * @internal
    */
-  async openRefit(calibration: Split, settings: Partial<RefitSettings> = {}): Promise<Refit> {
-    const open = await this.#openSampled(calibration, settings.batch), { choose } = this.tools;
-    try {
-      return await Refit.open(this.network, open.examples, { ...settings, choose, owned: open });
-    } catch (error) {
-      open[Symbol.dispose]();
-      throw error;
+  async holdRefit(
+    calibration: Split,
+    settings: Partial<RefitSettings> | undefined,
+  ): Promise<Refit | undefined> {
+    if (!settings) {
+      this.#refit.drop();
+      return undefined;
     }
+    const open = async (calibration: Split, settings: Partial<RefitSettings>) => {
+      const owned = await this.#openSampled(calibration, settings.batch), { choose } = this.tools;
+      try {
+        return await Refit.open(this.network, owned.examples, { ...settings, choose, owned });
+      } catch (error) {
+        owned[Symbol.dispose]();
+        throw error;
+      }
+    };
+    return await this.#refit.take(open, calibration, settings);
+  }
+
+  /** Has a state that was read of the model, by whatever way, known as one of it, for `holdRefit`. @internal */
+  noteState(state: ModelState): void {
+    this.#refit.note(state);
+  }
+
+  /** Copies parameters and masks to the host. @throws {StateError} Where the model or its device was disposed of. */
+  override async state(): Promise<ModelState> {
+    const state = await super.state();
+    this.#refit.note(state);
+    return state;
+  }
+
+  /** Puts parameters and masks back, as `DeviceModel.restore` does. */
+  override restore(state: ModelState): void {
+    super.restore(state);
+    this.#refit.restored(state);
   }
 
   /** Opens a split of which examples are taken in any order; one that lies in files is read into memory for it. */
@@ -272,6 +309,7 @@ export class Model extends DeviceModel {
         ...this.tools,
         protect,
       });
+      this.#refit.trained();
       this.become(network);
       return report;
     });
@@ -294,6 +332,12 @@ export class Model extends DeviceModel {
     const model = new Model(gpu, graph, { task: { name: path, ...graph.input, ...normalization, classes } });
     model.restore(stored);
     return model;
+  }
+
+  /** Frees all that the model holds on the device, as `DeviceModel` does. */
+  override [Symbol.dispose](): void {
+    this.#refit.drop();
+    super[Symbol.dispose]();
   }
 
   /** Opens what training takes, and checks its options. */

@@ -11,6 +11,7 @@ import type { Prior } from "../prune/confidence.ts";
 import type { Criterion } from "../prune/criteria.ts";
 import type { FisherEstimate } from "../prune/accumulate.ts";
 import type { PruneGoal, PruneSchedule } from "../prune/goal.ts";
+import type { AfterRemoval } from "../prune/recipe.ts";
 import type { RemovalOptions } from "../prune/removal.ts";
 import type { RecalibrateSettings } from "../train/recalibrate.ts";
 import type { RefitStage } from "../prune/refit/prune_with_refit.ts";
@@ -78,7 +79,8 @@ export interface ScoreOptions {
 }
 
 /** How a model is pruned. */
-export interface ModelPruneOptions extends ScoreOptions, RemovalOptions {
+export interface ModelPruneOptions
+  extends Omit<ScoreOptions, "temperature">, Omit<RemovalOptions, "measure"> {
   /** A fraction of the weights to remove, a cost, the least signal to noise z of a weight that stays, or a pattern. */
   readonly goal: PruneGoal;
   /** How rounds share the way to a sparsity or a cost; `gradual` where left out. */
@@ -87,35 +89,24 @@ export interface ModelPruneOptions extends ScoreOptions, RemovalOptions {
   readonly rounds?: number;
   /** The most that accuracy on the validation examples may drop below where it was; any where left out. */
   readonly allowedDrop?: number;
-  /** The examples by which rounds are undone and temperatures chosen; needed with `allowedDrop` and `tempering`. */
-  readonly validation?: Split;
   /**
-   * Has a temperature of the confidence chosen before each removal, by the loss on the validation examples, in place of
-   * `temperature`; `settle` follows up the removals that are tried. None is chosen where left out.
+   * What the information is divided by in the confidence, above 0; or `validation`, which has it chosen before each removal
+   * by the loss on the validation examples. Default: 1.
    */
-  readonly tempering?: { readonly settle?: () => Promise<unknown> };
-  /** Called after a round was undone. */
-  readonly onUndo?: () => void;
-  /** Called before each round scores weights. */
-  readonly prepare?: () => Promise<unknown>;
-  /** Called after each removal, such as to measure batch norm's statistics anew. */
-  readonly settle?: () => Promise<unknown>;
-  /** Whether a cost in bytes counts no removed weights, but a bit a weight; no where left out. */
-  readonly isSparse?: boolean;
-  /** Examples that scores are computed on; training must not have seen them. */
+  readonly temperature?: number | "validation";
+  /** The examples by which rounds are undone and temperatures chosen; needed with `allowedDrop` and for temperatures. */
+  readonly validation?: Split;
+  /** What follows each removal before the training: kept weights are refitted, or batch norm measured anew. Default: nothing. */
+  readonly after?: AfterRemoval;
+  /** Examples that batch norm is measured anew on. Default: those of `calibration`. */
+  readonly train?: Split;
+  /** Examples that scores are computed on, and kept weights refitted; training must not have seen them. */
   readonly calibration: Split;
   /** Called to train what is kept; the round counts from 1. */
   readonly finetune: (round: number) => Promise<unknown>;
   /** Examples that accuracy is measured on after each step of a round. */
   readonly test: Split;
-  /** Does each step, or says what it came to in an earlier run; does it where left out. What steps come to is JSON. */
-  readonly record?: RecordStep;
-  /** Makes the bytes of a file that later steps need, or reads what an earlier run made; makes them where left out. */
-  readonly keep?: (name: string, make: () => Promise<Uint8Array>) => Promise<Uint8Array>;
 }
-
-/** Does a step of a run that has a name, and returns what it comes to. */
-export type RecordStep = <Result>(name: string, act: () => Promise<Result>) => Promise<Result>;
 
 /**
  * How a model is pruned with refits; what is left out is as in `refitDefaults`, but single weights are selected in 3

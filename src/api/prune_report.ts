@@ -16,7 +16,7 @@ import type { CriterionResult, NetworkStates, PhaseReport, PruneReport } from ".
 import { describeWarnings } from "../prune/warnings.ts";
 import { type Evaluation, standardError } from "../train/evaluate.ts";
 import type { PrunedModel } from "./measure_compaction.ts";
-import { goalOf } from "./prune_options.ts";
+import { readGoal } from "./read_recipe.ts";
 import type { RunSplits } from "./run_splits.ts";
 
 /** Accuracy and prediction of every test example. */
@@ -128,7 +128,7 @@ function accuraciesOf(
 
 /** How the written weights hold the pattern that was asked for, where one was. */
 function patternOf({ config, graph, finished }: PruneFindings): Pick<PruneReport, "pattern"> {
-  const goal = goalOf(config, graph);
+  const goal = readGoal(config, graph);
   if (!("pattern" in goal)) return {};
   const { parameters } = decodeModel(finished.model, "the pruned model");
   return {

@@ -15,7 +15,10 @@ import type { ProductChooser } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
 import type { Criterion } from "../prune/criteria.ts";
+import { pruneUntilStable } from "../prune/loop.ts";
+import { removedOf } from "../prune/recipe.ts";
 import type { CriterionResult, PhaseReport, PruneReport } from "../prune/report.ts";
+import { applyRecipe, scoringOf } from "./apply_recipe.ts";
 import { type LoadedModel, openModel } from "./load_model.ts";
 import { Model } from "./model.ts";
 import type { ModelState, ModelTrainOptions } from "./model_options.ts";
@@ -25,11 +28,10 @@ import { runContents } from "./run_contents.ts";
 import { checkCores, coresOf } from "./run_cores.ts";
 import { type RunSplits, splitDataset } from "./run_splits.ts";
 import { finishPruned, type TunePlans } from "./measure_compaction.ts";
-import { checkPrunable, goalOf, isTempered, removalOf, scoringOf } from "./prune_options.ts";
 import { pruneReport } from "./prune_report.ts";
+import { modelAsPruneTarget } from "./prune_target.ts";
 import { checkReachable } from "./reachable.ts";
-import { Settler } from "./settler.ts";
-import { temperModel } from "./tempering.ts";
+import { checkPrunable, readGoal, readRecipe } from "./read_recipe.ts";
 import { scheduleOf, trainingOf } from "./training_of.ts";
 
 /** Criteria that a run compares with, at the sparsity that it reached. */
@@ -113,9 +115,9 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   const { seed, evaluationBatch } = config;
   using model = new Model(gpu, graph, { task: limited, seed, choose, evaluationBatch });
   using _kept = model.keepOnDevice(...[train, calibration, test, splits.validation ?? []].flat());
-  checkPrunable(model.network, config);
+  checkPrunable(model.network, readRecipe(config, limited));
   const masks = options.weights?.masks;
-  checkReachable(model.network, config, { goal: goalOf(config, graph), masks });
+  checkReachable(model.network, config, { goal: readGoal(config, graph), masks });
   if (options.weights) model.restore(options.weights);
   await options.onStart?.();
   await journal.begin();
@@ -137,10 +139,9 @@ async function pruneModel(
   },
 ): Promise<PruneRunResult> {
   const { config, graph, onProgress, steps, choose } = options;
-  const { rounds } = config;
-  const removal = removalOf(config), goal = goalOf(config, graph), examples = train.count;
-  using settler = new Settler(model, { train, calibration }, onProgress);
-  const settleTrial = () => settler.settleTrial(config);
+  const { rounds, allowedDrop, pruneSchedule: schedule } = config;
+  const recipe = readRecipe(config, limited), goal = readGoal(config, graph);
+  const inputs = { calibration, train, validation, trainedOn: train.count };
   const training: ModelTrainOptions = {
     ...trainingOf(config, limited),
     ...(validation ? { validation } : {}),
@@ -156,18 +157,17 @@ async function pruneModel(
   // Found out before any work is done: whether the batch fits.
   const footprint = model.footprint(train, teacher ? { ...training, distillation, teacher } : training);
   options.onFootprint?.(footprint);
+  const reportAs = (name: () => string) => (progress: RunProgress) => onProgress?.(name(), progress);
   let phase = 0;
   const phases: PhaseReport[] = [];
-  const trainPhase = async (name: string, epochs: number, round = 0): Promise<void> => {
+  const trainPhase = async (name: string, epochs: number): Promise<void> => {
     const firstEpoch = epochsPerPhase * phase++;
     if (epochs === 0) return;
-    settler.forget();
-    const report = (progress: RunProgress) => onProgress?.(name, progress);
+    const report = reportAs(() => name);
     const isFirst = name === "train", schedule = scheduleOf(config, isFirst ? "train" : "finetune");
     const taught = teacher && (isTaught || !isFirst) ? { teacher, distillation } : {};
     const settings = { ...training, ...taught, epochs, firstEpoch, schedule, onProgress: report };
-    const at = { name, round, firstEpoch };
-    const result = await steps.train(at, (more) => model.train(train, { ...settings, ...more }));
+    const result = await steps.train(name, (more) => model.train(train, { ...settings, ...more }));
     phases.push({ phase: name, ...result });
   };
   const evaluate = (name: string) =>
@@ -181,64 +181,41 @@ async function pruneModel(
   const kept = await steps.keep("trained.safetensors", () => model.encode());
   const trainedState = decodeModel(kept, "the trained model", graph);
   if (!isTaught) teacher?.restore(trainedState);
+  const recipeBy = (criterion: Criterion) => readRecipe({ ...config, criterion }, limited);
   const confidences = await steps.step(
     "confidence",
-    async () =>
-      (await model.confidence(calibration, scoringOf(config, { criterion: "confidence", examples }))).layers,
+    async () => (await model.confidence(calibration, scoringOf(recipeBy("confidence").score, inputs))).layers,
   );
   let roundsDone = 0;
   const ofRounds = (round: number) => round > rounds ? `${round}` : `${round}/${rounds}`;
-  const outcome = await model.prune({
-    ...scoringOf(config, { criterion: config.criterion, examples }),
-    ...removal,
-    goal,
-    schedule: config.pruneSchedule,
-    rounds,
-    calibration,
-    test,
-    ...(config.allowedDrop === undefined ? {} : { allowedDrop: config.allowedDrop }),
-    ...(validation ? { validation } : {}),
-    prepare: () => settler.prepare(config),
-    settle: () => settler.settle(config, `refit ${ofRounds(roundsDone + 1)}`),
-    ...(isTempered(config, config.criterion) ? { tempering: { settle: settleTrial } } : {}),
-    onUndo: () => settler.restored(config),
-    isSparse: config.store === "sparse",
+  const target = modelAsPruneTarget(model, {
+    ...{ recipe, goal, test, steps },
+    inputs: { ...inputs, onRefit: reportAs(() => `refit ${ofRounds(roundsDone + 1)}`) },
     finetune: (round) => {
       roundsDone = round;
-      return trainPhase(`fine-tune ${ofRounds(round)}`, config.finetuneEpochs, round);
+      return trainPhase(`fine-tune ${ofRounds(round)}`, config.finetuneEpochs);
     },
-    record: steps.step,
-    keep: steps.keep,
   });
+  const outcome = await pruneUntilStable(target, { goal, schedule, rounds, allowedDrop });
   const finetuned = await evaluate("fine-tuned");
   const bytes = await steps.keep("pruned.safetensors", () => model.encode());
   const compare = async (criterion: Criterion): Promise<CriterionResult> => {
     const measure = async () => (await model.evaluate(test)).accuracy;
-    const { accuracy, layers, ...chosen } = await steps.step(`remove by ${criterion}`, async () => {
+    const isPattern = "pattern" in goal && outcome.removed > 0;
+    const amount = isPattern ? goal : { weights: outcome.removed };
+    const onRefit = reportAs(() => `refit for ${criterion}`);
+    const { accuracy, layers, temperature } = await steps.step(`remove by ${criterion}`, async () => {
       model.restore(trainedState);
-      settler.restored(config);
-      await settler.prepare(config);
-      const scoring = scoringOf(config, { criterion, examples });
-      await model.score(calibration, scoring);
-      const isPattern = "pattern" in goal && outcome.removed > 0;
-      const remove = () =>
-        isPattern
-          ? model.pruner.removePattern(goal.pattern, removal)
-          : model.remove(outcome.removed, removal);
-      const trials = { scoring, remove, settle: settleTrial, validation: validation! };
-      const chosen = isTempered(config, criterion)
-        ? { posteriorTemperature: await temperModel(model, trials) }
-        : {};
-      const layers = await remove();
-      await settler.settle(config, `refit for ${criterion}`);
-      return { accuracy: await measure(), layers, ...chosen };
+      const removal = await applyRecipe(model, recipeBy(criterion), amount, { ...inputs, onRefit });
+      return { ...removal, accuracy: await measure() };
     });
     // Every criterion trains on the same batches.
     phase = epochsPerPhase;
     await trainPhase(`compare ${criterion}`, config.finetuneEpochs);
     const accuracyFinetuned = await steps.step(`compared ${criterion}`, measure);
-    const removed = layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
-    return { criterion, sparsity: removed / prunable, accuracy, accuracyFinetuned, ...chosen };
+    const sparsity = removedOf(layers) / prunable;
+    const chosen = temperature ? { posteriorTemperature: temperature } : {};
+    return { criterion, sparsity, accuracy, accuracyFinetuned, ...chosen };
   };
   const { prunableCount: prunable } = model.network.layout;
   const criteria: CriterionResult[] = [];
@@ -248,7 +225,7 @@ async function pruneModel(
   const { store, compact } = config;
   const finished = await finishPruned(model.gpu, bytes, {
     ...{ layers: outcome.layers, task: limited, examples: test },
-    ...{ store, compact, choose, tune: options.tune, protect: removal.protect },
+    ...{ store, compact, choose, tune: options.tune, protect: recipe.select.protect },
     evaluationBatch: config.evaluationBatch,
   });
   const report = pruneReport({

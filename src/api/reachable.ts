@@ -11,7 +11,7 @@ import { prunableTensors, scoredTensors } from "../prune/criteria.ts";
 import type { CriterionModel } from "../prune/criteria/criterion.ts";
 import { type Cost, costOf, denseCostOf, type PruneGoal, removedAt } from "../prune/goal.ts";
 import { leastChannelCost, mostRemovable } from "../prune/reach.ts";
-import { removalOf } from "./prune_options.ts";
+import { readRecipe } from "./read_recipe.ts";
 
 /** What is to be reached, and from where. */
 export interface ReachableOptions {
@@ -62,7 +62,9 @@ export function checkReachable(
   config: PruneConfig,
   { goal, masks, act = "prune to" }: ReachableOptions,
 ): void {
-  const { criterion } = config, options = removalOf(config), removed = removedBy(masks);
+  const { criterion } = config,
+    options = readRecipe(config, model.graph.input).select,
+    removed = removedBy(masks);
   const most = mostRemovable(model, { criterion, options, removed });
   const refuse = (thing: string, reached: string, wanted: string) => {
     const limits = limitsOf(model, config), names = limits.map(([, text]) => text).join(" and ");
@@ -104,7 +106,9 @@ function leastCost(
   if (granularity === "channel") {
     // What is gone already may make more superfluous than channels that go.
     const isWhole = removed.values().every((count) => count === 0);
-    return isWhole ? leastChannelCost(model, { criterion, options: removalOf(config) }) : undefined;
+    return isWhole
+      ? leastChannelCost(model, { criterion, options: readRecipe(config, model.graph.input).select })
+      : undefined;
   }
   const layers = prunableTensors(model.layout).map(({ fullName: name, count, rows }, i) => {
     return { name, weights: count, kept: count - most[i], channels: rows, emptyChannels: 0 };

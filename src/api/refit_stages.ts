@@ -7,12 +7,9 @@ import { ConfigError } from "../errors.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { removedAt } from "../prune/goal.ts";
 import { type RefitStages, stagesTo } from "../prune/refit/prune_with_refit.ts";
-import type { RefitSettings } from "../prune/refit/settings.ts";
+import { type RefitSettings, usualSelectionSteps } from "../prune/refit/settings.ts";
 import type { Model } from "./model.ts";
 import type { PruneWithRefitOptions } from "./model_options.ts";
-
-/** Steps in which each layer chooses its weights: six lose no less on validation images. */
-const usualSelectionSteps = 3;
 
 /**
  * What removes weights of a model before each stage, and how the others are refitted.

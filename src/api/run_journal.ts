@@ -18,7 +18,6 @@ import type { ProductChooser } from "../kernels/product.ts";
 import type { PhaseResult, TrainCheckpoints, TrainResult, TrainState } from "../train/settings.ts";
 import { type CheckpointTimes, checkpointTimes } from "./checkpoint_times.ts";
 import type { Model } from "./model.ts";
-import type { RecordStep } from "./model_options.ts";
 import { checkSame, resultsOf, type RunResults } from "./run_results.ts";
 
 /** Where a run's checkpoints are. */
@@ -42,20 +41,15 @@ export async function readResumedConfig({ files, folder }: RunCheckpoints): Prom
   return (await loadCheckpoint(`${folder}/${runFile}`, files)).state.config;
 }
 
-/** What a training phase of a run is, for its checkpoints. */
-export interface JournalPhase {
-  readonly name: string;
-  /** Round of pruning, counted from 1; 0 before the first. */
-  readonly round: number;
-  readonly firstEpoch: number;
-}
-
 /** What a journal adds to the options of training. */
 export interface JournalTraining {
   readonly resume?: TrainState;
   readonly checkpoints?: TrainCheckpoints;
   readonly signal?: AbortSignal;
 }
+
+/** Does a step of a run that has a name, and returns what it comes to. */
+export type RecordStep = <Result>(name: string, act: () => Promise<Result>) => Promise<Result>;
 
 /** Does the steps of a run, each once however often the run is started. */
 export interface JournalSteps {
@@ -64,7 +58,7 @@ export interface JournalSteps {
   /** Makes the bytes of a file that later steps need, or reads what was made. */
   keep(name: string, make: () => Promise<Uint8Array>): Promise<Uint8Array>;
   /** Trains, going on in the middle where a checkpoint says so, and says what the phase came to. */
-  train(phase: JournalPhase, run: (more: JournalTraining) => Promise<TrainResult>): Promise<PhaseResult>;
+  train(phase: string, run: (more: JournalTraining) => Promise<TrainResult>): Promise<PhaseResult>;
 }
 
 /** What a journal is opened with. */
@@ -166,11 +160,11 @@ export class RunJournal {
       step,
       keep: (name, make) => this.#keep(name, make, step),
       train: async (phase, run) => {
-        let steps: number | undefined;
-        const result = await step(phase.name, async () => {
+        let isTrained = false;
+        const result = await step(phase, async () => {
           const { training } = this.#results, times = this.#times;
           this.#results.training = undefined;
-          const resume = training?.name === phase.name ? { resume: training.state } : {};
+          const resume = training?.name === phase ? { resume: training.state } : {};
           const save = (state: TrainState) => this.#save(model, phase, state);
           const trained = await run({
             ...resume,
@@ -178,11 +172,11 @@ export class RunJournal {
             ...(this.#signal ? { signal: this.#signal } : {}),
           });
           const { epochs, best } = trained;
-          steps = trained.steps;
+          isTrained = true;
           return { epochs, ...(best ? { best } : {}) };
         });
         const isDue = this.#times?.isDueAfterPhase() || this.#signal?.aborted;
-        if (steps !== undefined && isDue) await this.#save(model, phase, steps);
+        if (isTrained && isDue) await this.#save(model, phase);
         return result;
       },
     };
@@ -222,13 +216,13 @@ export class RunJournal {
     if (masks) model.network.writeMask(masks);
   }
 
-  /** Saves a checkpoint in the middle of a phase, or after it where the number of its steps is given. */
-  async #save(model: Model, phase: JournalPhase, at: TrainState | number): Promise<void> {
+  /** Saves a checkpoint in the middle of a phase, or after it where no state of training is given. */
+  async #save(model: Model, phase: string, at?: TrainState): Promise<void> {
     await this.#times?.saving(() => this.#write(model, phase, at));
   }
 
-  async #write(model: Model, phase: JournalPhase, at: TrainState | number): Promise<void> {
-    const { files, folder } = this.#checkpoints!, { network, graph } = model, config = this.#config;
+  async #write(model: Model, phase: string, at?: TrainState): Promise<void> {
+    const { files, folder } = this.#checkpoints!, { network, graph } = model;
     const { masks } = await model.state();
     const roles: CheckpointArena[] = ["values", "mean", "velocity", "second_moment", "variance", "best"];
     const statistics: CheckpointArena[] = ["statistics", "statistics_best"];
@@ -237,25 +231,14 @@ export class RunJournal {
       // Only what was used; arenas are made where they are asked for.
       if (network.arenas.has(role)) arenas.set(role, await network.readArena(role));
     }
-    const isBetween = typeof at !== "number";
-    const training = isBetween
-      ? { name: phase.name, state: JSON.parse(JSON.stringify(at)) as TrainState }
-      : undefined;
+    const training = at && { name: phase, state: at };
     const results = JSON.parse(JSON.stringify({ ...this.#results, training })) as Json;
-    const { schedule: name, gamma, rateFloor, peakAt, warmup, rewind } = config;
-    const state = {
-      phase: phase.name,
-      round: phase.round,
-      epoch: isBetween ? at.epoch : config.epochs,
-      step: isBetween ? at.step : at,
-      steps: isBetween ? at.steps : at,
-      schedule: { name, parameters: { gamma, rateFloor, peakAt, warmup, rewind } },
-      random: { seed: config.seed, firstEpoch: phase.firstEpoch },
-      config,
-      results,
-    };
     await files.makeFolder(folder);
-    await saveCheckpoint({ graph, arenas, masks, state }, `${folder}/${runFile}`, files);
+    await saveCheckpoint(
+      { graph, arenas, masks, state: { config: this.#config, results } },
+      `${folder}/${runFile}`,
+      files,
+    );
   }
 }
 

@@ -10,15 +10,17 @@ import { formatChoices, rememberingChooser } from "../kernels/choices.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import type { SensitivityCell, SensitivityReport } from "../prune/compare_report.ts";
 import { prunableTensors } from "../prune/criteria.ts";
-import type { LayerCount } from "../prune/mask.ts";
 import { mostRemovable } from "../prune/reach.ts";
-import type { RemovalOptions } from "../prune/removal.ts";
+import { type Removal, removedOf } from "../prune/recipe.ts";
+import { type RemovalOptions, TooManyError } from "../prune/removal.ts";
+import { applyRecipe } from "./apply_recipe.ts";
 import { refusePattern } from "./compare_variants.ts";
-import { checkPrunable, removalOf, scoringOf } from "./prune_options.ts";
 import { removedBy } from "./reachable.ts";
+import { checkPrunable, readRecipe } from "./read_recipe.ts";
 import { checkCores, coresOf } from "./run_cores.ts";
 import { scanUnits, targetOf } from "./scan_units.ts";
 import { openTrained, type TrainedOptions } from "./trained_network.ts";
+import type { RunProgress } from "../train/settings.ts";
 
 /** What a scan of sensitivity is given. Its configuration holds validation examples out. */
 export interface SensitivityOptions extends TrainedOptions {
@@ -31,11 +33,11 @@ export interface SensitivityOptions extends TrainedOptions {
 }
 
 /** Removes weights, or none where so many may not go: a layer keeps one group, and what others share with it. */
-async function removeIfPossible(remove: () => Promise<readonly LayerCount[]>) {
+async function removeIfPossible(remove: () => Promise<Removal>): Promise<Removal | undefined> {
   try {
     return await remove();
   } catch (error) {
-    if (error instanceof ConfigError) return undefined;
+    if (error instanceof TooManyError) return undefined;
     throw error;
   }
 }
@@ -56,8 +58,10 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     const current = "each removal would go by another", wanted = "a number";
     throw new ConfigError({ act: "scan at", thing: "posteriorTemperature auto", current, wanted });
   }
-  const layout = layOutParameters(graph), removal = removalOf(config), masks = options.weights?.masks;
-  checkPrunable({ layout, graph }, config);
+  const layout = layOutParameters(graph),
+    recipe = readRecipe(config, dataset),
+    masks = options.weights?.masks;
+  checkPrunable({ layout, graph }, recipe);
   const refuse = (current: string, wanted: string) =>
     new ConfigError({ act: "scan the layers of", thing: graph.name, current, wanted });
   if (config.validation === 0) {
@@ -67,8 +71,8 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     refuse("no layer may lose so much alone", "another granularity, criterion or sparsity");
   const removed = removedBy(masks), names = prunableTensors(layout).map(({ fullName }) => fullName);
   const removedInAll = names.reduce((sum, name) => sum + (removed.get(name) ?? 0), 0);
-  const asked = scanUnits({ graph, layout, masks }, removal).flatMap((unit) => {
-    const own: RemovalOptions = { ...removal, ...unit.options };
+  const asked = scanUnits({ graph, layout, masks }, recipe.select).flatMap((unit) => {
+    const own: RemovalOptions = { ...recipe.select, ...unit.options };
     const most = mostRemovable({ graph, layout }, { criterion, options: own, removed });
     const all = most.reduce((sum, count) => sum + count, 0);
     return sparsities.map((sparsity) => ({
@@ -80,27 +84,29 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
   checkCores(gpu, formatChoices(choices), { graph, batch: config.batch, train: all, test: test.count });
   const choose = rememberingChooser(choices, options.choose ?? gpu.choose);
   await options.onStart?.();
-  const { model: opened, splits, state, settler: opensWith } = await openTrained(gpu, { ...options, choose });
-  using model = opened, settler = opensWith;
+  const { model: opened, splits, state } = await openTrained(gpu, { ...options, choose });
+  using model = opened;
   const { train, calibration } = splits, validation = splits.validation!;
   const measure = async () => {
     const { accuracy, loss } = await model.evaluate(validation);
     return { accuracy, loss };
   };
   const trained = { ...await measure(), validation: validation.count };
-  await model.score(calibration, scoringOf(config, { criterion, examples: train.count }));
   const cells: SensitivityCell[] = [];
+  let isScored = false;
   for (const { unit, sparsity, own, target } of asked) {
     options.signal?.throwIfAborted();
     model.restore(state);
-    settler.restored(config);
-    await settler.prepare(config);
-    const layers = await removeIfPossible(() => model.remove(target, own));
-    if (!layers) continue;
-    await settler.settle(config, `refit ${unit.name} at ${sparsity}`);
-    const gone = layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
-    const elsewhere = removedInAll - unit.removed;
-    cells.push({ layer: unit.name, sparsity, removed: gone - elsewhere, ...await measure() });
+    const onRefit = (progress: RunProgress) =>
+      options.onProgress?.(`refit ${unit.name} at ${sparsity}`, progress);
+    const inputs = { calibration, train, trainedOn: train.count, isScored, onRefit };
+    const removal = await removeIfPossible(() =>
+      applyRecipe(model, { ...recipe, select: own }, { weights: target }, inputs)
+    );
+    isScored = true;
+    if (!removal) continue;
+    const elsewhere = removedInAll - unit.removed, removed = removedOf(removal.layers) - elsewhere;
+    cells.push({ layer: unit.name, sparsity, removed, ...await measure() });
   }
   if (cells.length === 0) throw tooMuch();
   const { name, source } = dataset;

@@ -15,7 +15,6 @@ import type { RunProgress } from "../train/settings.ts";
 import { Model } from "./model.ts";
 import type { ModelState, ModelTrainOptions } from "./model_options.ts";
 import { type RunSplits, splitDataset } from "./run_splits.ts";
-import { Settler } from "./settler.ts";
 import { scheduleOf, trainingOf } from "./training_of.ts";
 
 /** What a comparison starts from. */
@@ -42,7 +41,7 @@ export interface TrainedOptions {
   readonly keep?: (name: string, make: () => Promise<Uint8Array>) => Promise<Uint8Array>;
 }
 
-/** A trained network on a device. Dispose of its settler and its model. */
+/** A trained network on a device. Dispose of its model. */
 export interface TrainedNetwork {
   readonly model: Model;
   readonly splits: RunSplits;
@@ -50,8 +49,6 @@ export interface TrainedNetwork {
   readonly state: ModelState;
   /** Trains on after a removal, as fine-tuning does, on the same batches every time. */
   finetune(phase: string): Promise<void>;
-  /** Follows up removals. Dispose of it before the model. */
-  readonly settler: Settler;
 }
 
 /** Fine-tuning draws batches that training does not. */
@@ -107,7 +104,6 @@ export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<Tr
           // Other removals are to be scored by the variance of training.
           keepsVariance: false,
         }),
-      settler: new Settler(model, splits, onProgress),
     };
   } catch (error) {
     model[Symbol.dispose]();

@@ -55,7 +55,7 @@ export function scheduleOf(config: PruneConfig, phase: "train" | "finetune"): Sc
 
 /** How training images are varied. */
 export function augmentationOf(
-  { augment }: PruneConfig,
+  { augment }: Pick<PruneConfig, "augment">,
   { channels }: Pick<Dataset, "channels">,
 ): Augmentation {
   if (augment !== "auto") return augment;

@@ -43,8 +43,8 @@ export interface Checkpoint {
   readonly state: CheckpointState;
 }
 
-// Version 1 had no checksum.
-const version = 2, metadataKey = "winnow.checkpoint", maskPrefix = "mask";
+// Version 1 had no checksum; version 2 knew other steps.
+const version = 3, metadataKey = "winnow.checkpoint", maskPrefix = "mask";
 
 /**
  * Writes a checkpoint as the bytes of a safetensors file with a checksum; the same checkpoint gives the same bytes.

@@ -77,6 +77,11 @@ export function needsGradients(criterion: Criterion): boolean {
   return types[criterion].needs.some((need) => need !== "variance");
 }
 
+/** True for criteria that read the Fisher information, which can be estimated in several ways. */
+export function readsFisher(criterion: Criterion): boolean {
+  return types[criterion].needs.includes("fisher");
+}
+
 /**
  * The prunable tensors that a criterion scores.
  *

@@ -22,7 +22,12 @@ export type Cost = Readonly<Record<CostKind, number>>;
  */
 export type PruneGoal =
   | { readonly sparsity: number }
-  | { readonly cost: CostKind; readonly most: number }
+  | {
+    readonly cost: CostKind;
+    readonly most: number;
+    /** Whether bytes count no removed weights, but a bit per weight. Default: false. */
+    readonly isSparse?: boolean;
+  }
   | { readonly threshold: number; readonly regrowAbove?: number | undefined }
   | { readonly pattern: Pattern };
 

@@ -5,43 +5,29 @@
  * @module
  */
 import { ConfigError } from "../errors.ts";
-import {
-  type CostKind,
-  type PruneGoal,
-  type PruneSchedule,
-  removedAt,
-  scheduledCost,
-  scheduledSparsity,
-} from "./goal.ts";
+import { type PruneGoal, type PruneSchedule, removedAt, scheduledCost, scheduledSparsity } from "./goal.ts";
 import type { LayerCount } from "./mask.ts";
-import type { Pattern } from "./removal.ts";
+import { type Amount, type Removal, removedOf } from "./recipe.ts";
+import { TooManyError } from "./removal.ts";
 import type { TemperatureChoice } from "./temperature.ts";
 
-/** What the loop asks of the network that it prunes. */
-export interface PruneSteps {
-  /** Counts what each layer keeps. */
-  count(): Promise<readonly LayerCount[]>;
-  /** Scores all weights anew at the network's values. */
-  score(): Promise<void>;
-  /** Counts the kept weights whose score is below a threshold. */
-  countBelow(threshold: number): Promise<number>;
-  /** Removes weights until so many of all are removed, and counts what is kept. */
-  remove(removed: number): Promise<readonly LayerCount[]>;
-  /** What the network costs now. */
-  cost(kind: CostKind): Promise<number>;
-  /** Removes as few weights as bring the cost down to so much at most, and counts what is kept. */
-  reach(kind: CostKind, most: number): Promise<readonly LayerCount[]>;
-  /** Removes what a pattern removes, and counts what is kept. */
-  removePattern(pattern: Pattern): Promise<readonly LayerCount[]>;
-  /** The temperature that was chosen for a removal since the last scoring, where there was one to choose. */
-  chosenTemperature?(): TemperatureChoice | undefined;
-  /** Brings back the removed weights whose score test exceeds a threshold, and counts them. */
-  regrow(threshold: number): Promise<number>;
-  /** Prepares the network for what the removal left, such as batch norm's statistics, and counts what is kept. */
-  settle(): Promise<readonly LayerCount[]>;
+/** A network as the loop knows it. */
+export interface PrunedState {
+  /** What each layer keeps. */
+  readonly layers: readonly LayerCount[];
+  /** What the network costs, by the goal's kind; absent where the goal is no cost. */
+  readonly cost?: number | undefined;
+}
+
+/** What the loop prunes: a network with all that its removals and its training take. */
+export interface PruneTarget {
+  /** What there is before the first removal. */
+  start(): Promise<PrunedState>;
+  /** Removes so much by the recipe, and says what is left. */
+  remove(amount: Amount): Promise<Removal & PrunedState>;
   /** Trains what is kept; the round counts from 1. */
   finetune(round: number): Promise<void>;
-  /** Accuracy in [0, 1] on examples that no other step sees; nothing is decided by it. */
+  /** Accuracy in [0, 1] on examples that nothing else sees; nothing is decided by it. */
   evaluate(): Promise<number>;
   /** Accuracy in [0, 1] on validation examples, by which a round is undone; asked for only with an allowed drop. */
   validate(): Promise<number>;
@@ -107,9 +93,6 @@ const stableFraction = 1e-3;
 /** The smallest part of a step that is tried: a step that is undone is halved, and so are all later ones. */
 const leastStep = 1 / 4;
 
-const removedOf = (layers: readonly LayerCount[]) =>
-  layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
-
 /**
  * Does a removal on the way to a goal.
  *
@@ -123,11 +106,46 @@ async function towards<Result>(
   try {
     return await remove();
   } catch (error) {
-    if (!(error instanceof ConfigError) || !("sparsity" in goal || "cost" in goal)) throw error;
+    if (!(error instanceof TooManyError) || !("sparsity" in goal || "cost" in goal)) throw error;
     const { current, wanted } = error.complaint;
     const thing = "cost" in goal ? `${goal.cost} ${Math.floor(goal.most)}` : `sparsity ${goal.sparsity}`;
     throw new ConfigError({ act: "prune to", thing, current: `${current}, in ${round}`, wanted });
   }
+}
+
+/** How far the loop is. */
+export interface LoopProgress {
+  /** The network's weights that may go, in all. */
+  readonly prunable: number;
+  /** The network before the first round, and now. */
+  readonly first: PrunedState;
+  readonly now: PrunedState;
+  /** Rounds that are done, without those that were undone. */
+  readonly done: number;
+  /** The share of a round's step that is tried. */
+  readonly part: number;
+}
+
+/** How much the next round removes. */
+export function nextAmount(
+  { goal, schedule = "gradual", rounds }: PruneLoopOptions,
+  { prunable, first, now, done, part }: LoopProgress,
+): Amount {
+  const removed = removedOf(now.layers), round = done + 1;
+  if ("pattern" in goal) return goal;
+  if ("threshold" in goal) {
+    return { ...goal, removed, most: Math.floor(mostOfSurvivors * (prunable - removed)), share: part };
+  }
+  if ("cost" in goal) {
+    const next = scheduledCost({ schedule, from: first.cost!, to: goal.most }, round, rounds);
+    return next < now.cost! ? { ...goal, most: now.cost! - part * (now.cost! - next) } : "nothing";
+  }
+  const all = removedAt(goal.sparsity, prunable);
+  const way = { schedule, from: prunable - removedOf(first.layers), to: prunable - all };
+  const next = schedule === "gradual"
+    ? removedAt(scheduledSparsity(goal.sparsity, round, rounds), prunable)
+    : prunable - Math.ceil(scheduledCost(way, round, rounds));
+  return { weights: removed + Math.ceil(part * Math.max(0, next - removed)) };
 }
 
 /**
@@ -138,52 +156,33 @@ async function towards<Result>(
  * @throws {ConfigError} Where less may go than the goal asks for, naming the goal and the round.
  */
 export async function pruneUntilStable(
-  steps: PruneSteps,
-  { goal, schedule = "gradual", rounds: mostRounds, allowedDrop }: PruneLoopOptions,
+  target: PruneTarget,
+  options: PruneLoopOptions,
 ): Promise<PruneOutcome> {
-  const rounds: PruneRound[] = [];
-  let layers = await steps.count(), quietRounds = 0, part = 1, done = 0;
-  const prunable = layers.reduce((sum, { weights }) => sum + weights, 0), removedBefore = removedOf(layers);
-  const costBefore = "cost" in goal ? await steps.cost(goal.cost) : 0;
-  const leastAccuracy = allowedDrop === undefined ? 0 : await steps.validate() - allowedDrop;
-  const shrink = async (removed: number): Promise<readonly LayerCount[]> => {
-    if ("pattern" in goal) return await steps.removePattern(goal.pattern);
-    if ("cost" in goal) {
-      const now = await steps.cost(goal.cost), way = { schedule, from: costBefore, to: goal.most };
-      const next = scheduledCost(way, done + 1, mostRounds);
-      return next < now ? await steps.reach(goal.cost, now - part * (now - next)) : await steps.count();
-    }
-    if ("threshold" in goal) {
-      const most = Math.floor(mostOfSurvivors * (prunable - removed));
-      const below = Math.min(most, await steps.countBelow(goal.threshold));
-      return await steps.remove(removed + Math.ceil(part * below));
-    }
-    const all = removedAt(goal.sparsity, prunable);
-    const way = { schedule, from: prunable - removedBefore, to: prunable - all };
-    const next = schedule === "gradual"
-      ? removedAt(scheduledSparsity(goal.sparsity, done + 1, mostRounds), prunable)
-      : prunable - Math.ceil(scheduledCost(way, done + 1, mostRounds));
-    return await steps.remove(removed + Math.ceil(part * Math.max(0, next - removed)));
+  const { goal, rounds: mostRounds, allowedDrop } = options, rounds: PruneRound[] = [];
+  const first = await target.start();
+  const prunable = first.layers.reduce((sum, { weights }) => sum + weights, 0);
+  let now: PrunedState = first, quietRounds = 0, part = 1, done = 0;
+  const leastAccuracy = allowedDrop === undefined ? 0 : await target.validate() - allowedDrop;
+  const outcome = (end: PruneOutcome["end"]) => {
+    const { layers } = now;
+    return { rounds, layers, removed: removedOf(layers), end };
   };
-  const outcome = (end: PruneOutcome["end"]) => ({ rounds, layers, removed: removedOf(layers), end });
   for (let round = 1; done < mostRounds; round++) {
-    const before = removedOf(layers), survivors = prunable - before;
-    if (allowedDrop !== undefined) await steps.save(round);
-    await steps.score();
-    const outflow = removedOf(
-      await towards(goal, `round ${done + 1} of ${mostRounds}`, () => shrink(before)),
-    ) -
-      before;
-    const posteriorTemperature = steps.chosenTemperature?.();
-    const grows = "threshold" in goal && goal.regrowAbove !== undefined;
-    const inflow = grows ? await steps.regrow(goal.regrowAbove!) : 0;
-    const after = await steps.settle();
-    const accuracyPruned = await steps.evaluate();
-    await steps.finetune(round);
-    const accuracyFinetuned = await steps.evaluate();
-    const accuracyValidation = allowedDrop === undefined ? undefined : await steps.validate();
+    const before = removedOf(now.layers), survivors = prunable - before;
+    if (allowedDrop !== undefined) await target.save(round);
+    const amount = nextAmount(options, { prunable, first, now, done, part });
+    const { regrown: inflow, temperature, ...after } = await towards(
+      goal,
+      `round ${done + 1} of ${mostRounds}`,
+      () => target.remove(amount),
+    );
+    const removed = removedOf(after.layers), outflow = removed + inflow - before;
+    const accuracyPruned = await target.evaluate();
+    await target.finetune(round);
+    const accuracyFinetuned = await target.evaluate();
+    const accuracyValidation = allowedDrop === undefined ? undefined : await target.validate();
     const isUndone = accuracyValidation !== undefined && accuracyValidation < leastAccuracy;
-    const removed = removedOf(after);
     rounds.push({
       round,
       removed,
@@ -193,35 +192,32 @@ export async function pruneUntilStable(
       accuracyPruned,
       accuracyFinetuned,
       ...(accuracyValidation === undefined ? {} : { accuracyValidation }),
-      ...(posteriorTemperature ? { posteriorTemperature } : {}),
+      ...(temperature ? { posteriorTemperature: temperature } : {}),
       isUndone,
     });
     if (isUndone) {
-      await steps.undo();
+      await target.undo();
       part /= 2;
       // A pattern has no half; a step of nothing failed by its training.
       if (part < leastStep || "pattern" in goal || outflow + inflow === 0) return outcome("allowed drop");
       continue;
     }
-    layers = after;
+    now = after;
     done++;
     quietRounds = Math.max(outflow, inflow) < stableFraction * survivors ? quietRounds + 1 : 0;
     if ("threshold" in goal && quietRounds === 2) return outcome("fixed point");
   }
   if ("threshold" in goal) return outcome("rounds");
   // Once a step was halved, the rounds may not have led all the way.
-  if (part < 1 && !await isReached(goal, steps, { prunable, removed: removedOf(layers) })) {
-    return outcome("allowed drop");
-  }
+  if (part < 1 && !isReached(goal, now, prunable)) return outcome("allowed drop");
   return outcome("sparsity" in goal ? "asked sparsity" : "cost" in goal ? "asked size" : "asked pattern");
 }
 
-async function isReached(
+function isReached(
   goal: Exclude<PruneGoal, { readonly threshold: number }>,
-  steps: PruneSteps,
-  { prunable, removed }: { readonly prunable: number; readonly removed: number },
-): Promise<boolean> {
+  { layers, cost }: PrunedState,
+  prunable: number,
+): boolean {
   if ("pattern" in goal) return true;
-  if ("cost" in goal) return await steps.cost(goal.cost) <= goal.most;
-  return removed >= removedAt(goal.sparsity, prunable);
+  return "cost" in goal ? cost! <= goal.most : removedOf(layers) >= removedAt(goal.sparsity, prunable);
 }

@@ -153,10 +153,13 @@ export function checkPattern({ keep, of }: Pattern): void {
   });
 }
 
-/** The error of a removal of more than may go. */
-export function tooMany(target: number, most: number, what: string): ConfigError {
+/** The error of a removal of more than may go; the model is then as it was. */
+export class TooManyError extends ConfigError {}
+
+/** The error of a removal of more weights than may go. */
+export function tooMany(target: number, most: number, what: string): TooManyError {
   const current = `only ${most} may be removed by ${what}`;
-  return new ConfigError({
+  return new TooManyError({
     act: "remove weights",
     thing: `${target}`,
     current,

@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { runCompare } from "../../src/api/compare_run.ts";
 import { Model } from "../../src/api/model.ts";
-import { goalOf } from "../../src/api/prune_options.ts";
+import { readGoal } from "../../src/api/read_recipe.ts";
 import { runPrune } from "../../src/api/prune_run.ts";
 import { checkReachable } from "../../src/api/reachable.ts";
 import { parsePruneConfig } from "../../src/config.ts";
@@ -20,7 +20,7 @@ const configOf = (value: Record<string, unknown>) => parsePruneConfig(value, "a 
 
 function check(value: Record<string, unknown>, masks?: ReadonlyMap<string, Float32Array>): void {
   const config = configOf(value);
-  checkReachable({ graph, layout }, config, { goal: goalOf(config, graph), masks });
+  checkReachable({ graph, layout }, config, { goal: readGoal(config, graph), masks });
 }
 
 Deno.test("checkReachable() names what keeps weights from going, what can be reached and what was asked for", () => {

@@ -1,12 +1,15 @@
 /**
  * Pruning with refits through a model, from images: exact counts, and losses below those of removal alone.
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
+import type { ModelPruneOptions } from "../../src/api/model_options.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { residualNetwork } from "../../src/model/presets/resnet.ts";
+import type { AfterRemoval } from "../../src/prune/recipe.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyDataset } from "../helpers/tiny_dataset.ts";
+import { tinyGraph } from "../helpers/tiny_network.ts";
 
 const dataset = tinyDataset({ train: 128, test: 60 });
 
@@ -91,4 +94,83 @@ Deno.test("Model.refit() takes any mask as it is", async () => {
     counts.map(({ kept }) => kept),
   );
   assertEquals(counts[2].kept, counts[2].weights / 2);
+});
+
+Deno.test("Model.holdRefit() keeps its target over removals, and takes another after training or another state", async () => {
+  const gpu = await deviceOf(), before = gpu.allocatedBytes;
+  {
+    using model = new Model(gpu, tinyGraph(), { task: dataset, seed: 1 });
+    const hold = (more = {}) => model.holdRefit(dataset.train, { images: 20, positions: 4, ...more });
+    const dense = await model.state(), first = await hold();
+    await model.score(dataset.train, { criterion: "magnitude", examples: 1 });
+    await model.remove(100);
+    await first!.apply();
+    const pruned = await model.state();
+    assert(await hold() === first);
+    for (const state of [dense, pruned]) {
+      model.restore(state);
+      assert(await hold() === first, "states of the network that it was opened for");
+    }
+    assert(await hold({ seed: 1 }) !== first);
+    const choosing = { selectionSteps: 2 }, second = await hold(choosing);
+    model.restore(dense);
+    assert(await hold(choosing) !== second, "layers choose anew");
+    const third = await hold();
+    model.restore({ ...dense });
+    const fourth = await hold();
+    assert(fourth !== third, "a state of which nothing is known");
+    await model.train(dataset.train, { epochs: 1, batch: 16 });
+    assert(await hold() !== fourth);
+    assertEquals(await model.holdRefit(dataset.train, undefined), undefined);
+  }
+  assertEquals(gpu.allocatedBytes, before);
+});
+
+Deno.test("Model.prune() refits, or measures batch norm anew, after each removal as Model.refit() does", async () => {
+  const gpu = await deviceOf(), settings = { images: 64, positions: 8 };
+  const options = {
+    ...{ criterion: "magnitude" as const, examples: 1, goal: { sparsity: 0.6 }, rounds: 1 },
+    ...{ calibration: dataset.train, test: dataset.test },
+  } as const;
+  const removed = async (model: Model) => {
+    await model.score(dataset.train, { criterion: "magnitude", examples: 1 });
+    await model.remove(Math.floor(0.6 * model.network.layout.prunableCount));
+  };
+  const ended = async (act: (model: Model) => Promise<unknown>) => {
+    const stages = [{ channels: 8, blocks: 1 }];
+    const form = { name: "resnet4", stem: 3, stages, shortcut: "pad", head: "linear" } as const;
+    const graph = residualNetwork(form, { channels: 1, height: 8, width: 8, classes: 4 });
+    using model = new Model(gpu, graph, { task: dataset, seed: 1 });
+    await act(model);
+    return await model.state();
+  };
+  const prune = (after: AfterRemoval) => (model: Model) =>
+    model.prune({ ...options, after, finetune: () => Promise.resolve() });
+  const refitted = await ended(prune({ refit: settings }));
+  assertEquals(
+    refitted,
+    await ended((model) =>
+      model.refit({ calibration: dataset.train, ...settings, remove: () => removed(model) })
+    ),
+  );
+  const measured = await ended(prune({ recalibrate: { batch: 16 } }));
+  assertEquals(
+    measured,
+    await ended(async (model) => {
+      await removed(model);
+      await model.recalibrate(dataset.train, { batch: 16 });
+    }),
+  );
+  assertNotEquals(measured, refitted);
+  const refused = (more: Partial<ModelPruneOptions>, message: string) =>
+    assertRejects(
+      () => ended((model) => model.prune({ ...options, finetune: () => Promise.resolve(), ...more })),
+      ConfigError,
+      message,
+    );
+  await refused({ after: { refit: {}, recalibrate: {} } }, "expected refit or recalibrate");
+  await refused(
+    { after: { refit: { selectionSteps: 3 } }, granularity: "filter" },
+    'Cannot prune with "after.refit.selectionSteps": 3, expected 0, unless layers choose single weights',
+  );
 });

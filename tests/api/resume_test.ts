@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { loadModel } from "../../src/api/load_model.ts";
 import { type PruneRunOptions, type PruneRunResult, runPrune } from "../../src/api/prune_run.ts";
 import { removeCheckpoints } from "../../src/api/run_journal.ts";
+import { resultsOf } from "../../src/api/run_results.ts";
 import { parsePruneConfig } from "../../src/config.ts";
 import type { Dataset, Split } from "../../src/data/dataset.ts";
 import { openShards } from "../../src/data/shards.ts";
@@ -350,10 +351,12 @@ Deno.test("runPrune() told to stop keeps a checkpoint at the step, whenever that
       break;
     } catch (error) {
       assert(error === reason, String(error));
-      const { phase, step, steps } = (await loadCheckpoint("out/checkpoint/run.safetensors", files)).state;
-      places.add(
-        `${phase} ${step === steps ? "at its end" : step === steps / 2 ? "between epochs" : "within"}`,
-      );
+      const path = "out/checkpoint/run.safetensors", stored = await loadCheckpoint(path, files);
+      const { steps, training } = resultsOf(stored, path);
+      if (training) {
+        const { name, state: { step, steps } } = training;
+        places.add(`${name} ${step === steps / 2 ? "between epochs" : "within"}`);
+      } else places.add(`${steps.at(-1)!.name} at its end`);
     }
   }
   const phases = ["train", "fine-tune 1/2", "fine-tune 2/2"];

@@ -3,15 +3,16 @@
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { runCompare } from "../../src/api/compare_run.ts";
+import { applyRecipe } from "../../src/api/apply_recipe.ts";
 import { Model } from "../../src/api/model.ts";
 import type { ModelPruneOptions } from "../../src/api/model_options.ts";
 import { runPrune } from "../../src/api/prune_run.ts";
 import { runSensitivity } from "../../src/api/sensitivity_run.ts";
-import { temperModel } from "../../src/api/tempering.ts";
 import { parsePruneConfig } from "../../src/config.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { parseGraph } from "../../src/model/graph.ts";
 import { posteriorTemperatures, type TemperatureChoice } from "../../src/prune/temperature.ts";
+import { removedOf } from "../../src/prune/recipe.ts";
 import { pruneReportSchema } from "../../src/prune/report.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyDataset, tinySplit } from "../helpers/tiny_dataset.ts";
@@ -37,33 +38,38 @@ function checkLowest({ temperature, tried }: TemperatureChoice): void {
   assertEquals(tried.find((trial) => trial.temperature === temperature)!.loss, lowest);
 }
 
-Deno.test("temperModel() tries every temperature as if it were alone, and leaves the model scored at the best", async () => {
+Deno.test("applyRecipe() tries every temperature as if it were alone, and removes by the best", async () => {
   const gpu = await deviceOf(),
     graph = normedGraph(),
     calibration = tinySplit(32, 5),
     validation = tinySplit(32, 6);
   using model = new Model(gpu, graph, { task: dataset, seed: 2 });
-  await model.train(dataset.train, { epochs: 6, batch: 16, learningRate: 0.05 });
-  const scoring = { examples: dataset.train.count, seed: 0 }, state = await model.state();
-  const settle = () => model.recalibrate(dataset.train, { batch: 16 });
-  const scores = () => model.network.readParameters("scores");
+  const { train } = dataset;
+  await model.train(train, { epochs: 6, batch: 16, learningRate: 0.05 });
+  const state = await model.state(), inputs = { calibration, train, validation, trainedOn: train.count };
   const chosen = new Set<number>();
-  for (const removed of [250, 320, 350]) {
-    const remove = () => model.remove(removed);
-    model.restore(state);
-    await model.score(calibration, scoring);
-    const choice = await temperModel(model, { scoring, remove, settle, validation });
-    assertEquals(await model.state(), state, "it is as it was");
-    const left = await scores();
-    checkLowest(choice);
-    chosen.add(choice.temperature);
-    for (const { temperature, loss } of choice.tried) {
+  for (const weights of [250, 320, 350]) {
+    const apply = async (temperature: number | "validation") => {
       model.restore(state);
-      await model.score(calibration, { ...scoring, temperature });
-      if (temperature === choice.temperature) assertEquals(await scores(), left);
-      await remove();
-      await settle();
+      return await applyRecipe(
+        model,
+        {
+          score: { by: "confidence", seed: 0, temperature },
+          select: {},
+          after: { recalibrate: { batch: 16 } },
+        },
+        { weights },
+        inputs,
+      );
+    };
+    const { temperature: choice, layers } = await apply("validation"), ended = await model.state();
+    assertEquals(removedOf(layers), weights);
+    checkLowest(choice!);
+    chosen.add(choice!.temperature);
+    for (const { temperature, loss } of choice!.tried) {
+      assertEquals((await apply(temperature)).temperature, undefined);
       assertEquals((await model.evaluate(validation)).loss, loss, `${temperature}`);
+      if (temperature === choice!.temperature) assertEquals(await model.state(), ended);
     }
   }
   assert([...chosen].some((temperature) => temperature !== 1), `${[...chosen]}`);
@@ -158,23 +164,14 @@ Deno.test("Model.prune() refuses to choose a temperature that would do nothing, 
       () =>
         model.prune({
           ...{ examples: 96, goal: { sparsity: 0.5 }, calibration: train, test, validation: test },
-          ...{ finetune: () => Promise.resolve(), tempering: {}, ...more },
+          ...{ finetune: () => Promise.resolve(), temperature: "validation", ...more },
         }),
       ConfigError,
-      `Cannot prune with "tempering": ${message}`,
+      `Cannot prune with "temperature validation": ${message}`,
     );
   await refused({ criterion: "obd" }, "the criterion is obd, expected confidence");
   await refused({ goal: { threshold: 1 } }, "a threshold says what goes, expected another goal");
-  const { validation: _, ...without } = { validation: test, tempering: {} };
-  await assertRejects(
-    () =>
-      model.prune({
-        ...{ examples: 96, goal: { sparsity: 0.5 }, calibration: train, test, ...without },
-        finetune: () => Promise.resolve(),
-      }),
-    ConfigError,
-    "there are no validation examples, expected some to choose by",
-  );
+  await refused({ validation: undefined }, "there are no validation examples, expected some to choose by");
   await assertRejects(
     () =>
       runSensitivity(gpu, { config: configOf(), dataset, graph: tinyGraph(), sparsities: [0.5], versions }),

@@ -92,14 +92,6 @@ Deno.test("functions that calls wait for may call the model, and restore it", as
       called.push("finetune");
       await model.train(dataset.train, training);
     },
-    async prepare() {
-      called.push("prepare");
-      await model.evaluate(dataset.test);
-    },
-    async settle() {
-      called.push("settle");
-      await model.recalibrate(dataset.train);
-    },
   });
   model.restore(start);
   await model.refit({
@@ -118,7 +110,7 @@ Deno.test("functions that calls wait for may call the model, and restore it", as
       model.restore(start);
     },
   });
-  assertEquals(called, ["save", "prepare", "settle", "finetune", "remove", "stage"]);
+  assertEquals(called, ["save", "finetune", "remove", "stage"]);
 });
 
 Deno.test("a model that is disposed of ends calls under way and later ones, and says so", async () => {

@@ -1,7 +1,15 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { ConfigError } from "../../src/errors.ts";
 import type { PruneGoal, PruneSchedule } from "../../src/prune/goal.ts";
-import { type PruneLoopOptions, pruneUntilStable } from "../../src/prune/loop.ts";
+import {
+  type LoopProgress,
+  nextAmount,
+  type PruneLoopOptions,
+  type PruneTarget,
+  pruneUntilStable,
+} from "../../src/prune/loop.ts";
+import { weightsBelow } from "../../src/prune/recipe.ts";
+import { tooMany } from "../../src/prune/removal.ts";
 
 /**
  * Runs the loop on a made-up network of equal weights: `below` gives how many kept weights lie below the threshold in
@@ -36,46 +44,42 @@ async function run(
     return Promise.resolve([{ name: "w", weights: prunable, kept, channels: 1, emptyChannels: 0 }]);
   };
   const note = (line: string) => Promise.resolve(void log.push(line));
-  const checkMost = (next: number) => {
-    if (next <= most) return;
-    const current = `only ${most} may be removed by a test`;
-    throw new ConfigError({ act: "remove weights", thing: `${next}`, current, wanted: "fewer" });
+  // A kept weight costs ten.
+  const stateOf = async () => ({
+    layers: await count(),
+    ...("cost" in goal ? { cost: 10 * (prunable - removed) } : {}),
+  });
+  const removeTo = (next: number) => {
+    if (next > most) throw tooMany(next, most, "a test");
+    removed = Math.max(removed, next);
   };
-  const steps = {
-    count,
-    score: () => note("score"),
-    async countBelow(threshold: number) {
-      await note(`below ${threshold}`);
-      return below[asked++];
-    },
-    async remove(next: number) {
-      await note(`remove ${next}`);
-      checkMost(next);
-      removed = Math.max(removed, next);
-      return await count();
-    },
-    // A kept weight costs ten.
-    cost: () => Promise.resolve(10 * (prunable - removed)),
-    async reach(kind: string, cost: number) {
-      await note(`reach ${kind} ${Math.round(cost)}`);
-      checkMost(prunable - Math.floor(cost / 10));
-      removed = Math.max(removed, prunable - Math.floor(cost / 10));
-      return await count();
-    },
-    async removePattern({ keep, of }: { keep: number; of: number }) {
-      await note(`pattern ${keep}:${of}`);
-      removed = prunable * (1 - keep / of);
-      return await count();
-    },
-    async regrow(threshold: number) {
-      await note(`regrow ${threshold}`);
-      const inflow = back[grown++] ?? 0;
-      removed -= inflow;
-      return inflow;
-    },
-    async settle() {
-      await note("settle");
-      return await count();
+  const target: PruneTarget = {
+    start: stateOf,
+    async remove(amount) {
+      let regrown = 0;
+      if (amount === "nothing") await note("nothing");
+      else if ("weights" in amount) {
+        await note(`remove ${amount.weights}`);
+        removeTo(amount.weights);
+      } else if ("cost" in amount) {
+        await note(`reach ${amount.cost} ${Math.round(amount.most)}`);
+        removeTo(prunable - Math.floor(amount.most / 10));
+      } else if ("pattern" in amount) {
+        const { keep, of } = amount.pattern;
+        await note(`pattern ${keep}:${of}`);
+        removed = prunable * (1 - keep / of);
+      } else {
+        await note(`below ${amount.threshold}`);
+        const next = weightsBelow(amount, below[asked++]);
+        await note(`remove ${next}`);
+        removeTo(next);
+        if (amount.regrowAbove !== undefined) {
+          await note(`regrow ${amount.regrowAbove}`);
+          regrown = back[grown++] ?? 0;
+          removed -= regrown;
+        }
+      }
+      return { ...await stateOf(), regrown };
     },
     finetune: (round: number) => note(`finetune ${round}`),
     evaluate: () => Promise.resolve(accuracy -= 1 / 64),
@@ -89,17 +93,14 @@ async function run(
       removed = saved;
     },
   };
-  const outcome = await pruneUntilStable(steps, { goal, ...options });
+  const outcome = await pruneUntilStable(target, { goal, ...options });
   const linesOf = (word: string) => log.filter((line) => line.startsWith(word));
   return { outcome, log, removals: linesOf("remove"), linesOf };
 }
 
-Deno.test("pruneUntilStable() scores, removes, evaluates, trains and evaluates in each round", async () => {
+Deno.test("pruneUntilStable() removes, evaluates, trains and evaluates in each round", async () => {
   const { outcome, log } = await run({ sparsity: 0.5 }, { rounds: 2 });
-  assertEquals(log, [
-    ...["score", "remove 437", "settle", "finetune 1"],
-    ...["score", "remove 500", "settle", "finetune 2"],
-  ]);
+  assertEquals(log, ["remove 437", "finetune 1", "remove 500", "finetune 2"]);
   assertEquals(outcome, {
     rounds: [
       {
@@ -197,12 +198,12 @@ Deno.test("pruneUntilStable() brings a cost down by the schedule, from where it 
   // 10,000 less 7/8 of the 7,500 on the way.
   assertEquals(gradual.linesOf("reach"), ["reach multiplyAdds 3438", "reach multiplyAdds 2500"]);
   const there = await run({ ...goal, most: 20_000 }, { rounds: 1 });
-  assertEquals([there.linesOf("reach"), there.outcome.end], [[], "asked size"]);
+  assertEquals([there.log, there.outcome.end], [["nothing", "finetune 1"], "asked size"]);
 });
 
 Deno.test("pruneUntilStable() removes by a pattern once", async () => {
   const { outcome, log } = await run({ pattern: { keep: 2, of: 4 } }, { rounds: 1 });
-  assertEquals(log, ["score", "pattern 2:4", "settle", "finetune 1"]);
+  assertEquals(log, ["pattern 2:4", "finetune 1"]);
   assertEquals([outcome.removed, outcome.end], [500, "asked pattern"]);
 });
 
@@ -214,7 +215,7 @@ Deno.test("pruneUntilStable() lets removed weights come back, and ends where nei
     // The third round only brings weights back, so it is not quiet.
     back: [0, 30, 20, 0, 0],
   });
-  assertEquals(log.slice(0, 6), ["score", "below 2", "remove 100", "regrow 3", "settle", "finetune 1"]);
+  assertEquals(log.slice(0, 4), ["below 2", "remove 100", "regrow 3", "finetune 1"]);
   const flows = outcome.rounds.map(({ outflow, inflow, removed }) => [outflow, inflow, removed]);
   assertEquals(flows, [[100, 0, 100], [40, 30, 110], [0, 20, 90], [0, 0, 90], [0, 0, 90]]);
   assertEquals([outcome.end, outcome.removed], ["fixed point", 90]);
@@ -231,7 +232,7 @@ Deno.test("pruneUntilStable() undoes a round that costs too much, and tries half
     valid: [0.9, 0.84, 0.86, 0.85 + 1e-9],
   });
   // The survivors' root, 448, stay after round one: 552 go, then 276, and from there half of the way to 800.
-  assertEquals(log.filter((line) => line !== "score" && line !== "settle"), [
+  assertEquals(log, [
     "save 1",
     "remove 552",
     "finetune 1",
@@ -282,4 +283,26 @@ Deno.test("pruneUntilStable() counts no round that was undone", async () => {
     [50, false],
   ]);
   assertEquals([outcome.removed, outcome.end], [150, "rounds"]);
+});
+
+Deno.test("nextAmount() says what the next round removes, by how far the loop is", () => {
+  const stateOf = (removed: number, cost?: number) => ({
+    layers: [{ name: "w", weights: 1000, kept: 1000 - removed, channels: 1, emptyChannels: 0 }],
+    cost,
+  });
+  const start = { prunable: 1000, first: stateOf(0, 100), done: 0, part: 1 };
+  const at = (goal: PruneGoal, more: Partial<LoopProgress> = {}) =>
+    nextAmount({ goal, schedule: "iterative", rounds: 2 }, { ...start, now: stateOf(0, 100), ...more });
+  assertEquals(at({ sparsity: 0.75 }), { weights: 500 });
+  assertEquals(at({ sparsity: 0.75 }, { part: 1 / 2 }), { weights: 250 });
+  assertEquals(at({ sparsity: 0.75 }, { done: 1, now: stateOf(500) }), { weights: 750 });
+  const goal = { cost: "bytes", most: 25, isSparse: true } as const;
+  assertEquals(at(goal), { ...goal, most: 50 });
+  assertEquals(at(goal, { part: 1 / 2 }), { ...goal, most: 75 });
+  assertEquals(at(goal, { done: 1, now: stateOf(0, 25) }), "nothing");
+  assertEquals(at({ pattern: { keep: 2, of: 4 } }), { pattern: { keep: 2, of: 4 } });
+  assertEquals(at({ threshold: 2, regrowAbove: 3 }, { now: stateOf(500), part: 1 / 4 }), {
+    ...{ threshold: 2, regrowAbove: 3 },
+    ...{ removed: 500, most: 100, share: 1 / 4 },
+  });
 });

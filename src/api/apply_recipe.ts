@@ -1,0 +1,120 @@
+/**
+ * Applies a recipe to a model: the only place that knows in which order a removal goes.
+ *
+ * @module
+ */
+import type { Split } from "../data/dataset.ts";
+import { readFloats } from "../gpu/readback.ts";
+import { reachCost } from "../prune/reach_cost.ts";
+import { type Amount, type Recipe, type RecipeScore, type Removal, weightsBelow } from "../prune/recipe.ts";
+import type { RemovalOptions } from "../prune/removal.ts";
+import { pickTemperature, posteriorTemperatures, type TemperatureChoice } from "../prune/temperature.ts";
+import type { RunProgress } from "../train/settings.ts";
+import type { Model } from "./model.ts";
+import type { ScoreOptions } from "./model_options.ts";
+
+/** What a recipe is applied with. */
+export interface RecipeInputs {
+  /** Examples that weights are scored, and refitted, on; training must not have seen them. */
+  readonly calibration: Split;
+  /** Examples that batch norm's statistics are measured anew on. */
+  readonly train: Split;
+  /** Examples that a temperature is chosen by. */
+  readonly validation?: Split | undefined;
+  /** Examples that the parameters were trained on, whose information the confidence counts. */
+  readonly trainedOn: number;
+  /** True where the model was scored by this recipe before, at the same values: they are not scored again. */
+  readonly isScored?: boolean;
+  /** Called before the first layer of a refit, and after each. */
+  readonly onRefit?: (progress: RunProgress) => void;
+}
+
+/** How a model is scored by a recipe; at temperature 1 where it is to be chosen yet. */
+export function scoringOf(
+  { by, temperature, ...others }: RecipeScore,
+  { trainedOn: examples }: Pick<RecipeInputs, "trainedOn">,
+): ScoreOptions {
+  return { ...others, criterion: by, examples, temperature: temperature === "validation" ? 1 : temperature };
+}
+
+/**
+ * Does one removal: takes the target of a refit, scores the weights, chooses the temperature, removes, brings back what
+ * asks for it, and refits what is kept or measures batch norm's statistics anew.
+ *
+ * @throws {TooManyError} Where so much may not go.
+ * @throws {ConfigError} Where a part of the recipe is not possible, or what it needs is not there.
+ * @throws {NumericError} Where a loss or an activation is not finite.
+ */
+export async function applyRecipe(
+  model: Model,
+  recipe: Recipe,
+  amount: Amount,
+  inputs: RecipeInputs,
+): Promise<Removal> {
+  const { score, select, after } = recipe, { calibration, isScored = false, onRefit, trainedOn } = inputs;
+  const onLayer = (step: number, steps: number) => onRefit?.({ step, steps });
+  const refit = await model.holdRefit(
+    calibration,
+    "refit" in after ? { ...after.refit, onLayer } : undefined,
+  );
+  if (!isScored) await model.score(calibration, scoringOf(score, inputs));
+  const isChosen = score.temperature === "validation" && amount !== "nothing";
+  const temperature = isChosen ? await chooseTemperature(model, recipe, amount, inputs) : undefined;
+  await remove(model, select, amount);
+  const regrowAbove = amount !== "nothing" && "threshold" in amount ? amount.regrowAbove : undefined;
+  const { protect } = select;
+  const regrown = regrowAbove === undefined
+    ? 0
+    : await model.pruner.regrow(regrowAbove, { examples: trainedOn, protect });
+  if (refit) await refit.apply();
+  else await recalibrate(model, recipe, inputs);
+  return { layers: await model.pruner.count(), regrown, ...(temperature ? { temperature } : {}) };
+}
+
+/** Removes so much, by the scores that there are. */
+async function remove(model: Model, select: RemovalOptions, amount: Amount): Promise<void> {
+  const { network, pruner } = model;
+  if (amount === "nothing") return;
+  if ("pattern" in amount) await pruner.removePattern(amount.pattern, select);
+  else if ("cost" in amount) await reachCost(network, pruner, amount, select);
+  else if ("weights" in amount) await model.remove(amount.weights, select);
+  else await model.remove(weightsBelow(amount, await pruner.countBelow(amount.threshold, select)), select);
+}
+
+/** Measures batch norm's statistics anew where a recipe says so. */
+async function recalibrate(model: Model, { after }: Recipe, { train }: RecipeInputs): Promise<void> {
+  if ("recalibrate" in after) await model.recalibrate(train, after.recalibrate);
+}
+
+/**
+ * Tries a removal at each temperature on a model, and leaves the model as it was, scored at the temperature whose loss on
+ * the validation examples was lowest. The Fisher information stays what the last scoring accumulated. Kept weights are not
+ * refitted after a trial: that takes minutes.
+ */
+async function chooseTemperature(
+  model: Model,
+  recipe: Recipe,
+  amount: Amount,
+  inputs: RecipeInputs,
+): Promise<TemperatureChoice> {
+  const { network } = model, scoring = scoringOf(recipe.score, inputs);
+  const scoreAt = (temperature: number) => model.rescore({ ...scoring, temperature });
+  // A removal to a cost keeps values in `snapshot` on its way.
+  const mask = await readFloats(network.gpu, network.arena("mask"));
+  network.copyState("values", "held");
+  const tried = [];
+  for (const temperature of posteriorTemperatures) {
+    try {
+      await scoreAt(temperature);
+      await remove(model, recipe.select, amount);
+      await recalibrate(model, recipe, inputs);
+      tried.push({ temperature, loss: (await model.evaluate(inputs.validation!)).loss });
+    } finally {
+      network.copyState("held", "values");
+      network.arena("mask").write(mask);
+    }
+  }
+  const choice = pickTemperature(tried);
+  await scoreAt(choice.temperature);
+  return choice;
+}

@@ -1,0 +1,68 @@
+/**
+ * A model as the pruning loop knows it.
+ *
+ * @module
+ */
+import type { Split } from "../data/dataset.ts";
+import { ConfigError } from "../errors.ts";
+import { decodeModel } from "../io/model_file.ts";
+import type { PruneGoal } from "../prune/goal.ts";
+import type { PruneTarget } from "../prune/loop.ts";
+import type { LayerCount } from "../prune/mask.ts";
+import { measureCost } from "../prune/reach_cost.ts";
+import type { Recipe } from "../prune/recipe.ts";
+import { applyRecipe, type RecipeInputs } from "./apply_recipe.ts";
+import type { Model } from "./model.ts";
+import type { ModelState } from "./model_options.ts";
+import type { JournalSteps } from "./run_journal.ts";
+
+/** What a model is pruned by and with. */
+export interface PruneTargetOptions {
+  readonly recipe: Recipe;
+  readonly goal: PruneGoal;
+  readonly inputs: RecipeInputs;
+  /** Examples that accuracy is measured on after each step of a round. */
+  readonly test: Split;
+  /** Trains what is kept; the round counts from 1. */
+  readonly finetune: (round: number) => Promise<unknown>;
+  /** Does each step, or says what it came to in an earlier run. Default: does it. */
+  readonly steps?: Pick<JournalSteps, "step" | "keep">;
+}
+
+const plainSteps: Pick<JournalSteps, "step" | "keep"> = {
+  step: (_, act) => act(),
+  keep: (_, make) => make(),
+};
+
+/** A model as the loop prunes it, by a recipe. */
+export function modelAsPruneTarget(model: Model, options: PruneTargetOptions): PruneTarget {
+  const { recipe, goal, inputs, test, finetune, steps: { step, keep } = plainSteps } = options;
+  const accuracyOn = async (split: Split) => (await model.evaluate(split)).accuracy;
+  const stateOf = async (layers: readonly LayerCount[]) => ({
+    layers,
+    ...("cost" in goal ? { cost: await measureCost(model.network, layers, goal, recipe.select) } : {}),
+  });
+  let saved: ModelState | undefined;
+  return {
+    start: () => step("start", async () => await stateOf(await model.pruner.count())),
+    remove: (amount) =>
+      step("remove", async () => {
+        const removal = await applyRecipe(model, recipe, amount, inputs);
+        return { ...removal, ...await stateOf(removal.layers) };
+      }),
+    finetune: async (round) => void await finetune(round),
+    evaluate: () => step("evaluate", () => accuracyOn(test)),
+    validate() {
+      const { validation } = inputs;
+      if (validation) return step("validate", () => accuracyOn(validation));
+      const current = "there are no validation examples", wanted = "some to measure it on";
+      throw new ConfigError({ act: "prune with", thing: "allowedDrop", current, wanted });
+    },
+    async save(round) {
+      const name = `before-round-${round}.safetensors`;
+      saved = decodeModel(await keep(name, () => model.encode()), name, model.graph);
+      model.noteState(saved);
+    },
+    undo: () => step("undo", () => Promise.resolve(model.restore(saved!))),
+  };
+}
