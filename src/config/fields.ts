@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { fisherCriteria } from "../criterion_names.ts";
 import { isWeightsPath } from "../files.ts";
 import { checkPruning, criterionOf, goalKeys, type Refuse } from "./pruning_rules.ts";
 import {
@@ -133,7 +134,7 @@ const companions: Partial<
   temperature: { key: "distill" },
   distillFeatures: { key: "distill" },
   distillMaps: { key: "distillFeatures" },
-  fisher: { key: "criterion", values: ["confidence", "obd"] },
+  fisher: { key: "criterion", values: fisherCriteria },
 };
 
 /** True where the model starts from weights of a file. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { criteria } from "../criterion_names.ts";
 import { positive, zeroOrPositive, zeroOrPositiveWanted } from "./device_numbers.ts";
 
 /** Sparsity unless another goal is given. */
@@ -86,20 +87,7 @@ export const goalFields = {
 
 /** Keys of the group "Pruning". */
 export const pruningFields = {
-  criterion: z.enum([
-    "confidence",
-    "magnitude",
-    "magnitude-l1",
-    "gradient",
-    "taylor",
-    "obd",
-    "l1",
-    "lamp",
-    "bn-scale",
-    "fpgm",
-    "snr",
-    "random",
-  ]).optional().meta({
+  criterion: z.enum(criteria).optional().meta({
     description:
       "Score by which weights are kept; magnitude with replace, whose stages were measured by it, unless given.",
     default: "confidence",

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Criterion } from "../criterion_names.ts";
 import { ConfigError } from "../errors.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
 import type { ParameterLayout, PlacedParameter } from "../plan/layout.ts";
@@ -20,24 +21,7 @@ import { random } from "./criteria/random.ts";
 import { snr } from "./criteria/snr.ts";
 import { taylor } from "./criteria/taylor.ts";
 
-/** Every criterion. */
-export const criteria = [
-  "confidence",
-  "magnitude",
-  "magnitude-l1",
-  "gradient",
-  "taylor",
-  "obd",
-  "l1",
-  "lamp",
-  "bn-scale",
-  "fpgm",
-  "snr",
-  "random",
-] as const;
-
-/** A criterion's name. */
-export type Criterion = typeof criteria[number];
+export { criteria, type Criterion } from "../criterion_names.ts";
 
 const types: Readonly<Record<Criterion, CriterionType>> = {
   confidence,

@@ -5,10 +5,12 @@
  * scores multiply it at most twice.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { fisherCriteria } from "../../src/criterion_names.ts";
 import { Model } from "../../src/api/model.ts";
 import { ConfigError } from "../../src/errors.ts";
 import type { NamedParameters } from "../../src/gpu/network.ts";
 import type { FisherEstimate } from "../../src/prune/accumulate.ts";
+import { criteria, readsFisher } from "../../src/prune/criteria.ts";
 import { Pruner } from "../../src/prune/pruner.ts";
 import { mixBits } from "../../src/random.ts";
 import { deviceOf } from "../helpers/devices.ts";
@@ -95,6 +97,10 @@ Deno.test("Pruner.accumulate() estimates the Fisher information by batches, exam
   await assertRejects(() => pruner.regrow(2, { examples: 1 }), ConfigError, "those of sampled labels");
   await pruner.score("obd", scoring);
   await assertRejects(() => pruner.score("obd", { ...scoring, temperature: 0 }), ConfigError, "temperature");
+});
+
+Deno.test("fisherCriteria are those that need the Fisher information", () => {
+  assertEquals(criteria.filter(readsFisher), fisherCriteria);
 });
 
 Deno.test("Pruner.score() refuses criteria without what they need", async () => {

@@ -1,0 +1,27 @@
+/**
+ * The names of the criteria, which configurations and src/prune/criteria.ts share.
+ *
+ * @module
+ */
+
+/** Every criterion. */
+export const criteria = [
+  "confidence",
+  "magnitude",
+  "magnitude-l1",
+  "gradient",
+  "taylor",
+  "obd",
+  "l1",
+  "lamp",
+  "bn-scale",
+  "fpgm",
+  "snr",
+  "random",
+] as const;
+
+/** A criterion's name. */
+export type Criterion = typeof criteria[number];
+
+/** Those that read the Fisher information; a test holds them to what each criterion needs. */
+export const fisherCriteria: readonly Criterion[] = ["confidence", "obd"];
