@@ -119,7 +119,7 @@ Deno.test("runCompare() fine-tunes each on the same batches where it is told to"
 Deno.test("runCompare() replaces in stages where a variant says so", async () => {
   const gpu = await deviceOf(), start = gpu.allocatedBytes;
   const config = configOf({ epochs: 12 });
-  const variants = ["magnitude", "magnitude/selectByObs", "magnitude/replace"];
+  const variants = ["magnitude", "magnitude/reselect", "magnitude/replace"];
   const { cells } = await compare({ config, variants, sparsities: [0.75, 0.5], seeds: [3] });
   assertEquals(gpu.allocatedBytes, start);
   const [plain, , reselected, , replaced] = cells;
@@ -128,7 +128,7 @@ Deno.test("runCompare() replaces in stages where a variant says so", async () =>
     assert(cell.accuracy >= plain.accuracy, `${cell.accuracy} and ${plain.accuracy}`);
   }
   // What comes behind others is as it is alone.
-  for (const [i, variant] of [[3, "magnitude/selectByObs"], [5, "magnitude/replace"]] as const) {
+  for (const [i, variant] of [[3, "magnitude/reselect"], [5, "magnitude/replace"]] as const) {
     const alone = await compare({ config, variants: [variant], sparsities: [0.5], seeds: [3] });
     assertEquals(alone.cells[0], cells[i]);
   }
