@@ -36,6 +36,7 @@ export type {
   PruneWithRefitOptions,
   RefitOptions,
   ScoreOptions,
+  TeacherModel,
 } from "./src/api/model_options.ts";
 export { fitRunSizes, lowerRunPlans } from "./src/api/run_plans.ts";
 export type { RunSizes } from "./src/api/run_plans.ts";
@@ -70,13 +71,13 @@ export { loadImages } from "./src/data/load_images.ts";
 export type { LoadedImages } from "./src/data/load_images.ts";
 export { loadDataset } from "./src/data/locate.ts";
 export type { DatasetPlaces } from "./src/data/locate.ts";
-export { openDenoBlockReader } from "./src/data/shards_deno.ts";
+export { openDenoBlockReader } from "./src/deno/block_reader.ts";
 export { loadStreamed } from "./src/data/shards_load.ts";
 export type { Block, BlockReader, BlockRequest, FileRun, RecordLayout } from "./src/data/shards_reader.ts";
 export type { RecordRun, Shard, StreamedSplit } from "./src/data/shards_split.ts";
 export * from "./src/errors.ts";
 export type { Files } from "./src/files.ts";
-export { denoFiles } from "./src/files_deno.ts";
+export { denoFiles } from "./src/deno/files.ts";
 export { Gpu, openGpu } from "./src/gpu/device.ts";
 export type { AdapterChoice, AdapterDescription, Backend, GpuOptions } from "./src/gpu/device.ts";
 export type { GpuIdentity } from "./src/gpu/identity.ts";

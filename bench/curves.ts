@@ -10,8 +10,8 @@
  */
 import { denoFiles, loadDataset, loadModel, openGpu, openModel, splitCalibration } from "../mod.ts";
 import { scheduleOf, trainingOf } from "../src/api/training_of.ts";
-import { probeSubgroups } from "../src/cli/subgroups.ts";
-import { modelSourceOf } from "../src/cli/model_flags.ts";
+import { probeSubgroups } from "../src/deno/subgroups.ts";
+import { modelSourceOf } from "../src/api/model_source.ts";
 import { parsePruneConfig } from "../src/config.ts";
 
 const [data, text = "{}"] = Deno.args;

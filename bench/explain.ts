@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { formatTable } from "../src/cli/table.ts";
+import { formatTable } from "../src/text/table.ts";
 import type { TunedProduct } from "../src/gpu/tuner.ts";
 import { choiceText } from "../src/kernels/choices.ts";
 

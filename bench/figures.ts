@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { type ChartPoint, drawChart } from "../src/cli/chart.ts";
-import { drawAccuracies } from "../src/cli/compare_text.ts";
+import { type ChartPoint, drawChart } from "../src/text/chart.ts";
+import { drawAccuracies } from "../src/text/compare.ts";
 
 /** Reads a file of the repository. */
 type ReadText = (path: string) => string;

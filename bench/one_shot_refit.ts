@@ -9,7 +9,7 @@
  * @module
  */
 import { denoFiles, type ImageSplit, loadDataset, loadModel, openGpu, openModel, takeSplit } from "../mod.ts";
-import { probeSubgroups } from "../src/cli/subgroups.ts";
+import { probeSubgroups } from "../src/deno/subgroups.ts";
 import { stagesTo } from "../src/prune/refit/prune_with_refit.ts";
 import type { RefitSettings } from "../src/prune/refit/settings.ts";
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { formatTable } from "../src/cli/table.ts";
+import { formatTable } from "../src/text/table.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { DispatchTimer } from "../src/gpu/profile.ts";
 import { measurePeaks } from "./benches.ts";

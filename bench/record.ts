@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { formatTable } from "../src/cli/table.ts";
+import { formatTable } from "../src/text/table.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { type Cost, type Peaks, shareOf } from "./cost.ts";
 import type { Measurement } from "./measure.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { formatTable } from "../src/cli/table.ts";
+import { formatTable } from "../src/text/table.ts";
 import { isWinnowError } from "../src/errors.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import type { Graph } from "../src/model/graph.ts";

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { formatTable } from "../src/cli/table.ts";
-import { openDenoBlockReader } from "../src/data/shards_deno.ts";
+import { formatTable } from "../src/text/table.ts";
+import { openDenoBlockReader } from "../src/deno/block_reader.ts";
 import { openShards, type ShardIndex } from "../src/data/shards.ts";
 import { loadStreamed } from "../src/data/shards_load.ts";
 import { type StreamedSplit, takeStreamed } from "../src/data/shards_split.ts";
-import { denoFiles } from "../src/files_deno.ts";
+import { denoFiles } from "../src/deno/files.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import type { Examples } from "../src/gpu/examples.ts";
 import { DeviceImages } from "../src/gpu/images.ts";

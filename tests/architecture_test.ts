@@ -52,17 +52,32 @@ const levels: readonly (readonly string[])[] = [
   ["train"],
   ["prune"],
   ["parallel"],
-  ["verify"],
+  ["verify", "text"],
   ["api"],
+  ["deno"],
   ["mod"],
+  ["bench"],
   ["cli"],
+  ["tests"],
 ];
 
-/** The module that a file belongs to: its folder in src/, or `first`, `config` or `mod`. */
+/** The module that a file belongs to: its folder in src/, or `first`, `config`, `mod`, `bench` or `tests`. */
 function moduleOf(path: string): string {
   if (path === "mod.ts") return "mod";
   if (path === "src/config.ts") return "config";
-  return /^src\/(\w+)\//.exec(path)?.[1] ?? "first";
+  return /^(?:src\/(\w+)|(bench)|(tests))\//.exec(path)?.slice(1).find((name) => name) ?? "first";
+}
+
+/** The files that a file imports, by their paths, types included. */
+function importsOf(
+  path: string,
+  code: string,
+): readonly { readonly specifier: string; readonly to: string }[] {
+  const imports = stripComments(code).matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+\.ts)"/g);
+  return [...imports].map(([, specifier]) => ({
+    specifier: specifier!,
+    to: posix.normalize(posix.join(posix.dirname(path), specifier!)),
+  }));
 }
 
 /** Where a module stands in the order, or -1. */
@@ -72,17 +87,59 @@ function levelOf(module: string): number {
 
 /** Imports must point to the same module or one that stands before it. */
 function findImportBreaches(from: Sources): string[] {
-  return select(from, /^(src\/.*|mod)\.ts$/).flatMap(([path, code]) => {
+  return select(from, /^((src|bench|tests)\/.*|mod)\.ts$/).flatMap(([path, code]) => {
     const importer = moduleOf(path);
     if (levelOf(importer) < 0) return [`${path}: its folder stands nowhere in the order`];
-    const imports = stripComments(code).matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+\.ts)"/g);
-    return [...imports].flatMap(([, specifier]) => {
-      const imported = moduleOf(posix.normalize(posix.join(posix.dirname(path), specifier!)));
+    return importsOf(path, code).flatMap(({ specifier, to }) => {
+      const imported = moduleOf(to);
       const allowed = imported === importer || levelOf(imported) < levelOf(importer);
       return allowed ? [] : [`${path}: imports ${specifier}`];
     });
   });
 }
+
+/**
+ * Groups of files of which each imports each other, over other files or not, types included; an import of what is
+ * given as an exception counts as none.
+ */
+function findCycles(from: Sources, exceptions: readonly string[] = []): string[] {
+  const files = new Map(
+    select(from, /^((src|bench|tests)\/.*|mod)\.ts$/).map(([path, code]) => [
+      path,
+      importsOf(path, code).map(({ to }) => to).filter((to) => !exceptions.includes(`${path} -> ${to}`)),
+    ]),
+  );
+  // Tarjan 1972: a group is closed when the search leaves the first of its files.
+  const order = new Map<string, number>(), open: string[] = [], cycles: string[] = [];
+  const visit = (path: string): number => {
+    let reached = order.size;
+    const own = reached;
+    order.set(path, own);
+    open.push(path);
+    for (const to of files.get(path)!) {
+      if (!files.has(to)) continue;
+      if (!order.has(to)) reached = Math.min(reached, visit(to));
+      else if (open.includes(to)) reached = Math.min(reached, order.get(to)!);
+    }
+    if (reached === own) {
+      const group = open.splice(open.indexOf(path));
+      if (group.length > 1 || files.get(path)!.includes(path)) cycles.push(group.sort().join(", "));
+    }
+    return reached;
+  };
+  for (const path of files.keys()) if (!order.has(path)) visit(path);
+  return cycles.sort();
+}
+
+/** Imports against the grain, each with its reason. */
+const cycleExceptions = [
+  // A device keeps its buffers, to free them with itself, and a buffer knows its device.
+  "src/gpu/buffer.ts -> src/gpu/device.ts",
+  // Rules are checked in the schema whose type they speak of.
+  "src/config/pruning_rules.ts -> src/config/fields.ts",
+  // A model prunes by what prunes any model.
+  "src/api/model.ts -> src/api/prune_target.ts",
+];
 
 /** Only src/gpu/ touches live WebGPU objects. */
 function findGpuBreaches(from: Sources): string[] {
@@ -96,12 +153,10 @@ function findGpuBreaches(from: Sources): string[] {
     });
 }
 
-/** Only the file system, the search for an adapter, the package's folder and the commands use Deno: browsers load the rest. */
+/** Only src/deno/, the search for an adapter and the commands use Deno: browsers load the rest. */
 function findDenoBreaches(from: Sources): string[] {
   return select(from, /^(src\/.*|mod)\.ts$/)
-    .filter(([path]) =>
-      !/^src\/(files_deno|gpu\/backend|data\/mnist_package|data\/shards_worker_deno|cli\/\w+)\.ts$/.test(path)
-    )
+    .filter(([path]) => !/^src\/(gpu\/backend|deno\/\w+|cli\/\w+)\.ts$/.test(path))
     .flatMap(([path, code]) => /\bDeno\./.test(stripComments(code)) ? [`${path}: uses Deno`] : []);
 }
 
@@ -159,15 +214,41 @@ Deno.test("findImportBreaches() finds imports against the order, and none in the
     ["src/data/a.ts", 'export * from "../kernels/b.ts";'],
     ["src/shape.ts", 'const late = await import("./config.ts");\n// import "./cli/a.ts";'],
     ["src/nowhere/a.ts", ""],
-    ["src/cli/a.ts", 'import { prune } from "../../mod.ts";\nimport "./b.ts";'],
+    ["src/cli/a.ts", 'import { prune } from "../../mod.ts";\nimport "./b.ts";\nimport "../../bench/a.ts";'],
+    ["src/api/a.ts", 'import "../../bench/a.ts";\nimport "../../tests/a.ts";\nimport "../deno/a.ts";'],
+    ["bench/a.ts", 'import "../src/cli/table.ts";\nimport "../src/text/table.ts";'],
+    ["tests/a.ts", 'import "../bench/a.ts";\nimport "../src/cli/a.ts";'],
   ]);
   assert.deepEqual(findImportBreaches(breach), [
+    "bench/a.ts: imports ../src/cli/table.ts",
+    "src/api/a.ts: imports ../../bench/a.ts",
+    "src/api/a.ts: imports ../../tests/a.ts",
+    "src/api/a.ts: imports ../deno/a.ts",
     "src/data/a.ts: imports ../kernels/b.ts",
     "src/model/a.ts: imports ../gpu/b.ts",
     "src/nowhere/a.ts: its folder stands nowhere in the order",
     "src/shape.ts: imports ./config.ts",
   ]);
   assert.deepEqual(findImportBreaches(sources), []);
+});
+
+Deno.test("findCycles() finds files that import each other, by types too, and none in the sources", () => {
+  const breach = new Map([
+    ["src/a/one.ts", 'import { two } from "./two.ts";'],
+    ["src/a/two.ts", 'import type { three } from "../b/three.ts";\nexport * from "./leaf.ts";'],
+    ["src/b/three.ts", 'const one = await import("../a/one.ts");'],
+    ["src/a/leaf.ts", '// import "./one.ts";'],
+    ["src/a/self.ts", 'import "./self.ts";'],
+    ["mod.ts", 'export * from "./src/a/one.ts";'],
+  ]);
+  const cycle = "src/a/one.ts, src/a/two.ts, src/b/three.ts";
+  assert.deepEqual(findCycles(breach), [cycle, "src/a/self.ts"]);
+  assert.deepEqual(findCycles(breach, ["src/b/three.ts -> src/a/one.ts"]), ["src/a/self.ts"]);
+  assert.deepEqual(findCycles(sources, cycleExceptions), []);
+  for (const exception of cycleExceptions) {
+    const others = cycleExceptions.filter((other) => other !== exception);
+    assert.notDeepEqual(findCycles(sources, others), [], `${exception} is no longer needed`);
+  }
 });
 
 Deno.test("findGpuBreaches() finds live WebGPU objects outside src/gpu/, and none in the sources", () => {
@@ -179,7 +260,7 @@ Deno.test("findGpuBreaches() finds live WebGPU objects outside src/gpu/, and non
 
 Deno.test("findDenoBreaches() finds Deno where a browser must do, and nowhere in the sources", () => {
   const code = 'await Deno.readFile("https://example.org/a");';
-  const breach = new Map([["src/io/a.ts", code], ["src/files_deno.ts", code], ["src/cli/a.ts", code]]);
+  const breach = new Map([["src/io/a.ts", code], ["src/deno/a.ts", code], ["src/cli/a.ts", code]]);
   assert.deepEqual(findDenoBreaches(breach), ["src/io/a.ts: uses Deno"]);
   assert.deepEqual(findDenoBreaches(sources), []);
 });

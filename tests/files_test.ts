@@ -2,7 +2,7 @@ import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { FileError } from "../src/errors.ts";
 import type { Files } from "../src/files.ts";
 import { folderOf } from "../src/files.ts";
-import { denoFiles } from "../src/files_deno.ts";
+import { denoFiles } from "../src/deno/files.ts";
 import { memoryFiles } from "./helpers/memory_files.ts";
 
 /** Both implementations must answer alike; `act` gets one of them and an empty folder of it. */

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { loadModel } from "../src/api/load_model.ts";
 import { FormatError } from "../src/errors.ts";
 import { fileKindOf } from "../src/file_kinds.ts";
-import { denoFiles } from "../src/files_deno.ts";
+import { denoFiles } from "../src/deno/files.ts";
 import { readSafetensors } from "../src/io/safetensors.ts";
 import { parseJson } from "../src/json.ts";
 import { findJsonFault } from "../src/json_keys.ts";

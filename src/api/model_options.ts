@@ -4,7 +4,7 @@
  * @module
  */
 import type { Dataset, Split } from "../data/dataset.ts";
-import type { NamedParameters } from "../gpu/network.ts";
+import type { NamedParameters, Network } from "../gpu/network.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { sgd } from "../plan/optimizer.ts";
 import type { Prior } from "../prune/confidence.ts";
@@ -17,7 +17,6 @@ import type { RecalibrateSettings } from "../train/recalibrate.ts";
 import type { RefitStage } from "../prune/refit/prune_with_refit.ts";
 import type { RefitSettings } from "../prune/refit/settings.ts";
 import type { TrainSettings } from "../train/settings.ts";
-import type { Model } from "./model.ts";
 
 /** What a model needs to know of its data: sizes, class names, and the mean and deviation of each channel. */
 export type ModelTask = Pick<Dataset, "name" | "channels" | "height" | "width" | "classes" | "mean" | "std">;
@@ -42,10 +41,20 @@ export interface ModelPredictOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A model whose predictions are learned from: a `Model`, or what else has a network on the device. */
+export interface TeacherModel {
+  /**
+   * The state on the device.
+   *
+   * @internal
+   */
+  readonly network: Network;
+}
+
 /** How a phase of training runs; what is left out is as in `trainDefaults`. */
 export interface ModelTrainOptions extends Partial<TrainSettings> {
   /** The model whose predictions are learned from, with `distillation`; on the same device. */
-  readonly teacher?: Model;
+  readonly teacher?: TeacherModel;
   /** The examples that tell the best epoch, with `earlyStopping`. */
   readonly validation?: Split;
 }

@@ -1,37 +1,13 @@
 /**
- * What `Model.predict` takes, as a split: bytes of images have no labels, so theirs are 0 and nobody looks at them. And
- * what a model must know of images for it.
+ * What `Model.predict` takes, as a split: bytes of images have no labels, so theirs are 0 and nobody looks at them.
  *
  * @module
  */
 import { describeValue, isNumberAs } from "../checks.ts";
 import { takeSplit } from "../data/dataset.ts";
-import type { LoadedImages } from "../data/load_images.ts";
 import type { Split } from "../data/split.ts";
-import { ConfigError, ShapeError } from "../errors.ts";
-import { classesOf } from "../model/graph.ts";
-import type { LoadedModel } from "./load_model.ts";
+import { ShapeError } from "../errors.ts";
 import type { ModelTask } from "./model_options.ts";
-
-/**
- * The task of a model that was loaded to predict images. Classes have the names in the model's file, else those of the
- * data set where it has as many, else numbers.
- *
- * @throws {ConfigError} Where neither the model nor the images say how images are normalised.
- */
-export function taskToPredict(
-  { graph, classes: own, normalization }: LoadedModel,
-  { name, channels, height, width, classes: others, statistics }: Omit<LoadedImages, "images" | "count">,
-): ModelTask {
-  const count = classesOf(graph), scale = normalization ?? statistics;
-  if (!scale) {
-    const current = "neither it nor images without labels say how images are normalised";
-    throw new ConfigError({ act: "predict with", thing: graph.name, current, wanted: "--mean and --std" });
-  }
-  const named = [own, others].find((names) => names?.length === count);
-  const classes = named ?? Array.from({ length: count }, (_, label) => `${label}`);
-  return { name, channels, height, width, classes, mean: scale.mean, std: scale.std };
-}
 
 /**
  * The images that are asked for, or undefined where there is none.

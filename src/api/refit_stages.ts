@@ -8,8 +8,16 @@ import type { ProductChooser } from "../kernels/product.ts";
 import { removedAt } from "../prune/goal.ts";
 import { type RefitStages, stagesTo } from "../prune/refit/prune_with_refit.ts";
 import { type RefitSettings, usualSelectionSteps } from "../prune/refit/settings.ts";
-import type { Model } from "./model.ts";
-import type { PruneWithRefitOptions } from "./model_options.ts";
+import type { Split } from "../data/split.ts";
+import type { RemovalOptions } from "../prune/removal.ts";
+import type { PruneWithRefitOptions, ScoreOptions } from "./model_options.ts";
+
+/** What stages need of a model. */
+interface StagedModel {
+  readonly network: { readonly layout: { readonly prunableCount: number } };
+  score(calibration: Split, options: ScoreOptions): Promise<void>;
+  remove(removed: number, options: RemovalOptions): Promise<unknown>;
+}
 
 /**
  * What removes weights of a model before each stage, and how the others are refitted.
@@ -17,7 +25,7 @@ import type { PruneWithRefitOptions } from "./model_options.ts";
  * @throws {ConfigError} Where stages do not end at the sparsity, or layers are to choose single weights of groups.
  */
 export function refitStages(
-  model: Model,
+  model: StagedModel,
   options: PruneWithRefitOptions,
   choose: ProductChooser,
 ): Partial<RefitSettings> & RefitStages & { readonly choose: ProductChooser } {

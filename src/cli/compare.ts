@@ -6,12 +6,12 @@
 import deno from "../../deno.json" with { type: "json" };
 import { FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
-import { denoFiles } from "../files_deno.ts";
+import { denoFiles } from "../deno/files.ts";
 import { mostJsonBytes, parseJson } from "../json.ts";
 import { type CompareReport, compareReportSchema, runCompare, stagesTo } from "../../mod.ts";
 import { listSome } from "../io/parameters.ts";
 import { isWhole } from "../prune/compare_report.ts";
-import { accuracyText, percentText } from "./accuracy_text.ts";
+import { accuracyText, percentText } from "../text/accuracy.ts";
 import { runStoppable } from "./command.ts";
 import {
   listField,
@@ -22,12 +22,13 @@ import {
   sharedFields,
   sparsityRange,
 } from "./comparison_flags.ts";
-import { drawCompare, formatCompare } from "./compare_text.ts";
+import { drawCompare, formatCompare } from "../text/compare.ts";
 import { configFlag, type FlagField, formatHelp, type ParsedFlags, parseFlags } from "./flags.ts";
 import { makeRunFolder, openRun, openRunDevice, tuneForRun } from "./open_run.ts";
 import { OutputFolder } from "./output_folder.ts";
 import { checkPosteriorActs } from "./run_config.ts";
-import { note, print, shellText } from "./print.ts";
+import { note, print } from "./print.ts";
+import { shellText } from "../text/escape.ts";
 import { openErrorProgress } from "./progress.ts";
 
 const usage = "./winnow compare [FLAGS]   (or: deno task compare [FLAGS])";

@@ -5,8 +5,8 @@
  */
 import { type ConfigField, describeConfig, parsePruneConfig, type PruneConfig } from "../config.ts";
 import type { Dataset, Split } from "../data/dataset.ts";
-import { mnistPackageFolder } from "../data/mnist_package.ts";
-import { openDenoBlockReader } from "../data/shards_deno.ts";
+import { mnistPackageFolder } from "../deno/mnist_package.ts";
+import { openDenoBlockReader } from "../deno/block_reader.ts";
 import { ConfigError, isWinnowError } from "../errors.ts";
 import {
   checkGraphFits,
@@ -17,13 +17,15 @@ import {
   openModel,
   standardError,
 } from "../../mod.ts";
-import { cacheFolder } from "./cache_folder.ts";
+import { cacheFolder } from "../deno/cache_folder.ts";
 import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
-import { describeLoadedModel, modelFields, modelSourceOf } from "./model_flags.ts";
+import { modelSourceOf } from "../api/model_source.ts";
+import { describeLoadedModel, modelFields } from "./model_flags.ts";
 import { describeDevice } from "./describe_device.ts";
 import { deviceFields, openDevice } from "./open_device.ts";
-import { escapeLine, note, print, printJson } from "./print.ts";
+import { note, print, printJson } from "./print.ts";
+import { escapeLine } from "../text/escape.ts";
 
 const usage = "./winnow evaluate --model FILE [FLAGS]   (or: deno task evaluate --model FILE [FLAGS])";
 const summary =

@@ -16,8 +16,9 @@ import {
 import { runCommand } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
 import { modelFields } from "./model_flags.ts";
-import { escapeLine, print, printJson } from "./print.ts";
-import { formatTable } from "./table.ts";
+import { print, printJson } from "./print.ts";
+import { escapeLine } from "../text/escape.ts";
+import { formatTable } from "../text/table.ts";
 
 const usage = "./winnow model [FLAGS] NAME|FILE   (or: deno task model [FLAGS] NAME|FILE)";
 const summary =

@@ -3,44 +3,13 @@
  *
  * @module
  */
-import { type ConfigField, describeConfig, type PruneConfig } from "../config.ts";
-import { ConfigError } from "../errors.ts";
-import type { LoadedModel, ModelSource } from "../../mod.ts";
-
-/** The keys of a configuration that say which model to open. */
-type ModelKey = "model" | "weights" | "preset" | "mean" | "std";
+import type { ModelKey } from "../api/model_source.ts";
+import { type ConfigField, describeConfig } from "../config.ts";
+import type { LoadedModel } from "../../mod.ts";
 
 /** The flags of a command that opens a model, as a prune run has them. */
 export function modelFields(...keys: readonly ModelKey[]): readonly ConfigField[] {
   return describeConfig().filter(({ key }) => (keys as readonly string[]).includes(key));
-}
-
-/**
- * What the flags name.
- *
- * @throws {ConfigError} Where a list of numbers is none.
- */
-export function modelSourceOf(
-  { model, weights, preset, mean, std }: Pick<PruneConfig, ModelKey>,
-): ModelSource {
-  return {
-    model,
-    weights,
-    preset,
-    mean: parseNumbers("mean", mean),
-    std: parseNumbers("std", std),
-  };
-}
-
-/** Reads numbers with commas between them, such as `0.485,0.456,0.406`. */
-function parseNumbers(flag: string, text: string | undefined): readonly number[] | undefined {
-  if (text === undefined) return undefined;
-  return text.split(",").map((part) => {
-    const number = part.trim() === "" ? NaN : Number(part);
-    if (Number.isFinite(number)) return number;
-    const wanted = "a number a channel, with commas, such as 0.485,0.456,0.406";
-    throw new ConfigError({ act: "use", thing: `--${flag}`, current: `"${text}"`, wanted });
-  });
 }
 
 const sources = {

@@ -5,16 +5,16 @@
  */
 import { type ConfigField, describeConfig, parsePruneConfig, type PruneConfig } from "../config.ts";
 import { AdapterError } from "../errors.ts";
-import { denoFiles } from "../files_deno.ts";
+import { denoFiles } from "../deno/files.ts";
 import { type Gpu, openGpu } from "../gpu/device.ts";
 import { collectProducts, openTuner, type Tuner, type TunerMode } from "../gpu/tuner.ts";
 import { subgroupChooser } from "../kernels/gemm.ts";
 import type { ProductChooser } from "../kernels/product.ts";
-import { cacheFolder } from "./cache_folder.ts";
+import { cacheFolder } from "../deno/cache_folder.ts";
 import { adviseOn } from "./describe_device.ts";
 import { note } from "./print.ts";
 import { openErrorProgress } from "./progress.ts";
-import { probeSubgroups } from "./subgroups.ts";
+import { probeSubgroups } from "../deno/subgroups.ts";
 
 /** The keys of a configuration that say which device to open and how to use it. */
 type DeviceKey = "adapter" | "readPath" | "tune";

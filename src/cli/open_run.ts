@@ -5,10 +5,10 @@
  */
 import type { PruneConfig } from "../config.ts";
 import type { Dataset, Split } from "../data/dataset.ts";
-import { mnistPackageFolder } from "../data/mnist_package.ts";
-import { openDenoBlockReader } from "../data/shards_deno.ts";
+import { mnistPackageFolder } from "../deno/mnist_package.ts";
+import { openDenoBlockReader } from "../deno/block_reader.ts";
 import { ConfigError } from "../errors.ts";
-import { denoFiles } from "../files_deno.ts";
+import { denoFiles } from "../deno/files.ts";
 import {
   checkGraphFits,
   fitRunSizes,
@@ -23,8 +23,9 @@ import {
   type ProductShape,
 } from "../../mod.ts";
 import { shapeKey } from "../kernels/choices.ts";
-import { cacheFolder } from "./cache_folder.ts";
-import { describeLoadedModel, modelSourceOf } from "./model_flags.ts";
+import { cacheFolder } from "../deno/cache_folder.ts";
+import { modelSourceOf } from "../api/model_source.ts";
+import { describeLoadedModel } from "./model_flags.ts";
 import { describeDevice, deviceChanges } from "./describe_device.ts";
 import { openDevice, tuneDevice } from "./open_device.ts";
 import { OutputFolder, runName } from "./output_folder.ts";

@@ -6,7 +6,7 @@
  */
 import { checkpointFiles, removeCheckpoints } from "../api/run_journal.ts";
 import { FileError } from "../errors.ts";
-import { denoFiles } from "../files_deno.ts";
+import { denoFiles } from "../deno/files.ts";
 import { folderOf } from "../files.ts";
 import { note } from "./print.ts";
 

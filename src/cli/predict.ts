@@ -3,19 +3,20 @@
  *
  * @module
  */
-import { taskToPredict } from "../api/predicted_images.ts";
+import { taskToPredict } from "../api/task_to_predict.ts";
 import { type ConfigField, describeConfig, parsePruneConfig } from "../config.ts";
 import { loadImages } from "../data/load_images.ts";
-import { openDenoBlockReader } from "../data/shards_deno.ts";
+import { openDenoBlockReader } from "../deno/block_reader.ts";
 import { ConfigError } from "../errors.ts";
 import { denoFiles, loadModel, openModel, type Predictions, presetNames } from "../../mod.ts";
 import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
 import { describeDevice } from "./describe_device.ts";
-import { describeLoadedModel, modelFields, modelSourceOf } from "./model_flags.ts";
+import { modelSourceOf } from "../api/model_source.ts";
+import { describeLoadedModel, modelFields } from "./model_flags.ts";
 import { deviceFields, openDevice } from "./open_device.ts";
 import { note, print, printJson } from "./print.ts";
-import { formatTable } from "./table.ts";
+import { formatTable } from "../text/table.ts";
 
 const usage = "./winnow predict --model FILE --images FOLDER [FLAGS]   (or: deno task predict ...)";
 const summary =

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { escapeLine } from "./print.ts";
+import { escapeLine } from "../text/escape.ts";
 
 /** Where progress is written to. */
 export interface ProgressTarget {

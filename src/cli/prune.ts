@@ -6,7 +6,7 @@
 import deno from "../../deno.json" with { type: "json" };
 import { describeConfig, type PruneConfig } from "../config.ts";
 import { NumericError } from "../errors.ts";
-import { denoFiles } from "../files_deno.ts";
+import { denoFiles } from "../deno/files.ts";
 import {
   type Gpu,
   type PruneRunOptions,
@@ -19,9 +19,10 @@ import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags, runFields } from "./flags.ts";
 import { makeRunFolder, openRun, openRunDevice, type RunInput, tuneForRun, tuneRun } from "./open_run.ts";
 import { lastGoodName, OutputFolder, resolveLatest, withoutSlash } from "./output_folder.ts";
-import { formatReport, formatWarning } from "./prune_text.ts";
+import { formatReport, formatWarning } from "../text/prune.ts";
 import { checkPosteriorActs, readEarlierRun, resolvePruneConfig } from "./run_config.ts";
-import { note, print, printJson, shellText } from "./print.ts";
+import { note, print, printJson } from "./print.ts";
+import { shellText } from "../text/escape.ts";
 import { openErrorProgress } from "./progress.ts";
 
 const usage = "./winnow prune [FLAGS]   (or: deno task prune [FLAGS])";

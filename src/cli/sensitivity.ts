@@ -6,7 +6,7 @@
  */
 import deno from "../../deno.json" with { type: "json" };
 import type { Files } from "../files.ts";
-import { denoFiles } from "../files_deno.ts";
+import { denoFiles } from "../deno/files.ts";
 import { runSensitivity } from "../../mod.ts";
 import { runStoppable } from "./command.ts";
 import {
@@ -17,7 +17,7 @@ import {
   sharedFields,
   sparsityRange,
 } from "./comparison_flags.ts";
-import { formatSensitivity } from "./compare_text.ts";
+import { formatSensitivity } from "../text/compare.ts";
 import { configFlag, type FlagField, formatHelp, type ParsedFlags, parseFlags } from "./flags.ts";
 import { makeRunFolder, openRun, openRunDevice, tuneForRun } from "./open_run.ts";
 import { OutputFolder } from "./output_folder.ts";

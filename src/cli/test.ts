@@ -7,7 +7,7 @@
 import { isAbsolute, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findAdapter } from "../gpu/backend.ts";
-import { spawnDeno } from "./child.ts";
+import { spawnDeno } from "../deno/child.ts";
 import { runCommand } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
 import { crashedAfterwards, readTestCounts, type TestCounts } from "./test_counts.ts";

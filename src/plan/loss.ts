@@ -5,19 +5,36 @@
  */
 import { type BufferRef, inputRef, tensorRef } from "../kernels/buffer_ref.ts";
 import { dispatchOver } from "../kernels/dispatch.ts";
+import type { PassMode } from "../model/layer.ts";
 import { quadsOf } from "../shape.ts";
-import { lowerDistillation } from "./distillation.ts";
+import { type Distillation, lowerDistillation } from "./distillation.ts";
 import { type FeatureTensors, lowerFeatureLoss } from "./features.ts";
-import type { LowerOptions } from "./lower.ts";
 import { lowerMixedLabels } from "./mixup.ts";
 import type { PlanBuilder } from "./plan.ts";
+
+/** What the loss of a step depends on. */
+export interface LossOptions {
+  /** Examples per step. */
+  readonly batch: number;
+  readonly mode: PassMode;
+  readonly labelSmoothing?: number;
+  /** Mixes the batch in pairs, by the shares in the buffer `mix_shares`; in mode `train` the loss does likewise. */
+  readonly mixes?: boolean;
+  /** Mode `score`: draws labels from the model's own predictions instead, by this seed. */
+  readonly sampledLabels?: number;
+  /**
+   * Mode `train`: what is learned from a teacher, whose logits lie in the buffer `teacher_logits`, and with a
+   * `featureWeight` its features in `teacher_features`.
+   */
+  readonly distillation?: Distillation;
+}
 
 /** The loss with its gradient, and the tally; in mode `evaluate` the confusion counts instead of the gradient. */
 export function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, classes, options, compared }: {
   readonly logits: BufferRef;
   readonly dlogits: BufferRef;
   readonly classes: number;
-  readonly options: LowerOptions;
+  readonly options: LossOptions;
   /** The feature maps that are compared with the teacher's, which share the `featureWeight`. */
   readonly compared: readonly FeatureTensors[];
 }): void {

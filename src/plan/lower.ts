@@ -7,14 +7,13 @@ import { arenaRef, type BufferRef, inputRef, tensorRef } from "../kernels/buffer
 import { dispatchOver } from "../kernels/dispatch.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
-import type { FusedNorm, FusedPool, LayerContext, PassMode } from "../model/layer.ts";
+import type { FusedNorm, FusedPool, LayerContext } from "../model/layer.ts";
 import { type LayerSpec, layerTypeOf } from "../model/layers/index.ts";
 import { featuresOf, quadsOf, quadsPerExample } from "../shape.ts";
-import type { Distillation } from "./distillation.ts";
 import { featureLayersOf, lowerFeatureGradient } from "./features.ts";
 import { type ImageSource, lowerImages } from "./images.ts";
 import { layOutParameters } from "./layout.ts";
-import { lowerLoss } from "./loss.ts";
+import { type LossOptions, lowerLoss } from "./loss.ts";
 import { lowerMixedImages } from "./mixup.ts";
 import { layerTensor, type Plan, PlanBuilder } from "./plan.ts";
 import {
@@ -27,29 +26,16 @@ import {
 import { type GradientSum, type Wire, wireLayers } from "./wire.ts";
 
 /** How a step is to be lowered. */
-export interface LowerOptions extends UpdateOptions {
-  /** Examples a step. */
-  readonly batch: number;
-  readonly mode: PassMode;
+export interface LowerOptions extends UpdateOptions, LossOptions {
   readonly choose: ProductChooser;
   /** Where the batch comes from; without it the host writes the tensors `x` and `labels` before each step. */
   readonly images?: ImageSource;
-  /** Mixes the batch in pairs, by the shares in the buffer `mix_shares`; in mode `train` the loss does likewise. */
-  readonly mixes?: boolean;
-  readonly labelSmoothing?: number;
   /** Mode `train`: how the batches of a step are added up; each step is one batch without it. */
   readonly accumulation?: Accumulation;
   /** Mode `train`: true leaves the step's gradient in its arena, for `lowerUpdatePlan` to go on with. */
   readonly stopsAtGradients?: boolean;
   /** Layers whose outputs are to be left for the host, or other dispatches, to read; see `Plan.outputs`. */
   readonly probes?: readonly string[];
-  /** Mode `score`: draws labels from the model's own predictions instead, by this seed. */
-  readonly sampledLabels?: number;
-  /**
-   * Mode `train`: what is learned from a teacher, whose logits lie in the buffer `teacher_logits`, and with a
-   * `featureWeight` its features in `teacher_features`.
-   */
-  readonly distillation?: Distillation;
 }
 
 /**

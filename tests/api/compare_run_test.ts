@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type CompareOptions, runCompare } from "../../src/api/compare_run.ts";
 import { readVariant } from "../../src/api/compare_variants.ts";
 import { runSensitivity } from "../../src/api/sensitivity_run.ts";
-import { drawCompare, formatCompare, formatSensitivity } from "../../src/cli/compare_text.ts";
+import { drawCompare, formatCompare, formatSensitivity } from "../../src/text/compare.ts";
 import { parsePruneConfig } from "../../src/config.ts";
 import { ConfigError, ShapeError } from "../../src/errors.ts";
 import {

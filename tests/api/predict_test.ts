@@ -7,7 +7,7 @@ import { loadDataset } from "../../src/data/locate.ts";
 import { openShards } from "../../src/data/shards.ts";
 import type { Split } from "../../src/data/split.ts";
 import { NumericError, ShapeError } from "../../src/errors.ts";
-import { denoFiles } from "../../src/files_deno.ts";
+import { denoFiles } from "../../src/deno/files.ts";
 import { readSafetensors, tensorFloats } from "../../src/io/safetensors.ts";
 import { predictionsOf } from "../../src/train/predict.ts";
 import { deviceOf } from "../helpers/devices.ts";

@@ -3,7 +3,7 @@ import { assertRejects, assertThrows } from "@std/assert";
 import { loadModel } from "../../src/api/load_model.ts";
 import { loadDataset } from "../../src/data/locate.ts";
 import { FormatError, ShapeError } from "../../src/errors.ts";
-import { denoFiles } from "../../src/files_deno.ts";
+import { denoFiles } from "../../src/deno/files.ts";
 import { decodePretrained } from "../../src/io/pretrained.ts";
 import { resolveGraph } from "../../src/model/graph.ts";
 import { gunzip } from "../../src/data/gunzip.ts";

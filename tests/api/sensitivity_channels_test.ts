@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { runSensitivity } from "../../src/api/sensitivity_run.ts";
 import { scanUnits, targetOf } from "../../src/api/scan_units.ts";
-import { formatSensitivity } from "../../src/cli/compare_text.ts";
+import { formatSensitivity } from "../../src/text/compare.ts";
 import { parsePruneConfig } from "../../src/config.ts";
 import type { Graph } from "../../src/model/graph.ts";
 import { presetNetwork } from "../../src/model/presets.ts";

@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { loadModel, openModel } from "../../src/api/load_model.ts";
 import { limitDataset } from "../../src/data/dataset.ts";
-import { mnistPackageFolder } from "../../src/data/mnist_package.ts";
+import { mnistPackageFolder } from "../../src/deno/mnist_package.ts";
 import { seedNetwork } from "../../src/model/presets.ts";
-import { denoFiles } from "../../src/files_deno.ts";
+import { denoFiles } from "../../src/deno/files.ts";
 import { runTask } from "../helpers/command.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyDataset, tinyDatasetFiles } from "../helpers/tiny_dataset.ts";

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { loadModel, openModel } from "../../src/api/load_model.ts";
-import { denoFiles } from "../../src/files_deno.ts";
+import { denoFiles } from "../../src/deno/files.ts";
 import { runTask } from "../helpers/command.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { idxFile } from "../helpers/idx_files.ts";

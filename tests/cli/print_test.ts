@@ -1,8 +1,8 @@
 /** Tests that nothing which a file says steers the terminal. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { escapeLine, escapeText, formatJson } from "../../src/cli/print.ts";
+import { escapeLine, escapeText, formatJson } from "../../src/text/escape.ts";
 import { openProgress } from "../../src/cli/progress.ts";
-import { formatTable } from "../../src/cli/table.ts";
+import { formatTable } from "../../src/text/table.ts";
 import { runTask } from "../helpers/command.ts";
 
 /** What a file may hold to clear the screen, name the window, or turn the direction of writing around. */

@@ -1,7 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { parseCifar10, readCifar10 } from "../../src/data/cifar10.ts";
 import { FileError, FormatError } from "../../src/errors.ts";
-import { denoFiles } from "../../src/files_deno.ts";
+import { denoFiles } from "../../src/deno/files.ts";
 import { memoryFiles } from "../helpers/memory_files.ts";
 import { sharedPath } from "../helpers/shared.ts";
 

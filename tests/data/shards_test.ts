@@ -7,7 +7,7 @@ import { loadStreamed, readLabels } from "../../src/data/shards_load.ts";
 import type { StreamedSplit } from "../../src/data/shards_split.ts";
 import { readIdx } from "../../src/data/idx.ts";
 import { FileError, FormatError } from "../../src/errors.ts";
-import { denoFiles } from "../../src/files_deno.ts";
+import { denoFiles } from "../../src/deno/files.ts";
 import { idxFile } from "../helpers/idx_files.ts";
 import { memoryFiles } from "../helpers/memory_files.ts";
 import { shardFiles, watchedReader } from "../helpers/shard_files.ts";

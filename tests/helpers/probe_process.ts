@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { subgroupProbe } from "../../src/cli/subgroups.ts";
+import { subgroupProbe } from "../../src/deno/subgroups.ts";
 
 const [script] = Deno.args, notes: string[] = [];
 const probe = subgroupProbe({ ...(script ? { script } : {}), onFailure: (line) => notes.push(line) });

@@ -6,7 +6,7 @@
  */
 import { runPrune } from "../../src/api/prune_run.ts";
 import { parsePruneConfig } from "../../src/config.ts";
-import { denoFiles } from "../../src/files_deno.ts";
+import { denoFiles } from "../../src/deno/files.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import { tinyDataset } from "./tiny_dataset.ts";
 import { tinyGraph } from "./tiny_network.ts";

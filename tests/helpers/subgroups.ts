@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { probeSubgroups } from "../../src/cli/subgroups.ts";
+import { probeSubgroups } from "../../src/deno/subgroups.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
 

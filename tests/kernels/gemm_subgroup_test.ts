@@ -7,12 +7,8 @@ import assert from "node:assert/strict";
 import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import { runOnce } from "../../src/gpu/run_once.ts";
-import {
-  coreSubgroupSize,
-  measureSubgroups,
-  type SubgroupOffer,
-  trustSubgroups,
-} from "../../src/gpu/subgroups.ts";
+import { measureSubgroups } from "../../src/gpu/measure_subgroups.ts";
+import { coreSubgroupSize, type SubgroupOffer, trustSubgroups } from "../../src/gpu/subgroups.ts";
 import {
   coreBlock,
   deviceCores,

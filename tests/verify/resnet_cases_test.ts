@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConfigError, FileError, ShapeError } from "../../src/errors.ts";
-import { denoFiles } from "../../src/files_deno.ts";
+import { denoFiles } from "../../src/deno/files.ts";
 import { readSafetensors, tensorFloats, tensorIntegers, writeSafetensors } from "../../src/io/safetensors.ts";
 import { layOutParameters } from "../../src/plan/layout.ts";
 import { verifyGoldens } from "../../src/verify/verify.ts";

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { spawnDeno } from "../../src/cli/child.ts";
-import { subgroupProbe } from "../../src/cli/subgroups.ts";
+import { spawnDeno } from "../../src/deno/child.ts";
+import { subgroupProbe } from "../../src/deno/subgroups.ts";
 
 const offer = { adapter: "auto", hasFeature: false, minSize: undefined, maxSize: undefined } as const;
 

@@ -1,9 +1,9 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { openDenoBlockReader } from "../../src/data/shards_deno.ts";
+import { openDenoBlockReader } from "../../src/deno/block_reader.ts";
 import { openShards } from "../../src/data/shards.ts";
 import { requestRuns, type StreamedSplit } from "../../src/data/shards_split.ts";
 import { FileError, FormatError } from "../../src/errors.ts";
-import { denoFiles } from "../../src/files_deno.ts";
+import { denoFiles } from "../../src/deno/files.ts";
 import { shardFiles } from "../helpers/shard_files.ts";
 import { tinyDataset } from "../helpers/tiny_dataset.ts";
 

@@ -5,9 +5,9 @@
  * @module
  */
 import { type AdapterChoice, openGpu } from "../gpu/device.ts";
-import { coreSubgroupSize, measureSubgroups } from "../gpu/subgroups.ts";
-import { printJson } from "./print.ts";
+import { measureSubgroups } from "../gpu/measure_subgroups.ts";
+import { coreSubgroupSize } from "../gpu/subgroups.ts";
 
 const adapter = (Deno.args[0] ?? "auto") as AdapterChoice;
 using gpu = await openGpu({ adapter, subgroups: () => Promise.resolve(coreSubgroupSize) });
-printJson({ subgroupSize: await measureSubgroups(gpu) ?? null });
+console.log(JSON.stringify({ subgroupSize: await measureSubgroups(gpu) ?? null }));

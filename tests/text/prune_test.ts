@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { formatReport } from "../../src/cli/prune_text.ts";
+import { formatReport } from "../../src/text/prune.ts";
 import { parsePruneConfig } from "../../src/config.ts";
 import type { PruneReport } from "../../src/prune/report.ts";
 

@@ -1,5 +1,5 @@
 /**
- * The thread that reads blocks of records through Deno; shards_deno.ts starts it.
+ * The thread that reads blocks of records through Deno; block_reader.ts starts it.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import {
   ReadFailure,
   readRecords,
   sizeFailure,
-} from "./shards_reader.ts";
+} from "../data/shards_reader.ts";
 
 /** What the thread is asked for. */
 export interface ReadMessage {

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { coreSubgroupSize, type SubgroupProbe } from "../gpu/subgroups.ts";
 import { spawnDeno } from "./child.ts";
-import { note } from "./print.ts";
+import { escapeLine } from "../text/escape.ts";
 
 /** Milliseconds after which the helper is given up. */
 const probeTimeoutMs = 30_000;
@@ -17,7 +17,7 @@ const answerSchema = z.strictObject({ subgroupSize: z.int().min(1).nullable() })
 export interface ProbeOptions {
   readonly script?: string;
   readonly timeoutMs?: number;
-  /** Called with one line that says why a probe could not be run to its end. */
+  /** Called with one line that says why a probe could not be run to its end. Default: standard error hears it. */
   readonly onFailure?: (line: string) => void;
 }
 
@@ -29,7 +29,7 @@ export function subgroupProbe(
   {
     script = new URL("./subgroup_probe.ts", import.meta.url).href,
     timeoutMs = probeTimeoutMs,
-    onFailure = note,
+    onFailure = (line) => console.warn(escapeLine(line)),
   }: ProbeOptions = {},
 ): SubgroupProbe {
   return async ({ adapter, minSize = 0, maxSize = Infinity }) => {

@@ -8,8 +8,8 @@ import { standardError } from "../train/evaluate.ts";
 import { type ChartLine, drawChart } from "./chart.ts";
 import { listSome } from "../io/parameters.ts";
 import { describeEmpty } from "../prune/warnings.ts";
-import { escapeLine } from "./print.ts";
-import { formatWarning } from "./prune_text.ts";
+import { escapeLine } from "./escape.ts";
+import { formatWarning } from "./prune.ts";
 import { formatTable } from "./table.ts";
 
 /** Mean and deviation of some numbers; the deviation (n - 1) is undefined for one alone. */

@@ -5,7 +5,7 @@
  */
 
 import { ShapeError } from "../errors.ts";
-import { escapeLine } from "./print.ts";
+import { escapeLine } from "./escape.ts";
 
 /** The side of its column that a cell stands on. */
 export type Alignment = "left" | "right";

@@ -5,8 +5,8 @@
  * @module
  */
 
-import { FileError } from "./errors.ts";
-import { type Files, folderOf } from "./files.ts";
+import { FileError } from "../errors.ts";
+import { type Files, folderOf } from "../files.ts";
 
 const CAUSES: ReadonlyMap<string, string> = new Map([
   ["NotFound", "there is no such path"],

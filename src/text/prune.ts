@@ -6,8 +6,8 @@
 import type { PruneRound } from "../prune/loop.ts";
 import type { CompactionResult, PruneReport } from "../prune/report.ts";
 import { isThin } from "../prune/warnings.ts";
-import { accuracyText, percentText as percent } from "./accuracy_text.ts";
-import { escapeLine } from "./print.ts";
+import { accuracyText, percentText as percent } from "./accuracy.ts";
+import { escapeLine } from "./escape.ts";
 import { formatTable } from "./table.ts";
 
 const signed = (count: number): string => count > 0 ? `+${count}` : `${count}`;

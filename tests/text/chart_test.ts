@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { type Chart, drawChart } from "../../src/cli/chart.ts";
+import { type Chart, drawChart } from "../../src/text/chart.ts";
 import { ShapeError } from "../../src/errors.ts";
 
 const chart: Chart = {

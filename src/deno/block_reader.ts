@@ -6,12 +6,12 @@
  */
 
 import { FileError } from "../errors.ts";
-import { type Block, type BlockReader, errorOf } from "./shards_reader.ts";
-import type { ReadAnswer, ReadMessage } from "./shards_worker_deno.ts";
+import { type Block, type BlockReader, errorOf } from "../data/shards_reader.ts";
+import type { ReadAnswer, ReadMessage } from "./block_worker.ts";
 
 /** Starts a thread that reads blocks, with the permissions of this one; it needs `--allow-read` of the files. */
 export function openDenoBlockReader(): BlockReader {
-  const worker = new Worker(new URL("./shards_worker_deno.ts", import.meta.url), { type: "module" });
+  const worker = new Worker(new URL("./block_worker.ts", import.meta.url), { type: "module" });
   const waiting = new Map<number, PromiseWithResolvers<Block>>();
   let next = 0, stopped: string | undefined;
   const refusal = (current: string) => {

@@ -1,7 +1,7 @@
 /** Tests of plain-text tables. */
 
 import assert from "node:assert/strict";
-import { formatTable } from "../../src/cli/table.ts";
+import { formatTable } from "../../src/text/table.ts";
 import { ShapeError } from "../../src/errors.ts";
 
 Deno.test("formatTable() aligns the first column left and the others right", () => {
