@@ -12,7 +12,7 @@ import { describeAlternatives } from "./nearest.ts";
 export { describeConfig } from "./config/describe.ts";
 export type { ConfigField } from "./config/describe.ts";
 export type { PruneConfig } from "./config/prune_config.ts";
-export { isPattern, readGranularity, readNames } from "./config/pruning_fields.ts";
+export { channelDefaults, isPattern, readGranularity, readNames } from "./config/pruning_fields.ts";
 export type { GranularityText } from "./config/pruning_fields.ts";
 export { goalKeys } from "./config/pruning_rules.ts";
 export { readMilestones } from "./config/training_fields.ts";

@@ -1,7 +1,13 @@
 /** Tests of the configuration's schema, errors and descriptions. */
 
 import assert from "node:assert/strict";
-import { describeConfig, parsePruneConfig, pruneConfigSchema, readGranularity } from "../src/config.ts";
+import {
+  channelDefaults,
+  describeConfig,
+  parsePruneConfig,
+  pruneConfigSchema,
+  readGranularity,
+} from "../src/config.ts";
 import { ConfigError } from "../src/errors.ts";
 
 /** Asserts that a value is refused with one line that holds all the given texts. */
@@ -36,6 +42,27 @@ Deno.test("parsePruneConfig() trains for no epoch before pruning where weights c
   assert.equal(epochsOf({ model: "resnet20", weights: "a" }), 0);
   assert.equal(epochsOf({ model: "a.safetensors" }), 0);
   assert.equal(epochsOf({ model: "a.safetensors", epochs: 3 }), 3);
+});
+
+Deno.test("parsePruneConfig() gives channels to a target defaults of their own, others none, and keeps what is given", () => {
+  const groupsOf = (value: Record<string, unknown>) => {
+    const { scope, roundTo } = parsePruneConfig(value, "run.json");
+    return { scope, roundTo };
+  };
+  const usual = { scope: "global", roundTo: 1 };
+  for (const target of ["targetParameters", "targetMultiplyAdds", "targetBytes"]) {
+    const goal = { [target]: 0.5, granularity: "channel" };
+    assert.deepEqual(groupsOf(goal), channelDefaults);
+    assert.deepEqual(groupsOf({ ...goal, ...usual }), usual);
+    assert.deepEqual(groupsOf({ ...goal, roundTo: 2 }), { ...channelDefaults, roundTo: 2 });
+  }
+  for (const value of [{}, { granularity: "channel" }, { granularity: "filter", targetParameters: 0.5 }]) {
+    assert.deepEqual(groupsOf(value), usual);
+  }
+  const help = describeConfig().filter(({ key }) => key in usual).map(({ description }) => description);
+  for (const [i, text] of ["; layer where channels", "; 4 where they"].entries()) {
+    assert.ok(help[i].includes(text), help[i]);
+  }
 });
 
 Deno.test("parsePruneConfig() leaves the sparsity out where a confidence is given", () => {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { channelDefaults } from "../config.ts";
 import { checkNumbers, positiveCount } from "../checks.ts";
 import { loadStreamed } from "../data/shards_load.ts";
 import { checkSplit, isStreamed, type Split } from "../data/split.ts";
@@ -188,7 +189,10 @@ export class Model extends DeviceModel {
       checkPruning(options);
       const { goal, schedule, rounds = 3, allowedDrop, finetune, after = {}, ...others } = options;
       const { calibration, test, validation, train = calibration, examples, ...parts } = others;
-      const { criterion = "confidence", prior, fisher, temperature, seed, ...select } = parts;
+      const { criterion = "confidence", prior, fisher, temperature, seed, ...given } = parts;
+      const select = given.granularity === "channel" && "cost" in goal
+        ? { ...channelDefaults, ...given }
+        : given;
       using _kept = this.keepOnDevice(...[calibration, train, test, validation ?? []].flat());
       const recipe = { score: { by: criterion, prior, fisher, temperature, seed }, select, after };
       const inputs = { calibration, train, validation, trainedOn: examples };

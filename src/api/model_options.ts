@@ -87,7 +87,7 @@ export interface ScoreOptions {
   readonly fisher?: FisherEstimate;
 }
 
-/** How a model is pruned. */
+/** How a model is pruned. Where channels go to a cost, `scope` is `layer` and `roundTo` 4 where they are left out. */
 export interface ModelPruneOptions
   extends Omit<ScoreOptions, "temperature">, Omit<RemovalOptions, "measure"> {
   /** A fraction of the weights to remove, a cost, the least signal to noise z of a weight that stays, or a pattern. */

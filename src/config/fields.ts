@@ -8,6 +8,7 @@ import { fisherCriteria } from "../criterion_names.ts";
 import { isWeightsPath } from "../files.ts";
 import { checkPruning, criterionOf, goalKeys, type Refuse } from "./pruning_rules.ts";
 import {
+  channelDefaults,
   defaultRounds,
   defaultRoundsOfReplacement,
   defaultRoundsToFixedPoint,
@@ -182,6 +183,17 @@ function checkTogether(config: Fields, context: z.RefinementCtx): void {
   }
 }
 
+/** How groups go: channels to a target by defaults of their own. */
+function groupingOf({ granularity, targetParameters, targetMultiplyAdds, targetBytes, ...given }: Fields) {
+  const isToTarget = [targetParameters, targetMultiplyAdds, targetBytes].some((target) =>
+    target !== undefined
+  );
+  const preset = granularity === "channel" && isToTarget
+    ? channelDefaults
+    : { scope: "global", roundTo: 1 } as const;
+  return { scope: given.scope ?? preset.scope, roundTo: given.roundTo ?? preset.roundTo };
+}
+
 /** Fills in the goal where none is given, and the keys that depend on others. */
 function complete(config: Fields) {
   const { confidence, granularity, pruneSchedule } = config, isByPattern = isPattern(granularity);
@@ -194,6 +206,7 @@ function complete(config: Fields) {
     ? defaultRoundsOfReplacement
     : defaultRounds;
   const choosesByLayer = config.replace && granularity === "element" && config.regrow === undefined;
+  const grouping = groupingOf(config);
   const sparsity = config.sparsity ?? (hasGoal ? undefined : defaultSparsity);
   return inOrder({
     ...config,
@@ -203,6 +216,7 @@ function complete(config: Fields) {
     epochs: config.epochs ?? (hasWeights(config) ? 0 : defaultEpochs),
     recalibratePruned: config.recalibratePruned ?? (config.replace ? "none" : "augmented"),
     compact: config.compact ?? granularity === "channel",
+    ...grouping,
     ...(sparsity === undefined ? {} : { sparsity }),
   });
 }

@@ -113,11 +113,11 @@ export interface PruneConfig {
   readonly fisher: "batch" | "example" | "sampled";
   /** What goes as one: single weights, filters, coupled channels, blocks RxC, or all but N of every M columns. */
   readonly granularity: string;
-  /** Rank all layers together, or take the same share of each. */
+  /** Rank all layers together, or take the same share of each; layer where channels go to a target. */
   readonly scope: "global" | "layer";
   /** Least fraction of its weights, filters, channels or blocks that a layer keeps. */
   readonly floor: number;
-  /** What the channels that coupled layers keep come in multiples of, where they lose some. */
+  /** What the channels that coupled layers keep come in multiples of, where they lose some; 4 where they go to a target. */
   readonly roundTo: number;
   /** Layers that lose nothing, neither filters nor inputs, joined by commas. */
   readonly protect?: string | undefined;

@@ -13,6 +13,12 @@ export const defaultSparsity = 0.5;
 /** Rounds to an asked sparsity, at most to the fixed point of a confidence, and where kept weights are replaced. */
 export const defaultRounds = 3, defaultRoundsToFixedPoint = 20, defaultRoundsOfReplacement = 5;
 
+/**
+ * How channels go to a target in parameters, multiply-adds or bytes unless told otherwise. Ranked together, those of depthwise
+ * networks end in layers of one channel, which tell nothing apart (docs/results.md, "How channels go by default").
+ */
+export const channelDefaults = { scope: "layer", roundTo: 4 } as const;
+
 /** What a granularity is, as a text gives it. */
 export type GranularityText =
   | "element"
@@ -107,15 +113,19 @@ export const pruningFields = {
         "What goes as one: single weights, filters, coupled channels, blocks RxC, or all but N of every M columns.",
       wanted: granularityWanted,
     }),
-  scope: z.enum(["global", "layer"]).default("global").describe(
-    "Rank all layers together, or take the same share of each.",
-  ),
+  scope: z.enum(["global", "layer"]).optional().meta({
+    description:
+      `Rank all layers together, or take the same share of each; ${channelDefaults.scope} where channels go to a target.`,
+    default: "global",
+  }),
   floor: z.number().min(0).max(1).default(0).describe(
     "Least fraction of its weights, filters, channels or blocks that a layer keeps.",
   ),
-  roundTo: z.int().min(1).default(1).describe(
-    "What the channels that coupled layers keep come in multiples of, where they lose some.",
-  ),
+  roundTo: z.int().min(1).optional().meta({
+    description:
+      `What the channels that coupled layers keep come in multiples of, where they lose some; ${channelDefaults.roundTo} where they go to a target.`,
+    default: 1,
+  }),
   protect: z.string().min(1).refine(isNames, namesWanted).optional().meta({
     description: "Layers that lose nothing, neither filters nor inputs, joined by commas.",
     wanted: namesWanted,

@@ -54,7 +54,9 @@ export function checkPruning(config: Fields, hasWeights: boolean, refuse: Refuse
     if (granularity !== "element") refuse("posterior", '"diagonal" unless granularity is element');
     if (config.regrow !== undefined) refuse("posterior", '"diagonal" beside regrow');
   }
-  if (config.roundTo > 1 && granularity !== "channel") refuse("roundTo", "1 unless granularity is channel");
+  if (config.roundTo !== undefined && config.roundTo > 1 && granularity !== "channel") {
+    refuse("roundTo", "1 unless granularity is channel");
+  }
   if (config.allowedDrop !== undefined && config.validation === 0) {
     refuse("allowedDrop", "none unless validation is above 0");
   }

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
-import { trainDefaults } from "../../src/api/model_options.ts";
+import { type ModelPruneOptions, trainDefaults } from "../../src/api/model_options.ts";
 import { describeDataset } from "../../src/data/dataset.ts";
 import { ConfigError, FileError, FormatError, NumericError, ShapeError } from "../../src/errors.ts";
 import { parseGraph } from "../../src/model/graph.ts";
@@ -166,4 +166,25 @@ Deno.test("Model.recalibrate() moves batch norm's statistics alone, the same way
   assertEquals(moved.map(([name]) => name), ["norm.running_mean", "norm.running_var"]);
   using plain = new Model(await deviceOf(), tinyGraph(), { task: dataset });
   assertEquals(await plain.recalibrate(dataset.train), 0);
+});
+
+Deno.test("Model.prune() brings channels to a cost in fours, the same share of each layer, unless told otherwise", async () => {
+  const task = tinyDataset(), graph = tinyGraph({ conv1: 16, conv2: 16, fc1: 16 });
+  const keptBy = async (more: Partial<ModelPruneOptions>) => {
+    using model = new Model(await deviceOf(), graph, { task, seed: 3 });
+    const { layers } = await model.prune({
+      ...{ criterion: "random", seed: 1, examples: 40, granularity: "channel", rounds: 1 },
+      goal: { cost: "parameters", most: 0.3 * model.network.layout.count },
+      ...{ calibration: task.test, test: task.test, finetune: () => Promise.resolve() },
+      ...more,
+    });
+    return layers.slice(0, -1).map(({ channels, emptyChannels }) => channels - emptyChannels);
+  };
+  const kept = await keptBy({});
+  assert(kept.every((channels) => channels >= 4 && channels % 4 === 0), `${kept}`);
+  assertEquals(await keptBy({ scope: "layer", roundTo: 4 }), kept);
+  const free = await keptBy({ scope: "global", roundTo: 1 });
+  assert(free.some((channels) => channels % 4 !== 0), `${free}`);
+  const even = await keptBy({ roundTo: 1 });
+  assert(Math.max(...even) - Math.min(...even) <= 1, `${even}`);
 });

@@ -17,6 +17,9 @@ import { tinyGraph } from "../helpers/tiny_network.ts";
 
 const small = { epochs: 2, batch: 16, rounds: 2, learningRate: 0.05, seed: 1 };
 
+/** Channels of a network that has few: any number of them. */
+const anyChannels = { granularity: "channel", scope: "global", roundTo: 1 };
+
 /** The data set as `deno task prune` reads it. */
 function openTiny() {
   const files = Object.entries(tinyDatasetFiles(tinyDataset())).map((
@@ -193,7 +196,7 @@ Deno.test("runPrune() reaches bytes in a sparse file, which holds the same model
 
 Deno.test("runPrune() by channels shrinks the model, and times both", async () => {
   const { choose } = await deviceOf(), widths = new Set<number>();
-  const { report, model } = await run({ ...brief, granularity: "channel", targetParameters: 0.6 }, {
+  const { report, model } = await run({ ...brief, ...anyChannels, targetParameters: 0.6 }, {
     tune(lower) {
       lower((shape) => {
         widths.add(shape.columns);
@@ -239,7 +242,7 @@ Deno.test("runPrune() reaches a cost by single weights of a compacted model, and
 Deno.test("runPrune() ranks channels by their worth for each multiply-add", async () => {
   const { report } = await run({
     ...brief,
-    granularity: "channel",
+    ...anyChannels,
     targetMultiplyAdds: 0.6,
     perCost: true,
     store: "sparse",
@@ -286,7 +289,7 @@ Deno.test("runPrune() takes no filter and no input of a protected layer, to a sp
       epochs: 1,
       finetuneEpochs: 0,
       compare: false,
-      granularity: "channel",
+      ...anyChannels,
       protect: "conv2",
     };
     const { report, model } = await run({ ...options, ...goal });

@@ -16,6 +16,7 @@ import { tinyGraph } from "../helpers/tiny_network.ts";
 const graph = tinyGraph(), layout = layOutParameters(graph);
 /** Half of its channels, rounded up. */
 const halved = summarizeModel(tinyGraph({ conv1: 2, conv2: 3, fc1: 4 }));
+const channels = { granularity: "channel", roundTo: 1 } as const;
 const configOf = (value: Record<string, unknown>) => parsePruneConfig(value, "a test");
 
 function check(value: Record<string, unknown>, masks?: ReadonlyMap<string, Float32Array>): void {
@@ -51,11 +52,11 @@ Deno.test("checkReachable() names what keeps weights from going, what can be rea
       `Cannot prune to "bytes 890": floor 0.5 leaves ${4 * 212 + 5 + 23 + 18 + 4} of 1616 at least`,
     ],
     [
-      { targetParameters: 0.1, floor: 0.5, granularity: "channel" },
+      { targetParameters: 0.1, floor: 0.5, ...channels },
       `Cannot prune to "parameters 40": floor 0.5 leaves ${halved.parameters} of 404 at least`,
     ],
     [
-      { targetMultiplyAdds: 0.1, floor: 0.5, granularity: "channel", perCost: true },
+      { targetMultiplyAdds: 0.1, floor: 0.5, ...channels, perCost: true },
       `floor 0.5 leaves ${halved.multiplyAdds} of ${summarizeModel(graph).multiplyAdds} at least`,
     ],
     // conv1's channels feed conv2, and conv2's fc1: of channels those of fc1 alone may go, all but one.
@@ -64,7 +65,7 @@ Deno.test("checkReachable() names what keeps weights from going, what can be rea
       'Cannot prune to "sparsity 0.4": protect conv2 leaves at most 0.375 to be removed, 144 of 384 weights',
     ],
     [
-      { targetMultiplyAdds: 0.5, granularity: "channel", protect: "conv2" },
+      { targetMultiplyAdds: 0.5, ...channels, floor: 0, protect: "conv2" },
       'Cannot prune to "multiplyAdds',
     ],
     [
@@ -91,8 +92,8 @@ Deno.test("checkReachable() lets pass what can just be reached, and what only sc
     { targetParameters: 212, floor: 0.5 },
     { targetParameters: 20 },
     { targetBytes: 4 * 212 + 5 + 23 + 18 + 4, floor: 0.5, store: "sparse" },
-    { targetParameters: halved.parameters, floor: 0.5, granularity: "channel" },
-    { targetBytes: 4 * halved.parameters, floor: 0.5, granularity: "channel" },
+    { targetParameters: halved.parameters, floor: 0.5, ...channels },
+    { targetBytes: 4 * halved.parameters, floor: 0.5, ...channels },
     { confidence: 0.9, floor: 1 },
     { granularity: "2:4", protect: "conv1,conv2,fc1" },
     { confidence: 0.9, granularity: "channel", protect: "conv2" },
@@ -102,8 +103,7 @@ Deno.test("checkReachable() lets pass what can just be reached, and what only sc
   const masks = new Map([["conv2.weight", new Float32Array(180)]]);
   assertThrows(() => check({ sparsity: 0.7, floor: 0.5 }), ConfigError);
   check({ sparsity: 0.7, floor: 0.5 }, masks);
-  const channels = { targetParameters: 0.1, floor: 0.5, granularity: "channel" };
-  check(channels, masks);
+  check({ targetParameters: 0.1, floor: 0.5, ...channels }, masks);
 });
 
 Deno.test("runPrune() and runCompare() refuse what cannot be reached before anything is trained", async () => {
@@ -135,8 +135,7 @@ Deno.test("Model.prune() says what channels cost at least where that is more tha
     steps = { calibration: test, test, examples: 40, finetune: () => Promise.resolve() };
   const goal = { cost: "parameters", most: 40.4 } as const;
   const error = await assertRejects(
-    () =>
-      model.prune({ ...steps, goal, rounds: 2, granularity: "channel", floor: 0.5, criterion: "magnitude" }),
+    () => model.prune({ ...steps, goal, rounds: 2, ...channels, floor: 0.5, criterion: "magnitude" }),
     ConfigError,
     'Cannot prune to "parameters 40": ',
   );

@@ -124,7 +124,7 @@ Deno.test("runCompare() chooses a temperature at each stage where kept weights a
 const goals = {
   weights: { sparsity: 0.7, rounds: 2, compare: true, finetuneEpochs: 1 },
   "a cost": { targetMultiplyAdds: 0.5, rounds: 1 },
-  channels: { granularity: "channel", targetParameters: 0.6, rounds: 1 },
+  channels: { granularity: "channel", targetParameters: 0.6, rounds: 1, roundTo: 1 },
   "a pattern": { granularity: "1:4" },
   replacement: { criterion: "confidence", replace: true, sparsity: 0.7, rounds: 2 },
 };
