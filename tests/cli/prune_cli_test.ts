@@ -195,7 +195,7 @@ Deno.test("prune run again from its report takes the cores that it names, and re
       errors[0],
       /Cannot compute products as the report by "gemm\/software\/subgroup_1024x4": .* has gemm\//,
     );
-    assertStringIncludes(stderr, "the report is of a GPU");
+    assertMatch(stderr, /on another device than the report's results may differ: device was a GPU and is /);
     assertEquals(await namesIn(`${folder}/none`), undefined);
   }));
 
@@ -317,11 +317,11 @@ Deno.test("prune refuses an output folder with something in it, unless forced", 
 
 Deno.test("prune stops where the loss is not finite, and keeps the last good state alone", () =>
   inFolder(async (folder, flags) => {
-    const { code, stderr, errors } = await runTask("prune", [...flags, "--learning-rate=1e30"]);
+    const { code, stderr, errors } = await runTask("prune", [...flags, "--learning-rate=1e12"]);
     assertEquals([code, errors.length], [1, 1], stderr);
     assertMatch(
       errors[0],
-      /^error: Cannot train at step "\d": the loss or a parameter is not finite, expected /,
+      /^error: Cannot train at step "\d": .* not finite/,
     );
     assertEquals(await namesIn(`${folder}/out`), ["last-good.safetensors"]);
     const { parameters } = decodeModel(await Deno.readFile(`${folder}/out/last-good.safetensors`), "model");
