@@ -5,6 +5,7 @@
  */
 import { describeConfig } from "./config/describe.ts";
 import { schema } from "./config/fields.ts";
+import { renameOldKeys } from "./config/old_names.ts";
 import type { PruneConfig } from "./config/prune_config.ts";
 import { ConfigError } from "./errors.ts";
 import { describeAlternatives } from "./nearest.ts";
@@ -12,6 +13,7 @@ import { describeAlternatives } from "./nearest.ts";
 export { describeConfig } from "./config/describe.ts";
 export type { ConfigField } from "./config/describe.ts";
 export type { PruneConfig } from "./config/prune_config.ts";
+export { renameOld } from "./config/old_names.ts";
 export { channelDefaults, isPattern, readGranularity, readNames } from "./config/pruning_fields.ts";
 export type { GranularityText } from "./config/pruning_fields.ts";
 export { goalKeys } from "./config/pruning_rules.ts";
@@ -61,7 +63,7 @@ export function parsePruneConfig(value: unknown, source: string): PruneConfig {
   }
   const field = known.find(({ key }) => key === issue.path[0]);
   if (field === undefined) throw refuse("config", quoteValue(value), "an object of keys and values");
-  const found = (value as Record<string, unknown>)[field.key];
+  const found = (renameOldKeys(value) as Record<string, unknown>)[field.key];
   throw refuse(field.key, quoteValue(found), issue.code === "custom" ? issue.message : field.wanted);
 }
 

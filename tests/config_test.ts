@@ -7,6 +7,7 @@ import {
   parsePruneConfig,
   pruneConfigSchema,
   readGranularity,
+  renameOld,
 } from "../src/config.ts";
 import { ConfigError } from "../src/errors.ts";
 
@@ -84,7 +85,7 @@ Deno.test("parsePruneConfig() fills in what follows from other keys", () => {
     true,
   ]);
   assert.equal(parse({ granularity: "channel", compact: false }).compact, false);
-  assert.deepEqual([true, false].map((replace) => parse({ replace }).recalibratePruned), [
+  assert.deepEqual([true, false].map((refit) => parse({ refit }).recalibratePruned), [
     "none",
     "augmented",
   ]);
@@ -258,13 +259,13 @@ Deno.test("parsePruneConfig() refuses keys that contradict each other or would d
     [{ granularity: "2:4", scope: "layer" }, "scope", '"global" beside granularity 2:4'],
     [{ granularity: "2:4", floor: 0.1 }, "floor", "0 beside granularity 2:4"],
     [{ granularity: "2:4", compact: true }, "compact", "false beside granularity 2:4, whose groups it would"],
-    [{ replace: true, recalibratePruned: "plain" }, "recalibratePruned", '"none" beside replace'],
-    [{ posterior: "layer" }, "posterior", '"diagonal" without replace'],
-    [{ posterior: "layer", replace: true, granularity: "2:4" }, "posterior", '"diagonal" unless granularity'],
+    [{ refit: true, recalibratePruned: "plain" }, "recalibratePruned", '"none" beside refit'],
+    [{ selection: "obs" }, "selection", '"score" without refit'],
+    [{ selection: "obs", refit: true, granularity: "2:4" }, "selection", '"score" unless granularity'],
     [
-      { posterior: "layer", replace: true, confidence: 0.5, regrow: 0.9 },
-      "posterior",
-      '"diagonal" beside regrow',
+      { selection: "obs", refit: true, confidence: 0.5, regrow: 0.9 },
+      "selection",
+      '"score" beside regrow',
     ],
     [{ granularity: "filter", roundTo: 4 }, "roundTo", "1 unless granularity is channel"],
     [{ perCost: true }, "perCost", "false unless granularity is filter, channel or blocks"],
@@ -322,7 +323,7 @@ Deno.test("parsePruneConfig() refuses keys that contradict each other or would d
       { granularity: "8x1", scope: "layer", floor: 0.1, targetMultiplyAdds: 1e6, pruneSchedule: "iterative" },
       { granularity: "channel", targetBytes: 0.5, roundTo: 4 },
       { confidence: 0.9, regrow: 0.95, allowedDrop: 0.01, validation: 100 },
-      { replace: true, posterior: "layer", recalibratePruned: "none" },
+      { refit: true, selection: "obs", recalibratePruned: "none" },
       { targetBytes: 1e5, store: "sparse", compact: true },
       { criterion: "snr", checkpointEvery: 9 },
       { posteriorTemperature: "auto", validation: 9, granularity: "2:4" },
@@ -359,18 +360,46 @@ Deno.test("describeConfig() describes each key in the words of PruneConfig's doc
   );
 });
 
-Deno.test("parsePruneConfig() replaces kept weights as it was measured to work best, unless told otherwise", () => {
+Deno.test("parsePruneConfig() refits kept weights as it was measured to work best, unless told otherwise", () => {
   const read = (config: Record<string, unknown>) => {
-    const { criterion, posterior, rounds } = parsePruneConfig({ replace: true, ...config }, "a test");
-    return [criterion, posterior, rounds];
+    const { criterion, selection, rounds } = parsePruneConfig({ refit: true, ...config }, "a test");
+    return [criterion, selection, rounds];
   };
-  assert.deepEqual(read({}), ["magnitude", "layer", 5]);
-  assert.deepEqual(read({ criterion: "taylor", posterior: "diagonal", rounds: 2 }), [
+  assert.deepEqual(read({}), ["magnitude", "obs", 5]);
+  assert.deepEqual(read({ criterion: "taylor", selection: "score", rounds: 2 }), [
     "taylor",
-    "diagonal",
+    "score",
     2,
   ]);
-  assert.deepEqual(read({ granularity: "channel" }), ["magnitude", "diagonal", 5]);
-  assert.deepEqual(read({ confidence: 0.6 }), ["confidence", "layer", 20]);
-  assert.deepEqual(read({ replace: false }), ["confidence", "diagonal", 3]);
+  assert.deepEqual(read({ granularity: "channel" }), ["magnitude", "score", 5]);
+  assert.deepEqual(read({ confidence: 0.6 }), ["confidence", "obs", 20]);
+  assert.deepEqual(read({ refit: false }), ["confidence", "score", 3]);
+});
+
+Deno.test("parsePruneConfig() and renameOld() read configurations and reports of before refits had one name", () => {
+  const old = { sparsity: 0.8, replace: true, posterior: "diagonal" };
+  const config = { sparsity: 0.8, refit: true, selection: "score" };
+  assert.deepEqual(parsePruneConfig(old, "a test"), parsePruneConfig(config, "a test"));
+  assert.deepEqual(pruneConfigSchema.parse({ replace: true, posterior: "layer" }).selection, "obs");
+  assert.deepEqual(renameOld(old), config);
+  const cells = [{ variant: "confidence/replace/T=2", seed: 1 }, { variant: "lamp/reselect" }, {
+    layer: "fc",
+  }];
+  assert.deepEqual(renameOld({ version: 1, config: old, cells }), {
+    version: 1,
+    config,
+    cells: [{ variant: "confidence/refit/T=2", seed: 1 }, { variant: "lamp/obs" }, { layer: "fc" }],
+  });
+  for (const other of [null, 3, "replace", [old], config]) assert.deepEqual(renameOld(other), other);
+  const refused: readonly (readonly [Record<string, unknown>, string])[] = [
+    [{ replace: true, refit: true }, 'Cannot use "replace": an unknown key'],
+    [{ replace: 1 }, 'Cannot use "refit": 1 from a test'],
+    [{ posterior: "other" }, 'Cannot use "selection": "other" from a test, expected one of score, obs'],
+  ];
+  for (const [value, message] of refused) {
+    assert.throws(
+      () => parsePruneConfig(value, "a test"),
+      (error: Error) => error.message.startsWith(message),
+    );
+  }
 });

@@ -37,8 +37,8 @@ export function refusePattern({ granularity }: PruneConfig, act: string): void {
 
 /**
  * Reads a variant's name: a criterion, then after slashes any of a prior, an estimate of the Fisher information, a scope,
- * a granularity (no N:M, which has a sparsity of its own), how batch norm is measured after the removal, `replace`, and
- * `selectByObs`, which is `replace` with layers that choose their own weights, `staged`, and `T=` a temperature of the posterior or
+ * a granularity (no N:M, which has a sparsity of its own), how batch norm is measured after the removal, `refit`, and
+ * `obs`, which is `refit` with layers that choose their own weights, `staged`, and `T=` a temperature of the posterior or
  * `T=auto`, which has it chosen on the validation examples.
  *
  * @param base What the variant has where its name says nothing.
@@ -59,9 +59,9 @@ export function readVariant(name: string, base: PruneConfig): CompareVariant {
       isStaged = true;
       continue;
     }
-    if (part === "replace" || part === "reselect") {
-      const posterior = part === "replace" ? "diagonal" : "layer";
-      Object.assign(settings, { replace: true, recalibratePruned: "none", posterior });
+    if (part === "refit" || part === "obs") {
+      const selection = part === "refit" ? "score" : "obs";
+      Object.assign(settings, { refit: true, recalibratePruned: "none", selection });
       continue;
     }
     const temperature = /^T=(.+)$/.exec(part)?.[1];
@@ -78,7 +78,7 @@ export function readVariant(name: string, base: PruneConfig): CompareVariant {
     if (key === undefined) {
       const wanted = describeAlternatives(part, [
         ...parts.flatMap(([, values]) => values),
-        ...["element", "filter", "channel", "4x4", "replace", "reselect", "staged", "T=2", "T=auto"],
+        ...["element", "filter", "channel", "4x4", "refit", "obs", "staged", "T=2", "T=auto"],
       ]);
       throw new ConfigError({ act: "compare", thing: name, current: `"${part}" says nothing`, wanted });
     }
@@ -88,15 +88,15 @@ export function readVariant(name: string, base: PruneConfig): CompareVariant {
     }
     settings[key] = part;
   }
-  // A base that replaces single weights lets layers choose them, which groups cannot.
-  if (settings.granularity !== undefined) settings.posterior ??= "diagonal";
+  // A base that refits single weights lets layers choose them, which groups cannot.
+  if (settings.granularity !== undefined) settings.selection ??= "score";
   const usesFisher = readsFisher(criterion as Criterion);
   // A base that says how the Fisher information is estimated means the criteria that read it.
   const fisher = usesFisher || settings.fisher !== undefined ? {} : { fisher: "batch" };
   const config = parsePruneConfig({ ...base, ...fisher, ...settings }, `variant ${name}`);
-  if (isStaged && config.replace) {
-    const current = "replacement goes in stages by itself";
+  if (isStaged && config.refit) {
+    const current = "a refit goes in stages by itself";
     throw new ConfigError({ act: "compare", thing: name, current, wanted: 'no "staged" beside it' });
   }
-  return { name, config, isStaged: isStaged || config.replace };
+  return { name, config, isStaged: isStaged || config.refit };
 }

@@ -52,10 +52,10 @@ export function readRecipe(config: PruneConfig, images: Pick<Dataset, "channels"
 }
 
 function readAfter(
-  { replace, posterior, recalibratePruned, batch, seed, cutout, augment }: PruneConfig,
+  { refit, selection, recalibratePruned, batch, seed, cutout, augment }: PruneConfig,
   images: Pick<Dataset, "channels">,
 ): AfterRemoval {
-  if (replace) return { refit: { seed, selectionSteps: posterior === "layer" ? usualSelectionSteps : 0 } };
+  if (refit) return { refit: { seed, selectionSteps: selection === "obs" ? usualSelectionSteps : 0 } };
   if (recalibratePruned === "none") return {};
   if (recalibratePruned === "plain") return { recalibrate: { batch, seed } };
   return { recalibrate: { batch, seed, cutout, augmentation: augmentationOf({ augment }, images) } };

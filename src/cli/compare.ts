@@ -4,6 +4,7 @@
  * @module
  */
 import deno from "../../deno.json" with { type: "json" };
+import { renameOld } from "../config.ts";
 import { FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { denoFiles } from "../deno/files.ts";
@@ -26,7 +27,7 @@ import { drawCompare, formatCompare } from "../text/compare.ts";
 import { configFlag, type FlagField, formatHelp, type ParsedFlags, parseFlags } from "./flags.ts";
 import { makeRunFolder, openRun, openRunDevice, tuneForRun } from "./open_run.ts";
 import { OutputFolder } from "./output_folder.ts";
-import { checkPosteriorActs } from "./run_config.ts";
+import { checkSelectionActs } from "./run_config.ts";
 import { note, print } from "./print.ts";
 import { shellText } from "../text/escape.ts";
 import { openErrorProgress } from "./progress.ts";
@@ -43,9 +44,9 @@ const lists = {
     "variants",
     "confidence,confidence/matched,magnitude,obd,taylor,gradient,lamp,random",
     "Criteria, with what else is to differ behind slashes: a prior, an estimate of the Fisher information, a scope, " +
-      "a granularity, a recalibration, replace or selectByObs (replace with posterior layer), staged (scored anew on the way), a " +
+      "a granularity, a recalibration, refit or obs (refit with selection obs), staged (scored anew on the way), a " +
       "temperature T=2 or T=auto; " +
-      "such as magnitude/replace. snr needs training.",
+      "such as magnitude/refit. snr needs training.",
   ),
   sparsities: listField("sparsities", "0.5,0.8,0.9,0.95,0.98", "Fractions of the weights to remove."),
   seeds: listField("seeds", "0,1,2", "Seeds of initial weights, splits, batches and random scores."),
@@ -88,7 +89,7 @@ async function main(signal: AbortSignal): Promise<number> {
   using gpu = await openRunDevice(config, earlier);
   const input = await openRun(config);
   const removals = Math.max(...sparsities.map((sparsity) => stagesTo(sparsity).length));
-  checkPosteriorActs(flags, { removals, weights: input.weights });
+  checkSelectionActs(flags, { removals, weights: input.weights });
   const output = told ?? held.use(await makeRunFolder(input, "compare"));
   const out = output.path, path = `${out}/compare.json`;
   signal.throwIfAborted();
@@ -162,7 +163,7 @@ async function readBefore(path: string): Promise<CompareReport | undefined> {
   const refuse = (current: string) =>
     new FormatError({ act: "go on from", thing: path, current, wanted: "a report" });
   const bytes = await denoFiles.read(path, { mostBytes: mostJsonBytes });
-  const value = parseJson(bytes, { act: "go on from", thing: path, wanted: "a report" });
+  const value = renameOld(parseJson(bytes, { act: "go on from", thing: path, wanted: "a report" }));
   const parsed = compareReportSchema.safeParse(value);
   if (!parsed.success) throw refuse("it is no report of a comparison");
   // With its keys in their order, so that the file that is written on has the bytes of one that was written at once.

@@ -107,7 +107,7 @@ export function openProgress({ write, isTerminal, columns, nowMs }: ProgressTarg
   };
   return {
     update(state) {
-      // The same work again, such as the next stage of a replacement, is a line of its own.
+      // The same work again, such as the next stage of a refit, is a line of its own.
       if (last !== undefined && (last.label !== state.label || state.done < last.done)) finish();
       const timeMs = now();
       first ??= { state, timeMs };

@@ -20,7 +20,7 @@ import { type FlagField, formatHelp, parseFlags, runFields } from "./flags.ts";
 import { makeRunFolder, openRun, openRunDevice, type RunInput, tuneForRun, tuneRun } from "./open_run.ts";
 import { lastGoodName, OutputFolder, resolveLatest, withoutSlash } from "./output_folder.ts";
 import { formatReport, formatWarning } from "../text/prune.ts";
-import { checkPosteriorActs, readEarlierRun, resolvePruneConfig } from "./run_config.ts";
+import { checkSelectionActs, readEarlierRun, resolvePruneConfig } from "./run_config.ts";
 import { note, print, printJson } from "./print.ts";
 import { shellText } from "../text/escape.ts";
 import { openErrorProgress } from "./progress.ts";
@@ -53,7 +53,7 @@ async function main(signal: AbortSignal): Promise<number> {
   const earlier = await readEarlierRun(flags, denoFiles), { cores } = earlier ?? {};
   using gpu = await openRunDevice(config, earlier);
   const input = await openRun(config);
-  checkPosteriorActs(flags, { removals: config.rounds, weights: input.weights });
+  checkSelectionActs(flags, { removals: config.rounds, weights: input.weights });
   const output = told ?? held.use(await makeRunFolder(input));
   signal.throwIfAborted();
   await tuneForRun(gpu, { config, input, cores });

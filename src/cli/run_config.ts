@@ -11,6 +11,7 @@ import {
   goalKeys,
   parsePruneConfig,
   type PruneConfig,
+  renameOld,
 } from "../config.ts";
 import { ConfigError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
@@ -47,7 +48,7 @@ export async function readConfigFile(
   files: Files,
 ): Promise<{ readonly config: unknown; readonly earlier?: EarlierRun }> {
   const bytes = await files.read(path, { mostBytes: mostJsonBytes });
-  const value = parseJson(bytes, { act: "read", thing: path, wanted: "JSON" });
+  const value = renameOld(parseJson(bytes, { act: "read", thing: path, wanted: "JSON" }));
   // No configuration has such a key.
   if (typeof value !== "object" || value === null || !("config" in value)) return { config: value };
   const { success, data, error } = reportSchema.safeParse(value);
@@ -146,25 +147,25 @@ function refuseOutput(values: ParsedFlags["values"]): void {
 }
 
 /**
- * Refuses `--posterior layer` where it does nothing: only layers that lost weights before choose by it which go.
+ * Refuses `--selection obs` where it does nothing: only layers that lost weights before choose by it which go.
  *
  * @param options How often a network loses weights at most, and what it starts from.
  * @throws {ConfigError} Where a whole network loses weights once.
  */
-export function checkPosteriorActs(
-  { values: { posterior } }: ParsedFlags,
+export function checkSelectionActs(
+  { values: { selection } }: ParsedFlags,
   { removals, weights }: {
     readonly removals: number;
     readonly weights?: { readonly masks: ReadonlyMap<string, Float32Array> } | undefined;
   },
 ): void {
   const isPruned = weights?.masks.values().some((mask) => mask.includes(0)) ?? false;
-  if (posterior !== "layer" || removals > 1 || isPruned) return;
-  const current = '"layer", by which layers choose that lost weights before';
+  if (selection !== "obs" || removals > 1 || isPruned) return;
+  const current = '"obs", by which layers choose that lost weights before';
   throw new ConfigError({
     act: "use",
-    thing: "--posterior",
+    thing: "--selection",
     current,
-    wanted: '"diagonal" where a whole network loses weights once',
+    wanted: '"score" where a whole network loses weights once',
   });
 }

@@ -21,7 +21,7 @@ import { formatSensitivity } from "../text/compare.ts";
 import { configFlag, type FlagField, formatHelp, type ParsedFlags, parseFlags } from "./flags.ts";
 import { makeRunFolder, openRun, openRunDevice, tuneForRun } from "./open_run.ts";
 import { OutputFolder } from "./output_folder.ts";
-import { checkPosteriorActs } from "./run_config.ts";
+import { checkSelectionActs } from "./run_config.ts";
 import { note, print } from "./print.ts";
 import { openErrorProgress } from "./progress.ts";
 
@@ -65,7 +65,7 @@ async function main(signal: AbortSignal): Promise<number> {
     : held.use(await OutputFolder.open(told.out, told.force ? "force" : "new"));
   using gpu = await openRunDevice(told, earlier);
   const input = await openRun(told);
-  checkPosteriorActs(flags, { removals: 1, weights: input.weights });
+  checkSelectionActs(flags, { removals: 1, weights: input.weights });
   const output = named ?? held.use(await makeRunFolder(input, "sensitivity"));
   signal.throwIfAborted();
   await tuneForRun(gpu, { config: told, input, cores });

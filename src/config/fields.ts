@@ -6,11 +6,12 @@
 import { z } from "zod";
 import { fisherCriteria } from "../criterion_names.ts";
 import { isWeightsPath } from "../files.ts";
+import { renameOldKeys } from "./old_names.ts";
 import { checkPruning, criterionOf, goalKeys, type Refuse } from "./pruning_rules.ts";
 import {
   channelDefaults,
   defaultRounds,
-  defaultRoundsOfReplacement,
+  defaultRoundsOfRefit,
   defaultRoundsToFixedPoint,
   defaultSparsity,
   distillationFields,
@@ -202,19 +203,19 @@ function complete(config: Fields) {
     ? defaultRoundsToFixedPoint
     : isByPattern || pruneSchedule === "one-shot"
     ? 1
-    : config.replace
-    ? defaultRoundsOfReplacement
+    : config.refit
+    ? defaultRoundsOfRefit
     : defaultRounds;
-  const choosesByLayer = config.replace && granularity === "element" && config.regrow === undefined;
+  const choosesByObs = config.refit && granularity === "element" && config.regrow === undefined;
   const grouping = groupingOf(config);
   const sparsity = config.sparsity ?? (hasGoal ? undefined : defaultSparsity);
   return inOrder({
     ...config,
     criterion: criterionOf(config),
-    posterior: config.posterior ?? (choosesByLayer ? "layer" as const : "diagonal" as const),
+    selection: config.selection ?? (choosesByObs ? "obs" as const : "score" as const),
     rounds: config.rounds ?? preset,
     epochs: config.epochs ?? (hasWeights(config) ? 0 : defaultEpochs),
-    recalibratePruned: config.recalibratePruned ?? (config.replace ? "none" : "augmented"),
+    recalibratePruned: config.recalibratePruned ?? (config.refit ? "none" : "augmented"),
     compact: config.compact ?? granularity === "channel",
     ...grouping,
     ...(sparsity === undefined ? {} : { sparsity }),
@@ -229,4 +230,4 @@ function inOrder<Config extends object>(config: Config): Config {
 }
 
 /** The schema of a configuration. */
-export const schema = fields.superRefine(checkTogether).transform(complete);
+export const schema = z.preprocess(renameOldKeys, fields.superRefine(checkTogether).transform(complete));

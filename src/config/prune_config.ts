@@ -97,13 +97,13 @@ export interface PruneConfig {
   readonly targetBytes?: number | undefined;
   /** How rounds share the way: all at once, equal fractions of what is left, or steep first (Zhu and Gupta 2017). */
   readonly pruneSchedule: "one-shot" | "iterative" | "gradual";
-  /** Rounds of scoring, removal and fine-tuning, at most; 1 for one-shot and N:M, 20 with a confidence, 5 with replace. */
+  /** Rounds of scoring, removal and fine-tuning, at most; 1 for one-shot and N:M, 20 with a confidence, 5 with refit. */
   readonly rounds: number;
   /** Undo a round after which accuracy on the validation examples is more than this fraction lower than before pruning. */
   readonly allowedDrop?: number | undefined;
   /** Bring removed weights back whose gradient says with this confidence that they are not zero; above the confidence. */
   readonly regrow?: number | undefined;
-  /** Score by which weights are kept; magnitude with replace, whose stages were measured by it, unless given. */
+  /** Score by which weights are kept; magnitude with refit, whose stages were measured by it, unless given. */
   readonly criterion: Criterion;
   /** Prior of the confidence: its precision from the evidence, or matched to the weights' mean square. */
   readonly prior: "evidence" | "matched";
@@ -123,11 +123,11 @@ export interface PruneConfig {
   readonly protect?: string | undefined;
   /** Rank groups by their worth for each weight that goes with them, or multiply-add where those are the target. */
   readonly perCost: boolean;
-  /** Replace kept weights after each removal by those whose activations are nearest to those before it, by least squares. */
-  readonly replace: boolean;
-  /** What says which weights of a layer go: a number a weight, or, of layers that lost some before, the covariance of them all, in 3 steps; layer where replace replaces single weights. */
-  readonly posterior: "diagonal" | "layer";
-  /** Measure batch norm's statistics anew after each removal, on images as they are or as trained on; none with replace. */
+  /** Give kept weights new values after each removal: those whose activations are nearest to those before it, by least squares. */
+  readonly refit: boolean;
+  /** What chooses the weights of a layer that go: their scores, or, of layers that lost some before, Optimal Brain Surgeon in 3 steps (Hassibi and Stork 1993); obs where refit takes single weights. */
+  readonly selection: "score" | "obs";
+  /** Measure batch norm's statistics anew after each removal, on images as they are or as trained on; none with refit. */
   readonly recalibratePruned: "none" | "plain" | "augmented";
   /** Prune the same trained network by the other criteria too, and report their accuracy. */
   readonly compare: boolean;

@@ -10,8 +10,8 @@ import { positive, zeroOrPositive, zeroOrPositiveWanted } from "./device_numbers
 /** Sparsity unless another goal is given. */
 export const defaultSparsity = 0.5;
 
-/** Rounds to an asked sparsity, at most to the fixed point of a confidence, and where kept weights are replaced. */
-export const defaultRounds = 3, defaultRoundsToFixedPoint = 20, defaultRoundsOfReplacement = 5;
+/** Rounds to an asked sparsity, at most to the fixed point of a confidence, and where kept weights are refitted. */
+export const defaultRounds = 3, defaultRoundsToFixedPoint = 20, defaultRoundsOfRefit = 5;
 
 /**
  * How channels go to a target in parameters, multiply-adds or bytes unless told otherwise. Ranked together, those of depthwise
@@ -80,7 +80,7 @@ export const goalFields = {
   ),
   rounds: z.int().min(1).optional().meta({
     description:
-      "Rounds of scoring, removal and fine-tuning, at most; 1 for one-shot and N:M, 20 with a confidence, 5 with replace.",
+      "Rounds of scoring, removal and fine-tuning, at most; 1 for one-shot and N:M, 20 with a confidence, 5 with refit.",
     default: defaultRounds,
   }),
   allowedDrop: z.number().min(0).lt(1).optional().describe(
@@ -95,7 +95,7 @@ export const goalFields = {
 export const pruningFields = {
   criterion: z.enum(criteria).optional().meta({
     description:
-      "Score by which weights are kept; magnitude with replace, whose stages were measured by it, unless given.",
+      "Score by which weights are kept; magnitude with refit, whose stages were measured by it, unless given.",
     default: "confidence",
   }),
   prior: z.enum(["evidence", "matched"]).default("evidence").describe(
@@ -133,17 +133,17 @@ export const pruningFields = {
   perCost: z.boolean().default(false).describe(
     "Rank groups by their worth for each weight that goes with them, or multiply-add where those are the target.",
   ),
-  replace: z.boolean().default(false).describe(
-    "Replace kept weights after each removal by those whose activations are nearest to those before it, by least squares.",
+  refit: z.boolean().default(false).describe(
+    "Give kept weights new values after each removal: those whose activations are nearest to those before it, by least squares.",
   ),
-  posterior: z.enum(["diagonal", "layer"]).optional().meta({
+  selection: z.enum(["score", "obs"]).optional().meta({
     description:
-      "What says which weights of a layer go: a number a weight, or, of layers that lost some before, the covariance of them all, in 3 steps; layer where replace replaces single weights.",
-    default: "diagonal",
+      "What chooses the weights of a layer that go: their scores, or, of layers that lost some before, Optimal Brain Surgeon in 3 steps (Hassibi and Stork 1993); obs where refit takes single weights.",
+    default: "score",
   }),
   recalibratePruned: z.enum(["none", "plain", "augmented"]).optional().meta({
     description:
-      "Measure batch norm's statistics anew after each removal, on images as they are or as trained on; none with replace.",
+      "Measure batch norm's statistics anew after each removal, on images as they are or as trained on; none with refit.",
     default: "augmented",
   }),
   compare: z.boolean().default(true).describe(

@@ -18,11 +18,11 @@ export const goalKeys = [
 /** Says that a key's value does not go with the others, and what would. */
 export type Refuse = (key: keyof Fields, wanted: string) => void;
 
-/** The criterion of a run: replacement was measured by magnitude, on which its stages go by where nothing else is said. */
+/** The criterion of a run: refits were measured by magnitude, on which its stages go by where nothing else is said. */
 export function criterionOf(
-  { criterion, replace, confidence }: Pick<Fields, "criterion" | "replace" | "confidence">,
+  { criterion, refit, confidence }: Pick<Fields, "criterion" | "refit" | "confidence">,
 ): NonNullable<Fields["criterion"]> {
-  return criterion ?? (replace && confidence === undefined ? "magnitude" : "confidence");
+  return criterion ?? (refit && confidence === undefined ? "magnitude" : "confidence");
 }
 
 /** Refuses keys of pruning that contradict each other or that would do nothing. */
@@ -46,13 +46,13 @@ export function checkPruning(config: Fields, hasWeights: boolean, refuse: Refuse
   if (pruneSchedule === "one-shot" && rounds !== undefined && rounds > 1) {
     refuse("rounds", "1 under pruneSchedule one-shot");
   }
-  if (config.replace && (config.recalibratePruned ?? "none") !== "none") {
-    refuse("recalibratePruned", '"none" beside replace, which sets the statistics itself');
+  if (config.refit && (config.recalibratePruned ?? "none") !== "none") {
+    refuse("recalibratePruned", '"none" beside refit, which sets the statistics itself');
   }
-  if (config.posterior === "layer") {
-    if (!config.replace) refuse("posterior", '"diagonal" without replace, which knows the covariance');
-    if (granularity !== "element") refuse("posterior", '"diagonal" unless granularity is element');
-    if (config.regrow !== undefined) refuse("posterior", '"diagonal" beside regrow');
+  if (config.selection === "obs") {
+    if (!config.refit) refuse("selection", '"score" without refit, which knows the covariance');
+    if (granularity !== "element") refuse("selection", '"score" unless granularity is element');
+    if (config.regrow !== undefined) refuse("selection", '"score" beside regrow');
   }
   if (config.roundTo !== undefined && config.roundTo > 1 && granularity !== "channel") {
     refuse("roundTo", "1 unless granularity is channel");

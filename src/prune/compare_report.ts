@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { type PruneConfig, pruneConfigSchema, type Schema } from "../config.ts";
+import { type PruneConfig, pruneConfigSchema, renameOld, type Schema } from "../config.ts";
 import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
 import { type TemperatureChoice, temperatureChoiceSchema } from "./temperature.ts";
 
@@ -50,7 +50,7 @@ export interface CompareCell {
   readonly thinLayers?: readonly string[];
   /** True where test accuracy at the end is no better than chance. */
   readonly isAtChance?: true;
-  /** The temperatures chosen on them, where the variant has them chosen: one a removal, several with replace. */
+  /** The temperatures chosen on them, where the variant has them chosen: one a removal, several with a refit. */
   readonly posteriorTemperatures?: readonly TemperatureChoice[];
 }
 
@@ -170,7 +170,7 @@ const sensitivity = z.strictObject({
 });
 
 /** The schema of `compare.json`. */
-export const compareReportSchema: Schema<CompareReport> = compare;
+export const compareReportSchema: Schema<CompareReport> = z.preprocess(renameOld, compare);
 
 /** The schema of `sensitivity.json`. */
-export const sensitivityReportSchema: Schema<SensitivityReport> = sensitivity;
+export const sensitivityReportSchema: Schema<SensitivityReport> = z.preprocess(renameOld, sensitivity);

@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import type { PruneConfig, Schema } from "../config.ts";
-import { pruneConfigSchema } from "../config.ts";
+import { pruneConfigSchema, renameOld } from "../config.ts";
 import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
 import type { ClassChange, Flips } from "./analysis.ts";
 import type { CompactionReport } from "./compact_network.ts";
@@ -235,4 +235,4 @@ const schema = z.strictObject({
 });
 
 /** The schema of `report.json`; parsing checks a report that was read. */
-export const pruneReportSchema: Schema<PruneReport> = schema;
+export const pruneReportSchema: Schema<PruneReport> = z.preprocess(renameOld, schema);

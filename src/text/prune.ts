@@ -18,7 +18,7 @@ function formatStates({ accuracy, config, dataset: { test }, start }: PruneRepor
   const rows: readonly (readonly [string, number])[] = [
     [isGiven ? "as loaded" : "untrained", accuracy.untrained],
     ...(isTrained ? [["trained", accuracy.trained] as const] : []),
-    [`pruned by ${config.criterion}${config.replace ? ", the rest replaced" : ""}`, accuracy.pruned],
+    [`pruned by ${config.criterion}${config.refit ? ", the rest refitted" : ""}`, accuracy.pruned],
     ...(config.finetuneEpochs > 0 ? [["fine-tuned", accuracy.finetuned] as const] : []),
   ];
   return formatTable(

@@ -149,7 +149,7 @@ export interface TrainProgress {
   readonly examplesPerSecond: number;
 }
 
-/** How far a phase of a run is: its epochs of training, or the layers of a replacement, which tells the steps alone. */
+/** How far a phase of a run is: its epochs of training, or the layers of a refit, which tells the steps alone. */
 export type RunProgress = Pick<TrainProgress, "step" | "steps"> & Partial<TrainProgress>;
 
 /** What a network does on the validation examples after an epoch. */

@@ -42,6 +42,9 @@ Deno.test("runCompare() measures every variant at every sparsity with every seed
     ...["magnitude 0.5 4", "magnitude 0.9 4", "random/layer 0.5 4", "random/layer 0.9 4"],
   ]);
   assertEquals(seen, [0, 1, 2, 3, 4, 4, 5, 6, 7, 8]);
+  const { refit, selection: _, ...config } = report.config;
+  const old = { ...report, config: { ...config, replace: refit, posterior: "diagonal" } };
+  assertEquals(compareReportSchema.parse(old), report, "as it was written before refits had one name");
   assertEquals(report.trained.map(({ seed }) => seed), [3, 4]);
   for (const { sparsity, removed } of report.cells) assert(Math.abs(sparsity - removed) < 0.01);
   assertEquals(await compare(), report, "the same again");
@@ -116,19 +119,19 @@ Deno.test("runCompare() fine-tunes each on the same batches where it is told to"
   assertEquals(numbersOf("magnitude"), numbersOf("magnitude/global"));
 });
 
-Deno.test("runCompare() replaces in stages where a variant says so", async () => {
+Deno.test("runCompare() refits in stages where a variant says so", async () => {
   const gpu = await deviceOf(), start = gpu.allocatedBytes;
   const config = configOf({ epochs: 12 });
-  const variants = ["magnitude", "magnitude/reselect", "magnitude/replace"];
+  const variants = ["magnitude", "magnitude/obs", "magnitude/refit"];
   const { cells } = await compare({ config, variants, sparsities: [0.75, 0.5], seeds: [3] });
   assertEquals(gpu.allocatedBytes, start);
-  const [plain, , reselected, , replaced] = cells;
-  for (const cell of [reselected, replaced]) {
+  const [plain, , chosen, , refitted] = cells;
+  for (const cell of [chosen, refitted]) {
     assertEquals(cell.removed, plain.removed);
     assert(cell.accuracy >= plain.accuracy, `${cell.accuracy} and ${plain.accuracy}`);
   }
   // What comes behind others is as it is alone.
-  for (const [i, variant] of [[3, "magnitude/reselect"], [5, "magnitude/replace"]] as const) {
+  for (const [i, variant] of [[3, "magnitude/obs"], [5, "magnitude/refit"]] as const) {
     const alone = await compare({ config, variants: [variant], sparsities: [0.5], seeds: [3] });
     assertEquals(alone.cells[0], cells[i]);
   }
@@ -174,7 +177,7 @@ Deno.test("readVariant() reads what its parts say, and refuses parts that are no
       "confidence/T=auto",
       '"posteriorTemperature": "auto" from variant confidence/T=auto, expected a number unless',
     ],
-    ["magnitude/staged/replace", 'replacement goes in stages by itself, expected no "staged" beside it'],
+    ["magnitude/staged/refit", 'a refit goes in stages by itself, expected no "staged" beside it'],
     ["confidence/T=high", '"posteriorTemperature"'],
   ];
   for (const [name, message] of refused) {

@@ -355,28 +355,28 @@ Deno.test("runPrune() scores by the steps' own noise", async () => {
   assertEquals(report.parameters.removed, Math.floor(report.parameters.prunable / 2));
 });
 
-Deno.test("runPrune() replaces what is kept, which comes nearer to the trained network without training", async () => {
+Deno.test("runPrune() refits what is kept, which comes nearer to the trained network without training", async () => {
   const gpu = await deviceOf(), start = gpu.allocatedBytes;
   const config = { epochs: 12, finetuneEpochs: 0, rounds: 2, sparsity: 0.7, criterion: "magnitude" };
   const plain = await run({ ...config, compare: false }), seen = new Map<string, number[]>();
-  const replaced = await run({ ...config, replace: true }, {
+  const refitted = await run({ ...config, refit: true }, {
     onProgress: (phase, { step, steps }) => {
       if (phase.startsWith("refit")) seen.set(phase, [...seen.get(phase) ?? [], step / steps]);
     },
   });
   // Four layers, in each of two rounds and for each criterion that is compared.
-  const names = ["1/2", "2/2", ...replaced.report.criteria.map(({ criterion }) => `for ${criterion}`)];
+  const names = ["1/2", "2/2", ...refitted.report.criteria.map(({ criterion }) => `for ${criterion}`)];
   assertEquals([...seen], names.map((name) => [`refit ${name}`, [0, 0.25, 0.5, 0.75, 1]]));
   assertEquals(gpu.allocatedBytes, start, "nothing is left on the device");
-  assertEquals(replaced.report.parameters, plain.report.parameters);
-  assertNotEquals(replaced.model, plain.model);
-  assert(replaced.report.accuracy.finetuned >= plain.report.accuracy.finetuned);
-  assertEquals(replaced.report.config.recalibratePruned, "none");
+  assertEquals(refitted.report.parameters, plain.report.parameters);
+  assertNotEquals(refitted.model, plain.model);
+  assert(refitted.report.accuracy.finetuned >= plain.report.accuracy.finetuned);
+  assertEquals(refitted.report.config.recalibratePruned, "none");
   const tuned = await run({
     ...config,
     ...brief,
     finetuneEpochs: 1,
-    replace: true,
+    refit: true,
     validation: 16,
     allowedDrop: 0.5,
   });

@@ -41,7 +41,7 @@ const configs = { plain, rich };
 /** What undoes rounds, and what replaces weights by the network before. */
 const undoing = {
   ...{ epochs: 8, batch: 8, learningRate: 0.05, rounds: 2, seed: 5, checkpointEvery: 7, compare: false },
-  ...{ validation: 16, allowedDrop: 0, sparsity: 0.999, replace: true, posterior: "layer", calibration: 16 },
+  ...{ validation: 16, allowedDrop: 0, sparsity: 0.999, refit: true, selection: "obs", calibration: 16 },
 };
 
 /** What reads the variance of training's steps, and what tries removals before it removes. */

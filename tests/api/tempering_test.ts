@@ -106,13 +106,13 @@ Deno.test("runCompare() takes the temperature of the lowest validation loss, and
   assertEquals(other.cells[2].posteriorTemperatures, chosen[0].posteriorTemperatures);
 });
 
-Deno.test("runCompare() chooses a temperature at each stage where kept weights are replaced", async () => {
+Deno.test("runCompare() chooses a temperature at each stage where kept weights are refitted", async () => {
   const compare = async (variants: readonly string[]) =>
     (await runCompare(await deviceOf(), {
       ...{ dataset, graph: tinyGraph(), sparsities: [0.7, 0.5], seeds: [1], versions, variants },
       config: configOf({ posteriorTemperature: 1 }),
     })).cells;
-  for (const name of ["replace", "reselect"]) {
+  for (const name of ["refit", "obs"]) {
     const cells = await compare([`confidence/${name}/T=auto`]);
     assertEquals(cells.map(({ posteriorTemperatures: all }) => all!.length), [2, 1]);
     cells.flatMap(({ posteriorTemperatures: all }) => all!).forEach(checkLowest);
@@ -126,7 +126,7 @@ const goals = {
   "a cost": { targetMultiplyAdds: 0.5, rounds: 1 },
   channels: { granularity: "channel", targetParameters: 0.6, rounds: 1, roundTo: 1 },
   "a pattern": { granularity: "1:4" },
-  replacement: { criterion: "confidence", replace: true, sparsity: 0.7, rounds: 2 },
+  "a refit": { criterion: "confidence", refit: true, sparsity: 0.7, rounds: 2 },
 };
 
 for (const [name, goal] of Object.entries(goals)) {

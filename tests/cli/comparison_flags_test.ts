@@ -11,6 +11,10 @@ const config = { epochs: 2, batch: 8, seed: 4, sparsity: .7, rounds: 2, out: "el
 const cells = [.3, .9, .3].map((sparsity) => ({ sparsity, variant: "magnitude", accuracy: .5 }));
 const files = memoryFiles({
   "compare.json": JSON.stringify({ version: 1, adapter: "x", cores: { a: "b" }, config, cells }),
+  "old.json": JSON.stringify({
+    ...{ version: 1, adapter: "x", config: { ...config, out: undefined, replace: true, posterior: "layer" } },
+    cells: [{ variant: "magnitude/reselect" }, { variant: "obd/replace/T=2" }],
+  }),
   "report.json": JSON.stringify({ version: 1, adapter: "x", config }),
   "keys.json": JSON.stringify({ batch: 8, out: "here" }),
   "rounds.json": JSON.stringify({ batch: 8, rounds: 2 }),
@@ -53,4 +57,11 @@ Deno.test("listText() is what was given, what a report's cells have, or the defa
   assertEquals(await text("--config compare.json"), "0.3,0.9");
   assertEquals(await text("--config report.json"), "0.5,0.8");
   assertEquals(await text(""), "0.5,0.8");
+});
+
+Deno.test("resolveComparison() and listText() take reports of before refits had one name", async () => {
+  const { config: { refit, selection }, earlier } = await told("--config old.json");
+  assertEquals([refit, selection], [true, "obs"]);
+  const variants = listField("variants", "magnitude", "Variants.");
+  assertEquals(listText(variants, parse("--config old.json"), earlier), "magnitude/obs,obd/refit/T=2");
 });

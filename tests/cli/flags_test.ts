@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type FlagField, formatHelp, parseFlags, runFields } from "../../src/cli/flags.ts";
-import { checkPosteriorActs, readEarlierRun, resolvePruneConfig } from "../../src/cli/run_config.ts";
+import { checkSelectionActs, readEarlierRun, resolvePruneConfig } from "../../src/cli/run_config.ts";
 import { describeConfig, parsePruneConfig, type PruneConfig } from "../../src/config.ts";
 import { ConfigError, FileError, FormatError } from "../../src/errors.ts";
 import { memoryFiles } from "../helpers/memory_files.ts";
@@ -202,19 +202,19 @@ Deno.test("resolvePruneConfig() refuses --out and --force beside --resume", asyn
   assert.deepEqual(await resolve("--resume a"), resumed);
 });
 
-Deno.test("checkPosteriorActs() refuses --posterior layer where a whole network loses weights once", () => {
-  const flags = parseFlags(["--posterior=layer"], fields), without = parseFlags([], fields);
+Deno.test("checkSelectionActs() refuses --selection obs where a whole network loses weights once", () => {
+  const flags = parseFlags(["--selection=obs"], fields), without = parseFlags([], fields);
   const whole = new Map([["conv1.weight", Float32Array.of(1, 1)]]);
   for (const weights of [undefined, { masks: whole }]) {
-    assert.throws(() => checkPosteriorActs(flags, { removals: 1, weights }), {
+    assert.throws(() => checkSelectionActs(flags, { removals: 1, weights }), {
       name: "ConfigError",
-      message: /Cannot use "--posterior": "layer", .*expected "diagonal" where a whole network loses/,
+      message: /Cannot use "--selection": "obs", .*expected "score" where a whole network loses/,
     });
-    checkPosteriorActs(flags, { removals: 2, weights });
-    checkPosteriorActs(without, { removals: 1, weights });
+    checkSelectionActs(flags, { removals: 2, weights });
+    checkSelectionActs(without, { removals: 1, weights });
   }
   const pruned = { masks: new Map([...whole, ["conv2.weight", Float32Array.of(1, 0)]]) };
-  checkPosteriorActs(flags, { removals: 1, weights: pruned });
+  checkSelectionActs(flags, { removals: 1, weights: pruned });
 });
 
 Deno.test("resolvePruneConfig() takes a report, and readEarlierRun() what it says of the run beside", async () => {

@@ -220,8 +220,8 @@ Deno.test("prune refuses bad input with one line and exit code 1, and leaves not
       [[...flags, "--sparsity=1"], /Cannot use "--?sparsity|Cannot use "sparsity": 1 .*\[0, 1\)/],
       [[...flags, "--sparsity=0.5", "--confidence=0.5"], /sparsity/],
       [
-        [...flags, "--replace", "--posterior=layer"],
-        /Cannot use "--posterior": "layer".*expected "diagonal"/,
+        [...flags, "--refit", "--selection=obs"],
+        /Cannot use "--selection": "obs".*expected "score"/,
       ],
       [[...flags, "--sparsty=0.5"], /Cannot use "--sparsty": an unknown flag, expected .*--sparsity/],
       [[...flags, "--learning-rate=NaN"], /--learning-rate/],

@@ -157,7 +157,7 @@ Deno.test({
     inFolder(async (folder, flags) => {
       const given = [...flags, "--epochs=1", "--sparsities=0.5,0.8", "--validation=16"],
         out = `${folder}/out`;
-      const variants = "magnitude,magnitude/replace,snr,confidence/T=auto,confidence/staged";
+      const variants = "magnitude,magnitude/refit,snr,confidence/T=auto,confidence/staged";
       const compared = [...given, `--variants=${variants}`, "--seeds=1,2", "--finetune-epochs=1"];
       const stopped = await start("compare", [...compared, `--out=${out}`]);
       await stopped.err.until("3 of 20: ");

@@ -150,10 +150,10 @@ Deno.test("formatReport() names only states that the network was in, each with t
     ],
     heads: ["fine-tuned", "fine-tuned"],
   });
-  const config = { ...report.config, epochs: 0, finetuneEpochs: 0, replace: true };
+  const config = { ...report.config, epochs: 0, finetuneEpochs: 0, refit: true };
   for (const start of [{}, { start: "given" }] as const) {
     assertEquals(statesOf({ criteria, config, ...start }), {
-      states: [["as loaded", "25.0 +- 6.8 %"], ["pruned by confidence, the rest replaced", "50.0 +- 7.9 %"]],
+      states: [["as loaded", "25.0 +- 6.8 %"], ["pruned by confidence, the rest refitted", "50.0 +- 7.9 %"]],
       heads: ["pruned", "pruned"],
     });
   }
