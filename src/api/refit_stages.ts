@@ -42,15 +42,7 @@ export function refitStages(
     const units = typeof granularity === "string" ? `${granularity}s` : "blocks";
     refuse(units, `${selectionSteps} steps of selection`, "0, since they choose single weights");
   }
-  const removal = {
-    granularity,
-    ...(scope ? { scope } : {}),
-    ...(floor === undefined ? {} : { floor }),
-    ...(roundTo === undefined ? {} : { roundTo }),
-    ...(perCost === undefined ? {} : { perCost }),
-    ...(protect ? { protect } : {}),
-    ...(madeBy ? { madeBy } : {}),
-  };
+  const removal = { granularity, scope, floor, roundTo, perCost, protect, madeBy };
   return {
     ...settings,
     selectionSteps,
