@@ -20,6 +20,10 @@
  *
  * @module
  */
+import "./src/deno/host.ts";
+
+export { openGpu } from "./src/api/open_gpu.ts";
+export type { OpenGpuOptions } from "./src/api/open_gpu.ts";
 export { loadModel, openModel } from "./src/api/load_model.ts";
 export type { LoadedModel, ModelSource } from "./src/api/load_model.ts";
 export { DeviceModel } from "./src/api/device_model.ts";
@@ -78,11 +82,13 @@ export type { RecordRun, Shard, StreamedSplit } from "./src/data/shards_split.ts
 export * from "./src/errors.ts";
 export type { Files } from "./src/files.ts";
 export { denoFiles } from "./src/deno/files.ts";
-export { Gpu, openGpu } from "./src/gpu/device.ts";
-export type { AdapterChoice, AdapterDescription, Backend, GpuOptions } from "./src/gpu/device.ts";
+export { Gpu } from "./src/gpu/device.ts";
+export type { AdapterChoice, AdapterDescription, Backend } from "./src/gpu/device.ts";
 export type { GpuIdentity } from "./src/gpu/identity.ts";
 export type { NamedParameters } from "./src/gpu/network.ts";
+export { trustSubgroups } from "./src/gpu/subgroups.ts";
 export type { SubgroupOffer, SubgroupProbe, Subgroups } from "./src/gpu/subgroups.ts";
+export type { TunerMode } from "./src/gpu/tuner.ts";
 export type { Normalization } from "./src/io/recognize.ts";
 export type { WeightStore } from "./src/io/model_file.ts";
 export type { ReadPath } from "./src/kernels/interface.ts";
@@ -91,6 +97,7 @@ export type {
   ProductChooser,
   ProductShape,
   ProductTrialShape,
+  ProductTuner,
 } from "./src/kernels/product.ts";
 export { checkGraphFits, parseGraph } from "./src/model/graph.ts";
 export type { ClassificationTask, Graph } from "./src/model/graph.ts";

@@ -10,7 +10,6 @@
  */
 import { denoFiles, loadDataset, loadModel, openGpu, openModel, splitCalibration } from "../mod.ts";
 import { scheduleOf, trainingOf } from "../src/api/training_of.ts";
-import { probeSubgroups } from "../src/deno/subgroups.ts";
 import { modelSourceOf } from "../src/api/model_source.ts";
 import { parsePruneConfig } from "../src/config.ts";
 
@@ -20,7 +19,7 @@ const note = (line: string) => console.error(line);
 const dataset = await loadDataset({ folder: data!, files: denoFiles, allowDownload: false, note });
 const loaded = await loadModel(modelSourceOf(config), { files: denoFiles, task: dataset });
 const { train } = splitCalibration(dataset.train, { count: config.calibration, seed: config.seed });
-using gpu = await openGpu({ subgroups: probeSubgroups });
+using gpu = await openGpu({ tune: "off" });
 using model = openModel(gpu, loaded, { task: dataset, seed: config.seed });
 const { test } = dataset;
 const print = async (epoch: number, trained: { readonly loss?: number; readonly accuracy?: number }) => {

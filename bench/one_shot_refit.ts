@@ -9,7 +9,6 @@
  * @module
  */
 import { denoFiles, type ImageSplit, loadDataset, loadModel, openGpu, openModel, takeSplit } from "../mod.ts";
-import { probeSubgroups } from "../src/deno/subgroups.ts";
 import { stagesTo } from "../src/prune/refit/prune_with_refit.ts";
 import type { RefitSettings } from "../src/prune/refit/settings.ts";
 
@@ -53,7 +52,7 @@ if (import.meta.main) {
   const note = (line: string) => console.error(line);
   const dataset = await loadDataset({ folder, files: denoFiles, allowDownload: false, note });
   const loaded = await loadModel({ model: path }, { files: denoFiles, task: dataset });
-  using gpu = await openGpu({ subgroups: probeSubgroups });
+  using gpu = await openGpu({ tune: "off" });
   using model = openModel(gpu, loaded, { task: dataset });
   const start = await model.state();
   const { train, width } = dataset, most = calibration ?? train.count;

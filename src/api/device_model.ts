@@ -8,6 +8,7 @@ import type { Split } from "../data/split.ts";
 import { disposedError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
+import type { Examples } from "../gpu/examples.ts";
 import { Network } from "../gpu/network.ts";
 import { SlotPool } from "../gpu/slots.ts";
 import { encodeModel, type WeightStore } from "../io/model_file.ts";
@@ -15,7 +16,14 @@ import type { ProductChooser } from "../kernels/product.ts";
 import { checkGraphFits, type Graph } from "../model/graph.ts";
 import { prunableTensors } from "../prune/criteria.ts";
 import { Pruner } from "../prune/pruner.ts";
-import { type Evaluation, type Evaluator, type EvaluatorTools, openEvaluator } from "../train/evaluate.ts";
+import {
+  type Evaluation,
+  evaluationBatchOf,
+  type Evaluator,
+  type EvaluatorTools,
+  lowerEvaluation,
+  openEvaluator,
+} from "../train/evaluate.ts";
 import { predict, type Predictions, predictionsOf } from "../train/predict.ts";
 import { checkModelOptions } from "./check_options.ts";
 import type { ModelOptions, ModelPredictOptions, ModelState, ModelTask } from "./model_options.ts";
@@ -34,6 +42,8 @@ export class DeviceModel {
   #network: Network;
   readonly #slots: SlotPool;
   readonly #choose: ProductChooser;
+  /** False where the caller chooses how products are computed. */
+  readonly #isTuned: boolean;
   readonly #evaluationBatch: number | undefined;
   readonly #images: SplitImages;
   /** Those of splits that are kept. */
@@ -58,6 +68,7 @@ export class DeviceModel {
     this.#network = new Network(gpu, graph, seed);
     this.#slots = new SlotPool(gpu);
     this.#choose = choose;
+    this.#isTuned = options.choose === undefined;
     this.#evaluationBatch = evaluationBatch;
     this.#images = new SplitImages(gpu, task, evaluationBatch);
   }
@@ -173,6 +184,22 @@ export class DeviceModel {
   }
 
   /**
+   * Has the device measure the products of plans that it does not know yet, where it does and the caller has not chosen.
+   *
+   * @param lower Lowers the plans with a chooser.
+   */
+  protected async tune(lower: (choose: ProductChooser) => void): Promise<void> {
+    if (this.#isTuned) await this.gpu.tuner?.tunePlans(lower);
+  }
+
+  /** Tunes evaluation on examples, which prediction shares. */
+  async #tuneEvaluation({ batch: rows, count, areImages }: Examples): Promise<void> {
+    const { gpu, graph } = this.network, most = Math.min(rows, count);
+    const batch = evaluationBatchOf(gpu, graph, { ...this.tools, most, areImages });
+    await this.tune((choose) => lowerEvaluation(graph, { batch, choose, areImages }));
+  }
+
+  /**
    * Measures loss, accuracy, confusion counts and predictions on a split.
    *
    * @throws {ShapeError} Where the split is not what its interface says, or the device cannot hold the batch.
@@ -214,6 +241,7 @@ export class DeviceModel {
       const split = splitToPredict(images, { count, task: this.task });
       if (!split) return predictionsOf(new Float32Array(0), this.task.classes.length);
       using open = this.#images.open(split, { name: "images" });
+      await this.#tuneEvaluation(open.examples);
       return await predict(this.network, open.examples, { ...this.tools, signal });
     });
   }
@@ -227,6 +255,7 @@ export class DeviceModel {
   async openEvaluation(split: Split): Promise<Evaluator> {
     const images = this.#images.open(split, { name: "split" });
     try {
+      await this.#tuneEvaluation(images.examples);
       const evaluator = await openEvaluator(this.network, images.examples, this.tools);
       return {
         evaluate: (signal) => evaluator.evaluate(signal),

@@ -11,9 +11,14 @@ import { checkSplit, isStreamed, type Split } from "../data/split.ts";
 import { ShapeError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
+import type { Examples } from "../gpu/examples.ts";
+import { fitBatch } from "../gpu/fitting.ts";
 import type { NamedParameters } from "../gpu/network.ts";
 import { decodeModel } from "../io/model_file.ts";
+import type { ProductChooser } from "../kernels/product.ts";
 import type { Footprint } from "../plan/footprint.ts";
+import { lowerPlan } from "../plan/lower.ts";
+import { scoreBatch } from "../prune/accumulate.ts";
 import type { CompactOptions } from "../prune/compact.ts";
 import { type CompactionReport, compactNetwork } from "../prune/compact_network.ts";
 import { needsGradients, prunableTensors } from "../prune/criteria.ts";
@@ -27,7 +32,7 @@ import type { LayerRefitReport, RefitSettings } from "../prune/refit/settings.ts
 import { checkRecalibration, checkTrainOptions } from "../train/check_options.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import type { TrainOptions, TrainResult } from "../train/settings.ts";
-import { trainingFootprint } from "../train/step_programs.ts";
+import { imagesOf, trainingFootprint } from "../train/step_programs.ts";
 import { train } from "../train/trainer.ts";
 import { checkPruning, checkScoring } from "./check_options.ts";
 import { DeviceModel } from "./device_model.ts";
@@ -64,6 +69,7 @@ export class Model extends DeviceModel {
       const { checkpoints } = options, save = checkpoints?.save;
       this.#refit.trained();
       using open = this.#openTraining(split, options);
+      await this.#tuneTraining(open.examples, open.options.batch);
       const settings = {
         ...open.options,
         ...this.tools,
@@ -87,6 +93,7 @@ export class Model extends DeviceModel {
       const { batch, seed } = trainDefaults, settings = { batch, seed, ...options, ...this.tools };
       checkRecalibration(settings);
       using open = this.images.open(split, { name: "split", rows: settings.batch });
+      await this.#tuneTraining(open.examples, settings.batch);
       return await recalibrate(this.network, open.examples, settings);
     });
   }
@@ -121,6 +128,7 @@ export class Model extends DeviceModel {
     // A split that does not fit is refused by every criterion.
     using open = this.images.open(calibration, { name: "calibration" });
     if (needsGradients(criterion)) {
+      await this.#tuneScoring(open.examples, fisher === "example" ? 1 : scoreBatch);
       const estimate = fisher ? { estimate: fisher, seed } : {};
       await this.pruner.accumulate(open.examples, { ...this.tools, ...estimate });
     }
@@ -342,6 +350,23 @@ export class Model extends DeviceModel {
   override [Symbol.dispose](): void {
     this.#refit.drop();
     super[Symbol.dispose]();
+  }
+
+  async #tuneTraining(examples: Examples, batch: number): Promise<void> {
+    const source = {
+      ...imagesOf(examples, {}),
+      mode: "train",
+      batch: Math.min(batch, examples.count),
+    } as const;
+    await this.tune((choose) => lowerPlan(this.graph, { ...source, choose }));
+  }
+
+  async #tuneScoring(examples: Examples, rows: number): Promise<void> {
+    const lower = (batch: number, choose: ProductChooser) =>
+      lowerPlan(this.graph, { ...imagesOf(examples, {}), mode: "score", batch, choose });
+    const most = Math.min(rows, examples.count), { choose } = this.tools;
+    const batch = fitBatch(this.gpu, most, (batch) => lower(batch, choose), ["score", this.graph.name]);
+    await this.tune((choose) => lower(batch, choose));
   }
 
   /** Opens what training takes, and checks its options. */

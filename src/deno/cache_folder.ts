@@ -4,9 +4,16 @@
  * @module
  */
 
-/** The user's cache folder for winnow, by the system's custom, or undefined where the system names none. */
+/**
+ * The user's cache folder for winnow, by the system's custom, or undefined where the system names none or the variables
+ * that name it may not be read.
+ */
 export function cacheFolder(): string | undefined {
-  const read = (name: string): string | undefined => Deno.env.get(name) || undefined;
+  const read = (variable: string): string | undefined => {
+    // Asked for first, since reading without permission asks the user.
+    const isAllowed = Deno.permissions.querySync({ name: "env", variable }).state === "granted";
+    return isAllowed ? Deno.env.get(variable) || undefined : undefined;
+  };
   const custom = read("XDG_CACHE_HOME") ?? read("LOCALAPPDATA");
   if (custom !== undefined) return `${custom}/winnow`;
   const home = read("HOME") ?? read("USERPROFILE");

@@ -51,6 +51,10 @@ async function runProbe(
   script: string,
   { adapter, timeoutMs }: { readonly adapter: string; readonly timeoutMs: number },
 ): Promise<Answer> {
+  // Asked for first, since starting a process without permission asks the user.
+  if (Deno.permissions.querySync({ name: "run", command: "deno" }).state !== "granted") {
+    return { failure: "the probe could not be started: it takes --allow-run=deno" };
+  }
   const late = AbortSignal.timeout(timeoutMs);
   try {
     const child = spawnDeno({

@@ -6,7 +6,7 @@
 import { AdapterError, disposedError, KernelError } from "../errors.ts";
 import type { ReadPath } from "../kernels/interface.ts";
 import { defaultChooser } from "../kernels/gemm.ts";
-import type { ProductChooser } from "../kernels/product.ts";
+import type { ProductChooser, ProductTuner } from "../kernels/product.ts";
 import { type AdapterChoice, type Backend, backendVariable, findAdapter, vulkanHelp } from "./backend.ts";
 import { DeviceBuffer } from "./buffer.ts";
 import type { GpuIdentity } from "./identity.ts";
@@ -58,6 +58,12 @@ export class Gpu {
   readonly subgroups: Subgroups | undefined;
   /** How matrix products are computed, by default without measurement; a tuner puts its own choice here. */
   choose: ProductChooser;
+  /**
+   * What measures products before a model first needs them; undefined where nothing is measured.
+   *
+   * @internal
+   */
+  tuner: ProductTuner | undefined;
   /** Bytes of buffers and textures that are allocated now. */
   allocatedBytes = 0;
   readonly #buffers = new Set<DeviceBuffer>();

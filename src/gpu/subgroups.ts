@@ -32,8 +32,9 @@ export interface SubgroupOffer {
 export type SubgroupProbe = (offer: SubgroupOffer) => Promise<number | undefined>;
 
 /** Believes the adapter, for runtimes without processes such as browsers. */
-export const trustSubgroups: SubgroupProbe = ({ hasFeature, minSize, maxSize }) =>
-  Promise.resolve(hasFeature && minSize === maxSize ? minSize : undefined);
+export function trustSubgroups({ hasFeature, minSize, maxSize }: SubgroupOffer): Promise<number | undefined> {
+  return Promise.resolve(hasFeature && minSize === maxSize ? minSize : undefined);
+}
 
 /** The size that the subgroup cores are written for. */
 export const coreSubgroupSize = 8;

@@ -9,7 +9,7 @@ import { choiceFault } from "../kernels/choice_fault.ts";
 import { choiceText, shapeKey } from "../kernels/choices.ts";
 import { usableCores } from "../kernels/cores.ts";
 import { defaultChooser, productSplits } from "../kernels/gemm.ts";
-import type { ProductChoice, ProductChooser, ProductShape } from "../kernels/product.ts";
+import type { ProductChoice, ProductChooser, ProductShape, ProductTuner } from "../kernels/product.ts";
 import type { Gpu } from "./device.ts";
 import {
   readTunerCache,
@@ -72,7 +72,7 @@ export async function openTuner(gpu: Gpu, options: TunerOptions): Promise<Tuner>
 }
 
 /** Chooses how products are computed on a device. `choose` goes wherever a plan is lowered. */
-export class Tuner {
+export class Tuner implements ProductTuner {
   /** The choice of a product that was tuned; the default of one that was not. */
   readonly choose: ProductChooser;
   readonly #gpu: Gpu;
@@ -81,6 +81,7 @@ export class Tuner {
   readonly #products: Map<string, TunedProduct>;
   readonly #asked = new Set<string>();
   readonly #default: ProductChooser;
+  #last: Promise<unknown> = Promise.resolve();
 
   /** @internal */
   constructor(
@@ -110,6 +111,17 @@ export class Tuner {
     const { cache, note } = this.#options, found = `${choiceText(taken)} for ${shape.operation}`;
     note(`the tuning cache ${cache?.path} has ${found}, which does not compute it, so it is measured again`);
     return undefined;
+  }
+
+  /** Measures the products of plans, as `tune` does, after what is being measured. */
+  tunePlans(
+    lower: (choose: ProductChooser) => void,
+    onProduct?: (done: number, products: number) => void,
+  ): Promise<number> {
+    const shapes = collectProducts(lower, this.#default);
+    const turn = this.#last.then(() => this.tune(shapes, onProduct));
+    this.#last = turn.catch(() => {});
+    return turn;
   }
 
   /**

@@ -45,3 +45,16 @@ export interface ProductChoice {
 
 /** Picks how a product is computed on this device. */
 export type ProductChooser = (shape: ProductShape) => ProductChoice;
+
+/** Finds on a device how products run fastest, before they run. */
+export interface ProductTuner {
+  /** The way that was found; one by default for what was not measured. */
+  readonly choose: ProductChooser;
+  /**
+   * Measures the products of plans that are not known yet.
+   *
+   * @param lower Lowers the plans with a chooser.
+   * @returns How many products were measured.
+   */
+  tunePlans(lower: (choose: ProductChooser) => void): Promise<number>;
+}

@@ -82,7 +82,8 @@ export function evaluationBatchOf(
   return batch;
 }
 
-function lowerEvaluation(
+/** Lowers evaluation with a batch. */
+export function lowerEvaluation(
   graph: Graph,
   { batch, choose, areImages }: {
     readonly batch: number;

@@ -102,7 +102,7 @@ Deno.test("the probe runs where variables of the dynamic loader are set, with th
 Deno.test("a probe that may not be started says so", async () => {
   const { size, notes } = await probeIn(["--allow-env"], {});
   assertEquals(size, null);
-  assertMatch(notes[0], /the probe could not be started: Requires run access to "deno"/);
+  assertMatch(notes[0], /the probe could not be started: it takes --allow-run=deno/);
   const loader = await probeIn(["--allow-run=deno", "--allow-env=LD_LIBRARY_PATH"], { LD_UNHEARD_OF: "1" });
   assertMatch(loader.notes[0], /could not be started: Requires --allow-run permissions .* LD_UNHEARD_OF/);
 });
