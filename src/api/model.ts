@@ -201,6 +201,8 @@ export class Model extends DeviceModel {
       const select = given.granularity === "channel" && "cost" in goal
         ? { ...channelDefaults, ...given }
         : given;
+      // The next call's target is the model as it is then.
+      using _refit = { [Symbol.dispose]: () => this.#refit.drop() };
       using _kept = this.keepOnDevice(...[calibration, train, test, validation ?? []].flat());
       const recipe = { score: { by: criterion, prior, fisher, temperature, seed }, select, after };
       const inputs = { calibration, train, validation, trainedOn: examples };

@@ -136,12 +136,14 @@ Deno.test("Model.prune() refits, or measures batch norm anew, after each removal
     await model.score(dataset.train, { criterion: "magnitude", examples: 1 });
     await model.remove(Math.floor(0.6 * model.network.layout.prunableCount));
   };
+  const held: number[] = [];
   const ended = async (act: (model: Model) => Promise<unknown>) => {
     const stages = [{ channels: 8, blocks: 1 }];
     const form = { name: "resnet4", stem: 3, stages, shortcut: "pad", head: "linear" } as const;
     const graph = residualNetwork(form, { channels: 1, height: 8, width: 8, classes: 4 });
     using model = new Model(gpu, graph, { task: dataset, seed: 1 });
     await act(model);
+    held.push(gpu.allocatedBytes);
     return await model.state();
   };
   const prune = (after: AfterRemoval) => (model: Model) =>
@@ -162,6 +164,8 @@ Deno.test("Model.prune() refits, or measures batch norm anew, after each removal
     }),
   );
   assertNotEquals(measured, refitted);
+  await ended(prune({}));
+  assertEquals(held[0], held.at(-1), "a refit is freed with the call");
   const refused = (more: Partial<ModelPruneOptions>, message: string) =>
     assertRejects(
       () => ended((model) => model.prune({ ...options, finetune: () => Promise.resolve(), ...more })),
