@@ -20,6 +20,7 @@
  *
  * @module
  */
+import "./src/dispose.ts";
 import "./src/deno/host.ts";
 
 export { openGpu } from "./src/api/open_gpu.ts";

@@ -160,6 +160,15 @@ function findDenoBreaches(from: Sources): string[] {
     .flatMap(([path, code]) => /\bDeno\./.test(stripComments(code)) ? [`${path}: uses Deno`] : []);
 }
 
+/** What a browser loads holds resources by `Owner`: `DisposableStack` is not in every browser. */
+function findStacks(from: Sources): string[] {
+  return select(from, /^(src\/.*|mod)\.ts$/)
+    .filter(([path]) => !/^src\/(deno|cli)\//.test(path))
+    .flatMap(([path, code]) =>
+      /\bDisposableStack\b/.test(stripComments(code)) ? [`${path}: DisposableStack`] : []
+    );
+}
+
 /** Commands print through src/cli/print.ts alone, which escapes what files say. */
 function findPrintBreaches(from: Sources): string[] {
   return select(from, /^src\/cli\/.*\.ts$/)
@@ -263,6 +272,13 @@ Deno.test("findDenoBreaches() finds Deno where a browser must do, and nowhere in
   const breach = new Map([["src/io/a.ts", code], ["src/deno/a.ts", code], ["src/cli/a.ts", code]]);
   assert.deepEqual(findDenoBreaches(breach), ["src/io/a.ts: uses Deno"]);
   assert.deepEqual(findDenoBreaches(sources), []);
+});
+
+Deno.test("findStacks() finds what not every browser has, and none in the sources", () => {
+  const code = "using stack = new DisposableStack();";
+  const breach = new Map([["src/api/a.ts", code], ["src/cli/a.ts", code], ["src/io/a.ts", `// ${code}`]]);
+  assert.deepEqual(findStacks(breach), ["src/api/a.ts: DisposableStack"]);
+  assert.deepEqual(findStacks(sources), []);
 });
 
 Deno.test("findPrintBreaches() finds commands that print what files say as it is, and none in the sources", () => {

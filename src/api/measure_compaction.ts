@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Owner } from "../dispose.ts";
 import { type Split, takeSplit } from "../data/dataset.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { decodeModel, encodeModel, type WeightStore } from "../io/model_file.ts";
@@ -117,7 +118,7 @@ export async function measureCompaction(
 
 /** The median time that each model takes for a batch; in turn, so that what else the machine does falls on both. */
 async function timeInTurn(models: readonly Model[], batch: Split): Promise<readonly number[]> {
-  using stack = new DisposableStack();
+  using stack = new Owner();
   const evaluators = [];
   for (const model of models) evaluators.push(stack.use(await model.openEvaluation(batch)));
   const times: number[][] = models.map(() => []);

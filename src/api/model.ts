@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Owner } from "../dispose.ts";
 import { channelDefaults } from "../config.ts";
 import { checkNumbers, positiveCount } from "../checks.ts";
 import { loadStreamed } from "../data/shards_load.ts";
@@ -373,7 +374,7 @@ export class Model extends DeviceModel {
 
   /** Opens what training takes, and checks its options. */
   #openTraining(split: Split, { teacher, validation, ...given }: ModelTrainOptions) {
-    using stack = new DisposableStack();
+    using stack = new Owner();
     const settings = {
       ...trainDefaults,
       ...given,
@@ -388,7 +389,7 @@ export class Model extends DeviceModel {
     return {
       examples,
       options: { ...settings, ...(held ? { validation: held.examples } : {}) },
-      [Symbol.dispose]: () => owned.dispose(),
+      [Symbol.dispose]: () => owned[Symbol.dispose](),
     };
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { parseTar } from "nanotar";
-import { FormatError } from "../errors.ts";
+import { FileError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { CIFAR10_CLASS_FILE, CIFAR10_TEST_FILE, CIFAR10_TRAIN_FILES } from "./cifar10.ts";
 import { gunzip } from "./gunzip.ts";
@@ -97,7 +97,10 @@ export async function unpackArchive(
   archive: Archive,
 ): Promise<ReadonlyMap<string, Uint8Array>> {
   // Web Crypto has no MD5; loaded here because only a download needs it.
-  const { createHash } = await import("node:crypto");
+  const { createHash } = await import("node:crypto").catch((cause) => {
+    const current = "this runtime has no MD5 to check it with", wanted = "Deno";
+    throw new FileError({ act: "use", thing: archive.url, current, wanted }, { cause });
+  });
   const md5 = createHash("md5").update(bytes).digest("hex");
   if (md5 !== archive.md5) {
     const current = `${bytes.length} bytes with MD5 ${md5}`;

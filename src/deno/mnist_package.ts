@@ -4,7 +4,6 @@
  * @module
  */
 
-import { fileURLToPath } from "node:url";
 import { FileError } from "../errors.ts";
 
 /** The package, whose version deno.json pins. */
@@ -21,7 +20,9 @@ export async function mnistPackageFolder(): Promise<string> {
   const specifier: string = `${MNIST_PACKAGE}/package.json`;
   try {
     await import(specifier, { with: { type: "json" } });
-    return fileURLToPath(new URL("./data", import.meta.resolve(specifier))).replaceAll("\\", "/");
+    const { pathname } = new URL("./data", import.meta.resolve(specifier));
+    // On Windows a slash stands before the drive.
+    return decodeURIComponent(pathname).replace(/^\/(?=[a-z]:)/i, "");
   } catch (error) {
     const current = `the npm package cannot be fetched (${(error as Error).message.split("\n")[0]})`;
     const wanted = "a network, or the folder of a data set";

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Owner } from "../dispose.ts";
 import type { Accumulation } from "../plan/optimizer.ts";
 import type { Examples } from "../gpu/examples.ts";
 import { checkBatchFits } from "../gpu/fitting.ts";
@@ -111,7 +112,7 @@ export async function prepareStep(
 ): Promise<StepPrograms> {
   const { slots, tally, choose, batch, accumulate = 1, mixup: alpha = 0 } = options;
   checkStepFits(network, examples, options);
-  using stack = new DisposableStack();
+  using stack = new Owner();
   const mixes = isMixed(options),
     mixup = mixes ? stack.use(openMixup(network.gpu, { alpha, batch })) : undefined;
   const seen = { examples, batch, choose, mixes, shares: mixup?.shares, ...imagesOf(examples, options) };
@@ -142,7 +143,15 @@ export async function prepareStep(
   const last = gradients ? update : step;
   const plain = await last("plain"), averaging = await last("averaging");
   const owned = stack.move();
-  return { gathering, gradients, plain, averaging, teacher, mixup, [Symbol.dispose]: () => owned.dispose() };
+  return {
+    gathering,
+    gradients,
+    plain,
+    averaging,
+    teacher,
+    mixup,
+    [Symbol.dispose]: () => owned[Symbol.dispose](),
+  };
 }
 
 /**
