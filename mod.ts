@@ -6,13 +6,13 @@
  *
  * @example
  * ```ts
- * import { denoFiles, loadDataset, Model, openGpu, seedNetwork } from "./mod.ts";
+ * import { loadDataset, Model, openGpu, seedNetwork } from "./mod.ts";
  *
  * const [folder] = Deno.args; // CIFAR-10's binary files, or MNIST's
  * using gpu = await openGpu();
- * const dataset = await loadDataset({ folder, files: denoFiles, allowDownload: false, note: console.error });
+ * const dataset = await loadDataset({ folder });
  * const graph = seedNetwork({ ...dataset, classes: dataset.classes.length });
- * using model = new Model(gpu, graph, { task: dataset, seed: 0 });
+ * using model = new Model(gpu, graph, { task: dataset });
  * await model.train(dataset.train, { epochs: 5, batch: 64, learningRate: 0.02 });
  * const { accuracy } = await model.evaluate(dataset.test);
  * console.log(`${(100 * accuracy).toFixed(1)} % of the test images are right`);
@@ -74,7 +74,8 @@ export { isStreamed } from "./src/data/dataset.ts";
 export type { Dataset, ImageSplit, Split } from "./src/data/dataset.ts";
 export { loadImages } from "./src/data/load_images.ts";
 export type { LoadedImages } from "./src/data/load_images.ts";
-export { loadDataset } from "./src/data/locate.ts";
+export { loadDataset } from "./src/api/load_data.ts";
+export type { DatasetOptions } from "./src/api/load_data.ts";
 export type { DatasetPlaces } from "./src/data/locate.ts";
 export { openDenoBlockReader } from "./src/deno/block_reader.ts";
 export { loadStreamed } from "./src/data/shards_load.ts";

@@ -28,6 +28,7 @@ import { predict, type Predictions, predictionsOf } from "../train/predict.ts";
 import { checkModelOptions } from "./check_options.ts";
 import type { ModelOptions, ModelPredictOptions, ModelState, ModelTask } from "./model_options.ts";
 import { maskedParameters } from "./model_state.ts";
+import { filesFor } from "./host.ts";
 import { splitToPredict } from "./predicted_images.ts";
 import { SplitImages } from "./split_images.ts";
 import { Turns } from "./turns.ts";
@@ -318,10 +319,12 @@ export class DeviceModel {
   /**
    * Saves the model with its masks, whole or not at all.
    *
-   * @throws {FileError} Where the file cannot be written.
+   * @param files The file system. Default: the runtime's.
+   * @throws {FileError} Where the file cannot be written, or the runtime has no files.
    */
-  async save(path: string, files: Files, store: WeightStore = "dense"): Promise<void> {
-    await files.write(path, await this.encode(store));
+  async save(path: string, files?: Files, store: WeightStore = "dense"): Promise<void> {
+    const there = filesFor(files, "save", path);
+    await there.write(path, await this.encode(store));
   }
 
   /**

@@ -13,6 +13,7 @@ import { mostJsonBytes, parseJson } from "../json.ts";
 import { type ClassificationTask, type Graph, parseGraph } from "../model/graph.ts";
 import { presetNames, presetNetwork } from "../model/presets.ts";
 import { describeAlternatives } from "../nearest.ts";
+import { filesFor } from "./host.ts";
 import { Model } from "./model.ts";
 import type { ModelOptions, ModelState } from "./model_options.ts";
 
@@ -54,8 +55,13 @@ export interface LoadedModel {
  */
 export async function loadModel(
   source: ModelSource,
-  { files, task }: { readonly files: Files; readonly task: Omit<ClassificationTask, "name"> },
+  { files: ownFiles, task }: {
+    /** The file system. Default: the runtime's. */
+    readonly files?: Files | undefined;
+    readonly task: Omit<ClassificationTask, "name">;
+  },
 ): Promise<LoadedModel> {
+  const files = filesFor(ownFiles, "load", source.model);
   const { graph, weights } = await readSource(source, { files, task });
   const { channels } = weights?.graph.input ?? graph!.input;
   const given = normalizationOf(source, channels);

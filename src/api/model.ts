@@ -36,6 +36,7 @@ import type { TrainOptions, TrainResult } from "../train/settings.ts";
 import { imagesOf, trainingFootprint } from "../train/step_programs.ts";
 import { train } from "../train/trainer.ts";
 import { checkPruning, checkScoring } from "./check_options.ts";
+import { filesFor } from "./host.ts";
 import { DeviceModel } from "./device_model.ts";
 import {
   type ModelPruneOptions,
@@ -339,10 +340,12 @@ export class Model extends DeviceModel {
   /**
    * Loads a model that was saved.
    *
+   * @param files The file system. Default: the runtime's.
+   * @throws {FileError} Where the file cannot be read, or the runtime has no files.
    * @throws {FormatError} Where the file is damaged or was not written by winnow.
    */
-  static async load(gpu: Gpu, path: string, files: Files): Promise<Model> {
-    const stored = decodeModel(await files.read(path), path);
+  static async load(gpu: Gpu, path: string, files?: Files): Promise<Model> {
+    const stored = decodeModel(await filesFor(files, "load", path).read(path), path);
     const { graph, normalization, classes } = stored;
     const model = new Model(gpu, graph, { task: { name: path, ...graph.input, ...normalization, classes } });
     model.restore(stored);

@@ -1,0 +1,46 @@
+/**
+ * Loading a data set with what the runtime offers.
+ *
+ * @module
+ */
+import type { Dataset } from "../data/dataset.ts";
+import { type DatasetPlaces, loadDataset as loadFrom } from "../data/locate.ts";
+import { loadStreamed } from "../data/shards_load.ts";
+import { isStreamed, type Split } from "../data/split.ts";
+import { currentHost, filesFor } from "./host.ts";
+
+/**
+ * Where to look for a data set. Defaults: the files, the cache folder and the digits' package of the runtime, no download,
+ * and notes on standard error.
+ */
+export type DatasetOptions = Partial<DatasetPlaces>;
+
+/**
+ * Loads a data set. A named folder may hold CIFAR-10's binary files, IDX files or shards, or a folder
+ * `cifar-10-batches-bin` or `mnist` with them. Without one: `./data`, then the cache folder, then with `allowDownload`
+ * CIFAR-10 by download, or MNIST's digits where that fails. Shards are read into memory, unless `openReader` is given:
+ * then they stay in their files and are read while they are used.
+ *
+ * In Deno this takes `--allow-read`; a download takes `--allow-net=www.cs.toronto.edu`, and to be kept `--allow-write` and
+ * `--allow-env` of the cache folder.
+ *
+ * @throws {FileError} Where the folder, or every place to look in, holds no data set, or the runtime has no files.
+ * @throws {FormatError} Where a folder holds something else, a file is broken, or a download has the wrong checksum.
+ */
+export function loadDataset(options?: DatasetOptions & { readonly openReader?: undefined }): Promise<Dataset>;
+/** Loads a data set that may stay in its files. */
+export function loadDataset(options: DatasetOptions): Promise<Dataset<Split>>;
+export async function loadDataset(options: DatasetOptions = {}): Promise<Dataset<Split>> {
+  const host = currentHost(), cacheFolder = options.cacheFolder ?? host?.cacheFolder();
+  const dataset: Dataset<Split> = await loadFrom({
+    allowDownload: false,
+    note: host?.note ?? console.warn,
+    ...(host ? { openReader: host.openReader, mnistFolder: host.mnistFolder } : {}),
+    ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
+    ...(cacheFolder === undefined ? {} : { cacheFolder }),
+    files: filesFor(options.files, "load a data set from", options.folder ?? "./data"),
+  });
+  if (options.openReader) return dataset;
+  const whole = async (split: Split) => isStreamed(split) ? await loadStreamed(split) : split;
+  return { ...dataset, train: await whole(dataset.train), test: await whole(dataset.test) };
+}
