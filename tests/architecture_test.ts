@@ -61,9 +61,12 @@ const levels: readonly (readonly string[])[] = [
   ["tests"],
 ];
 
+/** What users import: the entries of deno.json's exports. */
+const entries = /^(mod|data|run|deno)\.ts$/;
+
 /** The module that a file belongs to: its folder in src/, or `first`, `config`, `mod`, `bench` or `tests`. */
 function moduleOf(path: string): string {
-  if (path === "mod.ts") return "mod";
+  if (entries.test(path)) return "mod";
   if (path === "src/config.ts") return "config";
   return /^(?:src\/(\w+)|(bench)|(tests))\//.exec(path)?.slice(1).find((name) => name) ?? "first";
 }
@@ -87,7 +90,7 @@ function levelOf(module: string): number {
 
 /** Imports must point to the same module or one that stands before it. */
 function findImportBreaches(from: Sources): string[] {
-  return select(from, /^((src|bench|tests)\/.*|mod)\.ts$/).flatMap(([path, code]) => {
+  return select(from, /^((src|bench|tests)\/.*|mod|data|run|deno)\.ts$/).flatMap(([path, code]) => {
     const importer = moduleOf(path);
     if (levelOf(importer) < 0) return [`${path}: its folder stands nowhere in the order`];
     return importsOf(path, code).flatMap(({ specifier, to }) => {
@@ -104,7 +107,7 @@ function findImportBreaches(from: Sources): string[] {
  */
 function findCycles(from: Sources, exceptions: readonly string[] = []): string[] {
   const files = new Map(
-    select(from, /^((src|bench|tests)\/.*|mod)\.ts$/).map(([path, code]) => [
+    select(from, /^((src|bench|tests)\/.*|mod|data|run|deno)\.ts$/).map(([path, code]) => [
       path,
       importsOf(path, code).map(({ to }) => to).filter((to) => !exceptions.includes(`${path} -> ${to}`)),
     ]),
@@ -145,7 +148,7 @@ const cycleExceptions = [
 function findGpuBreaches(from: Sources): string[] {
   const live =
     /navigator\.gpu|\bGPU(Device|Buffer|Adapter|Queue|CommandEncoder|ComputePipeline|Texture|BindGroup)\b/;
-  return select(from, /^(src\/.*|mod)\.ts$/)
+  return select(from, /^(src\/.*|mod|data|run|deno)\.ts$/)
     .filter(([path]) => !path.startsWith("src/gpu/"))
     .flatMap(([path, code]) => {
       const found = live.exec(stripComments(code));
@@ -155,14 +158,14 @@ function findGpuBreaches(from: Sources): string[] {
 
 /** Only src/deno/, the search for an adapter and the commands use Deno: browsers load the rest. */
 function findDenoBreaches(from: Sources): string[] {
-  return select(from, /^(src\/.*|mod)\.ts$/)
+  return select(from, /^(src\/.*|mod|data|run|deno)\.ts$/)
     .filter(([path]) => !/^src\/(gpu\/backend|deno\/\w+|cli\/\w+)\.ts$/.test(path))
     .flatMap(([path, code]) => /\bDeno\./.test(stripComments(code)) ? [`${path}: uses Deno`] : []);
 }
 
 /** What a browser loads holds resources by `Owner`: `DisposableStack` is not in every browser. */
 function findStacks(from: Sources): string[] {
-  return select(from, /^(src\/.*|mod)\.ts$/)
+  return select(from, /^(src\/.*|mod|data|run|deno)\.ts$/)
     .filter(([path]) => !/^src\/(deno|cli)\//.test(path))
     .flatMap(([path, code]) =>
       /\bDisposableStack\b/.test(stripComments(code)) ? [`${path}: DisposableStack`] : []
@@ -178,7 +181,7 @@ function findPrintBreaches(from: Sources): string[] {
 
 /** Only src/kernels/ imports WGSL. */
 function findWgslImports(from: Sources): string[] {
-  return select(from, /^(src\/.*|mod)\.ts$/)
+  return select(from, /^(src\/.*|mod|data|run|deno)\.ts$/)
     .filter(([path]) => !path.startsWith("src/kernels/"))
     .flatMap(([path, code]) => /(from|import)\s*\(?\s*"[^"]+\.wgsl"/.test(code) ? [`${path}: WGSL`] : []);
 }
@@ -239,6 +242,17 @@ Deno.test("findImportBreaches() finds imports against the order, and none in the
     "src/shape.ts: imports ./config.ts",
   ]);
   assert.deepEqual(findImportBreaches(sources), []);
+});
+
+Deno.test("entries are those of deno.json's exports, each linted by deno task ok and the gate", () => {
+  const { exports, tasks } = JSON.parse(sources.get("deno.json")!);
+  const paths = Object.values<string>(exports).map((path) => path.slice("./".length));
+  for (const path of paths) assert(sources.has(path) && entries.test(path), path);
+  assert.equal(paths.length, [...sources.keys()].filter((path) => entries.test(path)).length);
+  for (const text of [tasks.ok.command, sources.get(".ci/gate")!]) {
+    const linted = /deno doc --lint ((?:\w+\.ts ?)+)/.exec(text)![1]!.trim().split(" ");
+    assert.deepEqual(linted.sort(), paths.sort());
+  }
 });
 
 Deno.test("findCycles() finds files that import each other, by types too, and none in the sources", () => {

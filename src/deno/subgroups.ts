@@ -15,7 +15,9 @@ const answerSchema = z.strictObject({ subgroupSize: z.int().min(1).nullable() })
 
 /** How a probe is run: another script or another patience, in tests. */
 export interface ProbeOptions {
+  /** The address of the script that probes. Default: subgroup_probe.ts. */
   readonly script?: string;
+  /** Milliseconds after which the helper process is given up. Default: 30,000. */
   readonly timeoutMs?: number;
   /** Called with one line that says why a probe could not be run to its end. Default: standard error hears it. */
   readonly onFailure?: (line: string) => void;
