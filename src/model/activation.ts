@@ -5,6 +5,7 @@
  */
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { quadsPerExample } from "../shape.ts";
+import { channelwise } from "./channels.ts";
 import type { LayerFields, LayerType } from "./layer.ts";
 
 /** Which function, by its file in kernels/activation/, and what its Params hold besides the number of quads. */
@@ -13,12 +14,12 @@ export interface Activation {
   readonly params?: Dispatch["params"];
 }
 
-/** Makes the layer of an activation: x, any shape -> y of the same shape. */
+/** Makes the layer of an activation that keeps 0: x, any shape -> y of the same shape. */
 export function activationLayer<Spec extends LayerFields>(
   activationOf: (spec: Spec) => Activation,
 ): LayerType<Spec> {
   return {
-    coupling: "channelwise",
+    channels: channelwise({ keepsZero: true, sign: "any", onlyRearranges: false }),
 
     outputShape: (_spec, [input]) => input,
 

@@ -7,8 +7,12 @@
 import { z } from "zod";
 import { ConfigError, ShapeError } from "../errors.ts";
 import { type FeatureShape, featuresOf, imageBounds, mapShape, shapeText } from "../shape.ts";
-import type { ParameterSpec } from "./layer.ts";
-import { layerSchema, type LayerSpec, layerTypeOf } from "./layers/index.ts";
+import type { LayerType, ParameterSpec } from "./layer.ts";
+import { layerSchemas, type LayerSpec, layerTypeOf } from "./layers/index.ts";
+import type { LayerDefinition } from "./own_layer.ts";
+
+/** Where a graph keeps its own layers: a symbol, which no file holds and copies of the graph keep. */
+const ownLayers: unique symbol = Symbol("layers of a graph's own");
 
 /** A model: layers from images to logits, each behind those whose outputs it takes. */
 export interface Graph {
@@ -18,6 +22,13 @@ export interface Graph {
   readonly input: { readonly channels: number; readonly height: number; readonly width: number };
   /** The layers from images to logits, each with a name of its own; the last one gives the logits. */
   readonly layers: readonly LayerSpec[];
+  /** Layers beside the library's, as `parseGraph` was given them. */
+  readonly [ownLayers]?: readonly LayerDefinition[];
+}
+
+/** The layers beside the library's that a graph was made with. */
+export function ownLayersOf(graph: Graph): readonly LayerDefinition[] {
+  return graph[ownLayers] ?? [];
 }
 
 /** The name by which layers take the images. */
@@ -26,6 +37,7 @@ export const imagesName = "input";
 /** A layer with the shapes on both its sides and its parameters. */
 export interface GraphNode {
   readonly spec: LayerSpec;
+  readonly type: LayerType<LayerSpec>;
   /** What its random numbers are drawn by, such as `conv2` for the second convolution: no result depends on names. */
   readonly stream: string;
   /** The indices of the layers whose outputs it takes; -1 for the images. */
@@ -37,32 +49,50 @@ export interface GraphNode {
   readonly parameters: readonly ParameterSpec[];
 }
 
-const graphSchema = z.strictObject({
-  name: z.string().min(1),
-  input: z.strictObject({
-    channels: z.int().min(1).max(imageBounds.channels),
-    height: z.int().min(1).max(imageBounds.side),
-    width: z.int().min(1).max(imageBounds.side),
-  }),
-  layers: z.array(layerSchema).min(1),
-});
+/** Validates a model of the library's layers and others. */
+function graphSchema(layers: readonly LayerDefinition[]) {
+  const own = layers.map(({ schema }) => schema as typeof layerSchemas[number]);
+  return z.strictObject({
+    name: z.string().min(1),
+    input: z.strictObject({
+      channels: z.int().min(1).max(imageBounds.channels),
+      height: z.int().min(1).max(imageBounds.side),
+      width: z.int().min(1).max(imageBounds.side),
+    }),
+    layers: z.array(z.discriminatedUnion("kind", [...layerSchemas, ...own])).min(1),
+  });
+}
+
+const libraryGraph = graphSchema([]);
 
 /** The most layers of a model, and trained numbers and statistics in all: what takes more is refused unread. */
 const mostLayers = 10_000, mostParameters = 2 ** 31;
+
+/** What a model may consist of beside the library's layers. */
+export interface GraphOptions {
+  /** Layers of one's own (`defineLayer`). Default: those that the value was made with, where it is a graph. */
+  readonly layers?: readonly LayerDefinition[];
+}
 
 /**
  * Reads a model from a parsed JSON file.
  *
  * @param source The file's name, for messages.
- * @throws {ConfigError} Naming the first key that is wrong.
+ * @throws {ConfigError} Naming the first key that is wrong, or where two of one's own layers have the same kind.
  */
-export function parseGraph(value: unknown, source: string): Graph {
+export function parseGraph(value: unknown, source: string, options: GraphOptions = {}): Graph {
   const { layers } = (value ?? {}) as { readonly layers?: unknown };
+  const own = options.layers ?? ownLayersOf((value ?? {}) as Graph);
+  const kinds = own.map(({ kind }) => kind), repeated = kinds.find((kind, i) => kinds.indexOf(kind) < i);
+  if (repeated !== undefined) {
+    const current = `two layers of kind "${repeated}"`;
+    throw new ConfigError({ act: "read model", thing: source, current, wanted: "one layer per kind" });
+  }
   if (Array.isArray(layers) && layers.length > mostLayers) {
     const current = `${layers.length} layers`, wanted = `at most ${mostLayers}`;
     throw new ConfigError({ act: "read model", thing: source, current, wanted });
   }
-  const parsed = graphSchema.safeParse(value);
+  const parsed = (own.length === 0 ? libraryGraph : graphSchema(own)).safeParse(value);
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0];
     const thing = `${source}, ${path.join(".") || "top level"}`;
@@ -88,11 +118,8 @@ export function parseGraph(value: unknown, source: string): Graph {
     const current = `two layers named ${twice}`;
     throw new ConfigError({ act: "read model", thing: source, current, wanted: "a name a layer" });
   }
-  return parsed.data;
+  return own.length === 0 ? parsed.data : { ...parsed.data, [ownLayers]: own };
 }
-
-/** The usual names of layers that have weights. */
-const streamPrefixes: Readonly<Record<string, string>> = { conv2d: "conv", linear: "fc" };
 
 /**
  * Works out the sources, shapes and parameters of every layer.
@@ -100,13 +127,15 @@ const streamPrefixes: Readonly<Record<string, string>> = { conv2d: "conv", linea
  * @throws {ShapeError} Where a layer does not fit its inputs, or is larger than any device could hold.
  * @throws {ConfigError} Where a layer takes the output of one that does not come before it, or of too many.
  */
-export function resolveGraph({ name: model, input, layers }: Graph): readonly GraphNode[] {
+export function resolveGraph(graph: Graph): readonly GraphNode[] {
+  const { name: model, input, layers } = graph;
+  const own = new Map(ownLayersOf(graph).map(({ kind, type }) => [kind, type]));
   const images = mapShape(input.channels, input.height, input.width);
   const nodes: GraphNode[] = [], places = new Map(layers.map(({ name }, i) => [name, i]));
   const counts = new Map<string, number>();
   let parameterCount = 0;
   for (const [i, spec] of layers.entries()) {
-    const type = layerTypeOf(spec);
+    const type = own.get(spec.kind) ?? layerTypeOf(spec);
     const sources = spec.inputs?.map((name) => {
       const source = name === imagesName ? -1 : places.get(name) ?? -1;
       if (source < i && (source >= 0 || name === imagesName)) return source;
@@ -128,12 +157,13 @@ export function resolveGraph({ name: model, input, layers }: Graph): readonly Gr
     const inputs = sources.map((source) => source < 0 ? images : nodes[source].output);
     const output = type.outputShape(spec, inputs, spec.name);
     const parameters = type.parameters(spec, inputs[0]);
+    checkParameters(parameters, { thing: `${model}, layer ${spec.name}`, input: inputs[0], output });
     parameterCount += parameters.reduce((sum, { rows, taps, channels }) => sum + rows * taps * channels, 0);
     checkSizes({ thing: `${model}, layer ${spec.name}`, output, parameterCount });
     const count = (counts.get(spec.kind) ?? 0) + 1;
     counts.set(spec.kind, count);
-    const stream = `${streamPrefixes[spec.kind] ?? spec.kind}${count}`;
-    nodes.push({ spec, stream, sources, inputs, input: inputs[0], output, parameters });
+    const stream = `${type.stream ?? spec.kind}${count}`;
+    nodes.push({ spec, type, stream, sources, inputs, input: inputs[0], output, parameters });
   }
   const read = new Set(nodes.flatMap(({ sources }) => sources));
   const unread = nodes.findIndex((_, i) => i < nodes.length - 1 && !read.has(i));
@@ -148,6 +178,32 @@ export function resolveGraph({ name: model, input, layers }: Graph): readonly Gr
     });
   }
   return nodes;
+}
+
+/** Refuses parameters that are not laid out by channels as their roles say. */
+function checkParameters(parameters: readonly ParameterSpec[], { thing, input, output }: {
+  readonly thing: string;
+  readonly input: FeatureShape;
+  readonly output: FeatureShape;
+}): void {
+  for (const { name, role, rows, channels, shared = false } of parameters) {
+    const refuse = (current: string, wanted: string) => {
+      throw new ShapeError({ act: "use model", thing: `${thing}, ${name}`, current, wanted });
+    };
+    if (role === "weight") {
+      if (shared) refuse("a shared weight", "one row per output channel");
+      if (name !== "weight") refuse(`a weight called "${name}"`, `the name "weight", one per layer`);
+      if (rows !== output.channels) refuse(`${rows} rows`, `${output.channels}, one per output channel`);
+      if (input.channels % channels !== 0) {
+        refuse(`${channels} channels per row`, `${input.channels} input channels, or a part of them`);
+      }
+      const groups = input.channels / channels;
+      if (rows % groups !== 0) refuse(`${rows} rows`, `a multiple of its ${groups} groups`);
+    } else if (!shared && (rows !== 1 || channels !== output.channels)) {
+      const current = `${rows} x ${channels} numbers`;
+      refuse(current, `1 x ${output.channels}, one per output channel, or "shared"`);
+    }
+  }
 }
 
 /** Most numbers that a layer gives for one image. */

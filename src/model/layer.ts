@@ -1,6 +1,6 @@
 /**
- * The contract of a layer. One file in layers/ a layer: its schema, shapes, parameters, and the dispatches of its
- * forward and backward pass. A new layer is that file, its kernels, a test, and a line in layers/index.ts.
+ * The contract of a layer. Each layer is one file in layers/: its schema, shapes, parameters, what it does with channels,
+ * and the dispatches of its forward and backward pass. No other module asks which kind of layer it has.
  *
  * @module
  */
@@ -10,7 +10,11 @@ import type { Dispatch } from "../kernels/dispatch.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import type { FeatureShape } from "../shape.ts";
 
-/** What a parameter is for. Statistics are kept by the forward pass, not trained. */
+/**
+ * What a parameter is for. Only weights are pruned: they have one row per output channel, and in each row and tap one
+ * number per input channel, or per channel of a group where the input channels fall into groups. All others have one row
+ * of one number per output channel, unless they are `shared`. Statistics are kept by the forward pass, not trained.
+ */
 export type ParameterRole = "weight" | "bias" | "scale" | "shift" | "statistic";
 
 /** A parameter of a layer; on the device (rows, taps, quads of channels), at io (rows, channels, taps). */
@@ -23,6 +27,8 @@ export interface ParameterSpec {
   readonly channels: number;
   /** The shape in PyTorch, such as (O, I, KH, KW). */
   readonly shape: readonly number[];
+  /** True where its numbers belong to no channel, so that it stays whole whatever channels go. Not for weights. */
+  readonly shared?: boolean;
   /** The least that a value of a file may be, where not any finite number serves, as of a variance. */
   readonly least?: number;
   /** First values: uniform in [-bound, bound], or a constant. */
@@ -123,16 +129,132 @@ export interface LayerContext<Spec> {
   emit(...dispatches: readonly Dispatch[]): void;
 }
 
+/** A layer of a graph as rules about channels see it. */
+export interface LayerShapes<Spec> {
+  readonly spec: Spec;
+  /** The shapes of all inputs, and of the first one. */
+  readonly inputs: readonly FeatureShape[];
+  readonly input: FeatureShape;
+  readonly output: FeatureShape;
+  readonly parameters: readonly ParameterSpec[];
+}
+
+/** Labels of channels. Channels of one label are kept or removed together. */
+export interface ChannelLabels {
+  /** Labels of a number of new channels, each of which may go without any other. */
+  fresh(count: number): readonly number[];
+  /** Couples the channels of two labels from now on. */
+  unite(a: number, b: number): void;
+  /** Has the channels of a label stay: none of them is ever removed. */
+  keep(label: number): void;
+}
+
+/** The channels that stay on both sides of a layer, ascending. */
+export interface KeptChannels {
+  /** Of each input. */
+  readonly inputs: readonly (readonly number[])[];
+  readonly outputs: readonly number[];
+}
+
+/** What a mask leaves of a layer's parameters. */
+export interface MaskedLayer {
+  /** True where the mask removes the number of an output channel from a parameter, or there is no such parameter. */
+  isRemoved(parameter: string, channel: number): boolean;
+  /** For each row of `weight`, whether the mask removes it wherever the first input's channels are not zero. */
+  emptyRows(): readonly boolean[];
+}
+
+/**
+ * What a layer does with channels. Pruning by channels couples, removes and narrows layers by these rules alone, so they
+ * must hold for every number that the layer may have in its model file.
+ */
+export interface LayerChannels<Spec> {
+  /**
+   * The labels of the output channels: those of the input channels that they come from, or fresh ones. Inputs that must
+   * be removed together are united. Where an output channel reads others than its own without a weight, they are kept.
+   *
+   * @param inputs The labels of the channels of each input.
+   */
+  labels(
+    layer: LayerShapes<Spec>,
+    inputs: readonly (readonly number[])[],
+    labels: ChannelLabels,
+  ): readonly number[];
+  /**
+   * Whether each output channel is zero for every image.
+   *
+   * @param inputs Whether each channel of each input is.
+   */
+  zeros(
+    layer: LayerShapes<Spec>,
+    inputs: readonly (readonly boolean[])[],
+    masked: MaskedLayer,
+  ): readonly boolean[];
+  /** The layer that computes the kept outputs from the kept inputs. Which are kept follows from `labels`. */
+  narrow(layer: LayerShapes<Spec>, kept: KeptChannels): Spec;
+  /** What is known of the output's sign: never below 0; never below 0 where no input is; or nothing. */
+  readonly sign: "never negative" | "kept" | "any";
+  /** True where it only moves, drops or pools features, so that what it reads are the features still. */
+  readonly onlyRearranges: boolean;
+}
+
+/** The parameters of a batch norm by name: y = scale (x - mean) / sqrt(variance + epsilon) + shift. */
+export interface NormForm {
+  readonly scale: string;
+  readonly shift: string;
+  readonly mean: string;
+  readonly variance: string;
+  readonly epsilon: number;
+}
+
+/** Height and width, or what else there is along y and along x. */
+export type Axes = readonly [number, number];
+
+/**
+ * A product of windows with the parameter `weight`, in groups of channels: a convolution, whose every group takes x (N,
+ * inChannels, inSize) to y (N, outChannels, outSize). A linear layer is a window over its whole input: kernel inSize,
+ * output 1 x 1, where pixels that were flattened into features stay pixels.
+ */
+export interface ProductForm {
+  /** Groups of the channels. */
+  readonly groups: number;
+  /** Channels of one group. */
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly inSize: Axes;
+  readonly outSize: Axes;
+  readonly kernel: Axes;
+  readonly stride: Axes;
+  readonly padding: Axes;
+  readonly dilation: Axes;
+}
+
 /** A layer. */
 export interface LayerType<Spec> {
-  /** How output channels depend on input channels: each on all, or each on its own. */
-  readonly coupling: "dense" | "channelwise";
-  /** Inputs that it takes: one where left out. */
+  /** What it does with channels. */
+  readonly channels: LayerChannels<Spec>;
+  /** Inputs that it takes. Default: one. */
   readonly arity?: "one" | "several";
+  /** What the random numbers of such layers are named by, so that no name of a layer changes them. Default: its kind. */
+  readonly stream?: string;
   /** True where, in a mode, the output is the input's bytes under another shape. */
   isView?(mode: PassMode): boolean;
-  /** True where the gradient of every input is that of the output, as in a sum. */
-  readonly passesGradient?: boolean;
+
+  // What it computes, where other layers can do it in its place or it may be left out.
+  /** True where the output is the sum of all inputs, and so the gradient of every input that of the output. */
+  readonly isSum?: boolean;
+  /** True where the output is max(input, 0). */
+  readonly isRelu?: boolean;
+  /** True where it is max pooling 2 x 2 at stride 2 without padding, whose backward pass can start from a `FusedPool`. */
+  isHalvingPool?(spec: Spec): boolean;
+  /** Its parameters where, outside training, it is a batch norm by running statistics. */
+  normForm?(spec: Spec): NormForm;
+  /** The product that it is, by which its weights can be refit. */
+  productForm?(layer: LayerShapes<Spec>): ProductForm;
+  /** True where it turns features into logits, as the last such layer of a classifier does. */
+  readonly classifies?: boolean;
+
+  // What of other layers its passes can take over.
   /** True where the forward pass can apply a batch norm by running statistics to its output. */
   fusesNorm?(spec: Spec): boolean;
   /** True where the forward pass can add a tensor to its output. */
@@ -145,6 +267,7 @@ export interface LayerType<Spec> {
   addsToInput?(spec: Spec): boolean;
   /** True where the backward pass can apply a ReLU's backward pass to its input gradient. */
   gatesInput?(spec: Spec): boolean;
+
   /** @throws {ShapeError} Where the inputs do not fit the layer. */
   outputShape(spec: Spec, inputs: readonly FeatureShape[], name: string): FeatureShape;
   parameters(spec: Spec, input: FeatureShape): readonly ParameterSpec[];

@@ -13,15 +13,6 @@ import type { FeatureMaps } from "./distillation.ts";
 /** The plan's name for one of the teacher's feature maps, by its place among them: a buffer filled before the step. */
 export const teacherFeatures = (map: number): string => `teacher_features ${map}`;
 
-/** Layers between features and the classifier, which only rearrange, drop or pool them. */
-const betweenKinds: ReadonlySet<string> = new Set([
-  "flatten",
-  "dropout",
-  "maxpool2d",
-  "avgpool2d",
-  "globalavgpool2d",
-]);
-
 /**
  * The index of the layer that gives a model's features: what its last linear layer reads, before pooling, dropout and
  * flattening.
@@ -33,10 +24,10 @@ export function featureLayerOf(graph: Graph, nodes: readonly GraphNode[] = resol
     const wanted = "a linear layer that reads what trained layers give";
     throw new ShapeError({ act: "compare features of", thing: graph.name, current, wanted });
   };
-  const last = nodes.findLastIndex(({ spec }) => spec.kind === "linear");
+  const last = nodes.findLastIndex(({ type }) => type.classifies);
   if (last < 0) return refuse("no linear layer");
   let [layer] = nodes[last].sources;
-  while (layer >= 0 && betweenKinds.has(nodes[layer].spec.kind)) [layer] = nodes[layer].sources;
+  while (layer >= 0 && nodes[layer].type.channels.onlyRearranges) [layer] = nodes[layer].sources;
   if (!isTrained(nodes, layer)) return refuse(`${nodes[last].spec.name} reads the images`);
   return layer;
 }
@@ -68,8 +59,8 @@ export function featureLayersOf(
   }
   const bySize = new Map<string, number>();
   for (const layer of gates[last]) {
-    const { spec: { kind }, output: { height, width } } = nodes[layer];
-    if (!betweenKinds.has(kind) && isTrained(nodes, layer)) bySize.set(`${height} x ${width}`, layer);
+    const { type, output: { height, width } } = nodes[layer];
+    if (!type.channels.onlyRearranges && isTrained(nodes, layer)) bySize.set(`${height} x ${width}`, layer);
   }
   return [...bySize.values()].toSorted((a, b) => a - b);
 }

@@ -8,7 +8,7 @@ import { dispatchOver } from "../kernels/dispatch.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
 import type { FusedNorm, FusedPool, LayerContext } from "../model/layer.ts";
-import { type LayerSpec, layerTypeOf } from "../model/layers/index.ts";
+import type { LayerSpec } from "../model/layers/index.ts";
 import { featuresOf, quadsOf, quadsPerExample } from "../shape.ts";
 import { featureLayersOf, lowerFeatureGradient } from "./features.ts";
 import { type ImageSource, lowerImages } from "./images.ts";
@@ -61,8 +61,8 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   const comparesFeatures = mode === "train" && featureWeight > 0;
   const featureLayers = comparesFeatures ? featureLayersOf(graph, featureMaps, nodes) : [];
   const layers = layersOf(nodes, { graph, builder, options, featureLayers });
-  for (const { context, runsForward } of layers) {
-    if (runsForward) layerTypeOf(context.spec).forward(context);
+  for (const [i, { context, runsForward }] of layers.entries()) {
+    if (runsForward) nodes[i].type.forward(context);
     builder.endLayer(context.name);
   }
   const { y: logits, dy: dlogits } = layers[layers.length - 1].context;
@@ -79,10 +79,10 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
       for (const sum of wire.sums) lowerSum(builder, sum, batch * quadsPerExample(nodes[sum.of].output));
       const features = compared[featureLayers.indexOf(i)];
       if (features) {
-        const { dy, spec } = context;
-        builder.emit(lowerFeatureGradient({ ...features, dy, isRelu: spec.kind === "relu" }));
+        const { dy } = context, isRelu = nodes[i].type.isRelu === true;
+        builder.emit(lowerFeatureGradient({ ...features, dy, isRelu }));
       }
-      if (!wire.skipsBackward) layerTypeOf(context.spec).backward(context);
+      if (!wire.skipsBackward) nodes[i].type.backward(context);
     }
   }
   const layout = layOutParameters(graph), { quads } = layout;
@@ -189,7 +189,7 @@ function layersOf(
       y: tensorRef(wire.y),
       dy: tensorRef(wire.dy),
       dx: dxs[0],
-      norm: wire.norm === undefined ? undefined : normOf(nodes[wire.norm].spec, offsetOf(wire.norm)),
+      norm: wire.norm === undefined ? undefined : normOf(nodes[wire.norm], offsetOf(wire.norm)),
       residual: refOf(wire.residual),
       relu: wire.relu,
       addend: refOf(wire.addend),
@@ -210,10 +210,16 @@ function refOf(name: string | undefined): BufferRef | undefined {
 }
 
 /** A batch norm as the convolution before it applies it. */
-function normOf(spec: LayerSpec, offsetOf: (parameter: string) => number): FusedNorm | undefined {
-  if (spec.kind !== "batchnorm2d") return undefined;
-  const statistics = { mean: offsetOf("running_mean"), variance: offsetOf("running_var") };
-  return { ...statistics, gamma: offsetOf("weight"), beta: offsetOf("bias"), epsilon: spec.epsilon };
+function normOf({ spec, type }: GraphNode, offsetOf: (parameter: string) => number): FusedNorm | undefined {
+  const form = type.normForm?.(spec);
+  if (!form) return undefined;
+  return {
+    mean: offsetOf(form.mean),
+    variance: offsetOf(form.variance),
+    gamma: offsetOf(form.scale),
+    beta: offsetOf(form.shift),
+    epsilon: form.epsilon,
+  };
 }
 
 /** Adds up the shares of a gradient, two at a time, the last two gated where a ReLU's backward pass follows. */

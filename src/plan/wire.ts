@@ -4,9 +4,7 @@
  * @module
  */
 import type { GraphNode } from "../model/graph.ts";
-import type { LayerType, PassMode } from "../model/layer.ts";
-import { type LayerSpec, layerTypeOf } from "../model/layers/index.ts";
-import { type Pair, pairOf } from "../shape.ts";
+import type { PassMode } from "../model/layer.ts";
 import { layerTensor } from "./plan.ts";
 
 /** How one layer is wired. Tensors are known by name, layers by their index. */
@@ -61,8 +59,6 @@ export function wireLayers(
 type ForwardWire = Pick<Wire, "xs" | "y" | "emitter" | "norm" | "residual" | "relu" | "pool">;
 type BackwardWire = Omit<Wire, keyof ForwardWire>;
 
-const typeOf = ({ spec }: GraphNode): LayerType<LayerSpec> => layerTypeOf(spec);
-
 /** A layer that reads a tensor, as its input of an index. */
 interface Reader {
   readonly layer: number;
@@ -98,7 +94,7 @@ function wireForward(
   // The layers that an earlier one takes over, with that one and the tensor of the output.
   const taken = new Map<number, Pick<ForwardWire, "emitter" | "y">>();
   for (const [i, node] of nodes.entries()) {
-    const { spec, sources } = node, type = typeOf(node);
+    const { spec, type, sources } = node;
     const xs = sources.map((source) => source < 0 ? "x" : wires[source].y);
     const nothing = { norm: undefined, residual: undefined, relu: false, pool: undefined };
     if (type.isView?.(mode)) {
@@ -117,19 +113,19 @@ function wireForward(
       return tail = reader;
     };
     const mayNorm = mode === "evaluate" && type.fusesNorm?.(spec) === true;
-    const norm = mayNorm ? take(next(tail, ({ spec: { kind } }) => kind === "batchnorm2d")) : undefined;
+    const norm = mayNorm ? take(next(tail, ({ type }) => type.normForm !== undefined)) : undefined;
     // The other term must be there when this layer runs.
     const otherTerm = ({ sources }: GraphNode) => sources.find((source) => source !== tail)!;
     const isReadySum = (reader: GraphNode) =>
-      reader.spec.kind === "add" && reader.sources.length === 2 &&
+      reader.type.isSum === true && reader.sources.length === 2 &&
       (otherTerm(reader) < 0 || (wires[otherTerm(reader)]?.emitter ?? i) < i);
     const sum = type.fusesAdd?.(spec, mode) ? next(tail, isReadySum) : undefined;
     const term = sum === undefined ? undefined : otherTerm(nodes[sum]);
     const residual = term === undefined ? undefined : term < 0 ? "x" : wires[term].y;
     take(sum);
-    const relu = type.fusesRelu ? take(next(tail, ({ spec: { kind } }) => kind === "relu")) : undefined;
+    const relu = type.fusesRelu ? take(next(tail, ({ type }) => type.isRelu === true)) : undefined;
     const mayPool = relu !== undefined && norm === undefined && sum === undefined && type.fusesPool?.(spec);
-    const pool = mayPool ? next(tail, ({ spec }) => isHalving(spec)) : undefined;
+    const pool = mayPool ? next(tail, ({ spec, type }) => type.isHalvingPool?.(spec) === true) : undefined;
     if (pool !== undefined) taken.set(pool, { emitter: i, y: layerTensor("output", nodes[pool].spec.name) });
     wires.push({
       xs,
@@ -144,13 +140,6 @@ function wireForward(
   return wires;
 }
 
-/** True for max pooling that halves the sides of a map. */
-function isHalving(spec: LayerSpec): boolean {
-  if (spec.kind !== "maxpool2d") return false;
-  const is = (pair: Pair, length: number) => pairOf(pair).every((side) => side === length);
-  return is(spec.kernel, 2) && is(spec.stride, 2) && is(spec.padding, 0);
-}
-
 function wireBackward(nodes: readonly GraphNode[], { mode, forward }: {
   readonly mode: PassMode;
   readonly forward: readonly ForwardWire[];
@@ -160,24 +149,24 @@ function wireBackward(nodes: readonly GraphNode[], { mode, forward }: {
   for (const { sources, parameters } of nodes) {
     isTrained.push(parameters.length > 0 || sources.some((source) => source >= 0 && isTrained[source]));
   }
-  const gates = (i: number) => typeOf(nodes[i]).gatesInput?.(nodes[i].spec) === true;
+  const gates = (i: number) => nodes[i].type.gatesInput?.(nodes[i].spec) === true;
   // Where several layers read a tensor, the first of them is the last to give its gradient, and may add the others'.
   const adder = (i: number): number | undefined => {
     const { length, 0: first } = readers(i);
     if (length < 2) return undefined;
-    const { spec } = nodes[first.layer];
-    return layerTypeOf(spec).addsToInput?.(spec) === true ? first.layer : undefined;
+    const { spec, type } = nodes[first.layer];
+    return type.addsToInput?.(spec) === true ? first.layer : undefined;
   };
   // A ReLU whose backward pass is applied by what gives its output's gradient hands that on as it is.
   const isGated = (i: number) => {
-    if (nodes[i].spec.kind !== "relu") return false;
+    if (!nodes[i].type.isRelu) return false;
     const all = readers(i);
     if (all.length === 1) return gates(all[0].layer);
     return all.length > 1 && (adder(i) === undefined || gates(all[0].layer));
   };
   const handsOn = (i: number) => {
-    const type = typeOf(nodes[i]);
-    return type.passesGradient === true || type.isView?.(mode) === true || isGated(i);
+    const { type } = nodes[i];
+    return type.isSum === true || type.isView?.(mode) === true || isGated(i);
   };
   const dy: string[] = [], wires: BackwardWire[] = [];
   for (const [i, { spec }] of [...nodes.entries()].toReversed()) {

@@ -4,12 +4,14 @@
  *
  * @module
  */
+import { ShapeError } from "../errors.ts";
+import { weightFormOf } from "../model/channels.ts";
 import { type Graph, type GraphNode, imagesName, resolveGraph } from "../model/graph.ts";
-import { channelsBefore } from "../model/layers/subsample.ts";
+import type { KeptChannels } from "../model/layer.ts";
 import { layOutParameters, type ParameterLayout, type PlacedParameter } from "../plan/layout.ts";
 import { quadsOf } from "../shape.ts";
 import { findLiveParts } from "./compact_dead.ts";
-import { coupleChannels, weightFormOf } from "./coupling.ts";
+import { coupleChannels } from "./coupling.ts";
 
 /** In place of a source, for the padding. */
 export const noSource = 0xffffffff;
@@ -48,13 +50,13 @@ export function planCompaction(
     [...groups.keys()].filter((channel) => !removed.has(groups[channel]))
   );
   const kept = nodes.map((node, i): KeptChannels => {
-    const [source] = node.sources;
-    const inputs = source < 0
-      ? Array.from({ length: node.input.channels }, (_, c) => c)
-      : keptOutputs[source];
+    const inputs = node.sources.map((source, slot) =>
+      keptOutputs[source] ?? range(node.inputs[slot].channels)
+    );
     return { inputs, outputs: keptOutputs[i] };
   });
   const smaller = smallerGraph(graph, { nodes, sources, kept });
+  checkNarrowed(smaller, nodes, kept);
   const names = new Set(smaller.layers.map(({ name }) => name));
   return {
     graph: smaller,
@@ -63,48 +65,6 @@ export function planCompaction(
     sources: placeSources(layout, layOutParameters(smaller), { nodes, kept }),
   };
 }
-
-/** The channels that a layer keeps on both its sides, ascending. */
-interface KeptChannels {
-  readonly inputs: readonly number[];
-  readonly outputs: readonly number[];
-}
-
-/** A layer for fewer channels. */
-function smallerLayer(node: GraphNode, { inputs, outputs }: KeptChannels): Graph["layers"][number] {
-  const { spec, input } = node;
-  switch (spec.kind) {
-    case "conv2d": {
-      // Depthwise groups go with their channels; others stay, each with fewer.
-      const groups = weightFormOf(node)!.isDepthwise ? inputs.length : spec.groups;
-      return { ...spec, outChannels: outputs.length, ...(groups === undefined ? {} : { groups }) };
-    }
-    case "linear":
-      return { ...spec, outFeatures: outputs.length };
-    case "subsample": {
-      const first = channelsBefore(spec, input);
-      const before = outputs.filter((channel) => channel < first).length;
-      const isUsual = before === channelsBefore({ ...spec, outChannels: outputs.length, before: undefined }, {
-        ...input,
-        channels: inputs.length,
-      });
-      const { before: _, ...rest } = spec;
-      return { ...rest, outChannels: outputs.length, ...(isUsual ? {} : { before }) };
-    }
-    default:
-      return spec;
-  }
-}
-
-/** Kinds whose output is never negative where their input isn't. */
-const signKeepers: ReadonlySet<string> = new Set([
-  "avgpool2d",
-  "dropout",
-  "flatten",
-  "globalavgpool2d",
-  "maxpool2d",
-  "subsample",
-]);
 
 /**
  * The graph of what is needed, in the same order; sums of one term give way to it, and so do ReLUs of what is no longer
@@ -116,10 +76,10 @@ function smallerGraph(graph: Graph, { nodes, sources, kept }: {
   readonly kept: readonly KeptChannels[];
 }): Graph {
   const isPassed = (i: number): boolean => {
-    const { spec: { kind } } = nodes[i], needed = sources[i];
-    if (kind === "add") return needed?.length === 1;
+    const { type } = nodes[i], needed = sources[i];
+    if (type.isSum) return needed?.length === 1;
     // The last layer stays as it is, so that there is one.
-    if (kind !== "relu" || !needed || i === nodes.length - 1) return false;
+    if (!type.isRelu || !needed || i === nodes.length - 1) return false;
     const [source] = needed;
     return source >= 0 && isPassed(source) && isNeverNegative(resolve(source));
   };
@@ -127,21 +87,41 @@ function smallerGraph(graph: Graph, { nodes, sources, kept }: {
     source >= 0 && isPassed(source) ? resolve(sources[source]![0]) : source;
   const isNeverNegative = (source: number): boolean => {
     if (source < 0) return false;
-    const { spec: { kind } } = nodes[source];
-    return kind === "relu" || signKeepers.has(kind) && isNeverNegative(resolve(sources[source]![0]));
+    const { sign } = nodes[source].type.channels;
+    return sign === "never negative" ||
+      sign === "kept" && sources[source]!.every((from) => isNeverNegative(resolve(from)));
   };
   const layers: Graph["layers"][number][] = [];
   let previous = -1;
   for (const [i, node] of nodes.entries()) {
     const needed = sources[i]?.map(resolve);
     if (!needed || isPassed(i)) continue;
-    const { inputs: _, ...spec } = smallerLayer(node, kept[i]);
+    const { inputs: _, ...spec } = node.type.channels.narrow(node, kept[i]);
     const names = needed.map((source) => source < 0 ? imagesName : nodes[source].spec.name);
     const isNext = needed.length === 1 && needed[0] === previous;
     layers.push((isNext ? spec : { ...spec, inputs: names }) as Graph["layers"][number]);
     previous = i;
   }
   return { ...graph, layers };
+}
+
+/**
+ * Checks that every layer keeps as many channels as it should.
+ *
+ * @throws {ShapeError} Where one does not, or does not fit its inputs.
+ */
+function checkNarrowed(
+  smaller: Graph,
+  nodes: readonly GraphNode[],
+  kept: readonly KeptChannels[],
+): void {
+  const counts = new Map(nodes.map(({ spec }, i) => [spec.name, kept[i].outputs.length]));
+  for (const { spec: { name }, output: { channels } } of resolveGraph(smaller)) {
+    const count = counts.get(name);
+    if (channels === count) continue;
+    const current = `it gives ${channels} channels`, wanted = `the ${count} that are kept`;
+    throw new ShapeError({ act: "narrow layer", thing: name, current, wanted });
+  }
 }
 
 /** Where the numbers of a smaller layout lie in a larger one. */
@@ -157,23 +137,26 @@ function placeSources(
   const targets = new Map(to.parameters.map((parameter) => [parameter.fullName, parameter]));
   const places = new Map(from.parameters.map((parameter) => [parameter.fullName, parameter]));
   for (const [i, node] of nodes.entries()) {
-    for (const { name, role } of node.parameters) {
+    for (const { name, role, channels, shared = false } of node.parameters) {
       const fullName = `${node.spec.name}.${name}`, target = targets.get(fullName);
       if (!target) continue;
       const source = places.get(fullName)!;
-      const isWeight = role === "weight";
-      const lists = {
-        rows: isWeight ? kept[i].outputs : [0],
-        channels: isWeight ? weightChannels(node, kept[i]) : kept[i].outputs,
-      };
+      const lists = shared
+        ? { rows: range(source.rows), channels: range(channels) }
+        : role === "weight"
+        ? { rows: kept[i].outputs, channels: weightChannels(node, kept[i]) }
+        : { rows: [0], channels: kept[i].outputs };
       gather(sources[target.arena], { source, target, ...lists });
     }
   }
   return sources;
 }
 
+/** The whole numbers below another. */
+const range = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
+
 /** The input channels that a weight keeps; those of a grouped one are positions, of which every group keeps the same. */
-function weightChannels(node: GraphNode, { inputs }: KeptChannels): readonly number[] {
+function weightChannels(node: GraphNode, { inputs: [inputs] }: KeptChannels): readonly number[] {
   const { groups, isDepthwise } = weightFormOf(node)!;
   if (isDepthwise) return [0];
   const positions = node.input.channels / groups;

@@ -3,11 +3,12 @@
  *
  * @module
  */
+import { ShapeError } from "../errors.ts";
+import { type WeightForm, weightFormOf } from "../model/channels.ts";
 import type { GraphNode } from "../model/graph.ts";
-import { channelsBefore } from "../model/layers/subsample.ts";
 import type { ParameterLayout } from "../plan/layout.ts";
 import { quadsOf } from "../shape.ts";
-import { type Coupling, isProtected, type WeightForm, weightFormOf } from "./coupling.ts";
+import { type Coupling, isProtected } from "./coupling.ts";
 import { forEachElement, groupRuns, type PlacedByName, placesByName } from "./group_runs.ts";
 
 /** What a network computes without a loss. */
@@ -17,19 +18,6 @@ export interface LiveParts {
   /** The sources of each layer that are needed; undefined for layers that go. A sum lacks those that are zero. */
   readonly sources: readonly (readonly number[] | undefined)[];
 }
-
-/** Kinds that turn a channel of zeros into zeros. A kind that is missing here is taken not to. */
-const zeroKeepers: ReadonlySet<string> = new Set([
-  "avgpool2d",
-  "dropout",
-  "flatten",
-  "gelu",
-  "globalavgpool2d",
-  "leakyrelu",
-  "maxpool2d",
-  "relu",
-  "silu",
-]);
 
 /**
  * Finds what a network can do without, given the mask of its trained parameters: a group whose every channel is zero or
@@ -83,35 +71,30 @@ function findZeros(nodes: readonly GraphNode[], masked: MaskedParameters): reado
   return zeros;
 }
 
+/**
+ * Whether each output channel of a layer is zero for every image, given which of its inputs' are.
+ *
+ * @throws {ShapeError} Where the layer says so of another number of channels than it has.
+ */
 function zerosOf(
   node: GraphNode,
   inputs: readonly (readonly boolean[])[],
   { places, mask }: MaskedParameters,
 ): readonly boolean[] {
-  const { spec, input, output, parameters } = node, [first] = inputs, form = weightFormOf(node);
-  const isMasked = (name: string, channel: number) => {
-    const parameter = places.get(`${spec.name}.${name}`);
-    return parameter === undefined || mask[4 * parameter.offset + channel] === 0;
-  };
-  if (form) {
-    const rows = zeroRows(node, form, { places, mask, isZero: first });
-    return rows.map((isZero, row) => isZero && isMasked("bias", row));
-  }
-  if (parameters.some(({ role }) => role === "scale")) {
-    return first.map((_, channel) => isMasked("weight", channel) && isMasked("bias", channel));
-  }
-  switch (spec.kind) {
-    case "add":
-      return first.map((_, channel) => inputs.every((input) => input[channel]));
-    case "concat":
-      return inputs.flat();
-    case "subsample": {
-      const before = channelsBefore(spec, input);
-      return Array.from({ length: output.channels }, (_, channel) => first[channel - before] ?? true);
-    }
-    default:
-      return zeroKeepers.has(spec.kind) ? first : first.map(() => false);
-  }
+  const { spec, type, output } = node;
+  const zeros = type.channels.zeros(node, inputs, {
+    isRemoved(name, channel) {
+      const parameter = places.get(`${spec.name}.${name}`);
+      return parameter === undefined || mask[4 * parameter.offset + channel] === 0;
+    },
+    emptyRows() {
+      const form = weightFormOf(node);
+      return form ? zeroRows(node, form, { places, mask, isZero: inputs[0] }) : [];
+    },
+  });
+  if (zeros.length === output.channels) return zeros;
+  const current = `zeros of ${zeros.length} channels`, wanted = `of its ${output.channels}`;
+  throw new ShapeError({ act: "find zeros of layer", thing: spec.name, current, wanted });
 }
 
 /** Whether each row of a weight is masked wherever its input is not zero. */
@@ -159,9 +142,9 @@ function sourcesWithout(nodes: readonly GraphNode[], isDropped: readonly boolean
   const isNeeded = new Set([last]);
   for (let i = last; i >= 0; i--) {
     if (!isNeeded.has(i)) continue;
-    const { spec, sources } = nodes[i];
+    const { type, sources } = nodes[i];
     // The last layer stays as it is, so that there is one.
-    const live = spec.kind === "add" && i !== last
+    const live = type.isSum && i !== last
       ? sources.filter((source) => source < 0 || !isDropped[source])
       : sources;
     needed[i] = live.length > 0 ? live : sources.slice(0, 1);

@@ -2,14 +2,14 @@
  * Which channels of which layers must go together, as plain data: the unit of structured pruning. Source: Fang et al.
  * 2023, "DepGraph: Towards Any Structural Pruning", arXiv 2301.12900.
  *
- * Convolutions and linear layers make channels of their own; batch norm, activations, pooling, flatten and depthwise
- * convolutions pass channels on; a sum unites those of its inputs, channel by channel; a grouped convolution unites
- * those at one position of every group, so that all groups keep as many.
+ * Each layer says what it does with channels (`LayerChannels` in src/model/layer.ts).
  *
  * @module
  */
+import { ShapeError } from "../errors.ts";
+import { weightFormOf } from "../model/channels.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
-import { channelsBefore } from "../model/layers/subsample.ts";
+import type { ChannelLabels } from "../model/layer.ts";
 
 /** The part of a parameter that belongs to one channel: a row (an output channel) or a channel of all rows and taps. */
 export interface ChannelSlice {
@@ -72,28 +72,26 @@ export function mayGo(
   return !madeBy || makers.length === madeBy.length && makers.every((name) => madeBy.includes(name));
 }
 
-/** How a layer's weight reads its input channels. */
-export interface WeightForm {
-  /** Groups into which the input channels fall, each of which gives its own share of the output channels. */
-  readonly groups: number;
-  /** True where every input channel is a group of its own, so that its filters belong to it. */
-  readonly isDepthwise: boolean;
-}
-
-/** How the weight of a convolution or linear layer reads its input; undefined for layers without one. */
-export function weightFormOf({ input, parameters }: GraphNode): WeightForm | undefined {
-  const weight = parameters.find(({ role }) => role === "weight");
-  if (!weight) return undefined;
-  const groups = input.channels / weight.channels;
-  return { groups, isDepthwise: groups > 1 && groups === input.channels };
-}
-
 /** Labels of which some turn out to be the same. */
-class Labels {
+class Labels implements ChannelLabels {
   readonly #parents: number[] = [];
+  readonly #kept: number[] = [];
 
-  make(): number {
-    return this.#parents.push(this.#parents.length) - 1;
+  fresh(count: number): readonly number[] {
+    return Array.from({ length: count }, () => this.#parents.push(this.#parents.length) - 1);
+  }
+
+  keep(label: number): void {
+    this.#kept.push(label);
+  }
+
+  /** The labels, each for all that are the same, whose channels stay. */
+  keptRoots(): ReadonlySet<number> {
+    return new Set(this.#kept.map((label) => this.find(label)));
+  }
+
+  has(label: number): boolean {
+    return this.#parents[label] !== undefined;
   }
 
   find(label: number): number {
@@ -111,46 +109,27 @@ class Labels {
   }
 }
 
-/** The labels of a layer's output channels, given those of its inputs. */
+/**
+ * The labels of a layer's output channels, given those of its inputs.
+ *
+ * @throws {ShapeError} Where the layer gives another number of them than it has channels.
+ */
 function outputLabels(node: GraphNode, inputs: readonly (readonly number[])[], labels: Labels) {
-  const { spec, input, output } = node, [first] = inputs;
-  const fresh = (count: number) => Array.from({ length: count }, () => labels.make());
-  const form = weightFormOf(node);
-  if (form) {
-    const share = output.channels / form.groups;
-    if (form.isDepthwise) {
-      return Array.from({ length: output.channels }, (_, o) => first[Math.floor(o / share)]);
-    }
-    const positions = input.channels / form.groups;
-    for (let c = positions; c < input.channels; c++) labels.unite(first[c % positions], first[c]);
-    const own = fresh(share);
-    return Array.from({ length: output.channels }, (_, o) => own[o % share]);
-  }
-  switch (spec.kind) {
-    case "add":
-      for (const other of inputs.slice(1)) {
-        for (const [c, label] of other.entries()) labels.unite(first[c], label);
-      }
-      return first;
-    case "concat":
-      return inputs.flat();
-    case "subsample": {
-      // A channel of zeros is bound to nothing until something is added to it.
-      const before = channelsBefore(spec, input), behind = output.channels - before - input.channels;
-      return [...fresh(before), ...first, ...fresh(behind)];
-    }
-    default:
-      return first;
-  }
+  const { spec, type, output } = node, own = type.channels.labels(node, inputs, labels);
+  if (own.length === output.channels && own.every((label) => labels.has(label))) return own;
+  const current = `${own.length} labels, ${own.filter((label) => !labels.has(label)).length} of them unknown`;
+  const wanted = `${output.channels} labels of its inputs or fresh ones, one per output channel`;
+  throw new ShapeError({ act: "couple channels of layer", thing: spec.name, current, wanted });
 }
 
 /** The slices of a layer's parameters, each with the label of its channel. */
-function labelledSlices({ spec, parameters, ...node }: GraphNode, { from, to }: {
+function labelledSlices(node: GraphNode, { from, to }: {
   readonly from: readonly number[];
   readonly to: readonly number[];
 }) {
-  const form = weightFormOf({ spec, parameters, ...node });
-  return parameters.flatMap(({ name, role, rows, channels }) => {
+  const { spec, parameters } = node, form = weightFormOf(node);
+  return parameters.flatMap(({ name, role, rows, channels, shared = false }) => {
+    if (shared) return [];
     const parameter = `${spec.name}.${name}`;
     const slices = (axis: ChannelSlice["axis"], count: number, side: readonly number[], isRead: boolean) =>
       Array.from({ length: count }, (_, index) => ({
@@ -171,11 +150,12 @@ function labelledSlices({ spec, parameters, ...node }: GraphNode, { from, to }: 
  */
 export function coupleChannels(graph: Graph): Coupling {
   const nodes = resolveGraph(graph), labels = new Labels();
-  const images = Array.from({ length: graph.input.channels }, () => labels.make());
+  const images = labels.fresh(graph.input.channels);
   const outputs: (readonly number[])[] = [];
   const at = (source: number) => source < 0 ? images : outputs[source];
   for (const node of nodes) outputs.push(outputLabels(node, node.sources.map(at), labels));
-  const fixed = new Set([...images, ...outputs[outputs.length - 1]].map((label) => labels.find(label)));
+  for (const label of [...images, ...outputs[outputs.length - 1]]) labels.keep(label);
+  const fixed = labels.keptRoots();
   const ids = new Map<number, number>();
   const groupOf = outputs.map((layer) =>
     layer.map((label) => {

@@ -16,8 +16,8 @@ export interface Branch {
 /** Finds the branches of a model's sums, but of a sum that gives the logits. */
 export function findBranches(graph: Graph): readonly Branch[] {
   const nodes = resolveGraph(graph), last = nodes.length - 1;
-  return nodes.slice(0, last).flatMap(({ spec, sources }, sum): readonly Branch[] => {
-    if (spec.kind !== "add") return [];
+  return nodes.slice(0, last).flatMap(({ spec, type, sources }, sum): readonly Branch[] => {
+    if (!type.isSum) return [];
     return [...new Set(sources)].flatMap((cut) => {
       const isNeeded = new Set([last]);
       for (let i = last; i >= 0; i--) {

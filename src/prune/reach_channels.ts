@@ -3,16 +3,10 @@
  *
  * @module
  */
+import { weightFormOf } from "../model/channels.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
 import { layerNameOf, type PlacedParameter } from "../plan/layout.ts";
-import {
-  type ChannelGroup,
-  coupleChannels,
-  type Coupling,
-  type GroupSet,
-  mayGo,
-  weightFormOf,
-} from "./coupling.ts";
+import { type ChannelGroup, coupleChannels, type Coupling, type GroupSet, mayGo } from "./coupling.ts";
 import { type Criterion, criterionOf } from "./criteria.ts";
 import type { Cost } from "./goal.ts";
 import { findBranches } from "./group_branches.ts";

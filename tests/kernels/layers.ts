@@ -96,7 +96,7 @@ export async function runLayer(run: LayerRun): Promise<LayerResult> {
   };
   return {
     y: tensorFrom("y", yShape),
-    dxs: type.passesGradient ? [] : inputs.flatMap(({ shape }, i) => {
+    dxs: type.isSum ? [] : inputs.flatMap(({ shape }, i) => {
       if (dxNames[i]) return [tensorFrom(dxNames[i], shape)];
       assert(floats(`dx${i}`).every(Number.isNaN), "a gradient that is not wanted is not written");
       return [];

@@ -55,7 +55,7 @@ export interface ReferencePass {
 }
 
 /** What a layer does to its inputs, and the gradients that it gives for one of its output. */
-interface LayerPass {
+export interface LayerPass {
   readonly y: RefTensor;
   /** The gradient of each input, in order, and those of the layer's trained parameters by their last names. */
   readonly backward: (
@@ -64,6 +64,13 @@ interface LayerPass {
   /** Moved running statistics by their last names. */
   readonly statistics?: Tensors;
 }
+
+/** Runs a layer of a graph's own in f64. */
+export type OwnPass = (
+  layer: LayerSpec,
+  inputs: readonly RefTensor[],
+  of: (part: string) => RefTensor,
+) => LayerPass;
 
 /** A layer whose output is to be near to a teacher's features, and by what weight. */
 export interface ComparedFeatures {
@@ -79,11 +86,13 @@ export interface ComparedFeatures {
 export function referencePass(
   graph: Graph,
   parameters: Tensors,
-  { images, labels, trains, compared = [] }: {
+  { images, labels, trains, compared = [], own = {} }: {
     readonly images: RefTensor;
     readonly labels: ArrayLike<number>;
     readonly trains: boolean;
     readonly compared?: readonly ComparedFeatures[];
+    /** Runs layers of the graph's own, by kind. */
+    readonly own?: Readonly<Record<string, OwnPass>>;
   },
 ): ReferencePass {
   const gradients: Tensors = {}, statistics: Tensors = {};
@@ -94,7 +103,8 @@ export function referencePass(
   for (const layer of graph.layers) {
     const { name, inputs: sources = [last] } = layer;
     const inputs = sources.map((source) => outputs.get(source)!);
-    const pass = layerPass(layer, inputs, { trains, of: (part) => parameters[`${name}.${part}`] });
+    const of = (part: string) => parameters[`${name}.${part}`];
+    const pass = own[layer.kind]?.(layer, inputs, of) ?? layerPass(layer, inputs, { trains, of });
     for (const [part, moved] of Object.entries(pass.statistics ?? {})) statistics[`${name}.${part}`] = moved;
     outputs.set(name, pass.y);
     passes.push({ name, sources, pass });
@@ -109,8 +119,8 @@ export function referencePass(
     shares.set(layer, [distance.dfeatures]);
   }
   for (const { name, sources, pass } of passes.toReversed()) {
-    const { dxs, parameters: own = {} } = pass.backward(addForward(shares.get(name)!));
-    for (const [part, gradient] of Object.entries(own)) gradients[`${name}.${part}`] = gradient;
+    const { dxs, parameters: given = {} } = pass.backward(addForward(shares.get(name)!));
+    for (const [part, gradient] of Object.entries(given)) gradients[`${name}.${part}`] = gradient;
     for (const [i, source] of sources.entries()) shares.set(source, [...shares.get(source) ?? [], dxs[i]]);
   }
   return { loss, logits, gradients, statistics };
@@ -183,6 +193,10 @@ function layerPass(layer: LayerSpec, inputs: readonly RefTensor[], { trains, of 
       return onInput(x, (dy) => dy);
     case "subsample":
       return onInput(subsampleForward(x, layer), (dy) => subsampleBackward(x, dy, layer));
+    default:
+      throw new RangeError(
+        `Cannot run "${layer.name}": a ${layer.kind}, expected a reference of it in "own"`,
+      );
   }
 }
 

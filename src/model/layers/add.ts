@@ -25,10 +25,24 @@ function describe(shape: FeatureShape): string {
 
 /** The sum: two or more x (N, C, H, W) -> y of the same shape. */
 export const add: LayerType<AddSpec> = {
-  coupling: "channelwise",
   arity: "several",
-  passesGradient: true,
+  isSum: true,
   fusesRelu: true,
+
+  channels: {
+    sign: "any",
+    onlyRearranges: false,
+
+    labels(_layer, [first, ...others], labels) {
+      for (const other of others) {
+        for (const [c, label] of other.entries()) labels.unite(first[c], label);
+      }
+      return first;
+    },
+
+    zeros: (_layer, inputs) => inputs[0].map((_, channel) => inputs.every((input) => input[channel])),
+    narrow: ({ spec }) => spec,
+  },
 
   outputShape(_spec, inputs, name) {
     const [first, ...others] = inputs;

@@ -9,6 +9,7 @@ import { columnStride, dispatchOver } from "../../kernels/dispatch.ts";
 import { ShapeError } from "../../errors.ts";
 import { chunksOf, columnMoments, sumSplits } from "../../kernels/reduce.ts";
 import { quadsOf, quadsPerExample, shapeText } from "../../shape.ts";
+import { channelwise } from "../channels.ts";
 import {
   type LayerContext,
   type LayerFields,
@@ -85,7 +86,21 @@ function measure(context: LayerContext<Batchnorm2dSpec>): void {
 
 /** The batch-norm layer: x (N, C, H, W) -> y of the same shape. */
 export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
-  coupling: "channelwise",
+  channels: {
+    ...channelwise({ keepsZero: false, sign: "any", onlyRearranges: false }),
+    zeros: ({ output }, _inputs, masked) =>
+      Array.from(
+        { length: output.channels },
+        (_, channel) => masked.isRemoved("weight", channel) && masked.isRemoved("bias", channel),
+      ),
+  },
+  normForm: ({ epsilon }) => ({
+    scale: "weight",
+    shift: "bias",
+    mean: "running_mean",
+    variance: "running_var",
+    epsilon,
+  }),
   fusesRelu: true,
   fusesAdd: () => true,
 

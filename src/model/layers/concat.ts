@@ -30,8 +30,15 @@ function partsOf(inputs: readonly LayerInput[]): readonly (LayerInput & { readon
 
 /** The join: x (N, C_i, H, W) -> y (N, sum of C_i, H, W). */
 export const concat: LayerType<ConcatSpec> = {
-  coupling: "channelwise",
   arity: "several",
+
+  channels: {
+    sign: "any",
+    onlyRearranges: false,
+    labels: (_layer, inputs) => inputs.flat(),
+    zeros: (_layer, inputs) => inputs.flat(),
+    narrow: ({ spec }) => spec,
+  },
 
   outputShape(_spec, inputs, name) {
     const [first] = inputs;

@@ -14,6 +14,7 @@ import {
   shapeText,
   windowedSides,
 } from "../../shape.ts";
+import { weighted, weightFormOf } from "../channels.ts";
 import {
   convolutionBackwardBias,
   convolutionBackwardInput,
@@ -96,7 +97,29 @@ function groupedOf(context: LayerContext<Conv2dSpec>): GroupedConvolution | unde
 
 /** The conv2d layer: x (N, C, H, W) -> y (N, O, OH, OW). */
 export const conv2d: LayerType<Conv2dSpec> = {
-  coupling: "dense",
+  channels: weighted((layer, { inputs: [inputs], outputs }) => {
+    const { spec } = layer;
+    // Depthwise groups go with their channels; others stay, each with fewer.
+    const groups = weightFormOf(layer)!.isDepthwise ? inputs.length : spec.groups;
+    return { ...spec, outChannels: outputs.length, ...(groups === undefined ? {} : { groups }) };
+  }),
+  stream: "conv",
+
+  productForm({ spec, input, output }) {
+    const { groups = 1 } = spec;
+    return {
+      groups,
+      inChannels: input.channels / groups,
+      inSize: [input.height, input.width],
+      outChannels: spec.outChannels / groups,
+      outSize: [output.height, output.width],
+      kernel: pairOf(spec.kernel),
+      stride: pairOf(spec.stride),
+      padding: pairOf(spec.padding),
+      dilation: pairOf(spec.dilation ?? 1),
+    };
+  },
+
   fusesNorm: () => true,
   fusesAdd: () => true,
   fusesRelu: true,

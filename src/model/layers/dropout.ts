@@ -8,6 +8,7 @@ import type { BufferRef } from "../../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import { openRandomStream } from "../../random.ts";
 import { quadsPerExample } from "../../shape.ts";
+import { channelwise } from "../channels.ts";
 import { type LayerContext, type LayerFields, layerFields, type LayerType } from "../layer.ts";
 
 /** A dropout in a model file. */
@@ -47,7 +48,7 @@ function drop(
 
 /** The dropout, any shape; nothing outside training. */
 export const dropout: LayerType<DropoutSpec> = {
-  coupling: "channelwise",
+  channels: channelwise({ keepsZero: true, sign: "kept", onlyRearranges: true }),
   isView: (mode) => mode !== "train",
   outputShape: (_spec, [input]) => input,
   parameters: () => [],

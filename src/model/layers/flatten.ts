@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { channelwise } from "../channels.ts";
 import { type LayerFields, layerFields, type LayerType } from "../layer.ts";
 
 /** A flatten in a model file. */
@@ -17,7 +18,7 @@ export const flattenSchema = z.strictObject({ kind: z.literal("flatten"), ...lay
 
 /** The flatten layer. */
 export const flatten: LayerType<FlattenSpec> = {
-  coupling: "channelwise",
+  channels: channelwise({ keepsZero: true, sign: "kept", onlyRearranges: true }),
   isView: () => true,
   outputShape: (_spec, [{ channels, height, width, taps }]) => {
     return { channels, height: 1, width: 1, taps: taps * height * width };

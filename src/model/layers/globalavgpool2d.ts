@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { ShapeError } from "../../errors.ts";
 import { type FeatureShape, shapeText, vectorShape, type Windows } from "../../shape.ts";
+import { channelwise } from "../channels.ts";
 import { type LayerFields, layerFields, type LayerType } from "../layer.ts";
 import { averageBackward, poolForward } from "./pool2d.ts";
 
@@ -25,7 +26,7 @@ function windowsOf({ height, width }: FeatureShape): Windows {
 
 /** Global average pooling: x (N, C, H, W) -> y (N, C). */
 export const globalavgpool2d: LayerType<Globalavgpool2dSpec> = {
-  coupling: "channelwise",
+  channels: channelwise({ keepsZero: true, sign: "kept", onlyRearranges: true }),
   gatesInput: () => true,
 
   outputShape(_spec, [input], name) {

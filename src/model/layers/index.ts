@@ -1,10 +1,12 @@
 /**
- * All layers by kind; a new one adds a line to the union and one to the table.
+ * The layers that come with the library, by kind; a new one adds a line to the union, one to the schemas and one to the
+ * table. Layers of a graph's own are defined by src/model/own_layer.ts.
  *
  * @module
  */
 import { z } from "zod";
-import type { LayerType } from "../layer.ts";
+import { ConfigError } from "../../errors.ts";
+import type { LayerFields, LayerType } from "../layer.ts";
 import { add, addSchema, type AddSpec } from "./add.ts";
 import { batchnorm2d, batchnorm2dSchema, type Batchnorm2dSpec } from "./batchnorm2d.ts";
 import { concat, concatSchema, type ConcatSpec } from "./concat.ts";
@@ -20,6 +22,15 @@ import { relu, reluSchema, type ReluSpec } from "./relu.ts";
 import { silu, siluSchema, type SiluSpec } from "./silu.ts";
 import { subsample, subsampleSchema, type SubsampleSpec } from "./subsample.ts";
 
+/**
+ * A layer of a kind that its graph brings along: `parseGraph` makes it out of what a `LayerDefinition` says. Its kind
+ * has a slash, such as `acme/shuffle`, so that no later layer of the library has the same.
+ */
+export interface OwnLayerSpec extends LayerFields {
+  /** Which layer this is. */
+  readonly kind: `${string}/${string}`;
+}
+
 /** Any layer of a model file. */
 export type LayerSpec =
   | AddSpec
@@ -32,13 +43,14 @@ export type LayerSpec =
   | Globalavgpool2dSpec
   | LeakyreluSpec
   | LinearSpec
+  | OwnLayerSpec
   | Pool2dSpec
   | ReluSpec
   | SiluSpec
   | SubsampleSpec;
 
-/** Validates any layer. */
-export const layerSchema = z.discriminatedUnion("kind", [
+/** The schemas of the library's layers. */
+export const layerSchemas = [
   addSchema,
   avgpool2dSchema,
   batchnorm2dSchema,
@@ -54,7 +66,10 @@ export const layerSchema = z.discriminatedUnion("kind", [
   reluSchema,
   siluSchema,
   subsampleSchema,
-]);
+] as const;
+
+/** Validates a layer of the library's. */
+export const layerSchema = z.discriminatedUnion("kind", layerSchemas);
 
 const layerTypes = {
   add,
@@ -74,7 +89,15 @@ const layerTypes = {
   subsample,
 };
 
-/** Returns the type of a layer. */
-export function layerTypeOf(spec: LayerSpec): LayerType<LayerSpec> {
-  return layerTypes[spec.kind] as LayerType<LayerSpec>;
+/**
+ * Returns the type of one of the library's layers.
+ *
+ * @throws {ConfigError} Where the layer is of another kind.
+ */
+export function layerTypeOf({ kind, name }: LayerSpec): LayerType<LayerSpec> {
+  const types: Readonly<Record<string, unknown>> = layerTypes;
+  if (Object.hasOwn(types, kind)) return types[kind] as LayerType<LayerSpec>;
+  const current = `a layer of kind "${kind}"`;
+  const wanted = `${Object.keys(layerTypes).join(", ")}, or a layer of one's own given to parseGraph`;
+  throw new ConfigError({ act: "use layer", thing: name, current, wanted });
 }

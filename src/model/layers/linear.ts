@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { ShapeError } from "../../errors.ts";
 import { quadsPerPixel, shapeText, vectorShape } from "../../shape.ts";
+import { weighted } from "../channels.ts";
 import {
   convolutionBackwardBias,
   convolutionBackwardInput,
@@ -59,7 +60,22 @@ function contextOf(context: LayerContext<LinearSpec>): ConvolutionContext {
 
 /** The linear layer: x (N, F) -> y (N, O). After a flatten of (C, H, W), F = C * H * W in PyTorch's order. */
 export const linear: LayerType<LinearSpec> = {
-  coupling: "dense",
+  channels: weighted(({ spec }, { outputs }) => ({ ...spec, outFeatures: outputs.length })),
+  stream: "fc",
+  classifies: true,
+
+  productForm: ({ spec, input: { taps, channels } }) => ({
+    groups: 1,
+    inChannels: channels,
+    inSize: [1, taps],
+    outChannels: spec.outFeatures,
+    outSize: [1, 1],
+    kernel: [1, taps],
+    stride: [1, 1],
+    padding: [0, 0],
+    dilation: [1, 1],
+  }),
+
   fusesNorm: () => true,
   fusesAdd: () => true,
   fusesRelu: true,

@@ -17,6 +17,7 @@ import {
   windowedSides,
   type Windows,
 } from "../../shape.ts";
+import { channelwise } from "../channels.ts";
 import {
   type FusedPool,
   type LayerContext,
@@ -163,7 +164,9 @@ function disjointBackward(
 
 /** Max pooling: x (N, C, H, W) -> y (N, C, OH, OW); padding never wins. */
 export const maxpool2d: LayerType<Pool2dSpec> = {
-  coupling: "channelwise",
+  channels: channelwise({ keepsZero: true, sign: "kept", onlyRearranges: true }),
+  isHalvingPool: ({ kernel, stride, padding }) =>
+    isSquare(kernel, 2) && isSquare(stride, 2) && isSquare(padding, 0),
   gatesInput: () => true,
   outputShape,
   parameters: () => [],
@@ -196,7 +199,7 @@ export const maxpool2d: LayerType<Pool2dSpec> = {
 
 /** Average pooling: x (N, C, H, W) -> y (N, C, OH, OW); padding counts as zero, as in PyTorch. */
 export const avgpool2d: LayerType<Pool2dSpec> = {
-  coupling: "channelwise",
+  channels: channelwise({ keepsZero: true, sign: "kept", onlyRearranges: true }),
   gatesInput: () => true,
   outputShape,
   parameters: () => [],

@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { dispatchOver } from "../../kernels/dispatch.ts";
 import { quadsPerExample } from "../../shape.ts";
+import { channelwise } from "../channels.ts";
 import { type LayerFields, layerFields, type LayerType } from "../layer.ts";
 
 /** A ReLU in a model file. */
@@ -19,7 +20,8 @@ export const reluSchema = z.strictObject({ kind: z.literal("relu"), ...layerFiel
 
 /** The ReLU, any shape. */
 export const relu: LayerType<ReluSpec> = {
-  coupling: "channelwise",
+  channels: channelwise({ keepsZero: true, sign: "never negative", onlyRearranges: false }),
+  isRelu: true,
 
   outputShape: (_spec, [input]) => input,
 

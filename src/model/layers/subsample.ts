@@ -32,7 +32,7 @@ export const subsampleSchema = z.strictObject({
 });
 
 /** Channels of zeros before the input's; the rest of them, one more where they are odd, stand behind. */
-export function channelsBefore({ outChannels, before }: SubsampleSpec, { channels }: FeatureShape): number {
+function channelsBefore({ outChannels, before }: SubsampleSpec, { channels }: FeatureShape): number {
   return before ?? Math.floor((outChannels - channels) / 2);
 }
 
@@ -53,7 +53,32 @@ function sidesOf({ spec: { stride }, input, output }: {
 
 /** The shortcut: x (N, C, H, W) -> y (N, outChannels, ceil(H / stride), ceil(W / stride)). */
 export const subsample: LayerType<SubsampleSpec> = {
-  coupling: "channelwise",
+  channels: {
+    sign: "kept",
+    onlyRearranges: false,
+
+    labels({ spec, input, output }, [first], labels) {
+      // A channel of zeros is bound to nothing until something is added to it.
+      const before = channelsBefore(spec, input), behind = output.channels - before - input.channels;
+      return [...labels.fresh(before), ...first, ...labels.fresh(behind)];
+    },
+
+    zeros({ spec, input, output }, [first]) {
+      const before = channelsBefore(spec, input);
+      return Array.from({ length: output.channels }, (_, channel) => first[channel - before] ?? true);
+    },
+
+    narrow({ spec, input }, { inputs: [inputs], outputs }) {
+      const first = channelsBefore(spec, input);
+      const before = outputs.filter((channel) => channel < first).length;
+      const isUsual = before === channelsBefore({ ...spec, outChannels: outputs.length, before: undefined }, {
+        ...input,
+        channels: inputs.length,
+      });
+      const { before: _, ...rest } = spec;
+      return { ...rest, outChannels: outputs.length, ...(isUsual ? {} : { before }) };
+    },
+  },
 
   outputShape({ outChannels, stride, before = 0 }, [input], name) {
     if (input.taps !== 1) {

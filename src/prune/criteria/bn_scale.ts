@@ -16,10 +16,9 @@ function scaleBehind(
 ): PlacedParameter | undefined {
   const nodes = resolveGraph(graph);
   const layer = nodes.findIndex(({ spec }) => `${spec.name}.${tensor.name}` === tensor.fullName);
-  const norm = nodes.find(({ spec, sources }) => spec.kind === "batchnorm2d" && sources[0] === layer);
-  return layout.parameters.find(({ fullName, role }) =>
-    role === "scale" && fullName === `${norm?.spec.name}.weight`
-  );
+  const norm = nodes.find(({ type, sources }) => type.normForm !== undefined && sources[0] === layer);
+  const form = norm?.type.normForm!(norm.spec);
+  return layout.parameters.find(({ fullName }) => form && fullName === `${norm!.spec.name}.${form.scale}`);
 }
 
 /** Batch norm's |scale|. Source: Liu et al. 2017, "Network slimming", arXiv 1708.06519. */

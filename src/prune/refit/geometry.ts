@@ -4,50 +4,11 @@
  * @module
  */
 import { ShapeError } from "../../errors.ts";
+import type { ProductForm } from "../../model/layer.ts";
 import { quadsOf } from "../../shape.ts";
 
-/** Height and width, or what else there is along y and along x. */
-export type Axes = readonly [number, number];
-
-/**
- * A convolution with one group, x (N, inHeight, inWidth, quads of inChannels) to y (N, outHeight, outWidth, quads of
- * outChannels). A linear layer is a window over its whole input: kernel (inHeight, inWidth), output 1 x 1, where pixels
- * that were flattened into features stay pixels.
- */
-export interface RefitGeometry {
-  /** The layer's name, for labels and errors. */
-  readonly name: string;
-  readonly inChannels: number;
-  readonly inSize: Axes;
-  readonly outChannels: number;
-  readonly outSize: Axes;
-  readonly kernel: Axes;
-  readonly stride: Axes;
-  readonly padding: Axes;
-  readonly dilation: Axes;
-}
-
-/** The geometry of a linear layer over `taps` flattened pixels of `channels` each. */
-export function linearGeometry(
-  { name, taps, channels, outFeatures }: {
-    readonly name: string;
-    readonly taps: number;
-    readonly channels: number;
-    readonly outFeatures: number;
-  },
-): RefitGeometry {
-  return {
-    name,
-    inChannels: channels,
-    inSize: [1, taps],
-    outChannels: outFeatures,
-    outSize: [1, 1],
-    kernel: [1, taps],
-    stride: [1, 1],
-    padding: [0, 0],
-    dilation: [1, 1],
-  };
-}
+/** The product of one group of a layer (`ProductForm`), and the layer's name for labels and errors. */
+export type RefitGeometry = Omit<ProductForm, "groups"> & { readonly name: string };
 
 /** Quads of a patch, which are those of a row of the weight: taps x quads of the input's channels. */
 export function patchQuads({ kernel: [height, width], inChannels }: RefitGeometry): number {

@@ -4,11 +4,10 @@
  *
  * @module
  */
-import { type Graph, type GraphNode, resolveGraph } from "../../model/graph.ts";
+import { type Graph, resolveGraph } from "../../model/graph.ts";
 import { layOutParameters, type PlacedParameter } from "../../plan/layout.ts";
 import { wireLayers } from "../../plan/wire.ts";
-import { pairOf } from "../../shape.ts";
-import { linearGeometry, type RefitGeometry } from "./geometry.ts";
+import type { RefitGeometry } from "./geometry.ts";
 
 /** The batch norm that is all that reads a layer's output. */
 export interface FollowingNorm {
@@ -60,23 +59,21 @@ export function refittableLayers(graph: Graph): readonly RefittableLayer[] {
     return readers.length === 1 ? readers[0] : undefined;
   };
   return nodes.flatMap((node, index): RefittableLayer[] => {
-    const geometry = geometryOf(node);
-    if (!geometry) return [];
-    const { spec: { name }, sources: [source] } = node;
+    const form = node.type.productForm?.(node);
+    if (!form) return [];
+    const { spec: { name }, sources: [source] } = node, { groups, ...geometry } = form;
     const at = (layer: number, parameter: string) => placed.get(`${nodes[layer].spec.name}.${parameter}`);
     const reader = onlyReader(index);
-    const normSpec = reader === undefined ? undefined : nodes[reader].spec;
-    const norm = reader !== undefined && normSpec?.kind === "batchnorm2d"
-      ? {
-        scale: at(reader, "weight")!,
-        mean: at(reader, "running_mean")!,
-        variance: at(reader, "running_var")!,
-        epsilon: normSpec.epsilon,
-      }
-      : undefined;
+    const normForm = reader === undefined ? undefined : nodes[reader].type.normForm?.(nodes[reader].spec);
+    const norm = normForm && {
+      scale: at(reader!, normForm.scale)!,
+      mean: at(reader!, normForm.mean)!,
+      variance: at(reader!, normForm.variance)!,
+      epsilon: normForm.epsilon,
+    };
     const sum = norm ? onlyReader(reader!) : reader;
     const added = norm ? reader! : index;
-    const terms = sum !== undefined && nodes[sum].spec.kind === "add"
+    const terms = sum !== undefined && nodes[sum].type.isSum
       ? nodes[sum].sources.filter((term) => term !== added)
       : [];
     const areThere = terms.length > 0 && terms.every((term) => term < 0 || emitters[term] < index);
@@ -84,37 +81,12 @@ export function refittableLayers(graph: Graph): readonly RefittableLayer[] {
       name,
       index,
       source,
-      ...geometry,
+      groups,
+      geometry: { name, ...geometry },
       weight: at(index, "weight")!,
       bias: at(index, "bias"),
       norm,
       skip: areThere ? { sum: sum!, terms } : undefined,
     }];
   });
-}
-
-/** The groups of a convolution or linear layer and the geometry of one; undefined for other layers. */
-function geometryOf(
-  { spec, input, output }: GraphNode,
-): Pick<RefittableLayer, "groups" | "geometry"> | undefined {
-  if (spec.kind === "linear") {
-    const { name, outFeatures } = spec, { taps, channels } = input;
-    return { groups: 1, geometry: linearGeometry({ name, taps, channels, outFeatures }) };
-  }
-  if (spec.kind !== "conv2d") return undefined;
-  const { groups = 1 } = spec;
-  return {
-    groups,
-    geometry: {
-      name: spec.name,
-      inChannels: input.channels / groups,
-      inSize: [input.height, input.width],
-      outChannels: spec.outChannels / groups,
-      outSize: [output.height, output.width],
-      kernel: pairOf(spec.kernel),
-      stride: pairOf(spec.stride),
-      padding: pairOf(spec.padding),
-      dilation: pairOf(spec.dilation ?? 1),
-    },
-  };
 }

@@ -1,0 +1,69 @@
+/**
+ * What most layers do with channels: pass each on as it is, or make new ones by a weight.
+ *
+ * @module
+ */
+import type { LayerChannels, LayerShapes } from "./layer.ts";
+
+/** How a layer's weight reads its input channels. */
+export interface WeightForm {
+  /** Groups into which the input channels fall, each of which gives its own share of the output channels. */
+  readonly groups: number;
+  /** True where every input channel is a group of its own, so that its filters belong to it. */
+  readonly isDepthwise: boolean;
+}
+
+/** How the weight of a layer reads its input; undefined for layers without one. */
+export function weightFormOf(
+  { input, parameters }: Pick<LayerShapes<unknown>, "input" | "parameters">,
+): WeightForm | undefined {
+  const weight = parameters.find(({ role }) => role === "weight");
+  if (!weight) return undefined;
+  const groups = input.channels / weight.channels;
+  return { groups, isDepthwise: groups > 1 && groups === input.channels };
+}
+
+/**
+ * The rules of a layer whose output channels each come from the input channel of the same index alone.
+ *
+ * @param keepsZero Whether a channel of zeros gives one.
+ */
+export function channelwise<Spec>(
+  { keepsZero, ...rules }: Pick<LayerChannels<Spec>, "sign" | "onlyRearranges"> & {
+    readonly keepsZero: boolean;
+  },
+): LayerChannels<Spec> {
+  return {
+    ...rules,
+    labels: (_layer, [first]) => first,
+    zeros: (_layer, [first]) => keepsZero ? first : first.map(() => false),
+    narrow: ({ spec }) => spec,
+  };
+}
+
+/**
+ * The rules of a layer with a weight, and a bias or none. Its output channels are its own, but for a depthwise
+ * convolution's. Groups keep as many channels as each other: those at one position of every group go together.
+ */
+export function weighted<Spec>(narrow: LayerChannels<Spec>["narrow"]): LayerChannels<Spec> {
+  return {
+    sign: "any",
+    onlyRearranges: false,
+    narrow,
+
+    labels(layer, [first], labels) {
+      const { input, output } = layer, { groups, isDepthwise } = weightFormOf(layer)!;
+      const share = output.channels / groups;
+      if (isDepthwise) {
+        return Array.from({ length: output.channels }, (_, o) => first[Math.floor(o / share)]);
+      }
+      const positions = input.channels / groups;
+      for (let c = positions; c < input.channels; c++) labels.unite(first[c % positions], first[c]);
+      const own = labels.fresh(share);
+      return Array.from({ length: output.channels }, (_, o) => own[o % share]);
+    },
+
+    zeros: (_layer, _inputs, masked) =>
+      masked.emptyRows().map((isEmpty, row) => isEmpty && masked.isRemoved("bias", row)),
+  };
+}
