@@ -26,7 +26,7 @@ import "./src/deno/host.ts";
 export { openGpu } from "./src/api/open_gpu.ts";
 export type { OpenGpuOptions } from "./src/api/open_gpu.ts";
 export { loadModel, openModel } from "./src/api/load_model.ts";
-export type { LoadedModel, ModelSource } from "./src/api/load_model.ts";
+export type { LoadedModel, ModelSource, SourceTools } from "./src/api/load_model.ts";
 export { DeviceModel } from "./src/api/device_model.ts";
 export { Model } from "./src/api/model.ts";
 export { trainDefaults } from "./src/api/model_options.ts";
@@ -101,9 +101,37 @@ export type {
   ProductTrialShape,
   ProductTuner,
 } from "./src/kernels/product.ts";
-export { checkGraphFits, parseGraph } from "./src/model/graph.ts";
-export type { ClassificationTask, Graph } from "./src/model/graph.ts";
-export type { LayerFields } from "./src/model/layer.ts";
+export { arenaRef, arenaRoles, inputRef } from "./src/kernels/buffer_ref.ts";
+export type { ArenaRole, BufferRef } from "./src/kernels/buffer_ref.ts";
+export { dispatchOver } from "./src/kernels/dispatch.ts";
+export type { Dispatch, QuadRange } from "./src/kernels/dispatch.ts";
+export { chunksOf, sumColumns } from "./src/kernels/reduce.ts";
+export type { ColumnSum } from "./src/kernels/reduce.ts";
+export { channelwise, weighted, weightFormOf } from "./src/model/channels.ts";
+export type { WeightForm } from "./src/model/channels.ts";
+export { checkGraphFits, ownLayers, parseGraph } from "./src/model/graph.ts";
+export type { ClassificationTask, Graph, GraphOptions } from "./src/model/graph.ts";
+export type {
+  Axes,
+  ChannelLabels,
+  FusedNorm,
+  FusedPool,
+  KeptChannels,
+  LayerChannels,
+  LayerContext,
+  LayerFields,
+  LayerInput,
+  LayerShapes,
+  LayerType,
+  MaskedLayer,
+  NormForm,
+  ParameterRole,
+  ParameterSpec,
+  PassMode,
+  ProductForm,
+} from "./src/model/layer.ts";
+export { defineLayer } from "./src/model/own_layer.ts";
+export type { FieldSchema, LayerDefinition, OwnSpec } from "./src/model/own_layer.ts";
 export type { AddSpec } from "./src/model/layers/add.ts";
 export type { Batchnorm2dSpec } from "./src/model/layers/batchnorm2d.ts";
 export type { ConcatSpec } from "./src/model/layers/concat.ts";
@@ -112,7 +140,7 @@ export type { DropoutSpec } from "./src/model/layers/dropout.ts";
 export type { FlattenSpec } from "./src/model/layers/flatten.ts";
 export type { GeluSpec } from "./src/model/layers/gelu.ts";
 export type { Globalavgpool2dSpec } from "./src/model/layers/globalavgpool2d.ts";
-export type { LayerSpec } from "./src/model/layers/index.ts";
+export type { LayerSpec, OwnLayerSpec } from "./src/model/layers/index.ts";
 export type { LeakyreluSpec } from "./src/model/layers/leakyrelu.ts";
 export type { LinearSpec } from "./src/model/layers/linear.ts";
 export type { Pool2dSpec } from "./src/model/layers/pool2d.ts";
@@ -195,5 +223,6 @@ export type {
   TrainState,
 } from "./src/train/settings.ts";
 export { verifyGoldens } from "./src/verify/verify.ts";
-export type { Pair } from "./src/shape.ts";
+export { mapShape, quadsOf, quadsPerExample, vectorShape } from "./src/shape.ts";
+export type { FeatureShape, Pair } from "./src/shape.ts";
 export type { Check, ModelSources } from "./src/verify/verify.ts";

@@ -9,7 +9,9 @@
 export interface FeatureShape {
   /** Channels a pixel and tap; features of a vector are `channels * taps`. */
   readonly channels: number;
+  /** Height, in pixels. */
   readonly height: number;
+  /** Width, in pixels. */
   readonly width: number;
   /** Pixels that were flattened into this one, in line order; 1 where none were. */
   readonly taps: number;

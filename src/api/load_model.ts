@@ -10,7 +10,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { decodePretrained, type PretrainedModel } from "../io/pretrained.ts";
 import type { Normalization } from "../io/recognize.ts";
 import { mostJsonBytes, parseJson } from "../json.ts";
-import { type ClassificationTask, type Graph, parseGraph } from "../model/graph.ts";
+import { type ClassificationTask, type Graph, type GraphOptions, parseGraph } from "../model/graph.ts";
 import { presetNames, presetNetwork } from "../model/presets.ts";
 import { describeAlternatives } from "../nearest.ts";
 import { filesFor } from "./host.ts";
@@ -45,6 +45,16 @@ export interface LoadedModel {
   readonly classes?: readonly string[];
 }
 
+/** What a model is opened by and for. `layers` are those that it may have beside the library's. */
+export interface SourceTools extends GraphOptions {
+  /** The file system. Default: the runtime's. */
+  readonly files?: Files | undefined;
+  /** The images and classes that it is for. */
+  readonly task: Omit<ClassificationTask, "name">;
+}
+
+type OpenTools = SourceTools & { readonly files: Files };
+
 /**
  * Opens a model for the images and classes of a task. Whether it fits them is found by `checkGraphFits`.
  *
@@ -55,14 +65,10 @@ export interface LoadedModel {
  */
 export async function loadModel(
   source: ModelSource,
-  { files: ownFiles, task }: {
-    /** The file system. Default: the runtime's. */
-    readonly files?: Files | undefined;
-    readonly task: Omit<ClassificationTask, "name">;
-  },
+  { files: ownFiles, ...tools }: SourceTools,
 ): Promise<LoadedModel> {
   const files = filesFor(ownFiles, "load", source.model);
-  const { graph, weights } = await readSource(source, { files, task });
+  const { graph, weights } = await readSource(source, { files, ...tools });
   const { channels } = weights?.graph.input ?? graph!.input;
   const given = normalizationOf(source, channels);
   const normalization = given ?? weights?.normalization;
@@ -94,38 +100,39 @@ export function openModel(
 /** The largest file of weights that is read, in bytes. */
 const mostWeightBytes = 2 ** 32;
 
-interface SourceTools {
-  readonly files: Files;
-  readonly task: Omit<ClassificationTask, "name">;
-}
-
 /** Reads what a source names: a graph without weights, or weights with their graph. */
 async function readSource(
   { model, preset, weights }: ModelSource,
-  tools: SourceTools,
+  tools: OpenTools,
 ): Promise<{ readonly graph?: Graph; readonly weights?: PretrainedModel }> {
   const classes = tools.task.classes.length;
   const makePreset = (name: string) => presetNetwork(name, { ...tools.task, classes });
   const read = async (path: string, graph?: Graph) => {
     const bytes = await tools.files.read(path, { mostBytes: mostWeightBytes });
-    return decodePretrained(bytes, { name: path, size: tools.task, ...(graph ? { graph } : {}) });
+    return decodePretrained(bytes, {
+      name: path,
+      size: tools.task,
+      layers: tools.layers,
+      ...(graph ? { graph } : {}),
+    });
   };
   if (isWeightsPath(model)) {
     if (weights !== undefined) refuseOption("weights", weights, `no weights beside those of ${model}`);
     return { weights: await read(model, preset === undefined ? undefined : makePreset(preset)) };
   }
   if (preset !== undefined) refuseOption("preset", preset, "it beside a model that is a safetensors file");
-  const graph = presetNames.includes(model) ? makePreset(model) : await readGraph(model, tools.files);
+  const graph = presetNames.includes(model) ? makePreset(model) : await readGraph(model, tools);
   return weights === undefined ? { graph } : { weights: await read(weights, graph) };
 }
 
-async function readGraph(path: string, files: Files): Promise<Graph> {
+async function readGraph(path: string, { files, layers = [] }: OpenTools): Promise<Graph> {
   if (!path.includes("/") && !path.includes(".") && await files.sizeBytes(path) === undefined) {
     const wanted = `${describeAlternatives(path, presetNames)}, or the path of a file`;
     throw new ConfigError({ act: "open model", thing: path, current: "it is no preset and no file", wanted });
   }
   const bytes = await files.read(path, { mostBytes: mostJsonBytes });
-  return parseGraph(parseJson(bytes, { act: "read model", thing: path, wanted: "a model as JSON" }), path);
+  const value = parseJson(bytes, { act: "read model", thing: path, wanted: "a model as JSON" });
+  return parseGraph(value, path, { layers });
 }
 
 function normalizationOf({ mean, std }: ModelSource, channels: number): Normalization | undefined {

@@ -9,6 +9,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { decodeModel, encodeModel, type WeightStore } from "../io/model_file.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
+import type { LayerDefinition } from "../model/own_layer.ts";
 import { summarizeModel } from "../model/summary.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import type { CompactOptions } from "../prune/compact.ts";
@@ -44,7 +45,9 @@ export async function finishPruned(
     readonly compact: boolean;
   },
 ): Promise<PrunedModel> {
-  const stored = decodeModel(bytes, "the pruned model"), { store } = context, isSparse = store === "sparse";
+  const stored = decodeModel(bytes, "the pruned model", undefined, context.ownLayers),
+    { store } = context,
+    isSparse = store === "sparse";
   const before = denseCostOf(summarizeModel(stored.graph));
   if (compact) {
     const { result, model, graph, layers } = await measureCompaction(gpu, bytes, context);
@@ -61,6 +64,8 @@ interface CompactionContext extends CompactOptions {
   /** Examples to compare logits on and to time. */
   readonly examples: Split;
   readonly store: WeightStore;
+  /** The layers that the model may have beside the library's. Default: none. */
+  readonly ownLayers?: readonly LayerDefinition[] | undefined;
   /** Picks how the products are computed by which logits are compared. */
   readonly choose: ProductChooser;
   /** Examples that evaluation takes at a time; as many as the device can hold, up to 256, where left out. */
@@ -88,9 +93,9 @@ interface CompactedModel extends Pick<PruneOutcome, "layers"> {
 export async function measureCompaction(
   gpu: Gpu,
   bytes: Uint8Array,
-  { task, examples, store, choose, tune, protect, evaluationBatch }: CompactionContext,
+  { task, examples, store, choose, tune, protect, evaluationBatch, ownLayers }: CompactionContext,
 ): Promise<CompactedModel> {
-  const stored = decodeModel(bytes, "the pruned model"),
+  const stored = decodeModel(bytes, "the pruned model", undefined, ownLayers),
     batch = takeSplit(examples, Math.min(timedBatch, examples.count));
   using smaller = new Model(gpu, stored.graph, { task, choose, evaluationBatch });
   smaller.restore(stored);

@@ -17,6 +17,7 @@ import { fitBatch } from "../gpu/fitting.ts";
 import type { NamedParameters } from "../gpu/network.ts";
 import { decodeModel } from "../io/model_file.ts";
 import type { ProductChooser } from "../kernels/product.ts";
+import type { GraphOptions } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import { scoreBatch } from "../prune/accumulate.ts";
@@ -341,11 +342,13 @@ export class Model extends DeviceModel {
    * Loads a model that was saved.
    *
    * @param files The file system. Default: the runtime's.
+   * @param options The layers that it may have beside the library's, as `parseGraph` takes them.
    * @throws {FileError} Where the file cannot be read, or the runtime has no files.
    * @throws {FormatError} Where the file is damaged or was not written by winnow.
    */
-  static async load(gpu: Gpu, path: string, files?: Files): Promise<Model> {
-    const stored = decodeModel(await filesFor(files, "load", path).read(path), path);
+  static async load(gpu: Gpu, path: string, files?: Files, options: GraphOptions = {}): Promise<Model> {
+    const bytes = await filesFor(files, "load", path).read(path);
+    const stored = decodeModel(bytes, path, undefined, options.layers);
     const { graph, normalization, classes } = stored;
     const model = new Model(gpu, graph, { task: { name: path, ...graph.input, ...normalization, classes } });
     model.restore(stored);

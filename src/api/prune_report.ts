@@ -5,7 +5,7 @@
  */
 import { type PruneConfig, readGranularity } from "../config.ts";
 import type { GpuIdentity } from "../gpu/identity.ts";
-import type { Graph } from "../model/graph.ts";
+import { type Graph, ownLayersOf } from "../model/graph.ts";
 import { decodeModel } from "../io/model_file.ts";
 import { layOutParameters, type ParameterLayout } from "../plan/layout.ts";
 import { compareClasses, countFlips } from "../prune/analysis.ts";
@@ -130,7 +130,7 @@ function accuraciesOf(
 function patternOf({ config, graph, finished }: PruneFindings): Pick<PruneReport, "pattern"> {
   const goal = readGoal(config, graph);
   if (!("pattern" in goal)) return {};
-  const { parameters } = decodeModel(finished.model, "the pruned model");
+  const { parameters } = decodeModel(finished.model, "the pruned model", undefined, ownLayersOf(graph));
   return {
     pattern: { ...goal.pattern, layers: countPattern(layOutParameters(graph), parameters, goal.pattern) },
   };

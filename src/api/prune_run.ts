@@ -12,7 +12,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { identityEntries } from "../gpu/identity.ts";
 import { decodeModel } from "../io/model_file.ts";
 import type { ProductChooser } from "../kernels/product.ts";
-import type { Graph } from "../model/graph.ts";
+import { type Graph, ownLayersOf } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
 import type { Criterion } from "../prune/criteria.ts";
 import { pruneUntilStable } from "../prune/loop.ts";
@@ -109,7 +109,10 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
     ...counts,
     ...(checkpoints ? await runContents(splits, options) : {}),
   };
-  const journal = await RunJournal.open(config, surroundings, { checkpoints, choices, signal });
+  const journal = await RunJournal.open(config, surroundings, {
+    ...{ checkpoints, choices, signal },
+    layers: ownLayersOf(graph),
+  });
   checkCores(gpu, journal.cores, { graph, batch: config.batch, train: train.count, test: test.count });
   const choose = journal.chooser(options.choose ?? gpu.choose);
   const { seed, evaluationBatch } = config;
@@ -226,7 +229,7 @@ async function pruneModel(
   const finished = await finishPruned(model.gpu, bytes, {
     ...{ layers: outcome.layers, task: limited, examples: test },
     ...{ store, compact, choose, tune: options.tune, protect: recipe.select.protect },
-    evaluationBatch: config.evaluationBatch,
+    ...{ evaluationBatch: config.evaluationBatch, ownLayers: ownLayersOf(graph) },
   });
   const report = pruneReport({
     ...(options.versions ? { versions: options.versions } : {}),

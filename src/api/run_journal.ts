@@ -11,6 +11,7 @@ import type { PruneConfig } from "../config.ts";
 import { FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { type Checkpoint, type CheckpointArena, loadCheckpoint, saveCheckpoint } from "../io/checkpoint.ts";
+import type { LayerDefinition } from "../model/own_layer.ts";
 import type { Json } from "../io/checkpoint_state.ts";
 import { sha256 } from "../io/checksum.ts";
 import { formatChoices, type ProductChoices, rememberingChooser } from "../kernels/choices.ts";
@@ -65,6 +66,8 @@ export interface JournalSteps {
 export interface JournalOptions {
   /** Where checkpoints are; none are written where left out. */
   readonly checkpoints?: RunCheckpoints | undefined;
+  /** The layers that the run's model may have beside the library's. Default: none. */
+  readonly layers?: readonly LayerDefinition[];
   /** How products are to be computed, where a checkpoint does not say. */
   readonly choices: ProductChoices;
   /** Ends the run before its next step once it is aborted, or within training. */
@@ -110,12 +113,13 @@ export class RunJournal {
     surroundings: RunResults["surroundings"],
     options: JournalOptions,
   ): Promise<RunJournal> {
-    const { checkpoints, choices } = options;
+    const { checkpoints, choices, layers } = options;
     if (!checkpoints?.resumes) {
       const results = { surroundings, choices: { ...choices }, steps: [], training: undefined };
       return new RunJournal(config, options, { results, stored: undefined });
     }
-    const path = `${checkpoints.folder}/${runFile}`, stored = await loadCheckpoint(path, checkpoints.files);
+    const path = `${checkpoints.folder}/${runFile}`,
+      stored = await loadCheckpoint(path, checkpoints.files, layers);
     const results = resultsOf(stored, path);
     const told = (config: PruneConfig, surroundings: RunResults["surroundings"]) => ({
       ...config,

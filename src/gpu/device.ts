@@ -178,14 +178,20 @@ export class Gpu {
    */
   async pipeline(
     kernel: string,
-    { path, constants }: { readonly path: ReadPath; readonly constants: Readonly<Record<string, number>> },
+    { path, constants, text }: {
+      readonly path: ReadPath;
+      readonly constants: Readonly<Record<string, number>>;
+      /** The kernel's WGSL where it is none of the library's. */
+      readonly text?: string | undefined;
+    },
   ): Promise<Pipeline> {
-    const key = JSON.stringify([kernel, path, Object.entries(constants).sort()]);
+    const key = JSON.stringify([kernel, path, Object.entries(constants).sort(), text]);
     let pipeline = this.#pipelines.get(key);
     if (!pipeline) {
       this.check();
       pipeline = await compilePipeline(this.device, {
         kernel,
+        text,
         path,
         constants,
         subgroupDirective: this.subgroups?.directive,

@@ -69,9 +69,9 @@ export class Program {
   ): Promise<Program> {
     const pipelines: Pipeline[] = [];
     for (const dispatch of dispatches) {
-      const { kernel, constants } = dispatch;
+      const { kernel, text, constants } = dispatch;
       const own = dispatch.path ?? path ?? readPathOf(dispatch, gpu.path);
-      pipelines.push(await gpu.pipeline(kernel, { path: own, constants }));
+      pipelines.push(await gpu.pipeline(kernel, { path: own, constants, text }));
     }
     const alignment = gpu.device.limits.minUniformBufferOffsetAlignment;
     const sizeOf = (struct: "Params" | "Step") => (pipeline: Pipeline) =>

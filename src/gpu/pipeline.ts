@@ -6,7 +6,8 @@
 import { KernelError } from "../errors.ts";
 import { type AssembledKernel, assembleKernel } from "../kernels/assemble.ts";
 import type { ReadPath } from "../kernels/interface.ts";
-import { kernelLines } from "../kernels/source.ts";
+import type { SourceLine } from "../kernels/expand.ts";
+import { kernelFiles, kernelLines } from "../kernels/source.ts";
 
 /** A compiled kernel. */
 export interface Pipeline {
@@ -24,14 +25,16 @@ export interface Pipeline {
  */
 export async function compilePipeline(
   device: GPUDevice,
-  { kernel: name, path, constants, subgroupDirective }: {
+  { kernel: name, text, path, constants, subgroupDirective }: {
     readonly kernel: string;
+    /** Its WGSL, or that of its part behind the colon, where it is none of the library's. */
+    readonly text?: string | undefined;
     readonly path: ReadPath;
     readonly constants: Readonly<Record<string, number>>;
     readonly subgroupDirective?: string | undefined;
   },
 ): Promise<Pipeline> {
-  const kernel = assembleKernel(name, path);
+  const kernel = assembleKernel(name, path, text);
   if (kernel.usesSubgroups && subgroupDirective === undefined) {
     const current = "the device was opened without subgroups";
     throw new KernelError({ act: "compile kernel", thing: name, current, wanted: "a device with subgroups" });
@@ -47,7 +50,8 @@ export async function compilePipeline(
   });
   const error = await device.popErrorScope();
   if (error) {
-    const places = await findPlaces(module, name, code.split("\n").length - kernel.code.split("\n").length);
+    const before = code.split("\n").length - kernel.code.split("\n").length;
+    const places = await findPlaces(module, kernelLines(name, text), before);
     const lines = error.message.split("\n").filter((line) => line.trim() !== "");
     const current = [...lines, ...places].join(" | ");
     throw new KernelError({
@@ -60,16 +64,18 @@ export async function compilePipeline(
   return { kernel, layout, pipeline };
 }
 
-/** Where the errors of a module stand in kernels/, each as `at kernels/gemm/gram.wgsl:12`. */
+/** Where the errors of a module stand, each as `at kernels/gemm/gram.wgsl:12`; a text of one's own by its name. */
 async function findPlaces(
   module: GPUShaderModule,
-  kernel: string,
+  lines: readonly SourceLine[],
   linesBefore: number,
 ): Promise<readonly string[]> {
   const { messages } = await module.getCompilationInfo();
   const places = messages.filter(({ type }) => type === "error").flatMap(({ lineNum }) => {
-    const found = kernelLines(kernel)[lineNum - 1 - linesBefore];
-    return found ? [`at kernels/${found.file}.wgsl:${found.line}`] : [];
+    const found = lines[lineNum - 1 - linesBefore];
+    if (!found) return [];
+    const isOwn = !kernelFiles.includes(found.file);
+    return [`at ${isOwn ? found.file : `kernels/${found.file}.wgsl`}:${found.line}`];
   });
   return [...new Set(places)];
 }

@@ -8,6 +8,7 @@ import { FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { parseJson } from "../json.ts";
 import { type Graph, parseGraph } from "../model/graph.ts";
+import type { LayerDefinition } from "../model/own_layer.ts";
 import { layOutParameters, type PlacedParameter } from "../plan/layout.ts";
 import { type CheckpointState, parseState } from "./checkpoint_state.ts";
 import { checkMask, checkValues } from "./check_values.ts";
@@ -77,12 +78,17 @@ export async function encodeCheckpoint({ graph, arenas, masks, state }: Checkpoi
  * Reads a checkpoint and checks all of it.
  *
  * @param name The file's name, for messages.
+ * @param layers The layers that its graph may have beside the library's.
  * @throws {FormatError} Where a bit of the file is not as it was written, it is no checkpoint, a tensor is missing,
  *   surplus, misshapen or not finite, a mask removes a weight that is not 0, or the state is none.
  * @throws {ConfigError} Where its graph is none.
  * @throws {ShapeError} Where a layer of its graph does not fit its inputs.
  */
-export async function decodeCheckpoint(bytes: Uint8Array, name: string): Promise<Checkpoint> {
+export async function decodeCheckpoint(
+  bytes: Uint8Array,
+  name: string,
+  layers: readonly LayerDefinition[] = [],
+): Promise<Checkpoint> {
   const { tensors, metadata } = readSafetensors(bytes, name);
   const act = "read checkpoint", text = metadata[metadataKey];
   if (text === undefined) {
@@ -96,7 +102,7 @@ export async function decodeCheckpoint(bytes: Uint8Array, name: string): Promise
     refuse(act, name, `version ${JSON.stringify(header?.version)}`, wanted);
   }
   await checkSeal(bytes, { act, name });
-  const graph = parseGraph(header!.graph, name), state = parseState(header!.state, act, name);
+  const graph = parseGraph(header!.graph, name, { layers }), state = parseState(header!.state, act, name);
   const stored = new Set([...tensors.keys()].map((tensor) => tensor.slice(0, tensor.indexOf("/"))));
   const masked = [...tensors.keys()].filter((tensor) => tensor.startsWith(`${maskPrefix}/`));
   const places = placesOf(
@@ -145,8 +151,12 @@ export async function saveCheckpoint(checkpoint: Checkpoint, path: string, files
  * @throws {FileError} Where the file cannot be read.
  * @throws {FormatError} Where it is damaged or no checkpoint.
  */
-export async function loadCheckpoint(path: string, files: Files): Promise<Checkpoint> {
-  return await decodeCheckpoint(await files.read(path), path);
+export async function loadCheckpoint(
+  path: string,
+  files: Files,
+  layers: readonly LayerDefinition[] = [],
+): Promise<Checkpoint> {
+  return await decodeCheckpoint(await files.read(path), path, layers);
 }
 
 /** A tensor that a checkpoint of a graph may hold. */

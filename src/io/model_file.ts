@@ -9,6 +9,7 @@ import { isNormalization, type NormalizationKey, normalizationWanted } from "../
 import { FormatError } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import { type Graph, parseGraph } from "../model/graph.ts";
+import type { LayerDefinition } from "../model/own_layer.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import { checkMask } from "./check_values.ts";
 import { readParameters } from "./parameters.ts";
@@ -70,12 +71,18 @@ export function isModelFile(metadata: Readonly<Record<string, string>>): boolean
  *
  * @param name The file's name, for messages.
  * @param given The graph to use instead of the file's own.
+ * @param layers The layers that the file's graph may have beside the library's.
  * @throws {FormatError} Where it is damaged, was not written by winnow, or its tensors are not the graph's or not
  *   finite, or a mask removes a weight that is not 0.
  * @throws {ConfigError} Where its graph is none.
  * @throws {ShapeError} Where a layer of its graph does not fit its input.
  */
-export function decodeModel(bytes: Uint8Array, name: string, given?: Graph): StoredModel {
+export function decodeModel(
+  bytes: Uint8Array,
+  name: string,
+  given?: Graph,
+  layers: readonly LayerDefinition[] = [],
+): StoredModel {
   const { tensors: stored, metadata } = readSafetensors(bytes, name);
   const refuse = (thing: string, current: string, wanted: string): never => {
     throw new FormatError({ act: "read model", thing: `${name}, ${thing}`, current, wanted });
@@ -84,7 +91,7 @@ export function decodeModel(bytes: Uint8Array, name: string, given?: Graph): Sto
     const text = metadata[key] ?? refuse(key, "no such metadata", "a file that winnow wrote");
     return parseJson(text, { act: "read model", thing: `${name}, ${key}`, wanted: "JSON" });
   };
-  const graph = given ?? parseGraph(parse(metadataKeys.graph), name);
+  const graph = given ?? parseGraph(parse(metadataKeys.graph), name, { layers });
   const { parameters: places } = layOutParameters(graph), weights = places.filter(({ prunable }) => prunable);
   const { tensors, masks: sparseMasks } = wholeTensors(stored, { weights, name });
   const parameters = readParameters(tensors, { graph, name });

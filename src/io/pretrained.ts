@@ -4,6 +4,7 @@
  * @module
  */
 import type { Graph } from "../model/graph.ts";
+import type { LayerDefinition } from "../model/own_layer.ts";
 import { decodeModel, isModelFile } from "./model_file.ts";
 import { readParameters } from "./parameters.ts";
 import type { ImageSize } from "./recognize_chain.ts";
@@ -34,16 +35,18 @@ export interface PretrainedModel {
  */
 export function decodePretrained(
   bytes: Uint8Array,
-  { name, size, graph }: {
+  { name, size, graph, layers }: {
     readonly name: string;
     /** Height and width of the images. */
     readonly size: ImageSize;
     /** The architecture, which otherwise the file tells. */
     readonly graph?: Graph;
+    /** The layers that the file's graph may have beside the library's. Default: none. */
+    readonly layers?: readonly LayerDefinition[] | undefined;
   },
 ): PretrainedModel {
   const { tensors, metadata } = readSafetensors(bytes, name);
-  if (isModelFile(metadata)) return decodeModel(bytes, name, graph);
+  if (isModelFile(metadata)) return decodeModel(bytes, name, graph, layers);
   const known = graph ?? recognizeArchitecture(tensors, { size, name });
   const normalization = familyNormalization(tensors);
   return {

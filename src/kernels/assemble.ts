@@ -46,10 +46,11 @@ export interface KernelSlot {
  *
  * @param name A kernel's stem such as `layer/relu_forward`, or two joined by a colon, core first:
  *   `gemm/software/register_8x8:gemm/conv2d_forward`.
+ * @param text The WGSL of the name, or of its part behind the colon, where it is no file of kernels/.
  * @throws {KernelError} Where no such kernel exists.
  */
-export function assembleKernel(name: string, path: ReadPath): AssembledKernel {
-  const source = kernelSource(name), read = kernelInterface(name);
+export function assembleKernel(name: string, path: ReadPath, text?: string): AssembledKernel {
+  const source = kernelSource(name, text), read = kernelInterface(name, text);
   const bare = withoutComments(source);
   const slots: KernelSlot[] = [];
   const functions: string[] = [];

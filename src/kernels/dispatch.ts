@@ -10,7 +10,9 @@ import { kernelInterface } from "./source.ts";
 
 /** Neighbouring quads of a buffer. */
 export interface QuadRange {
+  /** The first of them. */
   readonly first: number;
+  /** How many they are. */
   readonly quads: number;
 }
 
@@ -18,6 +20,8 @@ export interface QuadRange {
 export interface Dispatch {
   /** The kernel's stem, or core and operation joined by a colon. */
   readonly kernel: string;
+  /** The WGSL of that name, or of its part behind the colon, where the kernel is none of the library's. */
+  readonly text?: string;
   /** The name that plans and profiles show, such as `conv1 forward`. */
   readonly label: string;
   /** Buffers by binding name; `params` and `step` are bound by the executor. */
@@ -26,6 +30,7 @@ export interface Dispatch {
   readonly params: Readonly<Record<string, number>>;
   /** Values of the kernel's override constants. */
   readonly constants: Readonly<Record<string, number>>;
+  /** Workgroups along x, y and z. */
   readonly workgroups: readonly [number, number, number];
   /** How this dispatch reads quads, where it is not to be as the device's others do. */
   readonly path?: ReadPath;
@@ -64,13 +69,14 @@ export function spreadWorkgroups(count: number): readonly [number, number, numbe
 /** A dispatch with one invocation for each of a number of items. */
 export function dispatchOver(
   items: number,
-  { kernel, label, bindings, params, constants = {} }: Omit<Dispatch, "workgroups" | "constants"> & {
+  { kernel, text, label, bindings, params, constants = {} }: Omit<Dispatch, "workgroups" | "constants"> & {
     readonly constants?: Dispatch["constants"];
   },
 ): Dispatch {
-  const [size] = kernelInterface(kernel).workgroupSize;
+  const [size] = kernelInterface(kernel, text).workgroupSize;
   const workgroups = spreadWorkgroups(Math.ceil(items / size));
-  return { kernel, label, bindings, params, constants, workgroups };
+  const own = text === undefined ? {} : { text };
+  return { kernel, ...own, label, bindings, params, constants, workgroups };
 }
 
 /** Quads that an invocation of an elementwise kernel by columns computes, so that it reads their parameters once. */

@@ -78,7 +78,7 @@ export function readInterface(name: string, source: string): KernelInterface {
   }
   const structs = new Map<string, readonly Field[]>();
   for (const [, structName, body] of code.matchAll(/struct\s+(\w+)\s*\{([^}]*)\}/g)) {
-    const fields = [...body.matchAll(/(\w+)\s*:\s*([\w<>]+)\s*,/g)];
+    const fields = [...body.matchAll(/(\w+)\s*:\s*([\w<>]+)\s*(?:,|$)/g)];
     if (!fields.every(([, , type]) => ["u32", "i32", "f32"].includes(type))) continue;
     structs.set(
       structName,

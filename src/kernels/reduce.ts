@@ -15,18 +15,27 @@ export function chunksOf(rows: number): { readonly rowsPerChunk: number; readonl
 
 /** A sum over rows: the term's kernel with its bindings, and where the sum goes. */
 export interface ColumnSum {
+  /** The name of its dispatches. */
   readonly label: string;
   /** The term's kernel, such as `reduce/bias_backward`. */
   readonly term: string;
+  /** The term's WGSL where it is none of the library's. */
+  readonly text?: string;
+  /** The term's buffers by binding name. */
   readonly bindings: Dispatch["bindings"];
+  /** Values of the term's `Params` beside rows, quads and rows_per_chunk. */
   readonly params?: Dispatch["params"];
+  /** Rows that are summed. */
   readonly rows: number;
+  /** Quads of a row. */
   readonly quads: number;
   /** The scratch buffer for the chunks' sums, of at least `chunksOf(rows).chunks * quads` quads. */
   readonly scratch: BufferRef;
   /** The buffer and first quad that take the sum. */
   readonly out: BufferRef;
+  /** The first quad of the sum there. */
   readonly offset: number;
+  /** What the sum is multiplied by. */
   readonly scale: number;
 }
 
@@ -36,6 +45,7 @@ export function sumColumns(sum: ColumnSum): readonly Dispatch[] {
   return [
     dispatchOver(chunks * sum.quads, {
       kernel: `reduce/columns:${sum.term}`,
+      ...(sum.text === undefined ? {} : { text: sum.text }),
       label: `${sum.label}, chunks`,
       bindings: { ...sum.bindings, sums: sum.scratch },
       params: { ...sum.params, rows: sum.rows, quads: sum.quads, rows_per_chunk: rowsPerChunk },

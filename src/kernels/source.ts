@@ -22,14 +22,17 @@ export const kernelNames: readonly string[] = [
   ...Object.keys(coreTable),
 ];
 
-/** Returns what a function of a name gave for the same name before. */
-function remembering<T>(find: (name: string) => T): (name: string) => T {
+/** Finds something about a kernel by its name and, where it is none of kernels/, its text. */
+type ByKernel<T> = (name: string, text?: string) => T;
+
+/** Returns what a function of a kernel gave for the same kernel before. */
+function remembering<T>(find: ByKernel<T>): ByKernel<T> {
   const found = new Map<string, T>();
-  return (name) => {
-    const known = found.get(name);
+  return (name, text) => {
+    const key = text === undefined ? name : `${name}\n${text}`, known = found.get(key);
     if (known !== undefined) return known;
-    const value = find(name);
-    found.set(name, value);
+    const value = find(name, text);
+    found.set(key, value);
     return value;
   };
 }
@@ -45,31 +48,36 @@ function readFile(stem: string): string {
  *
  * @param name A kernel's name such as `layer/relu_forward`, or two joined by a colon, core first:
  *   `gemm/software/register_8x8:gemm/conv2d_forward`.
+ * @param text The WGSL of the name, or of its part behind the colon, where it is no file of kernels/.
  * @throws {KernelError} Where no kernel has that name, or its text cannot be expanded.
  */
-export const kernelLines: (name: string) => readonly SourceLine[] = remembering((name) =>
-  name.split(":").flatMap((part) => {
+export const kernelLines: ByKernel<readonly SourceLine[]> = remembering((name, text) => {
+  const parts = name.split(":"), own = text === undefined ? undefined : parts.at(-1);
+  return parts.flatMap((part) => {
+    if (part === own) return expandKernel(part, {}, (stem) => stem === own ? text! : readFile(stem));
     const core = Object.hasOwn(coreTable, part) ? coreTable[part] : undefined;
     return expandKernel(core?.text ?? part, core?.sizes ?? {}, readFile);
-  })
-);
+  });
+});
 
 /**
  * A kernel's WGSL.
  *
  * @param name See `kernelLines`.
+ * @param text See `kernelLines`.
  * @throws {KernelError} See `kernelLines`.
  */
-export const kernelSource: (name: string) => string = remembering((name) =>
-  kernelLines(name).map(({ text }) => text).join("\n")
+export const kernelSource: ByKernel<string> = remembering((name, text) =>
+  kernelLines(name, text).map((line) => line.text).join("\n")
 );
 
 /**
  * A kernel's bindings, uniform structs, constants and workgroup size.
  *
  * @param name See `kernelLines`.
+ * @param text See `kernelLines`.
  * @throws {KernelError} See `kernelLines` and `readInterface`.
  */
-export const kernelInterface: (name: string) => KernelInterface = remembering((name) =>
-  readInterface(name, kernelSource(name))
+export const kernelInterface: ByKernel<KernelInterface> = remembering((name, text) =>
+  readInterface(name, kernelSource(name, text))
 );

@@ -28,11 +28,11 @@ export function weightFormOf(
  *
  * @param keepsZero Whether a channel of zeros gives one.
  */
-export function channelwise<Spec>(
-  { keepsZero, ...rules }: Pick<LayerChannels<Spec>, "sign" | "onlyRearranges"> & {
+export function channelwise(
+  { keepsZero, ...rules }: Pick<LayerChannels<unknown>, "sign" | "onlyRearranges"> & {
     readonly keepsZero: boolean;
   },
-): LayerChannels<Spec> {
+): Omit<LayerChannels<unknown>, "narrow"> & { narrow<Spec>(layer: LayerShapes<Spec>): Spec } {
   return {
     ...rules,
     labels: (_layer, [first]) => first,
@@ -42,28 +42,26 @@ export function channelwise<Spec>(
 }
 
 /**
- * The rules of a layer with a weight, and a bias or none. Its output channels are its own, but for a depthwise
- * convolution's. Groups keep as many channels as each other: those at one position of every group go together.
+ * The rules of a layer with a weight, and a bias or none, but for how it is narrowed. Its output channels are its own, but
+ * for a depthwise convolution's. Groups keep as many channels as each other: those at one position of every group go
+ * together.
  */
-export function weighted<Spec>(narrow: LayerChannels<Spec>["narrow"]): LayerChannels<Spec> {
-  return {
-    sign: "any",
-    onlyRearranges: false,
-    narrow,
+export const weighted: Omit<LayerChannels<unknown>, "narrow"> = {
+  sign: "any",
+  onlyRearranges: false,
 
-    labels(layer, [first], labels) {
-      const { input, output } = layer, { groups, isDepthwise } = weightFormOf(layer)!;
-      const share = output.channels / groups;
-      if (isDepthwise) {
-        return Array.from({ length: output.channels }, (_, o) => first[Math.floor(o / share)]);
-      }
-      const positions = input.channels / groups;
-      for (let c = positions; c < input.channels; c++) labels.unite(first[c % positions], first[c]);
-      const own = labels.fresh(share);
-      return Array.from({ length: output.channels }, (_, o) => own[o % share]);
-    },
+  labels(layer, [first], labels) {
+    const { input, output } = layer, { groups, isDepthwise } = weightFormOf(layer)!;
+    const share = output.channels / groups;
+    if (isDepthwise) {
+      return Array.from({ length: output.channels }, (_, o) => first[Math.floor(o / share)]);
+    }
+    const positions = input.channels / groups;
+    for (let c = positions; c < input.channels; c++) labels.unite(first[c % positions], first[c]);
+    const own = labels.fresh(share);
+    return Array.from({ length: output.channels }, (_, o) => own[o % share]);
+  },
 
-    zeros: (_layer, _inputs, masked) =>
-      masked.emptyRows().map((isEmpty, row) => isEmpty && masked.isRemoved("bias", row)),
-  };
-}
+  zeros: (_layer, _inputs, masked) =>
+    masked.emptyRows().map((isEmpty, row) => isEmpty && masked.isRemoved("bias", row)),
+};

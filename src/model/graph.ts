@@ -12,7 +12,7 @@ import { layerSchemas, type LayerSpec, layerTypeOf } from "./layers/index.ts";
 import type { LayerDefinition } from "./own_layer.ts";
 
 /** Where a graph keeps its own layers: a symbol, which no file holds and copies of the graph keep. */
-const ownLayers: unique symbol = Symbol("layers of a graph's own");
+export const ownLayers: unique symbol = Symbol("layers of a graph's own");
 
 /** A model: layers from images to logits, each behind those whose outputs it takes. */
 export interface Graph {

@@ -21,9 +21,13 @@ export type ParameterRole = "weight" | "bias" | "scale" | "shift" | "statistic";
 export interface ParameterSpec {
   /** The last part of its name, such as `weight`; names are PyTorch's. */
   readonly name: string;
+  /** What it is for. */
   readonly role: ParameterRole;
+  /** Rows, one per output channel for a weight, else 1. */
   readonly rows: number;
+  /** Taps of a window, or pixels that were flattened into one. */
   readonly taps: number;
+  /** Numbers in a row and tap. */
   readonly channels: number;
   /** The shape in PyTorch, such as (O, I, KH, KW). */
   readonly shape: readonly number[];
@@ -40,21 +44,27 @@ export type PassMode = "train" | "score" | "evaluate";
 
 /** Max pooling 2 x 2 behind a ReLU, which the convolution before them takes over. */
 export interface FusedPool {
-  /** The pooled output, the place of each maximum in its window, and the gradient of the output. */
+  /** The pooled output. */
   readonly y: BufferRef;
+  /** The place of each maximum in its window. */
   readonly places: BufferRef;
+  /** The gradient of the pooled output. */
   readonly dy: BufferRef;
+  /** The shape of the pooled output. */
   readonly output: FeatureShape;
 }
 
 /** Batch norm by its running statistics behind a convolution, which applies it to what it stores. */
 export interface FusedNorm {
-  /** First quads of the running mean and variance in the arena `statistics`. */
+  /** First quad of the running mean in the arena `statistics`. */
   readonly mean: number;
+  /** First quad of the running variance there. */
   readonly variance: number;
-  /** First quads of the scale and shift in the arena `values`. */
+  /** First quad of the scale in the arena `values`. */
   readonly gamma: number;
+  /** First quad of the shift there. */
   readonly beta: number;
+  /** Added to the variance before its root. */
   readonly epsilon: number;
 }
 
@@ -80,6 +90,7 @@ export const mostNumber = 1e30;
 
 /** One input of a layer. */
 export interface LayerInput {
+  /** Its shape. */
   readonly shape: FeatureShape;
   /** Its tensor. */
   readonly x: BufferRef;
@@ -89,23 +100,29 @@ export interface LayerInput {
 
 /** What a layer sees when its dispatches are made. */
 export interface LayerContext<Spec> {
+  /** What the model file says of the layer. */
   readonly spec: Spec;
+  /** Its name, for labels. */
   readonly name: string;
   /** What its random numbers are drawn by, which no name changes. */
   readonly stream: string;
   /** Examples a step. */
   readonly batch: number;
+  /** What the pass is for. */
   readonly mode: PassMode;
   /** All inputs; one for most layers. */
   readonly inputs: readonly LayerInput[];
   /** The shape of the first input. */
   readonly input: FeatureShape;
+  /** The shape of the output. */
   readonly output: FeatureShape;
-  /** The tensors of the first input and the output. */
+  /** The tensor of the first input. */
   readonly x: BufferRef;
+  /** The tensor of the output. */
   readonly y: BufferRef;
-  /** Backward: the gradient of y, and that of x where it is wanted. */
+  /** Backward: the gradient of y. */
   readonly dy: BufferRef;
+  /** Backward: the gradient of x, or undefined where none is wanted. */
   readonly dx: BufferRef | undefined;
   /** Forward: a batch norm follows and is to be applied to y, before all else. Only with `fusesNorm`. */
   readonly norm: FusedNorm | undefined;
@@ -131,11 +148,15 @@ export interface LayerContext<Spec> {
 
 /** A layer of a graph as rules about channels see it. */
 export interface LayerShapes<Spec> {
+  /** What the model file says of the layer. */
   readonly spec: Spec;
-  /** The shapes of all inputs, and of the first one. */
+  /** The shapes of all inputs. */
   readonly inputs: readonly FeatureShape[];
+  /** The shape of the first input. */
   readonly input: FeatureShape;
+  /** The shape of the output. */
   readonly output: FeatureShape;
+  /** Its parameters. */
   readonly parameters: readonly ParameterSpec[];
 }
 
@@ -153,6 +174,7 @@ export interface ChannelLabels {
 export interface KeptChannels {
   /** Of each input. */
   readonly inputs: readonly (readonly number[])[];
+  /** Of the output. */
   readonly outputs: readonly number[];
 }
 
@@ -200,10 +222,15 @@ export interface LayerChannels<Spec> {
 
 /** The parameters of a batch norm by name: y = scale (x - mean) / sqrt(variance + epsilon) + shift. */
 export interface NormForm {
+  /** The scale. */
   readonly scale: string;
+  /** The shift. */
   readonly shift: string;
+  /** The running mean. */
   readonly mean: string;
+  /** The running variance. */
   readonly variance: string;
+  /** Added to the variance before its root. */
   readonly epsilon: number;
 }
 
@@ -218,14 +245,21 @@ export type Axes = readonly [number, number];
 export interface ProductForm {
   /** Groups of the channels. */
   readonly groups: number;
-  /** Channels of one group. */
+  /** Input channels of one group. */
   readonly inChannels: number;
+  /** Output channels of one group. */
   readonly outChannels: number;
+  /** The input's height and width, in pixels. */
   readonly inSize: Axes;
+  /** The output's height and width, in pixels. */
   readonly outSize: Axes;
+  /** Sides of the window, in pixels. */
   readonly kernel: Axes;
+  /** Pixels between two windows. */
   readonly stride: Axes;
+  /** Zeros on each side, in pixels. */
   readonly padding: Axes;
+  /** Pixels between two taps of a window. */
   readonly dilation: Axes;
 }
 
@@ -268,9 +302,16 @@ export interface LayerType<Spec> {
   /** True where the backward pass can apply a ReLU's backward pass to its input gradient. */
   gatesInput?(spec: Spec): boolean;
 
-  /** @throws {ShapeError} Where the inputs do not fit the layer. */
+  /**
+   * The shape of the output.
+   *
+   * @throws {ShapeError} Where the inputs do not fit the layer.
+   */
   outputShape(spec: Spec, inputs: readonly FeatureShape[], name: string): FeatureShape;
+  /** Its parameters, given the shape of the first input; as `ParameterRole` says. */
   parameters(spec: Spec, input: FeatureShape): readonly ParameterSpec[];
+  /** Emits the dispatches that write y. */
   forward(context: LayerContext<Spec>): void;
+  /** Emits the dispatches that write the gradients of the parameters, into the arena `gradients`, and of the inputs. */
   backward(context: LayerContext<Spec>): void;
 }

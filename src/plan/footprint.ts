@@ -33,7 +33,7 @@ export type OuterRef = Exclude<BufferRef, { readonly tensor: string }>;
 /** What the bindings of a plan refer to, with the slot of a tensor; and those that are read through mirrors. */
 function* boundBuffers(plan: Plan, path: ReadPath) {
   for (const dispatch of plan.dispatches) {
-    const kernel = assembleKernel(dispatch.kernel, readPathOf(dispatch, path));
+    const kernel = assembleKernel(dispatch.kernel, readPathOf(dispatch, path), dispatch.text);
     for (const { binding, mirror: isMirrored } of kernel.slots) {
       if (binding.space === "uniform") continue;
       const ref = dispatch.bindings[binding.name];

@@ -59,17 +59,17 @@ const blocks = parseGraph({
 const options = { choose, images: { augmentation: "flip" } } as const;
 const training = { ...options, mode: "train", batch: 64, optimizer: sgd(), averages: true } as const;
 const plans = {
-  seed_train: () => lowerPlan(seed, training),
-  seed_evaluate: () => lowerPlan(seed, { ...options, mode: "evaluate", batch: 256 }),
-  seed_score: () => lowerPlan(seed, { ...options, mode: "score", batch: 16 }),
-  blocks_train: () => lowerPlan(blocks, training),
-  blocks_evaluate: () => lowerPlan(blocks, { ...options, mode: "evaluate", batch: 256 }),
+  "seed train": () => lowerPlan(seed, training),
+  "seed evaluate": () => lowerPlan(seed, { ...options, mode: "evaluate", batch: 256 }),
+  "seed score": () => lowerPlan(seed, { ...options, mode: "score", batch: 16 }),
+  "blocks train": () => lowerPlan(blocks, training),
+  "blocks evaluate": () => lowerPlan(blocks, { ...options, mode: "evaluate", batch: 256 }),
 };
 
-const fileOf = (name: string) => new URL(`golden/${name}.txt`, import.meta.url);
+const fileOf = (name: string) => new URL(`golden/${name.replace(" ", "_")}.txt`, import.meta.url);
 
 for (const [name, lower] of Object.entries(plans)) {
-  Deno.test(`describePlan() prints a plan as golden/${name}.txt`, async () => {
+  Deno.test(`describePlan() prints the plan ${name} as in golden/`, async () => {
     assertEquals(describePlan(lower()), await Deno.readTextFile(fileOf(name)));
   });
 }

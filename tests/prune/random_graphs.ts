@@ -7,7 +7,7 @@ import type { Graph } from "../../src/model/graph.ts";
 import { fullMask, layOutParameters, placeParameter, takeParameter } from "../../src/plan/layout.ts";
 import { type Compaction, noSource } from "../../src/prune/compact.ts";
 import { openRandomStream } from "../../src/random.ts";
-import { referencePass } from "../plan/reference_graph.ts";
+import { type OwnPass, referencePass } from "../plan/reference_graph.ts";
 import { randomTensor, type RefTensor, tensorOf } from "../reference/tensor.ts";
 
 /** Draws integers in [0, below). */
@@ -171,6 +171,7 @@ export function logitsOf(
   graph: Graph,
   arenas: { readonly values: Float32Array; readonly statistics: Float32Array },
   images: RefTensor,
+  own: Readonly<Record<string, OwnPass>> = {},
 ): Float64Array {
   const parameters = Object.fromEntries(
     layOutParameters(graph).parameters.map((parameter) => {
@@ -179,7 +180,7 @@ export function logitsOf(
     }),
   );
   const labels = Array(images.shape[0]).fill(0);
-  return referencePass(graph, parameters, { images, labels, trains: false }).logits.values;
+  return referencePass(graph, parameters, { images, labels, trains: false, own }).logits.values;
 }
 
 /** Takes an arena's numbers where a compaction says, zeros elsewhere. */

@@ -97,12 +97,15 @@ function groupedOf(context: LayerContext<Conv2dSpec>): GroupedConvolution | unde
 
 /** The conv2d layer: x (N, C, H, W) -> y (N, O, OH, OW). */
 export const conv2d: LayerType<Conv2dSpec> = {
-  channels: weighted((layer, { inputs: [inputs], outputs }) => {
-    const { spec } = layer;
-    // Depthwise groups go with their channels; others stay, each with fewer.
-    const groups = weightFormOf(layer)!.isDepthwise ? inputs.length : spec.groups;
-    return { ...spec, outChannels: outputs.length, ...(groups === undefined ? {} : { groups }) };
-  }),
+  channels: {
+    ...weighted,
+    narrow(layer, { inputs: [inputs], outputs }) {
+      const { spec } = layer;
+      // Depthwise groups go with their channels; others stay, each with fewer.
+      const groups = weightFormOf(layer)!.isDepthwise ? inputs.length : spec.groups;
+      return { ...spec, outChannels: outputs.length, ...(groups === undefined ? {} : { groups }) };
+    },
+  },
   stream: "conv",
 
   productForm({ spec, input, output }) {

@@ -60,7 +60,10 @@ function contextOf(context: LayerContext<LinearSpec>): ConvolutionContext {
 
 /** The linear layer: x (N, F) -> y (N, O). After a flatten of (C, H, W), F = C * H * W in PyTorch's order. */
 export const linear: LayerType<LinearSpec> = {
-  channels: weighted(({ spec }, { outputs }) => ({ ...spec, outFeatures: outputs.length })),
+  channels: {
+    ...weighted,
+    narrow: ({ spec }, { outputs }) => ({ ...spec, outFeatures: outputs.length }),
+  },
   stream: "fc",
   classifies: true,
 

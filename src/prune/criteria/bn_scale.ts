@@ -17,7 +17,7 @@ function scaleBehind(
   const nodes = resolveGraph(graph);
   const layer = nodes.findIndex(({ spec }) => `${spec.name}.${tensor.name}` === tensor.fullName);
   const norm = nodes.find(({ type, sources }) => type.normForm !== undefined && sources[0] === layer);
-  const form = norm?.type.normForm!(norm.spec);
+  const form = norm?.type.normForm?.(norm.spec);
   return layout.parameters.find(({ fullName }) => form && fullName === `${norm!.spec.name}.${form.scale}`);
 }
 
