@@ -343,8 +343,7 @@ export class Model extends DeviceModel {
    *
    * @param files The file system. Default: the runtime's.
    * @param options The layers that it may have beside the library's, as `parseGraph` takes them.
-   * @throws {FileError} Where the file cannot be read, or the runtime has no files.
-   * @throws {FormatError} Where the file is damaged or was not written by winnow.
+   * @throws {FileError | FormatError} Where the file cannot be read, is damaged, or winnow did not write it.
    */
   static async load(gpu: Gpu, path: string, files?: Files, options: GraphOptions = {}): Promise<Model> {
     const bytes = await filesFor(files, "load", path).read(path);
