@@ -3,6 +3,7 @@
  * every kernel has a test. Each rule is a function from sources to complaints, and is tried on a breach too.
  */
 
+import { layerSchemas } from "../src/model/layers/index.ts";
 import assert from "node:assert/strict";
 import { posix } from "node:path";
 
@@ -343,4 +344,25 @@ Deno.test("findMachinePaths() finds paths of one machine, and none in the reposi
 Deno.test("select() finds the sources that the rules are about", () => {
   for (const path of ["src/errors.ts", "deno.json", "winnow", ".ci/run"]) assert(sources.has(path), path);
   assert(select(sources, /^src\/.*\.ts$/).length > 5);
+});
+
+/** Comparisons with a kind of layer in the sources outside src/model/; golden files and PyTorch's have kinds of their own. */
+function findKindBreaches(files: ReadonlyMap<string, string>): readonly string[] {
+  const kind = `"(${layerSchemas.map(({ shape }) => shape.kind.value).join("|")})"`;
+  const asks = new RegExp(`(===|!==|\\bcase|\\.has\\(|Set\\(\\[)\\s*${kind}`);
+  return [...files].filter(([path, text]) =>
+    path.startsWith("src/") && !/^src\/(model|verify|io)\//.test(path) && asks.test(text)
+  ).map(([path]) => path);
+}
+
+Deno.test("findKindBreaches() finds modules that ask for a kind of layer, and none in the sources", () => {
+  const breach = new Map([
+    ["src/prune/a.ts", 'if (spec.kind === "add") return;'],
+    ["src/plan/b.ts", 'switch (kind) {\n  case "relu":'],
+    ["src/plan/c.ts", 'const kinds = new Set([\n  "flatten",'],
+    ["src/model/layers/add.ts", 'spec.kind === "add"'],
+    ["src/plan/d.ts", "if (type.isSum) return;"],
+  ]);
+  assert.deepEqual(findKindBreaches(breach), ["src/prune/a.ts", "src/plan/b.ts", "src/plan/c.ts"]);
+  assert.deepEqual(findKindBreaches(sources), []);
 });
