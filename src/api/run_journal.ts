@@ -31,7 +31,8 @@ export interface RunCheckpoints {
   readonly resumes: boolean;
 }
 
-const runFile = "run.safetensors";
+/** The file that says how far a run came. */
+export const runFile = "run.safetensors";
 
 /** The files that a run writes into the folder of its checkpoints, and what a write that was cut off leaves of them. */
 export const checkpointFiles: RegExp =

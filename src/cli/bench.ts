@@ -28,7 +28,7 @@ function switchField(flag: string, description: string): FlagField {
 
 /** Its flags. */
 export const fields: readonly FlagField[] = [
-  switchField("json", "Print one JSON object a line instead of tables."),
+  switchField("json", "Print one JSON object per line instead of tables."),
   switchField("profile", "Print where the time of one training step goes, by kernel."),
   switchField("scaling", "Print how time grows with batch, width, depth and parameters."),
   switchField("peers", "Train and infer beside tfjs and jax-js, downloaded for it, and print the ratios."),

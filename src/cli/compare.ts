@@ -37,7 +37,7 @@ const summary =
   "Removes weights from the same trained network by every variant at every sparsity, for every seed, and " +
   "prints mean and deviation of test accuracy, and with --validation of accuracy on held-out training examples, by " +
   "which a variant may be chosen. Every result is written to OUT/compare.json at once, and a run that " +
-  "is started again skips what is there.";
+  "is started again with --out OUT skips what is there.";
 
 const lists = {
   variants: listField(

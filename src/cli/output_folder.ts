@@ -4,10 +4,11 @@
  *
  * @module
  */
-import { checkpointFiles, removeCheckpoints } from "../api/run_journal.ts";
+import { checkpointFiles, removeCheckpoints, runFile } from "../api/run_journal.ts";
 import { FileError } from "../errors.ts";
 import { denoFiles } from "../deno/files.ts";
 import { folderOf } from "../files.ts";
+import { shellText } from "../text/escape.ts";
 import { note } from "./print.ts";
 
 /** What a folder may hold before a command writes to it: nothing, anything, or an earlier part of its work. */
@@ -157,11 +158,16 @@ export class OutputFolder implements AsyncDisposable {
     }
   }
 
+  /** Refuses a folder that holds anything, and says how to go on with a run that was stopped in it. */
   async #checkEmpty(): Promise<void> {
     const names = (await denoFiles.list(this.path) ?? []).filter((name) => name !== lockName);
     if (names.length === 0) return;
-    const current = `it holds ${names.length} entries (${names.slice(0, 3).join(", ")})`;
-    const wanted = "an empty folder, or --force";
+    const count = names.length === 1 ? "1 entry" : `${names.length} entries`;
+    const current = `it holds ${count} (${names.slice(0, 3).join(", ")})`;
+    const isCut = await denoFiles.sizeBytes(`${this.#checkpoints}/${runFile}`) !== undefined;
+    const wanted = isCut
+      ? `an empty folder, or ./winnow prune --resume ${shellText(this.path)} to go on, or --force`
+      : "an empty folder, or --force";
     throw new FileError({ act: "write to folder", thing: this.path, current, wanted });
   }
 
@@ -222,11 +228,14 @@ async function pointLatest(base: string, name: string): Promise<(() => Promise<v
   };
 }
 
-/** The folder that a path names, which may be `latest` as a text file. */
+/**
+ * The folder that a path names. What is called `latest` stands for the folder that it points to now, since a run that
+ * starts meanwhile points it elsewhere.
+ */
 export async function resolveLatest(path: string): Promise<string> {
-  const isText = /(^|\/)latest$/.test(path) && (await lstat(path))?.isFile;
-  const name = isText ? await readLatest(path) : undefined;
-  return name === undefined ? path : `${folderOf(path)}/${name}`;
+  const plain = withoutSlash(path), isLatest = /(^|\/)latest$/.test(plain);
+  const name = isLatest ? await readLatest(plain) : undefined;
+  return name === undefined ? path : `${folderOf(plain)}/${name}`;
 }
 
 /** The name of the folder that a link `latest`, or a text file in its place, points to; undefined where it is another's. */

@@ -5,7 +5,7 @@
  */
 import deno from "../../deno.json" with { type: "json" };
 import { describeConfig, type PruneConfig } from "../config.ts";
-import { NumericError } from "../errors.ts";
+import { FileError, NumericError } from "../errors.ts";
 import { denoFiles } from "../deno/files.ts";
 import {
   type Gpu,
@@ -15,6 +15,7 @@ import {
   type RunCheckpoints,
   runPrune,
 } from "../../mod.ts";
+import { runFile } from "../api/run_journal.ts";
 import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags, runFields } from "./flags.ts";
 import { makeRunFolder, openRun, openRunDevice, type RunInput, tuneForRun, tuneRun } from "./open_run.ts";
@@ -28,7 +29,7 @@ import { openErrorProgress } from "./progress.ts";
 const usage = "./winnow prune [FLAGS]   (or: deno task prune [FLAGS])";
 const summary =
   "Trains a network on the GPU, measures how confident one can be in every weight on data that training " +
-  "has not seen, removes the weights below the threshold in place, fine-tunes, repeats, and reports.";
+  "has not seen, removes the least certain ones in place, fine-tunes, repeats, and reports.";
 
 /** Its flags. */
 export const fields: readonly FlagField[] = [...describeConfig(), ...runFields];
@@ -41,7 +42,7 @@ async function main(signal: AbortSignal): Promise<number> {
   }
   const resumes = flags.values.resume !== undefined;
   const resumed = resumes ? await resolveLatest(String(flags.values.resume)) : undefined;
-  const before = resumed === undefined ? undefined : await readResumedConfig(checkpointsIn(resumed, true));
+  const before = resumed === undefined ? undefined : await readStopped(resumed);
   const config = await resolvePruneConfig(flags, denoFiles, { resumed: before });
   if (flags.values["print-config"] ?? flags.values.printConfig) {
     printJson(config, 2);
@@ -90,9 +91,35 @@ function checkpointsIn(folder: string, resumes: boolean): RunCheckpoints {
   return { files: denoFiles, folder: `${withoutSlash(folder)}/checkpoint`, resumes };
 }
 
+/** True where a run was stopped in a folder and can go on. */
+async function isStopped(folder: string): Promise<boolean> {
+  return await denoFiles.sizeBytes(`${checkpointsIn(folder, true).folder}/${runFile}`) !== undefined;
+}
+
+/**
+ * Reads what the run that was stopped in a folder was told.
+ *
+ * @throws {FileError} Where no run was stopped there; it says what is there instead.
+ */
+async function readStopped(folder: string): Promise<PruneConfig> {
+  if (await isStopped(folder)) return await readResumedConfig(checkpointsIn(folder, true));
+  const names = await denoFiles.list(folder);
+  const current = !names
+    ? "there is no such folder"
+    : names.includes("report.json")
+    ? "its run has ended: it holds report.json and no checkpoint"
+    : "it holds no checkpoint";
+  throw new FileError({
+    act: "resume",
+    thing: folder,
+    current,
+    wanted: "the folder of a run that was stopped",
+  });
+}
+
 /** Says how to go on with a run that ended early, where it left a checkpoint. */
 async function adviseResume({ path }: OutputFolder): Promise<void> {
-  const isThere = await denoFiles.sizeBytes(`${path}/checkpoint/run.safetensors`) !== undefined;
+  const isThere = await isStopped(path);
   note(isThere ? `to go on: ./winnow prune --resume ${shellText(path)}` : "no checkpoint was written yet");
 }
 
@@ -117,9 +144,13 @@ async function runWithProgress(
         isStarted = true;
       },
       onLastGood: (model) => keepLastGood(output, model),
-      onFootprint: ({ totalBytes, slotsBytes, mirrorsBytes }) => {
+      onFootprint: ({ totalBytes, slotsBytes, buffersBytes, mirrorsBytes }) => {
         const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-        const parts = `tensors ${mebibytes(slotsBytes)}, texture mirrors ${mebibytes(mirrorsBytes)}`;
+        const parts = [
+          `activations ${mebibytes(slotsBytes)}`,
+          `parameters and other state ${mebibytes(buffersBytes)}`,
+          ...(mirrorsBytes > 0 ? [`copies of both as textures ${mebibytes(mirrorsBytes)}`] : []),
+        ].join(", ");
         note(`device memory for training: ${mebibytes(totalBytes)} (${parts})`);
       },
       onProgress: (label, { step, steps, loss, accuracy, examplesPerSecond }) =>

@@ -34,8 +34,8 @@ export function formatReport(report: PruneReport): string {
   const sizes = formatTable(["size", "before", "after"], [
     ["parameters", `${before.parameters}`, `${after.parameters}`],
     ["prunable weights", `${parameters.prunable}`, `${parameters.prunable - parameters.removed}`],
-    ["multiply-adds an image", `${before.multiplyAdds}`, `${Math.round(after.multiplyAdds)}`],
-    ["bytes, with a bit a weight for the mask", `${bytes.before}`, `${bytes.after}`],
+    ["multiply-adds per image", `${before.multiplyAdds}`, `${Math.round(after.multiplyAdds)}`],
+    ["bytes, with a bit per weight for a mask", `${bytes.before}`, `${bytes.after}`],
     ["bytes of the file", `${report.fileBytes.before}`, `${report.fileBytes.after}`],
   ]);
   const sections = [
@@ -105,7 +105,7 @@ function formatRounds(
 ): string {
   const columns: readonly (readonly [string, (round: PruneRound) => string])[] = [
     ["round", ({ round }) => `${round}`],
-    ["removed", ({ removed }) => `${removed}`],
+    ["removed in all", ({ removed }) => `${removed}`],
     ["sparsity", ({ sparsity }) => percent(sparsity)],
     ...(rounds.some(({ posteriorTemperature }) => posteriorTemperature)
       ? [
@@ -115,9 +115,9 @@ function formatRounds(
         ] as const,
       ]
       : []),
-    ["out", ({ outflow }) => `${outflow}`],
+    ["removed now", ({ outflow }) => `${outflow}`],
     ...(rounds.some(({ inflow }) => inflow > 0)
-      ? [["in", ({ inflow }: PruneRound) => `${inflow}`] as const]
+      ? [["brought back", ({ inflow }: PruneRound) => `${inflow}`] as const]
       : []),
     ["pruned", ({ accuracyPruned }) => accuracyText(accuracyPruned, test)],
     ...(finetuneEpochs > 0

@@ -40,8 +40,16 @@ Deno.test("OutputFolder makes a folder and locks it, and leaves none without som
       await touch(path, "report.json");
     }
     assertEquals(namesIn(path), ["report.json"]);
-    await assertRejects(() => OutputFolder.open(path, "new"), FileError, "it holds 1 entries (report.json)");
+    await assertRejects(() => OutputFolder.open(path, "new"), FileError, "it holds 1 entry (report.json)");
     assertEquals(namesIn(path), ["report.json"]);
+  }));
+
+Deno.test("OutputFolder says how to go on where a run was stopped", () =>
+  inFolder(async (folder) => {
+    await touch(folder, "checkpoint/run.safetensors");
+    const wanted =
+      `it holds 1 entry (checkpoint), expected an empty folder, or ./winnow prune --resume ${folder} to go on`;
+    await assertRejects(() => OutputFolder.open(folder, "new"), FileError, wanted);
   }));
 
 Deno.test("OutputFolder refuses a folder that is in use, and names the process", () =>
@@ -172,6 +180,10 @@ Deno.test("OutputFolder.make() makes a folder for each run, and points latest to
     }
     assertEquals(namesIn(base), [...names, "latest"]);
     assertEquals(await Deno.readLink(`${base}/latest`), names[2]);
+    // A run that goes on there keeps its folder where a later run points latest on.
+    for (const path of [`${base}/latest`, `${base}/latest/`]) {
+      assertEquals(await resolveLatest(path), `${base}/${names[2]}`);
+    }
     // Where links cannot be made it is a text, which is followed and pointed on.
     await Deno.remove(`${base}/latest`);
     await Deno.writeTextFile(`${base}/latest`, `${names[0]}\n`);

@@ -159,7 +159,15 @@ Deno.test("prune --resume goes on where a killed run was, and with no other conf
       await Deno.readFile(`${folder}/whole/model.safetensors`),
     );
     const again = await runTask("prune", [`--resume=${folder}/out`]);
-    assertMatch(again.errors[0], /run\.safetensors": there is no such path/);
+    assertMatch(
+      again.errors[0],
+      /Cannot resume ".*out": its run has ended: it holds report\.json and no checkpoint/,
+    );
+    const nowhere = await runTask("prune", [`--resume=${folder}/nowhere`]);
+    assertMatch(
+      nowhere.errors[0],
+      /Cannot resume ".*nowhere": there is no such folder, expected the folder of a run/,
+    );
   }));
 
 Deno.test("prune run again from its report takes the cores that it names, and refuses those of another adapter", () =>
@@ -306,7 +314,7 @@ Deno.test("prune refuses an output folder with something in it, unless forced", 
     assertEquals([code, errors.length], [1, 1]);
     assertMatch(
       errors[0],
-      /Cannot write to folder ".*out": it holds 1 entries \(notes\.txt\), expected .*--force/,
+      /Cannot write to folder ".*out": it holds 1 entry \(notes\.txt\), expected .*--force/,
     );
     assertEquals(await namesIn(`${folder}/out`), ["notes.txt"]);
     const forced = await runTask("prune", [...flags, "--force"]);

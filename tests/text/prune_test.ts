@@ -37,7 +37,7 @@ Deno.test("formatReport() shows what the model costs before and after", () => {
   for (
     const line of [
       /^parameters +110 +70$/m,
-      /^multiply-adds an image +900 +540$/m,
+      /^multiply-adds per image +900 +540$/m,
       /^bytes of the file +1000 +999$/m,
     ]
   ) {
@@ -48,10 +48,14 @@ Deno.test("formatReport() shows what the model costs before and after", () => {
 
 Deno.test("formatReport() shows what came back and what was undone only where there was any", () => {
   const headOf = (rounds: PruneReport["rounds"]) =>
-    formatReport({ ...report, rounds }).split("\n").find((line) => line.startsWith("round "))!.split(/ +/);
-  const usual = ["round", "removed", "sparsity", "out", "pruned", "fine-tuned"];
+    formatReport({ ...report, rounds }).split("\n").find((line) => line.startsWith("round "))!.split(/ {2,}/);
+  const usual = ["round", "removed in all", "sparsity", "removed now", "pruned", "fine-tuned"];
   assertEquals(headOf([round]), usual);
-  assertEquals(headOf([round, { ...round, inflow: 3 }]), [...usual.slice(0, 4), "in", ...usual.slice(4)]);
+  assertEquals(headOf([round, { ...round, inflow: 3 }]), [
+    ...usual.slice(0, 4),
+    "brought back",
+    ...usual.slice(4),
+  ]);
   const posteriorTemperature = { temperature: 0.25, tried: [{ temperature: 0.25, loss: 1 }] };
   const tempered = [round, { ...round, posteriorTemperature }];
   assertEquals(headOf(tempered), [...usual.slice(0, 3), "T", ...usual.slice(3)]);
