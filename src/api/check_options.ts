@@ -17,8 +17,7 @@ export function checkScoring({ criterion, prior, examples, seed, temperature, fi
     fisher: [fisher, ["batch", "example", "sampled"]],
   });
   checkNumbers(act, {
-    // What is left out is not a number, and a score counts it.
-    examples: [examples ?? NaN, { above: 0 }],
+    examples: [examples, { above: 0 }],
     seed: [seed, seedRule],
     temperature: [temperature, { above: 0 }],
   });

@@ -9,21 +9,16 @@ import { channelDefaults } from "../config.ts";
 import { checkNumbers, positiveCount } from "../checks.ts";
 import { loadStreamed } from "../data/shards_load.ts";
 import { checkSplit, isStreamed, type Split } from "../data/split.ts";
-import { ShapeError } from "../errors.ts";
+import { ConfigError, ShapeError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { Examples } from "../gpu/examples.ts";
-import { fitBatch } from "../gpu/fitting.ts";
 import type { NamedParameters } from "../gpu/network.ts";
 import { decodeModel } from "../io/model_file.ts";
-import type { ProductChooser } from "../kernels/product.ts";
 import type { GraphOptions } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
-import { lowerPlan } from "../plan/lower.ts";
-import { scoreBatch } from "../prune/accumulate.ts";
 import type { CompactOptions } from "../prune/compact.ts";
 import { type CompactionReport, compactNetwork } from "../prune/compact_network.ts";
-import { needsGradients, prunableTensors } from "../prune/criteria.ts";
+import { type Criterion, needsGradients, prunableTensors, readsFisher } from "../prune/criteria.ts";
 import { type PruneOutcome, pruneUntilStable } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
 import type { LayerConfidence } from "../prune/layer_confidence.ts";
@@ -34,11 +29,12 @@ import type { LayerRefitReport, RefitSettings } from "../prune/refit/settings.ts
 import { checkRecalibration, checkTrainOptions } from "../train/check_options.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import type { TrainOptions, TrainResult } from "../train/settings.ts";
-import { imagesOf, trainingFootprint } from "../train/step_programs.ts";
+import { trainingFootprint } from "../train/step_programs.ts";
 import { train } from "../train/trainer.ts";
 import { checkPruning, checkScoring } from "./check_options.ts";
 import { filesFor } from "./host.ts";
 import { DeviceModel } from "./device_model.ts";
+import { scoringPlans, trainingPlans } from "./tuned_plans.ts";
 import {
   type ModelPruneOptions,
   type ModelRecalibrateOptions,
@@ -56,6 +52,9 @@ import type { OpenSplit } from "./split_images.ts";
 
 /** A model on a device. Dispose of it to free its memory; the device stays open. */
 export class Model extends DeviceModel {
+  /** Examples of the last training. */
+  #trainedOn: number | undefined;
+
   readonly #refit = new HeldRefit();
 
   /**
@@ -72,7 +71,8 @@ export class Model extends DeviceModel {
       const { checkpoints } = options, save = checkpoints?.save;
       this.#refit.trained();
       using open = this.#openTraining(split, options);
-      await this.#tuneTraining(open.examples, open.options.batch);
+      await this.tune(trainingPlans(this.graph, open.examples, open.options.batch));
+      this.#trainedOn = split.count;
       const settings = {
         ...open.options,
         ...this.tools,
@@ -96,7 +96,7 @@ export class Model extends DeviceModel {
       const { batch, seed } = trainDefaults, settings = { batch, seed, ...options, ...this.tools };
       checkRecalibration(settings);
       using open = this.images.open(split, { name: "split", rows: settings.batch });
-      await this.#tuneTraining(open.examples, settings.batch);
+      await this.tune(trainingPlans(this.graph, open.examples, settings.batch));
       return await recalibrate(this.network, open.examples, settings);
     });
   }
@@ -121,17 +121,18 @@ export class Model extends DeviceModel {
    * @throws {ConfigError} Where an option is not possible, or the criterion scores no weight of the model.
    * @throws {StateError} Where the model or its device was disposed of, before or meanwhile.
    */
-  score(calibration: Split, options: ScoreOptions): Promise<void> {
+  score(calibration: Split, options: ScoreOptions = {}): Promise<void> {
     return this.call("scoring", () => this.#score(calibration, options));
   }
 
-  async #score(calibration: Split, options: ScoreOptions): Promise<void> {
+  async #score(calibration: Split, options: ScoreOptions = {}): Promise<void> {
     checkScoring(options);
     const { criterion = "confidence", seed = 0, fisher } = options;
+    this.#examplesFor(criterion, options.examples);
     // A split that does not fit is refused by every criterion.
     using open = this.images.open(calibration, { name: "calibration" });
     if (needsGradients(criterion)) {
-      await this.#tuneScoring(open.examples, fisher === "example" ? 1 : scoreBatch);
+      await this.tune(scoringPlans(this.network, open.examples, { fisher, choose: this.tools.choose }));
       const estimate = fisher ? { estimate: fisher, seed } : {};
       await this.pruner.accumulate(open.examples, { ...this.tools, ...estimate });
     }
@@ -150,7 +151,8 @@ export class Model extends DeviceModel {
 
   async #rescore(options: Omit<ScoreOptions, "fisher">): Promise<void> {
     checkScoring(options);
-    const { criterion = "confidence", prior = "evidence", examples, seed = 0, temperature } = options;
+    const { criterion = "confidence", prior = "evidence", seed = 0, temperature } = options;
+    const examples = this.#examplesFor(criterion, options.examples);
     this.network.copyArena("values", "mean");
     const settings = { examples, seed, prior, ...(temperature === undefined ? {} : { temperature }) };
     await this.pruner.score(criterion, settings);
@@ -159,7 +161,7 @@ export class Model extends DeviceModel {
   /** Computes the confidence in every prunable weight: by name in PyTorch's order, and how it is distributed. */
   confidence(
     calibration: Split,
-    options: Omit<ScoreOptions, "criterion">,
+    options: Omit<ScoreOptions, "criterion"> = {},
   ): Promise<{ readonly values: NamedParameters; readonly layers: readonly LayerConfidence[] }> {
     return this.call("scoring", async () => {
       await this.#score(calibration, { ...options, criterion: "confidence" });
@@ -208,7 +210,8 @@ export class Model extends DeviceModel {
       using _refit = { [Symbol.dispose]: () => this.#refit.drop() };
       using _kept = this.keepOnDevice(...[calibration, train, test, validation ?? []].flat());
       const recipe = { score: { by: criterion, prior, fisher, temperature, seed }, select, after };
-      const inputs = { calibration, train, validation, trainedOn: examples };
+      const trainedOn = this.#examplesFor(others.criterion, examples);
+      const inputs = { calibration, train, validation, trainedOn };
       const target = modelAsPruneTarget(this, { recipe, goal, inputs, test, finetune });
       return await this.lend(() => pruneUntilStable(target, { goal, schedule, rounds, allowedDrop }));
     });
@@ -335,7 +338,9 @@ export class Model extends DeviceModel {
   /** Another model of the same graph and task, with its first values drawn anew; `restore` gives it this one's. */
   copy(): Model {
     const { choose, evaluationBatch } = this.tools;
-    return new Model(this.gpu, this.network.graph, { task: this.task, choose, evaluationBatch });
+    const copy = new Model(this.gpu, this.network.graph, { task: this.task, choose, evaluationBatch });
+    copy.#trainedOn = this.#trainedOn;
+    return copy;
   }
 
   /**
@@ -360,21 +365,13 @@ export class Model extends DeviceModel {
     super[Symbol.dispose]();
   }
 
-  async #tuneTraining(examples: Examples, batch: number): Promise<void> {
-    const source = {
-      ...imagesOf(examples, {}),
-      mode: "train",
-      batch: Math.min(batch, examples.count),
-    } as const;
-    await this.tune((choose) => lowerPlan(this.graph, { ...source, choose }));
-  }
-
-  async #tuneScoring(examples: Examples, rows: number): Promise<void> {
-    const lower = (batch: number, choose: ProductChooser) =>
-      lowerPlan(this.graph, { ...imagesOf(examples, {}), mode: "score", batch, choose });
-    const most = Math.min(rows, examples.count), { choose } = this.tools;
-    const batch = fitBatch(this.gpu, most, (batch) => lower(batch, choose), ["score", this.graph.name]);
-    await this.tune((choose) => lower(batch, choose));
+  /** How many examples a criterion counts: as given, or as the model was last trained on; criteria may count none. */
+  #examplesFor(criterion: Criterion = "confidence", given: number | undefined): number {
+    const examples = given ?? this.#trainedOn ?? (readsFisher(criterion) ? undefined : 1);
+    if (examples !== undefined) return examples;
+    const current = "not given, and the model was not trained in this process";
+    const wanted = "how many examples its values were trained on";
+    throw new ConfigError({ act: "score with", thing: "examples", current, wanted });
   }
 
   /** Opens what training takes, and checks its options. */

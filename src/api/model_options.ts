@@ -77,8 +77,11 @@ export interface ScoreOptions {
   readonly criterion?: Criterion;
   /** How the prior precision of the confidence is found; `evidence` where left out. */
   readonly prior?: Prior;
-  /** Examples that the parameters were trained on, whose information the confidence counts. */
-  readonly examples: number;
+  /**
+   * Examples that the parameters were trained on, whose information the confidence counts. Default: those of the model's
+   * last training in this process.
+   */
+  readonly examples?: number;
   /** Seed of the random criterion, and of drawn labels. */
   readonly seed?: number;
   /** What the information is divided by in the confidence, above 0; 1 where left out. */

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
 import { type ModelPruneOptions, trainDefaults } from "../../src/api/model_options.ts";
 import { describeDataset } from "../../src/data/dataset.ts";
@@ -187,4 +187,23 @@ Deno.test("Model.prune() brings channels to a cost in fours, the same share of e
   assert(free.some((channels) => channels % 4 !== 0), `${free}`);
   const even = await keptBy({ roundTo: 1 });
   assert(Math.max(...even) - Math.min(...even) <= 1, `${even}`);
+});
+
+Deno.test("Model counts the examples that it was trained on, and asks for them where it was not", async () => {
+  const gpu = await deviceOf(), goal = { sparsity: 0.5 }, finetune = () => Promise.resolve();
+  using model = new Model(gpu, tinyGraph(), { task: dataset, seed: 2 });
+  const says = 'Cannot score with "examples": not given, and the model was not trained in this process';
+  await assertRejects(() => model.score(dataset.test), ConfigError, says);
+  await assertRejects(() => model.confidence(dataset.test), ConfigError, says);
+  const pruning = { goal, calibration: dataset.test, test: dataset.test, finetune };
+  await assertRejects(() => model.prune(pruning), ConfigError, says);
+  await model.score(dataset.test, { criterion: "magnitude" });
+  await model.train(dataset.train, options);
+  const known = await model.confidence(dataset.test);
+  assertEquals(known, await model.confidence(dataset.test, { examples: dataset.train.count }));
+  const other = await model.confidence(dataset.test, { examples: 7 });
+  assertNotEquals(known.layers, other.layers, "the number counts");
+  using copy = model.copy();
+  copy.restore(await model.state());
+  assertEquals(await copy.confidence(dataset.test), known);
 });

@@ -1,0 +1,35 @@
+/**
+ * The plans whose matrix products are tuned before a model trains or scores.
+ *
+ * @module
+ */
+import type { Examples } from "../gpu/examples.ts";
+import { fitBatch } from "../gpu/fitting.ts";
+import type { Network } from "../gpu/network.ts";
+import type { ProductChooser } from "../kernels/product.ts";
+import type { Graph } from "../model/graph.ts";
+import { lowerPlan } from "../plan/lower.ts";
+import { type FisherEstimate, scoreBatch } from "../prune/accumulate.ts";
+import { imagesOf } from "../train/step_programs.ts";
+
+/** Lowers plans with a chooser, which sees all their products. */
+export type LowerPlans = (choose: ProductChooser) => void;
+
+/** A step of training. */
+export function trainingPlans(graph: Graph, examples: Examples, rows: number): LowerPlans {
+  const source = { ...imagesOf(examples, {}), mode: "train", batch: Math.min(rows, examples.count) } as const;
+  return (choose) => lowerPlan(graph, { ...source, choose });
+}
+
+/** A batch of scoring, as large as the device can hold by a chooser. */
+export function scoringPlans(
+  { gpu, graph }: Network,
+  examples: Examples,
+  { fisher, choose }: { readonly fisher: FisherEstimate | undefined; readonly choose: ProductChooser },
+): LowerPlans {
+  const lower = (batch: number, choose: ProductChooser) =>
+    lowerPlan(graph, { ...imagesOf(examples, {}), mode: "score", batch, choose });
+  const most = Math.min(fisher === "example" ? 1 : scoreBatch, examples.count);
+  const batch = fitBatch(gpu, most, (batch) => lower(batch, choose), ["score", graph.name]);
+  return (choose) => lower(batch, choose);
+}
