@@ -320,7 +320,9 @@ async function inUse(folder: string): Promise<FileError> {
 
 function writeError(path: string, error: unknown): FileError {
   const { message } = error instanceof Error ? error : new Error(String(error));
-  const current = message.replace(/(: \w+ '[^']*')+$/, ""), wanted = "a folder that can be written to";
+  // Deno advises flags of its own; where it writes is the matter here.
+  const plain = message.replace(/, run again with the --allow-\S+ flag$/, "");
+  const current = plain.replace(/(: \w+ '[^']*')+$/, ""), wanted = "a folder that can be written to";
   return new FileError({ act: "write to folder", thing: path, current, wanted }, { cause: error });
 }
 

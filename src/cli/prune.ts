@@ -9,6 +9,7 @@ import { FileError, NumericError } from "../errors.ts";
 import { denoFiles } from "../deno/files.ts";
 import {
   type Gpu,
+  type PruneReport,
   type PruneRunOptions,
   readResumedConfig,
   removeCheckpoints,
@@ -73,16 +74,19 @@ async function main(signal: AbortSignal): Promise<number> {
   // Standard output may go to a file.
   for (const warning of report.warnings ?? []) note(formatWarning(warning));
   print(`\nWritten: ${paths.report} and ${paths.model}`);
-  print(formatNext(paths.model, config));
+  print(formatNext(paths.model, report));
   return 0;
 }
 
 /** How to go on with the model of a run. */
-function formatNext(model: string, { data }: PruneConfig): string {
-  const more = data === undefined ? "" : ` --data ${shellText(data)}`;
-  const next = { "Measure it": "evaluate", "Prune it further": "prune" };
-  return Object.entries(next).map(([what, command]) =>
-    `${what}: ./winnow ${command} --model ${shellText(model)}${more}`
+function formatNext(model: string, { config, compaction, parameters }: PruneReport): string {
+  const more = config.data === undefined ? "" : ` --data ${shellText(config.data)}`;
+  // What compaction took out counts no longer. The goal by default may be reached already.
+  const sparsity = compaction ? 0 : parameters.removed / parameters.prunable;
+  const goal = ` --sparsity ${Number((1 - (1 - sparsity) / 2).toFixed(3))}`;
+  const next = { "Measure it": ["evaluate", ""], "Prune it further": ["prune", goal] };
+  return Object.entries(next).map(([what, [command, flags]]) =>
+    `${what}: ./winnow ${command} --model ${shellText(model)}${more}${flags}`
   ).join("\n");
 }
 

@@ -86,10 +86,10 @@ export function withoutOutput(
   },
 ): Readonly<Record<string, unknown>> {
   const left = [
-    ...(out === undefined || given.out !== undefined ? [] : [`out ${out}`]),
+    ...(out === undefined || given.out !== undefined ? [] : [`out (${out})`]),
     ...(force === true && given.force === undefined ? ["force"] : []),
   ];
-  if (left.length > 0) hear(`${path} sets ${left.join(" and ")}, which only flags set: not taken`);
+  if (left.length > 0) hear(`ignored in ${path}: ${left.join(" and ")}, which only flags set`);
   return stored;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What is worth a warning after a removal: layers of which little or nothing is left, and accuracy that is no better than
- * chance.
+ * What is worth a warning after a removal: a goal that removed nothing, layers of which little or nothing is left, and
+ * accuracy that is no better than chance.
  *
  * @module
  */
@@ -90,10 +90,18 @@ export function describeWarnings(outcome: PrunedOutcome): readonly string[] {
   const empty = emptyLayers(layers).filter((name) => !removedLayers.includes(name));
   const thin = thinLayers(layers, granularity);
   return [
+    ...describeNone(outcome),
     ...(empty.length > 0 ? [describeEmpty(empty)] : []),
     ...(thin.length > 0 ? [describeThin(thin, unitOf(granularity))] : []),
     ...(chance ? [chance] : []),
   ];
+}
+
+/** Says that no round removed anything, as where the network was given as sparse as it was to become. */
+function describeNone({ rounds }: PrunedOutcome): readonly string[] {
+  if (rounds.length === 0 || rounds.some(({ outflow }) => outflow > 0)) return [];
+  const share = `${(100 * rounds[0].sparsity).toFixed(1)} %`;
+  return [`no weight was removed: ${share} of them were removed before, and the goal asks for no more`];
 }
 
 /** Says when accuracy is no better than chance: before pruning, at the end, or on the way. */

@@ -35,7 +35,7 @@ Deno.test("resolveComparison() takes a report's keys but its folder, and flags b
     [seed, sparsity, rounds],
     [plain.config.seed, plain.config.sparsity, plain.config.rounds],
   );
-  assertEquals(heard, ["compare.json sets out elsewhere, which only flags set: not taken"]);
+  assertEquals(heard, ["ignored in compare.json: out (elsewhere), which only flags set"]);
   assertEquals([earlier?.adapter, earlier?.cores], ["x", { a: "b" }]);
   assertEquals((await told("--config report.json")).earlier?.cores, undefined);
 });

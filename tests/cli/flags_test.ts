@@ -180,7 +180,7 @@ Deno.test("resolvePruneConfig() takes neither out nor force from a file, and say
   };
   for (const name of ["keys.json", "report.json"]) {
     assert.deepEqual(await resolve(`--config ${name}`), { epochs: 3, out: undefined, force: false });
-    assert.deepEqual(heard.splice(0), [`${name} sets out victim and force, which only flags set: not taken`]);
+    assert.deepEqual(heard.splice(0), [`ignored in ${name}: out (victim) and force, which only flags set`]);
     const given = await resolve(`--config ${name} --out mine --force`);
     assert.deepEqual([given, heard], [{ epochs: 3, out: "mine", force: true }, []]);
   }

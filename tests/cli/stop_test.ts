@@ -136,7 +136,7 @@ Deno.test({
       assertEquals(resumed.code, 0, resumed.stderr);
       assertMatch(
         resumed.stdout,
-        /^Prune it further: \.\/winnow prune --model .*out\/model\.safetensors --data /m,
+        /^Prune it further: \.\/winnow prune --model .*out\/model\.safetensors --data \S+ --sparsity 0\.\d+$/m,
       );
       assertEquals(namesIn(out), ["model.safetensors", "report.json"]);
       // Written to another folder, but for which the report is the same.

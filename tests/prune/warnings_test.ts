@@ -30,6 +30,14 @@ Deno.test("describeWarnings() says nothing where nothing is wrong", () => {
   );
 });
 
+Deno.test("describeWarnings() says that no round removed anything", () => {
+  const idle = { ...round, outflow: 0 };
+  assertEquals(describeWarnings({ ...outcome, rounds: [idle, { ...idle, round: 2 }] }), [
+    "no weight was removed: 40.0 % of them were removed before, and the goal asks for no more",
+  ]);
+  assertEquals(describeWarnings({ ...outcome, rounds: [round, { ...idle, round: 2 }] }), []);
+});
+
 Deno.test("describeWarnings() names layers of which nothing is left", () => {
   const layers = [layer("conv1", 0, 40), layer("block1.conv2", 0, 40), layer("fc", 100)];
   const says = (names: string, so: string) =>

@@ -62,7 +62,7 @@ function measure(context: LayerContext<Batchnorm2dSpec>): void {
   const { spec, name, batch, input, x } = context;
   const quads = quadsOf(input.channels), rows = batch * input.height * input.width;
   if (rows === 1) {
-    const current = `one value per channel, as batches of 1 of ${shapeText(input)} hold`;
+    const current = `one value per channel, as batches of 1 example have, of shape ${shapeText(input)}`;
     const wanted = "2 or more: a larger batch, as batch norm subtracts the mean of a batch";
     throw new ShapeError({ act: "train layer", thing: name, current, wanted });
   }
