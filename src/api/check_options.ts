@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { checkNumbers, checkWords, describeValue, isNumberAs, positiveCount, seedRule } from "../checks.ts";
+import { checkNumbers, checkWords, describeValue, positiveCount, seedRule } from "../checks.ts";
 import { ConfigError, ShapeError } from "../errors.ts";
+import { isNormalization, normalizationWanted } from "../data/normalization.ts";
 import { criteria } from "../prune/criteria.ts";
 import type { ModelOptions, ModelPruneOptions, ModelTask, ScoreOptions } from "./model_options.ts";
 
@@ -89,8 +90,8 @@ function goalNumbers(goal: ModelPruneOptions["goal"]): Parameters<typeof checkNu
 /**
  * Checks what a model is made for and with.
  *
- * @throws {ShapeError} Where mean and deviation are not as many finite numbers as there are channels, or a deviation is
- *   not above 0.
+ * @throws {ShapeError} Where mean and deviation are not as many numbers as there are channels, or not such as floats of
+ *   32 bits can be normalised by.
  * @throws {ConfigError} Where the seed, or the batch of evaluation, is not possible.
  */
 export function checkModelOptions({ task, seed, evaluationBatch }: ModelOptions): void {
@@ -101,16 +102,14 @@ export function checkModelOptions({ task, seed, evaluationBatch }: ModelOptions)
   checkNormalization(task);
 }
 
-function checkNormalization({ channels, mean, std }: ModelTask): void {
-  for (const [thing, values, rule] of [["mean", mean, {}], ["std", std, { above: 0 }]] as const) {
-    const refuse = (thing: string, current: string, wanted: string) => {
-      throw new ShapeError({ act: "normalise by", thing: `task.${thing}`, current, wanted });
-    };
-    if (values?.length !== channels) {
-      refuse(thing, describeValue(values), `${channels} numbers, one per channel`);
-    }
-    const wrong = values.findIndex((value) => !isNumberAs(value, rule));
-    const wanted = thing === "std" ? "a finite number, above 0" : "a finite number";
-    if (wrong >= 0) refuse(`${thing}[${wrong}]`, describeValue(values[wrong]), wanted);
+function checkNormalization({ channels, ...task }: ModelTask): void {
+  for (const key of ["mean", "std"] as const) {
+    const values: unknown = task[key];
+    if (isNormalization(values, key, channels)) continue;
+    const current = Array.isArray(values)
+      ? `[${values.slice(0, 4).map(describeValue).join(", ")}]`
+      : describeValue(values);
+    const wanted = normalizationWanted(key, channels);
+    throw new ShapeError({ act: "normalise by", thing: `task.${key}`, current, wanted });
   }
 }

@@ -116,7 +116,7 @@ export function parseGraph(value: unknown, source: string, options: GraphOptions
   }
   if (twice !== undefined) {
     const current = `two layers named ${twice}`;
-    throw new ConfigError({ act: "read model", thing: source, current, wanted: "a name a layer" });
+    throw new ConfigError({ act: "read model", thing: source, current, wanted: "one name per layer" });
   }
   return own.length === 0 ? parsed.data : { ...parsed.data, [ownLayers]: own };
 }

@@ -202,9 +202,18 @@ Deno.test("methods of a model name the option that is not possible", async () =>
   for (const [attempt, says] of words) await assertRejects(attempt, ConfigError, says);
   for (
     const [task, says] of [
-      [{ ...dataset, mean: [] }, '"task.mean": Array of 0, expected 1 numbers, one per channel'],
-      [{ ...dataset, mean: [NaN] }, '"task.mean[0]": NaN'],
-      [{ ...dataset, std: [0] }, '"task.std[0]": 0, expected a finite number, above 0'],
+      [
+        { ...dataset, mean: [] },
+        '"task.mean": [], expected 1 number for the channel, from -1000000 to 1000000',
+      ],
+      [{ ...dataset, mean: [NaN] }, '"task.mean": [NaN], expected 1 number'],
+      [
+        { ...dataset, std: [0] },
+        '"task.std": [0], expected 1 number for the channel, from 0.000001 to 1000000',
+      ],
+      // Finite, but F32 cannot hold what it comes to.
+      [{ ...dataset, std: [1e-300] }, '"task.std": [1e-300]'],
+      [{ ...dataset, mean: [1e300] }, '"task.mean": [1e+300]'],
     ] as const
   ) {
     assertThrows(() => new Model(gpu, graph, { task }), ShapeError, says);
