@@ -35,7 +35,9 @@ export async function loadDataset(options: DatasetOptions = {}): Promise<Dataset
   const dataset: Dataset<Split> = await loadFrom({
     allowDownload: false,
     note: host?.note ?? console.warn,
-    ...(host ? { openReader: host.openReader, mnistFolder: host.mnistFolder } : {}),
+    ...(host ? { openReader: host.openReader } : {}),
+    // The digits stand in for a download that failed, and for nothing else that is missing.
+    ...(host && options.allowDownload ? { mnistFolder: host.mnistFolder } : {}),
     ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
     ...(cacheFolder === undefined ? {} : { cacheFolder }),
     files: filesFor(options.files, "load a data set from", options.folder ?? "./data"),
