@@ -43,17 +43,17 @@ export type {
   ScoreOptions,
   TeacherModel,
 } from "./src/api/model_options.ts";
-export { fitRunSizes, lowerRunPlans } from "./src/api/run_plans.ts";
-export type { RunSizes } from "./src/api/run_plans.ts";
-export { runPrune } from "./src/api/prune_run.ts";
-export type { PruneRunOptions, PruneRunResult } from "./src/api/prune_run.ts";
-export type { TunePlans } from "./src/api/measure_compaction.ts";
-export { runCompare } from "./src/api/compare_run.ts";
-export type { CompareOptions } from "./src/api/compare_run.ts";
-export { runSensitivity } from "./src/api/sensitivity_run.ts";
-export type { SensitivityOptions } from "./src/api/sensitivity_run.ts";
-export type { TrainedOptions } from "./src/api/trained_network.ts";
-export { compareReportSchema, sensitivityReportSchema } from "./src/prune/compare_report.ts";
+export { fitRunSizes, lowerRunPlans } from "./src/runs/plans.ts";
+export type { RunSizes } from "./src/runs/plans.ts";
+export { runPrune } from "./src/runs/prune.ts";
+export type { PruneRunOptions, PruneRunResult } from "./src/runs/prune.ts";
+export type { TunePlans } from "./src/runs/measure_compaction.ts";
+export { runCompare } from "./src/runs/compare.ts";
+export type { CompareOptions } from "./src/runs/compare.ts";
+export { runSensitivity } from "./src/runs/sensitivity.ts";
+export type { SensitivityOptions } from "./src/runs/sensitivity.ts";
+export type { TrainedOptions } from "./src/runs/trained_network.ts";
+export { compareReportSchema, sensitivityReportSchema } from "./src/report/compare_report.ts";
 export type {
   CompareCell,
   ComparedOn,
@@ -62,10 +62,10 @@ export type {
   SensitivityReport,
   TrainedResult,
   ValidationResult,
-} from "./src/prune/compare_report.ts";
-export { optimizerOf, scheduleOf } from "./src/api/training_of.ts";
-export { readResumedConfig, removeCheckpoints } from "./src/api/run_journal.ts";
-export type { RunCheckpoints } from "./src/api/run_journal.ts";
+} from "./src/report/compare_report.ts";
+export { optimizerOf, scheduleOf } from "./src/runs/read_training.ts";
+export { readResumedConfig, removeCheckpoints } from "./src/runs/journal.ts";
+export type { RunCheckpoints } from "./src/runs/journal.ts";
 export { describeConfig, parsePruneConfig, pruneConfigSchema } from "./src/config.ts";
 export type { ConfigField, PruneConfig, Schema } from "./src/config.ts";
 export { limitDataset, splitCalibration, takeSplit } from "./src/data/dataset.ts";
@@ -157,31 +157,31 @@ export type { Footprint } from "./src/plan/footprint.ts";
 export type { Augmentation } from "./src/plan/images.ts";
 export { adam, sgd } from "./src/plan/optimizer.ts";
 export type { AdamSettings, OptimizerSettings, Regularization, SgdSettings } from "./src/plan/optimizer.ts";
-export type { ClassChange, Flips } from "./src/prune/analysis.ts";
-export type { CompactOptions } from "./src/prune/compact.ts";
-export type { PatternCount } from "./src/prune/pattern.ts";
-export type { CompactionCost, CompactionReport } from "./src/prune/compact_network.ts";
-export type { Prior } from "./src/prune/confidence.ts";
-export { signalToNoiseAt } from "./src/prune/confidence.ts";
-export type { Measure } from "./src/prune/costs.ts";
-export { criteria } from "./src/prune/criteria.ts";
-export type { Criterion } from "./src/prune/criteria.ts";
+export type { ClassChange, Flips } from "./src/report/analysis.ts";
+export type { CompactOptions } from "./src/prune/compact/compact.ts";
+export type { PatternCount } from "./src/prune/select/pattern.ts";
+export type { CompactionCost, CompactionReport } from "./src/prune/compact/compact_network.ts";
+export type { Prior } from "./src/prune/score/confidence.ts";
+export { signalToNoiseAt } from "./src/prune/score/confidence.ts";
+export type { Measure } from "./src/prune/reach/costs.ts";
+export { criteria } from "./src/prune/score/criteria.ts";
+export type { Criterion } from "./src/prune/score/criteria.ts";
 export { removedAt } from "./src/prune/goal.ts";
 export type { AfterRemoval } from "./src/prune/recipe.ts";
 export type { Cost, CostKind, PruneGoal, PruneSchedule } from "./src/prune/goal.ts";
 export type { PruneOutcome, PruneRound } from "./src/prune/loop.ts";
 export type { LayerCount } from "./src/prune/mask.ts";
-export type { FisherEstimate } from "./src/prune/accumulate.ts";
+export type { FisherEstimate } from "./src/prune/score/accumulate.ts";
 
-export type { BlockShape, Granularity, Pattern, RemovalOptions } from "./src/prune/removal.ts";
-export type { LayerConfidence } from "./src/prune/layer_confidence.ts";
+export type { BlockShape, Granularity, Pattern, RemovalOptions } from "./src/prune/select/removal.ts";
+export type { LayerConfidence } from "./src/prune/score/layer_confidence.ts";
 export { refitDefaults } from "./src/prune/refit/settings.ts";
 export type { LayerRefitReport, RefitSettings } from "./src/prune/refit/settings.ts";
 export { stagesTo } from "./src/prune/refit/prune_with_refit.ts";
 export type { RefitStage } from "./src/prune/refit/prune_with_refit.ts";
-export { posteriorTemperatures } from "./src/prune/temperature.ts";
-export type { TemperatureChoice, TemperatureTrial } from "./src/prune/temperature.ts";
-export { pruneReportSchema } from "./src/prune/report.ts";
+export { posteriorTemperatures } from "./src/prune/score/temperature.ts";
+export type { TemperatureChoice, TemperatureTrial } from "./src/prune/score/temperature.ts";
+export { pruneReportSchema } from "./src/report/prune_report.ts";
 export type {
   CompactionResult,
   CriterionResult,
@@ -189,7 +189,7 @@ export type {
   NetworkStates,
   PhaseReport,
   PruneReport,
-} from "./src/prune/report.ts";
+} from "./src/report/prune_report.ts";
 export { standardError } from "./src/train/evaluate.ts";
 export type { Evaluation } from "./src/train/evaluate.ts";
 export type { Predictions } from "./src/train/predict.ts";

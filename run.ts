@@ -7,17 +7,17 @@
 import "./src/dispose.ts";
 import "./src/deno/host.ts";
 
-export { fitRunSizes, lowerRunPlans } from "./src/api/run_plans.ts";
-export type { RunSizes } from "./src/api/run_plans.ts";
-export { runPrune } from "./src/api/prune_run.ts";
-export type { PruneRunOptions, PruneRunResult } from "./src/api/prune_run.ts";
-export type { TunePlans } from "./src/api/measure_compaction.ts";
-export { runCompare } from "./src/api/compare_run.ts";
-export type { CompareOptions } from "./src/api/compare_run.ts";
-export { runSensitivity } from "./src/api/sensitivity_run.ts";
-export type { SensitivityOptions } from "./src/api/sensitivity_run.ts";
-export type { TrainedOptions } from "./src/api/trained_network.ts";
-export { compareReportSchema, sensitivityReportSchema } from "./src/prune/compare_report.ts";
+export { fitRunSizes, lowerRunPlans } from "./src/runs/plans.ts";
+export type { RunSizes } from "./src/runs/plans.ts";
+export { runPrune } from "./src/runs/prune.ts";
+export type { PruneRunOptions, PruneRunResult } from "./src/runs/prune.ts";
+export type { TunePlans } from "./src/runs/measure_compaction.ts";
+export { runCompare } from "./src/runs/compare.ts";
+export type { CompareOptions } from "./src/runs/compare.ts";
+export { runSensitivity } from "./src/runs/sensitivity.ts";
+export type { SensitivityOptions } from "./src/runs/sensitivity.ts";
+export type { TrainedOptions } from "./src/runs/trained_network.ts";
+export { compareReportSchema, sensitivityReportSchema } from "./src/report/compare_report.ts";
 export type {
   CompareCell,
   ComparedOn,
@@ -26,16 +26,16 @@ export type {
   SensitivityReport,
   TrainedResult,
   ValidationResult,
-} from "./src/prune/compare_report.ts";
-export { optimizerOf, scheduleOf } from "./src/api/training_of.ts";
-export { readResumedConfig, removeCheckpoints } from "./src/api/run_journal.ts";
-export type { RunCheckpoints } from "./src/api/run_journal.ts";
+} from "./src/report/compare_report.ts";
+export { optimizerOf, scheduleOf } from "./src/runs/read_training.ts";
+export { readResumedConfig, removeCheckpoints } from "./src/runs/journal.ts";
+export type { RunCheckpoints } from "./src/runs/journal.ts";
 export { describeConfig, parsePruneConfig, pruneConfigSchema } from "./src/config.ts";
 export type { ConfigField, PruneConfig, Schema } from "./src/config.ts";
-export type { ClassChange, Flips } from "./src/prune/analysis.ts";
-export type { PatternCount } from "./src/prune/pattern.ts";
-export type { CompactionCost, CompactionReport } from "./src/prune/compact_network.ts";
-export { pruneReportSchema } from "./src/prune/report.ts";
+export type { ClassChange, Flips } from "./src/report/analysis.ts";
+export type { PatternCount } from "./src/prune/select/pattern.ts";
+export type { CompactionCost, CompactionReport } from "./src/prune/compact/compact_network.ts";
+export { pruneReportSchema } from "./src/report/prune_report.ts";
 export type {
   CompactionResult,
   CriterionResult,
@@ -43,4 +43,4 @@ export type {
   NetworkStates,
   PhaseReport,
   PruneReport,
-} from "./src/prune/report.ts";
+} from "./src/report/prune_report.ts";

@@ -9,8 +9,8 @@
  * @module
  */
 import { denoFiles, loadDataset, loadModel, openGpu, openModel, splitCalibration } from "../mod.ts";
-import { scheduleOf, trainingOf } from "../src/api/training_of.ts";
-import { modelSourceOf } from "../src/api/model_source.ts";
+import { scheduleOf, trainingOf } from "../src/runs/read_training.ts";
+import { modelSourceOf } from "../src/runs/model_source.ts";
 import { parsePruneConfig } from "../src/config.ts";
 
 const [data, text = "{}"] = Deno.args;

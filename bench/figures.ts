@@ -101,7 +101,7 @@ export const figures: Readonly<Record<string, (read: ReadText) => string>> = {
 };
 
 if (import.meta.main) {
-  const root = new URL("../", import.meta.url);
+  const root = new URL("..", import.meta.url);
   for (const [path, draw] of Object.entries(figures)) {
     const svg = draw((from) => Deno.readTextFileSync(new URL(from, root)));
     await Deno.writeTextFile(new URL(path, root), svg);

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ProductChooser } from "../src/kernels/product.ts";
-import { lowerRunPlans } from "../src/api/run_plans.ts";
+import { lowerRunPlans } from "../src/runs/plans.ts";
 import { defaultSizes } from "./benches.ts";
 import { convolutionPasses, lowerConvolution } from "./convolution.ts";
 import { benchGraph, residualGraph } from "./steps.ts";

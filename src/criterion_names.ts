@@ -1,5 +1,5 @@
 /**
- * The names of the criteria, which configurations and src/prune/criteria.ts share.
+ * The names of the criteria, which configurations and src/prune/score/criteria.ts share.
  *
  * @module
  */

@@ -10,7 +10,7 @@ import { posix } from "node:path";
 /** Text of every file by its path from the repository's folder. */
 type Sources = ReadonlyMap<string, string>;
 
-const rootUrl = new URL("../", import.meta.url);
+const rootUrl = new URL("..", import.meta.url);
 const otherFolders = new Set([".git", "node_modules", "data", "out", "runs"]);
 const textEndings = /(\.(ts|js|json|wgsl|md|lock|svg|html|yml|toml)|winnow|run|gate|LICENSE|\.gitignore)$/;
 
@@ -52,9 +52,10 @@ const levels: readonly (readonly string[])[] = [
   ["gpu"],
   ["train"],
   ["prune"],
-  ["parallel"],
+  ["report"],
   ["verify", "text"],
   ["api"],
+  ["runs"],
   ["deno"],
   ["mod"],
   ["bench"],

@@ -6,7 +6,7 @@ import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "
 import deno from "../deno.json" with { type: "json" };
 import { checkBenchNames } from "../bench/benches.ts";
 import { figures } from "../bench/figures.ts";
-import { readVariant } from "../src/api/compare_variants.ts";
+import { readVariant } from "../src/runs/compare_variants.ts";
 import * as bench from "../src/cli/bench.ts";
 import * as compare from "../src/cli/compare.ts";
 import * as evaluate from "../src/cli/evaluate.ts";
@@ -35,7 +35,7 @@ import {
 import { memoryFiles } from "./helpers/memory_files.ts";
 import { tinyDataset, tinyDatasetFiles } from "./helpers/tiny_dataset.ts";
 
-const root = new URL("../", import.meta.url), config = new URL("deno.json", root).pathname;
+const root = new URL("..", import.meta.url), config = new URL("deno.json", root).pathname;
 const pages = readPages(), sources = readSources();
 
 /** Kinds of blocks that nothing can run, and why. */

@@ -2,7 +2,7 @@
 //
 //   sums[g] = sum of score^2, or of score without SQUARED;   counts[g] = how many they are
 //
-// With scores z = |mean| sqrt(precision) the sum is z_g^2 of the group (src/prune/group_scores.ts).
+// With scores z = |mean| sqrt(precision) the sum is z_g^2 of the group (src/prune/groups/scores.ts).
 // runs (first, stride, count, 0): the floats of the arenas scores and mask that belong to group g are those of the runs
 // starts[g] .. starts[g + 1] - 1. One workgroup adds one group: lane l takes elements l, l + 64, ... of every run in
 // order, then the 64 partial sums are added as a fixed tree, so the same scores give the same bits.

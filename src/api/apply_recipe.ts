@@ -5,10 +5,14 @@
  */
 import type { Split } from "../data/dataset.ts";
 import { readFloats } from "../gpu/readback.ts";
-import { reachCost } from "../prune/reach_cost.ts";
+import { reachCost } from "../prune/reach/reach_cost.ts";
 import { type Amount, type Recipe, type RecipeScore, type Removal, weightsBelow } from "../prune/recipe.ts";
-import type { RemovalOptions } from "../prune/removal.ts";
-import { pickTemperature, posteriorTemperatures, type TemperatureChoice } from "../prune/temperature.ts";
+import type { RemovalOptions } from "../prune/select/removal.ts";
+import {
+  pickTemperature,
+  posteriorTemperatures,
+  type TemperatureChoice,
+} from "../prune/score/temperature.ts";
 import type { RunProgress } from "../train/settings.ts";
 import type { Model } from "./model.ts";
 import type { ScoreOptions } from "./model_options.ts";

@@ -6,7 +6,7 @@
 import { checkNumbers, checkWords, describeValue, positiveCount, seedRule } from "../checks.ts";
 import { ConfigError, ShapeError } from "../errors.ts";
 import { isNormalization, normalizationWanted } from "../data/normalization.ts";
-import { criteria } from "../prune/criteria.ts";
+import { criteria } from "../prune/score/criteria.ts";
 import type { ModelOptions, ModelPruneOptions, ModelTask, ScoreOptions } from "./model_options.ts";
 
 /** @throws {ConfigError} Where a value is not possible. */

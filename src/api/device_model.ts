@@ -14,7 +14,7 @@ import { SlotPool } from "../gpu/slots.ts";
 import { encodeModel, type WeightStore } from "../io/model_file.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { checkGraphFits, type Graph } from "../model/graph.ts";
-import { prunableTensors } from "../prune/criteria.ts";
+import { prunableTensors } from "../prune/score/criteria.ts";
 import { Pruner } from "../prune/pruner.ts";
 import {
   type Evaluation,

@@ -9,12 +9,19 @@ import { decodeModel } from "../io/model_file.ts";
 import type { PruneGoal } from "../prune/goal.ts";
 import type { PruneTarget } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
-import { measureCost } from "../prune/reach_cost.ts";
+import { measureCost } from "../prune/reach/reach_cost.ts";
 import type { Recipe } from "../prune/recipe.ts";
 import { applyRecipe, type RecipeInputs } from "./apply_recipe.ts";
 import type { Model } from "./model.ts";
 import type { ModelState } from "./model_options.ts";
-import type { JournalSteps } from "./run_journal.ts";
+
+/** Does steps that have a name, each once however often a run is started. */
+export interface RecordedSteps {
+  /** Does a step whose result is JSON, and returns what it comes to. */
+  step<Result>(name: string, act: () => Promise<Result>): Promise<Result>;
+  /** Makes the bytes of a file that later steps need, or reads what was made. */
+  keep(name: string, make: () => Promise<Uint8Array>): Promise<Uint8Array>;
+}
 
 /** What a model is pruned by and with. */
 export interface PruneTargetOptions {
@@ -26,10 +33,10 @@ export interface PruneTargetOptions {
   /** Trains what is kept; the round counts from 1. */
   readonly finetune: (round: number) => Promise<unknown>;
   /** Does each step, or says what it came to in an earlier run. Default: does it. */
-  readonly steps?: Pick<JournalSteps, "step" | "keep">;
+  readonly steps?: RecordedSteps;
 }
 
-const plainSteps: Pick<JournalSteps, "step" | "keep"> = {
+const plainSteps: RecordedSteps = {
   step: (_, act) => act(),
   keep: (_, make) => make(),
 };

@@ -9,7 +9,7 @@ import { removedAt } from "../prune/goal.ts";
 import { type RefitStages, stagesTo } from "../prune/refit/prune_with_refit.ts";
 import { type RefitSettings, usualSelectionSteps } from "../prune/refit/settings.ts";
 import type { Split } from "../data/split.ts";
-import type { RemovalOptions } from "../prune/removal.ts";
+import type { RemovalOptions } from "../prune/select/removal.ts";
 import type { PruneWithRefitOptions, ScoreOptions } from "./model_options.ts";
 
 /** What stages need of a model. */

@@ -9,7 +9,7 @@ import type { Network } from "../gpu/network.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
 import { lowerPlan } from "../plan/lower.ts";
-import { type FisherEstimate, scoreBatch } from "../prune/accumulate.ts";
+import { type FisherEstimate, scoreBatch } from "../prune/score/accumulate.ts";
 import { imagesOf } from "../train/step_programs.ts";
 
 /** Lowers plans with a chooser, which sees all their products. */

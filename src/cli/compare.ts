@@ -11,7 +11,7 @@ import { denoFiles } from "../deno/files.ts";
 import { mostJsonBytes, parseJson } from "../json.ts";
 import { type CompareReport, compareReportSchema, runCompare, stagesTo } from "../../mod.ts";
 import { listSome } from "../io/parameters.ts";
-import { isWhole } from "../prune/compare_report.ts";
+import { isWhole } from "../report/compare_report.ts";
 import { accuracyText, percentText } from "../text/accuracy.ts";
 import { runStoppable } from "./command.ts";
 import {

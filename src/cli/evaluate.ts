@@ -20,7 +20,7 @@ import {
 import { cacheFolder } from "../deno/cache_folder.ts";
 import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
-import { modelSourceOf } from "../api/model_source.ts";
+import { modelSourceOf } from "../runs/model_source.ts";
 import { describeLoadedModel, modelFields } from "./model_flags.ts";
 import { describeDevice } from "./describe_device.ts";
 import { deviceFields, openDevice } from "./open_device.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ModelKey } from "../api/model_source.ts";
+import type { ModelKey } from "../runs/model_source.ts";
 import { type ConfigField, describeConfig } from "../config.ts";
 import type { LoadedModel } from "../../mod.ts";
 

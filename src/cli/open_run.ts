@@ -24,7 +24,7 @@ import {
 } from "../../mod.ts";
 import { shapeKey } from "../kernels/choices.ts";
 import { cacheFolder } from "../deno/cache_folder.ts";
-import { modelSourceOf } from "../api/model_source.ts";
+import { modelSourceOf } from "../runs/model_source.ts";
 import { describeLoadedModel } from "./model_flags.ts";
 import { describeDevice, deviceChanges } from "./describe_device.ts";
 import { openDevice, tuneDevice } from "./open_device.ts";

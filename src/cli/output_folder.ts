@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { checkpointFiles, removeCheckpoints, runFile } from "../api/run_journal.ts";
+import { checkpointFiles, removeCheckpoints, runFile } from "../runs/journal.ts";
 import { FileError } from "../errors.ts";
 import { denoFiles } from "../deno/files.ts";
 import { folderOf } from "../files.ts";

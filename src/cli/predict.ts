@@ -12,7 +12,7 @@ import { denoFiles, loadModel, openModel, type Predictions, presetNames } from "
 import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
 import { describeDevice } from "./describe_device.ts";
-import { modelSourceOf } from "../api/model_source.ts";
+import { modelSourceOf } from "../runs/model_source.ts";
 import { describeLoadedModel, modelFields } from "./model_flags.ts";
 import { deviceFields, openDevice } from "./open_device.ts";
 import { note, print, printJson } from "./print.ts";

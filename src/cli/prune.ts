@@ -16,7 +16,7 @@ import {
   type RunCheckpoints,
   runPrune,
 } from "../../mod.ts";
-import { runFile } from "../api/run_journal.ts";
+import { runFile } from "../runs/journal.ts";
 import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, parseFlags, runFields } from "./flags.ts";
 import { makeRunFolder, openRun, openRunDevice, type RunInput, tuneForRun, tuneRun } from "./open_run.ts";

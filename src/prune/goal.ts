@@ -6,9 +6,9 @@
 import { anyCount, checkNumbers } from "../checks.ts";
 import type { Graph } from "../model/graph.ts";
 import { type ModelSummary, summarizeModel } from "../model/summary.ts";
-import { type CompactOptions, planCompaction } from "./compact.ts";
+import { type CompactOptions, planCompaction } from "./compact/compact.ts";
 import type { LayerCount } from "./mask.ts";
-import type { Pattern } from "./removal.ts";
+import type { Pattern } from "./select/removal.ts";
 
 /** What a network costs: its trained numbers, its multiply-adds for one image, the bytes of its stored numbers. */
 export type CostKind = "parameters" | "multiplyAdds" | "bytes";

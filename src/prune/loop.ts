@@ -8,8 +8,8 @@ import { ConfigError } from "../errors.ts";
 import { type PruneGoal, type PruneSchedule, removedAt, scheduledCost, scheduledSparsity } from "./goal.ts";
 import type { LayerCount } from "./mask.ts";
 import { type Amount, type Removal, removedOf } from "./recipe.ts";
-import { TooManyError } from "./removal.ts";
-import type { TemperatureChoice } from "./temperature.ts";
+import { TooManyError } from "./select/removal.ts";
+import type { TemperatureChoice } from "./score/temperature.ts";
 
 /** A network as the loop knows it. */
 export interface PrunedState {

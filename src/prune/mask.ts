@@ -6,7 +6,7 @@
 import { arenaRef, inputRef } from "../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import type { ParameterLayout } from "../plan/layout.ts";
-import { prunableTensors } from "./criteria.ts";
+import { prunableTensors } from "./score/criteria.ts";
 
 /** Kept weights of one prunable tensor. */
 export interface LayerCount {

@@ -9,8 +9,8 @@ import { checkArenasFinite } from "../gpu/finite.ts";
 import type { Network } from "../gpu/network.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import { layerNameOf } from "../plan/layout.ts";
-import { accumulateGradients, type AccumulateOptions, type FisherEstimate } from "./accumulate.ts";
-import { confidenceBins, lowerPrior, type Prior, priorSumsQuads } from "./confidence.ts";
+import { accumulateGradients, type AccumulateOptions, type FisherEstimate } from "./score/accumulate.ts";
+import { confidenceBins, lowerPrior, type Prior, priorSumsQuads } from "./score/confidence.ts";
 import {
   type Criterion,
   criterionOf,
@@ -19,15 +19,15 @@ import {
   prunableTensors,
   scoredTensors,
   type ScoreSettings,
-} from "./criteria.ts";
-import type { CriterionNeed } from "./criteria/criterion.ts";
-import { countElementsBelow, removeElements, type ScoredLayer } from "./elements.ts";
-import { countGroupedBelow, removeGrouped } from "./grouped_removal.ts";
-import { type LayerConfidence, readConfidences } from "./layer_confidence.ts";
+} from "./score/criteria.ts";
+import type { CriterionNeed } from "./score/criterion.ts";
+import { countElementsBelow, removeElements, type ScoredLayer } from "./select/elements.ts";
+import { countGroupedBelow, removeGrouped } from "./select/grouped_removal.ts";
+import { type LayerConfidence, readConfidences } from "./score/layer_confidence.ts";
 import { channelCounts, type LayerCount, layerCounts, lowerMaskCounts, lowerMasking } from "./mask.ts";
 import { PruneBuffers } from "./prune_buffers.ts";
-import { checkPattern, checkRemoval, type Pattern, type RemovalOptions } from "./removal.ts";
-import { digitCounts, lowerNOfM, lowerRegrowth } from "./select.ts";
+import { checkPattern, checkRemoval, type Pattern, type RemovalOptions } from "./select/removal.ts";
+import { digitCounts, lowerNOfM, lowerRegrowth } from "./select/select.ts";
 
 /** How weights are scored. */
 export interface PrunerScoreSettings extends ScoreSettings {

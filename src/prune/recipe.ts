@@ -4,14 +4,14 @@
  * @module
  */
 import type { RecalibrateSettings } from "../train/recalibrate.ts";
-import type { FisherEstimate } from "./accumulate.ts";
-import type { Prior } from "./confidence.ts";
-import type { Criterion } from "./criteria.ts";
+import type { FisherEstimate } from "./score/accumulate.ts";
+import type { Prior } from "./score/confidence.ts";
+import type { Criterion } from "./score/criteria.ts";
 import type { PruneGoal } from "./goal.ts";
 import type { LayerCount } from "./mask.ts";
 import type { RefitSettings } from "./refit/settings.ts";
-import type { RemovalOptions } from "./removal.ts";
-import type { TemperatureChoice } from "./temperature.ts";
+import type { RemovalOptions } from "./select/removal.ts";
+import type { TemperatureChoice } from "./score/temperature.ts";
 
 /** How the weights of a removal are scored. */
 export interface RecipeScore {

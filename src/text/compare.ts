@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { CompareCell, CompareReport, SensitivityReport } from "../prune/compare_report.ts";
+import type { CompareCell, CompareReport, SensitivityReport } from "../report/compare_report.ts";
 import { standardError } from "../train/evaluate.ts";
 import { type ChartLine, drawChart } from "./chart.ts";
 import { listSome } from "../io/parameters.ts";
-import { describeEmpty } from "../prune/warnings.ts";
+import { describeEmpty } from "../report/warnings.ts";
 import { escapeLine } from "./escape.ts";
 import { formatWarning } from "./prune.ts";
 import { formatTable } from "./table.ts";

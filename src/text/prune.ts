@@ -4,8 +4,8 @@
  * @module
  */
 import type { PruneRound } from "../prune/loop.ts";
-import type { CompactionResult, PruneReport } from "../prune/report.ts";
-import { isThin } from "../prune/warnings.ts";
+import type { CompactionResult, PruneReport } from "../report/prune_report.ts";
+import { isThin } from "../report/warnings.ts";
 import { accuracyText, percentText as percent } from "./accuracy.ts";
 import { escapeLine } from "./escape.ts";
 import { formatTable } from "./table.ts";

@@ -22,7 +22,7 @@ import type { ProductChooser } from "../kernels/product.ts";
 import { checkGraphFits } from "../model/graph.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import { logitsOf } from "../plan/plan.ts";
-import { prunableTensors } from "../prune/criteria.ts";
+import { prunableTensors } from "../prune/score/criteria.ts";
 import { Pruner } from "../prune/pruner.ts";
 import { type Evaluator, openEvaluator } from "../train/evaluate.ts";
 import { type Check, compare, type Goldens } from "./goldens.ts";

@@ -1,8 +1,8 @@
 /** Batches that a device can hold, on one whose buffers may only be small. */
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
-import { runPrune } from "../../src/api/prune_run.ts";
-import { fitRunSizes } from "../../src/api/run_plans.ts";
+import { runPrune } from "../../src/runs/prune.ts";
+import { fitRunSizes } from "../../src/runs/plans.ts";
 import { parsePruneConfig } from "../../src/config.ts";
 import { ShapeError } from "../../src/errors.ts";
 import { parseGraph } from "../../src/model/graph.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { compareReportSchema, sensitivityReportSchema } from "../../src/prune/compare_report.ts";
+import { compareReportSchema, sensitivityReportSchema } from "../../src/report/compare_report.ts";
 import { runTask } from "../helpers/command.ts";
 import { tinyDataset, tinyDatasetFiles } from "../helpers/tiny_dataset.ts";
 import { tinyGraph } from "../helpers/tiny_network.ts";

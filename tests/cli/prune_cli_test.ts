@@ -2,7 +2,7 @@ import deno from "../../deno.json" with { type: "json" };
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { decodeModel } from "../../src/io/model_file.ts";
 import { seedNetwork } from "../../src/model/presets.ts";
-import { pruneReportSchema } from "../../src/prune/report.ts";
+import { pruneReportSchema } from "../../src/report/prune_report.ts";
 import { runTask, startTask } from "../helpers/command.ts";
 import { shardFiles } from "../helpers/shard_files.ts";
 import { tinyDataset, tinyDatasetFiles } from "../helpers/tiny_dataset.ts";

@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { runPrune } from "../../src/api/prune_run.ts";
+import { runPrune } from "../../src/runs/prune.ts";
 import { parsePruneConfig } from "../../src/config.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyDataset } from "../helpers/tiny_dataset.ts";

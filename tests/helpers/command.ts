@@ -14,7 +14,7 @@ export interface CommandResult {
   readonly errors: readonly string[];
 }
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
+const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** The permissions that deno.json gives a task, so that a test notices where they are too few. */
 async function permissionsOf(task: string): Promise<readonly string[]> {

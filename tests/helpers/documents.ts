@@ -21,7 +21,7 @@ export interface CodeBlock {
   readonly code: string;
 }
 
-const root = new URL("../../", import.meta.url);
+const root = new URL("../..", import.meta.url);
 
 /** Paths below a folder with an ending. */
 function list(folder: string, ending: string): string[] {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { runPrune } from "../../src/api/prune_run.ts";
+import { runPrune } from "../../src/runs/prune.ts";
 import { parsePruneConfig } from "../../src/config.ts";
 import { denoFiles } from "../../src/deno/files.ts";
 import { openGpu } from "../../src/gpu/device.ts";

@@ -6,7 +6,12 @@ import assert from "node:assert/strict";
 import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import type { Graph } from "../../src/model/graph.ts";
 import { layOutParameters, placeParameter, takeParameter } from "../../src/plan/layout.ts";
-import { type Criterion, criterionScratch, lowerScores, scoredTensors } from "../../src/prune/criteria.ts";
+import {
+  type Criterion,
+  criterionScratch,
+  lowerScores,
+  scoredTensors,
+} from "../../src/prune/score/criteria.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { fpgmScores, lampScores, snrScores } from "../reference/criteria.ts";
 import { randomTensor } from "../reference/tensor.ts";

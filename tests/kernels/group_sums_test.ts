@@ -1,7 +1,7 @@
 /**
  * Holds sums of scores, or of their squares, by group against f64. Tolerance: sumTolerance over a group's elements; counts are exact.
  */
-import { lowerGroupSums } from "../../src/prune/group_scores.ts";
+import { lowerGroupSums } from "../../src/prune/groups/scores.ts";
 import { assertClose, randomTensor, sumTolerance } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";
 import { assertSame, unwritten } from "./precision.ts";

@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { PlacedParameter } from "../../src/plan/layout.ts";
-import { layOutBlocks, lowerBlockMasks, lowerBlockSums } from "../../src/prune/blocks.ts";
+import { layOutBlocks, lowerBlockMasks, lowerBlockSums } from "../../src/prune/groups/blocks.ts";
 import {
   lowerCountSelected,
   lowerNOfM,
@@ -13,7 +13,7 @@ import {
   lowerSelection,
   lowerThreshold,
   rangesOf,
-} from "../../src/prune/select.ts";
+} from "../../src/prune/select/select.ts";
 import { kernelNames } from "../../src/kernels/source.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { assertClose, randomTensor, sumTolerance } from "../reference/tensor.ts";

@@ -15,8 +15,8 @@ import {
   placeParameter,
   takeParameter,
 } from "../../src/plan/layout.ts";
-import { noSource, planCompaction } from "../../src/prune/compact.ts";
-import { coupleChannels } from "../../src/prune/coupling.ts";
+import { noSource, planCompaction } from "../../src/prune/compact/compact.ts";
+import { coupleChannels } from "../../src/prune/groups/coupling.ts";
 import { graphs } from "../plan/graphs.ts";
 import { assertClose, maxAbs, randomTensor } from "../reference/tensor.ts";
 import { maskGroups, placesOfGroup } from "./mask_groups.ts";

@@ -1,5 +1,5 @@
 import { assert } from "@std/assert";
-import { signalToNoiseAt } from "../../src/prune/confidence.ts";
+import { signalToNoiseAt } from "../../src/prune/score/confidence.ts";
 import { erf } from "../reference/erf.ts";
 
 Deno.test("signalToNoiseAt() is the inverse of erf(z / sqrt 2)", () => {

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { type Graph, parseGraph } from "../../src/model/graph.ts";
 import { seedNetwork } from "../../src/model/presets.ts";
-import { type ChannelSlice, coupleChannels } from "../../src/prune/coupling.ts";
+import { type ChannelSlice, coupleChannels } from "../../src/prune/groups/coupling.ts";
 
 /** Slices as text, such as `conv1.weight row 3`. */
 function slicesText(slices: readonly ChannelSlice[]): readonly string[] {

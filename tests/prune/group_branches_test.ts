@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { Graph } from "../../src/model/graph.ts";
-import { findBranches, openBranches } from "../../src/prune/group_branches.ts";
+import { findBranches, openBranches } from "../../src/prune/groups/branches.ts";
 import { tinyGraph } from "../helpers/tiny_network.ts";
 import { graphs } from "../plan/graphs.ts";
 

@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { layOutParameters, takeParameter } from "../../src/plan/layout.ts";
 import { Network } from "../../src/gpu/network.ts";
-import { coupleChannels } from "../../src/prune/coupling.ts";
-import { groupDeviate, sumGroups } from "../../src/prune/group_scores.ts";
-import { forEachElement, groupRuns, placesByName } from "../../src/prune/group_runs.ts";
+import { coupleChannels } from "../../src/prune/groups/coupling.ts";
+import { groupDeviate, sumGroups } from "../../src/prune/groups/scores.ts";
+import { forEachElement, groupRuns, placesByName } from "../../src/prune/groups/runs.ts";
 import { PruneBuffers } from "../../src/prune/prune_buffers.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { chiSquareBelow } from "../reference/chi_square.ts";

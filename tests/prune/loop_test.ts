@@ -9,7 +9,7 @@ import {
   pruneUntilStable,
 } from "../../src/prune/loop.ts";
 import { weightsBelow } from "../../src/prune/recipe.ts";
-import { tooMany } from "../../src/prune/removal.ts";
+import { tooMany } from "../../src/prune/select/removal.ts";
 
 /**
  * Runs the loop on a made-up network of equal weights: `below` gives how many kept weights lie below the threshold in

@@ -4,8 +4,8 @@
  * @module
  */
 import type { ParameterLayout } from "../../src/plan/layout.ts";
-import type { ChannelGroup } from "../../src/prune/coupling.ts";
-import { forEachElement, groupRuns, placesByName } from "../../src/prune/group_runs.ts";
+import type { ChannelGroup } from "../../src/prune/groups/coupling.ts";
+import { forEachElement, groupRuns, placesByName } from "../../src/prune/groups/runs.ts";
 
 /** The places of a group's trained elements in their arena, each once. */
 export function placesOfGroup(layout: ParameterLayout, group: ChannelGroup): readonly number[] {

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { parseGraph } from "../../src/model/graph.ts";
 import { layOutParameters } from "../../src/plan/layout.ts";
-import { countPattern } from "../../src/prune/pattern.ts";
+import { countPattern } from "../../src/prune/select/pattern.ts";
 
 const graph = parseGraph({
   name: "hand",

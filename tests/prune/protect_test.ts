@@ -10,12 +10,12 @@ import {
   type ParameterLayout,
   takeParameter,
 } from "../../src/plan/layout.ts";
-import { planCompaction } from "../../src/prune/compact.ts";
-import { coupleChannels, isProtected } from "../../src/prune/coupling.ts";
-import { prunableTensors } from "../../src/prune/criteria.ts";
-import { mostRemovable } from "../../src/prune/reach.ts";
+import { planCompaction } from "../../src/prune/compact/compact.ts";
+import { coupleChannels, isProtected } from "../../src/prune/groups/coupling.ts";
+import { prunableTensors } from "../../src/prune/score/criteria.ts";
+import { mostRemovable } from "../../src/prune/reach/reach.ts";
 import { Pruner } from "../../src/prune/pruner.ts";
-import type { RemovalOptions } from "../../src/prune/removal.ts";
+import type { RemovalOptions } from "../../src/prune/select/removal.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyGraph } from "../helpers/tiny_network.ts";
 import { graphs } from "../plan/graphs.ts";

@@ -7,8 +7,8 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
 import type { NamedParameters } from "../../src/gpu/network.ts";
-import { signalToNoiseAt } from "../../src/prune/confidence.ts";
-import type { Criterion } from "../../src/prune/criteria.ts";
+import { signalToNoiseAt } from "../../src/prune/score/confidence.ts";
+import type { Criterion } from "../../src/prune/score/criteria.ts";
 import { Pruner } from "../../src/prune/pruner.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyDataset, tinySize } from "../helpers/tiny_dataset.ts";

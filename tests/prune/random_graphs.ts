@@ -5,7 +5,7 @@
  */
 import type { Graph } from "../../src/model/graph.ts";
 import { fullMask, layOutParameters, placeParameter, takeParameter } from "../../src/plan/layout.ts";
-import { type Compaction, noSource } from "../../src/prune/compact.ts";
+import { type Compaction, noSource } from "../../src/prune/compact/compact.ts";
 import { openRandomStream } from "../../src/random.ts";
 import { type OwnPass, referencePass } from "../plan/reference_graph.ts";
 import { randomTensor, type RefTensor, tensorOf } from "../reference/tensor.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { pickTemperature, posteriorTemperatures } from "../../src/prune/temperature.ts";
+import { pickTemperature, posteriorTemperatures } from "../../src/prune/score/temperature.ts";
 
 const pickOf = (losses: Readonly<Record<number, number>>) => {
   const tried = Object.entries(losses).map(([temperature, loss]) => {

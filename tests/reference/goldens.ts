@@ -16,7 +16,7 @@ export interface Goldens {
 }
 
 /** The folder of goldens, beside the repository, wherever the tests are started. */
-const GOLDENS = new URL("../../../shared/goldens/", import.meta.url);
+const GOLDENS = new URL("../../../shared/goldens", import.meta.url);
 
 /**
  * Opens `NAME.safetensors` in ../shared/goldens; where it is absent says so on the console and returns undefined.

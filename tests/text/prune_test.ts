@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { formatReport } from "../../src/text/prune.ts";
 import { parsePruneConfig } from "../../src/config.ts";
-import type { PruneReport } from "../../src/prune/report.ts";
+import type { PruneReport } from "../../src/report/prune_report.ts";
 
 const round = {
   ...{ round: 1, removed: 40, sparsity: 0.4, outflow: 40, inflow: 0 },

@@ -9,7 +9,7 @@ import type { NamedParameters, Network } from "../../src/gpu/network.ts";
 import { readFloats } from "../../src/gpu/readback.ts";
 import { type Graph, parseGraph } from "../../src/model/graph.ts";
 import { sgd } from "../../src/plan/optimizer.ts";
-import { compactNetwork } from "../../src/prune/compact_network.ts";
+import { compactNetwork } from "../../src/prune/compact/compact_network.ts";
 import { Pruner } from "../../src/prune/pruner.ts";
 import { Refit } from "../../src/prune/refit/refit_network.ts";
 import { openEvaluator } from "../../src/train/evaluate.ts";

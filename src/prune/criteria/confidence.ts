@@ -4,7 +4,7 @@
  * @module
  */
 import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
-import { type CriterionType, lowerScore } from "./criterion.ts";
+import { type CriterionType, lowerScore } from "../score/criterion.ts";
 
 /** Confidence, ranked on z. Expects the buffer `prior_precision` (layers) to be filled. Formula: docs/method.md. */
 export const confidence: CriterionType = {

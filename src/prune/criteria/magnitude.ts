@@ -4,7 +4,7 @@
  * @module
  */
 import { arenaRef } from "../../kernels/buffer_ref.ts";
-import { type CriterionType, lowerScore } from "./criterion.ts";
+import { type CriterionType, lowerScore } from "../score/criterion.ts";
 
 /** Magnitude, L2 of groups. Source: Han et al. 2015, arXiv 1506.02626. */
 export const magnitude: CriterionType = {

@@ -4,7 +4,7 @@
  * @module
  */
 import { arenaRef } from "../../kernels/buffer_ref.ts";
-import { type CriterionType, lowerScore } from "./criterion.ts";
+import { type CriterionType, lowerScore } from "../score/criterion.ts";
 
 /** Magnitude, L1 of groups. Source: Li et al. 2017, arXiv 1608.08710. */
 export const magnitudeL1: CriterionType = {

@@ -4,7 +4,7 @@
  * @module
  */
 import { arenaRef } from "../../kernels/buffer_ref.ts";
-import { type CriterionType, lowerScore } from "./criterion.ts";
+import { type CriterionType, lowerScore } from "../score/criterion.ts";
 
 /** Optimal brain damage. Source: LeCun, Denker and Solla 1989. */
 export const obd: CriterionType = {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type CriterionType, lowerScore } from "./criterion.ts";
+import { type CriterionType, lowerScore } from "../score/criterion.ts";
 
 /** A hash of the seed and the weight's place, or of the seed and the group. */
 export const random: CriterionType = {

@@ -4,7 +4,7 @@
  * @module
  */
 import { arenaRef } from "../../kernels/buffer_ref.ts";
-import { type CriterionType, lowerScore } from "./criterion.ts";
+import { type CriterionType, lowerScore } from "../score/criterion.ts";
 
 /** Signal to noise over the steps of training. Source: Maddox et al. 2019, arXiv 1902.02476, section 3.2 (the diagonal). */
 export const snr: CriterionType = {

@@ -4,7 +4,7 @@
  * @module
  */
 import { arenaRef } from "../../kernels/buffer_ref.ts";
-import { type CriterionType, lowerScore } from "./criterion.ts";
+import { type CriterionType, lowerScore } from "../score/criterion.ts";
 
 /** First-order Taylor expansion. Source: Molchanov et al. 2019, arXiv 1906.10771. */
 export const taylor: CriterionType = {

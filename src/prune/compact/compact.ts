@@ -1,0 +1,180 @@
+/**
+ * The smaller model that computes what a masked one does, as plain data: its graph, and from where each of its numbers
+ * comes.
+ *
+ * @module
+ */
+import { ShapeError } from "../../errors.ts";
+import { weightFormOf } from "../../model/channels.ts";
+import { type Graph, type GraphNode, imagesName, resolveGraph } from "../../model/graph.ts";
+import type { KeptChannels } from "../../model/layer.ts";
+import { layOutParameters, type ParameterLayout, type PlacedParameter } from "../../plan/layout.ts";
+import { quadsOf } from "../../shape.ts";
+import { findLiveParts } from "./live_channels.ts";
+import { coupleChannels } from "../groups/coupling.ts";
+
+/** In place of a source, for the padding. */
+export const noSource = 0xffffffff;
+
+/** A smaller model and how it comes out of the larger one. */
+export interface Compaction {
+  readonly graph: Graph;
+  /** The groups that went, by their index in the coupling of the larger graph. */
+  readonly removedGroups: ReadonlySet<number>;
+  /** The layers that went, by name. */
+  readonly removedLayers: readonly string[];
+  /** For each float of the smaller arenas the float of the larger ones that goes there, or `noSource`. */
+  readonly sources: { readonly values: Uint32Array; readonly statistics: Uint32Array };
+}
+
+/** What compaction leaves alone. */
+export interface CompactOptions {
+  /** Layers by name that keep all filters and inputs, superfluous or not; none where left out. */
+  readonly protect?: readonly string[] | undefined;
+}
+
+/**
+ * Finds the smaller model: without the groups of channels that a mask makes superfluous, and without the branches of
+ * sums that it makes zero. It computes the same, and every layer that stays keeps a channel.
+ *
+ * @param mask Floats of the whole arena of trained parameters: 1 keeps, 0 removes.
+ */
+export function planCompaction(
+  graph: Graph,
+  mask: Float32Array,
+  { protect = [] }: CompactOptions = {},
+): Compaction {
+  const nodes = resolveGraph(graph), layout = layOutParameters(graph), coupling = coupleChannels(graph);
+  const { removed, sources } = findLiveParts(nodes, { coupling, layout, mask, protect });
+  const keptOutputs = coupling.groupOf.map((groups) =>
+    [...groups.keys()].filter((channel) => !removed.has(groups[channel]))
+  );
+  const kept = nodes.map((node, i): KeptChannels => {
+    const inputs = node.sources.map((source, slot) =>
+      keptOutputs[source] ?? range(node.inputs[slot].channels)
+    );
+    return { inputs, outputs: keptOutputs[i] };
+  });
+  const smaller = smallerGraph(graph, { nodes, sources, kept });
+  checkNarrowed(smaller, nodes, kept);
+  const names = new Set(smaller.layers.map(({ name }) => name));
+  return {
+    graph: smaller,
+    removedGroups: removed,
+    removedLayers: graph.layers.map(({ name }) => name).filter((name) => !names.has(name)),
+    sources: placeSources(layout, layOutParameters(smaller), { nodes, kept }),
+  };
+}
+
+/**
+ * The graph of what is needed, in the same order; sums of one term give way to it, and so do ReLUs of what is no longer
+ * a sum and came out of a ReLU before.
+ */
+function smallerGraph(graph: Graph, { nodes, sources, kept }: {
+  readonly nodes: readonly GraphNode[];
+  readonly sources: readonly (readonly number[] | undefined)[];
+  readonly kept: readonly KeptChannels[];
+}): Graph {
+  const isPassed = (i: number): boolean => {
+    const { type } = nodes[i], needed = sources[i];
+    if (type.isSum) return needed?.length === 1;
+    // The last layer stays as it is, so that there is one.
+    if (!type.isRelu || !needed || i === nodes.length - 1) return false;
+    const [source] = needed;
+    return source >= 0 && isPassed(source) && isNeverNegative(resolve(source));
+  };
+  const resolve = (source: number): number =>
+    source >= 0 && isPassed(source) ? resolve(sources[source]![0]) : source;
+  const isNeverNegative = (source: number): boolean => {
+    if (source < 0) return false;
+    const { sign } = nodes[source].type.channels;
+    return sign === "never negative" ||
+      sign === "kept" && sources[source]!.every((from) => isNeverNegative(resolve(from)));
+  };
+  const layers: Graph["layers"][number][] = [];
+  let previous = -1;
+  for (const [i, node] of nodes.entries()) {
+    const needed = sources[i]?.map(resolve);
+    if (!needed || isPassed(i)) continue;
+    const { inputs: _, ...spec } = node.type.channels.narrow(node, kept[i]);
+    const names = needed.map((source) => source < 0 ? imagesName : nodes[source].spec.name);
+    const isNext = needed.length === 1 && needed[0] === previous;
+    layers.push((isNext ? spec : { ...spec, inputs: names }) as Graph["layers"][number]);
+    previous = i;
+  }
+  return { ...graph, layers };
+}
+
+/**
+ * Checks that every layer keeps as many channels as it should.
+ *
+ * @throws {ShapeError} Where one does not, or does not fit its inputs.
+ */
+function checkNarrowed(
+  smaller: Graph,
+  nodes: readonly GraphNode[],
+  kept: readonly KeptChannels[],
+): void {
+  const counts = new Map(nodes.map(({ spec }, i) => [spec.name, kept[i].outputs.length]));
+  for (const { spec: { name }, output: { channels } } of resolveGraph(smaller)) {
+    const count = counts.get(name);
+    if (channels === count) continue;
+    const current = `it gives ${channels} channels`, wanted = `the ${count} that are kept`;
+    throw new ShapeError({ act: "narrow layer", thing: name, current, wanted });
+  }
+}
+
+/** Where the numbers of a smaller layout lie in a larger one. */
+function placeSources(
+  from: ParameterLayout,
+  to: ParameterLayout,
+  { nodes, kept }: { readonly nodes: readonly GraphNode[]; readonly kept: readonly KeptChannels[] },
+): Compaction["sources"] {
+  const sources = {
+    values: new Uint32Array(4 * to.quads).fill(noSource),
+    statistics: new Uint32Array(4 * to.statisticsQuads).fill(noSource),
+  };
+  const targets = new Map(to.parameters.map((parameter) => [parameter.fullName, parameter]));
+  const places = new Map(from.parameters.map((parameter) => [parameter.fullName, parameter]));
+  for (const [i, node] of nodes.entries()) {
+    for (const { name, role, channels, shared = false } of node.parameters) {
+      const fullName = `${node.spec.name}.${name}`, target = targets.get(fullName);
+      if (!target) continue;
+      const source = places.get(fullName)!;
+      const lists = shared
+        ? { rows: range(source.rows), channels: range(channels) }
+        : role === "weight"
+        ? { rows: kept[i].outputs, channels: weightChannels(node, kept[i]) }
+        : { rows: [0], channels: kept[i].outputs };
+      gather(sources[target.arena], { source, target, ...lists });
+    }
+  }
+  return sources;
+}
+
+/** The whole numbers below another. */
+const range = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
+
+/** The input channels that a weight keeps; those of a grouped one are positions, of which every group keeps the same. */
+function weightChannels(node: GraphNode, { inputs: [inputs] }: KeptChannels): readonly number[] {
+  const { groups, isDepthwise } = weightFormOf(node)!;
+  if (isDepthwise) return [0];
+  const positions = node.input.channels / groups;
+  return inputs.filter((channel) => channel < positions);
+}
+
+function gather(sources: Uint32Array, { source, target, rows, channels }: {
+  readonly source: PlacedParameter;
+  readonly target: PlacedParameter;
+  readonly rows: readonly number[];
+  readonly channels: readonly number[];
+}): void {
+  const fromTap = 4 * quadsOf(source.channels), toTap = 4 * quadsOf(target.channels);
+  for (const [row, fromRow] of rows.entries()) {
+    for (let tap = 0; tap < target.taps; tap++) {
+      const from = 4 * (source.offset + fromRow * source.rowQuads) + tap * fromTap;
+      const to = 4 * (target.offset + row * target.rowQuads) + tap * toTap;
+      for (const [channel, fromChannel] of channels.entries()) sources[to + channel] = from + fromChannel;
+    }
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * Makes a network on the device smaller by what its mask makes superfluous, and proves that it computes the same.
+ *
+ * @module
+ */
+import { bindBuffers } from "../../gpu/bind.ts";
+import { arenaRef, type ArenaRole, inputRef, tensorRef } from "../../kernels/buffer_ref.ts";
+import { KernelError, NumericError, ShapeError } from "../../errors.ts";
+import type { DeviceBuffer } from "../../gpu/buffer.ts";
+import type { Examples } from "../../gpu/examples.ts";
+import { Program } from "../../gpu/executor.ts";
+import { checkArenasFinite } from "../../gpu/finite.ts";
+import { fitBatch } from "../../gpu/fitting.ts";
+import { Network } from "../../gpu/network.ts";
+import { preparePlan } from "../../gpu/plan_program.ts";
+import { readBuffers, readFloats } from "../../gpu/readback.ts";
+import type { SlotPool } from "../../gpu/slots.ts";
+import { dispatchOver } from "../../kernels/dispatch.ts";
+import type { ProductChooser } from "../../kernels/product.ts";
+import { resolveGraph } from "../../model/graph.ts";
+import { summarizeModel } from "../../model/summary.ts";
+import { lowerForward } from "../../plan/forward.ts";
+import { logitsOf, type Plan } from "../../plan/plan.ts";
+import { type Compaction, type CompactOptions, planCompaction } from "./compact.ts";
+import { lowerMasking } from "../mask.ts";
+
+/** What a model costs. */
+export interface CompactionCost {
+  /** Trained numbers. */
+  readonly parameters: number;
+  /** Multiply-adds of convolutions and linear layers for one image. */
+  readonly multiplyAdds: number;
+  /** Bytes of its parameters and statistics as 32-bit floats. */
+  readonly sizeBytes: number;
+}
+
+/** What compaction changed. */
+export interface CompactionReport {
+  /** Before it. */
+  readonly before: CompactionCost;
+  /** After it. */
+  readonly after: CompactionCost;
+  /** The layers that went, by name. */
+  readonly removedLayers: readonly string[];
+  /** Channels of each layer that has fewer now: its name, how many it had and has. */
+  readonly channels: readonly { readonly name: string; readonly before: number; readonly after: number }[];
+  /** The largest difference between a logit of the masked and the smaller model, as a share of the largest logit. */
+  readonly largestDifference: number;
+}
+
+/** The largest difference of logits that rounding explains, as a share of the largest logit. */
+const allowedDifference = 1e-4;
+
+/** Examples whose logits are compared, at most. */
+const comparedExamples = 64;
+
+/** Arenas that are written anew before they are read, and so do not move along. */
+const scratchRoles: ReadonlySet<ArenaRole> = new Set<ArenaRole>([
+  "gradients",
+  "gradient_sum",
+  "scores",
+  "confidence",
+  "snapshot",
+  "held",
+  "best",
+  "statistics_snapshot",
+  "statistics_held",
+  "statistics_best",
+]);
+
+/** What running a network on examples needs, and what compaction leaves alone. */
+export interface CompactionTools extends CompactOptions {
+  readonly choose: ProductChooser;
+  readonly slots: SlotPool;
+}
+
+async function applyMask(network: Network): Promise<void> {
+  const roles = (["values", "mean", "velocity"] as const).filter((role) => network.arenas.has(role));
+  const bind = bindBuffers("masking", { network });
+  using program = await Program.create(network.gpu, lowerMasking(network.layout, roles), { bind });
+  program.run();
+}
+
+/**
+ * Makes the network that computes what a masked one does, without the channels and branches that its mask makes
+ * superfluous. The masked one stays as it is, but that its mask is applied; both are the caller's to dispose of.
+ *
+ * @param examples Examples on which the logits of both are compared.
+ * @throws {ShapeError} Where there are no examples.
+ * @throws {NumericError} Where a weight, a statistic or a logit is not finite.
+ * @throws {KernelError} Where logits differ by more than 1e-4 of the largest.
+ */
+export async function compactNetwork(
+  network: Network,
+  examples: Examples,
+  tools: CompactionTools,
+): Promise<{ readonly network: Network; readonly report: CompactionReport }> {
+  if (examples.count === 0) {
+    const current = "no examples to compare logits on";
+    throw new ShapeError({ act: "compact model", thing: network.graph.name, current, wanted: "one or more" });
+  }
+  await checkArenasFinite(network, ["values", "statistics"], "compact model");
+  await applyMask(network);
+  const mask = await readFloats(network.gpu, network.arena("mask"));
+  const compaction = planCompaction(network.graph, mask, tools);
+  const smaller = await gatherNetwork(network, compaction);
+  try {
+    const largestDifference = await compareLogits([network, smaller], examples, tools);
+    return { network: smaller, report: reportOf(network, smaller, { compaction, largestDifference }) };
+  } catch (error) {
+    smaller[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Gathers the smaller arenas on the device. */
+async function gatherNetwork(network: Network, { graph, sources }: Compaction): Promise<Network> {
+  const { gpu } = network, listOf = (role: ArenaRole) => role === "statistics" ? "statistics" : "values";
+  const roles = [...network.arenas.keys()].filter((role) =>
+    !scratchRoles.has(role) && sources[listOf(role)].length > 0
+  );
+  const arenas = new Map<ArenaRole, DeviceBuffer>(), lists = new Map<string, DeviceBuffer>();
+  try {
+    for (const [name, list] of Object.entries(sources)) {
+      const buffer = gpu.createBuffer(`${name} sources`, list.byteLength);
+      lists.set(buffer.label, buffer);
+      if (list.length > 0) buffer.write(list);
+    }
+    const dispatches = roles.map((role) => {
+      const list = listOf(role), quads = sources[list].length / 4;
+      arenas.set(role, gpu.createBuffer(role, 16 * quads));
+      return dispatchOver(quads, {
+        kernel: "mask/compact",
+        label: `compact ${role}`,
+        bindings: { sources: inputRef(`${list} sources`), arena: arenaRef(role), out: inputRef(role) },
+        params: { quads },
+      });
+    });
+    const input = (name: string) => lists.get(name) ?? arenas.get(name as ArenaRole);
+    const bind = bindBuffers("compaction", { network, input });
+    using program = await Program.create(gpu, dispatches, { bind });
+    program.run();
+    return new Network(gpu, graph, arenas);
+  } catch (error) {
+    for (const arena of arenas.values()) arena[Symbol.dispose]();
+    throw error;
+  } finally {
+    for (const list of lists.values()) list[Symbol.dispose]();
+  }
+}
+
+/** The largest difference between the logits of two networks, as a share of the largest logit. */
+async function compareLogits(
+  [masked, smaller]: readonly [Network, Network],
+  examples: Examples,
+  tools: CompactionTools,
+): Promise<number> {
+  const { gpu, graph } = masked, most = Math.min(comparedExamples, examples.batch, examples.count);
+  const lower = (batch: number) => lowerLogits(masked, examples, { ...tools, batch });
+  const batch = fitBatch(gpu, most, lower, ["compact model", graph.name]);
+  const want = await computeLogits(masked, examples, { ...tools, batch });
+  const got = await computeLogits(smaller, examples, { ...tools, batch });
+  let largest = 0, difference = 0;
+  for (const [i, logit] of want.entries()) {
+    largest = Math.max(largest, Math.abs(logit));
+    difference = Math.max(difference, Math.abs(got[i] - logit));
+  }
+  const act = "compact model", thing = masked.graph.name;
+  if (!Number.isFinite(largest)) {
+    throw new NumericError({ act, thing, current: `a logit of ${largest}`, wanted: "numbers" });
+  }
+  // The negation catches what is not a number.
+  if (!(difference <= allowedDifference * largest)) {
+    const current = `logits differ by ${difference}, where the largest is ${largest}`;
+    throw new KernelError({ act, thing, current, wanted: `at most ${allowedDifference} of the largest` });
+  }
+  return largest === 0 ? 0 : difference / largest;
+}
+
+function lowerLogits(
+  { graph }: Network,
+  { areImages }: Examples,
+  { batch, choose }: Pick<CompactionTools, "choose"> & { readonly batch: number },
+): Plan {
+  const images = areImages ? { images: { augmentation: "none" } as const } : {};
+  return lowerForward(graph, { batch, choose, ...images });
+}
+
+/** The logits of the first examples, (N, K) in quads. */
+async function computeLogits(
+  network: Network,
+  examples: Examples,
+  tools: CompactionTools & { readonly batch: number },
+): Promise<Float32Array> {
+  const { gpu } = network, { slots, batch } = tools;
+  const plan = lowerLogits(network, examples, tools), logits = logitsOf(plan);
+  using step = await preparePlan(plan, { network, slots, input: (name) => examples.input(name) });
+  const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: true };
+  for await (const rows of examples.batches(order)) {
+    examples.select(rows, step.bind);
+    step.program.run({ seed: 0 });
+    break;
+  }
+  const sizeBytes = 16 * plan.tensors.get(logits)!.quads;
+  const [bytes] = await readBuffers(gpu, [{ buffer: step.bind(tensorRef(logits)).buffer, sizeBytes }]);
+  return new Float32Array(bytes);
+}
+
+function reportOf(network: Network, smaller: Network, { compaction, largestDifference }: {
+  readonly compaction: Compaction;
+  readonly largestDifference: number;
+}): CompactionReport {
+  const costOf = ({ graph }: Network): CompactionCost => {
+    const { parameters, statistics, multiplyAdds } = summarizeModel(graph);
+    return { parameters, multiplyAdds, sizeBytes: 4 * (parameters + statistics) };
+  };
+  const widths = new Map(resolveGraph(smaller.graph).map(({ spec, output }) => [spec.name, output.channels]));
+  const channels = resolveGraph(network.graph).flatMap(({ spec: { name }, output }) => {
+    const after = widths.get(name);
+    return after === undefined || after === output.channels ? [] : [{ name, before: output.channels, after }];
+  });
+  const { removedLayers } = compaction;
+  return { before: costOf(network), after: costOf(smaller), removedLayers, channels, largestDifference };
+}

@@ -1,0 +1,80 @@
+/**
+ * Branches of sums, which may go as a whole: a residual block without which the network still has a path.
+ *
+ * @module
+ */
+import { type Graph, resolveGraph } from "../../model/graph.ts";
+
+/** The layers that serve one input of one sum and nothing else. */
+export interface Branch {
+  /** The sum, by name. */
+  readonly sum: string;
+  /** Its layers by name, in their order. */
+  readonly layers: readonly string[];
+}
+
+/** Finds the branches of a model's sums, but of a sum that gives the logits. */
+export function findBranches(graph: Graph): readonly Branch[] {
+  const nodes = resolveGraph(graph), last = nodes.length - 1;
+  return nodes.slice(0, last).flatMap(({ spec, type, sources }, sum): readonly Branch[] => {
+    if (!type.isSum) return [];
+    return [...new Set(sources)].flatMap((cut) => {
+      const isNeeded = new Set([last]);
+      for (let i = last; i >= 0; i--) {
+        if (!isNeeded.has(i)) continue;
+        for (const source of nodes[i].sources) if (i !== sum || source !== cut) isNeeded.add(source);
+      }
+      const layers = nodes.map(({ spec }) => spec.name).filter((_, i) => !isNeeded.has(i));
+      return layers.length > 0 ? [{ sum: spec.name, layers }] : [];
+    });
+  });
+}
+
+/** Which branches may still go as a whole. */
+export interface OpenBranches {
+  /**
+   * The branches that go where layers keep no channel, the innermost ones that these are in; undefined where a layer is in
+   * none, or a sum would be left without an input.
+   */
+  branchesOf(layers: readonly string[]): readonly Branch[] | undefined;
+  /** Marks branches as gone. */
+  close(branches: readonly Branch[]): void;
+}
+
+/**
+ * Says which branches may go as a whole, so that they add nothing instead of a constant.
+ *
+ * @param isEmpty Whether a layer keeps no channel already; branches with such a layer are gone.
+ */
+export function openBranches(graph: Graph, isEmpty: (layer: string) => boolean): OpenBranches {
+  const bySize = findBranches(graph).toSorted((a, b) => a.layers.length - b.layers.length);
+  const innermost = new Map<string, Branch>();
+  for (const branch of bySize) {
+    for (const layer of branch.layers) if (!innermost.has(layer)) innermost.set(layer, branch);
+  }
+  const inputs = new Map(graph.layers.map(({ name, inputs }) => [name, new Set(inputs).size]));
+  const gone = new Set<Branch>();
+  const find = (layers: readonly string[]) => new Set(layers.map((layer) => innermost.get(layer)));
+  const close = (branches: Iterable<Branch | undefined>) => {
+    for (const branch of branches) {
+      if (!branch || gone.has(branch)) continue;
+      gone.add(branch);
+      inputs.set(branch.sum, inputs.get(branch.sum)! - 1);
+    }
+  };
+  close(find(graph.layers.map(({ name }) => name).filter(isEmpty)));
+  return {
+    branchesOf(layers) {
+      const found = [...find(layers)], going: Branch[] = [];
+      for (const branch of found) {
+        if (!branch) return undefined;
+        if (!gone.has(branch)) going.push(branch);
+      }
+      const areLeft = going.every(({ sum }) =>
+        inputs.get(sum)! > going.filter((branch) => branch.sum === sum).length
+      );
+      return areLeft ? going : undefined;
+    },
+    close,
+  };
+}

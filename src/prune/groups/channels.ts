@@ -1,0 +1,119 @@
+/**
+ * Channels with all that is coupled to them, as groups that may go.
+ *
+ * @module
+ */
+import { readFloats } from "../../gpu/readback.ts";
+import { resolveGraph } from "../../model/graph.ts";
+import { layerNameOf } from "../../plan/layout.ts";
+import { weightCosts } from "../reach/costs.ts";
+import { coupleChannels, mayGo } from "./coupling.ts";
+import { prunableTensors } from "../score/criteria.ts";
+import { openBranches } from "./branches.ts";
+import { forEachElement, type GroupPart, groupRuns, placesByName } from "./runs.ts";
+import { sumGroups } from "./scores.ts";
+import type { PruneBuffers } from "../prune_buffers.ts";
+import type { RemovableGroups } from "../select/removable_groups.ts";
+import { leastKept, type RemovalOptions } from "../select/removal.ts";
+
+/**
+ * Sums the scores of a network's coupled channels, and says which may go. A layer keeps at least one channel, but for one
+ * of a branch of a sum, which goes as a whole with the last; channels that a protected layer makes or reads stay. Groups of a set
+ * wait for each other, so that what the set keeps is a multiple of `roundTo` whenever some of them go.
+ *
+ * @param part Whether all that goes with a channel counts for its score, or only what makes it.
+ */
+export async function openChannels(
+  buffers: PruneBuffers,
+  part: GroupPart,
+  { options: { floor = 0, protect = [], madeBy, measure = "weights", roundTo = 1 }, isSquared }: {
+    readonly options: RemovalOptions;
+    readonly isSquared: boolean;
+  },
+): Promise<RemovableGroups> {
+  const { network } = buffers, { layout, graph, gpu } = network;
+  const { groups, sets, groupOf } = coupleChannels(graph), nodes = resolveGraph(graph);
+  const scores = await sumGroups(buffers, groups, { part, isSquared });
+  const mask = await readFloats(gpu, network.arena("mask"));
+  const places = placesByName(layout), cost = weightCosts(graph, measure);
+  const quadCosts = new Uint32Array(layout.weightQuads);
+  for (const tensor of prunableTensors(layout)) {
+    quadCosts.fill(cost(tensor), tensor.offset, tensor.offset + tensor.quads);
+  }
+  const costAt = (place: number) => mask[place] > 0 ? quadCosts[place >> 2] ?? 0 : 0;
+  const costOf = (group: number): number => {
+    let sum = 0;
+    for (const run of groupRuns(places, groups[group])) {
+      if (run.arena === "values") forEachElement(run, (place) => sum += costAt(place));
+    }
+    return sum;
+  };
+  /** Removes what is kept of a stretch, and returns what it cost. */
+  const clear = (place: number): number => {
+    const sum = costAt(place);
+    mask[place] = 0;
+    return sum;
+  };
+  const clearGroup = (group: number): number => {
+    let sum = 0;
+    for (const run of groupRuns(places, groups[group])) {
+      if (run.arena === "values") forEachElement(run, (place) => sum += clear(place));
+    }
+    return sum;
+  };
+  const clearLayers = (layers: ReadonlySet<string>): number => {
+    let sum = 0;
+    for (const parameter of layout.parameters) {
+      const { arena, offset, quads } = parameter;
+      if (arena !== "values" || !layers.has(layerNameOf(parameter))) continue;
+      for (let place = 4 * offset; place < 4 * (offset + quads); place++) sum += clear(place);
+    }
+    return sum;
+  };
+  const isOpen = groups.map((group) => mayGo(group, { protect, madeBy }));
+  const isAlive = groups.map((_, group) => costOf(group) > 0);
+  // Channels that no group may take along count as kept, and so do those that keep a weight.
+  const kept = new Map(
+    nodes.map(({ spec }, i) => [spec.name, groupOf[i].filter((group) => group < 0 || isAlive[group]).length]),
+  );
+  const least = new Map(
+    nodes.map(({ spec, output }) => [spec.name, leastKept(output.channels, floor, true)]),
+  );
+  const keptOfSet = sets.map((set) => set.groups.filter((group) => isAlive[group]).length);
+  const branches = openBranches(graph, (layer) => kept.get(layer) === 0);
+  const waiting = sets.map((): number[] => []);
+  return {
+    kind: roundTo > 1 ? `channels in multiples of ${roundTo}` : "channels",
+    ...scores,
+    layerOf: groups.map(({ set }) => set),
+    costOf,
+    take(group) {
+      const { set } = groups[group], { layers } = sets[set], going = waiting[set];
+      if (!isOpen[group] || costOf(group) === 0) return 0;
+      const left = keptOfSet[set] - going.length - 1;
+      const after = [...layers].map(([name, count]) =>
+        [name, kept.get(name)! - count * (going.length + 1)] as const
+      );
+      const short = after.filter(([name, channels]) => channels < least.get(name)!).map(([name]) => name);
+      const whole = short.length === 0
+        ? []
+        : floor === 0 && after.every(([, channels]) => channels >= 0)
+        ? branches.branchesOf(short)
+        : undefined;
+      if (!whole || whole.some(({ layers }) => layers.some((name) => protect.includes(name)))) return 0;
+      going.push(group);
+      if (left % roundTo !== 0) return 0;
+      let sum = 0;
+      for (const one of going) sum += clearGroup(one);
+      waiting[set] = [];
+      keptOfSet[set] = left;
+      for (const [name, channels] of after) kept.set(name, channels);
+      branches.close(whole);
+      return sum + clearLayers(new Set(whole.flatMap(({ layers }) => layers)));
+    },
+    apply() {
+      network.arena("mask").write(mask);
+      return Promise.resolve();
+    },
+  };
+}

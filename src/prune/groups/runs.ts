@@ -1,0 +1,73 @@
+/**
+ * Where the elements of a group of channels lie in the arenas, as strided runs that host and GPU walk alike.
+ *
+ * @module
+ */
+import type { ParameterLayout, PlacedParameter } from "../../plan/layout.ts";
+import { quadsOf } from "../../shape.ts";
+import type { ChannelGroup, ChannelSlice } from "./coupling.ts";
+
+/** Floats of an arena at equal distances. */
+export interface ElementRun {
+  readonly arena: "values" | "statistics";
+  /** The first float. */
+  readonly first: number;
+  /** Floats from one to the next. */
+  readonly stride: number;
+  readonly count: number;
+}
+
+/** Which slices of a group are meant: all that go with its channels, or only those that make them. */
+export type GroupPart = "all" | "producers";
+
+/** A layout's parameters by full name, for many look-ups. */
+export type PlacedByName = ReadonlyMap<string, PlacedParameter>;
+
+/** A layout's parameters by full name. */
+export function placesByName({ parameters }: ParameterLayout): PlacedByName {
+  return new Map(parameters.map((parameter) => [parameter.fullName, parameter]));
+}
+
+/**
+ * The elements of a group, each once: where a weight reads and makes channels of the same group, its column leaves out
+ * the group's rows. Runs of rows take the padding along.
+ */
+export function groupRuns(
+  places: PlacedByName,
+  group: ChannelGroup,
+  part: GroupPart = "all",
+): readonly ElementRun[] {
+  const rowsOf = new Map<string, number[]>();
+  for (const { parameter, axis, index } of group.producers) {
+    if (axis !== "row") continue;
+    const rows = rowsOf.get(parameter) ?? [];
+    rowsOf.set(parameter, rows);
+    rows.push(index);
+  }
+  const slices = part === "all" ? [...group.producers, ...group.consumers] : group.producers;
+  return slices.flatMap((slice) =>
+    sliceRuns(places.get(slice.parameter)!, slice, rowsOf.get(slice.parameter) ?? [])
+  );
+}
+
+function sliceRuns(
+  { arena, offset, rows, taps, channels, rowQuads }: PlacedParameter,
+  { axis, index }: ChannelSlice,
+  rowsOfGroup: readonly number[],
+): readonly ElementRun[] {
+  if (axis === "row") {
+    return [{ arena, first: 4 * (offset + index * rowQuads), stride: 1, count: 4 * rowQuads }];
+  }
+  // From tap to tap, and so from row to row, a channel lies this far from itself.
+  const stride = 4 * quadsOf(channels);
+  const edges = [-1, ...[...rowsOfGroup].sort((a, b) => a - b), rows];
+  return edges.slice(1).flatMap((end, i): readonly ElementRun[] => {
+    const begin = edges[i] + 1, count = (end - begin) * taps;
+    return count > 0 ? [{ arena, first: 4 * (offset + begin * rowQuads) + index, stride, count }] : [];
+  });
+}
+
+/** Calls with each float of a run. */
+export function forEachElement({ first, stride, count }: ElementRun, visit: (place: number) => void): void {
+  for (let i = 0; i < count; i++) visit(first + i * stride);
+}

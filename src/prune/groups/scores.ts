@@ -1,0 +1,110 @@
+/**
+ * What groups of coupled channels are worth, from the scores of their elements.
+ *
+ * The worth of a group is z_g^2, the sum of z^2 = P mu^2 over all that goes with it: twice the loss that the Laplace
+ * approximation with a diagonal precision P expects of its removal. So by default filters, the weights that read their
+ * output and the filters of all coupled layers count alike, as in the group importance of Torch-Pruning (Fang et al.
+ * 2023, arXiv 2301.12900). Elements without a score, such as biases, count as nothing.
+ *
+ * @module
+ */
+import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
+import { readBuffers } from "../../gpu/readback.ts";
+import { type Dispatch, spreadWorkgroups } from "../../kernels/dispatch.ts";
+import type { ParameterLayout } from "../../plan/layout.ts";
+import type { ChannelGroup } from "./coupling.ts";
+import { type GroupPart, groupRuns, placesByName } from "./runs.ts";
+import type { PruneBuffers } from "../prune_buffers.ts";
+
+/** What each group is worth, by its index. */
+export interface GroupScores {
+  /** Sum of the scores of its kept elements, or of their squares. */
+  readonly sums: Float32Array;
+  /** Its elements that are kept and have a score. */
+  readonly counts: Uint32Array;
+}
+
+/** The elements of groups as a kernel reads them. */
+export interface PackedRuns {
+  /** The first run of each group, and the number of all runs: (groups + 1). */
+  readonly starts: Uint32Array;
+  /** First float, stride, count and 0 of each run: (runs, 4). */
+  readonly runs: Uint32Array;
+}
+
+/** Packs the trained elements of groups, each once a group. */
+export function packGroupRuns(
+  layout: ParameterLayout,
+  groups: readonly ChannelGroup[],
+  part: GroupPart = "all",
+): PackedRuns {
+  const places = placesByName(layout), words: number[] = [];
+  const starts = new Uint32Array(groups.length + 1);
+  for (const [i, group] of groups.entries()) {
+    for (const { arena, first, stride, count } of groupRuns(places, group, part)) {
+      if (arena === "values") words.push(first, stride, count, 0);
+    }
+    starts[i + 1] = words.length / 4;
+  }
+  return { starts, runs: Uint32Array.from(words) };
+}
+
+/** The dispatch that sums scores, or their squares, by group, into the buffers `group_sums` and `group_counts`. */
+export function lowerGroupSums(groups: number, isSquared: boolean): Dispatch {
+  return {
+    kernel: "score/group_sums",
+    label: "group sums",
+    bindings: {
+      starts: inputRef("group_starts"),
+      runs: inputRef("group_runs"),
+      scores: arenaRef("scores"),
+      mask: arenaRef("mask"),
+      sums: inputRef("group_sums"),
+      counts: inputRef("group_counts"),
+    },
+    params: { groups },
+    constants: { SQUARED: isSquared ? 1 : 0 },
+    workgroups: spreadWorkgroups(groups),
+  };
+}
+
+/**
+ * Sums scores, or their squares, by group, from the arena `scores` of a network.
+ *
+ * @param part Whether all elements that go with a group count, or only those that make its channels.
+ */
+export async function sumGroups(
+  buffers: PruneBuffers,
+  groups: readonly ChannelGroup[],
+  { part, isSquared }: { readonly part: GroupPart; readonly isSquared: boolean },
+): Promise<GroupScores> {
+  if (groups.length === 0) return { sums: new Float32Array(0), counts: new Uint32Array(0) };
+  const { starts, runs } = packGroupRuns(buffers.network.layout, groups, part);
+  const results = ["group_sums", "group_counts"];
+  buffers.allocate([
+    ["group_starts", starts.length],
+    ["group_runs", Math.max(4, runs.length)],
+    ...results.map((name) => [name, groups.length] as const),
+  ]);
+  buffers.get("group_starts").write(starts);
+  buffers.get("group_runs").write(runs);
+  await buffers.run([lowerGroupSums(groups.length, isSquared)]);
+  const read = results.map((name) => ({ buffer: buffers.get(name) }));
+  const [sums, counts] = await readBuffers(buffers.network.gpu, read);
+  return {
+    sums: new Float32Array(sums, 0, groups.length),
+    counts: new Uint32Array(counts, 0, groups.length),
+  };
+}
+
+/**
+ * How many standard deviations a group's z_g^2 lies above what d elements without a signal give: by the cube root of
+ * Wilson and Hilferty 1931, which makes a chi-square nearly normal. It ranks groups of all sizes and does not saturate.
+ *
+ * @param signal z_g^2, at least 0.
+ * @param elements d, at least 1.
+ */
+export function groupDeviate(signal: number, elements: number): number {
+  const variance = 2 / (9 * elements);
+  return (Math.cbrt(signal / elements) - 1 + variance) / Math.sqrt(variance);
+}

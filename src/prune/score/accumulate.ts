@@ -1,0 +1,83 @@
+/**
+ * The mean gradient and the diagonal Fisher information of a network's parameters on calibration examples.
+ *
+ * @module
+ */
+import type { Examples } from "../../gpu/examples.ts";
+import { findNotFinite, notFinite } from "../../gpu/finite.ts";
+import { fitBatch } from "../../gpu/fitting.ts";
+import type { Network } from "../../gpu/network.ts";
+import { preparePlan } from "../../gpu/plan_program.ts";
+import type { SlotPool } from "../../gpu/slots.ts";
+import { Tally } from "../../gpu/tally.ts";
+import type { ProductChooser } from "../../kernels/product.ts";
+import { lowerPlan } from "../../plan/lower.ts";
+import { mixBits } from "../../random.ts";
+
+/**
+ * Examples a batch of scoring gradients, where the device can hold so many: few, since the Fisher information is one
+ * example's at heart.
+ */
+export const scoreBatch = 16;
+
+/**
+ * How the Fisher information F is estimated:
+ *
+ * - `batch`: B times the mean squared gradient of batches of 16 with the given labels;
+ * - `example`: the mean squared gradient of single examples with the given labels, exactly; a step an example, so many
+ *   times slower;
+ * - `sampled`: batches of 16 whose labels are drawn from the model's own predictions: the Fisher information proper, of
+ *   which this is an estimate without bias, since the gradients of different examples are then uncorrelated. The mean
+ *   gradient is then one of drawn labels, which no criterion may use.
+ *
+ * Source: Kunstner, Balles and Hennig 2019, arXiv 1905.12558.
+ */
+export type FisherEstimate = "batch" | "example" | "sampled";
+
+/** What accumulation needs and how it estimates. */
+export interface AccumulateOptions {
+  readonly choose: ProductChooser;
+  readonly slots: SlotPool;
+  /** How the Fisher information is estimated; `batch` where left out. */
+  readonly estimate?: FisherEstimate;
+  /** Seed of drawn labels; 0 where left out. */
+  readonly seed?: number;
+}
+
+/**
+ * Fills the arenas `fisher` and `gradient_mean` over as many whole batches of the examples as there are.
+ *
+ * @throws {NumericError} Where a weight, a statistic, a logit, a gradient or what is accumulated is not finite.
+ */
+export async function accumulateGradients(
+  network: Network,
+  examples: Examples,
+  { choose, slots, estimate = "batch", seed = 0 }: AccumulateOptions,
+): Promise<void> {
+  const { gpu, graph } = network;
+  const most = estimate === "example" ? 1 : Math.min(scoreBatch, examples.count, examples.batch);
+  const images = examples.areImages ? { images: { augmentation: "none" } as const } : {};
+  const sampled = estimate === "sampled" ? { sampledLabels: mixBits(seed) } : {};
+  const lower = (batch: number) => lowerPlan(graph, { batch, mode: "score", choose, ...images, ...sampled });
+  const batch = fitBatch(gpu, most, lower, ["score", graph.name]), plan = lower(batch);
+  using tally = new Tally(gpu);
+  const input = (name: string) => name === "tally" ? tally.buffer : examples.input(name);
+  using step = await preparePlan(plan, { network, slots, input });
+  network.clearArena("fisher");
+  network.clearArena("gradient_mean");
+  const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: true };
+  const batches = Math.floor(examples.count / batch);
+  const weights = { "fisher_weight": batch / batches, "gradient_weight": 1 / batches };
+  let index = 0;
+  for await (const rows of examples.batches(order)) {
+    examples.select(rows, step.bind);
+    step.program.run({ ...weights, count: batch, index, seed: 0 });
+    // Readings bound the work in flight.
+    if (++index % 25 === 0) await tally.read();
+  }
+  const found = await findNotFinite(network, ["values", "statistics", "fisher", "gradient_mean"]);
+  const { bad } = await tally.read();
+  if (found === undefined && bad === undefined) return;
+  const what = bad?.isLoss ? "a logit" : "a gradient";
+  throw notFinite(network, "compute gradients of", found ?? `${what} of batch ${bad!.step} is not finite`);
+}

@@ -1,0 +1,103 @@
+/**
+ * The criteria by which weights are kept: one score a prunable weight into the arena `scores`, larger = kept longer.
+ *
+ * @module
+ */
+import type { Criterion } from "../../criterion_names.ts";
+import { ConfigError } from "../../errors.ts";
+import type { Dispatch } from "../../kernels/dispatch.ts";
+import type { ParameterLayout, PlacedParameter } from "../../plan/layout.ts";
+import { bnScale } from "./bn_scale.ts";
+import { confidence } from "../criteria/confidence.ts";
+import type { CriterionModel, CriterionType } from "./criterion.ts";
+import { fpgm } from "./fpgm.ts";
+import { gradient } from "../criteria/gradient.ts";
+import { l1 } from "./l1.ts";
+import { lamp } from "./lamp.ts";
+import { magnitude } from "../criteria/magnitude.ts";
+import { magnitudeL1 } from "../criteria/magnitude_l1.ts";
+import { obd } from "../criteria/obd.ts";
+import { random } from "../criteria/random.ts";
+import { snr } from "../criteria/snr.ts";
+import { taylor } from "../criteria/taylor.ts";
+
+export { criteria, type Criterion } from "../../criterion_names.ts";
+
+const types: Readonly<Record<Criterion, CriterionType>> = {
+  confidence,
+  magnitude,
+  "magnitude-l1": magnitudeL1,
+  gradient,
+  taylor,
+  obd,
+  l1,
+  lamp,
+  "bn-scale": bnScale,
+  fpgm,
+  snr,
+  random,
+};
+
+/** What criteria need beside the arenas. */
+export interface ScoreSettings {
+  /** Examples N whose information the confidence counts: those that the mean was trained on. */
+  readonly examples: number;
+  /** Seed of the random criterion. */
+  readonly seed: number;
+}
+
+/** A criterion by its name. */
+export function criterionOf(criterion: Criterion): CriterionType {
+  return types[criterion];
+}
+
+/** The prunable tensors of a model, in the order of their layers. */
+export function prunableTensors({ parameters }: ParameterLayout): readonly PlacedParameter[] {
+  return parameters.filter(({ prunable }) => prunable);
+}
+
+/** True for criteria that need gradients on calibration examples. */
+export function needsGradients(criterion: Criterion): boolean {
+  return types[criterion].needs.some((need) => need !== "variance");
+}
+
+/** True for criteria that read the Fisher information, which can be estimated in several ways. */
+export function readsFisher(criterion: Criterion): boolean {
+  return types[criterion].needs.includes("fisher");
+}
+
+/**
+ * The prunable tensors that a criterion scores.
+ *
+ * @throws {ConfigError} Where it scores none.
+ */
+export function scoredTensors(model: CriterionModel, criterion: Criterion): readonly PlacedParameter[] {
+  const { scores } = types[criterion], all = prunableTensors(model.layout);
+  const scored = scores ? all.filter((tensor) => scores(tensor, model)) : all;
+  if (scored.length > 0) return scored;
+  const current = `no layer of ${model.graph.name} has what it needs`;
+  throw new ConfigError({ act: "score by", thing: criterion, current, wanted: "another criterion" });
+}
+
+/** The buffers that a criterion needs for a model beside the arenas and `prior_precision`: words by name. */
+export function criterionScratch(model: CriterionModel, criterion: Criterion): ReadonlyMap<string, number> {
+  const words = new Map<string, number>();
+  for (const tensor of scoredTensors(model, criterion)) {
+    for (const [name, count] of Object.entries(types[criterion].scratch?.(tensor) ?? {})) {
+      words.set(name, Math.max(count, words.get(name) ?? 0));
+    }
+  }
+  return words;
+}
+
+/** The dispatches that score the weights. Confidence expects `prior_precision` to be there. */
+export function lowerScores(
+  model: CriterionModel,
+  criterion: Criterion,
+  { examples, seed }: ScoreSettings,
+): readonly Dispatch[] {
+  const layers = prunableTensors(model.layout);
+  return scoredTensors(model, criterion).flatMap((tensor) =>
+    types[criterion].lower(tensor, { ...model, layer: layers.indexOf(tensor), examples, seed })
+  );
+}

@@ -1,0 +1,116 @@
+/**
+ * The removal of single weights: exactly as many as asked, the smallest scores first, within what layers may lose.
+ *
+ * @module
+ */
+import { layerNameOf } from "../../plan/layout.ts";
+import { lowerMaskCounts } from "../mask.ts";
+import type { PruneBuffers } from "../prune_buffers.ts";
+import { apportion, type LayerBounds, leastKept, type RemovalOptions, tooMany } from "./removal.ts";
+import {
+  type LayerTensor,
+  lowerCountBelow,
+  lowerCountSelected,
+  lowerSearch,
+  lowerSelection,
+  lowerThreshold,
+  rangesOf,
+  selectState,
+} from "./select.ts";
+
+/** All prunable tensors of a model, and whether they have scores. */
+export interface ScoredLayer extends LayerTensor {
+  readonly isScored: boolean;
+}
+
+/** Counts kept weights by layer. */
+async function keptByLayer(buffers: PruneBuffers): Promise<Uint32Array> {
+  return await buffers.countByLayer(lowerMaskCounts(buffers.network.layout));
+}
+
+async function boundsOf(
+  buffers: PruneBuffers,
+  layers: readonly ScoredLayer[],
+  { floor = 0, protect = [] }: RemovalOptions,
+): Promise<readonly LayerBounds[]> {
+  const kept = await keptByLayer(buffers);
+  return layers.map(({ tensor, layer, isScored }) => {
+    const weights = tensor.count, removed = weights - kept[layer];
+    const isOpen = isScored && !protect.includes(layerNameOf(tensor));
+    const most = isOpen ? Math.max(removed, weights - leastKept(weights, floor, false)) : removed;
+    return { weights, removed, most };
+  });
+}
+
+/** True where every weight may go, and all compete with all. */
+function isUnbounded(
+  layers: readonly ScoredLayer[],
+  { scope, floor = 0, protect = [] }: RemovalOptions,
+): boolean {
+  return scope !== "layer" && floor === 0 && protect.length === 0 && layers.every(({ isScored }) => isScored);
+}
+
+async function selectAmong(
+  buffers: PruneBuffers,
+  tensors: readonly LayerTensor[],
+  remove: number,
+): Promise<void> {
+  buffers.get("select_state").write(selectState(remove));
+  await buffers.run(lowerSelection(rangesOf(tensors.map(({ tensor }) => tensor)), remove));
+}
+
+/**
+ * Sets the mask so that exactly `target` of all prunable weights are removed, those removed before among them. Where a
+ * layer may not lose as many as have the smallest scores, others lose more.
+ *
+ * @throws {ConfigError} Where fewer may go.
+ */
+export async function removeElements(
+  buffers: PruneBuffers,
+  target: number,
+  { layers, options }: { readonly layers: readonly ScoredLayer[]; readonly options: RemovalOptions },
+): Promise<void> {
+  if (isUnbounded(layers, options)) return await selectAmong(buffers, layers, target);
+  const bounds = await boundsOf(buffers, layers, options);
+  const total = (key: "removed" | "most") => bounds.reduce((sum, bound) => sum + bound[key], 0);
+  if (target > total("most")) throw tooMany(target, total("most"), "single weights");
+  if (target <= total("removed")) return;
+  if (options.scope === "layer") {
+    for (const [i, remove] of apportion(target, bounds).entries()) {
+      if (remove > bounds[i].removed) await selectAmong(buffers, [layers[i]], remove);
+    }
+    return;
+  }
+  let open = layers.filter((_, i) => bounds[i].most > bounds[i].removed);
+  let left = target - bounds.reduce((sum, { most, removed }) => sum + (most > removed ? 0 : removed), 0);
+  // Layers that would lose too much lose what they may; the rest falls on the others, which may then lose too much.
+  while (open.length > 0) {
+    const ranges = rangesOf(open.map(({ tensor }) => tensor));
+    buffers.get("select_state").write(selectState(left));
+    const counts = await buffers.countByLayer([...lowerSearch(ranges), ...lowerCountSelected(open)]);
+    const isFull = ({ layer }: LayerTensor) => counts[layer] > bounds[layer].most;
+    const full = open.filter(isFull);
+    if (full.length === 0) return await buffers.run(lowerThreshold(ranges, left));
+    for (const tensor of full) {
+      await selectAmong(buffers, [tensor], bounds[tensor.layer].most);
+      left -= bounds[tensor.layer].most;
+    }
+    open = open.filter((tensor) => !isFull(tensor));
+  }
+}
+
+/** Counts the kept weights with a score below a threshold that may go. */
+export async function countElementsBelow(
+  buffers: PruneBuffers,
+  threshold: number,
+  { layers, options }: { readonly layers: readonly ScoredLayer[]; readonly options: RemovalOptions },
+): Promise<number> {
+  const scored = layers.filter(({ isScored }) => isScored);
+  const counts = await buffers.countByLayer(lowerCountBelow(scored, threshold));
+  if (isUnbounded(layers, options)) return counts.reduce((sum, count) => sum + count, 0);
+  const bounds = await boundsOf(buffers, layers, options);
+  return scored.reduce((sum, { layer }) => {
+    const { most, removed } = bounds[layer];
+    return sum + Math.min(counts[layer], most - removed);
+  }, 0);
+}

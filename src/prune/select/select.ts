@@ -1,0 +1,179 @@
+/**
+ * Exact selection on the device: the mask that removes the asked number of weights with the smallest scores, the best N
+ * of every M, and removed weights that come back.
+ *
+ * @module
+ */
+import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
+import { type Dispatch, dispatchOver, spreadWorkgroups } from "../../kernels/dispatch.ts";
+import { foldedTaps, type PlacedParameter } from "../../plan/layout.ts";
+import { quadsOf } from "../../shape.ts";
+
+/** A stretch of the arenas, in quads. */
+export interface QuadRange {
+  readonly offset: number;
+  readonly quads: number;
+}
+
+/** A prunable tensor with its index among all of them. */
+export interface LayerTensor {
+  readonly tensor: PlacedParameter;
+  readonly layer: number;
+}
+
+/** Counts that the buffer `digit_counts` holds: a digit has at most 11 bits. */
+export const digitCounts = 2048;
+
+/** The digits of a 32-bit key, from the top. */
+const digits = [{ shift: 21, bits: 11 }, { shift: 10, bits: 11 }, { shift: 0, bits: 10 }] as const;
+
+/** Invocations of a counting workgroup. */
+const countingLanes = 256;
+
+/** Quads that one invocation counts: many, so that a workgroup adds its counts seldom, but 32 workgroups at least. */
+function quadsPerInvocation(quads: number): number {
+  return Math.min(64, Math.max(1, Math.ceil(quads / (countingLanes * 32))));
+}
+
+/** What `select_state` must hold before a selection: rank among the keys, key, place, settled. */
+export function selectState(remove: number): Uint32Array {
+  return Uint32Array.of(remove, 0, 0, 0);
+}
+
+/** The stretches that tensors take, neighbours joined. */
+export function rangesOf(tensors: readonly PlacedParameter[]): readonly QuadRange[] {
+  const ranges: { offset: number; quads: number }[] = [];
+  for (const { offset, quads } of [...tensors].sort((a, b) => a.offset - b.offset)) {
+    const last = ranges.at(-1);
+    if (last && last.offset + last.quads === offset) last.quads += quads;
+    else ranges.push({ offset, quads });
+  }
+  return ranges;
+}
+
+/** The dispatches that find the key and the place of the last weight to go, into `select_state`. */
+export function lowerSearch(ranges: readonly QuadRange[]): readonly Dispatch[] {
+  return [false, true].flatMap((byPlace) =>
+    digits.flatMap(({ shift, bits }) => {
+      const label = `select by ${byPlace ? "place" : "score"}, bits ${shift} to ${shift + bits - 1}`;
+      const histograms = ranges.map(({ offset, quads }): Dispatch => {
+        const perInvocation = quadsPerInvocation(quads);
+        return {
+          kernel: "select/histogram",
+          label: `${label}, count`,
+          bindings: {
+            scores: arenaRef("scores"),
+            mask: arenaRef("mask"),
+            state: inputRef("select_state"),
+            counts: inputRef("digit_counts"),
+          },
+          params: { quads, offset, shift, bits, quads_per_invocation: perInvocation },
+          constants: { BY_PLACE: byPlace ? 1 : 0, FIRST: !byPlace && shift === digits[0].shift ? 1 : 0 },
+          workgroups: spreadWorkgroups(Math.ceil(quads / (countingLanes * perInvocation))),
+        };
+      });
+      const pick = dispatchOver(1, {
+        kernel: "select/pick",
+        label: `${label}, pick`,
+        bindings: { state: inputRef("select_state"), counts: inputRef("digit_counts") },
+        params: { shift, bits },
+        constants: { BY_PLACE: byPlace ? 1 : 0, LAST: shift === 0 ? 1 : 0 },
+      });
+      return [...histograms, pick];
+    })
+  );
+}
+
+/** The dispatches that set `mask` to what a search found; `remove` is the number that was searched for. */
+export function lowerThreshold(ranges: readonly QuadRange[], remove: number): readonly Dispatch[] {
+  return ranges.map(({ offset, quads }) =>
+    dispatchOver(quads, {
+      kernel: "mask/threshold",
+      label: "mask",
+      bindings: { scores: arenaRef("scores"), state: inputRef("select_state"), mask: arenaRef("mask") },
+      params: { quads, offset, remove },
+    })
+  );
+}
+
+/** The dispatches that set `mask` so that exactly `remove` weights of the stretches are removed. */
+export function lowerSelection(ranges: readonly QuadRange[], remove: number): readonly Dispatch[] {
+  return [...lowerSearch(ranges), ...lowerThreshold(ranges, remove)];
+}
+
+/** The dispatches that count by layer what goes by what a search found, into `layer_counts`. */
+export function lowerCountSelected(tensors: readonly LayerTensor[]): readonly Dispatch[] {
+  return tensors.map(({ tensor: { fullName, quads, offset }, layer }) =>
+    dispatchOver(quads, {
+      kernel: "select/count_selected",
+      label: `${fullName} selected`,
+      bindings: {
+        scores: arenaRef("scores"),
+        mask: arenaRef("mask"),
+        state: inputRef("select_state"),
+        counts: inputRef("layer_counts"),
+      },
+      params: { quads, offset, layer },
+    })
+  );
+}
+
+/** The dispatches that count by layer the kept weights whose score is below a threshold, into `layer_counts`. */
+export function lowerCountBelow(tensors: readonly LayerTensor[], threshold: number): readonly Dispatch[] {
+  return tensors.map(({ tensor: { fullName, quads, offset }, layer }) =>
+    dispatchOver(quads, {
+      kernel: "select/count_below",
+      label: `${fullName} below`,
+      bindings: { scores: arenaRef("scores"), mask: arenaRef("mask"), counts: inputRef("layer_counts") },
+      params: { quads, offset, layer, threshold },
+    })
+  );
+}
+
+/**
+ * The dispatch that keeps the best `keep` of every `of` consecutive columns: of each row and tap of a convolution, of each
+ * row of a linear layer in PyTorch's order.
+ */
+export function lowerNOfM(
+  tensor: PlacedParameter,
+  { keep, of }: { readonly keep: number; readonly of: number },
+): Dispatch {
+  const { fullName, rows, taps, channels, offset } = tensor, folded = foldedTaps(tensor);
+  const columns = channels * folded, groupsPerLine = Math.ceil(columns / of);
+  const groups = rows * taps / folded * groupsPerLine;
+  return dispatchOver(groups, {
+    kernel: "select/n_of_m",
+    label: `${fullName} ${keep}:${of}`,
+    bindings: { scores: arenaRef("scores"), mask: arenaRef("mask") },
+    params: {
+      groups,
+      groups_per_line: groupsPerLine,
+      offset,
+      inner: quadsOf(channels),
+      columns,
+      folded_taps: folded,
+      keep,
+      group_size: of,
+    },
+  });
+}
+
+/** The dispatches that bring removed weights back by the score test, counted by layer into `layer_counts`. */
+export function lowerRegrowth(
+  tensors: readonly LayerTensor[],
+  { examples, threshold }: { readonly examples: number; readonly threshold: number },
+): readonly Dispatch[] {
+  return tensors.map(({ tensor: { fullName, quads, offset, channels }, layer }) =>
+    dispatchOver(quads, {
+      kernel: "select/regrow",
+      label: `${fullName} regrown`,
+      bindings: {
+        gradient_mean: arenaRef("gradient_mean"),
+        fisher: arenaRef("fisher"),
+        mask: arenaRef("mask"),
+        counts: inputRef("layer_counts"),
+      },
+      params: { quads, offset, inner: quadsOf(channels), channels, layer, examples, threshold },
+    })
+  );
+}

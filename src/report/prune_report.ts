@@ -1,0 +1,238 @@
+/**
+ * The report of a prune run, `report.json`: its schema is the documentation of its keys.
+ *
+ * @module
+ */
+import { z } from "zod";
+import type { PruneConfig, Schema } from "../config.ts";
+import { pruneConfigSchema, renameOld } from "../config.ts";
+import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
+import type { ClassChange, Flips } from "./analysis.ts";
+import type { CompactionReport } from "../prune/compact/compact_network.ts";
+import type { Cost } from "../prune/goal.ts";
+import type { PhaseResult } from "../train/settings.ts";
+import type { PruneOutcome, PruneRound } from "../prune/loop.ts";
+import type { PatternCount } from "../prune/select/pattern.ts";
+import type { Pattern } from "../prune/select/removal.ts";
+import { type TemperatureChoice, temperatureChoiceSchema } from "../prune/score/temperature.ts";
+
+/** What compaction gained. */
+export interface CompactionResult extends CompactionReport {
+  /** Time of a batch of 128 images, or of all where there are fewer, in ms: the median of seven, of each model. */
+  readonly latencyMs: { readonly before: number; readonly after: number };
+}
+
+/** Accuracy of one criterion at the final sparsity, removed at once from the same trained network. */
+export interface CriterionResult {
+  /** The criterion, such as `magnitude`. */
+  readonly criterion: string;
+  /** Fraction of the prunable weights removed. */
+  readonly sparsity: number;
+  /** Test accuracy right after the removal. */
+  readonly accuracy: number;
+  /** Test accuracy after fine-tuning, the same for every criterion. */
+  readonly accuracyFinetuned: number;
+  /** The temperature of the posterior that was chosen for the removal, where one was. */
+  readonly posteriorTemperature?: TemperatureChoice;
+}
+
+/** A number for the network in each of its states. */
+export interface NetworkStates {
+  /** As the run started: with random or with given weights. */
+  readonly untrained: number;
+  /** After the run's own training; as it started where there was none. */
+  readonly trained: number;
+  /** After the last removal, before the training that follows it. */
+  readonly pruned: number;
+  /** At the end. */
+  readonly finetuned: number;
+}
+
+/** A phase of training, epoch by epoch. */
+export interface PhaseReport extends PhaseResult {
+  /** Its name, such as `train`, `fine-tune 1/3` or `compare magnitude`. */
+  readonly phase: string;
+}
+
+/** What became of one prunable tensor. */
+export interface LayerReport {
+  /** PyTorch's name, such as `conv1.weight`. */
+  readonly name: string;
+  /** Its weights in all. */
+  readonly weights: number;
+  /** Those that the pruned network keeps. */
+  readonly kept: number;
+  /** Output channels in all, and those left without a weight. */
+  readonly channels: number;
+  /** Output channels left without a weight. */
+  readonly emptyChannels: number;
+  /** Weights of the trained network by confidence, in equal bins from 0 to 1. */
+  readonly confidenceHistogram: readonly number[];
+  /** Prior precision of the layer at the trained network. */
+  readonly priorPrecision: number;
+}
+
+/**
+ * Everything that a prune run found out. The same configuration, with the same cores on the same adapter, gives the same
+ * report, but for times.
+ */
+export interface PruneReport {
+  /** Version of this format. */
+  readonly version: 1;
+  /** Versions of what computed it, by name, where they were told. */
+  readonly versions?: Readonly<Record<string, string>>;
+  /** Name of the adapter that computed it. */
+  readonly adapter: string;
+  /** What else identifies the device; absent in older reports. */
+  readonly gpu?: GpuIdentity;
+  /** The core and the splits by which each matrix product was computed, by operation and sizes; absent in older reports. */
+  readonly cores?: Readonly<Record<string, string>>;
+  /** What was learned from. */
+  readonly dataset: {
+    readonly name: string;
+    /** Where it came from: a folder, an address or a package. */
+    readonly source: string;
+    readonly classes: readonly string[];
+    /** Examples trained on, scored on and tested on. */
+    readonly train: number;
+    readonly calibration: number;
+    readonly test: number;
+  };
+  /** Name of the model, `seed` for the built-in one. */
+  readonly model: string;
+  /** Seed of weights, batches, splits and augmentation. */
+  readonly seed: number;
+  /** All that was asked for, defaults filled in. */
+  readonly config: PruneConfig;
+  /** What is worth a warning, a sentence each; empty where nothing is, absent in older reports. */
+  readonly warnings?: readonly string[];
+  /** What the run started from: random weights, or given ones; absent in older reports. */
+  readonly start?: "random" | "given";
+  /** Test accuracy of the network in its four states, in [0, 1]. */
+  readonly accuracy: NetworkStates & {
+    /** The standard error of each, by the number of test examples; absent in older reports. */
+    readonly standardError?: NetworkStates;
+  };
+  /** Every phase of training that had an epoch, in order; absent in older reports. */
+  readonly training?: readonly PhaseReport[];
+  /** Every compared criterion; empty where none was asked for. */
+  readonly criteria: readonly CriterionResult[];
+  /** Trained parameters in all, those of them that pruning may remove, and those removed. */
+  readonly parameters: { readonly total: number; readonly prunable: number; readonly removed: number };
+  /** Bytes of all parameters as floats, and of those that are kept with a bit a weight for the mask. */
+  readonly bytes: { readonly before: number; readonly after: number };
+  /** What the whole network costs, and the pruned one: as it is stored, and smaller where it was compacted. */
+  readonly cost: { readonly before: Cost; readonly after: Cost };
+  /** Bytes of the whole network's file, and of the pruned one's as it was written. */
+  readonly fileBytes: { readonly before: number; readonly after: number };
+  /** What compaction gained; null where there was none. */
+  readonly compaction: CompactionResult | null;
+  /** Every round of scoring, removal and fine-tuning. */
+  readonly rounds: readonly PruneRound[];
+  /** Why the loop ended. */
+  readonly end: PruneOutcome["end"];
+  /** What became of every prunable tensor. */
+  readonly layers: readonly LayerReport[];
+  /** Of granularity N:M, how the written weights hold it along PyTorch's columns; absent for others. */
+  readonly pattern?: Pattern & { readonly layers: readonly PatternCount[] };
+  /** Every class before pruning (trained) and after it (fine-tuned). */
+  readonly classes: readonly ClassChange[];
+  /** Test examples by whether they were right before and after. */
+  readonly flips: Flips;
+}
+
+const count = z.int().min(0), fraction = z.number().min(0).max(1);
+
+const cost = z.strictObject({ parameters: count, multiplyAdds: z.number().min(0), bytes: count });
+const compactionCost = z.strictObject({ parameters: count, multiplyAdds: count, sizeBytes: count });
+
+const states = { untrained: fraction, trained: fraction, pruned: fraction, finetuned: fraction };
+const onExamples = { accuracy: fraction, loss: z.number() };
+const training = z.array(z.strictObject({
+  phase: z.string(),
+  epochs: z.array(z.strictObject({ ...onExamples, validation: z.strictObject(onExamples).exactOptional() })),
+  best: z.strictObject({ epoch: count, ...onExamples }).exactOptional(),
+}));
+
+const compaction = z.strictObject({
+  before: compactionCost,
+  after: compactionCost,
+  removedLayers: z.array(z.string()),
+  channels: z.array(z.strictObject({ name: z.string(), before: count, after: count })),
+  largestDifference: z.number().min(0),
+  latencyMs: z.strictObject({ before: z.number().min(0), after: z.number().min(0) }),
+});
+
+const schema = z.strictObject({
+  version: z.literal(1),
+  versions: z.record(z.string(), z.string()).exactOptional(),
+  adapter: z.string(),
+  gpu: gpuIdentitySchema.exactOptional(),
+  cores: z.record(z.string(), z.string()).exactOptional(),
+  dataset: z.strictObject({
+    name: z.string(),
+    source: z.string(),
+    classes: z.array(z.string()),
+    train: count,
+    calibration: count,
+    test: count,
+  }),
+  model: z.string(),
+  seed: count,
+  config: z.custom<PruneConfig>((value) => pruneConfigSchema.safeParse(value).success, "a prune config"),
+  warnings: z.array(z.string()).exactOptional(),
+  start: z.enum(["random", "given"]).exactOptional(),
+  accuracy: z.strictObject({ ...states, standardError: z.strictObject(states).exactOptional() }),
+  training: training.exactOptional(),
+  criteria: z.array(z.strictObject({
+    criterion: z.string(),
+    sparsity: fraction,
+    accuracy: fraction,
+    accuracyFinetuned: fraction,
+    posteriorTemperature: temperatureChoiceSchema.exactOptional(),
+  })),
+  parameters: z.strictObject({ total: count, prunable: count, removed: count }),
+  bytes: z.strictObject({ before: count, after: count }),
+  cost: z.strictObject({ before: cost, after: cost }),
+  fileBytes: z.strictObject({ before: count, after: count }),
+  compaction: compaction.nullable(),
+  rounds: z.array(z.strictObject({
+    round: z.int().min(1),
+    removed: count,
+    sparsity: fraction,
+    outflow: count,
+    inflow: count,
+    accuracyPruned: fraction,
+    accuracyFinetuned: fraction,
+    accuracyValidation: fraction.exactOptional(),
+    posteriorTemperature: temperatureChoiceSchema.exactOptional(),
+    isUndone: z.boolean(),
+  })),
+  end: z.enum(["asked sparsity", "asked size", "asked pattern", "fixed point", "rounds", "allowed drop"]),
+  layers: z.array(z.strictObject({
+    name: z.string(),
+    weights: count,
+    kept: count,
+    channels: count,
+    emptyChannels: count,
+    confidenceHistogram: z.array(count),
+    priorPrecision: z.number().min(0),
+  })),
+  pattern: z.strictObject({
+    keep: count,
+    of: count,
+    layers: z.array(z.strictObject({ name: z.string(), groups: count, fitting: count })),
+  }).exactOptional(),
+  classes: z.array(z.strictObject({
+    name: z.string(),
+    count,
+    before: fraction,
+    after: fraction,
+    change: z.int(),
+    mistakenFor: z.strictObject({ name: z.string(), count }).nullable(),
+  })),
+  flips: z.strictObject({ rightToWrong: count, wrongToRight: count, stayedRight: count, stayedWrong: count }),
+});
+
+/** The schema of `report.json`; parsing checks a report that was read. */
+export const pruneReportSchema: Schema<PruneReport> = z.preprocess(renameOld, schema);

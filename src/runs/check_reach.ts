@@ -1,0 +1,117 @@
+/**
+ * Whether what a configuration asks for can be reached at all, which the graph says before anything is trained.
+ *
+ * @module
+ */
+import type { PruneConfig } from "../config.ts";
+import { ConfigError } from "../errors.ts";
+import type { NamedParameters } from "../gpu/network.ts";
+import { summarizeModel } from "../model/summary.ts";
+import { prunableTensors, scoredTensors } from "../prune/score/criteria.ts";
+import type { CriterionModel } from "../prune/score/criterion.ts";
+import { type Cost, costOf, denseCostOf, type PruneGoal, removedAt } from "../prune/goal.ts";
+import { leastChannelCost, mostRemovable } from "../prune/reach/reach.ts";
+import { readRecipe } from "./read_recipe.ts";
+
+/** What is to be reached, and from where. */
+export interface ReachableOptions {
+  readonly goal: PruneGoal;
+  /** The verb phrase of the error; `prune to` where left out. */
+  readonly act?: string;
+  /** The masks that pruning starts from, by full name; nothing is removed where left out. */
+  readonly masks?: NamedParameters | undefined;
+}
+
+/** How many weights of each tensor masks remove. */
+export function removedBy(masks: NamedParameters | undefined): ReadonlyMap<string, number> {
+  const removed = [...masks ?? []].map(([name, mask]): [string, number] => [
+    name,
+    mask.reduce((sum, keep) => sum + (keep === 0 ? 1 : 0), 0),
+  ]);
+  return new Map(removed);
+}
+
+/** The settings that keep weights from going, as a user gave them. */
+function limitsOf(
+  model: CriterionModel,
+  config: PruneConfig,
+): readonly (readonly [key: string, text: string])[] {
+  const { floor, protect, roundTo, criterion, granularity } = config;
+  const sparesLayers = scoredTensors(model, criterion).length < prunableTensors(model.layout).length;
+  const limits: [string, string | number | undefined, boolean][] = [
+    ["floor", floor, floor > 0],
+    ["protect", protect, protect !== undefined],
+    ["roundTo", roundTo, roundTo > 1],
+    ["criterion", criterion, sparesLayers],
+  ];
+  const found = limits.filter(([, , limits]) => limits).map(([key, value]) =>
+    [key, `${key} ${value}`] as const
+  );
+  return found.length > 0 ? found : [["granularity", `granularity ${granularity}`]];
+}
+
+const shareText = (share: number) => `${Math.floor(1e4 * share) / 1e4}`;
+
+/**
+ * Refuses a sparsity, or a cost, beyond what may be removed, and any goal where protection leaves nothing that may go.
+ *
+ * @throws {ConfigError} Then, naming what keeps weights from going, and what can be reached.
+ */
+export function checkReachable(
+  model: CriterionModel,
+  config: PruneConfig,
+  { goal, masks, act = "prune to" }: ReachableOptions,
+): void {
+  const { criterion } = config,
+    options = readRecipe(config, model.graph.input).select,
+    removed = removedBy(masks);
+  const most = mostRemovable(model, { criterion, options, removed });
+  const refuse = (thing: string, reached: string, wanted: string) => {
+    const limits = limitsOf(model, config), names = limits.map(([, text]) => text).join(" and ");
+    const current = `${names} ${limits.length === 1 ? "leaves" : "leave"} ${reached}`;
+    const others = limits.map(([key]) => key).join(" or ");
+    throw new ConfigError({ act, thing, current, wanted: `${wanted}, or another ${others}` });
+  };
+  if (("pattern" in goal || "threshold" in goal) && config.protect !== undefined) {
+    if (mostRemovable(model, { criterion, options }).some((count) => count > 0)) return;
+    const thing = "pattern" in goal ? `granularity ${config.granularity}` : `confidence ${config.confidence}`;
+    refuse(thing, "nothing that may go", "a layer that may lose weights");
+  }
+  if ("sparsity" in goal) {
+    const { prunableCount } = model.layout, all = most.reduce((sum, count) => sum + count, 0);
+    if (removedAt(goal.sparsity, prunableCount) <= all) return;
+    const share = shareText(all / prunableCount);
+    refuse(
+      `sparsity ${goal.sparsity}`,
+      `at most ${share} to be removed, ${all} of ${prunableCount} weights`,
+      `${share} at most`,
+    );
+  }
+  if ("cost" in goal) {
+    const { cost: kind } = goal, least = leastCost(model, config, { most, removed })?.[kind] ?? 0;
+    if (least <= goal.most) return;
+    const all = denseCostOf(summarizeModel(model.graph))[kind];
+    const share = Math.ceil(1e4 * least / all) / 1e4;
+    refuse(`${kind} ${Math.floor(goal.most)}`, `${Math.ceil(least)} of ${all} at least`, `${share} or more`);
+  }
+}
+
+/** The least that a network can cost of which so many weights of each tensor may go; undefined where scores say. */
+function leastCost(
+  model: CriterionModel,
+  config: PruneConfig,
+  { most, removed }: { readonly most: readonly number[]; readonly removed: ReadonlyMap<string, number> },
+): Cost | undefined {
+  const { criterion, granularity, store } = config;
+  if (granularity === "channel") {
+    // What is gone already may make more superfluous than channels that go.
+    const isWhole = removed.values().every((count) => count === 0);
+    return isWhole
+      ? leastChannelCost(model, { criterion, options: readRecipe(config, model.graph.input).select })
+      : undefined;
+  }
+  const layers = prunableTensors(model.layout).map(({ fullName: name, count, rows }, i) => {
+    return { name, weights: count, kept: count - most[i], channels: rows, emptyChannels: 0 };
+  });
+  return costOf(model.graph, layers, { isSparse: store === "sparse" });
+}

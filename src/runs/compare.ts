@@ -1,0 +1,240 @@
+/**
+ * Compares criteria, and other variants of pruning, on the same trained networks: accuracy by variant, sparsity and seed,
+ * right after the removal and, where asked for, after fine-tuning; on validation examples too, where some are held out.
+ *
+ * @module
+ */
+import { type PruneConfig, readGranularity } from "../config.ts";
+import { ConfigError } from "../errors.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { identityEntries } from "../gpu/identity.ts";
+import { formatChoices, rememberingChooser } from "../kernels/choices.ts";
+import { layOutParameters } from "../plan/layout.ts";
+import { removedAt } from "../prune/goal.ts";
+import { emptyLayers, type LayerCount } from "../prune/mask.ts";
+import { removedOf } from "../prune/recipe.ts";
+import { stagesTo } from "../prune/refit/prune_with_refit.ts";
+import type { TemperatureChoice } from "../prune/score/temperature.ts";
+import {
+  type CompareCell,
+  type CompareReport,
+  isWhole,
+  type TrainedResult,
+  type ValidationResult,
+} from "../report/compare_report.ts";
+import { type CompareVariant, readVariant } from "./compare_variants.ts";
+import { isAtChance, thinLayers } from "../report/warnings.ts";
+import { applyRecipe } from "../api/apply_recipe.ts";
+import { checkReachable } from "./check_reach.ts";
+import { checkPrunable, readRecipe } from "./read_recipe.ts";
+import { checkCores, coresOf } from "./cores.ts";
+import type { RunProgress } from "../train/settings.ts";
+import { openTrained, type TrainedNetwork, type TrainedOptions } from "./trained_network.ts";
+
+/** What a comparison is given. */
+export interface CompareOptions extends TrainedOptions {
+  /** Variants by name, such as `confidence/matched`. */
+  readonly variants: readonly string[];
+  /** Fractions of the weights to remove. */
+  readonly sparsities: readonly number[];
+  /** Seeds of initial weights, splits, batches and random scores. */
+  readonly seeds: readonly number[];
+  /** Versions of what computes, by name, for the report. */
+  readonly versions: Readonly<Record<string, string>>;
+  /** What an earlier run of the same comparison found: its cells are not computed again, and its cores are taken. */
+  readonly before?: CompareReport;
+  /** How an earlier run computed its products, as its report says; those of `before` where that is given. */
+  readonly cores?: Readonly<Record<string, string>>;
+  /** Called whenever there is more, so that it can be kept. */
+  readonly onReport?: (report: CompareReport) => Promise<void>;
+}
+
+/** Keys of a configuration that change no result. */
+const freeKeys: ReadonlySet<string> = new Set(["out", "force", "seed", "tune", "compare", "checkpointEvery"]);
+
+/**
+ * Refuses to go on with what another comparison found.
+ *
+ * @throws {ConfigError} Where something that changes results differs, with both values.
+ */
+function checkSame(before: CompareReport, now: CompareReport): void {
+  // Reports of before know the adapter's name alone.
+  const isKnown = before.gpu !== undefined;
+  const flat = (
+    { config, adapter, gpu, model, dataset, versions }: CompareReport,
+  ): Record<string, unknown> => ({
+    ...config,
+    ...identityEntries(adapter, isKnown ? gpu : undefined),
+    model,
+    dataset,
+    versions,
+  });
+  const [old, own] = [flat(before), flat(now)];
+  const key = [...new Set([...Object.keys(old), ...Object.keys(own)])].find((key) =>
+    !freeKeys.has(key) && JSON.stringify(old[key]) !== JSON.stringify(own[key])
+  );
+  if (key === undefined) return;
+  const quote = (value: unknown) => value === undefined ? "absent" : JSON.stringify(value);
+  const current = `it was ${quote(old[key])} and is ${quote(own[key])}`;
+  throw new ConfigError({
+    act: "go on comparing with",
+    thing: key,
+    current,
+    wanted: "what it was, or another folder",
+  });
+}
+
+/**
+ * Compares variants of pruning. Each finished cell is reported at once.
+ *
+ * @throws {ConfigError} Where a variant is none, takes what the model has not or removes more than may go, or what was
+ *   found before is of another comparison.
+ * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
+ * @throws {AdapterError} Where the device has not a core that the earlier run took.
+ * @throws The reason of `options.signal` where it ends the comparison.
+ */
+export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<CompareReport> {
+  const { config, dataset, graph, seeds, sparsities, before, versions } = options;
+  const variants = options.variants.map((name) => readVariant(name, config));
+  const layout = layOutParameters(graph);
+  for (const variant of variants) {
+    checkPrunable({ layout, graph }, readRecipe(variant.config, dataset));
+    for (const sparsity of sparsities) {
+      const act = `compare ${variant.name} at`, masks = options.weights?.masks;
+      checkReachable({ layout, graph }, variant.config, { goal: { sparsity }, masks, act });
+    }
+  }
+  const { name, source } = dataset, choices = coresOf(gpu, before?.cores ?? options.cores);
+  const { train, test } = dataset;
+  checkCores(gpu, formatChoices(choices), {
+    graph,
+    batch: config.batch,
+    train: train.count,
+    test: test.count,
+  });
+  const choose = rememberingChooser(choices, options.choose ?? gpu.choose);
+  let report: CompareReport = {
+    version: 1,
+    versions,
+    adapter: gpu.adapter.name,
+    gpu: gpu.identity,
+    cores: formatChoices(choices),
+    dataset: { name, source, train: dataset.train.count, test: dataset.test.count },
+    model: graph.name,
+    config,
+    trained: before?.trained ?? [],
+    cells: before?.cells ?? [],
+  };
+  if (before) checkSame(before, report);
+  await options.onStart?.();
+  const isDone = (seed: number, variant: string, sparsity: number) =>
+    report.cells.some((cell) =>
+      cell.seed === seed && cell.variant === variant && cell.sparsity === sparsity && isWhole(report, cell)
+    );
+  const add = async (
+    { trained, cell }: { readonly trained?: TrainedResult; readonly cell?: CompareCell },
+  ) => {
+    const { cells, trained: networks } = report;
+    report = {
+      ...report,
+      cores: formatChoices(choices),
+      trained: trained ? [...networks.filter(({ seed }) => seed !== trained.seed), trained] : networks,
+      cells: cell ? [...cells.filter((other) => !isSame(other, cell)), cell] : cells,
+    };
+    await options.onReport?.(report);
+  };
+  for (const seed of seeds) {
+    const missing = variants.map((variant) => ({
+      variant,
+      sparsities: sparsities.filter((sparsity) => !isDone(seed, variant.name, sparsity)),
+    })).filter(({ sparsities }) => sparsities.length > 0);
+    if (missing.length === 0) continue;
+    const keepsVariance = missing.some(({ variant }) => variant.config.criterion === "snr");
+    const trained = await openTrained(gpu, {
+      ...options,
+      choose,
+      config: { ...config, seed },
+      keepsVariance,
+    });
+    using _model = trained.model;
+    if (!report.trained.some((one) => one.seed === seed && isWhole(report, one))) {
+      const { validation, accuracy } = await measure(trained);
+      await add({ trained: { seed, accuracy, ...(validation ? { validation } : {}) } });
+    }
+    options.signal?.throwIfAborted();
+    for (const { variant, sparsities } of missing) {
+      for await (const cell of compareVariant(trained, variant, { ...options, seed, sparsities })) {
+        await add({ cell });
+        options.signal?.throwIfAborted();
+      }
+    }
+  }
+  return report;
+}
+
+function isSame(a: CompareCell, b: CompareCell): boolean {
+  return a.seed === b.seed && a.variant === b.variant && a.sparsity === b.sparsity;
+}
+
+/** Measures a network on the test examples, and on those for validation where there are some. */
+async function measure(
+  { model, splits: { test, validation } }: Pick<TrainedNetwork, "model" | "splits">,
+): Promise<{ readonly accuracy: number; readonly validation: ValidationResult | undefined }> {
+  const { accuracy } = await model.evaluate(test);
+  if (!validation) return { accuracy, validation: undefined };
+  const { accuracy: right, loss } = await model.evaluate(validation);
+  return { accuracy, validation: { accuracy: right, loss } };
+}
+
+/** Removes from a trained network at each sparsity. */
+async function* compareVariant(
+  trained: TrainedNetwork,
+  { name, config: base, isStaged }: CompareVariant,
+  { seed, sparsities, onProgress }: Pick<CompareOptions, "sparsities" | "onProgress"> & {
+    readonly seed: number;
+  },
+): AsyncGenerator<CompareCell> {
+  const { model, splits, state } = trained, config: PruneConfig = { ...base, seed };
+  const { prunableCount } = model.network.layout, recipe = readRecipe(config, splits.limited);
+  const inputs = { ...splits, trainedOn: splits.train.count };
+  for (const [i, sparsity] of sparsities.entries()) {
+    model.restore(state);
+    // Weights are scored anew on the way, since removing so much at once would choose worse.
+    const stages = isStaged ? stagesTo(sparsity) : [sparsity];
+    const posteriorTemperatures: TemperatureChoice[] = [];
+    let layers: readonly LayerCount[] = [];
+    for (const stage of stages) {
+      const onRefit = (progress: RunProgress) =>
+        onProgress?.(`refit ${name} at ${stage}, seed ${seed}`, progress);
+      const amount = { weights: removedAt(stage, prunableCount) };
+      const options = { ...inputs, isScored: !isStaged && i > 0, onRefit };
+      const removal = await applyRecipe(model, recipe, amount, options);
+      if (removal.temperature) posteriorTemperatures.push(removal.temperature);
+      layers = removal.layers;
+    }
+    const { accuracy, validation } = await measure(trained);
+    const removed = removedOf(layers);
+    const empty = emptyLayers(layers), thin = thinLayers(layers, readGranularity(config.granularity)!);
+    const chance = { classes: splits.limited.classes.length, examples: splits.test.count };
+    const chanceOf = (accuracy: number) => isAtChance(accuracy, chance) ? { isAtChance: true } as const : {};
+    const cell = {
+      ...{ variant: name, sparsity, seed, removed: removed / prunableCount, accuracy },
+      ...(empty.length > 0 ? { emptyLayers: empty } : {}),
+      ...(thin.length > 0 ? { thinLayers: thin.map(({ name }) => name) } : {}),
+      ...(validation ? { validation } : {}),
+      ...(posteriorTemperatures.length > 0 ? { posteriorTemperatures } : {}),
+    };
+    if (config.finetuneEpochs === 0) {
+      yield { ...cell, ...chanceOf(accuracy) };
+      continue;
+    }
+    await trained.finetune(`${name} at ${sparsity}, seed ${seed}`);
+    const finetuned = await measure(trained);
+    yield {
+      ...cell,
+      accuracyFinetuned: finetuned.accuracy,
+      ...chanceOf(finetuned.accuracy),
+      ...(finetuned.validation ? { validationFinetuned: finetuned.validation } : {}),
+    };
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * The report of a prune run, out of what its phases found.
+ *
+ * @module
+ */
+import { type PruneConfig, readGranularity } from "../config.ts";
+import type { GpuIdentity } from "../gpu/identity.ts";
+import { type Graph, ownLayersOf } from "../model/graph.ts";
+import { decodeModel } from "../io/model_file.ts";
+import { layOutParameters, type ParameterLayout } from "../plan/layout.ts";
+import { compareClasses, countFlips } from "../report/analysis.ts";
+import type { LayerConfidence } from "../prune/score/layer_confidence.ts";
+import type { PruneOutcome } from "../prune/loop.ts";
+import { countPattern } from "../prune/select/pattern.ts";
+import type { CriterionResult, NetworkStates, PhaseReport, PruneReport } from "../report/prune_report.ts";
+import { describeWarnings } from "../report/warnings.ts";
+import { type Evaluation, standardError } from "../train/evaluate.ts";
+import type { PrunedModel } from "./measure_compaction.ts";
+import { readGoal } from "./read_recipe.ts";
+import type { RunSplits } from "./splits.ts";
+
+/** Accuracy and prediction of every test example. */
+interface TestResult extends Pick<Evaluation, "accuracy"> {
+  readonly predictions: ArrayLike<number>;
+}
+
+/** What a run found. */
+export interface PruneFindings {
+  readonly versions?: Readonly<Record<string, string>>;
+  readonly adapter: string;
+  readonly gpu: GpuIdentity;
+  readonly cores: Readonly<Record<string, string>>;
+  readonly config: PruneConfig;
+  readonly splits: Omit<RunSplits, "validation">;
+  readonly graph: Graph;
+  readonly layout: Pick<ParameterLayout, "count" | "prunableCount">;
+  /** The classes of the test examples. */
+  readonly labels: ArrayLike<number>;
+  /** What the run started from. */
+  readonly start: "random" | "given";
+  readonly untrained: TestResult;
+  readonly trained: TestResult;
+  readonly finetuned: TestResult;
+  /** The confidences of the trained network, by layer. */
+  readonly confidences: readonly LayerConfidence[];
+  readonly training: readonly PhaseReport[];
+  readonly outcome: PruneOutcome;
+  readonly criteria: readonly CriterionResult[];
+  /** Bytes of the trained network's file. */
+  readonly trainedBytes: number;
+  readonly finished: PrunedModel;
+}
+
+/** Reports what a run found. */
+export function pruneReport(findings: PruneFindings): PruneReport {
+  const { config, graph, outcome, finished, splits: { limited, train, calibration, test } } = findings;
+  const { count: total, prunableCount: prunable } = findings.layout;
+  const pair = {
+    labels: findings.labels,
+    before: findings.trained.predictions,
+    after: findings.finetuned.predictions,
+  };
+  return {
+    version: 1,
+    ...(findings.versions ? { versions: findings.versions } : {}),
+    adapter: findings.adapter,
+    gpu: findings.gpu,
+    cores: findings.cores,
+    dataset: {
+      name: limited.name,
+      source: limited.source,
+      classes: limited.classes,
+      train: train.count,
+      calibration: calibration.count,
+      test: test.count,
+    },
+    model: graph.name,
+    seed: config.seed,
+    config,
+    start: findings.start,
+    warnings: describeWarnings({
+      granularity: readGranularity(config.granularity)!,
+      layers: outcome.layers,
+      removedLayers: finished.compaction?.removedLayers ?? [],
+      rounds: outcome.rounds,
+      accuracy: { trained: findings.trained.accuracy, finetuned: findings.finetuned.accuracy },
+      classes: limited.classes.length,
+      examples: test.count,
+    }),
+    accuracy: accuraciesOf(findings),
+    training: findings.training,
+    criteria: findings.criteria,
+    parameters: { total, prunable, removed: outcome.removed },
+    bytes: { before: 4 * total, after: 4 * (total - outcome.removed) + Math.ceil(prunable / 8) },
+    cost: finished.cost,
+    fileBytes: { before: findings.trainedBytes, after: finished.model.byteLength },
+    compaction: finished.compaction,
+    rounds: outcome.rounds,
+    end: outcome.end,
+    layers: layersOf(findings),
+    ...patternOf(findings),
+    classes: compareClasses(pair, limited.classes),
+    flips: countFlips(pair),
+  };
+}
+
+function accuraciesOf(
+  { untrained, trained, finetuned, outcome: { rounds }, splits: { test } }: PruneFindings,
+): PruneReport["accuracy"] {
+  const accuracy: NetworkStates = {
+    untrained: untrained.accuracy,
+    trained: trained.accuracy,
+    // Where every round was undone, the network is the trained one.
+    pruned: rounds.findLast(({ isUndone }) => !isUndone)?.accuracyPruned ?? trained.accuracy,
+    finetuned: finetuned.accuracy,
+  };
+  const errorOf = (state: keyof NetworkStates) => standardError(accuracy[state], test.count);
+  return {
+    ...accuracy,
+    standardError: {
+      untrained: errorOf("untrained"),
+      trained: errorOf("trained"),
+      pruned: errorOf("pruned"),
+      finetuned: errorOf("finetuned"),
+    },
+  };
+}
+
+/** How the written weights hold the pattern that was asked for, where one was. */
+function patternOf({ config, graph, finished }: PruneFindings): Pick<PruneReport, "pattern"> {
+  const goal = readGoal(config, graph);
+  if (!("pattern" in goal)) return {};
+  const { parameters } = decodeModel(finished.model, "the pruned model", undefined, ownLayersOf(graph));
+  return {
+    pattern: { ...goal.pattern, layers: countPattern(layOutParameters(graph), parameters, goal.pattern) },
+  };
+}
+
+function layersOf({ outcome, confidences }: PruneFindings): PruneReport["layers"] {
+  return outcome.layers.map((layer, i) => ({
+    ...layer,
+    confidenceHistogram: confidences[i].histogram,
+    priorPrecision: confidences[i].priorPrecision,
+  }));
+}

@@ -1,0 +1,138 @@
+/**
+ * What a pruned model is worth: its file, its cost, and the time that compaction gains on the device at hand.
+ *
+ * @module
+ */
+import { Owner } from "../dispose.ts";
+import { type Split, takeSplit } from "../data/dataset.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { decodeModel, encodeModel, type WeightStore } from "../io/model_file.ts";
+import type { ProductChooser } from "../kernels/product.ts";
+import type { Graph } from "../model/graph.ts";
+import type { LayerDefinition } from "../model/own_layer.ts";
+import { summarizeModel } from "../model/summary.ts";
+import { lowerPlan } from "../plan/lower.ts";
+import type { CompactOptions } from "../prune/compact/compact.ts";
+import { costOf, denseCostOf } from "../prune/goal.ts";
+import type { PruneOutcome } from "../prune/loop.ts";
+import type { CompactionResult, PruneReport } from "../report/prune_report.ts";
+import { evaluationBatchOf } from "../train/evaluate.ts";
+import { Model } from "../api/model.ts";
+import type { ModelTask } from "../api/model_options.ts";
+
+/** Examples of the batch that is timed. */
+const timedBatch = 128;
+
+/** Batches of which the median is taken, after one that warms up. */
+const timedRuns = 7;
+
+/** The file of a pruned model as it is to be written, and what a report says of it. */
+export interface PrunedModel extends Pick<PruneReport, "cost" | "compaction"> {
+  readonly model: Uint8Array;
+}
+
+/**
+ * Writes a pruned model as asked for, compacted or not.
+ *
+ * @param bytes Its file, dense and as wide as before.
+ * @param layers What its layers keep.
+ * @throws {KernelError} Where the compacted model's logits differ from its own by more than rounding.
+ */
+export async function finishPruned(
+  gpu: Gpu,
+  bytes: Uint8Array,
+  { layers, compact, ...context }: Pick<PruneOutcome, "layers"> & CompactionContext & {
+    readonly compact: boolean;
+  },
+): Promise<PrunedModel> {
+  const stored = decodeModel(bytes, "the pruned model", undefined, context.ownLayers),
+    { store } = context,
+    isSparse = store === "sparse";
+  const before = denseCostOf(summarizeModel(stored.graph));
+  if (compact) {
+    const { result, model, graph, layers } = await measureCompaction(gpu, bytes, context);
+    // Of what stays as wide as before, single weights may be gone too.
+    return { model, compaction: result, cost: { before, after: costOf(graph, layers, { isSparse }) } };
+  }
+  const after = costOf(stored.graph, layers, { isSparse });
+  return { model: isSparse ? encodeModel(stored, store) : bytes, compaction: null, cost: { before, after } };
+}
+
+/** What a model is compacted with. */
+interface CompactionContext extends CompactOptions {
+  readonly task: ModelTask;
+  /** Examples to compare logits on and to time. */
+  readonly examples: Split;
+  readonly store: WeightStore;
+  /** The layers that the model may have beside the library's. Default: none. */
+  readonly ownLayers?: readonly LayerDefinition[] | undefined;
+  /** Picks how the products are computed by which logits are compared. */
+  readonly choose: ProductChooser;
+  /** Examples that evaluation takes at a time; as many as the device can hold, up to 256, where left out. */
+  readonly evaluationBatch?: number | undefined;
+  /** Has the device take the fastest cores for the products of some plans; those it has are taken where left out. */
+  readonly tune?: TunePlans | undefined;
+}
+
+/** Has a device take the fastest cores for the products that a lowering asks for. */
+export type TunePlans = (lower: (choose: ProductChooser) => void) => Promise<unknown>;
+
+/** A smaller model, and what its layers keep of what they now have. */
+interface CompactedModel extends Pick<PruneOutcome, "layers"> {
+  readonly result: CompactionResult;
+  /** The bytes of its file. */
+  readonly model: Uint8Array;
+  readonly graph: Graph;
+}
+
+/**
+ * Makes a smaller model of the bytes of a pruned one, and times both in turn.
+ *
+ * @throws {KernelError} Where the two models' logits differ by more than rounding.
+ */
+export async function measureCompaction(
+  gpu: Gpu,
+  bytes: Uint8Array,
+  { task, examples, store, choose, tune, protect, evaluationBatch, ownLayers }: CompactionContext,
+): Promise<CompactedModel> {
+  const stored = decodeModel(bytes, "the pruned model", undefined, ownLayers),
+    batch = takeSplit(examples, Math.min(timedBatch, examples.count));
+  using smaller = new Model(gpu, stored.graph, { task, choose, evaluationBatch });
+  smaller.restore(stored);
+  const report = await smaller.compact(batch, { protect });
+  const layers = await smaller.pruner.count();
+  // The run's products are those of training and of the larger model, at other batches.
+  const images = { augmentation: "none" } as const;
+  const most = batch.count, { choose: device } = gpu;
+  await tune?.((choose) => {
+    for (const graph of [stored.graph, smaller.graph]) {
+      const fitting = evaluationBatchOf(gpu, graph, {
+        ...{ most, areImages: true, choose: device, evaluationBatch },
+      });
+      lowerPlan(graph, { batch: fitting, mode: "evaluate", choose, images });
+    }
+  });
+  using masked = new Model(gpu, stored.graph, { task, evaluationBatch });
+  using timed = new Model(gpu, smaller.graph, { task, evaluationBatch });
+  masked.restore(stored);
+  timed.restore(await smaller.state());
+  const [before, after] = await timeInTurn([masked, timed], batch);
+  const result = { ...report, latencyMs: { before, after } };
+  return { result, model: await smaller.encode(store), graph: smaller.graph, layers };
+}
+
+/** The median time that each model takes for a batch; in turn, so that what else the machine does falls on both. */
+async function timeInTurn(models: readonly Model[], batch: Split): Promise<readonly number[]> {
+  using stack = new Owner();
+  const evaluators = [];
+  for (const model of models) evaluators.push(stack.use(await model.openEvaluation(batch)));
+  const times: number[][] = models.map(() => []);
+  for (let run = 0; run <= timedRuns; run++) {
+    for (const [i, evaluator] of evaluators.entries()) {
+      const start = performance.now();
+      await evaluator.evaluate();
+      if (run > 0) times[i].push(performance.now() - start);
+    }
+  }
+  return times.map((own) => own.sort((a, b) => a - b)[timedRuns >> 1]);
+}

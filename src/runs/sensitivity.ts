@@ -1,0 +1,125 @@
+/**
+ * How sensitive each layer is: every layer with prunable weights, or every set of coupled channels, pruned alone, at
+ * several sparsities.
+ *
+ * @module
+ */
+import { ConfigError } from "../errors.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { formatChoices, rememberingChooser } from "../kernels/choices.ts";
+import { layOutParameters } from "../plan/layout.ts";
+import type { SensitivityCell, SensitivityReport } from "../report/compare_report.ts";
+import { prunableTensors } from "../prune/score/criteria.ts";
+import { mostRemovable } from "../prune/reach/reach.ts";
+import { type Removal, removedOf } from "../prune/recipe.ts";
+import { type RemovalOptions, TooManyError } from "../prune/select/removal.ts";
+import { applyRecipe } from "../api/apply_recipe.ts";
+import { refusePattern } from "./compare_variants.ts";
+import { removedBy } from "./check_reach.ts";
+import { checkPrunable, readRecipe } from "./read_recipe.ts";
+import { checkCores, coresOf } from "./cores.ts";
+import { scanUnits, targetOf } from "./scan_units.ts";
+import { openTrained, type TrainedOptions } from "./trained_network.ts";
+import type { RunProgress } from "../train/settings.ts";
+
+/** What a scan of sensitivity is given. Its configuration holds validation examples out. */
+export interface SensitivityOptions extends TrainedOptions {
+  /** Fractions to remove of a layer's weights, or of those that go with a set of coupled channels. */
+  readonly sparsities: readonly number[];
+  /** How an earlier run computed its products, as its report says; others are as `choose` says. */
+  readonly cores?: Readonly<Record<string, string>>;
+  /** Versions of what computes, by name, for the report. */
+  readonly versions: Readonly<Record<string, string>>;
+}
+
+/** Removes weights, or none where so many may not go: a layer keeps one group, and what others share with it. */
+async function removeIfPossible(remove: () => Promise<Removal>): Promise<Removal | undefined> {
+  try {
+    return await remove();
+  } catch (error) {
+    if (error instanceof TooManyError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Prunes each layer alone, or where channels go each set of coupled ones, and measures what that costs on validation
+ * examples. Where a layer may not lose as much as a sparsity asks for, that cell is left out.
+ *
+ * @throws {ConfigError} Where there are no validation examples, the temperature is to be chosen, or no layer may lose so much.
+ * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
+ * @throws {AdapterError} Where the device has not a core that the earlier run took.
+ * @throws The reason of `options.signal` where it ends the scan.
+ */
+export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Promise<SensitivityReport> {
+  const { config, dataset, graph, sparsities, versions } = options, { criterion } = config;
+  refusePattern(config, "scan at sparsities");
+  if (config.posteriorTemperature === "auto") {
+    const current = "each removal would go by another", wanted = "a number";
+    throw new ConfigError({ act: "scan at", thing: "posteriorTemperature auto", current, wanted });
+  }
+  const layout = layOutParameters(graph),
+    recipe = readRecipe(config, dataset),
+    masks = options.weights?.masks;
+  checkPrunable({ layout, graph }, recipe);
+  const refuse = (current: string, wanted: string) =>
+    new ConfigError({ act: "scan the layers of", thing: graph.name, current, wanted });
+  if (config.validation === 0) {
+    throw refuse("no examples for validation", "a configuration with validation above 0");
+  }
+  const tooMuch = () =>
+    refuse("no layer may lose so much alone", "another granularity, criterion or sparsity");
+  const removed = removedBy(masks), names = prunableTensors(layout).map(({ fullName }) => fullName);
+  const removedInAll = names.reduce((sum, name) => sum + (removed.get(name) ?? 0), 0);
+  const asked = scanUnits({ graph, layout, masks }, recipe.select).flatMap((unit) => {
+    const own: RemovalOptions = { ...recipe.select, ...unit.options };
+    const most = mostRemovable({ graph, layout }, { criterion, options: own, removed });
+    const all = most.reduce((sum, count) => sum + count, 0);
+    return sparsities.map((sparsity) => ({
+      ...{ unit, sparsity, own, target: targetOf(unit, sparsity, removedInAll) },
+    })).filter(({ target }) => target <= all);
+  });
+  if (asked.length === 0) throw tooMuch();
+  const choices = coresOf(gpu, options.cores), { train: { count: all }, test } = dataset;
+  checkCores(gpu, formatChoices(choices), { graph, batch: config.batch, train: all, test: test.count });
+  const choose = rememberingChooser(choices, options.choose ?? gpu.choose);
+  await options.onStart?.();
+  const { model: opened, splits, state } = await openTrained(gpu, { ...options, choose });
+  using model = opened;
+  const { train, calibration } = splits, validation = splits.validation!;
+  const measure = async () => {
+    const { accuracy, loss } = await model.evaluate(validation);
+    return { accuracy, loss };
+  };
+  const trained = { ...await measure(), validation: validation.count };
+  const cells: SensitivityCell[] = [];
+  let isScored = false;
+  for (const { unit, sparsity, own, target } of asked) {
+    options.signal?.throwIfAborted();
+    model.restore(state);
+    const onRefit = (progress: RunProgress) =>
+      options.onProgress?.(`refit ${unit.name} at ${sparsity}`, progress);
+    const inputs = { calibration, train, trainedOn: train.count, isScored, onRefit };
+    const removal = await removeIfPossible(() =>
+      applyRecipe(model, { ...recipe, select: own }, { weights: target }, inputs)
+    );
+    isScored = true;
+    if (!removal) continue;
+    const elsewhere = removedInAll - unit.removed, removed = removedOf(removal.layers) - elsewhere;
+    cells.push({ layer: unit.name, sparsity, removed, ...await measure() });
+  }
+  if (cells.length === 0) throw tooMuch();
+  const { name, source } = dataset;
+  return {
+    version: 1,
+    versions,
+    adapter: gpu.adapter.name,
+    gpu: gpu.identity,
+    cores: formatChoices(choices),
+    dataset: { name, source, train: dataset.train.count, test: dataset.test.count },
+    model: graph.name,
+    config,
+    trained,
+    cells,
+  };
+}
