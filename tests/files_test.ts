@@ -1,7 +1,6 @@
 import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { FileError } from "../src/errors.ts";
-import type { Files } from "../src/files.ts";
-import { folderOf } from "../src/files.ts";
+import { type Files, folderOf } from "../src/files.ts";
 import { denoFiles } from "../src/deno/files.ts";
 import { memoryFiles } from "./helpers/memory_files.ts";
 

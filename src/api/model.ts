@@ -21,7 +21,7 @@ import { type CompactionReport, compactNetwork } from "../prune/compact/compact_
 import { type Criterion, needsGradients, prunableTensors, readsFisher } from "../prune/score/criteria.ts";
 import { type PruneOutcome, pruneUntilStable } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
-import type { LayerConfidence } from "../prune/score/layer_confidence.ts";
+import type { LayerConfidence } from "../prune/score/confidence.ts";
 import { checkRemoval, type RemovalOptions } from "../prune/select/removal.ts";
 import { pruneWithRefit, refitKept, type RefitStage } from "../prune/refit/prune_with_refit.ts";
 import { Refit } from "../prune/refit/refit_network.ts";

@@ -4,8 +4,7 @@
  * @module
  */
 import type { BufferRef } from "./buffer_ref.ts";
-import type { Dispatch } from "./dispatch.ts";
-import { dispatchOver } from "./dispatch.ts";
+import { type Dispatch, dispatchOver } from "./dispatch.ts";
 
 /** Rows that one invocation adds, and the number of chunks that follows. */
 export function chunksOf(rows: number): { readonly rowsPerChunk: number; readonly chunks: number } {

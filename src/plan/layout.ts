@@ -6,8 +6,7 @@
  * @module
  */
 import { ShapeError } from "../errors.ts";
-import type { Graph } from "../model/graph.ts";
-import { resolveGraph } from "../model/graph.ts";
+import { type Graph, resolveGraph } from "../model/graph.ts";
 import type { ParameterSpec } from "../model/layer.ts";
 import { quadsOf } from "../shape.ts";
 

@@ -1,20 +1,11 @@
 /**
- * What to prune to, what a pruned network costs, and how far each round of a schedule goes.
+ * What to prune to, and how far each round of a schedule goes.
  *
  * @module
  */
 import { anyCount, checkNumbers } from "../checks.ts";
-import type { Graph } from "../model/graph.ts";
-import { type ModelSummary, summarizeModel } from "../model/summary.ts";
-import { type CompactOptions, planCompaction } from "./compact/compact.ts";
-import type { LayerCount } from "./mask.ts";
+import type { CostKind } from "./cost.ts";
 import type { Pattern } from "./select/removal.ts";
-
-/** What a network costs: its trained numbers, its multiply-adds for one image, the bytes of its stored numbers. */
-export type CostKind = "parameters" | "multiplyAdds" | "bytes";
-
-/** A network's cost, each kind of it. Removed weights cost nothing but the bits that say so. */
-export type Cost = Readonly<Record<CostKind, number>>;
 
 /**
  * What to prune to: a fraction of the weights to remove; the most that the network may cost; the least signal to noise z
@@ -65,35 +56,4 @@ export function removedAt(sparsity: number, prunable: number): number {
   });
   // The small term absorbs products such as 0.29 * 100 = 28.999999999999996.
   return Math.floor(sparsity * prunable + 1e-6);
-}
-
-/** How a file holds weights, for their bytes. */
-export interface CostOptions {
-  /** Whether removed weights are left out, for a bit a weight; no where left out. */
-  readonly isSparse?: boolean;
-}
-
-/** The cost of a network of which so many weights are kept, its layers as wide as before. */
-export function costOf(graph: Graph, layers: readonly LayerCount[], { isSparse }: CostOptions = {}): Cost {
-  const summary = summarizeModel(graph), kept = new Map(layers.map((layer) => [layer.name, layer]));
-  let { parameters, multiplyAdds } = summary, bytes = 4 * (parameters + summary.statistics);
-  for (const layer of summary.layers) {
-    const count = kept.get(`${layer.name}.weight`);
-    if (!count || count.weights === 0) continue;
-    const removed = count.weights - count.kept;
-    parameters -= removed;
-    multiplyAdds -= layer.multiplyAdds * removed / count.weights;
-    if (isSparse) bytes -= Math.max(0, 4 * removed - Math.ceil(count.weights / 8));
-  }
-  return { parameters, multiplyAdds, bytes };
-}
-
-/** The cost of the smaller network that a mask over all trained parameters leaves, as compaction makes it. */
-export function compactCostOf(graph: Graph, mask: Float32Array, options: CompactOptions = {}): Cost {
-  return denseCostOf(summarizeModel(planCompaction(graph, mask, options).graph));
-}
-
-/** The cost of a whole network. */
-export function denseCostOf({ parameters, multiplyAdds, statistics }: ModelSummary): Cost {
-  return { parameters, multiplyAdds, bytes: 4 * (parameters + statistics) };
 }

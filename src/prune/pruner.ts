@@ -10,7 +10,14 @@ import type { Network } from "../gpu/network.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import { layerNameOf } from "../plan/layout.ts";
 import { accumulateGradients, type AccumulateOptions, type FisherEstimate } from "./score/accumulate.ts";
-import { confidenceBins, lowerPrior, type Prior, priorSumsQuads } from "./score/confidence.ts";
+import {
+  confidenceBins,
+  type LayerConfidence,
+  lowerPrior,
+  type Prior,
+  priorSumsQuads,
+  readConfidences,
+} from "./score/confidence.ts";
 import {
   type Criterion,
   criterionOf,
@@ -22,8 +29,7 @@ import {
 } from "./score/criteria.ts";
 import type { CriterionNeed } from "./score/criterion.ts";
 import { countElementsBelow, removeElements, type ScoredLayer } from "./select/elements.ts";
-import { countGroupedBelow, removeGrouped } from "./select/grouped_removal.ts";
-import { type LayerConfidence, readConfidences } from "./score/layer_confidence.ts";
+import { countGroupedBelow, removeGrouped } from "./select/groups.ts";
 import { channelCounts, type LayerCount, layerCounts, lowerMaskCounts, lowerMasking } from "./mask.ts";
 import { PruneBuffers } from "./prune_buffers.ts";
 import { checkPattern, checkRemoval, type Pattern, type RemovalOptions } from "./select/removal.ts";

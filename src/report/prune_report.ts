@@ -4,12 +4,11 @@
  * @module
  */
 import { z } from "zod";
-import type { PruneConfig, Schema } from "../config.ts";
-import { pruneConfigSchema, renameOld } from "../config.ts";
+import { type PruneConfig, pruneConfigSchema, renameOld, type Schema } from "../config.ts";
 import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
 import type { ClassChange, Flips } from "./analysis.ts";
 import type { CompactionReport } from "../prune/compact/compact_network.ts";
-import type { Cost } from "../prune/goal.ts";
+import type { Cost } from "../prune/cost.ts";
 import type { PhaseResult } from "../train/settings.ts";
 import type { PruneOutcome, PruneRound } from "../prune/loop.ts";
 import type { PatternCount } from "../prune/select/pattern.ts";

@@ -9,7 +9,8 @@ import type { NamedParameters } from "../gpu/network.ts";
 import { summarizeModel } from "../model/summary.ts";
 import { prunableTensors, scoredTensors } from "../prune/score/criteria.ts";
 import type { CriterionModel } from "../prune/score/criterion.ts";
-import { type Cost, costOf, denseCostOf, type PruneGoal, removedAt } from "../prune/goal.ts";
+import { type Cost, costOf, denseCostOf } from "../prune/cost.ts";
+import { type PruneGoal, removedAt } from "../prune/goal.ts";
 import { leastChannelCost, mostRemovable } from "../prune/reach/reach.ts";
 import { readRecipe } from "./read_recipe.ts";
 

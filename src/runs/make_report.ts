@@ -9,7 +9,7 @@ import { type Graph, ownLayersOf } from "../model/graph.ts";
 import { decodeModel } from "../io/model_file.ts";
 import { layOutParameters, type ParameterLayout } from "../plan/layout.ts";
 import { compareClasses, countFlips } from "../report/analysis.ts";
-import type { LayerConfidence } from "../prune/score/layer_confidence.ts";
+import type { LayerConfidence } from "../prune/score/confidence.ts";
 import type { PruneOutcome } from "../prune/loop.ts";
 import { countPattern } from "../prune/select/pattern.ts";
 import type { CriterionResult, NetworkStates, PhaseReport, PruneReport } from "../report/prune_report.ts";

@@ -13,7 +13,7 @@ import type { LayerDefinition } from "../model/own_layer.ts";
 import { summarizeModel } from "../model/summary.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import type { CompactOptions } from "../prune/compact/compact.ts";
-import { costOf, denseCostOf } from "../prune/goal.ts";
+import { costOf, denseCostOf } from "../prune/cost.ts";
 import type { PruneOutcome } from "../prune/loop.ts";
 import type { CompactionResult, PruneReport } from "../report/prune_report.ts";
 import { evaluationBatchOf } from "../train/evaluate.ts";

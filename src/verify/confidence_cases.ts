@@ -8,8 +8,7 @@ import type { Examples } from "../gpu/examples.ts";
 import type { NamedParameters, Network } from "../gpu/network.ts";
 import type { SlotPool } from "../gpu/slots.ts";
 import type { ProductChooser } from "../kernels/product.ts";
-import type { Criterion } from "../prune/score/criteria.ts";
-import { prunableTensors } from "../prune/score/criteria.ts";
+import { type Criterion, prunableTensors } from "../prune/score/criteria.ts";
 import { Pruner } from "../prune/pruner.ts";
 import { type Check, compare, type Goldens } from "./goldens.ts";
 

@@ -23,8 +23,7 @@ import {
   sumColumns,
 } from "../../mod.ts";
 import { resolveGraph } from "../../src/model/graph.ts";
-import { layOutParameters } from "../../src/plan/layout.ts";
-import { fullMask } from "../../src/plan/layout.ts";
+import { fullMask, layOutParameters } from "../../src/plan/layout.ts";
 import { planCompaction } from "../../src/prune/compact/compact.ts";
 import { coupleChannels } from "../../src/prune/groups/coupling.ts";
 import { deviceOf } from "../helpers/devices.ts";

@@ -1,12 +1,6 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import {
-  compactCostOf,
-  costOf,
-  denseCostOf,
-  removedAt,
-  scheduledCost,
-  scheduledSparsity,
-} from "../../src/prune/goal.ts";
+import { compactCostOf, costOf, denseCostOf } from "../../src/prune/cost.ts";
+import { removedAt, scheduledCost, scheduledSparsity } from "../../src/prune/goal.ts";
 import { summarizeModel } from "../../src/model/summary.ts";
 import { layOutParameters } from "../../src/plan/layout.ts";
 import { tinyGraph } from "../helpers/tiny_network.ts";

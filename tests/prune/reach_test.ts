@@ -7,7 +7,7 @@ import type { Graph } from "../../src/model/graph.ts";
 import { presetNetwork } from "../../src/model/presets.ts";
 import { layOutParameters } from "../../src/plan/layout.ts";
 import type { Criterion } from "../../src/prune/score/criteria.ts";
-import { compactCostOf } from "../../src/prune/goal.ts";
+import { compactCostOf } from "../../src/prune/cost.ts";
 import { Pruner } from "../../src/prune/pruner.ts";
 import { leastChannelCost, mostRemovable } from "../../src/prune/reach/reach.ts";
 import type { RemovalOptions } from "../../src/prune/select/removal.ts";

@@ -6,8 +6,7 @@
 import type { Gpu } from "../../src/gpu/device.ts";
 import { readFloats } from "../../src/gpu/readback.ts";
 import type { RefitGeometry } from "../../src/prune/refit/geometry.ts";
-import { RefitLayer } from "../../src/prune/refit/refit_layer.ts";
-import type { LayerSolution } from "../../src/prune/refit/refit_layer.ts";
+import { type LayerSolution, RefitLayer } from "../../src/prune/refit/refit_layer.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { imagesFromQuads, imagesToQuads } from "../kernels/harness.ts";
 import {

@@ -8,9 +8,9 @@ import { readBuffers } from "../../gpu/readback.ts";
 import { checkIterations, type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import { foldedTaps, layerNameOf, type PlacedParameter } from "../../plan/layout.ts";
 import { quadsOf } from "../../shape.ts";
-import { weightCosts } from "../reach/costs.ts";
+import { weightCosts } from "../cost.ts";
 import type { PruneBuffers } from "../prune_buffers.ts";
-import type { RemovableGroups } from "../select/removable_groups.ts";
+import type { RemovableGroups } from "./scores.ts";
 import { type BlockShape, leastKept, type RemovalOptions } from "../select/removal.ts";
 import type { ScoredLayer } from "../select/elements.ts";
 

@@ -6,14 +6,13 @@
 import { readFloats } from "../../gpu/readback.ts";
 import { resolveGraph } from "../../model/graph.ts";
 import { layerNameOf } from "../../plan/layout.ts";
-import { weightCosts } from "../reach/costs.ts";
+import { weightCosts } from "../cost.ts";
 import { coupleChannels, mayGo } from "./coupling.ts";
 import { prunableTensors } from "../score/criteria.ts";
 import { openBranches } from "./branches.ts";
 import { forEachElement, type GroupPart, groupRuns, placesByName } from "./runs.ts";
-import { sumGroups } from "./scores.ts";
+import { type RemovableGroups, sumGroups } from "./scores.ts";
 import type { PruneBuffers } from "../prune_buffers.ts";
-import type { RemovableGroups } from "../select/removable_groups.ts";
 import { leastKept, type RemovalOptions } from "../select/removal.ts";
 
 /**

@@ -24,6 +24,20 @@ export interface GroupScores {
   readonly counts: Uint32Array;
 }
 
+/** Groups that may go, with their scores. */
+export interface RemovableGroups extends GroupScores {
+  /** What the error calls them. */
+  readonly kind: string;
+  /** The layer, or set of coupled layers, of each group. */
+  readonly layerOf: ArrayLike<number>;
+  /** What the kept weights of a group cost by the measure that was asked for. */
+  costOf(group: number): number;
+  /** Marks a group as removed, where it may go; returns what went with it by the measure, each weight counted once. */
+  take(group: number): number;
+  /** Takes what is marked out of the mask on the device. */
+  apply(): Promise<void>;
+}
+
 /** The elements of groups as a kernel reads them. */
 export interface PackedRuns {
   /** The first run of each group, and the number of all runs: (groups + 1). */

@@ -5,9 +5,9 @@
  */
 import type { Network } from "../../gpu/network.ts";
 import { readFloats } from "../../gpu/readback.ts";
-import { weightCosts } from "./costs.ts";
+import { compactCostOf, costOf, weightCosts } from "../cost.ts";
 import { prunableTensors } from "../score/criteria.ts";
-import { compactCostOf, costOf, type PruneGoal } from "../goal.ts";
+import type { PruneGoal } from "../goal.ts";
 import type { LayerCount } from "../mask.ts";
 import type { Pruner } from "../pruner.ts";
 import { type RemovalOptions, TooManyError } from "../select/removal.ts";

@@ -1,5 +1,5 @@
 /**
- * The prior precision of the confidence, and confidence itself, as dispatches. Formulas: docs/method.md.
+ * The prior precision of the confidence, and confidence itself: as dispatches, and by layer. Formulas: docs/method.md.
  *
  * @module
  */
@@ -7,6 +7,8 @@ import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { checkNumbers } from "../../checks.ts";
 import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import type { ParameterLayout } from "../../plan/layout.ts";
+import { readBuffers } from "../../gpu/readback.ts";
+import type { PruneBuffers } from "../prune_buffers.ts";
 import { prunableTensors } from "./criteria.ts";
 
 /** How the prior precision is found: one for all weights by their mean square, or one a layer by the evidence. */
@@ -133,4 +135,31 @@ export function erfc(x: number): number {
   ];
   const polynomial = coefficients.reduceRight((sum, coefficient) => sum * t + coefficient, 0);
   return t * Math.exp(-x * x + polynomial);
+}
+
+/** How the confidence of one layer's kept weights is distributed. */
+export interface LayerConfidence {
+  /** The tensor's full name, such as `conv1.weight`. */
+  readonly name: string;
+  /** Kept weights by confidence, in equal bins from 0 to 1. */
+  readonly histogram: readonly number[];
+  /** Prior precision lambda of its weights. */
+  readonly priorPrecision: number;
+}
+
+/** Turns scores z into confidences, into the arena `confidence`, and counts them by layer. */
+export async function readConfidences(buffers: PruneBuffers): Promise<readonly LayerConfidence[]> {
+  const { gpu, layout } = buffers.network;
+  const histogram = buffers.get("histogram");
+  histogram.write(new Uint32Array(histogram.sizeBytes / 4));
+  await buffers.run(lowerConfidence(layout));
+  const [counts, priors] = await readBuffers(gpu, [
+    { buffer: histogram },
+    { buffer: buffers.get("prior_precision") },
+  ]);
+  return prunableTensors(layout).map(({ fullName }, layer) => ({
+    name: fullName,
+    histogram: [...new Uint32Array(counts, 4 * layer * confidenceBins, confidenceBins)],
+    priorPrecision: new Float32Array(priors)[layer],
+  }));
 }

@@ -7,19 +7,10 @@ import type { Criterion } from "../../criterion_names.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Dispatch } from "../../kernels/dispatch.ts";
 import type { ParameterLayout, PlacedParameter } from "../../plan/layout.ts";
-import { bnScale } from "./bn_scale.ts";
-import { confidence } from "../criteria/confidence.ts";
+import { bnScale, fpgm, l1 } from "./filters.ts";
+import { confidence, gradient, magnitude, magnitudeL1, obd, random, snr, taylor } from "./pointwise.ts";
 import type { CriterionModel, CriterionType } from "./criterion.ts";
-import { fpgm } from "./fpgm.ts";
-import { gradient } from "../criteria/gradient.ts";
-import { l1 } from "./l1.ts";
 import { lamp } from "./lamp.ts";
-import { magnitude } from "../criteria/magnitude.ts";
-import { magnitudeL1 } from "../criteria/magnitude_l1.ts";
-import { obd } from "../criteria/obd.ts";
-import { random } from "../criteria/random.ts";
-import { snr } from "../criteria/snr.ts";
-import { taylor } from "../criteria/taylor.ts";
 
 export { criteria, type Criterion } from "../../criterion_names.ts";
 

@@ -7,7 +7,7 @@ import { checkWords, describeValue, isNumberAs } from "../../checks.ts";
 import { ConfigError } from "../../errors.ts";
 import { describeAlternatives } from "../../nearest.ts";
 import { layerNameOf, type ParameterLayout } from "../../plan/layout.ts";
-import type { Measure } from "../reach/costs.ts";
+import type { Measure } from "../cost.ts";
 import { prunableTensors } from "../score/criteria.ts";
 
 /**
