@@ -111,7 +111,7 @@ export interface PruneConfig {
   readonly posteriorTemperature: number | "auto";
   /** Fisher information from batches of 16, from single examples (slower), or from labels drawn from the predictions. */
   readonly fisher: "batch" | "example" | "sampled";
-  /** What goes as one: single weights, filters, coupled channels, blocks RxC, or all but N of every M columns. */
+  /** What goes as one: single weights, filters (those of the last layer, the classes, stay), coupled channels, blocks RxC, or all but N of every M columns. */
   readonly granularity: string;
   /** Rank all layers together, or take the same share of each; layer where channels go to a target. */
   readonly scope: "global" | "layer";

@@ -110,7 +110,7 @@ export const pruningFields = {
   granularity: z.string().refine((text) => readGranularity(text) !== undefined, granularityWanted)
     .default("element").meta({
       description:
-        "What goes as one: single weights, filters, coupled channels, blocks RxC, or all but N of every M columns.",
+        "What goes as one: single weights, filters (those of the last layer, the classes, stay), coupled channels, blocks RxC, or all but N of every M columns.",
       wanted: granularityWanted,
     }),
   scope: z.enum(["global", "layer"]).optional().meta({

@@ -73,27 +73,29 @@ export function checkReachable(
     const others = limits.map(([key]) => key).join(" or ");
     throw new ConfigError({ act, thing, current, wanted: `${wanted}, or another ${others}` });
   };
+  const refuseAll = (thing: string) => refuse(thing, "nothing that may go", "a layer that may lose weights");
   if (("pattern" in goal || "threshold" in goal) && config.protect !== undefined) {
     if (mostRemovable(model, { criterion, options }).some((count) => count > 0)) return;
-    const thing = "pattern" in goal ? `granularity ${config.granularity}` : `confidence ${config.confidence}`;
-    refuse(thing, "nothing that may go", "a layer that may lose weights");
+    refuseAll("pattern" in goal ? `granularity ${config.granularity}` : `confidence ${config.confidence}`);
   }
   if ("sparsity" in goal) {
     const { prunableCount } = model.layout, all = most.reduce((sum, count) => sum + count, 0);
     if (removedAt(goal.sparsity, prunableCount) <= all) return;
-    const share = shareText(all / prunableCount);
-    refuse(
-      `sparsity ${goal.sparsity}`,
-      `at most ${share} to be removed, ${all} of ${prunableCount} weights`,
-      `${share} at most`,
-    );
+    const thing = `sparsity ${goal.sparsity}`;
+    if (all === 0) refuseAll(thing);
+    const wanted = `a sparsity of ${shareText(all / prunableCount)} or less`;
+    refuse(thing, `${all} of ${prunableCount} weights that may go`, wanted);
   }
   if ("cost" in goal) {
     const { cost: kind } = goal, least = leastCost(model, config, { most, removed })?.[kind] ?? 0;
     if (least <= goal.most) return;
     const all = denseCostOf(summarizeModel(model.graph))[kind];
     const share = Math.ceil(1e4 * least / all) / 1e4;
-    refuse(`${kind} ${Math.floor(goal.most)}`, `${Math.ceil(least)} of ${all} at least`, `${share} or more`);
+    refuse(
+      `${kind} ${Math.floor(goal.most)}`,
+      `at least ${Math.ceil(least)} of ${all}`,
+      `a target of ${share} or more`,
+    );
   }
 }
 

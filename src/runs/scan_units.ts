@@ -5,7 +5,14 @@
  */
 import type { NamedParameters } from "../gpu/network.ts";
 import type { Graph } from "../model/graph.ts";
-import { fullMask, layerNameOf, type ParameterLayout, placeParameter } from "../plan/layout.ts";
+import {
+  fullMask,
+  layerNameOf,
+  type ParameterLayout,
+  type PlacedParameter,
+  placeParameter,
+} from "../plan/layout.ts";
+import { blockLosers } from "../prune/groups/blocks.ts";
 import { coupleChannels, isProtected, makersOf } from "../prune/groups/coupling.ts";
 import { prunableTensors } from "../prune/score/criteria.ts";
 import { removedAt } from "../prune/goal.ts";
@@ -39,21 +46,24 @@ export function targetOf({ weights, removed }: ScanUnit, sparsity: number, remov
 }
 
 /**
- * The units of a network: its layers but protected ones; where channels go, the sets that the same layers make, but
- * channels that a protected layer makes or reads.
+ * The units of a network: its layers but protected ones, and but the last where filters go, which are its classes; where
+ * channels go, the sets that the same layers make, but channels that a protected layer makes or reads.
  */
 export function scanUnits(
   start: ScanStart,
-  { granularity, protect = [] }: RemovalOptions,
+  { granularity = "element", protect = [] }: RemovalOptions,
 ): readonly ScanUnit[] {
   if (granularity === "channel") return coupledUnits(start, protect);
   const tensors = prunableTensors(start.layout), names = tensors.map(layerNameOf);
   const gone = removedBy(start.masks);
-  return tensors.flatMap(({ fullName, count }, i) => {
-    const removed = gone.get(fullName) ?? 0;
+  const mayLose = granularity === "element"
+    ? (tensor: PlacedParameter) => !protect.includes(layerNameOf(tensor))
+    : blockLosers(start.graph, granularity, protect);
+  return tensors.flatMap((tensor, i) => {
+    const { fullName, count } = tensor, removed = gone.get(fullName) ?? 0;
     const others = names.filter((name) => name !== names[i]);
     const unit = { name: names[i], options: { protect: others }, weights: count, removed };
-    return protect.includes(names[i]) ? [] : [unit];
+    return mayLose(tensor) ? [unit] : [];
   });
 }
 

@@ -116,6 +116,54 @@ Deno.test("Pruner.remove() takes all that may go and nothing of a protected laye
   assert(removed > 1000, `${removed}`);
 });
 
+Deno.test("Pruner.remove() leaves the filters of the network's outputs, the classes, whatever takes whole filters", async () => {
+  const layers: unknown[] = [
+    { kind: "conv2d", name: "stem", outChannels: 6, kernel: 3 },
+    { kind: "relu", name: "relu1" },
+    { kind: "conv2d", name: "classes", outChannels: 5, kernel: 1 },
+    { kind: "batchnorm2d", name: "bn" },
+    { kind: "conv2d", name: "scale", outChannels: 5, kernel: 1, groups: 5 },
+    { kind: "globalavgpool2d", name: "pool" },
+    { kind: "flatten", name: "flatten" },
+  ];
+  const input = { channels: 2, height: 6, width: 6 };
+  const convolutional = parseGraph({ name: "convolutional", input, layers }, "a test");
+  assertEquals(coupleChannels(convolutional).outputLayers, ["classes", "scale"]);
+  assertEquals(coupleChannels(separable).outputLayers, ["fc"]);
+  assertEquals(coupleChannels(residual).outputLayers.length, 1);
+  for (const graph of [tinyGraph(), separable, convolutional]) {
+    const { outputLayers } = coupleChannels(graph);
+    const granularities = ["filter", "channel", { rows: 1, channels: 1e4 }, {
+      rows: 3,
+      channels: 36,
+    }] as const;
+    for (const granularity of granularities) {
+      using network = new Network(await deviceOf(), graph, 5);
+      using pruner = new Pruner(network);
+      // The last layer would go first.
+      const values = randomArenas(graph, 2).values;
+      for (const parameter of network.layout.parameters) {
+        if (!outputLayers.includes(layerNameOf(parameter)) || parameter.arena !== "values") continue;
+        const { offset, quads } = parameter;
+        for (let i = 4 * offset; i < 4 * (offset + quads); i++) values[i] *= 1e-6;
+      }
+      network.arena("values").write(values);
+      network.copyArena("values", "mean");
+      await pruner.score("magnitude", scoring);
+      const most = mostRemovable(network, { criterion: "magnitude", options: { granularity } })
+        .reduce((sum, count) => sum + count, 0);
+      await pruner.remove(Math.floor(most / 2), { granularity });
+      const name = `${graph.name} ${JSON.stringify(granularity)}`;
+      const kept = await pruner.count();
+      for (const layer of outputLayers) {
+        const { emptyChannels } = kept.find((count) => count.name === `${layer}.weight`)!;
+        assertEquals(emptyChannels, 0, `${name} ${layer}`);
+      }
+      assert(kept.some(({ weights, kept }) => kept < weights), name);
+    }
+  }
+});
+
 Deno.test("Pruner.removePattern(), thresholds and regrowth leave a protected layer as it is", async () => {
   using network = new Network(await deviceOf(), separable, 5);
   using pruner = new Pruner(network);

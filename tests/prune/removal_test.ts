@@ -108,6 +108,8 @@ for (const granularity of ["filter", { rows: 2, channels: 2 }, { rows: 1, channe
       for (
         const [layer, { tensor, size, shape, firstBlock }] of layOutBlocks(tensors, granularity).entries()
       ) {
+        // The filters of the last layer are the network's outputs.
+        if (granularity === "filter" && layer === tensors.length - 1) continue;
         const across = Math.ceil(size.columns / shape.columns), deep = Math.ceil(size.taps / shape.taps);
         // PyTorch counts the features of a linear layer behind a flatten by channels, then taps.
         const isFolded = granularity !== "filter" && tensor.shape.length === 2;

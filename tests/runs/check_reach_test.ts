@@ -28,41 +28,42 @@ Deno.test("checkReachable() names what keeps weights from going, what can be rea
   const cases: readonly (readonly [Record<string, unknown>, string])[] = [
     [
       { sparsity: 0.75, floor: 0.5 },
-      'Cannot prune to "sparsity 0.75": floor 0.5 leaves at most 0.5 to be removed, 192 of 384 weights, ' +
-      "expected 0.5 at most, or another floor",
+      'Cannot prune to "sparsity 0.75": floor 0.5 leaves 192 of 384 weights that may go, ' +
+      "expected a sparsity of 0.5 or less, or another floor",
     ],
     [
       { sparsity: 0.5, floor: 0.25, protect: "conv2,fc2" },
-      'Cannot prune to "sparsity 0.5": floor 0.25 and protect conv2,fc2 leave at most 0.3437 to be removed, ' +
-      "132 of 384 weights, expected 0.3437 at most, or another floor or protect",
+      'Cannot prune to "sparsity 0.5": floor 0.25 and protect conv2,fc2 leave 132 of 384 weights ' +
+      "that may go, expected a sparsity of 0.3437 or less, or another floor or protect",
     ],
     [
       { sparsity: 0.9, granularity: "channel", roundTo: 4 },
-      'Cannot prune to "sparsity 0.9": roundTo 4 leaves at most',
+      'Cannot prune to "sparsity 0.9": roundTo 4 leaves 124 of 384 weights that may go',
     ],
     [{ sparsity: 0.99, granularity: "filter" }, 'Cannot prune to "sparsity 0.99": granularity filter leaves'],
     [
       { targetParameters: 0.1, floor: 0.5 },
-      'Cannot prune to "parameters 40": floor 0.5 leaves 212 of 404 at least, expected 0.5248 or more, or another',
+      'Cannot prune to "parameters 40": floor 0.5 leaves at least 212 of 404, expected a target of 0.5248 ' +
+      "or more, or another floor",
     ],
     [{ targetMultiplyAdds: 1, floor: 0.5 }, 'Cannot prune to "multiplyAdds 1": floor 0.5 leaves'],
     // Of each layer half the weights go, but a bit a weight stays.
     [
       { targetBytes: 890, floor: 0.5, store: "sparse" },
-      `Cannot prune to "bytes 890": floor 0.5 leaves ${4 * 212 + 5 + 23 + 18 + 4} of 1616 at least`,
+      `Cannot prune to "bytes 890": floor 0.5 leaves at least ${4 * 212 + 5 + 23 + 18 + 4} of 1616`,
     ],
     [
       { targetParameters: 0.1, floor: 0.5, ...channels },
-      `Cannot prune to "parameters 40": floor 0.5 leaves ${halved.parameters} of 404 at least`,
+      `Cannot prune to "parameters 40": floor 0.5 leaves at least ${halved.parameters} of 404`,
     ],
     [
       { targetMultiplyAdds: 0.1, floor: 0.5, ...channels, perCost: true },
-      `floor 0.5 leaves ${halved.multiplyAdds} of ${summarizeModel(graph).multiplyAdds} at least`,
+      `floor 0.5 leaves at least ${halved.multiplyAdds} of ${summarizeModel(graph).multiplyAdds}`,
     ],
     // conv1's channels feed conv2, and conv2's fc1: of channels those of fc1 alone may go, all but one.
     [
       { sparsity: 0.4, granularity: "channel", protect: "conv2" },
-      'Cannot prune to "sparsity 0.4": protect conv2 leaves at most 0.375 to be removed, 144 of 384 weights',
+      'Cannot prune to "sparsity 0.4": protect conv2 leaves 144 of 384 weights that may go',
     ],
     [
       { targetMultiplyAdds: 0.5, ...channels, floor: 0, protect: "conv2" },
@@ -70,7 +71,7 @@ Deno.test("checkReachable() names what keeps weights from going, what can be rea
     ],
     [
       { sparsity: 0.1, protect: "conv1,conv2,fc1,fc2" },
-      "protect conv1,conv2,fc1,fc2 leaves at most 0 to be removed, 0 of 384 weights",
+      'Cannot prune to "sparsity 0.1": protect conv1,conv2,fc1,fc2 leaves nothing that may go, expected a layer',
     ],
     [
       { granularity: "2:4", protect: "conv1,conv2,fc1,fc2" },
@@ -80,7 +81,10 @@ Deno.test("checkReachable() names what keeps weights from going, what can be rea
       { confidence: 0.9, granularity: "channel", protect: "conv2,fc1" },
       'Cannot prune to "confidence 0.9": protect conv2,fc1 leaves nothing that may go',
     ],
-    [{ targetParameters: 19 }, 'Cannot prune to "parameters 19": granularity element leaves 20 of 404'],
+    [
+      { targetParameters: 19 },
+      'Cannot prune to "parameters 19": granularity element leaves at least 20 of 404',
+    ],
   ];
   for (const [value, message] of cases) assertThrows(() => check(value), ConfigError, message);
 });

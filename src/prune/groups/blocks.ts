@@ -7,8 +7,10 @@ import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { readBuffers } from "../../gpu/readback.ts";
 import { checkIterations, type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import { foldedTaps, layerNameOf, type PlacedParameter } from "../../plan/layout.ts";
+import type { Graph } from "../../model/graph.ts";
 import { quadsOf } from "../../shape.ts";
 import { weightCosts } from "../cost.ts";
+import { coupleChannels } from "./coupling.ts";
 import type { PruneBuffers } from "../prune_buffers.ts";
 import type { RemovableGroups } from "./scores.ts";
 import { type BlockShape, leastKept, type RemovalOptions } from "../select/removal.ts";
@@ -53,6 +55,25 @@ export function layOutBlocks(
     next += blocks;
     return { tensor, size, foldedTaps: folded, shape, blocks, firstBlock };
   });
+}
+
+/**
+ * Tells which weights may lose blocks: not those of protected layers, and where a block takes whole filters not those whose
+ * filters make the network's outputs. Such a filter is a class, and without it that class is never found.
+ */
+export function blockLosers(
+  graph: Graph,
+  granularity: "filter" | BlockShape,
+  protect: readonly string[] = [],
+): (tensor: PlacedParameter) => boolean {
+  const { outputLayers } = coupleChannels(graph);
+  return (tensor) => {
+    const name = layerNameOf(tensor);
+    if (protect.includes(name)) return false;
+    const [{ size, shape }] = layOutBlocks([tensor], granularity);
+    const isWhole = shape.taps >= size.taps && shape.columns >= size.columns;
+    return !(isWhole && outputLayers.includes(name));
+  };
 }
 
 function blockParams({ tensor, size, foldedTaps, shape, firstBlock }: TensorBlocks): Dispatch["params"] {
@@ -107,13 +128,14 @@ export function lowerBlockMasks(layers: readonly TensorBlocks[]): readonly Dispa
 export async function openBlocks(
   buffers: PruneBuffers,
   granularity: "filter" | BlockShape,
-  { layers, options: { floor = 0, protect = [], measure = "weights" }, isSquared }: {
+  { layers, options: { floor = 0, protect, measure = "weights" }, isSquared }: {
     readonly layers: readonly ScoredLayer[];
     readonly options: RemovalOptions;
     readonly isSquared: boolean;
   },
 ): Promise<RemovableGroups> {
-  const open = layers.filter(({ tensor, isScored }) => isScored && !protect.includes(layerNameOf(tensor)));
+  const mayLose = blockLosers(buffers.network.graph, granularity, protect);
+  const open = layers.filter(({ tensor, isScored }) => isScored && mayLose(tensor));
   const laidOut = layOutBlocks(open.map(({ tensor }) => tensor), granularity);
   const count = laidOut.reduce((sum, { blocks }) => sum + blocks, 0);
   buffers.allocate(["block_sums", "block_counts", "block_keep"].map((name) => [name, Math.max(1, count)]));

@@ -45,6 +45,8 @@ export interface Coupling {
   readonly sets: readonly GroupSet[];
   /** The group of each output channel of each layer, in the graph's order; -1 for channels that must stay. */
   readonly groupOf: readonly (readonly number[])[];
+  /** The layers whose filters make the network's outputs, the classes of a classifier, by name. */
+  readonly outputLayers: readonly string[];
 }
 
 const layersOf = (slices: readonly ChannelSlice[]): readonly string[] => [
@@ -186,7 +188,12 @@ export function coupleChannels(graph: Graph): Coupling {
   }
   const { sets, setOf } = gatherSets(parts.map(({ layers }) => layers));
   const groups = parts.map(({ producers, consumers }, id) => ({ set: setOf[id], producers, consumers }));
-  return { groups, sets, groupOf };
+  const logits = new Set(outputs[outputs.length - 1].map((label) => labels.find(label)));
+  const makers = nodes.filter(({ parameters }, i) =>
+    parameters.some(({ role }) => role === "weight") &&
+    outputs[i].some((label) => logits.has(labels.find(label)))
+  );
+  return { groups, sets, groupOf, outputLayers: makers.map(({ spec }) => spec.name) };
 }
 
 /** Gathers groups that lie in the same layers with as many channels. */

@@ -6,7 +6,7 @@
 import { weightFormOf } from "../../model/channels.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../../model/graph.ts";
 import { layerNameOf, type PlacedParameter } from "../../plan/layout.ts";
-import { layOutBlocks } from "../groups/blocks.ts";
+import { blockLosers, layOutBlocks } from "../groups/blocks.ts";
 import { findBranches } from "../groups/branches.ts";
 import {
   type ChannelGroup,
@@ -41,10 +41,13 @@ export function mostRemovable(
 ): readonly number[] {
   const { granularity = "element", floor = 0, protect = [] } = options;
   const scored = new Set(scoredTensors(model, criterion).map(({ fullName }) => fullName));
+  const mayLose = granularity === "element" || granularity === "channel"
+    ? (tensor: PlacedParameter) => !protect.includes(layerNameOf(tensor))
+    : blockLosers(model.graph, granularity, protect);
   const leastOf = granularity === "channel"
     ? leastOfChannels(model.graph, { scored, criterion, options }).weightsOf
     : (tensor: PlacedParameter): number => {
-      if (!scored.has(tensor.fullName) || protect.includes(layerNameOf(tensor))) return tensor.count;
+      if (!scored.has(tensor.fullName) || !mayLose(tensor)) return tensor.count;
       return granularity === "element"
         ? leastKept(tensor.count, floor, false)
         : leastOfBlocks(tensor, granularity, floor);

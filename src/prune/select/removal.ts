@@ -22,7 +22,8 @@ export interface BlockShape {
 }
 
 /**
- * What goes as one: a weight; a filter (all weights of an output channel or unit); a channel with all that is coupled to
+ * What goes as one: a weight; a filter (all weights of an output channel or unit, but those of the network's outputs); a
+ * channel with all that is coupled to
  * it, biases and batch norm included, so that the model can be compacted; or a block.
  */
 export type Granularity = "element" | "filter" | "channel" | BlockShape;
