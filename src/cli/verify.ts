@@ -13,7 +13,7 @@ import { print, printError } from "./print.ts";
 const usage = "./winnow verify [FLAGS] FILE...   (or: deno task verify [FLAGS] FILE...)";
 const summary =
   "Checks the kernels on this machine's adapter against files of reference values (safetensors; the " +
-  "format is described in docs/architecture.md), one line per comparison with its largest error and the allowed one.";
+  "format is described in docs/formats.md), one line per comparison with its largest error and the allowed one.";
 
 const sourceFields: readonly FlagField[] = [
   {

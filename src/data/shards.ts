@@ -1,6 +1,6 @@
 /**
  * Data sets as shards: files of records (a label, then pixels (C, H, W) as bytes) and an index, `dataset.json`.
- * docs/architecture.md describes the format.
+ * docs/formats.md describes the format.
  *
  * @module
  */
@@ -96,7 +96,7 @@ export function parseShardIndex(bytes: Uint8Array, path: string): ShardIndex {
   const [issue] = result.error.issues;
   throw refuse(
     `at ${issue.path.join(".") || "its top"}: ${issue.message}`,
-    "an index as in docs/architecture.md",
+    "an index as in docs/formats.md",
   );
 }
 

@@ -100,7 +100,7 @@ export function parseGraph(value: unknown, source: string, options: GraphOptions
       act: "read model",
       thing,
       current: message,
-      wanted: "a model (docs/architecture.md)",
+      wanted: "a model (docs/models.md)",
     });
   }
   const names = new Set<string>();

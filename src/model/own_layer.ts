@@ -28,7 +28,7 @@ export interface LayerDefinition {
 }
 
 /**
- * Defines a layer that `parseGraph` takes beside the library's. docs/architecture.md, "Adding a layer", has an example.
+ * Defines a layer that `parseGraph` takes beside the library's. docs/extending.md, has an example.
  *
  * @param layer Its `kind`, with a prefix of your own, such as `acme/shuffle`, so that no layer of the library has it; the
  *   schemas of its own `fields` (zod), beside `name` and `inputs`, which every layer has; and all that `LayerType` asks

@@ -21,7 +21,7 @@ const kinds = ["conv2d", "linear", "maxpool2d", "avgpool2d", "batchnorm2d", "cro
 /**
  * Checks everything in a file of reference values that this version knows: cases of operations, training with the
  * confidence chain and criteria, and a trained network with global magnitude pruning. The formats are described in
- * docs/architecture.md.
+ * docs/formats.md.
  *
  * @param onCheck Called with each comparison as it is made.
  * @param sources Where the network and the images of a file of the last kind are found.
