@@ -1,6 +1,9 @@
-// Confusion counts and kept predictions: counts[label, prediction] += 1, kept[step.offset + row] = prediction,
-// for the step.count rows that are real. counts (classes, classes), kept (examples). One invocation a row;
-// integer additions, so their order does not matter.
+// Confusion counts, and what each example came to, for the step.count rows that are real:
+//
+//   counts[label, prediction] += 1;  kept_predictions[step.offset + row] = prediction;  kept_losses[...] = loss
+//
+// counts (classes, classes), kept_predictions and kept_losses (examples), losses as words. One invocation per row; integer
+// additions, so their order does not matter.
 
 // include dispatch
 
@@ -18,8 +21,10 @@ struct Step {
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> predictions: array<u32>;
 @group(0) @binding(3) var<storage, read> labels: array<u32>;
-@group(0) @binding(4) var<storage, read_write> counts: array<atomic<u32>>;
-@group(0) @binding(5) var<storage, read_write> kept: array<u32>;
+@group(0) @binding(4) var<storage, read> losses: array<u32>;
+@group(0) @binding(5) var<storage, read_write> counts: array<atomic<u32>>;
+@group(0) @binding(6) var<storage, read_write> kept_predictions: array<u32>;
+@group(0) @binding(7) var<storage, read_write> kept_losses: array<u32>;
 
 @compute @workgroup_size(64)
 fn main(invocation: Invocation) {
@@ -28,5 +33,6 @@ fn main(invocation: Invocation) {
     return;
   }
   atomicAdd(&counts[labels[row] * params.classes + predictions[row]], 1u);
-  kept[step.offset + row] = predictions[row];
+  kept_predictions[step.offset + row] = predictions[row];
+  kept_losses[step.offset + row] = losses[row];
 }

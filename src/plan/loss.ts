@@ -95,8 +95,10 @@ export function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, cla
     bindings: {
       predictions: tensorRef("predictions"),
       labels: tensorRef("labels"),
+      losses: tensorRef("losses"),
       counts: inputRef("counts"),
-      kept: inputRef("kept"),
+      kept_predictions: inputRef("kept predictions"),
+      kept_losses: inputRef("kept losses"),
     },
     params: { rows, classes },
   }));

@@ -29,6 +29,18 @@ export interface Evaluation {
   readonly confusion: Uint32Array;
   /** The prediction for each example, in the order of the split. */
   readonly predictions: Uint32Array;
+  /** The cross-entropy of each example in nats, in the order of the split. */
+  readonly losses: Float32Array;
+}
+
+/**
+ * The standard error of the mean of numbers, such as an evaluation's losses: how far the mean of others, drawn alike, lies
+ * from it in the root mean square. It is 0 for a single number.
+ */
+export function standardErrorOfMean(numbers: Float32Array): number {
+  const count = numbers.length, mean = numbers.reduce((sum, number) => sum + number, 0) / count;
+  const squares = numbers.reduce((sum, number) => sum + (number - mean) ** 2, 0);
+  return count > 1 ? Math.sqrt(squares / (count - 1) / count) : 0;
 }
 
 /**
@@ -119,8 +131,14 @@ export async function openEvaluator(
   const plan = lowerEvaluation(graph, { batch, choose, areImages });
   const tally = new Tally(gpu);
   const counts = gpu.createBuffer("confusion", 4 * classes * classes);
-  const kept = gpu.createBuffer("predictions of the split", 4 * examples.count);
-  const own = new Map([["tally", tally.buffer], ["counts", counts], ["kept", kept]]);
+  const keptPredictions = gpu.createBuffer("predictions of the split", 4 * examples.count);
+  const keptLosses = gpu.createBuffer("losses of the split", 4 * examples.count);
+  const own = new Map([
+    ["tally", tally.buffer],
+    ["counts", counts],
+    ["kept predictions", keptPredictions],
+    ["kept losses", keptLosses],
+  ]);
   const input = (name: string) => own.get(name) ?? examples.input(name);
   const free = () => {
     for (const buffer of own.values()) buffer[Symbol.dispose]();
@@ -150,7 +168,8 @@ export async function openEvaluator(
         offset += rows.length;
       }
       const { lossSum, correct, count, bad } = await tally.read();
-      const read = await readBuffers(gpu, [counts, kept, check.found].map((buffer) => ({ buffer })));
+      const buffers = [counts, keptPredictions, check.found, keptLosses];
+      const read = await readBuffers(gpu, buffers.map((buffer) => ({ buffer })));
       const [confusion, predictions, found] = read.map((bytes) => new Uint32Array(bytes));
       // Weights first: what is wrong with them may show in no logit, since ReLU makes NaN 0.
       const wrong = await check.name(found);
@@ -165,6 +184,7 @@ export async function openEvaluator(
         count,
         confusion: confusion.slice(0, classes * classes),
         predictions: predictions.slice(0, examples.count),
+        losses: new Float32Array(read[3], 0, examples.count),
       };
     },
     [Symbol.dispose]() {

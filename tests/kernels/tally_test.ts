@@ -91,9 +91,9 @@ for (const path of readPaths) {
     assert(Number.isFinite(lossSumOf(tally)));
   });
 
-  Deno.test(`confusion() counts label by prediction and keeps predictions, ${path} path`, async () => {
+  Deno.test(`confusion() counts label by prediction and keeps predictions and losses, ${path} path`, async () => {
     const rows = 131, count = 100, offset = 17, classes = 10;
-    const { predictions, labels } = batchOf(rows, 1);
+    const { predictions, labels, losses } = batchOf(rows, 1);
     const dispatch = dispatchOver(rows, {
       kernel: "loss/confusion",
       label: "confusion",
@@ -101,22 +101,34 @@ for (const path of readPaths) {
         predictions: inputRef("predictions"),
         labels: inputRef("labels"),
         counts: inputRef("counts"),
-        kept: inputRef("kept"),
+        losses: inputRef("losses"),
+        kept_predictions: inputRef("kept"),
+        kept_losses: inputRef("kept losses"),
       },
       params: { rows, classes },
     });
     const { integers } = await runKernels({
       path,
       dispatches: [dispatch, dispatch],
-      buffers: { predictions, labels, counts: classes * classes, kept: new Uint32Array(160).fill(99) },
+      buffers: {
+        predictions,
+        labels,
+        losses,
+        counts: classes * classes,
+        kept: new Uint32Array(160).fill(99),
+        "kept losses": new Uint32Array(160).fill(99),
+      },
       step: { count, offset },
     });
     const counts = new Uint32Array(classes * classes), kept = new Uint32Array(160).fill(99);
+    const lossWords = new Uint32Array(losses.buffer), keptLosses = kept.slice();
     for (let row = 0; row < count; row++) {
       counts[labels[row] * classes + predictions[row]] += 2;
       kept[offset + row] = predictions[row];
+      keptLosses[offset + row] = lossWords[row];
     }
     assertSame(integers("counts"), counts, `${path} counts`);
     assertSame(integers("kept"), kept, `${path} kept`);
+    assertSame(integers("kept losses"), keptLosses, `${path} kept losses`);
   });
 }

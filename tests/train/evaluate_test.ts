@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { NumericError } from "../../src/errors.ts";
-import { openEvaluator } from "../../src/train/evaluate.ts";
+import { openEvaluator, standardErrorOfMean } from "../../src/train/evaluate.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyClasses, tinyDataset, tinySize } from "../helpers/tiny_dataset.ts";
 import { openWorkbench } from "../helpers/tiny_network.ts";
@@ -42,6 +42,14 @@ for (const path of readPaths) {
       assertEquals([...got.confusion], confusion);
       // Sums of at most 41 losses, each behind sums of less than 150 terms, all of a size near 1.
       assert(Math.abs(got.loss - want.loss) <= 200 * F32_ROUNDOFF * 4, `${got.loss - want.loss}`);
+      for (const [i, loss] of got.losses.entries()) {
+        const row = want.logits.values.subarray(i * tinyClasses, (i + 1) * tinyClasses),
+          most = Math.max(...row);
+        const wanted = most + Math.log(row.reduce((sum, logit) => sum + Math.exp(logit - most), 0)) -
+          row[labels[i]];
+        assert(Math.abs(loss - wanted) <= 200 * F32_ROUNDOFF * 4, `loss of example ${i}: ${loss - wanted}`);
+      }
+      assertEquals(got.losses.length, 41);
       assertEquals(await evaluator.evaluate(), got, "the second time starts from zero");
     }
     assertEquals(gpu.allocatedBytes, start);
@@ -68,4 +76,10 @@ Deno.test("evaluate() ends where a signal is aborted, and counts anew afterwards
   const whole = await evaluator.evaluate(), reason = new Error("told to stop");
   await assertRejects(() => evaluator.evaluate(AbortSignal.abort(reason)), Error, "told to stop");
   assertEquals(await evaluator.evaluate(new AbortController().signal), whole);
+});
+
+Deno.test("standardErrorOfMean() divides the deviation of the sample by the root of its count", () => {
+  // The squares about the mean 2.5 sum up to 5: the root of 5 / 3 / 4.
+  assert(Math.abs(standardErrorOfMean(Float32Array.of(1, 2, 3, 4)) - Math.sqrt(5 / 12)) < 1e-15);
+  assertEquals(standardErrorOfMean(Float32Array.of(7)), 0);
 });
