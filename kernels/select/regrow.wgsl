@@ -1,10 +1,11 @@
 // Brings removed weights back by the score test of their gradient:
 //
-//   mask = 1 where it is 0 and params.examples * g^2 > params.threshold^2 * F;   counts[params.layer] += how many
+//   mask = regrown = 1 where both are 0 and params.examples * g^2 > params.threshold^2 * F
+//   counts[params.layer] += how many
 //
 // g the mean gradient, F the Fisher information at the weight's value 0: the score statistic of "this weight is zero", to
-// be compared with a chi-square of one degree of freedom. gradient_mean, fisher, mask: arenas in quads, the tensor (inner
-// quads a tap) from params.offset; padding stays. counts (layers). One invocation decides one quad; integer additions.
+// be compared with a chi-square of one degree of freedom. A weight with regrown 1 came back before, and stays out.
+// gradient_mean, fisher, mask, regrown: arenas in quads, the tensor (inner quads per tap) from params.offset; padding stays. counts (layers). One invocation decides one quad; integer additions.
 // Source: Rao 1948, "Large sample tests of statistical hypotheses"; docs/method.md.
 
 // include dispatch
@@ -23,7 +24,8 @@ struct Params {
 @group(0) @binding(1) var<storage, read> gradient_mean: array<vec4f>;
 @group(0) @binding(2) var<storage, read> fisher: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> mask: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> counts: array<atomic<u32>>;
+@group(0) @binding(4) var<storage, read_write> regrown: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> counts: array<atomic<u32>>;
 
 @compute @workgroup_size(64)
 fn main(invocation: Invocation) {
@@ -34,14 +36,17 @@ fn main(invocation: Invocation) {
   let quad = params.offset + i;
   let channel = vec4u(4u * (i % params.inner)) + vec4u(0u, 1u, 2u, 3u);
   let keep = read_mask(quad);
+  let before = read_regrown(quad);
   let gradient = read_gradient_mean(quad);
   let bound = params.threshold * params.threshold * read_fisher(quad);
   let passes = vec4f(params.examples) * gradient * gradient > bound;
-  let returns = passes & !(keep > vec4f(0.0)) & (channel < vec4u(params.channels));
+  let returns = passes & !(keep > vec4f(0.0)) & !(before > vec4f(0.0)) &
+    (channel < vec4u(params.channels));
   let ones = select(vec4u(0u), vec4u(1u), returns);
   let count = ones.x + ones.y + ones.z + ones.w;
   if (count > 0u) {
     write_mask(quad, select(keep, vec4f(1.0), returns));
+    write_regrown(quad, select(before, vec4f(1.0), returns));
     atomicAdd(&counts[params.layer], count);
   }
 }

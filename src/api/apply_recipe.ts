@@ -64,7 +64,7 @@ export async function applyRecipe(
   if (!isScored) await model.score(calibration, scoringOf(score, inputs));
   const isChosen = score.temperature === "validation" && amount !== "nothing";
   const temperature = isChosen ? await chooseTemperature(model, recipe, amount, inputs) : undefined;
-  await remove(model, select, amount);
+  const below = await remove(model, select, amount);
   const regrowAbove = amount !== "nothing" && "threshold" in amount ? amount.regrowAbove : undefined;
   const { protect } = select;
   const regrown = regrowAbove === undefined
@@ -72,17 +72,24 @@ export async function applyRecipe(
     : await model.pruner.regrow(regrowAbove, { examples: trainedOn, protect });
   if (refit) await refit.apply();
   else await recalibrate(model, recipe, inputs);
-  return { layers: await model.pruner.count(), regrown, ...(temperature ? { temperature } : {}) };
+  return {
+    layers: await model.pruner.count(),
+    regrown,
+    ...(below === undefined ? {} : { below }),
+    ...(temperature ? { temperature } : {}),
+  };
 }
 
-/** Removes so much, by the scores that there are. */
-async function remove(model: Model, select: RemovalOptions, amount: Amount): Promise<void> {
+/** Removes so much, by the scores that there are; with a threshold returns how many kept weights lay below it. */
+async function remove(model: Model, select: RemovalOptions, amount: Amount): Promise<number | undefined> {
   const { network, pruner } = model;
   if (amount === "nothing") return;
-  if ("pattern" in amount) await pruner.removePattern(amount.pattern, select);
-  else if ("cost" in amount) await reachCost(network, pruner, amount, select);
-  else if ("weights" in amount) await model.remove(amount.weights, select);
-  else await model.remove(weightsBelow(amount, await pruner.countBelow(amount.threshold, select)), select);
+  if ("pattern" in amount) return void await pruner.removePattern(amount.pattern, select);
+  if ("cost" in amount) return void await reachCost(network, pruner, amount, select);
+  if ("weights" in amount) return void await model.remove(amount.weights, select);
+  const below = await pruner.countBelow(amount.threshold, select);
+  await model.remove(weightsBelow(amount, below), select);
+  return below;
 }
 
 /** Measures batch norm's statistics anew where a recipe says so. */

@@ -29,10 +29,11 @@ export function checkPruning(options: ModelPruneOptions): void {
   const act = "prune with", { goal, schedule, rounds, allowedDrop, finetune, temperature } = options;
   checkScoring({ ...options, temperature: temperature === "validation" ? 1 : temperature });
   if (temperature === "validation") checkChoosing(options);
+  if (options.choosesRound) checkChoosingRounds(options);
   checkAfter(options);
   checkWords(act, { schedule: [schedule, ["one-shot", "iterative", "gradual"]] });
   checkNumbers(act, {
-    rounds: [rounds, positiveCount],
+    rounds: [rounds === Infinity && "threshold" in goal ? undefined : rounds, positiveCount],
     allowedDrop: [allowedDrop, { atLeast: 0, atMost: 1 }],
     ...goalNumbers(goal),
   });
@@ -49,6 +50,16 @@ function checkChoosing({ criterion = "confidence", goal, validation }: ModelPrun
   };
   if (criterion !== "confidence") refuse(`the criterion is ${criterion}`, "confidence");
   if ("threshold" in goal) refuse("a threshold says what goes", "another goal");
+  if (!validation) refuse("there are no validation examples", "some to choose by");
+}
+
+/** Refuses to choose a round where rounds lead to a goal of their own, or are undone. */
+function checkChoosingRounds({ goal, allowedDrop, validation }: ModelPruneOptions): void {
+  const refuse = (current: string, wanted: string) => {
+    throw new ConfigError({ act: "prune with", thing: "choosesRound", current, wanted });
+  };
+  if (!("threshold" in goal)) refuse(`the goal is ${Object.keys(goal)[0]}`, "a threshold");
+  if (allowedDrop !== undefined) refuse("allowedDrop undoes rounds", "one of both");
   if (!validation) refuse("there are no validation examples", "some to choose by");
 }
 

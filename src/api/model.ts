@@ -200,7 +200,8 @@ export class Model extends DeviceModel {
   prune(options: ModelPruneOptions): Promise<PruneOutcome> {
     return this.call("pruning", async () => {
       checkPruning(options);
-      const { goal, schedule, rounds = 3, allowedDrop, finetune, after = {}, ...others } = options;
+      const { goal, schedule, allowedDrop, choosesRound, onRound, finetune, after = {}, ...others } = options;
+      const { rounds = "threshold" in goal ? Infinity : 3 } = options;
       const { calibration, test, validation, train = calibration, examples, ...parts } = others;
       const { criterion = "confidence", prior, fisher, temperature, seed, ...given } = parts;
       const select = given.granularity === "channel" && "cost" in goal
@@ -213,7 +214,9 @@ export class Model extends DeviceModel {
       const trainedOn = this.#examplesFor(others.criterion, examples);
       const inputs = { calibration, train, validation, trainedOn };
       const target = modelAsPruneTarget(this, { recipe, goal, inputs, test, finetune });
-      return await this.lend(() => pruneUntilStable(target, { goal, schedule, rounds, allowedDrop }));
+      return await this.lend(() =>
+        pruneUntilStable(target, { goal, schedule, rounds, allowedDrop, choosesRound, onRound })
+      );
     });
   }
 

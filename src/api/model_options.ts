@@ -11,6 +11,7 @@ import type { Prior } from "../prune/score/confidence.ts";
 import type { Criterion } from "../prune/score/criteria.ts";
 import type { FisherEstimate } from "../prune/score/accumulate.ts";
 import type { PruneGoal, PruneSchedule } from "../prune/goal.ts";
+import type { PruneRound } from "../prune/loop.ts";
 import type { AfterRemoval } from "../prune/recipe.ts";
 import type { RemovalOptions } from "../prune/select/removal.ts";
 import type { RecalibrateSettings } from "../train/recalibrate.ts";
@@ -97,16 +98,23 @@ export interface ModelPruneOptions
   readonly goal: PruneGoal;
   /** How rounds share the way to a sparsity or a cost; `gradual` where left out. */
   readonly schedule?: PruneSchedule;
-  /** Rounds at most; 3 where left out. */
+  /** The most rounds. Default: 3, with a threshold as many as it takes. */
   readonly rounds?: number;
   /** The most that accuracy on the validation examples may drop below where it was; any where left out. */
   readonly allowedDrop?: number;
+  /**
+   * With a threshold, whether the sparsest network is kept whose loss on the validation examples lies within one standard
+   * error of the lowest, of all that the rounds led to. Default: false, the last network is kept.
+   */
+  readonly choosesRound?: boolean;
+  /** Called after each round. */
+  readonly onRound?: (round: PruneRound) => void;
   /**
    * What the information is divided by in the confidence, above 0; or `validation`, which has it chosen before each removal
    * by the loss on the validation examples. Default: 1.
    */
   readonly temperature?: number | "validation";
-  /** The examples by which rounds are undone and temperatures chosen; needed with `allowedDrop` and for temperatures. */
+  /** The examples by which rounds are undone or chosen, and temperatures; needed for any of these. */
   readonly validation?: Split;
   /** What follows each removal before the training: kept weights are refitted, or batch norm measured anew. Default: nothing. */
   readonly after?: AfterRemoval;

@@ -11,6 +11,7 @@ import type { PruneTarget } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
 import { measureCost } from "../prune/reach/reach_cost.ts";
 import type { Recipe } from "../prune/recipe.ts";
+import { standardErrorOfMean } from "../train/evaluate.ts";
 import { applyRecipe, type RecipeInputs } from "./apply_recipe.ts";
 import type { Model } from "./model.ts";
 import type { ModelState } from "./model_options.ts";
@@ -49,9 +50,13 @@ export function modelAsPruneTarget(model: Model, options: PruneTargetOptions): P
     layers,
     ...("cost" in goal ? { cost: await measureCost(model.network, layers, goal, recipe.select) } : {}),
   });
-  let saved: ModelState | undefined;
+  const saved = new Map<number, ModelState>();
   return {
-    start: () => step("start", async () => await stateOf(await model.pruner.count())),
+    start: () =>
+      step("start", async () => {
+        model.pruner.forgetRegrown();
+        return await stateOf(await model.pruner.count());
+      }),
     remove: (amount) =>
       step("remove", async () => {
         const removal = await applyRecipe(model, recipe, amount, inputs);
@@ -61,15 +66,22 @@ export function modelAsPruneTarget(model: Model, options: PruneTargetOptions): P
     evaluate: () => step("evaluate", () => accuracyOn(test)),
     validate() {
       const { validation } = inputs;
-      if (validation) return step("validate", () => accuracyOn(validation));
+      if (validation) {
+        return step("validate", async () => {
+          const { accuracy, loss, losses } = await model.evaluate(validation);
+          return { accuracy, loss, lossError: standardErrorOfMean(losses) };
+        });
+      }
       const current = "there are no validation examples", wanted = "some to measure it on";
-      throw new ConfigError({ act: "prune with", thing: "allowedDrop", current, wanted });
+      throw new ConfigError({ act: "prune by", thing: "validation", current, wanted });
     },
     async save(round) {
-      const name = `before-round-${round}.safetensors`;
-      saved = decodeModel(await keep(name, () => model.encode()), name, model.graph);
-      model.noteState(saved);
+      const name = `after-round-${round}.safetensors`;
+      const state = decodeModel(await keep(name, () => model.encode()), name, model.graph);
+      model.noteState(state);
+      saved.set(round, state);
     },
-    undo: () => step("undo", () => Promise.resolve(model.restore(saved!))),
+    restore: (round) => step("restore", () => Promise.resolve(model.restore(saved.get(round)!))),
+    forget: (round) => void saved.delete(round),
   };
 }

@@ -24,7 +24,7 @@ import {
 } from "./safetensors.ts";
 
 /** Arenas of trained parameters; all but the values are absent where the run does not use them. */
-const trainedArenas = ["values", "mean", "velocity", "second_moment", "variance", "best"] as const;
+const trainedArenas = ["values", "mean", "velocity", "second_moment", "variance", "regrown", "best"] as const;
 
 /** Arenas of batch norm's running statistics: those in use, and those that go with `best`. */
 const statisticsArenas = ["statistics", "statistics_best"] as const;

@@ -11,6 +11,7 @@ export const arenaRoles = [
   "gradients",
   "gradient_sum",
   "mask",
+  "regrown",
   "velocity",
   "second_moment",
   "mean",

@@ -29,12 +29,24 @@ export interface PruneTarget {
   finetune(round: number): Promise<void>;
   /** Accuracy in [0, 1] on examples that nothing else sees; nothing is decided by it. */
   evaluate(): Promise<number>;
-  /** Accuracy in [0, 1] on validation examples, by which a round is undone; asked for only with an allowed drop. */
-  validate(): Promise<number>;
-  /** Keeps the network as it is before a round, for `undo`; asked for only with an allowed drop. */
+  /** Measures the network on validation examples; asked for only where rounds are undone or chosen by them. */
+  validate(): Promise<Validation>;
+  /** Keeps the network as it is after a round, 0 for before the first; asked for only where rounds are undone or chosen. */
   save(round: number): Promise<void>;
-  /** Puts the network back to where the last `save` was. */
-  undo(): Promise<void>;
+  /** Puts the network back to where it was after a round that was saved. */
+  restore(round: number): Promise<void>;
+  /** Says that the network after a round that was saved is not asked for again. */
+  forget(round: number): void;
+}
+
+/** What a network comes to on validation examples. */
+export interface Validation {
+  /** Fraction predicted right, in [0, 1]. */
+  readonly accuracy: number;
+  /** Mean cross-entropy in nats. */
+  readonly loss: number;
+  /** The standard error of that mean. */
+  readonly lossError: number;
 }
 
 /** One round of the loop. */
@@ -49,12 +61,20 @@ export interface PruneRound {
   readonly outflow: number;
   /** Removed weights that it brought back. */
   readonly inflow: number;
+  /** With a threshold: the kept weights that lay below it before the removal, all of them, and those that did not. */
+  readonly below?: number;
+  /** With a threshold: the kept weights that did not lie below it before the removal. */
+  readonly above?: number;
   /** Accuracy after the removal and after the training that follows it. */
   readonly accuracyPruned: number;
   /** Accuracy in [0, 1] after the training that follows the removal. */
   readonly accuracyFinetuned: number;
-  /** Accuracy in [0, 1] on validation examples at the end of the round, where an allowed drop asks for it. */
+  /** Accuracy in [0, 1] on validation examples at the end of the round, where rounds are undone or chosen by them. */
   readonly accuracyValidation?: number;
+  /** Mean cross-entropy on validation examples at the end of the round, where rounds are chosen by it, in nats. */
+  readonly lossValidation?: number;
+  /** The standard error of that mean. */
+  readonly lossErrorValidation?: number;
   /** The temperature of the posterior that was chosen for the removal, where one was. */
   readonly posteriorTemperature?: TemperatureChoice;
   /** True where the accuracy on validation examples dropped too far, and the network was put back. */
@@ -70,7 +90,16 @@ export interface PruneOutcome {
   /** Weights removed at the end, in all. */
   readonly removed: number;
   /** Why it ended. */
-  readonly end: "asked sparsity" | "asked size" | "asked pattern" | "fixed point" | "rounds" | "allowed drop";
+  readonly end:
+    | "asked sparsity"
+    | "asked size"
+    | "asked pattern"
+    | "fixed point"
+    | "validation"
+    | "rounds"
+    | "allowed drop";
+  /** The round whose network is kept, where validation examples chose it; 0 for the network before the first. */
+  readonly chosenRound?: number;
 }
 
 /** What the loop is told. */
@@ -78,17 +107,27 @@ export interface PruneLoopOptions {
   readonly goal: PruneGoal;
   /** How rounds share the way to a sparsity or a cost; `gradual` where left out. */
   readonly schedule?: PruneSchedule;
-  /** The most rounds, those that are undone not among them. */
+  /** The most rounds, those that are undone not among them; Infinity with a threshold for as many as it takes. */
   readonly rounds: number;
   /** The most that the accuracy on validation examples may lie below where it was before the loop; any where left out. */
   readonly allowedDrop?: number | undefined;
+  /**
+   * With a threshold, whether the sparsest network is kept whose validation loss lies within one standard error of the
+   * lowest, of all that the rounds led to. Default: false, the last network is kept.
+   */
+  readonly choosesRound?: boolean | undefined;
+  /** Called after each round. */
+  readonly onRound?: ((round: PruneRound) => void) | undefined;
 }
 
 /** The most of the weights that are left that one round removes, where a threshold decides. */
 const mostOfSurvivors = 0.2;
 
 /** A round that moves less than this fraction of the weights left, either way, changes nothing worth the name. */
-const stableFraction = 1e-3;
+export const stableFraction = 1e-3;
+
+/** Rounds in a row whose loss lies too far above the lowest, after which the rounds end that validation chooses from. */
+const badRounds = 3;
 
 /** The smallest part of a step that is tried: a step that is undone is halved, and so are all later ones. */
 const leastStep = 1 / 4;
@@ -148,10 +187,62 @@ export function nextAmount(
   return { weights: removed + Math.ceil(part * Math.max(0, next - removed)) };
 }
 
+/** The networks of a loop from which validation chooses. */
+class Candidates {
+  readonly #target: PruneTarget;
+  /** Sparser ones behind, each of a higher loss than those behind it. */
+  #front: { readonly round: number; readonly loss: number; readonly state: PrunedState }[] = [];
+  #lowest = { loss: Infinity, lossError: 0 };
+  #bad = 0;
+
+  constructor(target: PruneTarget) {
+    this.#target = target;
+  }
+
+  /** Takes the network as it is after a round. */
+  async add(round: number, state: PrunedState, { loss, lossError }: Validation): Promise<void> {
+    if (loss < this.#lowest.loss) this.#lowest = { loss, lossError };
+    const isGood = loss <= this.#limit;
+    this.#bad = isGood ? 0 : this.#bad + 1;
+    const own = { round, loss, state };
+    const isSparser = (one: PrunedState, other: PrunedState) =>
+      removedOf(one.layers) > removedOf(other.layers);
+    // Whoever is as sparse and no better will not be chosen, whatever the lowest loss comes to.
+    const isNeeded = isGood &&
+      !this.#front.some((other) => other.loss <= loss && !isSparser(state, other.state));
+    const left = this.#front.filter((other) =>
+      other.loss <= this.#limit && (!isNeeded || other.loss < loss || isSparser(other.state, state))
+    );
+    for (const { round } of this.#front.filter((other) => !left.includes(other))) this.#target.forget(round);
+    this.#front = left;
+    if (!isNeeded) return;
+    await this.#target.save(round);
+    this.#front.push(own);
+  }
+
+  /** The highest loss within one standard error of the lowest. */
+  get #limit(): number {
+    return this.#lowest.loss + this.#lowest.lossError;
+  }
+
+  /** True where more rounds lead away. */
+  get areLeftBehind(): boolean {
+    return this.#bad >= badRounds;
+  }
+
+  /** The sparsest that is good enough. */
+  get chosen(): { readonly round: number; readonly state: PrunedState } {
+    return this.#front.reduce((best, next) =>
+      removedOf(next.state.layers) > removedOf(best.state.layers) ? next : best
+    );
+  }
+}
+
 /**
  * Prunes until what was asked for is reached; or, with a threshold, until two rounds in a row leave the network as it is
  * (a fixed point); or the rounds are used up. A round after which the accuracy on validation examples is too low is
- * undone, and half its step is tried; the loop ends where a quarter of a step is undone too.
+ * undone, and half its step is tried; the loop ends where a quarter of a step is undone too. Where validation examples
+ * choose the round, it also ends where three rounds in a row are too far from the best, and the chosen one is put back.
  *
  * @throws {ConfigError} Where less may go than the goal asks for, naming the goal and the round.
  */
@@ -159,58 +250,76 @@ export async function pruneUntilStable(
   target: PruneTarget,
   options: PruneLoopOptions,
 ): Promise<PruneOutcome> {
-  const { goal, rounds: mostRounds, allowedDrop } = options, rounds: PruneRound[] = [];
+  const { goal, rounds: mostRounds, allowedDrop, choosesRound = false } = options, rounds: PruneRound[] = [];
   const first = await target.start();
   const prunable = first.layers.reduce((sum, { weights }) => sum + weights, 0);
+  const isValidated = allowedDrop !== undefined || choosesRound;
+  const candidates = choosesRound ? new Candidates(target) : undefined;
   let now: PrunedState = first, quietRounds = 0, part = 1, done = 0;
-  const leastAccuracy = allowedDrop === undefined ? 0 : await target.validate() - allowedDrop;
-  const outcome = (end: PruneOutcome["end"]) => {
-    const { layers } = now;
-    return { rounds, layers, removed: removedOf(layers), end };
+  const atStart = isValidated ? await target.validate() : undefined;
+  const leastAccuracy = allowedDrop === undefined ? 0 : atStart!.accuracy - allowedDrop;
+  await candidates?.add(0, first, atStart!);
+  const finish = async (end: PruneOutcome["end"]): Promise<PruneOutcome> => {
+    if (!candidates) return { rounds, layers: now.layers, removed: removedOf(now.layers), end };
+    const { round, state: { layers } } = candidates.chosen;
+    if (round !== rounds.at(-1)?.round) await target.restore(round);
+    return { rounds, layers, removed: removedOf(layers), end, chosenRound: round };
   };
   for (let round = 1; done < mostRounds; round++) {
     const before = removedOf(now.layers), survivors = prunable - before;
-    if (allowedDrop !== undefined) await target.save(round);
+    if (allowedDrop !== undefined) await target.save(round - 1);
     const amount = nextAmount(options, { prunable, first, now, done, part });
-    const { regrown: inflow, temperature, ...after } = await towards(
+    const { regrown: inflow, temperature, below, ...after } = await towards(
       goal,
-      `round ${done + 1} of ${mostRounds}`,
+      mostRounds === Infinity ? `round ${done + 1}` : `round ${done + 1} of ${mostRounds}`,
       () => target.remove(amount),
     );
     const removed = removedOf(after.layers), outflow = removed + inflow - before;
     const accuracyPruned = await target.evaluate();
     await target.finetune(round);
     const accuracyFinetuned = await target.evaluate();
-    const accuracyValidation = allowedDrop === undefined ? undefined : await target.validate();
-    const isUndone = accuracyValidation !== undefined && accuracyValidation < leastAccuracy;
+    const validation = isValidated ? await target.validate() : undefined;
+    const isUndone = allowedDrop !== undefined && validation!.accuracy < leastAccuracy;
     rounds.push({
       round,
       removed,
       sparsity: removed / prunable,
       outflow,
       inflow,
+      ...(below === undefined ? {} : { below, above: survivors - below }),
       accuracyPruned,
       accuracyFinetuned,
-      ...(accuracyValidation === undefined ? {} : { accuracyValidation }),
+      ...(validation ? { accuracyValidation: validation.accuracy } : {}),
+      ...(choosesRound
+        ? { lossValidation: validation!.loss, lossErrorValidation: validation!.lossError }
+        : {}),
       ...(temperature ? { posteriorTemperature: temperature } : {}),
       isUndone,
     });
+    options.onRound?.(rounds.at(-1)!);
     if (isUndone) {
-      await target.undo();
+      await target.restore(round - 1);
       part /= 2;
       // A pattern has no half; a step of nothing failed by its training.
-      if (part < leastStep || "pattern" in goal || outflow + inflow === 0) return outcome("allowed drop");
+      if (part < leastStep || "pattern" in goal || outflow + inflow === 0) {
+        return await finish("allowed drop");
+      }
       continue;
     }
+    if (allowedDrop !== undefined) target.forget(round - 1);
     now = after;
     done++;
+    await candidates?.add(round, now, validation!);
     quietRounds = Math.max(outflow, inflow) < stableFraction * survivors ? quietRounds + 1 : 0;
-    if ("threshold" in goal && quietRounds === 2) return outcome("fixed point");
+    if ("threshold" in goal && quietRounds === 2) return await finish("fixed point");
+    if (candidates?.areLeftBehind) return await finish("validation");
   }
-  if ("threshold" in goal) return outcome("rounds");
+  if ("threshold" in goal) return await finish("rounds");
   // Once a step was halved, the rounds may not have led all the way.
-  if (part < 1 && !isReached(goal, now, prunable)) return outcome("allowed drop");
-  return outcome("sparsity" in goal ? "asked sparsity" : "cost" in goal ? "asked size" : "asked pattern");
+  if (part < 1 && !isReached(goal, now, prunable)) return await finish("allowed drop");
+  return await finish(
+    "sparsity" in goal ? "asked sparsity" : "cost" in goal ? "asked size" : "asked pattern",
+  );
 }
 
 function isReached(

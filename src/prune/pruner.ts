@@ -163,7 +163,8 @@ export class Pruner {
 
   /**
    * Brings back the removed weights whose gradient says that they are not zero: N gbar^2 / F > threshold^2, by the mean
-   * gradient and Fisher information that `accumulate` found. They start from 0. Returns how many came back.
+   * gradient and Fisher information that `accumulate` found. They start from 0. A weight comes back once: one that was
+   * removed again stays out, so that rounds of removal and regrowth come to an end. Returns how many came back.
    *
    * @throws {ConfigError} Where there are no such gradients, or a protected layer is not possible.
    */
@@ -178,6 +179,11 @@ export class Pruner {
     const open = this.#layers().filter(({ tensor }) => !protect.includes(layerNameOf(tensor)));
     const counts = await this.#buffers.countByLayer(lowerRegrowth(open, { examples, threshold }));
     return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Lets all weights come back again, whether or not they did before. */
+  forgetRegrown(): void {
+    if (this.#network.arenas.has("regrown")) this.#network.clearArena("regrown");
   }
 
   /** Counts the kept weights a layer and a channel. */

@@ -86,6 +86,8 @@ export interface Removal {
   readonly layers: readonly LayerCount[];
   /** Removed weights that came back. */
   readonly regrown: number;
+  /** With a threshold: the kept weights that lay below it before, however many of them went. */
+  readonly below?: number;
   /** The temperature that was chosen, where one was. */
   readonly temperature?: TemperatureChoice;
 }

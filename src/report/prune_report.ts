@@ -130,6 +130,8 @@ export interface PruneReport {
   readonly rounds: readonly PruneRound[];
   /** Why the loop ended. */
   readonly end: PruneOutcome["end"];
+  /** The round whose network is kept, where validation examples chose it; 0 for the trained network. */
+  readonly chosenRound?: number;
   /** What became of every prunable tensor. */
   readonly layers: readonly LayerReport[];
   /** Of granularity N:M, how the written weights hold it along PyTorch's columns; absent for others. */
@@ -201,13 +203,26 @@ const schema = z.strictObject({
     sparsity: fraction,
     outflow: count,
     inflow: count,
+    below: count.exactOptional(),
+    above: count.exactOptional(),
     accuracyPruned: fraction,
     accuracyFinetuned: fraction,
     accuracyValidation: fraction.exactOptional(),
+    lossValidation: z.number().min(0).exactOptional(),
+    lossErrorValidation: z.number().min(0).exactOptional(),
     posteriorTemperature: temperatureChoiceSchema.exactOptional(),
     isUndone: z.boolean(),
   })),
-  end: z.enum(["asked sparsity", "asked size", "asked pattern", "fixed point", "rounds", "allowed drop"]),
+  end: z.enum([
+    "asked sparsity",
+    "asked size",
+    "asked pattern",
+    "fixed point",
+    "validation",
+    "rounds",
+    "allowed drop",
+  ]),
+  chosenRound: count.exactOptional(),
   layers: z.array(z.strictObject({
     name: z.string(),
     weights: count,

@@ -37,7 +37,7 @@ export const runFile = "run.safetensors";
 
 /** The files that a run writes into the folder of its checkpoints, and what a write that was cut off leaves of them. */
 export const checkpointFiles: RegExp =
-  /^(run|trained|pruned|before-round-[0-9]+)\.safetensors(\.[0-9a-f]{8}\.tmp)?$/;
+  /^(run|trained|pruned|after-round-[0-9]+)\.safetensors(\.[0-9a-f]{8}\.tmp)?$/;
 
 /** Reads what the run of a checkpoint was told. @throws {FileError | FormatError} Where there is no checkpoint. */
 export async function readResumedConfig({ files, folder }: RunCheckpoints): Promise<PruneConfig> {
@@ -227,7 +227,15 @@ export class RunJournal {
   async #write(model: Model, phase: string, at?: TrainState): Promise<void> {
     const { files, folder } = this.#checkpoints!, { network, graph } = model;
     const { masks } = await model.state();
-    const roles: CheckpointArena[] = ["values", "mean", "velocity", "second_moment", "variance", "best"];
+    const roles: CheckpointArena[] = [
+      "values",
+      "mean",
+      "velocity",
+      "second_moment",
+      "variance",
+      "regrown",
+      "best",
+    ];
     const statistics: CheckpointArena[] = ["statistics", "statistics_best"];
     const arenas = new Map<CheckpointArena, ReadonlyMap<string, Float32Array>>();
     for (const role of [...roles, ...(network.layout.statisticsQuads > 0 ? statistics : [])]) {

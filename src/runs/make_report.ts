@@ -10,7 +10,7 @@ import { decodeModel } from "../io/model_file.ts";
 import { layOutParameters, type ParameterLayout } from "../plan/layout.ts";
 import { compareClasses, countFlips } from "../report/analysis.ts";
 import type { LayerConfidence } from "../prune/score/confidence.ts";
-import type { PruneOutcome } from "../prune/loop.ts";
+import type { PruneOutcome, PruneRound } from "../prune/loop.ts";
 import { countPattern } from "../prune/select/pattern.ts";
 import type { CriterionResult, NetworkStates, PhaseReport, PruneReport } from "../report/prune_report.ts";
 import { describeWarnings } from "../report/warnings.ts";
@@ -97,6 +97,7 @@ export function pruneReport(findings: PruneFindings): PruneReport {
     compaction: finished.compaction,
     rounds: outcome.rounds,
     end: outcome.end,
+    ...(outcome.chosenRound === undefined ? {} : { chosenRound: outcome.chosenRound }),
     layers: layersOf(findings),
     ...patternOf(findings),
     classes: compareClasses(pair, limited.classes),
@@ -105,13 +106,15 @@ export function pruneReport(findings: PruneFindings): PruneReport {
 }
 
 function accuraciesOf(
-  { untrained, trained, finetuned, outcome: { rounds }, splits: { test } }: PruneFindings,
+  { untrained, trained, finetuned, outcome: { rounds, chosenRound }, splits: { test } }: PruneFindings,
 ): PruneReport["accuracy"] {
+  const isKept = ({ round, isUndone }: PruneRound) =>
+    chosenRound === undefined ? !isUndone : round === chosenRound;
   const accuracy: NetworkStates = {
     untrained: untrained.accuracy,
     trained: trained.accuracy,
-    // Where every round was undone, the network is the trained one.
-    pruned: rounds.findLast(({ isUndone }) => !isUndone)?.accuracyPruned ?? trained.accuracy,
+    // Where no round is kept, the network is the trained one.
+    pruned: rounds.findLast(isKept)?.accuracyPruned ?? trained.accuracy,
     finetuned: finetuned.accuracy,
   };
   const errorOf = (state: keyof NetworkStates) => standardError(accuracy[state], test.count);

@@ -45,7 +45,7 @@ export function formatReport(report: PruneReport): string {
     report.compaction ? "Size (after: compacted, what is kept)" : "Size (after: what is kept)",
     sizes,
     ...(report.compaction ? [formatCompaction(report.compaction, Math.min(128, dataset.test))] : []),
-    `Rounds (ended by: ${report.end})`,
+    `Rounds (${endText(report)})`,
     formatRounds(report),
   ];
   if (report.criteria.length > 0) {
@@ -101,7 +101,7 @@ function formatTraining({ training: phases = [], config: { validation } }: Prune
 
 /** Rounds with what went and what came back; the temperature chosen, validation accuracy and what was undone, where there is any. */
 function formatRounds(
-  { rounds, config: { validation, finetuneEpochs }, dataset: { test } }: PruneReport,
+  { rounds, chosenRound, config: { validation, finetuneEpochs }, dataset: { test } }: PruneReport,
 ): string {
   const columns: readonly (readonly [string, (round: PruneRound) => string])[] = [
     ["round", ({ round }) => `${round}`],
@@ -113,6 +113,12 @@ function formatRounds(
           "T",
           ({ posteriorTemperature }: PruneRound) => `${posteriorTemperature?.temperature ?? "-"}`,
         ] as const,
+      ]
+      : []),
+    ...(rounds.some(({ below }) => below !== undefined)
+      ? [
+        ["below", ({ below = 0 }: PruneRound) => `${below}`] as const,
+        ["above", ({ above = 0 }: PruneRound) => `${above}`] as const,
       ]
       : []),
     ["removed now", ({ outflow }) => `${outflow}`],
@@ -131,14 +137,33 @@ function formatRounds(
           "validation",
           ({ accuracyValidation = 0 }: PruneRound) => accuracyText(accuracyValidation, validation),
         ] as const,
-        ["undone", ({ isUndone }: PruneRound) => isUndone ? "yes" : "no"] as const,
       ]
+      : []),
+    ...(chosenRound === undefined ? [] : [
+      ["loss on validation", (round: PruneRound) => lossText(round)] as const,
+      ["kept", ({ round }: PruneRound) => round === chosenRound ? "yes" : ""] as const,
+    ]),
+    ...(rounds.some(({ isUndone }) => isUndone)
+      ? [["undone", ({ isUndone }: PruneRound) => isUndone ? "yes" : "no"] as const]
       : []),
   ];
   return formatTable(
     columns.map(([title]) => title),
     rounds.map((round) => columns.map(([, text]) => text(round))),
   );
+}
+
+/** A round's validation loss with its standard error. */
+function lossText({ lossValidation = NaN, lossErrorValidation = NaN }: PruneRound): string {
+  return `${lossValidation.toFixed(3)} +- ${lossErrorValidation.toFixed(3)}`;
+}
+
+/** Why the rounds ended, and which one is kept where that is not the last. */
+function endText({ end, rounds, chosenRound }: PruneReport): string {
+  const last = rounds.at(-1)?.round ?? 0;
+  if (chosenRound === undefined || chosenRound === last) return `ended by: ${end}`;
+  const what = chosenRound === 0 ? "the trained network" : `round ${chosenRound}`;
+  return `ended by: ${end}; kept: ${what}, the sparsest within a standard error of the lowest validation loss`;
 }
 
 function formatCompaction(

@@ -132,6 +132,44 @@ Deno.test("Model.prune() goes on from the weights that a model lacks already", a
   assertEquals(prunableCount - kept, more.removed);
 });
 
+Deno.test("Model.prune() by a threshold goes on until nothing changes, and keeps the round that validation chooses", async () => {
+  const gpu = await deviceOf();
+  using model = new Model(gpu, tinyGraph(), { task: dataset, seed: 1 });
+  await model.train(dataset.train, { ...options, epochs: 6 });
+  const trained = await model.state();
+  const rounds: number[] = [];
+  const pruning = {
+    criterion: "magnitude",
+    goal: { threshold: 0.2 },
+    calibration: dataset.test,
+    test: dataset.test,
+    finetune: () => Promise.resolve(),
+    onRound: ({ round }: { readonly round: number }) => void rounds.push(round),
+  } as const;
+  // Without training nothing rises above the threshold again: all that lies below it is gone in the end.
+  const whole = await model.prune(pruning);
+  assertEquals(whole.end, "fixed point");
+  const inUse = gpu.allocatedBytes;
+  assert(whole.rounds.length > 3, `${whole.rounds.length} rounds`);
+  assertEquals(rounds, whole.rounds.map(({ round }) => round));
+  for (const { below, above, outflow, removed } of whole.rounds) {
+    assertEquals(below! + above!, model.network.layout.prunableCount - removed + outflow);
+  }
+  assertEquals(whole.rounds.at(-1)!.below, 0);
+  model.restore(trained);
+  const chosen = await model.prune({ ...pruning, choosesRound: true, validation: dataset.test });
+  const limits = [chosen.rounds, chosen.chosenRound].flat();
+  assert(chosen.chosenRound !== undefined && chosen.chosenRound < chosen.rounds.length, `${limits}`);
+  const kept = chosen.rounds.find(({ round }) => round === chosen.chosenRound);
+  assertEquals(chosen.removed, kept?.removed ?? 0);
+  const { loss } = await model.evaluate(dataset.test);
+  if (kept) assertEquals(loss, kept.lossValidation);
+  assertEquals(await model.pruner.count(), chosen.layers);
+  assertEquals(gpu.allocatedBytes, inUse);
+  const refused = model.prune({ ...pruning, choosesRound: true });
+  await assertRejects(() => refused, ConfigError, "there are no validation examples");
+});
+
 Deno.test("Model.confidence() gives every prunable weight a confidence in [0, 1]", async () => {
   using model = new Model(await deviceOf(), tinyGraph(), { task: dataset });
   const { values, layers } = await model.confidence(dataset.test, { examples: 96 });

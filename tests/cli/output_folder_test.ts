@@ -23,7 +23,7 @@ async function touch(folder: string, ...names: readonly string[]): Promise<void>
   }
 }
 
-const checkpoints = ["run", "trained", "pruned", "before-round-2"].map((name) =>
+const checkpoints = ["run", "trained", "pruned", "after-round-2"].map((name) =>
   `checkpoint/${name}.safetensors`
 );
 

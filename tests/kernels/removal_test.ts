@@ -205,29 +205,37 @@ for (const path of readPaths) {
     }
   });
 
-  Deno.test(`regrow() brings back removed weights by the score test and no padding, ${path} path`, async () => {
+  Deno.test(`regrow() brings back removed weights by the score test, once, and no padding, ${path} path`, async () => {
     const { mask } = scoredArena(5), examples = 100, threshold = 2;
     const gradient = Float32Array.from(randomTensor([arenaFloats], 6).values);
     const fisher = Float32Array.from(randomTensor([arenaFloats], 7).values, (value) => 20 * Math.abs(value));
+    const regrown = Float32Array.from({ length: arenaFloats }, (_, place) => place % 3 === 0 ? 1 : 0);
     const { floats, integers } = await runKernels({
       path,
       dispatches: lowerRegrowth(layers, { examples, threshold }),
-      buffers: { mask, gradient_mean: gradient, fisher, layer_counts: 4 },
+      buffers: { mask, regrown, gradient_mean: gradient, fisher, layer_counts: 4 },
     });
-    const want = mask.slice(), counts = [0, 0, 0, 0];
+    const want = mask.slice(), wantRegrown = regrown.slice(), counts = [0, 0, 0, 0];
+    let barred = 0;
     for (const { tensor, layer } of layers) {
       for (const { place } of elementsOf(tensor)) {
         const statistic = examples * gradient[place] ** 2, bound = threshold ** 2 * fisher[place];
         // No draw lies within rounding of the bound.
         assert(Math.abs(statistic - bound) > 1e-6 * bound);
         if (mask[place] > 0 || statistic <= bound) continue;
+        if (regrown[place] > 0) {
+          barred++;
+          continue;
+        }
         want[place] = 1;
+        wantRegrown[place] = 1;
         counts[layer]++;
       }
     }
     assertSame(floats("mask"), want, `${path} mask`);
+    assertSame(floats("regrown"), wantRegrown, `${path} regrown`);
     assertSame(integers("layer_counts"), counts, `${path} counts`);
-    assert(counts[3] > 20 && counts[3] < 0.9 * elementsOf(weights[3]).length * 0.15);
+    assert(barred > 20 && counts[3] > 20 && counts[3] < 0.9 * elementsOf(weights[3]).length * 0.15);
   });
 }
 

@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConfigError } from "../../src/errors.ts";
 import type { PruneGoal, PruneSchedule } from "../../src/prune/goal.ts";
 import {
@@ -13,8 +13,8 @@ import { tooMany } from "../../src/prune/select/removal.ts";
 
 /**
  * Runs the loop on a made-up network of equal weights: `below` gives how many kept weights lie below the threshold in
- * each round, `back` how many come back, `valid` the validation accuracy whenever it is asked for, `most` how many
- * weights may go.
+ * each round, `back` how many come back, `valid` the validation accuracy whenever it is asked for, `losses` the validation
+ * losses, each with a standard error of 0.1, `most` how many weights may go.
  */
 async function run(
   goal: PruneGoal,
@@ -24,6 +24,7 @@ async function run(
     below = [],
     back = [],
     valid = [],
+    losses = [],
     most = prunable,
     ...options
   }:
@@ -34,11 +35,13 @@ async function run(
       readonly below?: readonly number[];
       readonly back?: readonly number[];
       readonly valid?: readonly number[];
+      readonly losses?: readonly number[];
       readonly most?: number;
     },
 ) {
   const log: string[] = [];
-  let asked = 0, grown = 0, validated = 0, accuracy = 1, removed = removedBefore, saved = removed;
+  let asked = 0, grown = 0, validated = 0, accuracy = 1, removed = removedBefore;
+  const saved = new Map<number, number>();
   const count = () => {
     const kept = prunable - removed;
     return Promise.resolve([{ name: "w", weights: prunable, kept, channels: 1, emptyChannels: 0 }]);
@@ -56,7 +59,7 @@ async function run(
   const target: PruneTarget = {
     start: stateOf,
     async remove(amount) {
-      let regrown = 0;
+      let regrown = 0, found: number | undefined;
       if (amount === "nothing") await note("nothing");
       else if ("weights" in amount) {
         await note(`remove ${amount.weights}`);
@@ -70,7 +73,8 @@ async function run(
         removed = prunable * (1 - keep / of);
       } else {
         await note(`below ${amount.threshold}`);
-        const next = weightsBelow(amount, below[asked++]);
+        found = below[asked++];
+        const next = weightsBelow(amount, found);
         await note(`remove ${next}`);
         removeTo(next);
         if (amount.regrowAbove !== undefined) {
@@ -79,23 +83,26 @@ async function run(
           removed -= regrown;
         }
       }
-      return { ...await stateOf(), regrown };
+      return { ...await stateOf(), regrown, ...(found === undefined ? {} : { below: found }) };
     },
     finetune: (round: number) => note(`finetune ${round}`),
     evaluate: () => Promise.resolve(accuracy -= 1 / 64),
-    validate: () => Promise.resolve(valid[validated++]),
+    validate: () =>
+      Promise.resolve({ accuracy: valid[validated] ?? 0.5, loss: losses[validated++] ?? 1, lossError: 0.1 }),
     async save(round: number) {
       await note(`save ${round}`);
-      saved = removed;
+      assert(!saved.has(round), `round ${round} is saved twice`);
+      saved.set(round, removed);
     },
-    async undo() {
-      await note("undo");
-      removed = saved;
+    async restore(round: number) {
+      await note(`restore ${round}`);
+      removed = saved.get(round)!;
     },
+    forget: (round: number) => void assert(saved.delete(round), `round ${round} was not saved`),
   };
   const outcome = await pruneUntilStable(target, { goal, ...options });
   const linesOf = (word: string) => log.filter((line) => line.startsWith(word));
-  return { outcome, log, removals: linesOf("remove"), linesOf };
+  return { outcome, log, removals: linesOf("remove"), linesOf, saved: [...saved.keys()] };
 }
 
 Deno.test("pruneUntilStable() removes, evaluates, trains and evaluates in each round", async () => {
@@ -148,6 +155,52 @@ Deno.test("pruneUntilStable() ends where two rounds in a row change nothing", as
   assertEquals([small.outcome.rounds.length, small.outcome.end], [3, "fixed point"]);
   const large = await run({ threshold: 2 }, { rounds: 4, prunable: 100_000, below: [15_000, 85, 85, 85] });
   assertEquals([large.outcome.rounds.length, large.outcome.end], [4, "rounds"]);
+});
+
+Deno.test("pruneUntilStable() takes as many rounds as it needs where they are not limited", async () => {
+  const below = [...Array(60).fill(100), 50, 50];
+  const { outcome } = await run({ threshold: 2 }, { rounds: Infinity, prunable: 60_000, below });
+  assertEquals([outcome.rounds.length, outcome.removed, outcome.end], [62, 6100, "fixed point"]);
+  assertEquals(outcome.rounds[1].below, 100);
+  assertEquals(outcome.rounds[1].above, 59_800);
+});
+
+Deno.test("pruneUntilStable() keeps the sparsest network within a standard error of the lowest loss", async () => {
+  const { outcome, log, saved } = await run({ threshold: 2 }, {
+    rounds: Infinity,
+    choosesRound: true,
+    below: Array(9).fill(10),
+    // The lowest is 0.8 of round 2, so that 0.9 of round 4 is good and 0.95 of round 3 is not.
+    losses: [1, 0.85, 0.8, 0.95, 0.9, 0.91, 1, 2],
+  });
+  assertEquals([outcome.end, outcome.chosenRound, outcome.removed], ["validation", 4, 40]);
+  assertEquals([outcome.rounds.length, outcome.layers[0].kept], [7, 960]);
+  assertEquals(log.at(-1), "restore 4");
+  assertEquals(outcome.rounds.map(({ lossValidation }) => lossValidation), [
+    0.85,
+    0.8,
+    0.95,
+    0.9,
+    0.91,
+    1,
+    2,
+  ]);
+  assertEquals(outcome.rounds.map(({ lossErrorValidation }) => lossErrorValidation), Array(7).fill(0.1));
+  // Of a sparser network of a lower loss, less sparse ones are not kept.
+  assertEquals(saved, [2, 4]);
+});
+
+Deno.test("pruneUntilStable() keeps the network as it was where every round costs too much, or the last", async () => {
+  const bad = await run({ threshold: 2 }, {
+    ...{ rounds: Infinity, choosesRound: true, below: [10, 10, 10], losses: [1, 2, 2, 2] },
+  });
+  assertEquals([bad.outcome.end, bad.outcome.chosenRound, bad.outcome.removed], ["validation", 0, 0]);
+  assertEquals(bad.log.at(-1), "restore 0");
+  const good = await run({ threshold: 2 }, {
+    ...{ rounds: 2, choosesRound: true, below: [10, 10], losses: [1, 1, 1] },
+  });
+  assertEquals([good.outcome.end, good.outcome.chosenRound, good.outcome.removed], ["rounds", 2, 20]);
+  assertEquals(good.linesOf("restore"), []);
 });
 
 Deno.test("pruneUntilStable() ends where the rounds are used up", async () => {
@@ -233,14 +286,14 @@ Deno.test("pruneUntilStable() undoes a round that costs too much, and tries half
   });
   // The survivors' root, 448, stay after round one: 552 go, then 276, and from there half of the way to 800.
   assertEquals(log, [
-    "save 1",
+    "save 0",
     "remove 552",
     "finetune 1",
-    "undo",
-    "save 2",
+    "restore 0",
+    "save 1",
     "remove 276",
     "finetune 2",
-    "save 3",
+    "save 2",
     "remove 538",
     "finetune 3",
   ]);

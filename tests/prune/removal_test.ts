@@ -198,6 +198,11 @@ Deno.test("Pruner.regrow() brings back removed weights by the gradient that they
   assert(want.every((place) => values[place] === 0));
   assertEquals(takeParameter(prunableTensors(layout)[0], after).length, prunableTensors(layout)[0].count);
   assertEquals(await pruner.regrow(1e6, { examples }), 0);
+  // Removed again they stay out, until it is said that they may come back.
+  network.arena("mask").write(before.map((keep, place) => want.includes(place) ? 0 : keep));
+  assertEquals(await pruner.regrow(threshold, { examples, protect }), 0);
+  pruner.forgetRegrown();
+  assertEquals(await pruner.regrow(threshold, { examples, protect }), want.length);
 });
 
 Deno.test("Pruner.remove() by batch norm's scale spares layers without one, by any granularity", async () => {

@@ -171,6 +171,7 @@ export function lowerRegrowth(
         gradient_mean: arenaRef("gradient_mean"),
         fisher: arenaRef("fisher"),
         mask: arenaRef("mask"),
+        regrown: arenaRef("regrown"),
         counts: inputRef("layer_counts"),
       },
       params: { quads, offset, inner: quadsOf(channels), channels, layer, examples, threshold },
