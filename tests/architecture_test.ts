@@ -146,6 +146,37 @@ const cycleExceptions = [
   "src/api/model.ts -> src/api/prune_target.ts",
 ];
 
+/** The diagrams of docs/architecture.md, as lines: first the folders from the top down, then the walks of a run. */
+function diagramsOf(from: Sources): readonly (readonly string[])[] {
+  const blocks = from.get("docs/architecture.md")!.matchAll(/^```text diagram\n([\s\S]*?)^```$/gm);
+  return [...blocks].map(([, lines]) => lines!.trimEnd().split("\n"));
+}
+
+/** The modules of each line of the picture of folders, from the bottom up, as `levels` has them. */
+function pictureLevels(lines: readonly string[]): readonly (readonly string[])[] {
+  const named = /src\/(\w+)\/|^(tests|bench)\/|^(mod)\.ts|^src\/errors\.ts/g;
+  return lines.toReversed().map((line) =>
+    [...line.matchAll(named)].map(([, ...names]) => names.find((name) => name) ?? "first")
+  );
+}
+
+/** Lines of a walk whose file is not there, or is not imported by the file that they are indented under. */
+function findWalkBreaches(from: Sources, lines: readonly string[]): readonly string[] {
+  const above: string[] = [];
+  return lines.flatMap((line) => {
+    const [, indent, path] = /^( *)(\S+)/.exec(line)!, depth = indent!.length / 2;
+    above[depth] = path!;
+    if (!from.has(path!)) return [`${path}: no such file`];
+    if (depth === 0) return [];
+    const caller = above[depth - 1]!;
+    const direct = importsOf(caller, from.get(caller) ?? "").map(({ to }) => to);
+    const imported = direct.flatMap((to) =>
+      entries.test(to) ? importsOf(to, from.get(to)!).map(({ to }) => to) : to
+    );
+    return imported.includes(path!) ? [] : [`${path}: ${caller} does not import it`];
+  });
+}
+
 /** Only src/gpu/ touches live WebGPU objects. */
 function findGpuBreaches(from: Sources): string[] {
   const live =
@@ -244,6 +275,39 @@ Deno.test("findImportBreaches() finds imports against the order, and none in the
     "src/shape.ts: imports ./config.ts",
   ]);
   assert.deepEqual(findImportBreaches(sources), []);
+});
+
+Deno.test("docs/architecture.md shows the folders in their order", () => {
+  const [folders] = diagramsOf(sources);
+  const sorted = (all: readonly (readonly string[])[]) => all.map((level) => [...level].sort());
+  assert.deepEqual(sorted(pictureLevels(folders!)), sorted(levels));
+  assert.deepEqual(
+    pictureLevels(["tests/  all of src/", "mod.ts  for users", "src/api/  src/b/  x", "src/errors.ts"]),
+    [
+      ["first"],
+      ["api", "b"],
+      ["mod"],
+      ["tests"],
+    ],
+  );
+});
+
+Deno.test("findWalkBreaches() finds calls that no import allows, and none in docs/architecture.md", () => {
+  const breach = new Map([
+    ["src/cli/a.ts", 'import { run } from "../../mod.ts";'],
+    ["mod.ts", 'export { run } from "./src/api/b.ts";'],
+    ["src/api/b.ts", ""],
+    ["src/gpu/c.ts", ""],
+  ]);
+  const lines = ["src/cli/a.ts  main", "  src/api/b.ts", "    src/gpu/c.ts", "  src/gpu/c.ts", "  src/d.ts"];
+  assert.deepEqual(findWalkBreaches(breach, lines), [
+    "src/gpu/c.ts: src/api/b.ts does not import it",
+    "src/gpu/c.ts: src/cli/a.ts does not import it",
+    "src/d.ts: no such file",
+  ]);
+  const [, ...walks] = diagramsOf(sources);
+  assert.ok(walks.length > 2);
+  assert.deepEqual(walks.flatMap((walk) => findWalkBreaches(sources, walk)), []);
 });
 
 Deno.test("entries are those of deno.json's exports, each linted by deno task ok and the gate", () => {
