@@ -7,27 +7,15 @@ import type { Criterion } from "../../criterion_names.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Dispatch } from "../../kernels/dispatch.ts";
 import type { ParameterLayout, PlacedParameter } from "../../plan/layout.ts";
-import { bnScale, fpgm, l1 } from "./filters.ts";
-import { confidence, gradient, magnitude, magnitudeL1, obd, random, snr, taylor } from "./pointwise.ts";
+import { filterCriteria } from "./filters.ts";
+import { pointwiseCriteria } from "./pointwise.ts";
 import type { CriterionModel, CriterionType } from "./criterion.ts";
 import { lamp } from "./lamp.ts";
 
 export { criteria, type Criterion } from "../../criterion_names.ts";
 
-const types: Readonly<Record<Criterion, CriterionType>> = {
-  confidence,
-  magnitude,
-  "magnitude-l1": magnitudeL1,
-  gradient,
-  taylor,
-  obd,
-  l1,
-  lamp,
-  "bn-scale": bnScale,
-  fpgm,
-  snr,
-  random,
-};
+// Names without a type do not compile, and types without a name cannot be asked for.
+const types: Readonly<Record<Criterion, CriterionType>> = { ...pointwiseCriteria, ...filterCriteria, lamp };
 
 /** What criteria need beside the arenas. */
 export interface ScoreSettings {

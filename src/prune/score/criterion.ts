@@ -1,6 +1,6 @@
 /**
- * The contract of a criterion: what it needs, what a group of its scores is worth, and its dispatches. A new one is such a
- * value (pointwise.ts, filters.ts), its kernels, a test, and a line in criteria.ts.
+ * The contract of a criterion: what it needs, what a group of its scores is worth, and its dispatches. docs/extending.md
+ * shows how to add one.
  *
  * @module
  */

@@ -10,7 +10,7 @@ import type { PlacedParameter } from "../../plan/layout.ts";
 import { type CriterionModel, type CriterionType, lowerRowScores, rowScratch } from "./criterion.ts";
 
 /** The mean |weight| of a filter. Source: Li et al. 2017, arXiv 1608.08710. */
-export const l1: CriterionType = {
+const l1: CriterionType = {
   needs: [],
   group: "mean",
   scratch: rowScratch,
@@ -38,7 +38,7 @@ function chunksOf({ rows, rowQuads }: PlacedParameter) {
  * The distances of a filter to the others of its layer: what lies near the geometric median, the others can stand in for.
  * Source: He et al. 2019, arXiv 1811.00250, equation 4.
  */
-export const fpgm: CriterionType = {
+const fpgm: CriterionType = {
   needs: [],
   group: "mean",
   scratch(tensor) {
@@ -76,7 +76,7 @@ function scaleBehind(
 }
 
 /** Batch norm's |scale|. Source: Liu et al. 2017, "Network slimming", arXiv 1708.06519. */
-export const bnScale: CriterionType = {
+const bnScale: CriterionType = {
   needs: [],
   group: "mean",
   scratch: rowScratch,
@@ -94,3 +94,6 @@ export const bnScale: CriterionType = {
     return [scales, lowerRowScores(tensor)];
   },
 };
+
+/** The criteria of this file by name. */
+export const filterCriteria = { l1, fpgm, "bn-scale": bnScale } as const;

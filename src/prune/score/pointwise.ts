@@ -15,7 +15,7 @@ function readArenas(...roles: readonly ("mean" | "fisher" | "gradient_mean" | "v
  * The signal to noise z = |mean| sqrt(N F + lambda), which orders weights as their confidence erf(z / sqrt 2) does.
  * Expects the buffer `prior_precision` (layers) to be filled. Formula: docs/method.md.
  */
-export const confidence: CriterionType = {
+const confidence: CriterionType = {
   needs: ["fisher"],
   group: "deviate",
   lower: (tensor, { layer, examples }) => [
@@ -27,17 +27,17 @@ export const confidence: CriterionType = {
 };
 
 /** Magnitude |mean|; of a group its L2 norm. Source: Han et al. 2015, arXiv 1506.02626. */
-export const magnitude: CriterionType = {
+const magnitude: CriterionType = {
   needs: [],
   group: "squares",
   lower: (tensor) => [lowerScore(tensor, "magnitude", { bindings: readArenas("mean") })],
 };
 
 /** Magnitude |mean|; of a group its L1 norm. Source: Li et al. 2017, arXiv 1608.08710. */
-export const magnitudeL1: CriterionType = { ...magnitude, group: "sum" };
+const magnitudeL1: CriterionType = { ...magnitude, group: "sum" };
 
 /** The size of the mean gradient. */
-export const gradient: CriterionType = {
+const gradient: CriterionType = {
   needs: ["gradient_mean"],
   group: "squares",
   lower: (tensor) => [lowerScore(tensor, "gradient", { bindings: readArenas("gradient_mean") })],
@@ -47,7 +47,7 @@ export const gradient: CriterionType = {
  * First-order Taylor expansion, |mean x mean gradient|; of a group the root of the sum of squares. Source: Molchanov et
  * al. 2019, arXiv 1906.10771.
  */
-export const taylor: CriterionType = {
+const taylor: CriterionType = {
   needs: ["gradient_mean"],
   group: "squares",
   lower: (tensor) => [lowerScore(tensor, "taylor", { bindings: readArenas("mean", "gradient_mean") })],
@@ -57,7 +57,7 @@ export const taylor: CriterionType = {
  * Optimal brain damage, mean^2 F / 2: the loss that the diagonal Fisher information expects of a removal. Source: LeCun,
  * Denker and Solla 1989.
  */
-export const obd: CriterionType = {
+const obd: CriterionType = {
   needs: ["fisher"],
   group: "sum",
   lower: (tensor) => [lowerScore(tensor, "obd", { bindings: readArenas("mean", "fisher") })],
@@ -67,15 +67,27 @@ export const obd: CriterionType = {
  * Signal to noise |mean| / deviation over the steps that training averaged, as SWAG takes the deviation for noise.
  * Source: Maddox et al. 2019, arXiv 1902.02476, section 3.2 (the diagonal).
  */
-export const snr: CriterionType = {
+const snr: CriterionType = {
   needs: ["variance"],
   group: "squares",
   lower: (tensor) => [lowerScore(tensor, "snr", { bindings: readArenas("mean", "variance") })],
 };
 
 /** A random order, the baseline that any criterion must beat: a hash of the seed and the weight's index, or the group's. */
-export const random: CriterionType = {
+const random: CriterionType = {
   needs: [],
   group: "random",
   lower: (tensor, { seed }) => [lowerScore(tensor, "random", { params: { seed } })],
 };
+
+/** The criteria of this file by name. */
+export const pointwiseCriteria = {
+  confidence,
+  magnitude,
+  "magnitude-l1": magnitudeL1,
+  gradient,
+  taylor,
+  obd,
+  snr,
+  random,
+} as const;
