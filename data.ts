@@ -17,4 +17,4 @@ export type { DatasetPlaces } from "./src/data/locate.ts";
 export { loadStreamed } from "./src/data/shards_load.ts";
 export type { Block, BlockReader, BlockRequest, FileRun, RecordLayout } from "./src/data/shards_reader.ts";
 export type { RecordRun, Shard, StreamedSplit } from "./src/data/shards_split.ts";
-export type { Files } from "./src/files.ts";
+export type { FilePart, Files } from "./src/files.ts";

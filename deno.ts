@@ -11,6 +11,6 @@ export { mnistPackageFolder } from "./src/deno/mnist_package.ts";
 export { probeSubgroups, subgroupProbe } from "./src/deno/subgroups.ts";
 export type { ProbeOptions } from "./src/deno/subgroups.ts";
 export type { Block, BlockReader, BlockRequest, FileRun, RecordLayout } from "./src/data/shards_reader.ts";
-export type { Files } from "./src/files.ts";
+export type { FilePart, Files } from "./src/files.ts";
 export type { AdapterChoice } from "./src/gpu/device.ts";
 export type { SubgroupOffer, SubgroupProbe } from "./src/gpu/subgroups.ts";

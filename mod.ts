@@ -82,7 +82,7 @@ export { loadStreamed } from "./src/data/shards_load.ts";
 export type { Block, BlockReader, BlockRequest, FileRun, RecordLayout } from "./src/data/shards_reader.ts";
 export type { RecordRun, Shard, StreamedSplit } from "./src/data/shards_split.ts";
 export * from "./src/errors.ts";
-export type { Files } from "./src/files.ts";
+export type { FilePart, Files } from "./src/files.ts";
 export { denoFiles } from "./src/deno/files.ts";
 export { Gpu } from "./src/gpu/device.ts";
 export type { AdapterChoice, AdapterDescription, Backend } from "./src/gpu/device.ts";

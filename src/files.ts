@@ -4,6 +4,14 @@
  * @module
  */
 
+/** A part of a file. */
+export interface FilePart {
+  /** Where it begins, in bytes. */
+  readonly offset: number;
+  /** How many bytes it has. */
+  readonly bytes: number;
+}
+
 /**
  * What winnow asks of a file system. Paths use `/`; every failure is a `FileError` that names the path and the cause.
  */
@@ -29,6 +37,13 @@ export interface Files {
    * that path. Left out by file systems without links, where paths tell.
    */
   identity?(path: string): Promise<string | undefined>;
+  /**
+   * Reads a part of a file: so many bytes from an offset on, or fewer where it ends before. Left out where files are read as
+   * a whole only.
+   *
+   * @throws {FileError} as `read` does.
+   */
+  readPart?(path: string, part: FilePart): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * Writes a whole file, or leaves what was there before: no reader ever sees a part of it. The folder must exist.
    *

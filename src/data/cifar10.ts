@@ -9,6 +9,7 @@ import { FileError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { type Dataset, describeDataset, type ImageSplit } from "./dataset.ts";
 import { checkDistinctFiles, findTwice } from "./distinct_files.ts";
+import { checkDistinctImages } from "./distinct_images.ts";
 import { openSplit, type ShardPlaces } from "./shards.ts";
 import { measureStatistics } from "./shards_load.ts";
 import type { StreamedSplit } from "./shards_split.ts";
@@ -30,7 +31,8 @@ const STANDARD_CLASSES: readonly string[] = "airplane automobile bird cat deer d
  *
  * @param options.source what the report calls its origin; the folder unless given.
  * @throws {FileError} where the test file or every training file is absent.
- * @throws {FormatError} where a file is empty, truncated, longer than 10,000 records, or holds a label above 9.
+ * @throws {FormatError} where a file is empty, truncated, longer than 10,000 records, holds a label above 9, or is there
+ *   twice, or where the test images are training images.
  */
 export async function readCifar10(
   { files, folder, source = folder }: { files: Files; folder: string; source?: string },
@@ -38,9 +40,13 @@ export async function readCifar10(
   const names = await listCifar10(files, folder);
   const readSplit = async (chosen: readonly string[]) => {
     const parts: ImageSplit[] = [];
-    for (const name of chosen) parts.push(await readRecords(files, `${folder}/${name}`));
+    for (const path of chosen.map((name) => `${folder}/${name}`)) {
+      parts.push(parseCifar10(await files.read(path), path));
+    }
     return joinSplits(parts);
   };
+  const train = await readSplit(names.train), test = await readSplit([CIFAR10_TEST_FILE]);
+  checkDistinctImages({ train, test }, `${folder}/${CIFAR10_TEST_FILE}`);
   return describeDataset({
     name: "cifar10",
     source,
@@ -48,8 +54,8 @@ export async function readCifar10(
     height: SIDE,
     width: SIDE,
     classes: names.classes,
-    train: await readSplit(names.train),
-    test: await readSplit([CIFAR10_TEST_FILE]),
+    train,
+    test,
   });
 }
 
@@ -70,7 +76,6 @@ export async function streamCifar10(
     const shards = [];
     for (const name of chosen) {
       const path = `${folder}/${name}`, sizeBytes = await files.sizeBytes(path) ?? 0;
-      checkSize(sizeBytes, path);
       shards.push({ path, count: sizeBytes / RECORD_BYTES });
     }
     return await openSplit(shards, layout, places);
@@ -107,6 +112,10 @@ async function listCifar10(
     });
   }
   const pathOf = (name: string) => `${folder}/${name}`;
+  // Sizes are checked before reading, so that a file that is not CIFAR-10 at all is not pulled into memory.
+  for (const path of [...train, CIFAR10_TEST_FILE].map(pathOf)) {
+    checkSize(await files.sizeBytes(path) ?? 0, path);
+  }
   await checkDistinctFiles(files, { training: train.map(pathOf), test: [pathOf(CIFAR10_TEST_FILE)] });
   const path = pathOf(CIFAR10_CLASS_FILE);
   const hasClasses = names.includes(CIFAR10_CLASS_FILE);
@@ -114,12 +123,6 @@ async function listCifar10(
     train,
     classes: hasClasses ? parseCifar10Classes(await files.read(path), path) : STANDARD_CLASSES,
   };
-}
-
-async function readRecords(files: Files, path: string): Promise<ImageSplit> {
-  // The size is checked before reading, so that a file that is not CIFAR-10 at all is not pulled into memory.
-  checkSize(await files.sizeBytes(path) ?? 0, path);
-  return parseCifar10(await files.read(path), path);
 }
 
 /**

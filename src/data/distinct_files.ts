@@ -1,33 +1,98 @@
 /**
- * Refusing data sets that take one file for two: images that are trained on and tested with tell nothing.
+ * Refusing data sets that take one file for two, or a copy of it: images that are trained on and tested with tell nothing.
  *
  * @module
  */
 import { FormatError } from "../errors.ts";
-import type { Files } from "../files.ts";
+import type { FilePart, Files } from "../files.ts";
+
+/** A file of a data set. */
+interface UsedFile {
+  readonly use: string;
+  readonly path: string;
+}
+
+/** Bytes of a file's beginning, middle and end that are looked at first. */
+const sampleBytes = 4096;
+
+/** Bytes of two files that are compared at a time. */
+const chunkBytes = 2 ** 20;
 
 /**
- * Refuses a file that is there twice, by its name or through a link.
+ * Refuses a file that is there twice: by its name, through a link, or as a copy of equal content. Of files of one size
+ * the first, middle and last 4 KiB are read, and only where these agree the rest, up to the first difference.
  *
  * @param paths What each file of the data set is for, such as `train`, by use.
+ * @throws {FileError} Where a file cannot be read.
  * @throws {FormatError} Naming the file and both uses.
  */
 export async function checkDistinctFiles(
   files: Files,
   paths: Readonly<Record<string, readonly string[]>>,
 ): Promise<void> {
-  const seen = new Map<string, { readonly use: string; readonly path: string }>();
-  for (const [use, own] of Object.entries(paths)) {
-    for (const path of own) {
-      const identity = await files.identity?.(path) ?? path, first = seen.get(identity);
-      if (first) {
-        const also = first.path === path ? "it" : `the same file as ${first.path}, which`;
-        const current = `${also} is a file of ${first.use} already`;
-        throw new FormatError({ act: `use for ${use}`, thing: path, current, wanted: "each file once" });
-      }
-      seen.set(identity, { use, path });
+  const used = Object.entries(paths).flatMap(([use, own]) => own.map((path): UsedFile => ({ use, path })));
+  const seen = new Map<string, UsedFile>();
+  for (const file of used) {
+    const identity = await files.identity?.(file.path) ?? file.path, first = seen.get(identity);
+    if (first) {
+      throw twice(file, first, first.path === file.path ? "it" : `the same file as ${first.path}, which`);
     }
+    seen.set(identity, file);
   }
+  const sizes = new Map<UsedFile, number | undefined>();
+  for (const file of used) sizes.set(file, await files.sizeBytes(file.path));
+  for (const [size, alike] of Map.groupBy(used, (file) => sizes.get(file))) {
+    // What is absent is told where it is read.
+    if (size !== undefined && alike.length > 1) await checkContents(files, alike, size);
+  }
+}
+
+function twice({ use, path }: UsedFile, first: UsedFile, what: string): FormatError {
+  const current = `${what} is a file of ${first.use} already`;
+  return new FormatError({ act: `use for ${use}`, thing: path, current, wanted: "each file once" });
+}
+
+/** Refuses the first of files of one size whose content is that of one before. */
+async function checkContents(files: Files, alike: readonly UsedFile[], size: number): Promise<void> {
+  const read = async (path: string, part: FilePart) =>
+    await files.readPart?.(path, part) ??
+      (await files.read(path)).subarray(part.offset, part.offset + part.bytes);
+  const starts = [...new Set([0, Math.floor((size - sampleBytes) / 2), size - sampleBytes])]
+    .filter((offset) => offset >= 0);
+  const samples = new Map<string, UsedFile[]>();
+  for (const file of alike) {
+    let text = "";
+    for (const offset of starts.length > 0 ? starts : [0]) {
+      text += String.fromCharCode(...await read(file.path, { offset, bytes: sampleBytes }));
+    }
+    const same = samples.get(text) ?? [];
+    for (const first of same) {
+      if (await haveSameBytes([file.path, first.path], size, read)) {
+        throw twice(file, first, `of the same content as ${first.path}, which`);
+      }
+    }
+    samples.set(text, [...same, file]);
+  }
+}
+
+/** True for arrays of the same bytes. */
+export function isEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+async function haveSameBytes(
+  [first, second]: readonly [string, string],
+  size: number,
+  read: (path: string, part: FilePart) => Promise<Uint8Array>,
+): Promise<boolean> {
+  for (let offset = 0; offset < size; offset += chunkBytes) {
+    const part = { offset, bytes: Math.min(chunkBytes, size - offset) };
+    const a = await read(first, part), b = await read(second, part);
+    if (!isEqual(a, b)) return false;
+  }
+  return true;
 }
 
 /** The first name that is there twice; undefined where none is. */

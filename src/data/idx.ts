@@ -11,6 +11,7 @@ import type { Files } from "../files.ts";
 import { imageBounds } from "../shape.ts";
 import { type Dataset, describeDataset, type ImageSplit } from "./dataset.ts";
 import { checkDistinctFiles } from "./distinct_files.ts";
+import { checkDistinctImages } from "./distinct_images.ts";
 import { gunzip } from "./gunzip.ts";
 
 /** An IDX file of bytes. */
@@ -40,7 +41,8 @@ export function isIdxName(name: string): boolean {
  * @param options.name the data set's name; `idx` unless given.
  * @param options.source what the report calls its origin; the folder unless given.
  * @throws {FileError} where one of the four is absent.
- * @throws {FormatError} where a file is not IDX, is truncated or too long, or the four do not fit together.
+ * @throws {FormatError} where a file is not IDX, is truncated or too long, the four do not fit together, or test images
+ *   are training images.
  */
 export async function readIdx(
   { files, folder, name = "idx", source = folder }: {
@@ -68,6 +70,7 @@ export async function readIdx(
     const current = "every label from byte 8 on is 0, in both splits";
     throw new FormatError({ act: "read", thing: folder, current, wanted: "labels of at least 2 classes" });
   }
+  checkDistinctImages({ train, test }, test.path);
   const classes = Array.from({ length: largest + 1 }, (_, label) => `${label}`);
   return describeDataset({ name, source, channels, height, width, classes, train, test });
 }

@@ -6,7 +6,7 @@
  */
 
 import { FileError } from "../errors.ts";
-import { type Files, folderOf } from "../files.ts";
+import { type FilePart, type Files, folderOf } from "../files.ts";
 
 const CAUSES: ReadonlyMap<string, string> = new Map([
   ["NotFound", "there is no such path"],
@@ -17,7 +17,7 @@ const CAUSES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Reads and writes the machine's files; needs `--allow-read` and, for changes, `--allow-write` of the paths. */
-export const denoFiles: Files = { read, sizeBytes, list, identity, write, makeFolder, remove };
+export const denoFiles: Files = { read, sizeBytes, list, identity, readPart, write, makeFolder, remove };
 
 async function read(
   path: string,
@@ -73,6 +73,25 @@ async function identity(path: string): Promise<string | undefined> {
   if (entry === undefined) return undefined;
   // Windows tells no inode.
   return entry.ino === null || entry.ino === 0 ? await Deno.realPath(path) : `${entry.dev}:${entry.ino}`;
+}
+
+async function readPart(path: string, { offset, bytes }: FilePart): Promise<Uint8Array<ArrayBuffer>> {
+  // Opening a pipe would wait for somebody to write into it.
+  await sizeBytes(path);
+  try {
+    using file = await Deno.open(path);
+    await file.seek(offset, Deno.SeekMode.Start);
+    const part = new Uint8Array(bytes);
+    let at = 0;
+    while (at < bytes) {
+      const count = await file.read(part.subarray(at));
+      if (count === null) break;
+      at += count;
+    }
+    return part.subarray(0, at);
+  } catch (error) {
+    throw fileError(error, { act: "read", path, wanted: "a readable file" });
+  }
 }
 
 async function write(path: string, bytes: Uint8Array): Promise<void> {

@@ -5,8 +5,10 @@ import { loadDataset } from "../../src/data/locate.ts";
 import { openShards, parseShardIndex } from "../../src/data/shards.ts";
 import { loadStreamed, readLabels } from "../../src/data/shards_load.ts";
 import type { StreamedSplit } from "../../src/data/shards_split.ts";
+import { checkDistinctFiles } from "../../src/data/distinct_files.ts";
 import { readIdx } from "../../src/data/idx.ts";
 import { FileError, FormatError } from "../../src/errors.ts";
+import type { FilePart, Files } from "../../src/files.ts";
 import { denoFiles } from "../../src/deno/files.ts";
 import { idxFile } from "../helpers/idx_files.ts";
 import { memoryFiles } from "../helpers/memory_files.ts";
@@ -52,6 +54,43 @@ Deno.test("openShards(), readCifar10() and readIdx() refuse images that are trai
     await Deno.link(`${folder}/train-0.bin`, `${folder}/train-3.bin`);
     const twice = `train-3.bin": the same file as ${folder}/train-0.bin, which is a file of training already`;
     await assertRejects(() => openShards(places), FormatError, twice);
+    // Of shards of one size only samples are read, unless these agree; memory that reads whole files does as well.
+    const large = (at: number) => {
+      const bytes = new Uint8Array(2 ** 21 + 5 * 4096);
+      bytes[at] = 1;
+      return bytes;
+    };
+    const paths = { training: ["a", "b"], test: ["c"] };
+    for (
+      const [at, isSame] of [[1, false], [2 ** 20 + 6000, true], [5000, false], [2 ** 21 - 1, false]] as const
+    ) {
+      const entries = { a: large(0), b: large(2 ** 20 + 6000), c: large(at) };
+      const parts: number[] = [], memory = memoryFiles(entries);
+      const files = {
+        ...memory,
+        readPart: (path: "a" | "b" | "c", { offset, bytes }: FilePart) => {
+          parts.push(bytes);
+          return Promise.resolve(entries[path].slice(offset, offset + bytes));
+        },
+      } as Files;
+      for (const own of [memory, files]) {
+        const checked = checkDistinctFiles(own, paths);
+        if (isSame) {
+          await assertRejects(() => checked, FormatError, '"c": of the same content as b, which is');
+        } else await checked;
+      }
+      assertEquals(Math.max(...parts), at === 1 ? 4096 : 2 ** 20, `${at}`);
+    }
+    await Deno.remove(`${folder}/train-3.bin`);
+    await Deno.copyFile(`${folder}/train-0.bin`, `${folder}/test-0.bin`);
+    await write("train-3.bin", named["train-3.bin"]);
+    const index = JSON.parse(new TextDecoder().decode(named["dataset.json"]));
+    index.shards.test[0].count = 16;
+    await write("dataset.json", new TextEncoder().encode(JSON.stringify(index)));
+    const copy =
+      `Cannot use for test "${folder}/test-0.bin": of the same content as ${folder}/train-0.bin, which is`;
+    await assertRejects(() => openShards(places), FormatError, copy);
+    for (const name of Object.keys(named)) await Deno.remove(`${folder}/${name}`);
     await write("data_batch_1.bin", new Uint8Array(3073));
     await Deno.symlink(`${folder}/data_batch_1.bin`, `${folder}/test_batch.bin`);
     await assertRejects(() => readCifar10({ files: denoFiles, folder }), FormatError, "use for test");
@@ -64,6 +103,55 @@ Deno.test("openShards(), readCifar10() and readIdx() refuse images that are trai
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("readIdx() and readCifar10() refuse test images that are training images in another file", async () => {
+  const split = ({ images, count }: { images: Uint8Array; count: number }, labels: Uint8Array) => ({
+    images: idxFile([count, 8, 8], [...images]),
+    labels: idxFile([count], [...labels]),
+  });
+  const train = split(tiny.train, tiny.train.labels as Uint8Array);
+  const size = tiny.train.images.length / 50;
+  const rowsOf = (rows: readonly number[]) => {
+    const images = new Uint8Array(
+      rows.flatMap((row) => [...tiny.train.images.subarray(row * size, (row + 1) * size)]),
+    );
+    return split({ images, count: rows.length }, new Uint8Array(rows.length));
+  };
+  const filesOf = (test: typeof train) =>
+    memoryFiles({
+      "d/train-images-idx3-ubyte": train.images,
+      "d/train-labels-idx1-ubyte": train.labels,
+      "d/t10k-images-idx3-ubyte": test.images,
+      "d/t10k-labels-idx1-ubyte": test.labels,
+    });
+  const read = (test: typeof train) => readIdx({ files: filesOf(test), folder: "d" });
+  const own = split(tiny.test, tiny.test.labels as Uint8Array);
+  assertEquals((await read(own)).test.count, 9);
+  // Some in another order; one that is new, and ones that are all alike, pass.
+  const seen =
+    'Cannot use for test "d/t10k-images-idx3-ubyte": all of 3 images that were looked for are training ' +
+    "images: test image 1 is training image 7, expected images that training has not seen";
+  await assertRejects(() => read(rowsOf([40, 7, 7])), FormatError, seen);
+  await assertRejects(
+    () => read(rowsOf(Array.from({ length: 200 }, (_, i) => i % 50))),
+    FormatError,
+    "all of 64",
+  );
+  await read(rowsOf([7, 7]));
+  const mixed = rowsOf([40, 7, 8]);
+  mixed.images[mixed.images.length - 1] ^= 1;
+  await read(mixed);
+  const record = (row: number) => [1, ...new Uint8Array(3072).fill(0).map((_, i) => i * row)];
+  const cifar = memoryFiles({
+    "d/data_batch_1.bin": new Uint8Array([0, 1, 2].flatMap(record)),
+    "d/test_batch.bin": new Uint8Array([2, 1].flatMap(record)),
+  });
+  await assertRejects(
+    () => readCifar10({ files: cifar, folder: "d" }),
+    FormatError,
+    "test image 1 is training image 1",
+  );
 });
 
 Deno.test("openShards() measures the statistics that the index does not say", async () => {

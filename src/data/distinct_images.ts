@@ -1,0 +1,53 @@
+/**
+ * Refusing test images that are training images in another file or another order.
+ *
+ * @module
+ */
+import { FormatError } from "../errors.ts";
+import { isEqual } from "./distinct_files.ts";
+import type { ImageSplit } from "./split.ts";
+
+/** The most test images that are looked for. */
+const mostSamples = 64;
+
+/** A number that most different images do not share, from a few of their bytes. */
+function keyOf(images: Uint8Array, start: number, imageBytes: number): number {
+  let key = 0;
+  for (let i = 0; i < 32; i++) {
+    key = Math.imul(key, 31) + images[start + Math.floor((i + 0.5) * imageBytes / 32)] | 0;
+  }
+  return key;
+}
+
+/**
+ * Looks for up to 64 test images, from all over the split, among the training images, by a few bytes first, and refuses test
+ * images of which all were found. Data sets in which some images are there twice pass, and so do images that are all equal,
+ * which tell nothing.
+ *
+ * @param thing What the error names: where the test images come from.
+ * @throws {FormatError} Naming a test image and the training image that it is.
+ */
+export function checkDistinctImages(
+  { train, test }: { readonly train: ImageSplit; readonly test: ImageSplit },
+  thing: string,
+): void {
+  const imageBytes = test.images.length / test.count, count = Math.min(mostSamples, test.count);
+  const rows = Array.from({ length: count }, (_, i) => Math.floor(i * test.count / count));
+  const bytesOf = ({ images }: ImageSplit, row: number) =>
+    images.subarray(row * imageBytes, (row + 1) * imageBytes);
+  const samples = Map.groupBy(rows, (row) => keyOf(test.images, row * imageBytes, imageBytes));
+  if (rows.every((row) => isEqual(bytesOf(test, row), bytesOf(test, rows[0])))) return;
+  let left = count, example: string | undefined;
+  for (let at = 0; at < train.count && left > 0; at++) {
+    const key = keyOf(train.images, at * imageBytes, imageBytes), alike = samples.get(key);
+    if (!alike) continue;
+    const others = alike.filter((row) => !isEqual(bytesOf(test, row), bytesOf(train, at)));
+    if (others.length === alike.length) continue;
+    example ??= `test image ${alike.find((row) => !others.includes(row))} is training image ${at}`;
+    left -= alike.length - others.length;
+    samples.set(key, others);
+  }
+  if (left > 0) return;
+  const current = `all of ${count} images that were looked for are training images: ${example}`;
+  throw new FormatError({ act: "use for test", thing, current, wanted: "images that training has not seen" });
+}
