@@ -52,10 +52,39 @@ export interface DatasetPlaces {
 
 const LOCAL_FOLDER = "./data";
 const CHILDREN = ["cifar-10-batches-bin", "mnist"] as const;
-const WANTED = `CIFAR-10 files (${CIFAR10_TEST_FILE} and ${CIFAR10_TRAIN_FILES[0]}) or IDX files ` +
-  `(train-images-idx3-ubyte and so on) or shards (${SHARD_INDEX_FILE}), there or in a folder ${
-    CHILDREN.join(" or ")
-  } in it`;
+
+/** A format of data sets. */
+interface Format {
+  /** The files that it takes, for messages. */
+  readonly wanted: string;
+  /** True for the name of a file that only this format has. */
+  isFile(name: string): boolean;
+  /** Reads the data set of a folder that holds such a file. */
+  open(places: DatasetPlaces, folder: string): Promise<Dataset<Split>>;
+}
+
+/** Every format. A folder with files of several formats is taken for the first. */
+const formats: readonly Format[] = [
+  {
+    wanted: `CIFAR-10 files (${CIFAR10_TEST_FILE} and ${CIFAR10_TRAIN_FILES[0]})`,
+    isFile: (name) => name === CIFAR10_TEST_FILE || CIFAR10_TRAIN_FILES.includes(name),
+    open: (places, folder) => openCifar10(places, { folder }),
+  },
+  {
+    wanted: `shards (${SHARD_INDEX_FILE})`,
+    isFile: (name) => name === SHARD_INDEX_FILE,
+    open: openShardsOf,
+  },
+  {
+    wanted: "IDX files (train-images-idx3-ubyte and so on)",
+    isFile: isIdxName,
+    open: ({ files }, folder) => readIdx({ files, folder }),
+  },
+];
+
+const WANTED = `${formats.map(({ wanted }) => wanted).join(" or ")}, in the folder or in a subfolder ${
+  CHILDREN.join(" or ")
+}`;
 
 /**
  * Loads a data set. A named folder may hold CIFAR-10's binary files, IDX files or shards, or a folder
@@ -77,7 +106,7 @@ export async function loadDataset(places: DatasetPlaces): Promise<Dataset<Split>
   const local = await detect(files, LOCAL_FOLDER).catch((error: Error) => {
     note(`${LOCAL_FOLDER} is not looked into (${error.message})`);
   });
-  if (local) return await readDetected(places, local);
+  if (local) return await local.format.open(places, local.folder);
 
   if (cacheFolder !== undefined) {
     const cached = `${cacheFolder}/${archive.folder}`;
@@ -98,28 +127,23 @@ export async function loadDataset(places: DatasetPlaces): Promise<Dataset<Split>
   return downloaded ?? await readMnist(places);
 }
 
-/** Where a known kind of files was found. */
+/** A folder and the format of its files. */
 interface Detected {
-  readonly format: "cifar10" | "idx" | "shards";
+  readonly format: Format;
   readonly folder: string;
 }
 
 async function detect(files: Files, folder: string): Promise<Detected | undefined> {
   for (const place of [folder, ...CHILDREN.map((child) => `${folder}/${child}`)]) {
     const names = await files.list(place) ?? [];
-    if (names.some((name) => name === CIFAR10_TEST_FILE || CIFAR10_TRAIN_FILES.includes(name))) {
-      return { format: "cifar10", folder: place };
-    }
-    if (names.includes(SHARD_INDEX_FILE)) return { format: "shards", folder: place };
-    if (names.some(isIdxName)) return { format: "idx", folder: place };
+    const format = formats.find(({ isFile }) => names.some(isFile));
+    if (format) return { format, folder: place };
   }
   return undefined;
 }
 
-async function readDetected(places: DatasetPlaces, { format, folder }: Detected): Promise<Dataset<Split>> {
+async function openShardsOf(places: DatasetPlaces, folder: string): Promise<Dataset<Split>> {
   const { files, openReader } = places;
-  if (format === "cifar10") return await openCifar10(places, { folder });
-  if (format === "idx") return await readIdx({ files, folder });
   if (openReader) return await openShards({ files, folder, openReader });
   const current = "there is nothing that reads shards here", wanted = "the option openReader";
   throw new FileError({ act: "load a data set from", thing: folder, current, wanted });
@@ -147,7 +171,7 @@ async function readNamedFolder(places: DatasetPlaces, given: string): Promise<Da
     });
   }
   const detected = await detect(files, folder);
-  if (detected) return await readDetected(places, detected);
+  if (detected) return await detected.format.open(places, detected.folder);
   const some = names.slice(0, 5).join(", ") + (names.length > 5 ? ", ..." : "");
   const current = names.length === 0 ? "it is empty" : `it holds ${names.length} other entries (${some})`;
   throw new FormatError({ act: "load a data set from", thing: folder, current, wanted: WANTED });
