@@ -219,24 +219,6 @@ function findWgslImports(from: Sources): string[] {
     .flatMap(([path, code]) => /(from|import)\s*\(?\s*"[^"]+\.wgsl"/.test(code) ? [`${path}: WGSL`] : []);
 }
 
-/**
- * A test in tests/kernels/ must name every kernel at the start of a string, as `"stem"`, `"folder/stem"` or
- * `"stem() behaves"`; with its folder where two kernels share a stem.
- */
-function findUntestedKernels(from: Sources): string[] {
-  const tests = select(from, /^tests\/kernels\/.*_test\.ts$/).map(([, code]) => stripComments(code)).join(
-    "\n",
-  );
-  const named = new Set([...tests.matchAll(/["'`]([\w/]+)(?:\(\)|["'`])/g)].map(([, name]) => name));
-  const paths = select(from, /^kernels\/.*\.wgsl$/).map(([path]) => path);
-  const stemOf = (path: string) => posix.basename(path, ".wgsl");
-  return paths.filter((path) => {
-    const shared = paths.some((other) => other !== path && stemOf(other) === stemOf(path));
-    const name = path.slice("kernels/".length, -".wgsl".length);
-    return !named.has(name) && (shared || !named.has(stemOf(path)));
-  });
-}
-
 /** Files that are longer than a number of lines. */
 function findLongFiles(from: Sources, lines: number): string[] {
   return select(from, /^(src|kernels)\/|^mod\.ts$/)
@@ -372,20 +354,6 @@ Deno.test("findWgslImports() finds WGSL imported outside src/kernels/, and none 
   const breach = new Map([["src/gpu/a.ts", code], ["src/kernels/registry.ts", code]]);
   assert.deepEqual(findWgslImports(breach), ["src/gpu/a.ts: WGSL"]);
   assert.deepEqual(findWgslImports(sources), []);
-});
-
-Deno.test("findUntestedKernels() finds kernels that no test names, and none in the sources", () => {
-  const breach = new Map([
-    ["kernels/layer/relu.wgsl", ""],
-    ["kernels/relu_backward.wgsl", ""],
-    ["kernels/layer/bias.wgsl", ""],
-    ["kernels/a/sum.wgsl", ""],
-    ["kernels/b/sum.wgsl", ""],
-    ["tests/kernels/relu_test.ts", 'run("relu_backward"); const relu = 1; // "relu"'],
-    ["tests/kernels/sum_test.ts", 'run("a/sum", "sum"); Deno.test("bias() adds", run);'],
-  ]);
-  assert.deepEqual(findUntestedKernels(breach), ["kernels/b/sum.wgsl", "kernels/layer/relu.wgsl"]);
-  assert.deepEqual(findUntestedKernels(sources), []);
 });
 
 Deno.test("findLongFiles() finds files over a number of lines, and none over 400 in the sources", () => {

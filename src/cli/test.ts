@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isAbsolute, resolve } from "node:path";
+import { isAbsolute, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findAdapter } from "../gpu/backend.ts";
 import { spawnDeno } from "../deno/child.ts";
@@ -22,6 +22,10 @@ const permissions = [
   "--allow-net=127.0.0.1,localhost",
   "--allow-run=deno,sh",
 ];
+
+/** The repository's folder, and in it the tests of kernels and what compares them with what plans ask for. */
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const kernelTests = join(root, "tests", "kernels"), coverageTest = join(kernelTests, "coverage.ts");
 
 /** Its flags. */
 export const fields: readonly FlagField[] = [{
@@ -48,8 +52,18 @@ async function passThrough(stream: ReadableStream<Uint8Array>): Promise<string> 
   return text + decoder.decode();
 }
 
-/** Runs `deno test` in the repository's folder. */
-async function runTests(paths: readonly string[], filter: string | undefined): Promise<TestCounts> {
+/**
+ * Runs `deno test` in the repository's folder.
+ *
+ * @param env What tests are told beside this process's environment.
+ */
+async function runTests(
+  paths: readonly string[],
+  { filter, env = {} }: {
+    readonly filter?: string | undefined;
+    readonly env?: Readonly<Record<string, string>>;
+  },
+): Promise<TestCounts> {
   // In parallel, since most of the time goes into compiling kernels, which keeps one processor busy.
   const args = [
     "test",
@@ -61,8 +75,8 @@ async function runTests(paths: readonly string[], filter: string | undefined): P
   const colours = Deno.stdout.isTerminal() && !Deno.noColor;
   const child = spawnDeno({
     args,
-    cwd: fileURLToPath(new URL("../..", import.meta.url)),
-    env: colours ? { FORCE_COLOR: "1" } : {},
+    cwd: root,
+    env: { ...env, ...(colours ? { FORCE_COLOR: "1" } : {}) },
     stdout: "piped",
   });
   const [output, end] = await Promise.all([passThrough(child.stdout), child.status]);
@@ -73,6 +87,17 @@ async function runTests(paths: readonly string[], filter: string | undefined): P
     `note: the test process ended by ${end.signal} after its last test, while its software driver was unloaded`,
   );
   return readTestCounts(output, true);
+}
+
+/** Runs tests and, where all tests of kernels are among them, compares what these covered with what plans ask for. */
+async function runAll(paths: readonly string[], filter: string | undefined): Promise<TestCounts> {
+  const hasKernels = paths.some((path) => !relative(path, kernelTests).startsWith(".."));
+  if (filter !== undefined || !hasKernels) return await runTests(paths, { filter });
+  // The processes of this run find each other's notes by its name (tests/kernels/variants.ts).
+  const env = { WINNOW_TEST_RUN: crypto.randomUUID() };
+  const counts = [await runTests(paths, { env }), await runTests([coverageTest], { env })];
+  const sum = (key: keyof TestCounts) => counts.reduce((total, count) => total + count[key], 0);
+  return { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped") };
 }
 
 /** True where the adapter that the tests take computes on the processor. */
@@ -88,8 +113,8 @@ async function main(): Promise<number> {
     return 0;
   }
   const paths = positionals.map((path) => isAbsolute(path) ? path : resolve(Deno.cwd(), path));
-  const { passed, failed, skipped } = await runTests(
-    paths.length === 0 ? ["tests/"] : paths,
+  const { passed, failed, skipped } = await runAll(
+    paths.length === 0 ? [join(root, "tests")] : paths,
     values.filter === undefined ? undefined : String(values.filter),
   );
   if (passed + failed === 0) note("error: no test ran");

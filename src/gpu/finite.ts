@@ -52,7 +52,7 @@ export async function openFiniteCheck(network: Network, roles: readonly ArenaRol
   const held = roles.filter((role) => role === "values" || network.arenas.has(role))
     .filter((role) => !role.startsWith("statistics") || layout.statisticsQuads > 0);
   const found = gpu.createBuffer("numbers that are not finite", 4 * held.length);
-  const dispatches = held.flatMap((role, part) => lowerCheck(layout, role, part));
+  const dispatches = held.flatMap((role, part) => lowerFiniteCheck(layout, role, part));
   try {
     const bind = bindBuffers("the check of numbers", { network, input: () => found });
     const program = await Program.create(gpu, dispatches, { bind });
@@ -115,7 +115,11 @@ export function notFinite({ graph }: Network, act: string, current: string): Num
 }
 
 /** The dispatches that look at an arena: over all of it, and over the variances in it once more. */
-function lowerCheck(layout: ParameterLayout, role: ArenaRole, part: number): readonly Dispatch[] {
+export function lowerFiniteCheck(
+  layout: ParameterLayout,
+  role: ArenaRole,
+  part: number,
+): readonly Dispatch[] {
   const isStatistics = role.startsWith("statistics"), isSquare = squares.includes(role);
   const over = (offset: number, quads: number, isVariance: boolean) =>
     dispatchOver(quads, {

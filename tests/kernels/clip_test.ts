@@ -76,18 +76,24 @@ function operandsOf(quads: number) {
   return { values, gradients, mask: Float64Array.from(values, (_, i) => i % 3 === 1 ? 0 : 1) };
 }
 
-const weightDecay = Math.fround(.05), l1 = Math.fround(.02);
+const momentum = Math.fround(.9), weightDecay = Math.fround(.05), l1 = Math.fround(.02);
 
 const settingsOf: Readonly<Record<string, (more: Partial<OptimizerSettings>) => OptimizerSettings>> = {
   sgd: (more) => ({ ...sgd({ momentum: 0, weightDecay }), ...more }) as OptimizerSettings,
+  nesterov: (more) => ({ ...sgd({ momentum, nesterov: true, weightDecay }), ...more }) as OptimizerSettings,
   adam: (more) => ({ ...adam({ weightDecay }), ...more }) as OptimizerSettings,
   adamw: (more) => ({ ...adam({ kind: "adamw", weightDecay }), ...more }) as OptimizerSettings,
 };
 
+const isSgd = (name: string) => name === "sgd" || name === "nesterov";
+
 /** One step of the reference on one group of parameters, whose gradients are clipped already. */
 function referenceStep(name: string, values: Float64Array, gradients: Float64Array, decay: number): void {
   const options = { learningRate, weightDecay: decay };
-  if (name === "sgd") return sgdStep(values, gradients, createSgdState(values.length), options);
+  const looksAhead = name === "nesterov" ? { momentum, nesterov: true } : {};
+  if (isSgd(name)) {
+    return sgdStep(values, gradients, createSgdState(values.length), { ...options, ...looksAhead });
+  }
   const state = createAdamState(values.length);
   if (name === "adam") adamStep(values, gradients, state, options);
   else adamwStep(values, gradients, state, options);
@@ -124,6 +130,8 @@ for (const path of readPaths) {
         { l1, decayBias: false, clipNorm: .5 },
         { l1, clipNorm: 1e6 },
         { clipValue: .75 },
+        // The norm comes first: values first, none would be left to scale, or all.
+        { clipNorm: 5, clipValue: .3 },
       ];
       for (const [quads, weightQuads] of sizes) {
         for (const more of cases) {
@@ -133,11 +141,11 @@ for (const path of readPaths) {
           const want = wantedOf(name, settings, quads, weightQuads);
           const scaleError = sumTolerance(4 * quads + 2, 1) / 2 +
             (sqrtRoundings + divisionRoundings + 3) * F32_ROUNDOFF;
-          // Adam's step is the sign of a gradient at first, SGD's the gradient of at most 1.6; Adam's decay may make
+          // Adam's step is the sign of a gradient at first, SGD's at most twice the gradient of at most 1.6; Adam's decay may make
           // gradients small beside what was added, by which their error grows: |g| >= .4 / norm of at most 1e2.
           const roundings = 40 * F32_ROUNDOFF * 2;
           const tolerance = roundings +
-            learningRate * 1.6 * (scaleError + roundings) * (name === "sgd" ? 1 : 100);
+            learningRate * 1.6 * (scaleError + roundings) * (isSgd(name) ? 2 : 100);
           assertClose(got.values, want, {
             tolerance,
             name: `${path} ${name} ${quads} ${JSON.stringify(more)}`,

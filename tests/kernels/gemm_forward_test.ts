@@ -1,7 +1,6 @@
 /**
- * Holds the convolution's forward product against the f64 reference on every core. Tolerance: sumTolerance over the
- * products of one output and its bias, the magnitude being the largest sum of absolute terms; a batch norm scales that
- * error and adds the roundings of its formula by precision.ts, a residual one more.
+ * Holds the convolution's forward product against the f64 reference on every core: product_checks.ts. A linear layer
+ * has sumTolerance over the products of one output and its bias.
  */
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
@@ -9,121 +8,31 @@ import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { coreBlock, usableCores } from "../../src/kernels/cores.ts";
 import { dispatchProduct } from "../../src/kernels/gemm.ts";
 import { coreTable } from "../../src/kernels/core_table.ts";
-import { batchNorm2dEval } from "../reference/batchnorm2d.ts";
-import { conv2dForward } from "../reference/conv2d.ts";
 import { linearForward } from "../reference/linear.ts";
-import { reluForward } from "../reference/relu.ts";
 import {
   absoluteOf,
   assertClose,
-  F32_ROUNDOFF,
   maxAbs,
   randomTensor,
   sumTolerance,
   tensorOf,
 } from "../reference/tensor.ts";
-import { fromQuads, imagesFromQuads, imagesToQuads, readPaths, runKernels, toQuads } from "./harness.ts";
-import { assertPadding, divisionRoundings, sqrtRoundings, unwritten } from "./precision.ts";
+import { fromQuads, readPaths, runKernels, toQuads } from "./harness.ts";
+import { unwritten } from "./precision.ts";
 import {
   type Convolution,
   convolutions,
   coresOf,
   forwardProduct,
   fusedConvolutions,
-  normEpsilon,
-  normOf,
-  operandsOf,
-  statisticsArena,
   valueArena,
 } from "./products.ts";
+import { checkForward, forwardFusions, plainForward, runsOn, wholeForward } from "./product_checks.ts";
 
-/** What is fused into a product. */
-interface Variant {
-  readonly HAS_BIAS: 0 | 1;
-  readonly HAS_NORM: 0 | 1;
-  readonly HAS_RESIDUAL: 0 | 1;
-  readonly RELU: 0 | 1;
-}
-
-const plain: Variant = { HAS_BIAS: 1, HAS_NORM: 0, HAS_RESIDUAL: 0, RELU: 0 };
-const whole: Variant = { HAS_BIAS: 1, HAS_NORM: 1, HAS_RESIDUAL: 1, RELU: 1 };
-
-/** What is tested of the fused: all at once on every core, and on one core, since all call one `store_block`, others. */
-function variantsOf(core: string): readonly Variant[] {
-  const others = [
-    { ...plain, HAS_BIAS: 0, RELU: 1 },
-    { ...plain, RELU: 1 },
-    { ...plain, HAS_BIAS: 0, HAS_NORM: 1 },
-    { ...plain, HAS_RESIDUAL: 1 },
-  ] as const;
-  return core === "gemm/software/register_8x8" ? [whole, ...others] : [whole];
-}
-
-/** What a variant must give, and how far f32 may be off. */
-function wantedOf(convolution: Convolution, { HAS_BIAS, HAS_NORM, HAS_RESIDUAL, RELU }: Variant) {
-  const { x, w, b, residual } = operandsOf(convolution);
-  const magnitude = maxAbs(conv2dForward(absoluteOf(x), absoluteOf(w), absoluteOf(b), convolution).values);
-  let tolerance = sumTolerance(w.values.length / w.shape[0] + 1, magnitude);
-  let y = conv2dForward(x, w, HAS_BIAS ? b : undefined, convolution);
-  if (HAS_NORM) {
-    const norm = normOf(convolution), gamma = maxAbs(norm.gamma.values);
-    const normed = batchNorm2dEval(y, norm, { eps: normEpsilon });
-    const deviation = Math.sqrt(Math.min(...norm.runningVar.values));
-    const size = gamma * (maxAbs(y.values) + maxAbs(norm.runningMean.values)) / deviation +
-      maxAbs(norm.beta.values);
-    // A difference, a sum under the root, the root, a division, a product and a sum, on what bounds |y|.
-    const roundings = 4 + sqrtRoundings + divisionRoundings;
-    tolerance = tolerance * gamma / deviation + roundings * F32_ROUNDOFF * size;
-    y = normed;
-  }
-  if (HAS_RESIDUAL) {
-    y = { shape: y.shape, values: y.values.map((value, i) => value + residual.values[i]) };
-    tolerance += F32_ROUNDOFF * maxAbs(y.values);
-  }
-  return { want: RELU ? reluForward(y) : y, tolerance };
-}
-
-async function checkForward(
-  path: ReadPath,
-  convolution: Convolution,
-  variants: (core: string) => readonly Variant[],
-  cores: readonly string[] = coresOf(path),
-): Promise<void> {
-  const { x, w, b, residual } = operandsOf(convolution);
-  const { shape, params } = forwardProduct(convolution);
-  const runs = cores.flatMap((core) => variants(core).map((constants) => ({ core, constants })));
-  const outputs = runs.map((_, i) => [`y${i}`, unwritten(shape.rows * 4 * Math.ceil(shape.columns / 4))]);
-  const result = await runKernels({
-    path,
-    dispatches: runs.map(({ core, constants }, i) =>
-      dispatchProduct(shape, { core, splits: 1 }, {
-        label: `${core} ${i}`,
-        bindings: {
-          x: inputRef("x"),
-          values: inputRef("values"),
-          statistics: inputRef("statistics"),
-          residual: inputRef("residual"),
-          y: inputRef(`y${i}`),
-        },
-        params,
-        constants: { ...constants },
-      })
-    ),
-    buffers: {
-      x: imagesToQuads(x.values, x.shape),
-      values: valueArena(convolution, w, b),
-      statistics: statisticsArena(convolution),
-      residual: imagesToQuads(residual.values, residual.shape),
-      ...Object.fromEntries(outputs),
-    },
-  });
-  for (const [i, { core, constants }] of runs.entries()) {
-    const { want, tolerance } = wantedOf(convolution, constants);
-    const name = `${path} ${core} ${JSON.stringify({ ...convolution, ...constants })}`;
-    const got = result.floats(`y${i}`);
-    assertClose(imagesFromQuads(got, want.shape), want.values, { tolerance, name });
-    assertPadding(got, shape.columns, { name });
-  }
+/** All at once on every core; on one core, since all call one `store_block`, every combination by storage buffers. */
+function fusedRuns(path: ReadPath) {
+  const all = path === "storage" ? runsOn(["gemm/software/register_8x8"], ...forwardFusions) : [];
+  return [...runsOn(coresOf(path), wholeForward), ...all];
 }
 
 Deno.test("coresOf() leaves no core untested", () => {
@@ -156,7 +65,7 @@ for (const path of readPaths) {
     for (const convolution of stripConvolutions) {
       const { shape } = forwardProduct(convolution);
       assert(usableCores("texture", undefined, shape).includes(stripCore));
-      await checkForward(path, convolution, () => [plain, whole], [stripCore]);
+      await checkForward({ path, convolution }, runsOn([stripCore], plainForward, wholeForward));
     }
   });
 }
@@ -187,11 +96,12 @@ Deno.test("usableCores() offers the core for strips only where rows and taps lie
 
 for (const path of readPaths) {
   Deno.test(`conv2d_forward() agrees with the reference on every core, ${path} path`, async () => {
-    for (const convolution of convolutions) await checkForward(path, convolution, () => [plain]);
+    const runs = runsOn(coresOf(path), plainForward);
+    for (const convolution of convolutions) await checkForward({ path, convolution }, runs);
   });
 
   Deno.test(`conv2d_forward() stores batch norm, residual and ReLU, ${path} path`, async () => {
-    for (const convolution of fusedConvolutions) await checkForward(path, convolution, variantsOf);
+    for (const convolution of fusedConvolutions) await checkForward({ path, convolution }, fusedRuns(path));
   });
 
   Deno.test(`conv2d_forward() is a linear layer over an image of 1 x N, ${path} path`, async () => {
@@ -213,7 +123,7 @@ for (const path of readPaths) {
           label: core,
           bindings: { ...spare, x: inputRef("x"), values: inputRef("values"), y: inputRef(`y${i}`) },
           params,
-          constants: { ...plain },
+          constants: plainForward,
         })
       ),
       buffers: {

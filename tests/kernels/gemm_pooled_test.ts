@@ -9,9 +9,8 @@ import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
-import { runOnce } from "../../src/gpu/run_once.ts";
 import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
-import { usableCores } from "../../src/kernels/cores.ts";
+import { subgroupCores, usableCores } from "../../src/kernels/cores.ts";
 import type { ProductShape } from "../../src/kernels/product.ts";
 import type { ConvolutionContext } from "../../src/model/convolution.ts";
 import {
@@ -28,6 +27,7 @@ import { assertClose, randomTensor, type RefTensor, sumTolerance } from "../refe
 import { imagesFromQuads, imagesToQuads, readPaths, runKernels } from "./harness.ts";
 import { assertPadding, unwritten } from "./precision.ts";
 import { openWithSubgroups } from "../helpers/subgroups.ts";
+import { contraryFusions, type PooledFusion, pooledFusions, pooledPasses } from "./places.ts";
 
 const convolutions: readonly Case[] = [
   { x: [2, 3, 6, 8], outputs: 5, kernel: 3, stride: 1, padding: 1 },
@@ -69,11 +69,13 @@ function isClear({ shape: [n, c, h, w], values }: RefTensor, tolerance: number):
   return true;
 }
 
-async function checkPooled(path: ReadPath, { window, core, splits, gpu }: {
+async function checkPooled(path: ReadPath, { window, core, splits = 1, fusions = [], gpu }: {
   readonly window: Case;
   /** The core of the forward pass, and of the other where it serves any product. */
   readonly core: string;
-  readonly splits: number;
+  readonly splits?: number;
+  /** Forward passes beside the one with bias and places. */
+  readonly fusions?: readonly PooledFusion[];
   /** The device to run on, where it is not to be the one without subgroups. */
   readonly gpu?: Gpu;
 }): Promise<void> {
@@ -150,21 +152,26 @@ async function checkPooled(path: ReadPath, { window, core, splits, gpu }: {
     }),
   ];
   const pooledWords = 4 * batch * pooledShape[2] * pooledShape[3] * quads;
-  const { floats } =
-    await (gpu ? (options: Parameters<typeof runKernels>[0]) => runOnce(gpu, options) : runKernels)({
-      path,
-      dispatches,
-      buffers: {
-        x: imagesToQuads(operands.x.values, xShape),
-        values,
-        dy: imagesToQuads(operands.dy.values, pooledShape),
-        y: unwritten(pooledWords),
-        places: unwritten(pooledWords),
-        dx: unwritten(4 * batch * outHeight * outWidth * quads),
-        gradients: values.length,
-        ...words,
-      },
-    });
+  const passes = pooledPasses(context, fusions, {
+    convolve: (hasBias) => conv2dForward(operands.x, operands.w, hasBias ? operands.b : undefined, window),
+    scratch,
+  });
+  const { floats } = await runKernels({
+    gpu,
+    path,
+    dispatches: [...dispatches, ...passes.dispatches],
+    buffers: {
+      x: imagesToQuads(operands.x.values, xShape),
+      values,
+      dy: imagesToQuads(operands.dy.values, pooledShape),
+      y: unwritten(pooledWords),
+      places: unwritten(pooledWords),
+      dx: unwritten(4 * batch * outHeight * outWidth * quads),
+      gradients: values.length,
+      ...passes.buffers,
+      ...words,
+    },
+  });
   const operations = dispatches.flatMap((dispatch) => dispatch.kernel.split(":"));
   assert(backwardKernels.every((kernel) => operations.includes(kernel)), "all kernels are run");
   const name = `${path}, ${core}, ${splits} splits, ${JSON.stringify(window)}`;
@@ -188,11 +195,19 @@ const backwardKernels = [
   "layer/maxpool2d_backward_places",
 ];
 
+/** A forward pass without bias and places; on one core, since all call one `store_block`, every combination. */
+function fusionsOf(core: string): readonly PooledFusion[] {
+  return core === "gemm/software/register_8x8" ? pooledFusions : contraryFusions;
+}
+
 for (const path of readPaths) {
   Deno.test(`conv2d_forward_pooled() and its backward passes agree with three layers, ${path} path`, async () => {
     for (const window of convolutions) {
-      for (const core of usableCores(path, undefined).filter((name) => !/8x16|16x8/.test(name))) {
-        for (const splits of [1, 3]) await checkPooled(path, { window, core, splits });
+      for (const core of usableCores(path, undefined)) {
+        // Every size of textures costs software adapters a compilation.
+        if (/8x16|16x8/.test(core) && window !== convolutions[0]) continue;
+        const fusions = window === convolutions[0] ? fusionsOf(core) : [];
+        for (const splits of [1, 3]) await checkPooled(path, { window, core, splits, fusions });
       }
     }
   });
@@ -213,7 +228,15 @@ const { gpu: withSubgroups, ignore } = await openWithSubgroups();
 for (const path of readPaths) {
   Deno.test(`${windowCore} agrees with three layers, ${path} path`, { ignore }, async () => {
     for (const window of pairedConvolutions) {
-      await checkPooled(path, { window, core: windowCore, splits: 1, gpu: withSubgroups });
+      const fusions = fusionsOf(windowCore);
+      await checkPooled(path, { window, core: windowCore, fusions, gpu: withSubgroups });
+    }
+  });
+
+  Deno.test(`subgroup cores agree with three layers, ${path} path`, { ignore }, async () => {
+    for (const core of subgroupCores(coreSubgroupSize)) {
+      const fusions = fusionsOf(core);
+      await checkPooled(path, { window: convolutions[0], core, fusions, gpu: withSubgroups });
     }
   });
 }

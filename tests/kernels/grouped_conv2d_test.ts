@@ -1,8 +1,8 @@
 /**
  * Holds grouped and depthwise convolutions against the f64 reference: "layer/grouped_conv2d_forward",
  * "layer/grouped_conv2d_backward_input" and "layer/grouped_conv2d_backward_weight", as the conv2d layer dispatches them.
- * Tolerances: sumTolerance over the products of one result, the magnitude being the largest sum of absolute terms; a batch
- * norm scales that error and adds the roundings of its formula by precision.ts.
+ * Tolerances: sumTolerance over the products of one result, the magnitude being the largest sum of absolute terms; what is
+ * fused adds to that as in product_checks.ts.
  */
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
@@ -14,24 +14,13 @@ import {
   groupedForward,
 } from "../../src/model/grouped_convolution.ts";
 import { quadsOf } from "../../src/shape.ts";
-import { batchNorm2dEval } from "../reference/batchnorm2d.ts";
 import { conv2dBackward, conv2dForward } from "../reference/conv2d.ts";
-import { reluForward } from "../reference/relu.ts";
-import {
-  absoluteOf,
-  assertClose,
-  dot,
-  F32_ROUNDOFF,
-  maxAbs,
-  randomTensor,
-  sumTolerance,
-} from "../reference/tensor.ts";
+import { absoluteOf, assertClose, dot, maxAbs, randomTensor, sumTolerance } from "../reference/tensor.ts";
 import { imagesFromQuads, imagesToQuads, readPaths, runKernels } from "./harness.ts";
-import { assertPadding, divisionRoundings, sqrtRoundings, unwritten } from "./precision.ts";
+import { assertPadding, unwritten } from "./precision.ts";
 import {
   biasOffset,
   type Convolution,
-  normEpsilon,
   normOf,
   normPlaces,
   operandsOf,
@@ -40,6 +29,15 @@ import {
   valueArena,
   weightOffset,
 } from "./products.ts";
+import {
+  forwardFusions,
+  fuse,
+  inputFusions,
+  plainForward,
+  plainInput,
+  wholeForward,
+  wholeInput,
+} from "./product_checks.ts";
 
 /** Groups within a quad and across quads, whole quads, depthwise with and without a multiplier, several workgroups. */
 const convolutions: readonly (Convolution & { readonly groups: number })[] = [
@@ -92,57 +90,43 @@ function operands(grouped: Grouped) {
   return { x: randomTensor(grouped.x, 1), w, b, dy, residual };
 }
 
+/** Both values of all that is fused on every convolution; every combination on one depthwise and one in groups. */
+function fusionsOf<Fusion>(grouped: Grouped, all: readonly Fusion[], ...contrary: readonly Fusion[]) {
+  return [convolutions[1], convolutions[4]].includes(grouped) ? all : contrary;
+}
+
 async function checkForward(path: ReadPath, grouped: Grouped): Promise<void> {
   const { x, w, b, residual } = operands(grouped), place = placeOf(grouped);
-  const plain = { x: inputRef("x"), relu: false };
+  const fusions = fusionsOf(grouped, forwardFusions, plainForward, wholeForward);
   const { floats } = await runKernels({
     path,
-    dispatches: [
-      groupedForward(groupedOf(grouped), { ...plain, y: inputRef("y") }),
-      groupedForward(groupedOf(grouped, false), { ...plain, y: inputRef("y_relu"), relu: true }),
-      groupedForward(groupedOf(grouped), {
+    dispatches: fusions.map(({ HAS_BIAS, HAS_NORM, HAS_RESIDUAL, RELU }, i) =>
+      groupedForward(groupedOf(grouped, HAS_BIAS === 1), {
         x: inputRef("x"),
-        y: inputRef("y_whole"),
-        norm: normPlaces(place),
-        residual: inputRef("residual"),
-        relu: true,
-      }),
-    ],
+        y: inputRef(`y${i}`),
+        norm: HAS_NORM ? normPlaces(place) : undefined,
+        residual: HAS_RESIDUAL ? inputRef("residual") : undefined,
+        relu: RELU === 1,
+      })
+    ),
     buffers: {
       x: imagesToQuads(x.values, x.shape),
       values: valueArena(place, w, b),
       statistics: statisticsArena(place),
       residual: imagesToQuads(residual.values, residual.shape),
       ...Object.fromEntries(
-        ["y", "y_relu", "y_whole"].map((
-          name,
-        ) => [name, imagesToQuads(residual.values, residual.shape).fill(NaN)]),
+        fusions.map((_, i) => [`y${i}`, imagesToQuads(residual.values, residual.shape).fill(NaN)]),
       ),
     },
   });
-  const name = `${path} ${JSON.stringify(grouped)}`;
   const magnitude = maxAbs(conv2dForward(absoluteOf(x), absoluteOf(w), absoluteOf(b), grouped).values);
-  const tolerance = sumTolerance(w.values.length / w.shape[0] + 1, magnitude);
-  const y = conv2dForward(x, w, b, grouped);
-  const open = reluForward(conv2dForward(x, w, undefined, grouped));
-  const norm = normOf(place), gamma = maxAbs(norm.gamma.values);
-  const deviation = Math.sqrt(Math.min(...norm.runningVar.values));
-  const normed = batchNorm2dEval(y, norm, { eps: normEpsilon }).values;
-  const whole = normed.map((value, i) => Math.max(0, value + residual.values[i]));
-  const size = gamma * (maxAbs(y.values) + maxAbs(norm.runningMean.values)) / deviation +
-    maxAbs(norm.beta.values);
-  // As for conv2d_forward: the norm's roundings, and one of the residual's sum.
-  const roundings = 4 + sqrtRoundings + divisionRoundings;
-  const wholeTolerance = tolerance * gamma / deviation + (roundings * size + size + 1) * F32_ROUNDOFF;
-  const checks = [["y", y.values, tolerance], ["y_relu", open.values, tolerance], [
-    "y_whole",
-    whole,
-    wholeTolerance,
-  ]];
-  for (const [buffer, want, allowed] of checks as [string, Float64Array, number][]) {
-    const got = floats(buffer);
-    assertClose(imagesFromQuads(got, y.shape), want, { tolerance: allowed, name: `${buffer} ${name}` });
-    assertPadding(got, grouped.outputs, { name: `${buffer} ${name}` });
+  const error = sumTolerance(w.values.length / w.shape[0] + 1, magnitude), norm = normOf(place);
+  for (const [i, fusion] of fusions.entries()) {
+    const name = `${path} ${JSON.stringify({ ...grouped, ...fusion })}`, got = floats(`y${i}`);
+    const y = conv2dForward(x, w, fusion.HAS_BIAS ? b : undefined, grouped);
+    const { want, tolerance } = fuse(y, fusion, { norm, residual, error });
+    assertClose(imagesFromQuads(got, y.shape), want.values, { tolerance, name });
+    assertPadding(got, grouped.outputs, { name });
   }
 }
 
@@ -160,17 +144,18 @@ async function checkBackward(path: ReadPath, grouped: Grouped): Promise<void> {
     },
   });
   assert.equal(weight[0].kernel, "layer/grouped_conv2d_backward_weight");
-  const values = valueArena(place, w, b), dx = () => imagesToQuads(x.values, x.shape).fill(NaN);
+  const values = valueArena(place, w, b), fusions = fusionsOf(grouped, inputFusions, plainInput, wholeInput);
   const { floats } = await runKernels({
     path,
     dispatches: [
-      groupedBackwardInput(groupedOf(grouped), { dy: inputRef("dy"), dx: inputRef("dx"), gate: undefined }),
-      groupedBackwardInput(groupedOf(grouped), {
-        dy: inputRef("dy"),
-        dx: inputRef("dx_gated"),
-        addend: inputRef("addend"),
-        gate: inputRef("gate"),
-      }),
+      ...fusions.map(({ HAS_ADDEND, GATED }, i) =>
+        groupedBackwardInput(groupedOf(grouped), {
+          dy: inputRef("dy"),
+          dx: inputRef(`dx${i}`),
+          addend: HAS_ADDEND ? inputRef("addend") : undefined,
+          gate: GATED ? inputRef("gate") : undefined,
+        })
+      ),
       ...weight,
     ],
     buffers: {
@@ -180,8 +165,9 @@ async function checkBackward(path: ReadPath, grouped: Grouped): Promise<void> {
       addend: imagesToQuads(addend.values, addend.shape),
       values,
       gradients: unwritten(values.length),
-      dx: dx(),
-      dx_gated: dx(),
+      ...Object.fromEntries(
+        fusions.map((_, i) => [`dx${i}`, imagesToQuads(x.values, x.shape).fill(NaN)]),
+      ),
       ...scratch,
     },
   });
@@ -189,15 +175,16 @@ async function checkBackward(path: ReadPath, grouped: Grouped): Promise<void> {
   const sizes = conv2dBackward(absoluteOf(x), absoluteOf(w), absoluteOf(dy), grouped);
   const terms = grouped.outputs / grouped.groups * grouped.kernel[0] * grouped.kernel[1];
   const tolerance = sumTolerance(terms + 1, maxAbs(sizes.dx.values) + 1);
-  const gated = want.dx.values.map((value, i) => gate.values[i] > 0 ? value + addend.values[i] : 0);
-  for (const [buffer, wanted] of [["dx", want.dx.values], ["dx_gated", gated]] as const) {
-    const got = floats(buffer);
-    assertClose(imagesFromQuads(got, x.shape), wanted, { tolerance, name: `${buffer} ${name}` });
-    assertPadding(got, grouped.x[1], { name: `${buffer} ${name}` });
+  for (const [i, { HAS_ADDEND, GATED }] of fusions.entries()) {
+    const sums = want.dx.values.map((value, j) => value + (HAS_ADDEND ? addend.values[j] : 0));
+    const wanted = GATED ? sums.map((value, j) => gate.values[j] > 0 ? value : 0) : sums;
+    const own = `dx ${HAS_ADDEND} ${GATED} ${name}`, got = floats(`dx${i}`);
+    assertClose(imagesFromQuads(got, x.shape), wanted, { tolerance, name: own });
+    assertPadding(got, grouped.x[1], { name: own });
   }
-  // The adjoint identity <dy, conv(x)> = <dx, x>; every dx is off by at most the tolerance, and |x| <= 1.
+  // The adjoint identity <dy, conv(x)> = <dx, x> of what is meant.
   const forward = dot(dy.values, conv2dForward(x, w, undefined, grouped).values);
-  const backward = dot(imagesFromQuads(floats("dx"), x.shape), x.values);
+  const backward = dot(want.dx.values, x.values);
   assertClose([backward], [forward], { tolerance: tolerance * x.values.length, name: `adjoint ${name}` });
   const gradients = floats("gradients"), first = 4 * weightOffset;
   const dw = gradients.subarray(

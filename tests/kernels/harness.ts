@@ -8,6 +8,7 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import { type Run, runOnce, type RunResult } from "../../src/gpu/run_once.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { deviceOf } from "../helpers/devices.ts";
+import { noteVariants } from "./variants.ts";
 
 /** The read paths that every kernel is tested on. */
 export const readPaths: readonly ReadPath[] = ["storage", "texture"];
@@ -17,9 +18,15 @@ export function sharedGpu(): Promise<Gpu> {
   return deviceOf();
 }
 
-/** Runs dispatches on the shared device, on one read path, and reads all buffers back. */
-export async function runKernels(run: Run & { readonly path: ReadPath }): Promise<RunResult> {
-  return await runOnce(await sharedGpu(), run);
+/**
+ * Runs dispatches on one read path, on the shared device if no other is given, and reads all buffers back, which the
+ * test is to compare with a reference.
+ */
+export async function runKernels(
+  { gpu, ...run }: Run & { readonly path: ReadPath; readonly gpu?: Gpu | undefined },
+): Promise<RunResult> {
+  noteVariants(run.dispatches, run.path);
+  return await runOnce(gpu ?? await sharedGpu(), run);
 }
 
 /** Lays rows of values out in quads: (rows, taps, channels) -> (rows, taps, quads of channels, 4), zero-filled. */

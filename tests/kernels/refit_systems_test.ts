@@ -3,7 +3,6 @@
  */
 import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
-import { runOnce } from "../../src/gpu/run_once.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { mirroredQuads } from "../../src/prune/refit/scratch.ts";
@@ -193,7 +192,8 @@ async function checkSolve(path: ReadPath, device: Promise<Gpu> = sharedGpu()): P
       }
       if (systems > 1 && s === spoilt) set(size - 3, size - 3, 0.5);
     }
-    const { floats, integers } = await runOnce(gpu, {
+    const { floats, integers } = await runKernels({
+      gpu,
       path,
       dispatches: solveDispatches(layout, withSubgroups),
       buffers: {
@@ -309,8 +309,10 @@ for (const path of readPaths) {
 
 const { gpu: subgroupDevice, ignore } = await openWithSubgroups();
 
-Deno.test({
-  name: "factor_panel_subgroup() factors as factor_panel() does, texture path",
-  ignore,
-  fn: () => checkSolve("texture", Promise.resolve(subgroupDevice)),
-});
+for (const path of readPaths) {
+  Deno.test({
+    name: `factor_panel_subgroup() factors as factor_panel() does, ${path} path`,
+    ignore,
+    fn: () => checkSolve(path, Promise.resolve(subgroupDevice)),
+  });
+}

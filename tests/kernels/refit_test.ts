@@ -11,15 +11,22 @@ import { sumSplits } from "../../src/kernels/reduce.ts";
 import { channelRows, patchRows } from "../reference/refit.ts";
 import { assertClose, dot, F32_ROUNDOFF, randomTensor, sumTolerance } from "../reference/tensor.ts";
 import { imagesToQuads, readPaths, runKernels } from "./harness.ts";
-import { assertPadding, assertSame, unwritten } from "./precision.ts";
+import { assertPadding, assertSame, divisionRoundings, unwritten } from "./precision.ts";
 import { chosenRows, packedIndex } from "./refit_layout.ts";
 import { coresOf } from "./products.ts";
+import { openWithSubgroups } from "../helpers/subgroups.ts";
+import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
+import { subgroupCores } from "../../src/kernels/cores.ts";
+import type { Gpu } from "../../src/gpu/device.ts";
 
 const none = 0xffffffff;
 
 async function checkGather(path: ReadPath): Promise<void> {
   const window = { kernel: [3, 2], stride: [2, 1], padding: [1, 2], dilation: [1, 2] } as const;
   const x = randomTensor([3, 5, 7, 6], 1), y = randomTensor([3, 6, 4, 8], 2);
+  const dense = randomTensor(y.shape, 4), pruned = randomTensor(y.shape, 5);
+  // The third and the fourth pass too little on.
+  const alpha = [0.5, -0.75, 9e-4, -9e-4, 1.1e-3, -2].map(Math.fround);
   const positions = Array.from({ length: 21 }, (_, i) => (i * 37) % 96), samples = 64;
   const pairs = new Uint32Array(2 * samples).fill(none);
   positions.forEach((position, i) => pairs.set([position, 95 - position], 2 * i));
@@ -29,6 +36,14 @@ async function checkGather(path: ReadPath): Promise<void> {
     (i < 48 ? i % 8 < 5 : i < 54) ? value : 0
   );
   const shared = inputRefs({ positions: "positions", "shift_sums": "shift", v: "v" });
+  const targetsOf = (tensors: Readonly<Record<string, string>>, HAS_SKIP: 0 | 1) =>
+    dispatchOver(samples * 2, {
+      kernel: "refit/gather_targets",
+      label: "targets",
+      bindings: { ...shared, target_values: inputRef("y"), ...inputRefs(tensors) },
+      params,
+      constants: { HAS_SKIP },
+    });
   const params = { samples, quads, "patch_quads": patchQuads };
   const { floats } = await runKernels({
     path,
@@ -53,37 +68,37 @@ async function checkGather(path: ReadPath): Promise<void> {
           dilation_x: 2,
         },
       }),
-      dispatchOver(samples * 2, {
-        kernel: "refit/gather_targets",
-        label: "targets",
-        bindings: {
-          ...shared,
-          target_values: inputRef("y"),
-          skip_dense: inputRef("y"),
-          skip_pruned: inputRef("y"),
-          alpha: inputRef("y"),
-        },
-        params,
-      }),
+      targetsOf({ skip_dense: "y", skip_pruned: "y", alpha: "y" }, 0),
+      targetsOf({ skip_dense: "dense", skip_pruned: "pruned", alpha: "alpha", v: "v with skip" }, 1),
     ],
     buffers: {
       x: imagesToQuads(x.values, x.shape),
       y: imagesToQuads(y.values, y.shape),
+      dense: imagesToQuads(dense.values, y.shape),
+      pruned: imagesToQuads(pruned.values, y.shape),
+      alpha: Float32Array.from([...alpha, 0, 0]),
       positions: pairs,
       shift: Float32Array.from(shift),
       v: unwritten(4 * quads * samples),
+      "v with skip": unwritten(4 * quads * samples),
     },
     step: { shift_scale: scale },
   });
-  const v = floats("v");
+  const v = floats("v"), withSkip = floats("v with skip");
   const patches = patchRows(x, positions, window);
-  const targets = channelRows(y, positions.map((position) => 95 - position));
+  const opposite = positions.map((position) => 95 - position);
+  const targets = channelRows(y, opposite), lines = channelRows(dense, opposite);
+  const ownLines = channelRows(pruned, positions);
   // One rounding of the shift, unless fused, and one of the difference, both of numbers below 2.
   const tolerance = 4 * F32_ROUNDOFF;
+  // A quotient of two roundings, below 2 over the least alpha that counts, and the rounding of its sum.
+  const skipTolerance = tolerance + (3 + divisionRoundings) * F32_ROUNDOFF * 2 / 1.1e-3;
   for (let sample = 0; sample < samples; sample++) {
-    const row = v.subarray(4 * quads * sample, 4 * quads * (sample + 1)), name = `${path} sample ${sample}`;
+    const rowOf = (values: Float32Array) => values.subarray(4 * quads * sample, 4 * quads * (sample + 1));
+    const row = rowOf(v), skipRow = rowOf(withSkip), name = `${path} sample ${sample}`;
     if (sample >= positions.length) {
       assertSame(row, new Float32Array(4 * quads), name);
+      assertSame(skipRow.subarray(4 * patchQuads), new Float32Array(8), name);
       continue;
     }
     const own = Float64Array.from({ length: 48 }, (_, i) => {
@@ -97,10 +112,16 @@ async function checkGather(path: ReadPath): Promise<void> {
       (_, o) => o < 6 ? targets.values[sample * 6 + o] - scale * shift[48 + o] : 0,
     );
     assertClose(row.subarray(48), wanted, { tolerance, name });
+    const lacking = wanted.map((value, o) => {
+      const lack = o < 6 ? lines.values[sample * 6 + o] - ownLines.values[sample * 6 + o] : 0;
+      return Math.abs(alpha[o]) >= 1e-3 ? value + lack / alpha[o] : value;
+    });
+    assertClose(skipRow.subarray(48), lacking, { tolerance: skipTolerance, name: `${name} with skip` });
+    assertPadding(skipRow.subarray(48), 6, { name: `${name} with skip` });
   }
 }
 
-async function checkGram(path: ReadPath): Promise<void> {
+async function checkGram(path: ReadPath, cores = coresOf(path), gpu?: Gpu): Promise<void> {
   const samples = 192, cases = [{ quads: 3, first: 1, rows: 8 }, { quads: 41, first: 16, rows: 64 }];
   for (const { quads, first, rows } of cases) {
     const columns = 4 * first + rows, values = randomTensor([samples, 4 * quads], 1).values;
@@ -113,9 +134,10 @@ async function checkGram(path: ReadPath): Promise<void> {
       splittable: true,
       sizes: { quads, first_quad: first },
     };
-    const runs = coresOf(path).flatMap((core) => [1, 2].map((splits) => ({ core, splits })));
+    const runs = cores.flatMap((core) => [1, 2].map((splits) => ({ core, splits })));
     const { floats } = await runKernels({
       path,
+      gpu,
       dispatches: runs.flatMap(({ core, splits }, i): Dispatch[] => [
         dispatchProduct(shape, { core, splits }, {
           label: core,
@@ -276,4 +298,14 @@ for (const path of readPaths) {
     "support() and scatter() are each other's inverse": checkSupport,
   };
   for (const [name, check] of Object.entries(checks)) Deno.test(`${name}, ${path} path`, () => check(path));
+}
+
+const { gpu: subgroupDevice, ignore } = await openWithSubgroups();
+
+for (const path of readPaths) {
+  Deno.test({
+    name: `gram() is the product of columns, by every core that needs subgroups, ${path} path`,
+    ignore,
+    fn: () => checkGram(path, subgroupCores(coreSubgroupSize), subgroupDevice),
+  });
 }

@@ -9,10 +9,8 @@
  */
 import assert from "node:assert/strict";
 import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
-import { runOnce } from "../../src/gpu/run_once.ts";
 import { coreSubgroupSize } from "../../src/gpu/subgroups.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
-import type { Dispatch } from "../../src/kernels/dispatch.ts";
 import { usableCores } from "../../src/kernels/cores.ts";
 import { defaultChooser } from "../../src/kernels/gemm.ts";
 import { kernelSource } from "../../src/kernels/source.ts";
@@ -33,23 +31,24 @@ import {
   type ConvolutionGeometry,
   forwardShape,
 } from "../../src/model/convolution.ts";
-import { pooledForward } from "../../src/model/pooled_convolution.ts";
-import { mapShape, quadsOf } from "../../src/shape.ts";
+import { quadsOf } from "../../src/shape.ts";
 import { conv2dBackward, conv2dForward } from "../reference/conv2d.ts";
-import { maxPool2dForward } from "../reference/pool2d.ts";
-import { reluForward } from "../reference/relu.ts";
 import { assertClose, dot, maxAbs, randomTensor, type RefTensor, sumTolerance } from "../reference/tensor.ts";
 import { imagesFromQuads, imagesToQuads, readPaths, runKernels } from "./harness.ts";
 import { assertPadding, unwritten } from "./precision.ts";
 import {
   biasOffset,
   type Convolution,
+  normPlaces,
   operandsOf,
   outputSides,
+  statisticsArena,
   valueArena,
   weightOffset,
 } from "./products.ts";
 import { openWithSubgroups } from "../helpers/subgroups.ts";
+import { plainForward, wantedForward, wholeForward } from "./product_checks.ts";
+import { contraryFusions, pooledPasses } from "./places.ts";
 
 /** One pixel; odd sides; one line of tiles; more than a workgroup and a block of columns; no padding, and the most. */
 const sizes: readonly Convolution[] = [
@@ -102,67 +101,55 @@ const wordsOf = ([n, c, h, w]: readonly number[]) => 4 * n * h * w * quadsOf(c);
 
 async function checkForward(path: ReadPath, convolution: Convolution): Promise<void> {
   const { x, w, b, residual } = operandsOf(convolution), { context, words, scratch } = contextOf(convolution);
-  const add = { ...inputRefs({ x: "x", residual: "residual" }), relu: true, scratch };
-  const dispatches: readonly Dispatch[] = [
-    ...convolutionForward(context, { x: inputRef("x"), y: inputRef("y"), relu: false, scratch }),
-    ...convolutionForward(context, { ...add, y: inputRef("added") }),
-  ];
-  const want = conv2dForward(x, w, b, convolution);
-  const result = await runOnce(gpu, {
+  const fusions = [plainForward, wholeForward], tensors = { x: inputRef("x"), scratch };
+  const dispatches = fusions.flatMap(({ HAS_BIAS, HAS_NORM, HAS_RESIDUAL, RELU }, i) =>
+    convolutionForward({ ...context, bias: HAS_BIAS ? context.bias : undefined }, {
+      ...tensors,
+      y: inputRef(`y${i}`),
+      norm: HAS_NORM ? normPlaces(convolution) : undefined,
+      residual: HAS_RESIDUAL ? inputRef("residual") : undefined,
+      relu: RELU === 1,
+    })
+  );
+  const { floats } = await runKernels({
+    gpu,
     path,
     dispatches,
     buffers: {
       x: imagesToQuads(x.values, x.shape),
       values: valueArena(convolution, w, b),
+      statistics: statisticsArena(convolution),
       residual: imagesToQuads(residual.values, residual.shape),
-      y: unwritten(wordsOf(want.shape)),
-      added: unwritten(wordsOf(want.shape)),
+      ...Object.fromEntries(fusions.map((_, i) => [`y${i}`, unwritten(wordsOf(residual.shape))])),
       ...words,
     },
   });
-  const name = `${path} forward ${JSON.stringify(convolution)}`;
-  const tolerance = toleranceOf(convolution.x[1], x, w);
-  assertClose(imagesFromQuads(result.floats("y"), want.shape), want.values, { tolerance, name });
-  assertPadding(result.floats("y"), convolution.outputs, { name });
-  const added = want.values.map((value, i) => Math.max(0, value + residual.values[i]));
-  assertClose(imagesFromQuads(result.floats("added"), want.shape), added, { tolerance, name });
-  assertPadding(result.floats("added"), convolution.outputs, { name });
+  const exact = toleranceOf(convolution.x[1], x, w);
+  for (const [i, fusion] of fusions.entries()) {
+    const name = `${path} forward ${JSON.stringify({ ...convolution, ...fusion })}`;
+    const { want, tolerance } = wantedForward(convolution, fusion, exact), got = floats(`y${i}`);
+    assertClose(imagesFromQuads(got, want.shape), want.values, { tolerance, name });
+    assertPadding(got, convolution.outputs, { name });
+  }
 }
 
 async function checkPooled(path: ReadPath, convolution: Convolution): Promise<void> {
   const { x, w, b } = operandsOf(convolution), { context, words, scratch } = contextOf(convolution);
-  const { outHeight, outWidth } = context.geometry;
-  const output = mapShape(convolution.outputs, Math.floor(outHeight / 2), Math.floor(outWidth / 2));
-  const pool = { ...inputRefs({ y: "y", places: "places", dy: "dy" }), output };
-  const dispatches = pooledForward(context, { x: inputRef("x"), pool, keepsPlaces: true, scratch });
-  const convolved = conv2dForward(x, w, b, convolution);
-  const want = maxPool2dForward(reluForward(convolved), { kernel: 2, stride: 2, padding: 0 });
-  const result = await runOnce(gpu, {
+  const convolve = (hasBias: boolean) => conv2dForward(x, w, hasBias ? b : undefined, convolution);
+  const passes = pooledPasses(context, contraryFusions, { convolve, scratch });
+  const { floats } = await runKernels({
+    gpu,
     path,
-    dispatches,
+    dispatches: passes.dispatches,
     buffers: {
       x: imagesToQuads(x.values, x.shape),
       values: valueArena(convolution, w, b),
-      y: unwritten(wordsOf(want.shape)),
-      places: unwritten(wordsOf(want.shape)),
+      ...passes.buffers,
       ...words,
     },
   });
   const name = `${path} pooled ${JSON.stringify(convolution)}`;
-  const tolerance = toleranceOf(convolution.x[1], x, w);
-  const got = imagesFromQuads(result.floats("y"), want.shape);
-  assertClose(got, want.values, { tolerance, name });
-  assertPadding(result.floats("y"), convolution.outputs, { name });
-  assertPadding(result.floats("places"), convolution.outputs, { name, value: -1 });
-  // The place is that of a value as large as the largest, and -1 where nothing is above zero.
-  const places = imagesFromQuads(result.floats("places"), want.shape), [, , height, width] = want.shape;
-  for (const [i, place] of places.entries()) {
-    assert(place === -1 ? got[i] === 0 : got[i] > 0, `${name}: place ${place} of ${got[i]} at ${i}`);
-    if (place === -1) continue;
-    const plane = Math.floor(i / (height * width)), y = Math.floor(i / width) % height;
-    const line = plane * outHeight + 2 * y + Math.floor(place / 2), column = 2 * (i % width) + place % 2;
-    assertClose([convolved.values[line * outWidth + column]], [got[i]], { tolerance, name });
-  }
+  passes.check(floats, { tolerance: toleranceOf(convolution.x[1], x, w), name });
 }
 
 async function checkInput(path: ReadPath, convolution: Convolution): Promise<void> {
@@ -175,7 +162,8 @@ async function checkInput(path: ReadPath, convolution: Convolution): Promise<voi
     gate: inputRef("gate"),
     scratch,
   };
-  const result = await runOnce(gpu, {
+  const result = await runKernels({
+    gpu,
     path,
     dispatches: [
       ...convolutionBackwardInput(context, {
@@ -218,7 +206,8 @@ async function checkWeight(path: ReadPath, convolution: Convolution): Promise<vo
   for (const splits of [1, 3]) {
     const { context, words, scratch } = contextOf(convolution, splits);
     const place = { ...inputRefs({ x: "x", dy: "dy" }), scratch };
-    const result = await runOnce(gpu, {
+    const result = await runKernels({
+      gpu,
       path,
       dispatches: convolutionBackwardWeight({ ...context, weight: 0 }, place),
       buffers: {
@@ -234,24 +223,19 @@ async function checkWeight(path: ReadPath, convolution: Convolution): Promise<vo
   }
 }
 
-const checks = {
-  "winograd/forward": checkForward,
-  "winograd/forward_pooled": checkPooled,
-  "winograd/backward_input": checkInput,
-  "winograd/backward_weight": checkWeight,
-};
+const checks = [
+  ["winograd/forward", checkForward, sizes],
+  // A window of 2 x 2 at least; pooling knows one padding for both sides only.
+  ["winograd/forward_pooled", checkPooled, sizes.slice(1, 4)],
+  ["winograd/backward_input", checkInput, sizes],
+  ["winograd/backward_weight", checkWeight, weightSizes],
+] as const;
 
 for (const path of readPaths) {
-  for (const [kernel, check] of Object.entries(checks)) {
+  for (const [kernel, check, all] of checks) {
     Deno.test(`${kernel}() agrees with the reference, ${path} path`, { ignore }, async () => {
-      const all = check === checkWeight ? weightSizes : sizes;
       // A kernel compiles anew for textures of other shapes, for seconds on llvmpipe: one size that has all there is.
-      for (const convolution of path === "texture" ? [sizes[2]] : all) {
-        // Pooling knows one padding for both sides only.
-        const isNone = check === checkPooled &&
-          (Math.min(...outputSides(convolution)) < 2 || typeof convolution.padding !== "number");
-        if (!isNone) await check(path, convolution);
-      }
+      for (const convolution of path === "texture" ? [sizes[2]] : all) await check(path, convolution);
     });
   }
 }
@@ -296,7 +280,8 @@ Deno.test("winograd/product() gives the same bits twice", { ignore }, async () =
   );
   const length = wordsOf(conv2dForward(x, w, b, sizes[2]).shape);
   const buffers = { x: imagesToQuads(x.values, x.shape), values: valueArena(sizes[2], w, b) };
-  const { integers } = await runOnce(gpu, {
+  const { integers } = await runKernels({
+    gpu,
     path: "texture",
     dispatches,
     buffers: { ...buffers, y: length, again: length, ...words },

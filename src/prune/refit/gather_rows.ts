@@ -8,7 +8,7 @@ import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { bindBuffers, type BoundBuffer } from "../../gpu/bind.ts";
 import { Program } from "../../gpu/executor.ts";
-import { dispatchOver } from "../../kernels/dispatch.ts";
+import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import { quadsOf } from "../../shape.ts";
 
 /** Which lines are taken, and of them which channels. */
@@ -29,10 +29,13 @@ export interface RowSource {
   readonly accumulate: boolean;
 }
 
-/** Prepares taking lines; a run says `count`, and `first_line` and `first_out`. */
-export async function openRowGather(gpu: Gpu, source: RowSource): Promise<Program> {
-  const { label, from, to, inChannels, lines, firstChannel, channels, positions, accumulate } = source;
-  const dispatch = dispatchOver(lines * quadsOf(channels), {
+/** The dispatch that takes lines, at `positions` or one after the other. */
+export function lowerRowGather(
+  { label, inChannels, lines, firstChannel, channels, accumulate, isSampled }:
+    & Omit<RowSource, "from" | "to" | "positions">
+    & { readonly isSampled: boolean },
+): Dispatch {
+  return dispatchOver(lines * quadsOf(channels), {
     kernel: "refit/gather_lines",
     label,
     bindings: { lines: inputRef("lines"), positions: inputRef("positions"), out: inputRef("out") },
@@ -42,15 +45,20 @@ export async function openRowGather(gpu: Gpu, source: RowSource): Promise<Progra
       first_channel: firstChannel,
       channels,
     },
-    constants: { SAMPLED: positions ? 1 : 0, ACCUMULATE: accumulate ? 1 : 0 },
+    constants: { SAMPLED: isSampled ? 1 : 0, ACCUMULATE: accumulate ? 1 : 0 },
   });
+}
+
+/** Prepares taking lines; a run says `count`, and `first_line` and `first_out`. */
+export async function openRowGather(gpu: Gpu, source: RowSource): Promise<Program> {
+  const { label, from, to, positions } = source;
   const bound: Readonly<Record<string, BoundBuffer>> = {
     lines: from,
     // Bindings must be there whether or not they are read.
     positions: positions ? { buffer: positions, quads: positions.sizeBytes / 16 } : from,
     out: { buffer: to, quads: to.sizeBytes / 16 },
   };
-  return await Program.create(gpu, [dispatch], {
+  return await Program.create(gpu, [lowerRowGather({ ...source, isSampled: positions !== undefined })], {
     bind: bindBuffers(label, { input: (name) => bound[name] }),
   });
 }

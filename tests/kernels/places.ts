@@ -1,0 +1,110 @@
+/**
+ * The forward pass of a convolution that pools, with and without a bias and the places of the maxima.
+ *
+ * @module
+ */
+import { assert } from "@std/assert";
+import type { Dispatch } from "../../src/kernels/dispatch.ts";
+import { inputRef } from "../../src/kernels/buffer_ref.ts";
+import type { ConvolutionContext } from "../../src/model/convolution.ts";
+import { pooledForward } from "../../src/model/pooled_convolution.ts";
+import { mapShape, quadsOf } from "../../src/shape.ts";
+import { maxPool2dForward } from "../reference/pool2d.ts";
+import { reluForward } from "../reference/relu.ts";
+import { assertClose, type RefTensor } from "../reference/tensor.ts";
+import { imagesFromQuads } from "./harness.ts";
+import { assertPadding, unwritten } from "./precision.ts";
+
+/** Whether a pass adds a bias, and whether it keeps the places. */
+export interface PooledFusion {
+  readonly hasBias: boolean;
+  readonly keepsPlaces: boolean;
+}
+
+/** Both values of both, and every combination. */
+export const contraryFusions: readonly PooledFusion[] = [
+  { hasBias: true, keepsPlaces: true },
+  { hasBias: false, keepsPlaces: false },
+];
+export const pooledFusions: readonly PooledFusion[] = [
+  ...contraryFusions,
+  { hasBias: true, keepsPlaces: false },
+  { hasBias: false, keepsPlaces: true },
+];
+
+/** Passes by their dispatches, the buffers that they write, and the check of what these hold. */
+export interface PooledPasses {
+  readonly dispatches: readonly Dispatch[];
+  readonly buffers: Readonly<Record<string, Float32Array>>;
+  check(
+    floats: (name: string) => Float32Array,
+    options: { readonly tolerance: number; readonly name: string },
+  ): void;
+}
+
+/**
+ * Lowers passes of one convolution over the buffer `x`.
+ *
+ * @param convolve The convolution in f64, with its bias or without.
+ */
+export function pooledPasses(
+  context: ConvolutionContext,
+  fusions: readonly PooledFusion[],
+  { convolve, scratch }: {
+    readonly convolve: (hasBias: boolean) => RefTensor;
+    readonly scratch: (purpose: string, quads: number) => ReturnType<typeof inputRef>;
+  },
+): PooledPasses {
+  const { images, outChannels, outHeight, outWidth } = context.geometry;
+  const height = Math.floor(outHeight / 2), width = Math.floor(outWidth / 2);
+  const words = 4 * images * height * width * quadsOf(outChannels);
+  const passes = fusions.map((fusion, i) => ({ ...fusion, y: `pooled ${i}`, places: `places ${i}` }));
+  return {
+    dispatches: passes.flatMap(({ hasBias, keepsPlaces, y, places }) => {
+      const output = mapShape(outChannels, height, width);
+      const pool = { y: inputRef(y), places: inputRef(places), dy: inputRef("none"), output };
+      const { bias } = context;
+      return pooledForward({ ...context, bias: hasBias ? bias : undefined }, {
+        ...{ x: inputRef("x"), pool, keepsPlaces, scratch },
+      });
+    }),
+    buffers: Object.fromEntries(
+      passes.flatMap(({ y, places }) => [[y, unwritten(words)], [places, unwritten(words)]]),
+    ),
+    check(floats, { tolerance, name }) {
+      for (const { hasBias, keepsPlaces, y, places } of passes) {
+        const convolved = convolve(hasBias), own = `${name}, ${JSON.stringify({ hasBias, keepsPlaces })}`;
+        const want = maxPool2dForward(reluForward(convolved), { kernel: 2, stride: 2, padding: 0 });
+        const pooled = imagesFromQuads(floats(y), want.shape);
+        assertClose(pooled, want.values, { tolerance, name: own });
+        assertPadding(floats(y), outChannels, { name: own });
+        if (keepsPlaces) {
+          assertPadding(floats(places), outChannels, { name: own, value: -1 });
+          const got = imagesFromQuads(floats(places), want.shape);
+          assertPlaces(got, { pooled, want, convolved }, { tolerance, name: own });
+        } else assert(floats(places).every(Number.isNaN), `${own}: places are written`);
+      }
+    },
+  };
+}
+
+/** Asserts that each place is that of a value as large as the pooled one, and -1 where nothing is above zero. */
+function assertPlaces(
+  places: Float64Array,
+  { pooled, want: { shape: [, , height, width] }, convolved: { shape, values } }: {
+    readonly pooled: Float64Array;
+    readonly want: RefTensor;
+    readonly convolved: RefTensor;
+  },
+  { tolerance, name }: { readonly tolerance: number; readonly name: string },
+): void {
+  const [, , outHeight, outWidth] = shape;
+  for (const [i, place] of places.entries()) {
+    assert([-1, 0, 1, 2, 3].includes(place), `${name}: place ${place} at ${i}`);
+    assert(place === -1 ? pooled[i] === 0 : pooled[i] > 0, `${name}: place ${place} of ${pooled[i]} at ${i}`);
+    const plane = Math.floor(i / (height * width)), y = Math.floor(i / width) % height;
+    const line = plane * outHeight + 2 * y + Math.floor(place / 2), column = 2 * (i % width) + place % 2;
+    const value = place === -1 ? 0 : values[line * outWidth + column];
+    assertClose([value], [pooled[i]], { tolerance, name: `${name}, place ${place} at ${i}` });
+  }
+}
