@@ -7,6 +7,8 @@
 /**
  * The absolute path of a file or folder of `../shared`, or undefined, with a line that says so, where it is absent.
  *
+ * @throws {Error} Where it is absent and WINNOW_REQUIRE_SHARED is 1: then no test may be skipped for want of it.
+ *
  * @example
  * ```ts
  * import { sharedPath } from "./shared.ts";
@@ -19,7 +21,8 @@ export function sharedPath(relative: string): string | undefined {
   try {
     Deno.statSync(path);
     return decodeURIComponent(path);
-  } catch {
+  } catch (error) {
+    if (Deno.env.get("WINNOW_REQUIRE_SHARED") === "1") throw error;
     console.log(`skipped: tests that need ../shared/${relative}, which is absent`);
     return undefined;
   }

@@ -192,7 +192,7 @@ for (const path of readPaths) {
 }
 
 Deno.test("assembleKernel() leaves no kernel of the folder out of the registry", async () => {
-  const root = new URL("../../kernels", import.meta.url);
+  const root = new URL("../../kernels/", import.meta.url);
   const findStems = async (folder: string): Promise<string[]> => {
     const found: string[] = [];
     for await (const { name, isDirectory } of Deno.readDir(new URL(folder, root))) {

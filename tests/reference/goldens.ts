@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sharedPath } from "../helpers/shared.ts";
 import { maxAbs, type RefTensor, tensorOf } from "./tensor.ts";
 
 /** The tensors and metadata of one file. */
@@ -15,9 +16,6 @@ export interface Goldens {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** The folder of goldens, beside the repository, wherever the tests are started. */
-const GOLDENS = new URL("../../../shared/goldens", import.meta.url);
-
 /**
  * Opens `NAME.safetensors` in ../shared/goldens; where it is absent says so on the console and returns undefined.
  *
@@ -28,15 +26,9 @@ const GOLDENS = new URL("../../../shared/goldens", import.meta.url);
  * Deno.test({ name: "conv2d() matches PyTorch", ignore: !goldens, fn() {} });
  */
 export function openGoldens(name: string): Goldens | undefined {
-  const file = new URL(`${name}.safetensors`, GOLDENS);
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    bytes = Deno.readFileSync(file);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    console.log(`Skipping tests against ${file.pathname}: the file is absent`);
-    return undefined;
-  }
+  const path = sharedPath(`goldens/${name}.safetensors`);
+  if (path === undefined) return undefined;
+  const bytes = Deno.readFileSync(path);
   // Layout: u64 header length, JSON header, then the values, little-endian (github.com/huggingface/safetensors).
   const headerSizeBytes = Number(new DataView(bytes.buffer).getBigUint64(0, true));
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + headerSizeBytes)));
@@ -51,7 +43,7 @@ export function openGoldens(name: string): Goldens | undefined {
   }
   const tensor = (key: string) => {
     const found = tensors.get(key);
-    if (!found) throw new RangeError(`Cannot find "${key}": absent, expected in ${file.pathname}`);
+    if (!found) throw new RangeError(`Cannot find "${key}": absent, expected in ${path}`);
     return found;
   };
   return { tensor, names: [...tensors.keys()], metadata };
