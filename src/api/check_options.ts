@@ -103,12 +103,13 @@ function goalNumbers(goal: ModelPruneOptions["goal"]): Parameters<typeof checkNu
  *
  * @throws {ShapeError} Where mean and deviation are not as many numbers as there are channels, or not such as floats of
  *   32 bits can be normalised by.
- * @throws {ConfigError} Where the seed, or the batch of evaluation, is not possible.
+ * @throws {ConfigError} Where the seed, the batch of evaluation or the number of examples is not possible.
  */
-export function checkModelOptions({ task, seed, evaluationBatch }: ModelOptions): void {
+export function checkModelOptions({ task, seed, evaluationBatch, examples }: ModelOptions): void {
   checkNumbers("make model with", {
     seed: [seed, seedRule],
     evaluationBatch: [evaluationBatch, positiveCount],
+    examples: [examples, positiveCount],
   });
   checkNormalization(task);
 }

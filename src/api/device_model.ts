@@ -51,6 +51,7 @@ export class DeviceModel {
   readonly #evaluators = new Map<Split, Evaluator>();
   readonly #turns = new Turns();
   #pruner: Pruner | undefined;
+  #examples: number | undefined;
   #isDisposed = false;
 
   /**
@@ -66,6 +67,7 @@ export class DeviceModel {
     checkModelOptions(options);
     gpu.check();
     this.task = task;
+    this.#examples = options.examples;
     this.#network = new Network(gpu, graph, seed);
     this.#slots = new SlotPool(gpu);
     this.#choose = choose;
@@ -76,6 +78,16 @@ export class DeviceModel {
 
   /** The task that the model was made for. */
   readonly task: ModelTask;
+
+  /** How many examples its values were trained on; undefined where it was not trained, and nobody told. */
+  get examples(): number | undefined {
+    return this.#examples;
+  }
+
+  /** Notes how many examples the values are trained on. */
+  protected trainedOn(examples: number): void {
+    this.#examples = examples;
+  }
 
   /** The layers; fewer and narrower ones after `compact`. */
   get graph(): Graph {
@@ -312,7 +324,9 @@ export class DeviceModel {
       checkWords("encode model", { store: [store, ["dense", "sparse"]] });
       const { mean, std, classes } = this.task;
       const state = await this.#readState();
-      return encodeModel({ graph: this.graph, ...state, normalization: { mean, std }, classes }, store);
+      const { graph, examples } = this, normalization = { mean, std };
+      const known = examples === undefined ? {} : { examples };
+      return encodeModel({ graph, ...state, normalization, classes, ...known }, store);
     });
   }
 

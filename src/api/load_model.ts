@@ -43,6 +43,8 @@ export interface LoadedModel {
   readonly normalizedBy: "options" | "file" | "family" | "data set";
   /** The class names in the file, where it has any. */
   readonly classes?: readonly string[];
+  /** How many examples the weights were trained on, where the file tells. */
+  readonly examples?: number;
 }
 
 /** What a model is opened by and for. `layers` are those that it may have beside the library's. */
@@ -79,6 +81,7 @@ export async function loadModel(
     ...(weights ? { weights: { parameters: weights.parameters, masks: weights.masks } } : {}),
     ...(normalization ? { normalization } : {}),
     ...(weights?.classes ? { classes: weights.classes } : {}),
+    ...(weights?.examples === undefined ? {} : { examples: weights.examples }),
   };
 }
 
@@ -89,10 +92,14 @@ export async function loadModel(
  */
 export function openModel(
   gpu: Gpu,
-  { graph, weights, normalization }: LoadedModel,
+  { graph, weights, normalization, examples }: LoadedModel,
   options: ModelOptions,
 ): Model {
-  const model = new Model(gpu, graph, { ...options, task: { ...options.task, ...normalization } });
+  const model = new Model(gpu, graph, {
+    examples,
+    ...options,
+    task: { ...options.task, ...normalization },
+  });
   if (weights) model.restore(weights);
   return model;
 }

@@ -52,9 +52,6 @@ import type { OpenSplit } from "./split_images.ts";
 
 /** A model on a device. Dispose of it to free its memory; the device stays open. */
 export class Model extends DeviceModel {
-  /** Examples of the last training. */
-  #trainedOn: number | undefined;
-
   readonly #refit = new HeldRefit();
 
   /**
@@ -72,7 +69,7 @@ export class Model extends DeviceModel {
       this.#refit.trained();
       using open = this.#openTraining(split, options);
       await this.tune(trainingPlans(this.graph, open.examples, open.options.batch));
-      this.#trainedOn = split.count;
+      this.trainedOn(split.count);
       const settings = {
         ...open.options,
         ...this.tools,
@@ -341,9 +338,8 @@ export class Model extends DeviceModel {
   /** Another model of the same graph and task, with its first values drawn anew; `restore` gives it this one's. */
   copy(): Model {
     const { choose, evaluationBatch } = this.tools;
-    const copy = new Model(this.gpu, this.network.graph, { task: this.task, choose, evaluationBatch });
-    copy.#trainedOn = this.#trainedOn;
-    return copy;
+    const { gpu, network: { graph }, task, examples } = this;
+    return new Model(gpu, graph, { task, choose, evaluationBatch, examples });
   }
 
   /**
@@ -356,8 +352,9 @@ export class Model extends DeviceModel {
   static async load(gpu: Gpu, path: string, files?: Files, options: GraphOptions = {}): Promise<Model> {
     const bytes = await filesFor(files, "load", path).read(path);
     const stored = decodeModel(bytes, path, undefined, options.layers);
-    const { graph, normalization, classes } = stored;
-    const model = new Model(gpu, graph, { task: { name: path, ...graph.input, ...normalization, classes } });
+    const { graph, normalization, classes, examples } = stored;
+    const task = { name: path, ...graph.input, ...normalization, classes };
+    const model = new Model(gpu, graph, { task, examples });
     model.restore(stored);
     return model;
   }
@@ -368,11 +365,11 @@ export class Model extends DeviceModel {
     super[Symbol.dispose]();
   }
 
-  /** How many examples a criterion counts: as given, or as the model was last trained on; criteria may count none. */
+  /** How many examples a criterion counts: as given, or as the model knows; criteria may count none. */
   #examplesFor(criterion: Criterion = "confidence", given: number | undefined): number {
-    const examples = given ?? this.#trainedOn ?? (readsFisher(criterion) ? undefined : 1);
+    const examples = given ?? this.examples ?? (readsFisher(criterion) ? undefined : 1);
     if (examples !== undefined) return examples;
-    const current = "not given, and the model was not trained in this process";
+    const current = "not given, and neither a training nor a file tells";
     const wanted = "how many examples its values were trained on";
     throw new ConfigError({ act: "score with", thing: "examples", current, wanted });
   }

@@ -32,6 +32,11 @@ export interface ModelOptions {
   readonly choose?: ProductChooser | undefined;
   /** Examples that evaluation takes at a time. Default: 256, or as many as the device can hold. */
   readonly evaluationBatch?: number | undefined;
+  /**
+   * How many examples its values were trained on, whose information the confidence counts. Default: not known until it is
+   * trained.
+   */
+  readonly examples?: number | undefined;
 }
 
 /** What of some images is predicted. */
@@ -79,8 +84,8 @@ export interface ScoreOptions {
   /** How the prior precision of the confidence is found; `evidence` where left out. */
   readonly prior?: Prior;
   /**
-   * Examples that the parameters were trained on, whose information the confidence counts. Default: those of the model's
-   * last training in this process.
+   * Examples that the parameters were trained on, whose information the confidence counts. Default: `examples` of the
+   * model, which its last training, its file or its options tell.
    */
   readonly examples?: number;
   /** Seed of the random criterion, and of drawn labels. */

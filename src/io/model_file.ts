@@ -1,10 +1,11 @@
 /**
  * Model files: safetensors with PyTorch's names and layouts, so that `load_state_dict` takes them as they are. The
- * graph, the masks (a bit a weight, base64) and how images are normalised stand in the metadata. A sparse file instead
- * holds weights without the removed ones (sparse_tensors.ts), for winnow alone.
+ * graph, the masks (a bit per weight, base64), how images are normalised and how many the model was trained on stand in
+ * the metadata. A sparse file instead holds weights without the removed ones (sparse_tensors.ts), for winnow alone.
  *
  * @module
  */
+import { describeRule, isNumberAs, type NumberRule, positiveCount } from "../checks.ts";
 import { isNormalization, type NormalizationKey, normalizationWanted } from "../data/normalization.ts";
 import { FormatError } from "../errors.ts";
 import { parseJson } from "../json.ts";
@@ -26,9 +27,19 @@ export interface StoredModel {
   /** Mean and deviation of each input channel, of bytes divided by 255. */
   readonly normalization: { readonly mean: readonly number[]; readonly std: readonly number[] };
   readonly classes: readonly string[];
+  /** How many examples the parameters were trained on; absent where that is not known. */
+  readonly examples?: number;
 }
 
-const metadataKeys = { graph: "winnow.graph", masks: "winnow.masks", input: "winnow.input" } as const;
+const metadataKeys = {
+  graph: "winnow.graph",
+  masks: "winnow.masks",
+  input: "winnow.input",
+  training: "winnow.training",
+} as const;
+
+/** How many examples a model may have been trained on. */
+const examplesRule: NumberRule = { ...positiveCount, atMost: Number.MAX_SAFE_INTEGER };
 
 /** Whether a file holds all weights, for PyTorch, or leaves removed ones out where that is smaller. */
 export type WeightStore = "dense" | "sparse";
@@ -40,7 +51,7 @@ export type WeightStore = "dense" | "sparse";
  * @throws {FormatError} Where a mask removes a weight that is not 0.
  */
 export function encodeModel(
-  { graph, parameters, masks, normalization, classes }: StoredModel,
+  { graph, parameters, masks, normalization, classes, examples }: StoredModel,
   store: WeightStore = "dense",
 ): Uint8Array {
   const packed: Record<string, string> = {};
@@ -58,6 +69,7 @@ export function encodeModel(
     [metadataKeys.graph]: JSON.stringify(parseGraph(graph, graph.name)),
     [metadataKeys.masks]: JSON.stringify(packed),
     [metadataKeys.input]: JSON.stringify({ ...normalization, classes }),
+    ...(examples === undefined ? {} : { [metadataKeys.training]: JSON.stringify({ examples }) }),
   });
 }
 
@@ -129,7 +141,13 @@ export function decodeModel(
     const wanted = "a list of names, each once";
     return refuse(`${metadataKeys.input}, classes`, show(classes), wanted);
   }
-  return { graph, parameters, masks, normalization, classes };
+  const model = { graph, parameters, masks, normalization, classes };
+  // It is absent where nobody told.
+  if (metadata[metadataKeys.training] === undefined) return model;
+  const training = parse(metadataKeys.training) as Record<string, unknown> | null,
+    examples = training?.examples;
+  if (isNumberAs(examples, examplesRule)) return { ...model, examples: examples as number };
+  return refuse(`${metadataKeys.training}, examples`, show(examples), describeRule(examplesRule));
 }
 
 /** Packs a mask into bits, as base64. */

@@ -22,6 +22,8 @@ export interface PretrainedModel {
   readonly normalization?: Normalization;
   /** Class names; absent where the file does not tell. */
   readonly classes?: readonly string[];
+  /** How many examples the parameters were trained on; absent where the file does not tell. */
+  readonly examples?: number;
 }
 
 /**

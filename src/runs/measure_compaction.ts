@@ -97,7 +97,8 @@ export async function measureCompaction(
 ): Promise<CompactedModel> {
   const stored = decodeModel(bytes, "the pruned model", undefined, ownLayers),
     batch = takeSplit(examples, Math.min(timedBatch, examples.count));
-  using smaller = new Model(gpu, stored.graph, { task, choose, evaluationBatch });
+  const { examples: trainedOn } = stored;
+  using smaller = new Model(gpu, stored.graph, { task, choose, evaluationBatch, examples: trainedOn });
   smaller.restore(stored);
   const report = await smaller.compact(batch, { protect });
   const layers = await smaller.pruner.count();

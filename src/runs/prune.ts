@@ -116,7 +116,8 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   checkCores(gpu, journal.cores, { graph, batch: config.batch, train: train.count, test: test.count });
   const choose = journal.chooser(options.choose ?? gpu.choose);
   const { seed, evaluationBatch } = config;
-  using model = new Model(gpu, graph, { task: limited, seed, choose, evaluationBatch });
+  const examples = train.count;
+  using model = new Model(gpu, graph, { task: limited, seed, choose, evaluationBatch, examples });
   using _kept = model.keepOnDevice(...[train, calibration, test, splits.validation ?? []].flat());
   checkPrunable(model.network, readRecipe(config, limited));
   const masks = options.weights?.masks;

@@ -67,7 +67,8 @@ export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<Tr
   const { keepsVariance = config.criterion === "snr" } = options;
   const splits = await splitDataset(gpu, config, options.dataset), { train, validation, limited } = splits;
   const { choose = gpu.choose } = options, { evaluationBatch } = config;
-  const model = new Model(gpu, graph, { task: limited, seed, choose, evaluationBatch });
+  const examples = train.count;
+  const model = new Model(gpu, graph, { task: limited, seed, choose, evaluationBatch, examples });
   // Until the model goes.
   model.keepOnDevice(...[train, splits.calibration, splits.test, validation ?? []].flat());
   const training: ModelTrainOptions = {

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
+import { loadModel, openModel } from "../../src/api/load_model.ts";
 import { Model } from "../../src/api/model.ts";
 import { type ModelPruneOptions, trainDefaults } from "../../src/api/model_options.ts";
 import { describeDataset } from "../../src/data/dataset.ts";
@@ -230,7 +231,7 @@ Deno.test("Model.prune() brings channels to a cost in fours, the same share of e
 Deno.test("Model counts the examples that it was trained on, and asks for them where it was not", async () => {
   const gpu = await deviceOf(), goal = { sparsity: 0.5 }, finetune = () => Promise.resolve();
   using model = new Model(gpu, tinyGraph(), { task: dataset, seed: 2 });
-  const says = 'Cannot score with "examples": not given, and the model was not trained in this process';
+  const says = 'Cannot score with "examples": not given, and neither a training nor a file tells';
   await assertRejects(() => model.score(dataset.test), ConfigError, says);
   await assertRejects(() => model.confidence(dataset.test), ConfigError, says);
   const pruning = { goal, calibration: dataset.test, test: dataset.test, finetune };
@@ -244,4 +245,16 @@ Deno.test("Model counts the examples that it was trained on, and asks for them w
   using copy = model.copy();
   copy.restore(await model.state());
   assertEquals(await copy.confidence(dataset.test), known);
+  const files = memoryFiles();
+  for (const store of ["dense", "sparse"] as const) {
+    await model.save("m.safetensors", files, store);
+    using loaded = await Model.load(gpu, "m.safetensors", files);
+    assertEquals(loaded.examples, dataset.train.count);
+    assertEquals(await loaded.confidence(dataset.test), known, "the file tells");
+    const source = { model: "m.safetensors" }, named = { task: { ...dataset, name: "m" } };
+    using opened = openModel(gpu, await loadModel(source, { files, task: dataset }), named);
+    assertEquals(await opened.confidence(dataset.test), known);
+    using told = openModel(gpu, await loadModel(source, { files, task: dataset }), { ...named, examples: 7 });
+    assertEquals((await told.confidence(dataset.test)).layers, other.layers, "what the caller says counts");
+  }
 });

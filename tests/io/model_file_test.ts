@@ -51,6 +51,22 @@ Deno.test("encodeModel() and decodeModel() keep graph, parameters, masks and nor
   assertEquals(decodeModel(encodeModel(model), "a"), model);
 });
 
+Deno.test("encodeModel() and decodeModel() keep how many examples a model was trained on, which no file need tell", () => {
+  const model = { ...storedModel(graph), examples: 5000 };
+  const { tensors, metadata } = readSafetensors(encodeModel(model), "a");
+  assertEquals(decodeModel(encodeModel(model), "a"), model);
+  assertEquals(metadata["winnow.training"], '{"examples":5000}');
+  const same = [...tensors].map(([name, { shape }]) => {
+    return { name, dtype: "F32" as const, shape: [...shape], values: model.parameters.get(name)! };
+  });
+  for (
+    const wrong of ["5000", "{}", "null", '{"examples":0}', '{"examples":1.5}', '{"examples":"5000"}', "{"]
+  ) {
+    const bytes = writeSafetensors(same, { ...metadata, "winnow.training": wrong });
+    assertThrows(() => decodeModel(bytes, "a.bin"), FormatError, "a.bin, winnow.training", wrong);
+  }
+});
+
 Deno.test("encodeModel() gives the same bytes for the same model, however its keys are ordered", () => {
   const bytes = encodeModel(storedModel(graph));
   assertEquals(encodeModel(storedModel(graph)), bytes);
