@@ -165,7 +165,18 @@ export type { Prior } from "./src/prune/score/confidence.ts";
 export { signalToNoiseAt } from "./src/prune/score/confidence.ts";
 export type { Measure } from "./src/prune/cost.ts";
 export { criteria } from "./src/prune/score/criteria.ts";
-export type { Criterion } from "./src/prune/score/criteria.ts";
+export type { Criterion, CriterionName } from "./src/prune/score/criteria.ts";
+export type { CriterionNeed } from "./src/prune/score/criterion.ts";
+export { defineCriterion } from "./src/prune/score/own_criterion.ts";
+export type {
+  CriterionDefinition,
+  CriterionOptions,
+  ExpressionCriterion,
+  FunctionCriterion,
+  OwnGroupRule,
+  ScoredArrays,
+  ScoredTensor,
+} from "./src/prune/score/own_criterion.ts";
 export { removedAt } from "./src/prune/goal.ts";
 export type { AfterRemoval } from "./src/prune/recipe.ts";
 export type { Cost, CostKind } from "./src/prune/cost.ts";

@@ -21,7 +21,7 @@ export const criteria = [
 ] as const;
 
 /** A criterion's name. */
-export type Criterion = typeof criteria[number];
+export type CriterionName = typeof criteria[number];
 
 /** Those that read the Fisher information; a test holds them to what each criterion needs. */
-export const fisherCriteria: readonly Criterion[] = ["confidence", "obd"];
+export const fisherCriteria: readonly CriterionName[] = ["confidence", "obd"];

@@ -6,14 +6,16 @@
 import { checkNumbers, checkWords, describeValue, positiveCount, seedRule } from "../checks.ts";
 import { ConfigError, ShapeError } from "../errors.ts";
 import { isNormalization, normalizationWanted } from "../data/normalization.ts";
-import { criteria } from "../prune/score/criteria.ts";
+import { criteria, criterionOf } from "../prune/score/criteria.ts";
+import { nameOfCriterion } from "../prune/score/own_criterion.ts";
 import type { ModelOptions, ModelPruneOptions, ModelTask, ScoreOptions } from "./model_options.ts";
 
 /** @throws {ConfigError} Where a value is not possible. */
 export function checkScoring({ criterion, prior, examples, seed, temperature, fisher }: ScoreOptions): void {
   const act = "score with";
+  if (typeof criterion === "object") criterionOf(criterion);
+  else checkWords(act, { criterion: [criterion, criteria] });
   checkWords(act, {
-    criterion: [criterion, criteria],
     prior: [prior, ["matched", "evidence"]],
     fisher: [fisher, ["batch", "example", "sampled"]],
   });
@@ -48,7 +50,7 @@ function checkChoosing({ criterion = "confidence", goal, validation }: ModelPrun
   const refuse = (current: string, wanted: string) => {
     throw new ConfigError({ act: "prune with", thing: "temperature validation", current, wanted });
   };
-  if (criterion !== "confidence") refuse(`the criterion is ${criterion}`, "confidence");
+  if (criterion !== "confidence") refuse(`the criterion is ${nameOfCriterion(criterion)}`, "confidence");
   if ("threshold" in goal) refuse("a threshold says what goes", "another goal");
   if (!validation) refuse("there are no validation examples", "some to choose by");
 }

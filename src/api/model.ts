@@ -18,7 +18,7 @@ import type { GraphOptions } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
 import type { CompactOptions } from "../prune/compact/compact.ts";
 import { type CompactionReport, compactNetwork } from "../prune/compact/compact_network.ts";
-import { type Criterion, needsGradients, prunableTensors, readsFisher } from "../prune/score/criteria.ts";
+import { countsExamples, type Criterion, needsGradients, prunableTensors } from "../prune/score/criteria.ts";
 import { type PruneOutcome, pruneUntilStable } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
 import type { LayerConfidence } from "../prune/score/confidence.ts";
@@ -367,7 +367,7 @@ export class Model extends DeviceModel {
 
   /** How many examples a criterion counts: as given, or as the model knows; criteria may count none. */
   #examplesFor(criterion: Criterion = "confidence", given: number | undefined): number {
-    const examples = given ?? this.examples ?? (readsFisher(criterion) ? undefined : 1);
+    const examples = given ?? this.examples ?? (countsExamples(criterion) ? undefined : 1);
     if (examples !== undefined) return examples;
     const current = "not given, and neither a training nor a file tells";
     const wanted = "how many examples its values were trained on";

@@ -79,7 +79,7 @@ export const trainDefaults: TrainSettings = {
 
 /** How weights are scored. */
 export interface ScoreOptions {
-  /** What weights are scored by; `confidence` where left out. */
+  /** What weights are scored by: a criterion by its name, or one that `defineCriterion` made. Default: `confidence`. */
   readonly criterion?: Criterion;
   /** How the prior precision of the confidence is found; `evidence` where left out. */
   readonly prior?: Prior;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Criterion } from "../criterion_names.ts";
+import type { CriterionName } from "../criterion_names.ts";
 
 /** Everything that a prune run can be told. A test holds these sentences equal to the schema's descriptions. */
 export interface PruneConfig {
@@ -104,7 +104,7 @@ export interface PruneConfig {
   /** Bring removed weights back whose gradient says with this confidence that they are not zero; above the confidence. */
   readonly regrow?: number | undefined;
   /** Score by which weights are kept; magnitude with refit, whose stages were measured by it, unless given. */
-  readonly criterion: Criterion;
+  readonly criterion: CriterionName;
   /** Prior of the confidence: its precision from the evidence, or matched to the weights' mean square. */
   readonly prior: "evidence" | "matched";
   /** What the examples' information is divided by in the confidence, above 1 to trust them less; auto takes the best on validation. */

@@ -28,6 +28,8 @@ import {
   type ScoreSettings,
 } from "./score/criteria.ts";
 import type { CriterionNeed } from "./score/criterion.ts";
+import { checkOwnScores, scoreOnHost } from "./score/host_scores.ts";
+import { nameOfCriterion } from "./score/own_criterion.ts";
 import { countElementsBelow, removeElements, type ScoredLayer } from "./select/elements.ts";
 import { countGroupedBelow, removeGrouped } from "./select/groups.ts";
 import { channelCounts, type LayerCount, layerCounts, lowerMaskCounts, lowerMasking } from "./mask.ts";
@@ -83,7 +85,7 @@ export class Pruner {
    * Scores the running mean by a criterion, into the arena `scores`.
    *
    * @throws {ConfigError} Where what the criterion needs is not there, or a temperature is not above 0.
-   * @throws {NumericError} Where a weight, what the criterion needs, or a score is not finite.
+   * @throws {NumericError} Where a weight, what the criterion needs, or a score is not finite, or a score is below 0.
    */
   async score(criterion: Criterion, settings: PrunerScoreSettings): Promise<void> {
     const { prior, temperature = 1, seed } = settings, network = this.#network;
@@ -91,16 +93,19 @@ export class Pruner {
       const wanted = "a number above 0";
       throw new ConfigError({ act: "score at", thing: "temperature", current: `${temperature}`, wanted });
     }
-    const { needs } = criterionOf(criterion), examples = settings.examples / temperature;
+    const type = criterionOf(criterion), { needs } = type, examples = settings.examples / temperature;
+    const name = nameOfCriterion(criterion);
     const scored = scoredTensors(network, criterion);
-    this.#checkNeeds("score by", criterion, needs);
+    this.#checkNeeds("score by", name, needs);
     if (scored.length < prunableTensors(network.layout).length) this.#clearScores();
     this.#buffers.allocate(criterionScratch(network, criterion));
-    const before = criterion === "confidence" ? lowerPrior(network.layout, prior, examples) : [];
-    await this.#buffers.run([...before, ...lowerScores(network, criterion, { examples, seed })]);
+    const before = type.readsPrior ? lowerPrior(network.layout, prior, examples) : [];
     // Selections take what is not finite for padding, or for the largest.
     this.#scored = undefined;
-    await checkArenasFinite(network, ["mean", ...needs, "scores"], `score by ${criterion} the weights of`);
+    await this.#buffers.run([...before, ...lowerScores(network, criterion, { examples, seed })]);
+    await scoreOnHost(network, type, scored);
+    await checkArenasFinite(network, ["mean", ...needs, "scores"], `score by ${name} the weights of`);
+    await checkOwnScores(network, type, scored);
     this.#scored = { criterion, seed, names: new Set(scored.map(({ fullName }) => fullName)) };
   }
 

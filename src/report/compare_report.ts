@@ -79,6 +79,8 @@ export interface ComparedOn {
   readonly model: string;
   /** All that was asked for and does not differ between variants, defaults filled in. */
   readonly config: PruneConfig;
+  /** By name, the expression of each criterion that was given by value, or that it is a function; absent without any. */
+  readonly ownCriteria?: Readonly<Record<string, string>>;
 }
 
 /** What a comparison found so far. */
@@ -130,6 +132,7 @@ const comparedOn = {
   dataset: z.strictObject({ name: z.string(), source: z.string(), train: count, test: count }),
   model: z.string(),
   config: z.custom<PruneConfig>((value) => pruneConfigSchema.safeParse(value).success, "a prune config"),
+  ownCriteria: z.record(z.string(), z.string()).exactOptional(),
 };
 
 const validation = z.strictObject({ accuracy: fraction, loss: z.number().min(0) });

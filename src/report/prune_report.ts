@@ -103,6 +103,11 @@ export interface PruneReport {
   readonly seed: number;
   /** All that was asked for, defaults filled in. */
   readonly config: PruneConfig;
+  /**
+   * By name, the expression of the criterion that was given by value in place of the configuration's, or that it is a
+   * function; absent without one.
+   */
+  readonly ownCriteria?: Readonly<Record<string, string>>;
   /** What is worth a warning, a sentence each; empty where nothing is, absent in older reports. */
   readonly warnings?: readonly string[];
   /** What the run started from: random weights, or given ones; absent in older reports. */
@@ -181,6 +186,7 @@ const schema = z.strictObject({
   model: z.string(),
   seed: count,
   config: z.custom<PruneConfig>((value) => pruneConfigSchema.safeParse(value).success, "a prune config"),
+  ownCriteria: z.record(z.string(), z.string()).exactOptional(),
   warnings: z.array(z.string()).exactOptional(),
   start: z.enum(["random", "given"]).exactOptional(),
   accuracy: z.strictObject({ ...states, standardError: z.strictObject(states).exactOptional() }),

@@ -7,7 +7,8 @@ import type { PruneConfig } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import type { NamedParameters } from "../gpu/network.ts";
 import { summarizeModel } from "../model/summary.ts";
-import { prunableTensors, scoredTensors } from "../prune/score/criteria.ts";
+import { type Criterion, prunableTensors, scoredTensors } from "../prune/score/criteria.ts";
+import { nameOfCriterion } from "../prune/score/own_criterion.ts";
 import type { CriterionModel } from "../prune/score/criterion.ts";
 import { type Cost, costOf, denseCostOf } from "../prune/cost.ts";
 import { type PruneGoal, removedAt } from "../prune/goal.ts";
@@ -19,6 +20,8 @@ export interface ReachableOptions {
   readonly goal: PruneGoal;
   /** The verb phrase of the error; `prune to` where left out. */
   readonly act?: string;
+  /** What weights are scored by. Default: the configuration's criterion. */
+  readonly by?: Criterion | undefined;
   /** The masks that pruning starts from, by full name; nothing is removed where left out. */
   readonly masks?: NamedParameters | undefined;
 }
@@ -36,14 +39,15 @@ export function removedBy(masks: NamedParameters | undefined): ReadonlyMap<strin
 function limitsOf(
   model: CriterionModel,
   config: PruneConfig,
+  criterion: Criterion,
 ): readonly (readonly [key: string, text: string])[] {
-  const { floor, protect, roundTo, criterion, granularity } = config;
+  const { floor, protect, roundTo, granularity } = config;
   const sparesLayers = scoredTensors(model, criterion).length < prunableTensors(model.layout).length;
   const limits: [string, string | number | undefined, boolean][] = [
     ["floor", floor, floor > 0],
     ["protect", protect, protect !== undefined],
     ["roundTo", roundTo, roundTo > 1],
-    ["criterion", criterion, sparesLayers],
+    ["criterion", nameOfCriterion(criterion), sparesLayers],
   ];
   const found = limits.filter(([, , limits]) => limits).map(([key, value]) =>
     [key, `${key} ${value}`] as const
@@ -61,14 +65,13 @@ const shareText = (share: number) => `${Math.floor(1e4 * share) / 1e4}`;
 export function checkReachable(
   model: CriterionModel,
   config: PruneConfig,
-  { goal, masks, act = "prune to" }: ReachableOptions,
+  { goal, masks, act = "prune to", by: criterion = config.criterion }: ReachableOptions,
 ): void {
-  const { criterion } = config,
-    options = readRecipe(config, model.graph.input).select,
+  const options = readRecipe(config, model.graph.input).select,
     removed = removedBy(masks);
   const most = mostRemovable(model, { criterion, options, removed });
   const refuse = (thing: string, reached: string, wanted: string) => {
-    const limits = limitsOf(model, config), names = limits.map(([, text]) => text).join(" and ");
+    const limits = limitsOf(model, config, criterion), names = limits.map(([, text]) => text).join(" and ");
     const current = `${names} ${limits.length === 1 ? "leaves" : "leave"} ${reached}`;
     const others = limits.map(([key]) => key).join(" or ");
     throw new ConfigError({ act, thing, current, wanted: `${wanted}, or another ${others}` });
@@ -87,7 +90,7 @@ export function checkReachable(
     refuse(thing, `${all} of ${prunableCount} weights that may go`, wanted);
   }
   if ("cost" in goal) {
-    const { cost: kind } = goal, least = leastCost(model, config, { most, removed })?.[kind] ?? 0;
+    const { cost: kind } = goal, least = leastCost(model, config, { most, removed, criterion })?.[kind] ?? 0;
     if (least <= goal.most) return;
     const all = denseCostOf(summarizeModel(model.graph))[kind];
     const share = Math.ceil(1e4 * least / all) / 1e4;
@@ -103,9 +106,13 @@ export function checkReachable(
 function leastCost(
   model: CriterionModel,
   config: PruneConfig,
-  { most, removed }: { readonly most: readonly number[]; readonly removed: ReadonlyMap<string, number> },
+  { most, removed, criterion }: {
+    readonly most: readonly number[];
+    readonly removed: ReadonlyMap<string, number>;
+    readonly criterion: Criterion;
+  },
 ): Cost | undefined {
-  const { criterion, granularity, store } = config;
+  const { granularity, store } = config;
   if (granularity === "channel") {
     // What is gone already may make more superfluous than channels that go.
     const isWhole = removed.values().every((count) => count === 0);

@@ -14,6 +14,8 @@ import { removedAt } from "../prune/goal.ts";
 import { emptyLayers, type LayerCount } from "../prune/mask.ts";
 import { removedOf } from "../prune/recipe.ts";
 import { stagesTo } from "../prune/refit/prune_with_refit.ts";
+import { needsVariance } from "../prune/score/criteria.ts";
+import { type CriterionDefinition, describeDefinitions } from "../prune/score/own_criterion.ts";
 import type { TemperatureChoice } from "../prune/score/temperature.ts";
 import {
   type CompareCell,
@@ -35,6 +37,8 @@ import { openTrained, type TrainedNetwork, type TrainedOptions } from "./trained
 export interface CompareOptions extends TrainedOptions {
   /** Variants by name, such as `confidence/matched`. */
   readonly variants: readonly string[];
+  /** Criteria of your own, which the names of variants may begin with. */
+  readonly criteria?: readonly CriterionDefinition[];
   /** Fractions of the weights to remove. */
   readonly sparsities: readonly number[];
   /** Seeds of initial weights, splits, batches and random scores. */
@@ -61,13 +65,14 @@ function checkSame(before: CompareReport, now: CompareReport): void {
   // Reports of before know the adapter's name alone.
   const isKnown = before.gpu !== undefined;
   const flat = (
-    { config, adapter, gpu, model, dataset, versions }: CompareReport,
+    { config, adapter, gpu, model, dataset, versions, ownCriteria }: CompareReport,
   ): Record<string, unknown> => ({
     ...config,
     ...identityEntries(adapter, isKnown ? gpu : undefined),
     model,
     dataset,
     versions,
+    ...(ownCriteria ? { ownCriteria } : {}),
   });
   const [old, own] = [flat(before), flat(now)];
   const key = [...new Set([...Object.keys(old), ...Object.keys(own)])].find((key) =>
@@ -95,13 +100,13 @@ function checkSame(before: CompareReport, now: CompareReport): void {
  */
 export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<CompareReport> {
   const { config, dataset, graph, seeds, sparsities, before, versions } = options;
-  const variants = options.variants.map((name) => readVariant(name, config));
+  const variants = options.variants.map((name) => readVariant(name, config, options.criteria));
   const layout = layOutParameters(graph);
   for (const variant of variants) {
-    checkPrunable({ layout, graph }, readRecipe(variant.config, dataset));
+    checkPrunable({ layout, graph }, readRecipe(variant.config, dataset, variant.by));
     for (const sparsity of sparsities) {
       const act = `compare ${variant.name} at`, masks = options.weights?.masks;
-      checkReachable({ layout, graph }, variant.config, { goal: { sparsity }, masks, act });
+      checkReachable({ layout, graph }, variant.config, { goal: { sparsity }, masks, act, by: variant.by });
     }
   }
   const { name, source } = dataset, choices = coresOf(gpu, before?.cores ?? options.cores);
@@ -122,6 +127,7 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
     dataset: { name, source, train: dataset.train.count, test: dataset.test.count },
     model: graph.name,
     config,
+    ...describeDefinitions(options.criteria ?? []),
     trained: before?.trained ?? [],
     cells: before?.cells ?? [],
   };
@@ -149,7 +155,7 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
       sparsities: sparsities.filter((sparsity) => !isDone(seed, variant.name, sparsity)),
     })).filter(({ sparsities }) => sparsities.length > 0);
     if (missing.length === 0) continue;
-    const keepsVariance = missing.some(({ variant }) => variant.config.criterion === "snr");
+    const keepsVariance = missing.some(({ variant }) => needsVariance(variant.by));
     const trained = await openTrained(gpu, {
       ...options,
       choose,
@@ -189,13 +195,13 @@ async function measure(
 /** Removes from a trained network at each sparsity. */
 async function* compareVariant(
   trained: TrainedNetwork,
-  { name, config: base, isStaged }: CompareVariant,
+  { name, config: base, by, isStaged }: CompareVariant,
   { seed, sparsities, onProgress }: Pick<CompareOptions, "sparsities" | "onProgress"> & {
     readonly seed: number;
   },
 ): AsyncGenerator<CompareCell> {
   const { model, splits, state } = trained, config: PruneConfig = { ...base, seed };
-  const { prunableCount } = model.network.layout, recipe = readRecipe(config, splits.limited);
+  const { prunableCount } = model.network.layout, recipe = readRecipe(config, splits.limited, by);
   const inputs = { ...splits, trainedOn: splits.train.count };
   for (const [i, sparsity] of sparsities.entries()) {
     model.restore(state);

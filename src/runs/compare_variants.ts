@@ -6,12 +6,15 @@
 import { isPattern, parsePruneConfig, type PruneConfig, readGranularity } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import { describeAlternatives } from "../nearest.ts";
-import { criteria, type Criterion, readsFisher } from "../prune/score/criteria.ts";
+import { criteria, type Criterion, type CriterionName, readsFisher } from "../prune/score/criteria.ts";
+import type { CriterionDefinition } from "../prune/score/own_criterion.ts";
 
 /** One variant: its name, and the configuration that its pruning follows. */
 export interface CompareVariant {
   readonly name: string;
   readonly config: PruneConfig;
+  /** What weights are scored by. */
+  readonly by: Criterion;
   /** True where weights go in stages, each scored anew: by `staged`, and always with a refit. */
   readonly isStaged: boolean;
 }
@@ -42,16 +45,24 @@ export function refusePattern({ granularity }: PruneConfig, act: string): void {
  * `T=auto`, which has it chosen on the validation examples.
  *
  * @param base What the variant has where its name says nothing.
+ * @param own Criteria beside the library's.
  * @throws {ConfigError} Where a part of the name is none, or parts do not go together.
  */
-export function readVariant(name: string, base: PruneConfig): CompareVariant {
+export function readVariant(
+  name: string,
+  base: PruneConfig,
+  own: readonly CriterionDefinition[] = [],
+): CompareVariant {
   refusePattern(base, "compare at sparsities");
-  const [criterion, ...rest] = name.split("/");
-  const known: readonly string[] = criteria;
-  if (!known.includes(criterion)) {
-    const wanted = describeAlternatives(criterion, known);
-    throw new ConfigError({ act: "compare", thing: name, current: `no criterion is "${criterion}"`, wanted });
+  const [first, ...rest] = name.split("/"), definition = own.find(({ name }) => name === first);
+  const known: readonly string[] = [...criteria, ...own.map(({ name }) => name)];
+  if (!known.includes(first)) {
+    const wanted = describeAlternatives(first, known);
+    throw new ConfigError({ act: "compare", thing: name, current: `no criterion is "${first}"`, wanted });
   }
+  const by = definition ?? first as CriterionName;
+  // What a configuration says of a criterion are rules of what it reads.
+  const criterion = definition ? readsFisher(definition) ? "obd" : "magnitude" : first;
   const settings: Record<string, unknown> = { criterion };
   let isStaged = false;
   for (const part of rest) {
@@ -67,7 +78,7 @@ export function readVariant(name: string, base: PruneConfig): CompareVariant {
     const temperature = /^T=(.+)$/.exec(part)?.[1];
     if (temperature !== undefined) {
       if (criterion !== "confidence") {
-        const current = `"${part}" says nothing of criterion ${criterion}`;
+        const current = `"${part}" says nothing of criterion ${first}`;
         throw new ConfigError({ act: "compare", thing: name, current, wanted: "confidence" });
       }
       settings.posteriorTemperature = temperature === "auto" ? temperature : Number(temperature);
@@ -90,7 +101,7 @@ export function readVariant(name: string, base: PruneConfig): CompareVariant {
   }
   // A base that refits single weights lets layers choose them, which groups cannot.
   if (settings.granularity !== undefined) settings.selection ??= "score";
-  const usesFisher = readsFisher(criterion as Criterion);
+  const usesFisher = readsFisher(by);
   // A base that says how the Fisher information is estimated means the criteria that read it.
   const fisher = usesFisher || settings.fisher !== undefined ? {} : { fisher: "batch" };
   const config = parsePruneConfig({ ...base, ...fisher, ...settings }, `variant ${name}`);
@@ -98,5 +109,5 @@ export function readVariant(name: string, base: PruneConfig): CompareVariant {
     const current = "a refit goes in stages by itself";
     throw new ConfigError({ act: "compare", thing: name, current, wanted: 'no "staged" beside it' });
   }
-  return { name, config, isStaged: isStaged || config.refit };
+  return { name, config, by, isStaged: isStaged || config.refit };
 }

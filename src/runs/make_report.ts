@@ -31,6 +31,7 @@ export interface PruneFindings {
   readonly gpu: GpuIdentity;
   readonly cores: Readonly<Record<string, string>>;
   readonly config: PruneConfig;
+  readonly ownCriteria?: Readonly<Record<string, string>>;
   readonly splits: Omit<RunSplits, "validation">;
   readonly graph: Graph;
   readonly layout: Pick<ParameterLayout, "count" | "prunableCount">;
@@ -77,6 +78,7 @@ export function pruneReport(findings: PruneFindings): PruneReport {
     model: graph.name,
     seed: config.seed,
     config,
+    ...(findings.ownCriteria ? { ownCriteria: findings.ownCriteria } : {}),
     start: findings.start,
     warnings: describeWarnings({
       granularity: readGranularity(config.granularity)!,

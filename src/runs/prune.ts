@@ -14,7 +14,8 @@ import { decodeModel } from "../io/model_file.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { type Graph, ownLayersOf } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
-import type { Criterion } from "../prune/score/criteria.ts";
+import { type CriterionName, needsVariance } from "../prune/score/criteria.ts";
+import { type CriterionDefinition, describeDefinitions } from "../prune/score/own_criterion.ts";
 import { pruneUntilStable } from "../prune/loop.ts";
 import { removedOf } from "../prune/recipe.ts";
 import type { CriterionResult, PhaseReport, PruneReport } from "../report/prune_report.ts";
@@ -48,6 +49,8 @@ export interface PruneRunOptions {
   readonly dataset: Dataset<Split>;
   /** The network, which must fit the data set. */
   readonly graph: Graph;
+  /** Scores by a criterion of your own, in place of `config.criterion`; a run that is resumed must be given it again. */
+  readonly criterion?: CriterionDefinition;
   /** Parameters and masks to start from; random ones by the seed where left out. */
   readonly weights?: ModelState;
   /** Whom training and fine-tuning follow where `config.distill` is above 0; fine-tuning the trained network without. */
@@ -94,7 +97,8 @@ export interface PruneRunResult {
  * @throws The reason of `options.signal` where it ends the run.
  */
 export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<PruneRunResult> {
-  const { config, graph } = options;
+  const { config, graph } = options, { criterion: by = config.criterion } = options;
+  const own = describeDefinitions([options.criterion]);
   const splits = await splitDataset(gpu, config, options.dataset);
   const { train, calibration, test, limited } = splits;
   const counts = {
@@ -106,6 +110,7 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   const surroundings = {
     ...identityEntries(gpu.adapter.name, gpu.identity),
     graph: JSON.stringify(graph),
+    ...(own.ownCriteria ? { criterion: JSON.stringify(own.ownCriteria) } : {}),
     ...counts,
     ...(checkpoints ? await runContents(splits, options) : {}),
   };
@@ -119,9 +124,9 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   const examples = train.count;
   using model = new Model(gpu, graph, { task: limited, seed, choose, evaluationBatch, examples });
   using _kept = model.keepOnDevice(...[train, calibration, test, splits.validation ?? []].flat());
-  checkPrunable(model.network, readRecipe(config, limited));
+  checkPrunable(model.network, readRecipe(config, limited, by));
   const masks = options.weights?.masks;
-  checkReachable(model.network, config, { goal: readGoal(config, graph), masks });
+  checkReachable(model.network, config, { goal: readGoal(config, graph), masks, by });
   if (options.weights) model.restore(options.weights);
   await options.onStart?.();
   await journal.begin();
@@ -144,10 +149,12 @@ async function pruneModel(
 ): Promise<PruneRunResult> {
   const { config, graph, onProgress, steps, choose } = options;
   const { rounds, allowedDrop, pruneSchedule: schedule } = config;
-  const recipe = readRecipe(config, limited), goal = readGoal(config, graph);
+  const { criterion: by = config.criterion } = options;
+  const recipe = readRecipe(config, limited, by), goal = readGoal(config, graph);
   const inputs = { calibration, train, validation, trainedOn: train.count };
   const training: ModelTrainOptions = {
     ...trainingOf(config, limited),
+    keepsVariance: needsVariance(by),
     ...(validation ? { validation } : {}),
   };
   const { distill: share, temperature, distillFeatures: featureWeight, distillMaps: featureMaps } = config;
@@ -185,7 +192,7 @@ async function pruneModel(
   const kept = await steps.keep("trained.safetensors", () => model.encode());
   const trainedState = decodeModel(kept, "the trained model", graph);
   if (!isTaught) teacher?.restore(trainedState);
-  const recipeBy = (criterion: Criterion) => readRecipe({ ...config, criterion }, limited);
+  const recipeBy = (criterion: CriterionName) => readRecipe({ ...config, criterion }, limited);
   const confidences = await steps.step(
     "confidence",
     async () => (await model.confidence(calibration, scoringOf(recipeBy("confidence").score, inputs))).layers,
@@ -203,7 +210,7 @@ async function pruneModel(
   const outcome = await pruneUntilStable(target, { goal, schedule, rounds, allowedDrop });
   const finetuned = await evaluate("fine-tuned");
   const bytes = await steps.keep("pruned.safetensors", () => model.encode());
-  const compare = async (criterion: Criterion): Promise<CriterionResult> => {
+  const compare = async (criterion: CriterionName): Promise<CriterionResult> => {
     const measure = async () => (await model.evaluate(test)).accuracy;
     const isPattern = "pattern" in goal && outcome.removed > 0;
     const amount = isPattern ? goal : { weights: outcome.removed };
@@ -238,6 +245,7 @@ async function pruneModel(
     cores: options.journal.cores,
     splits: { limited, train, calibration, test },
     ...{ config, graph, labels, outcome, criteria, confidences, finished },
+    ...describeDefinitions([options.criterion]),
     start: options.weights ? "given" : "random",
     ...{ untrained, trained, finetuned, trainedBytes: kept.byteLength, training: phases },
     layout: model.network.layout,

@@ -8,7 +8,7 @@ import type { Dataset } from "../data/dataset.ts";
 import type { Graph } from "../model/graph.ts";
 import { summarizeModel } from "../model/summary.ts";
 import { signalToNoiseAt } from "../prune/score/confidence.ts";
-import { readsFisher, scoredTensors } from "../prune/score/criteria.ts";
+import { type Criterion, readsFisher, scoredTensors } from "../prune/score/criteria.ts";
 import type { CriterionModel } from "../prune/score/criterion.ts";
 import { type CostKind, denseCostOf } from "../prune/cost.ts";
 import type { PruneGoal } from "../prune/goal.ts";
@@ -33,9 +33,13 @@ export function readGoal(config: PruneConfig, graph: Graph): PruneGoal {
   return { cost, most, ...(config.store === "sparse" ? { isSparse: true } : {}) };
 }
 
-/** Reads the recipe of each removal, for images of so many channels. */
-export function readRecipe(config: PruneConfig, images: Pick<Dataset, "channels">): Recipe {
-  const { criterion: by, prior, fisher, posteriorTemperature, seed } = config;
+/** Reads the recipe of each removal, for images of so many channels; by the configuration's criterion or another. */
+export function readRecipe(
+  config: PruneConfig,
+  images: Pick<Dataset, "channels">,
+  by: Criterion = config.criterion,
+): Recipe {
+  const { prior, fisher, posteriorTemperature, seed } = config;
   const isChosen = posteriorTemperature === "auto" && by === "confidence";
   const temperature = isChosen ? "validation" : posteriorTemperature === "auto" ? 1 : posteriorTemperature;
   const { scope, floor, roundTo, perCost, protect } = config,

@@ -80,7 +80,6 @@ export function trainingOf(
     cutout,
     mixup: config.mixup,
     recalibration: config.recalibrate,
-    ...(config.criterion === "snr" ? { keepsVariance: true } : {}),
     ...(validation > 0 ? { earlyStopping: { patience, measure: stopOn } } : {}),
   };
 }

@@ -9,7 +9,8 @@ import type { Gpu } from "../gpu/device.ts";
 import { formatChoices, rememberingChooser } from "../kernels/choices.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import type { SensitivityCell, SensitivityReport } from "../report/compare_report.ts";
-import { prunableTensors } from "../prune/score/criteria.ts";
+import { needsVariance, prunableTensors } from "../prune/score/criteria.ts";
+import { type CriterionDefinition, describeDefinitions } from "../prune/score/own_criterion.ts";
 import { mostRemovable } from "../prune/reach/reach.ts";
 import { type Removal, removedOf } from "../prune/recipe.ts";
 import { type RemovalOptions, TooManyError } from "../prune/select/removal.ts";
@@ -26,6 +27,8 @@ import type { RunProgress } from "../train/settings.ts";
 export interface SensitivityOptions extends TrainedOptions {
   /** Fractions to remove of a layer's weights, or of those that go with a set of coupled channels. */
   readonly sparsities: readonly number[];
+  /** Scores by a criterion of your own, in place of `config.criterion`. */
+  readonly criterion?: CriterionDefinition;
   /** How an earlier run computed its products, as its report says; others are as `choose` says. */
   readonly cores?: Readonly<Record<string, string>>;
   /** Versions of what computes, by name, for the report. */
@@ -52,14 +55,14 @@ async function removeIfPossible(remove: () => Promise<Removal>): Promise<Removal
  * @throws The reason of `options.signal` where it ends the scan.
  */
 export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Promise<SensitivityReport> {
-  const { config, dataset, graph, sparsities, versions } = options, { criterion } = config;
+  const { config, dataset, graph, sparsities, versions, criterion = config.criterion } = options;
   refusePattern(config, "scan at sparsities");
   if (config.posteriorTemperature === "auto") {
     const current = "each removal would go by another", wanted = "a number";
     throw new ConfigError({ act: "scan at", thing: "posteriorTemperature auto", current, wanted });
   }
   const layout = layOutParameters(graph),
-    recipe = readRecipe(config, dataset),
+    recipe = readRecipe(config, dataset, criterion),
     masks = options.weights?.masks;
   checkPrunable({ layout, graph }, recipe);
   const refuse = (current: string, wanted: string) =>
@@ -84,7 +87,11 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
   checkCores(gpu, formatChoices(choices), { graph, batch: config.batch, train: all, test: test.count });
   const choose = rememberingChooser(choices, options.choose ?? gpu.choose);
   await options.onStart?.();
-  const { model: opened, splits, state } = await openTrained(gpu, { ...options, choose });
+  const { model: opened, splits, state } = await openTrained(gpu, {
+    keepsVariance: needsVariance(criterion),
+    ...options,
+    choose,
+  });
   using model = opened;
   const { train, calibration } = splits, validation = splits.validation!;
   const measure = async () => {
@@ -119,6 +126,7 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     dataset: { name, source, train: dataset.train.count, test: dataset.test.count },
     model: graph.name,
     config,
+    ...describeDefinitions([options.criterion]),
     trained,
     cells,
   };

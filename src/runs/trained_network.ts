@@ -10,6 +10,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { decodeModel } from "../io/model_file.ts";
 import { decodeVariance, encodeVariance } from "../io/variance_file.ts";
 import type { ProductChooser } from "../kernels/product.ts";
+import { needsVariance } from "../prune/score/criteria.ts";
 import type { Graph } from "../model/graph.ts";
 import type { RunProgress } from "../train/settings.ts";
 import { Model } from "../api/model.ts";
@@ -31,7 +32,7 @@ export interface TrainedOptions {
   readonly choose?: ProductChooser;
   /** Called while training or refitting weights, with what is being done. */
   readonly onProgress?: (phase: string, progress: RunProgress) => void;
-  /** True has training keep the variance that criterion `snr` reads; true for that criterion where left out. */
+  /** True has training keep the variance of the weights. Default: true where `config.criterion` reads it, as `snr` does. */
   readonly keepsVariance?: boolean;
   /** Ends the work between two steps once it is aborted. */
   readonly signal?: AbortSignal;
@@ -64,7 +65,7 @@ const finetuneFirstEpoch = 1000;
  */
 export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<TrainedNetwork> {
   const { config, graph, weights, onProgress, signal } = options, { seed } = config;
-  const { keepsVariance = config.criterion === "snr" } = options;
+  const { keepsVariance = needsVariance(config.criterion) } = options;
   const splits = await splitDataset(gpu, config, options.dataset), { train, validation, limited } = splits;
   const { choose = gpu.choose } = options, { evaluationBatch } = config;
   const examples = train.count;

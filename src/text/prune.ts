@@ -13,12 +13,15 @@ import { formatTable } from "./table.ts";
 const signed = (count: number): string => count > 0 ? `+${count}` : `${count}`;
 
 /** The states of the network that differ: without training it is as it was loaded, without fine-tuning as pruned. */
-function formatStates({ accuracy, config, dataset: { test }, start }: PruneReport): string {
+function formatStates(
+  { accuracy, config, ownCriteria = {}, dataset: { test }, start }: PruneReport,
+): string {
+  const [criterion = config.criterion] = Object.keys(ownCriteria);
   const isTrained = config.epochs > 0, isGiven = start === "given" || !isTrained;
   const rows: readonly (readonly [string, number])[] = [
     [isGiven ? "as loaded" : "untrained", accuracy.untrained],
     ...(isTrained ? [["trained", accuracy.trained] as const] : []),
-    [`pruned by ${config.criterion}${config.refit ? ", the rest refitted" : ""}`, accuracy.pruned],
+    [`pruned by ${criterion}${config.refit ? ", the rest refitted" : ""}`, accuracy.pruned],
     ...(config.finetuneEpochs > 0 ? [["fine-tuned", accuracy.finetuned] as const] : []),
   ];
   return formatTable(

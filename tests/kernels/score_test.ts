@@ -5,6 +5,9 @@
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
+import { seedNetwork } from "../../src/model/presets.ts";
+import { layOutParameters } from "../../src/plan/layout.ts";
+import { pointwiseCriteria } from "../../src/prune/score/pointwise.ts";
 import { quadsOf } from "../../src/shape.ts";
 import { accumulateFisher, signalToNoise, updateRunningMean } from "../reference/confidence.ts";
 import { gradientScores, magnitudeScores, obdScores, taylorScores } from "../reference/criteria.ts";
@@ -43,6 +46,16 @@ function arenaOf({ rows, taps, channels }: Weight, values: ArrayLike<number>): F
   return arena;
 }
 
+/** The score core with a criterion: one of the library's, or an operation of kernels/score/. */
+function operationOf(criterion: string): Pick<Dispatch, "kernel" | "text"> {
+  if (!Object.hasOwn(pointwiseCriteria, criterion)) return { kernel: `score/score:score/${criterion}` };
+  const graph = seedNetwork({ channels: 3, height: 8, width: 8, classes: 2 });
+  const layout = layOutParameters(graph), context = { graph, layout, layer: 0, examples: 1, seed: 0 };
+  const type = pointwiseCriteria[criterion as keyof typeof pointwiseCriteria];
+  const [{ kernel, text }] = type.lower(layout.parameters[0], context);
+  return { kernel, ...(text === undefined ? {} : { text }) };
+}
+
 /** Runs a criterion and returns its scores; checks the padding and that nothing else is written. */
 async function runScore(
   path: ReadPath,
@@ -64,7 +77,7 @@ async function runScore(
     dispatches: [
       ...before,
       dispatchOver(quads, {
-        kernel: `score/score:score/${criterion}`,
+        ...operationOf(criterion),
         label: criterion,
         bindings: inputRefs(
           Object.fromEntries([...Object.keys(arenas), "scores"].map((name) => [name, name])),

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Criterion } from "../../criterion_names.ts";
+import type { CriterionName } from "../../criterion_names.ts";
+import { describeValue } from "../../checks.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Dispatch } from "../../kernels/dispatch.ts";
 import type { ParameterLayout, PlacedParameter } from "../../plan/layout.ts";
@@ -11,11 +12,17 @@ import { filterCriteria } from "./filters.ts";
 import { pointwiseCriteria } from "./pointwise.ts";
 import type { CriterionModel, CriterionType } from "./criterion.ts";
 import { lamp } from "./lamp.ts";
+import { type Criterion, nameOfCriterion, typeOfDefinition } from "./own_criterion.ts";
 
-export { criteria, type Criterion } from "../../criterion_names.ts";
+export { criteria, type CriterionName } from "../../criterion_names.ts";
+export type { Criterion } from "./own_criterion.ts";
 
 // Names without a type do not compile, and types without a name cannot be asked for.
-const types: Readonly<Record<Criterion, CriterionType>> = { ...pointwiseCriteria, ...filterCriteria, lamp };
+const types: Readonly<Record<CriterionName, CriterionType>> = {
+  ...pointwiseCriteria,
+  ...filterCriteria,
+  lamp,
+};
 
 /** What criteria need beside the arenas. */
 export interface ScoreSettings {
@@ -25,9 +32,18 @@ export interface ScoreSettings {
   readonly seed: number;
 }
 
-/** A criterion by its name. */
+/**
+ * What a criterion is.
+ *
+ * @throws {ConfigError} Where it is neither a name nor made by `defineCriterion`.
+ */
 export function criterionOf(criterion: Criterion): CriterionType {
-  return types[criterion];
+  const type = typeof criterion === "string"
+    ? Object.hasOwn(types, criterion) ? types[criterion] : undefined
+    : typeOfDefinition(criterion);
+  if (type) return type;
+  const wanted = `${Object.keys(types).join(", ")}, or what defineCriterion makes`;
+  throw new ConfigError({ act: "score by", thing: "criterion", current: describeValue(criterion), wanted });
 }
 
 /** The prunable tensors of a model, in the order of their layers. */
@@ -37,12 +53,23 @@ export function prunableTensors({ parameters }: ParameterLayout): readonly Place
 
 /** True for criteria that need gradients on calibration examples. */
 export function needsGradients(criterion: Criterion): boolean {
-  return types[criterion].needs.some((need) => need !== "variance");
+  return criterionOf(criterion).needs.some((need) => need !== "variance");
+}
+
+/** True for criteria that read the variance of the weights over the steps, which training keeps only for them. */
+export function needsVariance(criterion: Criterion): boolean {
+  return criterionOf(criterion).needs.includes("variance");
+}
+
+/** True for criteria that count how many examples a model was trained on. */
+export function countsExamples(criterion: Criterion): boolean {
+  const { readsExamples = false, needs } = criterionOf(criterion);
+  return readsExamples || needs.includes("fisher");
 }
 
 /** True for criteria that read the Fisher information, which can be estimated in several ways. */
 export function readsFisher(criterion: Criterion): boolean {
-  return types[criterion].needs.includes("fisher");
+  return criterionOf(criterion).needs.includes("fisher");
 }
 
 /**
@@ -51,32 +78,37 @@ export function readsFisher(criterion: Criterion): boolean {
  * @throws {ConfigError} Where it scores none.
  */
 export function scoredTensors(model: CriterionModel, criterion: Criterion): readonly PlacedParameter[] {
-  const { scores } = types[criterion], all = prunableTensors(model.layout);
+  const { scores } = criterionOf(criterion), all = prunableTensors(model.layout);
   const scored = scores ? all.filter((tensor) => scores(tensor, model)) : all;
   if (scored.length > 0) return scored;
   const current = `no layer of ${model.graph.name} has what it needs`;
-  throw new ConfigError({ act: "score by", thing: criterion, current, wanted: "another criterion" });
+  throw new ConfigError({
+    act: "score by",
+    thing: nameOfCriterion(criterion),
+    current,
+    wanted: "another criterion",
+  });
 }
 
 /** The buffers that a criterion needs for a model beside the arenas and `prior_precision`: words by name. */
 export function criterionScratch(model: CriterionModel, criterion: Criterion): ReadonlyMap<string, number> {
-  const words = new Map<string, number>();
+  const words = new Map<string, number>(), { scratch } = criterionOf(criterion);
   for (const tensor of scoredTensors(model, criterion)) {
-    for (const [name, count] of Object.entries(types[criterion].scratch?.(tensor) ?? {})) {
+    for (const [name, count] of Object.entries(scratch?.(tensor) ?? {})) {
       words.set(name, Math.max(count, words.get(name) ?? 0));
     }
   }
   return words;
 }
 
-/** The dispatches that score the weights. Confidence expects `prior_precision` to be there. */
+/** The dispatches that score the weights. Criteria that read `prior_precision` expect it to be there. */
 export function lowerScores(
   model: CriterionModel,
   criterion: Criterion,
   { examples, seed }: ScoreSettings,
 ): readonly Dispatch[] {
-  const layers = prunableTensors(model.layout);
+  const layers = prunableTensors(model.layout), type = criterionOf(criterion);
   return scoredTensors(model, criterion).flatMap((tensor) =>
-    types[criterion].lower(tensor, { ...model, layer: layers.indexOf(tensor), examples, seed })
+    type.lower(tensor, { ...model, layer: layers.indexOf(tensor), examples, seed })
   );
 }

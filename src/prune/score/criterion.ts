@@ -1,6 +1,6 @@
 /**
- * The contract of a criterion: what it needs, what a group of its scores is worth, and its dispatches. docs/extending.md
- * shows how to add one.
+ * The contract of a criterion: what it needs, what a group of its scores is worth, and how it scores a tensor.
+ * docs/extending.md shows how to add one.
  *
  * @module
  */
@@ -39,27 +39,42 @@ export interface CriterionContext extends CriterionModel {
   readonly seed: number;
 }
 
+/** Scores one tensor on the host: its numbers by arena, in PyTorch's order, to a score per weight. */
+export type HostScores = (
+  tensor: PlacedParameter,
+  arrays: Readonly<Record<string, Float32Array>>,
+) => Promise<Float32Array>;
+
 /** A criterion. */
 export interface CriterionType {
   readonly needs: readonly CriterionNeed[];
   readonly group: GroupRule;
+  /** True where it reads the buffer `prior_precision` (layers), which is filled before. */
+  readonly readsPrior?: boolean;
+  /** True where it counts the examples that the model was trained on. */
+  readonly readsExamples?: boolean;
+  /** The name of a criterion that is none of the library's, whose scores are looked at before they count. */
+  readonly ownName?: string;
+  /** Scores on the host, after its dispatches. */
+  readonly hostScores?: HostScores;
   /** Words of the buffers that it needs for one tensor, by name; tensors share them one after the other. */
   scratch?(tensor: PlacedParameter): Readonly<Record<string, number>>;
-  /** Whether it can score a tensor; it scores all where left out. */
+  /** Whether it can score a tensor. Default: it scores all. */
   scores?(tensor: PlacedParameter, model: CriterionModel): boolean;
   /** The dispatches that score one tensor, into the arena `scores`. */
   lower(tensor: PlacedParameter, context: CriterionContext): readonly Dispatch[];
 }
 
-/** The dispatch of the score core with a criterion's operation, such as `obd`, over one tensor. */
+/** The dispatch of the score core with a criterion's operation, such as `score/lamp`, over one tensor. */
 export function lowerScore(
   { fullName, quads, offset, channels }: PlacedParameter,
   operation: string,
-  { bindings = {}, params = {} }: Partial<Pick<Dispatch, "bindings" | "params">>,
+  { text, bindings = {}, params = {} }: Partial<Pick<Dispatch, "text" | "bindings" | "params">>,
 ): Dispatch {
   return dispatchOver(quads, {
-    kernel: `score/score:score/${operation}`,
-    label: `${fullName} ${operation}`,
+    kernel: `score/score:${operation}`,
+    ...(text === undefined ? {} : { text }),
+    label: `${fullName} ${operation.replace("score/", "")}`,
     bindings: { ...bindings, scores: arenaRef("scores") },
     params: { quads, offset, inner: quadsOf(channels), channels, ...params },
   });
@@ -68,7 +83,7 @@ export function lowerScore(
 /** The dispatch that gives every weight what the buffer `row_scores` says of its filter (output unit). */
 export function lowerRowScores(tensor: PlacedParameter): Dispatch {
   const params = { "row_quads": tensor.rowQuads };
-  return lowerScore(tensor, "rows", { bindings: { "row_scores": inputRef("row_scores") }, params });
+  return lowerScore(tensor, "score/rows", { bindings: { "row_scores": inputRef("row_scores") }, params });
 }
 
 /** The buffer that `lowerRowScores` reads. */

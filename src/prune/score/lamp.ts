@@ -68,7 +68,7 @@ export const lamp: CriterionType = {
       bindings: { sums: inputRef("larger_sums") },
       params: { chunks },
     });
-    const score = lowerScore(tensor, "lamp", {
+    const score = lowerScore(tensor, "score/lamp", {
       bindings: { mean: arenaRef("mean"), keys: inputRef("sort_keys"), larger_sums: inputRef("larger_sums") },
       params: { keys, keys_per_chunk: keysPerChunk },
     });

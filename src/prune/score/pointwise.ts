@@ -3,81 +3,72 @@
  *
  * @module
  */
-import { arenaRef, type BufferRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { type CriterionType, lowerScore } from "./criterion.ts";
-
-/** The arenas that an operation reads. */
-function readArenas(...roles: readonly ("mean" | "fisher" | "gradient_mean" | "variance")[]) {
-  return Object.fromEntries(roles.map((role): [string, BufferRef] => [role, arenaRef(role)]));
-}
+import { expressionCriterion } from "./expression.ts";
 
 /**
- * The signal to noise z = |mean| sqrt(N F + lambda), which orders weights as their confidence erf(z / sqrt 2) does.
- * Expects the buffer `prior_precision` (layers) to be filled. Formula: docs/method.md.
+ * The signal to noise z = |mean| sqrt(N F + lambda), which orders weights as their confidence erf(z / sqrt 2) does, and
+ * does not end at 1 in f32 as that does above z = 5.5. Source: docs/method.md; Graves 2011; MacKay 1992.
  */
-const confidence: CriterionType = {
-  needs: ["fisher"],
+const confidence: CriterionType = expressionCriterion({
+  name: "confidence",
+  expression: "abs(mean) * sqrt(examples * fisher + prior_precision)",
   group: "deviate",
-  lower: (tensor, { layer, examples }) => [
-    lowerScore(tensor, "confidence", {
-      bindings: { ...readArenas("mean", "fisher"), "prior_precision": inputRef("prior_precision") },
-      params: { layer, examples },
-    }),
-  ],
-};
+});
 
 /** Magnitude |mean|; of a group its L2 norm. Source: Han et al. 2015, arXiv 1506.02626. */
-const magnitude: CriterionType = {
-  needs: [],
+const magnitude: CriterionType = expressionCriterion({
+  name: "magnitude",
+  expression: "abs(mean)",
   group: "squares",
-  lower: (tensor) => [lowerScore(tensor, "magnitude", { bindings: readArenas("mean") })],
-};
+});
 
 /** Magnitude |mean|; of a group its L1 norm. Source: Li et al. 2017, arXiv 1608.08710. */
 const magnitudeL1: CriterionType = { ...magnitude, group: "sum" };
 
 /** The size of the mean gradient. */
-const gradient: CriterionType = {
-  needs: ["gradient_mean"],
+const gradient: CriterionType = expressionCriterion({
+  name: "gradient",
+  expression: "abs(gradient_mean)",
   group: "squares",
-  lower: (tensor) => [lowerScore(tensor, "gradient", { bindings: readArenas("gradient_mean") })],
-};
+});
 
 /**
  * First-order Taylor expansion, |mean x mean gradient|; of a group the root of the sum of squares. Source: Molchanov et
  * al. 2019, arXiv 1906.10771.
  */
-const taylor: CriterionType = {
-  needs: ["gradient_mean"],
+const taylor: CriterionType = expressionCriterion({
+  name: "taylor",
+  expression: "abs(mean * gradient_mean)",
   group: "squares",
-  lower: (tensor) => [lowerScore(tensor, "taylor", { bindings: readArenas("mean", "gradient_mean") })],
-};
+});
 
 /**
  * Optimal brain damage, mean^2 F / 2: the loss that the diagonal Fisher information expects of a removal. Source: LeCun,
  * Denker and Solla 1989.
  */
-const obd: CriterionType = {
-  needs: ["fisher"],
+const obd: CriterionType = expressionCriterion({
+  name: "obd",
+  expression: "mean * mean * fisher * 0.5",
   group: "sum",
-  lower: (tensor) => [lowerScore(tensor, "obd", { bindings: readArenas("mean", "fisher") })],
-};
+});
 
 /**
- * Signal to noise |mean| / deviation over the steps that training averaged, as SWAG takes the deviation for noise.
- * Source: Maddox et al. 2019, arXiv 1902.02476, section 3.2 (the diagonal).
+ * Signal to noise |mean| / deviation over the steps that training averaged, as SWAG takes the deviation for noise; the
+ * deviation of a weight that never moved counts as 1e-20. Source: Maddox et al. 2019, arXiv 1902.02476, section 3.2 (the
+ * diagonal).
  */
-const snr: CriterionType = {
-  needs: ["variance"],
+const snr: CriterionType = expressionCriterion({
+  name: "snr",
+  expression: "abs(mean) / max(sqrt(variance), 1.0e-20)",
   group: "squares",
-  lower: (tensor) => [lowerScore(tensor, "snr", { bindings: readArenas("mean", "variance") })],
-};
+});
 
 /** A random order, the baseline that any criterion must beat: a hash of the seed and the weight's index, or the group's. */
 const random: CriterionType = {
   needs: [],
   group: "random",
-  lower: (tensor, { seed }) => [lowerScore(tensor, "random", { params: { seed } })],
+  lower: (tensor, { seed }) => [lowerScore(tensor, "score/random", { params: { seed } })],
 };
 
 /** The criteria of this file by name. */
