@@ -9,7 +9,7 @@ import type { PassObserver } from "../src/gpu/executor.ts";
 import { Network } from "../src/gpu/network.ts";
 import { preparePlan } from "../src/gpu/plan_program.ts";
 import { SlotPool } from "../src/gpu/slots.ts";
-import { Tally, type TallyCount } from "../src/gpu/tally.ts";
+import { EvaluationCounts, type TallyCount } from "../src/gpu/tally.ts";
 import { type Graph, resolveGraph } from "../src/model/graph.ts";
 import { presetNetwork, seedNetwork } from "../src/model/presets.ts";
 import { lowerPlan } from "../src/plan/lower.ts";
@@ -70,18 +70,14 @@ export async function openStep(gpu: Gpu, { graph, batch, mode }: StepOptions): P
   // The statistics of uniform bytes, in units where 255 is 1.
   const mean = new Array<number>(channels).fill(0.5), std = new Array<number>(channels).fill(0.29);
   const network = stack.use(new Network(gpu, graph, 0));
-  const slots = stack.use(new SlotPool(gpu)), tally = stack.use(new Tally(gpu));
+  const slots = stack.use(new SlotPool(gpu));
+  const counts = stack.use(new EvaluationCounts(gpu, { classes, examples: count }));
   const images = stack.use(
     new DeviceImages(gpu, split, { dataset: { channels, height, width, mean, std }, batch }),
   );
-  const own = new Map([
-    ["tally", tally.buffer],
-    ["counts", stack.use(gpu.createBuffer("confusion", 4 * classes * classes))],
-    ["kept", stack.use(gpu.createBuffer("predictions of the split", 4 * count))],
-  ]);
   const { choose } = gpu, source = { augmentation: "none" } as const;
   const plan = lowerPlan(graph, { batch, mode, choose, images: source, optimizer: momentumSgd });
-  const input = (name: string) => own.get(name) ?? images.input(name);
+  const input = (name: string) => counts.input(name) ?? images.input(name);
   const { program } = stack.use(await preparePlan(plan, { network, slots, input }));
   const rows = Array.from(
     { length: batches },
@@ -102,7 +98,7 @@ export async function openStep(gpu: Gpu, { graph, batch, mode }: StepOptions): P
     submit: () => run(),
     observe: run,
     finish: () => finishWork(gpu),
-    count: () => tally.read(),
+    count: () => counts.tally.read(),
     [Symbol.dispose]: () => owned.dispose(),
   };
 }

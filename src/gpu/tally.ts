@@ -1,8 +1,10 @@
 /**
- * The tally of losses and hits that steps add to and the host reads once every many steps.
+ * The tally of losses and hits that steps add to and the host reads once every many steps, and what evaluation keeps of
+ * each example.
  *
  * @module
  */
+import { Owner } from "../dispose.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
 import { readBuffers } from "./readback.ts";
@@ -62,5 +64,48 @@ export class Tally {
 
   [Symbol.dispose](): void {
     this.buffer[Symbol.dispose]();
+  }
+}
+
+/** What evaluation counts on the device, and keeps of each example. */
+export class EvaluationCounts {
+  readonly tally: Tally;
+  /** Examples by label and prediction: (classes, classes). */
+  readonly confusion: DeviceBuffer;
+  /** The prediction for each example. */
+  readonly predictions: DeviceBuffer;
+  /** The loss of each example, a float. */
+  readonly losses: DeviceBuffer;
+  readonly #inputs: ReadonlyMap<string, DeviceBuffer>;
+
+  constructor(gpu: Gpu, { classes, examples }: { readonly classes: number; readonly examples: number }) {
+    using stack = new Owner();
+    this.tally = stack.use(new Tally(gpu));
+    this.confusion = stack.use(gpu.createBuffer("confusion", 4 * classes * classes));
+    this.predictions = stack.use(gpu.createBuffer("predictions of the split", 4 * examples));
+    this.losses = stack.use(gpu.createBuffer("losses of the split", 4 * examples));
+    stack.move();
+    this.#inputs = new Map([
+      ["tally", this.tally.buffer],
+      ["counts", this.confusion],
+      ["kept predictions", this.predictions],
+      ["kept losses", this.losses],
+    ]);
+  }
+
+  /** The buffer that a plan of mode `evaluate` names so, if it is one of these. */
+  input(name: string): DeviceBuffer | undefined {
+    return this.#inputs.get(name);
+  }
+
+  /** Sets the counts to zero. */
+  clear(): void {
+    this.tally.clear();
+    this.confusion.write(new Uint32Array(this.confusion.sizeBytes / 4));
+  }
+
+  [Symbol.dispose](): void {
+    this.tally[Symbol.dispose]();
+    for (const buffer of [this.confusion, this.predictions, this.losses]) buffer[Symbol.dispose]();
   }
 }

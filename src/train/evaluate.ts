@@ -11,7 +11,7 @@ import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import type { SlotPool } from "../gpu/slots.ts";
-import { Tally } from "../gpu/tally.ts";
+import { EvaluationCounts } from "../gpu/tally.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { classesOf, type Graph } from "../model/graph.ts";
 import { lowerPlan } from "../plan/lower.ts";
@@ -129,22 +129,10 @@ export async function openEvaluator(
     most: Math.min(examples.batch, examples.count),
   });
   const plan = lowerEvaluation(graph, { batch, choose, areImages });
-  const tally = new Tally(gpu);
-  const counts = gpu.createBuffer("confusion", 4 * classes * classes);
-  const keptPredictions = gpu.createBuffer("predictions of the split", 4 * examples.count);
-  const keptLosses = gpu.createBuffer("losses of the split", 4 * examples.count);
-  const own = new Map([
-    ["tally", tally.buffer],
-    ["counts", counts],
-    ["kept predictions", keptPredictions],
-    ["kept losses", keptLosses],
-  ]);
-  const input = (name: string) => own.get(name) ?? examples.input(name);
-  const free = () => {
-    for (const buffer of own.values()) buffer[Symbol.dispose]();
-  };
+  const counts = new EvaluationCounts(gpu, { classes, examples: examples.count }), { tally } = counts;
+  const input = (name: string) => counts.input(name) ?? examples.input(name);
   const step = await preparePlan(plan, { network, slots, input }).catch((error) => {
-    free();
+    counts[Symbol.dispose]();
     throw error;
   });
   const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: false };
@@ -152,8 +140,7 @@ export async function openEvaluator(
   return {
     async evaluate(signal) {
       check.run();
-      tally.clear();
-      counts.write(new Uint32Array(classes * classes));
+      counts.clear();
       let offset = 0, waitMs = Infinity;
       for await (const rows of examples.batches(order)) {
         // What is submitted cannot be stopped, so a slow device gets a batch at a time.
@@ -168,7 +155,7 @@ export async function openEvaluator(
         offset += rows.length;
       }
       const { lossSum, correct, count, bad } = await tally.read();
-      const buffers = [counts, keptPredictions, check.found, keptLosses];
+      const buffers = [counts.confusion, counts.predictions, check.found, counts.losses];
       const read = await readBuffers(gpu, buffers.map((buffer) => ({ buffer })));
       const [confusion, predictions, found] = read.map((bytes) => new Uint32Array(bytes));
       // Weights first: what is wrong with them may show in no logit, since ReLU makes NaN 0.
@@ -190,7 +177,7 @@ export async function openEvaluator(
     [Symbol.dispose]() {
       step[Symbol.dispose]();
       check[Symbol.dispose]();
-      free();
+      counts[Symbol.dispose]();
     },
   };
 }

@@ -9,7 +9,7 @@ import { Network } from "../../src/gpu/network.ts";
 import { preparePlan } from "../../src/gpu/plan_program.ts";
 import { readFloats } from "../../src/gpu/readback.ts";
 import { SlotPool } from "../../src/gpu/slots.ts";
-import { Tally } from "../../src/gpu/tally.ts";
+import { EvaluationCounts } from "../../src/gpu/tally.ts";
 import { imagesToQuads, rowsFromQuads } from "../../src/io/quads.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { defaultChooser } from "../../src/kernels/gemm.ts";
@@ -61,24 +61,28 @@ export async function runStep(
 ) {
   const gpu = await deviceOf(path), before = gpu.allocatedBytes;
   const result = await (async () => {
-    using network = new Network(gpu, graph, 0), slots = new SlotPool(gpu), tally = new Tally(gpu);
+    using network = new Network(gpu, graph, 0), slots = new SlotPool(gpu);
+    using counts = new EvaluationCounts(gpu, { classes: 8, examples: batch });
     network.writeParameters(
       new Map(Object.entries(parameters).map(([name, { values }]) => [name, Float32Array.from(values)])),
     );
-    const sizes = { counts: new Float32Array(64), kept: new Float32Array(batch), ...buffers };
-    const made = Object.entries(sizes).map(([name, values]) => {
+    const made = Object.entries(buffers).map(([name, values]) => {
       const buffer = gpu.createBuffer(name, values.byteLength);
       buffer.write(values);
       return [name, buffer] as const;
     });
-    const others = new Map([["tally", tally.buffer], ...made]);
+    const others = new Map(made);
     const plan = lowerPlan(graph, {
       batch,
       mode,
       choose: defaultChooser(path),
       ...(distillation ? { distillation } : {}),
     });
-    using step = await preparePlan(plan, { network, slots, input: (name) => others.get(name) });
+    using step = await preparePlan(plan, {
+      network,
+      slots,
+      input: (name) => others.get(name) ?? counts.input(name),
+    });
     step.bind(tensorRef("x")).buffer.write(imagesToQuads(images.values, images.shape));
     step.bind(tensorRef("labels")).buffer.write(labels);
     step.program.run({ count: batch, index: 0, offset: 0, fisher_weight: batch, gradient_weight: 1 });
@@ -86,7 +90,7 @@ export async function runStep(
     const logits = await readFloats(gpu, step.bind(tensorRef(logitsOf(plan))).buffer);
     const read = {
       logits: rowsFromQuads(logits, batch, classes),
-      tally: await tally.read(),
+      tally: await counts.tally.read(),
       gradients: await network.readParameters("gradients"),
       fisher: await network.readParameters("fisher"),
       values: await network.readParameters("values"),
