@@ -89,11 +89,9 @@ function fillIn(words: readonly string[], fields: readonly FlagField[]): readonl
 
 /** Runs a command's parser on words, and what else it checks. */
 async function parseCommand(name: string, words: readonly string[]): Promise<void> {
-  const command = commands[name];
-  if (!command) {
-    assert(Object.hasOwn(deno.tasks, name) && words.length === 0, `deno.json has no task "${name}"`);
-    return;
-  }
+  const command = commands[name], isTask = Object.hasOwn(deno.tasks, name);
+  assert(command || isTask && words.length === 0, `deno.json has no task "${name}"`);
+  if (!command) return;
   const { fields, positionals = false, check } = command;
   await check?.(parseFlags(fillIn(words, fields), fields, { positionals }));
 }
@@ -240,25 +238,22 @@ function formsOf(words: readonly string[]): readonly (readonly string[])[] {
   );
 }
 
+/** True where a flag without a value is one that a command or Deno knows; its permissions are those of tasks. */
+function isKnownFlag(word: string): boolean {
+  const name = word.slice("--".length);
+  const tasks = Object.values(deno.tasks).map(({ command }) => command).join(" ");
+  if (name.startsWith("allow-")) {
+    const given = eachPermission(tasks, [""]);
+    return eachPermission(word, [""]).every((one) => given.includes(one));
+  }
+  const isOf = ({ flag, kind }: FlagField) => flag === name || kind === "boolean" && `no-${flag}` === name;
+  return tasks.split(" ").includes(word) || name === "help" ||
+    Object.values(commands).some(({ fields }) => fields.some(isOf));
+}
+
 /** Checks flags without their command: one of the commands must take them; a flag alone needs no value. */
 function checkFlags(words: readonly string[]): void {
-  if (words.length === 1) {
-    const [name, value] = words[0]!.slice(2).split("=");
-    const tasks = Object.values(deno.tasks).map(({ command }) => command).join(" ");
-    // Deno's own, of which the permissions are looked at one by one.
-    if (name!.startsWith("allow-")) {
-      const given = eachPermission(tasks, [""]);
-      return assert(
-        eachPermission(words[0]!, [""]).every((one) => given.includes(one)),
-        "no task has this permission",
-      );
-    }
-    if (tasks.split(" ").includes(words[0]!)) return;
-    const isKnown = ({ flag, kind }: FlagField) =>
-      flag === name || kind === "boolean" && `no-${flag}` === name;
-    const known = Object.values(commands).some(({ fields }) => fields.some(isKnown)) || name === "help";
-    if (value === undefined) return assert(known, "no command has this flag");
-  }
+  if (words.length === 1 && isKnownFlag(words[0]!)) return;
   const refusals = Object.values(commands).map(({ fields }) => {
     try {
       parseFlags(fillIn(words, fields), fields);

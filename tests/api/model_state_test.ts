@@ -175,10 +175,15 @@ Deno.test("methods of a model name the option that is not possible", async () =>
     "patience",
     "evaluationBatch",
   ];
-  for (const [what, attempt] of Object.entries(attempts)) {
-    if (!whole.some((name) => what.endsWith(name))) continue;
+  const attemptsOf = (names: readonly string[]) => {
+    const found = Object.entries(attempts).filter(([what]) => names.some((name) => what.endsWith(name)));
+    assert(found.length >= names.length, `${found.length} for ${names}`);
+    return found.map(([, attempt]) => attempt);
+  };
+  for (const attempt of attemptsOf(whole)) {
     await assertRejects(async () => await attempt(1.5 as never), ConfigError, "expected a whole number");
-    if (!what.endsWith("seed")) continue;
+  }
+  for (const attempt of attemptsOf(["seed"])) {
     await assertRejects(async () => await attempt(2 ** 32 as never), ConfigError, "at most 4294967295");
   }
   const words: readonly (readonly [() => Promise<unknown>, string])[] = [

@@ -74,10 +74,9 @@ Deno.test("openShards(), readCifar10() and readIdx() refuse images that are trai
         },
       } as Files;
       for (const own of [memory, files]) {
-        const checked = checkDistinctFiles(own, paths);
-        if (isSame) {
-          await assertRejects(() => checked, FormatError, '"c": of the same content as b, which is');
-        } else await checked;
+        const refusal = await checkDistinctFiles(own, paths).then(() => undefined, (error: Error) => error);
+        assertEquals(refusal instanceof FormatError, isSame, refusal?.message);
+        assertEquals(refusal?.message.includes('"c": of the same content as b, which is') ?? false, isSame);
       }
       assertEquals(Math.max(...parts), at === 1 ? 4096 : 2 ** 20, `${at}`);
     }

@@ -53,10 +53,8 @@ export async function runLayer(run: LayerRun): Promise<LayerResult> {
     buffers[`x${i}`] = imagesToQuads(values, shape);
     buffers[`dx${i}`] = unwritten(wordsOf(shape));
   }
-  if (dy) {
-    assert.deepEqual(dy.shape, yShape);
-    buffers.dy = imagesToQuads(dy.values, dy.shape);
-  }
+  assert.deepEqual(dy?.shape ?? yShape, yShape);
+  if (dy) buffers.dy = imagesToQuads(dy.values, dy.shape);
   const dxNames = inputs.map((_, i) => dy && run.wanted?.[i] !== false ? `dx${i}` : undefined);
   const dxRef = (i: number) => dxNames[i] === undefined ? undefined : inputRef(dxNames[i]);
   const dispatches: Dispatch[] = [];

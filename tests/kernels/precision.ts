@@ -54,9 +54,10 @@ export function assertPadding(
   { name, value = 0 }: { readonly name: string; readonly value?: number },
 ): void {
   const width = 4 * quadsOf(channels);
-  for (let i = 0; i < quads.length; i++) {
-    if (i % width < channels) continue;
-    assert(quads[i] === value, `${name}: ${quads[i]} in the padding at ${i}, expected ${value}`);
+  for (let row = 0; row < quads.length; row += width) {
+    for (let i = row + channels; i < row + width; i++) {
+      assert(quads[i] === value, `${name}: ${quads[i]} in the padding at ${i}, expected ${value}`);
+    }
   }
 }
 

@@ -96,9 +96,10 @@ Deno.test("Pruner.remove() lets a block without inner channels vanish, and the l
   const compaction = planCompaction(residual, mask);
   // Its ReLU reads a ReLU now.
   assertEquals(compaction.removedLayers, [...branch, "block1.add", "block1.relu2"]);
-  for (const parameter of network.layout.parameters) {
-    if (parameter.arena !== "values" || !branch.includes(layerNameOf(parameter))) continue;
-    const { offset, quads, fullName } = parameter;
+  const parameters = network.layout.parameters
+    .filter((parameter) => parameter.arena === "values" && branch.includes(layerNameOf(parameter)));
+  assert(parameters.length > 3, `${parameters.length}`);
+  for (const { offset, quads, fullName } of parameters) {
     assert(mask.subarray(4 * offset, 4 * (offset + quads)).every((keep) => keep === 0), fullName);
   }
   const arenas = randomArenas(residual, 2), images = randomTensor([2, 3, 9, 9], 4);

@@ -78,7 +78,7 @@ Deno.test("Pruner.remove() takes all that may go and nothing of a protected laye
     { ...channel, roundTo: 2 },
     { ...channel, perCost: true, measure: "multiply-adds" },
   ];
-  let removed = 0;
+  let removed = 0, bounded = 0;
   for (const graph of [tinyGraph(), separable, residual, randomGraph(4), randomGraph(9)]) {
     const names = weightsOf(graph);
     for (const [i, options] of kinds.entries()) {
@@ -100,6 +100,7 @@ Deno.test("Pruner.remove() takes all that may go and nothing of a protected laye
       ).length;
       removed += gone;
       if (!options.measure) {
+        bounded++;
         const said = mostRemovable(network, { criterion: "magnitude", options: { ...options, protect } });
         assert(
           gone <= said.reduce((sum, count) =>
@@ -114,6 +115,7 @@ Deno.test("Pruner.remove() takes all that may go and nothing of a protected laye
     }
   }
   assert(removed > 1000, `${removed}`);
+  assertEquals(bounded, 5 * kinds.filter(({ measure }) => measure === undefined).length);
 });
 
 Deno.test("Pruner.remove() leaves the filters of the network's outputs, the classes, whatever takes whole filters", async () => {

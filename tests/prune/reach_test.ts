@@ -102,7 +102,7 @@ Deno.test("mostRemovable() is never less than what goes", async () => {
 });
 
 Deno.test("leastChannelCost() is never more than what the compacted network costs when all went that may", async () => {
-  let exact = 0, compared = 0;
+  let exact = 0, compared = 0, equal = 0;
   for (
     const graph of [
       tinyGraph(),
@@ -127,11 +127,13 @@ Deno.test("leastChannelCost() is never more than what the compacted network cost
       compared++;
       if (least.parameters === cost.parameters) exact++;
       if (graph.name === "seed" || floor === 0 && [residual, resnet].includes(graph)) {
+        equal++;
         assertEquals(least, cost);
       }
     }
   }
   assert(exact > compared / 2 && compared > 20, `${exact} of ${compared}`);
+  assertEquals(equal, 4);
 });
 
 Deno.test("mostRemovable() counts what is removed already, where it would have had to stay too", () => {

@@ -68,6 +68,7 @@ for (const each of refitCases) {
     const want = replaceByReference(each, { dense, masks, images, damping: 0.3 });
     const columns = Math.max(...Object.values(masks).map(({ shape, values }) => values.length / shape[0]));
     const tolerance = layers.length * (columns + 0.3) / 0.3 * Math.sqrt(count * 30) * F32_ROUNDOFF;
+    let kept = 0;
     for (const [name, { values }] of Object.entries(want)) {
       const got = parameters.get(name)!, scale = Math.max(1, maxAbs(values));
       const off = Math.max(...values.map((value, i) => Math.abs(value - got[i])));
@@ -78,8 +79,11 @@ for (const each of refitCases) {
         mask || name.endsWith("running_mean") ||
         each.graph.layers.some((layer) => `${layer.name}.bias` === name && layer.kind !== "batchnorm2d")
       ) continue;
+      kept++;
       assertSame(got, Float32Array.from(dense[name].values), `${name} stays`);
     }
+    // Scales, which a batch norm alone has.
+    assert.equal(kept > 0, each.graph.layers.some(({ kind }) => kind === "batchnorm2d"));
   });
 
   Deno.test(`refitKept() brings outputs nearer to the dense ones: ${each.graph.name}`, async () => {

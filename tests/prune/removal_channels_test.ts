@@ -20,6 +20,7 @@ import { type HostGroup, layerName, placesOf, scoring } from "./removal_cases.ts
 
 Deno.test("Pruner.remove() removes coupled channels, whole, by their chi-square confidence", async () => {
   const gpu = await deviceOf();
+  let thresholds = 0, allBelow = 0;
   for (const seed of [1, 4, 7, 11]) {
     const graph = randomGraph(seed), { groups, sets, groupOf } = coupleChannels(graph);
     using network = new Network(gpu, graph, 0);
@@ -50,6 +51,7 @@ Deno.test("Pruner.remove() removes coupled channels, whole, by their chi-square 
     const sorted = confidences.toSorted((a, b) => a - b);
     const middle = (sorted[0] + sorted[1]) / 2;
     if (sorted[0] > 1e-6 && sorted[1] - sorted[0] > 1e-3 && middle < 1 - 1e-6) {
+      thresholds++;
       const lowest = confidences.indexOf(sorted[0]);
       const options = { granularity: "channel" } as const;
       const below = await pruner.countBelow(signalToNoiseAt(middle), options);
@@ -57,6 +59,7 @@ Deno.test("Pruner.remove() removes coupled channels, whole, by their chi-square 
         groupOf[graph.layers.findIndex((layer) => layer.name === name)].length - count >= 1
       );
       assertEquals(below, fits ? weightsOf(members[lowest]).length : 0);
+      allBelow += below;
     }
     const target = Math.floor(0.3 * layout.prunableCount);
     const layers = await pruner.remove(target, { granularity: "channel" });
@@ -66,9 +69,8 @@ Deno.test("Pruner.remove() removes coupled channels, whole, by their chi-square 
     const isGone = members.map((own) => own.every((place) => mask[place] === 0));
     const gone = new Set(members.flatMap((own, group) => isGone[group] ? own : []));
     for (let place = 0; place < mask.length; place++) {
-      if (before[place] > 0) {
-        assertEquals(mask[place] === 0, gone.has(place), `${graph.name}, float ${place}`);
-      }
+      const wanted = before[place] === 0 || gone.has(place);
+      assertEquals(mask[place] === 0, wanted, `${graph.name}, float ${place}`);
     }
     // Without the last group to go fewer than the target would be gone.
     const last = [...groups.keys()].filter((group) => isGone[group])
@@ -82,6 +84,7 @@ Deno.test("Pruner.remove() removes coupled channels, whole, by their chi-square 
     assert([...gone].every((place) => values[place] === 0));
     assertEquals(tensors.length, layers.length);
   }
+  assert(thresholds > 2 && allBelow > 0, `${allBelow} below ${thresholds} thresholds`);
 });
 
 Deno.test("Pruner.remove() leaves the channels that a protected layer makes, and says what cannot go", async () => {
@@ -141,7 +144,14 @@ Deno.test("Pruner.remove() counts multiply-adds and ranks by worth for each of t
 
 Deno.test("Pruner.remove() of channels takes as many multiply-adds as the compacted model lacks", async () => {
   const gpu = await deviceOf();
-  for (const graph of [tinyGraph(), randomGraph(4), randomGraph(9)]) {
+  const graphs = [
+    { graph: tinyGraph(), isExact: true },
+    ...[4, 9].map((seed) => ({
+      graph: randomGraph(seed),
+      isExact: false,
+    })),
+  ];
+  for (const { graph, isExact } of graphs) {
     using network = new Network(gpu, graph, 5);
     using pruner = new Pruner(network);
     network.copyArena("values", "mean");
@@ -162,7 +172,6 @@ Deno.test("Pruner.remove() of channels takes as many multiply-adds as the compac
       const own = placesOf(tensor).filter(({ place }) => mask[place] === 0).length;
       return sum + own * pixels.get(layerName(tensor))!;
     }, 0);
-    assert(gone >= target && left <= total - gone);
-    if (graph.name === "seed") assertEquals(left, total - gone);
+    assert(gone >= target && (isExact ? left === total - gone : left <= total - gone));
   }
 });

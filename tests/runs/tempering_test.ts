@@ -66,11 +66,15 @@ Deno.test("applyRecipe() tries every temperature as if it were alone, and remove
     assertEquals(removedOf(layers), weights);
     checkLowest(choice!);
     chosen.add(choice!.temperature);
+    let repeated = 0;
     for (const { temperature, loss } of choice!.tried) {
       assertEquals((await apply(temperature)).temperature, undefined);
       assertEquals((await model.evaluate(validation)).loss, loss, `${temperature}`);
-      if (temperature === choice!.temperature) assertEquals(await model.state(), ended);
+      if (temperature !== choice!.temperature) continue;
+      repeated++;
+      assertEquals(await model.state(), ended);
     }
+    assertEquals(repeated, 1);
   }
   assert([...chosen].some((temperature) => temperature !== 1), `${[...chosen]}`);
 });
@@ -85,13 +89,17 @@ Deno.test("runCompare() takes the temperature of the lowest validation loss, and
   for (const { variant: _, posteriorTemperatures: choices, ...cell } of chosen) {
     assertEquals(choices!.length, 1);
     checkLowest(choices![0]);
+    let repeated = 0;
     for (const { temperature, loss } of choices![0].tried) {
       const { variant: _, ...fixed } = cells.find(({ variant, seed, sparsity }) =>
         variant === `confidence/T=${temperature}` && seed === cell.seed && sparsity === cell.sparsity
       )!;
       assertEquals(fixed.validation!.loss, loss, "what was tried is what comes of it");
-      if (temperature === choices![0].temperature) assertEquals(fixed, cell);
+      if (temperature !== choices![0].temperature) continue;
+      repeated++;
+      assertEquals(fixed, cell);
     }
+    assertEquals(repeated, 1);
   }
   const temperatures = chosen.map((cell) => cell.posteriorTemperatures![0].temperature);
   assert(temperatures.some((temperature) => temperature !== 1), `${temperatures}`);
