@@ -107,12 +107,13 @@ export { dispatchOver } from "./src/kernels/dispatch.ts";
 export type { Dispatch, QuadRange } from "./src/kernels/dispatch.ts";
 export { chunksOf, sumColumns } from "./src/kernels/reduce.ts";
 export type { ColumnSum } from "./src/kernels/reduce.ts";
-export { channelwise, weighted, weightFormOf } from "./src/model/channels.ts";
+export { channelwise, keepZero, weighted, weightFormOf } from "./src/model/channels.ts";
 export type { WeightForm } from "./src/model/channels.ts";
 export { checkGraphFits, ownLayers, parseGraph } from "./src/model/graph.ts";
 export type { ClassificationTask, Graph, GraphOptions } from "./src/model/graph.ts";
 export type {
   Axes,
+  ChannelConstants,
   ChannelLabels,
   FusedNorm,
   FusedPool,
@@ -121,9 +122,9 @@ export type {
   LayerContext,
   LayerFields,
   LayerInput,
+  LayerNumbers,
   LayerShapes,
   LayerType,
-  MaskedLayer,
   NormForm,
   ParameterRole,
   ParameterSpec,

@@ -14,12 +14,17 @@ export interface Activation {
   readonly params?: Dispatch["params"];
 }
 
-/** Makes the layer of an activation that keeps 0: x, any shape -> y of the same shape. */
+/**
+ * Makes the layer of an activation: x, any shape -> y of the same shape.
+ *
+ * @param ofConstant What a number becomes, or undefined where it is not known.
+ */
 export function activationLayer<Spec extends LayerFields>(
   activationOf: (spec: Spec) => Activation,
+  ofConstant: (value: number, spec: Spec) => number | undefined,
 ): LayerType<Spec> {
   return {
-    channels: channelwise({ keepsZero: true, sign: "any", onlyRearranges: false }),
+    channels: channelwise({ ofConstant, sign: "any", onlyRearranges: false }),
 
     outputShape: (_spec, [input]) => input,
 

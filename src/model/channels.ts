@@ -23,20 +23,27 @@ export function weightFormOf(
   return { groups, isDepthwise: groups > 1 && groups === input.channels };
 }
 
+/** What becomes of a channel that holds one number: 0 stays 0, of others it is not said. */
+export function keepZero(value: number): number | undefined {
+  return value === 0 ? 0 : undefined;
+}
+
 /**
  * The rules of a layer whose output channels each come from the input channel of the same index alone.
  *
- * @param keepsZero Whether a channel of zeros gives one.
+ * @param ofConstant The number that a channel of one number becomes at every pixel, or undefined where it is not known:
+ *   `keepZero`, or the layer's own function.
  */
-export function channelwise(
-  { keepsZero, ...rules }: Pick<LayerChannels<unknown>, "sign" | "onlyRearranges"> & {
-    readonly keepsZero: boolean;
+export function channelwise<Spec>(
+  { ofConstant, ...rules }: Pick<LayerChannels<Spec>, "sign" | "onlyRearranges"> & {
+    readonly ofConstant: (value: number, spec: Spec) => number | undefined;
   },
-): Omit<LayerChannels<unknown>, "narrow"> & { narrow<Spec>(layer: LayerShapes<Spec>): Spec } {
+): Omit<LayerChannels<Spec>, "narrow"> & { narrow<Own>(layer: LayerShapes<Own>): Own } {
   return {
     ...rules,
     labels: (_layer, [first]) => first,
-    zeros: (_layer, [first]) => keepsZero ? first : first.map(() => false),
+    constants: ({ spec }, [first]) =>
+      first.map((value) => value === undefined ? undefined : ofConstant(value, spec)),
     narrow: ({ spec }) => spec,
   };
 }
@@ -62,6 +69,9 @@ export const weighted: Omit<LayerChannels<unknown>, "narrow"> = {
     return Array.from({ length: output.channels }, (_, o) => own[o % share]);
   },
 
-  zeros: (_layer, _inputs, masked) =>
-    masked.emptyRows().map((isEmpty, row) => isEmpty && masked.isRemoved("bias", row)),
+  constants: (_layer, _inputs, numbers) =>
+    numbers.rows().map((value, row) => {
+      const bias = numbers.number("bias", row);
+      return value === undefined || bias === undefined ? undefined : value + bias;
+    }),
 };

@@ -178,12 +178,18 @@ export interface KeptChannels {
   readonly outputs: readonly number[];
 }
 
-/** What a mask leaves of a layer's parameters. */
-export interface MaskedLayer {
-  /** True where the mask removes the number of an output channel from a parameter, or there is no such parameter. */
-  isRemoved(parameter: string, channel: number): boolean;
-  /** For each row of `weight`, whether the mask removes it wherever the first input's channels are not zero. */
-  emptyRows(): readonly boolean[];
+/** The number that each channel holds at every pixel of every image; undefined where they differ or are not known. */
+export type ChannelConstants = readonly (number | undefined)[];
+
+/** The numbers of a layer in a network of which a mask removes some. */
+export interface LayerNumbers {
+  /**
+   * The number of an output channel in a parameter or statistic: 0 where the mask removes it or there is no such
+   * parameter, undefined where it is not known.
+   */
+  number(parameter: string, channel: number): number | undefined;
+  /** What each row of `weight` gives at every pixel without a bias, where the first input's channels are constant. */
+  rows(): ChannelConstants;
 }
 
 /**
@@ -203,15 +209,16 @@ export interface LayerChannels<Spec> {
     labels: ChannelLabels,
   ): readonly number[];
   /**
-   * Whether each output channel is zero for every image.
+   * The constants of the output channels. Channels that are 0 can go, and so can others that are constant where a bias can
+   * take them over; undefined is always allowed.
    *
-   * @param inputs Whether each channel of each input is.
+   * @param inputs The constants of the channels of each input.
    */
-  zeros(
+  constants(
     layer: LayerShapes<Spec>,
-    inputs: readonly (readonly boolean[])[],
-    masked: MaskedLayer,
-  ): readonly boolean[];
+    inputs: readonly ChannelConstants[],
+    numbers: LayerNumbers,
+  ): ChannelConstants;
   /** The layer that computes the kept outputs from the kept inputs. Which are kept follows from `labels`. */
   narrow(layer: LayerShapes<Spec>, kept: KeptChannels): Spec;
   /** What is known of the output's sign: never below 0; never below 0 where no input is; or nothing. */

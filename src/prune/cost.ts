@@ -38,7 +38,7 @@ export function costOf(graph: Graph, layers: readonly LayerCount[], { isSparse }
 
 /** The cost of the smaller network that a mask over all trained parameters leaves, as compaction makes it. */
 export function compactCostOf(graph: Graph, mask: Float32Array, options: CompactOptions = {}): Cost {
-  return denseCostOf(summarizeModel(planCompaction(graph, mask, options).graph));
+  return denseCostOf(summarizeModel(planCompaction(graph, { mask }, options).graph));
 }
 
 /** The cost of a whole network. */

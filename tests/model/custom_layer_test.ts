@@ -12,6 +12,7 @@ import {
   defineLayer,
   dispatchOver,
   type Graph,
+  keepZero,
   type LayerContext,
   mapShape,
   Model,
@@ -98,7 +99,7 @@ const shuffle = defineLayer({
       for (let c = positions; c < channels; c++) labels.unite(first[c % positions], first[c]);
       return first.map((_, c) => first[(c % groups) * positions + Math.floor(c / groups)]);
     },
-    zeros: ({ spec: { groups }, output: { channels } }, [first]) =>
+    constants: ({ spec: { groups }, output: { channels } }, [first]) =>
       first.map((_, c) => first[(c % groups) * (channels / groups) + Math.floor(c / groups)]),
     narrow: ({ spec }) => spec,
   },
@@ -195,7 +196,7 @@ fn main() {
 const prelu = defineLayer({
   kind: "test/prelu",
   fields: { shared: z.boolean().default(false) },
-  channels: channelwise({ keepsZero: true, sign: "kept", onlyRearranges: false }),
+  channels: channelwise({ ofConstant: keepZero, sign: "kept", onlyRearranges: false }),
   outputShape: (_spec, [input]) => input,
   parameters({ shared }, { channels: all }) {
     const channels = shared ? 1 : all, initial = { constant: 0.25 };
@@ -422,7 +423,7 @@ Deno.test("planCompaction() keeps the logits of graphs with layers of their own,
     const mask = maskGroups(layout, groups, { removed, mask: fullMask(layout) });
     const arenas = randomArenas(graph, seed);
     const masked = { ...arenas, values: arenas.values.map((value, i) => value * mask[i]) };
-    const compaction = planCompaction(graph, mask);
+    const compaction = planCompaction(graph, { mask });
     const images = randomTensor([2, 2, 5, 5], seed);
     const want = logitsOf(graph, masked, images, own);
     const got = logitsOf(compaction.graph, gatherArenas(compaction, masked), images, own);
@@ -481,7 +482,7 @@ const broken = (part: Partial<Parameters<typeof defineLayer>[0]>) =>
       layers: [defineLayer({
         kind: "test/broken",
         fields: {},
-        channels: channelwise({ keepsZero: true, sign: "kept", onlyRearranges: true }),
+        channels: channelwise({ ofConstant: keepZero, sign: "kept", onlyRearranges: true }),
         outputShape: (_spec, [input]) => input,
         parameters: () => [],
         forward: () => {},
@@ -492,7 +493,7 @@ const broken = (part: Partial<Parameters<typeof defineLayer>[0]>) =>
   );
 
 Deno.test("rules that do not fit their layer are refused by the layer's name", () => {
-  const rules = channelwise({ keepsZero: true, sign: "kept", onlyRearranges: true });
+  const rules = channelwise({ ofConstant: keepZero, sign: "kept", onlyRearranges: true });
   const mask = (graph: Graph) => fullMask(layOutParameters(graph)).map(() => 0);
   const short = broken({ channels: { ...rules, labels: (_layer, [first]) => first.slice(1) } });
   assertThrows(
@@ -502,11 +503,19 @@ Deno.test("rules that do not fit their layer are refused by the layer's name", (
   );
   const unknown = broken({ channels: { ...rules, labels: (_layer, [first]) => first.map(() => 1e6) } });
   assertThrows(() => coupleChannels(unknown), ShapeError, "8 labels, 8 of them unknown");
-  const zeros = broken({ channels: { ...rules, zeros: () => [] } });
-  assertThrows(() => planCompaction(zeros, mask(zeros)), ShapeError, 'layer "own": zeros of 0 channels');
+  const zeros = broken({ channels: { ...rules, constants: () => [] } });
+  assertThrows(
+    () => planCompaction(zeros, { mask: mask(zeros) }),
+    ShapeError,
+    'layer "own": constants of 0 channels',
+  );
   // It has as many channels as before, whatever is kept.
   const wide = broken({ outputShape: () => mapShape(8, 7, 7) });
-  assertThrows(() => planCompaction(wide, mask(wide)), ShapeError, 'narrow layer "own": it gives 8 channels');
+  assertThrows(
+    () => planCompaction(wide, { mask: mask(wide) }),
+    ShapeError,
+    'narrow layer "own": it gives 8 channels',
+  );
   const kept = broken({
     channels: {
       ...rules,

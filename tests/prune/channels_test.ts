@@ -93,7 +93,7 @@ Deno.test("Pruner.remove() lets a block without inner channels vanish, and the l
     .reduce((sum, { count }) => sum + count, 0);
   // All but the weights of the block's last channel, and one more.
   const mask = await remove(Math.ceil(weights * 5 / 6) + 1);
-  const compaction = planCompaction(residual, mask);
+  const compaction = planCompaction(residual, { mask });
   // Its ReLU reads a ReLU now.
   assertEquals(compaction.removedLayers, [...branch, "block1.add", "block1.relu2"]);
   const parameters = network.layout.parameters
@@ -115,7 +115,10 @@ Deno.test("Pruner.remove() keeps a block that is protected in part, or that a fl
     using scored = await openScored(residual, ["block1.conv1"]);
     const { network, remove } = scored;
     const mask = await remove(Math.floor(0.3 * network.layout.prunableCount), options);
-    assert(!planCompaction(residual, mask).removedLayers.includes("block1.conv1"), JSON.stringify(options));
+    assert(
+      !planCompaction(residual, { mask }).removedLayers.includes("block1.conv1"),
+      JSON.stringify(options),
+    );
   }
 });
 

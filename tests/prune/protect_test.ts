@@ -108,7 +108,7 @@ Deno.test("Pruner.remove() takes all that may go and nothing of a protected laye
           `${name}: more than was said to be possible`,
         );
       }
-      const smaller = planCompaction(graph, mask, { protect }).graph;
+      const smaller = planCompaction(graph, { mask }, { protect }).graph;
       for (const layer of protect) {
         assertEquals(shapeOf(smaller, layer), shapeOf(graph, layer), name);
       }
@@ -197,13 +197,13 @@ Deno.test("planCompaction() leaves protected layers as wide as they were, and th
     const removed = groups.keys().filter(() => draw(2) === 0);
     const mask = maskGroups(layout, groups, { removed, mask: randomMask(graph, draw, 3) });
     const protect = [names[draw(names.length)]];
-    const compaction = planCompaction(graph, mask, { protect });
+    const compaction = planCompaction(graph, { mask }, { protect });
     assertEquals(
       shapeOf(compaction.graph, protect[0]),
       shapeOf(graph, protect[0]),
       `${graph.name} ${protect}`,
     );
-    const free = planCompaction(graph, mask).graph;
+    const free = planCompaction(graph, { mask }).graph;
     if (compaction.graph.layers.length < graph.layers.length || compaction.removedGroups.size > 0) shrunk++;
     if (shapeOf(free, protect[0])?.join() !== shapeOf(graph, protect[0])?.join()) spared++;
     const arenas = randomArenas(graph, 3), { channels, height, width } = graph.input;
@@ -221,8 +221,8 @@ Deno.test("planCompaction() keeps a branch of zeros that holds a protected layer
     if (parameter.arena !== "values" || !/^block[12]\.(conv|bn)/.test(parameter.fullName)) continue;
     mask.fill(0, 4 * parameter.offset, 4 * (parameter.offset + parameter.quads));
   }
-  assert(planCompaction(residual, mask).removedLayers.includes("block1.conv1"));
-  const { graph, removedLayers } = planCompaction(residual, mask, { protect: ["block1.conv1"] });
+  assert(planCompaction(residual, { mask }).removedLayers.includes("block1.conv1"));
+  const { graph, removedLayers } = planCompaction(residual, { mask }, { protect: ["block1.conv1"] });
   assertEquals(shapeOf(graph, "block1.conv1"), shapeOf(residual, "block1.conv1"));
   assert(graph.layers.some(({ name }) => name === "block1.add"));
   assert(removedLayers.includes("block2.conv1") && !removedLayers.includes("block1.conv2"));

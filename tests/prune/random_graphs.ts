@@ -188,15 +188,17 @@ export function gatherArena(sources: Uint32Array, arena: Float32Array): Float32A
   return Float32Array.from(sources, (source) => source === noSource ? 0 : arena[source]);
 }
 
-/** Both arenas of the smaller model. */
+/** Both arenas of the smaller model, with what took over constants. */
 export function gatherArenas(
-  { sources }: Compaction,
+  { sources, folds }: Compaction,
   arenas: { readonly values: Float32Array; readonly statistics: Float32Array },
 ): { values: Float32Array; statistics: Float32Array } {
-  return {
+  const gathered = {
     values: gatherArena(sources.values, arenas.values),
     statistics: gatherArena(sources.statistics, arenas.statistics),
   };
+  for (const { arena, place, add } of folds) gathered[arena][place] += add;
+  return gathered;
 }
 
 /** A mask of a graph's arena of which a draw removes about one in `one` of the trained numbers. */

@@ -160,7 +160,7 @@ Deno.test("Pruner.remove() of channels takes as many multiply-adds as the compac
     const options = { granularity: "channel", measure: "multiply-adds", perCost: true } as const;
     await pruner.remove(target, options);
     const mask = await readFloats(gpu, network.arena("mask"));
-    const left = summarizeModel(planCompaction(graph, mask).graph).multiplyAdds;
+    const left = summarizeModel(planCompaction(graph, { mask }).graph).multiplyAdds;
     assert(left <= total - target, `${graph.name}: ${left} of ${total}`);
     // What is gone by then is enough, so nothing more goes, and one more takes a group.
     await pruner.remove(target, options);

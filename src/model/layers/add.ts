@@ -40,7 +40,13 @@ export const add: LayerType<AddSpec> = {
       return first;
     },
 
-    zeros: (_layer, inputs) => inputs[0].map((_, channel) => inputs.every((input) => input[channel])),
+    constants: (_layer, inputs) =>
+      inputs.reduce((sums, input) =>
+        sums.map((sum, channel) => {
+          const value = input[channel];
+          return sum === undefined || value === undefined ? undefined : sum + value;
+        })
+      ),
     narrow: ({ spec }) => spec,
   },
 

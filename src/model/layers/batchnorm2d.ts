@@ -87,12 +87,17 @@ function measure(context: LayerContext<Batchnorm2dSpec>): void {
 /** The batch-norm layer: x (N, C, H, W) -> y of the same shape. */
 export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
   channels: {
-    ...channelwise({ keepsZero: false, sign: "any", onlyRearranges: false }),
-    zeros: ({ output }, _inputs, masked) =>
-      Array.from(
-        { length: output.channels },
-        (_, channel) => masked.isRemoved("weight", channel) && masked.isRemoved("bias", channel),
-      ),
+    ...channelwise({ ofConstant: () => undefined, sign: "any", onlyRearranges: false }),
+    // By the running statistics, as in evaluation.
+    constants: ({ spec: { epsilon } }, [first], numbers) =>
+      first.map((value, channel) => {
+        const [scale, shift, mean, variance] = ["weight", "bias", "running_mean", "running_var"].map((name) =>
+          numbers.number(name, channel)
+        );
+        if (scale === 0) return shift;
+        if ([value, scale, shift, mean, variance].includes(undefined)) return undefined;
+        return scale! * (value! - mean!) / Math.sqrt(variance! + epsilon) + shift!;
+      }),
   },
   normForm: ({ epsilon }) => ({
     scale: "weight",

@@ -36,7 +36,7 @@ export const concat: LayerType<ConcatSpec> = {
     sign: "any",
     onlyRearranges: false,
     labels: (_layer, inputs) => inputs.flat(),
-    zeros: (_layer, inputs) => inputs.flat(),
+    constants: (_layer, inputs) => inputs.flat(),
     narrow: ({ spec }) => spec,
   },
 

@@ -48,7 +48,7 @@ function drop(
 
 /** The dropout, any shape; nothing outside training. */
 export const dropout: LayerType<DropoutSpec> = {
-  channels: channelwise({ keepsZero: true, sign: "kept", onlyRearranges: true }),
+  channels: channelwise({ ofConstant: (value) => value, sign: "kept", onlyRearranges: true }),
   isView: (mode) => mode !== "train",
   outputShape: (_spec, [input]) => input,
   parameters: () => [],

@@ -18,7 +18,7 @@ export const flattenSchema = z.strictObject({ kind: z.literal("flatten"), ...lay
 
 /** The flatten layer. */
 export const flatten: LayerType<FlattenSpec> = {
-  channels: channelwise({ keepsZero: true, sign: "kept", onlyRearranges: true }),
+  channels: channelwise({ ofConstant: (value) => value, sign: "kept", onlyRearranges: true }),
   isView: () => true,
   outputShape: (_spec, [{ channels, height, width, taps }]) => {
     return { channels, height: 1, width: 1, taps: taps * height * width };

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { activationLayer } from "../activation.ts";
+import { keepZero } from "../channels.ts";
 import { type LayerFields, layerFields, type LayerType } from "../layer.ts";
 
 /** A GELU in a model file. */
@@ -25,4 +26,7 @@ export const geluSchema = z.strictObject({
 const stems = { none: "gelu", tanh: "gelu_tanh" } as const;
 
 /** The GELU, any shape. */
-export const gelu: LayerType<GeluSpec> = activationLayer(({ approximate }) => ({ stem: stems[approximate] }));
+export const gelu: LayerType<GeluSpec> = activationLayer(
+  ({ approximate }) => ({ stem: stems[approximate] }),
+  keepZero,
+);

@@ -26,7 +26,7 @@ function windowsOf({ height, width }: FeatureShape): Windows {
 
 /** Global average pooling: x (N, C, H, W) -> y (N, C). */
 export const globalavgpool2d: LayerType<Globalavgpool2dSpec> = {
-  channels: channelwise({ keepsZero: true, sign: "kept", onlyRearranges: true }),
+  channels: channelwise({ ofConstant: (value) => value, sign: "kept", onlyRearranges: true }),
   gatesInput: () => true,
 
   outputShape(_spec, [input], name) {

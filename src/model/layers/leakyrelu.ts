@@ -23,7 +23,7 @@ export const leakyreluSchema = z.strictObject({
 });
 
 /** The leaky ReLU, any shape. */
-export const leakyrelu: LayerType<LeakyreluSpec> = activationLayer(({ negativeSlope }) => ({
-  stem: "leakyrelu",
-  params: { "negative_slope": negativeSlope },
-}));
+export const leakyrelu: LayerType<LeakyreluSpec> = activationLayer(
+  ({ negativeSlope }) => ({ stem: "leakyrelu", params: { "negative_slope": negativeSlope } }),
+  (value, { negativeSlope }) => value > 0 ? value : negativeSlope * value,
+);

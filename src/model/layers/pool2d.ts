@@ -17,7 +17,7 @@ import {
   windowedSides,
   type Windows,
 } from "../../shape.ts";
-import { channelwise } from "../channels.ts";
+import { channelwise, keepZero } from "../channels.ts";
 import {
   type FusedPool,
   type LayerContext,
@@ -164,7 +164,7 @@ function disjointBackward(
 
 /** Max pooling: x (N, C, H, W) -> y (N, C, OH, OW); padding never wins. */
 export const maxpool2d: LayerType<Pool2dSpec> = {
-  channels: channelwise({ keepsZero: true, sign: "kept", onlyRearranges: true }),
+  channels: channelwise({ ofConstant: (value) => value, sign: "kept", onlyRearranges: true }),
   isHalvingPool: ({ kernel, stride, padding }) =>
     isSquare(kernel, 2) && isSquare(stride, 2) && isSquare(padding, 0),
   gatesInput: () => true,
@@ -199,7 +199,12 @@ export const maxpool2d: LayerType<Pool2dSpec> = {
 
 /** Average pooling: x (N, C, H, W) -> y (N, C, OH, OW); padding counts as zero, as in PyTorch. */
 export const avgpool2d: LayerType<Pool2dSpec> = {
-  channels: channelwise({ keepsZero: true, sign: "kept", onlyRearranges: true }),
+  channels: channelwise({
+    // At the edges padding counts as zero.
+    ofConstant: (value, { padding }) => isSquare(padding, 0) ? value : keepZero(value),
+    sign: "kept",
+    onlyRearranges: true,
+  }),
   gatesInput: () => true,
   outputShape,
   parameters: () => [],

@@ -20,7 +20,11 @@ export const reluSchema = z.strictObject({ kind: z.literal("relu"), ...layerFiel
 
 /** The ReLU, any shape. */
 export const relu: LayerType<ReluSpec> = {
-  channels: channelwise({ keepsZero: true, sign: "never negative", onlyRearranges: false }),
+  channels: channelwise({
+    ofConstant: (value) => Math.max(value, 0),
+    sign: "never negative",
+    onlyRearranges: false,
+  }),
   isRelu: true,
 
   outputShape: (_spec, [input]) => input,

@@ -17,4 +17,7 @@ export interface SiluSpec extends LayerFields {
 export const siluSchema = z.strictObject({ kind: z.literal("silu"), ...layerFields });
 
 /** The SiLU, any shape. */
-export const silu: LayerType<SiluSpec> = activationLayer(() => ({ stem: "silu" }));
+export const silu: LayerType<SiluSpec> = activationLayer(
+  () => ({ stem: "silu" }),
+  (value) => value / (1 + Math.exp(-value)),
+);

@@ -63,9 +63,12 @@ export const subsample: LayerType<SubsampleSpec> = {
       return [...labels.fresh(before), ...first, ...labels.fresh(behind)];
     },
 
-    zeros({ spec, input, output }, [first]) {
+    constants({ spec, input, output }, [first]) {
       const before = channelsBefore(spec, input);
-      return Array.from({ length: output.channels }, (_, channel) => first[channel - before] ?? true);
+      return Array.from({ length: output.channels }, (_, channel) => {
+        const source = channel - before;
+        return source in first ? first[source] : 0;
+      });
     },
 
     narrow({ spec, input }, { inputs: [inputs], outputs }) {

@@ -8,9 +8,14 @@ import { ShapeError } from "../../errors.ts";
 import { weightFormOf } from "../../model/channels.ts";
 import { type Graph, type GraphNode, imagesName, resolveGraph } from "../../model/graph.ts";
 import type { KeptChannels } from "../../model/layer.ts";
-import { layOutParameters, type ParameterLayout, type PlacedParameter } from "../../plan/layout.ts";
+import {
+  layerNameOf,
+  layOutParameters,
+  type ParameterLayout,
+  type PlacedParameter,
+} from "../../plan/layout.ts";
 import { quadsOf } from "../../shape.ts";
-import { findLiveParts } from "./live_channels.ts";
+import { type ConstantFold, findLiveParts, type NetworkNumbers } from "./live_channels.ts";
 import { coupleChannels } from "../groups/coupling.ts";
 
 /** In place of a source, for the padding. */
@@ -25,6 +30,15 @@ export interface Compaction {
   readonly removedLayers: readonly string[];
   /** For each float of the smaller arenas the float of the larger ones that goes there, or `noSource`. */
   readonly sources: { readonly values: Uint32Array; readonly statistics: Uint32Array };
+  /** What is added to floats of the smaller arenas, in place of constant channels that went. */
+  readonly folds: readonly PlacedFold[];
+}
+
+/** A number that is added to a float of an arena. */
+export interface PlacedFold {
+  readonly arena: "values" | "statistics";
+  readonly place: number;
+  readonly add: number;
 }
 
 /** What compaction leaves alone. */
@@ -37,15 +51,15 @@ export interface CompactOptions {
  * Finds the smaller model: without the groups of channels that a mask makes superfluous, and without the branches of
  * sums that it makes zero. It computes the same, and every layer that stays keeps a channel.
  *
- * @param mask Floats of the whole arena of trained parameters: 1 keeps, 0 removes.
+ * Constants that channels add on their way out go to biases and running means (`folds`).
  */
 export function planCompaction(
   graph: Graph,
-  mask: Float32Array,
+  numbers: NetworkNumbers,
   { protect = [] }: CompactOptions = {},
 ): Compaction {
   const nodes = resolveGraph(graph), layout = layOutParameters(graph), coupling = coupleChannels(graph);
-  const { removed, sources } = findLiveParts(nodes, { coupling, layout, mask, protect });
+  const { removed, sources, folds } = findLiveParts(nodes, { coupling, layout, numbers, protect });
   const keptOutputs = coupling.groupOf.map((groups) =>
     [...groups.keys()].filter((channel) => !removed.has(groups[channel]))
   );
@@ -63,6 +77,7 @@ export function planCompaction(
     removedGroups: removed,
     removedLayers: graph.layers.map(({ name }) => name).filter((name) => !names.has(name)),
     sources: placeSources(layout, layOutParameters(smaller), { nodes, kept }),
+    folds: placeFolds(folds, layOutParameters(smaller), { nodes, kept }),
   };
 }
 
@@ -150,6 +165,22 @@ function placeSources(
     }
   }
   return sources;
+}
+
+/** Where the numbers that take over constants lie in a smaller layout. */
+function placeFolds(
+  folds: readonly ConstantFold[],
+  to: ParameterLayout,
+  { nodes, kept }: { readonly nodes: readonly GraphNode[]; readonly kept: readonly KeptChannels[] },
+): readonly PlacedFold[] {
+  const targets = new Map(to.parameters.map((parameter) => [parameter.fullName, parameter]));
+  const outputs = new Map(nodes.map(({ spec }, i) => [spec.name, kept[i].outputs]));
+  return folds.flatMap(({ parameter, channel, add }) => {
+    const target = targets.get(parameter);
+    if (!target) return [];
+    const { arena, offset } = target;
+    return [{ arena, place: 4 * offset + outputs.get(layerNameOf(target))!.indexOf(channel), add }];
+  });
 }
 
 /** The whole numbers below another. */

@@ -7,6 +7,7 @@ import { bindBuffers } from "../../gpu/bind.ts";
 import { arenaRef, type ArenaRole, inputRef, tensorRef } from "../../kernels/buffer_ref.ts";
 import { KernelError, NumericError, ShapeError } from "../../errors.ts";
 import type { DeviceBuffer } from "../../gpu/buffer.ts";
+import type { Gpu } from "../../gpu/device.ts";
 import type { Examples } from "../../gpu/examples.ts";
 import { Program } from "../../gpu/executor.ts";
 import { checkArenasFinite } from "../../gpu/finite.ts";
@@ -22,6 +23,7 @@ import { summarizeModel } from "../../model/summary.ts";
 import { lowerForward } from "../../plan/forward.ts";
 import { logitsOf, type Plan } from "../../plan/plan.ts";
 import { type Compaction, type CompactOptions, planCompaction } from "./compact.ts";
+import type { NetworkNumbers } from "./live_channels.ts";
 import { lowerMasking } from "../mask.ts";
 
 /** What a model costs. */
@@ -101,8 +103,7 @@ export async function compactNetwork(
   }
   await checkArenasFinite(network, ["values", "statistics"], "compact model");
   await applyMask(network);
-  const mask = await readFloats(network.gpu, network.arena("mask"));
-  const compaction = planCompaction(network.graph, mask, tools);
+  const compaction = planCompaction(network.graph, await readNumbers(network), tools);
   const smaller = await gatherNetwork(network, compaction);
   try {
     const largestDifference = await compareLogits([network, smaller], examples, tools);
@@ -113,8 +114,14 @@ export async function compactNetwork(
   }
 }
 
+async function readNumbers(network: Network): Promise<NetworkNumbers> {
+  const read = (role: ArenaRole) => readFloats(network.gpu, network.arena(role));
+  const statistics = network.layout.statisticsQuads > 0 ? { statistics: await read("statistics") } : {};
+  return { mask: await read("mask"), values: await read("values"), ...statistics };
+}
+
 /** Gathers the smaller arenas on the device. */
-async function gatherNetwork(network: Network, { graph, sources }: Compaction): Promise<Network> {
+async function gatherNetwork(network: Network, { graph, sources, folds }: Compaction): Promise<Network> {
   const { gpu } = network, listOf = (role: ArenaRole) => role === "statistics" ? "statistics" : "values";
   const roles = [...network.arenas.keys()].filter((role) =>
     !scratchRoles.has(role) && sources[listOf(role)].length > 0
@@ -140,12 +147,29 @@ async function gatherNetwork(network: Network, { graph, sources }: Compaction): 
     const bind = bindBuffers("compaction", { network, input });
     using program = await Program.create(gpu, dispatches, { bind });
     program.run();
+    await fold(gpu, arenas, folds);
     return new Network(gpu, graph, arenas);
   } catch (error) {
     for (const arena of arenas.values()) arena[Symbol.dispose]();
     throw error;
   } finally {
     for (const list of lists.values()) list[Symbol.dispose]();
+  }
+}
+
+/** Adds what took over constants to the gathered values, their mean and the statistics. */
+async function fold(
+  gpu: Gpu,
+  arenas: ReadonlyMap<ArenaRole, DeviceBuffer>,
+  folds: Compaction["folds"],
+): Promise<void> {
+  for (const role of ["values", "mean", "statistics"] as const) {
+    const own = folds.filter(({ arena }) => (arena === "statistics") === (role === "statistics"));
+    const arena = arenas.get(role);
+    if (!arena || own.length === 0) continue;
+    const floats = await readFloats(gpu, arena);
+    for (const { place, add } of own) floats[place] += add;
+    arena.write(floats);
   }
 }
 

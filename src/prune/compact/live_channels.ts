@@ -1,11 +1,13 @@
 /**
- * Which channels a masked network can do without: those that are always zero, or that nothing reads.
+ * Which channels a masked network can do without: those that are always zero, that nothing reads, or that are constant
+ * and can be taken over by a bias.
  *
  * @module
  */
 import { ShapeError } from "../../errors.ts";
-import { type WeightForm, weightFormOf } from "../../model/channels.ts";
+import { weightFormOf } from "../../model/channels.ts";
 import type { GraphNode } from "../../model/graph.ts";
+import type { ChannelConstants } from "../../model/layer.ts";
 import type { ParameterLayout } from "../../plan/layout.ts";
 import { quadsOf } from "../../shape.ts";
 import { type Coupling, isProtected } from "../groups/coupling.ts";
@@ -17,113 +19,230 @@ export interface LiveParts {
   readonly removed: ReadonlySet<number>;
   /** The sources of each layer that are needed; undefined for layers that go. A sum lacks those that are zero. */
   readonly sources: readonly (readonly number[] | undefined)[];
+  /** What the channels that go added to layers that stay. */
+  readonly folds: readonly ConstantFold[];
+}
+
+/** A number to add to a parameter or statistic of a channel, in place of constant channels that its layer read. */
+export interface ConstantFold {
+  /** The full name, such as `fc2.bias` or `bn1.running_mean`. */
+  readonly parameter: string;
+  readonly channel: number;
+  readonly add: number;
+}
+
+/** The numbers of a network's arenas. */
+export interface NetworkNumbers {
+  /** Floats of the whole arena of trained parameters: 1 keeps, 0 removes. */
+  readonly mask: Float32Array;
+  /** Its values. Without them no channel is known to be constant but at 0. */
+  readonly values?: Float32Array;
+  /** The arena of statistics. */
+  readonly statistics?: Float32Array;
 }
 
 /**
- * Finds what a network can do without, given the mask of its trained parameters: a group whose every channel is zero or
- * meets masked weights wherever it is read; an input of a sum that is zero throughout, with the layers that only it
- * needs. Every layer that stays keeps a channel, and protected layers stay as they are.
+ * Finds what a network can do without: a group whose every channel is zero or meets masked weights wherever it is read, or
+ * is constant and read by weights whose bias, or whose batch norm's running mean, can take it over; an input of a sum that
+ * is zero throughout, with the layers that only it needs. Every layer that stays keeps a channel, and protected layers
+ * stay as they are.
  *
- * @param mask Floats of the whole arena: 1 keeps, 0 removes.
  * @param protect Layers by name.
  */
 export function findLiveParts(
   nodes: readonly GraphNode[],
-  { coupling, layout, mask, protect }: {
+  { coupling, layout, numbers, protect }: {
     readonly coupling: Coupling;
     readonly layout: ParameterLayout;
-    readonly mask: Float32Array;
+    readonly numbers: NetworkNumbers;
     readonly protect: readonly string[];
   },
 ): LiveParts {
-  const places = placesByName(layout), work = mask.slice(), removed = new Set<number>();
-  const open = coupling.groups.keys().filter((group) => !isProtected(coupling.groups[group], protect))
-    .toArray();
+  const places = placesByName(layout), mask = numbers.mask.slice(), removed = new Set<number>();
+  const placed: PlacedNumbers = { ...numbers, places };
+  const constants = findConstants(nodes, placed), takers = findTakers(nodes, placed);
+  const open = new Set(
+    coupling.groups.keys().filter((group) => !isProtected(coupling.groups[group], protect)),
+  );
   for (;;) {
-    const zero = findZeros(nodes, { places, mask: work });
-    const sources = neededSources(nodes, zero, protect);
-    const read = readGroups(nodes, { coupling, places, mask: work, zero, sources });
-    const found = open.filter((group) => !read.has(group) && !removed.has(group));
-    if (found.length === 0) return { removed: keepOneEach(nodes, { coupling, removed, sources }), sources };
+    const areGone = constants.map((channels, i) =>
+      channels.map((value, channel) => value === 0 || removed.has(coupling.groupOf[i][channel]))
+    );
+    const sources = neededSources(nodes, areGone, protect);
+    const read = readGroups(nodes, { coupling, placed: { ...placed, mask }, constants, takers, sources });
+    const found = [...open].filter((group) => !read.has(group) && !removed.has(group));
     for (const group of found) {
       removed.add(group);
       for (const run of groupRuns(places, coupling.groups[group])) {
-        if (run.arena === "values") forEachElement(run, (place) => work[place] = 0);
+        if (run.arena === "values") forEachElement(run, (place) => mask[place] = 0);
       }
     }
+    if (found.length > 0) continue;
+    const gone = keepOneEach(nodes, { coupling, removed, sources });
+    // What stays as a layer's last channel is read as before, so nothing may count on its being taken over.
+    const needed = readGroups(nodes, { coupling, placed, constants, takers: [], sources });
+    const pinned = [...removed].filter((group) => !gone.has(group) && needed.has(group));
+    if (pinned.length === 0) {
+      const folds = findFolds(nodes, { coupling, placed, constants, takers, sources, gone });
+      return { removed: gone, sources, folds };
+    }
+    for (const group of pinned) open.delete(group);
+    removed.clear();
+    mask.set(numbers.mask);
   }
 }
 
-interface MaskedParameters {
+interface PlacedNumbers extends NetworkNumbers {
   readonly places: PlacedByName;
-  readonly mask: Float32Array;
 }
 
-/** Whether each output channel of each layer is zero for every image. */
-function findZeros(nodes: readonly GraphNode[], masked: MaskedParameters): readonly (readonly boolean[])[] {
-  const zeros: (readonly boolean[])[] = [];
+/** The constants of the output channels of each layer. */
+function findConstants(nodes: readonly GraphNode[], numbers: PlacedNumbers): readonly ChannelConstants[] {
+  const constants: ChannelConstants[] = [];
   for (const node of nodes) {
     const inputs = node.sources.map((source, i) =>
-      zeros[source] ?? Array(node.inputs[i].channels).fill(false)
+      constants[source] ?? Array(node.inputs[i].channels).fill(undefined)
     );
-    zeros.push(zerosOf(node, inputs, masked));
+    constants.push(constantsOf(node, inputs, numbers));
   }
-  return zeros;
+  return constants;
 }
 
 /**
- * Whether each output channel of a layer is zero for every image, given which of its inputs' are.
+ * The constants of the output channels of a layer, given those of its inputs.
  *
  * @throws {ShapeError} Where the layer says so of another number of channels than it has.
  */
-function zerosOf(
+function constantsOf(
   node: GraphNode,
-  inputs: readonly (readonly boolean[])[],
-  { places, mask }: MaskedParameters,
-): readonly boolean[] {
+  inputs: readonly ChannelConstants[],
+  numbers: PlacedNumbers,
+): ChannelConstants {
   const { spec, type, output } = node;
-  const zeros = type.channels.zeros(node, inputs, {
-    isRemoved(name, channel) {
-      const parameter = places.get(`${spec.name}.${name}`);
-      return parameter === undefined || mask[4 * parameter.offset + channel] === 0;
-    },
-    emptyRows() {
-      const form = weightFormOf(node);
-      return form ? zeroRows(node, form, { places, mask, isZero: inputs[0] }) : [];
-    },
+  const constants = type.channels.constants(node, inputs, {
+    number: (name, channel) => numberOf(`${spec.name}.${name}`, channel, numbers),
+    rows: () => weightFormOf(node) ? rowConstants(node, inputs[0], numbers) : [],
   });
-  if (zeros.length === output.channels) return zeros;
-  const current = `zeros of ${zeros.length} channels`, wanted = `of its ${output.channels}`;
-  throw new ShapeError({ act: "find zeros of layer", thing: spec.name, current, wanted });
+  if (constants.length === output.channels) return constants;
+  const current = `constants of ${constants.length} channels`, wanted = `of its ${output.channels}`;
+  throw new ShapeError({ act: "find constants of layer", thing: spec.name, current, wanted });
 }
 
-/** Whether each row of a weight is masked wherever its input is not zero. */
-function zeroRows(
-  { spec, output }: GraphNode,
-  { groups }: WeightForm,
-  { places, mask, isZero }: MaskedParameters & { readonly isZero: readonly boolean[] },
-): readonly boolean[] {
-  const { rows, taps, channels, offset, rowQuads } = places.get(`${spec.name}.weight`)!;
-  const share = output.channels / groups, stride = 4 * quadsOf(channels);
-  return Array.from({ length: rows }, (_, row) => {
+/** The number of a channel in a parameter or statistic: 0 where it is removed or absent, undefined where not known. */
+function numberOf(
+  fullName: string,
+  channel: number,
+  { places, mask, values, statistics }: PlacedNumbers,
+): number | undefined {
+  const parameter = places.get(fullName);
+  if (!parameter) return 0;
+  const place = 4 * parameter.offset + (parameter.shared ? 0 : channel);
+  if (parameter.arena === "statistics") return statistics?.[place];
+  return mask[place] === 0 ? 0 : values?.[place];
+}
+
+/** What each row of a weight gives at every pixel, without a bias, where the channels that it reads are constant. */
+function rowConstants(node: GraphNode, inputs: ChannelConstants, numbers: PlacedNumbers): ChannelConstants {
+  const sums: (number | undefined)[] = Array(node.output.channels).fill(0), { values } = numbers;
+  const isPadded = isAtEdges(node);
+  forEachKept(node, numbers, ({ row, channel, place }) => {
+    const value = inputs[channel], sum = sums[row];
+    if (value === 0 || sum === undefined) return;
+    sums[row] = value === undefined || isPadded || !values ? undefined : sum + values[place] * value;
+  });
+  return sums;
+}
+
+/** True where some pixels of a product's output see fewer of its taps than others, or that is not known. */
+function isAtEdges(node: GraphNode): boolean {
+  return node.type.productForm?.(node).padding.some((pixels) => pixels > 0) ?? true;
+}
+
+/** Calls with each weight of a layer that its mask keeps: its row, the input channel that it reads, and its float. */
+function forEachKept(
+  node: GraphNode,
+  { places, mask }: PlacedNumbers,
+  visit: (weight: { readonly row: number; readonly channel: number; readonly place: number }) => void,
+): void {
+  const { groups } = weightFormOf(node)!;
+  const { rows, taps, channels, offset } = places.get(`${node.spec.name}.weight`)!;
+  const share = rows / groups, width = quadsOf(channels);
+  for (let row = 0; row < rows; row++) {
     const firstChannel = Math.floor(row / share) * channels;
-    for (let channel = 0; channel < channels; channel++) {
-      if (isZero[firstChannel + channel]) continue;
-      for (let tap = 0; tap < taps; tap++) {
-        if (mask[4 * (offset + row * rowQuads) + tap * stride + channel] !== 0) return false;
+    for (let tap = 0; tap < taps; tap++) {
+      const first = 4 * (offset + (row * taps + tap) * width);
+      for (let channel = 0; channel < channels; channel++) {
+        const place = first + channel;
+        if (mask[place] !== 0) visit({ row, channel: firstChannel + channel, place });
       }
     }
-    return true;
+  }
+}
+
+/** What takes over the constants that a layer reads: a parameter or statistic by its full name, added or taken away. */
+interface Taker {
+  readonly parameter: string;
+  readonly sign: 1 | -1;
+}
+
+/**
+ * For each layer with a weight what takes over the constants that it reads, where that gives the same at every pixel: its
+ * bias, or the running mean of the batch norm that alone reads it.
+ */
+function findTakers(nodes: readonly GraphNode[], { places }: PlacedNumbers): readonly (Taker | undefined)[] {
+  return nodes.map((node, i) => {
+    if (!weightFormOf(node) || isAtEdges(node)) return undefined;
+    const bias = `${node.spec.name}.bias`;
+    if (places.has(bias)) return { parameter: bias, sign: 1 };
+    const readers = nodes.filter(({ sources }) => sources.includes(i)), [reader] = readers;
+    const form = readers.length === 1 ? reader.type.normForm?.(reader.spec) : undefined;
+    return form && { parameter: `${reader.spec.name}.${form.mean}`, sign: -1 };
   });
+}
+
+/** True where a row's constants can be taken over: a bias that the mask removes stays 0. */
+function takes(taker: Taker | undefined, row: number, { places, mask }: PlacedNumbers): boolean {
+  if (!taker) return false;
+  const { arena, offset } = places.get(taker.parameter)!;
+  return arena === "statistics" || mask[4 * offset + row] !== 0;
+}
+
+/** Adds up what the channels that go gave the rows that stay. */
+function findFolds(
+  nodes: readonly GraphNode[],
+  { coupling: { groupOf }, placed, constants, takers, sources, gone }: {
+    readonly coupling: Coupling;
+    readonly placed: PlacedNumbers;
+    readonly constants: readonly ChannelConstants[];
+    readonly takers: readonly (Taker | undefined)[];
+    readonly sources: LiveParts["sources"];
+    readonly gone: ReadonlySet<number>;
+  },
+): readonly ConstantFold[] {
+  const folds: ConstantFold[] = [];
+  for (const [i, node] of nodes.entries()) {
+    const taker = takers[i], source = sources[i]?.[0];
+    if (!taker || source === undefined || source < 0) continue;
+    const sums = new Map<number, number>();
+    forEachKept(node, placed, ({ row, channel, place }) => {
+      const value = constants[source][channel];
+      if (!value || !gone.has(groupOf[source][channel]) || gone.has(groupOf[i][row])) return;
+      sums.set(row, (sums.get(row) ?? 0) + placed.values![place] * value);
+    });
+    for (const [channel, sum] of sums) {
+      folds.push({ parameter: taker.parameter, channel, add: taker.sign * sum });
+    }
+  }
+  return folds;
 }
 
 /** The sources of each layer that the last one needs, after sums have dropped inputs that are zero and not protected. */
 function neededSources(
   nodes: readonly GraphNode[],
-  zeros: readonly (readonly boolean[])[],
+  areGone: readonly (readonly boolean[])[],
   protect: readonly string[],
 ): LiveParts["sources"] {
-  const areZero = zeros.map((channels) => channels.every(Boolean)), needed = sourcesWithout(nodes, areZero);
+  const areZero = areGone.map((channels) => channels.every(Boolean)), needed = sourcesWithout(nodes, areZero);
   const keeps = new Set(
     nodes.keys().filter((i) => protect.includes(nodes[i].spec.name) && needed[i] === undefined),
   );
@@ -153,31 +272,23 @@ function sourcesWithout(nodes: readonly GraphNode[], isDropped: readonly boolean
   return needed;
 }
 
-/** The groups with a channel that is not zero and meets a kept weight. */
-function readGroups(
-  nodes: readonly GraphNode[],
-  { coupling, places, mask, zero, sources }: MaskedParameters & {
-    readonly coupling: Coupling;
-    readonly zero: readonly (readonly boolean[])[];
-    readonly sources: LiveParts["sources"];
-  },
-): ReadonlySet<number> {
+/** The groups with a channel that meets a kept weight, and is neither zero nor a constant that is taken over. */
+function readGroups(nodes: readonly GraphNode[], { coupling, placed, constants, takers, sources }: {
+  readonly coupling: Coupling;
+  readonly placed: PlacedNumbers;
+  readonly constants: readonly ChannelConstants[];
+  readonly takers: readonly (Taker | undefined)[];
+  readonly sources: LiveParts["sources"];
+}): ReadonlySet<number> {
   const read = new Set<number>();
   for (const [i, node] of nodes.entries()) {
     const form = weightFormOf(node), source = sources[i]?.[0];
     if (!form || form.isDepthwise || source === undefined || source < 0) continue;
-    const { rows, taps, channels, offset } = places.get(`${node.spec.name}.weight`)!;
-    const share = rows / form.groups, width = quadsOf(channels);
-    for (let row = 0; row < rows; row++) {
-      const firstChannel = Math.floor(row / share) * channels;
-      for (let tap = 0; tap < taps; tap++) {
-        const first = 4 * (offset + (row * taps + tap) * width);
-        for (let channel = 0; channel < channels; channel++) {
-          if (mask[first + channel] === 0 || zero[source][firstChannel + channel]) continue;
-          read.add(coupling.groupOf[source][firstChannel + channel]);
-        }
-      }
-    }
+    forEachKept(node, placed, ({ row, channel }) => {
+      const value = constants[source][channel];
+      if (value === 0 || value !== undefined && takes(takers[i], row, placed)) return;
+      read.add(coupling.groupOf[source][channel]);
+    });
   }
   return read;
 }
