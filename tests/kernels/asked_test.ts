@@ -3,16 +3,19 @@ import assert from "node:assert/strict";
 import { kernelInterface, kernelLines, kernelNames } from "../../src/kernels/source.ts";
 import { askedVariants } from "./asked.ts";
 import { findUncompared } from "./uncompared.ts";
-import { overridesOf, parseVariant, type Variant } from "./variants.ts";
+import { overridesOf, parseVariant } from "./variants.ts";
 
 const asked = askedVariants();
 
-const kernelsOf = (variants: readonly Variant[]) => [...new Set(variants.map(({ kernel }) => kernel))];
+/** Their kernels by name, each with its text where it is no file of kernels/. */
+const kernels = new Map(asked.map(({ kernel, text }) => [kernel, text]));
 
 Deno.test("plans ask for every kernel but one, alone or as a part of another", () => {
-  const found = new Set(
-    kernelsOf(asked).flatMap((name) => [...name.split(":"), ...kernelLines(name).map(({ file }) => file)]),
-  );
+  const partsOf = ([name, text]: [string, string | undefined]) => [
+    ...name.split(":"),
+    ...kernelLines(name, text).map(({ file }) => file),
+  ];
+  const found = new Set([...kernels].flatMap(partsOf));
   const missing = kernelNames.filter((name) => !found.has(name));
   // A device is asked by it what it can do, before there are plans: gemm_subgroup_test.ts.
   assert.deepEqual(missing, ["gemm/software/subgroup_probe"]);
@@ -20,11 +23,12 @@ Deno.test("plans ask for every kernel but one, alone or as a part of another", (
 
 Deno.test("plans ask for both values of every override", () => {
   let overrides = 0;
-  for (const kernel of kernelsOf(asked)) {
+  for (const [kernel, text] of kernels) {
     const variants = asked.filter((variant) => variant.kernel === kernel);
     // All overrides are booleans, so that the values can be counted.
-    assert.deepEqual(Object.keys(overridesOf(kernel)), kernelInterface(kernel).overrides, kernel);
-    for (const name of kernelInterface(kernel).overrides) {
+    const names = kernelInterface(kernel, text).overrides;
+    assert.deepEqual(Object.keys(overridesOf(kernel, text)), names, kernel);
+    for (const name of names) {
       overrides++;
       const values = new Set(variants.map((variant) => variant.overrides[name]));
       assert.deepEqual([...values].sort(), [0, 1], `${kernel} ${name}`);

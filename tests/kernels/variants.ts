@@ -14,27 +14,29 @@ import { kernelSource } from "../../src/kernels/source.ts";
 export interface Variant {
   /** The kernel's name; of a product the core and the operation, joined by a colon. */
   readonly kernel: string;
+  /** Its WGSL, or that of its part behind the colon, where it is no file of kernels/. */
+  readonly text?: string | undefined;
   readonly path: ReadPath;
   /** The value of every override that the kernel has. */
   readonly overrides: Readonly<Record<string, number>>;
 }
 
 /** The overrides of a kernel with their defaults; all are booleans. */
-export function overridesOf(kernel: string): Readonly<Record<string, number>> {
-  const declarations = kernelSource(kernel).matchAll(/^override (\w+): bool = (true|false);/gm);
+export function overridesOf(kernel: string, text?: string): Readonly<Record<string, number>> {
+  const declarations = kernelSource(kernel, text).matchAll(/^override (\w+): bool = (true|false);/gm);
   return Object.fromEntries([...declarations].map(([, name, value]) => [name, value === "true" ? 1 : 0]));
 }
 
 /** What a dispatch is compiled as on a device that reads by a path, or is made to. */
 export function variantOf(dispatch: Dispatch, devicePath: ReadPath, forced?: ReadPath): Variant {
-  const { kernel, constants } = dispatch;
+  const { kernel, text, constants } = dispatch;
   const path = dispatch.path ?? forced ?? readPathOf(dispatch, devicePath);
-  return { kernel, path, overrides: { ...overridesOf(kernel), ...constants } };
+  return { kernel, text, path, overrides: { ...overridesOf(kernel, text), ...constants } };
 }
 
 /** A line for a variant, such as `layer/add_forward storage GATED=0 RELU=1`. */
 export function formatVariant(
-  { kernel, path, overrides }: Omit<Variant, "path"> & { readonly path: ReadPath | "any path" },
+  { kernel, path, overrides }: Omit<Variant, "path" | "text"> & { readonly path: ReadPath | "any path" },
 ): string {
   const values = Object.entries(overrides).sort(([a], [b]) => a < b ? -1 : 1).map((pair) => pair.join("="));
   return [kernel, path, ...values].join(" ");
@@ -59,8 +61,8 @@ const noted = new Set<string>();
 export function noteVariants(dispatches: readonly Dispatch[], forced: ReadPath): void {
   const path = notesPath();
   if (path === undefined) return;
-  const lines = dispatches.filter(({ text }) => text === undefined)
-    .map((dispatch) => formatVariant(variantOf(dispatch, forced, forced))).filter((line) => !noted.has(line));
+  const lines = dispatches.map((dispatch) => formatVariant(variantOf(dispatch, forced, forced)))
+    .filter((line) => !noted.has(line));
   if (lines.length === 0) return;
   for (const line of lines) noted.add(line);
   // A whole line at a time, since the files of tests run side by side.
