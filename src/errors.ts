@@ -4,8 +4,8 @@
  * @module
  */
 
-/** What was attempted, on what, what was found, and what would have served. */
-export interface Complaint {
+/** The parts of an error message. */
+export interface ErrorDetails {
   /** The verb phrase after "Cannot", such as `read`. */
   readonly act: string;
   /** The name of the file, flag, tensor or kernel. */
@@ -16,18 +16,18 @@ export interface Complaint {
   readonly wanted: string;
 }
 
-/** Formats a complaint in the house's one-line form. */
-export function complain({ act, thing, current, wanted }: Complaint): string {
+/** The details as one line. */
+export function formatDetails({ act, thing, current, wanted }: ErrorDetails): string {
   return `Cannot ${act} "${thing}": ${current}, expected ${wanted}`;
 }
 
-/** No usable WebGPU adapter, or one whose limits or features do not serve. */
+/** No usable WebGPU adapter, or an adapter whose limits or features do not suffice. */
 export class AdapterError extends Error {
   /** `AdapterError`, which survives minifying. */
   override readonly name: string = "AdapterError";
-  /** An error that reads as the complaint. */
-  constructor(complaint: Complaint) {
-    super(complain(complaint));
+  /** An error with these details as its message. */
+  constructor(details: ErrorDetails) {
+    super(formatDetails(details));
   }
 }
 
@@ -35,22 +35,22 @@ export class AdapterError extends Error {
 export class ConfigError extends TypeError {
   /** `ConfigError`, which survives minifying. */
   override readonly name: string = "ConfigError";
-  /** What the message says, in parts. */
-  readonly complaint: Complaint;
-  /** An error that reads as the complaint. */
-  constructor(complaint: Complaint) {
-    super(complain(complaint));
-    this.complaint = complaint;
+  /** The parts of the message. */
+  readonly details: ErrorDetails;
+  /** An error with these details as its message. */
+  constructor(details: ErrorDetails) {
+    super(formatDetails(details));
+    this.details = details;
   }
 }
 
-/** A file whose bytes are not what its format says. The complaint names file and offset. */
+/** A file whose bytes are not what its format says. The message names file and offset. */
 export class FormatError extends SyntaxError {
   /** `FormatError`, which survives minifying. */
   override readonly name: string = "FormatError";
-  /** An error that reads as the complaint. */
-  constructor(complaint: Complaint) {
-    super(complain(complaint));
+  /** An error with these details as its message. */
+  constructor(details: ErrorDetails) {
+    super(formatDetails(details));
   }
 }
 
@@ -58,9 +58,9 @@ export class FormatError extends SyntaxError {
 export class FileError extends Error {
   /** `FileError`, which survives minifying. */
   override readonly name: string = "FileError";
-  /** An error that reads as the complaint, with the system's error as `cause` where there is one. */
-  constructor(complaint: Complaint, options?: ErrorOptions) {
-    super(complain(complaint), options);
+  /** An error with these details as its message, and the system's error as `cause`, if there is one. */
+  constructor(details: ErrorDetails, options?: ErrorOptions) {
+    super(formatDetails(details), options);
   }
 }
 
@@ -68,9 +68,9 @@ export class FileError extends Error {
 export class ShapeError extends RangeError {
   /** `ShapeError`, which survives minifying. */
   override readonly name: string = "ShapeError";
-  /** An error that reads as the complaint. */
-  constructor(complaint: Complaint) {
-    super(complain(complaint));
+  /** An error with these details as its message. */
+  constructor(details: ErrorDetails) {
+    super(formatDetails(details));
   }
 }
 
@@ -80,34 +80,34 @@ export class NumericError extends RangeError {
   override readonly name: string = "NumericError";
   /** The zero-based training step at which it first appeared; undefined outside of training. */
   readonly step: number | undefined;
-  /** An error that reads as the complaint, at a zero-based training step where there is one. */
-  constructor(complaint: Complaint, step?: number) {
-    super(complain(complaint));
+  /** An error with these details as its message, at a zero-based training step if it has one. */
+  constructor(details: ErrorDetails, step?: number) {
+    super(formatDetails(details));
     this.step = step;
   }
 }
 
-/** A WGSL kernel that does not compile, or that was bound wrongly. A bug in winnow or in a driver. */
+/** A WGSL kernel that does not compile, or that was bound wrongly. That is a bug in winnow or in a driver. */
 export class KernelError extends Error {
   /** `KernelError`, which survives minifying. */
   override readonly name: string = "KernelError";
-  /** An error that reads as the complaint. */
-  constructor(complaint: Complaint) {
-    super(complain(complaint));
+  /** An error with these details as its message. */
+  constructor(details: ErrorDetails) {
+    super(formatDetails(details));
   }
 }
 
-/** Something that is used when it may not be: after it was disposed of, or while another call on it is under way. */
+/** Something that is used at a wrong time: after it was disposed of, or while another call on it is running. */
 export class StateError extends Error {
   /** `StateError`, which survives minifying. */
   override readonly name: string = "StateError";
-  /** An error that reads as the complaint. */
-  constructor(complaint: Complaint) {
-    super(complain(complaint));
+  /** An error with these details as its message. */
+  constructor(details: ErrorDetails) {
+    super(formatDetails(details));
   }
 }
 
-/** The error of using what was disposed of: its kind, such as `model`, and its name. */
+/** The error for using something that was disposed of: its kind, such as `model`, and its name. */
 export function disposedError(kind: string, thing: string): StateError {
   return new StateError({
     act: `use ${kind}`,

@@ -19,11 +19,11 @@ export interface Files {
   /**
    * Reads a whole file.
    *
-   * @param options.mostBytes The largest size that is read.
+   * @param options.maxBytes The largest size that is read.
    * @throws {FileError} where it is absent, no regular file (a folder, pipe, socket or device, which is not waited for),
    *   not readable, or larger.
    */
-  read(path: string, options?: { readonly mostBytes?: number }): Promise<Uint8Array<ArrayBuffer>>;
+  read(path: string, options?: { readonly maxBytes?: number }): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * The size of a file in bytes; undefined where nothing has that path.
    *

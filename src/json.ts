@@ -8,7 +8,7 @@ import { fileKindOf } from "./file_kinds.ts";
 import { findJsonFault } from "./json_keys.ts";
 
 /** The largest JSON file that is read, in bytes. */
-export const mostJsonBytes = 2 ** 26;
+export const maxJsonBytes = 2 ** 26;
 
 /** What is read and what was expected, for messages. */
 export interface JsonSource {

@@ -6,7 +6,7 @@
  */
 
 /** The deepest nesting of objects and lists that is read; what winnow writes is at most 10 deep. */
-const mostLevels = 100;
+const maxLevels = 100;
 
 /** What is wrong with a JSON text. */
 export interface JsonFault {
@@ -38,8 +38,8 @@ export function findJsonFault(json: string, forbidden?: string): JsonFault | und
     const character = json[index];
     if (character === "{" || character === "[") {
       open.push(new Set());
-      if (open.length <= mostLevels) continue;
-      const current = `objects and lists are nested more than ${mostLevels} deep`;
+      if (open.length <= maxLevels) continue;
+      const current = `objects and lists are nested more than ${maxLevels} deep`;
       return { current, wanted: "less", index };
     } else if (character === "}" || character === "]") open.pop();
     else if (character === '"') {

@@ -119,9 +119,9 @@ Deno.test("denoFiles reads files up to a size", async () => {
   const path = await Deno.makeTempFile();
   try {
     await Deno.writeFile(path, new Uint8Array(10));
-    assertEquals((await denoFiles.read(path, { mostBytes: 10 })).length, 10);
+    assertEquals((await denoFiles.read(path, { maxBytes: 10 })).length, 10);
     await assertRejects(
-      () => denoFiles.read(path, { mostBytes: 9 }),
+      () => denoFiles.read(path, { maxBytes: 9 }),
       FileError,
       "it has 10 bytes, expected at most 9",
     );

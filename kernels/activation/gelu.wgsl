@@ -5,7 +5,7 @@ struct Params {
   quads: u32,
 }
 
-// include score/error_function
+// include math/erf
 
 fn probability_below(x: vec4f) -> vec4f {
   return 0.5 + 0.5 * erf(0.7071067811865476 * x);

@@ -2,11 +2,11 @@
 // convolution's output, zero but at the maxima, is made while it is read.
 //
 //   dw[o, ky, kx, i] = sum over n, oy, ox of g[n, oy, ox, o] x[n, oy s + ky - p, ox s + kx - p, i]
-//   g[n, 2 py + dy, 2 px + dx, o] = dy[n, py, px, o] where places[n, py, px, o] = 2 dy + dx, else 0
+//   g[n, 2 py + dy, 2 px + dx, o] = dy[n, py, px, o] where argmax[n, py, px, o] = 2 dy + dx, else 0
 //
 // rows: output channels o; columns: (ky, kx, i) with i padded to quads; segments: lines (n, oy) of g that a window
 // covers; inner: groups of four pixels of a line, which are two windows. sums (splits, O, KH, KW, I/4) in quads from
-// params.offset: scratch, or with one split the gradient arena itself. dy and places (N, PH, PW, O/4) in quads.
+// params.offset: scratch, or with one split the gradient arena itself. dy and argmax (N, PH, PW, O/4) in quads.
 // Source: gemm/conv2d_backward_weight.wgsl and layer/maxpool2d_backward.wgsl.
 
 struct Params {
@@ -28,7 +28,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(2) var<storage, read> places: array<vec4f>;
+@group(0) @binding(2) var<storage, read> argmax: array<vec4f>;
 @group(0) @binding(3) var<storage, read> x: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> sums: array<vec4f>;
 
@@ -94,7 +94,7 @@ fn load_window(segment: RowSegment, window: u32) -> mat2x4f {
   let inside = window < params.pooled_width;
   let index = segment.start + min(window, params.pooled_width - 1u) * out_quads();
   let gradient = select(vec4f(0.0), read_dy(index), inside);
-  let place = read_places(index);
+  let place = read_argmax(index);
   return mat2x4f(
     select(vec4f(0.0), gradient, place == vec4f(segment.place)),
     select(vec4f(0.0), gradient, place == vec4f(segment.place + 1.0)),

@@ -2,11 +2,11 @@
 // the pooled values leave the registers, and where each came from.
 //
 //   y[n, py, px, o] = max(0, max over the window's 4 pixels of bias[o] + conv(x)[n, 2 py + dy, 2 px + dx, o])
-//   place = 2 dy + dx of the first maximum in line order; -1 where the maximum is not above 0    (with PLACES)
+//   argmax = 2 dy + dx of the first maximum in line order; -1 where the maximum is not above 0    (with ARGMAX)
 //
 // rows: pixels of the windows, four after another of one window; columns: output channels; segments: lines ky of the
 // filter; inner: quads of a filter's line (kx, i), which lie one after another in x too.
-// x (N, H, W, I/4), y and places (N, PH, PW, O/4), in quads; weight (O, KH, KW, I/4) at params.weight of the value
+// x (N, H, W, I/4), y and argmax (N, PH, PW, O/4), in quads; weight (O, KH, KW, I/4) at params.weight of the value
 // arena, bias (O/4) at params.bias; windows start at even pixels, what is left at the edges is not computed.
 // Source: gemm/conv2d_forward.wgsl and layer/maxpool2d_forward.wgsl, whose results these are, up to the order of the sum.
 
@@ -29,13 +29,13 @@ struct Params {
 }
 
 override HAS_BIAS: bool = true;
-override PLACES: bool = false;
+override ARGMAX: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> values: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
-@group(0) @binding(4) var<storage, read_write> places: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> argmax: array<vec4f>;
 
 // The four pixels of a window: the quad of their first tap, which may lie outside; the quads low .. low + count - 1 of a
 // filter's line that lie inside the image's width; and the line of the image under the filter's first line.
@@ -179,7 +179,7 @@ fn store_block(row: u32, column: u32, split: u32, c: mat4x4f) {
   let is_open = (largest > vec4f(0.0)) & (channel < vec4u(params.columns));
   let index = (row / 4u) * ((params.columns + 3u) / 4u) + column / 4u;
   write_y(index, select(vec4f(0.0), largest, is_open));
-  if (PLACES) {
-    write_places(index, select(vec4f(-1.0), place, is_open));
+  if (ARGMAX) {
+    write_argmax(index, select(vec4f(-1.0), place, is_open));
   }
 }

@@ -1,6 +1,6 @@
 // Gradient of a bias where ReLU and max pooling follow: db[c] = sum over windows of dy[window, c] where the window's
-// maximum was above zero (places >= 0). Term of reduce/columns.wgsl.
-// dy and places (rows, quads) in quads, rows the windows; sums (chunks, quads).
+// maximum was above zero (argmax >= 0). Term of reduce/columns.wgsl.
+// dy and argmax (rows, quads) in quads, rows the windows; sums (chunks, quads).
 
 struct Params {
   rows: u32,
@@ -10,10 +10,10 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(2) var<storage, read> places: array<vec4f>;
+@group(0) @binding(2) var<storage, read> argmax: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> sums: array<vec4f>;
 
 fn term(row: u32, quad: u32) -> vec4f {
   let i = row * params.quads + quad;
-  return select(vec4f(0.0), read_dy(i), read_places(i) >= vec4f(0.0));
+  return select(vec4f(0.0), read_dy(i), read_argmax(i) >= vec4f(0.0));
 }

@@ -9,7 +9,7 @@ import { type Files, isWeightsPath } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { decodePretrained, type PretrainedModel } from "../io/pretrained.ts";
 import type { Normalization } from "../io/recognize.ts";
-import { mostJsonBytes, parseJson } from "../json.ts";
+import { maxJsonBytes, parseJson } from "../json.ts";
 import { type ClassificationTask, type Graph, type GraphOptions, parseGraph } from "../model/graph.ts";
 import { presetNames, presetNetwork } from "../model/presets.ts";
 import { describeAlternatives } from "../nearest.ts";
@@ -105,7 +105,7 @@ export function openModel(
 }
 
 /** The largest file of weights that is read, in bytes. */
-const mostWeightBytes = 2 ** 32;
+const maxWeightBytes = 2 ** 32;
 
 /** Reads what a source names: a graph without weights, or weights with their graph. */
 async function readSource(
@@ -115,7 +115,7 @@ async function readSource(
   const classes = tools.task.classes.length;
   const makePreset = (name: string) => presetNetwork(name, { ...tools.task, classes });
   const read = async (path: string, graph?: Graph) => {
-    const bytes = await tools.files.read(path, { mostBytes: mostWeightBytes });
+    const bytes = await tools.files.read(path, { maxBytes: maxWeightBytes });
     return decodePretrained(bytes, {
       name: path,
       size: tools.task,
@@ -137,7 +137,7 @@ async function readGraph(path: string, { files, layers = [] }: OpenTools): Promi
     const wanted = `${describeAlternatives(path, presetNames)}, or the path of a file`;
     throw new ConfigError({ act: "open model", thing: path, current: "it is no preset and no file", wanted });
   }
-  const bytes = await files.read(path, { mostBytes: mostJsonBytes });
+  const bytes = await files.read(path, { maxBytes: maxJsonBytes });
   const value = parseJson(bytes, { act: "read model", thing: path, wanted: "a model as JSON" });
   return parseGraph(value, path, { layers });
 }

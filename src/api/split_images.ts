@@ -14,7 +14,7 @@ import type { ModelTask } from "./model_options.ts";
 
 /** A split as steps take batches of it, and the rows of a batch that it was uploaded for. */
 interface Upload {
-  readonly examples: Examples & Disposable & { readonly mostRows: number };
+  readonly examples: Examples & Disposable & { readonly maxRows: number };
   readonly rows: number;
 }
 
@@ -92,8 +92,8 @@ export class SplitImages {
       return { examples, [Symbol.dispose]: () => examples[Symbol.dispose]() };
     }
     // One that was asked for as many rows has as many as the device can hold.
-    const serves = ({ examples: { mostRows }, rows: asked }: Upload) =>
-      asked >= rows || mostRows >= Math.min(rows, split.count);
+    const serves = ({ examples: { maxRows }, rows: asked }: Upload) =>
+      asked >= rows || maxRows >= Math.min(rows, split.count);
     let upload = kept.uploads.find(serves);
     if (!upload) kept.uploads.push(upload = this.#upload(split, rows));
     const { examples } = upload;
@@ -102,7 +102,7 @@ export class SplitImages {
 
   #upload(split: Split, asked: number): Upload {
     const rows = Math.max(asked, this.#batch);
-    const options = { dataset: this.#task, batch: this.#batch, mostRows: rows };
+    const options = { dataset: this.#task, batch: this.#batch, maxRows: rows };
     const examples = isStreamed(split)
       ? new StreamedImages(this.#gpu, split, options)
       : new DeviceImages(this.#gpu, split, options);

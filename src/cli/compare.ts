@@ -8,7 +8,7 @@ import { renameOld } from "../config.ts";
 import { FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { denoFiles } from "../deno/files.ts";
-import { mostJsonBytes, parseJson } from "../json.ts";
+import { maxJsonBytes, parseJson } from "../json.ts";
 import { type CompareReport, compareReportSchema, runCompare, stagesTo } from "../../mod.ts";
 import { listSome } from "../io/parameters.ts";
 import { isWhole } from "../report/compare_report.ts";
@@ -162,7 +162,7 @@ async function readBefore(path: string): Promise<CompareReport | undefined> {
   if (await denoFiles.sizeBytes(path) === undefined) return undefined;
   const refuse = (current: string) =>
     new FormatError({ act: "go on from", thing: path, current, wanted: "a report" });
-  const bytes = await denoFiles.read(path, { mostBytes: mostJsonBytes });
+  const bytes = await denoFiles.read(path, { maxBytes: maxJsonBytes });
   const value = renameOld(parseJson(bytes, { act: "go on from", thing: path, wanted: "a report" }));
   const parsed = compareReportSchema.safeParse(value);
   if (!parsed.success) throw refuse("it is no report of a comparison");

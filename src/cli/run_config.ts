@@ -16,7 +16,7 @@ import {
 import { ConfigError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
-import { mostJsonBytes, parseJson } from "../json.ts";
+import { maxJsonBytes, parseJson } from "../json.ts";
 import type { ParsedFlags } from "./flags.ts";
 import { note } from "./print.ts";
 
@@ -47,7 +47,7 @@ export async function readConfigFile(
   path: string,
   files: Files,
 ): Promise<{ readonly config: unknown; readonly earlier?: EarlierRun }> {
-  const bytes = await files.read(path, { mostBytes: mostJsonBytes });
+  const bytes = await files.read(path, { maxBytes: maxJsonBytes });
   const value = renameOld(parseJson(bytes, { act: "read", thing: path, wanted: "JSON" }));
   // No configuration has such a key.
   if (typeof value !== "object" || value === null || !("config" in value)) return { config: value };

@@ -22,7 +22,7 @@ export const CIFAR10_TEST_FILE = "test_batch.bin";
 export const CIFAR10_CLASS_FILE = "batches.meta.txt";
 
 const SIDE = 32, CHANNELS = 3;
-const IMAGE_BYTES = CHANNELS * SIDE * SIDE, RECORD_BYTES = 1 + IMAGE_BYTES, MOST_RECORDS = 10_000;
+const IMAGE_BYTES = CHANNELS * SIDE * SIDE, RECORD_BYTES = 1 + IMAGE_BYTES, MAX_RECORDS = 10_000;
 const STANDARD_CLASSES: readonly string[] = "airplane automobile bird cat deer dog frog horse ship truck"
   .split(" ");
 
@@ -147,10 +147,10 @@ export function parseCifar10(bytes: Uint8Array, name: string): ImageSplit {
 }
 
 function checkSize(sizeBytes: number, name: string): void {
-  const wanted = `1 to ${MOST_RECORDS} records of ${RECORD_BYTES} bytes`;
+  const wanted = `1 to ${MAX_RECORDS} records of ${RECORD_BYTES} bytes`;
   const complain = (current: string) => new FormatError({ act: "read", thing: name, current, wanted });
   if (sizeBytes === 0) throw complain("it is empty (0 bytes)");
-  const over = MOST_RECORDS * RECORD_BYTES;
+  const over = MAX_RECORDS * RECORD_BYTES;
   if (sizeBytes > over) {
     throw complain(`${sizeBytes} bytes, ${sizeBytes - over} too many from byte ${over} on`);
   }

@@ -17,7 +17,7 @@ export interface Archive {
   /** MD5 of the `.tar.gz`, lower-case hex, as its publisher states it. */
   readonly md5: string;
   /** The archive is at most this long; more cannot have that checksum. */
-  readonly mostBytes: number;
+  readonly maxBytes: number;
   /** The folder in the archive that holds the files. */
   readonly folder: string;
   /** The size in bytes of each file that is kept. */
@@ -28,7 +28,7 @@ export interface Archive {
 export const CIFAR10_ARCHIVE: Archive = {
   url: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
   md5: "c32a1d4ab5d03f1284b67883e8d87530",
-  mostBytes: 256 * 2 ** 20,
+  maxBytes: 256 * 2 ** 20,
   folder: "cifar-10-batches-bin",
   fileSizes: new Map([
     [CIFAR10_CLASS_FILE, 61],
@@ -74,7 +74,7 @@ export async function downloadArchive(
     if (!response.ok || response.body === null) throw new Error(`HTTP status ${response.status}`);
     const reader = response.body.getReader();
     const chunks: Uint8Array<ArrayBuffer>[] = [];
-    for (let sizeBytes = 0; sizeBytes <= archive.mostBytes;) {
+    for (let sizeBytes = 0; sizeBytes <= archive.maxBytes;) {
       const { value, done } = await within(reader.read(), { ms: patience.stallMs, act: "more bytes" });
       if (done) break;
       chunks.push(value);
@@ -106,8 +106,8 @@ export async function unpackArchive(
     const current = `${bytes.length} bytes with MD5 ${md5}`;
     throw new FormatError({ act: "use", thing: archive.url, current, wanted: `MD5 ${archive.md5}` });
   }
-  const mostBytes = 2 * [...archive.fileSizes.values()].reduce((sum, size) => sum + size, 2 ** 20);
-  const tar = await gunzip(bytes, { name: archive.url, mostBytes });
+  const maxBytes = 2 * [...archive.fileSizes.values()].reduce((sum, size) => sum + size, 2 ** 20);
+  const tar = await gunzip(bytes, { name: archive.url, maxBytes });
   const unpacked = new Map<string, Uint8Array>();
   for (const { name, data, type } of parseTar(tar.buffer)) {
     const [folder, file, ...deeper] = name.replace(/^\.\//, "").split("/");

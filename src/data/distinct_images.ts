@@ -8,7 +8,7 @@ import { isEqual } from "./distinct_files.ts";
 import type { ImageSplit } from "./split.ts";
 
 /** The most test images that are looked for. */
-const mostSamples = 64;
+const maxSamples = 64;
 
 /** A number that most different images do not share, from a few of their bytes. */
 function keyOf(images: Uint8Array, start: number, imageBytes: number): number {
@@ -31,7 +31,7 @@ export function checkDistinctImages(
   { train, test }: { readonly train: ImageSplit; readonly test: ImageSplit },
   thing: string,
 ): void {
-  const imageBytes = test.images.length / test.count, count = Math.min(mostSamples, test.count);
+  const imageBytes = test.images.length / test.count, count = Math.min(maxSamples, test.count);
   const rows = Array.from({ length: count }, (_, i) => Math.floor(i * test.count / count));
   const bytesOf = ({ images }: ImageSplit, row: number) =>
     images.subarray(row * imageBytes, (row + 1) * imageBytes);

@@ -7,19 +7,19 @@
 import { FormatError } from "../errors.ts";
 
 /**
- * Decompresses gzip up to `mostBytes`, and stops there without reading the rest: a small file cannot claim all memory.
+ * Decompresses gzip up to `maxBytes`, and stops there without reading the rest: a small file cannot claim all memory.
  *
  * @throws {FormatError} where the bytes are not gzip, or end too early.
  */
 export async function gunzip(
   bytes: Uint8Array<ArrayBuffer>,
-  { name, mostBytes }: { name: string; mostBytes: number },
+  { name, maxBytes }: { name: string; maxBytes: number },
 ): Promise<Uint8Array<ArrayBuffer>> {
   const reader = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")).getReader();
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
   try {
-    while (sizeBytes < mostBytes) {
+    while (sizeBytes < maxBytes) {
       const { value, done } = await reader.read();
       if (done) break;
       chunks.push(value);
@@ -32,7 +32,7 @@ export async function gunzip(
     throw new FormatError({ act: "decompress", thing: name, current, wanted: "a whole gzip file" });
   }
   reader.cancel().catch(() => undefined);
-  const whole = new Uint8Array(Math.min(sizeBytes, mostBytes));
+  const whole = new Uint8Array(Math.min(sizeBytes, maxBytes));
   let offset = 0;
   for (const chunk of chunks) {
     whole.set(chunk.subarray(0, whole.length - offset), offset);

@@ -26,7 +26,7 @@ export interface IdxArray {
 export type IdxRank = 1 | 3 | 4;
 
 const LABEL_RANKS: readonly IdxRank[] = [1], IMAGE_RANKS: readonly IdxRank[] = [3, 4];
-const MOST_BYTES = 2 ** 31;
+const MAX_BYTES = 2 ** 31;
 
 /** True for a name that `readIdx` looks for, such as `train-images-idx3-ubyte` or `t10k-labels.idx1-ubyte.gz`. */
 export function isIdxName(name: string): boolean {
@@ -154,16 +154,16 @@ async function readIdxPath(
   ranks: readonly IdxRank[],
 ): Promise<IdxArray & { path: string }> {
   const sizeBytes = await files.sizeBytes(path) ?? 0;
-  if (sizeBytes > MOST_BYTES) {
+  if (sizeBytes > MAX_BYTES) {
     const current = `${sizeBytes} bytes`;
-    throw new FormatError({ act: "read", thing: path, current, wanted: `at most ${MOST_BYTES} bytes` });
+    throw new FormatError({ act: "read", thing: path, current, wanted: `at most ${MAX_BYTES} bytes` });
   }
   let bytes = await files.read(path);
   if (path.endsWith(".gz")) {
     // The header says how much may come out, so a second pass need never decompress more than that.
-    const head = await gunzip(bytes, { name: path, mostBytes: 4 + 4 * 4 });
+    const head = await gunzip(bytes, { name: path, maxBytes: 4 + 4 * 4 });
     const { headerBytes, elements } = parseHeader(head, { name: path, ranks });
-    bytes = await gunzip(bytes, { name: path, mostBytes: headerBytes + elements + 1 });
+    bytes = await gunzip(bytes, { name: path, maxBytes: headerBytes + elements + 1 });
   }
   return { ...parseIdx(bytes, { name: path, ranks }), path };
 }
@@ -218,10 +218,10 @@ function parseHeader(bytes: Uint8Array, { name, ranks }: { name: string; ranks: 
     );
   }
   const elements = shape.reduce((product, size) => product * size, 1);
-  if (elements > MOST_BYTES) {
+  if (elements > MAX_BYTES) {
     throw complain(
       `sizes (${shape.join(", ")}) at byte 4, ${elements} elements`,
-      `at most ${MOST_BYTES} elements`,
+      `at most ${MAX_BYTES} elements`,
     );
   }
   return { shape, headerBytes, elements };

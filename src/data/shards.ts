@@ -8,7 +8,7 @@
 import { z } from "zod";
 import { FileError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
-import { mostJsonBytes, parseJson } from "../json.ts";
+import { maxJsonBytes, parseJson } from "../json.ts";
 import { imageBounds } from "../shape.ts";
 import type { Dataset } from "./dataset.ts";
 import { checkDistinctFiles, findTwice } from "./distinct_files.ts";
@@ -109,7 +109,7 @@ export function parseShardIndex(bytes: Uint8Array, path: string): ShardIndex {
  */
 export async function openShards(places: ShardPlaces): Promise<Dataset<StreamedSplit>> {
   const { files, folder } = places, path = `${folder}/${SHARD_INDEX_FILE}`;
-  const index = parseShardIndex(await files.read(path, { mostBytes: mostJsonBytes }), path);
+  const index = parseShardIndex(await files.read(path, { maxBytes: maxJsonBytes }), path);
   const { name, channels, height, width, classes, mean, std, shards, labelBytes } = index;
   const layout = { labelBytes, imageBytes: channels * height * width, classes: classes.length };
   const shardsOf = (use: "train" | "test") =>

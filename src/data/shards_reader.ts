@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Complaint, FileError, FormatError } from "../errors.ts";
+import { type ErrorDetails, FileError, FormatError } from "../errors.ts";
 
 /** How the bytes of a record lie: the label, the least byte first, then the pixels (C, H, W). */
 export interface RecordLayout {
@@ -64,19 +64,19 @@ export type ReadInto = (run: FileRun, offsetBytes: number, target: Uint8Array) =
 /** An error as a message between threads carries it. */
 export interface Failure {
   readonly kind: "file" | "format";
-  readonly complaint: Complaint;
+  readonly details: ErrorDetails;
 }
 
 /** A failure where it arises; callers of a reader see the error that `errorOf` makes of it. */
 export class ReadFailure extends Error {
   constructor(readonly failure: Failure) {
-    super(failure.complaint.current);
+    super(failure.details.current);
   }
 }
 
 /** The error that a failure stands for. */
-export function errorOf({ kind, complaint }: Failure): Error {
-  return kind === "file" ? new FileError(complaint) : new FormatError(complaint);
+export function errorOf({ kind, details }: Failure): Error {
+  return kind === "file" ? new FileError(details) : new FormatError(details);
 }
 
 /** Bytes of memory that blocks of a request take. */
@@ -103,8 +103,8 @@ export function readRecords(request: BlockRequest, memory: ArrayBuffer, readInto
       const label = bytes[from] + (labelBytes === 2 ? 256 * bytes[from + 1] : 0);
       if (label >= classes) {
         const current = `label ${label} at byte ${(run.first + i) * record} (record ${run.first + i})`;
-        const complaint = { act: "read", thing: run.path, current, wanted: `a label of 0 to ${classes - 1}` };
-        throw new ReadFailure({ kind: "format", complaint });
+        const details = { act: "read", thing: run.path, current, wanted: `a label of 0 to ${classes - 1}` };
+        throw new ReadFailure({ kind: "format", details });
       }
       labels[row] = label;
       bytes.copyWithin(row * imageBytes, from + labelBytes, from + record);
@@ -122,6 +122,6 @@ export function sizeFailure({ path, sizeBytes }: FileRun, found: number, record:
     ? "truncated"
     : `truncated: the record at byte ${found - rest} has ${rest} bytes`;
   const wanted = `${sizeBytes / record} records of ${record} bytes`;
-  const complaint = { act: "read", thing: path, current: `${found} bytes, ${what}`, wanted };
-  return new ReadFailure({ kind: "format", complaint });
+  const details = { act: "read", thing: path, current: `${found} bytes, ${what}`, wanted };
+  return new ReadFailure({ kind: "format", details });
 }

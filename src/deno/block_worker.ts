@@ -46,8 +46,8 @@ function readFile(run: FileRun, offsetBytes: number, { target, record }: {
   // Opening a pipe would wait for somebody to write into it.
   if (!Deno.statSync(path).isFile) {
     const current = "it is no regular file";
-    const complaint = { act: "read", thing: path, current, wanted: "the file that it was" };
-    throw new ReadFailure({ kind: "file", complaint });
+    const details = { act: "read", thing: path, current, wanted: "the file that it was" };
+    throw new ReadFailure({ kind: "file", details });
   }
   using file = Deno.openSync(path);
   const { size, mtime } = file.statSync();
@@ -56,8 +56,8 @@ function readFile(run: FileRun, offsetBytes: number, { target, record }: {
   changeTimes.set(path, before);
   if (changed !== before) {
     const current = `it was changed at ${new Date(changed).toISOString()}, while it was in use`;
-    const complaint = { act: "read", thing: path, current, wanted: "a file that stays as it was" };
-    throw new ReadFailure({ kind: "file", complaint });
+    const details = { act: "read", thing: path, current, wanted: "a file that stays as it was" };
+    throw new ReadFailure({ kind: "file", details });
   }
   file.seekSync(offsetBytes, Deno.SeekMode.Start);
   for (let at = 0; at < target.length;) {
@@ -72,7 +72,7 @@ function failureOf(error: unknown, path: string): Failure {
   if (error instanceof ReadFailure) return error.failure;
   const isAbsent = error instanceof Error && error.name === "NotFound";
   const current = isAbsent ? "there is no such path" : error instanceof Error ? error.message : String(error);
-  return { kind: "file", complaint: { act: "read", thing: path, current, wanted: "a readable file" } };
+  return { kind: "file", details: { act: "read", thing: path, current, wanted: "a readable file" } };
 }
 
 function answer({ id, request, memory = new ArrayBuffer(blockBytes(request)) }: ReadMessage): ReadAnswer {

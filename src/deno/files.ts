@@ -21,11 +21,11 @@ export const denoFiles: Files = { read, sizeBytes, list, identity, readPart, wri
 
 async function read(
   path: string,
-  { mostBytes = Infinity }: { readonly mostBytes?: number } = {},
+  { maxBytes = Infinity }: { readonly maxBytes?: number } = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const size = await sizeBytes(path) ?? 0;
-  if (size > mostBytes) {
-    const wanted = `at most ${mostBytes} bytes`;
+  if (size > maxBytes) {
+    const wanted = `at most ${maxBytes} bytes`;
     throw new FileError({ act: "read", thing: path, current: `it has ${size} bytes`, wanted });
   }
   try {
@@ -157,7 +157,7 @@ function fileError(
   { act, path, wanted }: { act: string; path: string; wanted: string },
 ): FileError {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
-  // Deno ends its messages with ": open '/the/path'", which the complaint has already said.
+  // Deno ends its messages with ": open '/the/path'", which the message contains already.
   const current = CAUSES.get(name) ?? message.replace(/(: \w+ '[^']*')+( -> '[^']*')?$/, "");
   return new FileError({ act, thing: path, current, wanted }, { cause: error });
 }

@@ -17,7 +17,7 @@ const residentLimitBytes = 2 ** 30;
 export type ImageBuffer = "images" | "classes" | "rows" | "normalization";
 
 /** The largest split that is kept on a device whole, in bytes. */
-export function mostResidentBytesOf(gpu: Gpu): number {
+export function maxResidentBytesOf(gpu: Gpu): number {
   return Math.min(residentLimitBytes, maxBufferBytesOf(gpu));
 }
 
@@ -54,37 +54,37 @@ export class DeviceImages implements Examples {
   /** The most rows of a batch. */
   readonly batch: number;
   /** The most rows that `select` takes: all where the split is resident. */
-  readonly mostRows: number;
+  readonly maxRows: number;
   readonly isResident: boolean;
   readonly #split: ImageSplit;
   readonly #exampleBytes: number;
   readonly #buffers: Readonly<Record<ImageBuffer, DeviceBuffer>>;
 
   /**
-   * Uploads a split of a data set for batches of `batch` rows, and now and then of up to `mostRows`; or of as many as the
+   * Uploads a split of a data set for batches of `batch` rows, and now and then of up to `maxRows`; or of as many as the
    * device holds in one buffer.
    */
   constructor(gpu: Gpu, split: ImageSplit, {
     dataset,
     batch,
-    mostRows = batch,
-    mostResidentBytes = Infinity,
+    maxRows = batch,
+    maxResidentBytes = Infinity,
   }: {
     readonly dataset: ImageTask;
     readonly batch: number;
-    readonly mostRows?: number;
+    readonly maxRows?: number;
     /** The largest split that is kept on the device whole, in bytes, where the device holds it. */
-    readonly mostResidentBytes?: number;
+    readonly maxResidentBytes?: number;
   }) {
     this.count = split.count;
     this.#split = split;
     this.#exampleBytes = dataset.channels * dataset.height * dataset.width;
     const totalBytes = split.count * this.#exampleBytes;
-    this.isResident = totalBytes <= Math.min(mostResidentBytes, mostResidentBytesOf(gpu));
+    this.isResident = totalBytes <= Math.min(maxResidentBytes, maxResidentBytesOf(gpu));
     const fitting = Math.max(1, Math.floor(maxBufferBytesOf(gpu) / this.#exampleBytes));
-    const held = this.isResident ? split.count : Math.min(mostRows, fitting);
+    const held = this.isResident ? split.count : Math.min(maxRows, fitting);
     this.batch = this.isResident ? batch : Math.min(batch, held);
-    this.mostRows = held;
+    this.maxRows = held;
     this.#buffers = createImageBuffers(gpu, dataset, { held, rows: held });
     if (this.isResident) this.#upload(split.images.subarray(0, totalBytes), split.labels.subarray(0, held));
     else this.#buffers.rows.write(Uint32Array.from({ length: held }, (_, i) => i));

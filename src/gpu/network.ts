@@ -20,7 +20,7 @@ import type { Gpu } from "./device.ts";
 import { readFloats } from "./readback.ts";
 
 /** Where values lie with the statistics that go with them: those in use, and those kept for later. */
-export type StatePlace = "values" | "snapshot" | "held" | "best";
+export type StateSlot = "values" | "snapshot" | "held" | "best";
 
 /** Parameters by full name, in PyTorch's order. */
 export type NamedParameters = ReadonlyMap<string, Float32Array>;
@@ -99,10 +99,10 @@ export class Network {
   }
 
   /** Copies values and statistics, from or to a place where they are kept. */
-  copyState(from: StatePlace, to: StatePlace): void {
+  copyState(from: StateSlot, to: StateSlot): void {
     this.copyArena(from, to);
     if (this.layout.statisticsQuads === 0) return;
-    const statisticsOf = (place: StatePlace): ArenaRole =>
+    const statisticsOf = (place: StateSlot): ArenaRole =>
       place === "values" ? "statistics" : `statistics_${place}`;
     this.copyArena(statisticsOf(from), statisticsOf(to));
   }

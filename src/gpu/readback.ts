@@ -6,8 +6,8 @@
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
 
-/** A stretch of a buffer. */
-export interface Stretch {
+/** A range of a buffer. */
+export interface ReadRange {
   readonly buffer: DeviceBuffer;
   /** First byte, a multiple of 4; 0 where left out. */
   readonly offsetBytes?: number;
@@ -16,15 +16,15 @@ export interface Stretch {
 }
 
 /**
- * Reads stretches of buffers after all work submitted so far.
+ * Reads ranges of buffers after all work submitted so far.
  *
  * @throws {KernelError} Where an operation before it failed.
  * @throws {StateError} Where a buffer, or the device, was disposed of.
  */
-export async function readBuffers(gpu: Gpu, stretches: readonly Stretch[]): Promise<ArrayBuffer[]> {
+export async function readBuffers(gpu: Gpu, ranges: readonly ReadRange[]): Promise<ArrayBuffer[]> {
   gpu.check();
   const encoder = gpu.device.createCommandEncoder({ label: "readback" });
-  const stagings = stretches.map(
+  const stagings = ranges.map(
     ({ buffer, offsetBytes = 0, sizeBytes = buffer.sizeBytes - offsetBytes }) => {
       const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ;
       const staging = gpu.device.createBuffer({ label: `${buffer.label} readback`, size: sizeBytes, usage });

@@ -27,7 +27,7 @@ import { createImageBuffers, type ImageBuffer, type ImageTask } from "./images.t
 export const blocksAhead = 4;
 
 /** Bytes that are uploaded before the device is waited for: uploads that wait for it lie in host memory too. */
-const mostUploadedBytes = 64 * 2 ** 20;
+const maxUploadedBytes = 64 * 2 ** 20;
 
 /** A block that was asked for. */
 interface AwaitedBlock {
@@ -46,7 +46,7 @@ export class StreamedImages implements Examples {
   /** The most rows of a batch. */
   readonly batch: number;
   /** The most rows that `select` takes. */
-  readonly mostRows: number;
+  readonly maxRows: number;
   readonly #gpu: Gpu;
   readonly #split: StreamedSplit;
   readonly #sizes: BlockSizes;
@@ -62,18 +62,18 @@ export class StreamedImages implements Examples {
   #isDisposed = false;
 
   /**
-   * Streams a split of a data set for batches of `batch` rows, and now and then of up to `mostRows`; or of as many as the
+   * Streams a split of a data set for batches of `batch` rows, and now and then of up to `maxRows`; or of as many as the
    * device holds in one buffer.
    */
   constructor(gpu: Gpu, split: StreamedSplit, {
     dataset,
     batch,
-    mostRows = batch,
+    maxRows = batch,
     sizes = blockSizesOf(split.layout.imageBytes),
   }: {
     readonly dataset: ImageTask;
     readonly batch: number;
-    readonly mostRows?: number;
+    readonly maxRows?: number;
     /** How much is read and shuffled together. */
     readonly sizes?: BlockSizes;
   }) {
@@ -85,13 +85,13 @@ export class StreamedImages implements Examples {
     // A block but the last of a pass is full, less what the next chunk would take. A batch may touch the end of one, as
     // many as it fills, and the start of another.
     const fewest = sizes.blockRows - sizes.chunkRows + 1;
-    const mostSlots = Math.floor(maxBufferBytesOf(gpu) / (sizes.blockRows * split.layout.imageBytes));
-    this.mostRows = Math.max(1, Math.min(mostRows, (mostSlots - 2) * fewest));
-    this.batch = Math.min(batch, this.mostRows);
-    this.#slots = Math.ceil(this.mostRows / fewest) + 2;
+    const maxSlots = Math.floor(maxBufferBytesOf(gpu) / (sizes.blockRows * split.layout.imageBytes));
+    this.maxRows = Math.max(1, Math.min(maxRows, (maxSlots - 2) * fewest));
+    this.batch = Math.min(batch, this.maxRows);
+    this.#slots = Math.ceil(this.maxRows / fewest) + 2;
     this.#buffers = createImageBuffers(gpu, dataset, {
       held: this.#slots * sizes.blockRows,
-      rows: this.mostRows,
+      rows: this.maxRows,
     });
   }
 
@@ -176,7 +176,7 @@ export class StreamedImages implements Examples {
     const { imageBytes } = this.#split.layout;
     const first = this.#uploads++ % this.#slots * this.#sizes.blockRows;
     const bytes = new Uint8Array(memory, 0, 4 * quadsOf(labels.length * imageBytes));
-    if (this.#uploadedBytes + bytes.length > mostUploadedBytes) {
+    if (this.#uploadedBytes + bytes.length > maxUploadedBytes) {
       // Uploads begin with a submit, of whatever it is.
       this.#gpu.device.queue.submit([]);
       await this.#gpu.device.queue.onSubmittedWorkDone();

@@ -7,7 +7,7 @@
  * @module
  */
 import { z } from "zod";
-import { mostJsonBytes, parseJson } from "../json.ts";
+import { maxJsonBytes, parseJson } from "../json.ts";
 import { assembleKernel } from "../kernels/assemble.ts";
 import { coreTable } from "../kernels/core_table.ts";
 import { kernelNames } from "../kernels/source.ts";
@@ -136,7 +136,7 @@ export async function writeTunerCache(
 async function readFile({ files, path }: TunerCacheFile): Promise<CacheFile | "absent" | "unreadable"> {
   try {
     if (await files.sizeBytes(path) === undefined) return "absent";
-    const bytes = await files.read(path, { mostBytes: mostJsonBytes });
+    const bytes = await files.read(path, { maxBytes: maxJsonBytes });
     return fileSchema.parse(parseJson(bytes, { act: "read", thing: path, wanted: "JSON" }));
   } catch {
     // A cache that cannot be read costs a measurement, nothing else.

@@ -39,7 +39,7 @@ const firstRounds = 2;
 const maxRounds = 32;
 
 /** A candidate must be this much faster than the default to be taken, so that noise does not choose. */
-const leastGain = 0.08;
+const minGain = 0.08;
 
 /** A candidate whose first runs are this much slower than the best is not timed further. */
 const hopeless = 2;
@@ -111,7 +111,7 @@ export async function timeCandidates(
 /** The first candidate, or the fastest of those that beat it clearly; of equals the one that stands first. */
 export function fastestOf(candidates: readonly Candidate[]): ProductChoice {
   const [first, ...others] = candidates.filter(({ timeMs }) => timeMs !== undefined);
-  const bar = first.timeMs! * (1 - leastGain);
+  const bar = first.timeMs! * (1 - minGain);
   const better = others.filter(({ timeMs }) => timeMs! < bar);
   return better.reduce(
     (best, candidate) => candidate.timeMs! < best.timeMs! ? candidate : best,

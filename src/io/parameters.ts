@@ -10,7 +10,7 @@ import { checkValues } from "./check_values.ts";
 import { parameterFloats, type StoredTensor } from "./safetensors.ts";
 
 /** Names of one kind that an error lists before it only counts them. */
-const mostListed = 3;
+const maxListed = 3;
 
 /** Wrappers that PyTorch puts before the names of a whole model: DataParallel's and torch.compile's. */
 const wrappers = ["module.", "_orig_mod."];
@@ -88,7 +88,7 @@ export function readParameters(
 
 /** Lists a few names and counts the others. */
 export function listSome(names: readonly string[]): string {
-  const more = names.length - mostListed;
+  const more = names.length - maxListed;
   const cut = (name: string) => name.length > 80 ? `${name.slice(0, 77)}...` : name;
-  return names.slice(0, mostListed).map(cut).join(", ") + (more > 0 ? ` and ${more} more` : "");
+  return names.slice(0, maxListed).map(cut).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }

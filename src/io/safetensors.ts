@@ -13,7 +13,7 @@ import { DTYPE_BYTES, isSize, LENGTH_BYTES, METADATA_KEY } from "./safetensors_f
 export { parameterFloats, tensorFloats, tensorIntegers } from "./safetensors_values.ts";
 export { type NewTensor, writeSafetensors } from "./safetensors_write.ts";
 
-const MOST_HEADER_BYTES = 100_000_000;
+const MAX_HEADER_BYTES = 100_000_000;
 
 /** One tensor of a file. */
 export interface StoredTensor {
@@ -80,9 +80,9 @@ function readHeader(bytes: Uint8Array, thing: string): { header: Map<string, unk
     refuse(`it ends at byte ${bytes.length}`, `${LENGTH_BYTES} bytes with the header's length at byte 0`);
   }
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
-  const most = Math.min(MOST_HEADER_BYTES, bytes.length - LENGTH_BYTES);
+  const most = Math.min(MAX_HEADER_BYTES, bytes.length - LENGTH_BYTES);
   if (length > most) {
-    const reason = most === MOST_HEADER_BYTES
+    const reason = most === MAX_HEADER_BYTES
       ? "the largest allowed"
       : `all of a file of ${bytes.length} bytes`;
     refuse(`a header of ${length} bytes by the length at byte 0`, `at most ${most} bytes, ${reason}`);

@@ -10,7 +10,7 @@ import type { ProductChoice, ProductShape } from "./product.ts";
 import { winogradCore, winogradWeightCore } from "./winograd.ts";
 
 /** Workgroups along the third axis that every device allows (WebGPU's maxComputeWorkgroupsPerDimension). */
-const mostSplits = 65_535;
+const maxSplits = 65_535;
 
 /** What is wrong, and what would have served. */
 interface Fault {
@@ -38,7 +38,7 @@ export function choiceFault({ core, splits }: ProductChoice, shape: ProductShape
   const fault = coreFault(core, shape);
   if (fault) return fault;
   const { splittable, segments } = shape;
-  const isWhole = Number.isInteger(splits) && splits >= 1 && splits <= mostSplits;
+  const isWhole = Number.isInteger(splits) && splits >= 1 && splits <= maxSplits;
   if (isWhole && splits === (splittable ? Math.ceil(segments / Math.ceil(segments / splits)) : 1)) {
     return undefined;
   }

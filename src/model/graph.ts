@@ -66,7 +66,7 @@ function graphSchema(layers: readonly LayerDefinition[]) {
 const libraryGraph = graphSchema([]);
 
 /** The most layers of a model, and trained numbers and statistics in all: what takes more is refused unread. */
-const mostLayers = 10_000, mostParameters = 2 ** 31;
+const maxLayers = 10_000, maxParameters = 2 ** 31;
 
 /** What a model may consist of beside the library's layers. */
 export interface GraphOptions {
@@ -88,8 +88,8 @@ export function parseGraph(value: unknown, source: string, options: GraphOptions
     const current = `two layers of kind "${repeated}"`;
     throw new ConfigError({ act: "read model", thing: source, current, wanted: "one layer per kind" });
   }
-  if (Array.isArray(layers) && layers.length > mostLayers) {
-    const current = `${layers.length} layers`, wanted = `at most ${mostLayers}`;
+  if (Array.isArray(layers) && layers.length > maxLayers) {
+    const current = `${layers.length} layers`, wanted = `at most ${maxLayers}`;
     throw new ConfigError({ act: "read model", thing: source, current, wanted });
   }
   const parsed = (own.length === 0 ? libraryGraph : graphSchema(own)).safeParse(value);
@@ -207,7 +207,7 @@ function checkParameters(parameters: readonly ParameterSpec[], { thing, input, o
 }
 
 /** Most numbers that a layer gives for one image. */
-const mostFeatures = 2 ** 31;
+const maxFeatures = 2 ** 31;
 
 /** Refuses a layer that no device could hold, before anything is made of its size. */
 function checkSizes({ thing, output, parameterCount }: {
@@ -219,9 +219,9 @@ function checkSizes({ thing, output, parameterCount }: {
   const refuse = (current: string, most: number) => {
     throw new ShapeError({ act: "use model", thing, current, wanted: `at most ${most}` });
   };
-  if (featuresOf(output) > mostFeatures) refuse(`an output of ${shapeText(output)}`, mostFeatures);
-  if (parameterCount > mostParameters) {
-    refuse(`${parameterCount} parameters up to this layer`, mostParameters);
+  if (featuresOf(output) > maxFeatures) refuse(`an output of ${shapeText(output)}`, maxFeatures);
+  if (parameterCount > maxParameters) {
+    refuse(`${parameterCount} parameters up to this layer`, maxParameters);
   }
 }
 

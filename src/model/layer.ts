@@ -47,7 +47,7 @@ export interface FusedPool {
   /** The pooled output. */
   readonly y: BufferRef;
   /** The place of each maximum in its window. */
-  readonly places: BufferRef;
+  readonly argmax: BufferRef;
   /** The gradient of the pooled output. */
   readonly dy: BufferRef;
   /** The shape of the pooled output. */
@@ -86,7 +86,7 @@ export const layerFields = {
 export const featureCount = z.int().min(1).max(2 ** 24);
 
 /** The largest number of a layer that the device computes with, whose products with others stay finite there. */
-export const mostNumber = 1e30;
+export const maxNumber = 1e30;
 
 /** One input of a layer. */
 export interface LayerInput {

@@ -49,8 +49,8 @@ export function pooledForwardShape(g: ConvolutionGeometry, pool: FusedPool): Pro
     splittable: false,
     sizes: sizes(g, pool),
     trial: {
-      operands: { x, values: weight, y: pooled, places: pooled },
-      constants: { HAS_BIAS: 1, PLACES: 1 },
+      operands: { x, values: weight, y: pooled, argmax: pooled },
+      constants: { HAS_BIAS: 1, ARGMAX: 1 },
     },
   };
 }
@@ -66,17 +66,17 @@ export function pooledBackwardWeightShape(g: ConvolutionGeometry, pool: FusedPoo
     inner: Math.ceil(pool.output.width / 2),
     splittable: true,
     sizes: sizes(g, pool),
-    trial: { operands: { dy: pooled, places: pooled, x, sums: weight }, constants: {} },
+    trial: { operands: { dy: pooled, argmax: pooled, x, sums: weight }, constants: {} },
   };
 }
 
-/** The pooled output, and the places of the maxima where a backward pass follows: one dispatch, or two. */
+/** The pooled output, and the argmax of the maxima where a backward pass follows: one dispatch, or two. */
 export function pooledForward(
   { name, geometry, choose, weight, bias }: ConvolutionContext,
-  { x, pool, keepsPlaces, scratch }: {
+  { x, pool, keepsArgmax, scratch }: {
     readonly x: BufferRef;
     readonly pool: FusedPool;
-    readonly keepsPlaces: boolean;
+    readonly keepsArgmax: boolean;
     readonly scratch: (purpose: string, quads: number) => BufferRef;
   },
 ): readonly Dispatch[] {
@@ -84,9 +84,9 @@ export function pooledForward(
   return dispatchWeighted(shape, choose(shape), {
     scratch,
     label: `${name} forward, pooled`,
-    bindings: { x, values: arenaRef("values"), y: pool.y, places: pool.places },
+    bindings: { x, values: arenaRef("values"), y: pool.y, argmax: pool.argmax },
     params: { weight, bias: bias ?? 0 },
-    constants: { HAS_BIAS: bias === undefined ? 0 : 1, PLACES: keepsPlaces ? 1 : 0 },
+    constants: { HAS_BIAS: bias === undefined ? 0 : 1, ARGMAX: keepsArgmax ? 1 : 0 },
   });
 }
 
@@ -107,7 +107,7 @@ export function pooledBackwardWeight(
   const label = `${name} backward weight, pooled`;
   const product = dispatchProduct(shape, choice, {
     label,
-    bindings: { dy: pool.dy, places: pool.places, x, sums },
+    bindings: { dy: pool.dy, argmax: pool.argmax, x, sums },
     params: { offset: isSplit ? 0 : weight },
   });
   if (!isSplit) return [product];
@@ -129,7 +129,7 @@ export function pooledBackwardBias(
   return sumColumns({
     label: `${name} backward bias, pooled`,
     term: "reduce/bias_backward_pooled",
-    bindings: { dy: pool.dy, places: pool.places },
+    bindings: { dy: pool.dy, argmax: pool.argmax },
     rows,
     quads,
     scratch: scratch("bias sums", chunksOf(rows).chunks * quads),

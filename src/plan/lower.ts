@@ -158,10 +158,10 @@ function layersOf(
   const wires = wireLayers(nodes, mode, [...options.probes ?? [], ...stored]);
   const poolOf = (layer: number): FusedPool => {
     const { spec, output } = nodes[layer], { y, dy } = wires[layer];
-    const places = mode === "evaluate"
-      ? builder.declare("no places", 1)
-      : builder.declare(layerTensor("places", spec.name), batch * quadsPerExample(output));
-    return { y: tensorRef(y), places, dy: tensorRef(dy), output };
+    const argmax = mode === "evaluate"
+      ? builder.declare("no argmax", 1)
+      : builder.declare(layerTensor("argmax", spec.name), batch * quadsPerExample(output));
+    return { y: tensorRef(y), argmax, dy: tensorRef(dy), output };
   };
   return nodes.map(({ spec, stream, inputs, input, output }, i) => {
     const wire = wires[i], quads = batch * quadsPerExample(output);

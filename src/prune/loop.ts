@@ -121,7 +121,7 @@ export interface PruneLoopOptions {
 }
 
 /** The most of the weights that are left that one round removes, where a threshold decides. */
-const mostOfSurvivors = 0.2;
+const maxOfSurvivors = 0.2;
 
 /** A round that moves less than this fraction of the weights left, either way, changes nothing worth the name. */
 export const stableFraction = 1e-3;
@@ -130,7 +130,7 @@ export const stableFraction = 1e-3;
 const badRounds = 3;
 
 /** The smallest part of a step that is tried: a step that is undone is halved, and so are all later ones. */
-const leastStep = 1 / 4;
+const minStep = 1 / 4;
 
 /**
  * Does a removal on the way to a goal.
@@ -146,7 +146,7 @@ async function towards<Result>(
     return await remove();
   } catch (error) {
     if (!(error instanceof TooManyError) || !("sparsity" in goal || "cost" in goal)) throw error;
-    const { current, wanted } = error.complaint;
+    const { current, wanted } = error.details;
     const thing = "cost" in goal ? `${goal.cost} ${Math.floor(goal.most)}` : `sparsity ${goal.sparsity}`;
     throw new ConfigError({ act: "prune to", thing, current: `${current}, in ${round}`, wanted });
   }
@@ -173,7 +173,7 @@ export function nextAmount(
   const removed = removedOf(now.layers), round = done + 1;
   if ("pattern" in goal) return goal;
   if ("threshold" in goal) {
-    return { ...goal, removed, most: Math.floor(mostOfSurvivors * (prunable - removed)), share: part };
+    return { ...goal, removed, most: Math.floor(maxOfSurvivors * (prunable - removed)), share: part };
   }
   if ("cost" in goal) {
     const next = scheduledCost({ schedule, from: first.cost!, to: goal.most }, round, rounds);
@@ -250,14 +250,14 @@ export async function pruneUntilStable(
   target: PruneTarget,
   options: PruneLoopOptions,
 ): Promise<PruneOutcome> {
-  const { goal, rounds: mostRounds, allowedDrop, choosesRound = false } = options, rounds: PruneRound[] = [];
+  const { goal, rounds: maxRounds, allowedDrop, choosesRound = false } = options, rounds: PruneRound[] = [];
   const first = await target.start();
   const prunable = first.layers.reduce((sum, { weights }) => sum + weights, 0);
   const isValidated = allowedDrop !== undefined || choosesRound;
   const candidates = choosesRound ? new Candidates(target) : undefined;
   let now: PrunedState = first, quietRounds = 0, part = 1, done = 0;
   const atStart = isValidated ? await target.validate() : undefined;
-  const leastAccuracy = allowedDrop === undefined ? 0 : atStart!.accuracy - allowedDrop;
+  const minAccuracy = allowedDrop === undefined ? 0 : atStart!.accuracy - allowedDrop;
   await candidates?.add(0, first, atStart!);
   const finish = async (end: PruneOutcome["end"]): Promise<PruneOutcome> => {
     if (!candidates) return { rounds, layers: now.layers, removed: removedOf(now.layers), end };
@@ -265,13 +265,13 @@ export async function pruneUntilStable(
     if (round !== rounds.at(-1)?.round) await target.restore(round);
     return { rounds, layers, removed: removedOf(layers), end, chosenRound: round };
   };
-  for (let round = 1; done < mostRounds; round++) {
+  for (let round = 1; done < maxRounds; round++) {
     const before = removedOf(now.layers), survivors = prunable - before;
     if (allowedDrop !== undefined) await target.save(round - 1);
     const amount = nextAmount(options, { prunable, first, now, done, part });
     const { regrown: inflow, temperature, below, ...after } = await towards(
       goal,
-      mostRounds === Infinity ? `round ${done + 1}` : `round ${done + 1} of ${mostRounds}`,
+      maxRounds === Infinity ? `round ${done + 1}` : `round ${done + 1} of ${maxRounds}`,
       () => target.remove(amount),
     );
     const removed = removedOf(after.layers), outflow = removed + inflow - before;
@@ -279,7 +279,7 @@ export async function pruneUntilStable(
     await target.finetune(round);
     const accuracyFinetuned = await target.evaluate();
     const validation = isValidated ? await target.validate() : undefined;
-    const isUndone = allowedDrop !== undefined && validation!.accuracy < leastAccuracy;
+    const isUndone = allowedDrop !== undefined && validation!.accuracy < minAccuracy;
     rounds.push({
       round,
       removed,
@@ -301,7 +301,7 @@ export async function pruneUntilStable(
       await target.restore(round - 1);
       part /= 2;
       // A pattern has no half; a step of nothing failed by its training.
-      if (part < leastStep || "pattern" in goal || outflow + inflow === 0) {
+      if (part < minStep || "pattern" in goal || outflow + inflow === 0) {
         return await finish("allowed drop");
       }
       continue;

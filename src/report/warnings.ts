@@ -9,7 +9,7 @@ import type { PruneRound } from "../prune/loop.ts";
 import { emptyLayers, type LayerCount } from "../prune/mask.ts";
 
 /** The share of a layer below which a removal left little of it. */
-const leastShare = 0.05;
+const minShare = 0.05;
 
 /** A layer of which little is left, by name. */
 export interface ThinLayer {
@@ -26,7 +26,7 @@ export function unitOf(granularity: GranularityText): "channels" | "filters" | "
 
 /** True for less than 5 % of a whole, but not for nothing. */
 export function isThin(kept: number, of: number): boolean {
-  return kept > 0 && kept < leastShare * of;
+  return kept > 0 && kept < minShare * of;
 }
 
 /** The layers that keep something, but less than 5 % of their channels, filters or weights. */

@@ -12,7 +12,7 @@ import { nameOfCriterion } from "../prune/score/own_criterion.ts";
 import type { CriterionModel } from "../prune/score/criterion.ts";
 import { type Cost, costOf, denseCostOf } from "../prune/cost.ts";
 import { type PruneGoal, removedAt } from "../prune/goal.ts";
-import { leastChannelCost, mostRemovable } from "../prune/reach/reach.ts";
+import { maxRemovable, minChannelCost } from "../prune/reach/reach.ts";
 import { readRecipe } from "./read_recipe.ts";
 
 /** What is to be reached, and from where. */
@@ -69,7 +69,7 @@ export function checkReachable(
 ): void {
   const options = readRecipe(config, model.graph.input).select,
     removed = removedBy(masks);
-  const most = mostRemovable(model, { criterion, options, removed });
+  const most = maxRemovable(model, { criterion, options, removed });
   const refuse = (thing: string, reached: string, wanted: string) => {
     const limits = limitsOf(model, config, criterion), names = limits.map(([, text]) => text).join(" and ");
     const current = `${names} ${limits.length === 1 ? "leaves" : "leave"} ${reached}`;
@@ -78,7 +78,7 @@ export function checkReachable(
   };
   const refuseAll = (thing: string) => refuse(thing, "nothing that may go", "a layer that may lose weights");
   if (("pattern" in goal || "threshold" in goal) && config.protect !== undefined) {
-    if (mostRemovable(model, { criterion, options }).some((count) => count > 0)) return;
+    if (maxRemovable(model, { criterion, options }).some((count) => count > 0)) return;
     refuseAll("pattern" in goal ? `granularity ${config.granularity}` : `confidence ${config.confidence}`);
   }
   if ("sparsity" in goal) {
@@ -90,7 +90,7 @@ export function checkReachable(
     refuse(thing, `${all} of ${prunableCount} weights that may go`, wanted);
   }
   if ("cost" in goal) {
-    const { cost: kind } = goal, least = leastCost(model, config, { most, removed, criterion })?.[kind] ?? 0;
+    const { cost: kind } = goal, least = minCost(model, config, { most, removed, criterion })?.[kind] ?? 0;
     if (least <= goal.most) return;
     const all = denseCostOf(summarizeModel(model.graph))[kind];
     const share = Math.ceil(1e4 * least / all) / 1e4;
@@ -103,7 +103,7 @@ export function checkReachable(
 }
 
 /** The least that a network can cost of which so many weights of each tensor may go; undefined where scores say. */
-function leastCost(
+function minCost(
   model: CriterionModel,
   config: PruneConfig,
   { most, removed, criterion }: {
@@ -117,7 +117,7 @@ function leastCost(
     // What is gone already may make more superfluous than channels that go.
     const isWhole = removed.values().every((count) => count === 0);
     return isWhole
-      ? leastChannelCost(model, { criterion, options: readRecipe(config, model.graph.input).select })
+      ? minChannelCost(model, { criterion, options: readRecipe(config, model.graph.input).select })
       : undefined;
   }
   const layers = prunableTensors(model.layout).map(({ fullName: name, count, rows }, i) => {

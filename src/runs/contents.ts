@@ -14,7 +14,7 @@ import type { RunSplits } from "./splits.ts";
 const pieceBytes = 2 ** 24;
 
 /** The most records, and bytes, that are read of a split that lies in files. */
-const mostSampled = 512, mostSampledBytes = 2 ** 26;
+const maxSampled = 512, maxSampledBytes = 2 ** 26;
 
 /** A digest of parts, in their order. */
 async function digestOf(parts: Iterable<ArrayBufferView | string>): Promise<string> {
@@ -36,8 +36,8 @@ async function digestOf(parts: Iterable<ArrayBufferView | string>): Promise<stri
 async function splitContents(split: Split): Promise<string> {
   if (!isStreamed(split)) return await digestOf([split.images, Uint16Array.from(split.labels)]);
   const { count, layout } = split;
-  const fitting = Math.max(1, Math.floor(mostSampledBytes / layout.imageBytes));
-  const sampled = Math.min(count, mostSampled, fitting);
+  const fitting = Math.max(1, Math.floor(maxSampledBytes / layout.imageBytes));
+  const sampled = Math.min(count, maxSampled, fitting);
   const rows = Uint32Array.from({ length: sampled }, (_, i) => Math.floor(i * count / sampled));
   return await splitContents(await loadStreamed(takeSplit(split, rows)));
 }

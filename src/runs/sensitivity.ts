@@ -11,7 +11,7 @@ import { layOutParameters } from "../plan/layout.ts";
 import type { SensitivityCell, SensitivityReport } from "../report/compare_report.ts";
 import { needsVariance, prunableTensors } from "../prune/score/criteria.ts";
 import { type CriterionDefinition, describeDefinitions } from "../prune/score/own_criterion.ts";
-import { mostRemovable } from "../prune/reach/reach.ts";
+import { maxRemovable } from "../prune/reach/reach.ts";
 import { type Removal, removedOf } from "../prune/recipe.ts";
 import { type RemovalOptions, TooManyError } from "../prune/select/removal.ts";
 import { applyRecipe } from "../api/apply_recipe.ts";
@@ -76,7 +76,7 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
   const removedInAll = names.reduce((sum, name) => sum + (removed.get(name) ?? 0), 0);
   const asked = scanUnits({ graph, layout, masks }, recipe.select).flatMap((unit) => {
     const own: RemovalOptions = { ...recipe.select, ...unit.options };
-    const most = mostRemovable({ graph, layout }, { criterion, options: own, removed });
+    const most = maxRemovable({ graph, layout }, { criterion, options: own, removed });
     const all = most.reduce((sum, count) => sum + count, 0);
     return sparsities.map((sparsity) => ({
       ...{ unit, sparsity, own, target: targetOf(unit, sparsity, removedInAll) },

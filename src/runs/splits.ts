@@ -8,10 +8,10 @@ import { type Dataset, isStreamed, limitDataset, type Split, splitCalibration } 
 import { loadStreamed } from "../data/shards_load.ts";
 import { ShapeError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { mostResidentBytesOf } from "../gpu/images.ts";
+import { maxResidentBytesOf } from "../gpu/images.ts";
 
 /** Splits that are larger stay in their files unless told otherwise, in bytes. */
-const mostHostBytes = 2 ** 29;
+const maxHostBytes = 2 ** 29;
 
 /** The examples of a run, and the part of the data set that they come from. */
 export interface RunSplits {
@@ -34,17 +34,17 @@ export async function splitDataset(
   dataset: Dataset<Split>,
 ): Promise<RunSplits> {
   const { limited, ...splits } = chooseRows(config, dataset), { stream } = config;
-  const mostBytes = stream === "off" ? Infinity : Math.min(mostHostBytes, mostResidentBytesOf(gpu));
+  const maxBytes = stream === "off" ? Infinity : Math.min(maxHostBytes, maxResidentBytesOf(gpu));
   const settle = async (split: Split, most: number) =>
     isStreamed(split) && split.count * split.layout.imageBytes <= most ? await loadStreamed(split) : split;
-  const most = stream === "on" ? 0 : mostBytes;
+  const most = stream === "on" ? 0 : maxBytes;
   return {
     limited,
     train: await settle(splits.train, most),
     test: await settle(splits.test, most),
     // These lie apart in their files, so they are kept in memory where they fit.
-    calibration: await settle(splits.calibration, mostBytes),
-    validation: splits.validation && await settle(splits.validation, mostBytes),
+    calibration: await settle(splits.calibration, maxBytes),
+    validation: splits.validation && await settle(splits.validation, maxBytes),
   };
 }
 

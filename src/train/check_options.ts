@@ -82,14 +82,14 @@ function checkCompanions({ distillation, teacher, earlyStopping, hasValidation }
 
 /** @throws {ConfigError} Where a value is not possible. */
 export function checkRecalibration(
-  { batch, seed, augmentation, cutout, mostBatches }: RecalibrateSettings,
+  { batch, seed, augmentation, cutout, maxBatches }: RecalibrateSettings,
 ): void {
   const act = "recalibrate with";
   checkNumbers(act, {
     batch: [batch, positiveCount],
     seed: [seed, seedRule],
     cutout: [cutout, anyCount],
-    mostBatches: [mostBatches, positiveCount],
+    maxBatches: [maxBatches, positiveCount],
   });
   checkWords(act, { augmentation: [augmentation, augmentations] });
 }

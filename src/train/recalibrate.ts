@@ -28,7 +28,7 @@ export interface RecalibrateSettings {
   /** Side in pixels of the square that each image loses; 0 where left out. */
   readonly cutout?: number;
   /** The most batches that are measured; 100 where left out, beyond which the mean hardly moves. */
-  readonly mostBatches?: number;
+  readonly maxBatches?: number;
 }
 
 /** How statistics are measured, and what that runs on. */
@@ -53,7 +53,7 @@ export async function recalibrate(
   examples: Examples,
   options: RecalibrateOptions,
 ): Promise<number> {
-  const { seed, augmentation = "none", cutout = 0, mostBatches = 100, choose, slots } = options;
+  const { seed, augmentation = "none", cutout = 0, maxBatches = 100, choose, slots } = options;
   if (network.layout.statisticsQuads === 0) return 0;
   const images = examples.areImages ? { images: { augmentation, cutout } } : {}, { gpu, graph } = network;
   const lower = (batch: number) => lowerRecalibration(graph, { batch, choose, ...images });
@@ -62,7 +62,7 @@ export async function recalibrate(
   const plan = lower(batch);
   using step = await preparePlan(plan, { network, slots, input: (name) => examples.input(name) });
   const order = { batch, seed, epoch: 0, shuffle: true, dropLast: true };
-  const batches = Math.min(mostBatches, Math.floor(examples.count / batch));
+  const batches = Math.min(maxBatches, Math.floor(examples.count / batch));
   const statistics = network.arena("statistics"), quads = network.layout.statisticsQuads;
   using before = gpu.createBuffer("statistics before", 16 * quads);
   copyQuads(gpu, [{ from: statistics, to: before, quads }]);

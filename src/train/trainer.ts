@@ -17,7 +17,7 @@ import { recalibrate } from "./recalibrate.ts";
 import { meanWeight, stepSchedule } from "./schedule.ts";
 import type { EpochResult, TrainOptions, TrainResult } from "./settings.ts";
 import { prepareStep, type StepPrograms } from "./step_programs.ts";
-import { openWatch } from "./validation.ts";
+import { openEpochWatcher } from "./validation.ts";
 
 /**
  * Trains a network in place. Afterwards its values are the running mean over the steps that the schedule averages (the
@@ -43,8 +43,8 @@ export async function train(
   using tally = new Tally(network.gpu);
   using programs = await prepareStep(network, examples, { ...options, batch, tally });
   const { earlyStopping, validation, resume, checkpoints, signal } = options;
-  using watch = earlyStopping && validation
-    ? await openWatch(network, validation, { ...earlyStopping, ...options, best: resume?.best })
+  using watcher = earlyStopping && validation
+    ? await openEpochWatcher(network, validation, { ...earlyStopping, ...options, best: resume?.best })
     : undefined;
   if (!resume) {
     network.clearArena("velocity");
@@ -86,7 +86,7 @@ export async function train(
   /** Saves a checkpoint, and ends training where it is to stop. */
   const save = async (epoch: number) => {
     const { lossSum, correct, count } = read, tally = { lossSum, correct, count };
-    await checkpoints?.save({ epoch, step: index, steps, tally, epochs: results, best: watch?.best });
+    await checkpoints?.save({ epoch, step: index, steps, tally, epochs: results, best: watcher?.best });
     signal?.throwIfAborted();
   };
   const { reduceGradients } = options, role = gradientArena({ batches: accumulate, isLast: true });
@@ -120,11 +120,11 @@ export async function train(
       if (saves) await save(epoch);
     }
     if (index % stepsPerReading !== 0) await report(epoch);
-    if (watch) {
+    if (watcher) {
       network.copyState("values", "held");
       try {
         await finish();
-        const { validation, stops } = await watch.judge(epoch);
+        const { validation, stops } = await watcher.evaluate(epoch);
         results.push({ ...meansOf(read), validation });
         if (stops) break;
       } finally {
@@ -134,11 +134,11 @@ export async function train(
     // What follows the last epoch is its caller's to save.
     if (epoch + 1 < epochs && isCheckpoint()) await save(epoch + 1);
   }
-  if (watch?.best) network.copyState("best", "values");
+  if (watcher?.best) network.copyState("best", "values");
   else await finish();
   const averaged = index > 0 && schedule.averagedCount(index - 1, steps) > 0;
   await checkResult(network, index, averaged && options.keepsVariance === true);
-  const best = watch?.best ? { best: watch.best } : {};
+  const best = watcher?.best ? { best: watcher.best } : {};
   const seconds = (performance.now() - start) / 1000;
   return { steps: index, ...meansOf(read), seconds, epochs: results, ...best };
 }

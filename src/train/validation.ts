@@ -1,5 +1,5 @@
 /**
- * Watches training by examples that it does not see: keeps the values of the best epoch, and says when to stop.
+ * Early stopping: evaluates each epoch on validation examples, keeps the values of the best, and decides when to stop.
  *
  * @module
  */
@@ -8,30 +8,30 @@ import type { Network } from "../gpu/network.ts";
 import { type EvaluatorTools, openEvaluator } from "./evaluate.ts";
 import type { BestEpoch, EarlyStopping, EpochValidation } from "./settings.ts";
 
-/** What watches a phase of training. */
-export interface Watch extends Disposable {
+/** Evaluates the epochs of a phase of training. */
+export interface EpochWatcher extends Disposable {
   /** The best epoch so far. */
   readonly best: BestEpoch | undefined;
-  /** Evaluates the network's values after an epoch, keeps them where none were better, and says whether to stop. */
-  judge(epoch: number): Promise<{ readonly validation: EpochValidation; readonly stops: boolean }>;
+  /** Evaluates the network's values after an epoch, and keeps them if they are the best so far. */
+  evaluate(epoch: number): Promise<{ readonly validation: EpochValidation; readonly stops: boolean }>;
 }
 
-/** Opens a watch on a network; the best epoch's values and statistics lie in the place `best`. */
-export async function openWatch(
+/** Opens a watcher for a network. It keeps the best epoch's values and statistics in the slot `best`. */
+export async function openEpochWatcher(
   network: Network,
   validation: Examples,
   { patience, measure, best: first, ...tools }: EarlyStopping & EvaluatorTools & {
-    /** The best epoch before the watch began, whose values lie in the place already. */
+    /** The best epoch of before, whose values lie in that slot already. */
     readonly best?: BestEpoch | undefined;
   },
-): Promise<Watch> {
+): Promise<EpochWatcher> {
   const evaluator = await openEvaluator(network, validation, tools);
   let best = first;
   return {
     get best() {
       return best;
     },
-    async judge(epoch) {
+    async evaluate(epoch) {
       const { accuracy, loss } = await evaluator.evaluate();
       const isBetter = best === undefined ||
         (measure === "accuracy" ? accuracy > best.accuracy : loss < best.loss);

@@ -46,7 +46,7 @@ Deno.test("what a model does beside training fits a device that can hold few exa
     ...{ epochs: 1, batch: 4, earlyStopping, validation: dataset.test, learningRate: 0.01 },
   });
   assert(best !== undefined);
-  assertEquals(await model.recalibrate(dataset.train, { batch: 64, mostBatches: 3 }), 3);
+  assertEquals(await model.recalibrate(dataset.train, { batch: 64, maxBatches: 3 }), 3);
   await model.confidence(dataset.test, scoring);
   await model.score(dataset.test, { ...scoring, criterion: "magnitude" });
   await model.remove(70, { granularity: "channel" });

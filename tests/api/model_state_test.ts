@@ -136,7 +136,7 @@ Deno.test("methods of a model name the option that is not possible", async () =>
       model.train(train, { earlyStopping: { patience, measure: "loss" }, validation: test }),
     "recalibrate with batch": (batch) => model.recalibrate(train, { batch }),
     "recalibrate with seed": (seed) => model.recalibrate(train, { seed }),
-    "recalibrate with mostBatches": (mostBatches) => model.recalibrate(train, { mostBatches }),
+    "recalibrate with maxBatches": (maxBatches) => model.recalibrate(train, { maxBatches }),
     "score with examples": (examples) => model.score(test, { examples }),
     "score with seed": (seed) => model.rescore({ ...scoring, seed }),
     "score with temperature": (temperature) => model.confidence(test, { ...scoring, temperature }),

@@ -198,9 +198,9 @@ Deno.test("Model.recalibrate() moves batch norm's statistics alone, the same way
   );
   using model = new Model(await deviceOf(), graph, { task: dataset });
   const before = (await model.state()).parameters;
-  assertEquals(await model.recalibrate(dataset.train, { batch: 16, mostBatches: 3 }), 3);
+  assertEquals(await model.recalibrate(dataset.train, { batch: 16, maxBatches: 3 }), 3);
   const after = (await model.state()).parameters;
-  assertEquals(await model.recalibrate(dataset.train, { batch: 16, mostBatches: 3 }), 3);
+  assertEquals(await model.recalibrate(dataset.train, { batch: 16, maxBatches: 3 }), 3);
   assertEquals((await model.state()).parameters, after, "what was there before does not matter");
   const moved = [...before].filter(([name, values]) => String(values) !== String(after.get(name)));
   assertEquals(moved.map(([name]) => name), ["norm.running_mean", "norm.running_var"]);

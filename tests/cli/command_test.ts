@@ -16,15 +16,15 @@ Deno.test("exitCodeOf() passes the exit code of a main that returns", async () =
 });
 
 Deno.test("exitCodeOf() prints winnow's own errors as one line without a stack", async () => {
-  const complaint = { act: "use", thing: "--seed", current: '"a\nb"', wanted: "a number" };
-  const [code, lines] = await run(() => Promise.reject(new ConfigError(complaint)));
+  const details = { act: "use", thing: "--seed", current: '"a\nb"', wanted: "a number" };
+  const [code, lines] = await run(() => Promise.reject(new ConfigError(details)));
   assert.equal(code, 1);
   assert.deepEqual(lines, ['error: Cannot use "--seed": "a b", expected a number']);
 });
 
 Deno.test("exitCodeOf() cuts what a name of a file makes long", async () => {
-  const complaint = { act: "use", thing: "x".repeat(1e6), current: "it is long", wanted: "a short one" };
-  const [, lines] = await run(() => Promise.reject(new ConfigError(complaint)));
+  const details = { act: "use", thing: "x".repeat(1e6), current: "it is long", wanted: "a short one" };
+  const [, lines] = await run(() => Promise.reject(new ConfigError(details)));
   assert(lines[0]!.length < 5000);
   assert(lines[0]!.endsWith('": it is long, expected a short one'));
 });

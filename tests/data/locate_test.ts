@@ -30,7 +30,7 @@ async function tinyArchive(changes: Partial<Archive> = {}): Promise<{ bytes: Uin
   const fileSizes = new Map(Object.entries(CIFAR).map(([name, { length }]) => [name, length]));
   return {
     bytes,
-    archive: { url: ARCHIVE_URL, md5, mostBytes: 1e6, folder: "batches", fileSizes, ...changes },
+    archive: { url: ARCHIVE_URL, md5, maxBytes: 1e6, folder: "batches", fileSizes, ...changes },
   };
 }
 

@@ -76,17 +76,17 @@ Deno.test("createBuffer() rounds up to quads, zeroes, and refuses what the limit
   assertEquals(gpu.allocatedBytes, start + 32);
 });
 
-Deno.test("readBuffers() reads stretches of several buffers in one wait", async () => {
+Deno.test("readBuffers() reads ranges of several buffers in one wait", async () => {
   const gpu = await deviceOf();
   using a = gpu.createBuffer("a", 32);
   using b = gpu.createBuffer("b", 16);
   a.write(Uint32Array.from([1, 2, 3, 4, 5, 6, 7, 8]));
   b.write(Uint32Array.from([9]), 12);
-  const stretches = [{ buffer: a, offsetBytes: 8, sizeBytes: 12 }, { buffer: b }, {
+  const ranges = [{ buffer: a, offsetBytes: 8, sizeBytes: 12 }, { buffer: b }, {
     buffer: a,
     offsetBytes: 28,
   }];
-  const read = await readBuffers(gpu, stretches);
+  const read = await readBuffers(gpu, ranges);
   assertEquals(read.map((bytes) => [...new Uint32Array(bytes)]), [[3, 4, 5], [0, 0, 0, 9], [8]]);
 });
 

@@ -26,13 +26,13 @@ const dataset = describeDataset({
 
 async function batchOf(
   rows: readonly number[],
-  { mostResidentBytes, augmentation }: {
-    readonly mostResidentBytes: number;
+  { maxResidentBytes, augmentation }: {
+    readonly maxResidentBytes: number;
     readonly augmentation: Augmentation;
   },
 ) {
   const gpu = await deviceOf(), batch = rows.length, start = gpu.allocatedBytes;
-  const images = new DeviceImages(gpu, split, { dataset, batch, mostResidentBytes });
+  const images = new DeviceImages(gpu, split, { dataset, batch, maxResidentBytes });
   const x = gpu.createBuffer("x", 16 * batch * quadsPerExample(input));
   const labels = gpu.createBuffer("labels", 16 * quadsOf(batch));
   const own = new Map([["x", x], ["labels", labels]]);
@@ -59,8 +59,8 @@ async function batchOf(
 for (const augmentation of ["none", "flip", "flip-crop"] as const) {
   Deno.test(`DeviceImages gives the same batch resident and streamed, augmentation ${augmentation}`, async () => {
     for (const rows of [[0], [10, 3, 3, 7, 0], [...Array(11).keys()].reverse()]) {
-      const resident = await batchOf(rows, { mostResidentBytes: 2 ** 20, augmentation });
-      const streamed = await batchOf(rows, { mostResidentBytes: 100, augmentation });
+      const resident = await batchOf(rows, { maxResidentBytes: 2 ** 20, augmentation });
+      const streamed = await batchOf(rows, { maxResidentBytes: 100, augmentation });
       assertEquals([resident.isResident, streamed.isResident], [true, false]);
       assertEquals(streamed.x, resident.x, "bit for bit");
       assertEquals(streamed.labels, resident.labels);

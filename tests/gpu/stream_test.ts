@@ -106,7 +106,7 @@ Deno.test("StreamedImages reads ahead, over the end of an epoch too, and never m
     }
     assertEquals(uploaded, (epoch + 1) * blocks);
   }
-  assert(record.mostOutstanding <= blocksAhead, `${record.mostOutstanding} blocks at a time`);
+  assert(record.maxOutstanding <= blocksAhead, `${record.maxOutstanding} blocks at a time`);
   assertEquals(record.memories.size, blocksAhead, "memory serves again");
   assertEquals(gpu.allocatedBytes, start);
 });

@@ -131,8 +131,8 @@ Deno.test("tune() rejects a candidate that does not compile, and passes other er
       choice.core === "gemm/software/register_16x16" ? Promise.reject(error) : trial.result(choice);
     return { ...trial, result };
   };
-  const complaint = { act: "compile kernel", thing: "it", current: "no", wanted: "yes" };
-  const { tuner, notes } = await openTest({ mode: "quick", openTrial: failing(new KernelError(complaint)) });
+  const details = { act: "compile kernel", thing: "it", current: "no", wanted: "yes" };
+  const { tuner, notes } = await openTest({ mode: "quick", openTrial: failing(new KernelError(details)) });
   await tuner.tune([large]);
   assert.notEqual(tuner.choose(large).core, "gemm/software/register_16x16");
   assert.match(

@@ -64,7 +64,7 @@ export interface ReaderRecord {
   readonly memories: Set<ArrayBuffer>;
   /** Blocks asked for whose memory has not come back, now and at most. */
   outstanding: number;
-  mostOutstanding: number;
+  maxOutstanding: number;
   opened: number;
   closed: number;
 }
@@ -75,7 +75,7 @@ export function watchedReader(entries: ReadonlyMap<string, Uint8Array>) {
     requests: [],
     memories: new Set(),
     outstanding: 0,
-    mostOutstanding: 0,
+    maxOutstanding: 0,
     opened: 0,
     closed: 0,
   };
@@ -85,7 +85,7 @@ export function watchedReader(entries: ReadonlyMap<string, Uint8Array>) {
       async read(request, memory): Promise<Block> {
         record.requests.push(request);
         if (memory) record.outstanding--;
-        record.mostOutstanding = Math.max(record.mostOutstanding, ++record.outstanding);
+        record.maxOutstanding = Math.max(record.maxOutstanding, ++record.outstanding);
         const kept = memory ?? new ArrayBuffer(blockBytes(request));
         record.memories.add(kept);
         await new Promise((resolve) => setTimeout(resolve, 0));

@@ -201,11 +201,11 @@ const others = ["mask/compact", "bench/peak_copy", "bench/peak_fma"];
 /** The variants that plans can ask for, on devices with subgroups. */
 export function askedVariants(): readonly Variant[] {
   const variants = readPaths.flatMap((path) => {
-    const mostCores = usableCores(path, coreSubgroupSize).length + 4, choose = defaultChooser(path);
+    const maxCores = usableCores(path, coreSubgroupSize).length + 4, choose = defaultChooser(path);
     const dispatches = [
       ...allGraphs.flatMap((graph) => lowerGraph(graph, choose)),
       ...graphs.flatMap((graph) => lowerTrainings(graph, choose)),
-      ...Array.from({ length: mostCores }, (_, n) => nthChooser(path, n)).flatMap((choose) =>
+      ...Array.from({ length: maxCores }, (_, n) => nthChooser(path, n)).flatMap((choose) =>
         [...graphs, convolutions[0]].flatMap((graph) => lowerGraph(graph, choose))
       ),
       ...lowerPruning(presetNetwork("resnet20", task)),

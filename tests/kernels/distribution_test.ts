@@ -7,7 +7,7 @@ import { readPaths, runKernels } from "./harness.ts";
 import { assertSame, unwritten } from "./precision.ts";
 
 for (const path of readPaths) {
-  Deno.test(`erf() turns scores into confidence and leaves padding, ${path} path`, async () => {
+  Deno.test(`confidence_of_z() turns scores into confidence and leaves padding, ${path} path`, async () => {
     for (const quads of [1, 500]) {
       const scores = Float32Array.from({ length: 4 * quads }, (_, i) => i * 10 / (4 * quads));
       scores[1] = 1e4;
@@ -18,8 +18,8 @@ for (const path of readPaths) {
         path,
         dispatches: [
           dispatchOver(quads, {
-            kernel: "score/erf",
-            label: "erf",
+            kernel: "score/confidence_of_z",
+            label: "confidence of z",
             bindings: { scores: inputRef("scores"), confidence: inputRef("confidence") },
             params: { quads },
           }),

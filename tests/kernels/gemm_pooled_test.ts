@@ -1,8 +1,8 @@
 /**
  * Holds the convolution that takes over ReLU and max pooling against the f64 reference of the three layers after one
  * another: "gemm/conv2d_forward_pooled", "gemm/conv2d_backward_weight_pooled", "reduce/bias_backward_pooled" and
- * "layer/maxpool2d_backward_places". Tolerances are sumTolerance over the terms of a sum, whose operands are at most 1;
- * windows with two nearly equal largest values are left out of the places, since f32 may order them the other way.
+ * "layer/maxpool2d_backward_argmax". Tolerances are sumTolerance over the terms of a sum, whose operands are at most 1;
+ * windows with two nearly equal largest values are left out of the argmax, since f32 may order them the other way.
  */
 import { assert, assertEquals } from "@std/assert";
 import { inputRef } from "../../src/kernels/buffer_ref.ts";
@@ -74,7 +74,7 @@ async function checkPooled(path: ReadPath, { window, core, splits = 1, fusions =
   /** The core of the forward pass, and of the other where it serves any product. */
   readonly core: string;
   readonly splits?: number;
-  /** Forward passes beside the one with bias and places. */
+  /** Forward passes beside the one with bias and argmax. */
   readonly fusions?: readonly PooledFusion[];
   /** The device to run on, where it is not to be the one without subgroups. */
   readonly gpu?: Gpu;
@@ -120,7 +120,7 @@ async function checkPooled(path: ReadPath, { window, core, splits = 1, fusions =
   };
   const fused = {
     y: inputRef("y"),
-    places: inputRef("places"),
+    argmax: inputRef("argmax"),
     dy: inputRef("dy"),
     output: mapShape(outputs, pooledShape[2], pooledShape[3]),
   };
@@ -132,13 +132,13 @@ async function checkPooled(path: ReadPath, { window, core, splits = 1, fusions =
   const cellsHigh = Math.ceil(outHeight / 2), cellsWide = Math.ceil(outWidth / 2), quads = quadsOf(outputs);
   const cells = batch * cellsHigh * cellsWide * quads;
   const dispatches = [
-    ...pooledForward(context, { x: inputRef("x"), pool: fused, keepsPlaces: true, scratch }),
+    ...pooledForward(context, { x: inputRef("x"), pool: fused, keepsArgmax: true, scratch }),
     ...pooledBackwardWeight(context, { x: inputRef("x"), pool: fused, scratch }),
     ...pooledBackwardBias(context, { pool: fused, bias, scratch }),
     dispatchOver(cells, {
-      kernel: "layer/maxpool2d_backward_places",
-      label: "places",
-      bindings: { dy: inputRef("dy"), places: inputRef("places"), dx: inputRef("dx") },
+      kernel: "layer/maxpool2d_backward_argmax",
+      label: "argmax",
+      bindings: { dy: inputRef("dy"), argmax: inputRef("argmax"), dx: inputRef("dx") },
       params: {
         cells,
         "cells_high": cellsHigh,
@@ -165,7 +165,7 @@ async function checkPooled(path: ReadPath, { window, core, splits = 1, fusions =
       values,
       dy: imagesToQuads(operands.dy.values, pooledShape),
       y: unwritten(pooledWords),
-      places: unwritten(pooledWords),
+      argmax: unwritten(pooledWords),
       dx: unwritten(4 * batch * outHeight * outWidth * quads),
       gradients: values.length,
       ...passes.buffers,
@@ -192,10 +192,10 @@ async function checkPooled(path: ReadPath, { window, core, splits = 1, fusions =
 const backwardKernels = [
   "gemm/conv2d_backward_weight_pooled",
   "reduce/bias_backward_pooled",
-  "layer/maxpool2d_backward_places",
+  "layer/maxpool2d_backward_argmax",
 ];
 
-/** A forward pass without bias and places; on one core, since all call one `store_block`, every combination. */
+/** A forward pass without bias and argmax; on one core, since all call one `store_block`, every combination. */
 function fusionsOf(core: string): readonly PooledFusion[] {
   return core === "gemm/software/register_8x8" ? pooledFusions : contraryFusions;
 }
@@ -254,7 +254,7 @@ Deno.test("usableCores() offers the core for windows only where they come in pai
   const shapeOf = (width: number, stride: number) =>
     pooledForwardShape({ ...geometry, kernelHeight: 3, kernelWidth: 3, stride, padding: 1 }, {
       y: inputRef("y"),
-      places: inputRef("places"),
+      argmax: inputRef("argmax"),
       dy: inputRef("dy"),
       output: mapShape(4, 4, width),
     });

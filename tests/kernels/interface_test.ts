@@ -49,7 +49,7 @@ const included: readonly string[] = [
   "reduce/chunks",
   "refit/panel",
   "refit/systems",
-  "score/error_function",
+  "math/erf",
   "select/is_selected",
   "select/rank_keys",
 ];

@@ -1,5 +1,5 @@
 /**
- * The forward pass of a convolution that pools, with and without a bias and the places of the maxima.
+ * The forward pass of a convolution that pools, with and without a bias and the argmax.
  *
  * @module
  */
@@ -15,21 +15,21 @@ import { assertClose, type RefTensor } from "../reference/tensor.ts";
 import { imagesFromQuads } from "./harness.ts";
 import { assertPadding, unwritten } from "./precision.ts";
 
-/** Whether a pass adds a bias, and whether it keeps the places. */
+/** Whether a pass adds a bias, and whether it keeps the argmax. */
 export interface PooledFusion {
   readonly hasBias: boolean;
-  readonly keepsPlaces: boolean;
+  readonly keepsArgmax: boolean;
 }
 
 /** Both values of both, and every combination. */
 export const contraryFusions: readonly PooledFusion[] = [
-  { hasBias: true, keepsPlaces: true },
-  { hasBias: false, keepsPlaces: false },
+  { hasBias: true, keepsArgmax: true },
+  { hasBias: false, keepsArgmax: false },
 ];
 export const pooledFusions: readonly PooledFusion[] = [
   ...contraryFusions,
-  { hasBias: true, keepsPlaces: false },
-  { hasBias: false, keepsPlaces: true },
+  { hasBias: true, keepsArgmax: false },
+  { hasBias: false, keepsArgmax: true },
 ];
 
 /** Passes by their dispatches, the buffers that they write, and the check of what these hold. */
@@ -58,31 +58,31 @@ export function pooledPasses(
   const { images, outChannels, outHeight, outWidth } = context.geometry;
   const height = Math.floor(outHeight / 2), width = Math.floor(outWidth / 2);
   const words = 4 * images * height * width * quadsOf(outChannels);
-  const passes = fusions.map((fusion, i) => ({ ...fusion, y: `pooled ${i}`, places: `places ${i}` }));
+  const passes = fusions.map((fusion, i) => ({ ...fusion, y: `pooled ${i}`, argmax: `argmax ${i}` }));
   return {
-    dispatches: passes.flatMap(({ hasBias, keepsPlaces, y, places }) => {
+    dispatches: passes.flatMap(({ hasBias, keepsArgmax, y, argmax }) => {
       const output = mapShape(outChannels, height, width);
-      const pool = { y: inputRef(y), places: inputRef(places), dy: inputRef("none"), output };
+      const pool = { y: inputRef(y), argmax: inputRef(argmax), dy: inputRef("none"), output };
       const { bias } = context;
       return pooledForward({ ...context, bias: hasBias ? bias : undefined }, {
-        ...{ x: inputRef("x"), pool, keepsPlaces, scratch },
+        ...{ x: inputRef("x"), pool, keepsArgmax, scratch },
       });
     }),
     buffers: Object.fromEntries(
-      passes.flatMap(({ y, places }) => [[y, unwritten(words)], [places, unwritten(words)]]),
+      passes.flatMap(({ y, argmax }) => [[y, unwritten(words)], [argmax, unwritten(words)]]),
     ),
     check(floats, { tolerance, name }) {
-      for (const { hasBias, keepsPlaces, y, places } of passes) {
-        const convolved = convolve(hasBias), own = `${name}, ${JSON.stringify({ hasBias, keepsPlaces })}`;
+      for (const { hasBias, keepsArgmax, y, argmax } of passes) {
+        const convolved = convolve(hasBias), own = `${name}, ${JSON.stringify({ hasBias, keepsArgmax })}`;
         const want = maxPool2dForward(reluForward(convolved), { kernel: 2, stride: 2, padding: 0 });
         const pooled = imagesFromQuads(floats(y), want.shape);
         assertClose(pooled, want.values, { tolerance, name: own });
         assertPadding(floats(y), outChannels, { name: own });
-        if (keepsPlaces) {
-          assertPadding(floats(places), outChannels, { name: own, value: -1 });
-          const got = imagesFromQuads(floats(places), want.shape);
+        if (keepsArgmax) {
+          assertPadding(floats(argmax), outChannels, { name: own, value: -1 });
+          const got = imagesFromQuads(floats(argmax), want.shape);
           assertPlaces(got, { pooled, want, convolved }, { tolerance, name: own });
-        } else assert(floats(places).every(Number.isNaN), `${own}: places are written`);
+        } else assert(floats(argmax).every(Number.isNaN), `${own}: argmax are written`);
       }
     },
   };
@@ -90,7 +90,7 @@ export function pooledPasses(
 
 /** Asserts that each place is that of a value as large as the pooled one, and -1 where nothing is above zero. */
 function assertPlaces(
-  places: Float64Array,
+  argmax: Float64Array,
   { pooled, want: { shape: [, , height, width] }, convolved: { shape, values } }: {
     readonly pooled: Float64Array;
     readonly want: RefTensor;
@@ -99,7 +99,7 @@ function assertPlaces(
   { tolerance, name }: { readonly tolerance: number; readonly name: string },
 ): void {
   const [, , outHeight, outWidth] = shape;
-  for (const [i, place] of places.entries()) {
+  for (const [i, place] of argmax.entries()) {
     assert([-1, 0, 1, 2, 3].includes(place), `${name}: place ${place} at ${i}`);
     assert(place === -1 ? pooled[i] === 0 : pooled[i] > 0, `${name}: place ${place} of ${pooled[i]} at ${i}`);
     const plane = Math.floor(i / (height * width)), y = Math.floor(i / width) % height;

@@ -148,7 +148,7 @@ function solveDispatches(
       workgroups: [systems, 1, 1],
     },
     dispatchOver(systems * size, {
-      kernel: "refit/signal_to_noise",
+      kernel: "refit/z",
       label: "signals",
       bindings: {
         systems: inputRef("systems"),
@@ -299,7 +299,7 @@ async function checkShift(path: ReadPath): Promise<void> {
 for (const path of readPaths) {
   const checks = {
     "gather_systems() and gather_right_sides() pick rows and columns": checkSystems,
-    "factor_diagonal(), factor_panel(), back_substitute() and signal_to_noise() solve, and flag": checkSolve,
+    "factor_diagonal(), factor_panel(), back_substitute() and z() solve, and flag": checkSolve,
     "shift() is what the means lack, and flags what is not finite": checkShift,
   };
   for (const [name, check] of Object.entries(checks)) {

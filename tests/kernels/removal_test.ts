@@ -1,5 +1,5 @@
 /**
- * Holds N:M masks, blocks, stretches, counts and regrowth against the host. All are exact but the sums of blocks:
+ * Holds N:M masks, blocks, ranges, counts and regrowth against the host. All are exact but the sums of blocks:
  * sumTolerance over a block's elements.
  */
 import assert from "node:assert/strict";
@@ -153,7 +153,7 @@ for (const path of readPaths) {
     }
   });
 
-  Deno.test(`lowerSelection() decides among the weights of its stretches alone, ${path} path`, async () => {
+  Deno.test(`lowerSelection() decides among the weights of its ranges alone, ${path} path`, async () => {
     const { scores, mask } = scoredArena(3);
     assert.equal(rangesOf(weights).length, 2, "neighbours are joined");
     for (const chosen of [[0, 1, 2, 3], [1, 3], [2], [0]]) {

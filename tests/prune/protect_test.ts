@@ -13,7 +13,7 @@ import {
 import { planCompaction } from "../../src/prune/compact/compact.ts";
 import { coupleChannels, isProtected } from "../../src/prune/groups/coupling.ts";
 import { prunableTensors } from "../../src/prune/score/criteria.ts";
-import { mostRemovable } from "../../src/prune/reach/reach.ts";
+import { maxRemovable } from "../../src/prune/reach/reach.ts";
 import { Pruner } from "../../src/prune/pruner.ts";
 import type { RemovalOptions } from "../../src/prune/select/removal.ts";
 import { deviceOf } from "../helpers/devices.ts";
@@ -101,7 +101,7 @@ Deno.test("Pruner.remove() takes all that may go and nothing of a protected laye
       removed += gone;
       if (!options.measure) {
         bounded++;
-        const said = mostRemovable(network, { criterion: "magnitude", options: { ...options, protect } });
+        const said = maxRemovable(network, { criterion: "magnitude", options: { ...options, protect } });
         assert(
           gone <= said.reduce((sum, count) =>
             sum + count, 0),
@@ -152,7 +152,7 @@ Deno.test("Pruner.remove() leaves the filters of the network's outputs, the clas
       network.arena("values").write(values);
       network.copyArena("values", "mean");
       await pruner.score("magnitude", scoring);
-      const most = mostRemovable(network, { criterion: "magnitude", options: { granularity } })
+      const most = maxRemovable(network, { criterion: "magnitude", options: { granularity } })
         .reduce((sum, count) => sum + count, 0);
       await pruner.remove(Math.floor(most / 2), { granularity });
       const name = `${graph.name} ${JSON.stringify(granularity)}`;
@@ -177,7 +177,7 @@ Deno.test("Pruner.removePattern(), thresholds and regrowth leave a protected lay
   const isLeft = async () =>
     isWhole(network.layout, await readFloats(network.gpu, network.arena("mask")), protect[0]);
   for (const options of [{ protect }, { granularity: "channel", protect } as const]) {
-    const most = mostRemovable(network, { criterion: "confidence", options });
+    const most = maxRemovable(network, { criterion: "confidence", options });
     assertEquals(await pruner.countBelow(1e9, options), most.reduce((sum, count) => sum + count, 0));
   }
   await pruner.removePattern({ keep: 1, of: 4 }, { protect });

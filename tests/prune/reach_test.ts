@@ -9,7 +9,7 @@ import { layOutParameters } from "../../src/plan/layout.ts";
 import type { Criterion } from "../../src/prune/score/criteria.ts";
 import { compactCostOf } from "../../src/prune/cost.ts";
 import { Pruner } from "../../src/prune/pruner.ts";
-import { leastChannelCost, mostRemovable } from "../../src/prune/reach/reach.ts";
+import { maxRemovable, minChannelCost } from "../../src/prune/reach/reach.ts";
 import type { RemovalOptions } from "../../src/prune/select/removal.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyGraph } from "../helpers/tiny_network.ts";
@@ -21,11 +21,11 @@ const sumOf = (counts: readonly number[]) => counts.reduce((sum, count) => sum +
 
 /** What is said to go at most. */
 function saidOf(graph: Graph, options: RemovalOptions, criterion: Criterion = "magnitude"): number {
-  return sumOf(mostRemovable({ graph, layout: layOutParameters(graph) }, { criterion, options }));
+  return sumOf(maxRemovable({ graph, layout: layOutParameters(graph) }, { criterion, options }));
 }
 
 /** What goes at most in the order of random scores, on a device. */
-async function mostOf(graph: Graph, options: RemovalOptions, criterion: Criterion = "magnitude") {
+async function maxOf(graph: Graph, options: RemovalOptions, criterion: Criterion = "magnitude") {
   using network = new Network(await deviceOf(), graph, 0);
   using pruner = new Pruner(network);
   network.arena("values").write(randomArenas(graph, 2).values);
@@ -44,7 +44,7 @@ async function mostOf(graph: Graph, options: RemovalOptions, criterion: Criterio
 const residual = graphs.find(({ name }) => name.startsWith("residual blocks"))!;
 const resnet = presetNetwork("resnet20", { channels: 3, height: 4, width: 4, classes: 10 });
 
-Deno.test("mostRemovable() is what goes of single weights, filters, whole blocks, and channels of a chain", async () => {
+Deno.test("maxRemovable() is what goes of single weights, filters, whole blocks, and channels of a chain", async () => {
   const graph = tinyGraph(), protect = ["conv2"];
   const cases: readonly RemovalOptions[] = [
     {},
@@ -61,26 +61,26 @@ Deno.test("mostRemovable() is what goes of single weights, filters, whole blocks
     { granularity: "channel", protect: ["conv1", "conv2", "fc1"] },
   ];
   for (const options of cases) {
-    assertEquals(saidOf(graph, options), await mostOf(graph, options), JSON.stringify(options));
+    assertEquals(saidOf(graph, options), await maxOf(graph, options), JSON.stringify(options));
   }
 });
 
-Deno.test("mostRemovable() is what goes of channels where layers are added, blocks that go as a whole among them", async () => {
+Deno.test("maxRemovable() is what goes of channels where layers are added, blocks that go as a whole among them", async () => {
   for (const graph of [residual, resnet]) {
     for (const options of [{}, { protect: [graph.layers[0].name] }] satisfies RemovalOptions[]) {
       const channels = { ...options, granularity: "channel" } as const;
-      assertEquals(saidOf(graph, channels), await mostOf(graph, channels), graph.name);
+      assertEquals(saidOf(graph, channels), await maxOf(graph, channels), graph.name);
     }
   }
   const norms = { granularity: "channel" } as const;
-  assertEquals(saidOf(resnet, norms, "bn-scale"), await mostOf(resnet, norms, "bn-scale"));
+  assertEquals(saidOf(resnet, norms, "bn-scale"), await maxOf(resnet, norms, "bn-scale"));
   // By a floor, which channels of those that only some layers share go is a matter of scores; equal shares reach it.
   const halves = { ...norms, floor: 0.5 } as const, said = saidOf(resnet, halves);
-  assertEquals(await mostOf(resnet, { ...halves, scope: "layer" }), said);
-  assert(await mostOf(resnet, halves) < said);
+  assertEquals(await maxOf(resnet, { ...halves, scope: "layer" }), said);
+  assert(await maxOf(resnet, halves) < said);
 });
 
-Deno.test("mostRemovable() is never less than what goes", async () => {
+Deno.test("maxRemovable() is never less than what goes", async () => {
   let exact = 0;
   const blocks = { rows: 2, channels: 3 };
   for (let seed = 0; seed < 12; seed++) {
@@ -93,7 +93,7 @@ Deno.test("mostRemovable() is never less than what goes", async () => {
       { granularity: blocks, floor: 0.3 },
     ];
     for (const options of cases) {
-      const said = saidOf(graph, options), most = await mostOf(graph, options);
+      const said = saidOf(graph, options), most = await maxOf(graph, options);
       assert(most <= said, `${graph.name} ${JSON.stringify(options)}: ${most} of ${said}`);
       if (most === said) exact++;
     }
@@ -101,7 +101,7 @@ Deno.test("mostRemovable() is never less than what goes", async () => {
   assert(exact > 40, `${exact} of 60`);
 });
 
-Deno.test("leastChannelCost() is never more than what the compacted network costs when all went that may", async () => {
+Deno.test("minChannelCost() is never more than what the compacted network costs when all went that may", async () => {
   let exact = 0, compared = 0, equal = 0;
   for (
     const graph of [
@@ -117,9 +117,9 @@ Deno.test("leastChannelCost() is never more than what the compacted network cost
       network.copyArena("values", "mean");
       await pruner.score("random", scoring);
       const options = { granularity: "channel", floor } as const;
-      const least = leastChannelCost(network, { criterion: "random", options });
+      const least = minChannelCost(network, { criterion: "random", options });
       if (!least) continue;
-      await pruner.remove(await mostOf(graph, options, "random"), options);
+      await pruner.remove(await maxOf(graph, options, "random"), options);
       const cost = compactCostOf(graph, await readFloats(network.gpu, network.arena("mask")));
       for (const kind of ["parameters", "multiplyAdds", "bytes"] as const) {
         assert(least[kind] <= cost[kind], `${graph.name} ${kind} ${floor}: ${least[kind]} of ${cost[kind]}`);
@@ -136,14 +136,14 @@ Deno.test("leastChannelCost() is never more than what the compacted network cost
   assertEquals(equal, 4);
 });
 
-Deno.test("mostRemovable() counts what is removed already, where it would have had to stay too", () => {
+Deno.test("maxRemovable() counts what is removed already, where it would have had to stay too", () => {
   const graph = tinyGraph(), model = { graph, layout: layOutParameters(graph) };
   // conv1 has 36 weights, fc2 28.
   const removed = new Map([["conv1.weight", 30], ["fc2.weight", 20]]);
   const options = { floor: 0.5, protect: ["fc2"] }, criterion = "magnitude";
-  const [conv1, conv2, fc1, fc2] = mostRemovable(model, { criterion, options, removed });
+  const [conv1, conv2, fc1, fc2] = maxRemovable(model, { criterion, options, removed });
   assertEquals([conv1, conv2, fc1, fc2], [30, 90, 70, 20]);
   const filters = { ...options, granularity: "filter" } as const;
   // Two of conv1's four filters stay, 18 weights, all of which may be gone.
-  assertEquals(mostRemovable(model, { criterion, options: filters, removed })[0], 36);
+  assertEquals(maxRemovable(model, { criterion, options: filters, removed })[0], 36);
 });

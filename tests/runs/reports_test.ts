@@ -44,7 +44,7 @@ Deno.test("sizes of the reports are refused before anything is allocated", optio
   const { graph } = await load("graph-wide-2e6.json");
   assertThrows(() => resolveGraph(graph), ShapeError, "layer a");
   const wrappers = await Deno.readFile(`${reports}/wrappers-12000.safetensors.gz`);
-  const file = await gunzip(wrappers, { name: "wrappers", mostBytes: 2 ** 24 });
+  const file = await gunzip(wrappers, { name: "wrappers", maxBytes: 2 ** 24 });
   const decode = () => decodePretrained(file, { name: "w", size: task });
   assertThrows(decode, FormatError, "tensors conv1.weight for images");
   const read = (folder: string) =>

@@ -102,7 +102,7 @@ Deno.test("train() mixes wherever the examples lie, and accumulated batches too"
   const pixels = Float32Array.from(images, (byte) => (byte / 255 - dataset.mean[0]) / dataset.std[0]);
   const features = imagesToQuads(pixels, [count, 1, tinySize, tinySize]);
   using resident = new DeviceImages(gpu, dataset.train, { dataset, batch: 16 });
-  using uploading = new DeviceImages(gpu, dataset.train, { dataset, batch: 16, mostResidentBytes: 0 });
+  using uploading = new DeviceImages(gpu, dataset.train, { dataset, batch: 16, maxResidentBytes: 0 });
   const uploaded = new FeatureExamples(features, Uint32Array.from(labels), 16);
   const after: (readonly number[])[] = [];
   for (const examples of [resident, uploading, uploaded]) {

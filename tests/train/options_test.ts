@@ -102,7 +102,7 @@ Deno.test("train() takes teachers and accumulated batches wherever the examples 
   const pixels = Float32Array.from(images, (byte) => (byte / 255 - dataset.mean[0]) / dataset.std[0]);
   const features = imagesToQuads(pixels, [count, 1, tinySize, tinySize]);
   using resident = new DeviceImages(gpu, dataset.train, { dataset, batch: 16 });
-  using streamed = new DeviceImages(gpu, dataset.train, { dataset, batch: 16, mostResidentBytes: 0 });
+  using streamed = new DeviceImages(gpu, dataset.train, { dataset, batch: 16, maxResidentBytes: 0 });
   assertEquals([resident.isResident, streamed.isResident], [true, false]);
   const uploaded = new FeatureExamples(features, Uint32Array.from(labels), 16);
   const after = [];

@@ -40,9 +40,9 @@ for (const path of readPaths) {
     using bench = openWorkbench(await deviceOf(path), { graph, batch });
     const { network, dataset, choose, slots } = bench, { mean, std } = dataset;
     const before = await network.readParameters();
-    for (const mostBatches of [1, 4, 100]) {
-      const measured = await recalibrate(network, bench.train, { batch, seed, mostBatches, choose, slots });
-      assertEquals(measured, Math.min(mostBatches, 6));
+    for (const maxBatches of [1, 4, 100]) {
+      const measured = await recalibrate(network, bench.train, { batch, seed, maxBatches, choose, slots });
+      assertEquals(measured, Math.min(maxBatches, 6));
       const parameters: Tensors = Object.fromEntries([...before].map(([name, values]) => {
         const { shape } = network.layout.parameters.find(({ fullName }) => fullName === name)!;
         return [name, tensorOf(shape, values)];

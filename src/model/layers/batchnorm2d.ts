@@ -15,7 +15,7 @@ import {
   type LayerFields,
   layerFields,
   type LayerType,
-  mostNumber,
+  maxNumber,
   type ParameterSpec,
 } from "../layer.ts";
 
@@ -33,7 +33,7 @@ export interface Batchnorm2dSpec extends LayerFields {
 export const batchnorm2dSchema = z.strictObject({
   kind: z.literal("batchnorm2d"),
   ...layerFields,
-  epsilon: z.number().min(1 / mostNumber).max(mostNumber).default(1e-5),
+  epsilon: z.number().min(1 / maxNumber).max(maxNumber).default(1e-5),
   momentum: z.number().min(0).max(1).default(0.1),
 });
 

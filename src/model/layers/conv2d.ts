@@ -170,9 +170,9 @@ export const conv2d: LayerType<Conv2dSpec> = {
     const convolution = contextOf(context),
       grouped = groupedOf(context),
       { x, pool, mode, scratch } = context;
-    const keepsPlaces = mode !== "evaluate";
+    const keepsArgmax = mode !== "evaluate";
     if (grouped) context.emit(groupedForward(grouped, context));
-    else if (pool) context.emit(...pooledForward(convolution, { x, pool, keepsPlaces, scratch }));
+    else if (pool) context.emit(...pooledForward(convolution, { x, pool, keepsArgmax, scratch }));
     else context.emit(...convolutionForward(convolution, context));
   },
 

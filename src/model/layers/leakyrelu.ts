@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { activationLayer } from "../activation.ts";
-import { type LayerFields, layerFields, type LayerType, mostNumber } from "../layer.ts";
+import { type LayerFields, layerFields, type LayerType, maxNumber } from "../layer.ts";
 
 /** A leaky ReLU in a model file. */
 export interface LeakyreluSpec extends LayerFields {
@@ -19,7 +19,7 @@ export interface LeakyreluSpec extends LayerFields {
 export const leakyreluSchema = z.strictObject({
   kind: z.literal("leakyrelu"),
   ...layerFields,
-  negativeSlope: z.number().min(-mostNumber).max(mostNumber).default(0.01),
+  negativeSlope: z.number().min(-maxNumber).max(maxNumber).default(0.01),
 });
 
 /** The leaky ReLU, any shape. */

@@ -127,17 +127,17 @@ function cellsOf({ spec: { kernel }, batch, input }: LayerContext<Pool2dSpec>) {
   };
 }
 
-/** The backward pass of a pool that the convolution before it took over, from the places of the maxima. */
+/** The backward pass of a pool that the convolution before it took over, from the argmax. */
 function placesBackward(
   context: LayerContext<Pool2dSpec>,
-  { places, dy, output }: FusedPool,
+  { argmax, dy, output }: FusedPool,
   dx: BufferRef,
 ): Dispatch {
   const cells = cellsOf(context);
   return dispatchOver(cells.cells, {
-    kernel: "layer/maxpool2d_backward_places",
+    kernel: "layer/maxpool2d_backward_argmax",
     label: `${context.name} backward`,
-    bindings: { dy, places, dx },
+    bindings: { dy, argmax, dx },
     params: { ...cells, pooled_height: output.height, pooled_width: output.width },
   });
 }

@@ -13,7 +13,7 @@ import { weightCosts } from "../cost.ts";
 import { coupleChannels } from "./coupling.ts";
 import type { PruneBuffers } from "../prune_buffers.ts";
 import type { RemovableGroups } from "./scores.ts";
-import { type BlockShape, leastKept, type RemovalOptions } from "../select/removal.ts";
+import { type BlockShape, minKept, type RemovalOptions } from "../select/removal.ts";
 import type { ScoredLayer } from "../select/elements.ts";
 
 /** A weight as blocks see it: rows, taps and columns. */
@@ -149,7 +149,7 @@ export async function openBlocks(
   const alive = laidOut.map(({ firstBlock, blocks }) =>
     counts.subarray(firstBlock, firstBlock + blocks).filter((kept) => kept > 0).length
   );
-  const least = laidOut.map(({ blocks }) => leastKept(blocks, floor, true));
+  const least = laidOut.map(({ blocks }) => minKept(blocks, floor, true));
   const keep = new Uint32Array(count).fill(1);
   const weightCost = laidOut.map(({ tensor }) => weightCosts(buffers.network.graph, measure)(tensor));
   const costOf = (block: number) => counts[block] * weightCost[layerOf[block]];

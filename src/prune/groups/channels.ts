@@ -13,7 +13,7 @@ import { openBranches } from "./branches.ts";
 import { forEachElement, type GroupPart, groupRuns, placesByName } from "./runs.ts";
 import { type RemovableGroups, sumGroups } from "./scores.ts";
 import type { PruneBuffers } from "../prune_buffers.ts";
-import { leastKept, type RemovalOptions } from "../select/removal.ts";
+import { minKept, type RemovalOptions } from "../select/removal.ts";
 
 /**
  * Sums the scores of a network's coupled channels, and says which may go. A layer keeps at least one channel, but for one
@@ -47,7 +47,7 @@ export async function openChannels(
     }
     return sum;
   };
-  /** Removes what is kept of a stretch, and returns what it cost. */
+  /** Removes what is kept of a range, and returns what it cost. */
   const clear = (place: number): number => {
     const sum = costAt(place);
     mask[place] = 0;
@@ -76,7 +76,7 @@ export async function openChannels(
     nodes.map(({ spec }, i) => [spec.name, groupOf[i].filter((group) => group < 0 || isAlive[group]).length]),
   );
   const least = new Map(
-    nodes.map(({ spec, output }) => [spec.name, leastKept(output.channels, floor, true)]),
+    nodes.map(({ spec, output }) => [spec.name, minKept(output.channels, floor, true)]),
   );
   const keptOfSet = sets.map((set) => set.groups.filter((group) => isAlive[group]).length);
   const branches = openBranches(graph, (layer) => kept.get(layer) === 0);

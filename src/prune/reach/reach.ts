@@ -18,7 +18,7 @@ import {
 import { type Criterion, criterionOf, prunableTensors, scoredTensors } from "../score/criteria.ts";
 import type { CriterionModel } from "../score/criterion.ts";
 import type { Cost } from "../cost.ts";
-import { type BlockShape, leastKept, type RemovalOptions } from "../select/removal.ts";
+import { type BlockShape, minKept, type RemovalOptions } from "../select/removal.ts";
 
 /** What is to be removed of a model, and what is gone already. */
 export interface ReachOptions {
@@ -35,7 +35,7 @@ export interface ReachOptions {
  *
  * @throws {ConfigError} Where the criterion scores no layer.
  */
-export function mostRemovable(
+export function maxRemovable(
   model: CriterionModel,
   { criterion, options, removed = new Map() }: ReachOptions,
 ): readonly number[] {
@@ -44,16 +44,16 @@ export function mostRemovable(
   const mayLose = granularity === "element" || granularity === "channel"
     ? (tensor: PlacedParameter) => !protect.includes(layerNameOf(tensor))
     : blockLosers(model.graph, granularity, protect);
-  const leastOf = granularity === "channel"
-    ? leastOfChannels(model.graph, { scored, criterion, options }).weightsOf
+  const minOf = granularity === "channel"
+    ? minOfChannels(model.graph, { scored, criterion, options }).weightsOf
     : (tensor: PlacedParameter): number => {
       if (!scored.has(tensor.fullName) || !mayLose(tensor)) return tensor.count;
       return granularity === "element"
-        ? leastKept(tensor.count, floor, false)
-        : leastOfBlocks(tensor, granularity, floor);
+        ? minKept(tensor.count, floor, false)
+        : minOfBlocks(tensor, granularity, floor);
     };
   return prunableTensors(model.layout).map((tensor) => {
-    const { count, fullName } = tensor, before = removed.get(fullName) ?? 0, least = leastOf(tensor);
+    const { count, fullName } = tensor, before = removed.get(fullName) ?? 0, least = minOf(tensor);
     // Groups that must stay may have lost weights before.
     const kept = granularity === "element" ? Math.min(count - before, least) : Math.max(0, least - before);
     return count - kept;
@@ -66,16 +66,16 @@ export function mostRemovable(
  *
  * @throws {ConfigError} Where the criterion scores no layer.
  */
-export function leastChannelCost(
+export function minChannelCost(
   model: CriterionModel,
   { criterion, options }: Omit<ReachOptions, "removed">,
 ): Cost | undefined {
   const scored = new Set(scoredTensors(model, criterion).map(({ fullName }) => fullName));
-  return leastOfChannels(model.graph, { scored, criterion, options }).cost;
+  return minOfChannels(model.graph, { scored, criterion, options }).cost;
 }
 
 /** The weights of a tensor's smallest blocks, of as many as it must keep. */
-function leastOfBlocks(
+function minOfBlocks(
   tensor: PlacedParameter,
   granularity: "filter" | BlockShape,
   floor: number,
@@ -92,7 +92,7 @@ function leastOfBlocks(
       count: rowBlocks * columnBlocks * size.taps / shape.taps,
     }))
   ).toSorted((a, b) => a.weights - b.weights);
-  let left = leastKept(blocks, floor, true), sum = 0;
+  let left = minKept(blocks, floor, true), sum = 0;
   for (const { weights, count } of sizes) {
     sum += weights * Math.min(left, count);
     left -= Math.min(left, count);
@@ -121,9 +121,9 @@ export interface LeastOfChannels {
  * keeps nothing. Which channels go where layers share only some of them, and which of several branches of a sum, scores
  * decide: then more may stay.
  */
-export function leastOfChannels(graph: Graph, reach: ChannelReach): LeastOfChannels {
+export function minOfChannels(graph: Graph, reach: ChannelReach): LeastOfChannels {
   const nodes = resolveGraph(graph), coupling = coupleChannels(graph);
-  const least = leastChannels(nodes, { graph, coupling, reach });
+  const least = minChannels(nodes, { graph, coupling, reach });
   const indexOf = new Map(nodes.map(({ spec }, i) => [spec.name, i]));
   const weightsAt = (i: number, taps: number): number => {
     const node = nodes[i], [source] = node.sources, { groups, isDepthwise } = weightFormOf(node)!;
@@ -148,7 +148,7 @@ export function leastOfChannels(graph: Graph, reach: ChannelReach): LeastOfChann
 }
 
 /** The fewest output channels that each layer keeps. */
-function leastChannels(
+function minChannels(
   nodes: readonly GraphNode[],
   { graph, coupling, reach }: {
     readonly graph: Graph;
@@ -161,7 +161,7 @@ function leastChannels(
   const setsOf = nodes.map(({ spec }) =>
     [...coupling.sets.keys()].filter((set) => coupling.sets[set].layers.has(spec.name))
   );
-  const floors = nodes.map(({ output }) => leastKept(output.channels, floor, true));
+  const floors = nodes.map(({ output }) => minKept(output.channels, floor, true));
   const gone = layersThatMayGo(nodes, { graph, coupling, reach, setsOf, fixed });
   const kept = coupling.sets.map((set, index) => {
     const own = nodes.keys().filter((i) =>

@@ -38,10 +38,10 @@ export interface SystemBatch extends SystemLayout {
 }
 
 /** Systems that are side by side at least before one is put off for being much smaller: lanes of most processors. */
-const fewestSystems = 8;
+const minSystems = 8;
 
 /** A smaller system is put off where its columns are fewer than this share of the largest one's. */
-const leastShare = 0.75;
+const minShare = 0.75;
 
 /** The layout of systems of a size, with lines of the identity or without. */
 export function systemLayout(size: number, withIdentity: boolean): SystemLayout {
@@ -85,7 +85,7 @@ export function batchSystems(
     const most = Math.max(1, Math.floor(scratchQuads / systemQuads(layout)));
     let end = start + 1;
     while (end < sorted.length && end - start < most) {
-      if (end - start >= fewestSystems && sizeOf(sorted[end]) < leastShare * size) break;
+      if (end - start >= minSystems && sizeOf(sorted[end]) < minShare * size) break;
       end++;
     }
     batches.push({ rows: sorted.slice(start, end), ...layout });
@@ -304,7 +304,7 @@ function lowerResults(
   const weights = [shift, scatter("solutions", "values", valuesOffset)];
   if (scoresOffset === undefined) return weights;
   const signals = dispatchOver(systems * size, {
-    kernel: "refit/signal_to_noise",
+    kernel: "refit/z",
     label: `${name} signal to noise`,
     bindings: {
       systems: inputRef("systems"),

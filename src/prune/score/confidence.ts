@@ -93,7 +93,7 @@ export function lowerConfidence(layout: ParameterLayout): readonly Dispatch[] {
   );
   return [
     dispatchOver(layout.quads, {
-      kernel: "score/erf",
+      kernel: "score/confidence_of_z",
       label: "confidence",
       bindings: { scores: arenaRef("scores"), confidence: arenaRef("confidence") },
       params: { quads: layout.quads },

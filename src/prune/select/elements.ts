@@ -6,7 +6,7 @@
 import { layerNameOf } from "../../plan/layout.ts";
 import { lowerMaskCounts } from "../mask.ts";
 import type { PruneBuffers } from "../prune_buffers.ts";
-import { apportion, type LayerBounds, leastKept, type RemovalOptions, tooMany } from "./removal.ts";
+import { apportion, type LayerBounds, minKept, type RemovalOptions, tooMany } from "./removal.ts";
 import {
   type LayerTensor,
   lowerCountBelow,
@@ -37,7 +37,7 @@ async function boundsOf(
   return layers.map(({ tensor, layer, isScored }) => {
     const weights = tensor.count, removed = weights - kept[layer];
     const isOpen = isScored && !protect.includes(layerNameOf(tensor));
-    const most = isOpen ? Math.max(removed, weights - leastKept(weights, floor, false)) : removed;
+    const most = isOpen ? Math.max(removed, weights - minKept(weights, floor, false)) : removed;
     return { weights, removed, most };
   });
 }

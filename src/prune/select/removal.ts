@@ -88,7 +88,7 @@ export interface LayerBounds {
 }
 
 /** The least part of a whole that a floor keeps, in units; at least one where one is to be kept at all. */
-export function leastKept(count: number, floor: number, keepsOne: boolean): number {
+export function minKept(count: number, floor: number, keepsOne: boolean): number {
   return Math.min(count, Math.max(keepsOne || floor > 0 ? 1 : 0, Math.ceil(floor * count - 1e-9)));
 }
 

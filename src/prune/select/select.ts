@@ -9,7 +9,7 @@ import { type Dispatch, dispatchOver, spreadWorkgroups } from "../../kernels/dis
 import { foldedTaps, type PlacedParameter } from "../../plan/layout.ts";
 import { quadsOf } from "../../shape.ts";
 
-/** A stretch of the arenas, in quads. */
+/** A range of the arenas, in quads. */
 export interface QuadRange {
   readonly offset: number;
   readonly quads: number;
@@ -40,7 +40,7 @@ export function selectState(remove: number): Uint32Array {
   return Uint32Array.of(remove, 0, 0, 0);
 }
 
-/** The stretches that tensors take, neighbours joined. */
+/** The ranges that tensors take, neighbours joined. */
 export function rangesOf(tensors: readonly PlacedParameter[]): readonly QuadRange[] {
   const ranges: { offset: number; quads: number }[] = [];
   for (const { offset, quads } of [...tensors].sort((a, b) => a.offset - b.offset)) {
@@ -96,7 +96,7 @@ export function lowerThreshold(ranges: readonly QuadRange[], remove: number): re
   );
 }
 
-/** The dispatches that set `mask` so that exactly `remove` weights of the stretches are removed. */
+/** The dispatches that set `mask` so that exactly `remove` weights of the ranges are removed. */
 export function lowerSelection(ranges: readonly QuadRange[], remove: number): readonly Dispatch[] {
   return [...lowerSearch(ranges), ...lowerThreshold(ranges, remove)];
 }

@@ -1,7 +1,7 @@
-// Max pooling 2 x 2 with a ReLU before it, backward, from the places that the forward pass kept
+// Max pooling 2 x 2 with a ReLU before it, backward, from the argmax that the forward pass kept
 // (gemm/conv2d_forward_pooled.wgsl): dx[n, 2 py + dy, 2 px + dx, c] = dy[n, py, px, c] where
-// places[n, py, px, c] = 2 dy + dx, else 0; zero too at the edges that no window covers.
-// dy and places (N, PH, PW, quads), dx (N, H, W, quads), in quads; cells = N * ceil(H / 2) * ceil(W / 2) * quads.
+// argmax[n, py, px, c] = 2 dy + dx, else 0; zero too at the edges that no window covers.
+// dy and argmax (N, PH, PW, quads), dx (N, H, W, quads), in quads; cells = N * ceil(H / 2) * ceil(W / 2) * quads.
 // One invocation computes one quad of one window's pixels.
 
 // include dispatch
@@ -19,7 +19,7 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(2) var<storage, read> places: array<vec4f>;
+@group(0) @binding(2) var<storage, read> argmax: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
 
 @compute @workgroup_size(64)
@@ -37,7 +37,7 @@ fn main(invocation: Invocation) {
   let is_window = cell_y < params.pooled_height && cell_x < params.pooled_width;
   let window = ((image * params.pooled_height + cell_y) * params.pooled_width + cell_x) * params.quads + quad;
   let gradient = select(vec4f(0.0), read_dy(window), is_window);
-  let place = read_places(window);
+  let place = read_argmax(window);
   for (var pixel = 0u; pixel < 4u; pixel++) {
     let in_y = 2u * cell_y + pixel / 2u;
     let in_x = 2u * cell_x + pixel % 2u;

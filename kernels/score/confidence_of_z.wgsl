@@ -12,7 +12,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read> scores: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> confidence: array<vec4f>;
 
-// include score/error_function
+// include math/erf
 
 @compute @workgroup_size(64)
 fn main(invocation: Invocation) {
