@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { LayerChannels, LayerShapes } from "./layer.ts";
+import type { LayerChannels, LayerShapes, ParameterSpec } from "./layer.ts";
 
 /** How a layer's weight reads its input channels. */
 export interface WeightForm {
@@ -75,3 +75,28 @@ export const weighted: Omit<LayerChannels<unknown>, "narrow"> = {
       return value === undefined || bias === undefined ? undefined : value + bias;
     }),
 };
+
+/**
+ * The weight of a convolution or linear layer, and its bias where it has one.
+ *
+ * @param shape PyTorch's shape of the weight.
+ */
+export function weightAndBias(
+  { rows, taps, channels, shape, bias }:
+    & Pick<ParameterSpec, "rows" | "taps" | "channels" | "shape">
+    & { readonly bias: boolean },
+): readonly ParameterSpec[] {
+  // PyTorch's default: uniform within 1 / sqrt(fan in).
+  const initial = { bound: 1 / Math.sqrt(channels * taps) };
+  const weight = { name: "weight", role: "weight", rows, taps, channels, shape, initial } as const;
+  const own = {
+    name: "bias",
+    role: "bias",
+    rows: 1,
+    taps: 1,
+    channels: rows,
+    shape: [rows],
+    initial,
+  } as const;
+  return bias ? [weight, own] : [weight];
+}

@@ -14,7 +14,7 @@ import {
   shapeText,
   windowedSides,
 } from "../../shape.ts";
-import { weighted, weightFormOf } from "../channels.ts";
+import { weightAndBias, weighted, weightFormOf } from "../channels.ts";
 import {
   convolutionBackwardBias,
   convolutionBackwardInput,
@@ -150,20 +150,13 @@ export const conv2d: LayerType<Conv2dSpec> = {
   parameters(spec, input) {
     const [kernelHeight, kernelWidth] = pairOf(spec.kernel), taps = kernelHeight * kernelWidth;
     const channels = input.channels / (spec.groups ?? 1), rows = spec.outChannels;
-    // PyTorch's default for convolutions and linear layers: uniform within 1 / sqrt(fan in).
-    const initial = { bound: 1 / Math.sqrt(channels * taps) };
-    const shape = [rows, channels, kernelHeight, kernelWidth];
-    const weight = { name: "weight", role: "weight", rows, taps, channels, shape, initial } as const;
-    const bias = {
-      name: "bias",
-      role: "bias",
-      rows: 1,
-      taps: 1,
-      channels: rows,
-      shape: [rows],
-      initial,
-    } as const;
-    return spec.bias ? [weight, bias] : [weight];
+    return weightAndBias({
+      rows,
+      taps,
+      channels,
+      shape: [rows, channels, kernelHeight, kernelWidth],
+      bias: spec.bias,
+    });
   },
 
   forward(context) {

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { ShapeError } from "../../errors.ts";
 import { quadsPerPixel, shapeText, vectorShape } from "../../shape.ts";
-import { weighted } from "../channels.ts";
+import { weightAndBias, weighted } from "../channels.ts";
 import {
   convolutionBackwardBias,
   convolutionBackwardInput,
@@ -99,20 +99,8 @@ export const linear: LayerType<LinearSpec> = {
   },
 
   parameters(spec, { channels, taps }) {
-    const rows = spec.outFeatures;
-    const initial = { bound: 1 / Math.sqrt(channels * taps) };
-    const shape = [rows, channels * taps];
-    const weight = { name: "weight", role: "weight", rows, taps, channels, shape, initial } as const;
-    const bias = {
-      name: "bias",
-      role: "bias",
-      rows: 1,
-      taps: 1,
-      channels: rows,
-      shape: [rows],
-      initial,
-    } as const;
-    return spec.bias ? [weight, bias] : [weight];
+    const rows = spec.outFeatures, shape = [rows, channels * taps];
+    return weightAndBias({ rows, taps, channels, shape, bias: spec.bias });
   },
 
   forward(context) {
