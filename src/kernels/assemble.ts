@@ -1,21 +1,22 @@
 /**
- * Puts a kernel together: a core and, where it has one, an operation's file, with the functions by which quads are
- * read and written on the chosen path.
+ * Assembles a kernel: a core, its operation if it has one, and the functions that read and write quads on the chosen
+ * read path.
  *
- * The WGSL files say `read_NAME(i)` and `write_NAME(i, quad)` for every `array<vec4f>` binding and leave open how:
+ * The WGSL files call `read_NAME(i)` and `write_NAME(i, quad)` for every `array<vec4f>` binding. The read path
+ * defines them:
  *
  * - path `storage`: an element of the storage buffer;
- * - path `texture`: `textureLoad` of an rgba32float texture that mirrors the buffer, and stores float by float. On
- *   software adapters this is several times faster where neighbours read far apart (docs/architecture.md).
+ * - path `texture`: `textureLoad` from an rgba32float texture that mirrors the buffer; writes go to the buffer, float
+ *   by float. On software adapters this is several times faster if neighbours read far apart (docs/architecture.md).
  *
- * A `read_write` binding that is also read on the texture path gets its mirror as one more binding.
+ * A `read_write` binding that is also read on the texture path has its mirror as an additional binding.
  *
  * @module
  */
 import { type Binding, type KernelInterface, type ReadPath, withoutComments } from "./interface.ts";
 import { kernelInterface, kernelSource } from "./source.ts";
 
-/** Texels in a line of a mirror texture: quad i lies at (i mod 2048, i div 2048). */
+/** Texels per line of a mirror texture: quad i lies at (i mod 2048, i div 2048). */
 export const mirrorWidth = 2048;
 
 /** Added to the index of a `read_write` binding for the binding of its mirror texture. */
@@ -46,8 +47,8 @@ export interface KernelSlot {
  *
  * @param name A kernel's stem such as `layer/relu_forward`, or two joined by a colon, core first:
  *   `gemm/software/register_8x8:gemm/conv2d_forward`.
- * @param text The WGSL of the name, or of its part behind the colon, where it is no file of kernels/.
- * @throws {KernelError} Where no such kernel exists.
+ * @param text The WGSL of the name, or of its part after the colon, if it is not a file of kernels/.
+ * @throws {KernelError} If there is no such kernel.
  */
 export function assembleKernel(name: string, path: ReadPath, text?: string): AssembledKernel {
   const source = kernelSource(name, text), read = kernelInterface(name, text);

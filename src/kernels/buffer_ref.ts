@@ -1,6 +1,6 @@
 /**
- * How dispatches name buffers. Tensors, arenas and inputs are three namespaces, so that no name of a layer can stand
- * for anything but a layer's tensor.
+ * How dispatches name buffers. Tensors, arenas and inputs are three namespaces, so the name of a layer can only refer
+ * to that layer's tensor.
  *
  * @module
  */
@@ -29,12 +29,14 @@ export const arenaRoles = [
   "statistics_best",
 ] as const;
 
-/** What an arena holds for every trained parameter; `statistics` holds batch norm's. */
+/**
+ * The role of an arena: the number that it holds for every trained parameter. `statistics` holds batch norm's.
+ */
 export type ArenaRole = typeof arenaRoles[number];
 
 /**
  * A buffer as a dispatch names it: a tensor of its plan, an arena of the model that the plan runs on, or an input,
- * which whoever runs the dispatch hands in.
+ * which the caller passes when the dispatch runs.
  */
 export type BufferRef = { readonly tensor: string } | { readonly arena: ArenaRole } | {
   readonly input: string;
@@ -50,7 +52,7 @@ export function arenaRef(role: ArenaRole): BufferRef {
   return { arena: role };
 }
 
-/** A buffer that whoever runs the dispatch hands in. */
+/** A buffer that the caller passes when the dispatch runs. */
 export function inputRef(name: string): BufferRef {
   return { input: name };
 }

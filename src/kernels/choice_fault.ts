@@ -1,6 +1,6 @@
 /**
- * Whether a choice that comes from elsewhere (a report, a checkpoint, the tuner's cache) computes a product: one that does
- * not would give wrong sums, not an error.
+ * Checks that a choice from a report, a checkpoint or the tuner's cache computes its product. A wrong choice would
+ * give wrong sums, not an error.
  *
  * @module
  */
@@ -12,13 +12,13 @@ import { winogradCore, winogradWeightCore } from "./winograd.ts";
 /** Workgroups along the third axis that every device allows (WebGPU's maxComputeWorkgroupsPerDimension). */
 const maxSplits = 65_535;
 
-/** What is wrong, and what would have served. */
+/** What is wrong, and what was expected. */
 interface Fault {
   readonly current: string;
   readonly wanted: string;
 }
 
-/** What is wrong with a core for a product; undefined where it computes it. */
+/** What is wrong with a core for a product; undefined if the core computes it. */
 export function coreFault(core: string, shape: ProductShape): Fault | undefined {
   const known = [...Object.keys(coreTable), winogradCore, winogradWeightCore];
   if (!known.includes(core)) {
@@ -28,12 +28,14 @@ export function coreFault(core: string, shape: ProductShape): Fault | undefined 
   return { current: `${core} does not serve it, whose rows lie otherwise`, wanted: "a core that does" };
 }
 
-/** What is wrong with splitting a product's sum; undefined where it can be split. */
+/** What is wrong with splitting a product's sum; undefined if it can be split. */
 export function splitFault({ splittable }: ProductShape): Fault | undefined {
   return splittable ? undefined : { current: "its sum is split", wanted: "1 split, since it cannot be" };
 }
 
-/** What is wrong with a choice for a product; undefined where it computes it, and no split of its sum is empty. */
+/**
+ * What is wrong with a choice for a product; undefined if it computes the product, and no split of its sum is empty.
+ */
 export function choiceFault({ core, splits }: ProductChoice, shape: ProductShape): Fault | undefined {
   const fault = coreFault(core, shape);
   if (fault) return fault;

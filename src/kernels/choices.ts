@@ -1,6 +1,6 @@
 /**
- * How the matrix products of a run were computed, to compute them so again: other cores add in other orders, so the same
- * bits take the same choices.
+ * How the matrix products of a run were computed, so that they can be computed again in the same way. Other cores add
+ * in other orders, so the same bits need the same choices.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { ProductChoice, ProductChooser, ProductShape } from "./product.ts";
 export type ProductChoices = Record<string, ProductChoice>;
 
 /**
- * The name of a core today. Until version 0.1.0 cores had no folders of their own: `gemm/register_8x8` is
+ * The present name of a core. Before version 0.1.0 names had no folder: `gemm/register_8x8` is
  * `gemm/software/register_8x8`.
  */
 export function currentCore(name: string): string {
@@ -23,7 +23,7 @@ export function currentCore(name: string): string {
   );
 }
 
-/** The text by which a product is known: operation and all sizes. */
+/** The key of a product: its operation and all sizes. */
 export function shapeKey({ operation, rows, columns, segments, inner, sizes = {} }: ProductShape): string {
   const others = Object.entries(sizes).sort(([a], [b]) => a < b ? -1 : 1).map(([name, size]) =>
     ` ${name} ${size}`
@@ -31,15 +31,15 @@ export function shapeKey({ operation, rows, columns, segments, inner, sizes = {}
   return `${operation} rows ${rows} columns ${columns} segments ${segments} inner ${inner}${others.join("")}`;
 }
 
-/** A choice in words, such as `gemm/software/register_8x8, 4 splits, storage`. */
+/** A choice as text, such as `gemm/software/register_8x8, 4 splits, storage`. */
 export function choiceText({ core, splits, path }: ProductChoice): string {
   return [core, `${splits} ${splits === 1 ? "split" : "splits"}`, ...(path ? [path] : [])].join(", ");
 }
 
 /**
- * A chooser that chooses as was chosen before, and takes another's choice for what is new, which it adds.
+ * A chooser that repeats earlier choices. For a new product it asks another chooser, and adds the choice.
  *
- * @throws {FormatError} When it is asked for a product that was computed in a way that does not compute it.
+ * @throws {FormatError} If the earlier choice for a product does not compute it.
  */
 export function rememberingChooser(choices: ProductChoices, choose: ProductChooser): ProductChooser {
   return (shape) => {
@@ -51,16 +51,16 @@ export function rememberingChooser(choices: ProductChoices, choose: ProductChoos
   };
 }
 
-/** Choices as a report holds them: in words, in the order of their products. */
+/** Choices as a report holds them: as text, in the order of their products. */
 export function formatChoices(choices: ProductChoices): Readonly<Record<string, string>> {
   const entries = Object.entries(choices).sort(([a], [b]) => a < b ? -1 : 1);
   return Object.fromEntries(entries.map(([product, choice]) => [product, choiceText(choice)]));
 }
 
 /**
- * Reads what `formatChoices` made, of earlier versions too.
+ * Reads the output of `formatChoices`, also of earlier versions.
  *
- * @throws {FormatError} Where one is no choice.
+ * @throws {FormatError} If an entry is not a choice.
  */
 export function readChoices(texts: Readonly<Record<string, string>>): ProductChoices {
   const choices = Object.entries(texts).map(([product, text]): [string, ProductChoice] => {

@@ -1,9 +1,9 @@
 /**
- * The cores that compute matrix products, one line each: the text in kernels/ that a core comes out of, the sizes that it
- * is expanded with (expand.ts), and where it may be used.
+ * The cores that compute matrix products, one line each: its text in kernels/, the sizes that the text is expanded
+ * with (expand.ts), and the read paths that may use it.
  *
- * A size that is missing is a line here. tests/kernels holds every core against the f64 reference on all operations, and
- * the tuner times it where it may be used.
+ * A new size is one more line. tests/kernels compares every core with the f64 reference on all operations, and the
+ * tuner times it on its read paths.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export interface CoreEntry {
   /** The stem of the text, such as `gemm/software/register`. */
   readonly text: string;
   readonly sizes: Numbers;
-  /** The read paths on which devices may use the core; where it needs subgroups, those that have them. */
+  /** The read paths on which devices may use the core. If it needs subgroups, the device must have them. */
   readonly paths: readonly ReadPath[];
 }
 
@@ -24,7 +24,7 @@ type Tile = Block & Readonly<Record<"LANE_ROWS" | "LANE_COLUMNS" | "DEPTH" | "BU
 
 const both: readonly ReadPath[] = ["storage", "texture"], texture: readonly ReadPath[] = ["texture"];
 
-/** A core for GPUs; its sizes stand in the text. */
+/** A core for GPUs. Its text explains the sizes. */
 const tile = (sizes: Tile): CoreEntry => ({ text: "gemm/gpu/tile", sizes, paths: ["storage"] });
 
 /** A core for software adapters. */
@@ -35,8 +35,8 @@ const software = (text: string, sizes: Partial<Block>, paths: readonly ReadPath[
 });
 
 /**
- * Every core by its name: folder, text, and rows x columns of a lane's block, of a tile those of the workgroup. The order is
- * that in which cores of equal cost are preferred: smallest block first, those that need subgroups last.
+ * Every core by its name: folder, text, and rows x columns of a lane's block (for tiles, of the workgroup's block).
+ * Of cores of equal cost the first is preferred: smallest block first, cores that need subgroups last.
  */
 export const coreTable: Readonly<Record<string, CoreEntry>> = {
   "gemm/gpu/tile_64x64": tile({ ROWS: 64, COLUMNS: 64, LANE_ROWS: 8, LANE_COLUMNS: 8, DEPTH: 4, BUFFERS: 1 }),

@@ -1,5 +1,5 @@
 /**
- * The cores that compute matrix products: their blocks, and which of them serve a device and a product.
+ * The cores that compute matrix products: their blocks, and which of them suit a device and a product.
  *
  * @module
  */
@@ -10,34 +10,34 @@ import type { ProductShape } from "./product.ts";
 import { kernelInterface } from "./source.ts";
 import { winogradCore, winogradCores, winogradWeightCore } from "./winograd.ts";
 
-/** The block that one step of a core covers, read out of its WGSL. */
+/** The block that one step of a core covers, read from its WGSL. */
 export interface CoreBlock {
   readonly rows: number;
   readonly columns: number;
   readonly blocksPerWorkgroup: number;
   /** The block of one invocation. */
   readonly lane: { readonly rows: number; readonly columns: number };
-  /** Invocations of a subgroup, where the core shares operands through subgroups. */
+  /** Invocations per subgroup, if the core shares operands through subgroups. */
   readonly subgroupSize: number | undefined;
-  /** How the rows must lie, where the core asks for it; of such rows it keeps what the next tap reads again. */
+  /** The order of rows that the core needs, if any. From such rows it keeps what the next tap reads again. */
   readonly rowsAre: keyof typeof rowOrders | undefined;
 }
 
-/** How the rows of some products lie, by what cores call it: whether a product's do. */
+/** The orders of rows, by the names that cores use: tests whether a product's rows are in that order. */
 const rowOrders = {
   /** Windows of 2 x 2 pixels, two side by side, whose pixels read neighbouring inputs. */
   windows: ({ operation, sizes: { stride, pooled_width: windows } = {} }: ProductShape) =>
     operation === "gemm/conv2d_forward_pooled" && stride === 1 && windows! % 2 === 0,
-  /** Strips of eight pixels side by side that read neighbouring inputs, under three taps a line. */
+  /** Strips of eight pixels side by side that read neighbouring inputs, with three taps per line. */
   strips: ({ operation, sizes: { kernel_width, stride_x, dilation_x, out_width } = {} }: ProductShape) =>
     operation === "gemm/conv2d_forward" && kernel_width === 3 && stride_x === 1 && dilation_x === 1 &&
     out_width % 8 === 0,
 };
 
 /**
- * The cores that a device may use on a read path, each for some products at least, in the order of core_table.ts.
+ * The cores that a device may use on a read path, each for at least some products, in the order of core_table.ts.
  *
- * @param subgroupSize Lanes of the device's subgroups; undefined where it has none.
+ * @param subgroupSize Lanes of the device's subgroups; undefined if it has no subgroups.
  */
 export function deviceCores(path: ReadPath, subgroupSize: number | undefined): readonly string[] {
   const ofTable = Object.keys(coreTable).filter((core) => coreTable[core].paths.includes(path));
@@ -47,7 +47,7 @@ export function deviceCores(path: ReadPath, subgroupSize: number | undefined): r
   });
 }
 
-/** True where a core computes a product; where none is given, whether it computes all. */
+/** True if a core computes a product. Without a product: if it computes all. */
 export function serves(core: string, shape: ProductShape | undefined): boolean {
   if (core === winogradCore || core === winogradWeightCore) {
     return shape !== undefined && winogradCores(shape).includes(core);
@@ -56,7 +56,7 @@ export function serves(core: string, shape: ProductShape | undefined): boolean {
   return rowsAre === undefined || shape !== undefined && rowOrders[rowsAre](shape);
 }
 
-/** Those of `deviceCores` that compute a product, or any product where none is given. */
+/** The cores of `deviceCores` that compute a product. Without a product: those that compute all. */
 export function usableCores(
   path: ReadPath,
   subgroupSize: number | undefined,
@@ -65,7 +65,7 @@ export function usableCores(
   return deviceCores(path, subgroupSize).filter((core) => serves(core, shape));
 }
 
-/** Those of `usableCores` that need subgroups. */
+/** The cores of `usableCores` that need subgroups. */
 export function subgroupCores(subgroupSize: number, shape?: ProductShape): readonly string[] {
   return usableCores("texture", subgroupSize, shape).filter((core) =>
     coreBlock(core).subgroupSize !== undefined

@@ -10,9 +10,9 @@ import { kernelInterface } from "./source.ts";
 
 /** Neighbouring quads of a buffer. */
 export interface QuadRange {
-  /** The first of them. */
+  /** The first quad. */
   readonly first: number;
-  /** How many they are. */
+  /** Number of quads. */
   readonly quads: number;
 }
 
@@ -20,7 +20,7 @@ export interface QuadRange {
 export interface Dispatch {
   /** The kernel's stem, or core and operation joined by a colon. */
   readonly kernel: string;
-  /** The WGSL of that name, or of its part behind the colon, where the kernel is none of the library's. */
+  /** The WGSL of that name, or of its part after the colon, if the kernel is not in kernels/. */
   readonly text?: string;
   /** The name that plans and profiles show, such as `conv1 forward`. */
   readonly label: string;
@@ -32,9 +32,11 @@ export interface Dispatch {
   readonly constants: Readonly<Record<string, number>>;
   /** Workgroups along x, y and z. */
   readonly workgroups: readonly [number, number, number];
-  /** How this dispatch reads quads, where it is not to be as the device's others do. */
+  /** The read path of this dispatch. Default: that of the device for such kernels. */
   readonly path?: ReadPath;
-  /** By binding name, the only quads that it writes where they are few: no more are copied into mirrors. */
+  /**
+   * The quads that it writes, by binding name, if they are few: only these are copied into mirrors. Default: all.
+   */
   readonly writes?: Readonly<Record<string, QuadRange>>;
 }
 
@@ -44,8 +46,8 @@ export function isProductKernel(kernel: string): boolean {
 }
 
 /**
- * The path that a dispatch reads on: its own where it has one, the device's for matrix products, and storage for all
- * else. Neighbouring invocations of the other kernels read neighbouring quads, for which storage is fast everywhere.
+ * The read path of a dispatch: its own if it has one, the device's for matrix products, and storage for all others.
+ * Neighbouring invocations of those read neighbouring quads, and storage is fast for that everywhere.
  */
 export function readPathOf(
   { kernel, path }: Pick<Dispatch, "kernel" | "path">,
@@ -54,19 +56,19 @@ export function readPathOf(
   return path ?? (isProductKernel(kernel) ? devicePath : "storage");
 }
 
-/** The most workgroups along one dimension that every adapter allows. */
+/** Workgroups along one dimension that every adapter allows. */
 const maxWorkgroups = 65535;
 
 /** Loop iterations after which some drivers end an invocation silently. */
 export const maxIterations = 65535;
 
-/** Spreads a number of workgroups over x and y, which kernels join again (kernels/dispatch.wgsl). */
+/** Spreads a number of workgroups over x and y. Kernels join them again (kernels/dispatch.wgsl). */
 export function spreadWorkgroups(count: number): readonly [number, number, number] {
   const y = Math.max(1, Math.ceil(count / maxWorkgroups));
   return [Math.max(1, Math.ceil(count / y)), y, 1];
 }
 
-/** A dispatch with one invocation for each of a number of items. */
+/** A dispatch with one invocation per item. */
 export function dispatchOver(
   items: number,
   { kernel, text, label, bindings, params, constants = {} }: Omit<Dispatch, "workgroups" | "constants"> & {
@@ -79,12 +81,13 @@ export function dispatchOver(
   return { kernel, ...own, label, bindings, params, constants, workgroups };
 }
 
-/** Quads that an invocation of an elementwise kernel by columns computes, so that it reads their parameters once. */
+/** Quads per invocation of an elementwise kernel by columns, which reads the parameters of a column once. */
 const quadsPerInvocation = 8;
 
 /**
- * Invocations of an elementwise kernel by columns, and how far apart the quads of one lie: a multiple of a row's quads, so
- * that they are of one column and neighbouring invocations still read neighbouring quads.
+ * Invocations of an elementwise kernel by columns, and the distance between the quads of one invocation. The distance
+ * is a multiple of a row's quads: the quads are of one column, and neighbouring invocations still read neighbouring
+ * quads.
  */
 export function columnStride(total: number, quads: number): number {
   return Math.ceil(total / quadsPerInvocation / quads) * quads;
@@ -100,7 +103,7 @@ export function checkIterations(kernel: string, iterations: number): void {
   throw new KernelError({
     act: "plan kernel",
     thing: kernel,
-    current: `${iterations} loop iterations an invocation`,
+    current: `${iterations} loop iterations per invocation`,
     wanted: `at most ${maxIterations}`,
   });
 }

@@ -3,10 +3,10 @@
  *
  * - `// include gemm/software/subgroup_broadcast`: that file's lines take the line's place;
  * - `// let STRIPS = ROWS / 4`: a name for a number, from here to the end of the block or file;
- * - `// for i in 0..STRIPS`: the lines down to `// end`, once for each i below STRIPS. Several counters, with commas
- *   between them, run like loops in loops;
+ * - `// for i in 0..STRIPS`: the lines down to `// end`, once for each i below STRIPS. Several counters, separated by
+ *   commas, are nested loops;
  * - `let rows_${i} = rows_at(row + ${4 * i}u);  // for i in 0..STRIPS`: the same for one line;
- * - `// if STRIPS > 1`: the lines down to `// else` or `// end`, where that is so, else those after `// else`.
+ * - `// if STRIPS > 1`: the lines down to `// else` or `// end` if that is true, otherwise those after `// else`.
  *
  * `${...}` in a line stands for a number: a counter, a `let`, one of the core's sizes (core_table.ts), or a term of
  * them with + - * / % < > and parentheses. Division drops the remainder; 0 is false.
@@ -18,7 +18,7 @@ import { KernelError } from "../errors.ts";
 /** Numbers by name. */
 export type Numbers = Readonly<Record<string, number>>;
 
-/** A line of an expanded kernel, and where it stands in kernels/. */
+/** A line of an expanded kernel, and its position in kernels/. */
 export interface SourceLine {
   readonly text: string;
   /** The file's stem. */
@@ -27,7 +27,7 @@ export interface SourceLine {
   readonly line: number;
 }
 
-/** A line, or a directive with what it governs. */
+/** A line, or a directive with its lines. */
 type Node =
   & { readonly line: number }
   & (
@@ -43,14 +43,14 @@ type Node =
     }
   );
 
-/** A counter of a `for`, from a term to below another. */
+/** A counter of a `for`: from one term to below another. */
 interface Counter {
   readonly name: string;
   readonly from: string;
   readonly to: string;
 }
 
-/** Where a line stands, as errors say it. */
+/** The position of a line, for error messages. */
 type Place = Pick<SourceLine, "file" | "line">;
 
 function fail({ file, line }: Place, current: string, wanted: string): never {
@@ -63,7 +63,7 @@ function fail({ file, line }: Place, current: string, wanted: string): never {
  * @param file The file's stem, such as `gemm/software/register`.
  * @param sizes The numbers that the text leaves open.
  * @param readFile Gives a file's text by its stem.
- * @throws {KernelError} Where a directive or a term is not one that this module knows, with file and line.
+ * @throws {KernelError} If a directive or a term is unknown. The message gives file and line.
  */
 export function expandKernel(
   file: string,
@@ -109,7 +109,7 @@ function parseNodes(file: string, source: string): readonly Node[] {
   return parseUntil(undefined, [])[0];
 }
 
-/** Reads `i in 0..4, j in 0..STRIPS`; undefined where a text is no such list, as in a comment for readers. */
+/** Reads `i in 0..4, j in 0..STRIPS`; undefined if the text is not such a list, as in a comment for readers. */
 function parseCounters(text: string | undefined): readonly Counter[] | undefined {
   const counters = text?.split(", ").map((part) => /^(\w+) in (.+)\.\.(.+)$/.exec(part));
   if (!counters?.every((found) => found !== null)) return undefined;
@@ -165,7 +165,7 @@ function countersOf(
 
 type Operator = (a: number, b: number) => number;
 
-/** What each operator does, those that bind least first. */
+/** The operators, loosest binding first. */
 const operators: readonly ReadonlyMap<string | undefined, Operator>[] = [
   new Map<string, Operator>([["<", (a, b) => Number(a < b)], [">", (a, b) => Number(a > b)]]),
   new Map<string, Operator>([["+", (a, b) => a + b], ["-", (a, b) => a - b]]),

@@ -1,5 +1,5 @@
 /**
- * Matrix products: which core and how many splits serve a shape, and the dispatch that follows.
+ * Matrix products: the choice of core and splits for a shape, and the dispatch.
  *
  * @module
  */
@@ -26,7 +26,10 @@ export function productWorkgroups(shape: ProductShape, core: string): number {
   return Math.ceil(blocks / block.blocksPerWorkgroup);
 }
 
-/** The splits that fill a device of so many workgroups at once, within the loop bound and the segments there are. */
+/**
+ * The number of splits that fills a device of so many workgroups, limited by the loop bound and by the number of
+ * segments.
+ */
 export function productSplits(shape: ProductShape, core: string, workgroupsWanted: number): number {
   if (!shape.splittable) return 1;
   const byLoop = Math.ceil((shape.segments * shape.inner + shape.segments) / 60000);
@@ -36,18 +39,18 @@ export function productSplits(shape: ProductShape, core: string, workgroupsWante
 }
 
 /**
- * What a core costs on the texture path, relative to other cores: fitted to llvmpipe, where reading a texel and
- * multiplying are what counts and work runs on a few processors (docs/architecture.md).
+ * The cost of a core on the texture path, relative to other cores. It is fitted to llvmpipe, where reads of texels
+ * and multiply-adds dominate and work runs on a few processors (docs/architecture.md).
  *
- * A lane reads a texel a row and column of its block for every quad of the sum; of the side that a subgroup shares, it
- * reads its part and takes the rest by broadcasts, which come out of the price of a product. Of windows and strips a lane
- * keeps what the next tap reads again.
+ * Per quad of the sum, a lane reads one texel per row and per column of its block. For the side that the subgroup
+ * shares it reads only its own part; the broadcasts of the rest are counted in `productPrice`. In windows and strips
+ * a lane keeps what the next tap reads again.
  */
 export function textureCost(shape: ProductShape, { core, splits }: ProductChoice): number {
   const { rows, columns, blocksPerWorkgroup, lane, subgroupSize, rowsAre } = coreBlock(core);
   const lanes = subgroupSize ?? blocksPerWorkgroup;
   const sharesRows = lane.rows === rows, sharesColumns = lane.columns === columns;
-  // A shared side is loaded a strip of four a lane.
+  // On a shared side each lane loads a strip of four.
   const loaded = (length: number, isShared: boolean) =>
     subgroupSize !== undefined && isShared ? 4 * Math.ceil(length / (4 * subgroupSize)) : length;
   const ownRows = rowsAre ? lane.rows / 2 : loaded(lane.rows, sharesRows);
@@ -70,9 +73,9 @@ export function filledChoice(shape: ProductShape, core: string, path: ReadPath):
 }
 
 /**
- * The choice without measurement: on the texture path the core of the least cost, on the storage path the tile.
+ * The choice without measurement: the core of the lowest cost on the texture path, the tile on the storage path.
  *
- * @param subgroupSize Lanes of the device's subgroups; undefined where it has none.
+ * @param subgroupSize Lanes of the device's subgroups; undefined if it has no subgroups.
  */
 export function defaultChooser(path: ReadPath, subgroupSize?: number): ProductChooser {
   return (shape) => {
@@ -83,7 +86,7 @@ export function defaultChooser(path: ReadPath, subgroupSize?: number): ProductCh
   };
 }
 
-/** The choice of the least cost among the cores that need subgroups, for devices whose subgroups have that size. */
+/** The choice of the lowest cost among the cores that need subgroups of that size. */
 export function subgroupChooser(subgroupSize: number): ProductChooser {
   return (shape) => {
     const choices = subgroupCores(subgroupSize, shape).map((core) => filledChoice(shape, core, "texture"));
@@ -101,7 +104,7 @@ function productKernel(operation: string, core: string): string {
 /**
  * The dispatch of a product.
  *
- * @throws {KernelError} Where the core does not compute such a product.
+ * @throws {KernelError} If the core does not compute such a product.
  */
 export function dispatchProduct(
   shape: ProductShape,

@@ -1,21 +1,21 @@
 /**
- * Reads a kernel's interface out of its WGSL, the only truth: bindings, the fields of its uniform structs, its
- * constants and its workgroup size. TypeScript binds by name and packs by the layout found here.
+ * Reads a kernel's interface from its WGSL: bindings, the fields of its uniform structs, its constants and its
+ * workgroup size. The WGSL is the only source. TypeScript binds by name, and packs by the layout found here.
  *
  * @module
  */
 import { KernelError } from "../errors.ts";
 
-/** How kernels read quads. */
+/** The read path: how kernels read quads. */
 export type ReadPath = "storage" | "texture";
 
-/** How the bytes of a binding are reached. `quads` are arrays of vec4f, which the read path may lay in a texture. */
+/** How the bytes of a binding are accessed. `quads` are arrays of vec4f, which may be read from a texture. */
 export interface Binding {
   readonly name: string;
   readonly index: number;
   readonly space: "uniform" | "read" | "read_write";
   readonly type: string;
-  /** True for `array<vec4f>`, whose elements are reached by `read_NAME(i)` and `write_NAME(i, quad)`. */
+  /** True for `array<vec4f>`, whose elements are accessed by `read_NAME(i)` and `write_NAME(i, quad)`. */
   readonly quads: boolean;
 }
 
@@ -26,7 +26,7 @@ export interface Field {
   readonly offset: number;
 }
 
-/** What a kernel's WGSL says of itself. */
+/** The interface of a kernel. */
 export interface KernelInterface {
   readonly bindings: readonly Binding[];
   /** Fields of every struct of scalars, by the struct's name. */
@@ -35,7 +35,7 @@ export interface KernelInterface {
   readonly constants: ReadonlyMap<string, number>;
   /** Names of override constants, which a dispatch may set. */
   readonly overrides: readonly string[];
-  /** Invocations of a workgroup along x, y, z. */
+  /** Invocations per workgroup along x, y, z. */
   readonly workgroupSize: readonly [number, number, number];
 }
 
@@ -47,7 +47,7 @@ export function withoutComments(source: string): string {
 /**
  * Reads the interface of a kernel.
  *
- * @throws {KernelError} Where two bindings share a name or an index.
+ * @throws {KernelError} If two bindings share a name or an index.
  */
 export function readInterface(name: string, source: string): KernelInterface {
   const code = withoutComments(source);
@@ -72,7 +72,7 @@ export function readInterface(name: string, source: string): KernelInterface {
     const seen = bindings.map((binding) => binding[key]);
     const twice = seen.find((value, i) => seen.indexOf(value) !== i);
     if (twice !== undefined) {
-      const current = `the binding ${key} ${twice} stands twice`;
+      const current = `the binding ${key} ${twice} is declared twice`;
       throw new KernelError({ act: "read kernel", thing: name, current, wanted: `each ${key} once` });
     }
   }
@@ -94,7 +94,7 @@ export function readInterface(name: string, source: string): KernelInterface {
   return { bindings, structs, constants, overrides, workgroupSize: [size[0], size[1] ?? 1, size[2] ?? 1] };
 }
 
-/** Bytes that a uniform struct takes; uniform bindings are at least 16 bytes. */
+/** The size of a uniform struct in bytes; uniform bindings are at least 16 bytes. */
 export function structSizeBytes(fields: readonly Field[]): number {
   return Math.max(16, Math.ceil(fields.length / 4) * 16);
 }
@@ -102,7 +102,7 @@ export function structSizeBytes(fields: readonly Field[]): number {
 /**
  * Packs values by name into a uniform struct's layout.
  *
- * @throws {KernelError} Where a field has no value, or is not finite, or a u32 field's value is not an integer
+ * @throws {KernelError} If a field has no value or one that is not finite, or a u32 field's value is not an integer
  *   in [0, 2^32).
  */
 export function packStruct(

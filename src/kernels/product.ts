@@ -1,5 +1,5 @@
 /**
- * What a matrix product is, and how it may be computed: the types that cores, choices and dispatches share.
+ * Matrix products and the ways to compute them: the types that cores, choices and dispatches share.
  *
  * @module
  */
@@ -15,21 +15,21 @@ export interface ProductShape {
   readonly columns: number;
   /** Outer steps of the sum: taps, or lines of the output. */
   readonly segments: number;
-  /** Quads of the sum in a segment. */
+  /** Quads of the sum per segment. */
   readonly inner: number;
-  /** True where the operation can write partial sums, which a second pass adds. */
+  /** True if the operation can write partial sums, which a second pass adds. */
   readonly splittable: boolean;
   /** The other sizes among the operation's `Params`, by field name. */
   readonly sizes?: Readonly<Record<string, number>>;
-  /** What it takes to run the product on its own, as the tuner does. */
+  /** What is needed to run the product on its own, as the tuner does. */
   readonly trial?: ProductTrialShape;
 }
 
-/** What a product needs beside its sizes to be run on its own. */
+/** What a product needs besides its sizes to be run on its own. */
 export interface ProductTrialShape {
-  /** Quads of each operand by binding name; of what is written, those of one split. */
+  /** Quads of each operand by binding name; for the output, those of one split. */
   readonly operands: Readonly<Record<string, number>>;
-  /** Override constants, those that most models use. */
+  /** Override constants, as most models set them. */
   readonly constants: Readonly<Record<string, number>>;
 }
 
@@ -39,22 +39,22 @@ export interface ProductChoice {
   readonly core: string;
   /** Parts of the sum that are computed side by side, at least 1. */
   readonly splits: number;
-  /** How the product reads its operands, where it is not to be as the device's other kernels do. */
+  /** The read path of its operands. Default: the device's for matrix products. */
   readonly path?: ReadPath;
 }
 
 /** Picks how a product is computed on this device. */
 export type ProductChooser = (shape: ProductShape) => ProductChoice;
 
-/** Finds on a device how products run fastest, before they run. */
+/** Finds the fastest way to compute products on a device, before they run. */
 export interface ProductTuner {
-  /** The way that was found; one by default for what was not measured. */
+  /** The way that was found; a default for products that were not measured. */
   readonly choose: ProductChooser;
   /**
-   * Measures the products of plans that are not known yet.
+   * Measures the products of plans that were not measured yet.
    *
    * @param lower Lowers the plans with a chooser.
-   * @returns How many products were measured.
+   * @returns The number of products that were measured.
    */
   tunePlans(lower: (choose: ProductChooser) => void): Promise<number>;
 }

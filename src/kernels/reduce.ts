@@ -6,35 +6,35 @@
 import type { BufferRef } from "./buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "./dispatch.ts";
 
-/** Rows that one invocation adds, and the number of chunks that follows. */
+/** Rows that one invocation adds, and the resulting number of chunks. */
 export function chunksOf(rows: number): { readonly rowsPerChunk: number; readonly chunks: number } {
   const rowsPerChunk = Math.min(1024, Math.max(16, Math.ceil(Math.sqrt(rows))));
   return { rowsPerChunk, chunks: Math.ceil(rows / rowsPerChunk) };
 }
 
-/** A sum over rows: the term's kernel with its bindings, and where the sum goes. */
+/** A sum over rows: the term's kernel with its bindings, and the destination of the sum. */
 export interface ColumnSum {
   /** The name of its dispatches. */
   readonly label: string;
   /** The term's kernel, such as `reduce/bias_backward`. */
   readonly term: string;
-  /** The term's WGSL where it is none of the library's. */
+  /** The term's WGSL, if it is not in kernels/. */
   readonly text?: string;
   /** The term's buffers by binding name. */
   readonly bindings: Dispatch["bindings"];
-  /** Values of the term's `Params` beside rows, quads and rows_per_chunk. */
+  /** Values of the term's `Params` besides rows, quads and rows_per_chunk. */
   readonly params?: Dispatch["params"];
   /** Rows that are summed. */
   readonly rows: number;
-  /** Quads of a row. */
+  /** Quads per row. */
   readonly quads: number;
   /** The scratch buffer for the chunks' sums, of at least `chunksOf(rows).chunks * quads` quads. */
   readonly scratch: BufferRef;
-  /** The buffer and first quad that take the sum. */
+  /** The buffer for the sum. */
   readonly out: BufferRef;
   /** The first quad of the sum there. */
   readonly offset: number;
-  /** What the sum is multiplied by. */
+  /** The factor that the sum is multiplied by. */
   readonly scale: number;
 }
 
@@ -53,7 +53,10 @@ export function sumColumns(sum: ColumnSum): readonly Dispatch[] {
   ];
 }
 
-/** The dispatch that adds partial sums (splits, stride) from quad `first` of each on into a buffer; all of them by default. */
+/**
+ * The dispatch that adds partial sums (splits, stride) into a buffer, from quad `first` of each. Default: from quad
+ * 0.
+ */
 export function sumSplits(
   { label, scratch, out, offset, quads, splits, scale, first = 0, stride = quads }:
     & Pick<ColumnSum, "label" | "scratch" | "out" | "offset">

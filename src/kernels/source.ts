@@ -1,5 +1,5 @@
 /**
- * The WGSL of every kernel by its name, expanded, and what it says of itself. Both are worked out once.
+ * The expanded WGSL of every kernel by its name, and its interface. Both are computed once.
  *
  * @module
  */
@@ -16,16 +16,18 @@ export const kernelFiles: readonly string[] = Object.keys(files);
 
 const coreTexts = new Set(Object.values(coreTable).map(({ text }) => text));
 
-/** The names of all kernels and parts of kernels: the cores of core_table.ts, and of the other files the stems. */
+/**
+ * The names of all kernels and parts of kernels: the cores of core_table.ts, and the stems of the other files.
+ */
 export const kernelNames: readonly string[] = [
   ...kernelFiles.filter((stem) => !coreTexts.has(stem)),
   ...Object.keys(coreTable),
 ];
 
-/** Finds something about a kernel by its name and, where it is none of kernels/, its text. */
+/** Finds something about a kernel by its name, and by its text if it is not in kernels/. */
 type ByKernel<T> = (name: string, text?: string) => T;
 
-/** Returns what a function of a kernel gave for the same kernel before. */
+/** Caches a function of a kernel. */
 function remembering<T>(find: ByKernel<T>): ByKernel<T> {
   const found = new Map<string, T>();
   return (name, text) => {
@@ -44,12 +46,12 @@ function readFile(stem: string): string {
 }
 
 /**
- * The lines of a kernel, each with the place in kernels/ that it comes from.
+ * The lines of a kernel, each with its position in kernels/.
  *
  * @param name A kernel's name such as `layer/relu_forward`, or two joined by a colon, core first:
  *   `gemm/software/register_8x8:gemm/conv2d_forward`.
- * @param text The WGSL of the name, or of its part behind the colon, where it is no file of kernels/.
- * @throws {KernelError} Where no kernel has that name, or its text cannot be expanded.
+ * @param text The WGSL of the name, or of its part after the colon, if it is not a file of kernels/.
+ * @throws {KernelError} If no kernel has that name, or its text cannot be expanded.
  */
 export const kernelLines: ByKernel<readonly SourceLine[]> = remembering((name, text) => {
   const parts = name.split(":"), own = text === undefined ? undefined : parts.at(-1);

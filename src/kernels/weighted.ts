@@ -1,5 +1,5 @@
 /**
- * Products whose weight some cores take in another form, which a dispatch before theirs makes.
+ * Products for which some cores need the weight in another form. A dispatch before the product transforms it.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import type { ProductChoice, ProductShape } from "./product.ts";
 import { transformFilters, winogradCore } from "./winograd.ts";
 
 /**
- * The dispatches of a product whose weight lies at `params.weight` of the buffer bound as `values`, in order: the product,
- * behind what its core needs done to the weight.
+ * The dispatches of a product whose weight lies at `params.weight` of the buffer bound as `values`: the transform of
+ * the weight, if the core needs one, then the product.
  *
- * @param scratch Gives the name of a tensor of so many quads for intermediate results.
+ * @param scratch Declares a tensor of so many quads for intermediate results.
  */
 export function dispatchWeighted(
   shape: ProductShape,

@@ -1,6 +1,6 @@
 /**
- * Convolutions of 3 x 3 filters and stride 1 by Winograd's F(2 x 2, 3 x 3): 16 products in place of 36 for every tile of
- * 2 x 2 pixels. A second dispatch, before the product, transforms the filters.
+ * Convolutions by 3 x 3 filters with stride 1, by Winograd's F(2 x 2, 3 x 3): 16 products instead of 36 per tile of 2
+ * x 2 pixels. A second dispatch, before the product, transforms the filters.
  *
  * @module
  */
@@ -9,13 +9,15 @@ import { KernelError } from "../errors.ts";
 import { type Dispatch, dispatchOver } from "./dispatch.ts";
 import type { ProductShape } from "./product.ts";
 
-/** The core, which serves only the products that `winogradMap` takes. */
+/** The core for the products that `winogradMap` accepts, and no others. */
 export const winogradCore = "winograd/product";
 
-/** The core for weight gradients: products along the lines only, 4 in place of 6 for two pixels under three taps. */
+/**
+ * The core for weight gradients, with products along the lines only: 4 instead of 6 for two pixels under three taps.
+ */
 export const winogradWeightCore = "winograd/backward_weight";
 
-/** The cores that serve a product. */
+/** The Winograd cores that compute a product. */
 export function winogradCores(shape: ProductShape): readonly string[] {
   const isWeight = shape.operation === "gemm/conv2d_backward_weight" && hasUnitSteps(shape);
   return [...(winogradMap(shape) ? [winogradCore] : []), ...(isWeight ? [winogradWeightCore] : [])];
@@ -27,18 +29,18 @@ const tileSide = 2;
 /** Tiles side by side in one invocation. */
 const tilesALane = 4;
 
-/** What a convolution makes, and its filters. */
+/** The output of a convolution, and its filters. */
 export interface WinogradMap {
   readonly images: number;
-  /** Pixels of what is made. */
+  /** Height of the output, in pixels. */
   readonly height: number;
   readonly width: number;
-  /** Filters of the layer, O, and quads of a pixel under each of their taps. */
+  /** Filters of the layer, O, and quads per tap of a filter. */
   readonly filters: number;
   readonly quads: number;
 }
 
-/** True where filters are three taps wide, and windows and taps one pixel apart along both sides. */
+/** True if filters are three taps wide, and windows and taps are one pixel apart along both sides. */
 function hasUnitSteps({ sizes: { kernel_width: width, stride, ...steps } = {} }: ProductShape): boolean {
   const lengths = stride === undefined
     ? [steps.stride_y, steps.stride_x, steps.dilation_y, steps.dilation_x]
@@ -46,7 +48,9 @@ function hasUnitSteps({ sizes: { kernel_width: width, stride, ...steps } = {} }:
   return width === 3 && lengths.every((length) => length === 1);
 }
 
-/** The map that a product makes where it is a convolution by 3 x 3 filters at stride 1; undefined where it is not. */
+/**
+ * The output of a product that is a convolution by 3 x 3 filters with stride 1; undefined for other products.
+ */
 export function winogradMap(shape: ProductShape): WinogradMap | undefined {
   if (!hasUnitSteps(shape)) return undefined;
   const { operation, rows, columns, segments, inner, sizes = {} } = shape;
@@ -71,15 +75,15 @@ export function winogradMap(shape: ProductShape): WinogradMap | undefined {
   }
 }
 
-/** Invocations that a product takes for each block of its columns: one for four tiles side by side. */
+/** Invocations per block of a product's columns: one for four tiles side by side. */
 export function winogradLanes({ images, height, width }: WinogradMap): number {
   return images * Math.ceil(height / tileSide) * Math.ceil(width / (tilesALane * tileSide));
 }
 
 /**
- * What a lane of these cores costs, in the units of textureCost (gemm.ts). A round multiplies 512 times, transforms
- * included. Of winograd/product 4 rounds a quad stand for 9 of the others, each with 36 texels, and what it does once an
- * invocation costs 12; a round of winograd/backward_weight reads 18 texels for eight pixels in place of four.
+ * The cost of a lane of these cores, in the units of textureCost (gemm.ts). A round multiplies 512 times, transforms
+ * included. In winograd/product 4 rounds per quad replace 9 of other cores, each reads 36 texels, and work once per
+ * invocation costs 12. A round of winograd/backward_weight reads 18 texels for eight pixels instead of four.
  */
 export function winogradLaneCost({ segments, inner, sizes = {} }: ProductShape, core: string): number {
   if (core === winogradWeightCore) return Math.ceil(sizes.out_width / 8) / inner * (0.19 * 18 + 0.02 * 512);
@@ -91,12 +95,12 @@ export function winogradOperation(operation: string): string {
   return operation.replace("gemm/conv2d_", "winograd/");
 }
 
-/** The dispatch that transforms a layer's filters, and the quads that it writes. */
+/** The dispatch that transforms a layer's filters. */
 export function transformFilters(
   shape: ProductShape,
   { label, values, weight, transformed }: {
     readonly label: string;
-    /** The arena that holds the weight, and its first quad there. */
+    /** The arena that holds the weight. */
     readonly values: BufferRef;
     readonly weight: number;
     readonly transformed: (quads: number) => BufferRef;
