@@ -92,7 +92,7 @@ Deno.test("readInterface() rejects a binding that is declared twice", () => {
     `@group(0) @binding(${index}) var<storage, read> ${name}: array<f32>;\n`;
   const expected = (what: string) => ({
     name: "KernelError",
-    message: `Cannot read kernel "twice": the binding ${what} stands twice, expected each ${
+    message: `Cannot read kernel "twice": the binding ${what} is declared twice, expected each ${
       what.split(" ")[0]
     } once`,
   });
