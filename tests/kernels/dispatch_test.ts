@@ -58,8 +58,9 @@ const cases: readonly {
     reads: {
       predictions: Uint32Array.from({ length: rows }, (_, i) => i % classes),
       labels: Uint32Array.from({ length: rows }, (_, i) => i % 3),
+      losses: Uint32Array.from({ length: rows }, (_, i) => i),
     },
-    writes: { counts: classes * classes, kept: rows },
+    writes: { counts: classes * classes, "kept_predictions": rows, "kept_losses": rows },
   },
   {
     kernel: "loss/softmax_cross_entropy",
