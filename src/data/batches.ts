@@ -31,7 +31,7 @@ export interface EpochOptions {
  * import { epochBatches } from "./batches.ts";
  * epochBatches({ count: 5, batch: 2, seed: 1, epoch: 0, shuffle: false, dropLast: false }); // [0, 1], [2, 3], [4]
  * ```
- * @throws {ShapeError} where count or batch is not a whole number of at least 1, or no batch would be left.
+ * @throws {ShapeError} If count or batch is not a whole number of at least 1, or no batch would be left.
  */
 export function epochBatches(options: EpochOptions): Uint32Array[] {
   const { count, batch, seed, epoch, shuffle, dropLast } = options;
@@ -50,7 +50,7 @@ export function epochBatches(options: EpochOptions): Uint32Array[] {
 /**
  * Checks that an epoch has a batch.
  *
- * @throws {ShapeError} where count or batch is not a whole number of at least 1, or no batch would be left.
+ * @throws {ShapeError} If count or batch is not a whole number of at least 1, or no batch would be left.
  */
 export function checkBatches({ count, batch, dropLast }: EpochOptions): void {
   for (const [thing, size] of [["count", count], ["batch", batch]] as const) {
@@ -64,7 +64,7 @@ export function checkBatches({ count, batch, dropLast }: EpochOptions): void {
     }
   }
   if (dropLast && batch > count) {
-    const wanted = `at most ${count}, the rows in the split, where a smaller last batch is left out`;
+    const wanted = `at most ${count}, the rows in the split, because a smaller last batch is skipped`;
     throw new ShapeError({ act: "cut batches", thing: "batch", current: `${batch}`, wanted });
   }
 }

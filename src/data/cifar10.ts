@@ -30,8 +30,8 @@ const STANDARD_CLASSES: readonly string[] = "airplane automobile bird cat deer d
  * Reads the CIFAR-10 of a folder; fewer images or training files than the whole set's are fine.
  *
  * @param options.source what the report calls its origin; the folder unless given.
- * @throws {FileError} where the test file or every training file is absent.
- * @throws {FormatError} where a file is empty, truncated, longer than 10,000 records, holds a label above 9, or is there
+ * @throws {FileError} If the test file or every training file is absent.
+ * @throws {FormatError} If a file is empty, truncated, longer than 10,000 records, holds a label above 9, or is there
  *   twice, or where the test images are training images.
  */
 export async function readCifar10(
@@ -64,8 +64,8 @@ export async function readCifar10(
  * for their mean and deviation.
  *
  * @param options.source what the report calls its origin; the folder unless given.
- * @throws {FileError} where the test file or every training file is absent.
- * @throws {FormatError} where a file is empty, truncated or longer than 10,000 records, or a training label is above 9.
+ * @throws {FileError} If the test file or every training file is absent.
+ * @throws {FormatError} If a file is empty, truncated or longer than 10,000 records, or a training label is above 9.
  */
 export async function streamCifar10(
   { source, ...places }: ShardPlaces & { source?: string },
@@ -128,7 +128,7 @@ async function listCifar10(
 /**
  * Parses one file of records into images (N, 3, 32, 32) and labels (N).
  *
- * @throws {FormatError} where it is empty, truncated, longer than 10,000 records, or holds a label above 9.
+ * @throws {FormatError} If it is empty, truncated, longer than 10,000 records, or holds a label above 9.
  */
 export function parseCifar10(bytes: Uint8Array, name: string): ImageSplit {
   checkSize(bytes.length, name);
@@ -163,7 +163,7 @@ function checkSize(sizeBytes: number, name: string): void {
 /**
  * Parses the class names, one a line.
  *
- * @throws {FormatError} where there are not ten, or two are the same.
+ * @throws {FormatError} If there are not ten, or two are the same.
  */
 export function parseCifar10Classes(bytes: Uint8Array, name: string): readonly string[] {
   const classes = new TextDecoder().decode(bytes).split("\n").map((line) => line.trim()).filter((line) =>

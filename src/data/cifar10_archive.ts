@@ -50,7 +50,7 @@ export interface Patience {
 /**
  * Downloads an archive's bytes. Any failure is an ordinary error that the caller can move on from.
  *
- * @throws {Error} where the host does not answer in time, answers with an error, or stops in between.
+ * @throws {Error} If the host does not answer in time, answers with an error, or stops in between.
  */
 export async function downloadArchive(
   archive: Archive,
@@ -90,7 +90,7 @@ export async function downloadArchive(
 /**
  * Checks an archive's checksum and unpacks the files that are kept, name to contents.
  *
- * @throws {FormatError} where the checksum differs, or a file is absent or of another size.
+ * @throws {FormatError} If the checksum differs, or a file is absent or of another size.
  */
 export async function unpackArchive(
   bytes: Uint8Array<ArrayBuffer>,
@@ -133,7 +133,7 @@ export async function unpackArchive(
   return unpacked;
 }
 
-/** True where a folder holds every file of an archive in its right size, so that nothing was cut short. */
+/** True if a folder holds every file of an archive in its right size, so that nothing was cut short. */
 export async function isArchiveComplete(files: Files, folder: string, archive: Archive): Promise<boolean> {
   for (const [name, size] of archive.fileSizes) {
     if (await files.sizeBytes(`${folder}/${name}`) !== size) return false;

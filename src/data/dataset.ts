@@ -42,7 +42,7 @@ export type DatasetParts = Omit<Dataset, "mean" | "std">;
 /**
  * Adds the per-channel mean and standard deviation of the training images.
  *
- * @throws {ShapeError} where a split's images (N, C, H, W) or labels (N) are not of the size that its count says, or a
+ * @throws {ShapeError} If a split's images (N, C, H, W) or labels (N) are not of the size that its count says, or a
  *   label is no class.
  */
 export function describeDataset(parts: DatasetParts): Dataset {
@@ -78,7 +78,7 @@ export function channelStatistics(counts: readonly Float64Array[]): Pick<Dataset
  * Takes rows of a split: the first `rows` where it is a number (views, nothing is copied), else copies of the rows
  * listed, in that order. Of a streamed split nothing is read.
  *
- * @throws {ShapeError} where no row is asked for, or one that the split does not have.
+ * @throws {ShapeError} If no row is asked for, or one that the split does not have.
  */
 export function takeSplit<S extends Split>(split: S, rows: Uint32Array | number): S;
 export function takeSplit(split: Split, rows: Uint32Array | number): Split {
@@ -109,7 +109,7 @@ export function takeSplit(split: Split, rows: Uint32Array | number): Split {
 /**
  * Keeps at most the first `train` and `test` rows; mean and std stay those of the whole training set.
  *
- * @throws {ShapeError} where a limit is not a whole number of at least 1.
+ * @throws {ShapeError} If a limit is not a whole number of at least 1.
  */
 export function limitDataset<S extends Split>(
   dataset: Dataset<S>,
@@ -123,8 +123,8 @@ export function limitDataset<S extends Split>(
 /**
  * Sets `count` rows, chosen by the seed, aside for calibration; the others stay for training. Both keep their order.
  *
- * @throws {ShapeError} where count is below 1 or leaves no row to train on.
- * @throws {ConfigError} where the seed is no whole number of at least 0.
+ * @throws {ShapeError} If count is below 1 or leaves no row to train on.
+ * @throws {ConfigError} If the seed is no whole number of at least 0.
  */
 export function splitCalibration<S extends Split>(
   split: S,

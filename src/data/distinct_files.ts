@@ -23,7 +23,7 @@ const chunkBytes = 2 ** 20;
  * the first, middle and last 4 KiB are read, and only where these agree the rest, up to the first difference.
  *
  * @param paths What each file of the data set is for, such as `train`, by use.
- * @throws {FileError} Where a file cannot be read.
+ * @throws {FileError} If a file cannot be read.
  * @throws {FormatError} Naming the file and both uses.
  */
 export async function checkDistinctFiles(
@@ -95,7 +95,7 @@ async function haveSameBytes(
   return true;
 }
 
-/** The first name that is there twice; undefined where none is. */
+/** The first name that is there twice; undefined if none is. */
 export function findTwice(names: readonly string[]): string | undefined {
   const seen = new Set<string>();
   return names.find((name) => seen.size === seen.add(name).size);

@@ -9,7 +9,7 @@ import { FormatError } from "../errors.ts";
 /**
  * Decompresses gzip up to `maxBytes`, and stops there without reading the rest: a small file cannot claim all memory.
  *
- * @throws {FormatError} where the bytes are not gzip, or end too early.
+ * @throws {FormatError} If the bytes are not gzip, or end too early.
  */
 export async function gunzip(
   bytes: Uint8Array<ArrayBuffer>,

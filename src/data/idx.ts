@@ -40,8 +40,8 @@ export function isIdxName(name: string): boolean {
  *
  * @param options.name the data set's name; `idx` unless given.
  * @param options.source what the report calls its origin; the folder unless given.
- * @throws {FileError} where one of the four is absent.
- * @throws {FormatError} where a file is not IDX, is truncated or too long, the four do not fit together, or test images
+ * @throws {FileError} If one of the four is absent.
+ * @throws {FormatError} If a file is not IDX, is truncated or too long, the four do not fit together, or test images
  *   are training images.
  */
 export async function readIdx(
@@ -88,8 +88,8 @@ export interface IdxImages {
 /**
  * Reads one IDX file of images (N, H, W) or (N, C, H, W), whatever its name; one whose name ends in `.gz` is unpacked.
  *
- * @throws {FileError} where it cannot be read.
- * @throws {FormatError} where it is not IDX, not of images, truncated or too long.
+ * @throws {FileError} If it cannot be read.
+ * @throws {FormatError} If it is not IDX, not of images, truncated or too long.
  */
 export async function readIdxImages(files: Files, path: string): Promise<IdxImages> {
   const { values: images, shape } = await readIdxPath(files, path, IMAGE_RANKS);
@@ -171,7 +171,7 @@ async function readIdxPath(
 /**
  * Parses one IDX file of bytes with one of the given numbers of dimensions.
  *
- * @throws {FormatError} where the magic number, a dimension or the length is wrong.
+ * @throws {FormatError} If the magic number, a dimension or the length is wrong.
  */
 export function parseIdx(
   bytes: Uint8Array<ArrayBuffer>,

@@ -33,8 +33,8 @@ export interface LoadedImages {
  *
  * @param path A folder of a data set, as `loadDataset` takes it, or one IDX file of images, whatever its name.
  * @param places As for `loadDataset`. Nothing is downloaded.
- * @throws {FileError} Where nothing has that path, or it cannot be read.
- * @throws {FormatError} Where a file is broken, or of no known format.
+ * @throws {FileError} If nothing has that path, or it cannot be read.
+ * @throws {FormatError} If a file is broken, or of no known format.
  */
 export async function loadImages(
   path: string,

@@ -93,8 +93,8 @@ const WANTED = `${formats.map(({ wanted }) => wanted).join(" or ")}, in the fold
  * In Deno this needs `--allow-read` (the folders; Deno's cache for MNIST), `--allow-write` of the cache folder and
  * `--allow-net=www.cs.toronto.edu`; without the last, the download counts as failed.
  *
- * @throws {FileError} where the folder, or every place to look in, holds no data set.
- * @throws {FormatError} where a folder holds something else or a file is broken, or a download has the wrong checksum.
+ * @throws {FileError} If the folder, or every place to look in, holds no data set.
+ * @throws {FormatError} If a folder holds something else or a file is broken, or a download has the wrong checksum.
  */
 export function loadDataset(places: DatasetPlaces & { readonly openReader?: undefined }): Promise<Dataset>;
 /** Loads a data set that may be in its files. */

@@ -85,7 +85,7 @@ export interface ShardPlaces {
 /**
  * Parses an index.
  *
- * @throws {FormatError} where it is no JSON, or a key is missing, unknown or has a value that is not allowed.
+ * @throws {FormatError} If it is no JSON, or a key is missing, unknown or has a value that is not allowed.
  */
 export function parseShardIndex(bytes: Uint8Array, path: string): ShardIndex {
   const refuse = (current: string, wanted: string) =>
@@ -104,8 +104,8 @@ export function parseShardIndex(bytes: Uint8Array, path: string): ShardIndex {
  * Opens a folder of shards. Only the index is read, and the sizes of the files; the mean and deviation of the training
  * images are measured where the index does not say them.
  *
- * @throws {FileError} where a shard is absent.
- * @throws {FormatError} where the index is broken, a shard's size is not what the index says, or a file is there twice.
+ * @throws {FileError} If a shard is absent.
+ * @throws {FormatError} If the index is broken, a shard's size is not what the index says, or a file is there twice.
  */
 export async function openShards(places: ShardPlaces): Promise<Dataset<StreamedSplit>> {
   const { files, folder } = places, path = `${folder}/${SHARD_INDEX_FILE}`;
@@ -125,8 +125,8 @@ export async function openShards(places: ShardPlaces): Promise<Dataset<StreamedS
 /**
  * A split of shards whose sizes have been looked at.
  *
- * @throws {FileError} where a shard is absent.
- * @throws {FormatError} where its size is another.
+ * @throws {FileError} If a shard is absent.
+ * @throws {FormatError} If its size is another.
  */
 export async function openSplit(
   shards: readonly Shard[],

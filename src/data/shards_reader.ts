@@ -51,9 +51,9 @@ export interface BlockReader extends Disposable {
   /**
    * Reads a block; several may be asked for at a time and come in the order asked for.
    *
-   * @param memory Memory of an earlier block of the same capacity and layout to read into; new memory where left out.
-   * @throws {FileError} where a file is absent, not readable, or has changed since it was read first.
-   * @throws {FormatError} where a file is of another size, or holds a label of no class.
+   * @param memory Memory of an earlier block of the same capacity and layout to read into. Default: new memory.
+   * @throws {FileError} If a file is absent, not readable, or has changed since it was read first.
+   * @throws {FormatError} If a file is of another size, or holds a label of no class.
    */
   read(request: BlockRequest, memory?: ArrayBuffer): Promise<Block>;
 }
@@ -88,7 +88,7 @@ export function blockBytes({ layout, capacity }: BlockRequest): number {
 /**
  * Reads the records of a request and parts labels from pixels, in place.
  *
- * @throws {ReadFailure} where a label is of no class.
+ * @throws {ReadFailure} If a label is of no class.
  */
 export function readRecords(request: BlockRequest, memory: ArrayBuffer, readInto: ReadInto): Uint32Array {
   const { layout: { labelBytes, imageBytes, classes }, runs } = request, record = labelBytes + imageBytes;

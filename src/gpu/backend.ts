@@ -20,7 +20,7 @@ export interface FoundAdapter {
   /** One line for people: the description where there is one, or what else is known. */
   readonly name: string;
   readonly backend: Backend;
-  /** True where the adapter computes on the processor. */
+  /** True if the adapter computes on the processor. */
   readonly isFallback: boolean;
   /** The name of a GPU that only OpenGL reaches, where a software adapter was taken because Vulkan reaches that. */
   readonly passedOver?: string;
@@ -47,7 +47,7 @@ export function adapterName({ description, vendor, architecture, device }: Parti
 }
 
 /**
- * Asks for an adapter; undefined where there is none, or no WebGPU.
+ * Asks for an adapter; undefined if there is none, or no WebGPU.
  *
  * On Linux Vulkan is asked for first, where the user has not set the variable: the numbers, the speed and the limits of
  * Mesa's OpenGL are worse. A GPU that only OpenGL reaches is still taken before a software adapter where a power

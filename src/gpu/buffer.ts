@@ -21,7 +21,7 @@ export class DeviceBuffer {
   #stale: { readonly first: number; readonly end: number } | undefined;
   readonly #gpu: Gpu;
 
-  /** @throws {ShapeError} Where the adapter's limits do not allow a buffer of this size. */
+  /** @throws {ShapeError} If the adapter's limits do not allow a buffer of this size. */
   constructor(gpu: Gpu, readonly label: string, readonly sizeBytes: number) {
     const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits;
     const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize);
@@ -38,14 +38,14 @@ export class DeviceBuffer {
   /**
    * The buffer that commands take.
    *
-   * @throws {StateError} Where it was disposed of.
+   * @throws {StateError} If it was disposed of.
    */
   get buffer(): GPUBuffer {
     this.checkInUse();
     return this.#buffer;
   }
 
-  /** @throws {StateError} Where it was disposed of. */
+  /** @throws {StateError} If it was disposed of. */
   checkInUse(): void {
     if (this.#isDisposed) throw disposedError("buffer", this.label);
   }
@@ -53,8 +53,8 @@ export class DeviceBuffer {
   /**
    * Writes bytes from the host, from a byte offset on (a multiple of 4); nothing where there are none.
    *
-   * @throws {ShapeError} Where they are no whole words, or do not fit.
-   * @throws {StateError} Where the buffer, or its device, was disposed of.
+   * @throws {ShapeError} If they are no whole words, or do not fit.
+   * @throws {StateError} If the buffer, or its device, was disposed of.
    */
   write(values: Float32Array | Uint32Array | Uint8Array, offsetBytes = 0): void {
     const { buffer } = this, { byteLength } = values;
@@ -109,7 +109,7 @@ export class DeviceBuffer {
     this.#stale = { first: Math.min(first, range.first), end: Math.max(end, range.first + range.quads) };
   }
 
-  /** True where the mirror lacks the last write of the first quads of the buffer. */
+  /** True if the mirror lacks the last write of the first quads of the buffer. */
   isMirrorStale(quads: number): boolean {
     return this.#isMirrorOld(quads) || (this.#stale !== undefined && this.#stale.first < quads);
   }

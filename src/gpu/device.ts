@@ -38,7 +38,7 @@ export interface AdapterDescription {
   readonly architecture: string;
   /** The chip as WebGPU gives it, empty where it does not. */
   readonly device: string;
-  /** True where the adapter computes on the processor. */
+  /** True if the adapter computes on the processor. */
   readonly isFallback: boolean;
   /** The name of a GPU that only OpenGL reaches, where Vulkan reaches this software adapter, which comes first. */
   readonly passedOver?: string;
@@ -54,12 +54,12 @@ const storageBuffersNeeded = 8;
 export class Gpu {
   /** How matrix products read, where a dispatch does not say its own way. */
   readonly path: ReadPath;
-  /** Undefined where the device has no subgroups, or they were not found to work. */
+  /** Undefined if the device has no subgroups, or they were not found to work. */
   readonly subgroups: Subgroups | undefined;
   /** How matrix products are computed, by default without measurement; a tuner puts its own choice here. */
   choose: ProductChooser;
   /**
-   * What measures products before a model first needs them; undefined where nothing is measured.
+   * What measures products before a model first needs them; undefined if nothing is measured.
    *
    * @internal
    */
@@ -109,7 +109,7 @@ export class Gpu {
   /**
    * The device itself.
    *
-   * @throws {StateError} Where it was disposed of.
+   * @throws {StateError} If it was disposed of.
    */
   get device(): GPUDevice {
     if (this.#isDisposed) throw disposedError("device", this.adapter.name);
@@ -130,8 +130,8 @@ export class Gpu {
   /**
    * Does something that has a name, such as `training seed`, which errors of the device then tell.
    *
-   * @throws {KernelError} Where the device failed before or meanwhile: what was computed is not to be trusted then.
-   * @throws {StateError} Where it was disposed of.
+   * @throws {KernelError} If the device failed before or meanwhile: what was computed is not to be trusted then.
+   * @throws {StateError} If it was disposed of.
    * @internal
    */
   async during<Result>(name: string, act: () => Promise<Result>): Promise<Result> {
@@ -150,8 +150,8 @@ export class Gpu {
   /**
    * Allocates a zeroed buffer of a number of bytes, rounded up to whole quads.
    *
-   * @throws {ShapeError} Where the adapter's limits do not allow it.
-   * @throws {KernelError} Where the device failed before.
+   * @throws {ShapeError} If the adapter's limits do not allow it.
+   * @throws {KernelError} If the device failed before.
    * @internal
    */
   createBuffer(label: string, sizeBytes: number): DeviceBuffer {
@@ -173,7 +173,7 @@ export class Gpu {
   /**
    * Returns a kernel's pipeline, compiled at its first use.
    *
-   * @throws {KernelError} Where it does not compile.
+   * @throws {KernelError} If it does not compile.
    * @internal
    */
   async pipeline(
@@ -205,8 +205,8 @@ export class Gpu {
    * Reports what WebGPU noticed since the device was opened, with what was being done then. It notices late, so every
    * use of the device asks. What was computed since is not to be trusted, so the device stays failed: open another.
    *
-   * @throws {KernelError} Where an operation failed validation, memory ran out, or the device was lost.
-   * @throws {StateError} Where the device was disposed of.
+   * @throws {KernelError} If an operation failed validation, memory ran out, or the device was lost.
+   * @throws {StateError} If the device was disposed of.
    */
   check(): void {
     if (this.#isDisposed) throw disposedError("device", this.adapter.name);
@@ -227,7 +227,7 @@ export class Gpu {
 /**
  * Opens a device on an adapter.
  *
- * @throws {AdapterError} Where WebGPU is missing, no adapter is found, or its limits do not serve.
+ * @throws {AdapterError} If WebGPU is missing, no adapter is found, or its limits do not serve.
  */
 export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
   const choice = options.adapter ?? "auto";

@@ -11,9 +11,9 @@ import type { Bind } from "./bind.ts";
 
 /** How a pass over examples is cut into batches. */
 export interface PassOptions extends Omit<EpochOptions, "count"> {
-  /** Batches come in this multiple, and those that are left over are left out; 1 where left out. */
+  /** Batches come in multiples of this number; a remainder is skipped. Default: 1. */
   readonly perStep?: number;
-  /** Steps at the start of the pass that are left out, of `perStep` batches each; none where left out. */
+  /** Steps to skip at the start of the pass, of `perStep` batches each. Default: 0. */
   readonly from?: number;
 }
 
@@ -33,18 +33,18 @@ export interface Examples {
   readonly count: number;
   /** The most rows of a batch. */
   readonly batch: number;
-  /** True where the plan makes the batch out of images; else `select` writes it. */
+  /** True if the plan makes the batch out of images; else `select` writes it. */
   readonly areImages: boolean;
   /**
    * The batches of a pass over the examples, in order, each as what `select` takes; it must have been submitted when the
    * next one is asked for. One pass at a time.
    *
-   * @throws {ShapeError} where no batch would be left.
+   * @throws {ShapeError} If no batch would be left.
    */
   batches(pass: PassOptions): AsyncIterable<Uint32Array> | Iterable<Uint32Array>;
   /** Chooses the examples of the next step; `bind` gives the plan's memory. */
   select(rows: Uint32Array, bind: Bind): void;
-  /** The buffer behind the name of an input of the plan, or undefined where the name is not of these examples. */
+  /** The buffer behind the name of an input of the plan, or undefined if the name is not of these examples. */
   input(name: string): DeviceBuffer | undefined;
 }
 

@@ -57,7 +57,7 @@ export class Program {
    *
    * @param bind Finds the memory behind the references in the dispatches' bindings.
    * @param path Forces the read path of all dispatches that do not say their own, as tests do.
-   * @throws {KernelError} Where a kernel does not compile or a binding is missing or unknown.
+   * @throws {KernelError} If a kernel does not compile or a binding is missing or unknown.
    */
   static async create(
     gpu: Gpu,
@@ -108,8 +108,8 @@ export class Program {
   /**
    * Records and submits the whole program once.
    *
-   * @throws {StateError} Where it, its device or a buffer that it copies was disposed of.
-   * @throws {KernelError} Where the device failed before.
+   * @throws {StateError} If it, its device or a buffer that it copies was disposed of.
+   * @throws {KernelError} If the device failed before.
    */
   run(step: StepValues = {}, observer?: PassObserver): void {
     this.#checkInUse();

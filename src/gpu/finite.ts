@@ -40,8 +40,8 @@ export interface FiniteCheck extends Disposable {
   /**
    * Names the first number of the last run that is not finite, or the variance below 0.
    *
-   * @param found What `found` holds; read where left out.
-   * @returns such as `conv1.weight[5, 0, 2, 2] is NaN`, by its index in PyTorch's layout; undefined where all is well.
+   * @param found The content of `found`. Default: it is read.
+   * @returns such as `conv1.weight[5, 0, 2, 2] is NaN`, by its index in PyTorch's layout; undefined if all is well.
    */
   name(found?: Uint32Array): Promise<string | undefined>;
 }
@@ -79,7 +79,7 @@ export async function openFiniteCheck(network: Network, roles: readonly ArenaRol
   }
 }
 
-/** Names the first number in some arenas that is not finite; undefined where all is well. */
+/** Names the first number in some arenas that is not finite; undefined if all is well. */
 export async function findNotFinite(
   network: Network,
   roles: readonly ArenaRole[],

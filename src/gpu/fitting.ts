@@ -46,7 +46,7 @@ function fittingBelow(gpu: Gpu, batch: number, lower: LowerBatch): number {
  * The largest batch up to a wanted one that a device can hold.
  *
  * @param act What it is for, as in `evaluate model`, and the model's name, for messages.
- * @throws {ShapeError} Where it cannot hold a single example.
+ * @throws {ShapeError} If it cannot hold a single example.
  */
 export function fitBatch(
   gpu: Gpu,

@@ -108,7 +108,7 @@ export class DeviceImages implements Examples {
     this.#upload(bytes, Uint32Array.from(rows, (row) => labels[row]));
   }
 
-  /** The buffer behind a name in a plan's bindings, or undefined where the name is not of this split. */
+  /** The buffer behind a name in a plan's bindings, or undefined if the name is not of this split. */
   input(name: string): DeviceBuffer | undefined {
     return Object.hasOwn(this.#buffers, name) ? this.#buffers[name as ImageBuffer] : undefined;
   }

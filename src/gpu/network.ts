@@ -72,7 +72,7 @@ export class Network {
   /**
    * Returns an arena, allocated and zeroed at its first use.
    *
-   * @throws {StateError} Where the network was disposed of.
+   * @throws {StateError} If the network was disposed of.
    */
   arena(role: ArenaRole): DeviceBuffer {
     if (this.#isDisposed) throw disposedError("network", this.graph.name);
@@ -119,7 +119,7 @@ export class Network {
   /**
    * Replaces all parameters, statistics included.
    *
-   * @throws {ShapeError} Where one is missing, unknown or of another size; then nothing was replaced.
+   * @throws {ShapeError} If one is missing, unknown or of another size; then nothing was replaced.
    */
   writeParameters(named: NamedParameters, role: "values" | "mean" = "values"): void {
     const arenas = {
@@ -148,7 +148,7 @@ export class Network {
   /**
    * Replaces an arena by what belongs to its parameters, or statistics, by full name in PyTorch's order.
    *
-   * @throws {ShapeError} Where one is missing or of another size; then nothing was replaced.
+   * @throws {ShapeError} If one is missing or of another size; then nothing was replaced.
    */
   writeArena(role: ArenaRole, named: NamedParameters): void {
     const isStatistics = role.startsWith("statistics"), arena = this.arena(role);

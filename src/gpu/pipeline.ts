@@ -19,9 +19,9 @@ export interface Pipeline {
 /**
  * Compiles a kernel.
  *
- * @param subgroupDirective What stands before code that uses subgroups (gpu/subgroups.ts); undefined where the device
+ * @param subgroupDirective What stands before code that uses subgroups (gpu/subgroups.ts); undefined if the device
  *   has none.
- * @throws {KernelError} Where the kernel uses subgroups and the device has none, and with the compiler's message where the WGSL or the layout is not accepted.
+ * @throws {KernelError} If the kernel uses subgroups and the device has none, and with the compiler's message where the WGSL or the layout is not accepted.
  */
 export async function compilePipeline(
   device: GPUDevice,

@@ -21,14 +21,14 @@ export interface PlanProgram extends Disposable {
 export interface PlanMemory {
   readonly network: Network;
   readonly slots: SlotPool;
-  /** Returns the buffer behind the name of an input, or undefined where there is none. */
+  /** Returns the buffer behind the name of an input, or undefined if there is none. */
   readonly input: (name: string) => DeviceBuffer | undefined;
 }
 
 /**
  * Makes a plan ready to run.
  *
- * @throws {KernelError} Where a kernel does not compile or the plan names an unknown buffer.
+ * @throws {KernelError} If a kernel does not compile or the plan names an unknown buffer.
  */
 export async function preparePlan(plan: Plan, { network, slots, input }: PlanMemory): Promise<PlanProgram> {
   const buffers = slots.take(plan.slots);

@@ -36,7 +36,7 @@ export class DispatchTimer implements PassObserver {
    * Makes the queries for a program.
    *
    * @param dispatches How many a run of the program has, at most 2,048.
-   * @throws {AdapterError} Where the adapter has no timestamp queries, or the program too many dispatches.
+   * @throws {AdapterError} If the adapter has no timestamp queries, or the program too many dispatches.
    */
   constructor(gpu: Gpu, dispatches: number) {
     const fail = (current: string, wanted: string) => {

@@ -9,17 +9,17 @@ import type { Gpu } from "./device.ts";
 /** A range of a buffer. */
 export interface ReadRange {
   readonly buffer: DeviceBuffer;
-  /** First byte, a multiple of 4; 0 where left out. */
+  /** First byte, a multiple of 4. Default: 0. */
   readonly offsetBytes?: number;
-  /** Bytes, a multiple of 4; all from the offset on where left out. */
+  /** Bytes, a multiple of 4. Default: all from the offset on. */
   readonly sizeBytes?: number;
 }
 
 /**
  * Reads ranges of buffers after all work submitted so far.
  *
- * @throws {KernelError} Where an operation before it failed.
- * @throws {StateError} Where a buffer, or the device, was disposed of.
+ * @throws {KernelError} If an operation before it failed.
+ * @throws {StateError} If a buffer, or the device, was disposed of.
  */
 export async function readBuffers(gpu: Gpu, ranges: readonly ReadRange[]): Promise<ArrayBuffer[]> {
   gpu.check();

@@ -31,7 +31,7 @@ export interface RunResult {
 /**
  * Runs dispatches once and reads all buffers back.
  *
- * @throws {KernelError} Where a kernel does not compile or names a buffer that is not there.
+ * @throws {KernelError} If a kernel does not compile or names a buffer that is not there.
  */
 export async function runOnce(gpu: Gpu, { dispatches, buffers, step, path }: Run): Promise<RunResult> {
   const held = new Map<string, DeviceBuffer>();

@@ -96,9 +96,9 @@ export class StreamedImages implements Examples {
   }
 
   /**
-   * @throws {ShapeError} where no batch would be left.
-   * @throws {FileError} where a shard is absent, not readable, or has changed.
-   * @throws {FormatError} where a shard is of another size than expected, or holds a label of no class.
+   * @throws {ShapeError} If no batch would be left.
+   * @throws {FileError} If a shard is absent, not readable, or has changed.
+   * @throws {FormatError} If a shard is of another size than expected, or holds a label of no class.
    */
   async *batches(pass: PassOptions): AsyncGenerator<Uint32Array> {
     const { batch, dropLast, perStep = 1, from = 0 } = pass, rowsPerStep = batch * perStep;
@@ -127,7 +127,7 @@ export class StreamedImages implements Examples {
     this.#buffers.rows.write(rows);
   }
 
-  /** The buffer behind a name in a plan's bindings, or undefined where the name is not of this split. */
+  /** The buffer behind a name in a plan's bindings, or undefined if the name is not of this split. */
   input(name: string): DeviceBuffer | undefined {
     return Object.hasOwn(this.#buffers, name) ? this.#buffers[name as ImageBuffer] : undefined;
   }

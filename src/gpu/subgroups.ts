@@ -20,7 +20,7 @@ export interface Subgroups {
 export interface SubgroupOffer {
   /** The adapter that was asked for. */
   readonly adapter: AdapterChoice;
-  /** True where the adapter lists the feature; Deno grants it without listing it. */
+  /** True if the adapter lists the feature; Deno grants it without listing it. */
   readonly hasFeature: boolean;
   /** Bounds of the subgroup's size, where the adapter gives them. */
   readonly minSize: number | undefined;
@@ -28,7 +28,7 @@ export interface SubgroupOffer {
   readonly maxSize: number | undefined;
 }
 
-/** Finds the size of subgroups that work, or undefined where none do. */
+/** Finds the size of subgroups that work, or undefined if none do. */
 export type SubgroupProbe = (offer: SubgroupOffer) => Promise<number | undefined>;
 
 /** Believes the adapter, for runtimes without processes such as browsers. */
@@ -41,7 +41,7 @@ export const coreSubgroupSize = 8;
 
 /**
  * Returns what WGSL with subgroups must start with on a device that was opened with them: browsers demand
- * `enable subgroups;`, Deno rejects it. Undefined where neither compiles.
+ * `enable subgroups;`, Deno rejects it. Undefined if neither compiles.
  */
 export async function findSubgroupDirective(device: GPUDevice): Promise<string | undefined> {
   for (const directive of ["enable subgroups;\n", ""]) {

@@ -13,7 +13,7 @@ import { readBuffers } from "./readback.ts";
 export interface BadStep {
   /** The step by its index. */
   readonly step: number;
-  /** True where it was the loss, or a logit behind it; else it was a number that is stored, or its gradient. */
+  /** True if it was the loss, or a logit behind it; else it was a number that is stored, or its gradient. */
   readonly isLoss: boolean;
 }
 

@@ -129,7 +129,7 @@ export class Tuner implements ProductTuner {
    *
    * @param onProduct Called before the first product is measured, and after each, with how many are done, of how many.
    * @returns How many products were measured.
-   * @throws {KernelError} Where the device fails on the reference itself.
+   * @throws {KernelError} If the device fails on the reference itself.
    */
   async tune(
     shapes: readonly ProductShape[],

@@ -113,7 +113,7 @@ export async function readTunerCache(
  * Writes the products measured under a key, in place of what was measured on that adapter before; the entries of other
  * adapters are kept.
  *
- * @throws {FileError} Where the file cannot be written.
+ * @throws {FileError} If the file cannot be written.
  */
 export async function writeTunerCache(
   { files, path }: TunerCacheFile,

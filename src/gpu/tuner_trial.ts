@@ -54,7 +54,7 @@ const copiesTimed = 16;
  * Operands are small whole numbers, so that every partial sum is a whole number below 2^24 and exact in f32, in whatever
  * order and on whatever path it is added: two right results are the same bit for bit.
  *
- * @throws {KernelError} Where the shape does not say what a trial takes.
+ * @throws {KernelError} If the shape does not say what a trial takes.
  */
 export const openTrial: TrialOpener = (gpu, shape) => new DeviceTrial(gpu, shape);
 

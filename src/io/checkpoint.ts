@@ -50,8 +50,8 @@ const version = 3, metadataKey = "winnow.checkpoint", maskPrefix = "mask";
 /**
  * Writes a checkpoint as the bytes of a safetensors file with a checksum; the same checkpoint gives the same bytes.
  *
- * @throws {FormatError} Where an arena or a mask is incomplete, or the state is not one that can be read again.
- * @throws {ShapeError} Where a parameter has another number of values than its shape says.
+ * @throws {FormatError} If an arena or a mask is incomplete, or the state is not one that can be read again.
+ * @throws {ShapeError} If a parameter has another number of values than its shape says.
  */
 export async function encodeCheckpoint({ graph, arenas, masks, state }: Checkpoint): Promise<Uint8Array> {
   const act = "write checkpoint";
@@ -79,10 +79,10 @@ export async function encodeCheckpoint({ graph, arenas, masks, state }: Checkpoi
  *
  * @param name The file's name, for messages.
  * @param layers The layers that its graph may have beside the library's.
- * @throws {FormatError} Where a bit of the file is not as it was written, it is no checkpoint, a tensor is missing,
+ * @throws {FormatError} If a bit of the file is not as it was written, it is no checkpoint, a tensor is missing,
  *   surplus, misshapen or not finite, a mask removes a weight that is not 0, or the state is none.
- * @throws {ConfigError} Where its graph is none.
- * @throws {ShapeError} Where a layer of its graph does not fit its inputs.
+ * @throws {ConfigError} If its graph is none.
+ * @throws {ShapeError} If a layer of its graph does not fit its inputs.
  */
 export async function decodeCheckpoint(
   bytes: Uint8Array,
@@ -138,8 +138,8 @@ export async function decodeCheckpoint(
 /**
  * Saves a checkpoint, whole or not at all: a checkpoint that was there before stays until the new one is complete.
  *
- * @throws {FileError} Where the file cannot be written.
- * @throws {FormatError} Where the checkpoint is incomplete.
+ * @throws {FileError} If the file cannot be written.
+ * @throws {FormatError} If the checkpoint is incomplete.
  */
 export async function saveCheckpoint(checkpoint: Checkpoint, path: string, files: Files): Promise<void> {
   await files.write(path, await encodeCheckpoint(checkpoint));
@@ -148,8 +148,8 @@ export async function saveCheckpoint(checkpoint: Checkpoint, path: string, files
 /**
  * Loads a checkpoint that was saved.
  *
- * @throws {FileError} Where the file cannot be read.
- * @throws {FormatError} Where it is damaged or no checkpoint.
+ * @throws {FileError} If the file cannot be read.
+ * @throws {FormatError} If it is damaged or no checkpoint.
  */
 export async function loadCheckpoint(
   path: string,

@@ -29,7 +29,7 @@ export interface CheckpointState {
 /**
  * Checks the state of a run.
  *
- * @throws {FormatError} Where it is no such state.
+ * @throws {FormatError} If it is no such state.
  */
 export function parseState(value: unknown, act: string, name: string): CheckpointState {
   const parsed = stateSchema.safeParse(value);

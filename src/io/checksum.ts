@@ -17,7 +17,7 @@ export const checksumKey = "winnow.sha256";
 /** What stands in the place of the checksum while it is taken. */
 export const checksumPlaceholder = "0".repeat(64);
 
-/** Where the checksum of a safetensors file stands in its header, as offsets of bytes; undefined where it has none. */
+/** Where the checksum of a safetensors file stands in its header, as offsets of bytes; undefined if it has none. */
 function placeOf(file: Uint8Array): readonly [number, number] | undefined {
   const headerBytes = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
   // Latin-1 keeps one character for each byte.
@@ -48,7 +48,7 @@ export async function seal(file: Uint8Array): Promise<void> {
  * Checks a safetensors file against the checksum in it.
  *
  * @param name The file's name, for messages.
- * @throws {FormatError} Where it has none, or a bit differs from what was written.
+ * @throws {FormatError} If it has none, or a bit differs from what was written.
  */
 export async function checkSeal(
   file: Uint8Array,

@@ -47,8 +47,8 @@ export type WeightStore = "dense" | "sparse";
 /**
  * Writes a model as the bytes of a safetensors file; the same model gives the same bytes.
  *
- * @throws {ConfigError} Where the graph is not one that a file may hold.
- * @throws {FormatError} Where a mask removes a weight that is not 0.
+ * @throws {ConfigError} If the graph is not one that a file may hold.
+ * @throws {FormatError} If a mask removes a weight that is not 0.
  */
 export function encodeModel(
   { graph, parameters, masks, normalization, classes, examples }: StoredModel,
@@ -84,10 +84,10 @@ export function isModelFile(metadata: Readonly<Record<string, string>>): boolean
  * @param name The file's name, for messages.
  * @param given The graph to use instead of the file's own.
  * @param layers The layers that the file's graph may have beside the library's.
- * @throws {FormatError} Where it is damaged, was not written by winnow, or its tensors are not the graph's or not
+ * @throws {FormatError} If it is damaged, was not written by winnow, or its tensors are not the graph's or not
  *   finite, or a mask removes a weight that is not 0.
- * @throws {ConfigError} Where its graph is none.
- * @throws {ShapeError} Where a layer of its graph does not fit its input.
+ * @throws {ConfigError} If its graph is none.
+ * @throws {ShapeError} If a layer of its graph does not fit its input.
  */
 export function decodeModel(
   bytes: Uint8Array,

@@ -45,7 +45,7 @@ export function parameterTensors(
  * order. All are finite, and variances at least 0.
  *
  * @param name The file's name, for messages.
- * @throws {FormatError} Where tensors are missing, have no place in the model, or have another shape, by name; or hold
+ * @throws {FormatError} If tensors are missing, have no place in the model, or have another shape, by name; or hold
  *   something else than finite numbers, by index and value.
  */
 export function readParameters(
@@ -56,7 +56,7 @@ export function readParameters(
     readonly trainedOnly?: boolean;
     /** What is done with them, for messages. */
     readonly act?: string;
-    /** The least that a value may be; as the layer says where left out. */
+    /** The least that a value may be. Default: as the layer says. */
     readonly least?: number;
   },
 ): ReadonlyMap<string, Float32Array> {

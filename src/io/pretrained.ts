@@ -31,9 +31,9 @@ export interface PretrainedModel {
  * one, recognised from names and shapes. Weights that are zero in a file of others are not masked.
  *
  * @param name The file's name, for messages.
- * @throws {FormatError} Where the file is damaged, its architecture is not known, or its tensors are not the model's.
- * @throws {ConfigError} Where its graph is none.
- * @throws {ShapeError} Where a layer of its graph does not fit its input.
+ * @throws {FormatError} If the file is damaged, its architecture is not known, or its tensors are not the model's.
+ * @throws {ConfigError} If its graph is none.
+ * @throws {ShapeError} If a layer of its graph does not fit its input.
  */
 export function decodePretrained(
   bytes: Uint8Array,

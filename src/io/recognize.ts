@@ -34,8 +34,8 @@ const families =
  *
  * @param size Height and width of the images, which only the last two families need.
  * @param name The file's name, for messages.
- * @throws {FormatError} Where the names or shapes are those of no known family.
- * @throws {ConfigError} Where a size in the file is none that a model can have.
+ * @throws {FormatError} If the names or shapes are those of no known family.
+ * @throws {ConfigError} If a size in the file is none that a model can have.
  */
 export function recognizeArchitecture(
   tensors: ReadonlyMap<string, StoredTensor>,

@@ -65,7 +65,7 @@ export function recognizeFeatures(
  * The layers of a network with names `conv1`, `conv2`, ... (batch norms `bn1`, ... where there are any) and `fc1`,
  * `fc2`, ..., as in the seed network and LeNet-5: ReLU and max pooling 2 x 2 behind every convolution. Paddings are
  * those that give the first linear layer its size: everywhere half the window, nowhere, or at the first convolution
- * only. Undefined where names or sizes are others.
+ * only. Undefined if names or sizes are others.
  */
 export function recognizePlain(shapes: ParameterShapes, size: ImageSize): readonly ChainLayer[] | undefined {
   const numbers = numbersOf(shapes, /^conv(\d+)\.weight$/);
@@ -113,7 +113,7 @@ function layConvolutions(
 
 /**
  * The layers of the only candidate whose feature map has the size that the first linear layer takes, with the linear
- * layers and ReLUs between them; undefined where none has, or several that differ.
+ * layers and ReLUs between them; undefined if none has, or several that differ.
  */
 function joinFitting(
   shapes: ParameterShapes,

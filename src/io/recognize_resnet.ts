@@ -11,14 +11,14 @@ export type ParameterShapes = ReadonlyMap<string, readonly number[]>;
 const blockPattern = /^layer(\d+)\.(\d+)\.conv1\.weight$/;
 const projectionPattern = /^layer\d+\.\d+\.(downsample|shortcut)\.0\.weight$/;
 
-/** True where the names are those of a residual network. */
+/** True if the names are those of a residual network. */
 export function namesResnet(shapes: ParameterShapes): boolean {
   return shapes.has("conv1.weight") && [...shapes.keys()].some((name) => blockPattern.test(name));
 }
 
 /**
  * The form of a residual network, of any depth and width: shortcuts are projections where there are tensors of any, and
- * padded (option A) otherwise. Undefined where the stem is not the 3 x 3 one for small images, or where there is not
+ * padded (option A) otherwise. Undefined if the stem is not the 3 x 3 one for small images, or where there is not
  * exactly one linear layer. Tensors that the form has no place for are left to whoever reads them.
  */
 export function recognizeResnet(shapes: ParameterShapes): ResnetForm | undefined {

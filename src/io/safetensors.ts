@@ -37,7 +37,7 @@ export interface Safetensors {
  * Reads a whole file. Nothing is copied.
  *
  * @param name the file's name, for errors.
- * @throws {FormatError} where the length, the header, a tensor's type, shape or offsets are wrong, where tensors overlap
+ * @throws {FormatError} If the length, the header, a tensor's type, shape or offsets are wrong, where tensors overlap
  * or leave holes, where bytes are left over, or where a key is there twice; a file of another kind is named for what it
  * is.
  */

@@ -13,7 +13,7 @@ export interface StoredValues {
   readonly dtype: string;
   /** The elements, little-endian, at any alignment. */
   readonly bytes: Uint8Array;
-  /** Size of each dimension, for messages; a vector where left out. */
+  /** Size of each dimension, for messages. Default: a vector. */
   readonly shape?: readonly number[];
 }
 
@@ -22,7 +22,7 @@ export interface StoredValues {
  * ties to even). Infinities and NaNs stay what they are.
  *
  * @param name the tensor's name, for errors.
- * @throws {FormatError} where the type is another one, or a finite F64 lies outside of the 32-bit floats' range.
+ * @throws {FormatError} If the type is another one, or a finite F64 lies outside of the 32-bit floats' range.
  */
 export function tensorFloats({ dtype, bytes, shape }: StoredValues, name: string): Float32Array<ArrayBuffer> {
   const aligned = copy(bytes);
@@ -53,7 +53,7 @@ export function tensorFloats({ dtype, bytes, shape }: StoredValues, name: string
  * holds exactly, as in a mean or a mask that was saved so.
  *
  * @param name the tensor's name, for errors.
- * @throws {FormatError} where the type is BOOL or of 8-bit floats, or a number does not fit a 32-bit float.
+ * @throws {FormatError} If the type is BOOL or of 8-bit floats, or a number does not fit a 32-bit float.
  */
 export function parameterFloats(tensor: StoredValues, name: string): Float32Array<ArrayBuffer> {
   const wide = INTEGERS.get(tensor.dtype)?.(copy(tensor.bytes));
@@ -90,7 +90,7 @@ const INTEGERS: ReadonlyMap<string, NumberView> = new Map<string, NumberView>([
  * The elements of an I32, I64, U8 or BOOL tensor as new 32-bit integers.
  *
  * @param name the tensor's name, for errors.
- * @throws {FormatError} where the type is another one, an I64 does not fit 32 bits, or a BOOL is neither 0 nor 1.
+ * @throws {FormatError} If the type is another one, an I64 does not fit 32 bits, or a BOOL is neither 0 nor 1.
  */
 export function tensorIntegers({ dtype, bytes }: StoredValues, name: string): Int32Array<ArrayBuffer> {
   const refuse = (current: string, wanted: string): never => {

@@ -22,8 +22,8 @@ export type NewTensor =
  * Writes a whole file. The same tensors and metadata give the same bytes, in whatever order they come: the data is
  * ordered by type, largest first, then by name, as the reference implementation does, so every tensor is aligned.
  *
- * @throws {ShapeError} where values (shape[0] * shape[1] * ...) are more or fewer than the shape says.
- * @throws {FormatError} where a name is there twice, is `__metadata__` or not well-formed text, or a bool is not 0 or 1.
+ * @throws {ShapeError} If values (shape[0] * shape[1] * ...) are more or fewer than the shape says.
+ * @throws {FormatError} If a name is there twice, is `__metadata__` or not well-formed text, or a bool is not 0 or 1.
  */
 export function writeSafetensors(
   tensors: readonly NewTensor[],

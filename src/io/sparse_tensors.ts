@@ -33,7 +33,7 @@ export function unpackMask(bytes: ArrayLike<number>, count: number): Float32Arra
 }
 
 /**
- * The two tensors of a weight, or undefined where they would not be smaller, or where a removed weight is not zero and
+ * The two tensors of a weight, or undefined if they would not be smaller, or where a removed weight is not zero and
  * would be lost.
  *
  * @param values The weight in PyTorch's order.
@@ -58,7 +58,7 @@ export function sparseTensors(
  *
  * @param name The file's name, for messages.
  * @returns All tensors of the file with whole weights, and the masks of those that were not whole.
- * @throws {FormatError} Where one of the two tensors is missing or not of the weight's size, or both and the whole weight
+ * @throws {FormatError} If one of the two tensors is missing or not of the weight's size, or both and the whole weight
  *   are there.
  */
 export function wholeTensors(

@@ -28,7 +28,7 @@ export function encodeVariance(graph: Graph, variance: ReadonlyMap<string, Float
  * Reads the variance of every trained parameter, by full name in PyTorch's order.
  *
  * @param name The file's name, for messages.
- * @throws {FormatError} Where the file is damaged or holds no variance, or its tensors are not those of the graph, not
+ * @throws {FormatError} If the file is damaged or holds no variance, or its tensors are not those of the graph, not
  *   finite or below 0.
  */
 export function decodeVariance(

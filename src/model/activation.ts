@@ -17,7 +17,7 @@ export interface Activation {
 /**
  * Makes the layer of an activation: x, any shape -> y of the same shape.
  *
- * @param ofConstant What a number becomes, or undefined where it is not known.
+ * @param ofConstant What a number becomes, or undefined if it is not known.
  */
 export function activationLayer<Spec extends LayerFields>(
   activationOf: (spec: Spec) => Activation,

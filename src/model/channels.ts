@@ -9,7 +9,7 @@ import type { LayerChannels, LayerShapes, ParameterSpec } from "./layer.ts";
 export interface WeightForm {
   /** Groups into which the input channels fall, each of which gives its own share of the output channels. */
   readonly groups: number;
-  /** True where every input channel is a group of its own, so that its filters belong to it. */
+  /** True if every input channel is a group of its own, so that its filters belong to it. */
   readonly isDepthwise: boolean;
 }
 
@@ -31,7 +31,7 @@ export function keepZero(value: number): number | undefined {
 /**
  * The rules of a layer whose output channels each come from the input channel of the same index alone.
  *
- * @param ofConstant The number that a channel of one number becomes at every pixel, or undefined where it is not known:
+ * @param ofConstant The number that a channel of one number becomes at every pixel, or undefined if it is not known:
  *   `keepZero`, or the layer's own function.
  */
 export function channelwise<Spec>(

@@ -27,7 +27,7 @@ export interface ConvolutionGeometry {
   readonly kernelWidth: number;
   readonly stride: Pair;
   readonly padding: Pair;
-  /** Pixels between two taps; 1 where left out. */
+  /** Pixels between two taps. Default: 1. */
   readonly dilation?: Pair | undefined;
 }
 

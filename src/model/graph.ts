@@ -124,8 +124,8 @@ export function parseGraph(value: unknown, source: string, options: GraphOptions
 /**
  * Works out the sources, shapes and parameters of every layer.
  *
- * @throws {ShapeError} Where a layer does not fit its inputs, or is larger than any device could hold.
- * @throws {ConfigError} Where a layer takes the output of one that does not come before it, or of too many.
+ * @throws {ShapeError} If a layer does not fit its inputs, or is larger than any device could hold.
+ * @throws {ConfigError} If a layer takes the output of one that does not come before it, or of too many.
  */
 export function resolveGraph(graph: Graph): readonly GraphNode[] {
   const { name: model, input, layers } = graph;
@@ -247,7 +247,7 @@ export interface ClassificationTask {
 /**
  * Checks that a model takes a data set's images and gives a logit a class.
  *
- * @throws {ShapeError} Where it does not.
+ * @throws {ShapeError} If it does not.
  */
 export function checkGraphFits(graph: Graph, task: ClassificationTask): void {
   const images = shapeText(mapShape(task.channels, task.height, task.width));

@@ -31,7 +31,7 @@ export interface ParameterSpec {
   readonly channels: number;
   /** The shape in PyTorch, such as (O, I, KH, KW). */
   readonly shape: readonly number[];
-  /** True where its numbers belong to no channel, so that it stays whole whatever channels go. Not for weights. */
+  /** True if its numbers belong to no channel, so that it stays whole whatever channels go. Not for weights. */
   readonly shared?: boolean;
   /** The least that a value of a file may be, where not any finite number serves, as of a variance. */
   readonly least?: number;
@@ -72,7 +72,7 @@ export interface FusedNorm {
 export interface LayerFields {
   /** Its name, from which those of its parameters follow. */
   readonly name: string;
-  /** The layers whose outputs it takes, or `input` for the images; the layer before it where left out. */
+  /** The layers whose outputs it takes, or `input` for the images. Default: the layer before it. */
   readonly inputs?: readonly string[];
 }
 
@@ -94,7 +94,7 @@ export interface LayerInput {
   readonly shape: FeatureShape;
   /** Its tensor. */
   readonly x: BufferRef;
-  /** Backward: the tensor that its gradient is written to, or undefined where none is wanted. */
+  /** Backward: the tensor that its gradient is written to, or undefined if none is wanted. */
   readonly dx: BufferRef | undefined;
 }
 
@@ -122,7 +122,7 @@ export interface LayerContext<Spec> {
   readonly y: BufferRef;
   /** Backward: the gradient of y. */
   readonly dy: BufferRef;
-  /** Backward: the gradient of x, or undefined where none is wanted. */
+  /** Backward: the gradient of x, or undefined if none is wanted. */
   readonly dx: BufferRef | undefined;
   /** Forward: a batch norm follows and is to be applied to y, before all else. Only with `fusesNorm`. */
   readonly norm: FusedNorm | undefined;
@@ -178,14 +178,14 @@ export interface KeptChannels {
   readonly outputs: readonly number[];
 }
 
-/** The number that each channel holds at every pixel of every image; undefined where they differ or are not known. */
+/** The number that each channel holds at every pixel of every image; undefined if they differ or are not known. */
 export type ChannelConstants = readonly (number | undefined)[];
 
 /** The numbers of a layer in a network of which a mask removes some. */
 export interface LayerNumbers {
   /**
    * The number of an output channel in a parameter or statistic: 0 where the mask removes it or there is no such
-   * parameter, undefined where it is not known.
+   * parameter, undefined if it is not known.
    */
   number(parameter: string, channel: number): number | undefined;
   /** What each row of `weight` gives at every pixel without a bias, where the first input's channels are constant. */
@@ -223,7 +223,7 @@ export interface LayerChannels<Spec> {
   narrow(layer: LayerShapes<Spec>, kept: KeptChannels): Spec;
   /** What is known of the output's sign: never below 0; never below 0 where no input is; or nothing. */
   readonly sign: "never negative" | "kept" | "any";
-  /** True where it only moves, drops or pools features, so that what it reads are the features still. */
+  /** True if it only moves, drops or pools features, so that what it reads are the features still. */
   readonly onlyRearranges: boolean;
 }
 
@@ -278,41 +278,41 @@ export interface LayerType<Spec> {
   readonly arity?: "one" | "several";
   /** What the random numbers of such layers are named by, so that no name of a layer changes them. Default: its kind. */
   readonly stream?: string;
-  /** True where, in a mode, the output is the input's bytes under another shape. */
+  /** True if, in a mode, the output is the input's bytes under another shape. */
   isView?(mode: PassMode): boolean;
 
   // What it computes, where other layers can do it in its place or it may be left out.
-  /** True where the output is the sum of all inputs, and so the gradient of every input that of the output. */
+  /** True if the output is the sum of all inputs, and so the gradient of every input that of the output. */
   readonly isSum?: boolean;
-  /** True where the output is max(input, 0). */
+  /** True if the output is max(input, 0). */
   readonly isRelu?: boolean;
-  /** True where it is max pooling 2 x 2 at stride 2 without padding, whose backward pass can start from a `FusedPool`. */
+  /** True if it is max pooling 2 x 2 at stride 2 without padding, whose backward pass can start from a `FusedPool`. */
   isHalvingPool?(spec: Spec): boolean;
   /** Its parameters where, outside training, it is a batch norm by running statistics. */
   normForm?(spec: Spec): NormForm;
   /** The product that it is, by which its weights can be refit. */
   productForm?(layer: LayerShapes<Spec>): ProductForm;
-  /** True where it turns features into logits, as the last such layer of a classifier does. */
+  /** True if it turns features into logits, as the last such layer of a classifier does. */
   readonly classifies?: boolean;
 
   // What of other layers its passes can take over.
-  /** True where the forward pass can apply a batch norm by running statistics to its output. */
+  /** True if the forward pass can apply a batch norm by running statistics to its output. */
   fusesNorm?(spec: Spec): boolean;
-  /** True where the forward pass can add a tensor to its output. */
+  /** True if the forward pass can add a tensor to its output. */
   fusesAdd?(spec: Spec, mode: PassMode): boolean;
-  /** True where the forward pass can apply a ReLU to its output. */
+  /** True if the forward pass can apply a ReLU to its output. */
   readonly fusesRelu?: boolean;
-  /** True where the passes can take over a ReLU and the max pooling 2 x 2 behind it. */
+  /** True if the passes can take over a ReLU and the max pooling 2 x 2 behind it. */
   fusesPool?(spec: Spec): boolean;
-  /** True where the backward pass can add a tensor to its input gradient. */
+  /** True if the backward pass can add a tensor to its input gradient. */
   addsToInput?(spec: Spec): boolean;
-  /** True where the backward pass can apply a ReLU's backward pass to its input gradient. */
+  /** True if the backward pass can apply a ReLU's backward pass to its input gradient. */
   gatesInput?(spec: Spec): boolean;
 
   /**
    * The shape of the output.
    *
-   * @throws {ShapeError} Where the inputs do not fit the layer.
+   * @throws {ShapeError} If the inputs do not fit the layer.
    */
   outputShape(spec: Spec, inputs: readonly FeatureShape[], name: string): FeatureShape;
   /** Its parameters, given the shape of the first input; as `ParameterRole` says. */

@@ -33,7 +33,7 @@ export interface LayerDefinition {
  * @param layer Its `kind`, with a prefix of your own, such as `acme/shuffle`, so that no layer of the library has it; the
  *   schemas of its own `fields` (zod), beside `name` and `inputs`, which every layer has; and all that `LayerType` asks
  *   for, what it does with channels included.
- * @throws {ConfigError} Where the kind has no prefix, or a field is one that every layer has.
+ * @throws {ConfigError} If the kind has no prefix, or a field is one that every layer has.
  */
 export function defineLayer<Fields extends object>(
   { kind, fields, ...type }:

@@ -91,7 +91,7 @@ export const presetNames: readonly string[] = [...presets.keys()];
 /**
  * A preset for images of a size and a number of classes.
  *
- * @throws {ConfigError} Where no preset has the name.
+ * @throws {ConfigError} If no preset has the name.
  *
  * @example
  * ```ts

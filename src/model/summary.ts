@@ -14,7 +14,7 @@ export interface LayerSummary {
   readonly kind: string;
   /** The layers whose outputs it takes, `input` for the images. */
   readonly inputs: readonly string[];
-  /** True where it takes the layer before it, as a layer does that names none. */
+  /** True if it takes the layer before it, as a layer does that names none. */
   readonly takesPrevious: boolean;
   /** Its output for one image: (C, H, W), or (F) for a vector. */
   readonly output: readonly number[];
@@ -49,8 +49,8 @@ export interface ModelSummary {
 /**
  * Summarises a model.
  *
- * @throws {ShapeError} Where a layer does not fit its inputs, naming the layer and the shapes.
- * @throws {ConfigError} Where a layer takes the output of one that does not come before it.
+ * @throws {ShapeError} If a layer does not fit its inputs, naming the layer and the shapes.
+ * @throws {ConfigError} If a layer takes the output of one that does not come before it.
  */
 export function summarizeModel(graph: Graph): ModelSummary {
   const { name, input: { channels, height, width } } = graph;

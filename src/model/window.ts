@@ -13,7 +13,7 @@ export function pairField(least: number) {
   return z.union([length, z.tuple([length, length])], { error });
 }
 
-/** True where a length is the same along height and width, or is that number where one is given. */
+/** True if a length is the same along height and width, or is that number where one is given. */
 export function isSquare(pair: Pair, length?: number): boolean {
   const [height, width] = pairOf(pair);
   return height === width && (length === undefined || height === length);

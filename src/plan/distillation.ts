@@ -18,7 +18,7 @@ export interface Distillation {
    * out. Source: Romero et al. 2015, arXiv 1412.6550.
    */
   readonly featureWeight?: number;
-  /** Which features, with a `featureWeight`; `last` where left out. */
+  /** Which features, with a `featureWeight`. Default: `last`. */
   readonly featureMaps?: FeatureMaps;
 }
 

@@ -17,7 +17,7 @@ export const teacherFeatures = (map: number): string => `teacher_features ${map}
  * The index of the layer that gives a model's features: what its last linear layer reads, before pooling, dropout and
  * flattening.
  *
- * @throws {ShapeError} Where there is none, or nothing before it is trained.
+ * @throws {ShapeError} If there is none, or nothing before it is trained.
  */
 export function featureLayerOf(graph: Graph, nodes: readonly GraphNode[] = resolveGraph(graph)): number {
   const refuse = (current: string): never => {
@@ -112,7 +112,7 @@ export function lowerFeatureGradient(
   { map, rows, quads, features, dy, isRelu }: FeatureTensors & {
     /** The gradient of the features. */
     readonly dy: BufferRef;
-    /** True where the layer is a ReLU, whose backward pass `dy` may have gone through: a second time changes nothing. */
+    /** True if the layer is a ReLU, whose backward pass `dy` may have gone through: a second time changes nothing. */
     readonly isRelu: boolean;
   },
 ): Dispatch {

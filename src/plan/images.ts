@@ -29,7 +29,7 @@ const cropShift = 4;
 /**
  * The dispatch from buffers `images`, `classes`, `rows` and `normalization` to tensors `x` and `labels`.
  *
- * @throws {ShapeError} Where the square that is cut out is larger than the image.
+ * @throws {ShapeError} If the square that is cut out is larger than the image.
  */
 export function lowerImages(
   { augmentation, cutout = 0, inEvaluation = false }: ImageSource,

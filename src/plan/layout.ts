@@ -91,7 +91,7 @@ export function layOutParameters(graph: Graph): ParameterLayout {
  * Copies a parameter from PyTorch's order (rows, channels, taps) into its place in an arena.
  *
  * @param arena Floats of the whole arena, 4 a quad.
- * @throws {ShapeError} Where the number of values differs.
+ * @throws {ShapeError} If the number of values differs.
  */
 export function placeParameter(
   parameter: PlacedParameter,

@@ -45,7 +45,7 @@ export interface LowerOptions extends UpdateOptions, LossOptions {
  * - `score`: the same gradients with running statistics, accumulated for the criteria.
  * - `evaluate`: forward, loss, tally, confusion counts and kept predictions.
  *
- * @throws {ShapeError} Where a layer does not fit its input, or features are asked for that the model has not.
+ * @throws {ShapeError} If a layer does not fit its input, or features are asked for that the model has not.
  */
 export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   const { batch, mode, images, mixes } = options;

@@ -14,7 +14,7 @@ export const mixShares = "mix_shares";
 /**
  * The dispatch behind the batch that mixes each image with its partner, the one at the same place from the batch's end.
  *
- * @throws {ShapeError} Where the batch has but one row.
+ * @throws {ShapeError} If the batch has but one row.
  */
 export function lowerMixedImages(
   { rows, quads }: { readonly rows: number; readonly quads: number },

@@ -10,16 +10,16 @@ import type { ParameterLayout } from "./layout.ts";
 
 /** What is done to gradients and values under any optimizer. */
 export interface Regularization {
-  /** L1 factor: this times the sign of a value is added to its gradient, before clipping; 0 where left out. */
+  /** L1 factor: this times the sign of a value is added to its gradient, before clipping. Default: 0. */
   readonly l1?: number;
   /**
    * False spares biases and batch norm's scales and shifts from weight decay and L1, as is usual (He et al. 2019,
-   * arXiv 1812.01187, section 3.1); all are decayed where left out, as torch.optim does by default.
+   * arXiv 1812.01187, section 3.1); by default all are decayed, as in torch.optim.
    */
   readonly decayBias?: boolean;
-  /** The most that the norm of all gradients together may be; longer ones are scaled down. No limit where left out. */
+  /** The most that the norm of all gradients together may be; longer ones are scaled down. Default: no limit. */
   readonly clipNorm?: number;
-  /** The most that the size of each gradient may be; larger ones are cut. No limit where left out. */
+  /** The most that the size of each gradient may be; larger ones are cut. Default: no limit. */
   readonly clipValue?: number;
 }
 

@@ -25,7 +25,7 @@ export interface Wire {
   /** What its backward pass adds to its input's gradient, and whether a ReLU's backward pass follows there. */
   readonly addend: string | undefined;
   readonly gated: boolean;
-  /** True where its backward pass has nothing to do. */
+  /** True if its backward pass has nothing to do. */
   readonly skipsBackward: boolean;
   /** Sums of gradients to be made before its own backward pass. */
   readonly sums: readonly GradientSum[];

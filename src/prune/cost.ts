@@ -17,7 +17,7 @@ export type Cost = Readonly<Record<CostKind, number>>;
 
 /** How a file holds weights, for their bytes. */
 export interface CostOptions {
-  /** Whether removed weights are left out, for a bit a weight; no where left out. */
+  /** Whether removed weights are not stored, for one bit per weight instead. Default: false. */
   readonly isSparse?: boolean;
 }
 

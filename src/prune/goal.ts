@@ -47,7 +47,7 @@ export function scheduledCost(
 /**
  * How many weights a sparsity removes: its share of them, rounded down.
  *
- * @throws {ConfigError} Where the sparsity is no fraction from 0 to 1.
+ * @throws {ConfigError} If the sparsity is no fraction from 0 to 1.
  */
 export function removedAt(sparsity: number, prunable: number): number {
   checkNumbers("remove weights by", {

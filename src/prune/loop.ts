@@ -77,7 +77,7 @@ export interface PruneRound {
   readonly lossErrorValidation?: number;
   /** The temperature of the posterior that was chosen for the removal, where one was. */
   readonly posteriorTemperature?: TemperatureChoice;
-  /** True where the accuracy on validation examples dropped too far, and the network was put back. */
+  /** True if the accuracy on validation examples dropped too far, and the network was put back. */
   readonly isUndone: boolean;
 }
 
@@ -105,11 +105,11 @@ export interface PruneOutcome {
 /** What the loop is told. */
 export interface PruneLoopOptions {
   readonly goal: PruneGoal;
-  /** How rounds share the way to a sparsity or a cost; `gradual` where left out. */
+  /** How rounds share the way to a sparsity or a cost. Default: `gradual`. */
   readonly schedule?: PruneSchedule;
   /** The most rounds, those that are undone not among them; Infinity with a threshold for as many as it takes. */
   readonly rounds: number;
-  /** The most that the accuracy on validation examples may lie below where it was before the loop; any where left out. */
+  /** The largest drop of the accuracy on validation examples from that before the loop. Default: no limit. */
   readonly allowedDrop?: number | undefined;
   /**
    * With a threshold, whether the sparsest network is kept whose validation loss lies within one standard error of the
@@ -135,7 +135,7 @@ const minStep = 1 / 4;
 /**
  * Does a removal on the way to a goal.
  *
- * @throws {ConfigError} Where so much may not go, naming the goal and not where the round was to lead.
+ * @throws {ConfigError} If so much may not go, naming the goal and not where the round was to lead.
  */
 async function towards<Result>(
   goal: PruneGoal,
@@ -225,7 +225,7 @@ class Candidates {
     return this.#lowest.loss + this.#lowest.lossError;
   }
 
-  /** True where more rounds lead away. */
+  /** True if more rounds lead away. */
   get areLeftBehind(): boolean {
     return this.#bad >= badRounds;
   }
@@ -244,7 +244,7 @@ class Candidates {
  * undone, and half its step is tried; the loop ends where a quarter of a step is undone too. Where validation examples
  * choose the round, it also ends where three rounds in a row are too far from the best, and the chosen one is put back.
  *
- * @throws {ConfigError} Where less may go than the goal asks for, naming the goal and the round.
+ * @throws {ConfigError} If less may go than the goal asks for, naming the goal and the round.
  */
 export async function pruneUntilStable(
   target: PruneTarget,

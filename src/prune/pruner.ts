@@ -41,7 +41,7 @@ import { digitCounts, lowerNOfM, lowerRegrowth } from "./select/select.ts";
 export interface PrunerScoreSettings extends ScoreSettings {
   /** How the prior precision of the confidence is found. */
   readonly prior: Prior;
-  /** T of the tempered posterior, whose precision is N F / T + lambda, above 0; 1 where left out. */
+  /** T of the tempered posterior, whose precision is N F / T + lambda, above 0. Default: 1. */
   readonly temperature?: number;
 }
 
@@ -74,7 +74,7 @@ export class Pruner {
    * Accumulates the mean gradient and the diagonal Fisher information at the network's values, over as many whole
    * batches of the examples as there are.
    *
-   * @throws {NumericError} Where a weight, a statistic, a logit, a gradient or what is accumulated is not finite.
+   * @throws {NumericError} If a weight, a statistic, a logit, a gradient or what is accumulated is not finite.
    */
   async accumulate(examples: Examples, options: AccumulateOptions): Promise<void> {
     await accumulateGradients(this.#network, examples, options);
@@ -84,8 +84,8 @@ export class Pruner {
   /**
    * Scores the running mean by a criterion, into the arena `scores`.
    *
-   * @throws {ConfigError} Where what the criterion needs is not there, or a temperature is not above 0.
-   * @throws {NumericError} Where a weight, what the criterion needs, or a score is not finite, or a score is below 0.
+   * @throws {ConfigError} If what the criterion needs is not there, or a temperature is not above 0.
+   * @throws {NumericError} If a weight, what the criterion needs, or a score is not finite, or a score is below 0.
    */
   async score(criterion: Criterion, settings: PrunerScoreSettings): Promise<void> {
     const { prior, temperature = 1, seed } = settings, network = this.#network;
@@ -118,7 +118,7 @@ export class Pruner {
    * Counts the kept weights that a threshold would remove: of single weights those whose score is below it, of groups all
    * weights of the groups below it, for criterion confidence by their chi-square confidence.
    *
-   * @throws {ConfigError} Where the weights were never scored, or an option is not possible.
+   * @throws {ConfigError} If the weights were never scored, or an option is not possible.
    */
   async countBelow(threshold: number, options: RemovalOptions = {}): Promise<number> {
     const scoring = this.#checkScored("count weights below", `${threshold}`);
@@ -135,7 +135,7 @@ export class Pruner {
    * at least so many. Values, mean and
    * velocity are masked.
    *
-   * @throws {ConfigError} Where the weights were never scored, an option is not possible, or fewer may go.
+   * @throws {ConfigError} If the weights were never scored, an option is not possible, or fewer may go.
    */
   async remove(remove: number, options: RemovalOptions = {}): Promise<readonly LayerCount[]> {
     const scoring = this.#checkScored("remove weights", `${remove}`);
@@ -150,7 +150,7 @@ export class Pruner {
    * Removes weights so that every `of` consecutive columns, as PyTorch counts them, keep the best `keep` at most; a shorter
    * group at the end of a line keeps its share, rounded up.
    *
-   * @throws {ConfigError} Where the weights were never scored, or the pattern or a protected layer is not possible.
+   * @throws {ConfigError} If the weights were never scored, or the pattern or a protected layer is not possible.
    */
   async removePattern(
     { keep, of }: Pattern,
@@ -171,7 +171,7 @@ export class Pruner {
    * gradient and Fisher information that `accumulate` found. They start from 0. A weight comes back once: one that was
    * removed again stays out, so that rounds of removal and regrowth come to an end. Returns how many came back.
    *
-   * @throws {ConfigError} Where there are no such gradients, or a protected layer is not possible.
+   * @throws {ConfigError} If there are no such gradients, or a protected layer is not possible.
    */
   async regrow(threshold: number, { examples, protect = [] }: {
     /** Examples N that the gradient's information counts for. */

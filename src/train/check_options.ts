@@ -20,7 +20,7 @@ type CheckedOptions = Omit<TrainOptions, "validation" | "slots" | "choose"> & {
 /**
  * Checks the options of a phase of training.
  *
- * @throws {ConfigError} Where a value is not possible, or what it needs was not given, so that it would do nothing.
+ * @throws {ConfigError} If a value is not possible, or what it needs was not given, so that it would do nothing.
  */
 export function checkTrainOptions(options: CheckedOptions): void {
   const act = "train with", { distillation, earlyStopping } = options;
@@ -50,7 +50,7 @@ export function checkTrainOptions(options: CheckedOptions): void {
   checkCompanions(options);
 }
 
-/** @throws {ConfigError} Where a number of an optimizer is not possible. */
+/** @throws {ConfigError} If a number of an optimizer is not possible. */
 function checkOptimizer(optimizer: OptimizerSettings): void {
   const act = "train with", { kind, weightDecay, l1, clipNorm, clipValue } = optimizer;
   checkWords(act, { "optimizer.kind": [kind, ["sgd", "adam", "adamw"]] });
@@ -80,7 +80,7 @@ function checkCompanions({ distillation, teacher, earlyStopping, hasValidation }
   }
 }
 
-/** @throws {ConfigError} Where a value is not possible. */
+/** @throws {ConfigError} If a value is not possible. */
 export function checkRecalibration(
   { batch, seed, augmentation, cutout, maxBatches }: RecalibrateSettings,
 ): void {

@@ -56,7 +56,7 @@ export function standardError(accuracy: number, examples: number): number {
 /** A network ready to be evaluated on a split, as often as wanted. */
 export interface Evaluator extends Disposable {
   /**
-   * @throws {NumericError} Where a weight, a statistic, a logit or the loss is not finite.
+   * @throws {NumericError} If a weight, a statistic, a logit or the loss is not finite.
    * @throws The reason of the signal where it is aborted before all batches are counted.
    */
   evaluate(signal?: AbortSignal): Promise<Evaluation>;
@@ -69,7 +69,7 @@ export const evaluationBatch = 256;
 export interface EvaluatorTools {
   readonly choose: ProductChooser;
   readonly slots: SlotPool;
-  /** Examples at a time; where left out 256, or as many as the device can hold. */
+  /** Examples per batch. Default: 256, or as many as the device can hold. */
   readonly evaluationBatch?: number | undefined;
 }
 
@@ -77,7 +77,7 @@ export interface EvaluatorTools {
  * How many of some examples evaluation takes at a time.
  *
  * @param most What is there at most.
- * @throws {ShapeError} Where the device cannot hold so many as asked for, or not even one.
+ * @throws {ShapeError} If the device cannot hold so many as asked for, or not even one.
  */
 export function evaluationBatchOf(
   gpu: Gpu,
@@ -113,7 +113,7 @@ const longBatchMs = 100;
 /**
  * Prepares evaluation of a network, whose parameters may change between runs, on a split.
  *
- * @throws {ShapeError} Where the device cannot hold so many examples as asked for, or not even one.
+ * @throws {ShapeError} If the device cannot hold so many examples as asked for, or not even one.
  */
 export async function openEvaluator(
   network: Network,

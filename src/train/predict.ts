@@ -35,8 +35,8 @@ export interface PredictOptions extends EvaluatorTools {
 /**
  * Predicts examples, whose labels are not looked at.
  *
- * @throws {ShapeError} Where the device cannot hold so many examples at a time as asked for, or not even one.
- * @throws {NumericError} Where a logit is not finite.
+ * @throws {ShapeError} If the device cannot hold so many examples at a time as asked for, or not even one.
+ * @throws {NumericError} If a logit is not finite.
  * @throws The reason of the signal where it is aborted before all batches are started.
  */
 export async function predict(
@@ -81,7 +81,7 @@ export async function predict(
 /**
  * Probabilities and labels of logits (N, C).
  *
- * @throws {NumericError} Where a logit is not finite.
+ * @throws {NumericError} If a logit is not finite.
  */
 export function predictionsOf(logits: Float32Array, classes: number): Predictions {
   const count = logits.length / classes;

@@ -19,15 +19,15 @@ import { mixBits } from "../random.ts";
 
 /** How statistics are measured. */
 export interface RecalibrateSettings {
-  /** Examples a batch, or as many as the device can hold; the last, partial one is left out. */
+  /** Examples per batch, or as many as the device can hold; the last, partial batch is skipped. */
   readonly batch: number;
   /** Chooses the order of the examples and their augmentation. */
   readonly seed: number;
-  /** How images are varied; not at all where left out. */
+  /** How images are varied. Default: not at all. */
   readonly augmentation?: Augmentation;
-  /** Side in pixels of the square that each image loses; 0 where left out. */
+  /** Side in pixels of the square that each image loses. Default: 0. */
   readonly cutout?: number;
-  /** The most batches that are measured; 100 where left out, beyond which the mean hardly moves. */
+  /** Maximum number of batches that are measured. Default: 100; beyond that the mean hardly moves. */
   readonly maxBatches?: number;
 }
 
@@ -45,8 +45,8 @@ const batchesPerReading = 25;
  * torch.optim.swa_utils.update_bn does. A network without batch norm is left as it is.
  *
  * @returns the batches that were measured
- * @throws {ShapeError} Where a batch holds one value per channel.
- * @throws {NumericError} Where what is measured is not finite; the statistics are then those before.
+ * @throws {ShapeError} If a batch holds one value per channel.
+ * @throws {NumericError} If what is measured is not finite; the statistics are then those before.
  */
 export async function recalibrate(
   network: Network,

@@ -14,7 +14,7 @@ export interface Schedule {
   learningRateShare(step: number, steps: number): number;
   /** How many values the running mean holds after a step; 0 where averaging has not begun. */
   averagedCount(step: number, steps: number): number;
-  /** Decay of an exponential mean, in (0, 1); all averaged values weigh the same where left out. */
+  /** Decay of an exponential mean, in (0, 1). Default: all averaged values weigh the same. */
   readonly emaDecay?: number;
 }
 

@@ -52,11 +52,11 @@ export interface TrainCheckpoints {
 export interface TrainSettings {
   /** Passes over the examples. */
   readonly epochs: number;
-  /** Examples a batch; the last, partial step of an epoch is left out. */
+  /** Examples per batch; the last, partial step of an epoch is skipped. */
   readonly batch: number;
   /**
    * Batches a step, whose gradients are averaged: without batch norm, which sees each batch alone, the same as one
-   * batch of so many times the size. 1 where left out.
+   * batch of so many times the size. Default: 1.
    */
   readonly accumulate?: number;
   /** Step size before the schedule's share of it. */
@@ -65,11 +65,11 @@ export interface TrainSettings {
   readonly optimizer: OptimizerSettings;
   /** Chooses the order of the examples and their augmentation, together with `firstEpoch`. */
   readonly seed: number;
-  /** Share of each label's probability that is spread over all classes, in [0, 1); 0 where left out. */
+  /** Share of each label's probability that is spread over all classes, in [0, 1). Default: 0. */
   readonly labelSmoothing?: number;
-  /** How images are varied; not at all where left out. */
+  /** How images are varied. Default: not at all. */
   readonly augmentation?: Augmentation;
-  /** Side in pixels of the square that each image loses at a random place; 0 where left out. */
+  /** Side in pixels of the square that each image loses at a random place. Default: 0. */
   readonly cutout?: number;
   /**
    * Alpha of the Beta distribution of the shares in which each batch's images, and their labels, are mixed in pairs; 0,
@@ -83,7 +83,7 @@ export interface TrainSettings {
   /** True keeps the variance of every parameter over the steps that are averaged, for the criterion `snr`. */
   readonly keepsVariance?: boolean;
   /**
-   * How batch norm's statistics are measured anew once values are averaged; `none` where left out. Images are not mixed
+   * How batch norm's statistics are measured anew once values are averaged. Default: `none`. Images are not mixed
    * for it, since those that are predicted later are not.
    */
   readonly recalibration?: Recalibration;

@@ -103,7 +103,7 @@ function checkStepFits(network: Network, examples: Examples, options: Omit<Train
 /**
  * Prepares the programs of a step.
  *
- * @throws {ShapeError} Where the device cannot hold the batch, or the teacher does not fit.
+ * @throws {ShapeError} If the device cannot hold the batch, or the teacher does not fit.
  */
 export async function prepareStep(
   network: Network,
@@ -157,7 +157,7 @@ export async function prepareStep(
 /**
  * The device memory that training needs at its peak: the step's plan, its teacher's, and the states that it keeps.
  *
- * @throws {ShapeError} Where the device cannot hold the batch.
+ * @throws {ShapeError} If the device cannot hold the batch.
  */
 export function trainingFootprint(
   network: Network,

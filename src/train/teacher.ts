@@ -50,9 +50,9 @@ function featureNamesOf(graph: Graph, maps: FeatureMaps | undefined): readonly s
 /**
  * Prepares a teacher for a student.
  *
- * @throws {ShapeError} Where it takes other images or gives other logits than its student, or other features where those
+ * @throws {ShapeError} If it takes other images or gives other logits than its student, or other features where those
  *   are compared.
- * @throws {NumericError} Where a weight or a statistic of the teacher is not finite.
+ * @throws {NumericError} If a weight or a statistic of the teacher is not finite.
  */
 export async function openTeacher(
   teacher: Network,

@@ -24,10 +24,10 @@ import { openEpochWatcher } from "./validation.ts";
  * last quarter by default), which the arena `mean` holds too; with early stopping they are those of the best epoch, as
  * they would have been had training ended there. The mask is respected throughout.
  *
- * @throws {NumericError} Where a loss, or what a step stores, is not finite; the values are then those of the last
+ * @throws {NumericError} If a loss, or what a step stores, is not finite; the values are then those of the last
  *   reading at which all was finite.
- * @throws {ShapeError} Where there are too few examples for a step, or the teacher does not fit.
- * @throws {ConfigError} Where an option is not possible, or what it needs was not given.
+ * @throws {ShapeError} If there are too few examples for a step, or the teacher does not fit.
+ * @throws {ConfigError} If an option is not possible, or what it needs was not given.
  * @throws The reason of `options.signal` where it ends training.
  */
 export async function train(
@@ -189,7 +189,7 @@ async function checkFinite(
 /**
  * Checks what training returns: the mean over the steps, which no step's reading has seen, and what goes with it.
  *
- * @throws {NumericError} Where a number is not finite.
+ * @throws {NumericError} If a number is not finite.
  */
 async function checkResult(network: Network, steps: number, withVariance: boolean): Promise<void> {
   const roles: readonly ArenaRole[] = ["values", "statistics", ...withVariance ? ["variance"] as const : []];

@@ -56,7 +56,7 @@ function scratchOf({ scratch, batch, input }: LayerContext<Batchnorm2dSpec>): Bu
 /**
  * Measures the batch's mean and variance and moves the running ones.
  *
- * @throws {ShapeError} Where a batch holds one value per channel, whose variance is 0 and which is its own mean.
+ * @throws {ShapeError} If a batch holds one value per channel, whose variance is 0 and which is its own mean.
  */
 function measure(context: LayerContext<Batchnorm2dSpec>): void {
   const { spec, name, batch, input, x } = context;

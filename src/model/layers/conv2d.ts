@@ -44,9 +44,9 @@ export interface Conv2dSpec extends LayerFields {
   readonly stride: Pair;
   /** Zeros added on each side, in pixels. */
   readonly padding: Pair;
-  /** Pixels between two taps of a window; 1 where left out. */
+  /** Pixels between two taps of a window. Default: 1. */
   readonly dilation?: Pair | undefined;
-  /** Parts of the channels that see nothing of each other; divides both channel counts; 1 where left out. */
+  /** Parts of the channels that see nothing of each other; divides both channel counts. Default: 1. */
   readonly groups?: number | undefined;
   /** True adds a number to each output channel. */
   readonly bias: boolean;
@@ -89,7 +89,7 @@ function contextOf(context: LayerContext<Conv2dSpec>): ConvolutionContext {
   };
 }
 
-/** The convolution in its groups, or undefined where there is one group only. */
+/** The convolution in its groups, or undefined if there is one group only. */
 function groupedOf(context: LayerContext<Conv2dSpec>): GroupedConvolution | undefined {
   const { spec: { groups = 1 }, input: { channels } } = context;
   return groups === 1 ? undefined : { convolution: contextOf(context), inChannels: channels, groups };

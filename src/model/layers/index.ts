@@ -92,7 +92,7 @@ const layerTypes = {
 /**
  * Returns the type of one of the library's layers.
  *
- * @throws {ConfigError} Where the layer is of another kind.
+ * @throws {ConfigError} If the layer is of another kind.
  */
 export function layerTypeOf({ kind, name }: LayerSpec): LayerType<LayerSpec> {
   const types: Readonly<Record<string, unknown>> = layerTypes;

@@ -18,7 +18,7 @@ export interface SubsampleSpec extends LayerFields {
   readonly outChannels: number;
   /** Pixels between two that are kept, along both sides. */
   readonly stride: number;
-  /** Channels of zeros before the input's; half of them all, rounded down, where left out. */
+  /** Channels of zeros before the input's. Default: half of the added channels, rounded down. */
   readonly before?: number;
 }
 

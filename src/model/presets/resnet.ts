@@ -46,7 +46,7 @@ export const resnet18Form: ResnetForm = {
 /**
  * A residual network for images (C, H, W). Parameters have PyTorch's names: `conv1`, `bn1`, `layer1.0.conv1`, ...
  *
- * @throws {ConfigError} Where a width is no channel count.
+ * @throws {ConfigError} If a width is no channel count.
  */
 export function residualNetwork(form: ResnetForm, task: PresetTask): Graph {
   const { name, stem, head } = form, { channels, height, width, classes } = task;

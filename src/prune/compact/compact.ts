@@ -43,7 +43,7 @@ export interface PlacedFold {
 
 /** What compaction leaves alone. */
 export interface CompactOptions {
-  /** Layers by name that keep all filters and inputs, superfluous or not; none where left out. */
+  /** Layers by name that keep all filters and inputs, superfluous or not. Default: none. */
   readonly protect?: readonly string[] | undefined;
 }
 
@@ -123,7 +123,7 @@ function smallerGraph(graph: Graph, { nodes, sources, kept }: {
 /**
  * Checks that every layer keeps as many channels as it should.
  *
- * @throws {ShapeError} Where one does not, or does not fit its inputs.
+ * @throws {ShapeError} If one does not, or does not fit its inputs.
  */
 function checkNarrowed(
   smaller: Graph,

@@ -88,9 +88,9 @@ async function applyMask(network: Network): Promise<void> {
  * superfluous. The masked one stays as it is, but that its mask is applied; both are the caller's to dispose of.
  *
  * @param examples Examples on which the logits of both are compared.
- * @throws {ShapeError} Where there are no examples.
- * @throws {NumericError} Where a weight, a statistic or a logit is not finite.
- * @throws {KernelError} Where logits differ by more than 1e-4 of the largest.
+ * @throws {ShapeError} If there are no examples.
+ * @throws {NumericError} If a weight, a statistic or a logit is not finite.
+ * @throws {KernelError} If logits differ by more than 1e-4 of the largest.
  */
 export async function compactNetwork(
   network: Network,

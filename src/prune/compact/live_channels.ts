@@ -111,7 +111,7 @@ function findConstants(nodes: readonly GraphNode[], numbers: PlacedNumbers): rea
 /**
  * The constants of the output channels of a layer, given those of its inputs.
  *
- * @throws {ShapeError} Where the layer says so of another number of channels than it has.
+ * @throws {ShapeError} If the layer says so of another number of channels than it has.
  */
 function constantsOf(
   node: GraphNode,
@@ -128,7 +128,7 @@ function constantsOf(
   throw new ShapeError({ act: "find constants of layer", thing: spec.name, current, wanted });
 }
 
-/** The number of a channel in a parameter or statistic: 0 where it is removed or absent, undefined where not known. */
+/** The number of a channel in a parameter or statistic: 0 where it is removed or absent, undefined if not known. */
 function numberOf(
   fullName: string,
   channel: number,
@@ -153,7 +153,7 @@ function rowConstants(node: GraphNode, inputs: ChannelConstants, numbers: Placed
   return sums;
 }
 
-/** True where some pixels of a product's output see fewer of its taps than others, or that is not known. */
+/** True if some pixels of a product's output see fewer of its taps than others, or that is not known. */
 function isAtEdges(node: GraphNode): boolean {
   return node.type.productForm?.(node).padding.some((pixels) => pixels > 0) ?? true;
 }
@@ -200,7 +200,7 @@ function findTakers(nodes: readonly GraphNode[], { places }: PlacedNumbers): rea
   });
 }
 
-/** True where a row's constants can be taken over: a bias that the mask removes stays 0. */
+/** True if a row's constants can be taken over: a bias that the mask removes stays 0. */
 function takes(taker: Taker | undefined, row: number, { places, mask }: PlacedNumbers): boolean {
   if (!taker) return false;
   const { arena, offset } = places.get(taker.parameter)!;

@@ -33,7 +33,7 @@ export function findBranches(graph: Graph): readonly Branch[] {
 /** Which branches may still go as a whole. */
 export interface OpenBranches {
   /**
-   * The branches that go where layers keep no channel, the innermost ones that these are in; undefined where a layer is in
+   * The branches that go where layers keep no channel, the innermost ones that these are in; undefined if a layer is in
    * none, or a sum would be left without an input.
    */
   branchesOf(layers: readonly string[]): readonly Branch[] | undefined;

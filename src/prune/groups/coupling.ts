@@ -58,13 +58,13 @@ export function makersOf({ producers }: ChannelGroup): readonly string[] {
   return layersOf(producers.filter(({ axis }) => axis === "row"));
 }
 
-/** True where a protected layer would lose filters or inputs with a group. */
+/** True if a protected layer would lose filters or inputs with a group. */
 export function isProtected(group: ChannelGroup, protect: readonly string[]): boolean {
   return protect.length > 0 &&
     [...makersOf(group), ...layersOf(group.consumers)].some((name) => protect.includes(name));
 }
 
-/** True where a group may go: no protected layer makes or reads it, and just the layers that are asked for make it. */
+/** True if a group may go: no protected layer makes or reads it, and just the layers that are asked for make it. */
 export function mayGo(
   group: ChannelGroup,
   { protect = [], madeBy }: { readonly protect?: readonly string[]; readonly madeBy?: readonly string[] },
@@ -114,7 +114,7 @@ class Labels implements ChannelLabels {
 /**
  * The labels of a layer's output channels, given those of its inputs.
  *
- * @throws {ShapeError} Where the layer gives another number of them than it has channels.
+ * @throws {ShapeError} If the layer gives another number of them than it has channels.
  */
 function outputLabels(node: GraphNode, inputs: readonly (readonly number[])[], labels: Labels) {
   const { spec, type, output } = node, own = type.channels.labels(node, inputs, labels);
@@ -148,7 +148,7 @@ function labelledSlices(node: GraphNode, { from, to }: {
 /**
  * Finds the groups of coupled channels of a model.
  *
- * @throws {ShapeError} Where a layer does not fit its inputs.
+ * @throws {ShapeError} If a layer does not fit its inputs.
  */
 export function coupleChannels(graph: Graph): Coupling {
   const nodes = resolveGraph(graph), labels = new Labels();

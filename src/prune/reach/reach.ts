@@ -24,7 +24,7 @@ import { type BlockShape, minKept, type RemovalOptions } from "../select/removal
 export interface ReachOptions {
   readonly criterion: Criterion;
   readonly options: RemovalOptions;
-  /** Weights that are removed at the start, by the full name of their tensor; none where left out. */
+  /** Weights that are removed at the start, by the full name of their tensor. Default: none. */
   readonly removed?: ReadonlyMap<string, number>;
 }
 
@@ -33,7 +33,7 @@ export interface ReachOptions {
  * layers. By single weights, and by filters of a whole network, so many can go. Of blocks at the edges, which are smaller,
  * of coupled channels, and of groups that lost single weights before, scores may leave less.
  *
- * @throws {ConfigError} Where the criterion scores no layer.
+ * @throws {ConfigError} If the criterion scores no layer.
  */
 export function maxRemovable(
   model: CriterionModel,
@@ -61,10 +61,10 @@ export function maxRemovable(
 }
 
 /**
- * The least that the compacted network costs where coupled channels are removed of a whole one; undefined where removals
+ * The least that the compacted network costs where coupled channels are removed of a whole one; undefined if removals
  * alone do not say. Where layers share only some of their channels, scores may leave more.
  *
- * @throws {ConfigError} Where the criterion scores no layer.
+ * @throws {ConfigError} If the criterion scores no layer.
  */
 export function minChannelCost(
   model: CriterionModel,
@@ -111,7 +111,7 @@ interface ChannelReach {
 export interface LeastOfChannels {
   /** Of a prunable tensor the weights that stay at least, in a network that is whole at first. */
   weightsOf(tensor: PlacedParameter): number;
-  /** The least that the compacted network costs; undefined where compaction makes a whole network smaller. */
+  /** The least that the compacted network costs; undefined if compaction makes a whole network smaller. */
   readonly cost: Cost | undefined;
 }
 

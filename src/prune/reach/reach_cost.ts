@@ -36,7 +36,7 @@ function countAll({ layout, graph }: Network, { measure = "weights" }: RemovalOp
 /**
  * Removes as few weights, by their scores, as bring a cost down to so much at most, by bisection over how many go.
  *
- * @throws {TooManyError} Where nothing that may go brings it so far; the network is then as it was.
+ * @throws {TooManyError} If nothing that may go brings it so far; the network is then as it was.
  */
 export async function reachCost(
   network: Network,

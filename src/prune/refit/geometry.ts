@@ -18,7 +18,7 @@ export function patchQuads({ kernel: [height, width], inChannels }: RefitGeometr
 /**
  * Checks that sizes are whole numbers and fit together.
  *
- * @throws {ShapeError} Where they do not.
+ * @throws {ShapeError} If they do not.
  */
 export function checkGeometry(geometry: RefitGeometry): void {
   const { name, inChannels, inSize, outChannels, outSize, kernel, stride, padding, dilation } = geometry;

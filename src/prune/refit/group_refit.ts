@@ -26,7 +26,7 @@ export interface GroupSource {
   /** Examples and samples of a batch at most. */
   readonly batch: number;
   readonly samples: number;
-  /** False where nothing takes the shift. */
+  /** False if nothing takes the shift. */
   readonly isCentred: boolean;
 }
 
@@ -37,7 +37,7 @@ export class GroupRefit {
   readonly #held: readonly DeviceBuffer[];
   /** What fills the buffers of the group from those of all groups: a batch's tensors, or a batch's lines of targets. */
   readonly #copies: readonly { readonly program: Program; readonly lines: number | "samples" }[];
-  /** True where targets are those of one batch at a time. */
+  /** True if targets are those of one batch at a time. */
   readonly #isPart: boolean;
 
   private constructor(
@@ -59,7 +59,7 @@ export class GroupRefit {
   /**
    * Allocates what the group's refit holds.
    *
-   * @throws {ShapeError} Where the adapter's limits do not allow it.
+   * @throws {ShapeError} If the adapter's limits do not allow it.
    */
   static async open(gpu: Gpu, source: GroupSource): Promise<GroupRefit> {
     const { layer, group, targets, alpha, batch, samples, isCentred } = source;

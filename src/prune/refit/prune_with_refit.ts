@@ -40,7 +40,7 @@ const usualStages: readonly number[] = [0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.
  * import { stagesTo } from "./prune_with_refit.ts";
  * stagesTo(0.8); // [0.5, 0.7, 0.8]
  * ```
- * @throws {ConfigError} Where the sparsity is not between 0 and 1.
+ * @throws {ConfigError} If the sparsity is not between 0 and 1.
  */
 export function stagesTo(sparsity: number): readonly number[] {
   checkNumbers("find stages to", { sparsity: [sparsity, { above: 0, below: 1 }] });
@@ -51,8 +51,8 @@ export function stagesTo(sparsity: number): readonly number[] {
  * Prunes a network in stages, in place: the mask is brought to a stage's sparsity, then all kept weights are refitted, so
  * that the next stage chooses among refitted weights. The targets of all stages are those of the network at the start.
  *
- * @throws {ConfigError} Where sparsities do not rise between 0 and 1.
- * @throws {NumericError} Where activations are not finite; values and statistics are then those of the start.
+ * @throws {ConfigError} If sparsities do not rise between 0 and 1.
+ * @throws {NumericError} If activations are not finite; values and statistics are then those of the start.
  */
 export async function pruneWithRefit(
   network: Network,
@@ -80,7 +80,7 @@ export async function pruneWithRefit(
  * Refits what a mask keeps, once, in place.
  *
  * @param options `mask` writes the network's mask; the network before it is the one whose activations are wanted.
- * @throws {NumericError} Where activations are not finite; values and statistics are then those of the start.
+ * @throws {NumericError} If activations are not finite; values and statistics are then those of the start.
  */
 export async function refitKept(
   network: Network,

@@ -55,7 +55,7 @@ export class RefitLayer {
   /**
    * Allocates what a layer's refit holds.
    *
-   * @throws {ShapeError} Where sizes do not fit together, or the adapter's limits do not allow the buffers.
+   * @throws {ShapeError} If sizes do not fit together, or the adapter's limits do not allow the buffers.
    */
   constructor(gpu: Gpu, geometry: RefitGeometry, options: LayerRefitOptions) {
     const { samples, scratchBytes = 2 ** 26, isCentred = true } = options;
@@ -108,7 +108,7 @@ export class RefitLayer {
   /**
    * Adds samples of examples to the Gram matrices. The work is submitted and not waited for.
    *
-   * @throws {ShapeError} Where a position lies outside the examples.
+   * @throws {ShapeError} If a position lies outside the examples.
    * @throws {ConfigError} After a solution.
    */
   async accumulate(examples: RefitExamples): Promise<void> {
@@ -136,8 +136,8 @@ export class RefitLayer {
   /**
    * Solves every output row on its support, and writes weights, shifts and scores.
    *
-   * @throws {ConfigError} Where nothing was accumulated, or the damping is no number above 0.
-   * @throws {NumericError} Where examples or targets are not finite; rows that were not written keep what they have.
+   * @throws {ConfigError} If nothing was accumulated, or the damping is no number above 0.
+   * @throws {NumericError} If examples or targets are not finite; rows that were not written keep what they have.
    */
   async solve(targets: SolveBuffers): Promise<LayerSolution> {
     const { geometry, path } = this.#context,
@@ -245,11 +245,11 @@ export class RefitLayer {
 export interface LayerRefitOptions {
   /** Samples that are gathered together at most; memory for so many patches is held. */
   readonly samples: number;
-  /** Bytes that the systems solved side by side may take, one system at least; 64 MiB where left out. */
+  /** Bytes that the systems solved side by side may take, one system at least. Default: 64 MiB. */
   readonly scratchBytes?: number;
   /**
-   * False where nothing behind the layer can take a shift: H and C are then mean products about zero, b is zero, and the
-   * weights fit the means too. True where left out.
+   * False if nothing behind the layer can take a shift: H and C are then mean products about zero, b is zero, and the
+   * weights fit the means too. Default: true.
    */
   readonly isCentred?: boolean;
 }
@@ -262,7 +262,7 @@ export interface RefitExamples {
   readonly targets: BoundBuffer;
   /** Sampled output positions, (n outHeight + oy) outWidth + ox. */
   readonly positions: Uint32Array;
-  /** The line of `targets`, and of `skip.dense`, of each sample; `positions` where left out. */
+  /** The line of `targets`, and of `skip.dense`, of each sample. Default: `positions`. */
   readonly targetLines?: Uint32Array;
   /** For a convolution that ends a residual block: what is added behind its batch norm, which multiplies by alpha. */
   readonly skip?: {
@@ -292,9 +292,9 @@ export interface SolveBuffers {
   readonly values: ArenaPlace;
   /** Takes b = t - W m, one float an output channel, from quad `offset` on. */
   readonly shift: ArenaPlace;
-  /** Takes z = |w| / sqrt([H_SS^-1]_jj) in the places of the weights, 0 for removed ones; not computed where left out. */
+  /** Takes z = |w| / sqrt([H_SS^-1]_jj) in the places of the weights, 0 for removed ones. Default: not computed. */
   readonly scores?: ArenaPlace;
-  /** The damping as a share of the mean diagonal of H; 3e-3 where left out. */
+  /** The damping as a share of the mean diagonal of H. Default: 3e-3. */
   readonly damping?: number;
 }
 

@@ -66,9 +66,9 @@ export class Refit {
   /**
    * Takes the network as it is for the dense one, and runs it over the examples.
    *
-   * @throws {ConfigError} Where a number is not positive.
-   * @throws {ShapeError} Where the adapter's limits do not allow the samples of a layer.
-   * @throws {NumericError} Where a weight or a statistic is not finite.
+   * @throws {ConfigError} If a number is not positive.
+   * @throws {ShapeError} If the adapter's limits do not allow the samples of a layer.
+   * @throws {NumericError} If a weight or a statistic is not finite.
    */
   static async open(
     network: Network,
@@ -128,7 +128,7 @@ export class Refit {
    * Refits every kept weight under the mask that the network has now, removed ones becoming zero, with the biases and
    * running means that go with them. The dense network is what it was at the opening, whatever was refitted since.
    *
-   * @throws {NumericError} Where activations or refitted weights are not finite; values and statistics are then the dense
+   * @throws {NumericError} If activations or refitted weights are not finite; values and statistics are then the dense
    *   ones.
    */
   async apply(): Promise<readonly LayerRefitReport[]> {

@@ -46,7 +46,7 @@ export interface RefittableLayer {
 /**
  * Finds the layers that are refit, in the order of their computation.
  *
- * @throws {ShapeError} Where a layer does not fit its inputs.
+ * @throws {ShapeError} If a layer does not fit its inputs.
  */
 export function refittableLayers(graph: Graph): readonly RefittableLayer[] {
   const nodes = resolveGraph(graph);

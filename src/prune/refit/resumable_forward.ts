@@ -64,7 +64,7 @@ export class ResumableForward {
   /**
    * Allocates the memory of a pass.
    *
-   * @throws {ShapeError} Where the adapter's limits do not allow it.
+   * @throws {ShapeError} If the adapter's limits do not allow it.
    * @param places Where it is to pause: so many of the plan's dispatches have run then.
    * @param memoryBytes Bytes that all batches together may keep between pieces; beyond them each piece begins at the images.
    */
@@ -107,7 +107,7 @@ export class ResumableForward {
   /**
    * Brings one batch after the other to a place, not before the last one, and calls `visit` there.
    *
-   * @throws {KernelError} Where a kernel does not compile or the plan names an unknown buffer.
+   * @throws {KernelError} If a kernel does not compile or the plan names an unknown buffer.
    */
   async visit(place: number, visit: (batch: number) => Promise<void> | void): Promise<void> {
     const { network: { gpu }, examples, rows } = this.#source;

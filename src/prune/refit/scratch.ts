@@ -24,7 +24,7 @@ export class Scratch {
   /**
    * Allocates buffers of so many quads by name; those that kernels read through mirrors are padded for them.
    *
-   * @throws {ShapeError} Where the adapter's limits do not allow one.
+   * @throws {ShapeError} If the adapter's limits do not allow one.
    */
   constructor(
     gpu: Gpu,

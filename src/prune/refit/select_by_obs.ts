@@ -41,7 +41,7 @@ export function keepStrongest({ mask, signals, rowScales, keep }: Selection): Fl
  * Writes a mask that keeps as many weights as the one that is asked for, chosen in steps: all that are left are refit, and
  * those of which it is least sure go. Source: Hassibi and Stork 1993, "Optimal Brain Surgeon", with its output's scale.
  *
- * @throws {NumericError} Where examples or targets are not finite.
+ * @throws {NumericError} If examples or targets are not finite.
  */
 export async function selectByObs(
   gpu: Gpu,

@@ -60,7 +60,7 @@ export interface LayerRefitReport {
 /**
  * Fills in what is left out.
  *
- * @throws {ConfigError} Where a number is not possible.
+ * @throws {ConfigError} If a number is not possible.
  */
 export function fillRefitSettings(given: Partial<RefitSettings>): RefitSettings {
   const settings: RefitSettings = { ...refitDefaults, ...given };

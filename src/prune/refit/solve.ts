@@ -67,7 +67,7 @@ export function systemQuads(layout: SystemLayout, blocks = layout.size / blockCo
  * @param rows The output rows to solve.
  * @param counts Kept weights of every output row.
  * @param scratchQuads Quads that the systems of a batch may take; one system may take more.
- * @param withIdentity True where the inverse's diagonal is wanted.
+ * @param withIdentity True if the inverse's diagonal is wanted.
  */
 export function batchSystems(
   rows: readonly number[],

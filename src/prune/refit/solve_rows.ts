@@ -39,7 +39,7 @@ const maxRaises = 8;
 /**
  * Solves every output row, those that are singular again with ten times the damping.
  *
- * @returns The factor by which each row's damping was raised, 1 where it was not; undefined where more would be needed
+ * @returns The factor by which each row's damping was raised, 1 where it was not; undefined if more would be needed
  *   than any finite system asks for.
  */
 export async function solveRows(gpu: Gpu, solve: RowSolve): Promise<readonly number[] | undefined> {

@@ -38,16 +38,16 @@ export type FisherEstimate = "batch" | "example" | "sampled";
 export interface AccumulateOptions {
   readonly choose: ProductChooser;
   readonly slots: SlotPool;
-  /** How the Fisher information is estimated; `batch` where left out. */
+  /** How the Fisher information is estimated. Default: `batch`. */
   readonly estimate?: FisherEstimate;
-  /** Seed of drawn labels; 0 where left out. */
+  /** Seed of drawn labels. Default: 0. */
   readonly seed?: number;
 }
 
 /**
  * Fills the arenas `fisher` and `gradient_mean` over as many whole batches of the examples as there are.
  *
- * @throws {NumericError} Where a weight, a statistic, a logit, a gradient or what is accumulated is not finite.
+ * @throws {NumericError} If a weight, a statistic, a logit, a gradient or what is accumulated is not finite.
  */
 export async function accumulateGradients(
   network: Network,

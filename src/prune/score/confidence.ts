@@ -105,7 +105,7 @@ export function lowerConfidence(layout: ParameterLayout): readonly Dispatch[] {
 /**
  * The z at which erf(z / sqrt 2) reaches a confidence in [0, 1), by bisection.
  *
- * @throws {ConfigError} Where the confidence is not.
+ * @throws {ConfigError} If the confidence is not.
  */
 export function signalToNoiseAt(confidence: number): number {
   checkNumbers("find the signal to noise of", { confidence: [confidence, { atLeast: 0, below: 1 }] });

@@ -35,7 +35,7 @@ export interface ScoreSettings {
 /**
  * What a criterion is.
  *
- * @throws {ConfigError} Where it is neither a name nor made by `defineCriterion`.
+ * @throws {ConfigError} If it is neither a name nor made by `defineCriterion`.
  */
 export function criterionOf(criterion: Criterion): CriterionType {
   const type = typeof criterion === "string"
@@ -75,7 +75,7 @@ export function readsFisher(criterion: Criterion): boolean {
 /**
  * The prunable tensors that a criterion scores.
  *
- * @throws {ConfigError} Where it scores none.
+ * @throws {ConfigError} If it scores none.
  */
 export function scoredTensors(model: CriterionModel, criterion: Criterion): readonly PlacedParameter[] {
   const { scores } = criterionOf(criterion), all = prunableTensors(model.layout);

@@ -49,9 +49,9 @@ export type HostScores = (
 export interface CriterionType {
   readonly needs: readonly CriterionNeed[];
   readonly group: GroupRule;
-  /** True where it reads the buffer `prior_precision` (layers), which is filled before. */
+  /** True if it reads the buffer `prior_precision` (layers), which is filled before. */
   readonly readsPrior?: boolean;
-  /** True where it counts the examples that the model was trained on. */
+  /** True if it counts the examples that the model was trained on. */
   readonly readsExamples?: boolean;
   /** The name of a criterion that is none of the library's, whose scores are looked at before they count. */
   readonly ownName?: string;

@@ -45,14 +45,14 @@ export interface CriterionExpression {
   readonly expression: string;
   /** What a group of its scores is worth. */
   readonly group: GroupRule;
-  /** True where it is none of the library's: a removed weight, whose numbers may not serve, then scores 0. */
+  /** True if it is none of the library's: a removed weight, whose numbers may not serve, then scores 0. */
   readonly isOwn?: boolean;
 }
 
 /**
  * The names in an expression.
  *
- * @throws {ConfigError} Where it holds what no expression may.
+ * @throws {ConfigError} If it holds what no expression may.
  */
 function namesIn({ name, expression }: CriterionExpression): ReadonlySet<string> {
   const refuse = (current: string, wanted: string): never => {
@@ -118,7 +118,7 @@ ${bound.map((arena) => `  let ${arena}_quad = read_${arena}(i);\n`).join("")}\
 /**
  * A criterion that computes an expression.
  *
- * @throws {ConfigError} Where it holds what no expression may.
+ * @throws {ConfigError} If it holds what no expression may.
  */
 export function expressionCriterion(criterion: CriterionExpression): CriterionType {
   const { name, group, isOwn = false } = criterion, used = namesIn(criterion);

@@ -15,7 +15,7 @@ import type { CriterionType } from "./criterion.ts";
 /**
  * Scores tensors by the function of a criterion, into the arena `scores`; removed weights score 0.
  *
- * @throws {ConfigError} Where it gives something else than a number per weight.
+ * @throws {ConfigError} If it gives something else than a number per weight.
  */
 export async function scoreOnHost(
   network: Network,
@@ -44,7 +44,7 @@ export async function scoreOnHost(
 /**
  * Looks at the scores of a criterion of one's own.
  *
- * @throws {NumericError} Where one is not finite, or below 0.
+ * @throws {NumericError} If one is not finite, or below 0.
  */
 export async function checkOwnScores(
   network: Network,

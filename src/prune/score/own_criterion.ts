@@ -97,7 +97,7 @@ const made = new WeakMap<CriterionDefinition, CriterionType>();
  * byFisher.name; // "fisher-magnitude"
  * byColumn.expression; // undefined
  * ```
- * @throws {ConfigError} Where the name is taken or none, or the expression names what there is not.
+ * @throws {ConfigError} If the name is taken or none, or the expression names what there is not.
  */
 export function defineCriterion(criterion: ExpressionCriterion | FunctionCriterion): CriterionDefinition {
   const { name, group = "sum" } = criterion, act = "define criterion";
@@ -133,7 +133,7 @@ export function defineCriterion(criterion: ExpressionCriterion | FunctionCriteri
   return definition;
 }
 
-/** What a definition stands for; undefined where `defineCriterion` did not make it. */
+/** What a definition stands for; undefined if `defineCriterion` did not make it. */
 export function typeOfDefinition(definition: CriterionDefinition): CriterionType | undefined {
   return made.get(definition);
 }

@@ -42,7 +42,7 @@ async function boundsOf(
   });
 }
 
-/** True where every weight may go, and all compete with all. */
+/** True if every weight may go, and all compete with all. */
 function isUnbounded(
   layers: readonly ScoredLayer[],
   { scope, floor = 0, protect = [] }: RemovalOptions,
@@ -63,7 +63,7 @@ async function selectAmong(
  * Sets the mask so that exactly `target` of all prunable weights are removed, those removed before among them. Where a
  * layer may not lose as many as have the smallest scores, others lose more.
  *
- * @throws {ConfigError} Where fewer may go.
+ * @throws {ConfigError} If fewer may go.
  */
 export async function removeElements(
   buffers: PruneBuffers,

@@ -120,7 +120,7 @@ function ranksOf(groups: RemovableGroups, { rule, seed, perCost }: GroupRanking)
  * Removes the groups of the smallest ranks until at least `target` is removed, by the measure that was asked for and with
  * what was removed before: as few groups as that takes in their order.
  *
- * @throws {ConfigError} Where less may go; then nothing went.
+ * @throws {ConfigError} If less may go; then nothing went.
  */
 export async function removeGroupsUntil(
   groups: RemovableGroups,
@@ -187,7 +187,7 @@ async function removedBefore(
 /**
  * Takes groups out of the mask until at least `target` is removed.
  *
- * @throws {ConfigError} Where less may go; then nothing went.
+ * @throws {ConfigError} If less may go; then nothing went.
  */
 export async function removeGrouped(
   buffers: PruneBuffers,

@@ -30,13 +30,13 @@ export type Granularity = "element" | "filter" | "channel" | BlockShape;
 
 /** Which weights may go. */
 export interface RemovalOptions {
-  /** What goes as one; `element` where left out. */
+  /** What goes as one. Default: `element`. */
   readonly granularity?: Granularity;
-  /** Whether all layers are ranked together, or each loses the same share; `global` where left out. */
+  /** Whether all layers are ranked together, or each loses the same share. Default: `global`. */
   readonly scope?: "global" | "layer";
   /**
    * The least fraction of its weights (filters, channels, blocks) that a layer keeps, in [0, 1]; above 0, and for all but
-   * single weights, at least one. 0 where left out: then a layer keeps one still, unless it is of a branch of a sum, such
+   * single weights, at least one. 0 By default then a layer keeps one still, unless it is of a branch of a sum, such
    * as a residual block, which goes as a whole with the last channel of a layer.
    */
   readonly floor?: number;
@@ -57,7 +57,10 @@ export interface RemovalOptions {
   readonly perCost?: boolean;
   /** Layers by name that lose nothing: with channels neither filters nor inputs, so that what feeds them stays too. */
   readonly protect?: readonly string[];
-  /** Layers by name: of channels, only those that all of them make and no other may go; any where left out. */
+  /**
+   * Layers by name, for channels: only channels that all of these layers make, and no other layer, may be removed.
+   * Default: all layers.
+   */
   readonly madeBy?: readonly string[];
 }
 
@@ -95,7 +98,7 @@ export function minKept(count: number, floor: number, keepsOne: boolean): number
 /**
  * Checks the options of a removal against a model.
  *
- * @throws {ConfigError} Where a floor, a block or a named layer is not possible.
+ * @throws {ConfigError} If a floor, a block or a named layer is not possible.
  */
 export function checkRemoval(layout: ParameterLayout, options: RemovalOptions): void {
   const { floor = 0, protect = [], madeBy, granularity = "element" } = options;
@@ -141,7 +144,7 @@ export function checkRemoval(layout: ParameterLayout, options: RemovalOptions): 
 /**
  * Checks a pattern.
  *
- * @throws {ConfigError} Where it is not possible.
+ * @throws {ConfigError} If it is not possible.
  */
 export function checkPattern({ keep, of }: Pattern): void {
   const areWhole = Number.isInteger(keep) && Number.isInteger(of);
