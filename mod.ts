@@ -56,6 +56,7 @@ export type { TrainedOptions } from "./src/runs/trained_network.ts";
 export { compareReportSchema, sensitivityReportSchema } from "./src/report/compare_report.ts";
 export type {
   CompareCell,
+  ComparedLists,
   ComparedOn,
   CompareReport,
   SensitivityCell,

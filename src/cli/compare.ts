@@ -4,11 +4,8 @@
  * @module
  */
 import deno from "../../deno.json" with { type: "json" };
-import { renameOld } from "../config.ts";
-import { FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { denoFiles } from "../deno/files.ts";
-import { maxJsonBytes, parseJson } from "../json.ts";
 import { type CompareReport, compareReportSchema, runCompare, stagesTo } from "../../mod.ts";
 import { listSome } from "../io/parameters.ts";
 import { isWhole } from "../report/compare_report.ts";
@@ -24,7 +21,8 @@ import {
   sparsityRange,
 } from "./comparison_flags.ts";
 import { drawCompare, formatCompare } from "../text/compare.ts";
-import { configFlag, type FlagField, formatHelp, type ParsedFlags, parseFlags } from "./flags.ts";
+import { configFlag, type FlagField, formatHelp, type ParsedFlags, parseFlags, resumeFlag } from "./flags.ts";
+import { adviseResume, keepIn, readBefore, resumeFlags } from "./kept_results.ts";
 import { makeRunFolder, openRun, openRunDevice, tuneForRun } from "./open_run.ts";
 import { OutputFolder } from "./output_folder.ts";
 import { checkSelectionActs } from "./run_config.ts";
@@ -36,8 +34,8 @@ const usage = "./winnow compare [FLAGS]   (or: deno task compare [FLAGS])";
 const summary =
   "Removes weights from the same trained network by every variant at every sparsity, for every seed, and " +
   "prints mean and deviation of test accuracy, and with --validation of accuracy on held-out training examples, by " +
-  "which a variant may be chosen. Every result is written to OUT/compare.json at once, and a run that " +
-  "is started again with --out OUT skips what is there.";
+  "which a variant may be chosen. Every result is written to OUT/compare.json at once. --resume OUT goes on with a run " +
+  "that was stopped, and --out OUT adds to one: both skip what is there.";
 
 const lists = {
   variants: listField(
@@ -59,8 +57,10 @@ const seedRange = {
   wanted: "whole numbers from 0 to 4294967295, joined by commas",
 };
 
+const reportName = "compare.json";
+
 /** Its flags. */
-export const fields: readonly FlagField[] = [...Object.values(lists), configFlag, ...shared];
+export const fields: readonly FlagField[] = [...Object.values(lists), configFlag, resumeFlag, ...shared];
 
 /**
  * What a comparison is told: its configuration, and its lists.
@@ -76,22 +76,23 @@ export async function readComparison(flags: ParsedFlags, files: Files) {
 }
 
 async function main(signal: AbortSignal): Promise<number> {
-  const flags = parseFlags(Deno.args, fields);
-  if (flags.help) {
+  const parsed = parseFlags(Deno.args, fields);
+  if (parsed.help) {
     print(formatHelp(usage, summary, fields));
     return 0;
   }
+  const flags = await resumeFlags(parsed, reportName);
   const { config, earlier, variants, sparsities, seeds } = await readComparison(flags, denoFiles);
   await using held = new AsyncDisposableStack();
   const told = config.out === undefined ? undefined : held.use(await OutputFolder.open(config.out, "go on"));
-  const before = told && await readBefore(`${told.path}/compare.json`);
+  const before = told && await readBefore(`${told.path}/${reportName}`, compareReportSchema);
   const { cores } = before ?? earlier ?? {};
   using gpu = await openRunDevice(config, earlier);
   const input = await openRun(config);
   const removals = Math.max(...sparsities.map((sparsity) => stagesTo(sparsity).length));
   checkSelectionActs(flags, { removals, weights: input.weights });
   const output = told ?? held.use(await makeRunFolder(input, "compare"));
-  const out = output.path, path = `${out}/compare.json`;
+  const out = output.path, path = `${out}/${reportName}`;
   signal.throwIfAborted();
   await tuneForRun(gpu, { config, input, cores });
   const all = variants.length * sparsities.length * seeds.length;
@@ -104,9 +105,8 @@ async function main(signal: AbortSignal): Promise<number> {
     );
   }
   const progress = openErrorProgress();
-  const write = async (report: CompareReport) => {
+  const write = async (report: CompareReport, cell?: CompareReport["cells"][number]) => {
     await denoFiles.write(path, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
-    const cell = report.cells.at(-1);
     const examples = Math.min(config.testLimit || Infinity, report.dataset.test);
     if (cell) note(`${report.cells.filter(isAsked).length} of ${all}: ${describeCell(cell, examples)}`);
   };
@@ -128,13 +128,11 @@ async function main(signal: AbortSignal): Promise<number> {
     await denoFiles.write(`${out}/compare.svg`, new TextEncoder().encode(drawCompare(asked)));
     print(formatCompare(asked));
     print(`\nWritten: ${path} and ${out}/compare.svg`);
-    print(`Add to it, such as more --seeds: ./winnow compare --out ${shellText(out)}, with the same flags`);
+    print(`Add to it, such as other --seeds: ./winnow compare --resume ${shellText(out)} --seeds 3,4`);
     return 0;
   } catch (error) {
     progress.finish();
-    if (error === signal.reason) {
-      note(`what was found is kept; to go on: ./winnow compare --out ${shellText(out)}, with the same flags`);
-    }
+    if (error === signal.reason) await adviseResume("compare", out);
     throw error;
   } finally {
     progress.finish();
@@ -155,31 +153,6 @@ function describeCell(
   return `${variant} at ${percentText(sparsity)}, seed ${seed}: ${accuracyText(accuracy, examples)}${tuned}${
     chosen && `;${chosen}`
   }${thin}${isAtChance ? "; no better than chance" : ""}`;
-}
-
-/** Reads what an earlier run found, if there was one. */
-async function readBefore(path: string): Promise<CompareReport | undefined> {
-  if (await denoFiles.sizeBytes(path) === undefined) return undefined;
-  const refuse = (current: string) =>
-    new FormatError({ act: "go on from", thing: path, current, wanted: "a report" });
-  const bytes = await denoFiles.read(path, { maxBytes: maxJsonBytes });
-  const value = renameOld(parseJson(bytes, { act: "go on from", thing: path, wanted: "a report" }));
-  const parsed = compareReportSchema.safeParse(value);
-  if (!parsed.success) throw refuse("it is no report of a comparison");
-  // With its keys in their order, so that the file that is written on has the bytes of one that was written at once.
-  return value as CompareReport;
-}
-
-/** Makes a file in the output folder, or reads it where an earlier run made it. */
-async function keepIn(folder: string, name: string, make: () => Promise<Uint8Array>): Promise<Uint8Array> {
-  const path = `${folder}/${name}`;
-  if (await denoFiles.sizeBytes(path) !== undefined) {
-    note(`taking ${path}, which an earlier run made`);
-    return await denoFiles.read(path);
-  }
-  const bytes = await make();
-  await denoFiles.write(path, bytes);
-  return bytes;
 }
 
 if (import.meta.main) await runStoppable(main);

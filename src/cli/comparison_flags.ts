@@ -93,7 +93,10 @@ export function listText(
   earlier?: EarlierRun,
 ): string {
   const cellKey = cellKeys[key];
-  const found = new Set(earlier?.cells?.map((cell) => cell[cellKey]).filter((value) => value !== undefined));
+  const found = new Set([
+    ...earlier?.lists?.[key] ?? [],
+    ...earlier?.cells?.map((cell) => cell[cellKey]).filter((value) => value !== undefined) ?? [],
+  ]);
   return String(values[key] ?? (found.size > 0 ? [...found].join(",") : preset));
 }
 

@@ -35,18 +35,21 @@ export const configFlag: FlagField = {
   wanted: "the path of a JSON file",
 };
 
+/** The flag that goes on with a run. */
+export const resumeFlag: FlagField = {
+  key: "resume",
+  flag: "resume",
+  kind: "text",
+  default: undefined,
+  description:
+    "Go on with the run in this output folder where it was stopped; only paths that changed need be given.",
+  wanted: "the output folder of a run that was stopped",
+};
+
 /** The flags of a prune run that are no keys of its configuration. */
 export const runFields: readonly FlagField[] = [
   configFlag,
-  {
-    key: "resume",
-    flag: "resume",
-    kind: "text",
-    default: undefined,
-    description:
-      "Go on with the run in this output folder from its last checkpoint; only paths that changed need be given.",
-    wanted: "the output folder of a run that was stopped",
-  },
+  resumeFlag,
   {
     key: "printConfig",
     flag: "print-config",

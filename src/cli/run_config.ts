@@ -27,6 +27,7 @@ const reportSchema = z.object({
   gpu: gpuIdentitySchema.exactOptional(),
   cores: z.record(z.string(), z.string()).exactOptional(),
   cells: z.array(z.looseObject({})).exactOptional(),
+  lists: z.record(z.string(), z.array(z.union([z.string(), z.number()]))).exactOptional(),
   config: z.record(z.string(), z.unknown()),
 });
 
@@ -40,6 +41,8 @@ export interface EarlierRun {
   readonly cores?: Readonly<Record<string, string>>;
   /** What a comparison found, by keys such as `sparsity`; absent in reports of other runs. */
   readonly cells?: readonly Readonly<Record<string, unknown>>[];
+  /** The lists that a comparison was told, by their keys; absent in older reports. */
+  readonly lists?: Readonly<Record<string, readonly (string | number)[]>>;
 }
 
 /** Reads a JSON file of configuration keys, or a report with a configuration in it. */

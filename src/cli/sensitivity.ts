@@ -7,7 +7,7 @@
 import deno from "../../deno.json" with { type: "json" };
 import type { Files } from "../files.ts";
 import { denoFiles } from "../deno/files.ts";
-import { runSensitivity } from "../../mod.ts";
+import { runSensitivity, sensitivityReportSchema } from "../../mod.ts";
 import { runStoppable } from "./command.ts";
 import {
   listField,
@@ -18,7 +18,8 @@ import {
   sparsityRange,
 } from "./comparison_flags.ts";
 import { formatSensitivity } from "../text/compare.ts";
-import { configFlag, type FlagField, formatHelp, type ParsedFlags, parseFlags } from "./flags.ts";
+import { configFlag, type FlagField, formatHelp, type ParsedFlags, parseFlags, resumeFlag } from "./flags.ts";
+import { adviseResume, keepIn, readBefore, resumeFlags } from "./kept_results.ts";
 import { makeRunFolder, openRun, openRunDevice, tuneForRun } from "./open_run.ts";
 import { OutputFolder } from "./output_folder.ts";
 import { checkSelectionActs } from "./run_config.ts";
@@ -28,7 +29,8 @@ import { openErrorProgress } from "./progress.ts";
 const usage = "./winnow sensitivity [FLAGS]   (or: deno task sensitivity [FLAGS])";
 const summary =
   "Trains a network, or takes a given one, and removes weights of one layer, or channels of one coupled set, at a " +
-  "time; prints the accuracy on validation examples, and writes it with the loss to OUT/sensitivity.json.";
+  "time; prints the accuracy on validation examples, and writes it with the loss to OUT/sensitivity.json, every result at once. " +
+  "--resume OUT goes on with a run that was stopped, and --out OUT adds to one: both skip what is there.";
 
 const sparsitiesField = listField(
   "sparsities",
@@ -36,10 +38,12 @@ const sparsitiesField = listField(
   "Fractions to remove of each layer's weights, or with granularity channel of those that go with coupled channels.",
 );
 
-const shared = sharedFields(["finetuneEpochs", "rewind", "scope"], {});
+const shared = sharedFields(["finetuneEpochs", "rewind", "scope", "force"], {});
+
+const reportName = "sensitivity.json";
 
 /** Its flags. */
-export const fields: readonly FlagField[] = [sparsitiesField, configFlag, ...shared];
+export const fields: readonly FlagField[] = [sparsitiesField, configFlag, resumeFlag, ...shared];
 
 /**
  * What a scan is told: its configuration, and the sparsities.
@@ -53,16 +57,17 @@ export async function readScan(flags: ParsedFlags, files: Files) {
 }
 
 async function main(signal: AbortSignal): Promise<number> {
-  const flags = parseFlags(Deno.args, fields);
-  if (flags.help) {
+  const parsed = parseFlags(Deno.args, fields);
+  if (parsed.help) {
     print(formatHelp(usage, summary, fields));
     return 0;
   }
-  const { config: told, earlier, sparsities } = await readScan(flags, denoFiles), { cores } = earlier ?? {};
+  const flags = await resumeFlags(parsed, reportName);
+  const { config: told, earlier, sparsities } = await readScan(flags, denoFiles);
   await using held = new AsyncDisposableStack();
-  const named = told.out === undefined
-    ? undefined
-    : held.use(await OutputFolder.open(told.out, told.force ? "force" : "new"));
+  const named = told.out === undefined ? undefined : held.use(await OutputFolder.open(told.out, "go on"));
+  const before = named && await readBefore(`${named.path}/${reportName}`, sensitivityReportSchema);
+  const { cores } = before ?? earlier ?? {};
   using gpu = await openRunDevice(told, earlier);
   const input = await openRun(told);
   checkSelectionActs(flags, { removals: 1, weights: input.weights });
@@ -74,6 +79,8 @@ async function main(signal: AbortSignal): Promise<number> {
   if (told.validation === 0) {
     note(`${validation} training examples are held out for validation (--validation)`);
   }
+  const path = `${output.path}/${reportName}`;
+  if (before) note(`${path} has ${before.cells.length} results; those are not computed again`);
   const progress = openErrorProgress();
   try {
     const report = await runSensitivity(gpu, {
@@ -81,17 +88,23 @@ async function main(signal: AbortSignal): Promise<number> {
       ...input,
       ...(cores ? { cores } : {}),
       sparsities,
+      ...(before ? { before } : {}),
       ...{ signal, onStart: () => output.start() },
+      onReport: (report) =>
+        denoFiles.write(path, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`)),
+      keep: (name, make) => keepIn(output.path, name, make),
       versions: { winnow: deno.version, deno: Deno.version.deno },
       onProgress: (label, { step, steps, loss, accuracy, examplesPerSecond }) =>
         progress.update({ label, done: step, total: steps, loss, accuracy, examplesPerSecond }),
     });
     progress.finish();
-    const path = `${output.path}/sensitivity.json`;
-    await denoFiles.write(path, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
     print(formatSensitivity(report));
     print(`\nWritten: ${path}`);
     return 0;
+  } catch (error) {
+    progress.finish();
+    if (error === signal.reason) await adviseResume("sensitivity", output.path);
+    throw error;
   } finally {
     progress.finish();
   }

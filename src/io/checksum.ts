@@ -4,11 +4,13 @@
  * @module
  */
 import { FormatError } from "../errors.ts";
-import { LENGTH_BYTES } from "./safetensors_format.ts";
+import { LENGTH_BYTES, METADATA_KEY } from "./safetensors_format.ts";
 
 /** SHA-256 of bytes, as 64 hexadecimal digits. */
 export async function sha256(bytes: Uint8Array): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>)).toHex();
+  const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
+  // Not every browser has Uint8Array.prototype.toHex.
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** The key of a safetensors file's metadata under which the file's own checksum stands. */
@@ -42,6 +44,27 @@ async function sumOf(file: Uint8Array, [start, end]: readonly [number, number]):
 export async function seal(file: Uint8Array): Promise<void> {
   const place = placeOf(file)!;
   file.set(new TextEncoder().encode(await sumOf(file, place)), place[0]);
+}
+
+/**
+ * A safetensors file with its checksum among its metadata.
+ *
+ * @param file A file without one that `writeSafetensors` made, with other metadata.
+ */
+export async function withSeal(file: Uint8Array): Promise<Uint8Array> {
+  const dataStart = LENGTH_BYTES + Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
+  const text = new TextDecoder().decode(file.subarray(LENGTH_BYTES, dataStart)).trimEnd();
+  const opening = `{"${METADATA_KEY}":{`;
+  const header = new TextEncoder().encode(
+    `${opening}"${checksumKey}":"${checksumPlaceholder}",${text.slice(opening.length)}`,
+  );
+  const headerBytes = Math.ceil(header.length / 8) * 8;
+  const sealed = new Uint8Array(LENGTH_BYTES + headerBytes + file.length - dataStart);
+  new DataView(sealed.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  sealed.fill(0x20, LENGTH_BYTES, LENGTH_BYTES + headerBytes).set(header, LENGTH_BYTES);
+  sealed.set(file.subarray(dataStart), LENGTH_BYTES + headerBytes);
+  await seal(sealed);
+  return sealed;
 }
 
 /**

@@ -54,6 +54,16 @@ export interface CompareCell {
   readonly posteriorTemperatures?: readonly TemperatureChoice[];
 }
 
+/** What a comparison was asked for, beside its configuration. */
+export interface ComparedLists {
+  /** Variants by name; absent in scans of sensitivity. */
+  readonly variants?: readonly string[];
+  /** Fractions to remove. */
+  readonly sparsities: readonly number[];
+  /** Seeds; absent in scans of sensitivity. */
+  readonly seeds?: readonly number[];
+}
+
 /** What computed something, and from what; with these the same run gives the same numbers. */
 export interface ComparedOn {
   /** Version of this format. */
@@ -75,12 +85,16 @@ export interface ComparedOn {
     readonly train: number;
     readonly test: number;
   };
+  /** Digests of the examples, the graph and the weights to start from, by name; absent in older reports. */
+  readonly contents?: Readonly<Record<string, string>>;
   /** Name of the model. */
   readonly model: string;
   /** All that was asked for and does not differ between variants, defaults filled in. */
   readonly config: PruneConfig;
   /** By name, the expression of each criterion that was given by value, or that it is a function; absent without any. */
   readonly ownCriteria?: Readonly<Record<string, string>>;
+  /** What was asked for last; absent in older reports. */
+  readonly lists?: ComparedLists;
 }
 
 /** What a comparison found so far. */
@@ -130,7 +144,13 @@ const comparedOn = {
   gpu: gpuIdentitySchema.exactOptional(),
   cores: z.record(z.string(), z.string()).exactOptional(),
   dataset: z.strictObject({ name: z.string(), source: z.string(), train: count, test: count }),
+  contents: z.record(z.string(), z.string()).exactOptional(),
   model: z.string(),
+  lists: z.strictObject({
+    variants: z.array(z.string()).exactOptional(),
+    sparsities: z.array(fraction),
+    seeds: z.array(count).exactOptional(),
+  }).exactOptional(),
   config: z.custom<PruneConfig>((value) => pruneConfigSchema.safeParse(value).success, "a prune config"),
   ownCriteria: z.record(z.string(), z.string()).exactOptional(),
 };

@@ -5,9 +5,7 @@
  * @module
  */
 import { type PruneConfig, readGranularity } from "../config.ts";
-import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { identityEntries } from "../gpu/identity.ts";
 import { formatChoices, rememberingChooser } from "../kernels/choices.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import { removedAt } from "../prune/goal.ts";
@@ -15,7 +13,7 @@ import { emptyLayers, type LayerCount } from "../prune/mask.ts";
 import { removedOf } from "../prune/recipe.ts";
 import { stagesTo } from "../prune/refit/prune_with_refit.ts";
 import { needsVariance } from "../prune/score/criteria.ts";
-import { type CriterionDefinition, describeDefinitions } from "../prune/score/own_criterion.ts";
+import type { CriterionDefinition } from "../prune/score/own_criterion.ts";
 import type { TemperatureChoice } from "../prune/score/temperature.ts";
 import {
   type CompareCell,
@@ -29,7 +27,8 @@ import { isAtChance, thinLayers } from "../report/warnings.ts";
 import { applyRecipe } from "../api/apply_recipe.ts";
 import { checkReachable } from "./check_reach.ts";
 import { checkPrunable, readRecipe } from "./read_recipe.ts";
-import { checkCores, coresOf } from "./cores.ts";
+import { checkSameComparison, describeComparedOn } from "./compared_on.ts";
+import { coresOf } from "./cores.ts";
 import type { RunProgress } from "../train/settings.ts";
 import { openTrained, type TrainedNetwork, type TrainedOptions } from "./trained_network.ts";
 
@@ -49,44 +48,8 @@ export interface CompareOptions extends TrainedOptions {
   readonly before?: CompareReport;
   /** How an earlier run computed its products, as its report says; those of `before` where that is given. */
   readonly cores?: Readonly<Record<string, string>>;
-  /** Called whenever there is more, so that it can be kept. */
-  readonly onReport?: (report: CompareReport) => Promise<void>;
-}
-
-/** Keys of a configuration that change no result. */
-const freeKeys: ReadonlySet<string> = new Set(["out", "force", "seed", "tune", "compare", "checkpointEvery"]);
-
-/**
- * Refuses to go on with what another comparison found.
- *
- * @throws {ConfigError} Where something that changes results differs, with both values.
- */
-function checkSame(before: CompareReport, now: CompareReport): void {
-  // Reports of before know the adapter's name alone.
-  const isKnown = before.gpu !== undefined;
-  const flat = (
-    { config, adapter, gpu, model, dataset, versions, ownCriteria }: CompareReport,
-  ): Record<string, unknown> => ({
-    ...config,
-    ...identityEntries(adapter, isKnown ? gpu : undefined),
-    model,
-    dataset,
-    versions,
-    ...(ownCriteria ? { ownCriteria } : {}),
-  });
-  const [old, own] = [flat(before), flat(now)];
-  const key = [...new Set([...Object.keys(old), ...Object.keys(own)])].find((key) =>
-    !freeKeys.has(key) && JSON.stringify(old[key]) !== JSON.stringify(own[key])
-  );
-  if (key === undefined) return;
-  const quote = (value: unknown) => value === undefined ? "absent" : JSON.stringify(value);
-  const current = `it was ${quote(old[key])} and is ${quote(own[key])}`;
-  throw new ConfigError({
-    act: "go on comparing with",
-    thing: key,
-    current,
-    wanted: "what it was, or another folder",
-  });
+  /** Called whenever there is more, with a new cell where that is it, so that it can be kept. */
+  readonly onReport?: (report: CompareReport, found?: CompareCell) => Promise<void>;
 }
 
 /**
@@ -99,8 +62,8 @@ function checkSame(before: CompareReport, now: CompareReport): void {
  * @throws The reason of `options.signal` where it ends the comparison.
  */
 export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<CompareReport> {
-  const { config, dataset, graph, seeds, sparsities, before, versions } = options;
-  const variants = options.variants.map((name) => readVariant(name, config, options.criteria));
+  const { config, dataset, graph, seeds, sparsities, before, variants: names, criteria = [] } = options;
+  const variants = names.map((name) => readVariant(name, config, criteria));
   const layout = layOutParameters(graph);
   for (const variant of variants) {
     checkPrunable({ layout, graph }, readRecipe(variant.config, dataset, variant.by));
@@ -109,29 +72,12 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
       checkReachable({ layout, graph }, variant.config, { goal: { sparsity }, masks, act, by: variant.by });
     }
   }
-  const { name, source } = dataset, choices = coresOf(gpu, before?.cores ?? options.cores);
-  const { train, test } = dataset;
-  checkCores(gpu, formatChoices(choices), {
-    graph,
-    batch: config.batch,
-    train: train.count,
-    test: test.count,
-  });
+  const choices = coresOf(gpu, before?.cores ?? options.cores),
+    lists = { variants: names, sparsities, seeds };
+  const comparedOn = await describeComparedOn(gpu, { ...options, lists, choices, criteria });
   const choose = rememberingChooser(choices, options.choose ?? gpu.choose);
-  let report: CompareReport = {
-    version: 1,
-    versions,
-    adapter: gpu.adapter.name,
-    gpu: gpu.identity,
-    cores: formatChoices(choices),
-    dataset: { name, source, train: dataset.train.count, test: dataset.test.count },
-    model: graph.name,
-    config,
-    ...describeDefinitions(options.criteria ?? []),
-    trained: before?.trained ?? [],
-    cells: before?.cells ?? [],
-  };
-  if (before) checkSame(before, report);
+  let report: CompareReport = { ...comparedOn, trained: before?.trained ?? [], cells: before?.cells ?? [] };
+  if (before) checkSameComparison(before, report);
   await options.onStart?.();
   const isDone = (seed: number, variant: string, sparsity: number) =>
     report.cells.some((cell) =>
@@ -147,7 +93,7 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
       trained: trained ? [...networks.filter(({ seed }) => seed !== trained.seed), trained] : networks,
       cells: cell ? [...cells.filter((other) => !isSame(other, cell)), cell] : cells,
     };
-    await options.onReport?.(report);
+    await options.onReport?.(report, cell);
   };
   for (const seed of seeds) {
     const missing = variants.map((variant) => ({

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { isStreamed, type Split, takeSplit } from "../data/dataset.ts";
+import { type Dataset, isStreamed, type Split, takeSplit } from "../data/dataset.ts";
 import { loadStreamed } from "../data/shards_load.ts";
 import { sha256 } from "../io/checksum.ts";
+import type { Graph } from "../model/graph.ts";
 import type { LoadedModel } from "../api/load_model.ts";
 import type { ModelState } from "../api/model_options.ts";
 import type { RunSplits } from "./splits.ts";
@@ -60,14 +61,12 @@ export async function runContents(
   { limited, train, calibration, validation, test }: RunSplits,
   { weights, teacher }: { readonly weights?: ModelState; readonly teacher?: LoadedModel },
 ): Promise<Readonly<Record<string, string>>> {
-  const { classes, mean, std } = limited;
   return {
     "contents of the training examples": await splitContents(train),
     "contents of the calibration examples": await splitContents(calibration),
     ...(validation ? { "contents of the validation examples": await splitContents(validation) } : {}),
     "contents of the test examples": await splitContents(test),
-    "names of classes": classes.join(", "),
-    "normalisation": `mean ${mean.join(", ")}, deviation ${std.join(", ")}`,
+    ...describeExamples(limited),
     ...(weights ? { "weights to start from": await stateContents(weights) } : {}),
     ...(teacher
       ? {
@@ -75,5 +74,30 @@ export async function runContents(
         ...(teacher.weights ? { "weights of the teacher": await stateContents(teacher.weights) } : {}),
       }
       : {}),
+  };
+}
+
+/**
+ * What a comparison learns from and starts with, whatever its seeds, by names that a message can say.
+ *
+ * @throws {FileError | FormatError} Where examples that lie in files cannot be read.
+ */
+export async function comparedContents(
+  dataset: Dataset<Split>,
+  { graph, weights }: { readonly graph: Graph; readonly weights?: ModelState },
+): Promise<Readonly<Record<string, string>>> {
+  return {
+    "contents of the training examples": await splitContents(dataset.train),
+    "contents of the test examples": await splitContents(dataset.test),
+    ...describeExamples(dataset),
+    "graph": await digestOf([JSON.stringify(graph)]),
+    ...(weights ? { "weights to start from": await stateContents(weights) } : {}),
+  };
+}
+
+function describeExamples({ classes, mean, std }: Dataset<Split>): Readonly<Record<string, string>> {
+  return {
+    "names of classes": classes.join(", "),
+    "normalisation": `mean ${mean.join(", ")}, deviation ${std.join(", ")}`,
   };
 }

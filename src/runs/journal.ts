@@ -121,7 +121,7 @@ export class RunJournal {
       ...surroundings,
     });
     checkSame(
-      checkpoints.folder,
+      { act: "resume", thing: checkpoints.folder },
       told(stored.state.config, results.surroundings),
       told(config, surroundings),
     );

@@ -48,17 +48,19 @@ const freeKeys: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Compares what a run is told with what the run of a checkpoint was told.
+ * Compares what a run is told with what the run was told that it goes on with.
  *
+ * @param alsoFree Other keys that do not change what it comes to.
  * @throws {ConfigError} Where something that changes results differs, with old and new value.
  */
 export function checkSame(
-  folder: string,
+  what: { readonly act: string; readonly thing: string },
   before: Readonly<Record<string, unknown>>,
   now: typeof before,
+  alsoFree: readonly string[] = [],
 ): void {
   const keys = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter((key) =>
-    !freeKeys.has(key)
+    !freeKeys.has(key) && !alsoFree.includes(key)
   );
   const text = (value: unknown) => value === undefined ? "absent" : JSON.stringify(value);
   const quote = (value: unknown) => text(value).length > 60 ? `${text(value).slice(0, 57)}...` : text(value);
@@ -67,7 +69,7 @@ export function checkSame(
   const current = differing.map((key) => `${key} was ${quote(before[key])} and is ${quote(now[key])}`).join(
     "; ",
   );
-  throw new ConfigError({ act: "resume", thing: folder, current, wanted: "what the run was started with" });
+  throw new ConfigError({ ...what, current, wanted: "what the run was started with" });
 }
 
 /** The results in a checkpoint. @throws {FormatError} Where they are not those of a run. */

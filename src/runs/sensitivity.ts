@@ -10,7 +10,7 @@ import { formatChoices, rememberingChooser } from "../kernels/choices.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import type { SensitivityCell, SensitivityReport } from "../report/compare_report.ts";
 import { needsVariance, prunableTensors } from "../prune/score/criteria.ts";
-import { type CriterionDefinition, describeDefinitions } from "../prune/score/own_criterion.ts";
+import type { CriterionDefinition } from "../prune/score/own_criterion.ts";
 import { maxRemovable } from "../prune/reach/reach.ts";
 import { type Removal, removedOf } from "../prune/recipe.ts";
 import { type RemovalOptions, TooManyError } from "../prune/select/removal.ts";
@@ -18,7 +18,8 @@ import { applyRecipe } from "../api/apply_recipe.ts";
 import { refusePattern } from "./compare_variants.ts";
 import { removedBy } from "./check_reach.ts";
 import { checkPrunable, readRecipe } from "./read_recipe.ts";
-import { checkCores, coresOf } from "./cores.ts";
+import { checkSameComparison, describeComparedOn } from "./compared_on.ts";
+import { coresOf } from "./cores.ts";
 import { scanUnits, targetOf } from "./scan_units.ts";
 import { openTrained, type TrainedOptions } from "./trained_network.ts";
 import type { RunProgress } from "../train/settings.ts";
@@ -33,6 +34,10 @@ export interface SensitivityOptions extends TrainedOptions {
   readonly cores?: Readonly<Record<string, string>>;
   /** Versions of what computes, by name, for the report. */
   readonly versions: Readonly<Record<string, string>>;
+  /** What an earlier run of the same scan found: its cells are not computed again, and its cores are taken. */
+  readonly before?: SensitivityReport;
+  /** Called once the network is trained and whenever there is more, with a new cell, so that it can be kept. */
+  readonly onReport?: (report: SensitivityReport, found?: SensitivityCell) => Promise<void>;
 }
 
 /** Removes weights, or none where so many may not go: a layer keeps one group, and what others share with it. */
@@ -49,13 +54,14 @@ async function removeIfPossible(remove: () => Promise<Removal>): Promise<Removal
  * Prunes each layer alone, or where channels go each set of coupled ones, and measures what that costs on validation
  * examples. Where a layer may not lose as much as a sparsity asks for, that cell is left out.
  *
- * @throws {ConfigError} Where there are no validation examples, the temperature is to be chosen, or no layer may lose so much.
+ * @throws {ConfigError} Where there are no validation examples, the temperature is to be chosen, no layer may lose so much, or
+ *   what was found before is of another scan.
  * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
  * @throws {AdapterError} Where the device has not a core that the earlier run took.
  * @throws The reason of `options.signal` where it ends the scan.
  */
 export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Promise<SensitivityReport> {
-  const { config, dataset, graph, sparsities, versions, criterion = config.criterion } = options;
+  const { config, dataset, graph, sparsities, criterion = config.criterion } = options;
   refusePattern(config, "scan at sparsities");
   if (config.posteriorTemperature === "auto") {
     const current = "each removal would go by another", wanted = "a number";
@@ -83,8 +89,12 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     })).filter(({ target }) => target <= all);
   });
   if (asked.length === 0) throw tooMuch();
-  const choices = coresOf(gpu, options.cores), { train: { count: all }, test } = dataset;
-  checkCores(gpu, formatChoices(choices), { graph, batch: config.batch, train: all, test: test.count });
+  const { before } = options, choices = coresOf(gpu, before?.cores ?? options.cores);
+  const comparedOn = await describeComparedOn(gpu, {
+    ...options,
+    ...{ lists: { sparsities }, choices, criteria: options.criterion ? [options.criterion] : [] },
+  });
+  if (before) checkSameComparison(before, comparedOn);
   const choose = rememberingChooser(choices, options.choose ?? gpu.choose);
   await options.onStart?.();
   const { model: opened, splits, state } = await openTrained(gpu, {
@@ -99,9 +109,12 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     return { accuracy, loss };
   };
   const trained = { ...await measure(), validation: validation.count };
-  const cells: SensitivityCell[] = [];
+  let cells = before?.cells ?? [];
+  const report = () => ({ ...comparedOn, cores: formatChoices(choices), trained, cells });
+  await options.onReport?.(report());
   let isScored = false;
   for (const { unit, sparsity, own, target } of asked) {
+    if (cells.some((cell) => cell.layer === unit.name && cell.sparsity === sparsity)) continue;
     options.signal?.throwIfAborted();
     model.restore(state);
     const onRefit = (progress: RunProgress) =>
@@ -113,21 +126,10 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     isScored = true;
     if (!removal) continue;
     const elsewhere = removedInAll - unit.removed, removed = removedOf(removal.layers) - elsewhere;
-    cells.push({ layer: unit.name, sparsity, removed, ...await measure() });
+    const cell = { layer: unit.name, sparsity, removed, ...await measure() };
+    cells = [...cells, cell];
+    await options.onReport?.(report(), cell);
   }
   if (cells.length === 0) throw tooMuch();
-  const { name, source } = dataset;
-  return {
-    version: 1,
-    versions,
-    adapter: gpu.adapter.name,
-    gpu: gpu.identity,
-    cores: formatChoices(choices),
-    dataset: { name, source, train: dataset.train.count, test: dataset.test.count },
-    model: graph.name,
-    config,
-    ...describeDefinitions([options.criterion]),
-    trained,
-    cells,
-  };
+  return report();
 }

@@ -7,6 +7,7 @@ import type { PruneConfig } from "../config.ts";
 import type { Dataset, Split } from "../data/dataset.ts";
 import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { checkSeal, withSeal } from "../io/checksum.ts";
 import { decodeModel } from "../io/model_file.ts";
 import { decodeVariance, encodeVariance } from "../io/variance_file.ts";
 import type { ProductChooser } from "../kernels/product.ts";
@@ -60,6 +61,7 @@ const finetuneFirstEpoch = 1000;
  *
  * @throws {ShapeError} Where the model does not fit the data, or there are too few examples.
  * @throws {NumericError} Where a loss is not finite.
+ * @throws {FormatError} Where a file that was kept has other bits than were written.
  * @throws {ConfigError} Where a network was kept without the variance that is wanted, and trains to another one now.
  * @throws The reason of `options.signal` where it ends training.
  */
@@ -124,9 +126,10 @@ async function trainOrRead(
   const makeNetwork = async () => {
     if (!isTrained) await train();
     isTrained = true;
-    return await model.encode();
+    return await withSeal(await model.encode());
   };
   const kept = await keep(name, makeNetwork);
+  await checkSeal(kept, { act: "take", name });
   const variance = keepsVariance && await keep(varianceName, async () => {
     // A network that was kept without its variance is trained again, to the same bits.
     const again = await makeNetwork();
@@ -134,8 +137,9 @@ async function trainOrRead(
       const current = "it has no variance beside it, and training now gives another network";
       throw new ConfigError({ act: "score by snr", thing: name, current, wanted: "another output folder" });
     }
-    return encodeVariance(graph, await model.network.readArena("variance"));
+    return await withSeal(encodeVariance(graph, await model.network.readArena("variance")));
   });
+  if (variance) await checkSeal(variance, { act: "take", name: varianceName });
   model.restore(decodeModel(kept, `the trained model of seed ${seed}`, graph));
   if (variance) {
     model.network.writeArena("variance", decodeVariance(variance, varianceName, graph));

@@ -45,7 +45,7 @@ Deno.test("compare writes results at once, skips them when run again, and refuse
     assertEquals([other.code, other.errors], [
       1,
       [
-        'error: Cannot go on comparing with "batch": it was 16 and is 8, expected what it was, or another folder',
+        'error: Cannot go on with "the comparison": batch was 16 and is 8, expected what the run was started with',
       ],
     ]);
   }));

@@ -151,28 +151,65 @@ Deno.test({
 });
 
 Deno.test({
-  name: "compare and sensitivity stop when they are told to, and compare goes on to the same bytes",
+  name:
+    "compare and sensitivity stop when they are told to, and go on to the same bytes, with data that moved",
   ignore,
   fn: () =>
     inFolder(async (folder, flags) => {
-      const given = [...flags, "--epochs=1", "--sparsities=0.5,0.8", "--validation=16"],
-        out = `${folder}/out`;
-      const variants = "magnitude,magnitude/refit,snr,confidence/T=auto,confidence/staged";
-      const compared = [...given, `--variants=${variants}`, "--seeds=1,2", "--finetune-epochs=1"];
-      const stopped = await start("compare", [...compared, `--out=${out}`]);
-      await stopped.err.until("3 of 20: ");
-      stopped.child.kill("SIGINT");
-      const { code, stderr } = await stopped.end();
-      assertEquals(code, 130, stderr);
-      assertStringIncludes(stderr, `to go on: ./winnow compare --out ${out}, with the same flags`);
-      const found = (name: string) => Deno.readTextFile(`${folder}/${name}/compare.json`);
-      assert(JSON.parse(await found("out")).cells.length < 20);
-      for (const name of ["out", "whole"]) {
-        const { code, stderr } = await (await start("compare", [...compared, `--out=${folder}/${name}`]))
-          .end();
-        assertEquals(code, 0, stderr);
+      const given = [...flags, "--epochs=1", "--validation=16"];
+      const variants = "magnitude/refit,snr,confidence/T=auto";
+      const moved = `${folder}/moved`;
+      for (
+        const { command, lists } of [
+          {
+            command: "compare",
+            lists: ["--sparsities=0.5,0.8", `--variants=${variants}`, "--seeds=1,2", "--finetune-epochs=1"],
+          },
+          {
+            command: "sensitivity",
+            lists: ["--sparsities=0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8", "--refit", "--seed=2"],
+          },
+        ] as const
+      ) {
+        const out = `${folder}/${command}`, whole = `${out}-whole`;
+        const stopped = await start(command, [...given, ...lists, `--out=${out}`]);
+        const found = async () =>
+          await Deno.readTextFile(`${out}/${command}.json`).then(
+            (text) => JSON.parse(text).cells.length,
+            () => 0,
+          );
+        while (await found() < 3) await pause(20);
+        stopped.child.kill("SIGINT");
+        const { code, stderr } = await stopped.end();
+        assertEquals(code, 130, stderr);
+        assertStringIncludes(stderr, `to go on: ./winnow ${command} --resume ${out}`);
+        const read = (folder: string) => Deno.readTextFile(`${folder}/${command}.json`);
+        const cells = JSON.parse(await read(out)).cells.length;
+        // The folder of the data has another name now.
+        await Deno.rename(`${folder}/data`, moved);
+        const resumed = await (await start(command, [`--resume=${out}`, `--data=${moved}`])).end();
+        await Deno.rename(moved, `${folder}/data`);
+        assertEquals(resumed.code, 0, resumed.stderr);
+        assertStringIncludes(resumed.stderr, `trained-${command === "compare" ? 1 : 2}.safetensors, which`);
+        assertEquals((await (await start(command, [...given, ...lists, `--out=${whole}`])).end()).code, 0);
+        const wanted = await read(whole);
+        assert(cells > 0 && cells < JSON.parse(wanted).cells.length, `${cells} cells were kept`);
+        assertEquals((await read(out)).replaceAll(out, whole).replaceAll(moved, `${folder}/data`), wanted);
+        const again = [`--resume=${out}`, `--data=${folder}/data`];
+        // Other images are refused, and a trained network of which a bit flipped.
+        const other = await Deno.readFile(`${folder}/data/t10k-images-idx3-ubyte`);
+        await Deno.writeFile(`${folder}/data/t10k-images-idx3-ubyte`, other.with(-1, other.at(-1)! ^ 1));
+        const refused = await (await start(command, again)).end();
+        await Deno.writeFile(`${folder}/data/t10k-images-idx3-ubyte`, other);
+        assertEquals(refused.code, 1);
+        assertStringIncludes(refused.stderr, 'the comparison": contents of the test examples was');
+        const name = `trained-${command === "compare" ? 1 : 2}.safetensors`;
+        const network = await Deno.readFile(`${out}/${name}`);
+        await Deno.writeFile(`${out}/${name}`, network.with(-9, network.at(-9)! ^ 1));
+        const flipped = await (await start(command, [...again, "--sparsities=0.65"])).end();
+        assertEquals(flipped.code, 1);
+        assertStringIncludes(flipped.stderr, `Cannot take "${name}": its checksum is`);
       }
-      assertEquals((await found("out")).replaceAll(out, `${folder}/whole`), await found("whole"));
       const scan = await start(
         "sensitivity",
         [...given, "--epochs=4000", `--out=${folder}/scan`].filter((flag) => flag !== "--epochs=1"),

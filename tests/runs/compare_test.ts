@@ -4,7 +4,7 @@ import { readVariant } from "../../src/runs/compare_variants.ts";
 import { runSensitivity } from "../../src/runs/sensitivity.ts";
 import { drawCompare, formatCompare, formatSensitivity } from "../../src/text/compare.ts";
 import { parsePruneConfig } from "../../src/config.ts";
-import { ConfigError, ShapeError } from "../../src/errors.ts";
+import { ConfigError, FormatError, ShapeError } from "../../src/errors.ts";
 import {
   type CompareReport,
   compareReportSchema,
@@ -96,16 +96,44 @@ Deno.test("runCompare() goes on from what was found, with the trained networks t
   await assertRejects(
     () => compare({ before: whole, config: configOf({ batch: 8 }) }),
     ConfigError,
-    'Cannot go on comparing with "batch": it was 16 and is 8',
+    'Cannot go on with "the comparison": batch was 16 and is 8, expected what the run was started with',
   );
   await assertRejects(
     () => compare({ before: { ...whole, gpu: { ...whole.gpu!, subgroupSize: 64 } } }),
     ConfigError,
-    'Cannot go on comparing with "subgroup size": it was 64 and is "none"',
+    'Cannot go on with "the comparison": subgroup size was 64 and is "none"',
   );
-  // Older reports know the adapter's name alone.
-  const { gpu: _, ...older } = whole;
+  const dataset = tinyDataset(), { test } = dataset;
+  // It may lie elsewhere, with the same contents.
+  assertEquals(
+    (await compare({ before: whole, dataset: { ...dataset, source: "elsewhere" } })).cells,
+    whole.cells,
+  );
+  await assertRejects(
+    () =>
+      compare({
+        before: whole,
+        dataset: { ...dataset, test: { ...test, images: test.images.with(0, test.images[0] ^ 1) } },
+      }),
+    ConfigError,
+    "contents of the test examples was",
+  );
+  // A bit of the network that was kept flipped.
+  const network = kept.get("trained-4.safetensors")!;
+  network[network.length - 9] ^= 1;
+  await assertRejects(
+    () => compare({ keep, before, onReport }),
+    FormatError,
+    'Cannot take "trained-4.safetensors": its checksum is',
+  );
+  // Older reports know the adapter's name, and the data's folder, alone.
+  const { gpu: _, contents: __, ...older } = whole;
   assertEquals((await compare({ before: older })).cells, whole.cells);
+  await assertRejects(
+    () => compare({ before: older, dataset: { ...dataset, source: "elsewhere" } }),
+    ConfigError,
+    "source was",
+  );
 });
 
 Deno.test("runCompare() fine-tunes each on the same batches where it is told to", async () => {
