@@ -1,5 +1,5 @@
 /**
- * Activations: functions applied to every number alone, with their derivatives, by the kernels of kernels/activation/.
+ * Activations: elementwise functions and their derivatives, computed by kernels/activation/.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { quadsPerExample } from "../shape.ts";
 import { channelwise } from "./channels.ts";
 import type { LayerFields, LayerType } from "./layer.ts";
 
-/** Which function, by its file in kernels/activation/, and what its Params hold besides the number of quads. */
+/** The function: its file in kernels/activation/, and the fields of its Params besides the number of quads. */
 export interface Activation {
   readonly stem: string;
   readonly params?: Dispatch["params"];
@@ -17,7 +17,7 @@ export interface Activation {
 /**
  * Makes the layer of an activation: x, any shape -> y of the same shape.
  *
- * @param ofConstant What a number becomes, or undefined if it is not known.
+ * @param ofConstant The function of one number; undefined if it is not known.
  */
 export function activationLayer<Spec extends LayerFields>(
   activationOf: (spec: Spec) => Activation,

@@ -1,5 +1,5 @@
 /**
- * What most layers do with channels: pass each on as it is, or make new ones by a weight.
+ * The channel rules of most layers: they pass each channel on, or make new channels by a weight.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import type { LayerChannels, LayerShapes, ParameterSpec } from "./layer.ts";
 
 /** How a layer's weight reads its input channels. */
 export interface WeightForm {
-  /** Groups into which the input channels fall, each of which gives its own share of the output channels. */
+  /** Groups of input channels. Each group makes its own share of the output channels. */
   readonly groups: number;
   /** True if every input channel is a group of its own, so that its filters belong to it. */
   readonly isDepthwise: boolean;
@@ -23,15 +23,15 @@ export function weightFormOf(
   return { groups, isDepthwise: groups > 1 && groups === input.channels };
 }
 
-/** What becomes of a channel that holds one number: 0 stays 0, of others it is not said. */
+/** A channel of one number: 0 stays 0; other numbers are unknown. */
 export function keepZero(value: number): number | undefined {
   return value === 0 ? 0 : undefined;
 }
 
 /**
- * The rules of a layer whose output channels each come from the input channel of the same index alone.
+ * The rules of a layer whose output channel i depends on input channel i alone.
  *
- * @param ofConstant The number that a channel of one number becomes at every pixel, or undefined if it is not known:
+ * @param ofConstant The number that a channel of one number becomes at every pixel; undefined if it is not known:
  *   `keepZero`, or the layer's own function.
  */
 export function channelwise<Spec>(
@@ -49,9 +49,9 @@ export function channelwise<Spec>(
 }
 
 /**
- * The rules of a layer with a weight, and a bias or none, but for how it is narrowed. Its output channels are its own, but
- * for a depthwise convolution's. Groups keep as many channels as each other: those at one position of every group go
- * together.
+ * The rules of a layer with a weight, with or without a bias, except how it is narrowed. It makes new channels,
+ * unless it is a depthwise convolution. All groups keep the same number of channels: the channels at one position of
+ * every group belong together.
  */
 export const weighted: Omit<LayerChannels<unknown>, "narrow"> = {
   sign: "any",
@@ -77,7 +77,7 @@ export const weighted: Omit<LayerChannels<unknown>, "narrow"> = {
 };
 
 /**
- * The weight of a convolution or linear layer, and its bias where it has one.
+ * The weight of a convolution or linear layer, and its bias if it has one.
  *
  * @param shape PyTorch's shape of the weight.
  */

@@ -13,10 +13,10 @@ import { type Pair, pairOf, quadsOf } from "../shape.ts";
 import type { FusedNorm } from "./layer.ts";
 import { stepParams } from "./window.ts";
 
-/** Sizes of a convolution; channels in numbers, quads where said. */
+/** Sizes of a convolution. Channels are counted in numbers, unless the name says quads. */
 export interface ConvolutionGeometry {
   readonly images: number;
-  /** Quads of a pixel of the input: those of its channels, or more where taps were flattened into it. */
+  /** Quads per pixel of the input: those of its channels, or more if taps were flattened into it. */
   readonly inQuads: number;
   readonly inHeight: number;
   readonly inWidth: number;
@@ -31,7 +31,7 @@ export interface ConvolutionGeometry {
   readonly dilation?: Pair | undefined;
 }
 
-/** What the three passes share: names, places and the chooser of cores. */
+/** What the three passes share: names, offsets and the chooser of cores. */
 export interface ConvolutionContext {
   readonly name: string;
   readonly geometry: ConvolutionGeometry;
@@ -119,7 +119,7 @@ export function backwardWeightShape(g: ConvolutionGeometry): ProductShape {
   };
 }
 
-/** What a forward pass reads and writes, and what it applies to its output. */
+/** The tensors of a forward pass, and the layers that are fused into it. */
 export interface ForwardTensors {
   readonly x: BufferRef;
   readonly y: BufferRef;
@@ -128,7 +128,7 @@ export interface ForwardTensors {
   readonly relu: boolean;
 }
 
-/** What a gradient of the input reads and writes. */
+/** The tensors of an input gradient. */
 export interface InputGradientTensors {
   readonly dy: BufferRef;
   readonly dx: BufferRef;
@@ -136,17 +136,21 @@ export interface InputGradientTensors {
   readonly gate: BufferRef | undefined;
 }
 
-/** Gives the names of tensors for intermediate results. */
+/** Declares tensors for intermediate results. */
 export interface Scratch {
   readonly scratch: (purpose: string, quads: number) => BufferRef;
 }
 
-/** Where a batch norm's statistics and parameters lie, as the kernels take it; all zero without one. */
+/**
+ * The offsets of a batch norm's statistics and parameters, as the kernels' params; all zero without a batch norm.
+ */
 export function normParams(norm: FusedNorm | undefined) {
   return norm ?? { mean: 0, variance: 0, gamma: 0, beta: 0, epsilon: 0 };
 }
 
-/** y = act(norm(conv(x) + bias) + residual): one dispatch, or two where the core transforms the weight into `scratch`. */
+/**
+ * y = act(norm(conv(x) + bias) + residual): one dispatch, or two if the core transforms the weight into `scratch`.
+ */
 export function convolutionForward(
   { name, geometry, choose, weight, bias }: ConvolutionContext,
   { x, y, norm, residual, relu, scratch }: ForwardTensors & Scratch,
@@ -155,7 +159,7 @@ export function convolutionForward(
   return dispatchWeighted(shape, choose(shape), {
     scratch,
     label: `${name} forward`,
-    // What is not used is bound to something that is.
+    // Every binding needs a buffer, so unused ones share one that is used.
     bindings: {
       x,
       values: arenaRef("values"),
@@ -174,8 +178,8 @@ export function convolutionForward(
 }
 
 /**
- * dx from dy: one dispatch, or two where the core transforms the weight into `scratch`; `addend` is added to it, then it is
- * zero where `gate` <= 0.
+ * dx from dy: one dispatch, or two if the core transforms the weight into `scratch`. `addend` is added to dx; then dx
+ * is zero where `gate` <= 0.
  */
 export function convolutionBackwardInput(
   { name, geometry, choose, weight }: ConvolutionContext,
@@ -191,7 +195,7 @@ export function convolutionBackwardInput(
   });
 }
 
-/** The weight's gradient, written over what is there; `scratch` gives tensors for partial sums. */
+/** The weight's gradient; it overwrites the arena. `scratch` declares tensors for partial sums. */
 export function convolutionBackwardWeight(
   { name, geometry, choose, weight }: ConvolutionContext,
   { x, dy, scratch }: {
@@ -220,7 +224,7 @@ export function convolutionBackwardWeight(
   return dispatches;
 }
 
-/** The bias's gradient, written over what is there. */
+/** The bias's gradient; it overwrites the arena. */
 export function convolutionBackwardBias(
   { name, geometry, bias }: ConvolutionContext,
   { dy, scratch }: {

@@ -1,6 +1,6 @@
 /**
- * Models as plain data: an input shape and layers in the order of their computation, in a JSON file or a preset. A
- * layer takes the output of the one before it, or of those that it names.
+ * Models as plain data: an input shape, and layers in the order of their computation. They come from a JSON file or a
+ * preset. A layer reads the layer before it, or the layers that it names.
  *
  * @module
  */
@@ -11,38 +11,41 @@ import type { LayerType, ParameterSpec } from "./layer.ts";
 import { layerSchemas, type LayerSpec, layerTypeOf } from "./layers/index.ts";
 import type { LayerDefinition } from "./own_layer.ts";
 
-/** Where a graph keeps its own layers: a symbol, which no file holds and copies of the graph keep. */
+/** The property with a graph's own layers: a symbol, which files do not hold and copies of the graph keep. */
 export const ownLayers: unique symbol = Symbol("layers of a graph's own");
 
-/** A model: layers from images to logits, each behind those whose outputs it takes. */
+/** A model: layers from images to logits, each after the layers that it reads. */
 export interface Graph {
-  /** The name that reports and messages give the model. */
+  /** Its name in reports and messages. */
   readonly name: string;
-  /** The images that it takes: (C, H, W), C at most 64, H and W in pixels. */
+  /** The input images: (C, H, W), C at most 64, H and W in pixels. */
   readonly input: { readonly channels: number; readonly height: number; readonly width: number };
-  /** The layers from images to logits, each with a name of its own; the last one gives the logits. */
+  /** The layers from images to logits. Names are unique; the last layer gives the logits. */
   readonly layers: readonly LayerSpec[];
-  /** Layers beside the library's, as `parseGraph` was given them. */
+  /** Layers besides the library's, as passed to `parseGraph`. */
   readonly [ownLayers]?: readonly LayerDefinition[];
 }
 
-/** The layers beside the library's that a graph was made with. */
+/** The layers besides the library's that a graph was made with. */
 export function ownLayersOf(graph: Graph): readonly LayerDefinition[] {
   return graph[ownLayers] ?? [];
 }
 
-/** The name by which layers take the images. */
+/** The name of the images in `inputs`. */
 export const imagesName = "input";
 
-/** A layer with the shapes on both its sides and its parameters. */
+/** A layer with its input and output shapes and its parameters. */
 export interface GraphNode {
   readonly spec: LayerSpec;
   readonly type: LayerType<LayerSpec>;
-  /** What its random numbers are drawn by, such as `conv2` for the second convolution: no result depends on names. */
+  /**
+   * The name of its stream of random numbers, such as `conv2` for the second convolution: no result depends on layer
+   * names.
+   */
   readonly stream: string;
-  /** The indices of the layers whose outputs it takes; -1 for the images. */
+  /** The indices of the layers that it reads; -1 for the images. */
   readonly sources: readonly number[];
-  /** The shapes of what it takes, and of the first of them. */
+  /** The shapes of its inputs, and of the first input. */
   readonly inputs: readonly FeatureShape[];
   readonly input: FeatureShape;
   readonly output: FeatureShape;
@@ -65,12 +68,14 @@ function graphSchema(layers: readonly LayerDefinition[]) {
 
 const libraryGraph = graphSchema([]);
 
-/** The most layers of a model, and trained numbers and statistics in all: what takes more is refused unread. */
+/**
+ * Maximum number of layers of a model, and of its trained numbers and statistics. Larger models are refused unread.
+ */
 const maxLayers = 10_000, maxParameters = 2 ** 31;
 
-/** What a model may consist of beside the library's layers. */
+/** The layers that a model may have besides the library's. */
 export interface GraphOptions {
-  /** Layers of one's own (`defineLayer`). Default: those that the value was made with, where it is a graph. */
+  /** Layers made by `defineLayer`. Default: those that the value was made with, if it is a graph. */
   readonly layers?: readonly LayerDefinition[];
 }
 
@@ -78,7 +83,7 @@ export interface GraphOptions {
  * Reads a model from a parsed JSON file.
  *
  * @param source The file's name, for messages.
- * @throws {ConfigError} Naming the first key that is wrong, or where two of one's own layers have the same kind.
+ * @throws {ConfigError} If a key is wrong, naming the first; or if two of the given layers have the same kind.
  */
 export function parseGraph(value: unknown, source: string, options: GraphOptions = {}): Graph {
   const { layers } = (value ?? {}) as { readonly layers?: unknown };
@@ -122,10 +127,10 @@ export function parseGraph(value: unknown, source: string, options: GraphOptions
 }
 
 /**
- * Works out the sources, shapes and parameters of every layer.
+ * Resolves the sources, shapes and parameters of every layer.
  *
  * @throws {ShapeError} If a layer does not fit its inputs, or is larger than any device could hold.
- * @throws {ConfigError} If a layer takes the output of one that does not come before it, or of too many.
+ * @throws {ConfigError} If a layer reads a layer that does not come before it, or too many layers.
  */
 export function resolveGraph(graph: Graph): readonly GraphNode[] {
   const { name: model, input, layers } = graph;
@@ -206,10 +211,10 @@ function checkParameters(parameters: readonly ParameterSpec[], { thing, input, o
   }
 }
 
-/** Most numbers that a layer gives for one image. */
+/** Maximum size of a layer's output for one image. */
 const maxFeatures = 2 ** 31;
 
-/** Refuses a layer that no device could hold, before anything is made of its size. */
+/** Refuses a layer that no device could hold, before anything of its size is allocated. */
 function checkSizes({ thing, output, parameterCount }: {
   readonly thing: string;
   readonly output: FeatureShape;
@@ -225,12 +230,12 @@ function checkSizes({ thing, output, parameterCount }: {
   }
 }
 
-/** The classes that a model tells apart: as many as it gives logits. */
+/** The number of a model's classes: the number of its logits. */
 export function classesOf(graph: Graph, nodes: readonly GraphNode[] = resolveGraph(graph)): number {
   return featuresOf(nodes[nodes.length - 1].output);
 }
 
-/** What a model is asked to classify. */
+/** The classification task of a model. */
 export interface ClassificationTask {
   /** C of the images. */
   readonly channels: number;
@@ -238,14 +243,14 @@ export interface ClassificationTask {
   readonly height: number;
   /** W of the images, in pixels. */
   readonly width: number;
-  /** The name of each class; logit i speaks for class i. */
+  /** The name of each class; logit i belongs to class i. */
   readonly classes: readonly string[];
   /** The name of the data set, for messages. */
   readonly name: string;
 }
 
 /**
- * Checks that a model takes a data set's images and gives a logit a class.
+ * Checks that a model reads a data set's images and gives one logit per class.
  *
  * @throws {ShapeError} If it does not.
  */
@@ -259,14 +264,14 @@ export function checkGraphFits(graph: Graph, task: ClassificationTask): void {
   }
   const nodes = resolveGraph(graph), { output } = nodes[nodes.length - 1];
   const logits = featuresOf(output);
-  // The loss reads a vector in quads; other maps of as many numbers lie differently.
+  // The loss reads a vector in quads; other maps of the same size have another layout.
   if (output.height !== 1 || output.width !== 1 || output.taps !== 1) {
     const flattened = `${logits} logits as flattened pixels of ${output.channels}`;
     const current = `it gives ${output.taps === 1 ? `logits as ${shapeText(output)}` : flattened}`;
     throw new ShapeError({ act: "use model", thing, current, wanted: "a vector (end with a linear layer)" });
   }
   if (logits !== task.classes.length) {
-    const wanted = `${task.classes.length}, a logit a class of data set ${task.name}`;
+    const wanted = `${task.classes.length}, one logit per class of data set ${task.name}`;
     throw new ShapeError({ act: "use model", thing, current: `it gives ${logits} logits`, wanted });
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Dispatches of grouped and depthwise convolutions, which have kernels of their own: their products are too narrow for
- * the cores of matrix products.
+ * Dispatches of grouped and depthwise convolutions. They have kernels of their own, because their products are too
+ * narrow for cores.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import {
   windowParams,
 } from "./convolution.ts";
 
-/** A convolution in groups, the weight being (O, KH, KW, quads of a group's input channels). */
+/** A convolution in groups. Its weight is (O, KH, KW, quads of a group's input channels). */
 export interface GroupedConvolution {
   readonly convolution: Omit<ConvolutionContext, "choose">;
   readonly inChannels: number;
@@ -24,7 +24,7 @@ export interface GroupedConvolution {
   readonly groups: number;
 }
 
-/** The sizes that all three kernels take. */
+/** The size params of all three kernels. */
 function sharedParams({ convolution: { geometry: g }, inChannels, groups }: GroupedConvolution) {
   return {
     in_height: g.inHeight,
@@ -40,7 +40,7 @@ function sharedParams({ convolution: { geometry: g }, inChannels, groups }: Grou
   };
 }
 
-/** 1 where every channel is a group of its own, on both sides. */
+/** 1 if every channel is a group of its own, on both sides. */
 function isDepthwise({ convolution: { geometry }, inChannels, groups }: GroupedConvolution): 0 | 1 {
   return groups === inChannels && groups === geometry.outChannels ? 1 : 0;
 }
@@ -55,7 +55,7 @@ export function groupedForward(
   return dispatchOver(quads, {
     kernel: "layer/grouped_conv2d_forward",
     label: `${name} forward`,
-    // What is not used is bound to something that is.
+    // Every binding needs a buffer, so unused ones share one that is used.
     bindings: {
       x,
       values: arenaRef("values"),
@@ -81,7 +81,7 @@ export function groupedForward(
   });
 }
 
-/** dx from dy: one dispatch; `addend` is added to it, then it is zero where `gate` <= 0. */
+/** dx from dy: one dispatch. `addend` is added to dx; then dx is zero where `gate` <= 0. */
 export function groupedBackwardInput(
   grouped: GroupedConvolution,
   { dy, dx, addend, gate }: InputGradientTensors,
@@ -110,13 +110,13 @@ export function groupedBackwardInput(
 /** Invocations that fill a device. */
 const invocationsWanted = 16384;
 
-/** Pixels that one invocation adds: enough chunks to fill a device, no sum too long nor too short. */
+/** Pixels per invocation: enough chunks to fill a device, with sums that are neither too long nor too short. */
 function pixelsPerChunk(pixels: number, items: number): number {
   const chunks = Math.min(Math.ceil(pixels / 16), Math.ceil(invocationsWanted / items));
   return Math.ceil(pixels / Math.max(chunks, Math.ceil(pixels / 1024)));
 }
 
-/** The weight's gradient, written over what is there; `scratch` gives tensors for partial sums. */
+/** The weight's gradient; it overwrites the arena. `scratch` declares tensors for partial sums. */
 export function groupedBackwardWeight(
   grouped: GroupedConvolution,
   { x, dy, scratch }: {

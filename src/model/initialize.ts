@@ -10,7 +10,8 @@ import type { ParameterSpec } from "./layer.ts";
  * Draws the first values of a parameter in PyTorch's order, as PyTorch's layers do by default: uniform within
  * 1 / sqrt(fan in) for weights and biases, ones and zeros for batch norm.
  *
- * @param stream What tells it from other parameters, such as `conv1.weight`; each draws from its own stream of the seed.
+ * @param stream The parameter's stream of random numbers, such as `conv1.weight`. Each parameter has its own stream
+ *   of the seed.
  */
 export function initialValues(
   { rows, taps, channels, initial }: ParameterSpec,

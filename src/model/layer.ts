@@ -1,6 +1,6 @@
 /**
- * The contract of a layer. Each layer is one file in layers/: its schema, shapes, parameters, what it does with channels,
- * and the dispatches of its forward and backward pass. No other module asks which kind of layer it has.
+ * The contract of a layer. Each layer is one file in layers/: its schema, shapes, parameters, channel rules, and the
+ * dispatches of its forward and backward pass. No other module checks the kind of a layer.
  *
  * @module
  */
@@ -11,42 +11,50 @@ import type { ProductChooser } from "../kernels/product.ts";
 import type { FeatureShape } from "../shape.ts";
 
 /**
- * What a parameter is for. Only weights are pruned: they have one row per output channel, and in each row and tap one
- * number per input channel, or per channel of a group where the input channels fall into groups. All others have one row
- * of one number per output channel, unless they are `shared`. Statistics are kept by the forward pass, not trained.
+ * The role of a parameter. Only weights are pruned. A weight has one row per output channel, and in each row and tap
+ * one number per input channel (of its group, if the layer has groups). All other parameters have one row, with one
+ * number per output channel, unless they are `shared`. Statistics are updated by the forward pass, not trained.
  */
 export type ParameterRole = "weight" | "bias" | "scale" | "shift" | "statistic";
 
-/** A parameter of a layer; on the device (rows, taps, quads of channels), at io (rows, channels, taps). */
+/**
+ * A parameter of a layer. Its layout is (rows, taps, quads of channels) on the device and (rows, channels, taps) in
+ * files.
+ */
 export interface ParameterSpec {
   /** The last part of its name, such as `weight`; names are PyTorch's. */
   readonly name: string;
-  /** What it is for. */
+  /** Its role. */
   readonly role: ParameterRole;
-  /** Rows, one per output channel for a weight, else 1. */
+  /** Rows: one per output channel for a weight, otherwise 1. */
   readonly rows: number;
-  /** Taps of a window, or pixels that were flattened into one. */
+  /** Taps of the window, or pixels that were flattened into features. */
   readonly taps: number;
-  /** Numbers in a row and tap. */
+  /** Numbers per row and tap. */
   readonly channels: number;
   /** The shape in PyTorch, such as (O, I, KH, KW). */
   readonly shape: readonly number[];
-  /** True if its numbers belong to no channel, so that it stays whole whatever channels go. Not for weights. */
+  /**
+   * True if its numbers belong to no channel, so it stays whole whichever channels are removed. Not for weights.
+   */
   readonly shared?: boolean;
-  /** The least that a value of a file may be, where not any finite number serves, as of a variance. */
+  /** The minimum value in a file, such as 0 for a variance. Default: any finite number. */
   readonly least?: number;
   /** First values: uniform in [-bound, bound], or a constant. */
   readonly initial: { readonly bound: number } | { readonly constant: number };
 }
 
-/** Whether the forward pass trains (batch statistics, gradients), scores (gradients only) or evaluates. */
+/**
+ * The purpose of a pass: training (batch statistics, gradients), scoring (running statistics, gradients) or
+ * evaluation.
+ */
 export type PassMode = "train" | "score" | "evaluate";
 
-/** Max pooling 2 x 2 behind a ReLU, which the convolution before them takes over. */
+/** Max pooling 2 x 2 after a ReLU, both fused into the convolution before them. */
 export interface FusedPool {
   /** The pooled output. */
   readonly y: BufferRef;
-  /** The place of each maximum in its window. */
+  /** The index of each maximum in its window, 0 to 3; -1 if it is not above 0. */
   readonly argmax: BufferRef;
   /** The gradient of the pooled output. */
   readonly dy: BufferRef;
@@ -54,7 +62,7 @@ export interface FusedPool {
   readonly output: FeatureShape;
 }
 
-/** Batch norm by its running statistics behind a convolution, which applies it to what it stores. */
+/** Batch norm by running statistics, fused into the convolution before it. */
 export interface FusedNorm {
   /** First quad of the running mean in the arena `statistics`. */
   readonly mean: number;
@@ -68,24 +76,24 @@ export interface FusedNorm {
   readonly epsilon: number;
 }
 
-/** What every layer of a model file says. */
+/** The fields of every layer in a model file. */
 export interface LayerFields {
-  /** Its name, from which those of its parameters follow. */
+  /** Its name, which its parameters' names begin with. */
   readonly name: string;
-  /** The layers whose outputs it takes, or `input` for the images. Default: the layer before it. */
+  /** The layers that it reads, or `input` for the images. Default: the layer before it. */
   readonly inputs?: readonly string[];
 }
 
-/** Validates what every layer of a model file says. */
+/** Validates the fields of every layer in a model file. */
 export const layerFields = {
   name: z.string().min(1),
   inputs: z.array(z.string().min(1)).min(1).optional(),
 };
 
-/** Validates channels or features, of which no device holds more. */
+/** Validates a number of channels or features; no device holds more. */
 export const featureCount = z.int().min(1).max(2 ** 24);
 
-/** The largest number of a layer that the device computes with, whose products with others stay finite there. */
+/** The largest number in a model file that the device computes with; products with it stay finite. */
 export const maxNumber = 1e30;
 
 /** One input of a layer. */
@@ -94,21 +102,21 @@ export interface LayerInput {
   readonly shape: FeatureShape;
   /** Its tensor. */
   readonly x: BufferRef;
-  /** Backward: the tensor that its gradient is written to, or undefined if none is wanted. */
+  /** Backward: the tensor for its gradient; undefined if the gradient is not needed. */
   readonly dx: BufferRef | undefined;
 }
 
-/** What a layer sees when its dispatches are made. */
+/** The context in which a layer makes its dispatches. */
 export interface LayerContext<Spec> {
-  /** What the model file says of the layer. */
+  /** The layer in the model file. */
   readonly spec: Spec;
   /** Its name, for labels. */
   readonly name: string;
-  /** What its random numbers are drawn by, which no name changes. */
+  /** The name of its stream of random numbers, which does not depend on the layer's name. */
   readonly stream: string;
-  /** Examples a step. */
+  /** Examples per batch. */
   readonly batch: number;
-  /** What the pass is for. */
+  /** The purpose of the pass. */
   readonly mode: PassMode;
   /** All inputs; one for most layers. */
   readonly inputs: readonly LayerInput[];
@@ -122,19 +130,21 @@ export interface LayerContext<Spec> {
   readonly y: BufferRef;
   /** Backward: the gradient of y. */
   readonly dy: BufferRef;
-  /** Backward: the gradient of x, or undefined if none is wanted. */
+  /** Backward: the tensor for the gradient of x; undefined if the gradient is not needed. */
   readonly dx: BufferRef | undefined;
-  /** Forward: a batch norm follows and is to be applied to y, before all else. Only with `fusesNorm`. */
+  /** Forward: a batch norm to apply to y, before all else. Only with `fusesNorm`. */
   readonly norm: FusedNorm | undefined;
-  /** Forward: a tensor of y's shape to be added to y, before a ReLU. Only with `fusesAdd`. */
+  /** Forward: a tensor of y's shape to add to y, before a ReLU. Only with `fusesAdd`. */
   readonly residual: BufferRef | undefined;
-  /** Forward: a ReLU follows and is to be applied to y. Only for layers with `fusesRelu`. */
+  /** Forward: true if a ReLU is to be applied to y. Only with `fusesRelu`. */
   readonly relu: boolean;
-  /** Backward: a tensor of x's shape to be added to dx, before the ReLU's gate. Only with `addsToInput`. */
+  /** Backward: a tensor of x's shape to add to dx, before the ReLU's gate. Only with `addsToInput`. */
   readonly addend: BufferRef | undefined;
-  /** Backward: x came out of a ReLU, whose backward pass is to be applied to dx. Only with `gatesInput`. */
+  /**
+   * Backward: true if x came out of a ReLU whose backward pass is to be applied to dx. Only with `gatesInput`.
+   */
   readonly gated: boolean;
-  /** Forward and backward: what the convolution takes over, and what the pool left to it. */
+  /** Forward and backward: the pool that is fused into this convolution, or this pool itself. */
   readonly pool: FusedPool | undefined;
   /** Picks cores for matrix products. */
   readonly choose: ProductChooser;
@@ -146,9 +156,9 @@ export interface LayerContext<Spec> {
   emit(...dispatches: readonly Dispatch[]): void;
 }
 
-/** A layer of a graph as rules about channels see it. */
+/** A layer of a graph, for channel rules. */
 export interface LayerShapes<Spec> {
-  /** What the model file says of the layer. */
+  /** The layer in the model file. */
   readonly spec: Spec;
   /** The shapes of all inputs. */
   readonly inputs: readonly FeatureShape[];
@@ -160,17 +170,17 @@ export interface LayerShapes<Spec> {
   readonly parameters: readonly ParameterSpec[];
 }
 
-/** Labels of channels. Channels of one label are kept or removed together. */
+/** Labels of channels. Channels with the same label are kept or removed together. */
 export interface ChannelLabels {
-  /** Labels of a number of new channels, each of which may go without any other. */
+  /** Labels of new channels, each of which may be removed without the others. */
   fresh(count: number): readonly number[];
-  /** Couples the channels of two labels from now on. */
+  /** Couples the channels of two labels. */
   unite(a: number, b: number): void;
-  /** Has the channels of a label stay: none of them is ever removed. */
+  /** Protects the channels of a label: none of them is ever removed. */
   keep(label: number): void;
 }
 
-/** The channels that stay on both sides of a layer, ascending. */
+/** The channels that stay in the inputs and the output of a layer, ascending. */
 export interface KeptChannels {
   /** Of each input. */
   readonly inputs: readonly (readonly number[])[];
@@ -178,28 +188,32 @@ export interface KeptChannels {
   readonly outputs: readonly number[];
 }
 
-/** The number that each channel holds at every pixel of every image; undefined if they differ or are not known. */
+/**
+ * The number that a channel has at every pixel of every image; undefined if pixels differ or it is not known.
+ */
 export type ChannelConstants = readonly (number | undefined)[];
 
-/** The numbers of a layer in a network of which a mask removes some. */
+/** The numbers of a layer in a masked network. */
 export interface LayerNumbers {
   /**
-   * The number of an output channel in a parameter or statistic: 0 where the mask removes it or there is no such
+   * The number of an output channel in a parameter or statistic: 0 if the mask removes it or there is no such
    * parameter, undefined if it is not known.
    */
   number(parameter: string, channel: number): number | undefined;
-  /** What each row of `weight` gives at every pixel without a bias, where the first input's channels are constant. */
+  /**
+   * The output of each row of `weight` at every pixel, without a bias, if the first input's channels are constant.
+   */
   rows(): ChannelConstants;
 }
 
 /**
- * What a layer does with channels. Pruning by channels couples, removes and narrows layers by these rules alone, so they
- * must hold for every number that the layer may have in its model file.
+ * The channel rules of a layer. Channel pruning couples, removes and narrows layers by these rules alone, so they
+ * must hold for all fields that the layer may have in its model file.
  */
 export interface LayerChannels<Spec> {
   /**
-   * The labels of the output channels: those of the input channels that they come from, or fresh ones. Inputs that must
-   * be removed together are united. Where an output channel reads others than its own without a weight, they are kept.
+   * The labels of the output channels: those of the input channels that they come from, or fresh ones. Unite inputs
+   * that must be removed together. Keep the inputs of an output channel that reads several channels without a weight.
    *
    * @param inputs The labels of the channels of each input.
    */
@@ -209,8 +223,8 @@ export interface LayerChannels<Spec> {
     labels: ChannelLabels,
   ): readonly number[];
   /**
-   * The constants of the output channels. Channels that are 0 can go, and so can others that are constant where a bias can
-   * take them over; undefined is always allowed.
+   * The constants of the output channels. A channel that is 0 can be removed, and so can another constant channel if
+   * a bias can absorb it. undefined is always allowed.
    *
    * @param inputs The constants of the channels of each input.
    */
@@ -219,11 +233,11 @@ export interface LayerChannels<Spec> {
     inputs: readonly ChannelConstants[],
     numbers: LayerNumbers,
   ): ChannelConstants;
-  /** The layer that computes the kept outputs from the kept inputs. Which are kept follows from `labels`. */
+  /** The layer that computes the kept outputs from the kept inputs. `labels` decides which are kept. */
   narrow(layer: LayerShapes<Spec>, kept: KeptChannels): Spec;
-  /** What is known of the output's sign: never below 0; never below 0 where no input is; or nothing. */
+  /** The sign of the output: never below 0; never below 0 if no input is; or unknown. */
   readonly sign: "never negative" | "kept" | "any";
-  /** True if it only moves, drops or pools features, so that what it reads are the features still. */
+  /** True if it only moves, drops or pools features, so that its inputs still count as the features. */
   readonly onlyRearranges: boolean;
 }
 
@@ -241,13 +255,13 @@ export interface NormForm {
   readonly epsilon: number;
 }
 
-/** Height and width, or what else there is along y and along x. */
+/** Height and width, or other numbers along y and x. */
 export type Axes = readonly [number, number];
 
 /**
- * A product of windows with the parameter `weight`, in groups of channels: a convolution, whose every group takes x (N,
+ * A product of windows with the parameter `weight`, in groups of channels: a convolution. Each group maps x (N,
  * inChannels, inSize) to y (N, outChannels, outSize). A linear layer is a window over its whole input: kernel inSize,
- * output 1 x 1, where pixels that were flattened into features stay pixels.
+ * output 1 x 1; pixels that were flattened into features count as pixels.
  */
 export interface ProductForm {
   /** Groups of the channels. */
@@ -272,37 +286,39 @@ export interface ProductForm {
 
 /** A layer. */
 export interface LayerType<Spec> {
-  /** What it does with channels. */
+  /** Its channel rules. */
   readonly channels: LayerChannels<Spec>;
-  /** Inputs that it takes. Default: one. */
+  /** Number of inputs. Default: one. */
   readonly arity?: "one" | "several";
-  /** What the random numbers of such layers are named by, so that no name of a layer changes them. Default: its kind. */
+  /**
+   * The name of the random stream of such layers, which does not depend on a layer's name. Default: its kind.
+   */
   readonly stream?: string;
-  /** True if, in a mode, the output is the input's bytes under another shape. */
+  /** True if the output has the input's bytes, in another shape, in a mode. */
   isView?(mode: PassMode): boolean;
 
-  // What it computes, where other layers can do it in its place or it may be left out.
-  /** True if the output is the sum of all inputs, and so the gradient of every input that of the output. */
+  // What it computes, so that other layers can compute it instead.
+  /** True if the output is the sum of all inputs. Then the gradient of every input is that of the output. */
   readonly isSum?: boolean;
   /** True if the output is max(input, 0). */
   readonly isRelu?: boolean;
   /** True if it is max pooling 2 x 2 at stride 2 without padding, whose backward pass can start from a `FusedPool`. */
   isHalvingPool?(spec: Spec): boolean;
-  /** Its parameters where, outside training, it is a batch norm by running statistics. */
+  /** Its parameters, if it is a batch norm by running statistics outside training. */
   normForm?(spec: Spec): NormForm;
-  /** The product that it is, by which its weights can be refit. */
+  /** Its product form, for refits of its weights. */
   productForm?(layer: LayerShapes<Spec>): ProductForm;
   /** True if it turns features into logits, as the last such layer of a classifier does. */
   readonly classifies?: boolean;
 
-  // What of other layers its passes can take over.
+  // What its passes can compute for other layers.
   /** True if the forward pass can apply a batch norm by running statistics to its output. */
   fusesNorm?(spec: Spec): boolean;
   /** True if the forward pass can add a tensor to its output. */
   fusesAdd?(spec: Spec, mode: PassMode): boolean;
   /** True if the forward pass can apply a ReLU to its output. */
   readonly fusesRelu?: boolean;
-  /** True if the passes can take over a ReLU and the max pooling 2 x 2 behind it. */
+  /** True if the passes can compute a ReLU and the max pooling 2 x 2 after it. */
   fusesPool?(spec: Spec): boolean;
   /** True if the backward pass can add a tensor to its input gradient. */
   addsToInput?(spec: Spec): boolean;
@@ -315,7 +331,9 @@ export interface LayerType<Spec> {
    * @throws {ShapeError} If the inputs do not fit the layer.
    */
   outputShape(spec: Spec, inputs: readonly FeatureShape[], name: string): FeatureShape;
-  /** Its parameters, given the shape of the first input; as `ParameterRole` says. */
+  /**
+   * Its parameters for the shape of the first input, with the rows and channels that `ParameterRole` requires.
+   */
   parameters(spec: Spec, input: FeatureShape): readonly ParameterSpec[];
   /** Emits the dispatches that write y. */
   forward(context: LayerContext<Spec>): void;

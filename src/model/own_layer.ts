@@ -1,5 +1,5 @@
 /**
- * Layers that a graph brings along, by value: no module of the library knows them.
+ * Layers that a graph brings along, by value.
  *
  * @module
  */
@@ -10,29 +10,28 @@ import type { LayerSpec, OwnLayerSpec } from "./layers/index.ts";
 
 /** Validates one field of a layer in a model file: a schema of zod, such as `z.int().min(1)`. */
 export interface FieldSchema<Value> {
-  /** Returns the field as it is used. */
+  /** Returns the parsed field. */
   parse(value: unknown): Value;
 }
 
-/** What a layer of one's own says in a model file: its kind, name and inputs, and fields of its own. */
+/** A layer of your own in a model file: its kind, name and inputs, and its own fields. */
 export type OwnSpec<Fields> = OwnLayerSpec & Readonly<Fields>;
 
-/** A layer of one's own, for `parseGraph`. */
+/** A layer of your own, for `parseGraph`. */
 export interface LayerDefinition {
-  /** The `kind` by which model files name it. */
+  /** Its `kind` in model files. */
   readonly kind: string;
-  /** Validates what a model file says of it: a schema of zod. */
+  /** Validates it in a model file: a schema of zod. */
   readonly schema: object;
-  /** What it computes. */
+  /** Its implementation. */
   readonly type: LayerType<LayerSpec>;
 }
 
 /**
- * Defines a layer that `parseGraph` takes beside the library's. docs/extending.md, has an example.
+ * Defines a layer for `parseGraph`. docs/extending.md has an example.
  *
- * @param layer Its `kind`, with a prefix of your own, such as `acme/shuffle`, so that no layer of the library has it; the
- *   schemas of its own `fields` (zod), beside `name` and `inputs`, which every layer has; and all that `LayerType` asks
- *   for, what it does with channels included.
+ * @param layer Its `kind`, with a prefix of your own, such as `acme/shuffle`; the zod schemas of its own `fields`,
+ *   besides `name` and `inputs`, which every layer has; and all members of `LayerType`, channel rules included.
  * @throws {ConfigError} If the kind has no prefix, or a field is one that every layer has.
  */
 export function defineLayer<Fields extends object>(
@@ -54,6 +53,6 @@ export function defineLayer<Fields extends object>(
     ...layerFields,
     ...fields as unknown as z.ZodRawShape,
   });
-  // Only layers that its own schema made are handed to it.
+  // It only ever gets layers that its own schema parsed.
   return { kind, schema, type: type as unknown as LayerType<LayerSpec> };
 }

@@ -1,6 +1,6 @@
 /**
- * Dispatches of a convolution that takes over the ReLU and the max pooling 2 x 2 behind it: its own output never
- * leaves the registers, and the gradient of that output is made while it is read.
+ * Dispatches of a convolution with fused ReLU and max pooling 2 x 2. The convolution's output never leaves the
+ * registers, and the gradient of that output is computed while it is read.
  *
  * @module
  */
@@ -22,13 +22,13 @@ function sizes(g: ConvolutionGeometry, { output }: FusedPool) {
     pooled_height: output.height,
     pooled_width: output.width,
     kernel_width: g.kernelWidth,
-    // The kernels know windows of equal steps along both sides only (fusesPool of layers/conv2d.ts).
+    // The kernels only support windows with equal steps along both sides (fusesPool in layers/conv2d.ts).
     stride: pairOf(g.stride)[0],
     padding: pairOf(g.padding)[0],
   };
 }
 
-/** The operands that the two products have in common, in quads. */
+/** The operands that both products share, in quads. */
 function operandQuads(g: ConvolutionGeometry, { output }: FusedPool) {
   return {
     x: g.images * g.inHeight * g.inWidth * g.inQuads,
@@ -37,7 +37,7 @@ function operandQuads(g: ConvolutionGeometry, { output }: FusedPool) {
   };
 }
 
-/** The product of the forward pass: four rows a window; a segment is a line of the filter. */
+/** The product of the forward pass: four rows per window; a segment is a line of the filter. */
 export function pooledForwardShape(g: ConvolutionGeometry, pool: FusedPool): ProductShape {
   const { x, pooled, weight } = operandQuads(g, pool);
   return {
@@ -70,7 +70,7 @@ export function pooledBackwardWeightShape(g: ConvolutionGeometry, pool: FusedPoo
   };
 }
 
-/** The pooled output, and the argmax of the maxima where a backward pass follows: one dispatch, or two. */
+/** The pooled output, and its argmax if a backward pass follows: one dispatch, or two. */
 export function pooledForward(
   { name, geometry, choose, weight, bias }: ConvolutionContext,
   { x, pool, keepsArgmax, scratch }: {
@@ -90,7 +90,7 @@ export function pooledForward(
   });
 }
 
-/** The weight's gradient from the pooled output's, written over what is there. */
+/** The weight's gradient from the pooled output's; it overwrites the arena. */
 export function pooledBackwardWeight(
   { name, geometry, choose, weight }: ConvolutionContext,
   { x, pool, scratch }: {

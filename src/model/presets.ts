@@ -50,9 +50,9 @@ export function seedNetwork(
 }
 
 /**
- * LeNet-5 (LeCun et al. 1998) in today's form, with ReLU and max pooling: 5 x 5 convolutions of 6 and 16 channels, then
- * 120, 84 and a feature a class. Images below 32 pixels are padded by 2 at the first convolution, as the paper's
- * digits of 28 pixels were.
+ * LeNet-5 (LeCun et al. 1998) in its modern form, with ReLU and max pooling: 5 x 5 convolutions of 6 and 16 channels,
+ * then 120, 84 and one feature per class. Images below 32 pixels are padded by 2 at the first convolution, as the
+ * paper's digits of 28 pixels were.
  */
 export function lenet(task: PresetTask): Graph {
   const { channels, height, width, classes } = task;
@@ -91,7 +91,7 @@ export const presetNames: readonly string[] = [...presets.keys()];
 /**
  * A preset for images of a size and a number of classes.
  *
- * @throws {ConfigError} If no preset has the name.
+ * @throws {ConfigError} If no preset has that name.
  *
  * @example
  * ```ts

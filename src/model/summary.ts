@@ -1,5 +1,5 @@
 /**
- * What a model consists of, layer by layer.
+ * A summary of a model, layer by layer.
  *
  * @module
  */
@@ -10,11 +10,11 @@ import { type Graph, imagesName, resolveGraph } from "./graph.ts";
 export interface LayerSummary {
   /** Its name. */
   readonly name: string;
-  /** What it is, such as `conv2d`. */
+  /** Its kind, such as `conv2d`. */
   readonly kind: string;
-  /** The layers whose outputs it takes, `input` for the images. */
+  /** The layers that it reads, `input` for the images. */
   readonly inputs: readonly string[];
-  /** True if it takes the layer before it, as a layer does that names none. */
+  /** True if it reads the layer before it, as layers do by default. */
   readonly takesPrevious: boolean;
   /** Its output for one image: (C, H, W), or (F) for a vector. */
   readonly output: readonly number[];
@@ -32,13 +32,13 @@ export interface LayerSummary {
 export interface ModelSummary {
   /** The model's name. */
   readonly name: string;
-  /** The images that it takes: (C, H, W). */
+  /** The input images: (C, H, W). */
   readonly input: readonly number[];
   /** The layers in their order. */
   readonly layers: readonly LayerSummary[];
   /** Trained numbers in all. */
   readonly parameters: number;
-  /** Those of them that pruning may remove: the weights of convolutions and linear layers. */
+  /** Trained numbers that pruning may remove: the weights of convolutions and linear layers. */
   readonly prunable: number;
   /** Running statistics in all. */
   readonly statistics: number;
@@ -50,7 +50,7 @@ export interface ModelSummary {
  * Summarises a model.
  *
  * @throws {ShapeError} If a layer does not fit its inputs, naming the layer and the shapes.
- * @throws {ConfigError} If a layer takes the output of one that does not come before it.
+ * @throws {ConfigError} If a layer reads a layer that does not come before it.
  */
 export function summarizeModel(graph: Graph): ModelSummary {
   const { name, input: { channels, height, width } } = graph;
@@ -68,7 +68,7 @@ export function summarizeModel(graph: Graph): ModelSummary {
       outputText: shapeText(output),
       parameters: sumOf((role) => role !== "statistic"),
       statistics: sumOf((role) => role === "statistic"),
-      // Every weight is used once a pixel of the output.
+      // Every weight is used once per pixel of the output.
       multiplyAdds: sumOf((role) => role === "weight") * output.height * output.width,
     };
   });
@@ -87,9 +87,9 @@ export function summarizeModel(graph: Graph): ModelSummary {
 }
 
 /**
- * How many of the weights that pruning may remove are removed.
+ * Counts the removed weights.
  *
- * @param masks Masks by full name, 1 keeps, 0 removes; those of other parameters do not count.
+ * @param masks Masks by full name; 1 keeps, 0 removes. Masks of parameters that are not weights are ignored.
  */
 export function countRemoved(graph: Graph, masks: ReadonlyMap<string, Float32Array>): number {
   const weights = resolveGraph(graph).flatMap(({ spec, parameters }) =>

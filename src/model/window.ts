@@ -1,5 +1,5 @@
 /**
- * Windows over a map: what convolutions and pooling say about them in a model file.
+ * Windows over a map: the fields of convolutions and pooling in a model file.
  *
  * @module
  */
@@ -13,13 +13,13 @@ export function pairField(least: number) {
   return z.union([length, z.tuple([length, length])], { error });
 }
 
-/** True if a length is the same along height and width, or is that number where one is given. */
+/** True if a length is the same along height and width, and equals the given number, if any. */
 export function isSquare(pair: Pair, length?: number): boolean {
   const [height, width] = pairOf(pair);
   return height === width && (length === undefined || height === length);
 }
 
-/** The parameters of strides and paddings, as kernels over windows take them. */
+/** Strides and paddings as kernel params. */
 export function stepParams({ stride, padding }: Pick<Windows, "stride" | "padding">) {
   const [strideY, strideX] = pairOf(stride), [paddingY, paddingX] = pairOf(padding);
   return { stride_y: strideY, stride_x: strideX, padding_y: paddingY, padding_x: paddingX };

@@ -58,7 +58,7 @@ Deno.test("Model() refuses a data set that the graph does not fit, and keeps no 
   refuse({ ...dataset, channels: 3 }, 'Cannot use model "seed": it takes images of 1 x 8 x 8');
   refuse(
     { ...dataset, classes: ["a", "b"] },
-    "it gives 4 logits, expected 2, a logit a class of data set tiny",
+    "it gives 4 logits, expected 2, one logit per class of data set tiny",
   );
   assertEquals(gpu.allocatedBytes, start);
 });

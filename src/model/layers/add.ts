@@ -18,7 +18,7 @@ export interface AddSpec extends LayerFields {
 /** Validates a sum. */
 export const addSchema = z.strictObject({ kind: z.literal("add"), ...layerFields });
 
-/** Two shapes of one text may differ in how a flatten laid them out. */
+/** Shapes with the same text may differ in their layout after a flatten. */
 function describe(shape: FeatureShape): string {
   return shape.taps === 1 ? shapeText(shape) : `${shapeText(shape)}, flattened from ${shape.taps} pixels`;
 }
@@ -73,7 +73,8 @@ export const add: LayerType<AddSpec> = {
     const last = inputs.length - 1;
     let total = inputs[0].x;
     for (let i = 1; i <= last; i++) {
-      // A partial sum is read while the next is written, so they take turns in two tensors, the last one in y.
+      // A partial sum is read while the next is written, so partial sums alternate between two tensors; the last one
+      // is y.
       const sum = (last - i) % 2 === 0 ? y : scratch("sum", quads);
       emit(dispatchOver(quads, {
         kernel: "layer/add_forward",
@@ -86,6 +87,6 @@ export const add: LayerType<AddSpec> = {
     }
   },
 
-  // The gradient of every input is that of the output, which the plan hands on.
+  // The gradient of every input is that of the output; the plan passes it on.
   backward: () => {},
 };

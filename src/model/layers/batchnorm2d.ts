@@ -37,7 +37,7 @@ export const batchnorm2dSchema = z.strictObject({
   momentum: z.number().min(0).max(1).default(0.1),
 });
 
-/** Where the statistics in use lie: the batch's own in training, the running ones otherwise. */
+/** The statistics in use: the batch's own in training, the running ones otherwise. */
 function statistics(context: LayerContext<Batchnorm2dSpec>) {
   const quads = quadsOf(context.input.channels);
   if (context.mode === "train") {
@@ -48,15 +48,15 @@ function statistics(context: LayerContext<Batchnorm2dSpec>) {
   return { buffers: { mean: arenaRef("statistics"), variance: arenaRef("statistics") }, offsets };
 }
 
-/** Room for two quads a chunk of rows and column. */
+/** Scratch for two quads per chunk of rows and column. */
 function scratchOf({ scratch, batch, input }: LayerContext<Batchnorm2dSpec>): BufferRef {
   return scratch("sums", 2 * chunksOf(batch * input.height * input.width).chunks * quadsOf(input.channels));
 }
 
 /**
- * Measures the batch's mean and variance and moves the running ones.
+ * Measures the batch's mean and variance and updates the running ones.
  *
- * @throws {ShapeError} If a batch holds one value per channel, whose variance is 0 and which is its own mean.
+ * @throws {ShapeError} If a batch has only one value per channel: then its variance is 0.
  */
 function measure(context: LayerContext<Batchnorm2dSpec>): void {
   const { spec, name, batch, input, x } = context;
@@ -110,7 +110,7 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
   fusesAdd: () => true,
 
   outputShape(_spec, [input], name) {
-    // A flattened pixel holds several taps of a channel, which PyTorch would normalise each for itself.
+    // A flattened pixel holds several taps of a channel; PyTorch would normalise each tap on its own.
     if (input.taps !== 1) {
       const current = `input ${shapeText(input)} that was flattened`;
       throw new ShapeError({

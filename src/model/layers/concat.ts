@@ -18,7 +18,7 @@ export interface ConcatSpec extends LayerFields {
 /** Validates a join. */
 export const concatSchema = z.strictObject({ kind: z.literal("concat"), ...layerFields });
 
-/** Each input with the channel of the output at which it begins. */
+/** Each input with its first channel in the output. */
 function partsOf(inputs: readonly LayerInput[]): readonly (LayerInput & { readonly offset: number })[] {
   let offset = 0;
   return inputs.map((input) => {
@@ -43,7 +43,7 @@ export const concat: LayerType<ConcatSpec> = {
   outputShape(_spec, inputs, name) {
     const [first] = inputs;
     for (const input of inputs) {
-      // The channels of a flattened pixel repeat tap by tap; those of two inputs would have to alternate.
+      // The channels of a flattened pixel repeat tap by tap, so those of two inputs would have to alternate.
       if (input.taps !== 1) {
         const current = `input ${shapeText(input)} that was flattened`;
         const wanted = "feature maps (flatten their join), or linear layers' outputs";

@@ -46,9 +46,9 @@ export interface Conv2dSpec extends LayerFields {
   readonly padding: Pair;
   /** Pixels between two taps of a window. Default: 1. */
   readonly dilation?: Pair | undefined;
-  /** Parts of the channels that see nothing of each other; divides both channel counts. Default: 1. */
+  /** Groups of channels, each convolved on its own. It divides both channel counts. Default: 1. */
   readonly groups?: number | undefined;
-  /** True adds a number to each output channel. */
+  /** True for a number that is added to each output channel. */
   readonly bias: boolean;
 }
 
@@ -101,7 +101,7 @@ export const conv2d: LayerType<Conv2dSpec> = {
     ...weighted,
     narrow(layer, { inputs: [inputs], outputs }) {
       const { spec } = layer;
-      // Depthwise groups go with their channels; others stay, each with fewer.
+      // Depthwise groups are removed with their channels; other groups stay, each with fewer channels.
       const groups = weightFormOf(layer)!.isDepthwise ? inputs.length : spec.groups;
       return { ...spec, outChannels: outputs.length, ...(groups === undefined ? {} : { groups }) };
     },
@@ -173,7 +173,8 @@ export const conv2d: LayerType<Conv2dSpec> = {
     const convolution = contextOf(context), grouped = groupedOf(context);
     const { dy, dx, gated, addend, x, pool, scratch } = context, { bias } = convolution;
     if (pool) {
-      // Where the input's gradient is wanted, the output's has been made, and is read more often than it costs to make.
+      // For the input's gradient, the output's gradient was computed already; reading it is cheaper than computing it
+      // again.
       if (dx) context.emit(...convolutionBackwardWeight(convolution, context));
       else context.emit(...pooledBackwardWeight(convolution, { x, pool, scratch }));
       if (bias !== undefined) context.emit(...pooledBackwardBias(convolution, { pool, bias, scratch }));

@@ -38,7 +38,7 @@ function drop(
     bindings: { x, y },
     params: {
       quads,
-      // Layers of one step draw from streams of their own.
+      // Each layer of a step draws from its own stream.
       stream: openRandomStream(0, stream).nextUint32(),
       threshold: Math.min(Math.round(p * 2 ** 32), 2 ** 32 - 1),
       scale: 1 / (1 - p),
@@ -46,7 +46,7 @@ function drop(
   });
 }
 
-/** The dropout, any shape; nothing outside training. */
+/** The dropout, any shape. Outside training it is the identity. */
 export const dropout: LayerType<DropoutSpec> = {
   channels: channelwise({ ofConstant: (value) => value, sign: "kept", onlyRearranges: true }),
   isView: (mode) => mode !== "train",

@@ -1,5 +1,6 @@
 /**
- * Flatten: (C, H, W) -> (C * H * W). The bytes stay as they are; io keeps PyTorch's order of the weights that follow.
+ * Flatten: (C, H, W) -> (C * H * W). The bytes stay as they are; src/io converts the weights that follow from and to
+ * PyTorch's order.
  *
  * @module
  */

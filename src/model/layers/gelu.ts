@@ -12,7 +12,7 @@ import { type LayerFields, layerFields, type LayerType } from "../layer.ts";
 export interface GeluSpec extends LayerFields {
   /** Which layer this is. */
   readonly kind: "gelu";
-  /** Whether the probability is that of erf, or an approximation by tanh. */
+  /** Whether the probability is computed by erf, or approximated by tanh. */
   readonly approximate: "none" | "tanh";
 }
 

@@ -10,7 +10,7 @@ import { channelwise } from "../channels.ts";
 import { type LayerFields, layerFields, type LayerType } from "../layer.ts";
 import { averageBackward, poolForward } from "./pool2d.ts";
 
-/** A global average pooling in a model file: PyTorch's AdaptiveAvgPool2d(1) and the flatten behind it. */
+/** A global average pooling in a model file: PyTorch's AdaptiveAvgPool2d(1) and the flatten after it. */
 export interface Globalavgpool2dSpec extends LayerFields {
   /** Which layer this is. */
   readonly kind: "globalavgpool2d";

@@ -1,6 +1,6 @@
 /**
- * The layers that come with the library, by kind; a new one adds a line to the union, one to the schemas and one to the
- * table. Layers of a graph's own are defined by src/model/own_layer.ts.
+ * The layers of the library, by kind. A new one adds a line to the union, to the schemas and to the table
+ * (docs/extending.md). src/model/own_layer.ts defines layers that a graph brings along.
  *
  * @module
  */
@@ -23,8 +23,8 @@ import { silu, siluSchema, type SiluSpec } from "./silu.ts";
 import { subsample, subsampleSchema, type SubsampleSpec } from "./subsample.ts";
 
 /**
- * A layer of a kind that its graph brings along: `parseGraph` makes it out of what a `LayerDefinition` says. Its kind
- * has a slash, such as `acme/shuffle`, so that no later layer of the library has the same.
+ * A layer of a kind that its graph brings along, by a `LayerDefinition` passed to `parseGraph`. Its kind has a slash,
+ * such as `acme/shuffle`, so it never clashes with a layer of the library.
  */
 export interface OwnLayerSpec extends LayerFields {
   /** Which layer this is. */
@@ -68,7 +68,7 @@ export const layerSchemas = [
   subsampleSchema,
 ] as const;
 
-/** Validates a layer of the library's. */
+/** Validates a layer of the library. */
 export const layerSchema = z.discriminatedUnion("kind", layerSchemas);
 
 const layerTypes = {
@@ -98,6 +98,6 @@ export function layerTypeOf({ kind, name }: LayerSpec): LayerType<LayerSpec> {
   const types: Readonly<Record<string, unknown>> = layerTypes;
   if (Object.hasOwn(types, kind)) return types[kind] as LayerType<LayerSpec>;
   const current = `a layer of kind "${kind}"`;
-  const wanted = `${Object.keys(layerTypes).join(", ")}, or a layer of one's own given to parseGraph`;
+  const wanted = `${Object.keys(layerTypes).join(", ")}, or the kind of a layer passed to parseGraph`;
   throw new ConfigError({ act: "use layer", thing: name, current, wanted });
 }

@@ -1,5 +1,5 @@
 /**
- * Leaky ReLU: y = x where x > 0, else negativeSlope * x.
+ * Leaky ReLU: y = x if x > 0, otherwise negativeSlope * x.
  *
  * @module
  */

@@ -22,7 +22,7 @@ export interface LinearSpec extends LayerFields {
   readonly kind: "linear";
   /** Features O of the output. */
   readonly outFeatures: number;
-  /** True adds a number to each output feature. */
+  /** True for a number that is added to each output feature. */
   readonly bias: boolean;
 }
 

@@ -29,7 +29,7 @@ import { isSquare, pairField, stepParams } from "../window.ts";
 
 /** A pooling layer in a model file. */
 export interface Pool2dSpec extends LayerFields {
-  /** Whether windows give their largest value or their mean. */
+  /** Whether a window gives its maximum or its mean. */
   readonly kind: "maxpool2d" | "avgpool2d";
   /** Sides of the window, in pixels. */
   readonly kernel: Pair;
@@ -112,7 +112,7 @@ export function averageBackward(context: PoolContext, windows: Windows, dx: Buff
 const forward: LayerType<Pool2dSpec>["forward"] = (context) =>
   poolForward(context, context.spec, context.spec.kind);
 
-/** The windows of a map and what is left at its edges: sizes that the kernels over them share. */
+/** The windows of a map and the rest at its edges: the sizes that the kernels share. */
 function cellsOf({ spec: { kernel }, batch, input }: LayerContext<Pool2dSpec>) {
   const [kernelHeight, kernelWidth] = pairOf(kernel);
   const cellsHigh = Math.ceil(input.height / kernelHeight), cellsWide = Math.ceil(input.width / kernelWidth);
@@ -127,7 +127,7 @@ function cellsOf({ spec: { kernel }, batch, input }: LayerContext<Pool2dSpec>) {
   };
 }
 
-/** The backward pass of a pool that the convolution before it took over, from the argmax. */
+/** The backward pass of a pool that is fused into the convolution before it, from the argmax. */
 function placesBackward(
   context: LayerContext<Pool2dSpec>,
   { argmax, dy, output }: FusedPool,

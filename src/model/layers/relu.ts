@@ -1,5 +1,5 @@
 /**
- * ReLU: y = max(x, 0). Fused into the layer before it and the one behind it where they can.
+ * ReLU: y = max(x, 0). It is fused into the layer before it and the layer after it if they can compute it.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * The parameter-free shortcut of a residual block that halves its map and widens it: every stride-th pixel, with
- * channels of zeros around its own (option A of He et al. 2015, arXiv 1512.03385, section 4.2).
+ * channels of zeros before and after (option A of He et al. 2015, arXiv 1512.03385, section 4.2).
  *
  * @module
  */
@@ -31,12 +31,12 @@ export const subsampleSchema = z.strictObject({
   before: z.int().min(0).max(2 ** 24).optional(),
 });
 
-/** Channels of zeros before the input's; the rest of them, one more where they are odd, stand behind. */
+/** Channels of zeros before the input's. The rest come after; one more if the number is odd. */
 function channelsBefore({ outChannels, before }: SubsampleSpec, { channels }: FeatureShape): number {
   return before ?? Math.floor((outChannels - channels) / 2);
 }
 
-/** Sizes of the maps on both sides, which both kernels take. */
+/** The sizes of input and output, as params of both kernels. */
 function sidesOf({ spec: { stride }, input, output }: {
   readonly spec: SubsampleSpec;
   readonly input: FeatureShape;
@@ -111,7 +111,7 @@ export const subsample: LayerType<SubsampleSpec> = {
         quads_total: quads,
         in_channels: input.channels,
         channels: output.channels,
-        // Not -0, which is no number of an integer field.
+        // Not -0, which integer fields refuse.
         shift: 0 - channelsBefore(spec, input),
       },
     }));

@@ -7,7 +7,7 @@
 import { type Graph, parseGraph } from "../graph.ts";
 import type { PresetTask } from "./task.ts";
 
-/** What distinguishes one residual network from another. */
+/** The form of a residual network. */
 export interface ResnetForm {
   /** The name of the model. */
   readonly name: string;
@@ -16,9 +16,8 @@ export interface ResnetForm {
   /** Channels and blocks of each stage; all but the first halve the sides. */
   readonly stages: readonly { readonly channels: number; readonly blocks: number }[];
   /**
-   * How a block whose output has another shape than its input adds the two: `pad` takes every other pixel and sets
-   * channels of zeros before and behind (option A, no parameters), `projection` a 1 x 1 convolution with batch norm
-   * (option B).
+   * The shortcut of a block whose output has another shape than its input. `pad`: every other pixel, with channels of
+   * zeros before and after (option A, no parameters). `projection`: a 1 x 1 convolution with batch norm (option B).
    */
   readonly shortcut: "pad" | "projection";
   /** The last part of a projection's name in its block, `downsample` in torchvision. */
@@ -46,7 +45,7 @@ export const resnet18Form: ResnetForm = {
 /**
  * A residual network for images (C, H, W). Parameters have PyTorch's names: `conv1`, `bn1`, `layer1.0.conv1`, ...
  *
- * @throws {ConfigError} If a width is no channel count.
+ * @throws {ConfigError} If a width is not a possible channel count.
  */
 export function residualNetwork(form: ResnetForm, task: PresetTask): Graph {
   const { name, stem, head } = form, { channels, height, width, classes } = task;
@@ -71,7 +70,7 @@ export function residualNetwork(form: ResnetForm, task: PresetTask): Graph {
   return parseGraph({ name, input: { channels, height, width }, layers }, `preset ${name}`);
 }
 
-/** A layer as a model file has it: what is left out takes its default. */
+/** A layer as in a model file; missing fields take their defaults. */
 type Layer = { readonly kind: string; readonly name: string } & Readonly<Record<string, unknown>>;
 
 /** A 3 x 3 convolution without bias and its batch norm. */

@@ -1,12 +1,12 @@
 /**
- * What every preset is made for.
+ * The task of a preset.
  *
  * @module
  */
 import type { ClassificationTask } from "../graph.ts";
 
-/** The images (C, H, W) that a preset takes, and the number of classes. */
+/** The images (C, H, W) of a preset, and the number of classes. */
 export type PresetTask = Pick<ClassificationTask, "channels" | "height" | "width"> & {
-  /** Logits that it gives. */
+  /** Number of logits. */
   readonly classes: number;
 };

@@ -6,13 +6,13 @@
 import { type Graph, parseGraph } from "../graph.ts";
 import type { PresetTask } from "./task.ts";
 
-/** Output channels of the 3 x 3 convolutions of VGG16 between its max poolings. */
+/** Output channels of VGG16's 3 x 3 convolutions, grouped by max poolings. */
 const vgg16Groups = [[64, 64], [128, 128], [256, 256, 256], [512, 512, 512], [512, 512, 512]] as const;
 
 /**
- * VGG16 with batch norm and one linear layer, for images of 32 x 32 and above. Parameters have PyTorch's names for the
- * networks that hold a sequence `features` and a layer `classifier`: `features.0` is the first convolution,
- * `features.1` its batch norm, `features.2` its ReLU.
+ * VGG16 with batch norm and one linear layer, for images of 32 x 32 and above. Parameters have the names of a PyTorch
+ * network with a sequence `features` and a layer `classifier`: `features.0` is the first convolution, `features.1`
+ * its batch norm, `features.2` its ReLU.
  */
 export function vgg16(task: PresetTask): Graph {
   const { channels, height, width, classes } = task;
