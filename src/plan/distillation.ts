@@ -1,5 +1,5 @@
 /**
- * The dispatch that has a network learn from a teacher's predictions too.
+ * Distillation: the dispatch that adds the distance from a teacher's predictions to the loss.
  *
  * @module
  */
@@ -7,31 +7,34 @@ import { type BufferRef, inputRef, tensorRef } from "../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { quadsOf } from "../shape.ts";
 
-/** How much a network learns from its teacher. Source: Hinton, Vinyals and Dean 2015, arXiv 1503.02531. */
+/** How a network learns from its teacher. Source: Hinton, Vinyals and Dean 2015, arXiv 1503.02531. */
 export interface Distillation {
-  /** Share of the loss that is the distance from the teacher, in [0, 1]; the labels have the rest. */
+  /** Weight of the distance from the teacher in the loss, in [0, 1]. The labels have the rest. */
   readonly share: number;
-  /** What logits of both are divided by before their softmax, above 0; higher says more of unlikely classes. */
+  /**
+   * Temperature, above 0: the logits of both are divided by it before the softmax. A higher one gives unlikely
+   * classes more weight.
+   */
   readonly temperature: number;
   /**
-   * Weight of the squared distance from the teacher's features, relative to their own size, 0 or more; 0 where left
-   * out. Source: Romero et al. 2015, arXiv 1412.6550.
+   * Weight of the squared distance from the teacher's features, relative to their own size, 0 or more. Default: 0.
+   * Source: Romero et al. 2015, arXiv 1412.6550.
    */
   readonly featureWeight?: number;
-  /** Which features, with a `featureWeight`. Default: `last`. */
+  /** The features to compare, with a `featureWeight`. Default: `last`. */
   readonly featureMaps?: FeatureMaps;
 }
 
 /**
- * Which feature maps are compared: what the last linear layer reads, or that and the last map of every other size of
- * maps on the way there.
+ * The feature maps to compare. `last`: the input of the last linear layer. `stages`: also the last map of every other
+ * map size on the way there.
  */
 export type FeatureMaps = "last" | "stages";
 
-/** The plan's name for the teacher's logits, a buffer that is filled before the step. */
+/** The input with the teacher's logits, which is filled before the step. */
 export const teacherLogits = "teacher_logits";
 
-/** The dispatch behind the cross-entropy that mixes loss and gradient with the distance from the teacher. */
+/** The dispatch after the cross-entropy that mixes loss and gradient with the distance from the teacher. */
 export function lowerDistillation(
   { share, temperature }: Pick<Distillation, "share" | "temperature">,
   { rows, classes, logits, dlogits }: {

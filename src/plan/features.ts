@@ -1,5 +1,5 @@
 /**
- * The dispatches that have a network learn a teacher's features too: the map that the classifier reads, and others.
+ * Distillation of features: the dispatches that add the distance from a teacher's feature maps to the loss.
  *
  * @module
  */
@@ -10,14 +10,14 @@ import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
 import { quadsOf } from "../shape.ts";
 import type { FeatureMaps } from "./distillation.ts";
 
-/** The plan's name for one of the teacher's feature maps, by its place among them: a buffer filled before the step. */
+/** The input with one of the teacher's feature maps, by its index. It is filled before the step. */
 export const teacherFeatures = (map: number): string => `teacher_features ${map}`;
 
 /**
- * The index of the layer that gives a model's features: what its last linear layer reads, before pooling, dropout and
- * flattening.
+ * The index of the layer that gives a model's features: the input of its last linear layer, before pooling, dropout
+ * and flattening.
  *
- * @throws {ShapeError} If there is none, or nothing before it is trained.
+ * @throws {ShapeError} If there is no such layer, or nothing before it is trained.
  */
 export function featureLayerOf(graph: Graph, nodes: readonly GraphNode[] = resolveGraph(graph)): number {
   const refuse = (current: string): never => {
@@ -39,8 +39,8 @@ function isTrained(nodes: readonly GraphNode[], layer: number): boolean {
 }
 
 /**
- * The indices of the layers that give a model's feature maps, in order. A stage is of one size of maps; its map is the
- * last that all paths to the last linear layer go through, as behind the last block of a ResNet's stage.
+ * The indices of the layers that give a model's feature maps, in order. A stage has one map size. Its map is the last
+ * one that all paths to the last linear layer go through, such as the output of the last block of a ResNet's stage.
  *
  * @throws {ShapeError} As `featureLayerOf`.
  */
@@ -51,7 +51,7 @@ export function featureLayersOf(
 ): readonly number[] {
   const last = featureLayerOf(graph, nodes);
   if (maps === "last") return [last];
-  // What all paths to a layer go through: itself, and what they go through to each of its inputs.
+  // All paths to a layer go through the layer itself, and through what all paths to each of its inputs go through.
   const gates: ReadonlySet<number>[] = [];
   for (const [layer, { sources }] of nodes.slice(0, last + 1).entries()) {
     const [first, ...others] = sources.map((source) => gates[source] ?? new Set<number>());
@@ -65,11 +65,11 @@ export function featureLayersOf(
   return [...bySize.values()].toSorted((a, b) => a - b);
 }
 
-/** One of a student's feature maps and what is laid beside it. */
+/** One of a student's feature maps. */
 export interface FeatureTensors {
-  /** Its place among the maps that are compared. */
+  /** Its index among the compared maps. */
   readonly map: number;
-  /** Examples a step. */
+  /** Examples per batch. */
   readonly rows: number;
   /** Quads of one example's features. */
   readonly quads: number;
@@ -77,10 +77,10 @@ export interface FeatureTensors {
   readonly features: BufferRef;
 }
 
-/** Where a map's slope lies between loss and gradient. */
+/** The tensor that passes a map's slope from the loss to the gradient. */
 const slopeOf = (map: number): string => `feature slope ${map}`;
 
-/** The dispatches behind the other terms of the loss that add the distance from one of the teacher's feature maps. */
+/** The dispatches after the other terms of the loss that add the distance from one of the teacher's feature maps. */
 export function lowerFeatureLoss(
   weight: number,
   { map, rows, quads, features, declare }: FeatureTensors & {
@@ -91,7 +91,7 @@ export function lowerFeatureLoss(
   const distances = declare(`feature distances ${map}`, quadsOf(rows));
   const squares = declare(`feature squares ${map}`, quadsOf(rows));
   return [
-    // A workgroup of 64 a row.
+    // One workgroup of 64 per row.
     dispatchOver(64 * rows, {
       kernel: "loss/feature_distances",
       label: "feature distances",
@@ -107,12 +107,18 @@ export function lowerFeatureLoss(
   ];
 }
 
-/** The dispatch before a feature layer's backward pass that adds the gradient of the distance to that of its output. */
+/**
+ * The dispatch before a feature layer's backward pass that adds the distance's gradient to that of the layer's
+ * output.
+ */
 export function lowerFeatureGradient(
   { map, rows, quads, features, dy, isRelu }: FeatureTensors & {
     /** The gradient of the features. */
     readonly dy: BufferRef;
-    /** True if the layer is a ReLU, whose backward pass `dy` may have gone through: a second time changes nothing. */
+    /**
+     * True if the layer is a ReLU. `dy` may have gone through its backward pass already; a second time changes
+     * nothing.
+     */
     readonly isRelu: boolean;
   },
 ): Dispatch {

@@ -1,5 +1,5 @@
 /**
- * How much device memory a plan needs, worked out without a device.
+ * The device memory that a plan needs, computed without a device.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import { type BufferRef, refText } from "../kernels/buffer_ref.ts";
 import { readPathOf } from "../kernels/dispatch.ts";
 import type { Plan } from "./plan.ts";
 
-/** Bytes of device memory by what they are for. */
+/** Bytes of device memory by purpose. */
 export interface Footprint {
   /** Memory of the step's tensors. */
   readonly slotsBytes: number;
   /** Arenas and other buffers that outlive the step. */
   readonly buffersBytes: number;
-  /** Textures that mirror either, on the texture path. */
+  /** Textures that mirror these buffers, on the texture path. */
   readonly mirrorsBytes: number;
   /** All of these. */
   readonly totalBytes: number;
@@ -30,7 +30,7 @@ export function mirrorSizeBytes(sizeBytes: number): number {
 /** A buffer that outlives a step. */
 export type OuterRef = Exclude<BufferRef, { readonly tensor: string }>;
 
-/** What the bindings of a plan refer to, with the slot of a tensor; and those that are read through mirrors. */
+/** The buffers that a plan binds, with the slot of each tensor; and those that are read through mirrors. */
 function* boundBuffers(plan: Plan, path: ReadPath) {
   for (const dispatch of plan.dispatches) {
     const kernel = assembleKernel(dispatch.kernel, readPathOf(dispatch, path), dispatch.text);

@@ -1,5 +1,5 @@
 /**
- * Plans of a forward pass alone: a teacher's, and the one that measures batch norm's statistics anew.
+ * Plans of a forward pass alone: a teacher's, and the one that recalibrates batch norm.
  *
  * @module
  */
@@ -10,16 +10,19 @@ import type { ImageSource } from "./images.ts";
 import { lowerPlan } from "./lower.ts";
 import type { Plan } from "./plan.ts";
 
-/** What a forward pass is lowered for. */
+/** Options of a forward pass. */
 export interface ForwardOptions {
-  /** Examples a step. */
+  /** Examples per batch. */
   readonly batch: number;
   readonly choose: ProductChooser;
-  /** Where the batch comes from; without it the host writes the tensor `x` before each step. */
+  /** The source of the batch. Default: the host writes the tensor `x` before each step. */
   readonly images?: ImageSource;
-  /** Mixes the batch in pairs, by the shares in the buffer `mix_shares`, as a teacher must see what its student sees. */
+  /**
+   * True mixes the batch in pairs by the shares in the input `mix_shares`: a teacher must get the same images as its
+   * student.
+   */
   readonly mixes?: boolean;
-  /** Layers whose outputs are to be there as they are; see `Plan.outputs`. */
+  /** Layers whose own outputs must be readable; see `Plan.outputs`. */
   readonly probes?: readonly string[];
 }
 
@@ -33,8 +36,8 @@ export function lowerForward(graph: Graph, options: ForwardOptions): Plan {
 const runningKernel = "layer/batchnorm2d_running";
 
 /**
- * Lowers a training pass up to the last batch norm, whose running statistics become the mean over the batches. Each
- * step takes `batch_weight`: 1 / k at the k-th batch.
+ * Lowers a training pass up to the last batch norm. The running statistics become the mean over the batches. The step
+ * field `batch_weight` must be 1 / k at the k-th batch.
  */
 export function lowerRecalibration(graph: Graph, options: ForwardOptions): Plan {
   const plan = lowerPlan(graph, { ...options, mode: "train" });

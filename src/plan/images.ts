@@ -1,5 +1,5 @@
 /**
- * The dispatch that makes a batch out of the images on the device.
+ * The dispatch that makes a batch from the images on the device.
  *
  * @module
  */
@@ -8,22 +8,22 @@ import { ShapeError } from "../errors.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { type FeatureShape, quadsPerPixel } from "../shape.ts";
 
-/** How training images are varied: not at all, mirrored, or mirrored and shifted by up to 4 pixels. */
+/** Augmentation of training images: none, mirrored, or mirrored and shifted by up to 4 pixels. */
 export type Augmentation = "none" | "flip" | "flip-crop";
 
-/** What is done to images on their way into a batch. */
+/** The augmentation of the images of a batch. */
 export interface ImageSource {
   readonly augmentation: Augmentation;
   /**
-   * Side in pixels of a square that training loses at a random place, the part outside the image for nothing; 0 or
-   * left out for none. Source: DeVries and Taylor 2017, arXiv 1708.04552.
+   * Side in pixels of a square that training images lose at a random position; a part outside the image has no
+   * effect. Default: 0, no square. Source: DeVries and Taylor 2017, arXiv 1708.04552.
    */
   readonly cutout?: number;
-  /** True varies images in evaluation too, as a teacher must see what its student sees. */
+  /** True augments images in evaluation too: a teacher must get the same images as its student. */
   readonly inEvaluation?: boolean;
 }
 
-/** Pixels by which a padded random crop shifts at most, as is usual on CIFAR-10 (He et al. 2015, section 4.2). */
+/** Maximum shift of a padded random crop, in pixels, as is usual on CIFAR-10 (He et al. 2015, section 4.2). */
 const cropShift = 4;
 
 /**

@@ -1,7 +1,7 @@
 /**
- * Where parameters lie: all trained ones in one arena, the statistics in another, each parameter from a quad on.
- * Values, gradients, masks, moments, means and scores share these places. Weights lie before all else in their arena,
- * so that what is for weights alone, such as their decay, is for the quads below one number.
+ * The layout of parameters: trained ones in arenas of one kind, statistics in arenas of another. Each parameter
+ * begins at a quad, at the same offset in the arenas of values, gradients, masks, moments, means and scores. Weights
+ * come first, so that an operation on weights alone, such as their decay, covers the quads below one number.
  *
  * @module
  */
@@ -10,11 +10,11 @@ import { type Graph, resolveGraph } from "../model/graph.ts";
 import type { ParameterSpec } from "../model/layer.ts";
 import { quadsOf } from "../shape.ts";
 
-/** A parameter and its place. */
+/** A parameter and its offset. */
 export interface PlacedParameter extends ParameterSpec {
   /** The layer's name and the parameter's, such as `conv1.weight`. */
   readonly fullName: string;
-  /** What its first values are drawn by, which no name changes. */
+  /** The name of the random stream of its first values, which does not depend on layer names. */
   readonly stream: string;
   /** First quad in its arena. */
   readonly offset: number;
@@ -29,22 +29,24 @@ export interface PlacedParameter extends ParameterSpec {
   readonly prunable: boolean;
 }
 
-/** All parameters of a model with their places. */
+/** All parameters of a model with their offsets. */
 export interface ParameterLayout {
   readonly parameters: readonly PlacedParameter[];
-  /** Quads of the arena of trained parameters, and of statistics. */
+  /** Quads of an arena of trained parameters. */
   readonly quads: number;
+  /** Quads of an arena of statistics. */
   readonly statisticsQuads: number;
   /** Quads of the weights, which lie first among the trained parameters. */
   readonly weightQuads: number;
-  /** Trained parameters in all, and those that pruning may remove. */
+  /** Number of trained parameters. */
   readonly count: number;
+  /** Number of weights that pruning may remove. */
   readonly prunableCount: number;
 }
 
 /**
- * The taps that PyTorch counts among the columns of a weight: those of a linear layer behind a flatten, whose column
- * c * taps + t is channel c at tap t. The taps of a convolution are lines of their own: 1.
+ * The taps that PyTorch counts among the columns of a weight. In a linear layer after a flatten, column c * taps + t
+ * is channel c at tap t. The taps of a convolution are lines of their own: 1.
  */
 export function foldedTaps({ shape, taps }: ParameterSpec): number {
   return shape.length === 2 ? taps : 1;
@@ -55,7 +57,7 @@ export function layerNameOf({ fullName, name }: PlacedParameter): string {
   return fullName.slice(0, fullName.length - name.length - 1);
 }
 
-/** Lays out the parameters of a model; they are listed in the order of the layers, wherever they lie. */
+/** Lays out the parameters of a model. They are listed in the order of the layers, not of their offsets. */
 export function layOutParameters(graph: Graph): ParameterLayout {
   const nodes = resolveGraph(graph);
   const quadsOfParameter = ({ rows, taps, channels }: ParameterSpec) => rows * taps * quadsOf(channels);
@@ -88,9 +90,9 @@ export function layOutParameters(graph: Graph): ParameterLayout {
 }
 
 /**
- * Copies a parameter from PyTorch's order (rows, channels, taps) into its place in an arena.
+ * Copies a parameter from PyTorch's order (rows, channels, taps) into an arena, at its offset.
  *
- * @param arena Floats of the whole arena, 4 a quad.
+ * @param arena Floats of the whole arena, 4 per quad.
  * @throws {ShapeError} If the number of values differs.
  */
 export function placeParameter(
@@ -103,27 +105,27 @@ export function placeParameter(
     const current = `${values.length} values`;
     throw new ShapeError({ act: "place parameter", thing: fullName, current, wanted: `${count}` });
   }
-  forEachPlace(parameter, (i, place) => arena[place] = values[i]);
+  forEachValue(parameter, (i, at) => arena[at] = values[i]);
 }
 
 /** The inverse of `placeParameter`: returns the values in PyTorch's order. */
 export function takeParameter(parameter: PlacedParameter, arena: Float32Array): Float32Array {
   const values = new Float32Array(parameter.count);
-  forEachPlace(parameter, (i, place) => values[i] = arena[place]);
+  forEachValue(parameter, (i, at) => values[i] = arena[at]);
   return values;
 }
 
-/** Calls with each value's index in PyTorch's order and its float in the arena. */
-function forEachPlace(
+/** Calls `visit` with each value's index in PyTorch's order and the index of its float in the arena. */
+function forEachValue(
   { rows, taps, channels, rowQuads, offset }: PlacedParameter,
-  visit: (index: number, place: number) => void,
+  visit: (index: number, at: number) => void,
 ): void {
   const tapFloats = 4 * quadsOf(channels);
   for (let row = 0; row < rows; row++) {
     for (let channel = 0; channel < channels; channel++) {
       for (let tap = 0; tap < taps; tap++) {
-        const place = 4 * (offset + row * rowQuads) + tap * tapFloats + channel;
-        visit((row * channels + channel) * taps + tap, place);
+        const at = 4 * (offset + row * rowQuads) + tap * tapFloats + channel;
+        visit((row * channels + channel) * taps + tap, at);
       }
     }
   }
@@ -133,7 +135,7 @@ function forEachPlace(
 export function fullMask({ parameters, quads }: ParameterLayout): Float32Array {
   const mask = new Float32Array(4 * quads);
   for (const parameter of parameters) {
-    if (parameter.arena === "values") forEachPlace(parameter, (_, place) => mask[place] = 1);
+    if (parameter.arena === "values") forEachValue(parameter, (_, at) => mask[at] = 1);
   }
   return mask;
 }

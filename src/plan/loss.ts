@@ -1,5 +1,5 @@
 /**
- * The loss of a step with its gradient, and what is counted of it.
+ * The loss of a step, its gradient, and its counts.
  *
  * @module
  */
@@ -12,18 +12,21 @@ import { type FeatureTensors, lowerFeatureLoss } from "./features.ts";
 import { lowerMixedLabels } from "./mixup.ts";
 import type { PlanBuilder } from "./plan.ts";
 
-/** What the loss of a step depends on. */
+/** Options of the loss of a step. */
 export interface LossOptions {
   /** Examples per step. */
   readonly batch: number;
   readonly mode: PassMode;
   readonly labelSmoothing?: number;
-  /** Mixes the batch in pairs, by the shares in the buffer `mix_shares`; in mode `train` the loss does likewise. */
+  /**
+   * True mixes the batch in pairs by the shares in the input `mix_shares`, and in mode `train` the labels of the loss
+   * too.
+   */
   readonly mixes?: boolean;
-  /** Mode `score`: draws labels from the model's own predictions instead, by this seed. */
+  /** Mode `score`: the seed of labels drawn from the model's own predictions. Default: the given labels. */
   readonly sampledLabels?: number;
   /**
-   * Mode `train`: what is learned from a teacher, whose logits lie in the buffer `teacher_logits`, and with a
+   * Mode `train`: distillation from a teacher. Its logits are in the input `teacher_logits`, and with a
    * `featureWeight` its features in `teacher_features`.
    */
   readonly distillation?: Distillation;
@@ -35,7 +38,7 @@ export function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, cla
   readonly dlogits: BufferRef;
   readonly classes: number;
   readonly options: LossOptions;
-  /** The feature maps that are compared with the teacher's, which share the `featureWeight`. */
+  /** The feature maps to compare with the teacher's; they share the `featureWeight`. */
   readonly compared: readonly FeatureTensors[];
 }): void {
   const { batch: rows, mode, labelSmoothing = 0, mixes, distillation, sampledLabels } = options;
@@ -43,7 +46,7 @@ export function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, cla
   const declare = (name: string, quads: number) => builder.declare(name, quads);
   builder.declare("losses", quadsOf(rows));
   builder.declare("predictions", quadsOf(rows));
-  // Without a gradient nothing is written, but something must be bound.
+  // Without a gradient nothing is written, but every binding needs a buffer.
   const dlogits = hasGradient ? gradient : builder.declare("no gradient", 1);
   builder.emit(
     ...(mode === "score" && sampledLabels !== undefined

@@ -1,5 +1,5 @@
 /**
- * Lowers a model to the dispatches of a step: forward, loss, backward, and what follows them.
+ * Lowers a model to the dispatches of a step: forward, loss, backward and update.
  *
  * @module
  */
@@ -25,27 +25,27 @@ import {
 } from "./optimizer.ts";
 import { type GradientSum, type Wire, wireLayers } from "./wire.ts";
 
-/** How a step is to be lowered. */
+/** Options of a step. */
 export interface LowerOptions extends UpdateOptions, LossOptions {
   readonly choose: ProductChooser;
-  /** Where the batch comes from; without it the host writes the tensors `x` and `labels` before each step. */
+  /** The source of the batch. Default: the host writes the tensors `x` and `labels` before each step. */
   readonly images?: ImageSource;
-  /** Mode `train`: how the batches of a step are added up; each step is one batch without it. */
+  /** Mode `train`: how the batches of a step are added up. Default: each step is one batch. */
   readonly accumulation?: Accumulation;
-  /** Mode `train`: true leaves the step's gradient in its arena, for `lowerUpdatePlan` to go on with. */
+  /** Mode `train`: true leaves the step's gradient in its arena; `lowerUpdatePlan` makes the update. */
   readonly stopsAtGradients?: boolean;
-  /** Layers whose outputs are to be left for the host, or other dispatches, to read; see `Plan.outputs`. */
+  /** Layers whose own outputs the host, or other dispatches, will read; see `Plan.outputs`. */
   readonly probes?: readonly string[];
 }
 
 /**
  * Lowers a model.
  *
- * - `train`: forward, loss, tally, backward, and where they are asked for optimizer and running mean.
+ * - `train`: forward, loss, tally, backward, and if asked for optimizer and running mean.
  * - `score`: the same gradients with running statistics, accumulated for the criteria.
  * - `evaluate`: forward, loss, tally, confusion counts and kept predictions.
  *
- * @throws {ShapeError} If a layer does not fit its input, or features are asked for that the model has not.
+ * @throws {ShapeError} If a layer does not fit its input, or features are asked for that the model does not have.
  */
 export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   const { batch, mode, images, mixes } = options;
@@ -118,7 +118,7 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
 }
 
 /**
- * The second half of a training step: what `lowerPlan` leaves out with `stopsAtGradients`. Between the two, the step's
+ * The second half of a training step, after `lowerPlan` with `stopsAtGradients`. Between the two plans, the step's
  * gradient lies in the arena `gradientArena`, where it can be reduced over devices.
  */
 export function lowerUpdatePlan(
@@ -153,7 +153,7 @@ function layersOf(
   );
   const offsetOf = (layer: number) => (parameter: string) =>
     places.get(`${nodes[layer].spec.name}.${parameter}`)!;
-  // Features must be stored, whatever pools them.
+  // Features must be stored, even if a pool follows.
   const stored = featureLayers.map((layer) => nodes[layer].spec.name);
   const wires = wireLayers(nodes, mode, [...options.probes ?? [], ...stored]);
   const poolOf = (layer: number): FusedPool => {
@@ -165,16 +165,16 @@ function layersOf(
   };
   return nodes.map(({ spec, stream, inputs, input, output }, i) => {
     const wire = wires[i], quads = batch * quadsPerExample(output);
-    const runsForward = wire.emitter === i;
-    // The output of a convolution that pools what it stores never leaves it.
-    if (runsForward || wires[wire.emitter]?.pool === i) builder.declare(wire.y, quads);
+    const runsForward = wire.computedBy === i;
+    // The output of a convolution with a fused pool is never stored.
+    if (runsForward || wires[wire.computedBy]?.pool === i) builder.declare(wire.y, quads);
     if (mode !== "evaluate") {
       builder.declare(wire.dy, quads);
       for (const [slot, dx] of wire.dxs.entries()) {
         if (dx) builder.declare(dx, batch * quadsPerExample(inputs[slot]));
       }
     }
-    const isPool = wire.emitter >= 0 && wires[wire.emitter].pool === i;
+    const isPool = wire.computedBy >= 0 && wires[wire.computedBy].pool === i;
     const xs = wire.xs.map(tensorRef), dxs = wire.dxs.map(refOf);
     const context: LayerContext<LayerSpec> = {
       spec,
@@ -209,7 +209,7 @@ function refOf(name: string | undefined): BufferRef | undefined {
   return name === undefined ? undefined : tensorRef(name);
 }
 
-/** A batch norm as the convolution before it applies it. */
+/** A batch norm that is fused into the convolution before it. */
 function normOf({ spec, type }: GraphNode, offsetOf: (parameter: string) => number): FusedNorm | undefined {
   const form = type.normForm?.(spec);
   if (!form) return undefined;
@@ -222,7 +222,7 @@ function normOf({ spec, type }: GraphNode, offsetOf: (parameter: string) => numb
   };
 }
 
-/** Adds up the shares of a gradient, two at a time, the last two gated where a ReLU's backward pass follows. */
+/** Adds up the terms of a gradient, two at a time. The last addition is gated if a ReLU's backward pass follows. */
 function lowerSum(builder: PlanBuilder, { terms, sum, gate }: GradientSum, quads: number): void {
   let total = tensorRef(terms[0]);
   for (const [i, term] of terms.slice(1).entries()) {

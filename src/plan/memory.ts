@@ -1,5 +1,5 @@
 /**
- * Gives tensors that are not needed at the same time the same memory.
+ * Shares memory between tensors that are not needed at the same time.
  *
  * @module
  */
@@ -13,7 +13,7 @@ export interface Lifetime {
   readonly last: number;
 }
 
-/** Slots and which tensor lies in which. */
+/** Slots, and the slot of each tensor. */
 export interface SlotAssignment {
   /** Quads of each slot. */
   readonly slots: readonly number[];
@@ -32,11 +32,11 @@ export function assignSlots(lifetimes: readonly Lifetime[]): SlotAssignment {
   for (const tensor of bySize) {
     let place = -1;
     for (let i = 0; i < slots.length; i++) {
-      // Of slots of one size the first.
+      // Of slots of equal size, the first.
       if (place >= 0 && slots[i].quads >= slots[place].quads) continue;
       const { tenants } = slots[i];
       let isFree = true;
-      // A plan may have thousands of tensors, so this is the loop in which lowering spends its time.
+      // A plan may have thousands of tensors; lowering spends its time in this loop.
       for (let j = 0; isFree && j < tenants.length; j++) {
         isFree = tenants[j].last < tensor.first || tensor.last < tenants[j].first;
       }

@@ -1,5 +1,5 @@
 /**
- * The dispatches that mix the images of a batch in pairs, and the loss towards their labels.
+ * Mixup: the dispatches that mix the images of a batch in pairs, and the loss of both labels.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import { ShapeError } from "../errors.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { quadsOf } from "../shape.ts";
 
-/** The plan's name for each row's share in its own mix, in [0.5, 1] (batch), a buffer that is filled before the step. */
+/** The input with each row's share in its own mix, in [0.5, 1] (batch). It is filled before the step. */
 export const mixShares = "mix_shares";
 
 /**
- * The dispatch behind the batch that mixes each image with its partner, the one at the same place from the batch's end.
+ * The dispatch after the batch that mixes each image with its partner: row n with row batch - 1 - n.
  *
- * @throws {ShapeError} If the batch has but one row.
+ * @throws {ShapeError} If the batch has only one row.
  */
 export function lowerMixedImages(
   { rows, quads }: { readonly rows: number; readonly quads: number },
@@ -31,7 +31,7 @@ export function lowerMixedImages(
   });
 }
 
-/** The dispatch behind the cross-entropy that has loss and gradient follow the mixed labels. */
+/** The dispatch after the cross-entropy that corrects loss and gradient for the mixed labels. */
 export function lowerMixedLabels(
   { rows, classes, logits, dlogits, labelSmoothing }: {
     readonly rows: number;

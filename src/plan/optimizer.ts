@@ -8,7 +8,7 @@ import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { chunksOf } from "../kernels/reduce.ts";
 import type { ParameterLayout } from "./layout.ts";
 
-/** What is done to gradients and values under any optimizer. */
+/** Regularization under any optimizer. */
 export interface Regularization {
   /** L1 factor: this times the sign of a value is added to its gradient, before clipping. Default: 0. */
   readonly l1?: number;
@@ -17,25 +17,25 @@ export interface Regularization {
    * arXiv 1812.01187, section 3.1); by default all are decayed, as in torch.optim.
    */
   readonly decayBias?: boolean;
-  /** The most that the norm of all gradients together may be; longer ones are scaled down. Default: no limit. */
+  /** Maximum norm of all gradients together; a longer gradient is scaled down. Default: no limit. */
   readonly clipNorm?: number;
-  /** The most that the size of each gradient may be; larger ones are cut. Default: no limit. */
+  /** Maximum size of each gradient; larger ones are clipped. Default: no limit. */
   readonly clipValue?: number;
 }
 
-/** Stochastic gradient descent, with momentum 0 where none is wanted. */
+/** Stochastic gradient descent, with or without momentum. */
 export interface SgdSettings extends Regularization {
   /** Which optimizer this is. */
   readonly kind: "sgd";
-  /** Share of the last step that the next one keeps, in [0, 1). */
+  /** Share of the last step that the next one keeps, in [0, 1). 0 for no momentum. */
   readonly momentum: number;
-  /** True looks ahead along the momentum (Nesterov's form). */
+  /** True for Nesterov's form, which looks ahead along the momentum. */
   readonly nesterov: boolean;
   /** L2 factor: this share of every value is added to its gradient. */
   readonly weightDecay: number;
 }
 
-/** Adam, or AdamW where weight decay is decoupled. */
+/** Adam, or AdamW with decoupled weight decay. */
 export interface AdamSettings extends Regularization {
   /** Adam, or AdamW with its decoupled weight decay. */
   readonly kind: "adam" | "adamw";
@@ -70,17 +70,17 @@ export interface Accumulation {
   readonly isLast: boolean;
 }
 
-/** What a training step does with its gradient. */
+/** The update of a training step. */
 export interface UpdateOptions {
-  /** The optimizer; without it the gradients are left in their arena. */
+  /** The optimizer. Default: the gradients stay in their arena. */
   readonly optimizer?: OptimizerSettings;
-  /** True takes the values into their running mean after the optimizer's step. */
+  /** True adds the values to their running mean after the optimizer's step. */
   readonly averages?: boolean;
   /** True keeps the variance of the values over the steps of the running mean, in the arena `variance`. */
   readonly keepsVariance?: boolean;
 }
 
-/** Makes room for a tensor of the plan, of a number of quads. */
+/** Declares a tensor of the plan, of a number of quads. */
 type Declare = (name: string, quads: number) => BufferRef;
 
 /** The arena that holds a step's gradient once its last batch has run. */
@@ -116,7 +116,7 @@ export function lowerUpdate(
   return dispatches;
 }
 
-/** The step of the optimizer, which respects the mask and tests its result, and before it what it clips by. */
+/** The optimizer's step, which applies the mask and checks its result. The dispatches for clipping come before it. */
 export function lowerOptimizer(
   settings: OptimizerSettings,
   { quads, weightQuads }: Pick<ParameterLayout, "quads" | "weightQuads">,
@@ -164,10 +164,10 @@ export function lowerOptimizer(
   return [...lowerClipNorm(clipNorm, { quads, decayedQuads, l1, gradients, scale, declare }), step];
 }
 
-/** Quads a row of the arenas while their squares are added: a column an invocation of the second pass. */
+/** Quads per row of the arenas while their squares are added: one column per invocation of the second pass. */
 const normColumns = 64;
 
-/** The two dispatches that work out by how much gradients are scaled so that their norm is at most `clipNorm`. */
+/** The two dispatches that compute the scale of the gradients, so that their norm is at most `clipNorm`. */
 function lowerClipNorm(clipNorm: number, { quads, decayedQuads, l1, gradients, scale, declare }: {
   readonly quads: number;
   readonly decayedQuads: number;
@@ -195,7 +195,7 @@ function lowerClipNorm(clipNorm: number, { quads, decayedQuads, l1, gradients, s
   ];
 }
 
-/** The dispatch that takes the values into their running mean. */
+/** The dispatch that adds the values to their running mean. */
 export function lowerRunningMean(quads: number): Dispatch {
   return dispatchOver(quads, {
     kernel: "optimizer/running_mean",
@@ -205,7 +205,7 @@ export function lowerRunningMean(quads: number): Dispatch {
   });
 }
 
-/** The dispatch that takes the values into their running variance; it comes before that of the mean. */
+/** The dispatch that adds the values to their running variance. It must come before that of the mean. */
 export function lowerRunningVariance(quads: number): Dispatch {
   return dispatchOver(quads, {
     kernel: "optimizer/running_variance",

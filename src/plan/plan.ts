@@ -8,7 +8,7 @@ import { type BufferRef, refText, tensorRef } from "../kernels/buffer_ref.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
 import { assignSlots, type Lifetime } from "./memory.ts";
 
-/** A tensor of a plan: where it lies and how many quads it has. */
+/** A tensor of a plan: its slot and its number of quads. */
 export interface PlanTensor {
   readonly slot: number;
   readonly quads: number;
@@ -23,10 +23,10 @@ export interface Plan {
   readonly tensors: ReadonlyMap<string, PlanTensor>;
   /** Quads of each slot. */
   readonly slots: readonly number[];
-  /** The tensors that layers leave for the host to read, by layer: of the last one and of those that were asked for. */
+  /** The tensors of layers' outputs that the host may read, by layer: the last layer and the probes. */
   readonly outputs: ReadonlyMap<string, string>;
-  /** How many dispatches make a layer's output, all before it included, by layer. */
-  readonly ends: ReadonlyMap<string, number>;
+  /** The number of dispatches from the start of the plan to the layer's output, by layer. */
+  readonly dispatchesUpTo: ReadonlyMap<string, number>;
 }
 
 /** The tensor of a plan's logits: the output of its last layer. */
@@ -35,8 +35,8 @@ export function logitsOf(plan: Plan): string {
 }
 
 /**
- * The name of a layer's tensor, such as `gradient: conv1`. Tensors of the step itself have no colon in their names, so
- * that a layer may be called whatever its file says.
+ * The name of a layer's tensor, such as `gradient: conv1`. Names of the step's own tensors have no colon, so layers
+ * may have any names.
  */
 export function layerTensor(purpose: string, layer: string): string {
   return `${purpose}: ${layer}`;
@@ -48,7 +48,7 @@ export class PlanBuilder {
   readonly #quads = new Map<string, number>();
   readonly #kept = new Set<string>();
   readonly #outputs = new Map<string, string>();
-  readonly #ends = new Map<string, number>();
+  readonly #dispatchesUpTo = new Map<string, number>();
 
   /** Declares a tensor of a number of quads, or widens it. */
   declare(name: string, quads: number): BufferRef {
@@ -56,20 +56,20 @@ export class PlanBuilder {
     return tensorRef(name);
   }
 
-  /** Keeps a tensor's memory to itself for the whole plan, for what the host writes before or reads after it. */
+  /** Keeps a tensor's memory for the whole plan, because the host writes it before or reads it after the plan. */
   keep(name: string): void {
     this.#kept.add(name);
   }
 
-  /** Keeps the tensor of a layer's output, and says where. */
+  /** Keeps the tensor of a layer's output, and lists it in `Plan.outputs`. */
   keepOutput(layer: string, tensor: string): void {
     this.keep(tensor);
     this.#outputs.set(layer, tensor);
   }
 
-  /** Notes that what was emitted so far makes a layer's output. */
+  /** Notes that the dispatches so far compute a layer's output. */
   endLayer(layer: string): void {
-    this.#ends.set(layer, this.#dispatches.length);
+    this.#dispatchesUpTo.set(layer, this.#dispatches.length);
   }
 
   emit(...dispatches: readonly Dispatch[]): void {
@@ -95,12 +95,12 @@ export class PlanBuilder {
     );
     const { slots, slotOf } = assignSlots(kept);
     const tensors = new Map(kept.map(({ name, quads }) => [name, { slot: slotOf.get(name)!, quads }]));
-    const layers = { outputs: this.#outputs, ends: this.#ends };
+    const layers = { outputs: this.#outputs, dispatchesUpTo: this.#dispatchesUpTo };
     return Object.freeze({ name, batch, dispatches: this.#dispatches, tensors, slots, ...layers });
   }
 }
 
-/** The plan as a table: a line a dispatch with kernel, workgroups and bindings, then the slots. */
+/** The plan as a table: one line per dispatch with kernel, workgroups and bindings, then the slots. */
 export function describePlan(plan: Plan): string {
   const place = (ref: BufferRef) =>
     "tensor" in ref ? `${ref.tensor}@${plan.tensors.get(ref.tensor)!.slot}` : refText(ref);

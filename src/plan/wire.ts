@@ -1,5 +1,5 @@
 /**
- * Decides which layers of a model run together, and which tensors lie between them.
+ * Decides which layers of a model are fused, and which tensors lie between them.
  *
  * @module
  */
@@ -7,35 +7,38 @@ import type { GraphNode } from "../model/graph.ts";
 import type { PassMode } from "../model/layer.ts";
 import { layerTensor } from "./plan.ts";
 
-/** How one layer is wired. Tensors are known by name, layers by their index. */
+/** The wiring of one layer. Tensors are given by name, layers by index. */
 export interface Wire {
   /** The tensors of its inputs and its output. */
   readonly xs: readonly string[];
   readonly y: string;
-  /** The gradient of its output, and those of its inputs that it writes itself. */
+  /** The gradient of its output, and the gradients of its inputs that it writes itself. */
   readonly dy: string;
   readonly dxs: readonly (string | undefined)[];
-  /** The layer whose forward pass gives this one's output: itself, unless another takes it over. */
-  readonly emitter: number;
-  /** The layers behind it that its forward pass takes over. */
+  /** The layer whose forward pass computes this one's output: itself, unless it is fused into another. */
+  readonly computedBy: number;
+  /** The following layers that are fused into its forward pass. */
   readonly norm: number | undefined;
   readonly residual: string | undefined;
   readonly relu: boolean;
   readonly pool: number | undefined;
-  /** What its backward pass adds to its input's gradient, and whether a ReLU's backward pass follows there. */
+  /**
+   * The tensor that its backward pass adds to its input's gradient, and whether it then applies a ReLU's backward
+   * pass.
+   */
   readonly addend: string | undefined;
   readonly gated: boolean;
-  /** True if its backward pass has nothing to do. */
+  /** True if it needs no backward pass. */
   readonly skipsBackward: boolean;
-  /** Sums of gradients to be made before its own backward pass. */
+  /** Sums of gradients to compute before its own backward pass. */
   readonly sums: readonly GradientSum[];
 }
 
-/** The gradient of a tensor that several layers read: the sum of what each of them gives. */
+/** The gradient of a tensor with several readers: the sum of a term from each. */
 export interface GradientSum {
   readonly terms: readonly string[];
   readonly sum: string;
-  /** The tensor whose signs gate the sum, where it came out of a ReLU. */
+  /** The tensor whose signs gate the sum, if the tensor came out of a ReLU. */
   readonly gate: string | undefined;
   /** The layer whose output it is the gradient of. */
   readonly of: number;
@@ -44,7 +47,7 @@ export interface GradientSum {
 /**
  * Wires the layers of a model for a mode.
  *
- * @param probes Layers whose outputs must be there as they are: no layer before takes over one behind them.
+ * @param probes Layers whose own outputs must be readable: their readers are not fused into them.
  */
 export function wireLayers(
   nodes: readonly GraphNode[],
@@ -56,16 +59,16 @@ export function wireLayers(
   return nodes.map((_, i) => ({ ...forward[i], ...backward[i] }));
 }
 
-type ForwardWire = Pick<Wire, "xs" | "y" | "emitter" | "norm" | "residual" | "relu" | "pool">;
+type ForwardWire = Pick<Wire, "xs" | "y" | "computedBy" | "norm" | "residual" | "relu" | "pool">;
 type BackwardWire = Omit<Wire, keyof ForwardWire>;
 
-/** A layer that reads a tensor, as its input of an index. */
+/** A reader of a tensor: the layer, and the index of the input. */
 interface Reader {
   readonly layer: number;
   readonly slot: number;
 }
 
-/** What reads each layer's output, in order; that of the images stands at index -1. */
+/** The readers of each layer's output, in order; index -1 is the images. */
 function readersOf(nodes: readonly GraphNode[]): (layer: number) => readonly Reader[] {
   const readers = new Map<number, Reader[]>();
   for (const [layer, { sources }] of nodes.entries()) {
@@ -84,21 +87,26 @@ function wireForward(
   probes: readonly string[],
 ): readonly ForwardWire[] {
   const readers = readersOf(nodes);
-  /** The only reader of a layer's output, if it is of a kind. */
+  /** The only reader of a layer's output, if it passes the test. */
   const next = (layer: number, isWanted: (reader: GraphNode) => boolean): number | undefined => {
     const [reader, other] = readers(layer);
     const isFree = reader !== undefined && other === undefined && !probes.includes(nodes[layer].spec.name);
     return isFree && isWanted(nodes[reader.layer]) ? reader.layer : undefined;
   };
   const wires: ForwardWire[] = [];
-  // The layers that an earlier one takes over, with that one and the tensor of the output.
-  const taken = new Map<number, Pick<ForwardWire, "emitter" | "y">>();
+  // The layers that are fused into an earlier one, with that layer and the tensor of the output.
+  const taken = new Map<number, Pick<ForwardWire, "computedBy" | "y">>();
   for (const [i, node] of nodes.entries()) {
     const { spec, type, sources } = node;
     const xs = sources.map((source) => source < 0 ? "x" : wires[source].y);
     const nothing = { norm: undefined, residual: undefined, relu: false, pool: undefined };
     if (type.isView?.(mode)) {
-      wires.push({ ...nothing, xs, y: xs[0], emitter: sources[0] < 0 ? -1 : wires[sources[0]].emitter });
+      wires.push({
+        ...nothing,
+        xs,
+        y: xs[0],
+        computedBy: sources[0] < 0 ? -1 : wires[sources[0]].computedBy,
+      });
       continue;
     }
     const takenOver = taken.get(i);
@@ -109,16 +117,16 @@ function wireForward(
     let tail = i;
     const take = (reader: number | undefined): number | undefined => {
       if (reader === undefined) return undefined;
-      taken.set(reader, { emitter: i, y: layerTensor("output", spec.name) });
+      taken.set(reader, { computedBy: i, y: layerTensor("output", spec.name) });
       return tail = reader;
     };
     const mayNorm = mode === "evaluate" && type.fusesNorm?.(spec) === true;
     const norm = mayNorm ? take(next(tail, ({ type }) => type.normForm !== undefined)) : undefined;
-    // The other term must be there when this layer runs.
+    // The other term must be computed when this layer runs.
     const otherTerm = ({ sources }: GraphNode) => sources.find((source) => source !== tail)!;
     const isReadySum = (reader: GraphNode) =>
       reader.type.isSum === true && reader.sources.length === 2 &&
-      (otherTerm(reader) < 0 || (wires[otherTerm(reader)]?.emitter ?? i) < i);
+      (otherTerm(reader) < 0 || (wires[otherTerm(reader)]?.computedBy ?? i) < i);
     const sum = type.fusesAdd?.(spec, mode) ? next(tail, isReadySum) : undefined;
     const term = sum === undefined ? undefined : otherTerm(nodes[sum]);
     const residual = term === undefined ? undefined : term < 0 ? "x" : wires[term].y;
@@ -126,11 +134,13 @@ function wireForward(
     const relu = type.fusesRelu ? take(next(tail, ({ type }) => type.isRelu === true)) : undefined;
     const mayPool = relu !== undefined && norm === undefined && sum === undefined && type.fusesPool?.(spec);
     const pool = mayPool ? next(tail, ({ spec, type }) => type.isHalvingPool?.(spec) === true) : undefined;
-    if (pool !== undefined) taken.set(pool, { emitter: i, y: layerTensor("output", nodes[pool].spec.name) });
+    if (pool !== undefined) {
+      taken.set(pool, { computedBy: i, y: layerTensor("output", nodes[pool].spec.name) });
+    }
     wires.push({
       xs,
       y: layerTensor("output", spec.name),
-      emitter: i,
+      computedBy: i,
       norm,
       residual,
       relu: relu !== undefined,
@@ -150,14 +160,16 @@ function wireBackward(nodes: readonly GraphNode[], { mode, forward }: {
     isTrained.push(parameters.length > 0 || sources.some((source) => source >= 0 && isTrained[source]));
   }
   const gates = (i: number) => nodes[i].type.gatesInput?.(nodes[i].spec) === true;
-  // Where several layers read a tensor, the first of them is the last to give its gradient, and may add the others'.
+  // If several layers read a tensor, the first of them runs its backward pass last, and may add the others'
+  // gradients.
   const adder = (i: number): number | undefined => {
     const { length, 0: first } = readers(i);
     if (length < 2) return undefined;
     const { spec, type } = nodes[first.layer];
     return type.addsToInput?.(spec) === true ? first.layer : undefined;
   };
-  // A ReLU whose backward pass is applied by what gives its output's gradient hands that on as it is.
+  // A ReLU passes its output's gradient on unchanged if the layer that writes that gradient applies the ReLU's
+  // backward pass.
   const isGated = (i: number) => {
     if (!nodes[i].type.isRelu) return false;
     const all = readers(i);
@@ -173,7 +185,7 @@ function wireBackward(nodes: readonly GraphNode[], { mode, forward }: {
     const all = readers(i);
     dy[i] = all.length === 1 && handsOn(all[0].layer) ? dy[all[0].layer] : layerTensor("gradient", spec.name);
   }
-  /** The tensor in which a reader leaves its share of the gradient of one of its inputs. */
+  /** The tensor for a reader's term of the gradient of one of its inputs. */
   const shareOf = ({ layer, slot }: Reader, source: number): string => {
     if (handsOn(layer)) return dy[layer];
     if (readers(source).length === 1 || adder(source) === layer) return dy[source];
@@ -184,7 +196,7 @@ function wireBackward(nodes: readonly GraphNode[], { mode, forward }: {
       source >= 0 && isTrained[source] && !handsOn(i) ? shareOf({ layer: i, slot }, source) : undefined
     );
     const sums: GradientSum[] = [];
-    // The shares of the output's gradient, unless the first reader adds them up.
+    // The terms of the output's gradient, unless the first reader adds them up.
     if (isTrained[i] && readers(i).length > 1 && adder(i) === undefined) {
       const gate = isGated(i) ? forward[i].y : undefined;
       sums.push({ terms: readers(i).map((reader) => shareOf(reader, i)), sum: dy[i], gate, of: i });
@@ -194,10 +206,10 @@ function wireBackward(nodes: readonly GraphNode[], { mode, forward }: {
     const others = addsUp ? readers(source).slice(1).map((reader) => shareOf(reader, source)) : [];
     const addend = others.length > 1 ? layerTensor("addend", spec.name) : others[0];
     if (others.length > 1) sums.push({ terms: others, sum: addend, gate: undefined, of: source });
-    const { emitter } = forward[i];
-    // A pool whose convolution needs no gradient of its input has nothing to hand back to it.
-    const isPoolOfFirst = emitter >= 0 && forward[emitter].pool === i &&
-      !nodes[emitter].sources.some((source) => source >= 0 && isTrained[source]);
+    const { computedBy } = forward[i];
+    // A pool that is fused into a convolution without an input gradient has nothing to pass back.
+    const isPoolOfFirst = computedBy >= 0 && forward[computedBy].pool === i &&
+      !nodes[computedBy].sources.some((source) => source >= 0 && isTrained[source]);
     wires.push({
       dy: dy[i],
       dxs,

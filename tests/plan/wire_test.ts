@@ -13,7 +13,7 @@ function residualWires(mode: PassMode): ReadonlyMap<string, Wire> {
 
 /** The layers whose forward pass runs. */
 const running = (wires: ReadonlyMap<string, Wire>) =>
-  [...wires].filter(([, { emitter }], i) => emitter === i).map(([name]) => name);
+  [...wires].filter(([, { computedBy }], i) => computedBy === i).map(([name]) => name);
 
 Deno.test("wireLayers() evaluates a residual block in its convolutions alone", () => {
   const wires = residualWires("evaluate");

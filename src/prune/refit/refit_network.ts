@@ -270,6 +270,6 @@ export class Refit {
 }
 
 /** The dispatches of a plan that run before a layer; first of all those that make the batch. */
-function startOf({ ends }: Plan, { index }: RefittableLayer, { areImages }: Examples): number {
-  return index === 0 ? (areImages ? 1 : 0) : [...ends.values()][index - 1];
+function startOf({ dispatchesUpTo }: Plan, { index }: RefittableLayer, { areImages }: Examples): number {
+  return index === 0 ? (areImages ? 1 : 0) : [...dispatchesUpTo.values()][index - 1];
 }

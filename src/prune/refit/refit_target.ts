@@ -141,7 +141,7 @@ export async function sampleTargets(
   const probes = layers.map(({ name }) => name), nodes = resolveGraph(graph);
   const plan = lowerTargets(layers, { ...source, batch: rows[0].length, choose });
   const wires = wireLayers(nodes, "evaluate", probes);
-  const endOf = (node: number) => node < 0 ? 0 : plan.ends.get(nodes[node].spec.name)!;
+  const endOf = (node: number) => node < 0 ? 0 : plan.dispatchesUpTo.get(nodes[node].spec.name)!;
   const targets = new Map<string, LayerTargets>();
   // A term is there, whenever it was made, until the sum has run.
   const events = layers.flatMap((layer) => {

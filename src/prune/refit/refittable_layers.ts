@@ -53,7 +53,7 @@ export function refittableLayers(graph: Graph): readonly RefittableLayer[] {
   const placed = new Map(
     layOutParameters(graph).parameters.map((parameter) => [parameter.fullName, parameter]),
   );
-  const emitters = wireLayers(nodes, "evaluate").map(({ emitter }) => emitter);
+  const computedBy = wireLayers(nodes, "evaluate").map(({ computedBy }) => computedBy);
   const onlyReader = (layer: number): number | undefined => {
     const readers = [...nodes.keys()].filter((i) => nodes[i].sources.includes(layer));
     return readers.length === 1 ? readers[0] : undefined;
@@ -76,7 +76,7 @@ export function refittableLayers(graph: Graph): readonly RefittableLayer[] {
     const terms = sum !== undefined && nodes[sum].type.isSum
       ? nodes[sum].sources.filter((term) => term !== added)
       : [];
-    const areThere = terms.length > 0 && terms.every((term) => term < 0 || emitters[term] < index);
+    const areThere = terms.length > 0 && terms.every((term) => term < 0 || computedBy[term] < index);
     return [{
       name,
       index,
