@@ -26,6 +26,9 @@ const ownNames: ReadonlySet<string> = new Set([
   ...["compare.json", "compare.svg", "sensitivity.json"],
 ]);
 
+/** The trained networks that a comparison keeps. */
+const keptNetwork = /^trained-\d+(-variance)?\.safetensors$/;
+
 /** Names of folders that were made for runs. */
 const datedName = /^\d{4}-\d{2}-\d{2}-\d{4}-[\w.-]+$/;
 
@@ -58,11 +61,12 @@ export class OutputFolder implements AsyncDisposable {
   /**
    * Makes a folder where it is missing, locks it and writes to it.
    *
-   * @throws {FileError} Where it cannot be made or written to, another process writes there, it holds something although
+   * @throws {FileError} Where it is a link, cannot be made or written to, another process writes there, it holds something although
    *   it is to be new, or something is in the place of a file that is to be written or removed.
    */
   static async open(path: string, use: OutputUse): Promise<OutputFolder> {
     const plain = withoutSlash(path);
+    await refuseLink(plain, "folder");
     return await new OutputFolder(plain, use, await makeFolders(plain)).#take();
   }
 
@@ -174,7 +178,7 @@ export class OutputFolder implements AsyncDisposable {
   /** Refuses links and other kinds of entries in the place of what may be written or removed. */
   async #checkEntries(): Promise<void> {
     for (const name of await denoFiles.list(this.path) ?? []) {
-      if (ownNames.has(name)) await checkEntry(`${this.path}/${name}`, "file");
+      if (ownNames.has(name) || keptNetwork.test(name)) await checkEntry(`${this.path}/${name}`, "file");
     }
     if (!await checkEntry(this.#checkpoints, "folder")) return;
     for (const name of await denoFiles.list(this.#checkpoints) ?? []) {
@@ -264,20 +268,24 @@ async function makeFolders(path: string): Promise<readonly string[]> {
  * @throws {FileError} Where it is a link or of another kind.
  */
 async function checkEntry(path: string, kind: "file" | "folder"): Promise<boolean> {
+  await refuseLink(path, kind);
   const entry = await lstat(path);
   if (!entry) return false;
   if (kind === "file" ? entry.isFile : entry.isDirectory) return true;
-  const current = entry.isSymlink
-    ? "it is a link"
-    : entry.isDirectory
-    ? "it is a folder"
-    : "it is no plain file";
+  const current = entry.isDirectory ? "it is a folder" : "it is no plain file";
   throw new FileError({
     act: "write to",
     thing: path,
     current,
     wanted: `a ${kind}, or nothing by that name`,
   });
+}
+
+/** Refuses a link, wherever it leads: what it leads to is another's. @throws {FileError} Then, naming its target. */
+async function refuseLink(path: string, kind: "file" | "folder"): Promise<void> {
+  if (!(await lstat(path))?.isSymlink) return;
+  const current = `it is a link to ${await Deno.readLink(path)}`, wanted = `a ${kind} that is no link`;
+  throw new FileError({ act: "write to", thing: path, current, wanted });
 }
 
 async function lstat(path: string): Promise<Deno.FileInfo | undefined> {

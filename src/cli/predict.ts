@@ -93,7 +93,7 @@ export const fields: readonly FlagField[] = [
 
 /** What is printed of a class of an image. */
 interface NamedClass {
-  readonly label: number;
+  readonly class: number;
   readonly name: string;
   readonly probability: number;
 }
@@ -103,12 +103,12 @@ function topClasses(
   { probabilities, labels, logits }: Predictions,
   { classes, top }: { readonly classes: readonly string[]; readonly top: number },
 ): readonly (readonly NamedClass[])[] {
-  const all = classes.map((_, label) => label);
+  const all = classes.map((_, index) => index);
   return Array.from(labels, (_, row) => {
     const first = row * classes.length;
     // By logits: probabilities that are rounded to 0 are equal.
     return all.toSorted((a, b) => logits[first + b] - logits[first + a] || a - b).slice(0, top)
-      .map((label) => ({ label, name: classes[label], probability: probabilities[first + label] }));
+      .map((index) => ({ class: index, name: classes[index], probability: probabilities[first + index] }));
   });
 }
 
@@ -177,7 +177,7 @@ function wholeNumber(flag: string, value: unknown, least: number): number {
 /** A line per image: its index, then the name and the probability of each class. */
 function formatPredictions(predictions: readonly (readonly NamedClass[])[]): string {
   const columns = Array.from(predictions[0] ?? [], (_, i) => i === 0 ? "" : ` ${i + 1}`);
-  const head = ["image", ...columns.flatMap((place) => [`label${place}`, `probability${place}`])];
+  const head = ["image", ...columns.flatMap((place) => [`class${place}`, `probability${place}`])];
   const rows = predictions.map((top, index) => [
     `${index}`,
     ...top.flatMap(({ name, probability }) => [name, probability.toFixed(4)]),

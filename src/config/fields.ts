@@ -49,7 +49,7 @@ const dataFields = {
     "Standard deviation of each channel of the images, 255 being 1, with commas; together with the mean.",
   ),
   stream: z.enum(["auto", "on", "off"]).default("auto").describe(
-    "Leave examples in their files and read them ahead: auto where memory or the device does not take them.",
+    "Whether examples are loaded into memory first (off) or stay in their files and are read on the way (on); auto leaves in files what memory or the device cannot hold.",
   ),
   limit: z.int().min(0).default(6000).describe("Training examples to use, 0 for all."),
   testLimit: z.int().min(0).default(2000).describe("Test examples to use, 0 for all."),

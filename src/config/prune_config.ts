@@ -19,7 +19,7 @@ export interface PruneConfig {
   readonly mean?: string | undefined;
   /** Standard deviation of each channel of the images, 255 being 1, with commas; together with the mean. */
   readonly std?: string | undefined;
-  /** Leave examples in their files and read them ahead: auto where memory or the device does not take them. */
+  /** Whether examples are loaded into memory first (off) or stay in their files and are read on the way (on); auto leaves in files what memory or the device cannot hold. */
   readonly stream: "auto" | "on" | "off";
   /** Training examples to use, 0 for all. */
   readonly limit: number;

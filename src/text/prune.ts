@@ -62,7 +62,6 @@ export function formatReport(report: PruneReport): string {
       formatTable(["criterion", "pruned", ...(config.finetuneEpochs > 0 ? ["fine-tuned"] : [])], rows),
     );
   }
-  if (report.warnings?.length) sections.push(report.warnings.map(formatWarning).join("\n"));
   if (report.pattern) sections.push(formatPattern(report.pattern));
   sections.push(
     "Layers",

@@ -142,6 +142,7 @@ Deno.test({
         "checkpoint": "theirs",
         "report.json": "victim",
         "last-good.safetensors": "victim",
+        "trained-0.safetensors": "victim",
         ".winnow.lock": "victim",
         "checkpoint/run.safetensors": "victim",
       };
@@ -150,11 +151,22 @@ Deno.test({
         await Deno.mkdir(`${out}/${name}`.replace(/\/[^/]*$/, ""), { recursive: true });
         await Deno.symlink(`${folder}/${target}`, `${out}/${name}`);
         for (const use of ["force", "go on"] as const) {
-          await assertRejects(() => OutputFolder.open(out, use), FileError, `${out}/${name}": it is a link`);
+          const message = `Cannot write to "${out}/${name}": it is a link to ${folder}/${target}, expected a`;
+          await assertRejects(() => OutputFolder.open(out, use), FileError, message);
+        }
+      }
+      // The folder itself, whether there is something where it leads or not.
+      for (const target of ["theirs", "nowhere"]) {
+        const link = `${folder}/link-to-${target}`,
+          message = `Cannot write to "${link}": it is a link to ${target},`;
+        await Deno.symlink(target, link);
+        for (const use of ["new", "force", "go on"] as const) {
+          await assertRejects(() => OutputFolder.open(`${link}/`, use), FileError, message);
         }
       }
       assertEquals(namesIn(`${folder}/theirs`), kept);
       assertEquals(await Deno.readTextFile(`${folder}/victim`), "victim");
+      assertEquals(namesIn(folder).includes("nowhere"), false);
     }),
 });
 

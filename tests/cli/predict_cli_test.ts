@@ -55,8 +55,8 @@ Deno.test("predict --json prints what the library predicts, of each format and o
       assertEquals(rest.classes, names);
       assertEquals(predictions.length, labels.length);
       for (const [i, { index, top }] of predictions.entries()) {
-        assertEquals([index, top.length, top[0].label, top[0].name], [i, 2, labels[i], names[labels[i]]]);
-        for (const { label, probability } of top) {
+        assertEquals([index, top.length, top[0].class, top[0].name], [i, 2, labels[i], names[labels[i]]]);
+        for (const { class: label, probability } of top) {
           // The other process may have subgroups and thus another order of sums.
           assert(Math.abs(probability - probabilities[4 * i + label]) < 1e-4, `${index}: ${probability}`);
         }
@@ -71,7 +71,7 @@ Deno.test("predict prints a line per image: index, name and probability", () =>
     const { code, stdout, stderr } = await runTask("predict", flags);
     assertEquals(code, 0, stderr);
     const lines = stdout.trimEnd().split("\n");
-    assertMatch(lines[0], /^image +label +probability$/);
+    assertMatch(lines[0], /^image +class +probability$/);
     lines.slice(2).forEach((line, i) =>
       assertMatch(line, RegExp(`^ *${i}  (first|second|third|fourth) +[01]\\.\\d{4}$`))
     );
