@@ -47,6 +47,15 @@ fn total(quad: u32, value: vec4f) -> f32 {
   return ((inside.x + inside.y) + inside.z) + inside.w;
 }
 
+// The logits of student and teacher, with 0 where one is not finite; its row is marked.
+fn student_at(i: u32) -> vec4f {
+  return quad_or_zero(read_logits(i));
+}
+
+fn teacher_at(i: u32) -> vec4f {
+  return quad_or_zero(read_teacher_logits(i));
+}
+
 @compute @workgroup_size(64)
 fn main(invocation: Invocation) {
   let row = invocation_index(invocation, 64u);
@@ -61,14 +70,14 @@ fn main(invocation: Invocation) {
     let student = where_class(quad, read_logits(first + quad));
     let teacher = where_class(quad, read_teacher_logits(first + quad));
     is_sound = is_sound && all_finite(student) && all_finite(teacher);
-    student_largest = max(student_largest, largest_of(student));
-    teacher_largest = max(teacher_largest, largest_of(teacher));
+    student_largest = max(student_largest, largest_of(quad_or_zero(student)));
+    teacher_largest = max(teacher_largest, largest_of(quad_or_zero(teacher)));
   }
   var student_sum = 0.0;
   var teacher_sum = 0.0;
   for (var quad = 0u; quad < params.quads; quad++) {
-    let student = (read_logits(first + quad) - vec4f(student_largest)) / params.temperature;
-    let teacher = (read_teacher_logits(first + quad) - vec4f(teacher_largest)) / params.temperature;
+    let student = (student_at(first + quad) - vec4f(student_largest)) / params.temperature;
+    let teacher = (teacher_at(first + quad) - vec4f(teacher_largest)) / params.temperature;
     student_sum += total(quad, exp(student));
     teacher_sum += total(quad, exp(teacher));
   }
@@ -78,8 +87,8 @@ fn main(invocation: Invocation) {
   var divergence = 0.0;
   for (var quad = 0u; quad < params.quads; quad++) {
     let i = first + quad;
-    let student = (read_logits(i) - vec4f(student_largest)) / params.temperature;
-    let teacher = (read_teacher_logits(i) - vec4f(teacher_largest)) / params.temperature;
+    let student = (student_at(i) - vec4f(student_largest)) / params.temperature;
+    let teacher = (teacher_at(i) - vec4f(teacher_largest)) / params.temperature;
     let wanted = exp(teacher) / teacher_sum;
     let distance = (teacher - vec4f(teacher_log_sum)) - (student - vec4f(student_log_sum));
     divergence += total(quad, wanted * distance);
@@ -88,5 +97,5 @@ fn main(invocation: Invocation) {
     write_dlogits(i, select(vec4f(0.0), gradient, class_index < vec4u(params.classes)));
   }
   let softened = params.share * params.temperature * params.temperature * divergence;
-  losses[row] = finite_word((1.0 - params.share) * bitcast<f32>(losses[row]) + softened, is_sound);
+  losses[row] = finite_word((1.0 - params.share) * word_or_zero(losses[row]) + softened, is_sound);
 }

@@ -39,7 +39,7 @@ fn main(invocation: Invocation) {
   let own_at = row * params.stride + label;
   let other_at = row * params.stride + other;
   let moved = (1.0 - params.smoothing) * (1.0 - shares[row]);
-  let loss = bitcast<f32>(losses[row]) + moved * (logits[own_at] - logits[other_at]);
+  let loss = word_or_zero(losses[row]) + moved * (logits[own_at] - logits[other_at]);
   losses[row] = finite_word(loss, is_finite_word(losses[row]));
   let gradient = moved / f32(params.rows);
   dlogits[own_at] += gradient;

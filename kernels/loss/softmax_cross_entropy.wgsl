@@ -40,6 +40,11 @@ fn read_classes(row: u32, quad: u32) -> vec4f {
   return select(vec4f(-3.4028234e38), value, class_index < vec4u(params.classes));
 }
 
+// The same, with 0 where a logit is not finite; its row is marked.
+fn read_sound(row: u32, quad: u32) -> vec4f {
+  return quad_or_zero(read_classes(row, quad));
+}
+
 @compute @workgroup_size(64)
 fn main(invocation: Invocation) {
   let row = invocation_index(invocation, 64u);
@@ -51,8 +56,8 @@ fn main(invocation: Invocation) {
   var prediction = 0u;
   var is_sound = true;
   for (var quad = 0u; quad < params.quads; quad++) {
-    let z = read_classes(row, quad);
-    is_sound = is_sound && all_finite(z);
+    is_sound = is_sound && all_finite(read_classes(row, quad));
+    let z = read_sound(row, quad);
     for (var j = 0u; j < 4u; j++) {
       if (z[j] > largest) {
         largest = z[j];
@@ -64,7 +69,7 @@ fn main(invocation: Invocation) {
   var sum = 0.0;
   var own = 0.0;
   for (var quad = 0u; quad < params.quads; quad++) {
-    let z = read_classes(row, quad);
+    let z = read_sound(row, quad);
     for (var j = 0u; j < 4u; j++) {
       let class_index = 4u * quad + j;
       if (class_index < params.classes) {
@@ -84,7 +89,7 @@ fn main(invocation: Invocation) {
     let uniform_share = params.smoothing / f32(params.classes);
     for (var quad = 0u; quad < params.quads; quad++) {
       let class_index = vec4u(4u * quad) + vec4u(0u, 1u, 2u, 3u);
-      let softmax = exp(read_classes(row, quad) - vec4f(largest)) / exponentials;
+      let softmax = exp(read_sound(row, quad) - vec4f(largest)) / exponentials;
       let onehot = select(vec4f(0.0), vec4f(1.0 - params.smoothing), class_index == vec4u(label));
       let gradient = (softmax - onehot - vec4f(uniform_share)) / f32(step.count);
       let inside = (class_index < vec4u(params.classes)) & vec4<bool>(real);

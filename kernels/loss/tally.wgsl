@@ -44,7 +44,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     if (!is_finite_word(losses[row])) {
       atomicAdd(&bad_rows, 1u);
     }
-    loss += bitcast<f32>(losses[row]);
+    loss += word_or_zero(losses[row]);
     hits += select(0u, 1u, predictions[row] == labels[row]);
   }
   loss_sums[lane] = loss;

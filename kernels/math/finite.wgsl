@@ -26,3 +26,18 @@ fn any_nan(quad: vec4f) -> bool {
 fn finite_word(value: f32, is_sound: bool) -> u32 {
   return select(NOT_FINITE, bitcast<u32>(value), is_sound && is_finite(value));
 }
+
+// A number, or 0 for one that is not finite. What has been marked enters no arithmetic, which would be free to lose it, and to
+// give a number that looks sound.
+fn finite_or_zero(value: f32) -> f32 {
+  return select(0.0, value, is_finite(value));
+}
+
+fn quad_or_zero(quad: vec4f) -> vec4f {
+  return select(vec4f(0.0), quad, (bitcast<vec4u>(quad) & vec4u(EXPONENT)) != vec4u(EXPONENT));
+}
+
+// The number of a word, or 0 for one that is not finite.
+fn word_or_zero(word: u32) -> f32 {
+  return bitcast<f32>(select(0u, word, is_finite_word(word)));
+}

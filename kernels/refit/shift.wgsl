@@ -54,7 +54,7 @@ fn main(invocation: Invocation) {
   for (var a = 0u; a < count; a++) {
     let solution = solutions[system * params.size + a];
     is_sound = is_sound && is_finite(solution);
-    sum += solution * mean_of(support[row * params.columns + a]);
+    sum += finite_or_zero(solution) * mean_of(support[row * params.columns + a]);
   }
   let result = mean_of(params.columns + row) - sum;
   if (!is_sound || !is_finite(result)) {
