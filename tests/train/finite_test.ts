@@ -111,6 +111,19 @@ Deno.test("train() names what was not finite, and puts the last good values back
   }
 });
 
+Deno.test("train() finds activations that overflow, by the batch statistics or the loss behind them", async () => {
+  for (const name of ["conv1.weight", "fc.weight"]) {
+    using bench = openWorkbench(await deviceOf(), { graph: normedGraph() });
+    const { network } = bench, values = new Map(await network.readParameters());
+    // One filter; a ReLU may make 0 of what it overflows to.
+    const size = name === "conv1.weight" ? 9 : 5 * tinySize * tinySize;
+    values.set(name, values.get(name)!.map((value, i) => i < size ? -3e38 : value));
+    network.writeParameters(values);
+    const error = await assertRejects(() => trainTiny(bench), NumericError, "expected finite numbers");
+    assertEquals(error.step, 0, name);
+  }
+});
+
 Deno.test("train() checks the mean that it returns, and the variance that goes with it", async () => {
   for (const role of ["mean", "variance"] as const) {
     using bench = openWorkbench(await deviceOf(), { graph: normedGraph() });
