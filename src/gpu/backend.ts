@@ -1,9 +1,10 @@
 /**
- * Finds an adapter and says through which graphics API WebGPU reaches it.
+ * Finds an adapter, and the graphics API through which WebGPU reaches it.
  *
- * WebGPU does not tell. Deno reads the environment variable `DENO_WEBGPU_BACKEND` at every request for an adapter, so
- * that one API after the other can be asked alone. That takes permission for this variable; without it, and in browsers
- * that do not tell, the backend is unknown. This file imports nothing at run time, since the start script runs it first.
+ * WebGPU does not report the API. Deno reads the environment variable `DENO_WEBGPU_BACKEND` at every request for an
+ * adapter, so this file can ask for one API after the other. That needs permission for the variable. Without it, and
+ * in most browsers, the backend is unknown. This file imports nothing at run time, because the start script runs it
+ * first.
  *
  * @module
  */
@@ -17,27 +18,27 @@ export type Backend = "vulkan" | "metal" | "dx12" | "opengl" | "unknown";
 /** An adapter that was found. */
 export interface FoundAdapter {
   readonly adapter: GPUAdapter;
-  /** One line for people: the description where there is one, or what else is known. */
+  /** One line for people: the adapter's description, or its other names. */
   readonly name: string;
   readonly backend: Backend;
   /** True if the adapter computes on the processor. */
   readonly isFallback: boolean;
-  /** The name of a GPU that only OpenGL reaches, where a software adapter was taken because Vulkan reaches that. */
+  /** The name of a GPU that only OpenGL reaches, if a software adapter was taken because Vulkan reaches it. */
   readonly passedOver?: string;
 }
 
-/** The variable by which users, and this file, say through which backends Deno looks for adapters. */
+/** The variable that lists the backends through which Deno looks for adapters. */
 export const backendVariable = "DENO_WEBGPU_BACKEND";
 
-/** What brings Vulkan to Linux. */
+/** The packages that bring Vulkan to Linux. */
 export const vulkanHelp =
   "a Vulkan driver (Debian and Ubuntu: mesa-vulkan-drivers; Fedora: mesa-vulkan-drivers; " +
   "Arch: vulkan-swrast; NVIDIA: its driver with libvulkan1)";
 
-/** In the order in which Deno looks through them. */
+/** In the order in which Deno tries them. */
 const backends = ["vulkan", "metal", "dx12", "opengl"] as const;
 
-/** Software adapters whose runtime may not say that they are. */
+/** Software adapters that the runtime may not report as such. */
 const softwareNames = /llvmpipe|swiftshader|basic render|software/i;
 
 /** The name of an adapter: browsers give a vendor and an architecture, such as `nvidia ampere`, and no description. */
@@ -49,9 +50,8 @@ export function adapterName({ description, vendor, architecture, device }: Parti
 /**
  * Asks for an adapter; undefined if there is none, or no WebGPU.
  *
- * On Linux Vulkan is asked for first, where the user has not set the variable: the numbers, the speed and the limits of
- * Mesa's OpenGL are worse. A GPU that only OpenGL reaches is still taken before a software adapter where a power
- * preference asks for a GPU.
+ * On Linux Vulkan is tried first, unless the user set the variable: accuracy, speed and limits of Mesa's OpenGL are
+ * worse. With a power preference, a GPU that only OpenGL reaches is still preferred to a software adapter.
  */
 export async function findAdapter(
   choice: AdapterChoice,
@@ -61,7 +61,7 @@ export async function findAdapter(
   const request: GPURequestAdapterOptions = {};
   if (choice === "fallback") request.forceFallbackAdapter = true;
   else if (choice !== "auto") request.powerPreference = choice;
-  // Comes first: the backends that this request names, all by default, are those that later ones can ask.
+  // This request comes first: later requests can only name backends that this one named (by default all).
   const adapter = await gpu.requestAdapter(request);
   if (!adapter) return undefined;
   const first = describe(adapter, toldBackend(adapter.info));
@@ -91,7 +91,7 @@ function describe(adapter: GPUAdapter, backend: Backend): FoundAdapter {
   return { adapter, name, backend, isFallback };
 }
 
-/** The backend as Chromium names it where its developer features are on. */
+/** The backend as Chromium reports it with its developer features on. */
 function toldBackend(info: GPUAdapterInfo): Backend {
   const told = String((info as { readonly backend?: unknown }).backend ?? "").toLowerCase();
   if (told === "d3d12") return "dx12";
@@ -111,7 +111,7 @@ function isSame({ info: a }: GPUAdapter, { info: b }: GPUAdapter): boolean {
   return keys.every((key) => a[key] === b[key]);
 }
 
-/** True in Deno with permission for the variable, where a backend that there is not gives no adapter. */
+/** True in Deno with permission for the variable, if an unknown backend gives no adapter. */
 async function canAskOneBackend(gpu: GPU, request: GPURequestAdapterOptions): Promise<boolean> {
   if (typeof Deno === "undefined") return false;
   const { state } = Deno.permissions.querySync({ name: "env", variable: backendVariable });
@@ -127,7 +127,7 @@ function askThrough(
   const before = Deno.env.get(backendVariable);
   Deno.env.set(backendVariable, backend);
   try {
-    // Deno reads the variable before this returns, so that nothing else sees it changed.
+    // Deno reads the variable before this returns, so nothing else sees the change.
     return gpu.requestAdapter(request);
   } finally {
     if (before === undefined) Deno.env.delete(backendVariable);

@@ -7,7 +7,7 @@ import { KernelError } from "../errors.ts";
 import { type ArenaRole, type BufferRef, refText } from "../kernels/buffer_ref.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 
-/** The memory that a reference stands for: a buffer, and how many of its quads are in use. */
+/** The memory behind a reference: a buffer, and the number of its quads in use. */
 export interface BoundBuffer {
   readonly buffer: DeviceBuffer;
   readonly quads: number;
@@ -16,13 +16,13 @@ export interface BoundBuffer {
 /** Returns the memory behind a reference. Throws a KernelError where there is none. */
 export type Bind = (ref: BufferRef) => BoundBuffer;
 
-/** Where the buffers of some dispatches come from; without a source, references to it are errors. */
+/** The sources of the buffers of some dispatches. References to a missing source are errors. */
 export interface BufferSources {
   /** Tensors of the plan, by name. */
   readonly tensor?: (name: string) => BoundBuffer | undefined;
-  /** The model whose arenas are meant. */
+  /** The model with the arenas. */
   readonly network?: { arena(role: ArenaRole): DeviceBuffer };
-  /** Buffers that are handed in, by name. */
+  /** Inputs, by name. */
   readonly input?: (name: string) => BoundBuffer | DeviceBuffer | undefined;
 }
 
@@ -32,9 +32,9 @@ export function wholeBuffer(buffer: DeviceBuffer): BoundBuffer {
 }
 
 /**
- * Returns what finds the memory behind references.
+ * Returns a function that finds the memory behind references.
  *
- * @param thing What runs the dispatches, such as `plan train`, for messages.
+ * @param thing The runner of the dispatches, such as `plan train`, for messages.
  */
 export function bindBuffers(thing: string, { tensor, network, input }: BufferSources): Bind {
   return (ref) => {

@@ -1,5 +1,5 @@
 /**
- * Device buffers with a texture that mirrors them where kernels read through textures.
+ * Device buffers, each with a mirror texture if kernels read it through textures.
  *
  * @module
  */
@@ -12,12 +12,12 @@ import type { Gpu } from "./device.ts";
 export class DeviceBuffer {
   readonly #buffer: GPUBuffer;
   #isDisposed = false;
-  /** Counts the writes of any part, so that a mirror knows when it is out of date. */
+  /** Counts writes to any part, to detect stale mirrors. */
   version = 1;
   #mirror: GPUTexture | undefined;
   #mirrorVersion = 0;
   #mirroredQuads = 0;
-  /** What was written since the mirror was copied, besides what the version tells. */
+  /** The ranges written since the mirror was copied, if the version did not change. */
   #stale: { readonly first: number; readonly end: number } | undefined;
   readonly #gpu: Gpu;
 
@@ -36,7 +36,7 @@ export class DeviceBuffer {
   }
 
   /**
-   * The buffer that commands take.
+   * The WebGPU buffer.
    *
    * @throws {StateError} If it was disposed of.
    */
@@ -51,14 +51,14 @@ export class DeviceBuffer {
   }
 
   /**
-   * Writes bytes from the host, from a byte offset on (a multiple of 4); nothing where there are none.
+   * Writes bytes from the host, from a byte offset on (a multiple of 4). An empty array writes nothing.
    *
-   * @throws {ShapeError} If they are no whole words, or do not fit.
+   * @throws {ShapeError} If they are not whole words, or do not fit.
    * @throws {StateError} If the buffer, or its device, was disposed of.
    */
   write(values: Float32Array | Uint32Array | Uint8Array, offsetBytes = 0): void {
     const { buffer } = this, { byteLength } = values;
-    // WebGPU takes writes of nothing, but Deno 2.9 ends the process at one.
+    // WebGPU allows empty writes, but Deno 2.9 ends the process at one.
     if (byteLength === 0) return;
     if (byteLength % 4 > 0 || offsetBytes + byteLength > this.sizeBytes) {
       throw new ShapeError({
@@ -69,7 +69,7 @@ export class DeviceBuffer {
       });
     }
     this.version++;
-    // The view itself, since its memory may be shared with other threads.
+    // The view itself, because its memory may be shared with other threads.
     this.#gpu.device.queue.writeBuffer(buffer, offsetBytes, values as Uint8Array<ArrayBuffer>);
   }
 
@@ -98,7 +98,7 @@ export class DeviceBuffer {
     return this.#mirror;
   }
 
-  /** Notes a write on the device, of some quads or of any. */
+  /** Notes a write on the device, to a range of quads or to any. */
   noteWrite(range?: QuadRange): void {
     if (!range) {
       this.version++;
@@ -118,7 +118,7 @@ export class DeviceBuffer {
     return this.#mirrorVersion !== this.version || this.#mirroredQuads < quads;
   }
 
-  /** Records the copy of what the mirror lacks of the first quads of the buffer, in whole lines of the mirror. */
+  /** Records copies of the stale lines of the mirror, within the first quads of the buffer. */
   copyToMirror(encoder: GPUCommandEncoder, quads: number): void {
     const stale = this.#isMirrorOld(quads) ? undefined : this.#stale;
     const top = Math.floor((stale?.first ?? 0) / mirrorWidth);
@@ -145,7 +145,7 @@ export class DeviceBuffer {
     return [Math.min(mirrorWidth, quads), Math.ceil(quads / mirrorWidth)];
   }
 
-  /** Frees the memory; once more does nothing. */
+  /** Frees the memory. Disposing again does nothing. */
   [Symbol.dispose](): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;

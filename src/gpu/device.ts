@@ -16,50 +16,50 @@ import { findSubgroupDirective, type SubgroupProbe, type Subgroups } from "./sub
 
 export type { AdapterChoice, Backend };
 
-/** How a device is opened. */
+/** Options of opening a device. */
 export interface GpuOptions {
-  /** Which adapter to ask for; `auto` leaves it to the system. */
+  /** The adapter to ask for. `auto` leaves the choice to the system. */
   readonly adapter?: AdapterChoice;
-  /** How matrix products read; `auto` takes textures on llvmpipe and storage buffers elsewhere. */
+  /** The read path of matrix products. `auto` takes textures on llvmpipe and storage buffers elsewhere. */
   readonly path?: ReadPath | "auto";
-  /** Finds out whether subgroups work, which are then used; without it they are not. */
+  /** Probes subgroups, which are used if they work. Default: subgroups are not used. */
   readonly subgroups?: SubgroupProbe;
 }
 
-/** What is known of an adapter. */
+/** The description of an adapter. */
 export interface AdapterDescription {
   /** One line for reports, such as `llvmpipe (LLVM 15.0.6, 256 bits)`, or in a browser `nvidia ampere`. */
   readonly name: string;
-  /** The graphics API behind WebGPU; known in Deno with `--allow-env=DENO_WEBGPU_BACKEND`. */
+  /** The graphics API behind WebGPU. It is known in Deno with `--allow-env=DENO_WEBGPU_BACKEND`. */
   readonly backend: Backend;
-  /** The maker's name as WebGPU gives it, empty where it does not. */
+  /** The vendor as WebGPU reports it, or empty. */
   readonly vendor: string;
-  /** The family of chips as WebGPU gives it, empty where it does not. */
+  /** The architecture as WebGPU reports it, or empty. */
   readonly architecture: string;
-  /** The chip as WebGPU gives it, empty where it does not. */
+  /** The chip as WebGPU reports it, or empty. */
   readonly device: string;
   /** True if the adapter computes on the processor. */
   readonly isFallback: boolean;
-  /** The name of a GPU that only OpenGL reaches, where Vulkan reaches this software adapter, which comes first. */
+  /** The name of a GPU that only OpenGL reaches, if this software adapter was taken because Vulkan reaches it. */
   readonly passedOver?: string;
 }
 
-/** What to do where no adapter is found. */
+/** Advice if no adapter is found. */
 const adapterHelp = `a WebGPU adapter: install ${vulkanHelp} or use macOS or Windows 10 and later`;
 
-/** Storage buffers a kernel binds at most. */
+/** Maximum number of storage buffers per kernel. */
 const storageBuffersNeeded = 8;
 
 /** An open WebGPU device. Dispose of it to free all that was allocated on it. */
 export class Gpu {
-  /** How matrix products read, where a dispatch does not say its own way. */
+  /** The read path of matrix products, unless a dispatch has its own. */
   readonly path: ReadPath;
-  /** Undefined if the device has no subgroups, or they were not found to work. */
+  /** The subgroups; undefined if the device has none, or the probe failed. */
   readonly subgroups: Subgroups | undefined;
-  /** How matrix products are computed, by default without measurement; a tuner puts its own choice here. */
+  /** Chooses how matrix products are computed. Default: by the cost model. A tuner sets its own chooser. */
   choose: ProductChooser;
   /**
-   * What measures products before a model first needs them; undefined if nothing is measured.
+   * The tuner that measures products before a model first needs them; undefined if nothing is measured.
    *
    * @internal
    */
@@ -69,7 +69,7 @@ export class Gpu {
   readonly #buffers = new Set<DeviceBuffer>();
   readonly #pipelines = new Map<string, Pipeline>();
   readonly #device: GPUDevice;
-  /** What is being done now, in the order in which it began, and what ended last. */
+  /** The names of the calls in progress, oldest first, and of the last call that ended. */
   readonly #doing: string[] = [];
   #done: string | undefined;
   #failure: string | undefined;
@@ -99,7 +99,7 @@ export class Gpu {
     });
   }
 
-  /** What identifies the device, for reports and for runs that go on. */
+  /** The identity of the device, for reports and resumed runs. */
   get identity(): GpuIdentity {
     const { backend, vendor, architecture, device } = this.adapter;
     const subgroupSize = this.subgroups?.size ?? null;
@@ -116,7 +116,7 @@ export class Gpu {
     return this.#device;
   }
 
-  /** Keeps the first failure, with what was being done. */
+  /** Keeps the first failure, with the calls in progress. */
   #fail(message: string): void {
     const text = message.split("\n").filter((line) => line.trim() !== "").join(" | ");
     const when = this.#doing.length > 0
@@ -128,9 +128,9 @@ export class Gpu {
   }
 
   /**
-   * Does something that has a name, such as `training seed`, which errors of the device then tell.
+   * Runs a named call, such as `training seed`. Errors of the device name it.
    *
-   * @throws {KernelError} If the device failed before or meanwhile: what was computed is not to be trusted then.
+   * @throws {KernelError} If the device failed before or meanwhile. Results are then not to be trusted.
    * @throws {StateError} If it was disposed of.
    * @internal
    */
@@ -181,7 +181,7 @@ export class Gpu {
     { path, constants, text }: {
       readonly path: ReadPath;
       readonly constants: Readonly<Record<string, number>>;
-      /** The kernel's WGSL where it is none of the library's. */
+      /** The kernel's WGSL, if it is not in kernels/. */
       readonly text?: string | undefined;
     },
   ): Promise<Pipeline> {
@@ -202,8 +202,9 @@ export class Gpu {
   }
 
   /**
-   * Reports what WebGPU noticed since the device was opened, with what was being done then. It notices late, so every
-   * use of the device asks. What was computed since is not to be trusted, so the device stays failed: open another.
+   * Reports an error that WebGPU found since the device was opened, with the call in progress then. WebGPU reports
+   * late, so every use of the device checks. Later results are not to be trusted, so the device stays failed: open
+   * another.
    *
    * @throws {KernelError} If an operation failed validation, memory ran out, or the device was lost.
    * @throws {StateError} If the device was disposed of.
@@ -215,7 +216,7 @@ export class Gpu {
     throw new KernelError({ act: "run on adapter", thing, current: this.#failure, wanted });
   }
 
-  /** Frees everything that was allocated on the device, and the device; once more does nothing. */
+  /** Frees everything that was allocated on the device, and the device. Disposing again does nothing. */
   [Symbol.dispose](): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
@@ -227,7 +228,7 @@ export class Gpu {
 /**
  * Opens a device on an adapter.
  *
- * @throws {AdapterError} If WebGPU is missing, no adapter is found, or its limits do not serve.
+ * @throws {AdapterError} If WebGPU is missing, no adapter is found, or its limits do not suffice.
  */
 export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
   const choice = options.adapter ?? "auto";
@@ -266,7 +267,7 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
       maxTextureDimension2D: limits.maxTextureDimension2D,
     },
   };
-  // Deno grants subgroups that the adapter does not list, so the request is what tells.
+  // Deno grants subgroups that the adapter does not list, so only the request tells.
   const withSubgroups = subgroupSize === undefined ? undefined : await adapter.requestDevice({
     ...descriptor,
     requiredFeatures: [...features, "subgroups"],

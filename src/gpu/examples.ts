@@ -1,5 +1,5 @@
 /**
- * Where a step's examples come from: images as bytes (gpu/images.ts), or features as floats, here.
+ * The examples of a step: images as bytes (gpu/images.ts), or features as floats (here).
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { quadsOf } from "../shape.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Bind } from "./bind.ts";
 
-/** How a pass over examples is cut into batches. */
+/** The division of a pass over examples into batches. */
 export interface PassOptions extends Omit<EpochOptions, "count"> {
   /** Batches come in multiples of this number; a remainder is skipped. Default: 1. */
   readonly perStep?: number;
@@ -17,7 +17,7 @@ export interface PassOptions extends Omit<EpochOptions, "count"> {
   readonly from?: number;
 }
 
-/** The batches of a pass over `count` examples that can be chosen in any order. */
+/** The batches of a pass over `count` examples that can be read in any order. */
 export function* residentBatches(
   count: number,
   { perStep = 1, from = 0, ...pass }: PassOptions,
@@ -28,27 +28,27 @@ export function* residentBatches(
   }
 }
 
-/** Labelled examples of which steps take batches. */
+/** Labelled examples, read in batches. */
 export interface Examples {
   readonly count: number;
-  /** The most rows of a batch. */
+  /** Maximum rows of a batch. */
   readonly batch: number;
-  /** True if the plan makes the batch out of images; else `select` writes it. */
+  /** True if the plan makes the batch from images. Otherwise `select` writes it. */
   readonly areImages: boolean;
   /**
-   * The batches of a pass over the examples, in order, each as what `select` takes; it must have been submitted when the
-   * next one is asked for. One pass at a time.
+   * The batches of a pass over the examples, in order, each as an argument of `select`. Submit a batch's step before
+   * asking for the next batch. There is one pass at a time.
    *
    * @throws {ShapeError} If no batch would be left.
    */
   batches(pass: PassOptions): AsyncIterable<Uint32Array> | Iterable<Uint32Array>;
-  /** Chooses the examples of the next step; `bind` gives the plan's memory. */
+  /** Selects the examples of the next step. `bind` finds the plan's memory. */
   select(rows: Uint32Array, bind: Bind): void;
-  /** The buffer behind the name of an input of the plan, or undefined if the name is not of these examples. */
+  /** The buffer behind an input of the plan; undefined if these examples have no such input. */
   input(name: string): DeviceBuffer | undefined;
 }
 
-/** Examples whose features are floats already, held by the host and uploaded a batch at a time. */
+/** Examples with features as floats. The host holds them and uploads one batch at a time. */
 export class FeatureExamples implements Examples {
   readonly count: number;
   readonly areImages = false;
@@ -58,7 +58,7 @@ export class FeatureExamples implements Examples {
   /**
    * @param features The examples in the device's order, (count, H, W, quads of C, 4).
    * @param labels The class of each.
-   * @param batch The most rows of a batch.
+   * @param batch Maximum rows of a batch.
    */
   constructor(features: Float32Array, labels: Uint32Array, readonly batch: number) {
     this.count = labels.length;

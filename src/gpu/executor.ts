@@ -1,6 +1,6 @@
 /**
- * Turns dispatches into recorded GPU work: pipelines, bind groups and parameters are made once; a step records them
- * into one command buffer and submits it.
+ * Runs dispatches on the GPU. Pipelines, bind groups and parameters are created once; each step records them into one
+ * command buffer and submits it.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type { Pipeline } from "./pipeline.ts";
 /** Values that change from step to step, by the field names of the kernels' `Step` structs. */
 export type StepValues = Readonly<Record<string, number>>;
 
-/** One dispatch with all that the device needs to run it. */
+/** One dispatch with the objects that the device needs to run it. */
 interface Command {
   readonly dispatch: Dispatch;
   readonly pipeline: Pipeline;
@@ -29,7 +29,7 @@ interface Command {
 
 /** Called around each dispatch while a program is recorded, to measure it. */
 export interface PassObserver {
-  /** Returns what the pass of this dispatch is to write its timestamps to. */
+  /** Returns the timestamp queries for the pass of this dispatch. */
   timestamps(dispatch: Dispatch): GPUComputePassTimestampWrites | undefined;
 }
 
@@ -56,7 +56,7 @@ export class Program {
    * Compiles and binds dispatches.
    *
    * @param bind Finds the memory behind the references in the dispatches' bindings.
-   * @param path Forces the read path of all dispatches that do not say their own, as tests do.
+   * @param path Forces the read path of all dispatches without one of their own, for tests.
    * @throws {KernelError} If a kernel does not compile or a binding is missing or unknown.
    */
   static async create(
@@ -144,7 +144,7 @@ export class Program {
     device.queue.submit([encoder.finish()]);
   }
 
-  /** What it binds may have been freed since, which WebGPU would notice late and say of no buffer's name. */
+  /** A bound buffer may have been freed since. WebGPU would report that late, and without the buffer's name. */
   #checkInUse(): void {
     if (this.#isDisposed) {
       throw disposedError("program", this.#commands.map(({ dispatch }) => dispatch.label).join(", "));
@@ -153,7 +153,7 @@ export class Program {
     for (const buffer of this.#bound) buffer.checkInUse();
   }
 
-  /** Frees what it holds; once more does nothing. */
+  /** Frees its buffers. Disposing again does nothing. */
   [Symbol.dispose](): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;

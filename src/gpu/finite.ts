@@ -1,6 +1,6 @@
 /**
- * Whether what a network's arenas hold is finite, found on the device by the bits of every number. A ReLU turns NaN into 0
- * on GPUs, so that a network with broken weights may give finite logits: its weights must be looked at themselves.
+ * Checks on the device, by the bits of every number, that a network's arenas are finite. A ReLU turns NaN into 0 on
+ * GPUs, so a network with broken weights may give finite logits: the weights themselves must be checked.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { Program } from "./executor.ts";
 import type { Network } from "./network.ts";
 import { readIntegers } from "./readback.ts";
 
-/** What an arena holds for a parameter, for messages. */
+/** The content of an arena, for messages. */
 const meanings: Partial<Readonly<Record<ArenaRole, string>>> = {
   gradients: "the gradient of",
   "gradient_sum": "the gradient of",
@@ -31,11 +31,11 @@ const meanings: Partial<Readonly<Record<ArenaRole, string>>> = {
 /** Arenas of squares, which are at least 0. */
 const squares: readonly ArenaRole[] = ["second_moment", "variance", "fisher"];
 
-/** A check of some arenas, as often as wanted. Dispose of it to free its memory. */
+/** A repeatable check of some arenas. Dispose of it to free its memory. */
 export interface FiniteCheck extends Disposable {
-  /** Submits the check of what the arenas hold then. */
+  /** Submits a check of the present numbers. */
   run(): void;
-  /** One word an arena, not 0 where a number was found; for who reads other buffers with it. */
+  /** One word per arena, not 0 if a bad number was found, to be read together with other buffers. */
   readonly found: DeviceBuffer;
   /**
    * Names the first number of the last run that is not finite, or the variance below 0.
@@ -46,7 +46,7 @@ export interface FiniteCheck extends Disposable {
   name(found?: Uint32Array): Promise<string | undefined>;
 }
 
-/** Prepares a check of those of some arenas that the network has. */
+/** Prepares a check of the given arenas, as far as the network has them. */
 export async function openFiniteCheck(network: Network, roles: readonly ArenaRole[]): Promise<FiniteCheck> {
   const { gpu, layout } = network;
   const held = roles.filter((role) => role === "values" || network.arenas.has(role))
@@ -90,10 +90,10 @@ export async function findNotFinite(
 }
 
 /**
- * Refuses a network some of whose arenas hold a number that is not finite.
+ * Refuses a network with a number that is not finite in one of the arenas.
  *
- * @param act What cannot be done then, such as `recalibrate`.
- * @throws {NumericError} Then.
+ * @param act The refused act, such as `recalibrate`.
+ * @throws {NumericError} If there is such a number.
  */
 export async function checkArenasFinite(
   network: Network,
@@ -104,7 +104,7 @@ export async function checkArenasFinite(
   if (current !== undefined) throw notFinite(network, act, current);
 }
 
-/** The error that a number of a network is not finite. */
+/** The error for a number of a network that is not finite. */
 export function notFinite({ graph }: Network, act: string, current: string): NumericError {
   return new NumericError({
     act,
@@ -114,7 +114,7 @@ export function notFinite({ graph }: Network, act: string, current: string): Num
   });
 }
 
-/** The dispatches that look at an arena: over all of it, and over the variances in it once more. */
+/** The dispatches that check an arena: all of it, and the variances in it for their sign. */
 export function lowerFiniteCheck(
   layout: ParameterLayout,
   role: ArenaRole,
@@ -142,7 +142,7 @@ function isVariance({ role, name }: PlacedParameter): boolean {
   return role === "statistic" && name === "running_var";
 }
 
-/** Finds on the host what the device found, in the order of the layers. */
+/** Finds the bad number on the host, in the order of the layers. */
 async function nameIn(network: Network, role: ArenaRole): Promise<string> {
   const numbers = await network.readArena(role), isSquare = squares.includes(role);
   const what = meanings[role] === undefined ? "" : `${meanings[role]} `;

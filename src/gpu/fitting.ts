@@ -1,5 +1,5 @@
 /**
- * Which batches a device can hold: each tensor of a plan lies in one buffer, which has a largest size.
+ * The batches that a device can hold. Each tensor of a plan lies in one buffer, and buffers have a maximum size.
  *
  * @module
  */
@@ -9,29 +9,29 @@ import { largestMirroredBytes, largestSlotBytes } from "../plan/footprint.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Gpu } from "./device.ts";
 
-/** Lowers what is to run with a batch, in one plan or several. */
+/** Lowers the plan or plans for a batch. */
 export type LowerBatch = (batch: number) => Plan | readonly Plan[];
 
-/** The largest buffer that kernels of a device may bind, in bytes. */
+/** Maximum size of a buffer that kernels may bind, in bytes. */
 export function maxBufferBytesOf({ device: { limits } }: Gpu): number {
   return Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
 }
 
-/** What plans ask for in one buffer, and what a device holds, in bytes, where that is less. */
+/** The size of one buffer that plans need, and the device's maximum, in bytes, if that is less. */
 function excessOf(gpu: Gpu, plans: Plan | readonly Plan[]) {
   const held = maxBufferBytesOf(gpu);
   const mirrorHeld = 16 * mirrorWidth * gpu.device.limits.maxTextureDimension2D;
   for (const plan of [plans].flat()) {
     const asked = largestSlotBytes(plan);
     if (asked > held) return { asked, held };
-    // Mostly textures may be larger than buffers.
+    // Usually textures may be larger than buffers.
     const mirrored = mirrorHeld < asked ? largestMirroredBytes(plan, gpu.path) : 0;
     if (mirrored > mirrorHeld) return { asked: mirrored, held: mirrorHeld };
   }
   return undefined;
 }
 
-/** The largest batch that fits, below one that does not; 0 where none does. */
+/** The largest batch that fits, below one that does not fit; 0 if none fits. */
 function fittingBelow(gpu: Gpu, batch: number, lower: LowerBatch): number {
   let fits = 0;
   for (let above = batch; above - fits > 1;) {
@@ -45,7 +45,7 @@ function fittingBelow(gpu: Gpu, batch: number, lower: LowerBatch): number {
 /**
  * The largest batch up to a wanted one that a device can hold.
  *
- * @param act What it is for, as in `evaluate model`, and the model's name, for messages.
+ * @param act The act, as in `evaluate model`, and the model's name, for messages.
  * @throws {ShapeError} If it cannot hold a single example.
  */
 export function fitBatch(
@@ -65,8 +65,8 @@ export function fitBatch(
 /**
  * Refuses a batch that a device cannot hold.
  *
- * @param act What it is for, as in `train with`.
- * @throws {ShapeError} Saying the largest that it can hold.
+ * @param act The act, as in `train with`, for messages.
+ * @throws {ShapeError} If the device cannot hold it. The message gives the largest batch that fits.
  */
 export function checkBatchFits(gpu: Gpu, batch: number, lower: LowerBatch, act: string): void {
   const excess = excessOf(gpu, lower(batch));

@@ -1,5 +1,5 @@
 /**
- * What identifies an open device: two devices that differ in any of it may compute other bits.
+ * The identity of an open device. Devices with different identities may compute different bits.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { z } from "zod";
 import type { ReadPath } from "../kernels/interface.ts";
 import type { Backend } from "./backend.ts";
 
-/** An open device as reports name it, beside the adapter's name. */
+/** An open device in reports, besides the adapter's name. */
 export const gpuIdentitySchema = z.strictObject({
   backend: z.enum(["vulkan", "metal", "dx12", "opengl", "unknown"]),
   vendor: z.string(),
@@ -17,23 +17,23 @@ export const gpuIdentitySchema = z.strictObject({
   subgroupSize: z.int().nullable(),
 });
 
-/** What identifies an open device, beside the adapter's name. */
+/** The identity of an open device, besides the adapter's name. */
 export interface GpuIdentity {
-  /** The graphics API behind WebGPU, `unknown` where the runtime does not tell. */
+  /** The graphics API behind WebGPU, or `unknown`. */
   readonly backend: Backend;
-  /** The maker as WebGPU gives it, in Deno the number of its PCI vendor; empty where it does not. */
+  /** The vendor as WebGPU reports it (in Deno the PCI vendor number), or empty. */
   readonly vendor: string;
-  /** The family of chips as WebGPU gives it, empty where it does not. */
+  /** The architecture as WebGPU reports it, or empty. */
   readonly architecture: string;
-  /** The chip as WebGPU gives it, in Deno the number of its PCI device; empty where it does not. */
+  /** The chip as WebGPU reports it (in Deno the PCI device number), or empty. */
   readonly device: string;
-  /** How matrix products read. */
+  /** The read path of matrix products. */
   readonly readPath: ReadPath;
-  /** Invocations of a subgroup; null where subgroups are not used. */
+  /** Invocations per subgroup; null if subgroups are not used. */
   readonly subgroupSize: number | null;
 }
 
-/** The name and the identity of a device by the words that people read, to be compared with those of another. */
+/** The name and the identity of a device, keyed by words for messages, to compare with another device. */
 export function identityEntries(
   adapter: string,
   identity: GpuIdentity | undefined,

@@ -1,5 +1,5 @@
 /**
- * A split of a data set on the device: all of it as bytes where it fits, else a batch at a time.
+ * A split of a data set on the device: all of it as bytes if it fits, otherwise one batch at a time.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { type Examples, type PassOptions, residentBatches } from "./examples.ts"
 /** The largest split that any device keeps whole, in bytes. */
 const residentLimitBytes = 2 ** 30;
 
-/** The buffers of a plan that makes batches out of images. */
+/** The inputs of a plan that makes batches from images. */
 export type ImageBuffer = "images" | "classes" | "rows" | "normalization";
 
 /** The largest split that is kept on a device whole, in bytes. */
@@ -21,7 +21,7 @@ export function maxResidentBytesOf(gpu: Gpu): number {
   return Math.min(residentLimitBytes, maxBufferBytesOf(gpu));
 }
 
-/** Makes the buffers for so many images at a time, with the normalisation written. */
+/** Creates the buffers for so many images at a time, and writes the normalisation. */
 export function createImageBuffers(
   gpu: Gpu,
   { channels, height, width, mean, std }: ImageTask,
@@ -43,7 +43,7 @@ export function createImageBuffers(
   return buffers;
 }
 
-/** What making batches needs to know of a data set. */
+/** The facts about a data set that making batches needs. */
 export type ImageTask = Pick<Dataset, "channels" | "height" | "width" | "mean" | "std">;
 
 /** Images and labels of a split, from which batches are made on the device. */
@@ -51,9 +51,9 @@ export class DeviceImages implements Examples {
   readonly areImages = true;
   /** Examples in the split. */
   readonly count: number;
-  /** The most rows of a batch. */
+  /** Maximum rows of a batch. */
   readonly batch: number;
-  /** The most rows that `select` takes: all where the split is resident. */
+  /** Maximum rows of a `select`: all if the split is resident. */
   readonly maxRows: number;
   readonly isResident: boolean;
   readonly #split: ImageSplit;
@@ -61,8 +61,8 @@ export class DeviceImages implements Examples {
   readonly #buffers: Readonly<Record<ImageBuffer, DeviceBuffer>>;
 
   /**
-   * Uploads a split of a data set for batches of `batch` rows, and now and then of up to `maxRows`; or of as many as the
-   * device holds in one buffer.
+   * Uploads a split of a data set for batches of `batch` rows, and sometimes of up to `maxRows`, or as many as fit in
+   * one buffer.
    */
   constructor(gpu: Gpu, split: ImageSplit, {
     dataset,
@@ -73,7 +73,7 @@ export class DeviceImages implements Examples {
     readonly dataset: ImageTask;
     readonly batch: number;
     readonly maxRows?: number;
-    /** The largest split that is kept on the device whole, in bytes, where the device holds it. */
+    /** Maximum size of a split that is kept whole on the device, in bytes, if the device can hold it. */
     readonly maxResidentBytes?: number;
   }) {
     this.count = split.count;
@@ -94,7 +94,7 @@ export class DeviceImages implements Examples {
     return residentBatches(this.count, pass);
   }
 
-  /** Chooses the examples of the next batch; rows of the step beyond them keep what was there. */
+  /** Selects the examples of the next batch. Further rows of the step keep their previous examples. */
   select(rows: Uint32Array): void {
     if (this.isResident) {
       this.#buffers.rows.write(rows);
@@ -108,13 +108,13 @@ export class DeviceImages implements Examples {
     this.#upload(bytes, Uint32Array.from(rows, (row) => labels[row]));
   }
 
-  /** The buffer behind a name in a plan's bindings, or undefined if the name is not of this split. */
+  /** The buffer behind an input of the plan; undefined if this split has no such input. */
   input(name: string): DeviceBuffer | undefined {
     return Object.hasOwn(this.#buffers, name) ? this.#buffers[name as ImageBuffer] : undefined;
   }
 
   #upload(bytes: Uint8Array, labels: Iterable<number>): void {
-    // Writes are whole words, which the last image may not fill.
+    // Writes are whole words; the last image may not fill one.
     const words = bytes.length % 4 === 0 ? bytes : new Uint8Array(4 * quadsOf(bytes.length));
     if (words !== bytes) words.set(bytes);
     this.#buffers.images.write(words);

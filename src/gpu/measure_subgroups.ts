@@ -1,5 +1,5 @@
 /**
- * Finds out on an open device whether its subgroups compute right results.
+ * Tests on an open device whether its subgroups compute correct results.
  *
  * @module
  */
@@ -11,17 +11,17 @@ import { runOnce } from "./run_once.ts";
 import { coreSubgroupSize } from "./subgroups.ts";
 import { openTrial } from "./tuner_trial.ts";
 
-/** The cores that are tried: one whose lanes share columns, one whose lanes share rows; more would take longer. */
+/** The tested cores: one whose lanes share columns, and one whose lanes share rows. More would take longer. */
 const triedCores = ["gemm/software/subgroup_4x32", "gemm/software/subgroup_32x4"];
 
 /** Workgroups and steps of the probe kernel. */
 const probeGroups = 4, probeSteps = 5;
 
 /**
- * Tries subgroups on a device that was opened with them: what the builtins and broadcasts give, and whether cores that
- * use them agree with one that does not.
+ * Tests subgroups on a device that was opened with them: the builtins and broadcasts, and whether cores with
+ * subgroups agree with a core without.
  *
- * @returns The subgroup's size where all is right, else undefined.
+ * @returns The subgroup's size; undefined if a test fails.
  */
 export async function measureSubgroups(gpu: Gpu): Promise<number | undefined> {
   if (!gpu.subgroups || !await broadcastsAgree(gpu)) return undefined;
@@ -49,7 +49,7 @@ export async function measureSubgroups(gpu: Gpu): Promise<number | undefined> {
   return coreSubgroupSize;
 }
 
-/** Runs gemm/software/subgroup_probe and compares what every invocation saw. */
+/** Runs gemm/software/subgroup_probe and checks the values of every invocation. */
 async function broadcastsAgree(gpu: Gpu): Promise<boolean> {
   const lanes = coreSubgroupSize, words = lanes + 2;
   const { integers } = await runOnce(gpu, {

@@ -1,6 +1,6 @@
 /**
- * A model's state on the device: one arena a role (values, gradients, mask, moments, mean, scores, ...), all with the
- * same places.
+ * A model's state on the device: one arena per role (values, gradients, mask, moments, mean, scores, ...), all with
+ * the same offsets.
  *
  * @module
  */
@@ -19,7 +19,10 @@ import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
 import { readFloats } from "./readback.ts";
 
-/** Where values lie with the statistics that go with them: those in use, and those kept for later. */
+/**
+ * The slots for values and their statistics: those in use (`values`), the last finite ones (`snapshot`), those set
+ * aside during a trial (`held`), and those of the best epoch (`best`).
+ */
 export type StateSlot = "values" | "snapshot" | "held" | "best";
 
 /** Parameters by full name, in PyTorch's order. */
@@ -39,8 +42,7 @@ export class Network {
   /**
    * A model on a device.
    *
-   * @param initial The seed that its first values are drawn from, nothing removed; or arenas that hold its state, which
-   *   are its own from then on.
+   * @param initial The seed of its first values, with a full mask; or arenas with its state, which it then owns.
    */
   constructor(
     readonly gpu: Gpu,
@@ -53,7 +55,7 @@ export class Network {
       return;
     }
     const seed = initial;
-    // The device refuses what it cannot hold before the host makes it.
+    // The device refuses arenas that it cannot hold before the host makes their content.
     try {
       this.arena("values");
       this.arena("mask");
@@ -98,12 +100,12 @@ export class Network {
     target.version++;
   }
 
-  /** Copies values and statistics, from or to a place where they are kept. */
+  /** Copies values and statistics from one slot to another. */
   copyState(from: StateSlot, to: StateSlot): void {
     this.copyArena(from, to);
     if (this.layout.statisticsQuads === 0) return;
-    const statisticsOf = (place: StateSlot): ArenaRole =>
-      place === "values" ? "statistics" : `statistics_${place}`;
+    const statisticsOf = (slot: StateSlot): ArenaRole =>
+      slot === "values" ? "statistics" : `statistics_${slot}`;
     this.copyArena(statisticsOf(from), statisticsOf(to));
   }
 
@@ -119,7 +121,7 @@ export class Network {
   /**
    * Replaces all parameters, statistics included.
    *
-   * @throws {ShapeError} If one is missing, unknown or of another size; then nothing was replaced.
+   * @throws {ShapeError} If a parameter is missing, unknown or of another size. Then nothing is replaced.
    */
   writeParameters(named: NamedParameters, role: "values" | "mean" = "values"): void {
     const arenas = {
@@ -146,9 +148,9 @@ export class Network {
   }
 
   /**
-   * Replaces an arena by what belongs to its parameters, or statistics, by full name in PyTorch's order.
+   * Replaces an arena by numbers for its parameters, or statistics, by full name in PyTorch's order.
    *
-   * @throws {ShapeError} If one is missing or of another size; then nothing was replaced.
+   * @throws {ShapeError} If a parameter is missing or of another size. Then nothing is replaced.
    */
   writeArena(role: ArenaRole, named: NamedParameters): void {
     const isStatistics = role.startsWith("statistics"), arena = this.arena(role);
@@ -165,14 +167,17 @@ export class Network {
     arena.write(values);
   }
 
-  /** Reads what an arena holds for its parameters, or statistics, by full name in PyTorch's order. */
+  /** Reads an arena by the full names of its parameters, or statistics, in PyTorch's order. */
   async readArena(role: ArenaRole): Promise<NamedParameters> {
     const isStatistics = role.startsWith("statistics"), values = await readFloats(this.gpu, this.arena(role));
     const own = this.layout.parameters.filter(({ arena }) => (arena === "statistics") === isStatistics);
     return new Map(own.map((parameter) => [parameter.fullName, takeParameter(parameter, values)]));
   }
 
-  /** Replaces the mask, by full name of trained parameters, in PyTorch's order: 1 keeps, 0 removes; all of others. */
+  /**
+   * Replaces the mask, by full name of trained parameters, in PyTorch's order; 1 keeps, 0 removes. Parameters that
+   * are not named are kept whole.
+   */
   writeMask(named: NamedParameters): void {
     const mask = fullMask(this.layout);
     for (const parameter of this.layout.parameters) {

@@ -19,15 +19,16 @@ export interface Pipeline {
 /**
  * Compiles a kernel.
  *
- * @param subgroupDirective What stands before code that uses subgroups (gpu/subgroups.ts); undefined if the device
- *   has none.
- * @throws {KernelError} If the kernel uses subgroups and the device has none, and with the compiler's message where the WGSL or the layout is not accepted.
+ * @param subgroupDirective The directive before code that uses subgroups (gpu/subgroups.ts); undefined if the device
+ *   has no subgroups.
+ * @throws {KernelError} If the kernel uses subgroups and the device has none; or if the WGSL or the layout is not
+ *   accepted, with the compiler's message.
  */
 export async function compilePipeline(
   device: GPUDevice,
   { kernel: name, text, path, constants, subgroupDirective }: {
     readonly kernel: string;
-    /** Its WGSL, or that of its part behind the colon, where it is none of the library's. */
+    /** Its WGSL, or that of its part after the colon, if it is not in kernels/. */
     readonly text?: string | undefined;
     readonly path: ReadPath;
     readonly constants: Readonly<Record<string, number>>;
@@ -51,9 +52,9 @@ export async function compilePipeline(
   const error = await device.popErrorScope();
   if (error) {
     const before = code.split("\n").length - kernel.code.split("\n").length;
-    const places = await findPlaces(module, kernelLines(name, text), before);
+    const errorLines = await findErrorLines(module, kernelLines(name, text), before);
     const lines = error.message.split("\n").filter((line) => line.trim() !== "");
-    const current = [...lines, ...places].join(" | ");
+    const current = [...lines, ...errorLines].join(" | ");
     throw new KernelError({
       act: "compile kernel",
       thing: name,
@@ -64,20 +65,23 @@ export async function compilePipeline(
   return { kernel, layout, pipeline };
 }
 
-/** Where the errors of a module stand, each as `at kernels/gemm/gram.wgsl:12`; a text of one's own by its name. */
-async function findPlaces(
+/**
+ * The positions of a module's errors, each as `at kernels/gemm/gram.wgsl:12`, or with the name of a text that is not
+ * in kernels/.
+ */
+async function findErrorLines(
   module: GPUShaderModule,
   lines: readonly SourceLine[],
   linesBefore: number,
 ): Promise<readonly string[]> {
   const { messages } = await module.getCompilationInfo();
-  const places = messages.filter(({ type }) => type === "error").flatMap(({ lineNum }) => {
+  const errorLines = messages.filter(({ type }) => type === "error").flatMap(({ lineNum }) => {
     const found = lines[lineNum - 1 - linesBefore];
     if (!found) return [];
     const isOwn = !kernelFiles.includes(found.file);
     return [`at ${isOwn ? found.file : `kernels/${found.file}.wgsl`}:${found.line}`];
   });
-  return [...new Set(places)];
+  return [...new Set(errorLines)];
 }
 
 function layoutEntry({ index, binding, mirror }: AssembledKernel["slots"][number]): GPUBindGroupLayoutEntry {

@@ -1,5 +1,5 @@
 /**
- * Binds a plan to the memory that it runs in: slots for its tensors, a model's arenas, and other buffers by name.
+ * Binds a plan to memory: slots for its tensors, a model's arenas, and inputs by name.
  *
  * @module
  */
@@ -13,11 +13,11 @@ import type { SlotPool } from "./slots.ts";
 /** A plan ready to run. */
 export interface PlanProgram extends Disposable {
   readonly program: Program;
-  /** Finds the memory behind a reference in the plan, for what the host writes or reads. */
+  /** Finds the memory behind a reference in the plan, for host reads and writes. */
   readonly bind: Bind;
 }
 
-/** Where a plan's buffers come from. */
+/** The sources of a plan's buffers. */
 export interface PlanMemory {
   readonly network: Network;
   readonly slots: SlotPool;

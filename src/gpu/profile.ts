@@ -1,5 +1,5 @@
 /**
- * Times every dispatch of a program by timestamp queries, one pass a dispatch.
+ * Times every dispatch of a program by timestamp queries, with one pass per dispatch.
  *
  * @module
  */
@@ -8,17 +8,17 @@ import type { Dispatch } from "../kernels/dispatch.ts";
 import type { Gpu } from "./device.ts";
 import type { PassObserver } from "./executor.ts";
 
-/** What a dispatch took. */
+/** The time of a dispatch. */
 export interface DispatchTime {
-  /** The dispatch, as it stands in the program. */
+  /** The dispatch in the program. */
   readonly dispatch: Dispatch;
   /** Milliseconds between the two timestamps of its pass, the mean over the runs. */
   readonly timeMs: number;
-  /** Milliseconds from the end of the pass before it, the mean over the runs: copies into mirrors, and idling. */
+  /** Milliseconds since the end of the previous pass, the mean over the runs: copies into mirrors, and idling. */
   readonly gapMs: number;
 }
 
-/** Queries that a set may hold by the specification; a dispatch takes two. */
+/** Queries per set by the specification. A dispatch needs two. */
 const maxQueries = 4096;
 
 /** An observer that times the dispatches of one program. Dispose of it to free its queries. */
@@ -33,9 +33,9 @@ export class DispatchTimer implements PassObserver {
   #runs = 0;
 
   /**
-   * Makes the queries for a program.
+   * Creates the queries for a program.
    *
-   * @param dispatches How many a run of the program has, at most 2,048.
+   * @param dispatches Dispatches per run of the program, at most 2,048.
    * @throws {AdapterError} If the adapter has no timestamp queries, or the program too many dispatches.
    */
   constructor(gpu: Gpu, dispatches: number) {
@@ -87,7 +87,7 @@ export class DispatchTimer implements PassObserver {
     this.#runs++;
   }
 
-  /** What each dispatch took, in the order of the program, over the runs collected so far. */
+  /** The times of the dispatches, in the order of the program, over the runs collected so far. */
   get times(): readonly DispatchTime[] {
     return this.#sums.map(({ dispatch, timeMs, gapMs }) => ({
       dispatch,
@@ -96,7 +96,7 @@ export class DispatchTimer implements PassObserver {
     }));
   }
 
-  /** Frees the queries; once more does nothing. */
+  /** Frees the queries. Disposing again does nothing. */
   [Symbol.dispose](): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;

@@ -1,16 +1,18 @@
 /**
- * Which read paths an adapter is known to be good for, by its name: "software adapter" alone does not tell.
+ * The read paths that suit an adapter, by its name: "software adapter" alone does not tell.
  *
  * @module
  */
 import type { ReadPath } from "../kernels/interface.ts";
 
-/** The read path to take by default. On llvmpipe a texel costs a fraction of a storage quad; elsewhere it is not known. */
+/**
+ * The default read path. On llvmpipe a texel costs a fraction of a storage quad; for other adapters that is unknown.
+ */
 export function defaultReadPath(adapterName: string): ReadPath {
   return /llvmpipe/i.test(adapterName) ? "texture" : "storage";
 }
 
-/** False for SwiftShader, whose compiler does not come to an end with some kernels that read textures. */
+/** False for SwiftShader: its compiler never finishes some kernels that read textures. */
 export function readsTextures(adapterName: string): boolean {
   return !/swiftshader/i.test(adapterName);
 }

@@ -1,5 +1,5 @@
 /**
- * Brings buffers back to the host, several in one wait, since each wait costs a fixed time.
+ * Reads buffers back to the host, several in one wait, because each wait costs a fixed time.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Runs dispatches once on buffers made for them.
+ * Runs dispatches once, on buffers created for them.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { readBuffers } from "./readback.ts";
 /** Dispatches and the buffers that they name. */
 export interface Run {
   readonly dispatches: readonly Dispatch[];
-  /** The contents of each buffer; a number gives so many zeroed 32-bit words. */
+  /** The content of each buffer. A number stands for so many zeroed 32-bit words. */
   readonly buffers: Readonly<Record<string, Float32Array | Uint32Array | number>>;
   readonly step?: StepValues;
   /** Overrides the device's read path. */
@@ -31,7 +31,7 @@ export interface RunResult {
 /**
  * Runs dispatches once and reads all buffers back.
  *
- * @throws {KernelError} If a kernel does not compile or names a buffer that is not there.
+ * @throws {KernelError} If a kernel does not compile or names a missing buffer.
  */
 export async function runOnce(gpu: Gpu, { dispatches, buffers, step, path }: Run): Promise<RunResult> {
   const held = new Map<string, DeviceBuffer>();
@@ -42,7 +42,7 @@ export async function runOnce(gpu: Gpu, { dispatches, buffers, step, path }: Run
       held.set(name, buffer);
       if (typeof content !== "number" && content.length > 0) buffer.write(content);
     }
-    // Alone, a dispatch has no plan and no model: whatever it names is handed in.
+    // A dispatch alone has no plan and no model, so all its buffers are inputs.
     const input = (name: string) => held.get(name);
     const tensor = (name: string) => {
       const buffer = held.get(name);

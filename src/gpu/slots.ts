@@ -15,7 +15,7 @@ export class SlotPool {
     this.#gpu = gpu;
   }
 
-  /** Returns a buffer for each of a plan's slots, all different, each the smallest that is large enough. */
+  /** Returns a different buffer for each of a plan's slots: the smallest that is large enough. */
   take(slotQuads: readonly number[]): readonly DeviceBuffer[] {
     const taken = new Map<number, DeviceBuffer>();
     const largestFirst = [...slotQuads.entries()].sort(([, a], [, b]) => b - a);

@@ -1,6 +1,6 @@
 /**
- * A split that stays in files: blocks of it are read ahead in another thread and uploaded, while steps run, into a ring
- * of places on the device, out of which batches are made as out of a resident split.
+ * A split that stays in files. Another thread reads its blocks ahead. While steps run, blocks are uploaded into a
+ * ring of slots on the device, and batches are made from the ring as from a resident split.
  *
  * @module
  */
@@ -23,29 +23,29 @@ import type { Examples, PassOptions } from "./examples.ts";
 import { maxBufferBytesOf } from "./fitting.ts";
 import { createImageBuffers, type ImageBuffer, type ImageTask } from "./images.ts";
 
-/** Blocks that are being read or wait to be uploaded, which is all the host memory that a stream takes. */
+/** Blocks that are being read or wait to be uploaded: all the host memory of a stream. */
 export const blocksAhead = 4;
 
-/** Bytes that are uploaded before the device is waited for: uploads that wait for it lie in host memory too. */
+/** Bytes to upload before waiting for the device: pending uploads take host memory too. */
 const maxUploadedBytes = 64 * 2 ** 20;
 
-/** A block that was asked for. */
+/** A requested block. */
 interface AwaitedBlock {
-  /** Which pass it is of; passes with equal names are equal. */
+  /** The name of its pass. Passes with equal names are equal. */
   readonly pass: string;
   readonly isFirst: boolean;
   readonly plan: PlannedBlock;
   readonly read: Promise<Block>;
 }
 
-/** Images and labels of a split in files, of which the device holds some blocks at a time. */
+/** Images and labels of a split in files. The device holds some blocks at a time. */
 export class StreamedImages implements Examples {
   readonly areImages = true;
   /** Examples in the split. */
   readonly count: number;
-  /** The most rows of a batch. */
+  /** Maximum rows of a batch. */
   readonly batch: number;
-  /** The most rows that `select` takes. */
+  /** Maximum rows of a `select`. */
   readonly maxRows: number;
   readonly #gpu: Gpu;
   readonly #split: StreamedSplit;
@@ -62,8 +62,8 @@ export class StreamedImages implements Examples {
   #isDisposed = false;
 
   /**
-   * Streams a split of a data set for batches of `batch` rows, and now and then of up to `maxRows`; or of as many as the
-   * device holds in one buffer.
+   * Streams a split of a data set for batches of `batch` rows, and sometimes of up to `maxRows`, or as many as fit in
+   * one buffer.
    */
   constructor(gpu: Gpu, split: StreamedSplit, {
     dataset,
@@ -74,7 +74,7 @@ export class StreamedImages implements Examples {
     readonly dataset: ImageTask;
     readonly batch: number;
     readonly maxRows?: number;
-    /** How much is read and shuffled together. */
+    /** The sizes of chunks and blocks. */
     readonly sizes?: BlockSizes;
   }) {
     this.#gpu = gpu;
@@ -82,8 +82,8 @@ export class StreamedImages implements Examples {
     this.#sizes = sizes;
     this.#chunks = chunksOf(split, sizes);
     this.count = split.count;
-    // A block but the last of a pass is full, less what the next chunk would take. A batch may touch the end of one, as
-    // many as it fills, and the start of another.
+    // Every block but the last of a pass is full, up to the size of a chunk. A batch may touch the end of one block,
+    // several whole blocks, and the start of another.
     const fewest = sizes.blockRows - sizes.chunkRows + 1;
     const maxSlots = Math.floor(maxBufferBytesOf(gpu) / (sizes.blockRows * split.layout.imageBytes));
     this.maxRows = Math.max(1, Math.min(maxRows, (maxSlots - 2) * fewest));
@@ -98,13 +98,13 @@ export class StreamedImages implements Examples {
   /**
    * @throws {ShapeError} If no batch would be left.
    * @throws {FileError} If a shard is absent, not readable, or has changed.
-   * @throws {FormatError} If a shard is of another size than expected, or holds a label of no class.
+   * @throws {FormatError} If a shard is of another size than expected, or has a label of no class.
    */
   async *batches(pass: PassOptions): AsyncGenerator<Uint32Array> {
     const { batch, dropLast, perStep = 1, from = 0 } = pass, rowsPerStep = batch * perStep;
     checkBatches({ ...pass, count: this.count, batch: rowsPerStep });
     let passed = await this.#begin(pass, from * rowsPerStep);
-    // The last blocks are passed over where their rows fill no step, as those of the next epoch follow them.
+    // If the rows of the last blocks fill no step, these blocks are skipped, because those of the next epoch follow.
     let left = perStep * (Math.floor(this.count / rowsPerStep) - from);
     let rows = new Uint32Array(batch), filled = 0;
     for (let isLast = false; !isLast;) {
@@ -122,24 +122,24 @@ export class StreamedImages implements Examples {
     if (filled > 0 && !dropLast) yield rows.subarray(0, filled);
   }
 
-  /** Chooses the examples of the next batch; rows of the step beyond them keep what was there. */
+  /** Selects the examples of the next batch. Further rows of the step keep their previous examples. */
   select(rows: Uint32Array): void {
     this.#buffers.rows.write(rows);
   }
 
-  /** The buffer behind a name in a plan's bindings, or undefined if the name is not of this split. */
+  /** The buffer behind an input of the plan; undefined if this split has no such input. */
   input(name: string): DeviceBuffer | undefined {
     return Object.hasOwn(this.#buffers, name) ? this.#buffers[name as ImageBuffer] : undefined;
   }
 
   /**
-   * Sees to it that the blocks asked for are those of a pass, without the blocks that lie before a row, and returns how
-   * many rows of the first are before it.
+   * Makes the requested blocks those of a pass, without the blocks before a row. Returns how many rows of the first
+   * block come before that row.
    */
   async #begin(order: PassOrder, row: number): Promise<number> {
     const [next] = this.#awaited;
     if (row === 0 && next?.isFirst && next.pass === nameOf(order)) return 0;
-    // A pass was left, or another than the likely one follows. Memory comes back when its reading is done.
+    // A pass was left early, or an unexpected pass follows. The memory of blocks returns when they are read.
     for (const { read } of this.#awaited.splice(0)) {
       const block = await read.catch(() => undefined);
       if (block) this.#free.push(block.memory);
@@ -164,12 +164,12 @@ export class StreamedImages implements Examples {
     this.#reader ??= this.#split.openReader();
     const request = requestRuns(this.#split, plan.runs, this.#sizes.blockRows);
     const read = this.#reader.read(request, this.#free.pop());
-    // A failure is told where the block is waited for, which may be never.
+    // A failure is reported to whoever awaits the block, which may be nobody.
     read.catch(() => {});
     this.#awaited.push({ pass, isFirst, plan, read });
   }
 
-  /** Uploads the next block and returns its first place, the order of its places, and whether the pass ends with it. */
+  /** Uploads the next block. Returns its first slot, the order of its slots, and whether it ends the pass. */
   async #uploadNext(): Promise<{ first: number; order: Uint32Array; isLast: boolean }> {
     const { plan, read } = this.#awaited.shift()!;
     const { memory, labels } = await read;
@@ -177,13 +177,13 @@ export class StreamedImages implements Examples {
     const first = this.#uploads++ % this.#slots * this.#sizes.blockRows;
     const bytes = new Uint8Array(memory, 0, 4 * quadsOf(labels.length * imageBytes));
     if (this.#uploadedBytes + bytes.length > maxUploadedBytes) {
-      // Uploads begin with a submit, of whatever it is.
+      // Uploads begin with a submit, even an empty one.
       this.#gpu.device.queue.submit([]);
       await this.#gpu.device.queue.onSubmittedWorkDone();
       this.#uploadedBytes = 0;
     }
     this.#uploadedBytes += bytes.length;
-    // Steps that were submitted read what was there before, and later ones this: the queue keeps the order.
+    // The queue keeps the order: submitted steps read the previous block, later steps read this one.
     this.#buffers.images.write(bytes, first * imageBytes);
     this.#buffers.classes.write(labels, 4 * first);
     this.#free.push(memory);
@@ -203,7 +203,7 @@ function nameOf({ seed, epoch, shuffle }: PassOrder): string {
   return shuffle ? `epoch ${epoch} of seed ${seed}` : "in order";
 }
 
-/** The blocks of a pass, and then of those that will follow it: the next epochs. */
+/** The blocks of a pass, and then of the next epochs. */
 function* planPasses(
   chunks: Uint32Array,
   order: PassOrder,

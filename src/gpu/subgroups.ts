@@ -1,8 +1,8 @@
 /**
- * Whether subgroups work on an adapter, and what its WGSL wants to be told about them.
+ * Whether subgroups work on an adapter, and the directive that its WGSL needs.
  *
- * A driver that gets subgroups wrong may end the process, so they are tried in a helper process first
- * (deno/subgroups.ts) and used only where that came back with a size.
+ * A bad driver may crash the process, so a helper process tests subgroups first (deno/subgroups.ts). They are used
+ * only if it returns a size.
  *
  * @module
  */
@@ -10,38 +10,38 @@ import type { AdapterChoice } from "./backend.ts";
 
 /** Subgroups of an open device. */
 export interface Subgroups {
-  /** Invocations of a subgroup. */
+  /** Invocations per subgroup. */
   readonly size: number;
-  /** What stands before WGSL that uses subgroups; empty where the compiler wants nothing. */
+  /** The directive before WGSL that uses subgroups; empty if the compiler needs none. */
   readonly directive: string;
 }
 
-/** What a probe may go by. */
+/** The facts that a probe gets. */
 export interface SubgroupOffer {
-  /** The adapter that was asked for. */
+  /** The requested adapter. */
   readonly adapter: AdapterChoice;
   /** True if the adapter lists the feature; Deno grants it without listing it. */
   readonly hasFeature: boolean;
-  /** Bounds of the subgroup's size, where the adapter gives them. */
+  /** Minimum size of a subgroup, if the adapter reports it. */
   readonly minSize: number | undefined;
-  /** See `minSize`. */
+  /** Maximum size of a subgroup, if the adapter reports it. */
   readonly maxSize: number | undefined;
 }
 
-/** Finds the size of subgroups that work, or undefined if none do. */
+/** Returns the size of working subgroups; undefined if they do not work. */
 export type SubgroupProbe = (offer: SubgroupOffer) => Promise<number | undefined>;
 
-/** Believes the adapter, for runtimes without processes such as browsers. */
+/** Trusts the adapter, for runtimes without processes, such as browsers. */
 export function trustSubgroups({ hasFeature, minSize, maxSize }: SubgroupOffer): Promise<number | undefined> {
   return Promise.resolve(hasFeature && minSize === maxSize ? minSize : undefined);
 }
 
-/** The size that the subgroup cores are written for. */
+/** The size that the subgroup cores support. */
 export const coreSubgroupSize = 8;
 
 /**
- * Returns what WGSL with subgroups must start with on a device that was opened with them: browsers demand
- * `enable subgroups;`, Deno rejects it. Undefined if neither compiles.
+ * Returns the directive for WGSL with subgroups on a device that was opened with them: browsers require `enable
+ * subgroups;`, Deno rejects it. Undefined if neither compiles.
  */
 export async function findSubgroupDirective(device: GPUDevice): Promise<string | undefined> {
   for (const directive of ["enable subgroups;\n", ""]) {

@@ -1,6 +1,6 @@
 /**
- * The tally of losses and hits that steps add to and the host reads once every many steps, and what evaluation keeps of
- * each example.
+ * The tally of losses and hits, to which steps add and which the host reads once every many steps; and the results
+ * that evaluation keeps per example.
  *
  * @module
  */
@@ -9,15 +9,15 @@ import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
 import { readBuffers } from "./readback.ts";
 
-/** A step that came to something that is not finite. */
+/** A step with a number that is not finite. */
 export interface BadStep {
-  /** The step by its index. */
+  /** The index of the step. */
   readonly step: number;
-  /** True if it was the loss, or a logit behind it; else it was a number that is stored, or its gradient. */
+  /** True if it was the loss or a logit; false if it was a stored number or its gradient. */
   readonly isLoss: boolean;
 }
 
-/** What steps counted since the last clearing. */
+/** The counts of the steps since the last clearing. */
 export interface TallyCount {
   /** Sum of the losses of all examples. */
   readonly lossSum: number;
@@ -27,7 +27,7 @@ export interface TallyCount {
   readonly bad: BadStep | undefined;
 }
 
-/** What kernels note instead of a bad step: twice its index, and one more where a value was bad and not the loss. */
+/** Kernels note twice the index of a bad step, plus one if a stored number was bad and not the loss. */
 const noBadStep = 0xffffffff;
 
 /** The tally on the device. */
@@ -67,7 +67,7 @@ export class Tally {
   }
 }
 
-/** What evaluation counts on the device, and keeps of each example. */
+/** The counts of an evaluation on the device, and its results per example. */
 export class EvaluationCounts {
   readonly tally: Tally;
   /** Examples by label and prediction: (classes, classes). */
@@ -93,7 +93,7 @@ export class EvaluationCounts {
     ]);
   }
 
-  /** The buffer that a plan of mode `evaluate` names so, if it is one of these. */
+  /** The buffer behind an input of a plan of mode `evaluate`; undefined if it is none of these. */
   input(name: string): DeviceBuffer | undefined {
     return this.#inputs.get(name);
   }

@@ -31,26 +31,26 @@ import { openTrial, type TrialOpener } from "./tuner_trial.ts";
 
 export type { TunedProduct, TunerCacheFile } from "./tuner_cache.ts";
 
-/** How much is measured: nothing, the likely candidates a few times, or all of them more often. */
+/** The effort of tuning: none, the likely candidates a few times, or all candidates more often. */
 export type TunerMode = "off" | "quick" | "full";
 
-/** How a tuner is opened. */
+/** Options of opening a tuner. */
 export interface TunerOptions {
   readonly mode: TunerMode;
-  /** Where choices are kept; without it they last as long as the tuner. */
+  /** The file for choices. Default: they last as long as the tuner. */
   readonly cache?: TunerCacheFile;
   /** Name and version of the runtime, such as `Deno 2.9.6`, which is part of the cache's key. */
   readonly runtime: string;
-  /** Called with a line for what a user may want to know: a cache that does not serve, a wrong candidate. */
+  /** Called with one line per remark for the user: an unusable cache, a wrong candidate. */
   readonly note: (line: string) => void;
-  /** Opens the trial of a product; tests put another in its place. */
+  /** Opens the trial of a product. Tests replace it. */
   readonly openTrial?: TrialOpener;
 }
 
-/** The core that every other is compared with, by storage buffers. */
+/** The reference core, on the storage path. */
 const referenceCore = "gemm/software/register_8x8";
 
-/** Lists the products that a lowering asks for, each once. */
+/** Lists the products of a lowering, each once. */
 export function collectProducts(
   lower: (choose: ProductChooser) => void,
   fallback: ProductChooser,
@@ -63,7 +63,7 @@ export function collectProducts(
   return [...shapes.values()];
 }
 
-/** Opens a tuner for a device, with the choices that its cache holds. */
+/** Opens a tuner for a device, with the choices in its cache. */
 export async function openTuner(gpu: Gpu, options: TunerOptions): Promise<Tuner> {
   const { mode, cache, runtime, note } = options;
   if (mode === "off") return new Tuner(gpu, options, { key: undefined, products: [] });
@@ -71,9 +71,9 @@ export async function openTuner(gpu: Gpu, options: TunerOptions): Promise<Tuner>
   return new Tuner(gpu, options, { key, products: cache ? await readTunerCache(cache, key, note) : [] });
 }
 
-/** Chooses how products are computed on a device. `choose` goes wherever a plan is lowered. */
+/** Chooses how products are computed on a device. Pass `choose` to lowerings. */
 export class Tuner implements ProductTuner {
-  /** The choice of a product that was tuned; the default of one that was not. */
+  /** The choice of a tuned product; the default for others. */
   readonly choose: ProductChooser;
   readonly #gpu: Gpu;
   readonly #options: TunerOptions;
@@ -100,7 +100,7 @@ export class Tuner implements ProductTuner {
     };
   }
 
-  /** What was measured for a product; nothing where a damaged cache has it computed in a way that cannot be. */
+  /** The measurement of a product; undefined if a damaged cache has an impossible choice. */
   #known(shape: ProductShape): TunedProduct | undefined {
     const key = shapeKey(shape), known = this.#products.get(key);
     if (!known) return undefined;
@@ -113,7 +113,7 @@ export class Tuner implements ProductTuner {
     return undefined;
   }
 
-  /** Measures the products of plans, as `tune` does, after what is being measured. */
+  /** Measures the products of plans, as `tune` does, after measurements in progress. */
   tunePlans(
     lower: (choose: ProductChooser) => void,
     onProduct?: (done: number, products: number) => void,
@@ -125,11 +125,11 @@ export class Tuner implements ProductTuner {
   }
 
   /**
-   * Times the candidates of every product that has no choice yet, and keeps the choices in the cache.
+   * Times the candidates of every product without a choice, and keeps the choices in the cache.
    *
-   * @param onProduct Called before the first product is measured, and after each, with how many are done, of how many.
-   * @returns How many products were measured.
-   * @throws {KernelError} If the device fails on the reference itself.
+   * @param onProduct Called before the first product and after each, with the number done and the total.
+   * @returns The number of products that were measured.
+   * @throws {KernelError} If the device fails on the reference core.
    */
   async tune(
     shapes: readonly ProductShape[],
@@ -161,7 +161,7 @@ export class Tuner implements ProductTuner {
     return measured;
   }
 
-  /** For each product that `tune` was asked for: the choice taken, the default, and what every candidate took. */
+  /** For each product: the choice, the default, and the times of all candidates. */
   explain(): readonly TunedProduct[] {
     return [...this.#products.values()].filter(({ shape }) => this.#asked.has(shape));
   }
@@ -193,7 +193,7 @@ export class Tuner implements ProductTuner {
   }
 }
 
-/** A choice as a fresh object, without a path that is undefined. */
+/** A copy of a choice, without an undefined path. */
 function plainChoice({ core, splits, path }: { core: string; splits: number; path?: ReadPath | undefined }) {
   return path ? { core, splits, path } : { core, splits };
 }

@@ -1,8 +1,8 @@
 /**
- * The tuner's choices in a file, so that a machine is measured once and two runs compute alike.
+ * The tuner's choices in a file, so a machine is measured once and all its runs compute in the same way.
  *
- * The file holds an entry for every adapter that was tuned on it. An entry serves only the very adapter, runtime and
- * kernels that it was measured with; what does not is measured again.
+ * The file has one entry per tuned adapter. An entry is valid only for the adapter, runtime and kernels that it was
+ * measured with. Otherwise the products are measured again.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { type Files, folderOf } from "../files.ts";
 import type { Gpu } from "./device.ts";
 import { gpuIdentitySchema, identityEntries } from "./identity.ts";
 
-/** Where choices are kept. */
+/** The file for choices. */
 export interface TunerCacheFile {
   readonly files: Files;
   readonly path: string;
@@ -38,9 +38,9 @@ const productSchema = z.strictObject({
   byDefault: choiceSchema,
   candidates: z.array(z.strictObject({
     choice: choiceSchema,
-    /** Milliseconds; absent where the candidate was rejected. */
+    /** Milliseconds; absent if the candidate was rejected. */
     timeMs: z.number().nonnegative().optional(),
-    /** Why the candidate may not be taken. */
+    /** The reason why the candidate was rejected. */
     rejected: z.string().optional(),
   })),
 });
@@ -48,7 +48,7 @@ const productSchema = z.strictObject({
 const keySchema = gpuIdentitySchema.extend({
   adapter: z.string(),
   runtime: z.string(),
-  /** SHA-256 of every product kernel as it is compiled. */
+  /** SHA-256 of all product kernels as they are compiled. */
   kernels: z.string(),
 });
 
@@ -58,15 +58,15 @@ const fileSchema = z.strictObject({
   entries: z.array(z.strictObject({ key: keySchema, products: z.array(productSchema) })),
 });
 
-/** What was measured for one product. */
+/** The measurements of one product. */
 export type TunedProduct = Readonly<z.infer<typeof productSchema>>;
 
-/** What an entry must match to serve. */
+/** The key of a valid entry. */
 export type TunerKey = Readonly<z.infer<typeof keySchema>>;
 
 type CacheFile = z.infer<typeof fileSchema>;
 
-/** The key of a device: adapter, driver as far as WebGPU tells, runtime, and the text of all product kernels. */
+/** The key of a device: adapter, driver as far as WebGPU reports it, runtime, and the text of all product kernels. */
 export async function tunerKey(gpu: Gpu, runtime: string): Promise<TunerKey> {
   return { adapter: gpu.adapter.name, ...gpu.identity, runtime, kernels: await hashKernels() };
 }
@@ -83,9 +83,9 @@ async function hashKernels(): Promise<string> {
 }
 
 /**
- * Reads the products that were measured under a key.
+ * Reads the products of a key.
  *
- * @param note Called with one line where the file is there but does not serve.
+ * @param note Called with one line if the file exists but is not usable.
  */
 export async function readTunerCache(
   { files, path }: TunerCacheFile,
@@ -110,8 +110,8 @@ export async function readTunerCache(
 }
 
 /**
- * Writes the products measured under a key, in place of what was measured on that adapter before; the entries of other
- * adapters are kept.
+ * Writes the products of a key. They replace earlier measurements of that adapter; entries of other adapters are
+ * kept.
  *
  * @throws {FileError} If the file cannot be written.
  */
@@ -139,7 +139,7 @@ async function readFile({ files, path }: TunerCacheFile): Promise<CacheFile | "a
     const bytes = await files.read(path, { maxBytes: maxJsonBytes });
     return fileSchema.parse(parseJson(bytes, { act: "read", thing: path, wanted: "JSON" }));
   } catch {
-    // A cache that cannot be read costs a measurement, nothing else.
+    // A cache that cannot be read costs a measurement and nothing else.
     return "unreadable";
   }
 }
@@ -148,7 +148,7 @@ function isSameKey(a: TunerKey, b: TunerKey): boolean {
   return isSameAdapter(a, b) && a.runtime === b.runtime && a.kernels === b.kernels;
 }
 
-/** True for the same adapter opened in the same way; runtime and kernels may be others. */
+/** True for the same adapter opened in the same way; runtime and kernels may differ. */
 function isSameAdapter(a: TunerKey, b: TunerKey): boolean {
   const entries = (key: TunerKey) => JSON.stringify(identityEntries(key.adapter, key));
   return entries(a) === entries(b);

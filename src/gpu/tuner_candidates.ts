@@ -1,5 +1,5 @@
 /**
- * The ways in which the tuner may compute a product: which are tried, which fail, and how they are timed.
+ * The tuner's candidates for a product: which are tried, which are rejected, and how they are timed.
  *
  * @module
  */
@@ -13,16 +13,16 @@ import type { Gpu } from "./device.ts";
 import type { ProductTrial } from "./tuner_trial.ts";
 import { readsTextures } from "./read_paths.ts";
 
-/** What a mode asks for. */
+/** The effort of a mode. */
 export interface Effort {
   /** Candidates timed for a product besides the default. */
   readonly candidates: number;
-  /** Workgroups that the splits of a product are to make, each a candidate. */
+  /** Numbers of workgroups; each gives a candidate with so many splits. */
   readonly workgroups: readonly number[];
   readonly paths: "own" | "both";
-  /** Products of fewer multiplications are left at the default: their kernels take longer to compile than to run. */
+  /** Products of fewer multiplications keep the default: their kernels take longer to compile than to run. */
   readonly multiplications: number;
-  /** Milliseconds for which a promising candidate runs after the first rounds, if it fits in once. */
+  /** Milliseconds for a promising candidate after the first rounds, if one run fits. */
   readonly sampleMs: number;
 }
 
@@ -32,13 +32,13 @@ export const efforts: Readonly<Record<"quick" | "full", Effort>> = {
   full: { candidates: Infinity, workgroups: [8, 32, 128], paths: "both", multiplications: 0, sampleMs: 400 },
 };
 
-/** Rounds in which all candidates run, the first of which finds idle processors and cold memory. */
+/** Rounds in which all candidates run. The first round finds idle processors and cold memory. */
 const firstRounds = 2;
 
-/** Rounds at most in which the promising candidates run after that. */
+/** Maximum number of further rounds for the promising candidates. */
 const maxRounds = 32;
 
-/** A candidate must be this much faster than the default to be taken, so that noise does not choose. */
+/** A candidate must be this much faster than the default to be chosen, so noise does not choose. */
 const minGain = 0.08;
 
 /** A candidate whose first runs are this much slower than the best is not timed further. */
@@ -73,7 +73,7 @@ export interface Candidate {
   timeMs?: number;
 }
 
-/** Says why a candidate may not be taken: it does not run, or its result is not the reference's. */
+/** The reason to reject a candidate: it does not run, or its result differs from the reference's. */
 export async function findFault(
   trial: ProductTrial,
   choice: ProductChoice,
@@ -89,7 +89,7 @@ export async function findFault(
   }
 }
 
-/** Sets the least time of each candidate; one that is hopeless after the first rounds is left at that. */
+/** Measures the minimum time of each candidate. A hopeless candidate stops after the first rounds. */
 export async function timeCandidates(
   trial: ProductTrial,
   candidates: readonly Candidate[],
@@ -108,7 +108,7 @@ export async function timeCandidates(
   if (promising.length > 1 && rounds > 0) await time(promising, rounds);
 }
 
-/** The first candidate, or the fastest of those that beat it clearly; of equals the one that stands first. */
+/** The first candidate, or the fastest of those that are clearly faster; of equals, the first. */
 export function fastestOf(candidates: readonly Candidate[]): ProductChoice {
   const [first, ...others] = candidates.filter(({ timeMs }) => timeMs !== undefined);
   const bar = first.timeMs! * (1 - minGain);

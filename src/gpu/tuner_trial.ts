@@ -1,6 +1,6 @@
 /**
- * Runs one matrix product on its own on a device, by any choice of core, splits and read path, to time it and to compare
- * what it computes.
+ * Runs one matrix product alone on a device, by any choice of core, splits and read path, to time it and to compare
+ * its results.
  *
  * @module
  */
@@ -22,13 +22,13 @@ import { Program } from "./executor.ts";
 import { DispatchTimer } from "./profile.ts";
 import { readFloats } from "./readback.ts";
 
-/** One product, ready to be run by one choice after the other. */
+/** One product, ready to run by different choices. */
 export interface ProductTrial extends Disposable {
-  /** Runs the product once, which also compiles it, and returns what it wrote, its splits added. */
+  /** Compiles and runs the product once. Returns the output, with its splits added. */
   result(choice: ProductChoice): Promise<Float32Array>;
   /**
-   * Times choices in turn, a number of rounds, so that what else the machine does meets all of them alike. Returns the
-   * least milliseconds of each, the pass that adds the splits included.
+   * Times choices in turn for a number of rounds, so that other work on the machine affects all of them alike.
+   * Returns the minimum milliseconds of each, including the pass that adds the splits.
    */
   timesMs(choices: readonly ProductChoice[], rounds: number): Promise<readonly number[]>;
 }
@@ -36,42 +36,42 @@ export interface ProductTrial extends Disposable {
 /** Opens the trial of a product. */
 export type TrialOpener = (gpu: Gpu, shape: ProductShape) => ProductTrial;
 
-/** Milliseconds that a sample lasts at least where only the host's clock is at hand, whose waits cost 11 ms. */
+/** Minimum milliseconds of a sample by the host's clock, because a wait costs 11 ms. */
 const hostSampleMs = 60;
 
-/** Dispatches that one timer holds (gpu/profile.ts). */
+/** Maximum dispatches of one timer (gpu/profile.ts). */
 const maxTimedDispatches = 2048;
 
-/** Repetitions of a sample by the host's clock at most. */
+/** Maximum repetitions of a sample by the host's clock. */
 const maxHostRepetitions = 1024;
 
-/** Copies of the operands that are in flight while their time is taken. */
+/** Copies of the operands in flight while they are timed. */
 const copiesTimed = 16;
 
 /**
  * Opens the trial of a product on a device.
  *
- * Operands are small whole numbers, so that every partial sum is a whole number below 2^24 and exact in f32, in whatever
- * order and on whatever path it is added: two right results are the same bit for bit.
+ * Operands are small whole numbers, so every partial sum is a whole number below 2^24 and exact in f32, in any order
+ * and on any path. Correct results are therefore equal bit by bit.
  *
- * @throws {KernelError} If the shape does not say what a trial takes.
+ * @throws {KernelError} If the shape has no sizes of operands.
  */
 export const openTrial: TrialOpener = (gpu, shape) => new DeviceTrial(gpu, shape);
 
 /**
- * What Winograd's transforms make of sums at most: 9 products of tiles, each no larger than the sum of all terms, in
+ * Maximum growth of sums by Winograd's transforms: 9 products of tiles, each no larger than the sum of all terms, in
  * quarters.
  */
 const winogradGrowth = 36;
 
-/** The largest operand for which sums of so many products are exact in f32, 1 at least. */
+/** The largest operand for which sums of so many products are exact in f32, at least 1. */
 function operandBound(terms: number): number {
   return Math.max(1, Math.min(4, Math.floor(Math.sqrt((2 ** 24 - 4) / terms))));
 }
 
 /**
- * Quads of a buffer whose mirror is of full width and not a power of two high. llvmpipe compiles a kernel anew for every
- * pattern of textures whose sides are powers of two, which would make most of a tuner's time.
+ * Quads of a buffer whose mirror has full width and a height that is not a power of two. llvmpipe compiles a kernel
+ * anew for every pattern of textures whose sides are powers of two, which would take most of a tuner's time.
  */
 function paddedQuads(quads: number): number {
   const lines = Math.max(3, Math.ceil(quads / mirrorWidth));
@@ -132,7 +132,7 @@ class DeviceTrial implements ProductTrial {
     return totals;
   }
 
-  /** As many rounds in one submission as a timer holds: a wait costs far more than most products take. */
+  /** One submission has as many rounds as a timer can hold, because a wait takes far longer than most products. */
   async #timeByDevice(
     dispatches: readonly (readonly Dispatch[])[],
     rounds: number,
@@ -164,7 +164,7 @@ class DeviceTrial implements ProductTrial {
     });
   }
 
-  /** By the host's clock: each sample has as many repetitions as make its wait small. */
+  /** By the host's clock: each sample has enough repetitions to make its wait small. */
   async #timeByHost(
     dispatches: readonly (readonly Dispatch[])[],
     rounds: number,
@@ -189,7 +189,7 @@ class DeviceTrial implements ProductTrial {
     return least;
   }
 
-  /** The time of copying the operands into their mirrors, which a texture product costs where no other kernel does. */
+  /** The time to copy the operands into their mirrors, which only texture products need. */
   async #timeCopies(): Promise<number> {
     const { device } = this.#gpu;
     const timeOf = async (copies: number) => {
@@ -214,15 +214,15 @@ class DeviceTrial implements ProductTrial {
     const isSplit = choice.splits > 1, label = operation, path: { path?: ReadPath } = {};
     if (choice.path) path.path = choice.path;
     const fields = kernelInterface(operation).structs.get("Params") ?? [];
-    // Places in arenas: all zero, so that a bias is the weight's first numbers.
-    const places = Object.fromEntries(fields.map(({ name }) => [name, 0]));
+    // Offsets in arenas: all zero, so the bias is the weight's first numbers.
+    const offsets = Object.fromEntries(fields.map(({ name }) => [name, 0]));
     const bindings = Object.fromEntries(
       [...this.#operands, this.#output].map((name) => [name, inputRef(name)]),
     );
     const product = dispatchWeighted(this.#shape, choice, {
       label,
       bindings: isSplit ? { ...bindings, [this.#output]: inputRef("splits") } : bindings,
-      params: { ...places, ...sizes },
+      params: { ...offsets, ...sizes },
       constants: trial!.constants,
       scratch: (purpose, quads) => {
         this.#widen(purpose, quads);
@@ -236,7 +236,7 @@ class DeviceTrial implements ProductTrial {
     return [...product, { ...sumSplits({ ...sum, splits: choice.splits, scale: 1 }), ...path }];
   }
 
-  /** Makes a buffer at least so many quads long. */
+  /** Creates a buffer of at least so many quads. */
   #widen(name: string, quads: number): void {
     const held = this.#buffers.get(name);
     if (held && held.sizeBytes >= 16 * quads) return;
