@@ -103,9 +103,9 @@ export type {
   ProductTuner,
 } from "./src/kernels/product.ts";
 export { arenaRef, arenaRoles, inputRef } from "./src/kernels/buffer_ref.ts";
-export type { ArenaRole, BufferRef } from "./src/kernels/buffer_ref.ts";
+export type { ArenaRole, BufferRef, QuadRange } from "./src/kernels/buffer_ref.ts";
 export { dispatchOver } from "./src/kernels/dispatch.ts";
-export type { Dispatch, QuadRange } from "./src/kernels/dispatch.ts";
+export type { Dispatch, DispatchBody } from "./src/kernels/dispatch.ts";
 export { chunksOf, sumColumns } from "./src/kernels/reduce.ts";
 export type { ColumnSum } from "./src/kernels/reduce.ts";
 export { channelwise, keepZero, weighted, weightFormOf } from "./src/model/channels.ts";

@@ -10,10 +10,11 @@ import { ShapeError } from "../src/errors.ts";
 import { Program } from "../src/gpu/executor.ts";
 import { readFloats } from "../src/gpu/readback.ts";
 import type { Dispatch } from "../src/kernels/dispatch.ts";
-import type { Graph } from "../src/model/graph.ts";
+import { maxBindingQuads } from "../src/gpu/network.ts";
+import { type Graph, imagesName } from "../src/model/graph.ts";
 import { layOutParameters } from "../src/plan/layout.ts";
-import { lowerScores } from "../src/prune/score/criteria.ts";
-import { digitCounts, lowerSelection, selectState } from "../src/prune/select/select.ts";
+import { lowerScores, prunableTensors } from "../src/prune/score/criteria.ts";
+import { digitCounts, lowerSelection, rangesOf, selectState } from "../src/prune/select/select.ts";
 import { openRandomStream } from "../src/random.ts";
 import { type Cost, elementwiseCost } from "./cost.ts";
 import { finishWork, type Workload } from "./measure.ts";
@@ -29,8 +30,26 @@ export interface ConfidenceWorkload extends Workload, Disposable {
 /** Examples whose information the confidence counts; any number does. */
 const examples = 1000;
 
-/** Features of a row: the parameters are the weights of a linear layer without bias. */
+/** Features of a row: the parameters are the weights of linear layers without bias. */
 const rowFeatures = 1000;
+
+/** As few linear layers side by side as have so many rows in all, each no larger than what kernels bind at once. */
+function graphOf(rows: number, bindingQuads: number): Graph {
+  const mostRows = Math.floor(bindingQuads / (rowFeatures / 4)), count = Math.ceil(rows / mostRows);
+  const layers = Array.from({ length: count }, (_, i) => ({
+    kind: "linear" as const,
+    name: `fc${i}`,
+    inputs: [imagesName],
+    outFeatures: Math.floor(rows * (i + 1) / count) - Math.floor(rows * i / count),
+    bias: false,
+  }));
+  const outputs = { kind: "concat" as const, name: "outputs", inputs: layers.map(({ name }) => name) };
+  return {
+    name: "confidence bench",
+    input: { channels: rowFeatures, height: 1, width: 1 },
+    layers: count === 1 ? layers : [...layers, outputs],
+  };
+}
 
 /** Numbers that are drawn and written together, which bounds the host's memory. */
 const chunkNumbers = 2 ** 20;
@@ -54,7 +73,7 @@ async function allocate(
   const release = () => buffers.forEach((buffer) => buffer[Symbol.dispose]());
   gpu.device.pushErrorScope("out-of-memory");
   try {
-    for (const [name, count] of words) buffers.set(name, gpu.createBuffer(name, 4 * count));
+    for (const [name, count] of words) buffers.set(name, gpu.createBuffer(name, 4 * count, true));
   } catch (error) {
     await gpu.device.popErrorScope();
     release();
@@ -77,17 +96,12 @@ async function allocate(
  * @throws {ShapeError} Where the adapter has no room for so many parameters.
  */
 export async function openConfidence(gpu: Gpu, parameters: number): Promise<ConfidenceWorkload> {
-  const rows = parameters / rowFeatures;
-  const graph: Graph = {
-    name: "confidence bench",
-    input: { channels: rowFeatures, height: 1, width: 1 },
-    layers: [{ kind: "linear", name: "fc", outFeatures: rows, bias: false }],
-  };
-  const layout = layOutParameters(graph);
+  const bindingQuads = maxBindingQuads(gpu), graph = graphOf(parameters / rowFeatures, bindingQuads);
+  const layout = layOutParameters(graph, bindingQuads), tensors = prunableTensors(layout);
   const { quads } = layout, numbers = 4 * quads, remove = Math.floor(parameters / 2);
   const words = new Map([
     ...["mean", "fisher", "scores", "mask", "full mask"].map((name) => [name, numbers] as const),
-    ["prior_precision", 1],
+    ["prior_precision", tensors.length],
     ["select_state", 4],
     ["digit_counts", digitCounts],
   ]);
@@ -95,15 +109,18 @@ export async function openConfidence(gpu: Gpu, parameters: number): Promise<Conf
   const buffer = (name: string) => buffers.get(name)!;
   fillRandom(buffer("mean"), numbers, true);
   fillRandom(buffer("fisher"), numbers, false);
-  for (let first = 0; first < numbers; first += chunkNumbers) {
-    const ones = new Float32Array(Math.min(chunkNumbers, numbers - first)).fill(1);
-    buffer("full mask").write(ones, 4 * first);
+  const ones = new Float32Array(chunkNumbers).fill(1);
+  for (const tensor of tensors) {
+    const end = 4 * (tensor.first + tensor.quads);
+    for (let first = 4 * tensor.first; first < end; first += chunkNumbers) {
+      buffer("full mask").write(ones.subarray(0, end - first), 4 * first);
+    }
   }
-  buffer("prior_precision").write(Float32Array.of(10));
+  buffer("prior_precision").write(new Float32Array(tensors.length).fill(10));
   const bind = bindBuffers("bench", { network: { arena: buffer }, input: buffer });
   const dispatches = [
     ...lowerScores({ layout, graph }, "confidence", { examples, seed: 0 }),
-    ...lowerSelection([{ offset: 0, quads }], remove),
+    ...lowerSelection(rangesOf(tensors), remove),
   ];
   const program = await Program.create(gpu, dispatches, { bind });
   return {

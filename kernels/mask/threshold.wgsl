@@ -8,6 +8,7 @@
 struct Params {
   quads: u32,
   offset: u32,
+  ordinal: u32,
   remove: u32,
 }
 

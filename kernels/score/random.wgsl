@@ -1,4 +1,5 @@
-// Criterion random: a hash of the seed and the weight's place, uniform in [0, 1), the baseline that any criterion must
+// Criterion random: a hash of the seed and the weight's ordinal (its place where all parameters lie in one window, of
+// which params.ordinal is the tensor's first quad), uniform in [0, 1), the baseline that any criterion must
 // beat; of score/score.wgsl. Source: the finalizer of MurmurHash3.
 
 struct Params {
@@ -7,6 +8,7 @@ struct Params {
   inner: u32,
   channels: u32,
   seed: u32,
+  ordinal: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -15,6 +17,6 @@ struct Params {
 // include random/mix_bits
 
 fn score(i: u32) -> vec4f {
-  let index = vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u);
+  let index = vec4u(4u * (i - params.offset + params.ordinal)) + vec4u(0u, 1u, 2u, 3u);
   return vec4f(mix_lanes(index + vec4u(mix_bits(params.seed))) >> vec4u(8u)) / 16777216.0;
 }

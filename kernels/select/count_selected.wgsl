@@ -10,6 +10,7 @@
 struct Params {
   quads: u32,
   offset: u32,
+  ordinal: u32,
   layer: u32,
 }
 

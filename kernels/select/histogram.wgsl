@@ -3,14 +3,16 @@
 // The k-th smallest key is found digit by digit, from the top: of the weights whose higher digits equal those found so
 // far, counts[digit] says how many have which next digit; select/pick.wgsl takes the digit in which the k-th lies.
 // After the score's digits the same is done on the place (BY_PLACE) of the weights whose key equals the k-th, so that
-// of equal scores exactly as many go as are asked, lowest place first. Scores below zero are not weights.
-// scores and mask: arenas in quads, of which quads from params.offset are looked at; counts (1 << params.bits). One workgroup counts in workgroup memory (8 KiB) and adds its
-// counts once; integer additions, so their order does not matter.
+// of equal scores exactly as many go as are asked, lowest place first: their place among all weights, of which
+// params.ordinal is that of the first quad. Scores below zero are not weights.
+// scores and mask: arenas in quads, of which quads from params.offset are looked at; counts (1 << params.bits). One
+// workgroup counts in workgroup memory (8 KiB) and adds its counts once; integer additions, so their order does not matter.
 // Source: Alabi et al. 2012, "Fast k-selection algorithms for graphics processing units".
 
 struct Params {
   quads: u32,
   offset: u32,
+  ordinal: u32,
   shift: u32,
   bits: u32,
   quads_per_invocation: u32,
@@ -63,10 +65,11 @@ fn main(
   let first = (group.y * groups.x + group.x) * 256u * params.quads_per_invocation + lane;
   for (var round = 0u; round < rounds; round++) {
     let i = first + round * 256u;
-    let clamped = params.offset + min(i, params.quads - 1u);
-    let score = read_scores(clamped);
-    let key = rank_keys(score, read_mask(clamped));
-    let sorted = select(key, vec4u(4u * clamped) + vec4u(0u, 1u, 2u, 3u), BY_PLACE);
+    let clamped = min(i, params.quads - 1u);
+    let score = read_scores(params.offset + clamped);
+    let key = rank_keys(score, read_mask(params.offset + clamped));
+    let place = vec4u(4u * (params.ordinal + clamped)) + vec4u(0u, 1u, 2u, 3u);
+    let sorted = select(key, place, BY_PLACE);
     let digit = (sorted >> vec4u(params.shift)) & vec4u((1u << params.bits) - 1u);
     var pending = find_matches(i, score, key, sorted);
     if (FIRST) {

@@ -4,13 +4,16 @@
  * @module
  */
 import { KernelError } from "../errors.ts";
-import { type ArenaRole, type BufferRef, refText } from "../kernels/buffer_ref.ts";
+import { type ArenaRole, type BufferRef, type QuadRange, refText } from "../kernels/buffer_ref.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 
-/** The memory behind a reference: a buffer, and the number of its quads in use. */
+/** The memory behind a reference. */
 export interface BoundBuffer {
   readonly buffer: DeviceBuffer;
+  /** How many quads are in use, from the first that is bound on. */
   readonly quads: number;
+  /** The quads that are bound. Default: all. */
+  readonly range?: QuadRange;
 }
 
 /** Returns the memory behind a reference. Throws a KernelError where there is none. */
@@ -31,6 +34,11 @@ export function wholeBuffer(buffer: DeviceBuffer): BoundBuffer {
   return { buffer, quads: buffer.sizeBytes / 16 };
 }
 
+/** A range of a buffer. */
+export function bufferRange(buffer: DeviceBuffer, range: QuadRange): BoundBuffer {
+  return { buffer, quads: range.quads, range };
+}
+
 /**
  * Returns a function that finds the memory behind references.
  *
@@ -43,8 +51,15 @@ export function bindBuffers(thing: string, { tensor, network, input }: BufferSou
       : "arena" in ref
       ? network?.arena(ref.arena)
       : input?.(ref.input);
-    if (found) return "buffer" in found && "quads" in found ? found : wholeBuffer(found);
+    const bound = found && ("buffer" in found && "quads" in found ? found : wholeBuffer(found));
+    const { range } = ref;
+    if (bound && (!range || isWithin(range, bound))) return range ? bufferRange(bound.buffer, range) : bound;
     const current = `no ${refText(ref)}`;
     throw new KernelError({ act: "bind buffers of", thing, current, wanted: "every buffer that it names" });
   };
+}
+
+/** True where a range lies in what a buffer has in use, all of which is bound. */
+function isWithin({ first, quads }: QuadRange, bound: BoundBuffer): boolean {
+  return !bound.range && first + quads <= bound.quads;
 }

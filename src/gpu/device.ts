@@ -150,13 +150,15 @@ export class Gpu {
   /**
    * Allocates a zeroed buffer of a number of bytes, rounded up to whole quads.
    *
+   * @param isBoundInParts True if kernels bind only ranges of it, so that it may be larger than one binding.
    * @throws {ShapeError} If the adapter's limits do not allow it.
    * @throws {KernelError} If the device failed before.
    * @internal
    */
-  createBuffer(label: string, sizeBytes: number): DeviceBuffer {
+  createBuffer(label: string, sizeBytes: number, isBoundInParts = false): DeviceBuffer {
     this.check();
-    const buffer = new DeviceBuffer(this, label, Math.max(16, Math.ceil(sizeBytes / 16) * 16));
+    const wholeBytes = Math.max(16, Math.ceil(sizeBytes / 16) * 16);
+    const buffer = new DeviceBuffer(this, label, wholeBytes, isBoundInParts);
     this.#buffers.add(buffer);
     return buffer;
   }

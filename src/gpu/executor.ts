@@ -4,12 +4,14 @@
  *
  * @module
  */
-import type { Bind, BoundBuffer } from "./bind.ts";
+import type { Bind } from "./bind.ts";
 import { disposedError, KernelError } from "../errors.ts";
 import { type Field, packStruct, type ReadPath, structSizeBytes } from "../kernels/interface.ts";
-import { type Dispatch, type QuadRange, readPathOf } from "../kernels/dispatch.ts";
+import type { QuadRange } from "../kernels/buffer_ref.ts";
+import { type Dispatch, readPathOf } from "../kernels/dispatch.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
+import type { Mirror } from "./mirror.ts";
 import type { Pipeline } from "./pipeline.ts";
 
 /** Values that change from step to step, by the field names of the kernels' `Step` structs. */
@@ -21,7 +23,7 @@ interface Command {
   readonly pipeline: Pipeline;
   readonly bindGroup: GPUBindGroup;
   readonly bound: readonly DeviceBuffer[];
-  readonly mirrored: readonly BoundBuffer[];
+  readonly mirrored: readonly { readonly mirror: Mirror; readonly quads: number }[];
   readonly written: readonly { readonly buffer: DeviceBuffer; readonly range: QuadRange | undefined }[];
   readonly step: readonly Field[] | undefined;
   readonly stepOffset: number;
@@ -126,10 +128,10 @@ export class Program {
       pass = undefined;
     };
     for (const { dispatch, pipeline, bindGroup, mirrored, written } of this.#commands) {
-      for (const { buffer, quads } of mirrored) {
-        if (!buffer.isMirrorStale(quads)) continue;
+      for (const { mirror, quads } of mirrored) {
+        if (!mirror.isStale(quads)) continue;
         endPass();
-        buffer.copyToMirror(encoder, quads);
+        mirror.copy(encoder, quads);
       }
       if (observer) endPass();
       pass ??= encoder.beginComputePass(
@@ -191,7 +193,9 @@ function bindCommand(gpu: Gpu, { dispatch, pipeline, uniforms, steps, offsets, b
   readonly bind: Bind;
 }): Command {
   const { structs } = pipeline.kernel.interface;
-  const all: DeviceBuffer[] = [], mirrored: BoundBuffer[] = [], written: Command["written"][number][] = [];
+  const all: DeviceBuffer[] = [],
+    mirrored: Command["mirrored"][number][] = [],
+    written: Command["written"][number][] = [];
   const entries = pipeline.kernel.slots.map(({ index, binding, mirror }): GPUBindGroupEntry => {
     if (binding.space === "uniform") {
       const isStep = binding.type === "Step";
@@ -199,16 +203,19 @@ function bindCommand(gpu: Gpu, { dispatch, pipeline, uniforms, steps, offsets, b
       const offset = isStep ? offsets.step : offsets.params;
       return { binding: index, resource: { buffer: isStep ? steps : uniforms, offset, size } };
     }
-    const bound = bind(dispatch.bindings[binding.name]);
-    all.push(bound.buffer);
+    const { buffer, quads, range } = bind(dispatch.bindings[binding.name]);
+    all.push(buffer);
     if (mirror) {
-      mirrored.push(bound);
-      return { binding: index, resource: bound.buffer.mirror.createView() };
+      const own = buffer.mirrorOf(range);
+      mirrored.push({ mirror: own, quads });
+      return { binding: index, resource: own.texture.createView() };
     }
     if (binding.space === "read_write") {
-      written.push({ buffer: bound.buffer, range: dispatch.writes?.[binding.name] });
+      written.push({ buffer, range: writtenRange(range, dispatch.writes?.[binding.name]) });
     }
-    return { binding: index, resource: { buffer: bound.buffer.buffer } };
+    const resource = { buffer: buffer.buffer, ...bytesOf(range) };
+    checkBinding(gpu, dispatch, { name: binding.name, size: buffer.sizeBytes, offset: 0, ...bytesOf(range) });
+    return { binding: index, resource };
   });
   const bindGroup = gpu.device.createBindGroup({ label: dispatch.label, layout: pipeline.layout, entries });
   return {
@@ -221,4 +228,34 @@ function bindCommand(gpu: Gpu, { dispatch, pipeline, uniforms, steps, offsets, b
     step: structs.get("Step"),
     stepOffset: offsets.step,
   };
+}
+
+/** Where a range lies in its buffer, in bytes. */
+function bytesOf(range: QuadRange | undefined): { readonly offset?: number; readonly size?: number } {
+  return range ? { offset: 16 * range.first, size: 16 * range.quads } : {};
+}
+
+/** The quads of a buffer that a dispatch writes, which counts them from the first that it binds. */
+function writtenRange(bound: QuadRange | undefined, own: QuadRange | undefined): QuadRange | undefined {
+  return bound && own ? { first: bound.first + own.first, quads: own.quads } : own ?? bound;
+}
+
+/** WebGPU would notice late, and say of no dispatch's name. */
+function checkBinding(gpu: Gpu, { label }: Dispatch, { name, offset, size }: {
+  readonly name: string;
+  readonly offset: number;
+  readonly size: number;
+}): void {
+  const { maxStorageBufferBindingSize: most, minStorageBufferOffsetAlignment: aligned } = gpu.device.limits;
+  const refuse = (current: string, wanted: string) => {
+    const on = `${wanted} on ${gpu.adapter.name}`;
+    throw new KernelError({
+      act: "bind buffers of",
+      thing: label,
+      current: `${name} ${current}`,
+      wanted: on,
+    });
+  };
+  if (size > most) refuse(`takes ${size} bytes`, `at most ${most}`);
+  if (offset % aligned > 0) refuse(`starts at byte ${offset}`, `a multiple of ${aligned}`);
 }

@@ -7,8 +7,9 @@
 import { NumericError } from "../errors.ts";
 import { indexText } from "../io/check_values.ts";
 import { arenaRef, type ArenaRole, inputRef } from "../kernels/buffer_ref.ts";
-import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
+import { type Dispatch, type DispatchBody, dispatchOver } from "../kernels/dispatch.ts";
 import type { ParameterLayout, PlacedParameter } from "../plan/layout.ts";
+import { isStatistics, overWindows } from "../plan/windows.ts";
 import { bindBuffers } from "./bind.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import { Program } from "./executor.ts";
@@ -50,7 +51,7 @@ export interface FiniteCheck extends Disposable {
 export async function openFiniteCheck(network: Network, roles: readonly ArenaRole[]): Promise<FiniteCheck> {
   const { gpu, layout } = network;
   const held = roles.filter((role) => role === "values" || network.arenas.has(role))
-    .filter((role) => !role.startsWith("statistics") || layout.statisticsQuads > 0);
+    .filter((role) => !isStatistics(role) || layout.statisticsQuads > 0);
   const found = gpu.createBuffer("numbers that are not finite", 4 * held.length);
   const dispatches = held.flatMap((role, part) => lowerFiniteCheck(layout, role, part));
   try {
@@ -120,20 +121,22 @@ export function lowerFiniteCheck(
   role: ArenaRole,
   part: number,
 ): readonly Dispatch[] {
-  const isStatistics = role.startsWith("statistics"), isSquare = squares.includes(role);
+  const body = (offset: number, quads: number, isVariance: boolean): DispatchBody => ({
+    kernel: "check/finite",
+    label: `check ${role}`,
+    bindings: { numbers: arenaRef(role), found: inputRef("found") },
+    params: { quads, offset, part },
+    constants: { NOT_NEGATIVE: isVariance ? 1 : 0 },
+  });
+  if (!isStatistics(role)) {
+    return overWindows(layout.windows, ({ quads }) => body(0, quads, squares.includes(role)));
+  }
   const over = (offset: number, quads: number, isVariance: boolean) =>
-    dispatchOver(quads, {
-      kernel: "check/finite",
-      label: `check ${role}`,
-      bindings: { numbers: arenaRef(role), found: inputRef("found") },
-      params: { quads, offset, part },
-      constants: { NOT_NEGATIVE: isVariance ? 1 : 0 },
-    });
+    dispatchOver(quads, body(offset, quads, isVariance));
+  const variances = layout.parameters.filter(isVariance);
   return [
-    over(0, isStatistics ? layout.statisticsQuads : layout.quads, isSquare),
-    ...layout.parameters.flatMap((parameter) =>
-      isStatistics && isVariance(parameter) ? [over(parameter.offset, parameter.quads, true)] : []
-    ),
+    over(0, layout.statisticsQuads, false),
+    ...variances.map(({ offset, quads }) => over(offset, quads, true)),
   ];
 }
 

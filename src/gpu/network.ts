@@ -15,6 +15,7 @@ import {
   placeParameter,
   takeParameter,
 } from "../plan/layout.ts";
+import { isStatistics } from "../plan/windows.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
 import { readFloats } from "./readback.ts";
@@ -30,7 +31,21 @@ export type NamedParameters = ReadonlyMap<string, Float32Array>;
 
 /** Quads of an arena of a model. */
 export function arenaQuads({ quads, statisticsQuads }: ParameterLayout, role: ArenaRole): number {
-  return role.startsWith("statistics") ? statisticsQuads : quads;
+  return isStatistics(role) ? statisticsQuads : quads;
+}
+
+/** Quads of a buffer that kernels of a device bind at once, at most. */
+export function maxBindingQuads({ device: { limits } }: Gpu): number {
+  return Math.floor(limits.maxStorageBufferBindingSize / 16);
+}
+
+/**
+ * Allocates an arena of a model, which kernels bind window by window.
+ *
+ * @throws {ShapeError} If the adapter's limits do not allow it.
+ */
+export function createArena(gpu: Gpu, layout: ParameterLayout, role: ArenaRole): DeviceBuffer {
+  return gpu.createBuffer(role, 16 * arenaQuads(layout, role), !isStatistics(role));
 }
 
 /** A model on the device. Dispose of it to free its arenas. */
@@ -49,7 +64,7 @@ export class Network {
     readonly graph: Graph,
     initial: number | ReadonlyMap<ArenaRole, DeviceBuffer>,
   ) {
-    this.layout = layOutParameters(graph);
+    this.layout = layOutParameters(graph, maxBindingQuads(gpu));
     if (typeof initial !== "number") {
       this.#arenas = new Map(initial);
       return;
@@ -80,7 +95,7 @@ export class Network {
     if (this.#isDisposed) throw disposedError("network", this.graph.name);
     let arena = this.#arenas.get(role);
     if (!arena) {
-      arena = this.gpu.createBuffer(role, 16 * arenaQuads(this.layout, role));
+      arena = createArena(this.gpu, this.layout, role);
       this.#arenas.set(role, arena);
     }
     return arena;

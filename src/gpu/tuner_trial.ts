@@ -198,7 +198,7 @@ class DeviceTrial implements ProductTrial {
       for (let i = 0; i < copies; i++) {
         for (const name of this.#operands) {
           const buffer = this.#buffers.get(name)!;
-          buffer.copyToMirror(encoder, buffer.sizeBytes / 16);
+          buffer.mirrorOf().copy(encoder, buffer.sizeBytes / 16);
         }
       }
       device.queue.submit([encoder.finish()]);

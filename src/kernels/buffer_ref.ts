@@ -34,13 +34,24 @@ export const arenaRoles = [
  */
 export type ArenaRole = typeof arenaRoles[number];
 
+/** Neighbouring quads of a buffer. */
+export interface QuadRange {
+  /** The first quad. */
+  readonly first: number;
+  /** Number of quads. */
+  readonly quads: number;
+}
+
 /**
  * A buffer as a dispatch names it: a tensor of its plan, an arena of the model that the plan runs on, or an input,
- * which the caller passes when the dispatch runs.
+ * which the caller passes when the dispatch runs; or a range of one, which the kernel sees as if it were all.
  */
-export type BufferRef = { readonly tensor: string } | { readonly arena: ArenaRole } | {
-  readonly input: string;
-};
+export type BufferRef =
+  & ({ readonly tensor: string } | { readonly arena: ArenaRole } | { readonly input: string })
+  & {
+    /** The quads that are bound. The first must be a multiple of 16, because WebGPU aligns offsets. Default: all. */
+    readonly range?: QuadRange;
+  };
 
 /** A tensor of a plan. */
 export function tensorRef(name: string): BufferRef {
@@ -57,10 +68,29 @@ export function inputRef(name: string): BufferRef {
   return { input: name };
 }
 
+/** A range of the buffer that a reference without a range names. */
+export function rangeOf(ref: BufferRef, { first, quads }: QuadRange): BufferRef {
+  return { ...ref, range: { first, quads } };
+}
+
+/** The buffer that a reference names a range of. */
+export function wholeRef({ range: _, ...ref }: BufferRef): BufferRef {
+  return ref;
+}
+
 /** A reference as plans and messages show it, such as `arena values`; equal for equal references alone. */
 export function refText(ref: BufferRef): string {
-  if ("tensor" in ref) return `tensor ${ref.tensor}`;
-  return "arena" in ref ? `arena ${ref.arena}` : `input ${ref.input}`;
+  const name = "tensor" in ref
+    ? `tensor ${ref.tensor}`
+    : "arena" in ref
+    ? `arena ${ref.arena}`
+    : `input ${ref.input}`;
+  return `${name}${rangeText(ref)}`;
+}
+
+/** The range of a reference, such as `[16..48)`; nothing where it names all of a buffer. */
+export function rangeText({ range }: BufferRef): string {
+  return range ? `[${range.first}..${range.first + range.quads})` : "";
 }
 
 /** Inputs by binding name. */

@@ -4,17 +4,9 @@
  * @module
  */
 import { KernelError } from "../errors.ts";
-import type { BufferRef } from "./buffer_ref.ts";
+import type { BufferRef, QuadRange } from "./buffer_ref.ts";
 import type { ReadPath } from "./interface.ts";
 import { kernelInterface } from "./source.ts";
-
-/** Neighbouring quads of a buffer. */
-export interface QuadRange {
-  /** The first quad. */
-  readonly first: number;
-  /** Number of quads. */
-  readonly quads: number;
-}
 
 /** One dispatch of a plan. */
 export interface Dispatch {
@@ -35,7 +27,8 @@ export interface Dispatch {
   /** The read path of this dispatch. Default: that of the device for such kernels. */
   readonly path?: ReadPath;
   /**
-   * The quads that it writes, by binding name, if they are few: only these are copied into mirrors. Default: all.
+   * The quads of what it binds that it writes, by binding name, if they are few: only these are copied into mirrors.
+   * Default: all.
    */
   readonly writes?: Readonly<Record<string, QuadRange>>;
 }
@@ -68,12 +61,13 @@ export function spreadWorkgroups(count: number): readonly [number, number, numbe
   return [Math.max(1, Math.ceil(count / y)), y, 1];
 }
 
+/** A dispatch without its workgroups, and without constants if it sets none. */
+export type DispatchBody = Omit<Dispatch, "workgroups" | "constants"> & Partial<Pick<Dispatch, "constants">>;
+
 /** A dispatch with one invocation per item. */
 export function dispatchOver(
   items: number,
-  { kernel, text, label, bindings, params, constants = {} }: Omit<Dispatch, "workgroups" | "constants"> & {
-    readonly constants?: Dispatch["constants"];
-  },
+  { kernel, text, label, bindings, params, constants = {} }: DispatchBody,
 ): Dispatch {
   const [size] = kernelInterface(kernel, text).workgroupSize;
   const workgroups = spreadWorkgroups(Math.ceil(items / size));

@@ -5,7 +5,7 @@
  */
 import { assembleKernel, mirrorWidth } from "../kernels/assemble.ts";
 import type { ReadPath } from "../kernels/interface.ts";
-import { type BufferRef, refText } from "../kernels/buffer_ref.ts";
+import { type BufferRef, refText, wholeRef } from "../kernels/buffer_ref.ts";
 import { readPathOf } from "../kernels/dispatch.ts";
 import type { Plan } from "./plan.ts";
 
@@ -66,16 +66,16 @@ export function planFootprint(
   { path, sizeOf }: { readonly path: ReadPath; readonly sizeOf: (ref: OuterRef) => number },
 ): Footprint {
   const slots = new Map(plan.slots.map((quads, slot) => [`slot ${slot}`, 16 * quads]));
-  const buffers = new Map<string, number>(), mirrored = new Set<string>();
+  const buffers = new Map<string, number>(), mirrors = new Map<string, number>();
   for (const { slot, outer, isMirrored } of boundBuffers(plan, path)) {
-    const place = outer === undefined ? `slot ${slot}` : refText(outer);
+    const place = outer === undefined ? `slot ${slot}` : refText(wholeRef(outer));
     if (outer !== undefined) buffers.set(place, 16 * Math.ceil(sizeOf(outer) / 16));
-    if (isMirrored) mirrored.add(place);
+    if (!isMirrored) continue;
+    const sizeBytes = outer?.range ? 16 * outer.range.quads : slots.get(place) ?? buffers.get(place)!;
+    mirrors.set(outer === undefined ? place : refText(outer), mirrorSizeBytes(sizeBytes));
   }
   const total = (sizes: Iterable<number>) => [...sizes].reduce((sum, size) => sum + size, 0);
   const slotsBytes = total(slots.values()), buffersBytes = total(buffers.values());
-  const mirrorsBytes = total(
-    [...mirrored].map((place) => mirrorSizeBytes(slots.get(place) ?? buffers.get(place)!)),
-  );
+  const mirrorsBytes = total(mirrors.values());
   return { slotsBytes, buffersBytes, mirrorsBytes, totalBytes: slotsBytes + buffersBytes + mirrorsBytes };
 }

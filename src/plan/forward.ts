@@ -7,6 +7,7 @@ import type { Dispatch } from "../kernels/dispatch.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
 import type { ImageSource } from "./images.ts";
+import type { ParameterLayout } from "./layout.ts";
 import { lowerPlan } from "./lower.ts";
 import type { Plan } from "./plan.ts";
 
@@ -15,6 +16,8 @@ export interface ForwardOptions {
   /** Examples per batch. */
   readonly batch: number;
   readonly choose: ProductChooser;
+  /** The layout of the network that the plan runs on. Default: all parameters in one window. */
+  readonly layout?: ParameterLayout;
   /** The source of the batch. Default: the host writes the tensor `x` before each step. */
   readonly images?: ImageSource;
   /**

@@ -1,14 +1,16 @@
 /**
  * The layout of parameters: trained ones in arenas of one kind, statistics in arenas of another. Each parameter
- * begins at a quad, at the same offset in the arenas of values, gradients, masks, moments, means and scores. Weights
- * come first, so that an operation on weights alone, such as their decay, covers the quads below one number.
+ * begins at a quad, at the same offset in the arenas of values, gradients, masks, moments, means and scores. An arena
+ * that is larger than one binding is cut into windows. Weights come first in a window, so that an operation on weights
+ * alone, such as their decay, covers the quads below one number.
  *
  * @module
  */
 import { ShapeError } from "../errors.ts";
-import { type Graph, resolveGraph } from "../model/graph.ts";
+import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
 import type { ParameterSpec } from "../model/layer.ts";
 import { quadsOf } from "../shape.ts";
+import { type ArenaWindow, cutWindows, tooLarge, wholeWindow } from "./windows.ts";
 
 /** A parameter and its offset. */
 export interface PlacedParameter extends ParameterSpec {
@@ -16,8 +18,14 @@ export interface PlacedParameter extends ParameterSpec {
   readonly fullName: string;
   /** The name of the random stream of its first values, which does not depend on layer names. */
   readonly stream: string;
-  /** First quad in its arena. */
+  /** The part of its arena that kernels bind to reach it. */
+  readonly window: ArenaWindow;
+  /** First quad in its window, as kernels count. */
   readonly offset: number;
+  /** First quad in its arena, as the host counts. */
+  readonly first: number;
+  /** What `first` would be if all parameters lay in one window: hashes and ties do not depend on windows. */
+  readonly ordinal: number;
   /** Quads of one row: taps times quads of the channels. */
   readonly rowQuads: number;
   /** Quads in all. */
@@ -32,12 +40,14 @@ export interface PlacedParameter extends ParameterSpec {
 /** All parameters of a model with their offsets. */
 export interface ParameterLayout {
   readonly parameters: readonly PlacedParameter[];
+  /** The parts of an arena of trained parameters that kernels bind; one if it fits in one binding. */
+  readonly windows: readonly ArenaWindow[];
+  /** Quads of a window, at most. */
+  readonly bindingQuads: number;
   /** Quads of an arena of trained parameters. */
   readonly quads: number;
   /** Quads of an arena of statistics. */
   readonly statisticsQuads: number;
-  /** Quads of the weights, which lie first among the trained parameters. */
-  readonly weightQuads: number;
   /** Number of trained parameters. */
   readonly count: number;
   /** Number of weights that pruning may remove. */
@@ -57,36 +67,82 @@ export function layerNameOf({ fullName, name }: PlacedParameter): string {
   return fullName.slice(0, fullName.length - name.length - 1);
 }
 
-/** Lays out the parameters of a model. They are listed in the order of the layers, not of their offsets. */
-export function layOutParameters(graph: Graph): ParameterLayout {
-  const nodes = resolveGraph(graph);
-  const quadsOfParameter = ({ rows, taps, channels }: ParameterSpec) => rows * taps * quadsOf(channels);
-  const weightQuads = nodes.flatMap((node) => node.parameters).filter(({ role }) => role === "weight")
-    .reduce((sum, parameter) => sum + quadsOfParameter(parameter), 0);
-  const next = { weights: 0, values: weightQuads, statistics: 0 };
-  const parameters = nodes.flatMap(({ spec, stream: layer, parameters }) =>
+/**
+ * Lays out the parameters of a model. They are listed in the order of the layers, not of their offsets.
+ *
+ * @param bindingQuads Quads of an arena that kernels bind at once, at most. Default: any number.
+ * @throws {ShapeError} If the parameters of one layer, or all statistics, are more.
+ */
+export function layOutParameters(graph: Graph, bindingQuads = Infinity): ParameterLayout {
+  const nodes = resolveGraph(graph), owners = windowOwners(nodes);
+  const parts = nodes.map(({ spec: { name } }) => ({ name, weightQuads: 0, quads: 0 }));
+  let statisticsQuads = 0;
+  for (const [i, { parameters }] of nodes.entries()) {
+    const part = parts[owners[i]];
+    for (const parameter of parameters) {
+      const quads = quadsOfParameter(parameter);
+      if (parameter.role === "statistic") statisticsQuads += quads;
+      else part.quads += quads;
+      if (parameter.role === "weight") part.weightQuads += quads;
+    }
+  }
+  if (statisticsQuads > bindingQuads) {
+    throw tooLarge(["place statistics of", graph.name], statisticsQuads, bindingQuads);
+  }
+  const { windows, windowOf } = cutWindows(parts, bindingQuads);
+  const statistics = wholeWindow(statisticsQuads, 0);
+  const nextOf = ({ first, weightQuads }: ArenaWindow) => ({ weight: first, other: first + weightQuads });
+  const next = windows.map(nextOf), nextStatistic = nextOf(statistics);
+  const nextOrdinal = { weight: 0, other: parts.reduce((sum, { weightQuads }) => sum + weightQuads, 0) };
+  const parameters = nodes.flatMap(({ spec, stream: layer, parameters }, node) =>
     parameters.map((parameter): PlacedParameter => {
-      const { role, rows, taps, channels } = parameter;
-      const arena = role === "statistic" ? "statistics" : "values";
-      const part = role === "weight" ? "weights" : arena;
-      const rowQuads = taps * quadsOf(channels);
-      const offset = next[part];
-      next[part] += rows * rowQuads;
-      const sizes = { rowQuads, quads: rows * rowQuads, count: rows * taps * channels };
-      const fullName = `${spec.name}.${parameter.name}`;
-      const stream = `${layer}.${parameter.name}`;
-      return { ...parameter, fullName, stream, offset, ...sizes, arena, prunable: role === "weight" };
+      const { role, rows, taps, channels } = parameter, quads = quadsOfParameter(parameter);
+      const index = windowOf[owners[node]], isStatistic = role === "statistic";
+      const window = isStatistic ? statistics : windows[index];
+      const kind = role === "weight" ? "weight" : "other";
+      const take = (from: typeof nextOrdinal) => (from[kind] += quads) - quads;
+      const first = take(isStatistic ? nextStatistic : next[index]);
+      return {
+        ...parameter,
+        fullName: `${spec.name}.${parameter.name}`,
+        stream: `${layer}.${parameter.name}`,
+        window,
+        offset: first - window.first,
+        first,
+        ordinal: isStatistic ? first : take(nextOrdinal),
+        rowQuads: quads / rows,
+        quads,
+        count: rows * taps * channels,
+        arena: isStatistic ? "statistics" : "values",
+        prunable: role === "weight",
+      };
     })
   );
   const total = (kept: readonly PlacedParameter[]) => kept.reduce((sum, { count }) => sum + count, 0);
+  const last = windows[windows.length - 1];
   return {
     parameters,
-    quads: next.values,
-    weightQuads,
-    statisticsQuads: next.statistics,
+    windows,
+    bindingQuads,
+    quads: last.first + last.quads,
+    statisticsQuads,
     count: total(parameters.filter(({ arena }) => arena === "values")),
     prunableCount: total(parameters.filter(({ prunable }) => prunable)),
   };
+}
+
+function quadsOfParameter({ rows, taps, channels }: ParameterSpec): number {
+  return rows * taps * quadsOf(channels);
+}
+
+/** The layer in whose window each layer's parameters lie: itself, or the layer before a norm, which may apply the norm. */
+function windowOwners(nodes: readonly GraphNode[]): readonly number[] {
+  const owners: number[] = [];
+  for (const [i, { type, sources: [source] }] of nodes.entries()) {
+    const isBehind = type.normForm !== undefined && source >= 0 && nodes[source].parameters.length > 0;
+    owners.push(isBehind ? owners[source] : i);
+  }
+  return owners;
 }
 
 /**
@@ -117,14 +173,14 @@ export function takeParameter(parameter: PlacedParameter, arena: Float32Array): 
 
 /** Calls `visit` with each value's index in PyTorch's order and the index of its float in the arena. */
 function forEachValue(
-  { rows, taps, channels, rowQuads, offset }: PlacedParameter,
+  { rows, taps, channels, rowQuads, first }: PlacedParameter,
   visit: (index: number, at: number) => void,
 ): void {
   const tapFloats = 4 * quadsOf(channels);
   for (let row = 0; row < rows; row++) {
     for (let channel = 0; channel < channels; channel++) {
       for (let tap = 0; tap < taps; tap++) {
-        const at = 4 * (offset + row * rowQuads) + tap * tapFloats + channel;
+        const at = 4 * (first + row * rowQuads) + tap * tapFloats + channel;
         visit((row * channels + channel) * taps + tap, at);
       }
     }

@@ -4,7 +4,7 @@
  * @module
  */
 import { arenaRef, type BufferRef, inputRef, tensorRef } from "../kernels/buffer_ref.ts";
-import { dispatchOver } from "../kernels/dispatch.ts";
+import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
 import type { FusedNorm, FusedPool, LayerContext } from "../model/layer.ts";
@@ -12,7 +12,7 @@ import type { LayerSpec } from "../model/layers/index.ts";
 import { featuresOf, quadsOf, quadsPerExample } from "../shape.ts";
 import { featureLayersOf, lowerFeatureGradient } from "./features.ts";
 import { type ImageSource, lowerImages } from "./images.ts";
-import { layOutParameters } from "./layout.ts";
+import { layOutParameters, type ParameterLayout } from "./layout.ts";
 import { type LossOptions, lowerLoss } from "./loss.ts";
 import { lowerMixedImages } from "./mixup.ts";
 import { layerTensor, type Plan, PlanBuilder } from "./plan.ts";
@@ -23,11 +23,14 @@ import {
   lowerUpdate,
   type UpdateOptions,
 } from "./optimizer.ts";
+import { inWindow, overWindows } from "./windows.ts";
 import { type GradientSum, type Wire, wireLayers } from "./wire.ts";
 
 /** Options of a step. */
 export interface LowerOptions extends UpdateOptions, LossOptions {
   readonly choose: ProductChooser;
+  /** The layout of the network that the plan runs on. Default: all parameters in one window. */
+  readonly layout?: ParameterLayout;
   /** The source of the batch. Default: the host writes the tensors `x` and `labels` before each step. */
   readonly images?: ImageSource;
   /** Mode `train`: how the batches of a step are added up. Default: each step is one batch. */
@@ -48,7 +51,7 @@ export interface LowerOptions extends UpdateOptions, LossOptions {
  * @throws {ShapeError} If a layer does not fit its input, or features are asked for that the model does not have.
  */
 export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
-  const { batch, mode, images, mixes } = options;
+  const { batch, mode, images, mixes, layout = layOutParameters(graph) } = options;
   const builder = new PlanBuilder();
   const nodes = resolveGraph(graph);
   const input = nodes[0].input;
@@ -60,7 +63,7 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   const { featureWeight = 0, featureMaps = "last" } = options.distillation ?? {};
   const comparesFeatures = mode === "train" && featureWeight > 0;
   const featureLayers = comparesFeatures ? featureLayersOf(graph, featureMaps, nodes) : [];
-  const layers = layersOf(nodes, { graph, builder, options, featureLayers });
+  const layers = layersOf(nodes, { layout, builder, options, featureLayers });
   for (const [i, { context, runsForward }] of layers.entries()) {
     if (runsForward) nodes[i].type.forward(context);
     builder.endLayer(context.name);
@@ -85,30 +88,15 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
       if (!wire.skipsBackward) nodes[i].type.backward(context);
     }
   }
-  const layout = layOutParameters(graph), { quads } = layout;
   if (mode === "train") {
     const { accumulation, stopsAtGradients } = options;
     if (gradientArena(accumulation) === "gradient_sum") {
-      builder.emit(lowerGradientSum(layout, accumulation!.batches));
+      builder.emit(...lowerGradientSum(layout, accumulation!.batches));
     }
     const updates = accumulation?.isLast !== false && !stopsAtGradients;
     if (updates) builder.emit(...lowerUpdate(layout, options, (name, quads) => builder.declare(name, quads)));
   }
-  if (mode === "score") {
-    const bindings = {
-      gradients: arenaRef("gradients"),
-      fisher: arenaRef("fisher"),
-      "gradient_mean": arenaRef("gradient_mean"),
-      tally: inputRef("tally"),
-    };
-    const accumulate = {
-      kernel: "score/accumulate",
-      label: "accumulate Fisher",
-      bindings,
-      params: { quads },
-    };
-    builder.emit(dispatchOver(quads, accumulate));
-  }
+  if (mode === "score") builder.emit(...lowerFisher(layout));
   const { wire: { y: last } } = layers[layers.length - 1];
   for (const { context: { name }, wire: { y } } of layers) {
     if (y === last || options.probes?.includes(name)) builder.keepOutput(name, y);
@@ -117,17 +105,32 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   return builder.build(mode, batch);
 }
 
+/** The dispatches that add a batch's gradients to the Fisher information and the mean gradient. */
+function lowerFisher({ windows }: ParameterLayout): readonly Dispatch[] {
+  return overWindows(windows, ({ quads }) => ({
+    kernel: "score/accumulate",
+    label: "accumulate Fisher",
+    bindings: {
+      gradients: arenaRef("gradients"),
+      fisher: arenaRef("fisher"),
+      "gradient_mean": arenaRef("gradient_mean"),
+      tally: inputRef("tally"),
+    },
+    params: { quads },
+  }));
+}
+
 /**
  * The second half of a training step, after `lowerPlan` with `stopsAtGradients`. Between the two plans, the step's
  * gradient lies in the arena `gradientArena`, where it can be reduced over devices.
  */
 export function lowerUpdatePlan(
-  graph: Graph,
+  layout: ParameterLayout,
   options: UpdateOptions & { readonly accumulation?: Accumulation },
 ): Plan {
   const builder = new PlanBuilder();
   const declare = (name: string, quads: number) => builder.declare(name, quads);
-  builder.emit(...lowerUpdate(layOutParameters(graph), options, declare));
+  builder.emit(...lowerUpdate(layout, options, declare));
   return builder.build("update", 0);
 }
 
@@ -140,19 +143,20 @@ interface LoweredLayer {
 /** Makes each layer's context and declares its tensors. */
 function layersOf(
   nodes: readonly GraphNode[],
-  { graph, builder, options, featureLayers }: {
-    readonly graph: Graph;
+  { layout, builder, options, featureLayers }: {
+    readonly layout: ParameterLayout;
     readonly builder: PlanBuilder;
     readonly options: LowerOptions;
     readonly featureLayers: readonly number[];
   },
 ): readonly LoweredLayer[] {
   const { batch, mode, choose } = options;
-  const places = new Map(
-    layOutParameters(graph).parameters.map(({ fullName, offset }) => [fullName, offset]),
-  );
+  const placed = new Map(layout.parameters.map((parameter) => [parameter.fullName, parameter]));
   const offsetOf = (layer: number) => (parameter: string) =>
-    places.get(`${nodes[layer].spec.name}.${parameter}`)!;
+    placed.get(`${nodes[layer].spec.name}.${parameter}`)!.offset;
+  const windowOf = ({ spec, parameters }: GraphNode) =>
+    parameters.map(({ name }) => placed.get(`${spec.name}.${name}`)!)
+      .find(({ arena }) => arena === "values")?.window ?? layout.windows[0];
   // Features must be stored, even if a pool follows.
   const stored = featureLayers.map((layer) => nodes[layer].spec.name);
   const wires = wireLayers(nodes, mode, [...options.probes ?? [], ...stored]);
@@ -163,7 +167,8 @@ function layersOf(
       : builder.declare(layerTensor("argmax", spec.name), batch * quadsPerExample(output));
     return { y: tensorRef(y), argmax, dy: tensorRef(dy), output };
   };
-  return nodes.map(({ spec, stream, inputs, input, output }, i) => {
+  return nodes.map((node, i) => {
+    const { spec, stream, inputs, input, output } = node, window = windowOf(node);
     const wire = wires[i], quads = batch * quadsPerExample(output);
     const runsForward = wire.computedBy === i;
     // The output of a convolution with a fused pool is never stored.
@@ -198,7 +203,7 @@ function layersOf(
       choose,
       offsetOf: offsetOf(i),
       scratch: (purpose, quads) => builder.declare(layerTensor(purpose, spec.name), quads),
-      emit: (...dispatches) => builder.emit(...dispatches),
+      emit: (...dispatches) => builder.emit(...dispatches.map((dispatch) => inWindow(window, dispatch))),
     };
     return { context, wire, runsForward };
   });

@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { arenaRef, type BufferRef, inputRef } from "../kernels/buffer_ref.ts";
-import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
+import { arenaRef, type BufferRef, inputRef, rangeOf } from "../kernels/buffer_ref.ts";
+import { type Dispatch, type DispatchBody, dispatchOver } from "../kernels/dispatch.ts";
 import { chunksOf } from "../kernels/reduce.ts";
 import type { ParameterLayout } from "./layout.ts";
+import { type ArenaWindow, dispatchInWindow, overWindows } from "./windows.ts";
 
 /** Regularization under any optimizer. */
 export interface Regularization {
@@ -88,14 +89,17 @@ export function gradientArena(accumulation: Accumulation | undefined): "gradient
   return accumulation !== undefined && accumulation.batches > 1 ? "gradient_sum" : "gradients";
 }
 
-/** The dispatch that adds a batch's gradients to those of the batches before it, in the arena `gradient_sum`. */
-export function lowerGradientSum({ quads }: ParameterLayout, batches: number): Dispatch {
-  return dispatchOver(quads, {
+/** The windows that dispatches go over. */
+type Windows = Pick<ParameterLayout, "windows">;
+
+/** The dispatches that add a batch's gradients to those of the batches before it, in the arena `gradient_sum`. */
+export function lowerGradientSum({ windows }: Windows, batches: number): readonly Dispatch[] {
+  return overWindows(windows, ({ quads }) => ({
     kernel: "optimizer/accumulate_gradients",
     label: "accumulate gradients",
     bindings: { gradients: arenaRef("gradients"), gradient_sum: arenaRef("gradient_sum") },
     params: { quads, share: 1 / batches },
-  });
+  }));
 }
 
 /** What follows a step's gradient: the optimizer's step and the running mean. */
@@ -106,27 +110,42 @@ export function lowerUpdate(
   },
   declare: Declare,
 ): readonly Dispatch[] {
-  const { quads } = layout, dispatches: Dispatch[] = [];
+  const dispatches: Dispatch[] = [];
   if (optimizer) {
     const gradients = arenaRef(gradientArena(accumulation));
     dispatches.push(...lowerOptimizer(optimizer, layout, { gradients, declare }));
   }
-  if (averages && keepsVariance) dispatches.push(lowerRunningVariance(quads));
-  if (averages) dispatches.push(lowerRunningMean(quads));
+  if (averages && keepsVariance) dispatches.push(...lowerRunningVariance(layout));
+  if (averages) dispatches.push(...lowerRunningMean(layout));
   return dispatches;
 }
 
 /** The optimizer's step, which applies the mask and checks its result. The dispatches for clipping come before it. */
 export function lowerOptimizer(
   settings: OptimizerSettings,
-  { quads, weightQuads }: Pick<ParameterLayout, "quads" | "weightQuads">,
+  { windows }: Windows,
   { gradients = arenaRef("gradients"), declare }: {
     readonly gradients?: BufferRef;
     readonly declare: Declare;
   },
 ): readonly Dispatch[] {
-  const { l1 = 0, decayBias = true, clipNorm, clipValue } = settings;
-  const scale = declare("gradient scale", 1);
+  const { clipNorm } = settings, scale = declare("gradient scale", 1);
+  const steps = overWindows(windows, (window) => stepOf(settings, window, { gradients, scale }));
+  if (clipNorm === undefined) return steps;
+  return [...lowerClipNorm(settings, { clipNorm, windows, gradients, scale, declare }), ...steps];
+}
+
+/** Quads of a window that weight decay and L1 are for. */
+function decayedQuads({ decayBias = true }: Regularization, { quads, weightQuads }: ArenaWindow): number {
+  return decayBias ? quads : weightQuads;
+}
+
+/** The step of the optimizer on the parameters of a window. */
+function stepOf(settings: OptimizerSettings, window: ArenaWindow, { gradients, scale }: {
+  readonly gradients: BufferRef;
+  readonly scale: BufferRef;
+}): DispatchBody {
+  const { l1 = 0, clipNorm, clipValue } = settings, { quads } = window;
   const bindings = {
     tally: inputRef("tally"),
     gradients,
@@ -135,57 +154,73 @@ export function lowerOptimizer(
     velocity: arenaRef("velocity"),
     values: arenaRef("values"),
   };
-  const decayedQuads = decayBias ? quads : weightQuads;
   const params = {
     quads,
-    "decayed_quads": decayedQuads,
+    "decayed_quads": decayedQuads(settings, window),
     l1,
     "weight_decay": settings.weightDecay,
     "clip_value": clipValue ?? 0,
   };
   const clips = { CLIP_NORM: clipNorm === undefined ? 0 : 1, CLIP_VALUE: clipValue === undefined ? 0 : 1 };
   const label = `${settings.kind} step`;
-  const step = settings.kind === "sgd"
-    ? dispatchOver(quads, {
+  return settings.kind === "sgd"
+    ? {
       kernel: "optimizer/sgd",
       label,
       bindings,
       params: { ...params, momentum: settings.momentum },
       constants: { ...clips, NESTEROV: settings.nesterov ? 1 : 0 },
-    })
-    : dispatchOver(quads, {
+    }
+    : {
       kernel: "optimizer/adam",
       label,
       bindings: { ...bindings, second_moment: arenaRef("second_moment") },
       params: { ...params, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon },
       constants: { ...clips, DECOUPLED: settings.kind === "adamw" ? 1 : 0 },
-    });
-  if (clipNorm === undefined) return [step];
-  return [...lowerClipNorm(clipNorm, { quads, decayedQuads, l1, gradients, scale, declare }), step];
+    };
 }
 
 /** Quads per row of the arenas while their squares are added: one column per invocation of the second pass. */
 const normColumns = 64;
 
-/** The two dispatches that compute the scale of the gradients, so that their norm is at most `clipNorm`. */
-function lowerClipNorm(clipNorm: number, { quads, decayedQuads, l1, gradients, scale, declare }: {
-  readonly quads: number;
-  readonly decayedQuads: number;
-  readonly l1: number;
+/** The dispatches that compute the scale of the gradients, so that their norm is at most `clipNorm`. */
+function lowerClipNorm(settings: Regularization, { clipNorm, windows, gradients, scale, declare }: Windows & {
+  readonly clipNorm: number;
   readonly gradients: BufferRef;
   readonly scale: BufferRef;
   readonly declare: Declare;
 }): readonly Dispatch[] {
-  const rows = Math.ceil(quads / normColumns), { rowsPerChunk, chunks } = chunksOf(rows);
+  // The chunks of all windows lie one behind the other, in order, so that one pass adds them.
+  let chunks = 0;
+  const parts = windows.map((window) => {
+    const rows = Math.ceil(window.quads / normColumns), first = chunks, own = chunksOf(rows);
+    chunks += own.chunks;
+    return { ...own, window, rows, first };
+  });
   const sums = declare("gradient squares", chunks * normColumns);
-  const size = { rows, quads: normColumns, "rows_per_chunk": rowsPerChunk, total: quads };
-  return [
-    dispatchOver(chunks * normColumns, {
+  const squares = parts.map(({ window, rows, first, ...own }) => {
+    const range = { first: first * normColumns, quads: own.chunks * normColumns };
+    return dispatchInWindow(window, range.quads, {
       kernel: "reduce/columns:reduce/gradient_norm",
       label: "gradient norm, chunks",
-      bindings: { gradients, values: arenaRef("values"), mask: arenaRef("mask"), sums },
-      params: { ...size, decayed_quads: decayedQuads, l1 },
-    }),
+      bindings: {
+        gradients,
+        values: arenaRef("values"),
+        mask: arenaRef("mask"),
+        sums: window.isWhole ? sums : rangeOf(sums, range),
+      },
+      params: {
+        rows,
+        quads: normColumns,
+        "rows_per_chunk": own.rowsPerChunk,
+        total: window.quads,
+        decayed_quads: decayedQuads(settings, window),
+        l1: settings.l1 ?? 0,
+      },
+    });
+  });
+  return [
+    ...squares,
     dispatchOver(1, {
       kernel: "optimizer/clip_norm",
       label: "gradient norm, scale",
@@ -195,19 +230,19 @@ function lowerClipNorm(clipNorm: number, { quads, decayedQuads, l1, gradients, s
   ];
 }
 
-/** The dispatch that adds the values to their running mean. */
-export function lowerRunningMean(quads: number): Dispatch {
-  return dispatchOver(quads, {
+/** The dispatches that add the values to their running mean. */
+export function lowerRunningMean({ windows }: Windows): readonly Dispatch[] {
+  return overWindows(windows, ({ quads }) => ({
     kernel: "optimizer/running_mean",
     label: "running mean",
     bindings: { tally: inputRef("tally"), values: arenaRef("values"), mean: arenaRef("mean") },
     params: { quads },
-  });
+  }));
 }
 
-/** The dispatch that adds the values to their running variance. It must come before that of the mean. */
-export function lowerRunningVariance(quads: number): Dispatch {
-  return dispatchOver(quads, {
+/** The dispatches that add the values to their running variance. They must come before those of the mean. */
+export function lowerRunningVariance({ windows }: Windows): readonly Dispatch[] {
+  return overWindows(windows, ({ quads }) => ({
     kernel: "optimizer/running_variance",
     label: "running variance",
     bindings: {
@@ -217,7 +252,7 @@ export function lowerRunningVariance(quads: number): Dispatch {
       variance: arenaRef("variance"),
     },
     params: { quads },
-  });
+  }));
 }
 
 /** The values of the optimizers' `Step` fields at a step, counted from 0. */

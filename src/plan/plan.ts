@@ -4,7 +4,7 @@
  * @module
  */
 import { KernelError } from "../errors.ts";
-import { type BufferRef, refText, tensorRef } from "../kernels/buffer_ref.ts";
+import { type BufferRef, rangeText, refText, tensorRef } from "../kernels/buffer_ref.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
 import { assignSlots, type Lifetime } from "./memory.ts";
 
@@ -103,7 +103,7 @@ export class PlanBuilder {
 /** The plan as a table: one line per dispatch with kernel, workgroups and bindings, then the slots. */
 export function describePlan(plan: Plan): string {
   const place = (ref: BufferRef) =>
-    "tensor" in ref ? `${ref.tensor}@${plan.tensors.get(ref.tensor)!.slot}` : refText(ref);
+    "tensor" in ref ? `${ref.tensor}@${plan.tensors.get(ref.tensor)!.slot}${rangeText(ref)}` : refText(ref);
   const lines = plan.dispatches.map(({ label, kernel, workgroups, bindings, constants }) => {
     const bound = Object.entries(bindings).map(([binding, ref]) => `${binding}=${place(ref)}`).join(" ");
     const set = Object.entries(constants).filter(([, value]) => value !== 0).map(([name]) => ` ${name}`).join(

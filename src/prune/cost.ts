@@ -6,7 +6,7 @@
 import { type Graph, resolveGraph } from "../model/graph.ts";
 import { type ModelSummary, summarizeModel } from "../model/summary.ts";
 import { layerNameOf, type PlacedParameter } from "../plan/layout.ts";
-import { type CompactOptions, planCompaction } from "./compact/compact.ts";
+import { planCompaction, type PlanCompactionOptions } from "./compact/compact.ts";
 import type { LayerCount } from "./mask.ts";
 
 /** What a network costs: its trained numbers, its multiply-adds for one image, the bytes of its stored numbers. */
@@ -37,7 +37,7 @@ export function costOf(graph: Graph, layers: readonly LayerCount[], { isSparse }
 }
 
 /** The cost of the smaller network that a mask over all trained parameters leaves, as compaction makes it. */
-export function compactCostOf(graph: Graph, mask: Float32Array, options: CompactOptions = {}): Cost {
+export function compactCostOf(graph: Graph, mask: Float32Array, options: PlanCompactionOptions = {}): Cost {
   return denseCostOf(summarizeModel(planCompaction(graph, { mask }, options).graph));
 }
 

@@ -4,8 +4,9 @@
  * @module
  */
 import { arenaRef, inputRef } from "../kernels/buffer_ref.ts";
-import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
+import type { Dispatch } from "../kernels/dispatch.ts";
 import type { ParameterLayout } from "../plan/layout.ts";
+import { dispatchInWindow, overWindows } from "../plan/windows.ts";
 import { prunableTensors } from "./score/criteria.ts";
 
 /** Kept weights of one prunable tensor. */
@@ -32,16 +33,16 @@ export function emptyLayers(
 
 /** The dispatches that multiply arenas by the mask. */
 export function lowerMasking(
-  { quads }: ParameterLayout,
+  { windows }: ParameterLayout,
   roles: readonly ("values" | "mean" | "velocity")[],
 ): readonly Dispatch[] {
-  return roles.map((out) =>
-    dispatchOver(quads, {
+  return roles.flatMap((out) =>
+    overWindows(windows, ({ quads }) => ({
       kernel: "mask/apply",
       label: `mask ${out}`,
       bindings: { mask: arenaRef("mask"), out: arenaRef(out) },
       params: { quads },
-    })
+    }))
   );
 }
 
@@ -53,10 +54,10 @@ export function channelCounts(layout: ParameterLayout): number {
 /** The dispatches that count kept weights a channel and a layer, into `channel_counts` and `layer_counts`. */
 export function lowerMaskCounts(layout: ParameterLayout): readonly Dispatch[] {
   let channelOffset = 0;
-  return prunableTensors(layout).map(({ fullName, rows, rowQuads, offset }, layer) => {
+  return prunableTensors(layout).map(({ fullName, rows, rowQuads, offset, window }, layer) => {
     const params = { rows, "row_quads": rowQuads, offset, "channel_offset": channelOffset, layer };
     channelOffset += rows;
-    return dispatchOver(rows, {
+    return dispatchInWindow(window, rows, {
       kernel: "mask/count",
       label: `${fullName} kept`,
       bindings: {

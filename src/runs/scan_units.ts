@@ -82,8 +82,13 @@ function coupledUnits({ graph, layout, masks }: ScanStart, protect: readonly str
     for (const run of groups.flatMap((group) => groupRuns(places, group))) {
       if (run.arena === "values") forEachElement(run, (place) => whole[place] > 0 && own.add(place));
     }
-    const weights = [...own].filter((place) => place < 4 * layout.weightQuads);
+    const weights = [...own].filter((place) => isWeight(place, layout));
     const removed = weights.filter((place) => mask[place] === 0).length;
     return [{ name, options: { protect, madeBy }, weights: weights.length, removed }];
   });
+}
+
+/** True for the places of weights in the arena. */
+function isWeight(place: number, { windows }: ParameterLayout): boolean {
+  return windows.some(({ first, weightQuads }) => place >= 4 * first && place < 4 * (first + weightQuads));
 }

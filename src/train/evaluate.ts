@@ -14,6 +14,7 @@ import type { SlotPool } from "../gpu/slots.ts";
 import { EvaluationCounts } from "../gpu/tally.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { classesOf, type Graph } from "../model/graph.ts";
+import type { ParameterLayout } from "../plan/layout.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import type { Plan } from "../plan/plan.ts";
 
@@ -97,14 +98,16 @@ export function evaluationBatchOf(
 /** Lowers evaluation with a batch. */
 export function lowerEvaluation(
   graph: Graph,
-  { batch, choose, areImages }: {
+  { batch, choose, areImages, ...own }: {
     readonly batch: number;
     readonly choose: ProductChooser;
     readonly areImages: boolean;
+    /** The layout of the network that the plan runs on. Default: all parameters in one window. */
+    readonly layout?: ParameterLayout;
   },
 ): Plan {
   const images = areImages ? { images: { augmentation: "none" } as const } : {};
-  return lowerPlan(graph, { batch, mode: "evaluate", choose, ...images });
+  return lowerPlan(graph, { ...own, batch, mode: "evaluate", choose, ...images });
 }
 
 /** A batch that takes longer is waited for where evaluation may be told to stop, in milliseconds. */
@@ -120,7 +123,7 @@ export async function openEvaluator(
   examples: Examples,
   tools: EvaluatorTools,
 ): Promise<Evaluator> {
-  const { gpu, graph } = network;
+  const { gpu, graph, layout } = network;
   const classes = classesOf(graph);
   const { choose, slots } = tools, { areImages } = examples;
   const batch = evaluationBatchOf(gpu, graph, {
@@ -128,7 +131,7 @@ export async function openEvaluator(
     areImages,
     most: Math.min(examples.batch, examples.count),
   });
-  const plan = lowerEvaluation(graph, { batch, choose, areImages });
+  const plan = lowerEvaluation(graph, { layout, batch, choose, areImages });
   const counts = new EvaluationCounts(gpu, { classes, examples: examples.count }), { tally } = counts;
   const input = (name: string) => counts.input(name) ?? examples.input(name);
   const step = await preparePlan(plan, { network, slots, input }).catch((error) => {

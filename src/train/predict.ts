@@ -44,7 +44,7 @@ export async function predict(
   examples: Examples,
   { signal, ...tools }: PredictOptions,
 ): Promise<Predictions> {
-  const { gpu, graph } = network, { count, areImages } = examples;
+  const { gpu, graph, layout } = network, { count, areImages } = examples;
   const classes = classesOf(graph);
   // The batch of evaluation, so that both sum in the same order and give the same labels.
   const batch = evaluationBatchOf(gpu, graph, {
@@ -53,7 +53,7 @@ export async function predict(
     most: Math.min(examples.batch, count),
   });
   const images = areImages ? { images: { augmentation: "none" } as const } : {};
-  const plan = lowerForward(graph, { batch, choose: tools.choose, ...images });
+  const plan = lowerForward(graph, { layout, batch, choose: tools.choose, ...images });
   const input = (name: string) => examples.input(name);
   using step = await preparePlan(plan, { network, slots: tools.slots, input });
   const { buffer } = step.bind(tensorRef(logitsOf(plan)));

@@ -55,8 +55,9 @@ export async function recalibrate(
 ): Promise<number> {
   const { seed, augmentation = "none", cutout = 0, maxBatches = 100, choose, slots } = options;
   if (network.layout.statisticsQuads === 0) return 0;
-  const images = examples.areImages ? { images: { augmentation, cutout } } : {}, { gpu, graph } = network;
-  const lower = (batch: number) => lowerRecalibration(graph, { batch, choose, ...images });
+  const images = examples.areImages ? { images: { augmentation, cutout } } : {};
+  const { gpu, graph, layout } = network;
+  const lower = (batch: number) => lowerRecalibration(graph, { layout, batch, choose, ...images });
   const most = Math.min(options.batch, examples.count);
   const batch = fitBatch(gpu, most, lower, ["recalibrate", graph.name]);
   const plan = lower(batch);

@@ -64,7 +64,7 @@ function accumulationOf({ accumulate = 1 }: Pick<TrainOptions, "accumulate">, ki
 
 /** Lowers a step; its batch is the options', or all examples where there are fewer. */
 function lowerStep(
-  { graph }: Network,
+  { graph, layout }: Network,
   examples: Examples,
   { kind, ...options }: Omit<TrainOptions, "slots"> & { readonly kind: StepKind },
 ): Plan {
@@ -72,6 +72,7 @@ function lowerStep(
   return lowerPlan(graph, {
     ...options,
     ...imagesOf(examples, options),
+    layout,
     batch,
     mode: "train",
     mixes: isMixed(options),
@@ -91,7 +92,7 @@ function checkStepFits(network: Network, examples: Examples, options: Omit<Train
   const lower = (batch: number) => [
     lowerStep(network, examples, { ...options, batch, kind }),
     ...(teacher && distillation
-      ? [lowerTeacher(teacher.graph, {
+      ? [lowerTeacher(teacher, {
         ...{ batch, choose, mixes: isMixed(options), ...imagesOf(examples, options) },
         featureMaps: featureMapsOf(options),
       })]
@@ -136,7 +137,7 @@ export async function prepareStep(
   const step = (kind: StepKind) => prepare(lowerStep(network, examples, { ...options, kind }));
   const update = (kind: StepKind) => {
     const accumulation = accumulationOf(options, kind), averages = kind === "averaging";
-    return prepare(lowerUpdatePlan(network.graph, { ...options, averages, accumulation }));
+    return prepare(lowerUpdatePlan(network.layout, { ...options, averages, accumulation }));
   };
   const gathering = accumulate > 1 ? await step("gathering") : undefined;
   const gradients = options.reduceGradients ? await step("gradients") : undefined;
@@ -197,7 +198,7 @@ export function trainingFootprint(
     const source = { ...seen, featureMaps: features };
     // Its examples are those of its student, and are counted there.
     const sharedBytes = (name: string) => ownBytes(name) === undefined ? undefined : 0;
-    parts.push(footprintOf(lowerTeacher(teacher.graph, source), teacher, sharedBytes));
+    parts.push(footprintOf(lowerTeacher(teacher, source), teacher, sharedBytes));
   }
   const stateBytes = 16 * (layout.quads + layout.statisticsQuads);
   // The state that a failed step returns to; and with validation the best epoch's and the one under way.

@@ -16,7 +16,7 @@ import type { FeatureMaps } from "../plan/distillation.ts";
 import { featureLayersOf } from "../plan/features.ts";
 import { type ForwardOptions, lowerForward } from "../plan/forward.ts";
 import { mixShares } from "../plan/mixup.ts";
-import { logitsOf } from "../plan/plan.ts";
+import { logitsOf, type Plan } from "../plan/plan.ts";
 import { featuresOf, shapeText } from "../shape.ts";
 
 /** A teacher ready for a student's steps. */
@@ -30,16 +30,19 @@ export interface Teacher extends Disposable {
 }
 
 /** How a teacher's plan is lowered. */
-export interface TeacherOptions extends Omit<ForwardOptions, "probes"> {
+export interface TeacherOptions extends Omit<ForwardOptions, "probes" | "layout"> {
   /** Which of its feature maps are kept too. */
   readonly featureMaps: FeatureMaps | undefined;
 }
 
 /** The plan of a teacher, which sees images as its student does. */
-export function lowerTeacher(graph: Graph, { batch, choose, images, mixes, featureMaps }: TeacherOptions) {
+export function lowerTeacher(
+  { graph, layout }: Pick<Network, "graph" | "layout">,
+  { batch, choose, images, mixes, featureMaps }: TeacherOptions,
+): Plan {
   const source = images ? { images: { ...images, inEvaluation: true } } : {};
   const probes = featureNamesOf(graph, featureMaps);
-  return lowerForward(graph, { batch, choose, mixes, probes, ...source });
+  return lowerForward(graph, { layout, batch, choose, mixes, probes, ...source });
 }
 
 /** The layers whose outputs are a model's features. */
@@ -69,7 +72,7 @@ export async function openTeacher(
   if (featureMaps !== undefined) checkFeaturesFit(teacher.graph, { student, featureMaps });
   // Memory of its own, since the student's step must not write over the logits before it has read them.
   const slots = new SlotPool(teacher.gpu);
-  const plan = lowerTeacher(teacher.graph, options);
+  const plan = lowerTeacher(teacher, options);
   const input = (name: string) => name === mixShares ? shares : examples.input(name);
   const { program, bind } = await preparePlan(plan, { network: teacher, slots, input });
   return {

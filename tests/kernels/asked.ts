@@ -117,7 +117,7 @@ function lowerGraph(graph: Graph, choose: ProductChooser): readonly Dispatch[] {
 function lowerTrainings(graph: Graph, choose: ProductChooser): readonly Dispatch[] {
   const plans = trainings.flatMap((options) => [
     lowerPlan(graph, { batch, choose, ...options, mode: "train" }),
-    lowerUpdatePlan(graph, options),
+    lowerUpdatePlan(layOutParameters(graph), options),
   ]);
   return plans.flatMap(({ dispatches }) => dispatches);
 }
@@ -145,7 +145,7 @@ function lowerPruning(graph: Graph): readonly Dispatch[] {
     ...tensors.map((tensor) => lowerNOfM(tensor, { keep: 2, of: 4 })),
     ...lowerRegrowth(layers, { examples: 100, threshold: 1 }),
     ...switches.flatMap((isSquared) => [
-      lowerGroupSums(3, isSquared),
+      lowerGroupSums(layout.windows[0], 3, isSquared),
       ...blocks.flatMap((granularity) => lowerBlockSums(layOutBlocks(tensors, granularity), isSquared)),
     ]),
     ...blocks.flatMap((granularity) => lowerBlockMasks(layOutBlocks(tensors, granularity))),

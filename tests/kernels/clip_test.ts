@@ -9,6 +9,7 @@ import type { ReadPath } from "../../src/kernels/interface.ts";
 import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { adam, lowerOptimizer, type OptimizerSettings, sgd } from "../../src/plan/optimizer.ts";
+import type { ArenaWindow } from "../../src/plan/windows.ts";
 import {
   adamStep,
   adamwStep,
@@ -27,16 +28,32 @@ const f32 = (values: ArrayLike<number>) => Float32Array.from(values);
 const goodTally = Uint32Array.of(0, 0, 0, 0xffffffff);
 const noBadStep = 0xffffffff;
 
-/** Quads in all and those of weights: one, a part of a row of 64, several chunks of rows. */
-const sizes = [[1, 1], [67, 30], [2500, 1111]] as const;
+/** Quads in all and those of weights: one, a part of a row of 64, several chunks of rows; then in three windows. */
+const sizes: readonly (readonly [number, number, ...number[]])[] = [
+  [1, 1],
+  [67, 30],
+  [2500, 1111],
+  [2500, 1111, 800, 1600],
+];
+
+/** Arenas cut at some quads. */
+function windowsOf(quads: number, weightQuads: number, cuts: readonly number[]): readonly ArenaWindow[] {
+  const edges = [0, ...cuts, quads];
+  return edges.slice(1).map((end, i) => {
+    const first = edges[i], own = end - first;
+    const weights = Math.max(0, Math.min(own, weightQuads - first));
+    return { first, quads: own, weightQuads: weights, isWhole: cuts.length === 0 };
+  });
+}
 
 /** Runs the dispatches of one optimizer step, and returns the buffers after it. */
 async function runStep(
   path: ReadPath,
   settings: OptimizerSettings,
-  { quads, weightQuads, values, gradients, mask }: {
+  { quads, weightQuads, cuts = [], values, gradients, mask }: {
     readonly quads: number;
     readonly weightQuads: number;
+    readonly cuts?: readonly number[];
     readonly values: ArrayLike<number>;
     readonly gradients: ArrayLike<number>;
     readonly mask: ArrayLike<number>;
@@ -47,7 +64,7 @@ async function runStep(
     tensors[name] = 4 * size;
     return inputRef(name);
   };
-  const dispatches = lowerOptimizer(settings, { quads, weightQuads }, { declare });
+  const dispatches = lowerOptimizer(settings, { windows: windowsOf(quads, weightQuads, cuts) }, { declare });
   const { floats, integers } = await runKernels({
     path,
     dispatches,
@@ -133,11 +150,11 @@ for (const path of readPaths) {
         // The norm comes first: values first, none would be left to scale, or all.
         { clipNorm: 5, clipValue: .3 },
       ];
-      for (const [quads, weightQuads] of sizes) {
+      for (const [quads, weightQuads, ...cuts] of sizes) {
         for (const more of cases) {
           const settings = settingsOf[name](more);
           const operands = operandsOf(quads);
-          const got = await runStep(path, settings, { quads, weightQuads, ...operands });
+          const got = await runStep(path, settings, { quads, weightQuads, cuts, ...operands });
           const want = wantedOf(name, settings, quads, weightQuads);
           const scaleError = sumTolerance(4 * quads + 2, 1) / 2 +
             (sqrtRoundings + divisionRoundings + 3) * F32_ROUNDOFF;

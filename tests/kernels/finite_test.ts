@@ -16,6 +16,7 @@ import {
   lowerRunningVariance,
   sgd,
 } from "../../src/plan/optimizer.ts";
+import { wholeWindow } from "../../src/plan/windows.ts";
 import { randomTensor } from "../reference/tensor.ts";
 import { readPaths, runKernels, toQuads } from "./harness.ts";
 import { assertSame, notFiniteWords, withWords } from "./precision.ts";
@@ -124,7 +125,7 @@ async function noteOf(
 ) {
   const { integers, floats } = await runKernels({
     path,
-    dispatches: lowerOptimizer(settings, { quads: 2, weightQuads }, { declare: tensorRef }),
+    dispatches: lowerOptimizer(settings, { windows: [wholeWindow(2, weightQuads)] }, { declare: tensorRef }),
     buffers: {
       "gradient scale": 4,
       "gradient squares": 256,
@@ -281,11 +282,12 @@ for (const path of readPaths) {
   });
 
   Deno.test(`running_mean() and running_variance() start anew with weight 1, ${path} path`, async () => {
+    const two = { windows: [wholeWindow(2, 2)] };
     for (const [place, word] of notFiniteWords.entries()) {
       const bad = withWords(numbers(8, 2), { [place]: word });
       const { floats } = await runKernels({
         path,
-        dispatches: [lowerRunningVariance(2), lowerRunningMean(2)],
+        dispatches: [...lowerRunningVariance(two), ...lowerRunningMean(two)],
         buffers: { tally: goodTally, values: numbers(8), mean: bad, variance: bad },
         step: { mean_weight: 1 },
       });

@@ -1,6 +1,7 @@
 /**
  * Holds sums of scores, or of their squares, by group against f64. Tolerance: sumTolerance over a group's elements; counts are exact.
  */
+import { wholeWindow } from "../../src/plan/windows.ts";
 import { lowerGroupSums } from "../../src/prune/groups/scores.ts";
 import { assertClose, randomTensor, sumTolerance } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";
@@ -34,7 +35,8 @@ for (const path of readPaths) {
         "group_sums": unwritten(all.length),
         "group_counts": new Uint32Array(all.length).fill(7),
       };
-      const run = () => runKernels({ path, dispatches: [lowerGroupSums(all.length, isSquared)], buffers });
+      const dispatches = [lowerGroupSums(wholeWindow(251, 251), all.length, isSquared)];
+      const run = () => runKernels({ path, dispatches, buffers });
       const result = await run();
       const want = all.map((runs) => {
         const places = runs.flatMap(([first, stride, count]) =>

@@ -1,9 +1,9 @@
 /** Holds counting, applying and compacting by masks against the host; all are exact. mask/threshold is held by select_test.ts. */
-import { inputRef } from "../../src/kernels/buffer_ref.ts";
+import { inputRef, rangeOf } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { randomTensor } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";
-import { assertSame, unwritten } from "./precision.ts";
+import { assertSame } from "./precision.ts";
 
 for (const path of readPaths) {
   Deno.test(`mask/count() counts kept weights by channel and layer, ${path} path`, async () => {
@@ -61,22 +61,28 @@ for (const path of readPaths) {
 }
 
 for (const path of readPaths) {
-  Deno.test(`mask/compact() gathers numbers and fills the padding with zeros, ${path} path`, async () => {
-    for (const [quads, length] of [[1, 1], [1, 8], [131, 1000]]) {
+  Deno.test(`mask/compact() gathers numbers, window by window, and leaves the padding zero, ${path} path`, async () => {
+    for (const [quads, length, ...cuts] of [[1, 4], [1, 8], [131, 1000], [131, 1000, 16, 112]]) {
+      const edges = [0, ...cuts, length / 4];
       const arena = Float32Array.from(randomTensor([length], 1).values);
       const none = 0xffffffff;
       const sources = Uint32Array.from({ length: 4 * quads }, (_, i) => i % 5 === 3 ? none : i * 37 % length);
       const { floats } = await runKernels({
         path,
-        dispatches: [
-          dispatchOver(quads, {
+        dispatches: edges.slice(1).map((end, i) => {
+          const window = { first: edges[i], quads: end - edges[i] };
+          return dispatchOver(quads, {
             kernel: "mask/compact",
             label: "compact",
-            bindings: { sources: inputRef("sources"), arena: inputRef("arena"), out: inputRef("out") },
-            params: { quads },
-          }),
-        ],
-        buffers: { sources, arena, out: unwritten(4 * quads) },
+            bindings: {
+              sources: inputRef("sources"),
+              arena: rangeOf(inputRef("arena"), window),
+              out: inputRef("out"),
+            },
+            params: { quads, first: 4 * window.first, count: 4 * window.quads },
+          });
+        }),
+        buffers: { sources, arena, out: 4 * quads },
       });
       const want = Float32Array.from(sources, (source) => source === none ? 0 : arena[source]);
       assertSame(floats("out"), want, `${path} ${quads} quads`);

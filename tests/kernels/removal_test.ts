@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import type { PlacedParameter } from "../../src/plan/layout.ts";
+import { wholeWindow } from "../../src/plan/windows.ts";
 import { layOutBlocks, lowerBlockMasks, lowerBlockSums } from "../../src/prune/groups/blocks.ts";
 import {
   lowerCountSelected,
@@ -21,6 +22,8 @@ import { readPaths, runKernels } from "./harness.ts";
 import { assertSame, unwritten } from "./precision.ts";
 import { wantedMask } from "./selection.ts";
 
+const window = wholeWindow(1000, 1000);
+
 /** A weight at a place of an arena: of a convolution, or of a linear layer behind a flatten. */
 function weightOf(
   { rows, taps, channels, isLinear }: (typeof sizes)[number],
@@ -29,9 +32,10 @@ function weightOf(
   const rowQuads = taps * quadsOf(channels);
   const sizes = { rowQuads, quads: rows * rowQuads, count: rows * taps * channels };
   const names = { name: "weight", fullName: `${rows}x${taps}x${channels}`, role: "weight" as const };
-  const place = { stream: names.fullName, arena: "values" as const, prunable: true, offset };
+  const place = { window, offset, first: offset, ordinal: offset };
+  const kind = { stream: names.fullName, arena: "values" as const, prunable: true };
   const shape = isLinear ? [rows, channels * taps] : [rows, channels, taps, 1];
-  return { ...names, ...sizes, ...place, rows, taps, channels, shape, initial: { constant: 0 } };
+  return { ...names, ...sizes, ...place, ...kind, rows, taps, channels, shape, initial: { constant: 0 } };
 }
 
 /** Weights in one arena: of one number, of odd sizes, of more than a workgroup; a gap before the last. */

@@ -176,16 +176,20 @@ for (const path of readPaths) {
     }
   });
 
-  Deno.test(`random() is the hash of place and seed, uniform in [0, 1), ${path} path`, async () => {
+  Deno.test(`random() is the hash of ordinal and seed, uniform in [0, 1), ${path} path`, async () => {
     const mix = (value: number) => {
       let bits = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
       bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35);
       return (bits ^ (bits >>> 16)) >>> 0;
     };
-    const weight = { rows: 40, taps: 9, channels: 28 }, count = 40 * 9 * 28;
+    const weight = { rows: 40, taps: 9, channels: 28 }, count = 40 * 9 * 28, ordinal = 11;
     for (const seed of [0, 1, 0xdeadbeef]) {
-      const got = await runScore(path, weight, { criterion: "random", params: { seed }, arenas: {} });
-      const want = got.map((_, i) => (mix(4 * offset + i + mix(seed) | 0) >>> 8) / 2 ** 24);
+      const got = await runScore(path, weight, {
+        criterion: "random",
+        params: { seed, ordinal },
+        arenas: {},
+      });
+      const want = got.map((_, i) => (mix(4 * ordinal + i + mix(seed) | 0) >>> 8) / 2 ** 24);
       assertSame(got, want, `${path} random, seed ${seed}`);
       // Six standard deviations: of the mean of uniforms, and of a binomial count of a tenth.
       const mean = got.reduce((sum, value) => sum + value, 0) / count;

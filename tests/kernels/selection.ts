@@ -27,7 +27,7 @@ export function selectionDispatches(quads: number, remove: number): readonly Dis
           state: inputRef("state"),
           counts: inputRef("counts"),
         },
-        params: { quads, offset: 0, shift, bits, quads_per_invocation: quadsPerInvocation },
+        params: { quads, offset: 0, ordinal: 0, shift, bits, quads_per_invocation: quadsPerInvocation },
         constants: { BY_PLACE },
       }),
       {
@@ -44,7 +44,7 @@ export function selectionDispatches(quads: number, remove: number): readonly Dis
     kernel: "mask/threshold",
     label: "threshold",
     bindings: { scores: inputRef("scores"), state: inputRef("state"), mask: inputRef("mask") },
-    params: { quads, offset: 0, remove },
+    params: { quads, offset: 0, ordinal: 0, remove },
   });
   return [...passes, threshold];
 }

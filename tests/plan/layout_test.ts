@@ -32,7 +32,7 @@ Deno.test("layOutParameters() places weights first, then what else is trained, a
     "fc.bias values 107 2 7 false",
   ]);
   assertEquals(
-    [layout.quads, layout.weightQuads, layout.statisticsQuads, layout.count, layout.prunableCount],
+    [layout.quads, layout.windows[0].weightQuads, layout.statisticsQuads, layout.count, layout.prunableCount],
     [109, 101, 4, 135 + 5 + 5 + 5 + 140 + 7, 275],
   );
 });

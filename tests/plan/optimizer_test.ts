@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { defaultChooser } from "../../src/kernels/gemm.ts";
 import { seedNetwork } from "../../src/model/presets.ts";
+import { layOutParameters } from "../../src/plan/layout.ts";
 import { lowerPlan, lowerUpdatePlan } from "../../src/plan/lower.ts";
 import { refText, tensorRef } from "../../src/kernels/buffer_ref.ts";
 import {
@@ -11,6 +12,7 @@ import {
   optimizerStep,
   sgd,
 } from "../../src/plan/optimizer.ts";
+import { wholeWindow } from "../../src/plan/windows.ts";
 
 Deno.test("optimizerStep() gives SGD its learning rate alone", () => {
   assertEquals(optimizerStep(sgd(), { learningRate: 0.3, step: 7 }), { learning_rate: 0.3 });
@@ -23,7 +25,7 @@ Deno.test("optimizerStep() corrects Adam's moments by 1 - beta^t, t from 1", () 
   assertEquals(at(2), { learning_rate: 2, correction1: 1 - 0.125, correction2: 1 - 0.421875 });
 });
 
-const layout = { quads: 100, weightQuads: 60 };
+const layout = { windows: [wholeWindow(100, 60)] };
 const declare = tensorRef;
 
 Deno.test("lowerOptimizer() names the optimizer's kernel and form", () => {
@@ -45,7 +47,7 @@ Deno.test("lowerOptimizer() names the optimizer's kernel and form", () => {
     ["optimizer/clip_norm", "", 1],
     ["optimizer/sgd", "CLIP_NORM", 2],
   ]);
-  assertEquals(lowerRunningMean(100).params, { quads: 100 });
+  assertEquals(lowerRunningMean(layout).map(({ params }) => params), [{ quads: 100 }]);
 });
 
 Deno.test("lowerOptimizer() decays all parameters, or the weights alone", () => {
@@ -64,7 +66,7 @@ Deno.test("lowerPlan() and lowerUpdatePlan() together are the step in one plan",
     const accumulation = { batches, isLast: true };
     const whole = lowerPlan(graph, { ...steps, accumulation }).dispatches;
     const first = lowerPlan(graph, { ...steps, accumulation, stopsAtGradients: true }).dispatches;
-    const second = lowerUpdatePlan(graph, { ...options, accumulation }).dispatches;
+    const second = lowerUpdatePlan(layOutParameters(graph), { ...options, accumulation }).dispatches;
     assertEquals([...first, ...second], whole);
     const role = batches === 1 ? "arena gradients" : "arena gradient_sum";
     assertEquals(refText(second.at(-3)!.bindings.gradients), role);

@@ -76,7 +76,9 @@ Deno.test("Pruner.remove() keeps multiples of roundTo in every coupled set that 
         );
         if (count < groups.length) rounded++;
       }
-      const removed = attempt.subarray(0, 4 * network.layout.weightQuads).filter((keep) => keep === 0).length;
+      const removed = attempt.subarray(0, 4 * network.layout.windows[0].weightQuads).filter((keep) =>
+        keep === 0
+      ).length;
       assert(removed >= target);
     }
   }

@@ -95,7 +95,7 @@ Deno.test("Pruner.remove() takes all that may go and nothing of a protected laye
       const mask = await readFloats(network.gpu, network.arena("mask"));
       const name = `${graph.name} ${JSON.stringify({ ...options, protect })}`;
       assert(protect.every((layer) => isWhole(network.layout, mask, layer)), name);
-      const gone = mask.subarray(0, 4 * network.layout.weightQuads).filter((keep, at) =>
+      const gone = mask.subarray(0, 4 * network.layout.windows[0].weightQuads).filter((keep, at) =>
         keep === 0 && fullMask(network.layout)[at] === 1
       ).length;
       removed += gone;

@@ -216,7 +216,8 @@ Deno.test("sampleRows() and samplePositions() take different ones, the same for 
   const rows = sampleRows({ count: 30, images: 25, batch: 10, seed: 1 });
   assert.deepEqual(rows.map(({ length }) => length), [10, 10, 5]);
   assert.equal(new Set(rows.flatMap((batch) => [...batch])).size, 25);
-  const [layer] = refittableLayers(refitCases[0].graph), options = { layer: 0, rows, positions: 7, seed: 1 };
+  const [layer] = refittableLayers(refitCases[0].graph, layOutParameters(refitCases[0].graph)),
+    options = { layer: 0, rows, positions: 7, seed: 1 };
   const sampled = samplePositions(layer, options);
   assert.deepEqual(samplePositions(layer, options), sampled);
   for (const [batch, places] of sampled.entries()) {

@@ -40,7 +40,8 @@ Deno.test("Pruner.remove() removes coupled channels, whole, by their chi-square 
       }
       return own;
     });
-    const weightsOf = (own: readonly number[]) => own.filter((place) => place < 4 * layout.weightQuads);
+    const weightsOf = (own: readonly number[]) =>
+      own.filter((place) => place < 4 * layout.windows[0].weightQuads);
     const signals = members.map((own) => {
       const weights = weightsOf(own), signal = weights.reduce((sum, place) => sum + z[place] ** 2, 0);
       return { signal, elements: weights.length };

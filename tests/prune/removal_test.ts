@@ -36,8 +36,8 @@ Deno.test("Pruner.remove() keeps floors and protected layers, and exactly so man
     const layers = await pruner.remove(target, options);
     assertEquals(layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0), target);
     assertEquals(
-      (await readFloats(gpu, network.arena("mask"))).slice(0, 4 * layout.weightQuads),
-      want.slice(0, 4 * layout.weightQuads),
+      (await readFloats(gpu, network.arena("mask"))).slice(0, 4 * layout.windows[0].weightQuads),
+      want.slice(0, 4 * layout.windows[0].weightQuads),
     );
   };
   const all = layout.prunableCount;
@@ -145,7 +145,10 @@ for (const granularity of ["filter", { rows: 2, channels: 2 }, { rows: 1, channe
         }
         await pruner.remove(target, { granularity, floor });
         const got = await readFloats(gpu, network.arena("mask"));
-        assertEquals(got.slice(0, 4 * layout.weightQuads), want.slice(0, 4 * layout.weightQuads));
+        assertEquals(
+          got.slice(0, 4 * layout.windows[0].weightQuads),
+          want.slice(0, 4 * layout.windows[0].weightQuads),
+        );
       }
     });
   }

@@ -24,6 +24,8 @@ export const noSource = 0xffffffff;
 /** A smaller model and how it comes out of the larger one. */
 export interface Compaction {
   readonly graph: Graph;
+  /** Where its parameters lie. */
+  readonly layout: ParameterLayout;
   /** The groups that went, by their index in the coupling of the larger graph. */
   readonly removedGroups: ReadonlySet<number>;
   /** The layers that went, by name. */
@@ -47,6 +49,12 @@ export interface CompactOptions {
   readonly protect?: readonly string[] | undefined;
 }
 
+/** What a compaction is planned with. */
+export interface PlanCompactionOptions extends CompactOptions {
+  /** The layout of the masked model. Default: all parameters in one window. */
+  readonly layout?: ParameterLayout;
+}
+
 /**
  * Finds the smaller model: without the groups of channels that a mask makes superfluous, and without the branches of
  * sums that it makes zero. It computes the same, and every layer that stays keeps a channel.
@@ -56,9 +64,9 @@ export interface CompactOptions {
 export function planCompaction(
   graph: Graph,
   numbers: NetworkNumbers,
-  { protect = [] }: CompactOptions = {},
+  { protect = [], layout = layOutParameters(graph) }: PlanCompactionOptions = {},
 ): Compaction {
-  const nodes = resolveGraph(graph), layout = layOutParameters(graph), coupling = coupleChannels(graph);
+  const nodes = resolveGraph(graph), coupling = coupleChannels(graph);
   const { removed, sources, folds } = findLiveParts(nodes, { coupling, layout, numbers, protect });
   const keptOutputs = coupling.groupOf.map((groups) =>
     [...groups.keys()].filter((channel) => !removed.has(groups[channel]))
@@ -71,13 +79,15 @@ export function planCompaction(
   });
   const smaller = smallerGraph(graph, { nodes, sources, kept });
   checkNarrowed(smaller, nodes, kept);
+  const own = layOutParameters(smaller, layout.bindingQuads);
   const names = new Set(smaller.layers.map(({ name }) => name));
   return {
     graph: smaller,
+    layout: own,
     removedGroups: removed,
     removedLayers: graph.layers.map(({ name }) => name).filter((name) => !names.has(name)),
-    sources: placeSources(layout, layOutParameters(smaller), { nodes, kept }),
-    folds: placeFolds(folds, layOutParameters(smaller), { nodes, kept }),
+    sources: placeSources(layout, own, { nodes, kept }),
+    folds: placeFolds(folds, own, { nodes, kept }),
   };
 }
 
@@ -178,8 +188,8 @@ function placeFolds(
   return folds.flatMap(({ parameter, channel, add }) => {
     const target = targets.get(parameter);
     if (!target) return [];
-    const { arena, offset } = target;
-    return [{ arena, place: 4 * offset + outputs.get(layerNameOf(target))!.indexOf(channel), add }];
+    const { arena, first } = target;
+    return [{ arena, place: 4 * first + outputs.get(layerNameOf(target))!.indexOf(channel), add }];
   });
 }
 
@@ -203,8 +213,8 @@ function gather(sources: Uint32Array, { source, target, rows, channels }: {
   const fromTap = 4 * quadsOf(source.channels), toTap = 4 * quadsOf(target.channels);
   for (const [row, fromRow] of rows.entries()) {
     for (let tap = 0; tap < target.taps; tap++) {
-      const from = 4 * (source.offset + fromRow * source.rowQuads) + tap * fromTap;
-      const to = 4 * (target.offset + row * target.rowQuads) + tap * toTap;
+      const from = 4 * (source.first + fromRow * source.rowQuads) + tap * fromTap;
+      const to = 4 * (target.first + row * target.rowQuads) + tap * toTap;
       for (const [channel, fromChannel] of channels.entries()) sources[to + channel] = from + fromChannel;
     }
   }

@@ -12,16 +12,18 @@ import type { Examples } from "../../gpu/examples.ts";
 import { Program } from "../../gpu/executor.ts";
 import { checkArenasFinite } from "../../gpu/finite.ts";
 import { fitBatch } from "../../gpu/fitting.ts";
-import { Network } from "../../gpu/network.ts";
+import { createArena, Network } from "../../gpu/network.ts";
 import { preparePlan } from "../../gpu/plan_program.ts";
 import { readBuffers, readFloats } from "../../gpu/readback.ts";
 import type { SlotPool } from "../../gpu/slots.ts";
-import { dispatchOver } from "../../kernels/dispatch.ts";
+import type { Dispatch } from "../../kernels/dispatch.ts";
 import type { ProductChooser } from "../../kernels/product.ts";
 import { resolveGraph } from "../../model/graph.ts";
 import { summarizeModel } from "../../model/summary.ts";
 import { lowerForward } from "../../plan/forward.ts";
+import type { ParameterLayout } from "../../plan/layout.ts";
 import { logitsOf, type Plan } from "../../plan/plan.ts";
+import { dispatchInWindow, isStatistics, wholeWindow, windowRef } from "../../plan/windows.ts";
 import { type Compaction, type CompactOptions, planCompaction } from "./compact.ts";
 import type { NetworkNumbers } from "./live_channels.ts";
 import { lowerMasking } from "../mask.ts";
@@ -103,7 +105,8 @@ export async function compactNetwork(
   }
   await checkArenasFinite(network, ["values", "statistics"], "compact model");
   await applyMask(network);
-  const compaction = planCompaction(network.graph, await readNumbers(network), tools);
+  const numbers = await readNumbers(network), { layout } = network;
+  const compaction = planCompaction(network.graph, numbers, { ...tools, layout });
   const smaller = await gatherNetwork(network, compaction);
   try {
     const largestDifference = await compareLogits([network, smaller], examples, tools);
@@ -121,27 +124,24 @@ async function readNumbers(network: Network): Promise<NetworkNumbers> {
 }
 
 /** Gathers the smaller arenas on the device. */
-async function gatherNetwork(network: Network, { graph, sources, folds }: Compaction): Promise<Network> {
-  const { gpu } = network, listOf = (role: ArenaRole) => role === "statistics" ? "statistics" : "values";
+async function gatherNetwork(
+  network: Network,
+  { graph, layout, sources, folds }: Compaction,
+): Promise<Network> {
+  const { gpu } = network;
   const roles = [...network.arenas.keys()].filter((role) =>
     !scratchRoles.has(role) && sources[listOf(role)].length > 0
   );
   const arenas = new Map<ArenaRole, DeviceBuffer>(), lists = new Map<string, DeviceBuffer>();
   try {
     for (const [name, list] of Object.entries(sources)) {
-      const buffer = gpu.createBuffer(`${name} sources`, list.byteLength);
+      const buffer = gpu.createBuffer(`${name} sources`, list.byteLength, true);
       lists.set(buffer.label, buffer);
       if (list.length > 0) buffer.write(list);
     }
-    const dispatches = roles.map((role) => {
-      const list = listOf(role), quads = sources[list].length / 4;
-      arenas.set(role, gpu.createBuffer(role, 16 * quads));
-      return dispatchOver(quads, {
-        kernel: "mask/compact",
-        label: `compact ${role}`,
-        bindings: { sources: inputRef(`${list} sources`), arena: arenaRef(role), out: inputRef(role) },
-        params: { quads },
-      });
+    const dispatches = roles.flatMap((role) => {
+      arenas.set(role, createArena(gpu, layout, role));
+      return lowerGather(role, [network.layout, layout]);
     });
     const input = (name: string) => lists.get(name) ?? arenas.get(name as ArenaRole);
     const bind = bindBuffers("compaction", { network, input });
@@ -155,6 +155,35 @@ async function gatherNetwork(network: Network, { graph, sources, folds }: Compac
   } finally {
     for (const list of lists.values()) list[Symbol.dispose]();
   }
+}
+
+/** The list that says where the numbers of an arena come from. */
+function listOf(role: ArenaRole): "values" | "statistics" {
+  return isStatistics(role) ? "statistics" : "values";
+}
+
+/** The dispatches that gather an arena, from each window of the larger one into each of the smaller one. */
+function lowerGather(
+  role: ArenaRole,
+  layouts: readonly [ParameterLayout, ParameterLayout],
+): readonly Dispatch[] {
+  const windowsOf = ({ windows, statisticsQuads }: ParameterLayout) =>
+    isStatistics(role) ? [wholeWindow(statisticsQuads, 0)] : windows;
+  const [larger, smaller] = layouts.map(windowsOf);
+  return smaller.flatMap((to) =>
+    larger.map((from) =>
+      dispatchInWindow(from, to.quads, {
+        kernel: "mask/compact",
+        label: `compact ${role}`,
+        bindings: {
+          sources: windowRef(inputRef(`${listOf(role)} sources`), to),
+          arena: arenaRef(role),
+          out: windowRef(inputRef(role), to),
+        },
+        params: { quads: to.quads, first: 4 * from.first, count: 4 * from.quads },
+      })
+    )
+  );
 }
 
 /** Adds what took over constants to the gathered values, their mean and the statistics. */
@@ -202,12 +231,12 @@ async function compareLogits(
 }
 
 function lowerLogits(
-  { graph }: Network,
+  { graph, layout }: Network,
   { areImages }: Examples,
   { batch, choose }: Pick<CompactionTools, "choose"> & { readonly batch: number },
 ): Plan {
   const images = areImages ? { images: { augmentation: "none" } as const } : {};
-  return lowerForward(graph, { batch, choose, ...images });
+  return lowerForward(graph, { layout, batch, choose, ...images });
 }
 
 /** The logits of the first examples, (N, K) in quads. */

@@ -136,7 +136,7 @@ function numberOf(
 ): number | undefined {
   const parameter = places.get(fullName);
   if (!parameter) return 0;
-  const place = 4 * parameter.offset + (parameter.shared ? 0 : channel);
+  const place = 4 * parameter.first + (parameter.shared ? 0 : channel);
   if (parameter.arena === "statistics") return statistics?.[place];
   return mask[place] === 0 ? 0 : values?.[place];
 }
@@ -165,12 +165,12 @@ function forEachKept(
   visit: (weight: { readonly row: number; readonly channel: number; readonly place: number }) => void,
 ): void {
   const { groups } = weightFormOf(node)!;
-  const { rows, taps, channels, offset } = places.get(`${node.spec.name}.weight`)!;
+  const weight = places.get(`${node.spec.name}.weight`)!, { rows, taps, channels } = weight;
   const share = rows / groups, width = quadsOf(channels);
   for (let row = 0; row < rows; row++) {
     const firstChannel = Math.floor(row / share) * channels;
     for (let tap = 0; tap < taps; tap++) {
-      const first = 4 * (offset + (row * taps + tap) * width);
+      const first = 4 * (weight.first + (row * taps + tap) * width);
       for (let channel = 0; channel < channels; channel++) {
         const place = first + channel;
         if (mask[place] !== 0) visit({ row, channel: firstChannel + channel, place });
@@ -203,8 +203,8 @@ function findTakers(nodes: readonly GraphNode[], { places }: PlacedNumbers): rea
 /** True if a row's constants can be taken over: a bias that the mask removes stays 0. */
 function takes(taker: Taker | undefined, row: number, { places, mask }: PlacedNumbers): boolean {
   if (!taker) return false;
-  const { arena, offset } = places.get(taker.parameter)!;
-  return arena === "statistics" || mask[4 * offset + row] !== 0;
+  const { arena, first } = places.get(taker.parameter)!;
+  return arena === "statistics" || mask[4 * first + row] !== 0;
 }
 
 /** Adds up what the channels that go gave the rows that stay. */

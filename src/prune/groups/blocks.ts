@@ -5,9 +5,10 @@
  */
 import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { readBuffers } from "../../gpu/readback.ts";
-import { checkIterations, type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
+import { checkIterations, type Dispatch } from "../../kernels/dispatch.ts";
 import { foldedTaps, layerNameOf, type PlacedParameter } from "../../plan/layout.ts";
 import type { Graph } from "../../model/graph.ts";
+import { dispatchInWindow } from "../../plan/windows.ts";
 import { quadsOf } from "../../shape.ts";
 import { weightCosts } from "../cost.ts";
 import { coupleChannels } from "./coupling.ts";
@@ -93,11 +94,11 @@ function blockParams({ tensor, size, foldedTaps, shape, firstBlock }: TensorBloc
 /** The dispatches that sum scores, or their squares, by block, into `block_sums` and `block_counts`. */
 export function lowerBlockSums(layers: readonly TensorBlocks[], isSquared: boolean): readonly Dispatch[] {
   return layers.map((layer) => {
-    const { tensor: { fullName }, size, shape, blocks } = layer, { rows } = size;
+    const { tensor: { fullName, window }, size, shape, blocks } = layer, { rows } = size;
     const weights = Math.min(shape.rows, rows) * Math.min(shape.taps, size.taps) *
       Math.min(shape.columns, size.columns);
     checkIterations("select/block_sums", weights);
-    return dispatchOver(blocks, {
+    return dispatchInWindow(window, blocks, {
       kernel: "select/block_sums",
       label: `${fullName} block sums`,
       bindings: {
@@ -115,7 +116,7 @@ export function lowerBlockSums(layers: readonly TensorBlocks[], isSquared: boole
 /** The dispatches that remove the blocks whose word of `block_keep` is 0 from the mask. */
 export function lowerBlockMasks(layers: readonly TensorBlocks[]): readonly Dispatch[] {
   return layers.map((layer) =>
-    dispatchOver(layer.tensor.quads, {
+    dispatchInWindow(layer.tensor.window, layer.tensor.quads, {
       kernel: "mask/blocks",
       label: `${layer.tensor.fullName} blocks`,
       bindings: { keep: inputRef("block_keep"), mask: arenaRef("mask") },

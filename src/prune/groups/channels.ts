@@ -35,11 +35,11 @@ export async function openChannels(
   const scores = await sumGroups(buffers, groups, { part, isSquared });
   const mask = await readFloats(gpu, network.arena("mask"));
   const places = placesByName(layout), cost = weightCosts(graph, measure);
-  const quadCosts = new Uint32Array(layout.weightQuads);
+  const quadCosts = new Uint32Array(layout.quads);
   for (const tensor of prunableTensors(layout)) {
-    quadCosts.fill(cost(tensor), tensor.offset, tensor.offset + tensor.quads);
+    quadCosts.fill(cost(tensor), tensor.first, tensor.first + tensor.quads);
   }
-  const costAt = (place: number) => mask[place] > 0 ? quadCosts[place >> 2] ?? 0 : 0;
+  const costAt = (place: number) => mask[place] > 0 ? quadCosts[place >> 2] : 0;
   const costOf = (group: number): number => {
     let sum = 0;
     for (const run of groupRuns(places, groups[group])) {
@@ -63,9 +63,9 @@ export async function openChannels(
   const clearLayers = (layers: ReadonlySet<string>): number => {
     let sum = 0;
     for (const parameter of layout.parameters) {
-      const { arena, offset, quads } = parameter;
+      const { arena, first, quads } = parameter;
       if (arena !== "values" || !layers.has(layerNameOf(parameter))) continue;
-      for (let place = 4 * offset; place < 4 * (offset + quads); place++) sum += clear(place);
+      for (let place = 4 * first; place < 4 * (first + quads); place++) sum += clear(place);
     }
     return sum;
   };

@@ -51,19 +51,19 @@ export function groupRuns(
 }
 
 function sliceRuns(
-  { arena, offset, rows, taps, channels, rowQuads }: PlacedParameter,
+  { arena, first, rows, taps, channels, rowQuads }: PlacedParameter,
   { axis, index }: ChannelSlice,
   rowsOfGroup: readonly number[],
 ): readonly ElementRun[] {
   if (axis === "row") {
-    return [{ arena, first: 4 * (offset + index * rowQuads), stride: 1, count: 4 * rowQuads }];
+    return [{ arena, first: 4 * (first + index * rowQuads), stride: 1, count: 4 * rowQuads }];
   }
   // From tap to tap, and so from row to row, a channel lies this far from itself.
   const stride = 4 * quadsOf(channels);
   const edges = [-1, ...[...rowsOfGroup].sort((a, b) => a - b), rows];
   return edges.slice(1).flatMap((end, i): readonly ElementRun[] => {
     const begin = edges[i] + 1, count = (end - begin) * taps;
-    return count > 0 ? [{ arena, first: 4 * (offset + begin * rowQuads) + index, stride, count }] : [];
+    return count > 0 ? [{ arena, first: 4 * (first + begin * rowQuads) + index, stride, count }] : [];
   });
 }
 

@@ -12,6 +12,7 @@ import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { readBuffers } from "../../gpu/readback.ts";
 import { type Dispatch, spreadWorkgroups } from "../../kernels/dispatch.ts";
 import type { ParameterLayout } from "../../plan/layout.ts";
+import { type ArenaWindow, inWindow } from "../../plan/windows.ts";
 import type { ChannelGroup } from "./coupling.ts";
 import { type GroupPart, groupRuns, placesByName } from "./runs.ts";
 import type { PruneBuffers } from "../prune_buffers.ts";
@@ -46,17 +47,22 @@ export interface PackedRuns {
   readonly runs: Uint32Array;
 }
 
-/** Packs the trained elements of groups, each once a group. */
+/** Packs the trained elements of groups in a window, each once a group. */
 export function packGroupRuns(
   layout: ParameterLayout,
   groups: readonly ChannelGroup[],
-  part: GroupPart = "all",
+  { part = "all", window = layout.windows[0] }: {
+    readonly part?: GroupPart;
+    readonly window?: ArenaWindow;
+  } = {},
 ): PackedRuns {
   const places = placesByName(layout), words: number[] = [];
+  const begin = 4 * window.first, end = begin + 4 * window.quads;
   const starts = new Uint32Array(groups.length + 1);
   for (const [i, group] of groups.entries()) {
     for (const { arena, first, stride, count } of groupRuns(places, group, part)) {
-      if (arena === "values") words.push(first, stride, count, 0);
+      const isInside = arena === "values" && first >= begin && first < end;
+      if (isInside) words.push(first - begin, stride, count, 0);
     }
     starts[i + 1] = words.length / 4;
   }
@@ -64,8 +70,8 @@ export function packGroupRuns(
 }
 
 /** The dispatch that sums scores, or their squares, by group, into the buffers `group_sums` and `group_counts`. */
-export function lowerGroupSums(groups: number, isSquared: boolean): Dispatch {
-  return {
+export function lowerGroupSums(window: ArenaWindow, groups: number, isSquared: boolean): Dispatch {
+  return inWindow(window, {
     kernel: "score/group_sums",
     label: "group sums",
     bindings: {
@@ -79,11 +85,11 @@ export function lowerGroupSums(groups: number, isSquared: boolean): Dispatch {
     params: { groups },
     constants: { SQUARED: isSquared ? 1 : 0 },
     workgroups: spreadWorkgroups(groups),
-  };
+  });
 }
 
 /**
- * Sums scores, or their squares, by group, from the arena `scores` of a network.
+ * Sums scores, or their squares, by group, from the arena `scores` of a network: window by window, in order.
  *
  * @param part Whether all elements that go with a group count, or only those that make its channels.
  */
@@ -92,23 +98,28 @@ export async function sumGroups(
   groups: readonly ChannelGroup[],
   { part, isSquared }: { readonly part: GroupPart; readonly isSquared: boolean },
 ): Promise<GroupScores> {
-  if (groups.length === 0) return { sums: new Float32Array(0), counts: new Uint32Array(0) };
-  const { starts, runs } = packGroupRuns(buffers.network.layout, groups, part);
-  const results = ["group_sums", "group_counts"];
-  buffers.allocate([
-    ["group_starts", starts.length],
-    ["group_runs", Math.max(4, runs.length)],
-    ...results.map((name) => [name, groups.length] as const),
-  ]);
-  buffers.get("group_starts").write(starts);
-  buffers.get("group_runs").write(runs);
-  await buffers.run([lowerGroupSums(groups.length, isSquared)]);
-  const read = results.map((name) => ({ buffer: buffers.get(name) }));
-  const [sums, counts] = await readBuffers(buffers.network.gpu, read);
-  return {
-    sums: new Float32Array(sums, 0, groups.length),
-    counts: new Uint32Array(counts, 0, groups.length),
-  };
+  const total = { sums: new Float32Array(groups.length), counts: new Uint32Array(groups.length) };
+  if (groups.length === 0) return total;
+  const { gpu, layout } = buffers.network, results = ["group_sums", "group_counts"];
+  for (const window of layout.windows) {
+    const { starts, runs } = packGroupRuns(layout, groups, { part, window });
+    buffers.allocate([
+      ["group_starts", starts.length],
+      ["group_runs", Math.max(4, runs.length)],
+      ...results.map((name) => [name, groups.length] as const),
+    ]);
+    buffers.get("group_starts").write(starts);
+    buffers.get("group_runs").write(runs);
+    await buffers.run([lowerGroupSums(window, groups.length, isSquared)]);
+    const read = results.map((name) => ({ buffer: buffers.get(name) }));
+    const [sums, counts] = await readBuffers(gpu, read);
+    const own = { sums: new Float32Array(sums), counts: new Uint32Array(counts) };
+    for (let group = 0; group < groups.length; group++) {
+      total.sums[group] += own.sums[group];
+      total.counts[group] += own.counts[group];
+    }
+  }
+  return total;
 }
 
 /**

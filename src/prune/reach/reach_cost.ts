@@ -24,7 +24,7 @@ export async function measureCost(
 ): Promise<number> {
   if (granularity !== "channel") return costOf(network.graph, layers, { isSparse })[kind];
   const mask = await readFloats(network.gpu, network.arena("mask"));
-  return compactCostOf(network.graph, mask, { protect })[kind];
+  return compactCostOf(network.graph, mask, { protect, layout: network.layout })[kind];
 }
 
 /** All that could go, in what a removal counts. */

@@ -4,11 +4,12 @@
  * @module
  */
 import { ConfigError, NumericError, ShapeError } from "../../errors.ts";
-import { bindBuffers, type BoundBuffer, wholeBuffer } from "../../gpu/bind.ts";
+import { bindBuffers, type BoundBuffer, bufferRange, wholeBuffer } from "../../gpu/bind.ts";
 import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { Program } from "../../gpu/executor.ts";
 import { readBuffers } from "../../gpu/readback.ts";
+import type { QuadRange } from "../../kernels/buffer_ref.ts";
 import { quadsOf } from "../../shape.ts";
 import { checkGeometry, patchQuads, type RefitGeometry } from "./geometry.ts";
 import {
@@ -162,10 +163,10 @@ export class RefitLayer {
       },
       bound: {
         ...this.#scratch.bound,
-        dense: wholeBuffer(dense.buffer),
-        values: wholeBuffer(values.buffer),
-        shift: wholeBuffer(shift.buffer),
-        ...(scores ? { scores: wholeBuffer(scores.buffer) } : {}),
+        dense: boundAt(dense),
+        values: boundAt(values),
+        shift: boundAt(shift),
+        ...(scores ? { scores: boundAt(scores) } : {}),
       },
     });
     if (!factors) this.#fail("rows without a solution");
@@ -193,7 +194,7 @@ export class RefitLayer {
     this.#isCentred = true;
     const all: Readonly<Record<string, BoundBuffer>> = {
       ...this.#scratch.bound,
-      mask: wholeBuffer(mask.buffer),
+      mask: boundAt(mask),
     };
     using program = await Program.create(this.#gpu, dispatches, {
       bind: bindBuffers("refit", { input: (name) => all[name] }),
@@ -278,8 +279,15 @@ export interface RefitExamples {
 /** A place in a buffer: an arena and the first quad of a layer's parameter. */
 export interface ArenaPlace {
   readonly buffer: DeviceBuffer;
-  /** First quad. */
+  /** The quads that are bound. Default: all. */
+  readonly range?: QuadRange;
+  /** First quad of what is bound. */
   readonly offset: number;
+}
+
+/** What of a place's buffer is bound. */
+function boundAt({ buffer, range }: ArenaPlace): BoundBuffer {
+  return range ? bufferRange(buffer, range) : wholeBuffer(buffer);
 }
 
 /** What a solution is made of and where it goes. Weights lie as (rows, taps, quads of channels). */

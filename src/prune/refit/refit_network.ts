@@ -82,11 +82,11 @@ export class Refit {
     const { choose = network.gpu.choose, owned, ...given } = options;
     const settings = fillRefitSettings(given);
     await checkArenasFinite(network, ["values", "statistics"], "refit");
-    const { graph } = network, { memoryBytes, images, positions: each, seed } = settings;
-    const layers = refittableLayers(graph);
+    const { graph, layout } = network, { memoryBytes, images, positions: each, seed } = settings;
+    const layers = refittableLayers(graph, layout);
     const most = Math.min(settings.batch, examples.batch, examples.count, images);
     const plain = examples.areImages ? { images: { augmentation: "none" } as const } : {};
-    const lower = (batch: number) => lowerForward(graph, { batch, choose, ...plain });
+    const lower = (batch: number) => lowerForward(graph, { layout, batch, choose, ...plain });
     const lowerBoth = (batch: number) => [
       lower(batch),
       lowerTargets(layers, { network, examples, batch, choose }),
@@ -232,9 +232,11 @@ export class Refit {
       });
       const reports = [];
       for (const [i, refit] of open.entries()) {
+        const before = chosen[i] * outChannels * weight.rowQuads, { window } = weight;
         const place = (buffer: DeviceBuffer) => ({
           buffer,
-          offset: weight.offset + chosen[i] * outChannels * weight.rowQuads,
+          offset: weight.offset + before,
+          ...(window.isWhole ? {} : { range: window }),
         });
         const solved: SolveBuffers = {
           mask: place(network.arena("mask")),
@@ -243,7 +245,7 @@ export class Refit {
           shift: { buffer: shift, offset: chosen[i] * quadsOf(outChannels) },
           damping: settings.damping,
         };
-        const start = 4 * solved.mask.offset, words = 4 * outChannels * weight.rowQuads;
+        const start = 4 * (weight.first + before), words = 4 * outChannels * weight.rowQuads;
         await selectByObs(gpu, refit, {
           targets: solved,
           steps: settings.selectionSteps,

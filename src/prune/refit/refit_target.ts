@@ -39,7 +39,7 @@ export class DenseState {
   /** Copies a network's parameters as they are. */
   static async open(network: Network): Promise<DenseState> {
     const { gpu, layout } = network, values = network.arena("values");
-    const buffer = gpu.createBuffer("dense values", values.sizeBytes);
+    const buffer = gpu.createBuffer("dense values", values.sizeBytes, true);
     copyQuads(gpu, [{ from: values, to: buffer, quads: buffer.sizeBytes / 16 }]);
     try {
       return new DenseState(network, buffer, {
@@ -73,12 +73,12 @@ export class DenseState {
       const keeps = takeParameter(bias, mask);
       const values = new Float32Array(4 * bias.quads);
       values.set(shifts.map((shift, c) => keeps[c] === 0 ? 0 : shift));
-      this.#network.arena("values").write(values, 16 * bias.offset);
+      this.#network.arena("values").write(values, 16 * bias.first);
     } else if (norm) {
       const keeps = takeParameter(norm.scale, mask), dense = takeParameter(norm.mean, this.#statistics);
       const means = new Float32Array(4 * norm.mean.quads);
       means.set(dense.map((mean, c) => keeps[c] === 0 ? mean : mean - shifts[c]));
-      this.#network.arena("statistics").write(means, 16 * norm.mean.offset);
+      this.#network.arena("statistics").write(means, 16 * norm.mean.first);
     }
   }
 
@@ -115,6 +115,7 @@ export function lowerTargets(
   },
 ): Plan {
   return lowerForward(network.graph, {
+    layout: network.layout,
     batch,
     choose,
     probes: layers.map(({ name }) => name),

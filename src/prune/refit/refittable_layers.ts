@@ -5,7 +5,7 @@
  * @module
  */
 import { type Graph, resolveGraph } from "../../model/graph.ts";
-import { layOutParameters, type PlacedParameter } from "../../plan/layout.ts";
+import type { ParameterLayout, PlacedParameter } from "../../plan/layout.ts";
 import { wireLayers } from "../../plan/wire.ts";
 import type { RefitGeometry } from "./geometry.ts";
 
@@ -48,11 +48,12 @@ export interface RefittableLayer {
  *
  * @throws {ShapeError} If a layer does not fit its inputs.
  */
-export function refittableLayers(graph: Graph): readonly RefittableLayer[] {
+export function refittableLayers(
+  graph: Graph,
+  { parameters }: Pick<ParameterLayout, "parameters">,
+): readonly RefittableLayer[] {
   const nodes = resolveGraph(graph);
-  const placed = new Map(
-    layOutParameters(graph).parameters.map((parameter) => [parameter.fullName, parameter]),
-  );
+  const placed = new Map(parameters.map((parameter) => [parameter.fullName, parameter]));
   const computedBy = wireLayers(nodes, "evaluate").map(({ computedBy }) => computedBy);
   const onlyReader = (layer: number): number | undefined => {
     const readers = [...nodes.keys()].filter((i) => nodes[i].sources.includes(layer));

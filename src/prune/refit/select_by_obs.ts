@@ -59,7 +59,8 @@ export async function selectByObs(
   },
 ): Promise<void> {
   const count = (mask: Float32Array) => mask.reduce((sum, keep) => sum + keep, 0);
-  const from = count(before), to = count(asked), { buffer, offset } = targets.mask;
+  const from = count(before), to = count(asked);
+  const { buffer, range, offset } = targets.mask, first = (range?.first ?? 0) + offset;
   // Where weights came back in between, the mask is not one of fewer of the same.
   const isNarrower = from > to && asked.every((keep, i) => keep <= before[i]);
   if (steps === 0 || !isNarrower || from === weights || to === 0) return;
@@ -67,11 +68,11 @@ export async function selectByObs(
   try {
     let mask = before;
     for (const keep of countsBetween(from, to, steps)) {
-      buffer.write(mask, 16 * offset);
+      buffer.write(mask, 16 * first);
       await refit.solve({ ...targets, scores: { buffer: scores, offset: 0 } });
       mask = keepStrongest({ mask, signals: await readFloats(gpu, scores), rowScales, keep });
     }
-    buffer.write(mask, 16 * offset);
+    buffer.write(mask, 16 * first);
   } finally {
     scores[Symbol.dispose]();
   }

@@ -54,11 +54,12 @@ export async function accumulateGradients(
   examples: Examples,
   { choose, slots, estimate = "batch", seed = 0 }: AccumulateOptions,
 ): Promise<void> {
-  const { gpu, graph } = network;
+  const { gpu, graph, layout } = network;
   const most = estimate === "example" ? 1 : Math.min(scoreBatch, examples.count, examples.batch);
   const images = examples.areImages ? { images: { augmentation: "none" } as const } : {};
   const sampled = estimate === "sampled" ? { sampledLabels: mixBits(seed) } : {};
-  const lower = (batch: number) => lowerPlan(graph, { batch, mode: "score", choose, ...images, ...sampled });
+  const lower = (batch: number) =>
+    lowerPlan(graph, { layout, batch, mode: "score", choose, ...images, ...sampled });
   const batch = fitBatch(gpu, most, lower, ["score", graph.name]), plan = lower(batch);
   using tally = new Tally(gpu);
   const input = (name: string) => name === "tally" ? tally.buffer : examples.input(name);

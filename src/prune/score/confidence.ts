@@ -7,6 +7,7 @@ import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { checkNumbers } from "../../checks.ts";
 import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import type { ParameterLayout } from "../../plan/layout.ts";
+import { dispatchInWindow, overWindows } from "../../plan/windows.ts";
 import { readBuffers } from "../../gpu/readback.ts";
 import type { PruneBuffers } from "../prune_buffers.ts";
 import { prunableTensors } from "./criteria.ts";
@@ -39,8 +40,8 @@ export function lowerPrior(layout: ParameterLayout, prior: Prior, examples: numb
     return { ...tensor, layer, chunks, chunkOffset };
   });
   const sums = (isEffective: boolean) =>
-    tensors.map(({ fullName, quads, offset, layer, chunks, chunkOffset }) =>
-      dispatchOver(chunks, {
+    tensors.map(({ fullName, quads, offset, window, layer, chunks, chunkOffset }) =>
+      dispatchInWindow(window, chunks, {
         kernel: "score/prior_sums",
         label: `${fullName} prior sums`,
         bindings: {
@@ -83,23 +84,21 @@ export function lowerPrior(layout: ParameterLayout, prior: Prior, examples: numb
 
 /** The dispatches that turn scores z into confidences and count them by layer, into `histogram`. */
 export function lowerConfidence(layout: ParameterLayout): readonly Dispatch[] {
-  const histograms = prunableTensors(layout).map(({ fullName, quads, offset }, layer) =>
-    dispatchOver(quads, {
+  const histograms = prunableTensors(layout).map(({ fullName, quads, offset, window }, layer) =>
+    dispatchInWindow(window, quads, {
       kernel: "score/histogram",
       label: `${fullName} confidence histogram`,
       bindings: { confidence: arenaRef("confidence"), mask: arenaRef("mask"), counts: inputRef("histogram") },
       params: { quads, offset, bins: confidenceBins, counts_offset: layer * confidenceBins },
     })
   );
-  return [
-    dispatchOver(layout.quads, {
-      kernel: "score/confidence_of_z",
-      label: "confidence",
-      bindings: { scores: arenaRef("scores"), confidence: arenaRef("confidence") },
-      params: { quads: layout.quads },
-    }),
-    ...histograms,
-  ];
+  const confidences = overWindows(layout.windows, ({ quads }) => ({
+    kernel: "score/confidence_of_z",
+    label: "confidence",
+    bindings: { scores: arenaRef("scores"), confidence: arenaRef("confidence") },
+    params: { quads },
+  }));
+  return [...confidences, ...histograms];
 }
 
 /**

@@ -8,6 +8,7 @@ import { describeValue } from "../../checks.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Dispatch } from "../../kernels/dispatch.ts";
 import type { ParameterLayout, PlacedParameter } from "../../plan/layout.ts";
+import { inWindow } from "../../plan/windows.ts";
 import { filterCriteria } from "./filters.ts";
 import { pointwiseCriteria } from "./pointwise.ts";
 import type { CriterionModel, CriterionType } from "./criterion.ts";
@@ -108,7 +109,8 @@ export function lowerScores(
   { examples, seed }: ScoreSettings,
 ): readonly Dispatch[] {
   const layers = prunableTensors(model.layout), type = criterionOf(criterion);
-  return scoredTensors(model, criterion).flatMap((tensor) =>
-    type.lower(tensor, { ...model, layer: layers.indexOf(tensor), examples, seed })
-  );
+  return scoredTensors(model, criterion).flatMap((tensor) => {
+    const context = { ...model, layer: layers.indexOf(tensor), examples, seed };
+    return type.lower(tensor, context).map((dispatch) => inWindow(tensor.window, dispatch));
+  });
 }

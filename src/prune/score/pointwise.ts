@@ -68,7 +68,9 @@ const snr: CriterionType = expressionCriterion({
 const random: CriterionType = {
   needs: [],
   group: "random",
-  lower: (tensor, { seed }) => [lowerScore(tensor, "score/random", { params: { seed } })],
+  lower: (tensor, { seed }) => [
+    lowerScore(tensor, "score/random", { params: { seed, ordinal: tensor.ordinal } }),
+  ],
 };
 
 /** The criteria of this file by name. */

@@ -7,13 +7,11 @@
 import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver, spreadWorkgroups } from "../../kernels/dispatch.ts";
 import { foldedTaps, type PlacedParameter } from "../../plan/layout.ts";
+import { dispatchInWindow, inWindow } from "../../plan/windows.ts";
 import { quadsOf } from "../../shape.ts";
 
-/** A range of the arenas, in quads. */
-export interface QuadRange {
-  readonly offset: number;
-  readonly quads: number;
-}
+/** Weights that lie next to each other: in which window, from which quad of it, and which they are of all. */
+export type WeightRange = Pick<PlacedParameter, "window" | "offset" | "quads" | "ordinal">;
 
 /** A prunable tensor with its index among all of them. */
 export interface LayerTensor {
@@ -41,24 +39,24 @@ export function selectState(remove: number): Uint32Array {
 }
 
 /** The ranges that tensors take, neighbours joined. */
-export function rangesOf(tensors: readonly PlacedParameter[]): readonly QuadRange[] {
-  const ranges: { offset: number; quads: number }[] = [];
-  for (const { offset, quads } of [...tensors].sort((a, b) => a.offset - b.offset)) {
+export function rangesOf(tensors: readonly PlacedParameter[]): readonly WeightRange[] {
+  const ranges: { -readonly [Key in keyof WeightRange]: WeightRange[Key] }[] = [];
+  for (const { window, offset, quads, ordinal } of [...tensors].sort((a, b) => a.first - b.first)) {
     const last = ranges.at(-1);
-    if (last && last.offset + last.quads === offset) last.quads += quads;
-    else ranges.push({ offset, quads });
+    if (last && last.window === window && last.offset + last.quads === offset) last.quads += quads;
+    else ranges.push({ window, offset, quads, ordinal });
   }
   return ranges;
 }
 
 /** The dispatches that find the key and the place of the last weight to go, into `select_state`. */
-export function lowerSearch(ranges: readonly QuadRange[]): readonly Dispatch[] {
+export function lowerSearch(ranges: readonly WeightRange[]): readonly Dispatch[] {
   return [false, true].flatMap((byPlace) =>
     digits.flatMap(({ shift, bits }) => {
       const label = `select by ${byPlace ? "place" : "score"}, bits ${shift} to ${shift + bits - 1}`;
-      const histograms = ranges.map(({ offset, quads }): Dispatch => {
+      const histograms = ranges.map(({ window, offset, quads, ordinal }) => {
         const perInvocation = quadsPerInvocation(quads);
-        return {
+        return inWindow(window, {
           kernel: "select/histogram",
           label: `${label}, count`,
           bindings: {
@@ -67,10 +65,10 @@ export function lowerSearch(ranges: readonly QuadRange[]): readonly Dispatch[] {
             state: inputRef("select_state"),
             counts: inputRef("digit_counts"),
           },
-          params: { quads, offset, shift, bits, quads_per_invocation: perInvocation },
+          params: { quads, offset, ordinal, shift, bits, quads_per_invocation: perInvocation },
           constants: { BY_PLACE: byPlace ? 1 : 0, FIRST: !byPlace && shift === digits[0].shift ? 1 : 0 },
           workgroups: spreadWorkgroups(Math.ceil(quads / (countingLanes * perInvocation))),
-        };
+        });
       });
       const pick = dispatchOver(1, {
         kernel: "select/pick",
@@ -85,26 +83,26 @@ export function lowerSearch(ranges: readonly QuadRange[]): readonly Dispatch[] {
 }
 
 /** The dispatches that set `mask` to what a search found; `remove` is the number that was searched for. */
-export function lowerThreshold(ranges: readonly QuadRange[], remove: number): readonly Dispatch[] {
-  return ranges.map(({ offset, quads }) =>
-    dispatchOver(quads, {
+export function lowerThreshold(ranges: readonly WeightRange[], remove: number): readonly Dispatch[] {
+  return ranges.map(({ window, offset, quads, ordinal }) =>
+    dispatchInWindow(window, quads, {
       kernel: "mask/threshold",
       label: "mask",
       bindings: { scores: arenaRef("scores"), state: inputRef("select_state"), mask: arenaRef("mask") },
-      params: { quads, offset, remove },
+      params: { quads, offset, ordinal, remove },
     })
   );
 }
 
 /** The dispatches that set `mask` so that exactly `remove` weights of the ranges are removed. */
-export function lowerSelection(ranges: readonly QuadRange[], remove: number): readonly Dispatch[] {
+export function lowerSelection(ranges: readonly WeightRange[], remove: number): readonly Dispatch[] {
   return [...lowerSearch(ranges), ...lowerThreshold(ranges, remove)];
 }
 
 /** The dispatches that count by layer what goes by what a search found, into `layer_counts`. */
 export function lowerCountSelected(tensors: readonly LayerTensor[]): readonly Dispatch[] {
-  return tensors.map(({ tensor: { fullName, quads, offset }, layer }) =>
-    dispatchOver(quads, {
+  return tensors.map(({ tensor: { fullName, quads, offset, ordinal, window }, layer }) =>
+    dispatchInWindow(window, quads, {
       kernel: "select/count_selected",
       label: `${fullName} selected`,
       bindings: {
@@ -113,15 +111,15 @@ export function lowerCountSelected(tensors: readonly LayerTensor[]): readonly Di
         state: inputRef("select_state"),
         counts: inputRef("layer_counts"),
       },
-      params: { quads, offset, layer },
+      params: { quads, offset, ordinal, layer },
     })
   );
 }
 
 /** The dispatches that count by layer the kept weights whose score is below a threshold, into `layer_counts`. */
 export function lowerCountBelow(tensors: readonly LayerTensor[], threshold: number): readonly Dispatch[] {
-  return tensors.map(({ tensor: { fullName, quads, offset }, layer }) =>
-    dispatchOver(quads, {
+  return tensors.map(({ tensor: { fullName, quads, offset, window }, layer }) =>
+    dispatchInWindow(window, quads, {
       kernel: "select/count_below",
       label: `${fullName} below`,
       bindings: { scores: arenaRef("scores"), mask: arenaRef("mask"), counts: inputRef("layer_counts") },
@@ -141,7 +139,7 @@ export function lowerNOfM(
   const { fullName, rows, taps, channels, offset } = tensor, folded = foldedTaps(tensor);
   const columns = channels * folded, groupsPerLine = Math.ceil(columns / of);
   const groups = rows * taps / folded * groupsPerLine;
-  return dispatchOver(groups, {
+  return dispatchInWindow(tensor.window, groups, {
     kernel: "select/n_of_m",
     label: `${fullName} ${keep}:${of}`,
     bindings: { scores: arenaRef("scores"), mask: arenaRef("mask") },
@@ -163,8 +161,8 @@ export function lowerRegrowth(
   tensors: readonly LayerTensor[],
   { examples, threshold }: { readonly examples: number; readonly threshold: number },
 ): readonly Dispatch[] {
-  return tensors.map(({ tensor: { fullName, quads, offset, channels }, layer }) =>
-    dispatchOver(quads, {
+  return tensors.map(({ tensor: { fullName, quads, offset, channels, window }, layer }) =>
+    dispatchInWindow(window, quads, {
       kernel: "select/regrow",
       label: `${fullName} regrown`,
       bindings: {
