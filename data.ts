@@ -13,7 +13,7 @@ export type { LoadedImages } from "./src/data/load_images.ts";
 export type { Archive, Download, Patience } from "./src/data/cifar10_archive.ts";
 export { isStreamed, limitDataset, splitCalibration, takeSplit } from "./src/data/dataset.ts";
 export type { Dataset, ImageSplit, Split } from "./src/data/dataset.ts";
-export type { DatasetPlaces } from "./src/data/locate.ts";
+export type { DatasetSources } from "./src/data/locate.ts";
 export { loadStreamed } from "./src/data/shards_load.ts";
 export type { Block, BlockReader, BlockRequest, FileRun, RecordLayout } from "./src/data/shards_reader.ts";
 export type { RecordRun, Shard, StreamedSplit } from "./src/data/shards_split.ts";

@@ -77,7 +77,7 @@ export { loadImages } from "./src/data/load_images.ts";
 export type { LoadedImages } from "./src/data/load_images.ts";
 export { loadDataset } from "./src/api/load_data.ts";
 export type { DatasetOptions } from "./src/api/load_data.ts";
-export type { DatasetPlaces } from "./src/data/locate.ts";
+export type { DatasetSources } from "./src/data/locate.ts";
 export { openDenoBlockReader } from "./src/deno/block_reader.ts";
 export { loadStreamed } from "./src/data/shards_load.ts";
 export type { Block, BlockReader, BlockRequest, FileRun, RecordLayout } from "./src/data/shards_reader.ts";

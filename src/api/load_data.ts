@@ -4,7 +4,7 @@
  * @module
  */
 import type { Dataset } from "../data/dataset.ts";
-import { type DatasetPlaces, loadDataset as loadFrom } from "../data/locate.ts";
+import { type DatasetSources, loadDataset as loadFrom } from "../data/locate.ts";
 import { loadStreamed } from "../data/shards_load.ts";
 import { isStreamed, type Split } from "../data/split.ts";
 import { currentHost, filesFor } from "./host.ts";
@@ -13,7 +13,7 @@ import { currentHost, filesFor } from "./host.ts";
  * Where to look for a data set. Defaults: the files, the cache folder and the digits' package of the runtime, no download,
  * and notes on standard error.
  */
-export type DatasetOptions = Partial<DatasetPlaces>;
+export type DatasetOptions = Partial<DatasetSources>;
 
 /**
  * Loads a data set. A named folder may hold CIFAR-10's binary files, IDX files or shards, or a folder

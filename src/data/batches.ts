@@ -7,19 +7,19 @@
 import { ShapeError } from "../errors.ts";
 import { openRandomStream, shuffledIndices } from "../random.ts";
 
-/** How an epoch is cut into batches. */
+/** The division of an epoch into batches. */
 export interface EpochOptions {
   /** Rows in the split. */
   readonly count: number;
-  /** Rows a batch. */
+  /** Rows per batch. */
   readonly batch: number;
-  /** Chooses the order, together with `epoch`. */
+  /** The seed of the order, together with `epoch`. */
   readonly seed: number;
   /** Zero-based epoch. */
   readonly epoch: number;
-  /** Visits the rows in a random order, not 0 to count - 1. */
+  /** True visits the rows in a random order, false from 0 to count - 1. */
   readonly shuffle: boolean;
-  /** Leaves out the last batch where it has fewer than `batch` rows; a smaller one is returned otherwise. */
+  /** True skips the last batch if it has fewer than `batch` rows; false returns it. */
   readonly dropLast: boolean;
 }
 

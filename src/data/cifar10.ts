@@ -1,6 +1,6 @@
 /**
- * CIFAR-10 in its binary format: files of records, each a label byte and 3072 pixels (C, H, W) = (3, 32, 32).
- * Source: https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version".
+ * CIFAR-10 in its binary format: files of records, each with one byte of label and 3072 pixels (C, H, W) = (3, 32,
+ * 32). Source: https://www.cs.toronto.edu/~kriz/cifar.html, "Binary version".
  *
  * @module
  */
@@ -10,15 +10,15 @@ import type { Files } from "../files.ts";
 import { type Dataset, describeDataset, type ImageSplit } from "./dataset.ts";
 import { checkDistinctFiles, findTwice } from "./distinct_files.ts";
 import { checkDistinctImages } from "./distinct_images.ts";
-import { openSplit, type ShardPlaces } from "./shards.ts";
+import { openSplit, type ShardSource } from "./shards.ts";
 import { measureStatistics } from "./shards_load.ts";
 import type { StreamedSplit } from "./shards_split.ts";
 
-/** The names of the training files, any of which may be absent as long as one is there. */
+/** The names of the training files. At least one must be there. */
 export const CIFAR10_TRAIN_FILES: readonly string[] = [1, 2, 3, 4, 5].map((n) => `data_batch_${n}.bin`);
 /** The name of the test file. */
 export const CIFAR10_TEST_FILE = "test_batch.bin";
-/** The name of the text file with a class name a line, which may be absent. */
+/** The name of the text file with one class name per line. It may be absent. */
 export const CIFAR10_CLASS_FILE = "batches.meta.txt";
 
 const SIDE = 32, CHANNELS = 3;
@@ -27,9 +27,9 @@ const STANDARD_CLASSES: readonly string[] = "airplane automobile bird cat deer d
   .split(" ");
 
 /**
- * Reads the CIFAR-10 of a folder; fewer images or training files than the whole set's are fine.
+ * Reads CIFAR-10 from a folder. It may have fewer images or training files than the whole set.
  *
- * @param options.source what the report calls its origin; the folder unless given.
+ * @param options.source its origin in reports. Default: the folder.
  * @throws {FileError} If the test file or every training file is absent.
  * @throws {FormatError} If a file is empty, truncated, longer than 10,000 records, holds a label above 9, or is there
  *   twice, or where the test images are training images.
@@ -60,17 +60,17 @@ export async function readCifar10(
 }
 
 /**
- * Opens the CIFAR-10 of a folder without keeping it in memory: its files are shards. The training images are read once,
- * for their mean and deviation.
+ * Opens CIFAR-10 in a folder without keeping it in memory: its files are shards. The training images are read once,
+ * for their mean and standard deviation.
  *
- * @param options.source what the report calls its origin; the folder unless given.
+ * @param options.source its origin in reports. Default: the folder.
  * @throws {FileError} If the test file or every training file is absent.
  * @throws {FormatError} If a file is empty, truncated or longer than 10,000 records, or a training label is above 9.
  */
 export async function streamCifar10(
-  { source, ...places }: ShardPlaces & { source?: string },
+  { source, ...where }: ShardSource & { source?: string },
 ): Promise<Dataset<StreamedSplit>> {
-  const { files, folder } = places, names = await listCifar10(files, folder);
+  const { files, folder } = where, names = await listCifar10(files, folder);
   const layout = { labelBytes: 1, imageBytes: IMAGE_BYTES, classes: names.classes.length };
   const open = async (chosen: readonly string[]) => {
     const shards = [];
@@ -78,7 +78,7 @@ export async function streamCifar10(
       const path = `${folder}/${name}`, sizeBytes = await files.sizeBytes(path) ?? 0;
       shards.push({ path, count: sizeBytes / RECORD_BYTES });
     }
-    return await openSplit(shards, layout, places);
+    return await openSplit(shards, layout, where);
   };
   const train = await open(names.train), test = await open([CIFAR10_TEST_FILE]);
   const shape = { channels: CHANNELS, height: SIDE, width: SIDE };
@@ -112,7 +112,7 @@ async function listCifar10(
     });
   }
   const pathOf = (name: string) => `${folder}/${name}`;
-  // Sizes are checked before reading, so that a file that is not CIFAR-10 at all is not pulled into memory.
+  // Sizes are checked before reading, so a file that is not CIFAR-10 is not read into memory.
   for (const path of [...train, CIFAR10_TEST_FILE].map(pathOf)) {
     checkSize(await files.sizeBytes(path) ?? 0, path);
   }
@@ -161,7 +161,7 @@ function checkSize(sizeBytes: number, name: string): void {
 }
 
 /**
- * Parses the class names, one a line.
+ * Parses the class names, one per line.
  *
  * @throws {FormatError} If there are not ten, or two are the same.
  */
@@ -171,7 +171,7 @@ export function parseCifar10Classes(bytes: Uint8Array, name: string): readonly s
   );
   if (classes.length !== STANDARD_CLASSES.length) {
     const current = `${classes.length} class names in ${bytes.length} bytes`;
-    throw new FormatError({ act: "read", thing: name, current, wanted: "10 class names, one a line" });
+    throw new FormatError({ act: "read", thing: name, current, wanted: "10 class names, one per line" });
   }
   const twice = findTwice(classes);
   if (twice === undefined) return classes;
@@ -180,7 +180,7 @@ export function parseCifar10Classes(bytes: Uint8Array, name: string): readonly s
     act: "read",
     thing: name,
     current,
-    wanted: "10 class names, one a line, each once",
+    wanted: "10 different class names, one per line",
   });
 }
 

@@ -10,13 +10,13 @@ import type { Files } from "../files.ts";
 import { CIFAR10_CLASS_FILE, CIFAR10_TEST_FILE, CIFAR10_TRAIN_FILES } from "./cifar10.ts";
 import { gunzip } from "./gunzip.ts";
 
-/** Where an archive lies and what must be in it. */
+/** The address and the expected content of an archive. */
 export interface Archive {
   /** The address of the `.tar.gz`. */
   readonly url: string;
   /** MD5 of the `.tar.gz`, lower-case hex, as its publisher states it. */
   readonly md5: string;
-  /** The archive is at most this long; more cannot have that checksum. */
+  /** Maximum size of the archive in bytes. A larger file cannot have that checksum. */
   readonly maxBytes: number;
   /** The folder in the archive that holds the files. */
   readonly folder: string;
@@ -39,7 +39,7 @@ export const CIFAR10_ARCHIVE: Archive = {
 /** The part of `fetch` that downloading uses. */
 export type Download = (url: string, init: { signal: AbortSignal }) => Promise<Response>;
 
-/** How long a download may stay silent before it is given up, in milliseconds. */
+/** How long a download may be silent before it is given up, in milliseconds. */
 export interface Patience {
   /** Until the first answer. */
   readonly connectMs: number;
@@ -82,13 +82,13 @@ export async function downloadArchive(
     }
     return new Uint8Array(await new Blob(chunks).arrayBuffer());
   } finally {
-    // Closes the connection where something was left unread, or the process would wait for it.
+    // Closes the connection if something was left unread; otherwise the process would wait for it.
     abort.abort();
   }
 }
 
 /**
- * Checks an archive's checksum and unpacks the files that are kept, name to contents.
+ * Checks an archive's checksum and unpacks the expected files: name to content.
  *
  * @throws {FormatError} If the checksum differs, or a file is absent or of another size.
  */
@@ -133,7 +133,7 @@ export async function unpackArchive(
   return unpacked;
 }
 
-/** True if a folder holds every file of an archive in its right size, so that nothing was cut short. */
+/** True if a folder holds every file of an archive in its right size. */
 export async function isArchiveComplete(files: Files, folder: string, archive: Archive): Promise<boolean> {
   for (const [name, size] of archive.fileSizes) {
     if (await files.sizeBytes(`${folder}/${name}`) !== size) return false;

@@ -12,7 +12,7 @@ import { checkArrays, checkSplit, type ImageSplit, isStreamed, type Split } from
 
 export { type ImageSplit, isStreamed, type Split } from "./split.ts";
 
-/** Training and test images of one shape, with what normalising them needs. */
+/** Training and test images of one shape, with the numbers for normalising them. */
 export interface Dataset<S extends Split = ImageSplit> {
   /** A short name, such as `cifar10`. */
   readonly name: string;
@@ -53,7 +53,7 @@ export function describeDataset(parts: DatasetParts): Dataset {
   return { ...parts, ...channelStatistics(counts) };
 }
 
-/** Adds how often each value stands in each channel of images (N, C, planeSize) to counts (C) x (256). */
+/** Adds how often each value occurs in each channel of images (N, C, planeSize) to counts (C) x (256). */
 export function countValues(images: Uint8Array, counts: readonly Float64Array[], planeSize: number): void {
   for (let start = 0, plane = 0; start < images.length; start += planeSize, plane++) {
     const channelCounts = counts[plane % counts.length];
@@ -62,8 +62,8 @@ export function countValues(images: Uint8Array, counts: readonly Float64Array[],
 }
 
 /**
- * Mean and standard deviation (C), in units where 255 is 1, from how often each value stands in each channel. Counting
- * values first keeps the sums exact, however many pixels there are.
+ * Mean and standard deviation (C), in units where 255 is 1, from the counts of each value in each channel. Counting
+ * first keeps the sums exact for any number of pixels.
  */
 export function channelStatistics(counts: readonly Float64Array[]): Pick<Dataset, "mean" | "std"> {
   const pixels = counts[0].reduce((sum, count) => sum + count, 0);
@@ -75,8 +75,8 @@ export function channelStatistics(counts: readonly Float64Array[]): Pick<Dataset
 }
 
 /**
- * Takes rows of a split: the first `rows` where it is a number (views, nothing is copied), else copies of the rows
- * listed, in that order. Of a streamed split nothing is read.
+ * Takes rows of a split. A number takes the first `rows`, as views without a copy; a list takes copies of these rows,
+ * in that order. A streamed split is not read.
  *
  * @throws {ShapeError} If no row is asked for, or one that the split does not have.
  */

@@ -1,5 +1,5 @@
 /**
- * Refusing data sets that take one file for two, or a copy of it: images that are trained on and tested with tell nothing.
+ * Refuses data sets that use a file, or a copy of it, twice: an image must not be both trained on and tested with.
  *
  * @module
  */
@@ -12,17 +12,17 @@ interface UsedFile {
   readonly path: string;
 }
 
-/** Bytes of a file's beginning, middle and end that are looked at first. */
+/** Bytes at a file's beginning, middle and end that are compared first. */
 const sampleBytes = 4096;
 
 /** Bytes of two files that are compared at a time. */
 const chunkBytes = 2 ** 20;
 
 /**
- * Refuses a file that is there twice: by its name, through a link, or as a copy of equal content. Of files of one size
- * the first, middle and last 4 KiB are read, and only where these agree the rest, up to the first difference.
+ * Refuses a file that is used twice: by its name, through a link, or as a copy with the same content. For files of
+ * one size the first, middle and last 4 KiB are read, and the rest only if these agree, up to the first difference.
  *
- * @param paths What each file of the data set is for, such as `train`, by use.
+ * @param paths The files of the data set by use, such as `train`.
  * @throws {FileError} If a file cannot be read.
  * @throws {FormatError} Naming the file and both uses.
  */
@@ -42,7 +42,7 @@ export async function checkDistinctFiles(
   const sizes = new Map<UsedFile, number | undefined>();
   for (const file of used) sizes.set(file, await files.sizeBytes(file.path));
   for (const [size, alike] of Map.groupBy(used, (file) => sizes.get(file))) {
-    // What is absent is told where it is read.
+    // A missing file is reported when it is read.
     if (size !== undefined && alike.length > 1) await checkContents(files, alike, size);
   }
 }
@@ -52,7 +52,7 @@ function twice({ use, path }: UsedFile, first: UsedFile, what: string): FormatEr
   return new FormatError({ act: `use for ${use}`, thing: path, current, wanted: "each file once" });
 }
 
-/** Refuses the first of files of one size whose content is that of one before. */
+/** Refuses the first file whose content equals that of an earlier file of the same size. */
 async function checkContents(files: Files, alike: readonly UsedFile[], size: number): Promise<void> {
   const read = async (path: string, part: FilePart) =>
     await files.readPart?.(path, part) ??
@@ -95,7 +95,7 @@ async function haveSameBytes(
   return true;
 }
 
-/** The first name that is there twice; undefined if none is. */
+/** The first repeated name; undefined if there is none. */
 export function findTwice(names: readonly string[]): string | undefined {
   const seen = new Set<string>();
   return names.find((name) => seen.size === seen.add(name).size);

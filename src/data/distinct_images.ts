@@ -1,5 +1,5 @@
 /**
- * Refusing test images that are training images in another file or another order.
+ * Refuses test images that are training images in another file or another order.
  *
  * @module
  */
@@ -7,10 +7,10 @@ import { FormatError } from "../errors.ts";
 import { isEqual } from "./distinct_files.ts";
 import type { ImageSplit } from "./split.ts";
 
-/** The most test images that are looked for. */
+/** Maximum number of test images that are sought. */
 const maxSamples = 64;
 
-/** A number that most different images do not share, from a few of their bytes. */
+/** A hash of a few bytes of an image. */
 function keyOf(images: Uint8Array, start: number, imageBytes: number): number {
   let key = 0;
   for (let i = 0; i < 32; i++) {
@@ -20,11 +20,10 @@ function keyOf(images: Uint8Array, start: number, imageBytes: number): number {
 }
 
 /**
- * Looks for up to 64 test images, from all over the split, among the training images, by a few bytes first, and refuses test
- * images of which all were found. Data sets in which some images are there twice pass, and so do images that are all equal,
- * which tell nothing.
+ * Seeks up to 64 test images, from all over the split, among the training images, by a few bytes first. Refuses the
+ * test images if all were found. Data sets with some images twice pass, and so do images that are all equal.
  *
- * @param thing What the error names: where the test images come from.
+ * @param thing The source of the test images, for the error.
  * @throws {FormatError} Naming a test image and the training image that it is.
  */
 export function checkDistinctImages(

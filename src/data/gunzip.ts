@@ -1,5 +1,5 @@
 /**
- * Decompressing gzip with a bound on what comes out.
+ * Decompresses gzip with a limit on the output.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { FormatError } from "../errors.ts";
 
 /**
- * Decompresses gzip up to `maxBytes`, and stops there without reading the rest: a small file cannot claim all memory.
+ * Decompresses gzip up to `maxBytes` and stops there, so a small file cannot take all memory.
  *
  * @throws {FormatError} If the bytes are not gzip, or end too early.
  */

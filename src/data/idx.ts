@@ -1,7 +1,7 @@
 /**
  * Images and labels in IDX files, the format of MNIST: a big-endian magic number 0x0000TTDD (type TT, 08 for bytes; DD
- * dimensions), one 32-bit size a dimension, then the bytes, last dimension fastest.
- * Source: Y. LeCun, http://yann.lecun.com/exdb/mnist/, "The IDX file format".
+ * dimensions), one 32-bit size per dimension, then the bytes, last dimension fastest. Source: Y. LeCun,
+ * http://yann.lecun.com/exdb/mnist/, "The IDX file format".
  *
  * @module
  */
@@ -38,8 +38,8 @@ export function isIdxName(name: string): boolean {
  * `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, also with `.idx` for `-idx`, with `idx4` for images
  * (N, C, H, W), and with `.gz`. The classes are the digits from 0 to the largest label of both splits.
  *
- * @param options.name the data set's name; `idx` unless given.
- * @param options.source what the report calls its origin; the folder unless given.
+ * @param options.name the data set's name. Default: `idx`.
+ * @param options.source its origin in reports. Default: the folder.
  * @throws {FileError} If one of the four is absent.
  * @throws {FormatError} If a file is not IDX, is truncated or too long, the four do not fit together, or test images
  *   are training images.
@@ -86,7 +86,8 @@ export interface IdxImages {
 }
 
 /**
- * Reads one IDX file of images (N, H, W) or (N, C, H, W), whatever its name; one whose name ends in `.gz` is unpacked.
+ * Reads one IDX file of images (N, H, W) or (N, C, H, W), with any name. A file whose name ends in `.gz` is
+ * decompressed.
  *
  * @throws {FileError} If it cannot be read.
  * @throws {FormatError} If it is not IDX, not of images, truncated or too long.
@@ -160,7 +161,7 @@ async function readIdxPath(
   }
   let bytes = await files.read(path);
   if (path.endsWith(".gz")) {
-    // The header says how much may come out, so a second pass need never decompress more than that.
+    // The header gives the size of the output, so a second pass never decompresses more.
     const head = await gunzip(bytes, { name: path, maxBytes: 4 + 4 * 4 });
     const { headerBytes, elements } = parseHeader(head, { name: path, ranks });
     bytes = await gunzip(bytes, { name: path, maxBytes: headerBytes + elements + 1 });

@@ -1,14 +1,14 @@
 /**
- * Images whose classes are to be predicted: a split of a data set, or a file of images without labels.
+ * Images to predict: a split of a data set, or a file of images without labels.
  *
  * @module
  */
 import type { Dataset } from "./dataset.ts";
 import { readIdxImages } from "./idx.ts";
-import { type DatasetPlaces, loadDataset } from "./locate.ts";
+import { type DatasetSources, loadDataset } from "./locate.ts";
 import { isStreamed, type Split } from "./split.ts";
 
-/** Images of one shape, with what is known of them. */
+/** Images of one shape. */
 export interface LoadedImages {
   /** A short name, such as `cifar10`, or the file's path. */
   readonly name: string;
@@ -31,24 +31,24 @@ export interface LoadedImages {
 /**
  * Loads images to predict.
  *
- * @param path A folder of a data set, as `loadDataset` takes it, or one IDX file of images, whatever its name.
- * @param places As for `loadDataset`. Nothing is downloaded.
+ * @param path A folder of a data set, as `loadDataset` takes it, or one IDX file of images, with any name.
+ * @param sources As for `loadDataset`. Nothing is downloaded.
  * @throws {FileError} If nothing has that path, or it cannot be read.
  * @throws {FormatError} If a file is broken, or of no known format.
  */
 export async function loadImages(
   path: string,
-  { split, ...places }: Omit<DatasetPlaces, "folder" | "cacheFolder" | "allowDownload"> & {
-    /** Which images of a data set. */
+  { split, ...sources }: Omit<DatasetSources, "folder" | "cacheFolder" | "allowDownload"> & {
+    /** The split of a data set. */
     readonly split: "train" | "test";
   },
 ): Promise<LoadedImages> {
-  const { files } = places;
-  if (!await isFolder(path, places)) {
+  const { files } = sources;
+  if (!await isFolder(path, sources)) {
     const { images, count, imageShape: [channels, height, width] } = await readIdxImages(files, path);
     return { name: path, channels, height, width, images, count };
   }
-  const dataset = await loadDataset({ ...places, folder: path, allowDownload: false });
+  const dataset = await loadDataset({ ...sources, folder: path, allowDownload: false });
   const { name, channels, height, width, classes, mean, std, [split]: chosen } = dataset;
   // Labels of a split in memory are not needed, and may be of classes that the model does not know.
   const images = isStreamed(chosen) ? chosen : chosen.images;
@@ -58,8 +58,8 @@ export async function loadImages(
   };
 }
 
-/** False for a file; what is absent counts as a folder, which then is named as missing. */
-async function isFolder(path: string, { files }: Pick<DatasetPlaces, "files">): Promise<boolean> {
+/** False for a file. A missing path counts as a folder; the error then says that the folder is missing. */
+async function isFolder(path: string, { files }: Pick<DatasetSources, "files">): Promise<boolean> {
   try {
     return await files.sizeBytes(path) === undefined;
   } catch {

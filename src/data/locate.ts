@@ -1,5 +1,5 @@
 /**
- * Finding a data set: a folder that was named, one that lies around, a download, or the digits of a package.
+ * Finds a data set: a given folder, a default folder, a download, or MNIST's digits from a package.
  *
  * @module
  */
@@ -21,32 +21,32 @@ import { isIdxName, readIdx } from "./idx.ts";
 import { openShards, SHARD_INDEX_FILE } from "./shards.ts";
 import type { BlockReader } from "./shards_reader.ts";
 
-/** Where to look for a data set. */
-export interface DatasetPlaces {
-  /** The folder that was named: nothing else is tried then. */
+/** The sources of a data set. */
+export interface DatasetSources {
+  /** The data set's folder. If it is given, nothing else is tried. */
   readonly folder?: string;
   /** The file system. */
   readonly files: Files;
-  /** The folder that keeps downloads; without one, a download is used and forgotten. */
+  /** The folder that keeps downloads. Default: a download is not kept. */
   readonly cacheFolder?: string;
-  /** Fetches a URL; `fetch` unless given. */
+  /** Fetches a URL. Default: `fetch`. */
   readonly download?: Download;
-  /** False downloads nothing. */
+  /** True allows a download. */
   readonly allowDownload: boolean;
   /**
-   * Finds the folder of MNIST's IDX files for when CIFAR-10 is not to be had; `mnistPackageFolder` in Deno. None are taken
-   * where left out.
+   * Finds the folder of MNIST's IDX files, used if CIFAR-10 cannot be downloaded; `mnistPackageFolder` in Deno.
+   * Default: they are not used.
    */
   readonly mnistFolder?: () => Promise<string>;
-  /** Starts a reader of blocks, without which shards are not used; `openDenoBlockReader` in Deno. */
+  /** Starts a block reader; `openDenoBlockReader` in Deno. Default: shards cannot be read. */
   readonly openReader?: () => BlockReader;
-  /** True leaves CIFAR-10 in its files, as shards; it needs `openReader`. Shards are left there always. */
+  /** True streams CIFAR-10 from its files, as shards; it needs `openReader`. Shards are always streamed. */
   readonly streams?: boolean;
-  /** Hears in one plain line about everything that the user may not expect. */
+  /** Called with one line for everything that the user may not expect. */
   readonly note: (line: string) => void;
-  /** What to download; CIFAR-10 unless given. */
+  /** The archive to download. Default: CIFAR-10. */
   readonly archive?: Archive;
-  /** How long to wait for a host; 5 s for an answer and 30 s between two pieces unless given. */
+  /** How long to wait for a host. Default: 5 s for an answer and 30 s between two pieces. */
   readonly patience?: Patience;
 }
 
@@ -60,7 +60,7 @@ interface Format {
   /** True for the name of a file that only this format has. */
   isFile(name: string): boolean;
   /** Reads the data set of a folder that holds such a file. */
-  open(places: DatasetPlaces, folder: string): Promise<Dataset<Split>>;
+  open(sources: DatasetSources, folder: string): Promise<Dataset<Split>>;
 }
 
 /** Every format. A folder with files of several formats is taken for the first. */
@@ -68,7 +68,7 @@ const formats: readonly Format[] = [
   {
     wanted: `CIFAR-10 files (${CIFAR10_TEST_FILE} and ${CIFAR10_TRAIN_FILES[0]})`,
     isFile: (name) => name === CIFAR10_TEST_FILE || CIFAR10_TRAIN_FILES.includes(name),
-    open: (places, folder) => openCifar10(places, { folder }),
+    open: (sources, folder) => openCifar10(sources, { folder }),
   },
   {
     wanted: `shards (${SHARD_INDEX_FILE})`,
@@ -88,34 +88,35 @@ const WANTED = `${formats.map(({ wanted }) => wanted).join(" or ")}, in the fold
 
 /**
  * Loads a data set. A named folder may hold CIFAR-10's binary files, IDX files or shards, or a folder
- * `cifar-10-batches-bin` or `mnist` with them; shards stay in their files and are read while they are used. Without one: `./data`, then the cache folder, then CIFAR-10 by download, then MNIST.
+ * `cifar-10-batches-bin` or `mnist` with them. Shards stay in their files and are read while they are used. Without a
+ * folder, it tries `./data`, the cache folder, a download of CIFAR-10, and MNIST, in this order.
  *
  * In Deno this needs `--allow-read` (the folders; Deno's cache for MNIST), `--allow-write` of the cache folder and
  * `--allow-net=www.cs.toronto.edu`; without the last, the download counts as failed.
  *
- * @throws {FileError} If the folder, or every place to look in, holds no data set.
+ * @throws {FileError} If the folder, or every source, holds no data set.
  * @throws {FormatError} If a folder holds something else or a file is broken, or a download has the wrong checksum.
  */
-export function loadDataset(places: DatasetPlaces & { readonly openReader?: undefined }): Promise<Dataset>;
-/** Loads a data set that may be in its files. */
-export function loadDataset(places: DatasetPlaces): Promise<Dataset<Split>>;
-export async function loadDataset(places: DatasetPlaces): Promise<Dataset<Split>> {
-  const { files, folder, note, allowDownload, cacheFolder, archive = CIFAR10_ARCHIVE } = places;
-  if (folder !== undefined) return await readNamedFolder(places, folder);
+export function loadDataset(sources: DatasetSources & { readonly openReader?: undefined }): Promise<Dataset>;
+/** Loads a data set that may stay in its files. */
+export function loadDataset(sources: DatasetSources): Promise<Dataset<Split>>;
+export async function loadDataset(sources: DatasetSources): Promise<Dataset<Split>> {
+  const { files, folder, note, allowDownload, cacheFolder, archive = CIFAR10_ARCHIVE } = sources;
+  if (folder !== undefined) return await readNamedFolder(sources, folder);
 
   const local = await detect(files, LOCAL_FOLDER).catch((error: Error) => {
     note(`${LOCAL_FOLDER} is not looked into (${error.message})`);
   });
-  if (local) return await local.format.open(places, local.folder);
+  if (local) return await local.format.open(sources, local.folder);
 
   if (cacheFolder !== undefined) {
     const cached = `${cacheFolder}/${archive.folder}`;
     if (await isArchiveComplete(files, cached, archive)) {
-      return await openCifar10(places, { folder: cached, source: archive.url });
+      return await openCifar10(sources, { folder: cached, source: archive.url });
     }
     if (await files.list(cached) !== undefined) note(`${cached} is not complete, so it is not used`);
   }
-  if (!allowDownload && places.mnistFolder === undefined) {
+  if (!allowDownload && sources.mnistFolder === undefined) {
     throw new FileError({
       act: "load",
       thing: "a data set",
@@ -123,8 +124,8 @@ export async function loadDataset(places: DatasetPlaces): Promise<Dataset<Split>
       wanted: "a folder with one, or permission to download",
     });
   }
-  const downloaded = allowDownload ? await readDownload(places, archive) : undefined;
-  return downloaded ?? await readMnist(places);
+  const downloaded = allowDownload ? await readDownload(sources, archive) : undefined;
+  return downloaded ?? await readMnist(sources);
 }
 
 /** A folder and the format of its files. */
@@ -134,31 +135,31 @@ interface Detected {
 }
 
 async function detect(files: Files, folder: string): Promise<Detected | undefined> {
-  for (const place of [folder, ...CHILDREN.map((child) => `${folder}/${child}`)]) {
-    const names = await files.list(place) ?? [];
+  for (const path of [folder, ...CHILDREN.map((child) => `${folder}/${child}`)]) {
+    const names = await files.list(path) ?? [];
     const format = formats.find(({ isFile }) => names.some(isFile));
-    if (format) return { format, folder: place };
+    if (format) return { format, folder: path };
   }
   return undefined;
 }
 
-async function openShardsOf(places: DatasetPlaces, folder: string): Promise<Dataset<Split>> {
-  const { files, openReader } = places;
+async function openShardsOf(sources: DatasetSources, folder: string): Promise<Dataset<Split>> {
+  const { files, openReader } = sources;
   if (openReader) return await openShards({ files, folder, openReader });
   const current = "there is nothing that reads shards here", wanted = "the option openReader";
   throw new FileError({ act: "load a data set from", thing: folder, current, wanted });
 }
 
 async function openCifar10(
-  { files, openReader, streams }: DatasetPlaces,
+  { files, openReader, streams }: DatasetSources,
   where: { folder: string; source?: string },
 ): Promise<Dataset<Split>> {
   if (streams && openReader) return await streamCifar10({ files, openReader, ...where });
   return await readCifar10({ files, ...where });
 }
 
-async function readNamedFolder(places: DatasetPlaces, given: string): Promise<Dataset<Split>> {
-  const { files } = places;
+async function readNamedFolder(sources: DatasetSources, given: string): Promise<Dataset<Split>> {
+  const { files } = sources;
   const folder = given.replace(/(?<=.)\/+$/, "");
   const names = await files.list(folder);
   if (names === undefined) {
@@ -171,16 +172,16 @@ async function readNamedFolder(places: DatasetPlaces, given: string): Promise<Da
     });
   }
   const detected = await detect(files, folder);
-  if (detected) return await detected.format.open(places, detected.folder);
+  if (detected) return await detected.format.open(sources, detected.folder);
   const some = names.slice(0, 5).join(", ") + (names.length > 5 ? ", ..." : "");
   const current = names.length === 0 ? "it is empty" : `it holds ${names.length} other entries (${some})`;
   throw new FormatError({ act: "load a data set from", thing: folder, current, wanted: WANTED });
 }
 
-/** Downloads, checks, keeps and reads CIFAR-10; undefined, with a note, where the download does not come through. */
-async function readDownload(places: DatasetPlaces, archive: Archive): Promise<Dataset<Split> | undefined> {
-  const { files, cacheFolder, note, patience = { connectMs: 5_000, stallMs: 30_000 } } = places;
-  const download = places.download ?? ((url, init) => fetch(url, init));
+/** Downloads, checks, keeps and reads CIFAR-10; undefined, with a note, if the download fails. */
+async function readDownload(sources: DatasetSources, archive: Archive): Promise<Dataset<Split> | undefined> {
+  const { files, cacheFolder, note, patience = { connectMs: 5_000, stallMs: 30_000 } } = sources;
+  const download = sources.download ?? ((url, init) => fetch(url, init));
   note(`downloading CIFAR-10 from ${archive.url}`);
   let bytes: Uint8Array<ArrayBuffer>;
   try {
@@ -194,7 +195,7 @@ async function readDownload(places: DatasetPlaces, archive: Archive): Promise<Da
     const folder = `${cacheFolder}/${archive.folder}`;
     try {
       await files.makeFolder(folder);
-      // Each file appears whole, and a folder that lacks one is never used, so a stop at any point is harmless.
+      // Each file appears whole, and an incomplete folder is never used, so an interruption at any point is harmless.
       for (const [name, contents] of unpacked) await files.write(`${folder}/${name}`, contents);
     } catch (error) {
       note(`the download is not kept, so the next run repeats it (${(error as Error).message})`);
@@ -224,7 +225,7 @@ function unpackedFiles(unpacked: ReadonlyMap<string, Uint8Array>): Files {
   };
 }
 
-async function readMnist({ files, mnistFolder, note }: DatasetPlaces): Promise<Dataset<Split>> {
+async function readMnist({ files, mnistFolder, note }: DatasetSources): Promise<Dataset<Split>> {
   if (mnistFolder === undefined) {
     const current = "CIFAR-10 cannot be downloaded and no other is at hand";
     throw new FileError({

@@ -1,17 +1,17 @@
 /**
- * Which means and deviations images may be normalised by: (pixel - mean) / deviation must be a number of 32 bits that a
- * network can compute with.
+ * The allowed means and standard deviations of a normalisation: (pixel - mean) / deviation must be a 32-bit number
+ * that a network can compute with.
  *
  * @module
  */
 
-/** Least and most of each number, in units where 255 is 1. */
+/** Minimum and maximum of each number, in units where 255 is 1. */
 const bounds = { mean: [-1e6, 1e6], std: [1e-6, 1e6] } as const;
 
 /** The two lists of a normalisation. */
 export type NormalizationKey = keyof typeof bounds;
 
-/** True for a mean or deviation of each channel that images can be normalised by. */
+/** True for allowed means or standard deviations of all channels. */
 export function isNormalization(
   values: unknown,
   key: NormalizationKey,
@@ -22,7 +22,7 @@ export function isNormalization(
     values.every((value) => typeof value === "number" && value >= least && value <= most);
 }
 
-/** What `isNormalization` asks for, in words. */
+/** The condition of `isNormalization` as text. */
 export function normalizationWanted(key: NormalizationKey, channels: number): string {
   const [least, most] = bounds[key];
   const count = channels === 1 ? "1 number for the channel" : `${channels} numbers, one for each channel`;

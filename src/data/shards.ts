@@ -47,7 +47,7 @@ const indexSchema = z.strictObject({
   }
   const numbers = channels * height * width;
   if (numbers > imageBounds.numbers) {
-    refuse("height", `at most ${imageBounds.numbers} numbers an image, here ${numbers}`);
+    refuse("height", `at most ${imageBounds.numbers} numbers per image, here ${numbers}`);
   }
   const name = findTwice(classes), file = findTwice(Object.values(shards).flat().map(({ file }) => file));
   if (name !== undefined) refuse("classes", `two classes are named ${JSON.stringify(name)}`);
@@ -55,7 +55,7 @@ const indexSchema = z.strictObject({
   if (classes.length > 256 ** labelBytes) refuse("labelBytes", `2 for ${classes.length} classes`);
 });
 
-/** What `dataset.json` says. */
+/** The content of `dataset.json`. */
 export interface ShardIndex {
   readonly format: "winnow-shards";
   readonly version: 1;
@@ -65,20 +65,20 @@ export interface ShardIndex {
   readonly width: number;
   /** The name of each class. */
   readonly classes: readonly string[];
-  /** Bytes of a record's label, the least first: 1, or 2 for more than 256 classes. */
+  /** Bytes of a record's label, low byte first: 1, or 2 for more than 256 classes. */
   readonly labelBytes: number;
-  /** Mean of each channel where 255 is 1; with `std`, or both are measured when the data set is opened. */
+  /** Mean of each channel, where 255 is 1. Default: mean and std are measured when the data set is opened. */
   readonly mean?: readonly number[] | undefined;
   /** Standard deviation of each channel where 255 is 1. */
   readonly std?: readonly number[] | undefined;
   readonly shards: Readonly<Record<"train" | "test", readonly { file: string; count: number }[]>>;
 }
 
-/** Where shards lie and what reads them. */
-export interface ShardPlaces {
+/** The location of shards, and their reader. */
+export interface ShardSource {
   readonly files: Files;
   readonly folder: string;
-  /** Starts a reader of blocks; `openDenoBlockReader` in Deno. */
+  /** Starts a block reader; `openDenoBlockReader` in Deno. */
   readonly openReader: () => BlockReader;
 }
 
@@ -101,14 +101,14 @@ export function parseShardIndex(bytes: Uint8Array, path: string): ShardIndex {
 }
 
 /**
- * Opens a folder of shards. Only the index is read, and the sizes of the files; the mean and deviation of the training
- * images are measured where the index does not say them.
+ * Opens a folder of shards. Only the index is read, and the sizes of the files; mean and standard deviation of the
+ * training images are measured if the index does not have them.
  *
  * @throws {FileError} If a shard is absent.
  * @throws {FormatError} If the index is broken, a shard's size is not what the index says, or a file is there twice.
  */
-export async function openShards(places: ShardPlaces): Promise<Dataset<StreamedSplit>> {
-  const { files, folder } = places, path = `${folder}/${SHARD_INDEX_FILE}`;
+export async function openShards(where: ShardSource): Promise<Dataset<StreamedSplit>> {
+  const { files, folder } = where, path = `${folder}/${SHARD_INDEX_FILE}`;
   const index = parseShardIndex(await files.read(path, { maxBytes: maxJsonBytes }), path);
   const { name, channels, height, width, classes, mean, std, shards, labelBytes } = index;
   const layout = { labelBytes, imageBytes: channels * height * width, classes: classes.length };
@@ -116,14 +116,14 @@ export async function openShards(places: ShardPlaces): Promise<Dataset<StreamedS
     shards[use].map(({ file, count }) => ({ path: `${folder}/${file}`, count }));
   const pathsOf = (use: "train" | "test") => shardsOf(use).map(({ path }) => path);
   await checkDistinctFiles(files, { training: pathsOf("train"), test: pathsOf("test") });
-  const split = (use: "train" | "test") => openSplit(shardsOf(use), layout, places);
+  const split = (use: "train" | "test") => openSplit(shardsOf(use), layout, where);
   const train = await split("train"), test = await split("test");
   const statistics = mean && std ? { mean, std } : await measureStatistics(train, channels);
   return { name, source: folder, channels, height, width, classes, train, test, ...statistics };
 }
 
 /**
- * A split of shards whose sizes have been looked at.
+ * A split of shards, with their sizes checked.
  *
  * @throws {FileError} If a shard is absent.
  * @throws {FormatError} If its size is another.
@@ -131,7 +131,7 @@ export async function openShards(places: ShardPlaces): Promise<Dataset<StreamedS
 export async function openSplit(
   shards: readonly Shard[],
   layout: RecordLayout,
-  { files, openReader }: Omit<ShardPlaces, "folder">,
+  { files, openReader }: Omit<ShardSource, "folder">,
 ): Promise<StreamedSplit> {
   const record = layout.labelBytes + layout.imageBytes;
   for (const { path, count } of shards) {

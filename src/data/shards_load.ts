@@ -20,7 +20,7 @@ async function* readInOrder(
     const { value } = plans.next();
     if (!value) return undefined;
     const read = reader.read(requestRuns(split, value.runs, sizes.blockRows), memory);
-    // Refusals are told where the block is waited for, which may be never.
+    // A failure is reported to whoever awaits the block, which may be nobody.
     read.catch(() => {});
     return read;
   };
@@ -34,7 +34,7 @@ async function* readInOrder(
   }
 }
 
-/** Labels that fit into bytes, or else into two bytes each. */
+/** Labels of one byte each if they fit, otherwise of two. */
 function labelArray({ count, layout }: StreamedSplit): Uint8Array | Uint16Array {
   return layout.classes <= 256 ? new Uint8Array(count) : new Uint16Array(count);
 }

@@ -3,7 +3,7 @@
  *
  * A split is cut into chunks of neighbouring records, which are read in one piece. An epoch shuffles the chunks of all
  * shards, joins a few of them to a block, and shuffles the records of the block. Every record is visited exactly once
- * an epoch; a batch holds records of 16 places or so of the whole split, not of as many places as it has rows.
+ * per epoch. The records of a batch come from about 16 regions of the split, not from as many as it has rows.
  *
  * @module
  */
@@ -13,21 +13,21 @@ import type { RecordRun, StreamedSplit } from "./shards_split.ts";
 
 /** How many records are read in one piece and shuffled together. */
 export interface BlockSizes {
-  /** Records of a chunk at most. */
+  /** Maximum records per chunk. */
   readonly chunkRows: number;
-  /** Records of a block at most, a multiple of 4. */
+  /** Maximum records per block, a multiple of 4. */
   readonly blockRows: number;
 }
 
 const chunkBytes = 256 * 1024, chunksPerBlock = 16;
 
-/** Chunks of about 256 KiB and blocks of 16 chunks; they depend on nothing but the size of an image in bytes. */
+/** Chunks of about 256 KiB and blocks of 16 chunks; they depend only on the size of an image in bytes. */
 export function blockSizesOf(imageBytes: number): BlockSizes {
   const chunkRows = Math.max(1, Math.floor(chunkBytes / imageBytes));
   return { chunkRows, blockRows: chunksPerBlock * chunkRows };
 }
 
-/** Which pass over a split. */
+/** The order of a pass over a split. */
 export interface PassOrder {
   readonly seed: number;
   /** Zero-based epoch. */
@@ -38,15 +38,15 @@ export interface PassOrder {
 
 /** Records that are read together. */
 export interface PlannedBlock {
-  /** What to read, in this order. */
+  /** The records to read, in this order. */
   readonly runs: readonly RecordRun[];
-  /** Places in the block, in the order of visiting. */
+  /** Indices in the block, in the order of visiting. */
   readonly order: Uint32Array;
   /** True for the last block of the pass. */
   readonly isLast: boolean;
 }
 
-/** The chunks of a split: shard, first record and number of records of each, one behind the other. */
+/** The chunks of a split: shard, first record and number of records of each, one after the other. */
 export function chunksOf({ runs }: StreamedSplit, { chunkRows }: BlockSizes): Uint32Array {
   const chunks = new Uint32Array(3 * runs.reduce((sum, { count }) => sum + Math.ceil(count / chunkRows), 0));
   let at = 0;
@@ -59,7 +59,7 @@ export function chunksOf({ runs }: StreamedSplit, { chunkRows }: BlockSizes): Ui
   return chunks;
 }
 
-/** Plans the blocks of a pass over chunks, each when it is asked for. The same order gives the same blocks anywhere. */
+/** Plans the blocks of a pass over chunks, one at a time. The same order gives the same blocks on every machine. */
 export function* planBlocks(
   chunks: Uint32Array,
   { seed, epoch, shuffle, blockRows }: PassOrder & Pick<BlockSizes, "blockRows">,

@@ -1,12 +1,12 @@
 /**
- * Reading blocks of records out of files ahead of their use, without naming the runtime that does it.
+ * Reads blocks of records from files ahead of their use, independent of the runtime.
  *
  * @module
  */
 
 import { type ErrorDetails, FileError, FormatError } from "../errors.ts";
 
-/** How the bytes of a record lie: the label, the least byte first, then the pixels (C, H, W). */
+/** The layout of a record: the label, low byte first, then the pixels (C, H, W). */
 export interface RecordLayout {
   /** Bytes of the label, 1 or 2. */
   readonly labelBytes: number;
@@ -20,7 +20,7 @@ export interface RecordLayout {
 export interface FileRun {
   /** The file's path. */
   readonly path: string;
-  /** What the file's size must be, in bytes. */
+  /** The expected size of the file, in bytes. */
   readonly sizeBytes: number;
   /** The first record. */
   readonly first: number;
@@ -28,13 +28,13 @@ export interface FileRun {
   readonly count: number;
 }
 
-/** The records of a block and how they lie. */
+/** The records of a block and their layout. */
 export interface BlockRequest {
-  /** How the bytes of each record lie. */
+  /** The layout of each record. */
   readonly layout: RecordLayout;
-  /** The records, in order; a block holds them one behind the other. */
+  /** The records, in order; a block holds them one after the other. */
   readonly runs: readonly FileRun[];
-  /** The most records of any block, which is what memory is made for. */
+  /** Maximum records of any block; memory is allocated for so many. */
   readonly capacity: number;
 }
 
@@ -46,10 +46,10 @@ export interface Block {
   readonly labels: Uint32Array;
 }
 
-/** Reads blocks while its caller does something else. Dispose of it to stop it; what it was reading is then refused. */
+/** Reads blocks in the background. Dispose of it to stop it; pending reads are then rejected. */
 export interface BlockReader extends Disposable {
   /**
-   * Reads a block; several may be asked for at a time and come in the order asked for.
+   * Reads a block. Several may be requested at a time; they come in the order of the requests.
    *
    * @param memory Memory of an earlier block of the same capacity and layout to read into. Default: new memory.
    * @throws {FileError} If a file is absent, not readable, or has changed since it was read first.
@@ -61,32 +61,32 @@ export interface BlockReader extends Disposable {
 /** Fills the target with a file's bytes from an offset on. */
 export type ReadInto = (run: FileRun, offsetBytes: number, target: Uint8Array) => void;
 
-/** An error as a message between threads carries it. */
+/** An error as a message between threads. */
 export interface Failure {
   readonly kind: "file" | "format";
   readonly details: ErrorDetails;
 }
 
-/** A failure where it arises; callers of a reader see the error that `errorOf` makes of it. */
+/** A failure at its origin. Callers of a reader get the error that `errorOf` makes of it. */
 export class ReadFailure extends Error {
   constructor(readonly failure: Failure) {
     super(failure.details.current);
   }
 }
 
-/** The error that a failure stands for. */
+/** The error of a failure. */
 export function errorOf({ kind, details }: Failure): Error {
   return kind === "file" ? new FileError(details) : new FormatError(details);
 }
 
-/** Bytes of memory that blocks of a request take. */
+/** Bytes of memory for a block of a request. */
 export function blockBytes({ layout, capacity }: BlockRequest): number {
   // Pixels are uploaded in whole words.
   return Math.ceil(capacity * (layout.labelBytes + layout.imageBytes) / 4) * 4;
 }
 
 /**
- * Reads the records of a request and parts labels from pixels, in place.
+ * Reads the records of a request and separates labels from pixels, in place.
  *
  * @throws {ReadFailure} If a label is of no class.
  */
@@ -113,7 +113,7 @@ export function readRecords(request: BlockRequest, memory: ArrayBuffer, readInto
   return labels;
 }
 
-/** The failure of a file whose size is not what its index says. */
+/** The failure of a file whose size differs from its index. */
 export function sizeFailure({ path, sizeBytes }: FileRun, found: number, record: number): ReadFailure {
   const rest = found % record;
   const what = found > sizeBytes

@@ -17,7 +17,7 @@ export interface Shard {
 
 /** Neighbouring records of one shard. */
 export interface RecordRun {
-  /** Which of the split's shards. */
+  /** The index of the shard. */
   readonly shard: number;
   /** The first record. */
   readonly first: number;
@@ -25,17 +25,17 @@ export interface RecordRun {
   readonly count: number;
 }
 
-/** Labelled images of one kind of use that lie in files. */
+/** A split of labelled images in files. */
 export interface StreamedSplit {
   /** The files. */
   readonly shards: readonly Shard[];
-  /** How the bytes of a record lie. */
+  /** The layout of a record. */
   readonly layout: RecordLayout;
   /** The records of the split, in its order. */
   readonly runs: readonly RecordRun[];
   /** N, at least 1. */
   readonly count: number;
-  /** Starts what reads blocks of it. */
+  /** Starts a block reader. */
   readonly openReader: () => BlockReader;
 }
 
@@ -47,7 +47,7 @@ export function splitOfShards(
   return { shards, layout, runs, count: runs.reduce((sum, { count }) => sum + count, 0), openReader };
 }
 
-/** Takes rows of a split: the first so many where it is a number, else those listed. Nothing is read. */
+/** Takes rows of a split: the first rows, or the listed ones. Nothing is read. */
 export function takeStreamed(split: StreamedSplit, rows: Uint32Array | number): StreamedSplit {
   const runs: RecordRun[] = [];
   if (typeof rows === "number") {
@@ -65,7 +65,7 @@ export function takeStreamed(split: StreamedSplit, rows: Uint32Array | number): 
       const wanted = `rows of 0 to ${split.count - 1}`;
       throw new ShapeError({ act: "take", thing: "rows of a split", current: `row ${row}`, wanted });
     }
-    // Rows are mostly taken in order.
+    // Rows are usually taken in order.
     if (row < starts[at]) at = 0;
     while (row >= starts[at + 1]) at++;
     const { shard, first } = split.runs[at], record = first + row - starts[at], last = runs.at(-1);
@@ -83,7 +83,7 @@ function startsOf(runs: readonly RecordRun[]): Float64Array {
   return starts;
 }
 
-/** What a reader is asked for to get some of a split's records. */
+/** The file runs to request for some of a split's records. */
 export function requestRuns(
   { shards, layout }: Pick<StreamedSplit, "shards" | "layout">,
   runs: readonly RecordRun[],

@@ -1,6 +1,5 @@
 /**
- * Labelled images of one kind of use, and whether they are what the interface says: array types, sizes, labels that are
- * classes.
+ * Splits of labelled images, and checks of their array types, sizes and labels.
  *
  * @module
  */
@@ -8,7 +7,7 @@ import { describeValue } from "../checks.ts";
 import { ShapeError } from "../errors.ts";
 import type { StreamedSplit } from "./shards_split.ts";
 
-/** Labelled images of one kind of use. */
+/** A split of labelled images in memory. */
 export interface ImageSplit {
   /** Pixels 0 to 255, (N, C, H, W). */
   readonly images: Uint8Array;
@@ -26,7 +25,7 @@ export function isStreamed(split: Split): split is StreamedSplit {
   return "shards" in split;
 }
 
-/** What a split must fit. */
+/** The task that a split must fit. */
 export interface SplitTask {
   /** C of the images. */
   readonly channels: number;
@@ -64,7 +63,7 @@ export function checkSplit(split: Split, name: string, task: SplitTask): void {
 }
 
 /**
- * Checks that a split's arrays have the types and lengths that its count says, whatever the images' shape.
+ * Checks that a split's arrays have the right types, and lengths that fit its count.
  *
  * @throws {ShapeError} Naming the part of the argument that is wrong.
  */

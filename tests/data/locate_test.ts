@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { createTarGzip } from "nanotar";
 import { createHash } from "node:crypto";
 import type { Archive } from "../../src/data/cifar10_archive.ts";
-import { type DatasetPlaces, loadDataset } from "../../src/data/locate.ts";
+import { type DatasetSources, loadDataset } from "../../src/data/locate.ts";
 import { mnistPackageFolder } from "../../src/deno/mnist_package.ts";
 import { FileError, FormatError } from "../../src/errors.ts";
 import { denoFiles } from "../../src/deno/files.ts";
@@ -35,7 +35,7 @@ async function tinyArchive(changes: Partial<Archive> = {}): Promise<{ bytes: Uin
 }
 
 /** Loads with everything in memory; a download that a test does not expect fails it. */
-async function load(files: MemoryFiles, places: Partial<DatasetPlaces>) {
+async function load(files: MemoryFiles, places: Partial<DatasetSources>) {
   const notes: string[] = [];
   const dataset = await loadDataset({
     files,
@@ -178,7 +178,7 @@ Deno.test("loadDataset() moves on to MNIST where the host refuses, fails, hangs 
   const hanging = () => new Promise<Response>(() => {});
   const stalling = () =>
     Promise.resolve(new Response(new ReadableStream({ start: (c) => c.enqueue(Uint8Array.of(1)) })));
-  const failures: readonly [DatasetPlaces["download"], string][] = [
+  const failures: readonly [DatasetSources["download"], string][] = [
     [offline, "fetch failed"],
     [() => Promise.resolve(new Response("no", { status: 503 })), "HTTP status 503"],
     [hanging, "no answer within 0.02 s"],
