@@ -1,5 +1,5 @@
 /**
- * Whether the options of training, and of measuring batch norm's statistics anew, are what they may be.
+ * Checks the options of training and of recalibration.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { TrainOptions } from "./settings.ts";
 const augmentations = ["none", "flip", "flip-crop"];
 const share = { atLeast: 0, below: 1 }, positive = { above: 0 }, notNegative = { atLeast: 0 };
 
-/** What is checked: all options but the validation examples, of which only counts whether there are some. */
+/** The options to check. Of the validation examples only their presence matters. */
 type CheckedOptions = Omit<TrainOptions, "validation" | "slots" | "choose"> & {
   readonly hasValidation: boolean;
 };
@@ -67,7 +67,7 @@ function checkOptimizer(optimizer: OptimizerSettings): void {
   });
 }
 
-/** Refuses options without what they need, which would else do nothing. */
+/** Refuses options that have no effect without another option. */
 function checkCompanions({ distillation, teacher, earlyStopping, hasValidation }: CheckedOptions): void {
   const refuse = (thing: string, current: string, wanted: string) => {
     throw new ConfigError({ act: "train with", thing, current, wanted });

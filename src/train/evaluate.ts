@@ -18,7 +18,7 @@ import type { ParameterLayout } from "../plan/layout.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import type { Plan } from "../plan/plan.ts";
 
-/** How a network did on a split. */
+/** The result of an evaluation. */
 export interface Evaluation {
   /** Fraction of the examples whose label was predicted. */
   readonly accuracy: number;
@@ -35,8 +35,8 @@ export interface Evaluation {
 }
 
 /**
- * The standard error of the mean of numbers, such as an evaluation's losses: how far the mean of others, drawn alike, lies
- * from it in the root mean square. It is 0 for a single number.
+ * The standard error of the mean of numbers, such as an evaluation's losses: the standard deviation of that mean over
+ * other samples of the same kind. It is 0 for a single number.
  */
 export function standardErrorOfMean(numbers: Float32Array): number {
   const count = numbers.length, mean = numbers.reduce((sum, number) => sum + number, 0) / count;
@@ -45,16 +45,16 @@ export function standardErrorOfMean(numbers: Float32Array): number {
 }
 
 /**
- * The standard error of an accuracy: how far that of other examples, drawn alike, lies from it in the root mean square.
+ * The standard error of an accuracy: its standard deviation over other samples of examples of the same kind.
  *
  * @param accuracy Fraction of the examples predicted right, in [0, 1].
- * @param examples How many examples it was measured on, at least 1.
+ * @param examples The number of examples, at least 1.
  */
 export function standardError(accuracy: number, examples: number): number {
   return Math.sqrt(accuracy * (1 - accuracy) / examples);
 }
 
-/** A network ready to be evaluated on a split, as often as wanted. */
+/** A network that is ready for any number of evaluations on a split. */
 export interface Evaluator extends Disposable {
   /**
    * @throws {NumericError} If a weight, a statistic, a logit or the loss is not finite.
@@ -63,10 +63,10 @@ export interface Evaluator extends Disposable {
   evaluate(signal?: AbortSignal): Promise<Evaluation>;
 }
 
-/** Examples that evaluation takes at a time, where the device can hold so many. */
+/** Examples per batch of evaluation, if the device can hold so many. */
 export const evaluationBatch = 256;
 
-/** What evaluation is prepared with. */
+/** Options of an evaluation. */
 export interface EvaluatorTools {
   readonly choose: ProductChooser;
   readonly slots: SlotPool;
@@ -75,9 +75,9 @@ export interface EvaluatorTools {
 }
 
 /**
- * How many of some examples evaluation takes at a time.
+ * The batch of an evaluation.
  *
- * @param most What is there at most.
+ * @param most Maximum batch: the number of examples.
  * @throws {ShapeError} If the device cannot hold so many as asked for, or not even one.
  */
 export function evaluationBatchOf(
@@ -95,7 +95,7 @@ export function evaluationBatchOf(
   return batch;
 }
 
-/** Lowers evaluation with a batch. */
+/** Lowers evaluation for a batch. */
 export function lowerEvaluation(
   graph: Graph,
   { batch, choose, areImages, ...own }: {
@@ -110,11 +110,11 @@ export function lowerEvaluation(
   return lowerPlan(graph, { ...own, batch, mode: "evaluate", choose, ...images });
 }
 
-/** A batch that takes longer is waited for where evaluation may be told to stop, in milliseconds. */
+/** If a batch takes longer, an evaluation with an abort signal waits for each batch, in milliseconds. */
 const longBatchMs = 100;
 
 /**
- * Prepares evaluation of a network, whose parameters may change between runs, on a split.
+ * Prepares the evaluation of a network on a split. Its parameters may change between runs.
  *
  * @throws {ShapeError} If the device cannot hold so many examples as asked for, or not even one.
  */
@@ -146,7 +146,7 @@ export async function openEvaluator(
       counts.clear();
       let offset = 0, waitMs = Infinity;
       for await (const rows of examples.batches(order)) {
-        // What is submitted cannot be stopped, so a slow device gets a batch at a time.
+        // Submitted work cannot be stopped, so a slow device gets one batch at a time.
         if (signal && offset > 0 && waitMs > longBatchMs) {
           const start = performance.now();
           await tally.read();
@@ -161,7 +161,7 @@ export async function openEvaluator(
       const buffers = [counts.confusion, counts.predictions, check.found, counts.losses];
       const read = await readBuffers(gpu, buffers.map((buffer) => ({ buffer })));
       const [confusion, predictions, found] = read.map((bytes) => new Uint32Array(bytes));
-      // Weights first: what is wrong with them may show in no logit, since ReLU makes NaN 0.
+      // Weights first: a bad weight may not show in any logit, because a ReLU turns NaN into 0.
       const wrong = await check.name(found);
       if (wrong !== undefined) throw notFinite(network, "evaluate", wrong);
       if (bad !== undefined) {

@@ -1,5 +1,5 @@
 /**
- * The shares by which a batch's images are mixed.
+ * The shares of images in the mixes of a batch.
  *
  * @module
  */
@@ -12,14 +12,14 @@ import { drawBeta, openRandomStream } from "../random.ts";
 export interface Mixup extends Disposable {
   /** The share of each row in its own mix (batch), in [0.5, 1]. */
   readonly shares: DeviceBuffer;
-  /** Draws the shares of the next batch, which follow from the seed alone. */
+  /** Draws the shares of the next batch from the seed alone. */
   draw(seed: number): void;
 }
 
 /**
- * Draws the share of each of `batch` rows: the larger of s and 1 - s, with s of Beta(alpha, alpha). Which of two images
- * has the larger share is chance, so no mix becomes more or less likely in all, but each image leads one mix an epoch,
- * and the label of its row is that of the larger share (as in fastai's MixUp).
+ * Draws the share of each of `batch` rows: max(s, 1 - s) with s of Beta(alpha, alpha). That does not change the
+ * distribution of mixes, but makes each image the dominant one exactly once per epoch. A row's label is that of its
+ * larger share (as in fastai's MixUp).
  */
 export function drawShares(seed: number, { alpha, batch }: MixupOptions): Float32Array {
   const stream = openRandomStream(seed, "mixup");
@@ -29,15 +29,18 @@ export function drawShares(seed: number, { alpha, batch }: MixupOptions): Float3
   });
 }
 
-/** How images are mixed. */
+/** Options of mixing images. */
 export interface MixupOptions {
-  /** Both parameters of the Beta distribution of the shares, above 0: near 0 hardly mixes, 1 takes all shares alike. */
+  /**
+   * Both parameters of the Beta distribution of the shares, above 0. Near 0 there is hardly any mixing; at 1 all
+   * shares are equally likely.
+   */
   readonly alpha: number;
   /** Rows of a batch. */
   readonly batch: number;
 }
 
-/** Makes the buffer of the shares. */
+/** Creates the buffer of the shares. */
 export function openMixup(gpu: Gpu, options: MixupOptions): Mixup {
   const shares = gpu.createBuffer(mixShares, 4 * options.batch);
   return {

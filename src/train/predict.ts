@@ -1,5 +1,5 @@
 /**
- * Prediction: the logits of images, brought back to the host batch by batch, and what follows from them.
+ * Prediction: the logits of images, read back to the host batch by batch, with probabilities and labels.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { logitsOf } from "../plan/plan.ts";
 import { quadsOf } from "../shape.ts";
 import { evaluationBatchOf, type EvaluatorTools } from "./evaluate.ts";
 
-/** What a network says of N images; C is the number of classes. */
+/** The predictions for N images; C is the number of classes. */
 export interface Predictions {
   /** The network's outputs, (N, C). */
   readonly logits: Float32Array;
@@ -26,14 +26,14 @@ export interface Predictions {
   readonly labels: Uint32Array;
 }
 
-/** What prediction is done with. */
+/** Options of a prediction. */
 export interface PredictOptions extends EvaluatorTools {
   /** Ends the prediction between two batches. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Predicts examples, whose labels are not looked at.
+ * Predicts examples. Their labels are not used.
  *
  * @throws {ShapeError} If the device cannot hold so many examples at a time as asked for, or not even one.
  * @throws {NumericError} If a logit is not finite.
@@ -46,7 +46,7 @@ export async function predict(
 ): Promise<Predictions> {
   const { gpu, graph, layout } = network, { count, areImages } = examples;
   const classes = classesOf(graph);
-  // The batch of evaluation, so that both sum in the same order and give the same labels.
+  // The same batch as in evaluation, so both sum in the same order and give the same labels.
   const batch = evaluationBatchOf(gpu, graph, {
     ...tools,
     areImages,
@@ -67,7 +67,7 @@ export async function predict(
     signal?.throwIfAborted();
     examples.select(rows, step.bind);
     step.program.run({ count: rows.length, index: first, offset: first, seed: 0 });
-    // Its logits are copied before the next batch writes over them, and waited for while that one runs.
+    // The logits are copied before the next batch overwrites them, and read back while that batch runs.
     const storing = store(first, rows.length);
     storing.catch(() => {});
     await stored;

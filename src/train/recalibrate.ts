@@ -1,6 +1,6 @@
 /**
- * Batch norm's running statistics measured anew: averaged or pruned values give other feature maps than those that the
- * statistics were gathered from.
+ * Recalibration: measures batch norm's running statistics again. Averaged or pruned values give other feature maps
+ * than those of the old statistics.
  *
  * @module
  */
@@ -17,13 +17,13 @@ import { lowerRecalibration } from "../plan/forward.ts";
 import type { Augmentation } from "../plan/images.ts";
 import { mixBits } from "../random.ts";
 
-/** How statistics are measured. */
+/** Options of a recalibration. */
 export interface RecalibrateSettings {
   /** Examples per batch, or as many as the device can hold; the last, partial batch is skipped. */
   readonly batch: number;
-  /** Chooses the order of the examples and their augmentation. */
+  /** The seed of the examples' order and augmentation. */
   readonly seed: number;
-  /** How images are varied. Default: not at all. */
+  /** The augmentation of images. Default: none. */
   readonly augmentation?: Augmentation;
   /** Side in pixels of the square that each image loses. Default: 0. */
   readonly cutout?: number;
@@ -31,7 +31,7 @@ export interface RecalibrateSettings {
   readonly maxBatches?: number;
 }
 
-/** How statistics are measured, and what that runs on. */
+/** Options of a recalibration, with the memory that it uses. */
 export interface RecalibrateOptions extends RecalibrateSettings {
   readonly choose: ProductChooser;
   readonly slots: SlotPool;
@@ -42,9 +42,9 @@ const batchesPerReading = 25;
 
 /**
  * Replaces batch norm's running statistics by their mean over batches at the network's present values, as
- * torch.optim.swa_utils.update_bn does. A network without batch norm is left as it is.
+ * torch.optim.swa_utils.update_bn does. A network without batch norm stays as it is.
  *
- * @returns the batches that were measured
+ * @returns the number of batches that were measured
  * @throws {ShapeError} If a batch holds one value per channel.
  * @throws {NumericError} If what is measured is not finite; the statistics are then those before.
  */

@@ -8,20 +8,20 @@ import { checkNumbers } from "../checks.ts";
 
 const act = "make schedule with", fraction = { atLeast: 0, atMost: 1 }, partial = { atLeast: 0, below: 1 };
 
-/** How a phase of so many steps runs. */
+/** The schedule of a phase: learning rate and averaging. */
 export interface Schedule {
-  /** The share of the learning rate that a step takes. */
+  /** The share of the learning rate at a step. */
   learningRateShare(step: number, steps: number): number;
-  /** How many values the running mean holds after a step; 0 where averaging has not begun. */
+  /** The number of values in the running mean after a step; 0 before averaging begins. */
   averagedCount(step: number, steps: number): number;
   /** Decay of an exponential mean, in (0, 1). Default: all averaged values weigh the same. */
   readonly emaDecay?: number;
 }
 
-/** The share of the learning rate that a zero-based step of a phase takes. */
+/** The share of the learning rate at a zero-based step of a phase. */
 export type RateShare = Schedule["learningRateShare"];
 
-/** The learning rate as given. */
+/** A constant learning rate. */
 export function constantRate(): number {
   return 1;
 }
@@ -41,7 +41,7 @@ export function stepRate({ milestones = [0.6], gamma = 0.25 }: {
 
 /**
  * Falls along half a cosine from 1 to the share `floor`. Source: Loshchilov and Hutter 2017, arXiv 1608.03983, without
- * restarts; as torch.optim.lr_scheduler.CosineAnnealingLR a step.
+ * restarts; as torch.optim.lr_scheduler.CosineAnnealingLR, stepped once per step.
  */
 export function cosineRate({ floor = 0 }: { readonly floor?: number } = {}): RateShare {
   checkNumbers(act, { floor: [floor, fraction] });
@@ -50,8 +50,8 @@ export function cosineRate({ floor = 0 }: { readonly floor?: number } = {}): Rat
 
 /**
  * Rises along half a cosine from a 25th to 1 until `peakAt` of the phase, and falls along another to a 250,000th.
- * Source: Smith and Topin 2018, arXiv 1708.07120; as torch.optim.lr_scheduler.OneCycleLR with its default divisors, two
- * phases and a momentum that stays.
+ * Source: Smith and Topin 2018, arXiv 1708.07120; as torch.optim.lr_scheduler.OneCycleLR with its default divisors,
+ * two phases and constant momentum.
  */
 export function oneCycleRate({ peakAt = 0.3 }: { readonly peakAt?: number } = {}): RateShare {
   checkNumbers(act, { peakAt: [peakAt, fraction] });
@@ -66,8 +66,8 @@ export function oneCycleRate({ peakAt = 0.3 }: { readonly peakAt?: number } = {}
 }
 
 /**
- * Rises evenly over the first fraction of a phase to where another rate starts, which has the rest of the phase for its
- * own. Source: Goyal et al. 2017, arXiv 1706.02677, section 2.2; as torch's SequentialLR of LinearLR and the other.
+ * Rises linearly over the first fraction of a phase to the start of another rate, which covers the rest of the phase.
+ * Source: Goyal et al. 2017, arXiv 1706.02677, section 2.2; as torch's SequentialLR of LinearLR and the other.
  */
 export function warmedUp(rate: RateShare, rising: number): RateShare {
   checkNumbers(act, { rising: [rising, fraction] });
@@ -90,15 +90,15 @@ export function rewoundTo(rate: RateShare, start: number): RateShare {
   };
 }
 
-/** Counts the averaged values from a fraction of the phase on, in [0, 1); the last step's is one of them always. */
+/** Counts the averaged values from a fraction of the phase on, in [0, 1). The last step's value always counts. */
 export function averagedFrom(start: number): Schedule["averagedCount"] {
   checkNumbers(act, { start: [start, partial] });
   return (step, steps) => Math.max(0, step + 1 - Math.min(steps - 1, Math.floor(start * steps)));
 }
 
 /**
- * The weight of a step's values in the running mean, 0 where averaging has not begun: 1 / n for the n-th, and for an
- * exponential mean (1 - d) / (1 - d^n), which leaves no bias towards the first.
+ * The weight of a step's values in the running mean: 0 before averaging begins, 1 / n for the n-th, and (1 - d) / (1
+ * - d^n) for an exponential mean, which has no bias towards the first.
  */
 export function meanWeight({ averagedCount, emaDecay }: Schedule, step: number, steps: number): number {
   const count = averagedCount(step, steps);
@@ -107,9 +107,9 @@ export function meanWeight({ averagedCount, emaDecay }: Schedule, step: number, 
 }
 
 /**
- * The learning rate as given, and a quarter of it from 60 % of the phase on; averaged over the last quarter, the last
- * step always: averaging over the first steps would pull every |mean| towards zero. Source of late averaging at a
- * constant rate: Izmailov et al. 2018, arXiv 1803.05407.
+ * The full learning rate, and a quarter of it from 60 % of the phase on. Values are averaged over the last quarter,
+ * and always over the last step: averaging over the first steps would pull every |mean| towards zero. Source of late
+ * averaging at a constant rate: Izmailov et al. 2018, arXiv 1803.05407.
  */
 export const stepSchedule: Schedule = { learningRateShare: stepRate(), averagedCount: averagedFrom(0.75) };
 

@@ -22,16 +22,19 @@ import { type Mixup, openMixup } from "./mixup.ts";
 import type { TrainOptions } from "./settings.ts";
 import { lowerTeacher, openTeacher, type Teacher } from "./teacher.ts";
 
-/** What follows the backward pass of a batch: nothing but adding its gradients, the step, or the step and the mean. */
+/**
+ * What follows the backward pass of a batch: only the sum of gradients (`gathering`), only the step's gradient
+ * (`gradients`), the update (`plain`), or the update and the running mean (`averaging`).
+ */
 type StepKind = "gathering" | "gradients" | "plain" | "averaging";
 
 /** The programs of a step, each one submit. */
 export interface StepPrograms extends Disposable {
-  /** For all batches of a step but its last. */
+  /** For all batches of a step except the last. */
   readonly gathering: PlanProgram | undefined;
-  /** For the last batch of a step, where its gradient is reduced before the update. */
+  /** For the last batch of a step, if its gradient is reduced before the update. */
   readonly gradients: PlanProgram | undefined;
-  /** For the last batch of a step, without the running mean and with it; behind `gradients`, the update alone. */
+  /** For the last batch of a step, without and with the running mean. After `gradients`: the update alone. */
   readonly plain: PlanProgram;
   readonly averaging: PlanProgram;
   /** Predicts each batch before its program runs. */
@@ -40,7 +43,7 @@ export interface StepPrograms extends Disposable {
   readonly mixup: Mixup | undefined;
 }
 
-/** The images of a step, where its examples are images. */
+/** The images of a step, if its examples are images. */
 export function imagesOf(
   examples: Examples,
   { augmentation = "none", cutout = 0 }: Pick<TrainOptions, "augmentation" | "cutout">,
@@ -52,7 +55,7 @@ function isMixed({ mixup = 0 }: Pick<TrainOptions, "mixup">): boolean {
   return mixup > 0;
 }
 
-/** The feature maps that are compared, if any. */
+/** The feature maps to compare, if any. */
 function featureMapsOf({ distillation }: Pick<TrainOptions, "distillation">): FeatureMaps | undefined {
   const { featureWeight = 0, featureMaps = "last" } = distillation ?? {};
   return featureWeight > 0 ? featureMaps : undefined;
@@ -62,7 +65,7 @@ function accumulationOf({ accumulate = 1 }: Pick<TrainOptions, "accumulate">, ki
   return { batches: accumulate, isLast: kind !== "gathering" };
 }
 
-/** Lowers a step; its batch is the options', or all examples where there are fewer. */
+/** Lowers a step. Its batch is that of the options, or all examples if there are fewer. */
 function lowerStep(
   { graph, layout }: Network,
   examples: Examples,
@@ -83,7 +86,7 @@ function lowerStep(
 }
 
 /**
- * Refuses a batch whose step, or whose teacher's, a device cannot hold.
+ * Refuses a batch if the device cannot hold its step or the teacher's.
  *
  * @throws {ShapeError} Saying the largest that it can hold.
  */
@@ -156,7 +159,7 @@ export async function prepareStep(
 }
 
 /**
- * The device memory that training needs at its peak: the step's plan, its teacher's, and the states that it keeps.
+ * The device memory that training needs at its peak: the step's plan, the teacher's plan, and the kept states.
  *
  * @throws {ShapeError} If the device cannot hold the batch.
  */
@@ -184,7 +187,7 @@ export function trainingFootprint(
         if ("arena" in ref) return 16 * arenaQuads(layout, ref.arena);
         if (ref.input === "tally") return 16;
         if (ref.input === teacherLogits) return logitsBytes;
-        // Tensors of the teacher's plan, which are counted there.
+        // These are tensors of the teacher's plan, and are counted there.
         if (taught.has(ref.input)) return 0;
         return examplesBytes(ref.input) ?? 0;
       },
@@ -196,12 +199,12 @@ export function trainingFootprint(
   if (teacher && distillation) {
     const seen = { batch, choose, mixes: isMixed(options), ...imagesOf(examples, options) };
     const source = { ...seen, featureMaps: features };
-    // Its examples are those of its student, and are counted there.
+    // Its examples are the student's, and are counted there.
     const sharedBytes = (name: string) => ownBytes(name) === undefined ? undefined : 0;
     parts.push(footprintOf(lowerTeacher(teacher, source), teacher, sharedBytes));
   }
   const stateBytes = 16 * (layout.quads + layout.statisticsQuads);
-  // The state that a failed step returns to; and with validation the best epoch's and the one under way.
+  // The last finite state; with validation also the best epoch's and the current one.
   const keptBytes = stateBytes * (validation ? 3 : 1);
   const total = (key: keyof Footprint) => parts.reduce((sum, part) => sum + part[key], 0);
   return {

@@ -19,23 +19,23 @@ import { mixShares } from "../plan/mixup.ts";
 import { logitsOf, type Plan } from "../plan/plan.ts";
 import { featuresOf, shapeText } from "../shape.ts";
 
-/** A teacher ready for a student's steps. */
+/** A teacher that is ready for a student's steps. */
 export interface Teacher extends Disposable {
   /** The logits of the last batch, in the order of its rows. */
   readonly logits: DeviceBuffer;
-  /** The feature maps of the last batch that are compared, in order. */
+  /** The compared feature maps of the last batch, in order. */
   readonly features: readonly DeviceBuffer[];
-  /** Predicts the batch that the examples were just told; its images are varied by the seed as the student's are. */
+  /** Predicts the selected batch. The seed gives its images the same augmentation as the student's. */
   run(rows: Uint32Array, seed: number): void;
 }
 
-/** How a teacher's plan is lowered. */
+/** Options of a teacher's plan. */
 export interface TeacherOptions extends Omit<ForwardOptions, "probes" | "layout"> {
-  /** Which of its feature maps are kept too. */
+  /** The feature maps to keep too. */
   readonly featureMaps: FeatureMaps | undefined;
 }
 
-/** The plan of a teacher, which sees images as its student does. */
+/** The plan of a teacher, with the same images as its student's. */
 export function lowerTeacher(
   { graph, layout }: Pick<Network, "graph" | "layout">,
   { batch, choose, images, mixes, featureMaps }: TeacherOptions,
@@ -62,7 +62,7 @@ export async function openTeacher(
   { student, examples, shares, ...options }: TeacherOptions & {
     readonly student: Graph;
     readonly examples: Examples;
-    /** The shares by which the student's images are mixed, with `mixes`. */
+    /** The shares of the student's mixed images, with `mixes`. */
     readonly shares?: DeviceBuffer | undefined;
   },
 ): Promise<Teacher> {
@@ -70,7 +70,7 @@ export async function openTeacher(
   await checkArenasFinite(teacher, ["values", "statistics"], "learn from");
   const { featureMaps } = options;
   if (featureMaps !== undefined) checkFeaturesFit(teacher.graph, { student, featureMaps });
-  // Memory of its own, since the student's step must not write over the logits before it has read them.
+  // It has memory of its own, because the student's step must not overwrite the logits before reading them.
   const slots = new SlotPool(teacher.gpu);
   const plan = lowerTeacher(teacher, options);
   const input = (name: string) => name === mixShares ? shares : examples.input(name);
@@ -100,7 +100,7 @@ function checkTeacherFits(teacher: Graph, student: Graph): void {
   throw new ShapeError({ act: "learn from teacher", thing: teacher.name, current, wanted });
 }
 
-/** Features are compared number by number, so both must have as many, in the same places. */
+/** Features are compared number by number, so both networks must have the same shape of features. */
 function checkFeaturesFit(
   teacher: Graph,
   { student, featureMaps }: { readonly student: Graph; readonly featureMaps: FeatureMaps },

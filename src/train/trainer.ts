@@ -1,6 +1,6 @@
 /**
- * Training: epochs of steps on the device, with the running mean of every parameter, watched for losses that are
- * not finite, and by validation examples where there are some.
+ * Training: epochs of steps on the device, with the running mean of every parameter, checks for losses that are not
+ * finite, and early stopping by validation examples.
  *
  * @module
  */
@@ -21,8 +21,8 @@ import { openEpochWatcher } from "./validation.ts";
 
 /**
  * Trains a network in place. Afterwards its values are the running mean over the steps that the schedule averages (the
- * last quarter by default), which the arena `mean` holds too; with early stopping they are those of the best epoch, as
- * they would have been had training ended there. The mask is respected throughout.
+ * last quarter by default), which is also in the arena `mean`. With early stopping they are those of the best epoch,
+ * as if training had ended there. The mask holds throughout.
  *
  * @throws {NumericError} If a loss, or what a step stores, is not finite; the values are then those of the last
  *   reading at which all was finite.
@@ -49,7 +49,7 @@ export async function train(
   if (!resume) {
     network.clearArena("velocity");
     if (optimizer.kind !== "sgd") network.clearArena("second_moment");
-    // The first mean is old + (value - old), which gives the value's own bits only where old is zero.
+    // The first mean is old + (value - old), which has the value's own bits only if old is zero.
     if (steps > 0 && schedule.averagedCount(steps - 1, steps) > 0) {
       network.clearArena("mean");
       if (options.keepsVariance) network.clearArena("variance");
@@ -66,7 +66,7 @@ export async function train(
     const examplesPerSecond = (index - firstStep) * rowsPerStep / (performance.now() - start) * 1000;
     options.onProgress?.({ step: index, steps, epoch, ...meansOf(read), examplesPerSecond });
   };
-  /** Makes the values those that training returns where it ends after the steps made so far. */
+  /** Sets the values to those that training returns if it ends after the steps so far. */
   const finish = async () => {
     if (index === 0 || schedule.averagedCount(index - 1, steps) === 0) return;
     network.copyArena("mean", "values");
@@ -83,7 +83,7 @@ export async function train(
   };
   const stops = () => signal?.aborted === true;
   const isCheckpoint = () => stops() || checkpoints?.isDue(index) === true;
-  /** Saves a checkpoint, and ends training where it is to stop. */
+  /** Saves a checkpoint, and ends training if it was aborted. */
   const save = async (epoch: number) => {
     const { lossSum, correct, count } = read, tally = { lossSum, correct, count };
     await checkpoints?.save({ epoch, step: index, steps, tally, epochs: results, best: watcher?.best });
@@ -131,7 +131,7 @@ export async function train(
         network.copyState("held", "values");
       }
     } else results.push(meansOf(read));
-    // What follows the last epoch is its caller's to save.
+    // The caller saves what follows the last epoch.
     if (epoch + 1 < epochs && isCheckpoint()) await save(epoch + 1);
   }
   if (watcher?.best) network.copyState("best", "values");
@@ -143,7 +143,7 @@ export async function train(
   return { steps: index, ...meansOf(read), seconds, epochs: results, ...best };
 }
 
-/** Runs one batch of a step, and behind the last one the step's update. */
+/** Runs one batch of a step, and after the last batch the step's update. */
 async function runBatch(
   { gathering, gradients, plain, averaging, teacher, mixup }: StepPrograms,
   examples: Examples,
@@ -167,9 +167,9 @@ async function runBatch(
 }
 
 /**
- * Returns to the last state that was read as finite, where the present one is not.
+ * Returns to the last state that was read as finite, if the present one is not.
  *
- * @throws {NumericError} Then.
+ * @throws {NumericError} If it is not.
  */
 async function checkFinite(
   network: Network,
@@ -179,7 +179,7 @@ async function checkFinite(
   if (bad === undefined) return;
   const stored: ArenaRole[] = ["values", "statistics", "velocity"];
   if (optimizer.kind !== "sgd") stored.push("second_moment");
-  // Gradients of a bad loss tell nothing more.
+  // After a bad loss the gradients say nothing more.
   if (!bad.isLoss) stored.push("gradients", ...accumulate > 1 ? ["gradient_sum"] as const : []);
   const found = await findNotFinite(network, stored);
   const current = found ?? (bad.isLoss ? "the loss is not finite" : "a gradient was not finite");
@@ -187,7 +187,7 @@ async function checkFinite(
 }
 
 /**
- * Checks what training returns: the mean over the steps, which no step's reading has seen, and what goes with it.
+ * Checks the result of training: the mean over the steps, which no reading has checked, and the statistics.
  *
  * @throws {NumericError} If a number is not finite.
  */
@@ -197,7 +197,7 @@ async function checkResult(network: Network, steps: number, withVariance: boolea
   if (current !== undefined) throw returnToSnapshot(network, Math.max(0, steps - 1), current);
 }
 
-/** Returns to the last state that was read as finite; the error that says why. */
+/** Returns to the last state that was read as finite, and makes the error. */
 function returnToSnapshot(network: Network, step: number, current: string): NumericError {
   network.copyState("snapshot", "values");
   const wanted = "finite numbers (a smaller learning rate may help)";
