@@ -52,7 +52,9 @@ function limitsOf(
   const found = limits.filter(([, , limits]) => limits).map(([key, value]) =>
     [key, `${key} ${value}`] as const
   );
-  return found.length > 0 ? found : [["granularity", `granularity ${granularity}`]];
+  // The filters of the last layer are the classes.
+  const spared = granularity === "filter" ? ", which spares the last layer," : "";
+  return found.length > 0 ? found : [["granularity", `granularity ${granularity}${spared}`]];
 }
 
 const shareText = (share: number) => `${Math.floor(1e4 * share) / 1e4}`;
@@ -77,7 +79,10 @@ export function checkReachable(
     throw new ConfigError({ act, thing, current, wanted: `${wanted}, or another ${others}` });
   };
   const refuseAll = (thing: string) => refuse(thing, "nothing that may go", "a layer that may lose weights");
-  if (("pattern" in goal || "threshold" in goal) && config.protect !== undefined) {
+  if (
+    ("pattern" in goal || "threshold" in goal) &&
+    (config.protect !== undefined || config.granularity === "filter")
+  ) {
     if (maxRemovable(model, { criterion, options }).some((count) => count > 0)) return;
     refuseAll("pattern" in goal ? `granularity ${config.granularity}` : `confidence ${config.confidence}`);
   }

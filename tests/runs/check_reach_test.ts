@@ -6,6 +6,7 @@ import { runPrune } from "../../src/runs/prune.ts";
 import { checkReachable } from "../../src/runs/check_reach.ts";
 import { parsePruneConfig } from "../../src/config.ts";
 import { ConfigError } from "../../src/errors.ts";
+import { parseGraph } from "../../src/model/graph.ts";
 import { summarizeModel } from "../../src/model/summary.ts";
 import { layOutParameters } from "../../src/plan/layout.ts";
 import { deviceOf } from "../helpers/devices.ts";
@@ -40,7 +41,10 @@ Deno.test("checkReachable() names what keeps weights from going, what can be rea
       { sparsity: 0.9, granularity: "channel", roundTo: 4 },
       'Cannot prune to "sparsity 0.9": roundTo 4 leaves 124 of 384 weights that may go',
     ],
-    [{ sparsity: 0.99, granularity: "filter" }, 'Cannot prune to "sparsity 0.99": granularity filter leaves'],
+    [
+      { sparsity: 0.99, granularity: "filter" },
+      'Cannot prune to "sparsity 0.99": granularity filter, which spares',
+    ],
     [
       { targetParameters: 0.1, floor: 0.5 },
       'Cannot prune to "parameters 40": floor 0.5 leaves at least 212 of 404, expected a target of 0.5248 ' +
@@ -87,6 +91,15 @@ Deno.test("checkReachable() names what keeps weights from going, what can be rea
     ],
   ];
   for (const [value, message] of cases) assertThrows(() => check(value), ConfigError, message);
+  // A network whose only filters are its classes.
+  const layers = [{ kind: "flatten", name: "flatten" }, { kind: "linear", name: "fc", outFeatures: 4 }];
+  const single = parseGraph({ name: "single", input: graph.input, layers }, "a test");
+  const config = configOf({ confidence: 0.9, granularity: "filter" }), goal = readGoal(config, single);
+  assertThrows(
+    () => checkReachable({ graph: single, layout: layOutParameters(single) }, config, { goal }),
+    ConfigError,
+    'Cannot prune to "confidence 0.9": granularity filter, which spares the last layer, leaves nothing that may go',
+  );
 });
 
 Deno.test("checkReachable() lets pass what can just be reached, and what only scores can tell", () => {
