@@ -1,5 +1,5 @@
 /**
- * What a network and its weights cost: trained numbers, multiply-adds for one image, bytes.
+ * The cost of a network and of its weights: trained numbers, multiply-adds for one image, bytes.
  *
  * @module
  */
@@ -9,19 +9,19 @@ import { layerNameOf, type PlacedParameter } from "../plan/layout.ts";
 import { planCompaction, type PlanCompactionOptions } from "./compact/compact.ts";
 import type { LayerCount } from "./mask.ts";
 
-/** What a network costs: its trained numbers, its multiply-adds for one image, the bytes of its stored numbers. */
+/** The kinds of cost: trained numbers, multiply-adds for one image, bytes of the stored numbers. */
 export type CostKind = "parameters" | "multiplyAdds" | "bytes";
 
-/** A network's cost, each kind of it. Removed weights cost nothing but the bits that say so. */
+/** The cost of a network, of each kind. Removed weights cost only their bits in the mask. */
 export type Cost = Readonly<Record<CostKind, number>>;
 
-/** How a file holds weights, for their bytes. */
+/** How a file stores weights, for their bytes. */
 export interface CostOptions {
   /** Whether removed weights are not stored, for one bit per weight instead. Default: false. */
   readonly isSparse?: boolean;
 }
 
-/** The cost of a network of which so many weights are kept, its layers as wide as before. */
+/** The cost of a network with so many kept weights and unchanged widths. */
 export function costOf(graph: Graph, layers: readonly LayerCount[], { isSparse }: CostOptions = {}): Cost {
   const summary = summarizeModel(graph), kept = new Map(layers.map((layer) => [layer.name, layer]));
   let { parameters, multiplyAdds } = summary, bytes = 4 * (parameters + summary.statistics);
@@ -46,10 +46,10 @@ export function denseCostOf({ parameters, multiplyAdds, statistics }: ModelSumma
   return { parameters, multiplyAdds, bytes: 4 * (parameters + statistics) };
 }
 
-/** What a removal counts. */
+/** The unit in which a removal counts. */
 export type Measure = "weights" | "multiply-adds";
 
-/** What each weight of a tensor counts for: 1, or the pixels of the output, since it is used once in each. */
+/** The count of each weight of a tensor: 1, or the number of output pixels, because it is used once in each. */
 export function weightCosts(graph: Graph, measure: Measure): (tensor: PlacedParameter) => number {
   if (measure === "weights") return () => 1;
   const pixels = new Map(

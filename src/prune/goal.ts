@@ -1,5 +1,5 @@
 /**
- * What to prune to, and how far each round of a schedule goes.
+ * The goal of pruning, and the part of it in each round of a schedule.
  *
  * @module
  */
@@ -8,32 +8,35 @@ import type { CostKind } from "./cost.ts";
 import type { Pattern } from "./select/removal.ts";
 
 /**
- * What to prune to: a fraction of the weights to remove; the most that the network may cost; the least signal to noise z
- * of a weight that stays, and above it that of one that comes back; or a pattern of single weights.
+ * The goal of pruning: a fraction of the weights to remove; a maximum cost of the network; a minimum signal to noise
+ * z for weights that stay, and a higher one for weights that come back; or a pattern of single weights.
  */
 export type PruneGoal =
   | { readonly sparsity: number }
   | {
     readonly cost: CostKind;
     readonly most: number;
-    /** Whether bytes count no removed weights, but a bit per weight. Default: false. */
+    /** True if bytes count a bit per weight instead of the removed weights. Default: false. */
     readonly isSparse?: boolean;
   }
   | { readonly threshold: number; readonly regrowAbove?: number | undefined }
   | { readonly pattern: Pattern };
 
 /**
- * How rounds share the way to a sparsity or a cost: all at once, the same fraction of what is left in each, or steep at
- * first and flat at the end.
+ * How rounds share the way to a sparsity or a cost: all at once, the same fraction of the weights left in each round,
+ * or large steps first and small steps at the end.
  */
 export type PruneSchedule = "one-shot" | "iterative" | "gradual";
 
-/** Sparsity after a round of so many: steep at first, flat at the end (Zhu and Gupta 2017, arXiv 1710.01878). */
+/**
+ * Sparsity after a round of so many: large steps first, small steps at the end (Zhu and Gupta 2017, arXiv
+ * 1710.01878).
+ */
 export function scheduledSparsity(goal: number, round: number, rounds: number): number {
   return round >= rounds ? goal : goal * (1 - (1 - round / rounds) ** 3);
 }
 
-/** Where a number that falls from one value to another is after a round, counted from 1. */
+/** The value after a round, counted from 1, of a number that falls from one value to another. */
 export function scheduledCost(
   { schedule, from, to }: { readonly schedule: PruneSchedule; readonly from: number; readonly to: number },
   round: number,
@@ -45,7 +48,7 @@ export function scheduledCost(
 }
 
 /**
- * How many weights a sparsity removes: its share of them, rounded down.
+ * The number of weights that a sparsity removes: its share, rounded down.
  *
  * @throws {ConfigError} If the sparsity is no fraction from 0 to 1.
  */

@@ -1,6 +1,6 @@
 /**
- * The smaller model that computes what a masked one does, as plain data: its graph, and from where each of its numbers
- * comes.
+ * The smaller model that computes the same as a masked one, as plain data: its graph, and the source of each of its
+ * numbers.
  *
  * @module
  */
@@ -18,21 +18,21 @@ import { quadsOf } from "../../shape.ts";
 import { type ConstantFold, findLiveParts, type NetworkNumbers } from "./live_channels.ts";
 import { coupleChannels } from "../groups/coupling.ts";
 
-/** In place of a source, for the padding. */
+/** Instead of a source, for padding. */
 export const noSource = 0xffffffff;
 
-/** A smaller model and how it comes out of the larger one. */
+/** A smaller model, and how it is gathered from the larger one. */
 export interface Compaction {
   readonly graph: Graph;
-  /** Where its parameters lie. */
+  /** Its layout. */
   readonly layout: ParameterLayout;
-  /** The groups that went, by their index in the coupling of the larger graph. */
+  /** The removed groups, by their index in the coupling of the larger graph. */
   readonly removedGroups: ReadonlySet<number>;
-  /** The layers that went, by name. */
+  /** The removed layers, by name. */
   readonly removedLayers: readonly string[];
-  /** For each float of the smaller arenas the float of the larger ones that goes there, or `noSource`. */
+  /** For each float of the smaller arenas, the index of its source in the larger ones, or `noSource`. */
   readonly sources: { readonly values: Uint32Array; readonly statistics: Uint32Array };
-  /** What is added to floats of the smaller arenas, in place of constant channels that went. */
+  /** Additions to floats of the smaller arenas, for removed constant channels. */
   readonly folds: readonly PlacedFold[];
 }
 
@@ -43,23 +43,23 @@ export interface PlacedFold {
   readonly add: number;
 }
 
-/** What compaction leaves alone. */
+/** Options of a compaction. */
 export interface CompactOptions {
-  /** Layers by name that keep all filters and inputs, superfluous or not. Default: none. */
+  /** Names of layers that keep all filters and inputs, superfluous or not. Default: none. */
   readonly protect?: readonly string[] | undefined;
 }
 
-/** What a compaction is planned with. */
+/** Options of planning a compaction. */
 export interface PlanCompactionOptions extends CompactOptions {
   /** The layout of the masked model. Default: all parameters in one window. */
   readonly layout?: ParameterLayout;
 }
 
 /**
- * Finds the smaller model: without the groups of channels that a mask makes superfluous, and without the branches of
- * sums that it makes zero. It computes the same, and every layer that stays keeps a channel.
+ * Finds the smaller model: without the coupled groups that a mask makes superfluous, and without the branches of sums
+ * that it makes zero. It computes the same. Every layer that stays keeps a channel.
  *
- * Constants that channels add on their way out go to biases and running means (`folds`).
+ * The constants of removed channels are added to biases and running means (`folds`).
  */
 export function planCompaction(
   graph: Graph,
@@ -92,8 +92,8 @@ export function planCompaction(
 }
 
 /**
- * The graph of what is needed, in the same order; sums of one term give way to it, and so do ReLUs of what is no longer
- * a sum and came out of a ReLU before.
+ * The graph of the needed layers, in the same order. A sum of one term is replaced by the term, and so is a ReLU
+ * after such a sum if the term came out of a ReLU.
  */
 function smallerGraph(graph: Graph, { nodes, sources, kept }: {
   readonly nodes: readonly GraphNode[];
@@ -103,7 +103,7 @@ function smallerGraph(graph: Graph, { nodes, sources, kept }: {
   const isPassed = (i: number): boolean => {
     const { type } = nodes[i], needed = sources[i];
     if (type.isSum) return needed?.length === 1;
-    // The last layer stays as it is, so that there is one.
+    // The last layer always stays.
     if (!type.isRelu || !needed || i === nodes.length - 1) return false;
     const [source] = needed;
     return source >= 0 && isPassed(source) && isNeverNegative(resolve(source));
@@ -131,7 +131,7 @@ function smallerGraph(graph: Graph, { nodes, sources, kept }: {
 }
 
 /**
- * Checks that every layer keeps as many channels as it should.
+ * Checks the number of channels of every layer.
  *
  * @throws {ShapeError} If one does not, or does not fit its inputs.
  */
@@ -149,7 +149,7 @@ function checkNarrowed(
   }
 }
 
-/** Where the numbers of a smaller layout lie in a larger one. */
+/** The sources of a smaller layout's numbers in a larger one. */
 function placeSources(
   from: ParameterLayout,
   to: ParameterLayout,
@@ -177,7 +177,7 @@ function placeSources(
   return sources;
 }
 
-/** Where the numbers that take over constants lie in a smaller layout. */
+/** The offsets in a smaller layout of the numbers that absorb constants. */
 function placeFolds(
   folds: readonly ConstantFold[],
   to: ParameterLayout,
@@ -193,10 +193,10 @@ function placeFolds(
   });
 }
 
-/** The whole numbers below another. */
+/** The whole numbers below a count. */
 const range = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i);
 
-/** The input channels that a weight keeps; those of a grouped one are positions, of which every group keeps the same. */
+/** The input channels that a weight keeps. For a grouped weight these are positions, the same in every group. */
 function weightChannels(node: GraphNode, { inputs: [inputs] }: KeptChannels): readonly number[] {
   const { groups, isDepthwise } = weightFormOf(node)!;
   if (isDepthwise) return [0];

@@ -1,5 +1,5 @@
 /**
- * Makes a network on the device smaller by what its mask makes superfluous, and proves that it computes the same.
+ * Compacts a network on the device: removes what its mask makes superfluous, and checks that it computes the same.
  *
  * @module
  */
@@ -28,7 +28,7 @@ import { type Compaction, type CompactOptions, planCompaction } from "./compact.
 import type { NetworkNumbers } from "./live_channels.ts";
 import { lowerMasking } from "../mask.ts";
 
-/** What a model costs. */
+/** The cost of a model. */
 export interface CompactionCost {
   /** Trained numbers. */
   readonly parameters: number;
@@ -38,15 +38,15 @@ export interface CompactionCost {
   readonly sizeBytes: number;
 }
 
-/** What compaction changed. */
+/** The result of a compaction. */
 export interface CompactionReport {
-  /** Before it. */
+  /** The cost before. */
   readonly before: CompactionCost;
-  /** After it. */
+  /** The cost after. */
   readonly after: CompactionCost;
-  /** The layers that went, by name. */
+  /** The removed layers, by name. */
   readonly removedLayers: readonly string[];
-  /** Channels of each layer that has fewer now: its name, how many it had and has. */
+  /** The layers that lost channels: name, and number of channels before and after. */
   readonly channels: readonly { readonly name: string; readonly before: number; readonly after: number }[];
   /** The largest difference between a logit of the masked and the smaller model, as a share of the largest logit. */
   readonly largestDifference: number;
@@ -55,10 +55,10 @@ export interface CompactionReport {
 /** The largest difference of logits that rounding explains, as a share of the largest logit. */
 const allowedDifference = 1e-4;
 
-/** Examples whose logits are compared, at most. */
+/** Maximum number of examples whose logits are compared. */
 const comparedExamples = 64;
 
-/** Arenas that are written anew before they are read, and so do not move along. */
+/** Arenas that are overwritten before they are read, and so are not gathered. */
 const scratchRoles: ReadonlySet<ArenaRole> = new Set<ArenaRole>([
   "gradients",
   "gradient_sum",
@@ -72,7 +72,7 @@ const scratchRoles: ReadonlySet<ArenaRole> = new Set<ArenaRole>([
   "statistics_best",
 ]);
 
-/** What running a network on examples needs, and what compaction leaves alone. */
+/** Options of a compaction, with the memory to run networks on examples. */
 export interface CompactionTools extends CompactOptions {
   readonly choose: ProductChooser;
   readonly slots: SlotPool;
@@ -86,8 +86,8 @@ async function applyMask(network: Network): Promise<void> {
 }
 
 /**
- * Makes the network that computes what a masked one does, without the channels and branches that its mask makes
- * superfluous. The masked one stays as it is, but that its mask is applied; both are the caller's to dispose of.
+ * Makes the network that computes the same as a masked one, without the channels and branches that the mask makes
+ * superfluous. The masked network stays as it is, except that its mask is applied. The caller disposes of both.
  *
  * @param examples Examples on which the logits of both are compared.
  * @throws {ShapeError} If there are no examples.
@@ -157,7 +157,7 @@ async function gatherNetwork(
   }
 }
 
-/** The list that says where the numbers of an arena come from. */
+/** The sources of an arena's numbers. */
 function listOf(role: ArenaRole): "values" | "statistics" {
   return isStatistics(role) ? "statistics" : "values";
 }
@@ -186,7 +186,7 @@ function lowerGather(
   );
 }
 
-/** Adds what took over constants to the gathered values, their mean and the statistics. */
+/** Adds the absorbed constants to the gathered values, their mean and the statistics. */
 async function fold(
   gpu: Gpu,
   arenas: ReadonlyMap<ArenaRole, DeviceBuffer>,
@@ -222,7 +222,7 @@ async function compareLogits(
   if (!Number.isFinite(largest)) {
     throw new NumericError({ act, thing, current: `a logit of ${largest}`, wanted: "numbers" });
   }
-  // The negation catches what is not a number.
+  // The negation catches NaN.
   if (!(difference <= allowedDifference * largest)) {
     const current = `logits differ by ${difference}, where the largest is ${largest}`;
     throw new KernelError({ act, thing, current, wanted: `at most ${allowedDifference} of the largest` });

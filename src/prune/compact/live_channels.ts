@@ -1,6 +1,6 @@
 /**
- * Which channels a masked network can do without: those that are always zero, that nothing reads, or that are constant
- * and can be taken over by a bias.
+ * The channels that a masked network does not need: channels that are always zero, that nothing reads, or that are
+ * constant and can be absorbed by a bias.
  *
  * @module
  */
@@ -13,17 +13,17 @@ import { quadsOf } from "../../shape.ts";
 import { type Coupling, isProtected } from "../groups/coupling.ts";
 import { forEachElement, groupRuns, type PlacedByName, placesByName } from "../groups/runs.ts";
 
-/** What a network computes without a loss. */
+/** The parts of a network that can be removed without changing it. */
 export interface LiveParts {
-  /** The groups that go, by index. */
+  /** The removable groups, by index. */
   readonly removed: ReadonlySet<number>;
-  /** The sources of each layer that are needed; undefined for layers that go. A sum lacks those that are zero. */
+  /** The needed sources of each layer; undefined for removed layers. Sums lose sources that are zero. */
   readonly sources: readonly (readonly number[] | undefined)[];
-  /** What the channels that go added to layers that stay. */
+  /** The constants that removed channels added to layers that stay. */
   readonly folds: readonly ConstantFold[];
 }
 
-/** A number to add to a parameter or statistic of a channel, in place of constant channels that its layer read. */
+/** A number to add to a parameter or statistic of a channel, for removed constant channels that its layer read. */
 export interface ConstantFold {
   /** The full name, such as `fc2.bias` or `bn1.running_mean`. */
   readonly parameter: string;
@@ -35,17 +35,17 @@ export interface ConstantFold {
 export interface NetworkNumbers {
   /** Floats of the whole arena of trained parameters: 1 keeps, 0 removes. */
   readonly mask: Float32Array;
-  /** Its values. Without them no channel is known to be constant but at 0. */
+  /** The arena of values. Without it only channels that are 0 are known to be constant. */
   readonly values?: Float32Array;
   /** The arena of statistics. */
   readonly statistics?: Float32Array;
 }
 
 /**
- * Finds what a network can do without: a group whose every channel is zero or meets masked weights wherever it is read, or
- * is constant and read by weights whose bias, or whose batch norm's running mean, can take it over; an input of a sum that
- * is zero throughout, with the layers that only it needs. Every layer that stays keeps a channel, and protected layers
- * stay as they are.
+ * Finds the removable parts of a network. A group is removable if each of its channels is zero, or meets only masked
+ * weights, or is constant and its readers' biases, or batch norms' running means, can absorb it. An input of a sum is
+ * removable if it is zero throughout, with the layers that only it needs. Every layer that stays keeps a channel, and
+ * protected layers stay as they are.
  *
  * @param protect Layers by name.
  */
@@ -79,7 +79,7 @@ export function findLiveParts(
     }
     if (found.length > 0) continue;
     const gone = keepOneEach(nodes, { coupling, removed, sources });
-    // What stays as a layer's last channel is read as before, so nothing may count on its being taken over.
+    // A layer's last channel stays and is read as before, so it must not be absorbed.
     const needed = readGroups(nodes, { coupling, placed, constants, takers: [], sources });
     const pinned = [...removed].filter((group) => !gone.has(group) && needed.has(group));
     if (pinned.length === 0) {
@@ -128,7 +128,9 @@ function constantsOf(
   throw new ShapeError({ act: "find constants of layer", thing: spec.name, current, wanted });
 }
 
-/** The number of a channel in a parameter or statistic: 0 where it is removed or absent, undefined if not known. */
+/**
+ * The number of a channel in a parameter or statistic: 0 if it is removed or absent, undefined if it is not known.
+ */
 function numberOf(
   fullName: string,
   channel: number,
@@ -141,7 +143,7 @@ function numberOf(
   return mask[place] === 0 ? 0 : values?.[place];
 }
 
-/** What each row of a weight gives at every pixel, without a bias, where the channels that it reads are constant. */
+/** The output of each row of a weight at every pixel, without a bias, if the channels that it reads are constant. */
 function rowConstants(node: GraphNode, inputs: ChannelConstants, numbers: PlacedNumbers): ChannelConstants {
   const sums: (number | undefined)[] = Array(node.output.channels).fill(0), { values } = numbers;
   const isPadded = isAtEdges(node);
@@ -153,7 +155,7 @@ function rowConstants(node: GraphNode, inputs: ChannelConstants, numbers: Placed
   return sums;
 }
 
-/** True if some pixels of a product's output see fewer of its taps than others, or that is not known. */
+/** True if some pixels of a product's output use fewer taps than others, or that is not known. */
 function isAtEdges(node: GraphNode): boolean {
   return node.type.productForm?.(node).padding.some((pixels) => pixels > 0) ?? true;
 }
@@ -179,15 +181,15 @@ function forEachKept(
   }
 }
 
-/** What takes over the constants that a layer reads: a parameter or statistic by its full name, added or taken away. */
+/** The parameter or statistic that absorbs the constants that a layer reads, by its full name, with the sign. */
 interface Taker {
   readonly parameter: string;
   readonly sign: 1 | -1;
 }
 
 /**
- * For each layer with a weight what takes over the constants that it reads, where that gives the same at every pixel: its
- * bias, or the running mean of the batch norm that alone reads it.
+ * For each layer with a weight, the number that absorbs the constants that it reads, if they give the same at every
+ * pixel: its bias, or the running mean of the batch norm that is its only reader.
  */
 function findTakers(nodes: readonly GraphNode[], { places }: PlacedNumbers): readonly (Taker | undefined)[] {
   return nodes.map((node, i) => {
@@ -200,14 +202,14 @@ function findTakers(nodes: readonly GraphNode[], { places }: PlacedNumbers): rea
   });
 }
 
-/** True if a row's constants can be taken over: a bias that the mask removes stays 0. */
+/** True if a row's constants can be absorbed. A bias that the mask removes must stay 0. */
 function takes(taker: Taker | undefined, row: number, { places, mask }: PlacedNumbers): boolean {
   if (!taker) return false;
   const { arena, first } = places.get(taker.parameter)!;
   return arena === "statistics" || mask[4 * first + row] !== 0;
 }
 
-/** Adds up what the channels that go gave the rows that stay. */
+/** Adds up what removed channels gave to the rows that stay. */
 function findFolds(
   nodes: readonly GraphNode[],
   { coupling: { groupOf }, placed, constants, takers, sources, gone }: {
@@ -247,14 +249,14 @@ function neededSources(
     nodes.keys().filter((i) => protect.includes(nodes[i].spec.name) && needed[i] === undefined),
   );
   if (keeps.size === 0) return needed;
-  // What leads from a protected layer to what is needed stays with it.
+  // The path from a protected layer to a needed one stays too.
   for (const [i, { sources }] of nodes.entries()) {
     if (needed[i] === undefined && sources.some((source) => keeps.has(source))) keeps.add(i);
   }
   return sourcesWithout(nodes, areZero.map((isZero, i) => isZero && !keeps.has(i)));
 }
 
-/** The sources of each layer that the last one needs, where sums drop some of theirs. */
+/** The sources of each layer that the last layer needs, if sums drop some of theirs. */
 function sourcesWithout(nodes: readonly GraphNode[], isDropped: readonly boolean[]): LiveParts["sources"] {
   const needed: (readonly number[] | undefined)[] = nodes.map(() => undefined);
   const last = nodes.length - 1;
@@ -272,7 +274,7 @@ function sourcesWithout(nodes: readonly GraphNode[], isDropped: readonly boolean
   return needed;
 }
 
-/** The groups with a channel that meets a kept weight, and is neither zero nor a constant that is taken over. */
+/** The groups with a channel that meets a kept weight, and is neither zero nor an absorbed constant. */
 function readGroups(nodes: readonly GraphNode[], { coupling, placed, constants, takers, sources }: {
   readonly coupling: Coupling;
   readonly placed: PlacedNumbers;
@@ -293,7 +295,7 @@ function readGroups(nodes: readonly GraphNode[], { coupling, placed, constants, 
   return read;
 }
 
-/** The removed groups less one for each layer that would keep no channel. */
+/** The removed groups, except one for each layer that would keep no channel. */
 function keepOneEach(nodes: readonly GraphNode[], { coupling: { groupOf }, removed, sources }: {
   readonly coupling: Coupling;
   readonly removed: ReadonlySet<number>;

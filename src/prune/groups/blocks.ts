@@ -17,7 +17,7 @@ import type { RemovableGroups } from "./scores.ts";
 import { type BlockShape, minKept, type RemovalOptions } from "../select/removal.ts";
 import type { ScoredLayer } from "../select/elements.ts";
 
-/** A weight as blocks see it: rows, taps and columns. */
+/** A weight as rows, taps and columns. */
 interface BlockedSize {
   readonly rows: number;
   readonly taps: number;
@@ -29,11 +29,11 @@ export interface TensorBlocks {
   readonly tensor: PlacedParameter;
   /** What is cut. */
   readonly size: BlockedSize;
-  /** The taps that are among the columns: those of a linear layer behind a flatten, but where filters go; else 1. */
+  /** The taps among the columns: those of a linear layer after a flatten, unless filters are removed; otherwise 1. */
   readonly foldedTaps: number;
   /** Rows, taps and columns of a block. */
   readonly shape: BlockedSize;
-  /** How many there are, and how many lie in the tensors before. */
+  /** The number of blocks, and of the blocks in the tensors before. */
   readonly blocks: number;
   readonly firstBlock: number;
 }
@@ -59,8 +59,8 @@ export function layOutBlocks(
 }
 
 /**
- * Tells which weights may lose blocks: not those of protected layers, and where a block takes whole filters not those whose
- * filters make the network's outputs. Such a filter is a class, and without it that class is never found.
+ * Tests which weights may lose blocks: not those of protected layers, and, if a block takes whole filters, not those
+ * whose filters make the network's outputs. Such a filter is a class; without it that class is never found.
  */
 export function blockLosers(
   graph: Graph,
@@ -125,7 +125,7 @@ export function lowerBlockMasks(layers: readonly TensorBlocks[]): readonly Dispa
   );
 }
 
-/** Sums the scores of a network's blocks, and says which may go. */
+/** Sums the scores of a network's blocks, and decides which may be removed. */
 export async function openBlocks(
   buffers: PruneBuffers,
   granularity: "filter" | BlockShape,

@@ -1,11 +1,11 @@
 /**
- * Branches of sums, which may go as a whole: a residual block without which the network still has a path.
+ * Branches of sums, which may be removed as a whole, such as residual blocks.
  *
  * @module
  */
 import { type Graph, resolveGraph } from "../../model/graph.ts";
 
-/** The layers that serve one input of one sum and nothing else. */
+/** The layers that compute one input of one sum and nothing else. */
 export interface Branch {
   /** The sum, by name. */
   readonly sum: string;
@@ -13,7 +13,7 @@ export interface Branch {
   readonly layers: readonly string[];
 }
 
-/** Finds the branches of a model's sums, but of a sum that gives the logits. */
+/** Finds the branches of a model's sums, except of a sum that gives the logits. */
 export function findBranches(graph: Graph): readonly Branch[] {
   const nodes = resolveGraph(graph), last = nodes.length - 1;
   return nodes.slice(0, last).flatMap(({ spec, type, sources }, sum): readonly Branch[] => {
@@ -30,21 +30,21 @@ export function findBranches(graph: Graph): readonly Branch[] {
   });
 }
 
-/** Which branches may still go as a whole. */
+/** The branches that may still be removed as a whole. */
 export interface OpenBranches {
   /**
-   * The branches that go where layers keep no channel, the innermost ones that these are in; undefined if a layer is in
-   * none, or a sum would be left without an input.
+   * The branches to remove if layers keep no channel: the innermost ones around these layers. undefined if a layer is
+   * in no branch, or a sum would lose its last input.
    */
   branchesOf(layers: readonly string[]): readonly Branch[] | undefined;
-  /** Marks branches as gone. */
+  /** Marks branches as removed. */
   close(branches: readonly Branch[]): void;
 }
 
 /**
- * Says which branches may go as a whole, so that they add nothing instead of a constant.
+ * Decides which branches may be removed as a whole, so that they add zero and not a constant.
  *
- * @param isEmpty Whether a layer keeps no channel already; branches with such a layer are gone.
+ * @param isEmpty True if a layer keeps no channel already. Branches with such a layer are removed.
  */
 export function openBranches(graph: Graph, isEmpty: (layer: string) => boolean): OpenBranches {
   const bySize = findBranches(graph).toSorted((a, b) => a.layers.length - b.layers.length);

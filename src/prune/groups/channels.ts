@@ -1,5 +1,5 @@
 /**
- * Channels with all that is coupled to them, as groups that may go.
+ * Coupled groups of channels, and which of them may be removed.
  *
  * @module
  */
@@ -16,11 +16,12 @@ import type { PruneBuffers } from "../prune_buffers.ts";
 import { minKept, type RemovalOptions } from "../select/removal.ts";
 
 /**
- * Sums the scores of a network's coupled channels, and says which may go. A layer keeps at least one channel, but for one
- * of a branch of a sum, which goes as a whole with the last; channels that a protected layer makes or reads stay. Groups of a set
- * wait for each other, so that what the set keeps is a multiple of `roundTo` whenever some of them go.
+ * Sums the scores of a network's coupled groups, and decides which may be removed. A layer keeps at least one
+ * channel, unless it is in a branch of a sum: the whole branch is removed with the layer's last channel. Channels
+ * that a protected layer makes or reads stay. Groups of a set wait for each other, so that the set keeps a multiple
+ * of `roundTo` whenever it loses some.
  *
- * @param part Whether all that goes with a channel counts for its score, or only what makes it.
+ * @param part Whether a channel's score counts all weights of its group, or only those that make the channel.
  */
 export async function openChannels(
   buffers: PruneBuffers,
@@ -47,7 +48,7 @@ export async function openChannels(
     }
     return sum;
   };
-  /** Removes what is kept of a range, and returns what it cost. */
+  /** Removes the kept weights of a range, and returns their cost. */
   const clear = (place: number): number => {
     const sum = costAt(place);
     mask[place] = 0;
@@ -71,7 +72,7 @@ export async function openChannels(
   };
   const isOpen = groups.map((group) => mayGo(group, { protect, madeBy }));
   const isAlive = groups.map((_, group) => costOf(group) > 0);
-  // Channels that no group may take along count as kept, and so do those that keep a weight.
+  // Channels that no group contains count as kept, and so do those that keep a weight.
   const kept = new Map(
     nodes.map(({ spec }, i) => [spec.name, groupOf[i].filter((group) => group < 0 || isAlive[group]).length]),
   );

@@ -1,8 +1,8 @@
 /**
- * Which channels of which layers must go together, as plain data: the unit of structured pruning. Source: Fang et al.
- * 2023, "DepGraph: Towards Any Structural Pruning", arXiv 2301.12900.
+ * The coupling of channels over layers, as plain data: coupled groups are the unit of structured pruning. Source:
+ * Fang et al. 2023, "DepGraph: Towards Any Structural Pruning", arXiv 2301.12900.
  *
- * Each layer says what it does with channels (`LayerChannels` in src/model/layer.ts).
+ * Each layer has its channel rules (`LayerChannels` in src/model/layer.ts).
  *
  * @module
  */
@@ -21,25 +21,28 @@ export interface ChannelSlice {
   readonly index: number;
 }
 
-/** Channels that go together. */
+/** A coupled group: channels that are removed together. */
 export interface ChannelGroup {
   /** The index of its set. */
   readonly set: number;
-  /** What makes or scales its channels: filters, biases, batch norm's scale, shift and statistics. */
+  /** The slices that make or scale its channels: filters, biases, batch norm's scale, shift and statistics. */
   readonly producers: readonly ChannelSlice[];
-  /** What reads its channels: weights by input channel. */
+  /** The slices that read its channels: weights by input channel. */
   readonly consumers: readonly ChannelSlice[];
 }
 
-/** Groups that have the same number of channels in the same layers; keeping n of them keeps a multiple of n in each. */
+/**
+ * A set of groups with the same number of channels in the same layers. Keeping n of them keeps a multiple of n
+ * channels in each layer.
+ */
 export interface GroupSet {
   /** The indices of its groups. */
   readonly groups: readonly number[];
-  /** The layers whose outputs hold channels of each of its groups, by name, with how many each has there. */
+  /** The layers whose outputs hold channels of its groups, by name, with the number of channels per group. */
   readonly layers: ReadonlyMap<string, number>;
 }
 
-/** The groups of a model. Channels of the images and of the logits belong to none. */
+/** The coupled groups of a model. Channels of the images and of the logits belong to no group. */
 export interface Coupling {
   readonly groups: readonly ChannelGroup[];
   readonly sets: readonly GroupSet[];
@@ -58,13 +61,13 @@ export function makersOf({ producers }: ChannelGroup): readonly string[] {
   return layersOf(producers.filter(({ axis }) => axis === "row"));
 }
 
-/** True if a protected layer would lose filters or inputs with a group. */
+/** True if a protected layer would lose filters or inputs with the group. */
 export function isProtected(group: ChannelGroup, protect: readonly string[]): boolean {
   return protect.length > 0 &&
     [...makersOf(group), ...layersOf(group.consumers)].some((name) => protect.includes(name));
 }
 
-/** True if a group may go: no protected layer makes or reads it, and just the layers that are asked for make it. */
+/** True if a group may be removed: no protected layer makes or reads it, and exactly the given layers make it. */
 export function mayGo(
   group: ChannelGroup,
   { protect = [], madeBy }: { readonly protect?: readonly string[]; readonly madeBy?: readonly string[] },
@@ -74,7 +77,7 @@ export function mayGo(
   return !madeBy || makers.length === madeBy.length && makers.every((name) => madeBy.includes(name));
 }
 
-/** Labels of which some turn out to be the same. */
+/** Labels that can be united (union-find). */
 class Labels implements ChannelLabels {
   readonly #parents: number[] = [];
   readonly #kept: number[] = [];
@@ -87,7 +90,7 @@ class Labels implements ChannelLabels {
     this.#kept.push(label);
   }
 
-  /** The labels, each for all that are the same, whose channels stay. */
+  /** The labels, one for each united set, whose channels stay. */
   keptRoots(): ReadonlySet<number> {
     return new Set(this.#kept.map((label) => this.find(label)));
   }
@@ -196,7 +199,7 @@ export function coupleChannels(graph: Graph): Coupling {
   return { groups, sets, groupOf, outputLayers: makers.map(({ spec }) => spec.name) };
 }
 
-/** Gathers groups that lie in the same layers with as many channels. */
+/** Collects groups with the same number of channels in the same layers into sets. */
 function gatherSets(layersOf: readonly ReadonlyMap<string, number>[]) {
   const sets = new Map<string, { index: number; groups: number[]; layers: ReadonlyMap<string, number> }>();
   const setOf = layersOf.map((layers, group) => {

@@ -12,18 +12,18 @@ import { expressionCriterion } from "./expression.ts";
 /** What a group of weights is worth by the scores of those that it keeps; see `CriterionOptions`. */
 export type OwnGroupRule = "sum" | "squares" | "mean" | "deviate";
 
-/** What every criterion of one's own says. */
+/** The options of every criterion of your own. */
 export interface CriterionOptions {
   /**
-   * Its name in reports, in messages and in variants of a comparison: letters, digits, `.`, `_` and `-`, and none that
-   * the library's criteria have.
+   * Its name in reports, in messages and in variants of a comparison: letters, digits, `.`, `_` and `-`. It must not
+   * be the name of a criterion of the library.
    */
   readonly name: string;
   /**
-   * What a filter, a block or a set of coupled channels is worth by the scores s of the weights that it keeps: their sum
-   * (`sum`); the root of the sum of s^2 (`squares`), as of magnitudes; the root mean square of s (`mean`), of scores that
-   * all weights of a filter share; or, of scores that are signal to noise, by how many deviations the sum of s^2 lies above
-   * that of weights without a signal (`deviate`). Default: `sum`.
+   * The worth of a group (a filter, a block, or a coupled group of channels) from the scores s of its kept weights.
+   * `sum`: their sum. `squares`: the root of the sum of s^2, as for magnitudes. `mean`: the root mean square of s,
+   * for scores that all weights of a filter share. `deviate`: for signals to noise, the number of standard deviations
+   * by which the sum of s^2 exceeds that of weights without a signal. Default: `sum`.
    */
   readonly group?: OwnGroupRule | undefined;
 }
@@ -32,10 +32,11 @@ export interface CriterionOptions {
 export interface ExpressionCriterion extends CriterionOptions {
   /**
    * The score of one weight, at least 0, larger = kept longer: an expression of numbers (f32) with the operators and
-   * functions of WGSL. It may name `mean`, the weight's value; `gradient_mean`, the loss's mean gradient on the calibration
-   * examples; `fisher`, the diagonal of the Fisher information per example; `variance`, that of the value over the steps
-   * of training (`keepsVariance`); `prior_precision` of the weight's layer; and `examples`, how many the model was trained
-   * on, divided by the temperature. What it names is computed before. A removed weight scores 0.
+   * functions of WGSL. It may name `mean`, the weight's value; `gradient_mean`, the loss's mean gradient on the
+   * calibration examples; `fisher`, the diagonal Fisher information of one example; `variance`, the variance of the
+   * value over the steps of training (`keepsVariance`); `prior_precision` of the weight's layer; and `examples`, the
+   * number of training examples divided by the temperature. The named numbers are computed first. A removed weight
+   * scores 0.
    */
   readonly expression: string;
 }
@@ -48,18 +49,21 @@ export interface ScoredTensor {
   readonly shape: readonly number[];
 }
 
-/** What a function scores by: copies of the numbers of a weight, flat, in PyTorch's order. */
+/** The inputs of a scoring function: copies of a weight's numbers, flat, in PyTorch's order. */
 export type ScoredArrays =
   & Readonly<Record<"mean" | "mask", Float32Array>>
   & Readonly<Partial<Record<CriterionNeed, Float32Array>>>;
 
 /** A criterion as a function on the host. */
 export interface FunctionCriterion extends CriterionOptions {
-  /** What it reads beside the values (`mean`) and the mask (1 keeps, 0 removes); see `expression`. Default: nothing. */
+  /**
+   * Its further inputs besides the values (`mean`) and the mask (1 keeps, 0 removes); see `expression`. Default:
+   * none.
+   */
   readonly reads?: readonly CriterionNeed[] | undefined;
   /**
-   * Scores all weights of a tensor: one number for each, at least 0, larger = kept longer, in the order of the arrays. What
-   * it says of removed weights is not looked at.
+   * Scores all weights of a tensor: one number for each, at least 0, larger = kept longer, in the order of the
+   * arrays. Scores of removed weights are ignored.
    */
   readonly scores: (tensor: ScoredTensor, arrays: ScoredArrays) => Float32Array | Promise<Float32Array>;
 }
@@ -68,20 +72,20 @@ export interface FunctionCriterion extends CriterionOptions {
 export interface CriterionDefinition {
   /** Its name. */
   readonly name: string;
-  /** The expression that it computes; absent where it is a function. */
+  /** Its expression; absent if it is a function. */
   readonly expression?: string;
 }
 
-/** What weights are scored by: a criterion of the library by its name, or one of your own. */
+/** A criterion of the library by its name, or one of your own. */
 export type Criterion = CriterionName | CriterionDefinition;
 
 const made = new WeakMap<CriterionDefinition, CriterionType>();
 
 /**
- * Defines a criterion that scoring, pruning and comparing take beside the library's.
+ * Defines a criterion for scoring, pruning and comparing.
  *
- * Scores are looked at before anything is removed by them: a number that is not finite, or below 0, is refused with the
- * weight that it is of. A run that is resumed must be given the same criterion.
+ * Scores are checked before anything is removed: a score that is not finite, or below 0, is refused with the name of
+ * its weight. A run that is resumed must be given the same criterion.
  *
  * @example
  * ```ts
@@ -133,12 +137,12 @@ export function defineCriterion(criterion: ExpressionCriterion | FunctionCriteri
   return definition;
 }
 
-/** What a definition stands for; undefined if `defineCriterion` did not make it. */
+/** The criterion of a definition; undefined if `defineCriterion` did not make it. */
 export function typeOfDefinition(definition: CriterionDefinition): CriterionType | undefined {
   return made.get(definition);
 }
 
-/** What reports say of criteria: by name the expression, or that it is a function; nothing where there are none. */
+/** Criteria in reports: by name, the expression or the word for a function; undefined if there are none. */
 export function describeDefinitions(
   definitions: readonly (CriterionDefinition | undefined)[],
 ): { readonly ownCriteria?: Readonly<Record<string, string>> } {

@@ -7,8 +7,8 @@ import { type CriterionType, lowerScore } from "./criterion.ts";
 import { expressionCriterion } from "./expression.ts";
 
 /**
- * The signal to noise z = |mean| sqrt(N F + lambda), which orders weights as their confidence erf(z / sqrt 2) does, and
- * does not end at 1 in f32 as that does above z = 5.5. Source: docs/method.md; Graves 2011; MacKay 1992.
+ * The signal to noise z = |mean| sqrt(N F + lambda). It orders weights as their confidence erf(z / sqrt 2) does, but
+ * the confidence is 1 in f32 above z = 5.5. Source: docs/method.md; Graves 2011; MacKay 1992.
  */
 const confidence: CriterionType = expressionCriterion({
   name: "confidence",
@@ -16,14 +16,14 @@ const confidence: CriterionType = expressionCriterion({
   group: "deviate",
 });
 
-/** Magnitude |mean|; of a group its L2 norm. Source: Han et al. 2015, arXiv 1506.02626. */
+/** Magnitude |mean|; for groups the L2 norm. Source: Han et al. 2015, arXiv 1506.02626. */
 const magnitude: CriterionType = expressionCriterion({
   name: "magnitude",
   expression: "abs(mean)",
   group: "squares",
 });
 
-/** Magnitude |mean|; of a group its L1 norm. Source: Li et al. 2017, arXiv 1608.08710. */
+/** Magnitude |mean|; for groups the L1 norm. Source: Li et al. 2017, arXiv 1608.08710. */
 const magnitudeL1: CriterionType = { ...magnitude, group: "sum" };
 
 /** The size of the mean gradient. */
@@ -34,8 +34,8 @@ const gradient: CriterionType = expressionCriterion({
 });
 
 /**
- * First-order Taylor expansion, |mean x mean gradient|; of a group the root of the sum of squares. Source: Molchanov et
- * al. 2019, arXiv 1906.10771.
+ * First-order Taylor expansion, |mean x mean gradient|; for groups the root of the sum of squares. Source: Molchanov
+ * et al. 2019, arXiv 1906.10771.
  */
 const taylor: CriterionType = expressionCriterion({
   name: "taylor",
@@ -44,8 +44,8 @@ const taylor: CriterionType = expressionCriterion({
 });
 
 /**
- * Optimal brain damage, mean^2 F / 2: the loss that the diagonal Fisher information expects of a removal. Source: LeCun,
- * Denker and Solla 1989.
+ * Optimal brain damage, mean^2 F / 2: the increase of the loss by a removal, as the diagonal Fisher information
+ * predicts it. Source: LeCun, Denker and Solla 1989.
  */
 const obd: CriterionType = expressionCriterion({
   name: "obd",
@@ -54,9 +54,9 @@ const obd: CriterionType = expressionCriterion({
 });
 
 /**
- * Signal to noise |mean| / deviation over the steps that training averaged, as SWAG takes the deviation for noise; the
- * deviation of a weight that never moved counts as 1e-20. Source: Maddox et al. 2019, arXiv 1902.02476, section 3.2 (the
- * diagonal).
+ * Signal to noise |mean| / standard deviation over the averaged steps of training, which SWAG takes for noise. The
+ * standard deviation of a weight that never moved counts as 1e-20. Source: Maddox et al. 2019, arXiv 1902.02476,
+ * section 3.2 (the diagonal).
  */
 const snr: CriterionType = expressionCriterion({
   name: "snr",

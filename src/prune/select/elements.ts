@@ -1,5 +1,6 @@
 /**
- * The removal of single weights: exactly as many as asked, the smallest scores first, within what layers may lose.
+ * The removal of single weights: exactly the asked number, the smallest scores first, within the limits of the
+ * layers.
  *
  * @module
  */
@@ -42,7 +43,7 @@ async function boundsOf(
   });
 }
 
-/** True if every weight may go, and all compete with all. */
+/** True if every weight may be removed, and all are ranked together. */
 function isUnbounded(
   layers: readonly ScoredLayer[],
   { scope, floor = 0, protect = [] }: RemovalOptions,
@@ -60,8 +61,8 @@ async function selectAmong(
 }
 
 /**
- * Sets the mask so that exactly `target` of all prunable weights are removed, those removed before among them. Where a
- * layer may not lose as many as have the smallest scores, others lose more.
+ * Sets the mask so that exactly `target` of all prunable weights are removed, including those removed before. If a
+ * layer may not lose all of its smallest scores, other layers lose more.
  *
  * @throws {ConfigError} If fewer may go.
  */
@@ -83,7 +84,7 @@ export async function removeElements(
   }
   let open = layers.filter((_, i) => bounds[i].most > bounds[i].removed);
   let left = target - bounds.reduce((sum, { most, removed }) => sum + (most > removed ? 0 : removed), 0);
-  // Layers that would lose too much lose what they may; the rest falls on the others, which may then lose too much.
+  // Layers that would lose too much lose what they may. The rest falls on the others, which may then lose too much.
   while (open.length > 0) {
     const ranges = rangesOf(open.map(({ tensor }) => tensor));
     buffers.get("select_state").write(selectState(left));
@@ -99,7 +100,7 @@ export async function removeElements(
   }
 }
 
-/** Counts the kept weights with a score below a threshold that may go. */
+/** Counts the removable weights with a score below a threshold. */
 export async function countElementsBelow(
   buffers: PruneBuffers,
   threshold: number,

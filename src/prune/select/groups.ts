@@ -1,6 +1,6 @@
 /**
- * The removal of groups of weights: filters, blocks (groups/blocks.ts) or coupled channels (groups/channels.ts), in the
- * order of what each is worth by a criterion's scores.
+ * The removal of groups of weights: filters, blocks (groups/blocks.ts) or coupled channels (groups/channels.ts), in
+ * the order of their worth by a criterion's scores.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import type { GroupRule } from "../score/criterion.ts";
 import type { ScoredLayer } from "./elements.ts";
 import { type Granularity, type RemovalOptions, tooMany } from "./removal.ts";
 
-/** What each group is worth by a rule; NaN for a group that keeps no scored weight. */
+/** The worth of each group by a rule; NaN for a group without a kept, scored weight. */
 export function groupRanks(
   { sums, counts }: GroupScores,
   { rule, seed }: { readonly rule: GroupRule; readonly seed: number },
@@ -46,8 +46,9 @@ function tailAbove(deviate: number): number {
 }
 
 /**
- * The rank that a threshold stands for. With rule `deviate` it is a signal to noise z of single weights, and a group is
- * below it where the confidence in the group, P(chi^2_d <= z_g^2), is below erf(z / sqrt 2); else a rank itself.
+ * The rank of a threshold. With the rule `deviate` the threshold is a signal to noise z of single weights, and a
+ * group is below it if its confidence, P(chi^2_d <= z_g^2), is below erf(z / sqrt 2). Otherwise the threshold is a
+ * rank.
  */
 export function rankAt(rule: GroupRule, threshold: number): number {
   if (rule !== "deviate") return threshold;
@@ -61,7 +62,7 @@ export function rankAt(rule: GroupRule, threshold: number): number {
   return (low + high) / 2;
 }
 
-/** Ranks within each layer, as fractions of its groups, so that a walk takes the same share of each layer. */
+/** Ranks within each layer, as fractions of its groups, so the same share of each layer is removed. */
 export function ranksWithin(ranks: ArrayLike<number>, layerOf: ArrayLike<number>): Float64Array {
   const layers = new Map<number, number[]>();
   for (const group of orderOf(ranks)) {
@@ -76,7 +77,7 @@ export function ranksWithin(ranks: ArrayLike<number>, layerOf: ArrayLike<number>
   return within;
 }
 
-/** The groups that have a rank, by rank, then by index. */
+/** The ranked groups, by rank, then by index. */
 function orderOf(ranks: ArrayLike<number>): Uint32Array {
   const ranked = Uint32Array.from(
     Array.from(ranks).flatMap((rank, group) => Number.isNaN(rank) ? [] : [group]),
@@ -85,14 +86,14 @@ function orderOf(ranks: ArrayLike<number>): Uint32Array {
 }
 
 /**
- * Takes groups in the order of their ranks until enough weights are removed.
+ * Removes groups in the order of their ranks until enough weights are removed.
  *
- * @param take Removes a group where it may go, and returns how many weights went with it.
- * @returns How many went in all.
+ * @param take Removes a group if it may be removed, and returns the number of weights removed with it.
+ * @returns The number of removed weights.
  */
 export function walkGroups(ranks: ArrayLike<number>, { take, isEnough }: {
   take(group: number): number;
-  /** True ends the walk, before a group of this rank, with so many weights removed by it. */
+  /** True stops before a group of this rank, with so many weights removed so far. */
   isEnough(removed: number, rank: number): boolean;
 }): number {
   let removed = 0;
@@ -111,14 +112,14 @@ export interface GroupRanking extends Pick<RemovalOptions, "scope" | "perCost"> 
 
 function ranksOf(groups: RemovableGroups, { rule, seed, perCost }: GroupRanking): Float64Array {
   const isRoot = perCost && (rule === "deviate" || rule === "squares");
-  // The sum of squares is the sum of what the kernels added.
+  // For sums of squares the kernels added the squares already.
   const ranks = groupRanks(groups, { rule: isRoot ? "sum" : rule, seed });
   return perCost ? ranks.map((rank, group) => rank / groups.costOf(group)) : ranks;
 }
 
 /**
- * Removes the groups of the smallest ranks until at least `target` is removed, by the measure that was asked for and with
- * what was removed before: as few groups as that takes in their order.
+ * Removes the groups of the smallest ranks until at least `target` is removed, by the measure of the options and
+ * including earlier removals: the fewest groups in their order.
  *
  * @throws {ConfigError} If less may go; then nothing went.
  */
@@ -138,8 +139,8 @@ export async function removeGroupsUntil(
 }
 
 /**
- * Counts, by the measure that was asked for, what goes with the groups below a threshold that may go. The groups are
- * marked by it, so they are of no more use. With `perCost` the threshold is one of worth for each unit of cost.
+ * Counts what would be removed with the removable groups below a threshold, by the measure of the options. It marks
+ * the groups, so they cannot be used again. With `perCost` the threshold is worth per unit of cost.
  */
 export function countGroupsBelow(groups: RemovableGroups, threshold: number, ranking: GroupRanking): number {
   const limit = ranking.perCost ? threshold : rankAt(ranking.rule, threshold);
@@ -149,9 +150,9 @@ export function countGroupsBelow(groups: RemovableGroups, threshold: number, ran
   });
 }
 
-/** Weights with their scores, and what goes as one. */
+/** Weights with their scores, and the units of removal. */
 export interface GroupedRemoval {
-  /** The criterion that the scores are of, and its seed. */
+  /** The criterion of the scores, and its seed. */
   readonly scoring: { readonly criterion: Criterion; readonly seed: number };
   readonly layers: readonly ScoredLayer[];
   readonly granularity: Exclude<Granularity, "element">;
@@ -166,7 +167,7 @@ async function openGroups(
   if (granularity !== "channel") {
     return await openBlocks(buffers, granularity, { layers, options, isSquared });
   }
-  // What all weights of a filter share says nothing about those that read its output.
+  // Scores that all weights of a filter share say nothing about the weights that read its output.
   return await openChannels(buffers, rule === "mean" ? "producers" : "all", { options, isSquared });
 }
 
@@ -174,7 +175,7 @@ function rankingOf({ scoring: { criterion, seed }, options }: GroupedRemoval) {
   return { ...options, rule: criterionOf(criterion).group, seed };
 }
 
-/** What is removed already, by a measure. */
+/** The part that is removed already, by a measure. */
 async function removedBefore(
   buffers: PruneBuffers,
   { layers, options: { measure = "weights" } }: GroupedRemoval,
@@ -185,7 +186,7 @@ async function removedBefore(
 }
 
 /**
- * Takes groups out of the mask until at least `target` is removed.
+ * Removes groups from the mask until at least `target` is removed.
  *
  * @throws {ConfigError} If less may go; then nothing went.
  */
@@ -198,7 +199,7 @@ export async function removeGrouped(
   await removeGroupsUntil(await openGroups(buffers, removal), { target, before }, rankingOf(removal));
 }
 
-/** Counts what goes with the groups below a threshold that may go. */
+/** Counts what would be removed with the removable groups below a threshold. */
 export async function countGroupedBelow(
   buffers: PruneBuffers,
   threshold: number,

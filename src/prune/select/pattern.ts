@@ -1,7 +1,7 @@
 /**
- * How far weights hold N:M sparsity along PyTorch's columns, which is what sparse hardware reads: a convolution's weight
- * (O, I, KH, KW) by input channels at each tap, a linear one (O, I) by input features. TensorRT asks for this (Developer
- * Guide, "Structured sparsity"), and NVIDIA's ASP prunes convolutions as matrices (KH KW O, I).
+ * Counts how far weights fit N:M sparsity along PyTorch's columns, as sparse hardware reads them: a convolution's
+ * weight (O, I, KH, KW) by input channels at each tap, a linear one (O, I) by input features. TensorRT asks for this
+ * (Developer Guide, "Structured sparsity"), and NVIDIA's ASP prunes convolutions as matrices (KH KW O, I).
  *
  * @module
  */
@@ -10,20 +10,20 @@ import type { ParameterLayout } from "../../plan/layout.ts";
 import { prunableTensors } from "../score/criteria.ts";
 import type { Pattern } from "./removal.ts";
 
-/** How one weight holds a pattern. */
+/** The fit of one weight to a pattern. */
 export interface PatternCount {
   /** PyTorch's name, such as `fc1.weight`. */
   readonly name: string;
-  /** Groups of M columns, shorter ones at the end of a line among them. */
+  /** Groups of M columns, including shorter ones at the end of a line. */
   readonly groups: number;
-  /** Groups of which at most N weights are not zero. */
+  /** Groups with at most N weights that are not zero. */
   readonly fitting: number;
 }
 
 /**
  * Counts the groups of each prunable weight that fit a pattern.
  *
- * @param parameters Values by full name in PyTorch's order, as a file holds them.
+ * @param parameters Values by full name in PyTorch's order, as in a file.
  */
 export function countPattern(
   layout: ParameterLayout,
@@ -32,7 +32,7 @@ export function countPattern(
 ): readonly PatternCount[] {
   return prunableTensors(layout).map(({ fullName: name, shape }) => {
     const values = parameters.get(name)!, [rows, columns, ...window] = shape;
-    // From a column to the next lie the taps of a convolution's window.
+    // The taps of a convolution's window lie between one column and the next.
     const taps = window.reduce((product, side) => product * side, 1);
     let groups = 0, fitting = 0;
     for (let row = 0; row < rows; row++) {

@@ -1,5 +1,5 @@
 /**
- * What may be removed: in which units, from which layers, and how much of each.
+ * The options of a removal: units, layers, and limits per layer.
  *
  * @module
  */
@@ -11,8 +11,8 @@ import type { Measure } from "../cost.ts";
 import { prunableTensors } from "../score/criteria.ts";
 
 /**
- * Blocks of a weight's rows (output channels) and columns: input channels at one tap of a convolution, input features of a
- * linear layer in PyTorch's order, behind a flatten too; smaller at the edges.
+ * Blocks of a weight's rows (output channels) and columns: input channels at one tap of a convolution, input features
+ * of a linear layer in PyTorch's order, after a flatten too. Blocks are smaller at the edges.
  */
 export interface BlockShape {
   /** Neighbouring rows of a block, at least 1. */
@@ -22,40 +22,41 @@ export interface BlockShape {
 }
 
 /**
- * What goes as one: a weight; a filter (all weights of an output channel or unit, but those of the network's outputs); a
- * channel with all that is coupled to
- * it, biases and batch norm included, so that the model can be compacted; or a block.
+ * The unit of removal: a weight; a filter (all weights of an output channel or unit, except the network's outputs); a
+ * coupled group of channels, including biases and batch norm, so that the model can be compacted; or a block.
  */
 export type Granularity = "element" | "filter" | "channel" | BlockShape;
 
-/** Which weights may go. */
+/** Options of a removal: which weights may be removed, and in which units. */
 export interface RemovalOptions {
-  /** What goes as one. Default: `element`. */
+  /** The unit of removal. Default: `element`. */
   readonly granularity?: Granularity;
   /** Whether all layers are ranked together, or each loses the same share. Default: `global`. */
   readonly scope?: "global" | "layer";
   /**
-   * The least fraction of its weights (filters, channels, blocks) that a layer keeps, in [0, 1]; above 0, and for all but
-   * single weights, at least one. 0 By default then a layer keeps one still, unless it is of a branch of a sum, such
-   * as a residual block, which goes as a whole with the last channel of a layer.
+   * Minimum fraction of its weights (filters, channels, blocks) that each layer keeps, in [0, 1]. Default 0: a layer
+   * still keeps one filter, channel or block, except in a branch of a sum such as a residual block, which is removed
+   * whole when one of its layers loses its last channel.
    */
   readonly floor?: number;
   /**
-   * What the channels that coupled layers keep come in multiples of, where they lose some; 1 where left out, which all but
-   * channels need.
+   * Keeps the number of channels a multiple of this in coupled layers that lose some. Default: 1, the only value for
+   * other units than channels.
    */
   readonly roundTo?: number;
   /**
-   * What the target of a removal counts, of groups: weights, or the multiply-adds that they take for one image; `weights`
-   * where left out.
+   * The count of a removal of groups: weights, or their multiply-adds for one image. Default: `weights`.
    */
   readonly measure?: Measure;
   /**
-   * True ranks groups by what they are worth for each weight, or multiply-add, that goes with them: of criterion
-   * confidence by z_g^2, of others whose rank is a root by its square.
+   * True ranks groups by their worth per removed weight or multiply-add: by z_g^2 for the criterion confidence, and
+   * by the square for other criteria whose rank is a root.
    */
   readonly perCost?: boolean;
-  /** Layers by name that lose nothing: with channels neither filters nor inputs, so that what feeds them stays too. */
+  /**
+   * Names of protected layers, which lose nothing. With channels they lose neither filters nor inputs, so the
+   * channels that they read stay too.
+   */
   readonly protect?: readonly string[];
   /**
    * Layers by name, for channels: only channels that all of these layers make, and no other layer, may be removed.
@@ -65,32 +66,32 @@ export interface RemovalOptions {
 }
 
 /**
- * N:M sparsity, as sparse hardware reads it: how many of every so many neighbouring columns are kept. Columns are input
- * channels at one tap of a convolution (of its group), and input features of a linear layer in PyTorch's order, behind a
- * flatten too. Where their number is no multiple of M, the last group of a line is shorter and keeps ceil(N length / M),
- * at most N, so that it fits when it is filled up with zeros.
+ * N:M sparsity, as sparse hardware reads it: N of every M neighbouring columns are kept. Columns are input channels
+ * at one tap of a convolution (of its group), and input features of a linear layer in PyTorch's order, after a
+ * flatten too. If their number is not a multiple of M, the last group of a line is shorter and keeps ceil(N length /
+ * M), at most N, so that it fits when it is padded with zeros.
  */
 export interface Pattern {
-  /** Weights that are kept of each full group, from 1 to `of`. */
+  /** Kept weights of each full group, from 1 to `of`. */
   readonly keep: number;
-  /** Neighbouring columns that make a group, at most 32. */
+  /** Neighbouring columns per group, at most 32. */
   readonly of: number;
 }
 
-/** The most columns of a group of N:M sparsity. */
+/** Maximum columns of a group of N:M sparsity. */
 const largestPattern = 32;
 
-/** What a layer may lose. */
+/** The limit of a layer. */
 export interface LayerBounds {
-  /** Its weights in all. */
+  /** Its weights. */
   readonly weights: number;
-  /** Those that are removed already. */
+  /** Weights that are removed already. */
   readonly removed: number;
-  /** The most that may be removed, those removed already among them. */
+  /** Maximum number of removed weights, including those removed already. */
   readonly most: number;
 }
 
-/** The least part of a whole that a floor keeps, in units; at least one where one is to be kept at all. */
+/** The minimum number of units that a floor keeps; at least one if one must be kept. */
 export function minKept(count: number, floor: number, keepsOne: boolean): number {
   return Math.min(count, Math.max(keepsOne || floor > 0 ? 1 : 0, Math.ceil(floor * count - 1e-9)));
 }
@@ -157,10 +158,10 @@ export function checkPattern({ keep, of }: Pattern): void {
   });
 }
 
-/** The error of a removal of more than may go; the model is then as it was. */
+/** The error for a removal of more than is possible. The model is then unchanged. */
 export class TooManyError extends ConfigError {}
 
-/** The error of a removal of more weights than may go. */
+/** The error for a removal of more weights than is possible. */
 export function tooMany(target: number, most: number, what: string): TooManyError {
   const current = `only ${most} may be removed by ${what}`;
   return new TooManyError({
@@ -172,10 +173,10 @@ export function tooMany(target: number, most: number, what: string): TooManyErro
 }
 
 /**
- * How many weights each layer loses where all lose the same share of theirs, as far as their bounds allow: exactly
- * `target` in all; what rounding leaves goes to the layers with the largest remainders, earlier ones first.
+ * The number of weights that each layer loses if all lose the same share, within their limits: exactly `target` in
+ * all. Rounding favours the layers with the largest remainders, earlier layers first.
  *
- * @param target At least what is removed already, at most what may be removed.
+ * @param target At least the number removed already, at most the number that may be removed.
  */
 export function apportion(target: number, bounds: readonly LayerBounds[]): readonly number[] {
   const at = (share: number) =>

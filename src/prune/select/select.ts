@@ -10,7 +10,7 @@ import { foldedTaps, type PlacedParameter } from "../../plan/layout.ts";
 import { dispatchInWindow, inWindow } from "../../plan/windows.ts";
 import { quadsOf } from "../../shape.ts";
 
-/** Weights that lie next to each other: in which window, from which quad of it, and which they are of all. */
+/** A range of neighbouring weights: its window, its first quad there, and its first index among all weights. */
 export type WeightRange = Pick<PlacedParameter, "window" | "offset" | "quads" | "ordinal">;
 
 /** A prunable tensor with its index among all of them. */
@@ -19,26 +19,26 @@ export interface LayerTensor {
   readonly layer: number;
 }
 
-/** Counts that the buffer `digit_counts` holds: a digit has at most 11 bits. */
+/** Counts in the buffer `digit_counts`: a digit has at most 11 bits. */
 export const digitCounts = 2048;
 
 /** The digits of a 32-bit key, from the top. */
 const digits = [{ shift: 21, bits: 11 }, { shift: 10, bits: 11 }, { shift: 0, bits: 10 }] as const;
 
-/** Invocations of a counting workgroup. */
+/** Invocations per counting workgroup. */
 const countingLanes = 256;
 
-/** Quads that one invocation counts: many, so that a workgroup adds its counts seldom, but 32 workgroups at least. */
+/** Quads per counting invocation: many, so that a workgroup rarely adds its counts, but at least 32 workgroups. */
 function quadsPerInvocation(quads: number): number {
   return Math.min(64, Math.max(1, Math.ceil(quads / (countingLanes * 32))));
 }
 
-/** What `select_state` must hold before a selection: rank among the keys, key, place, settled. */
+/** The start of `select_state` before a selection: rank among the keys, key, index, settled. */
 export function selectState(remove: number): Uint32Array {
   return Uint32Array.of(remove, 0, 0, 0);
 }
 
-/** The ranges that tensors take, neighbours joined. */
+/** The ranges of tensors, neighbours joined. */
 export function rangesOf(tensors: readonly PlacedParameter[]): readonly WeightRange[] {
   const ranges: { -readonly [Key in keyof WeightRange]: WeightRange[Key] }[] = [];
   for (const { window, offset, quads, ordinal } of [...tensors].sort((a, b) => a.first - b.first)) {
@@ -49,7 +49,7 @@ export function rangesOf(tensors: readonly PlacedParameter[]): readonly WeightRa
   return ranges;
 }
 
-/** The dispatches that find the key and the place of the last weight to go, into `select_state`. */
+/** The dispatches that find the key and the index of the last weight to remove, into `select_state`. */
 export function lowerSearch(ranges: readonly WeightRange[]): readonly Dispatch[] {
   return [false, true].flatMap((byPlace) =>
     digits.flatMap(({ shift, bits }) => {
@@ -82,7 +82,7 @@ export function lowerSearch(ranges: readonly WeightRange[]): readonly Dispatch[]
   );
 }
 
-/** The dispatches that set `mask` to what a search found; `remove` is the number that was searched for. */
+/** The dispatches that set `mask` by the result of a search for `remove` weights. */
 export function lowerThreshold(ranges: readonly WeightRange[], remove: number): readonly Dispatch[] {
   return ranges.map(({ window, offset, quads, ordinal }) =>
     dispatchInWindow(window, quads, {
@@ -99,7 +99,7 @@ export function lowerSelection(ranges: readonly WeightRange[], remove: number): 
   return [...lowerSearch(ranges), ...lowerThreshold(ranges, remove)];
 }
 
-/** The dispatches that count by layer what goes by what a search found, into `layer_counts`. */
+/** The dispatches that count by layer the weights to remove by the result of a search, into `layer_counts`. */
 export function lowerCountSelected(tensors: readonly LayerTensor[]): readonly Dispatch[] {
   return tensors.map(({ tensor: { fullName, quads, offset, ordinal, window }, layer }) =>
     dispatchInWindow(window, quads, {
