@@ -54,14 +54,14 @@ export function layerCosts(graph: Graph, batch: number): ReadonlyMap<string, Cos
 
 /** The cost of a dispatch that is no matrix product: its quads, once for reading and once for writing. */
 export function elementwiseCost(
-  { kernel, bindings, params }: Dispatch,
+  { kernel, text, bindings, params }: Dispatch,
   { path, quadsOf }: {
     readonly path: ReadPath;
     /** Quads of a tensor, or undefined for buffers of which `params.quads` are used. */
     readonly quadsOf: (ref: BufferRef) => number | undefined;
   },
 ): Cost {
-  const assembled = assembleKernel(kernel, path);
+  const assembled = assembleKernel(kernel, path, text);
   const source = withoutComments(assembled.code);
   let bytes = 0;
   for (const binding of assembled.interface.bindings.filter(({ quads }) => quads)) {

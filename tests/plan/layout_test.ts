@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ShapeError } from "../../src/errors.ts";
-import type { Graph } from "../../src/model/graph.ts";
+import { type Graph, imagesName } from "../../src/model/graph.ts";
+import { refText } from "../../src/kernels/buffer_ref.ts";
+import { defaultChooser } from "../../src/kernels/gemm.ts";
+import { lowerPlan } from "../../src/plan/lower.ts";
+import { sgd } from "../../src/plan/optimizer.ts";
 import { fullMask, layOutParameters, placeParameter, takeParameter } from "../../src/plan/layout.ts";
 
 const graph: Graph = {
@@ -74,4 +78,83 @@ Deno.test("fullMask() keeps every parameter and nothing of the padding", () => {
   }
   // The convolution has 3 channels, so the last of each quad is padding.
   assertEquals(mask.subarray(0, 180).filter((_, i) => i % 4 === 3).some((keep) => keep !== 0), false);
+});
+
+Deno.test("layOutParameters() cuts the arena into windows between layers, weights first in each", () => {
+  // The convolution takes 45 + 2 quads, its norm 4, the linear layer 56 + 2.
+  const cut = layOutParameters(graph, 60);
+  assertEquals(cut.windows, [
+    { first: 0, quads: 51, weightQuads: 45, isWhole: false },
+    { first: 64, quads: 58, weightQuads: 56, isWhole: false },
+  ]);
+  assertEquals([cut.quads, cut.count, cut.prunableCount], [122, layout.count, layout.prunableCount]);
+  assertEquals(
+    cut.parameters.map(({ fullName, window, offset, first, ordinal }) =>
+      [fullName, window.first, offset, first, ordinal].join(" ")
+    ),
+    [
+      "conv.weight 0 0 0 0",
+      "conv.bias 0 45 45 101",
+      "norm.weight 0 47 47 103",
+      "norm.bias 0 49 49 105",
+      "norm.running_mean 0 0 0 0",
+      "norm.running_var 0 2 2 2",
+      "fc.weight 64 0 64 45",
+      "fc.bias 64 56 120 107",
+    ],
+  );
+  // As much as fits lies in one window, as if there were no limit.
+  const { bindingQuads: _, ...whole } = layout;
+  const { bindingQuads: limit, ...fitting } = layOutParameters(graph, 109);
+  assertEquals([limit, fitting], [109, whole]);
+  assertEquals(layOutParameters(graph, 108).windows.length, 2);
+});
+
+Deno.test("layOutParameters() keeps a norm with its convolution, whatever lies between", () => {
+  const [conv, norm, ...rest] = graph.layers;
+  const layers = [
+    conv,
+    { ...conv, name: "other", inputs: [imagesName] },
+    { ...norm, inputs: ["conv"] },
+    { kind: "add", name: "sum", inputs: ["norm", "other"] },
+    ...rest,
+  ] as Graph["layers"];
+  const cut = layOutParameters({ ...graph, layers }, 60);
+  const windowOf = (name: string) => cut.parameters.find(({ fullName }) => fullName === name)!.window.first;
+  assertEquals(["conv.weight", "norm.bias", "other.bias", "fc.weight"].map(windowOf), [0, 0, 64, 112]);
+});
+
+Deno.test("layOutParameters() refuses a layer, and statistics, that are larger than a window", () => {
+  assertThrows(
+    () => layOutParameters(graph, 57),
+    ShapeError,
+    'Cannot place layer "fc": its parameters take 928 bytes, expected at most 912',
+  );
+  assertThrows(() => layOutParameters(graph, 3), ShapeError, 'Cannot place statistics of "odd sizes"');
+});
+
+Deno.test("lowerPlan() binds the window of each layer, and goes over all parameters window by window", () => {
+  const cut = layOutParameters(graph, 60), choose = defaultChooser("storage");
+  const plan = lowerPlan(graph, {
+    ...{ layout: cut, batch: 4, mode: "train", choose, averages: true },
+    optimizer: sgd({ decayBias: false, clipNorm: 1 }),
+  });
+  const arenas = plan.dispatches.flatMap(({ label, bindings }) =>
+    Object.values(bindings).flatMap((ref) => "arena" in ref ? [{ label, text: refText(ref) }] : [])
+  ).filter(({ text }) => !text.startsWith("arena statistics"));
+  const ranges = ["[0..51)", "[64..122)"];
+  for (const { label, text } of arenas) {
+    const wanted = /^(conv|norm)/.test(label)
+      ? ranges.slice(0, 1)
+      : label.startsWith("fc")
+      ? ranges.slice(1)
+      : ranges;
+    assert(wanted.some((range) => text.endsWith(range)), `${label}: ${text}`);
+  }
+  const steps = plan.dispatches.filter(({ label }) => label === "sgd step");
+  assertEquals(steps.map(({ params }) => [params.quads, params.decayed_quads]), [[51, 45], [58, 56]]);
+  // Each window is one row of 64 quads, which a chunk of 64 sums takes.
+  const sums = plan.dispatches.filter(({ label }) => label === "gradient norm, chunks")
+    .map(({ bindings }) => refText(bindings.sums));
+  assertEquals(sums, ["tensor gradient squares[0..64)", "tensor gradient squares[64..128)"]);
 });
