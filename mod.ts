@@ -64,11 +64,11 @@ export type {
   TrainedResult,
   ValidationResult,
 } from "./src/report/compare_report.ts";
-export { optimizerOf, scheduleOf } from "./src/runs/read_training.ts";
+export { scheduleOf } from "./src/runs/read_training.ts";
 export { readResumedConfig, removeCheckpoints } from "./src/runs/journal.ts";
 export type { RunCheckpoints } from "./src/runs/journal.ts";
-export { describeConfig, parsePruneConfig, pruneConfigSchema } from "./src/config.ts";
-export type { ConfigField, PruneConfig, Schema } from "./src/config.ts";
+export { describeConfig, parseRunConfig, runConfigSchema } from "./src/config/config.ts";
+export type { ConfigField, RunConfig, RunConfigInput, Schema } from "./src/config/config.ts";
 export { limitDataset, splitCalibration, takeSplit } from "./src/data/dataset.ts";
 export type { Archive, Download, Patience } from "./src/data/cifar10_archive.ts";
 export { isStreamed } from "./src/data/dataset.ts";

@@ -11,14 +11,14 @@
 import { denoFiles, loadDataset, loadModel, openGpu, openModel, splitCalibration } from "../mod.ts";
 import { scheduleOf, trainingOf } from "../src/runs/read_training.ts";
 import { modelSourceOf } from "../src/runs/model_source.ts";
-import { parsePruneConfig } from "../src/config.ts";
+import { parseRunConfig } from "../src/config/config.ts";
 
 const [data, text = "{}"] = Deno.args;
-const config = parsePruneConfig({ ...JSON.parse(text), data }, "the command line");
+const config = parseRunConfig(JSON.parse(text), "the command line");
 const note = (line: string) => console.error(line);
 const dataset = await loadDataset({ folder: data!, files: denoFiles, allowDownload: false, note });
-const loaded = await loadModel(modelSourceOf(config), { files: denoFiles, task: dataset });
-const { train } = splitCalibration(dataset.train, { count: config.calibration, seed: config.seed });
+const loaded = await loadModel(modelSourceOf(config.model), { files: denoFiles, task: dataset });
+const { train } = splitCalibration(dataset.train, { count: config.data.calibration, seed: config.seed });
 using gpu = await openGpu({ tune: "off" });
 using model = openModel(gpu, loaded, { task: dataset, seed: config.seed });
 const { test } = dataset;
@@ -27,10 +27,10 @@ const print = async (epoch: number, trained: { readonly loss?: number; readonly 
   console.log(JSON.stringify({ epoch, ...trained, testLoss: loss, testAccuracy: accuracy }));
 };
 await print(0, {});
-const stepsPerEpoch = Math.floor(train.count / config.batch);
+const stepsPerEpoch = Math.floor(train.count / config.train.batch);
 const { loss, accuracy } = await model.train(train, {
   ...trainingOf(config, dataset),
-  epochs: config.epochs,
+  epochs: config.train.epochs,
   schedule: scheduleOf(config, "train"),
   checkpoints: {
     isDue: (step) => step % stepsPerEpoch === 0,
@@ -38,4 +38,4 @@ const { loss, accuracy } = await model.train(train, {
       print(step / stepsPerEpoch, { loss: lossSum / count, accuracy: correct / count }),
   },
 });
-await print(config.epochs, { loss, accuracy });
+await print(config.train.epochs, { loss, accuracy });

@@ -24,4 +24,4 @@ export const criteria = [
 export type CriterionName = typeof criteria[number];
 
 /** Those that read the Fisher information; a test holds them to what each criterion needs. */
-export const fisherCriteria: readonly CriterionName[] = ["confidence", "obd"];
+export const fisherCriteria = ["confidence", "obd"] as const satisfies readonly CriterionName[];

@@ -18,6 +18,15 @@ function editDistance(from: string, to: string): number {
   return previous[to.length]!;
 }
 
+/** What an error offers in place of an unknown name among many: the nearest one, or the nearest three. */
+export function describeNearest(name: string, candidates: readonly string[], others: string): string {
+  const nearest = nearestName(name, candidates);
+  if (nearest !== undefined) return `"${nearest}", the nearest known name`;
+  const distances = new Map(candidates.map((candidate) => [candidate, editDistance(name, candidate)]));
+  const three = candidates.toSorted((a, b) => distances.get(a)! - distances.get(b)!).slice(0, 3);
+  return `such as ${three.join(", ")}; ${others}`;
+}
+
 /**
  * The candidate that differs from `name` in the fewest letters, or none where more than a third of them differ.
  *

@@ -66,10 +66,9 @@ const levels: readonly (readonly string[])[] = [
 /** What users import: the entries of deno.json's exports. */
 const entries = /^(mod|data|run|deno)\.ts$/;
 
-/** The module that a file belongs to: its folder in src/, or `first`, `config`, `mod`, `bench` or `tests`. */
+/** The module that a file belongs to: its folder in src/, or `first`, `mod`, `bench` or `tests`. */
 function moduleOf(path: string): string {
   if (entries.test(path)) return "mod";
-  if (path === "src/config.ts") return "config";
   return /^(?:src\/(\w+)|(bench)|(tests))\//.exec(path)?.slice(1).find((name) => name) ?? "first";
 }
 
@@ -140,8 +139,6 @@ function findCycles(from: Sources, exceptions: readonly string[] = []): string[]
 const cycleExceptions = [
   // A device keeps its buffers, to free them with itself, and a buffer knows its device.
   "src/gpu/buffer.ts -> src/gpu/device.ts",
-  // Rules are checked in the schema whose type they speak of.
-  "src/config/pruning_rules.ts -> src/config/fields.ts",
   // A model prunes by what prunes any model.
   "src/api/model.ts -> src/api/prune_target.ts",
 ];
@@ -239,7 +236,7 @@ Deno.test("findImportBreaches() finds imports against the order, and none in the
   const breach = new Map([
     ["src/model/a.ts", 'import { b } from "../gpu/b.ts";\nimport type { c } from "../shape.ts";'],
     ["src/data/a.ts", 'export * from "../kernels/b.ts";'],
-    ["src/shape.ts", 'const late = await import("./config.ts");\n// import "./cli/a.ts";'],
+    ["src/shape.ts", 'const late = await import("./config/config.ts");\n// import "./cli/a.ts";'],
     ["src/nowhere/a.ts", ""],
     ["src/cli/a.ts", 'import { prune } from "../../mod.ts";\nimport "./b.ts";\nimport "../../bench/a.ts";'],
     ["src/api/a.ts", 'import "../../bench/a.ts";\nimport "../../tests/a.ts";\nimport "../deno/a.ts";'],
@@ -254,7 +251,7 @@ Deno.test("findImportBreaches() finds imports against the order, and none in the
     "src/data/a.ts: imports ../kernels/b.ts",
     "src/model/a.ts: imports ../gpu/b.ts",
     "src/nowhere/a.ts: its folder stands nowhere in the order",
-    "src/shape.ts: imports ./config.ts",
+    "src/shape.ts: imports ./config/config.ts",
   ]);
   assert.deepEqual(findImportBreaches(sources), []);
 });

@@ -14,11 +14,10 @@ import { type FlagField, type ParsedFlags, parseFlags } from "../src/cli/flags.t
 import * as model from "../src/cli/model.ts";
 import * as predict from "../src/cli/predict.ts";
 import * as prune from "../src/cli/prune.ts";
-import { resolvePruneConfig } from "../src/cli/run_config.ts";
 import * as sensitivity from "../src/cli/sensitivity.ts";
 import * as test from "../src/cli/test.ts";
 import * as verify from "../src/cli/verify.ts";
-import { parsePruneConfig } from "../src/config.ts";
+import { parseRunConfig } from "../src/config/config.ts";
 import { parseShardIndex } from "../src/data/shards.ts";
 import { parseGraph } from "../src/model/graph.ts";
 import { refitDefaults } from "../src/prune/refit/settings.ts";
@@ -56,7 +55,7 @@ interface Command {
 const files = memoryFiles();
 
 const commands: Readonly<Record<string, Command>> = {
-  prune: { fields: prune.fields, check: (flags) => resolvePruneConfig(flags, files) },
+  prune: { fields: prune.fields, check: (flags) => prune.readRun(flags, files) },
   compare: {
     fields: compare.fields,
     check: async (flags) => {
@@ -82,7 +81,7 @@ function fillIn(words: readonly string[], fields: readonly FlagField[]): readonl
   const examples: Readonly<Record<string, string>> = { integer: "1", number: "0.5" };
   return words.map((word, i) => {
     if (!/^([A-Z]+|[a-z])$/.test(word)) return word;
-    const kind = fields.find(({ flag }) => `--${flag}` === words[i - 1])?.kind ?? "";
+    const kind = fields.find(({ flag, kind }) => `--${flag}` === words[i - 1] && kind !== "part")?.kind ?? "";
     return examples[kind] ?? word;
   });
 }
@@ -98,7 +97,7 @@ async function parseCommand(name: string, words: readonly string[]): Promise<voi
 
 /** What bench scripts take as their last argument, in JSON. */
 const optionsOf: Readonly<Record<string, (options: Record<string, unknown>) => void>> = {
-  "bench/curves.ts": (options) => void parsePruneConfig(options, "a page"),
+  "bench/curves.ts": (options) => void parseRunConfig(options, "a page"),
   "bench/one_shot_refit.ts": (options) => {
     const text = Deno.readTextFileSync(new URL("bench/one_shot_refit.ts", root));
     for (const key of Object.keys(options)) {
@@ -220,6 +219,7 @@ Deno.test("commands in blocks are parsed by the commands themselves", async () =
 Deno.test("files in JSON are read by what reads them", async () => {
   await checkEach(ofKind("json"), ({ code, at }) => {
     if (code.includes('"format": "winnow-shards"')) parseShardIndex(new TextEncoder().encode(code), at);
+    else if (code.includes('"prune"')) parseRunConfig(JSON.parse(code), at);
     else parseGraph(JSON.parse(code), at);
   });
 });
@@ -246,7 +246,8 @@ function isKnownFlag(word: string): boolean {
     const given = eachPermission(tasks, [""]);
     return eachPermission(word, [""]).every((one) => given.includes(one));
   }
-  const isOf = ({ flag, kind }: FlagField) => flag === name || kind === "boolean" && `no-${flag}` === name;
+  const isOf = ({ flag, key, kind }: FlagField) =>
+    flag === name || key === name || (kind === "boolean" || kind === "part") && `no-${flag}` === name;
   return tasks.split(" ").includes(word) || name === "help" ||
     Object.values(commands).some(({ fields }) => fields.some(isOf));
 }

@@ -6,7 +6,8 @@ import { assert, assertEquals } from "@std/assert";
 import { readCifar10 } from "../src/data/cifar10.ts";
 import { readIdx } from "../src/data/idx.ts";
 import { parseShardIndex } from "../src/data/shards.ts";
-import { parsePruneConfig } from "../src/config.ts";
+import { parseRunConfig } from "../src/config/config.ts";
+import { configOf } from "./helpers/config.ts";
 import { isWinnowError } from "../src/errors.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../src/io/checkpoint.ts";
 import { seal } from "../src/io/checksum.ts";
@@ -255,7 +256,7 @@ Deno.test("decodeCheckpoint() reads damaged checkpoints whole, or refuses them",
         .map(({ fullName, count }) => [fullName, new Float32Array(count).fill(1)]),
     ),
     state: {
-      config: parsePruneConfig({}, "a test"),
+      config: configOf({}),
       results: { steps: [{ name: "untrained", result: [1, "a", null] }] },
     },
   });
@@ -274,11 +275,11 @@ Deno.test("decodeCheckpoint() reads damaged checkpoints whole, or refuses them",
 
 Deno.test("graphs, configurations, indices of shards and choices in damaged JSON are read or refused", async () => {
   const index = new TextDecoder().decode(shardFiles(tinyDataset(), { shardRows: 16 })["dataset.json"]);
-  const config = JSON.stringify(parsePruneConfig({ distill: 0.5, teacher: "t.safetensors" }, "a test"));
+  const config = JSON.stringify(configOf({ distill: 0.5, teacher: "t.safetensors" }));
   const source = { act: "read", thing: "f", wanted: "JSON" };
   const readers: readonly (readonly [string, string, (value: unknown, text: string) => void])[] = [
     ["graph", JSON.stringify(graph), (value) => void resolveGraph(parseGraph(value, "f"))],
-    ["config", config, (value) => void parsePruneConfig(value, "f")],
+    ["config", config, (value) => void parseRunConfig(value, "f")],
     ["shards", index, (_, text) => void parseShardIndex(new TextEncoder().encode(text), "f")],
   ];
   for (const [name, text, read] of readers) {

@@ -5,7 +5,7 @@
  * @module
  */
 import { Owner } from "../dispose.ts";
-import { channelDefaults } from "../config.ts";
+import { channelDefaults } from "../config/prune.ts";
 import { checkNumbers, positiveCount } from "../checks.ts";
 import { loadStreamed } from "../data/shards_load.ts";
 import { checkSplit, isStreamed, type Split } from "../data/split.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { z } from "zod";
 import { benchNames, checkBenchNames, runBenches } from "../../bench/benches.ts";
 import { formatExplanation } from "../../bench/explain.ts";
 import { measurePeers } from "../../bench/peers.ts";
@@ -12,45 +13,32 @@ import { type BenchRecord, formatRecords } from "../../bench/record.ts";
 import { formatScaling, runScaling } from "../../bench/scaling.ts";
 import { formatStreaming, runStreaming } from "../../bench/streaming.ts";
 import { lowerBenchPlans } from "../../bench/tuning.ts";
-import { ConfigError } from "../errors.ts";
 import type { TunedProduct } from "../gpu/tuner.ts";
 import { runStoppable } from "./command.ts";
-import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
+import { type FlagField, flagsOf, formatHelp, ownFlags, parseFlags } from "./flags.ts";
 import { describeDevice } from "./describe_device.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { deviceFields, openDevice, readDeviceFlags, tuneDevice } from "./open_device.ts";
+import { openDevice, readDeviceFlags, tuneDevice } from "./open_device.ts";
 import { note, print, printJson } from "./print.ts";
 
-/** A flag that is given or not. */
-function switchField(flag: string, description: string): FlagField {
-  return { key: flag, flag, kind: "boolean", default: false, description, wanted: "no value" };
-}
+const onOff = (description: string) => z.boolean().default(false).describe(description);
+
+const own = ownFlags({
+  json: onOff("Print one JSON object per line instead of tables."),
+  profile: onOff("Print where the time of one training step goes, by kernel."),
+  scaling: onOff("Print how time grows with batch, width, depth and parameters."),
+  peers: onOff("Train and infer beside tfjs and jax-js, downloaded for it, and print the ratios."),
+  streaming: z.number().gt(0).optional().describe(
+    "Write so many GiB of examples to a temporary folder and train from there beside a resident part.",
+  ),
+  seconds: z.number().gt(0).default(2).describe("Seconds to measure each figure for, after warming up."),
+  explain: onOff("Print which core each matrix product takes, and what the others took."),
+});
 
 /** Its flags. */
 export const fields: readonly FlagField[] = [
-  switchField("json", "Print one JSON object per line instead of tables."),
-  switchField("profile", "Print where the time of one training step goes, by kernel."),
-  switchField("scaling", "Print how time grows with batch, width, depth and parameters."),
-  switchField("peers", "Train and infer beside tfjs and jax-js, downloaded for it, and print the ratios."),
-  {
-    key: "streaming",
-    flag: "streaming",
-    kind: "number",
-    default: undefined,
-    description:
-      "Write so many GiB of examples to a temporary folder and train from there beside a resident part.",
-    wanted: "GiB, above 0",
-  },
-  {
-    key: "seconds",
-    flag: "seconds",
-    kind: "number",
-    default: 2,
-    description: "Seconds to measure each figure for, after warming up.",
-    wanted: "a number above 0",
-  },
-  switchField("explain", "Print which core each matrix product takes, and what the others took."),
-  ...deviceFields("adapter", "readPath", "tune"),
+  ...own.fields,
+  ...flagsOf("device.adapter", "device.readPath", "device.tune"),
 ];
 
 const summary = [
@@ -89,21 +77,16 @@ function printExplanation(products: readonly TunedProduct[], json: boolean): voi
 async function main(signal: AbortSignal): Promise<number> {
   const { values, positionals: names, help } = parseFlags(Deno.args, fields, { positionals: true });
   if (help) {
-    print(formatHelp("./winnow bench [FLAGS] [BENCH...]", summary, fields));
+    print(formatHelp({ usage: "./winnow bench [FLAGS] [BENCH...]", summary, fields }));
     return 0;
   }
   checkBenchNames(names);
-  const seconds = Number(values.seconds ?? 2), json = values.json === true;
-  if (!(seconds > 0)) {
-    const thing = "--seconds", current = `${seconds}`;
-    throw new ConfigError({ act: "use", thing, current, wanted: "a number above 0" });
-  }
+  const { json, seconds, explain, profile: profiles, scaling, peers, streaming } = own.read(values);
   const flags = readDeviceFlags(values);
   using gpu = await openDevice(flags);
   // A read path that is forced stays as it is.
   const mode = flags.readPath === "auto" ? flags.tune : "off";
-  const isOther = [values.explain, values.profile, values.scaling, values.peers].includes(true) ||
-    values.streaming !== undefined;
+  const isOther = explain || profiles || scaling || peers || streaming !== undefined;
   // The other questions are about the seed network.
   const tuned = isOther && names.length === 0 ? ["seed_train_steps"] : names;
   const tuner = flags.readPath === "auto"
@@ -111,32 +94,27 @@ async function main(signal: AbortSignal): Promise<number> {
     : undefined;
   signal.throwIfAborted();
   if (!json) print(`${describeDevice(gpu)}, Deno ${Deno.version.deno}\n`);
-  if (values.explain === true) printExplanation(tuner?.explain() ?? [], json);
-  if (values.profile === true) {
+  if (explain) printExplanation(tuner?.explain() ?? [], json);
+  if (profiles) {
     const profile = await profileStep(gpu, { seconds });
     if (json) { for (const record of profile.records) printRecord(gpu, record); }
     else print(formatProfile(profile));
     signal.throwIfAborted();
   }
-  if (values.scaling === true) {
+  if (scaling) {
     const records = await gather(gpu, runScaling(gpu, { seconds }), { json, signal });
     if (!json) print(formatScaling(records));
     signal.throwIfAborted();
   }
-  if (values.peers === true) {
+  if (peers) {
     const records = await gather(gpu, measurePeers(gpu, { seconds }), { json, signal });
     if (!json) print(formatRecords(records));
     signal.throwIfAborted();
   }
-  if (values.streaming !== undefined) {
-    const gibibytes = Number(values.streaming);
-    if (!(gibibytes > 0)) {
-      const thing = "--streaming", current = `${gibibytes}`;
-      throw new ConfigError({ act: "use", thing, current, wanted: "GiB, above 0" });
-    }
+  if (streaming !== undefined) {
     const records = await gather(
       gpu,
-      runStreaming(gpu, { sizeBytes: gibibytes * 2 ** 30, seconds, note, signal }),
+      runStreaming(gpu, { sizeBytes: streaming * 2 ** 30, seconds, note, signal }),
       { json, signal },
     );
     if (!json) print(formatStreaming(records));

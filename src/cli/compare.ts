@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { z } from "zod";
 import deno from "../../deno.json" with { type: "json" };
 import type { Files } from "../files.ts";
 import { denoFiles } from "../deno/files.ts";
@@ -11,21 +12,21 @@ import { listSome } from "../io/parameters.ts";
 import { isWhole } from "../report/compare_report.ts";
 import { accuracyText, percentText } from "../text/accuracy.ts";
 import { runStoppable } from "./command.ts";
-import {
-  listField,
-  listText,
-  readList,
-  readNumbers,
-  resolveComparison,
-  sharedFields,
-  sparsityRange,
-} from "./comparison_flags.ts";
+import { comparing, listOf, listsGiven, sharedFields, sparsitiesOf } from "./comparison_flags.ts";
 import { drawCompare, formatCompare } from "../text/compare.ts";
-import { configFlag, type FlagField, formatHelp, type ParsedFlags, parseFlags, resumeFlag } from "./flags.ts";
+import {
+  configFlag,
+  type FlagField,
+  formatHelp,
+  ownFlags,
+  type ParsedFlags,
+  parseFlags,
+  resumeFlag,
+} from "./flags.ts";
 import { adviseResume, keepIn, readBefore, resumeFlags } from "./kept_results.ts";
 import { makeRunFolder, openRun, openRunDevice, tuneForRun } from "./open_run.ts";
 import { OutputFolder } from "./output_folder.ts";
-import { checkSelectionActs } from "./run_config.ts";
+import { checkSelectionActs, resolveRun } from "./run_config.ts";
 import { note, print } from "./print.ts";
 import { shellText } from "../text/escape.ts";
 import { openErrorProgress } from "./progress.ts";
@@ -37,30 +38,48 @@ const summary =
   "which a variant may be chosen. Every result is written to OUT/compare.json at once. --resume OUT goes on with a run " +
   "that was stopped, and --out OUT adds to one: both skip what is there.";
 
-const lists = {
-  variants: listField(
-    "variants",
-    "confidence,confidence/matched,magnitude,obd,taylor,gradient,lamp,random",
-    "Criteria, with what else is to differ behind slashes: a prior, an estimate of the Fisher information, a scope, " +
+const own = ownFlags({
+  variants: listOf(z.string(), {
+    preset: ["confidence", "confidence/matched", "magnitude", "obd", "taylor", "gradient", "lamp", "random"],
+    description:
+      "Criteria, with what else is to differ behind slashes: a prior, an estimate of the Fisher information, a scope, " +
       "a granularity, a recalibration, refit or obs (refit with selection obs), staged (scored anew on the way), a " +
-      "temperature T=2 or T=auto; " +
-      "such as magnitude/refit. snr needs training.",
-  ),
-  sparsities: listField("sparsities", "0.5,0.8,0.9,0.95,0.98", "Fractions of the weights to remove."),
-  seeds: listField("seeds", "0,1,2", "Seeds of initial weights, splits, batches and random scores."),
-};
+      "temperature T=2 or T=auto; such as magnitude/refit. snr needs training.",
+    wanted: "names of variants",
+  }),
+  sparsities: sparsitiesOf([0.5, 0.8, 0.9, 0.95, 0.98], "Fractions of the weights to remove."),
+  seeds: listOf(z.int().min(0).lt(2 ** 32), {
+    preset: [0, 1, 2],
+    description: "Seeds of initial weights, splits, batches and random scores.",
+    wanted: "whole numbers from 0 to 4294967295",
+  }),
+  ...configFlag,
+  ...resumeFlag,
+});
 
-const shared = sharedFields(["seed", "criterion", "force"], { finetuneEpochs: 0 });
-
-const seedRange = {
-  fits: (number: number) => Number.isInteger(number) && number >= 0 && number < 2 ** 32,
-  wanted: "whole numbers from 0 to 4294967295, joined by commas",
-};
+const shared = comparing(["seed", "prune.score.by", "output.force"], { prune: { finetune: { epochs: 0 } } });
 
 const reportName = "compare.json";
 
 /** Its flags. */
-export const fields: readonly FlagField[] = [...Object.values(lists), configFlag, resumeFlag, ...shared];
+export const fields: readonly FlagField[] = [
+  ...own.fields,
+  ...sharedFields(shared).map((field) =>
+    field.key === "prune.finetune.epochs" ? { ...field, default: 0 } : field
+  ),
+];
+
+/** The flags that most people need. */
+const most = [
+  ...["variants", "sparsities", "seeds", "data", "model", "limit", "calibration", "validation", "epochs"],
+  ...["granularity", "refit", "finetune-epochs", "out", "config", "resume"],
+];
+
+const examples = [
+  "./winnow compare --data DATA --sparsities 0.8,0.9 --seeds 0,1",
+  "./winnow compare --model resnet20.safetensors --variants magnitude/refit,confidence/refit --seeds 0",
+  "./winnow compare --validation 500 --variants confidence,confidence/T=auto,magnitude",
+];
 
 /**
  * What a comparison is told: its configuration, and its lists.
@@ -68,23 +87,23 @@ export const fields: readonly FlagField[] = [...Object.values(lists), configFlag
  * @throws {ConfigError} Where a flag or a key of the file that `--config` names is not allowed.
  */
 export async function readComparison(flags: ParsedFlags, files: Files) {
-  const { config, earlier } = await resolveComparison(flags, shared, files);
-  const listOf = (key: keyof typeof lists) => listText(lists[key], flags, earlier);
-  const variants = readList("variants", listOf("variants"));
-  const sparsities = readNumbers("sparsities", listOf("sparsities"), sparsityRange);
-  return { config, earlier, variants, sparsities, seeds: readNumbers("seeds", listOf("seeds"), seedRange) };
+  const { config, earlier } = await resolveRun(flags, files, shared);
+  const { variants, sparsities, seeds } = own.read(listsGiven(flags, earlier));
+  return { config, earlier, variants, sparsities, seeds };
 }
 
 async function main(signal: AbortSignal): Promise<number> {
   const parsed = parseFlags(Deno.args, fields);
   if (parsed.help) {
-    print(formatHelp(usage, summary, fields));
+    print(formatHelp({ usage, summary, fields, most, examples }, parsed.help));
     return 0;
   }
   const flags = await resumeFlags(parsed, reportName);
   const { config, earlier, variants, sparsities, seeds } = await readComparison(flags, denoFiles);
   await using held = new AsyncDisposableStack();
-  const told = config.out === undefined ? undefined : held.use(await OutputFolder.open(config.out, "go on"));
+  const told = config.output.folder === undefined
+    ? undefined
+    : held.use(await OutputFolder.open(config.output.folder, "go on"));
   const before = told && await readBefore(`${told.path}/${reportName}`, compareReportSchema);
   const { cores } = before ?? earlier ?? {};
   using gpu = await openRunDevice(config, earlier);
@@ -107,7 +126,7 @@ async function main(signal: AbortSignal): Promise<number> {
   const progress = openErrorProgress();
   const write = async (report: CompareReport, cell?: CompareReport["cells"][number]) => {
     await denoFiles.write(path, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
-    const examples = Math.min(config.testLimit || Infinity, report.dataset.test);
+    const examples = Math.min(config.data.testLimit || Infinity, report.dataset.test);
     if (cell) note(`${report.cells.filter(isAsked).length} of ${all}: ${describeCell(cell, examples)}`);
   };
   try {

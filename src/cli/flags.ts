@@ -1,5 +1,6 @@
 /**
- * Reads a command's flags strictly: nothing unknown, nothing twice, nothing without its value.
+ * Reads a command's flags strictly: nothing unknown, nothing twice, nothing without its value. A key of the configuration
+ * is a flag by its path, and by its short name where it has one.
  *
  * node:util splits the arguments, since its tokens show every occurrence of a flag and it has types.
  *
@@ -7,70 +8,118 @@
  */
 
 import { parseArgs } from "node:util";
-import type { ConfigField } from "../config.ts";
+import { z } from "zod";
+import { type ConfigField, describeSchema } from "../config/fields.ts";
+import { configFlags, type WordField } from "../config/words.ts";
 import { ConfigError } from "../errors.ts";
-import { describeAlternatives } from "../nearest.ts";
+import { describeNearest } from "../nearest.ts";
 
-/** One flag of a command; the fields of the configuration are flags as they are. */
-export type FlagField = ConfigField;
+/** One flag of a command. */
+export type FlagField = ConfigField | WordField;
+
+/** A flag's value as its text gives it. */
+export type FlagValue = string | number | boolean | readonly (string | number)[];
 
 /** What a command line said. */
 export interface ParsedFlags {
   /** Values by key, of the flags that were given. */
-  readonly values: Readonly<Record<string, string | number | boolean>>;
+  readonly values: Readonly<Record<string, FlagValue>>;
   /** The arguments that are no flags. */
   readonly positionals: readonly string[];
-  /** True where `--help` or `-h` stands anywhere; the rest is then not checked. */
-  readonly help: boolean;
+  /** What help is asked for where `--help`, `-h` or `--help all` stands anywhere; the rest is then not checked. */
+  readonly help?: "brief" | "all";
 }
 
+/** The flags of the keys at some paths, and of all keys below them. */
+export function flagsOf(...paths: readonly string[]): readonly FlagField[] {
+  return configFlags.filter(({ key }) => isAmong(paths, key));
+}
+
+/** True for a path that is one of some, or lies below one. */
+export function isAmong(paths: readonly string[], key: string): boolean {
+  return paths.some((path) => key === path || key.startsWith(`${path}.`));
+}
+
+/** Flags that a command has of its own. */
+export interface OwnFlags<Values> {
+  readonly fields: readonly FlagField[];
+  /** Checks their values, and fills in the defaults. @throws {ConfigError} Where one is not allowed. */
+  read(values: Readonly<Record<string, unknown>>): Values;
+}
+
+/** The flags of the keys of an object, whose values are as its schemas say. */
+export function ownFlags<Shape extends z.ZodRawShape>(shape: Shape): OwnFlags<z.output<z.ZodObject<Shape>>> {
+  const schema = z.object(shape), fields = describeSchema(schema);
+  const read = (values: Readonly<Record<string, unknown>>) => {
+    const { success, data, error } = schema.safeParse(values);
+    if (success) return data;
+    const { flag, key, wanted } = fields.find(({ key }) => key === error.issues[0].path[0])!;
+    const value = values[key], current = Array.isArray(value) ? `"${value}"` : JSON.stringify(value);
+    throw new ConfigError({ act: "use", thing: `--${flag}`, current, wanted });
+  };
+  return { fields, read };
+}
+
+/** The flag of commands that print for machines too. */
+export const jsonFlag = {
+  json: z.boolean().default(false).describe("Print one JSON object instead of text."),
+};
+
 /** The flag that names a file of keys. */
-export const configFlag: FlagField = {
-  key: "config",
-  flag: "config",
-  kind: "text",
-  default: undefined,
-  description:
-    "JSON file with any of these keys, in camel case, or a run's report, to run it again; flags override it.",
-  wanted: "the path of a JSON file",
+export const configFlag = {
+  config: z.string().min(1).optional().describe(
+    "JSON file of keys as --print-config prints them, or a run's report, to run it again; flags override it.",
+  ),
 };
 
 /** The flag that goes on with a run. */
-export const resumeFlag: FlagField = {
-  key: "resume",
-  flag: "resume",
-  kind: "text",
-  default: undefined,
-  description:
+export const resumeFlag = {
+  resume: z.string().min(1).optional().describe(
     "Go on with the run in this output folder where it was stopped; only paths that changed need be given.",
-  wanted: "the output folder of a run that was stopped",
+  ),
 };
 
 /** The flags of a prune run that are no keys of its configuration. */
-export const runFields: readonly FlagField[] = [
-  configFlag,
-  resumeFlag,
-  {
-    key: "printConfig",
-    flag: "print-config",
-    kind: "boolean",
-    default: false,
-    description: "Print the resulting configuration as JSON, and stop.",
-    wanted: "true or false",
-  },
-];
+export const runFlags = ownFlags({
+  ...configFlag,
+  ...resumeFlag,
+  printConfig: z.boolean().default(false).describe(
+    "--print-config: Print the resulting configuration as JSON, and stop.",
+  ),
+});
+
+/** The names of a flag: its short one, and the path of a key. */
+function namesOf({ flag, key }: FlagField): readonly string[] {
+  return key.includes(".") && flag !== key ? [flag, key] : [flag];
+}
+
+/** True for a flag that takes no value. */
+function isSwitch({ kind }: FlagField): boolean {
+  return kind === "boolean" || kind === "part";
+}
 
 /** Turns a flag's text into its value. */
-function convert(field: FlagField, text: string): string | number {
+function convert(field: FlagField, text: string): FlagValue {
   const refuse = () =>
     new ConfigError({ act: "use", thing: `--${field.flag}`, current: `"${text}"`, wanted: field.wanted });
-  if (field.kind === "integer" || field.kind === "number") {
-    if (field.choices?.includes(text)) return text;
-    if (!/^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text)) throw refuse();
+  const { kind, choices } = field;
+  if (kind === "numbers" || kind === "texts") {
+    const parts = text.split(",").map((part) => part.trim());
+    if (parts.includes("") || kind === "numbers" && !parts.every(isNumber)) throw refuse();
+    return kind === "texts" ? parts : parts.map(Number);
+  }
+  if (kind === "integer" || kind === "number") {
+    if (choices?.includes(text)) return text;
+    if (!isNumber(text)) throw refuse();
     return Number(text);
   }
-  if (text === "" || field.choices?.includes(text) === false) throw refuse();
+  if (text === "" || choices?.includes(text) === false) throw refuse();
+  if ("read" in field && field.read(text) === undefined) throw refuse();
   return text;
+}
+
+function isNumber(text: string): boolean {
+  return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(text);
 }
 
 /** One occurrence of a flag, as node:util tells it. */
@@ -82,17 +131,19 @@ interface OptionToken {
 }
 
 /** Reads one occurrence of a flag as a key and its value. */
-function readOption(token: OptionToken, fields: readonly FlagField[]): [string, string | number | boolean] {
+function readOption(token: OptionToken, fields: readonly FlagField[]): [string, FlagValue] {
   const refuse = (current: string, wanted: string) =>
     new ConfigError({ act: "use", thing: token.rawName, current, wanted });
-  const named = fields.find(({ flag }) => flag === token.name);
-  const negated = fields.find(({ flag, kind }) => kind === "boolean" && `no-${flag}` === token.name);
+  const named = fields.find((field) => !field.isOnlyTaken && namesOf(field).includes(token.name));
+  const negated = fields.find((field) =>
+    isSwitch(field) && namesOf(field).includes(token.name.replace(/^no-/, ""))
+  );
   const field = named ?? negated;
   if (field === undefined) {
-    const flags = [...fields.map(({ flag }) => `--${flag}`), "--help"];
-    throw refuse("an unknown flag", describeAlternatives(token.rawName, flags));
+    const flags = [...fields.flatMap(namesOf).map((name) => `--${name}`), "--help"];
+    throw refuse("an unknown flag", describeNearest(token.rawName, flags, "--help all lists them"));
   }
-  if (field.kind === "boolean") {
+  if (isSwitch(field)) {
     if (token.value !== undefined) throw refuse(`"${token.value}"`, "no value");
     return [field.key, field === named];
   }
@@ -117,7 +168,9 @@ export function parseFlags(
   fields: readonly FlagField[],
   options: { readonly positionals?: boolean } = {},
 ): ParsedFlags {
-  const types = fields.map(({ flag, kind }) => [flag, { type: kind === "boolean" ? "boolean" : "string" }]);
+  const types = fields.filter(({ isOnlyTaken }) => !isOnlyTaken).flatMap((field) =>
+    namesOf(field).map((name) => [name, { type: isSwitch(field) ? "boolean" : "string" }])
+  );
   const { tokens } = parseArgs({
     args: [...argv],
     strict: false,
@@ -125,9 +178,9 @@ export function parseFlags(
     options: { ...Object.fromEntries(types), help: { type: "boolean", short: "h" } },
   });
   if (tokens.some((token) => token.kind === "option" && token.name === "help")) {
-    return { values: {}, positionals: [], help: true };
+    return { values: {}, positionals: [], help: argv.includes("all") ? "all" : "brief" };
   }
-  const values: Record<string, string | number | boolean> = {};
+  const values: Record<string, FlagValue> = {};
   const positionals: string[] = [];
   for (const token of tokens) {
     if (token.kind === "positional") {
@@ -144,7 +197,7 @@ export function parseFlags(
       values[key] = value;
     }
   }
-  return { values, positionals, help: false };
+  return { values, positionals };
 }
 
 /** Breaks a text into lines of at most `columns` characters, at spaces. */
@@ -160,40 +213,67 @@ function wrap(text: string, columns: number): string[] {
 }
 
 /** A flag and what help says of it. */
-function describeFlag(field: FlagField): [string, string] {
-  if (field.kind === "boolean") {
-    return field.default === true
-      ? [
-        `--no-${field.flag}`,
-        `Do not ${field.description.replace(/^./, (letter) => letter.toLowerCase())}`,
-      ]
-      : [`--${field.flag}`, field.description];
+function describeFlag(field: FlagField, isBrief = false): readonly [name: string, text: string] {
+  const { flag, key, kind, choices = [], description } = field;
+  const name = key.slice(key.lastIndexOf(".") + 1),
+    kebab = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  const ofKey = !isBrief && key.includes(".") && flag !== key && flag !== kebab ? ` (${name})` : "";
+  if (kind === "boolean" && field.default === true) {
+    return [`--no-${flag}`, `Do not ${description.replace(/^./, (letter) => letter.toLowerCase())}${ofKey}`];
   }
+  if (field.isOnlyTaken) return [`--no-${flag}`, `Take away what a file sets: ${description}`];
+  if (isSwitch(field)) return [`--${flag}`, `${description}${ofKey}`];
   // What words may stand in the place of a number, its description says.
-  const { kind, choices = [] } = field, isChoice = kind === "choice";
-  const wanted = isChoice ? ` One of ${choices.join(", ")}.` : "";
-  const preset = field.default === undefined ? "" : ` Default ${field.default}.`;
-  const noun = kind === "text" ? "TEXT" : isChoice ? "NAME" : "NUMBER";
-  return [`--${field.flag} ${noun}`, `${field.description}${wanted}${preset}`];
+  const wanted = kind === "choice" ? ` One of ${choices.join(", ")}.` : "";
+  const preset = Array.isArray(field.default) ? field.default.join() : field.default ?? "";
+  const nouns: Partial<Record<FlagField["kind"], string>> = {
+    text: "TEXT",
+    choice: "NAME",
+    texts: "NAMES",
+    numbers: "NUMBERS",
+  };
+  return [
+    `--${flag} ${nouns[kind] ?? "NUMBER"}`,
+    `${description}${field.under ? ` Only with ${field.under.join(" or ")}.` : ""}${wanted}${
+      preset === "" ? "" : ` Default ${preset}.`
+    }${ofKey}`,
+  ];
 }
 
-/**
- * Formats what `--help` prints, the flags by their groups; those without one come last.
- *
- * @param usage the line after "Usage:", such as `./winnow prune [FLAGS]`
- * @param summary what the command does, in one sentence or two
- * @param fields its flags, besides `--help`
- */
-export function formatHelp(usage: string, summary: string, fields: readonly FlagField[]): string {
-  const groups = new Map<string, [string, string][]>();
-  const rest: [string, string][] = [];
-  for (const field of fields) {
-    const rows = field.group === undefined ? rest : groups.get(field.group) ?? [];
-    if (field.group !== undefined) groups.set(field.group, rows);
-    rows.push(describeFlag(field));
-  }
-  rest.push(["--help", "Print this, and stop."]);
-  groups.set(groups.size === 0 ? "Flags" : "Other", rest);
+/** What a command says of itself. */
+export interface CommandHelp {
+  /** The line after "Usage:", such as `./winnow prune [FLAGS]`. */
+  readonly usage: string;
+  /** What the command does, in one sentence or two. */
+  readonly summary: string;
+  /** Its flags, besides `--help`. */
+  readonly fields: readonly FlagField[];
+  /** Of a command of many flags, those that most people need, by name. */
+  readonly most?: readonly string[];
+  /** Commands that people may start from. */
+  readonly examples?: readonly string[];
+}
+
+/** Formats what `--help` prints, the flags that most people need; and `--help all`, all of them by the branches of the tree. */
+export function formatHelp(
+  { usage, summary, fields, most, examples = [] }: CommandHelp,
+  help: "brief" | "all" = "brief",
+): string {
+  const isWhole = most === undefined || help === "all";
+  const shown = isWhole
+    ? fields
+    : most.map((name) => fields.find(({ flag, isOnlyTaken }) => flag === name && !isOnlyTaken)!);
+  const rows = Map.groupBy(shown, ({ group }) => most && isWhole && group ? group : "");
+  const own = [
+    ...(rows.get("") ?? []).map((field) => describeFlag(field, most === undefined || !isWhole)),
+    ["--help", "Print this, and stop."] as const,
+  ];
+  const all = most && !isWhole ? [["--help all", `Print all ${fields.length} flags.`] as const] : [];
+  rows.delete("");
+  const groups = new Map([
+    ["Flags", [...own, ...all]],
+    ...[...rows].map(([group, fields]) => [group, fields.map((field) => describeFlag(field))] as const),
+  ]);
   const margin = Math.max(...[...groups.values()].flat().map(([name]) => name.length)) + 4;
   const sections = [...groups].flatMap(([group, rows]) => [
     "",
@@ -202,5 +282,15 @@ export function formatHelp(usage: string, summary: string, fields: readonly Flag
       wrap(text, 100 - margin).map((line, row) => `${(row === 0 ? `  ${name}` : "").padEnd(margin)}${line}`)
     ),
   ]);
-  return [`Usage: ${usage}`, "", ...wrap(summary, 100), ...sections].join("\n");
+  const paths =
+    "Each key of the configuration is a flag by its path too, such as --train.optimizer.momentum 0.9: its branch " +
+    "stands above it, its name is that of the flag or in brackets.";
+  return [
+    `Usage: ${usage}`,
+    "",
+    ...wrap(summary, 100),
+    ...(most && isWhole ? ["", ...wrap(paths, 100)] : []),
+    ...sections,
+    ...(examples.length > 0 ? ["", "Examples:", ...examples.map((example) => `  ${example}`)] : []),
+  ].join("\n");
 }

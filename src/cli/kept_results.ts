@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { renameOld, type Schema } from "../config.ts";
+import type { Schema } from "../config/config.ts";
+import { upgradeReport } from "../config/version1.ts";
 import { denoFiles } from "../deno/files.ts";
 import { ConfigError, FileError, FormatError } from "../errors.ts";
 import { maxJsonBytes, parseJson } from "../json.ts";
@@ -23,7 +24,8 @@ import { note } from "./print.ts";
 export async function resumeFlags(flags: ParsedFlags, reportName: string): Promise<ParsedFlags> {
   const { resume, ...values } = flags.values;
   if (resume === undefined) return flags;
-  const other = ["out", "config"].find((key) => values[key] !== undefined);
+  const other = [["output.folder", "out"], ["config", "config"]].find(([key]) => values[key] !== undefined)
+    ?.[1];
   if (other !== undefined) {
     const current = "it is there beside --resume", wanted = "one of them: a run goes on in its folder";
     throw new ConfigError({ act: "use", thing: `--${other}`, current, wanted });
@@ -33,7 +35,7 @@ export async function resumeFlags(flags: ParsedFlags, reportName: string): Promi
     const current = `it holds no ${reportName}`, wanted = "the folder of a run that was stopped";
     throw new FileError({ act: "resume", thing: folder, current, wanted });
   }
-  return { ...flags, values: { ...values, out: folder, config: path } };
+  return { ...flags, values: { ...values, "output.folder": folder, config: path } };
 }
 
 /**
@@ -45,7 +47,7 @@ export async function readBefore<Report>(path: string, schema: Schema<Report>): 
   if (await denoFiles.sizeBytes(path) === undefined) return undefined;
   const wanted = "the report of such a run", act = "go on from", thing = path;
   const bytes = await denoFiles.read(path, { maxBytes: maxJsonBytes });
-  const value = renameOld(parseJson(bytes, { act, thing, wanted }));
+  const value = upgradeReport(parseJson(bytes, { act, thing, wanted }));
   const parsed = schema.safeParse(value);
   if (!parsed.success) throw new FormatError({ act, thing, current: "it is another file", wanted });
   // With its keys in their order, so that the file that is written on has the bytes of one that was written at once.

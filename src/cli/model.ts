@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { z } from "zod";
 import { ConfigError } from "../errors.ts";
 import { imageBounds } from "../shape.ts";
 import {
@@ -14,8 +15,9 @@ import {
   summarizeModel,
 } from "../../mod.ts";
 import { runCommand } from "./command.ts";
-import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
-import { modelFields } from "./model_flags.ts";
+import { parseRunConfig } from "../config/config.ts";
+import { keysOfFlags } from "../config/words.ts";
+import { type FlagField, flagsOf, formatHelp, jsonFlag, ownFlags, parseFlags } from "./flags.ts";
 import { print, printJson } from "./print.ts";
 import { escapeLine } from "../text/escape.ts";
 import { formatTable } from "../text/table.ts";
@@ -25,34 +27,17 @@ const summary =
   "Prints the layers of a model with their output shapes, parameters and multiply-adds for one image. The model is " +
   `a preset (${presetNames.join(", ")}), a graph in JSON, or a safetensors file.`;
 
-/** Its flags. */
-export const fields: readonly FlagField[] = [
-  {
-    key: "input",
-    flag: "input",
-    kind: "text",
-    default: "3x32x32",
+const own = ownFlags({
+  input: z.string().default("3x32x32").meta({
     description: "Channels, height and width of the images, for presets and files that do not tell.",
     wanted: "sizes such as 3x32x32",
-  },
-  {
-    key: "classes",
-    flag: "classes",
-    kind: "integer",
-    default: 10,
-    description: "Classes of a preset.",
-    wanted: `a whole number from 1 to ${imageBounds.classes}`,
-  },
-  ...modelFields("preset", "weights"),
-  {
-    key: "json",
-    flag: "json",
-    kind: "boolean",
-    default: false,
-    description: "Print one JSON object instead of a table.",
-    wanted: "no value",
-  },
-];
+  }),
+  classes: z.int().min(1).max(imageBounds.classes).default(10).describe("Classes of a preset."),
+  ...jsonFlag,
+});
+
+/** Its flags. */
+export const fields: readonly FlagField[] = [...own.fields, ...flagsOf("model.preset", "model.weights")];
 
 /** Reads CxHxW. */
 function parseInput(text: string): { channels: number; height: number; width: number } {
@@ -72,7 +57,7 @@ function parseInput(text: string): { channels: number; height: number; width: nu
 async function main(): Promise<number> {
   const { help, positionals, values } = parseFlags(Deno.args, fields, { positionals: true });
   if (help) {
-    print(formatHelp(usage, summary, fields));
+    print(formatHelp({ usage, summary, fields }));
     return 0;
   }
   if (positionals.length !== 1) {
@@ -80,26 +65,21 @@ async function main(): Promise<number> {
     const wanted = `one of ${presetNames.join(", ")}, or a file`;
     throw new ConfigError({ act: "describe", thing: "model", current, wanted });
   }
-  const count = Number(values.classes ?? 10);
-  if (!Number.isInteger(count) || count < 1 || count > imageBounds.classes) {
-    const wanted = `a whole number from 1 to ${imageBounds.classes}`;
-    throw new ConfigError({ act: "use", thing: "--classes", current: `${count}`, wanted });
-  }
-  const text = (value: string | number | boolean | undefined) =>
-    value === undefined ? undefined : String(value);
+  const { input, classes: count, json } = own.read(values);
+  const { preset, weights: from } = parseRunConfig(keysOfFlags(values), "the command line").model;
   const { graph, weights } = await loadModel(
-    { model: positionals[0], preset: text(values.preset), weights: text(values.weights) },
+    { model: positionals[0], preset, weights: from },
     {
       files: denoFiles,
       task: {
-        ...parseInput(text(values.input) ?? "3x32x32"),
+        ...parseInput(input),
         classes: Array.from({ length: count }, (_, i) => `${i}`),
       },
     },
   );
   const removed = weights ? countRemoved(graph, weights.masks) : 0;
   const model = summarizeModel(graph);
-  if (values.json === true) printJson({ ...model, removed });
+  if (json) printJson({ ...model, removed });
   else print(formatSummary(model, removed));
   return 0;
 }

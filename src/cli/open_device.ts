@@ -4,7 +4,8 @@
  * @module
  */
 import { startTuning } from "../api/tune.ts";
-import { type ConfigField, describeConfig, parsePruneConfig, type PruneConfig } from "../config.ts";
+import { parseRunConfig, type RunConfig } from "../config/config.ts";
+import { keysOfFlags } from "../config/words.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Tuner, TunerMode } from "../gpu/tuner.ts";
 import type { ProductChooser } from "../kernels/product.ts";
@@ -13,25 +14,14 @@ import { adviseOn } from "./describe_device.ts";
 import { note } from "./print.ts";
 import { openErrorProgress } from "./progress.ts";
 
-/** The keys of a configuration that say which device to open and how to use it. */
-type DeviceKey = "adapter" | "readPath" | "tune";
-
-/** The flags of a command that opens a device, as a prune run has them. */
-export function deviceFields(...keys: readonly DeviceKey[]): readonly ConfigField[] {
-  return describeConfig().filter(({ key }) => (keys as readonly string[]).includes(key));
-}
-
-/** Checks the device flags among a command's flags as those of a prune run, and fills in the defaults. */
-export function readDeviceFlags(values: Readonly<Record<string, unknown>>): Pick<PruneConfig, DeviceKey> {
-  const given = Object.fromEntries(
-    deviceFields("adapter", "readPath", "tune").map(({ key }) => [key, values[key]]),
-  );
-  return parsePruneConfig(given, "the command line");
+/** Reads the device flags among a command's flags as those of a prune run, and fills in the defaults. */
+export function readDeviceFlags(values: Readonly<Record<string, unknown>>): RunConfig["device"] {
+  return parseRunConfig(keysOfFlags(values), "the command line").device;
 }
 
 /** Opens a device on the adapter and with the read path that flags name, and says where a better one can be had. */
 export async function openDevice(
-  { adapter, readPath }: Pick<PruneConfig, "adapter" | "readPath">,
+  { adapter, readPath }: Pick<RunConfig["device"], "adapter" | "readPath">,
 ): Promise<Gpu> {
   // What a command runs is tuned at once, with progress.
   const gpu = await openGpu({ adapter, path: readPath, tune: "off", note });

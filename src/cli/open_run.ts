@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { PruneConfig } from "../config.ts";
+import type { RunConfig } from "../config/config.ts";
 import type { Dataset, Split } from "../data/dataset.ts";
 import { mnistPackageFolder } from "../deno/mnist_package.ts";
 import { openDenoBlockReader } from "../deno/block_reader.ts";
@@ -25,7 +25,7 @@ import {
 import { shapeKey } from "../kernels/choices.ts";
 import { cacheFolder } from "../deno/cache_folder.ts";
 import { modelSourceOf } from "../runs/model_source.ts";
-import { describeLoadedModel } from "./model_flags.ts";
+import { describeLoadedModel } from "./describe_model.ts";
 import { describeDevice, deviceChanges } from "./describe_device.ts";
 import { openDevice, tuneDevice } from "./open_device.ts";
 import { OutputFolder, runName } from "./output_folder.ts";
@@ -41,9 +41,9 @@ export interface RunInput {
 }
 
 /** Opens the data set and the model of a run, and says which they are. */
-export async function openRun(config: PruneConfig): Promise<RunInput> {
+export async function openRun(config: RunConfig): Promise<RunInput> {
   const whole = await openDataset(config);
-  const loaded = await loadModel(modelSourceOf(config), { files: denoFiles, task: whole });
+  const loaded = await loadModel(modelSourceOf(config.model), { files: denoFiles, task: whole });
   const { graph, weights } = loaded;
   checkGraphFits(graph, whole);
   const teacher = await openTeacher(config, whole);
@@ -52,7 +52,7 @@ export async function openRun(config: PruneConfig): Promise<RunInput> {
   const { normalization = isFree ? teacher?.normalization : undefined } = loaded;
   for (const line of describeLoadedModel(loaded, whole)) note(line);
   const dataset = { ...whole, ...normalization };
-  if (teacher) checkNormalization(teacher, { dataset, path: config.teacher! });
+  if (teacher) checkNormalization(teacher, { dataset, path: config.train.distillation!.teacher! });
   return { dataset, graph, ...(weights ? { weights } : {}), ...(teacher ? { teacher } : {}) };
 }
 
@@ -65,12 +65,12 @@ export async function openRun(config: PruneConfig): Promise<RunInput> {
 export async function tuneForRun(
   gpu: Gpu,
   { config, input: { dataset, graph }, cores = {} }: {
-    readonly config: PruneConfig;
+    readonly config: RunConfig;
     readonly input: RunInput;
     readonly cores?: Readonly<Record<string, string>> | undefined;
   },
 ): Promise<void> {
-  const { batch, evaluationBatch } = config, { train, test } = dataset;
+  const { train: { batch }, device: { evaluationBatch } } = config, { train, test } = dataset;
   const sizes = fitRunSizes(gpu, graph, { batch, evaluationBatch, train: train.count, test: test.count });
   await tuneRun(gpu, config, (choose) => {
     const isKnown = (shape: ProductShape) => Object.hasOwn(cores, shapeKey(shape));
@@ -80,9 +80,10 @@ export async function tuneForRun(
 
 /** Opens the teacher of a run, where it has one. */
 async function openTeacher(
-  { teacher: path }: PruneConfig,
+  { train }: RunConfig,
   dataset: Dataset<Split>,
 ): Promise<LoadedModel | undefined> {
+  const path = train.distillation?.teacher;
   if (path === undefined) return undefined;
   const teacher = await loadModel({ model: path }, { files: denoFiles, task: dataset });
   checkGraphFits(teacher.graph, dataset);
@@ -103,8 +104,8 @@ function checkNormalization(
 }
 
 /** Opens the device of a run, and says which it is, and in what an earlier run that is run again had another. */
-export async function openRunDevice(config: PruneConfig, earlier?: EarlierRun): Promise<Gpu> {
-  const gpu = await openDevice(config);
+export async function openRunDevice(config: RunConfig, earlier?: EarlierRun): Promise<Gpu> {
+  const gpu = await openDevice(config.device);
   note(`adapter: ${describeDevice(gpu)}`);
   const changes = earlier ? deviceChanges(earlier, { adapter: gpu.adapter.name, gpu: gpu.identity }) : [];
   if (changes.length > 0) {
@@ -116,7 +117,7 @@ export async function openRunDevice(config: PruneConfig, earlier?: EarlierRun): 
 /** Has the device take the fastest cores for the products of some plans; a read path that is forced stays. */
 export async function tuneRun(
   gpu: Gpu,
-  { readPath, tune }: PruneConfig,
+  { device: { readPath, tune } }: RunConfig,
   lower: (choose: ProductChooser) => void,
 ): Promise<void> {
   if (readPath === "auto") await tuneDevice(gpu, lower, { mode: tune, note });
@@ -132,10 +133,12 @@ export async function makeRunFolder({ graph, dataset }: RunInput, command = ""):
   return await OutputFolder.make("out", runName(command, graph.name, dataset.name));
 }
 
-async function openDataset({ data, limit, testLimit, stream }: PruneConfig): Promise<Dataset<Split>> {
+async function openDataset(
+  { data: { folder, limit, testLimit, stream } }: RunConfig,
+): Promise<Dataset<Split>> {
   const cache = cacheFolder();
   const dataset = await loadDataset({
-    ...(data === undefined ? {} : { folder: data }),
+    ...(folder === undefined ? {} : { folder }),
     ...(cache === undefined ? {} : { cacheFolder: cache }),
     files: denoFiles,
     allowDownload: true,

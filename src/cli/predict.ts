@@ -3,18 +3,20 @@
  *
  * @module
  */
+import { z } from "zod";
 import { taskToPredict } from "../api/task_to_predict.ts";
-import { type ConfigField, describeConfig, parsePruneConfig } from "../config.ts";
+import { parseRunConfig } from "../config/config.ts";
+import { keysOfFlags } from "../config/words.ts";
 import { loadImages } from "../data/load_images.ts";
 import { openDenoBlockReader } from "../deno/block_reader.ts";
 import { ConfigError } from "../errors.ts";
 import { denoFiles, loadModel, openModel, type Predictions, presetNames } from "../../mod.ts";
 import { runStoppable } from "./command.ts";
-import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
+import { type FlagField, flagsOf, formatHelp, jsonFlag, ownFlags, parseFlags } from "./flags.ts";
 import { describeDevice } from "./describe_device.ts";
 import { modelSourceOf } from "../runs/model_source.ts";
-import { describeLoadedModel, modelFields } from "./model_flags.ts";
-import { deviceFields, openDevice } from "./open_device.ts";
+import { describeLoadedModel } from "./describe_model.ts";
+import { openDevice } from "./open_device.ts";
 import { note, print, printJson } from "./print.ts";
 import { formatTable } from "../text/table.ts";
 
@@ -24,71 +26,28 @@ const summary =
   "wrote, or a safetensors file with PyTorch's names. Images are those of a data set, whose labels are not looked at, " +
   "or an IDX file of images alone.";
 
-const ownFields: readonly FlagField[] = [
-  {
-    key: "images",
-    flag: "images",
-    group: "Data and model",
-    kind: "text",
-    default: undefined,
+const own = ownFlags({
+  images: z.string().min(1).optional().meta({
     description: "Folder of a data set (CIFAR-10, IDX or shards), or an IDX file of images without labels.",
     wanted: "the path of a folder, or of an IDX file of images",
-  },
-  {
-    key: "split",
-    flag: "split",
-    group: "Data and model",
-    kind: "choice",
-    choices: ["test", "train"],
-    default: "test",
-    description: "Which images of a data set.",
-    wanted: "test or train",
-  },
-  {
-    key: "limit",
-    flag: "limit",
-    group: "Data and model",
-    kind: "integer",
-    default: 0,
-    description: "Images to predict, the first ones; 0 for all.",
-    wanted: "a whole number, at least 0",
-  },
-  {
-    key: "top",
-    flag: "top",
-    group: "Output and device",
-    kind: "integer",
-    default: 1,
-    description: "Classes to name for each image, the most probable first.",
-    wanted: "a whole number, at least 1",
-  },
-  {
-    key: "json",
-    flag: "json",
-    group: "Output and device",
-    kind: "boolean",
-    default: false,
-    description: "Print one JSON object instead of text.",
-    wanted: "no value",
-  },
-];
+  }),
+  split: z.enum(["test", "train"]).default("test").describe("Which images of a data set."),
+  limit: z.int().min(0).default(0).describe("Images to predict, the first ones; 0 for all."),
+  top: z.int().min(1).default(1).describe("Classes to name for each image, the most probable first."),
+  ...jsonFlag,
+});
 
-const device = deviceFields("adapter", "readPath");
-
-/** The flags that a prune run has too; here no model is taken without being named. */
-const shared: readonly ConfigField[] = [
-  ...modelFields("model", "weights", "preset", "mean", "std").map((field) =>
-    field.key === "model" ? { ...field, default: undefined } : field
-  ),
-  ...describeConfig().filter(({ key }) => key === "evaluationBatch"),
-];
+/** The flags of a prune run for a model; here none is taken without being named. */
+const modelFlags = flagsOf("model").map((field): FlagField =>
+  field.key === "model.source" ? { ...field, default: undefined } : field
+);
 
 /** Its flags. */
 export const fields: readonly FlagField[] = [
-  ...shared.slice(0, 1),
-  ...ownFields,
-  ...shared.slice(1),
-  ...device,
+  ...modelFlags.slice(0, 1),
+  ...own.fields,
+  ...modelFlags.slice(1),
+  ...flagsOf("device.adapter", "device.readPath", "device.evaluationBatch"),
 ];
 
 /** What is printed of a class of an image. */
@@ -115,25 +74,24 @@ function topClasses(
 async function main(signal: AbortSignal): Promise<number> {
   const { help, values } = parseFlags(Deno.args, fields);
   if (help) {
-    print(formatHelp(usage, summary, fields));
+    print(formatHelp({ usage, summary, fields }));
     return 0;
   }
-  for (const [flag, wanted] of [["model", "a model"], ["images", "a folder or a file of images"]] as const) {
-    if (values[flag] !== undefined) continue;
+  const needed = [["model.source", "model", "a model"], ["images", "images", "a folder or a file of images"]];
+  for (const [key, flag, wanted] of needed) {
+    if (values[key] !== undefined) continue;
     throw new ConfigError({ act: "predict", thing: `--${flag}`, current: "it is missing", wanted });
   }
-  const limit = wholeNumber("limit", values.limit ?? 0, 0), top = wholeNumber("top", values.top ?? 1, 1);
-  const keys = new Set([...shared, ...device].map(({ key }) => key));
-  const given = Object.fromEntries(Object.entries(values).filter(([key]) => keys.has(key)));
-  const config = parsePruneConfig(given, "the command line"), path = String(values.images);
-  const split = values.split === "train" ? "train" : "test";
+  const { limit, top, split, json, images: path = "" } = own.read(values);
+  const config = parseRunConfig(keysOfFlags(values), "the command line");
   const found = await loadImages(path, { split, files: denoFiles, openReader: openDenoBlockReader, note });
   const { classes = [], images, count } = found;
   if (!found.statistics && values.split !== undefined) {
     const current = `${path} is a file of images, which has no splits`;
     throw new ConfigError({ act: "use", thing: "--split", current, wanted: "it beside a data set's folder" });
   }
-  const preset = config.preset ?? (presetNames.includes(config.model) ? config.model : undefined);
+  const { source } = config.model,
+    preset = config.model.preset ?? (presetNames.includes(source) ? source : undefined);
   if (!found.classes && preset !== undefined) {
     const current = `without labels it does not say how many classes ${preset} tells apart`;
     throw new ConfigError({
@@ -143,17 +101,20 @@ async function main(signal: AbortSignal): Promise<number> {
       wanted: "a data set's folder, or another model",
     });
   }
-  const loaded = await loadModel(modelSourceOf(config), { files: denoFiles, task: { ...found, classes } });
+  const loaded = await loadModel(modelSourceOf(config.model), {
+    files: denoFiles,
+    task: { ...found, classes },
+  });
   const task = taskToPredict(loaded, found);
   for (const line of describeLoadedModel(loaded, { ...task, classes: found.classes ?? task.classes })) {
     note(line);
   }
-  using gpu = await openDevice(config);
+  using gpu = await openDevice(config.device);
   note(`adapter: ${describeDevice(gpu)}`);
-  using model = openModel(gpu, loaded, { task, evaluationBatch: config.evaluationBatch });
+  using model = openModel(gpu, loaded, { task, evaluationBatch: config.device.evaluationBatch });
   const taken = limit === 0 ? count : Math.min(limit, count);
   const predictions = topClasses(await model.predict(images, { count: taken, signal }), { ...task, top });
-  if (values.json === true) {
+  if (json) {
     printJson({
       model: loaded.graph.name,
       images: path,
@@ -165,13 +126,6 @@ async function main(signal: AbortSignal): Promise<number> {
     });
   } else print(formatPredictions(predictions));
   return 0;
-}
-
-function wholeNumber(flag: string, value: unknown, least: number): number {
-  const number = Number(value);
-  if (Number.isSafeInteger(number) && number >= least) return number;
-  const wanted = `a whole number, at least ${least}`;
-  throw new ConfigError({ act: "use", thing: `--${flag}`, current: `${value}`, wanted });
 }
 
 /** A line per image: its index, then the name and the probability of each class. */

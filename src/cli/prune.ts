@@ -4,8 +4,10 @@
  * @module
  */
 import deno from "../../deno.json" with { type: "json" };
-import { describeConfig, type PruneConfig } from "../config.ts";
-import { FileError, NumericError } from "../errors.ts";
+import type { RunConfig } from "../config/config.ts";
+import { configFlags } from "../config/words.ts";
+import { ConfigError, FileError, NumericError } from "../errors.ts";
+import type { Files } from "../files.ts";
 import { denoFiles } from "../deno/files.ts";
 import {
   type Gpu,
@@ -18,11 +20,11 @@ import {
 } from "../../mod.ts";
 import { runFile } from "../runs/journal.ts";
 import { runStoppable } from "./command.ts";
-import { type FlagField, formatHelp, parseFlags, runFields } from "./flags.ts";
+import { type FlagField, formatHelp, type ParsedFlags, parseFlags, runFlags } from "./flags.ts";
 import { makeRunFolder, openRun, openRunDevice, type RunInput, tuneForRun, tuneRun } from "./open_run.ts";
 import { lastGoodName, OutputFolder, resolveLatest, withoutSlash } from "./output_folder.ts";
 import { formatReport, formatWarning } from "../text/prune.ts";
-import { checkSelectionActs, readEarlierRun, resolvePruneConfig } from "./run_config.ts";
+import { checkSelectionActs, resolveRun, type RunTold, type ToldRun } from "./run_config.ts";
 import { note, print, printJson } from "./print.ts";
 import { shellText } from "../text/escape.ts";
 import { openErrorProgress } from "./progress.ts";
@@ -33,29 +35,74 @@ const summary =
   "has not seen, removes the least certain ones in place, fine-tunes, repeats, and reports.";
 
 /** Its flags. */
-export const fields: readonly FlagField[] = [...describeConfig(), ...runFields];
+export const fields: readonly FlagField[] = [...configFlags, ...runFlags.fields];
+
+/** The flags that most people need. */
+const most = [
+  ...["data", "model", "limit", "seed", "epochs", "sparsity", "confidence", "target-multiply-adds", "rounds"],
+  ...["criterion", "granularity", "refit", "finetune-epochs", "out", "config", "resume"],
+];
+
+const examples = [
+  "./winnow prune --data DATA --sparsity 0.8",
+  "./winnow prune --model resnet20.safetensors --sparsity 0.8 --refit --finetune-epochs 0 --no-compare",
+  "./winnow prune --model resnet20 --granularity channel --target-multiply-adds 0.5",
+];
+
+/**
+ * What a run is told.
+ *
+ * @throws {ConfigError} Where a flag or a key of the file that `--config` names is not allowed, or would do nothing.
+ */
+export async function readRun(
+  flags: ParsedFlags,
+  files: Files,
+  told: Pick<RunTold, "resumed" | "hear"> = {},
+): Promise<ToldRun> {
+  const { values } = flags,
+    flag = [["output.folder", "out"], ["output.force", "force"]].find(([key]) => values[key] !== undefined);
+  if (values.resume !== undefined && flag) {
+    const current = "it is there beside --resume", wanted = "one of them: a run goes on in its folder";
+    throw new ConfigError({ act: "use", thing: `--${flag[1]}`, current, wanted });
+  }
+  const { config, earlier } = await resolveRun(flags, files, told), { validation, train, prune } = config;
+  const choosesEpochs = Math.max(train.epochs, prune.finetune.epochs) > 1;
+  const choosesT = prune.score.by === "confidence" && prune.score.temperature === "validation";
+  const isRead = !validation || choosesEpochs || choosesT || prune.allowedDrop !== undefined;
+  // What a run was told once is not refused when it is run again, or goes on.
+  if (isRead || earlier || told.resumed) return { config, ...(earlier ? { earlier } : {}) };
+  const reads =
+    "prune.allowedDrop, a temperature chosen by them, or more than one epoch of training or fine-tuning";
+  throw new ConfigError({
+    act: "use",
+    thing: "validation.examples",
+    current: `${validation.examples} examples that nothing is chosen by`,
+    wanted: `none unless there is ${reads}, which read them`,
+  });
+}
 
 async function main(signal: AbortSignal): Promise<number> {
   const flags = parseFlags(Deno.args, fields);
   if (flags.help) {
-    print(formatHelp(usage, summary, fields));
+    print(formatHelp({ usage, summary, fields, most, examples }, flags.help));
     return 0;
   }
   const resumes = flags.values.resume !== undefined;
   const resumed = resumes ? await resolveLatest(String(flags.values.resume)) : undefined;
   const before = resumed === undefined ? undefined : await readStopped(resumed);
-  const config = await resolvePruneConfig(flags, denoFiles, { resumed: before });
-  if (flags.values["print-config"] ?? flags.values.printConfig) {
+  const { config, earlier } = await readRun(flags, denoFiles, { resumed: before });
+  if (flags.values.printConfig) {
     printJson(config, 2);
     return 0;
   }
   await using held = new AsyncDisposableStack();
-  const named = resumed ?? config.out, use = resumes ? "go on" : config.force ? "force" : "new";
+  const named = resumed ?? config.output.folder,
+    use = resumes ? "go on" : config.output.force ? "force" : "new";
   const told = named === undefined ? undefined : held.use(await OutputFolder.open(named, use));
-  const earlier = await readEarlierRun(flags, denoFiles), { cores } = earlier ?? {};
+  const { cores } = earlier ?? {};
   using gpu = await openRunDevice(config, earlier);
   const input = await openRun(config);
-  checkSelectionActs(flags, { removals: config.rounds, weights: input.weights });
+  checkSelectionActs(flags, { removals: config.prune.rounds, weights: input.weights });
   const output = told ?? held.use(await makeRunFolder(input));
   signal.throwIfAborted();
   await tuneForRun(gpu, { config, input, cores });
@@ -63,7 +110,7 @@ async function main(signal: AbortSignal): Promise<number> {
   const { report, model } = await runWithProgress(config, {
     ...{ gpu, output, signal },
     ...input,
-    ...(resumes || config.checkpointEvery !== 0 ? { checkpoints } : {}),
+    ...(resumes || config.output.checkpointEvery !== 0 ? { checkpoints } : {}),
     ...(cores ? { cores } : {}),
   });
   const paths = { model: `${output.path}/model.safetensors`, report: `${output.path}/report.json` };
@@ -80,7 +127,7 @@ async function main(signal: AbortSignal): Promise<number> {
 
 /** How to go on with the model of a run. */
 function formatNext(model: string, { config, compaction, parameters }: PruneReport): string {
-  const more = config.data === undefined ? "" : ` --data ${shellText(config.data)}`;
+  const { folder } = config.data, more = folder === undefined ? "" : ` --data ${shellText(folder)}`;
   // What compaction took out counts no longer. The goal by default may be reached already.
   const sparsity = compaction ? 0 : parameters.removed / parameters.prunable;
   const goal = ` --sparsity ${Number((1 - (1 - sparsity) / 2).toFixed(3))}`;
@@ -105,7 +152,7 @@ async function isStopped(folder: string): Promise<boolean> {
  *
  * @throws {FileError} Where no run was stopped there; it says what is there instead.
  */
-async function readStopped(folder: string): Promise<PruneConfig> {
+async function readStopped(folder: string): Promise<RunConfig> {
   if (await isStopped(folder)) return await readResumedConfig(checkpointsIn(folder, true));
   const names = await denoFiles.list(folder);
   const current = !names
@@ -129,7 +176,7 @@ async function adviseResume({ path }: OutputFolder): Promise<void> {
 
 /** Runs with a progress line; where a loss is not finite, the last good state is kept in the output folder. */
 async function runWithProgress(
-  config: PruneConfig,
+  config: RunConfig,
   { gpu, output, ...input }:
     & RunInput
     & Pick<PruneRunOptions, "checkpoints" | "cores" | "signal">

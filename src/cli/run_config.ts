@@ -1,28 +1,24 @@
 /**
- * What a prune run is told: by flags, by the file that `--config` names, which may be the report of an earlier run, and by
- * a checkpoint.
+ * What a run is told: by flags, by the file that `--config` names, which may be the report of an earlier run, and by a
+ * checkpoint.
  *
  * @module
  */
 import { z } from "zod";
-import {
-  checkValidationIsRead,
-  describeConfig,
-  goalKeys,
-  parsePruneConfig,
-  type PruneConfig,
-  renameOld,
-} from "../config.ts";
+import { parseRunConfig, type RunConfig } from "../config/config.ts";
+import { joinKeys, type Keys, keysAt, valuesByPath } from "../config/nodes.ts";
+import { upgradeConfig, upgradeReport } from "../config/version1.ts";
+import { keysOfFlags } from "../config/words.ts";
 import { ConfigError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
 import { maxJsonBytes, parseJson } from "../json.ts";
-import type { ParsedFlags } from "./flags.ts";
+import { isAmong, type ParsedFlags } from "./flags.ts";
 import { note } from "./print.ts";
 
 /** What of a report says how to run again. Reports of before hold no cores. */
 const reportSchema = z.object({
-  version: z.literal(1),
+  version: z.literal(2),
   adapter: z.string(),
   gpu: gpuIdentitySchema.exactOptional(),
   cores: z.record(z.string(), z.string()).exactOptional(),
@@ -51,9 +47,11 @@ export async function readConfigFile(
   files: Files,
 ): Promise<{ readonly config: unknown; readonly earlier?: EarlierRun }> {
   const bytes = await files.read(path, { maxBytes: maxJsonBytes });
-  const value = renameOld(parseJson(bytes, { act: "read", thing: path, wanted: "JSON" }));
+  const value = upgradeReport(parseJson(bytes, { act: "read", thing: path, wanted: "JSON" }));
   // No configuration has such a key.
-  if (typeof value !== "object" || value === null || !("config" in value)) return { config: value };
+  if (typeof value !== "object" || value === null || !("config" in value)) {
+    return { config: upgradeConfig(value) };
+  }
   const { success, data, error } = reportSchema.safeParse(value);
   if (success) return { config: data.config, earlier: data };
   const { path: keys, message } = error.issues[0], current = `${keys.join(".")}: ${message}`;
@@ -65,14 +63,6 @@ export async function readConfigFile(
   });
 }
 
-/** Reads what the report that `--config` names says of its run; undefined where it names none. */
-export async function readEarlierRun(
-  { values: { config } }: ParsedFlags,
-  files: Files,
-): Promise<EarlierRun | undefined> {
-  return config === undefined ? undefined : (await readConfigFile(String(config), files)).earlier;
-}
-
 /**
  * What a file sets, without where to write to and over what: only the command line says that, so that no file of others
  * has anything written over.
@@ -80,73 +70,76 @@ export async function readEarlierRun(
  * @param given What the command line sets.
  * @param hear Hears of what is left out, and not set there.
  */
-export function withoutOutput(
-  { out, force, ...stored }: Readonly<Record<string, unknown>>,
+function withoutOutput(
+  stored: Keys,
   { path, given, hear }: {
     readonly path: string;
-    readonly given: ParsedFlags["values"];
+    readonly given: Keys;
     readonly hear: (line: string) => void;
   },
-): Readonly<Record<string, unknown>> {
+): Keys {
+  const said = new Map(valuesByPath(stored)), told = new Map(valuesByPath(given));
+  const folder = said.get("output.folder"), isForced = said.get("output.force") === true;
   const left = [
-    ...(out === undefined || given.out !== undefined ? [] : [`out (${out})`]),
-    ...(force === true && given.force === undefined ? ["force"] : []),
+    ...(folder === undefined || told.has("output.folder") ? [] : [`output.folder (${folder})`]),
+    ...(isForced && !told.has("output.force") ? ["output.force"] : []),
   ];
   if (left.length > 0) hear(`ignored in ${path}: ${left.join(" and ")}, which only flags set`);
-  return stored;
+  return joinKeys(stored, { output: { folder: undefined, force: undefined } });
+}
+
+/** What a run is told. */
+export interface ToldRun {
+  readonly config: RunConfig;
+  /** The run whose report `--config` names, where it names one. */
+  readonly earlier?: EarlierRun;
+}
+
+/** What of a configuration a command reads, and from where. */
+export interface RunTold {
+  /** What the run was told that goes on. */
+  readonly resumed?: RunConfig | undefined;
+  /** Branches and keys that the command has not: of a report they are left out, in another file refused. */
+  readonly without?: readonly string[];
+  /** The command's own defaults. */
+  readonly defaults?: Keys;
+  /** Hears of what the file sets and a file may not. Default: standard error. */
+  readonly hear?: (line: string) => void;
 }
 
 /**
- * Joins flags, the file that `--config` names and the defaults, or what a run that goes on was told.
+ * Joins flags, the file that `--config` names and the defaults, or what a run that goes on was told. A goal, or another
+ * branch, on the command line replaces the stored one.
  *
- * @throws {ConfigError} where a flag or a key of the file is not allowed
- * @throws {FileError} where the file cannot be read
- * @throws {FormatError} where the file is no JSON
+ * @throws {ConfigError} Where a flag or a key of the file is not allowed.
+ * @throws {FileError} Where the file cannot be read.
+ * @throws {FormatError} Where the file is no JSON.
  */
-export async function resolvePruneConfig(
+export async function resolveRun(
   { values }: ParsedFlags,
   files: Files,
-  { resumed, hear = note }: {
-    /** What the run was told that goes on. */
-    readonly resumed?: PruneConfig | undefined;
-    /** Hears of what the file sets and a file may not; standard error where left out. */
-    readonly hear?: (line: string) => void;
-  } = {},
-): Promise<PruneConfig> {
-  if (values.resume !== undefined) refuseOutput(values);
-  const keys = new Set(describeConfig().map(({ key }) => key));
-  const given = Object.fromEntries(Object.entries(values).filter(([key]) => keys.has(key)));
-  // A goal on the command line replaces the stored goal, whichever it is.
-  const goals: readonly string[] = goalKeys, replaced = goals.some((key) => given[key] !== undefined);
-  const join = (stored: object) => {
-    const kept = Object.entries(stored).filter(([key]) => !replaced || !goals.includes(key));
-    return { ...Object.fromEntries(kept), ...given };
-  };
-  if (resumed && values.config === undefined) {
-    return parsePruneConfig(join(resumed), "the checkpoint and the command line");
+  { resumed, without = [], defaults = {}, hear = note }: RunTold = {},
+): Promise<ToldRun> {
+  const given = keysOfFlags(values);
+  const parse = (stored: Keys, source: string) => parseRunConfig(joinKeys(stored, given), source);
+  if (values.config === undefined) {
+    return { config: parse(resumed ?? defaults, `${resumed ? "the checkpoint and " : ""}the command line`) };
   }
-  const parse = (value: unknown, source: string) => {
-    const config = parsePruneConfig(value, source);
-    checkValidationIsRead(config, source);
-    return config;
-  };
-  if (values.config === undefined) return parse(given, "the command line");
-  const path = String(values.config);
-  const { config: stored, earlier } = await readConfigFile(path, files);
-  parsePruneConfig(stored, path);
-  const source = `${path} and the command line`;
-  const joined = join(
-    withoutOutput(stored as Readonly<Record<string, unknown>>, { path, given: values, hear }),
-  );
-  return earlier ? parsePruneConfig(joined, source) : parse(joined, source);
-}
-
-/** Refuses flags that would do nothing where a run goes on: it writes to the folder that it was started with. */
-function refuseOutput(values: ParsedFlags["values"]): void {
-  const flag = ["out", "force"].find((key) => values[key] !== undefined);
-  if (flag === undefined) return;
-  const current = "it is there beside --resume", wanted = "one of them: a run goes on in its folder";
-  throw new ConfigError({ act: "use", thing: `--${flag}`, current, wanted });
+  const path = String(values.config), { config: whole, earlier } = await readConfigFile(path, files);
+  // Whatever is in the file must be right, read or not.
+  parseRunConfig(whole, path);
+  // Of a goal that a command has not, a pattern is read, to be refused.
+  const isRead = ([key]: readonly [string, unknown]) =>
+    !isAmong(without, key) || isAmong(["prune.goal.pattern"], key);
+  const all = valuesByPath(whole), unread = all.find((entry) => !isRead(entry));
+  if (!earlier && unread) {
+    const current = `a key that this command has not, in ${path}`, wanted = "keys that --help all lists";
+    throw new ConfigError({ act: "use", thing: unread[0], current, wanted });
+  }
+  const read = all.filter(isRead).map(([key, value]) => keysAt(key, value));
+  const stored = read.reduce((keys, one) => joinKeys(keys, one, null), {});
+  const told = joinKeys(defaults, withoutOutput(stored, { path, given, hear }));
+  return { config: parse(told, `${path} and the command line`), ...(earlier ? { earlier } : {}) };
 }
 
 /**
@@ -156,7 +149,7 @@ function refuseOutput(values: ParsedFlags["values"]): void {
  * @throws {ConfigError} Where a whole network loses weights once.
  */
 export function checkSelectionActs(
-  { values: { selection } }: ParsedFlags,
+  { values: { "prune.after.refit.selectionSteps": selection } }: ParsedFlags,
   { removals, weights }: {
     readonly removals: number;
     readonly weights?: { readonly masks: ReadonlyMap<string, Float32Array> } | undefined;

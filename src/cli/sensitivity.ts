@@ -9,20 +9,21 @@ import type { Files } from "../files.ts";
 import { denoFiles } from "../deno/files.ts";
 import { runSensitivity, sensitivityReportSchema } from "../../mod.ts";
 import { runStoppable } from "./command.ts";
-import {
-  listField,
-  listText,
-  readNumbers,
-  resolveComparison,
-  sharedFields,
-  sparsityRange,
-} from "./comparison_flags.ts";
+import { comparing, listsGiven, sharedFields, sparsitiesOf } from "./comparison_flags.ts";
 import { formatSensitivity } from "../text/compare.ts";
-import { configFlag, type FlagField, formatHelp, type ParsedFlags, parseFlags, resumeFlag } from "./flags.ts";
+import {
+  configFlag,
+  type FlagField,
+  formatHelp,
+  ownFlags,
+  type ParsedFlags,
+  parseFlags,
+  resumeFlag,
+} from "./flags.ts";
 import { adviseResume, keepIn, readBefore, resumeFlags } from "./kept_results.ts";
 import { makeRunFolder, openRun, openRunDevice, tuneForRun } from "./open_run.ts";
 import { OutputFolder } from "./output_folder.ts";
-import { checkSelectionActs } from "./run_config.ts";
+import { checkSelectionActs, resolveRun } from "./run_config.ts";
 import { note, print } from "./print.ts";
 import { openErrorProgress } from "./progress.ts";
 
@@ -32,18 +33,44 @@ const summary =
   "time; prints the accuracy on validation examples, and writes it with the loss to OUT/sensitivity.json, every result at once. " +
   "--resume OUT goes on with a run that was stopped, and --out OUT adds to one: both skip what is there.";
 
-const sparsitiesField = listField(
-  "sparsities",
-  "0.5,0.8,0.9,0.95",
-  "Fractions to remove of each layer's weights, or with granularity channel of those that go with coupled channels.",
-);
+const own = ownFlags({
+  sparsities: sparsitiesOf(
+    [0.5, 0.8, 0.9, 0.95],
+    "Fractions to remove of each layer's weights, or with granularity channel of those that go with coupled channels.",
+  ),
+  ...configFlag,
+  ...resumeFlag,
+});
 
-const shared = sharedFields(["finetuneEpochs", "rewind", "scope", "force"], {});
+const shared = comparing(["prune.finetune", "prune.select.scope", "output.force"]);
 
 const reportName = "sensitivity.json";
 
 /** Its flags. */
-export const fields: readonly FlagField[] = [sparsitiesField, configFlag, resumeFlag, ...shared];
+export const fields: readonly FlagField[] = [...own.fields, ...sharedFields(shared)];
+
+/** The flags that most people need. */
+const most = [
+  ...[
+    "sparsities",
+    "data",
+    "model",
+    "limit",
+    "validation",
+    "seed",
+    "epochs",
+    "criterion",
+    "granularity",
+    "refit",
+  ],
+  ...["out", "config", "resume"],
+];
+
+const examples = [
+  "./winnow sensitivity --data DATA",
+  "./winnow sensitivity --model resnet20.safetensors --sparsities 0.5,0.9",
+  "./winnow sensitivity --model resnet20.safetensors --granularity channel --criterion magnitude",
+];
 
 /**
  * What a scan is told: its configuration, and the sparsities.
@@ -51,21 +78,22 @@ export const fields: readonly FlagField[] = [sparsitiesField, configFlag, resume
  * @throws {ConfigError} Where a flag or a key of the file that `--config` names is not allowed.
  */
 export async function readScan(flags: ParsedFlags, files: Files) {
-  const { config, earlier } = await resolveComparison(flags, shared, files);
-  const sparsities = readNumbers("sparsities", listText(sparsitiesField, flags, earlier), sparsityRange);
+  const { config, earlier } = await resolveRun(flags, files, shared);
+  const { sparsities } = own.read(listsGiven(flags, earlier));
   return { config, earlier, sparsities };
 }
 
 async function main(signal: AbortSignal): Promise<number> {
   const parsed = parseFlags(Deno.args, fields);
   if (parsed.help) {
-    print(formatHelp(usage, summary, fields));
+    print(formatHelp({ usage, summary, fields, most, examples }, parsed.help));
     return 0;
   }
   const flags = await resumeFlags(parsed, reportName);
   const { config: told, earlier, sparsities } = await readScan(flags, denoFiles);
   await using held = new AsyncDisposableStack();
-  const named = told.out === undefined ? undefined : held.use(await OutputFolder.open(told.out, "go on"));
+  const { folder } = told.output;
+  const named = folder === undefined ? undefined : held.use(await OutputFolder.open(folder, "go on"));
   const before = named && await readBefore(`${named.path}/${reportName}`, sensitivityReportSchema);
   const { cores } = before ?? earlier ?? {};
   using gpu = await openRunDevice(told, earlier);
@@ -74,10 +102,15 @@ async function main(signal: AbortSignal): Promise<number> {
   const output = named ?? held.use(await makeRunFolder(input, "sensitivity"));
   signal.throwIfAborted();
   await tuneForRun(gpu, { config: told, input, cores });
-  const { limit } = told, count = input.dataset.train.count, train = Math.min(limit || count, count);
-  const validation = told.validation || Math.max(1, Math.min(1000, Math.floor(train / 5)));
-  if (told.validation === 0) {
-    note(`${validation} training examples are held out for validation (--validation)`);
+  const { limit } = told.data, count = input.dataset.train.count, train = Math.min(limit || count, count);
+  const usual = {
+    examples: Math.max(1, Math.min(1000, Math.floor(train / 5))),
+    patience: 0,
+    measure: "accuracy" as const,
+  };
+  const { validation = usual } = told;
+  if (!told.validation) {
+    note(`${validation.examples} training examples are held out for validation (--validation)`);
   }
   const path = `${output.path}/${reportName}`;
   if (before) note(`${path} has ${before.cells.length} results; those are not computed again`);

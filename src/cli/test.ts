@@ -4,12 +4,13 @@
  * @module
  */
 
+import { z } from "zod";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findAdapter } from "../gpu/backend.ts";
 import { spawnDeno } from "../deno/child.ts";
 import { runCommand } from "./command.ts";
-import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
+import { type FlagField, formatHelp, ownFlags, parseFlags } from "./flags.ts";
 import { crashedAfterwards, readTestCounts, type TestCounts } from "./test_counts.ts";
 import { note, print } from "./print.ts";
 
@@ -27,15 +28,14 @@ const permissions = [
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const kernelTests = join(root, "tests", "kernels"), coverageTest = join(kernelTests, "coverage.ts");
 
+const own = ownFlags({
+  filter: z.string().min(1).optional().describe(
+    "Run only the tests with this text, or /pattern/, in their name.",
+  ),
+});
+
 /** Its flags. */
-export const fields: readonly FlagField[] = [{
-  key: "filter",
-  flag: "filter",
-  kind: "text",
-  default: undefined,
-  description: "Run only the tests with this text, or /pattern/, in their name.",
-  wanted: "a text, or a /pattern/",
-}];
+export const fields: readonly FlagField[] = own.fields;
 
 const summary =
   "Runs the tests of the given files and folders, or all of them, and ends with a line such as " +
@@ -109,13 +109,13 @@ async function isOnSoftware(): Promise<boolean> {
 async function main(): Promise<number> {
   const { values, positionals, help } = parseFlags(Deno.args, fields, { positionals: true });
   if (help) {
-    print(formatHelp("./winnow test [FLAGS] [FILE|FOLDER...]", summary, fields));
+    print(formatHelp({ usage: "./winnow test [FLAGS] [FILE|FOLDER...]", summary, fields }));
     return 0;
   }
   const paths = positionals.map((path) => isAbsolute(path) ? path : resolve(Deno.cwd(), path));
   const { passed, failed, skipped } = await runAll(
     paths.length === 0 ? [join(root, "tests")] : paths,
-    values.filter === undefined ? undefined : String(values.filter),
+    own.read(values).filter,
   );
   if (passed + failed === 0) note("error: no test ran");
   print(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);

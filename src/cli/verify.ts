@@ -3,11 +3,12 @@
  *
  * @module
  */
+import { z } from "zod";
 import { type Check, ConfigError, denoFiles, isWinnowError, verifyGoldens } from "../../mod.ts";
 import { formatError, runCommand } from "./command.ts";
-import { type FlagField, formatHelp, parseFlags } from "./flags.ts";
+import { type FlagField, flagsOf, formatHelp, ownFlags, parseFlags } from "./flags.ts";
 import { describeDevice } from "./describe_device.ts";
-import { deviceFields, openDevice, readDeviceFlags } from "./open_device.ts";
+import { openDevice, readDeviceFlags } from "./open_device.ts";
 import { print, printError } from "./print.ts";
 
 const usage = "./winnow verify [FLAGS] FILE...   (or: deno task verify [FLAGS] FILE...)";
@@ -15,35 +16,26 @@ const summary =
   "Checks the kernels on this machine's adapter against files of reference values (safetensors; the " +
   "format is described in docs/formats.md), one line per comparison with its largest error and the allowed one.";
 
-const sourceFields: readonly FlagField[] = [
-  {
-    key: "model",
-    flag: "model",
-    kind: "text",
-    default: undefined,
-    description:
-      "Weights of a network that a file is about; by default ../models/NAME-cifar10.safetensors beside " +
-      "the folder of NAME.safetensors.",
-    wanted: "the path of a safetensors file",
-  },
-  {
-    key: "data",
-    flag: "data",
-    kind: "text",
-    default: undefined,
-    description:
-      "Folder of its images; by default ../data/cifar-10-batches-bin beside the folder of the file.",
-    wanted: "the path of a folder",
-  },
-];
+const own = ownFlags({
+  model: z.string().min(1).optional().describe(
+    "Weights of a network that a file is about; by default ../models/NAME-cifar10.safetensors beside the folder of " +
+      "NAME.safetensors.",
+  ),
+  data: z.string().min(1).optional().describe(
+    "Folder of its images; by default ../data/cifar-10-batches-bin beside the folder of the file.",
+  ),
+});
 
 /** Its flags. */
-export const fields: readonly FlagField[] = [...sourceFields, ...deviceFields("adapter", "readPath")];
+export const fields: readonly FlagField[] = [
+  ...own.fields,
+  ...flagsOf("device.adapter", "device.readPath"),
+];
 
 async function main(): Promise<number> {
   const { help, positionals, values } = parseFlags(Deno.args, fields, { positionals: true });
   if (help) {
-    print(formatHelp(usage, summary, fields));
+    print(formatHelp({ usage, summary, fields }));
     return 0;
   }
   if (positionals.length === 0) {
@@ -56,11 +48,11 @@ async function main(): Promise<number> {
   }
   using gpu = await openDevice(readDeviceFlags(values));
   print(`adapter: ${describeDevice(gpu)}`);
-  const { model, data } = values;
+  const { model, data } = own.read(values);
   const sources = {
     files: denoFiles,
-    ...(model === undefined ? {} : { model: String(model) }),
-    ...(data === undefined ? {} : { data: String(data) }),
+    ...(model === undefined ? {} : { model }),
+    ...(data === undefined ? {} : { data }),
   };
   let passed = 0, failed = 0;
   for (const name of positionals) {

@@ -1,233 +1,117 @@
 /**
- * Every key of a configuration by group, and which of them go together.
+ * The keys of the tree as flags, help and errors see them, derived from the schema.
  *
  * @module
  */
 import { z } from "zod";
-import { fisherCriteria } from "../criterion_names.ts";
-import { isWeightsPath } from "../files.ts";
-import { renameOldKeys } from "./old_names.ts";
-import { checkPruning, criterionOf, goalKeys, type Refuse } from "./pruning_rules.ts";
-import {
-  channelDefaults,
-  defaultRounds,
-  defaultRoundsOfRefit,
-  defaultRoundsToFixedPoint,
-  defaultSparsity,
-  distillationFields,
-  finetuningFields,
-  goalFields,
-  isPattern,
-  modelFields,
-  pruningFields,
-} from "./pruning_fields.ts";
-import {
-  defaultEpochs,
-  regularizationFields,
-  scheduleFields,
-  stoppingFields,
-  trainingFields,
-} from "./training_fields.ts";
+import { branchesOf, type Node, root, wordsOf } from "./nodes.ts";
 
-const dataFields = {
-  data: z.string().min(1).optional().describe(
-    "Folder of the data set; by default ./data and the cache folder are searched, then CIFAR-10 is downloaded.",
-  ),
-  model: z.string().min(1).default("seed").describe(
-    'The network: a preset such as "seed" or "resnet20", or the path of a graph (JSON) or of weights (safetensors).',
-  ),
-  weights: z.string().min(1).optional().describe(
-    "Safetensors file of PyTorch's names with weights for a preset or a graph.",
-  ),
-  preset: z.string().min(1).optional().describe(
-    "Preset that a safetensors file holds the weights of; by default it is recognised from names and shapes.",
-  ),
-  mean: z.string().min(1).optional().describe(
-    "Mean of each channel of the images, 255 being 1, with commas; by default the model file's or the data set's.",
-  ),
-  std: z.string().min(1).optional().describe(
-    "Standard deviation of each channel of the images, 255 being 1, with commas; together with the mean.",
-  ),
-  stream: z.enum(["auto", "on", "off"]).default("auto").describe(
-    "Whether examples are loaded into memory first (off) or stay in their files and are read on the way (on); auto leaves in files what memory or the device cannot hold.",
-  ),
-  limit: z.int().min(0).default(6000).describe("Training examples to use, 0 for all."),
-  testLimit: z.int().min(0).default(2000).describe("Test examples to use, 0 for all."),
-  calibration: z.int().min(1).default(1000).describe(
-    "Training examples held out to score weights on, at most; small data sets give a fifth of what they have.",
-  ),
-  validation: z.int().min(0).default(0).describe(
-    "Training examples held out to find the best epoch of each phase by, rounds to undo, temperatures and variants; 0 for none.",
-  ),
-  seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe(
-    "Seed of initial weights, batch order, splits and augmentation.",
-  ),
-};
-
-const outputFields = {
-  out: z.string().min(1).optional().describe(
-    "Folder that the report and the pruned model are written to; by default a new one, out/DATE-NAME.",
-  ),
-  checkpointEvery: z.int().min(0).optional().describe(
-    "Training steps between two checkpoints in the output folder, 0 for none; by default one every 5 minutes and after training.",
-  ),
-  force: z.boolean().default(false).describe("Write into the output folder although it is not empty."),
-  adapter: z.enum(["auto", "high-performance", "low-power", "fallback"]).default("auto").describe(
-    "WebGPU adapter to run on.",
-  ),
-  readPath: z.enum(["auto", "storage", "texture", "subgroup"]).default("auto").describe(
-    "How matrix products read their operands; auto takes what is faster on the adapter.",
-  ),
-  evaluationBatch: z.int().min(1).optional().describe(
-    "Examples that evaluation takes at a time; by default 256, or as many as the adapter can hold.",
-  ),
-  tune: z.enum(["off", "quick", "full"]).default("quick").describe(
-    "Time how matrix products run fastest on this adapter, once; the choices are kept in the cache folder.",
-  ),
-};
-
-/** The keys of each group, in the order of the help. */
-export const fieldGroups = {
-  "Data and model": dataFields,
-  "Training": trainingFields,
-  "Regularisation": regularizationFields,
-  "Schedule and averaging": scheduleFields,
-  "Early stopping": stoppingFields,
-  "Pruning goal": goalFields,
-  "Pruning": pruningFields,
-  "Fine-tuning": finetuningFields,
-  "Distillation": distillationFields,
-  "Pruned model": modelFields,
-  "Output and device": outputFields,
-};
-
-/** All keys, without the rules on what goes together. */
-export const fields = z.strictObject({
-  ...dataFields,
-  ...trainingFields,
-  ...regularizationFields,
-  ...scheduleFields,
-  ...stoppingFields,
-  ...goalFields,
-  ...pruningFields,
-  ...finetuningFields,
-  ...distillationFields,
-  ...modelFields,
-  ...outputFields,
-});
-
-/** All keys with their values. */
-export type Fields = z.output<typeof fields>;
-
-/** Keys that say nothing unless another has one of some values; they must keep their default there. */
-const companions: Partial<
-  Record<keyof Fields, { readonly key: keyof Fields; readonly values?: readonly string[] }>
-> = {
-  momentum: { key: "optimizer", values: ["momentum", "nesterov"] },
-  milestones: { key: "schedule", values: ["step"] },
-  gamma: { key: "schedule", values: ["step"] },
-  rateFloor: { key: "schedule", values: ["cosine"] },
-  peakAt: { key: "schedule", values: ["one-cycle"] },
-  emaDecay: { key: "averaging", values: ["ema"] },
-  averageFrom: { key: "averaging", values: ["mean", "ema"] },
-  patience: { key: "validation" },
-  stopOn: { key: "validation" },
-  rewind: { key: "finetuneEpochs" },
-  temperature: { key: "distill" },
-  distillFeatures: { key: "distill" },
-  distillMaps: { key: "distillFeatures" },
-  fisher: { key: "criterion", values: fisherCriteria },
-};
-
-/** True where the model starts from weights of a file. */
-function hasWeights({ weights, model }: Pick<Fields, "weights" | "model">): boolean {
-  return weights !== undefined || isWeightsPath(model);
+/** One key of the configuration, as flags, help and errors see it. */
+export interface ConfigField {
+  /** The path of the key, such as `train.optimizer.momentum`, which is a flag too. */
+  readonly key: string;
+  /** The short name of its flag, or its path where it has none. */
+  readonly flag: string;
+  /** The branch that help shows it in, such as `train.optimizer`. */
+  readonly group?: string;
+  /** What a value is; a part is there or not, and has keys of its own. */
+  readonly kind: "integer" | "number" | "boolean" | "text" | "choice" | "numbers" | "texts" | "part";
+  /** The value of an absent key, or undefined where it stays absent. */
+  readonly default: string | number | boolean | readonly (string | number)[] | undefined;
+  /** One sentence on what the key does. */
+  readonly description: string;
+  /** The values that are allowed, in words, such as `a whole number, at least 1`. */
+  readonly wanted: string;
+  /** The values of a choice; of a number the words that may stand in its place. */
+  readonly choices?: readonly string[];
+  /** The kinds of its branch that have it, where others have not. */
+  readonly under?: readonly string[];
+  /** Of a part: whether it needs keys, so that its flag can only take it away. */
+  readonly isOnlyTaken?: boolean;
 }
 
-/** A teacher must be followed, and where none is given the trained network has only fine-tuning to teach. */
-function checkDistillation({ distill, teacher, finetuneEpochs }: Fields, refuse: Refuse): void {
-  if (teacher !== undefined && distill === 0) refuse("teacher", "none unless distill is above 0");
-  if (teacher !== undefined && !isWeightsPath(teacher)) refuse("teacher", "the path of a .safetensors file");
-  if (teacher === undefined && distill > 0 && finetuneEpochs === 0) {
-    refuse("distill", "0 unless finetuneEpochs is above 0 or a teacher is given");
+/** Says in words which values a node takes. */
+export function describeWanted(node: Node): string {
+  if (node.wanted !== undefined) return node.wanted;
+  const words = wordsOf(node),
+    value = node.anyOf?.find((part) => part.type !== undefined && wordsOf(part).length === 0);
+  if (value) return [...words, describeWanted(value)].join(" or ");
+  if (words.length > 0) return `one of ${words.join(", ")}`;
+  if (branchesOf(node).length > 0) return "an object of keys and values";
+  if (node.type === "boolean") return "true or false";
+  if (node.type === "string") return "a text that is not empty";
+  const { minimum, exclusiveMinimum, maximum = Number.MAX_SAFE_INTEGER, exclusiveMaximum } = node;
+  const low = minimum ?? exclusiveMinimum;
+  const noun = node.type === "integer" ? "a whole number" : "a finite number";
+  const open = minimum === undefined ? "(" : "[";
+  if (exclusiveMaximum !== undefined) return `${noun} in ${open}${low}, ${exclusiveMaximum})`;
+  if (maximum === Number.MAX_SAFE_INTEGER) {
+    return `${noun}, ${minimum === undefined ? "above" : "at least"} ${low}`;
   }
+  return minimum === undefined ? `${noun} in (${low}, ${maximum}]` : `${noun} from ${low} to ${maximum}`;
 }
 
-/** Refuses keys that contradict each other or that would do nothing. */
-function checkTogether(config: Fields, context: z.RefinementCtx): void {
-  const refuse = (key: keyof Fields, message: string) =>
-    context.addIssue({ code: "custom", path: [key], message });
-  if (config.epochs === 0 && !hasWeights(config)) {
-    refuse("epochs", "a whole number, at least 1, or weights to start from");
-  }
-  checkPruning(config, hasWeights(config), refuse);
-  checkDistillation(config, refuse);
-  if (config.optimizer === "nesterov" && config.momentum === 0) refuse("momentum", "above 0 under nesterov");
-  if (config.clipNorm > 0 && config.clipValue > 0) refuse("clipValue", "0 beside a clipNorm");
-  if (config.mixup > 0 && config.batch === 1) refuse("mixup", "0 beside a batch of 1, which makes no pairs");
-  if (config.schedule === "one-cycle" && config.warmup > 0) {
-    refuse("warmup", "0 under schedule one-cycle, which rises by itself");
-  }
-  if (config.averaging === "none" && config.recalibrate === "plain") {
-    refuse("recalibrate", '"none" under averaging none: it follows averages alone');
-  }
-  if (!config.decayBias && config.weightDecay === 0 && config.l1 === 0) {
-    refuse("decayBias", "true unless weightDecay or l1 is above 0");
-  }
-  for (const [name, companion] of Object.entries(companions)) {
-    const key = name as keyof Fields, preset = fields.shape[key].safeParse(undefined).data;
-    const { key: other, values } = companion;
-    const value = other === "criterion" ? criterionOf(config) : config[other];
-    const applies = values ? values.includes(String(value)) : value !== 0;
-    if (config[key] === preset || applies) continue;
-    refuse(key, `${JSON.stringify(preset)} unless ${other} is ${values ? values.join(" or ") : "above 0"}`);
-  }
+function kindOf(node: Node): ConfigField["kind"] {
+  const value = node.anyOf?.find(({ type }) => type === "number");
+  if (value) return "number";
+  if (branchesOf(node).length > 0) return "part";
+  if (node.type === "array") return node.items?.type === "string" ? "texts" : "numbers";
+  if (wordsOf(node).length > 0) return "choice";
+  return node.type === "string" ? "text" : node.type as "integer" | "number" | "boolean";
 }
 
-/** How groups go: channels to a target by defaults of their own. */
-function groupingOf({ granularity, targetParameters, targetMultiplyAdds, targetBytes, ...given }: Fields) {
-  const isToTarget = [targetParameters, targetMultiplyAdds, targetBytes].some((target) =>
-    target !== undefined
+function fieldOf(key: string, nodes: readonly Node[], under: readonly string[]): ConfigField {
+  const [node] = nodes, words = [...new Set(nodes.flatMap(wordsOf))];
+  // A key that has a short name begins with it.
+  const [, short, description] = /^(?:--(\S+): )?(.*)$/.exec(node.description!)!;
+  const kind = kindOf(node), all = kind === "choice" ? { wanted: node.wanted, enum: words } : node;
+  return {
+    key,
+    flag: short ?? key,
+    group: kind === "part" ? key : key.slice(0, Math.max(0, key.lastIndexOf("."))),
+    kind,
+    default: kind === "part" ? undefined : node.default as ConfigField["default"],
+    description,
+    wanted: describeWanted(all),
+    ...(words.length > 0 ? { choices: words } : {}),
+    ...(under.length > 0 ? { under } : {}),
+    ...(kind === "part" && node.required?.length ? { isOnlyTaken: true } : {}),
+  };
+}
+
+/** The words that tell a branch apart, and what else may stand in their place. */
+export function describeKinds(node: Node): readonly string[] {
+  return [...wordsOf(node), ...(node.anyOf?.some(({ properties }) => properties) ? ["blocks"] : [])];
+}
+
+/** The fields below a node, one for each path, however many branches have it. */
+function fieldsBelow(node: Node, path: string): readonly ConfigField[] {
+  const branches = branchesOf(node),
+    keys = new Set(branches.flatMap(({ properties = {} }) => Object.keys(properties)));
+  const kind = [...keys].find((key) =>
+    branches.length > 1 && branches.every(({ properties }) => properties![key])
   );
-  const preset = granularity === "channel" && isToTarget
-    ? channelDefaults
-    : { scope: "global", roundTo: 1 } as const;
-  return { scope: given.scope ?? preset.scope, roundTo: given.roundTo ?? preset.roundTo };
-}
-
-/** Fills in the goal where none is given, and the keys that depend on others. */
-function complete(config: Fields) {
-  const { confidence, granularity, pruneSchedule } = config, isByPattern = isPattern(granularity);
-  const hasGoal = isByPattern || goalKeys.some((key) => config[key] !== undefined);
-  const preset = confidence !== undefined
-    ? defaultRoundsToFixedPoint
-    : isByPattern || pruneSchedule === "one-shot"
-    ? 1
-    : config.refit
-    ? defaultRoundsOfRefit
-    : defaultRounds;
-  const choosesByObs = config.refit && granularity === "element" && config.regrow === undefined;
-  const grouping = groupingOf(config);
-  const sparsity = config.sparsity ?? (hasGoal ? undefined : defaultSparsity);
-  return inOrder({
-    ...config,
-    criterion: criterionOf(config),
-    selection: config.selection ?? (choosesByObs ? "obs" as const : "score" as const),
-    rounds: config.rounds ?? preset,
-    epochs: config.epochs ?? (hasWeights(config) ? 0 : defaultEpochs),
-    recalibratePruned: config.recalibratePruned ?? (config.refit ? "none" : "augmented"),
-    compact: config.compact ?? granularity === "channel",
-    ...grouping,
-    ...(sparsity === undefined ? {} : { sparsity }),
+  return [...keys].flatMap((key) => {
+    const homes = branches.map(({ properties }) => properties!).filter((properties) => properties[key]);
+    const nodes = homes.map((properties) => properties[key]), own = path === "" ? key : `${path}.${key}`;
+    const under = kind && homes.length < branches.length
+      ? homes.flatMap((home) => describeKinds(home[kind]))
+      : [];
+    return [
+      ...(nodes[0].description === undefined ? [] : [fieldOf(own, nodes, under)]),
+      ...fieldsBelow(nodes[0], own),
+    ];
   });
 }
 
-/** A configuration with its keys in the schema's order, told or filled in, so that a report's bytes follow from its values. */
-function inOrder<Config extends object>(config: Config): Config {
-  const order = Object.keys(fields.shape);
-  const entries = Object.entries(config).sort(([a], [b]) => order.indexOf(a) - order.indexOf(b));
-  return Object.fromEntries(entries) as Config;
+/** The keys of any schema of an object as flags. */
+export function describeSchema(schema: z.ZodType): readonly ConfigField[] {
+  return fieldsBelow(z.toJSONSchema(schema, { io: "input" }) as Node, "");
 }
 
-/** The schema of a configuration. */
-export const schema = z.preprocess(renameOldKeys, fields.superRefine(checkTogether).transform(complete));
+const fields = fieldsBelow(root, "");
+
+/** Lists every key of the configuration, in the tree's order, as derived from the schema. */
+export function describeConfig(): readonly ConfigField[] {
+  return fields;
+}

@@ -4,15 +4,15 @@
  * @module
  */
 import { z } from "zod";
-import { type PruneConfig, pruneConfigSchema } from "../config.ts";
+import { type RunConfig, runConfigSchema } from "../config/config.ts";
 import { FormatError } from "../errors.ts";
 
 /** JSON of any shape. */
 export type Json = z.output<ReturnType<typeof z.json>>;
 
 const stateSchema = z.strictObject({
-  config: z.custom<PruneConfig>(
-    (value) => pruneConfigSchema.safeParse(value).success,
+  config: z.custom<RunConfig>(
+    (value) => runConfigSchema.safeParse(value).success,
     "a run's configuration",
   ),
   results: z.json(),
@@ -21,7 +21,7 @@ const stateSchema = z.strictObject({
 /** What a run is and has done. */
 export interface CheckpointState {
   /** The configuration of the run. */
-  readonly config: PruneConfig;
+  readonly config: RunConfig;
   /** What the run has found out so far, and where its training is. */
   readonly results: Json;
 }
@@ -33,7 +33,7 @@ export interface CheckpointState {
  */
 export function parseState(value: unknown, act: string, name: string): CheckpointState {
   const parsed = stateSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return { ...parsed.data, config: runConfigSchema.parse(parsed.data.config) };
   const { path, message } = parsed.error.issues[0];
   const thing = `${name}, state ${path.join(".")}`.trim(), wanted = "the state of a run";
   throw new FormatError({ act, thing, current: message, wanted });

@@ -4,7 +4,8 @@
  * @module
  */
 import { z } from "zod";
-import { type PruneConfig, pruneConfigSchema, renameOld, type Schema } from "../config.ts";
+import { type RunConfig, runConfigSchema, type Schema } from "../config/config.ts";
+import { upgradeReport } from "../config/version1.ts";
 import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
 import { type TemperatureChoice, temperatureChoiceSchema } from "../prune/score/temperature.ts";
 
@@ -67,7 +68,7 @@ export interface ComparedLists {
 /** What computed something, and from what; with these the same run gives the same numbers. */
 export interface ComparedOn {
   /** Version of this format. */
-  readonly version: 1;
+  readonly version: 2;
   /** Versions of what computed it, by name. */
   readonly versions: Readonly<Record<string, string>>;
   /** Name of the adapter that computed it. */
@@ -90,7 +91,7 @@ export interface ComparedOn {
   /** Name of the model. */
   readonly model: string;
   /** All that was asked for and does not differ between variants, defaults filled in. */
-  readonly config: PruneConfig;
+  readonly config: RunConfig;
   /** By name, the expression of each criterion that was given by value, or that it is a function; absent without any. */
   readonly ownCriteria?: Readonly<Record<string, string>>;
   /** What was asked for last; absent in older reports. */
@@ -110,7 +111,7 @@ export function isWhole(
   { config }: Pick<ComparedOn, "config">,
   { validation }: Pick<CompareCell | TrainedResult, "validation">,
 ): boolean {
-  return config.validation === 0 || validation !== undefined;
+  return config.validation === undefined || validation !== undefined;
 }
 
 /** One layer, or set of coupled channels, pruned alone. */
@@ -138,7 +139,7 @@ export interface SensitivityReport extends ComparedOn {
 const count = z.int().min(0), fraction = z.number().min(0).max(1);
 
 const comparedOn = {
-  version: z.literal(1),
+  version: z.literal(2),
   versions: z.record(z.string(), z.string()),
   adapter: z.string(),
   gpu: gpuIdentitySchema.exactOptional(),
@@ -151,7 +152,7 @@ const comparedOn = {
     sparsities: z.array(fraction),
     seeds: z.array(count).exactOptional(),
   }).exactOptional(),
-  config: z.custom<PruneConfig>((value) => pruneConfigSchema.safeParse(value).success, "a prune config"),
+  config: z.custom<RunConfig>((value) => runConfigSchema.safeParse(value).success, "a prune config"),
   ownCriteria: z.record(z.string(), z.string()).exactOptional(),
 };
 
@@ -193,7 +194,7 @@ const sensitivity = z.strictObject({
 });
 
 /** The schema of `compare.json`. */
-export const compareReportSchema: Schema<CompareReport> = z.preprocess(renameOld, compare);
+export const compareReportSchema: Schema<CompareReport> = z.preprocess(upgradeReport, compare);
 
 /** The schema of `sensitivity.json`. */
-export const sensitivityReportSchema: Schema<SensitivityReport> = z.preprocess(renameOld, sensitivity);
+export const sensitivityReportSchema: Schema<SensitivityReport> = z.preprocess(upgradeReport, sensitivity);

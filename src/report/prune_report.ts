@@ -4,7 +4,8 @@
  * @module
  */
 import { z } from "zod";
-import { type PruneConfig, pruneConfigSchema, renameOld, type Schema } from "../config.ts";
+import { type RunConfig, runConfigSchema, type Schema } from "../config/config.ts";
+import { upgradeReport } from "../config/version1.ts";
 import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
 import type { ClassChange, Flips } from "./analysis.ts";
 import type { CompactionReport } from "../prune/compact/compact_network.ts";
@@ -77,7 +78,7 @@ export interface LayerReport {
  */
 export interface PruneReport {
   /** Version of this format. */
-  readonly version: 1;
+  readonly version: 2;
   /** Versions of what computed it, by name, where they were told. */
   readonly versions?: Readonly<Record<string, string>>;
   /** Name of the adapter that computed it. */
@@ -102,7 +103,7 @@ export interface PruneReport {
   /** Seed of weights, batches, splits and augmentation. */
   readonly seed: number;
   /** All that was asked for, defaults filled in. */
-  readonly config: PruneConfig;
+  readonly config: RunConfig;
   /**
    * By name, the expression of the criterion that was given by value in place of the configuration's, or that it is a
    * function; absent without one.
@@ -170,7 +171,7 @@ const compaction = z.strictObject({
 });
 
 const schema = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(2),
   versions: z.record(z.string(), z.string()).exactOptional(),
   adapter: z.string(),
   gpu: gpuIdentitySchema.exactOptional(),
@@ -185,7 +186,7 @@ const schema = z.strictObject({
   }),
   model: z.string(),
   seed: count,
-  config: z.custom<PruneConfig>((value) => pruneConfigSchema.safeParse(value).success, "a prune config"),
+  config: z.custom<RunConfig>((value) => runConfigSchema.safeParse(value).success, "a prune config"),
   ownCriteria: z.record(z.string(), z.string()).exactOptional(),
   warnings: z.array(z.string()).exactOptional(),
   start: z.enum(["random", "given"]).exactOptional(),
@@ -255,4 +256,4 @@ const schema = z.strictObject({
 });
 
 /** The schema of `report.json`; parsing checks a report that was read. */
-export const pruneReportSchema: Schema<PruneReport> = z.preprocess(renameOld, schema);
+export const pruneReportSchema: Schema<PruneReport> = z.preprocess(upgradeReport, schema);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { GranularityText } from "../config.ts";
+import type { Granularity } from "../prune/select/removal.ts";
 import type { PruneRound } from "../prune/loop.ts";
 import { emptyLayers, type LayerCount } from "../prune/mask.ts";
 
@@ -20,7 +20,7 @@ export interface ThinLayer {
 }
 
 /** What is counted where a granularity removes: channels, filters, or single weights. */
-export function unitOf(granularity: GranularityText): "channels" | "filters" | "weights" {
+export function unitOf(granularity: Granularity): "channels" | "filters" | "weights" {
   return granularity === "channel" ? "channels" : granularity === "filter" ? "filters" : "weights";
 }
 
@@ -32,7 +32,7 @@ export function isThin(kept: number, of: number): boolean {
 /** The layers that keep something, but less than 5 % of their channels, filters or weights. */
 export function thinLayers(
   layers: readonly LayerCount[],
-  granularity: GranularityText,
+  granularity: Granularity,
 ): readonly ThinLayer[] {
   return layers.map(({ name, weights, kept, channels, emptyChannels }): ThinLayer => {
     const counts = unitOf(granularity) === "weights"
@@ -72,7 +72,7 @@ export function describeThin(layers: readonly ThinLayer[], unit: ReturnType<type
 
 /** What a run came to. */
 export interface PrunedOutcome {
-  readonly granularity: GranularityText;
+  readonly granularity: Granularity;
   readonly layers: readonly LayerCount[];
   /** Layers that compaction took out, by name: nothing of them is left, and nothing needs it. */
   readonly removedLayers: readonly string[];

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { PruneConfig } from "../config.ts";
+import type { RunConfig } from "../config/config.ts";
 import { ConfigError } from "../errors.ts";
 import type { NamedParameters } from "../gpu/network.ts";
 import { summarizeModel } from "../model/summary.ts";
@@ -13,7 +13,6 @@ import type { CriterionModel } from "../prune/score/criterion.ts";
 import { type Cost, costOf, denseCostOf } from "../prune/cost.ts";
 import { type PruneGoal, removedAt } from "../prune/goal.ts";
 import { maxRemovable, minChannelCost } from "../prune/reach/reach.ts";
-import { readRecipe } from "./read_recipe.ts";
 
 /** What is to be reached, and from where. */
 export interface ReachableOptions {
@@ -38,23 +37,26 @@ export function removedBy(masks: NamedParameters | undefined): ReadonlyMap<strin
 /** The settings that keep weights from going, as a user gave them. */
 function limitsOf(
   model: CriterionModel,
-  config: PruneConfig,
+  config: RunConfig,
   criterion: Criterion,
 ): readonly (readonly [key: string, text: string])[] {
-  const { floor, protect, roundTo, granularity } = config;
+  const { select } = config.prune, { floor, protect, granularity } = select;
   const sparesLayers = scoredTensors(model, criterion).length < prunableTensors(model.layout).length;
-  const limits: [string, string | number | undefined, boolean][] = [
+  const limits: [string, string | number, boolean][] = [
     ["floor", floor, floor > 0],
-    ["protect", protect, protect !== undefined],
-    ["roundTo", roundTo, roundTo > 1],
+    ["protect", protect.join(), protect.length > 0],
+    ...("roundTo" in select
+      ? [["roundTo", select.roundTo, select.roundTo > 1] as [string, number, boolean]]
+      : []),
     ["criterion", nameOfCriterion(criterion), sparesLayers],
   ];
   const found = limits.filter(([, , limits]) => limits).map(([key, value]) =>
     [key, `${key} ${value}`] as const
   );
+  const unit = typeof granularity === "object" ? `${granularity.rows}x${granularity.channels}` : granularity;
   // The filters of the last layer are the classes.
   const spared = granularity === "filter" ? ", which spares the last layer," : "";
-  return found.length > 0 ? found : [["granularity", `granularity ${granularity}${spared}`]];
+  return found.length > 0 ? found : [["granularity", `granularity ${unit}${spared}`]];
 }
 
 const shareText = (share: number) => `${Math.floor(1e4 * share) / 1e4}`;
@@ -66,11 +68,10 @@ const shareText = (share: number) => `${Math.floor(1e4 * share) / 1e4}`;
  */
 export function checkReachable(
   model: CriterionModel,
-  config: PruneConfig,
-  { goal, masks, act = "prune to", by: criterion = config.criterion }: ReachableOptions,
+  config: RunConfig,
+  { goal, masks, act = "prune to", by: criterion = config.prune.score.by }: ReachableOptions,
 ): void {
-  const options = readRecipe(config, model.graph.input).select,
-    removed = removedBy(masks);
+  const { select: options, goal: asked } = config.prune, removed = removedBy(masks);
   const most = maxRemovable(model, { criterion, options, removed });
   const refuse = (thing: string, reached: string, wanted: string) => {
     const limits = limitsOf(model, config, criterion), names = limits.map(([, text]) => text).join(" and ");
@@ -79,12 +80,11 @@ export function checkReachable(
     throw new ConfigError({ act, thing, current, wanted: `${wanted}, or another ${others}` });
   };
   const refuseAll = (thing: string) => refuse(thing, "nothing that may go", "a layer that may lose weights");
-  if (
-    ("pattern" in goal || "threshold" in goal) &&
-    (config.protect !== undefined || config.granularity === "filter")
-  ) {
+  const { protect, granularity } = options;
+  if (("pattern" in goal || "threshold" in goal) && (protect.length > 0 || granularity === "filter")) {
     if (maxRemovable(model, { criterion, options }).some((count) => count > 0)) return;
-    refuseAll("pattern" in goal ? `granularity ${config.granularity}` : `confidence ${config.confidence}`);
+    if ("pattern" in goal) refuseAll(`granularity ${goal.pattern.keep}:${goal.pattern.of}`);
+    if ("confidence" in asked) refuseAll(`confidence ${asked.confidence}`);
   }
   if ("sparsity" in goal) {
     const { prunableCount } = model.layout, all = most.reduce((sum, count) => sum + count, 0);
@@ -110,23 +110,21 @@ export function checkReachable(
 /** The least that a network can cost of which so many weights of each tensor may go; undefined where scores say. */
 function minCost(
   model: CriterionModel,
-  config: PruneConfig,
+  config: RunConfig,
   { most, removed, criterion }: {
     readonly most: readonly number[];
     readonly removed: ReadonlyMap<string, number>;
     readonly criterion: Criterion;
   },
 ): Cost | undefined {
-  const { granularity, store } = config;
-  if (granularity === "channel") {
+  const { select: options } = config.prune;
+  if (options.granularity === "channel") {
     // What is gone already may make more superfluous than channels that go.
     const isWhole = removed.values().every((count) => count === 0);
-    return isWhole
-      ? minChannelCost(model, { criterion, options: readRecipe(config, model.graph.input).select })
-      : undefined;
+    return isWhole ? minChannelCost(model, { criterion, options }) : undefined;
   }
   const layers = prunableTensors(model.layout).map(({ fullName: name, count, rows }, i) => {
     return { name, weights: count, kept: count - most[i], channels: rows, emptyChannels: 0 };
   });
-  return costOf(model.graph, layers, { isSparse: store === "sparse" });
+  return costOf(model.graph, layers, { isSparse: config.output.store === "sparse" });
 }

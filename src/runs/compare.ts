@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type PruneConfig, readGranularity } from "../config.ts";
+import type { RunConfig } from "../config/config.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { formatChoices, rememberingChooser } from "../kernels/choices.ts";
 import { layOutParameters } from "../plan/layout.ts";
@@ -146,7 +146,7 @@ async function* compareVariant(
     readonly seed: number;
   },
 ): AsyncGenerator<CompareCell> {
-  const { model, splits, state } = trained, config: PruneConfig = { ...base, seed };
+  const { model, splits, state } = trained, config: RunConfig = { ...base, seed };
   const { prunableCount } = model.network.layout, recipe = readRecipe(config, splits.limited, by);
   const inputs = { ...splits, trainedOn: splits.train.count };
   for (const [i, sparsity] of sparsities.entries()) {
@@ -166,7 +166,7 @@ async function* compareVariant(
     }
     const { accuracy, validation } = await measure(trained);
     const removed = removedOf(layers);
-    const empty = emptyLayers(layers), thin = thinLayers(layers, readGranularity(config.granularity)!);
+    const empty = emptyLayers(layers), thin = thinLayers(layers, config.prune.select.granularity);
     const chance = { classes: splits.limited.classes.length, examples: splits.test.count };
     const chanceOf = (accuracy: number) => isAtChance(accuracy, chance) ? { isAtChance: true } as const : {};
     const cell = {
@@ -176,7 +176,7 @@ async function* compareVariant(
       ...(validation ? { validation } : {}),
       ...(posteriorTemperatures.length > 0 ? { posteriorTemperatures } : {}),
     };
-    if (config.finetuneEpochs === 0) {
+    if (config.prune.finetune.epochs === 0) {
       yield { ...cell, ...chanceOf(accuracy) };
       continue;
     }

@@ -1,9 +1,12 @@
 /**
- * Variants of pruning, named by a criterion and what else is to differ, such as `confidence/matched/channel`.
+ * Variants of pruning, named by a criterion and what else is to differ, such as `confidence/matched/channel`: each is a
+ * patch of the branch `prune`.
  *
  * @module
  */
-import { isPattern, parsePruneConfig, type PruneConfig, readGranularity } from "../config.ts";
+import { parseRunConfig, type RunConfig } from "../config/config.ts";
+import { joinKeys, type Keys, valuesByPath } from "../config/nodes.ts";
+import { readGranularity, selectionSteps } from "../config/words.ts";
 import { ConfigError } from "../errors.ts";
 import { describeAlternatives } from "../nearest.ts";
 import { criteria, type Criterion, type CriterionName, readsFisher } from "../prune/score/criteria.ts";
@@ -12,30 +15,46 @@ import type { CriterionDefinition } from "../prune/score/own_criterion.ts";
 /** One variant: its name, and the configuration that its pruning follows. */
 export interface CompareVariant {
   readonly name: string;
-  readonly config: PruneConfig;
+  readonly config: RunConfig;
   /** What weights are scored by. */
   readonly by: Criterion;
   /** True where weights go in stages, each scored anew: by `staged`, and always with a refit. */
   readonly isStaged: boolean;
 }
 
-/** The keys that a part of a name may set, and to what. */
-const parts: readonly (readonly [keyof PruneConfig, readonly string[]])[] = [
-  ["prior", ["evidence", "matched"]],
-  ["fisher", ["batch", "example", "sampled"]],
-  ["scope", ["global", "layer"]],
-  ["recalibratePruned", ["none", "plain", "augmented"]],
-];
+/** What parts of a name set, beside granularities and temperatures. */
+const parts: ReadonlyMap<string, Keys> = new Map<string, Keys>([
+  ...["evidence", "matched"].map((prior) => [prior, { score: { prior } }] as const),
+  ...["batch", "example", "sampled"].map((fisher) => [fisher, { score: { fisher } }] as const),
+  ...["global", "layer"].map((scope) => [scope, { select: { scope } }] as const),
+  ...["none", "plain", "augmented"].map((recalibrate) => [recalibrate, { after: { recalibrate } }] as const),
+  ["refit", { after: { refit: { selectionSteps: selectionSteps.score } } }],
+  ["obs", { after: { refit: { selectionSteps: selectionSteps.obs } } }],
+]);
 
 /**
- * Refuses a granularity that says how much goes, where sparsities do.
+ * Refuses a pattern, which says how much goes, where sparsities do.
  *
- * @throws {ConfigError} Where it is N:M.
+ * @throws {ConfigError} Where the goal is one.
  */
-export function refusePattern({ granularity }: PruneConfig, act: string): void {
-  if (!isPattern(granularity)) return;
+export function refusePattern({ prune: { goal } }: RunConfig, act: string): void {
+  if (!("pattern" in goal)) return;
   const current = "it has one sparsity of its own", wanted = "element, filter, channel or RxC";
-  throw new ConfigError({ act, thing: `granularity ${granularity}`, current, wanted });
+  const thing = `granularity ${goal.pattern.keep}:${goal.pattern.of}`;
+  throw new ConfigError({ act, thing, current, wanted });
+}
+
+/** What a part of a name sets in the branch `prune`; undefined where it is none. */
+function readPart(part: string): Keys | undefined {
+  const temperature = /^T=(.+)$/.exec(part)?.[1];
+  if (temperature !== undefined) {
+    return { score: { temperature: temperature === "auto" ? "validation" : Number(temperature) } };
+  }
+  const granularity = readGranularity(part);
+  if (granularity === undefined || typeof granularity === "object" && "keep" in granularity) {
+    return parts.get(part);
+  }
+  return { select: { granularity } };
 }
 
 /**
@@ -50,64 +69,35 @@ export function refusePattern({ granularity }: PruneConfig, act: string): void {
  */
 export function readVariant(
   name: string,
-  base: PruneConfig,
+  base: RunConfig,
   own: readonly CriterionDefinition[] = [],
 ): CompareVariant {
   refusePattern(base, "compare at sparsities");
-  const [first, ...rest] = name.split("/"), definition = own.find(({ name }) => name === first);
+  const refuse = (current: string, wanted: string) =>
+    new ConfigError({ act: "compare", thing: name, current, wanted });
+  const [first, ...words] = name.split("/"), definition = own.find(({ name }) => name === first);
   const known: readonly string[] = [...criteria, ...own.map(({ name }) => name)];
-  if (!known.includes(first)) {
-    const wanted = describeAlternatives(first, known);
-    throw new ConfigError({ act: "compare", thing: name, current: `no criterion is "${first}"`, wanted });
-  }
+  if (!known.includes(first)) throw refuse(`no criterion is "${first}"`, describeAlternatives(first, known));
   const by = definition ?? first as CriterionName;
   // What a configuration says of a criterion are rules of what it reads.
-  const criterion = definition ? readsFisher(definition) ? "obd" : "magnitude" : first;
-  const settings: Record<string, unknown> = { criterion };
-  let isStaged = false;
-  for (const part of rest) {
-    if (part === "staged") {
-      isStaged = true;
-      continue;
+  let prune: Keys = { score: { by: definition ? readsFisher(definition) ? "obd" : "magnitude" : first } };
+  for (const word of words.filter((word) => word !== "staged")) {
+    const set = readPart(word);
+    if (!set) {
+      const others = ["element", "filter", "channel", "4x4", "staged", "T=2", "T=auto"];
+      throw refuse(`"${word}" says nothing`, describeAlternatives(word, [...parts.keys(), ...others]));
     }
-    if (part === "refit" || part === "obs") {
-      const selection = part === "refit" ? "score" : "obs";
-      Object.assign(settings, { refit: true, recalibratePruned: "none", selection });
-      continue;
-    }
-    const temperature = /^T=(.+)$/.exec(part)?.[1];
-    if (temperature !== undefined) {
-      if (criterion !== "confidence") {
-        const current = `"${part}" says nothing of criterion ${first}`;
-        throw new ConfigError({ act: "compare", thing: name, current, wanted: "confidence" });
-      }
-      settings.posteriorTemperature = temperature === "auto" ? temperature : Number(temperature);
-      continue;
-    }
-    const isGranularity = readGranularity(part) !== undefined && !isPattern(part);
-    const key = isGranularity ? "granularity" : parts.find(([, values]) => values.includes(part))?.[0];
-    if (key === undefined) {
-      const wanted = describeAlternatives(part, [
-        ...parts.flatMap(([, values]) => values),
-        ...["element", "filter", "channel", "4x4", "refit", "obs", "staged", "T=2", "T=auto"],
-      ]);
-      throw new ConfigError({ act: "compare", thing: name, current: `"${part}" says nothing`, wanted });
-    }
-    if (Object.hasOwn(settings, key)) {
-      const current = `"${part}" sets ${key} again`;
-      throw new ConfigError({ act: "compare", thing: name, current, wanted: "each at most once" });
-    }
-    settings[key] = part;
+    const before = new Map(valuesByPath(prune)), again = valuesByPath(set).find(([path]) => before.has(path));
+    if (again) throw refuse(`"${word}" sets ${again[0]} again`, "each at most once");
+    prune = joinKeys(prune, set, null);
   }
   // A base that refits single weights lets layers choose them, which groups cannot.
-  if (settings.granularity !== undefined) settings.selection ??= "score";
-  const usesFisher = readsFisher(by);
-  // A base that says how the Fisher information is estimated means the criteria that read it.
-  const fisher = usesFisher || settings.fisher !== undefined ? {} : { fisher: "batch" };
-  const config = parsePruneConfig({ ...base, ...fisher, ...settings }, `variant ${name}`);
-  if (isStaged && config.refit) {
-    const current = "a refit goes in stages by itself";
-    throw new ConfigError({ act: "compare", thing: name, current, wanted: 'no "staged" beside it' });
-  }
-  return { name, config, by, isStaged: isStaged || config.refit };
+  const isOfGroups = valuesByPath(prune).some(([path]) => path.startsWith("select.granularity"));
+  const start = isOfGroups && "refit" in base.prune.after
+    ? joinKeys(base, { prune: { after: { refit: { selectionSteps: undefined } } } })
+    : base;
+  const config = parseRunConfig(joinKeys(start, { prune }), `variant ${name}`);
+  const isStaged = words.includes("staged"), refits = "refit" in config.prune.after;
+  if (isStaged && refits) throw refuse("a refit goes in stages by itself", 'no "staged" beside it');
+  return { name, config, by, isStaged: isStaged || refits };
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { PruneConfig } from "../config.ts";
+import type { RunConfig } from "../config/config.ts";
 import type { Dataset, Split } from "../data/dataset.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { identityEntries } from "../gpu/identity.ts";
@@ -14,11 +14,11 @@ import type { ComparedLists, ComparedOn } from "../report/compare_report.ts";
 import type { ModelState } from "../api/model_options.ts";
 import { comparedContents } from "./contents.ts";
 import { checkCores } from "./cores.ts";
-import { checkSame } from "./results.ts";
+import { checkSame, flattenConfig } from "./results.ts";
 
 /** What the head of a report is made of. */
 export interface ComparedOnOptions {
-  readonly config: PruneConfig;
+  readonly config: RunConfig;
   readonly dataset: Dataset<Split>;
   readonly graph: Graph;
   readonly weights?: ModelState;
@@ -30,7 +30,7 @@ export interface ComparedOnOptions {
 }
 
 /** Keys of a configuration that change no result of a comparison. */
-const freeKeys: readonly string[] = ["tune", "compare"];
+const freeKeys: readonly string[] = ["device.tune", "prune.compare"];
 
 /**
  * Describes what a comparison runs on, where its cores can compute its products.
@@ -43,9 +43,9 @@ export async function describeComparedOn(
   { config, dataset, graph, weights, versions, lists, choices, criteria }: ComparedOnOptions,
 ): Promise<ComparedOn> {
   const { name, source, train, test } = dataset, cores = formatChoices(choices);
-  checkCores(gpu, cores, { graph, batch: config.batch, train: train.count, test: test.count });
+  checkCores(gpu, cores, { graph, batch: config.train.batch, train: train.count, test: test.count });
   return {
-    version: 1,
+    version: 2,
     versions,
     adapter: gpu.adapter.name,
     gpu: gpu.identity,
@@ -71,7 +71,7 @@ export function checkSameComparison(before: ComparedOn, now: ComparedOn): void {
   const flat = ({ config, adapter, gpu, model, dataset, contents, versions, ownCriteria }: ComparedOn) => {
     const { source, ...sizes } = dataset;
     return {
-      ...config,
+      ...flattenConfig(config),
       ...identityEntries(adapter, knowsGpu ? gpu : undefined),
       network: model,
       dataset: sizes,

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { PruneConfig } from "../config.ts";
+import type { RunConfig } from "../config/config.ts";
 import { FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { type Checkpoint, type CheckpointArena, loadCheckpoint, saveCheckpoint } from "../io/checkpoint.ts";
@@ -20,7 +20,7 @@ import type { PhaseResult, TrainCheckpoints, TrainResult, TrainState } from "../
 import { type CheckpointTimes, checkpointTimes } from "./checkpoint_times.ts";
 import type { Model } from "../api/model.ts";
 import type { RecordedSteps } from "../api/prune_target.ts";
-import { checkSame, resultsOf, type RunResults } from "./results.ts";
+import { checkSame, flattenConfig, resultsOf, type RunResults } from "./results.ts";
 
 /** Where a run's checkpoints are. */
 export interface RunCheckpoints {
@@ -40,7 +40,7 @@ export const checkpointFiles: RegExp =
   /^(run|trained|pruned|after-round-[0-9]+)\.safetensors(\.[0-9a-f]{8}\.tmp)?$/;
 
 /** Reads what the run of a checkpoint was told. @throws {FileError | FormatError} Where there is no checkpoint. */
-export async function readResumedConfig({ files, folder }: RunCheckpoints): Promise<PruneConfig> {
+export async function readResumedConfig({ files, folder }: RunCheckpoints): Promise<RunConfig> {
   return (await loadCheckpoint(`${folder}/${runFile}`, files)).state.config;
 }
 
@@ -71,7 +71,7 @@ export interface JournalOptions {
 
 /** The steps of one run. */
 export class RunJournal {
-  readonly #config: PruneConfig;
+  readonly #config: RunConfig;
   readonly #checkpoints: RunCheckpoints | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #results: RunResults;
@@ -82,7 +82,7 @@ export class RunJournal {
   #toRestore: Checkpoint | undefined;
 
   private constructor(
-    config: PruneConfig,
+    config: RunConfig,
     { checkpoints, signal }: JournalOptions,
     { results, stored }: { readonly results: RunResults; readonly stored: Checkpoint | undefined },
   ) {
@@ -92,7 +92,7 @@ export class RunJournal {
     this.#results = results;
     this.#recorded = results.steps.length;
     this.#toRestore = stored;
-    const { checkpointEvery } = config;
+    const { checkpointEvery } = config.output;
     this.#times = checkpoints && checkpointEvery !== 0 ? checkpointTimes(checkpointEvery) : undefined;
   }
 
@@ -104,7 +104,7 @@ export class RunJournal {
    * @throws {FileError | FormatError} Where a checkpoint cannot be read.
    */
   static async open(
-    config: PruneConfig,
+    config: RunConfig,
     surroundings: RunResults["surroundings"],
     options: JournalOptions,
   ): Promise<RunJournal> {
@@ -116,8 +116,8 @@ export class RunJournal {
     const path = `${checkpoints.folder}/${runFile}`,
       stored = await loadCheckpoint(path, checkpoints.files, layers);
     const results = resultsOf(stored, path);
-    const told = (config: PruneConfig, surroundings: RunResults["surroundings"]) => ({
-      ...config,
+    const told = (config: RunConfig, surroundings: RunResults["surroundings"]) => ({
+      ...flattenConfig(config),
       ...surroundings,
     });
     checkSame(

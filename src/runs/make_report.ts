@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type PruneConfig, readGranularity } from "../config.ts";
+import type { RunConfig } from "../config/config.ts";
 import type { GpuIdentity } from "../gpu/identity.ts";
 import { type Graph, ownLayersOf } from "../model/graph.ts";
 import { decodeModel } from "../io/model_file.ts";
@@ -30,7 +30,7 @@ export interface PruneFindings {
   readonly adapter: string;
   readonly gpu: GpuIdentity;
   readonly cores: Readonly<Record<string, string>>;
-  readonly config: PruneConfig;
+  readonly config: RunConfig;
   readonly ownCriteria?: Readonly<Record<string, string>>;
   readonly splits: Omit<RunSplits, "validation">;
   readonly graph: Graph;
@@ -62,7 +62,7 @@ export function pruneReport(findings: PruneFindings): PruneReport {
     after: findings.finetuned.predictions,
   };
   return {
-    version: 1,
+    version: 2,
     ...(findings.versions ? { versions: findings.versions } : {}),
     adapter: findings.adapter,
     gpu: findings.gpu,
@@ -81,7 +81,7 @@ export function pruneReport(findings: PruneFindings): PruneReport {
     ...(findings.ownCriteria ? { ownCriteria: findings.ownCriteria } : {}),
     start: findings.start,
     warnings: describeWarnings({
-      granularity: readGranularity(config.granularity)!,
+      granularity: config.prune.select.granularity,
       layers: outcome.layers,
       removedLayers: finished.compaction?.removedLayers ?? [],
       rounds: outcome.rounds,

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { PruneConfig } from "../config.ts";
+import type { RunConfig } from "../config/config.ts";
 import { type Dataset, isStreamed, type Split } from "../data/dataset.ts";
 import { readLabels } from "../data/shards_load.ts";
 import { NumericError } from "../errors.ts";
@@ -33,7 +33,7 @@ import { pruneReport } from "./make_report.ts";
 import { modelAsPruneTarget } from "../api/prune_target.ts";
 import { checkReachable } from "./check_reach.ts";
 import { checkPrunable, readGoal, readRecipe } from "./read_recipe.ts";
-import { scheduleOf, trainingOf } from "./read_training.ts";
+import { readDistillation, scheduleOf, trainingOf } from "./read_training.ts";
 
 /** Criteria that a run compares with, at the sparsity that it reached. */
 const comparedCriteria = ["confidence", "magnitude", "gradient", "l1", "random"] as const;
@@ -44,16 +44,16 @@ const epochsPerPhase = 1000;
 /** What a run is given. */
 export interface PruneRunOptions {
   /** What to do. */
-  readonly config: PruneConfig;
+  readonly config: RunConfig;
   /** The whole data set; the run takes its share and splits it. */
   readonly dataset: Dataset<Split>;
   /** The network, which must fit the data set. */
   readonly graph: Graph;
-  /** Scores by a criterion of your own, in place of `config.criterion`; a run that is resumed must be given it again. */
+  /** Scores by a criterion of your own, in place of `config.prune.score.by`; a run that is resumed must be given it again. */
   readonly criterion?: CriterionDefinition;
   /** Parameters and masks to start from; random ones by the seed where left out. */
   readonly weights?: ModelState;
-  /** Whom training and fine-tuning follow where `config.distill` is above 0; fine-tuning the trained network without. */
+  /** Whom training and fine-tuning follow with `config.train.distillation`; fine-tuning the trained network without. */
   readonly teacher?: LoadedModel;
   /** Picks how matrix products are computed; a fixed choice by the read path where left out. */
   readonly choose?: ProductChooser;
@@ -61,7 +61,7 @@ export interface PruneRunOptions {
   readonly onProgress?: (phase: string, progress: RunProgress) => void;
   /** Called where a loss is not finite, with the file of the model as it was when all was. */
   readonly onLastGood?: (model: Uint8Array) => Promise<void>;
-  /** Where checkpoints are written to, as often as `config.checkpointEvery` says, and read from. */
+  /** Where checkpoints are written to, as often as `config.output.checkpointEvery` says, and read from. */
   readonly checkpoints?: RunCheckpoints;
   /** Ends the run between two steps once it is aborted, with a checkpoint where there are any. */
   readonly signal?: AbortSignal;
@@ -97,7 +97,7 @@ export interface PruneRunResult {
  * @throws The reason of `options.signal` where it ends the run.
  */
 export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<PruneRunResult> {
-  const { config, graph } = options, { criterion: by = config.criterion } = options;
+  const { config, graph } = options, { criterion: by = config.prune.score.by } = options;
   const own = describeDefinitions([options.criterion]);
   const splits = await splitDataset(gpu, config, options.dataset);
   const { train, calibration, test, limited } = splits;
@@ -118,9 +118,9 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
     ...{ checkpoints, choices, signal },
     layers: ownLayersOf(graph),
   });
-  checkCores(gpu, journal.cores, { graph, batch: config.batch, train: train.count, test: test.count });
+  checkCores(gpu, journal.cores, { graph, batch: config.train.batch, train: train.count, test: test.count });
   const choose = journal.chooser(options.choose ?? gpu.choose);
-  const { seed, evaluationBatch } = config;
+  const { seed, device: { evaluationBatch } } = config;
   const examples = train.count;
   using model = new Model(gpu, graph, { task: limited, seed, choose, evaluationBatch, examples });
   using _kept = model.keepOnDevice(...[train, calibration, test, splits.validation ?? []].flat());
@@ -148,8 +148,9 @@ async function pruneModel(
   },
 ): Promise<PruneRunResult> {
   const { config, graph, onProgress, steps, choose } = options;
-  const { rounds, allowedDrop, pruneSchedule: schedule } = config;
-  const { criterion: by = config.criterion } = options;
+  const { rounds, allowedDrop, schedule, finetune: { epochs: finetuneEpochs }, compare: compares } =
+    config.prune;
+  const { criterion: by = config.prune.score.by } = options;
   const recipe = readRecipe(config, limited, by), goal = readGoal(config, graph);
   const inputs = { calibration, train, validation, trainedOn: train.count };
   const training: ModelTrainOptions = {
@@ -157,10 +158,9 @@ async function pruneModel(
     keepsVariance: needsVariance(by),
     ...(validation ? { validation } : {}),
   };
-  const { distill: share, temperature, distillFeatures: featureWeight, distillMaps: featureMaps } = config;
-  const distillation = { share, temperature, featureWeight, featureMaps };
+  const distillation = readDistillation(config);
   const isTaught = options.teacher !== undefined;
-  using teacher = config.distill === 0
+  using teacher = !distillation
     ? undefined
     : isTaught
     ? openModel(model.gpu, options.teacher, { task: limited, choose })
@@ -187,12 +187,12 @@ async function pruneModel(
       return { accuracy, predictions: [...predictions] };
     });
   const untrained = await evaluate("untrained");
-  await trainPhase("train", config.epochs);
+  await trainPhase("train", config.train.epochs);
   const trained = await evaluate("trained");
   const kept = await steps.keep("trained.safetensors", () => model.encode());
   const trainedState = decodeModel(kept, "the trained model", graph);
   if (!isTaught) teacher?.restore(trainedState);
-  const recipeBy = (criterion: CriterionName) => readRecipe({ ...config, criterion }, limited);
+  const recipeBy = (criterion: CriterionName) => readRecipe(config, limited, criterion);
   const confidences = await steps.step(
     "confidence",
     async () => (await model.confidence(calibration, scoringOf(recipeBy("confidence").score, inputs))).layers,
@@ -204,7 +204,7 @@ async function pruneModel(
     inputs: { ...inputs, onRefit: reportAs(() => `refit ${ofRounds(roundsDone + 1)}`) },
     finetune: (round) => {
       roundsDone = round;
-      return trainPhase(`fine-tune ${ofRounds(round)}`, config.finetuneEpochs);
+      return trainPhase(`fine-tune ${ofRounds(round)}`, finetuneEpochs);
     },
   });
   const outcome = await pruneUntilStable(target, { goal, schedule, rounds, allowedDrop });
@@ -222,7 +222,7 @@ async function pruneModel(
     });
     // Every criterion trains on the same batches.
     phase = epochsPerPhase;
-    await trainPhase(`compare ${criterion}`, config.finetuneEpochs);
+    await trainPhase(`compare ${criterion}`, finetuneEpochs);
     const accuracyFinetuned = await steps.step(`compared ${criterion}`, measure);
     const sparsity = removedOf(layers) / prunable;
     const chosen = temperature ? { posteriorTemperature: temperature } : {};
@@ -230,14 +230,14 @@ async function pruneModel(
   };
   const { prunableCount: prunable } = model.network.layout;
   const criteria: CriterionResult[] = [];
-  if (config.compare) { for (const criterion of comparedCriteria) criteria.push(await compare(criterion)); }
+  if (compares) { for (const criterion of comparedCriteria) criteria.push(await compare(criterion)); }
   options.signal?.throwIfAborted();
   const labels = isStreamed(test) ? await readLabels(test) : test.labels;
-  const { store, compact } = config;
+  const { store, compact } = config.output;
   const finished = await finishPruned(model.gpu, bytes, {
     ...{ layers: outcome.layers, task: limited, examples: test },
     ...{ store, compact, choose, tune: options.tune, protect: recipe.select.protect },
-    ...{ evaluationBatch: config.evaluationBatch, ownLayers: ownLayersOf(graph) },
+    ...{ evaluationBatch: config.device.evaluationBatch, ownLayers: ownLayersOf(graph) },
   });
   const report = pruneReport({
     ...(options.versions ? { versions: options.versions } : {}),

@@ -1,69 +1,54 @@
 /**
- * What a configuration says of pruning: its recipe and its goal.
+ * What a configuration says of pruning, as pruning takes it: its goal and its recipe.
  *
  * @module
  */
-import { type PruneConfig, readGranularity, readNames } from "../config.ts";
+import type { RunConfig } from "../config/config.ts";
+import { scoreBy } from "../config/schema.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { Graph } from "../model/graph.ts";
 import { summarizeModel } from "../model/summary.ts";
 import { signalToNoiseAt } from "../prune/score/confidence.ts";
 import { type Criterion, readsFisher, scoredTensors } from "../prune/score/criteria.ts";
 import type { CriterionModel } from "../prune/score/criterion.ts";
-import { type CostKind, denseCostOf } from "../prune/cost.ts";
 import type { PruneGoal } from "../prune/goal.ts";
+import { denseCostOf } from "../prune/cost.ts";
 import type { AfterRemoval, Recipe } from "../prune/recipe.ts";
-import { usualSelectionSteps } from "../prune/refit/settings.ts";
 import { checkRemoval } from "../prune/select/removal.ts";
 import { augmentationOf } from "./read_training.ts";
 
-/** Reads the goal; a target below 1 is a fraction of the whole network's cost. */
-export function readGoal(config: PruneConfig, graph: Graph): PruneGoal {
-  const granularity = readGranularity(config.granularity)!;
-  if (typeof granularity === "object" && "keep" in granularity) return { pattern: granularity };
-  if (config.confidence !== undefined) {
-    const regrowAbove = config.regrow === undefined ? undefined : signalToNoiseAt(config.regrow);
-    return { threshold: signalToNoiseAt(config.confidence), regrowAbove };
+/** Reads the goal: a confidence as a signal to noise, and a cost below 1 as a fraction of the whole network's. */
+export function readGoal({ prune: { goal }, output }: RunConfig, graph: Graph): PruneGoal {
+  if ("confidence" in goal) {
+    const regrowAbove = goal.regrow === undefined ? undefined : signalToNoiseAt(goal.regrow);
+    return { threshold: signalToNoiseAt(goal.confidence), regrowAbove };
   }
-  const { targetParameters: parameters, targetMultiplyAdds: multiplyAdds, targetBytes: bytes } = config;
-  const targets = Object.entries({ parameters, multiplyAdds, bytes }) as [CostKind, number | undefined][];
-  const [[cost, target] = []] = targets.filter(([, target]) => target !== undefined);
-  if (cost === undefined || target === undefined) return { sparsity: config.sparsity! };
-  const most = target < 1 ? target * denseCostOf(summarizeModel(graph))[cost] : target;
-  return { cost, most, ...(config.store === "sparse" ? { isSparse: true } : {}) };
+  if (!("cost" in goal)) return goal;
+  const most = goal.most < 1 ? goal.most * denseCostOf(summarizeModel(graph))[goal.cost] : goal.most;
+  return { cost: goal.cost, most, ...(output.store === "sparse" ? { isSparse: true } : {}) };
 }
 
 /** Reads the recipe of each removal, for images of so many channels; by the configuration's criterion or another. */
 export function readRecipe(
-  config: PruneConfig,
+  config: RunConfig,
   images: Pick<Dataset, "channels">,
-  by: Criterion = config.criterion,
+  by: Criterion = config.prune.score.by,
 ): Recipe {
-  const { prior, fisher, posteriorTemperature, seed } = config;
-  const isChosen = posteriorTemperature === "auto" && by === "confidence";
-  const temperature = isChosen ? "validation" : posteriorTemperature === "auto" ? 1 : posteriorTemperature;
-  const { scope, floor, roundTo, perCost, protect } = config,
-    granularity = readGranularity(config.granularity)!;
-  const isPattern = typeof granularity === "object" && "keep" in granularity;
-  return {
-    // Other criteria need the gradients of the given labels.
-    score: { by, prior, temperature, seed, ...(readsFisher(by) ? { fisher } : {}) },
-    select: {
-      ...(isPattern ? {} : { granularity }),
-      ...{ scope, floor, roundTo, perCost, protect: readNames(protect) },
-    },
-    after: readAfter(config, images),
-  };
+  const { seed, prune: { score, select } } = config;
+  const own = typeof by === "object" && readsFisher(by) && "fisher" in score ? { fisher: score.fisher } : {};
+  const scored = typeof by === "string" ? scoreBy(score, by) : { by, ...own };
+  return { score: { ...scored, seed }, select, after: readAfter(config, images) };
 }
 
 function readAfter(
-  { refit, selection, recalibratePruned, batch, seed, cutout, augment }: PruneConfig,
+  { seed, train, prune: { after } }: RunConfig,
   images: Pick<Dataset, "channels">,
 ): AfterRemoval {
-  if (refit) return { refit: { seed, selectionSteps: selection === "obs" ? usualSelectionSteps : 0 } };
-  if (recalibratePruned === "none") return {};
-  if (recalibratePruned === "plain") return { recalibrate: { batch, seed } };
-  return { recalibrate: { batch, seed, cutout, augmentation: augmentationOf({ augment }, images) } };
+  if ("refit" in after) return { refit: { seed, ...after.refit } };
+  const { batch, cutout } = train;
+  if (after.recalibrate === "none") return {};
+  if (after.recalibrate === "plain") return { recalibrate: { batch, seed } };
+  return { recalibrate: { batch, seed, cutout, augmentation: augmentationOf(train, images) } };
 }
 
 /**

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { type PruneConfig, readMilestones } from "../config.ts";
+import type { RunConfig } from "../config/config.ts";
 import type { Dataset } from "../data/dataset.ts";
+import type { Distillation } from "../plan/distillation.ts";
 import type { Augmentation } from "../plan/images.ts";
-import { adam, type OptimizerSettings, type Regularization, sgd } from "../plan/optimizer.ts";
 import {
   averagedFrom,
   constantRate,
@@ -20,66 +20,53 @@ import {
 } from "../train/schedule.ts";
 import type { TrainSettings } from "../train/settings.ts";
 
-/** The optimizer that a configuration names. */
-export function optimizerOf(config: PruneConfig): OptimizerSettings {
-  const { optimizer, momentum, weightDecay, l1, decayBias, clipNorm, clipValue } = config;
-  const regularization: Regularization = {
-    ...(l1 > 0 ? { l1 } : {}),
-    ...(decayBias ? {} : { decayBias }),
-    ...(clipNorm > 0 ? { clipNorm } : {}),
-    ...(clipValue > 0 ? { clipValue } : {}),
-  };
-  if (optimizer === "adam" || optimizer === "adamw") {
-    return adam({ kind: optimizer, weightDecay, ...regularization });
-  }
-  const isPlain = optimizer === "sgd", nesterov = optimizer === "nesterov";
-  return sgd({ momentum: isPlain ? 0 : momentum, nesterov, weightDecay, ...regularization });
+/** The share of the learning rate by a schedule. */
+function rateOf(schedule: RunConfig["train"]["schedule"]): RateShare {
+  if (schedule.kind === "one-cycle") return oneCycleRate(schedule);
+  const rate = schedule.kind === "step"
+    ? stepRate(schedule)
+    : schedule.kind === "cosine"
+    ? cosineRate(schedule)
+    : constantRate;
+  return schedule.warmup > 0 ? warmedUp(rate, schedule.warmup) : rate;
 }
 
 /** The schedule of training, or of a fine-tuning that goes back to a part of it. */
-export function scheduleOf(config: PruneConfig, phase: "train" | "finetune"): Schedule {
-  const { milestones, gamma, rateFloor: floor, peakAt, warmup, rewind, averaging } = config;
-  const rates: Readonly<Record<PruneConfig["schedule"], RateShare>> = {
-    constant: constantRate,
-    step: stepRate({ milestones: readMilestones(milestones), gamma }),
-    cosine: cosineRate({ floor }),
-    "one-cycle": oneCycleRate({ peakAt }),
-  };
-  const rate = warmup > 0 ? warmedUp(rates[config.schedule], warmup) : rates[config.schedule];
+export function scheduleOf({ train, prune }: RunConfig, phase: "train" | "finetune"): Schedule {
+  const { schedule, averaging } = train, rate = rateOf(schedule);
   return {
-    learningRateShare: phase === "train" ? rate : rewoundTo(rate, rewind),
-    averagedCount: averaging === "none" ? () => 0 : averagedFrom(config.averageFrom),
-    ...(averaging === "ema" ? { emaDecay: config.emaDecay } : {}),
+    learningRateShare: phase === "train" ? rate : rewoundTo(rate, prune.finetune.rewind),
+    averagedCount: averaging.kind === "none" ? () => 0 : averagedFrom(averaging.from),
+    ...(averaging.kind === "ema" ? { emaDecay: averaging.decay } : {}),
   };
 }
 
-/** How training images are varied. */
+/** How training images are varied: colour images are flipped where nothing is said. */
 export function augmentationOf(
-  { augment }: Pick<PruneConfig, "augment">,
+  { augmentation }: Pick<RunConfig["train"], "augmentation">,
   { channels }: Pick<Dataset, "channels">,
 ): Augmentation {
-  if (augment !== "auto") return augment;
+  if (augmentation !== "auto") return augmentation;
   return channels === 3 ? "flip" : "none";
+}
+
+/** What is learned from a teacher, where anything is. */
+export function readDistillation({ train: { distillation } }: RunConfig): Distillation | undefined {
+  if (!distillation) return undefined;
+  const { share, temperature, features } = distillation;
+  return { share, temperature, featureWeight: features?.weight, featureMaps: features?.maps };
 }
 
 /** What all phases of a run share, for images of so many channels. */
 export function trainingOf(
-  config: PruneConfig,
+  { seed, train, validation }: RunConfig,
   dataset: Pick<Dataset, "channels">,
 ): Omit<TrainSettings, "epochs" | "schedule"> {
-  const { batch, accumulate, learningRate, seed, labelSmoothing, cutout, validation, patience, stopOn } =
-    config;
+  const { batch, accumulate, learningRate, labelSmoothing, cutout, mixup, optimizer, averaging } = train;
   return {
-    batch,
-    accumulate,
-    learningRate,
-    optimizer: optimizerOf(config),
-    seed,
-    labelSmoothing,
-    augmentation: augmentationOf(config, dataset),
-    cutout,
-    mixup: config.mixup,
-    recalibration: config.recalibrate,
-    ...(validation > 0 ? { earlyStopping: { patience, measure: stopOn } } : {}),
+    ...{ batch, accumulate, learningRate, labelSmoothing, cutout, mixup, optimizer, seed },
+    augmentation: augmentationOf(train, dataset),
+    ...(averaging.kind === "none" ? {} : { recalibration: averaging.recalibrate }),
+    ...(validation ? { earlyStopping: { patience: validation.patience, measure: validation.measure } } : {}),
   };
 }

@@ -4,6 +4,8 @@
  * @module
  */
 import { z } from "zod";
+import type { RunConfig } from "../config/config.ts";
+import { valuesByPath } from "../config/nodes.ts";
 import { ConfigError, FormatError } from "../errors.ts";
 import type { Checkpoint } from "../io/checkpoint.ts";
 
@@ -41,11 +43,19 @@ const resultsSchema = z.strictObject({
 /** What a run has done so far, and what it is. */
 export type RunResults = z.output<typeof resultsSchema>;
 
-/** Keys of a configuration that do not change what a run comes to; the contents of what paths name are compared instead. */
+/**
+ * Paths of a configuration that do not change what a run comes to; the contents of the files that some of them name are
+ * compared instead.
+ */
 const freeKeys: ReadonlySet<string> = new Set([
-  ...["out", "force", "checkpointEvery"],
-  ...["data", "model", "weights", "teacher"],
+  ...["output.folder", "output.force", "output.checkpointEvery"],
+  ...["data.folder", "model.source", "model.weights", "train.distillation.teacher"],
 ]);
+
+/** The values of a configuration by their paths, such as `train.batch`. */
+export function flattenConfig(config: RunConfig): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(valuesByPath(config));
+}
 
 /**
  * Compares what a run is told with what the run was told that it goes on with.

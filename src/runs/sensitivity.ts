@@ -28,7 +28,7 @@ import type { RunProgress } from "../train/settings.ts";
 export interface SensitivityOptions extends TrainedOptions {
   /** Fractions to remove of a layer's weights, or of those that go with a set of coupled channels. */
   readonly sparsities: readonly number[];
-  /** Scores by a criterion of your own, in place of `config.criterion`. */
+  /** Scores by a criterion of your own, in place of `config.prune.score.by`. */
   readonly criterion?: CriterionDefinition;
   /** How an earlier run computed its products, as its report says; others are as `choose` says. */
   readonly cores?: Readonly<Record<string, string>>;
@@ -61,11 +61,12 @@ async function removeIfPossible(remove: () => Promise<Removal>): Promise<Removal
  * @throws The reason of `options.signal` where it ends the scan.
  */
 export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Promise<SensitivityReport> {
-  const { config, dataset, graph, sparsities, criterion = config.criterion } = options;
+  const { config, dataset, graph, sparsities } = options, { score } = config.prune;
+  const { criterion = score.by } = options;
   refusePattern(config, "scan at sparsities");
-  if (config.posteriorTemperature === "auto") {
+  if (score.by === "confidence" && score.temperature === "validation") {
     const current = "each removal would go by another", wanted = "a number";
-    throw new ConfigError({ act: "scan at", thing: "posteriorTemperature auto", current, wanted });
+    throw new ConfigError({ act: "scan at", thing: "prune.score.temperature validation", current, wanted });
   }
   const layout = layOutParameters(graph),
     recipe = readRecipe(config, dataset, criterion),
@@ -73,8 +74,8 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
   checkPrunable({ layout, graph }, recipe);
   const refuse = (current: string, wanted: string) =>
     new ConfigError({ act: "scan the layers of", thing: graph.name, current, wanted });
-  if (config.validation === 0) {
-    throw refuse("no examples for validation", "a configuration with validation above 0");
+  if (!config.validation) {
+    throw refuse("no examples for validation", "a configuration with validation examples");
   }
   const tooMuch = () =>
     refuse("no layer may lose so much alone", "another granularity, criterion or sparsity");

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { PruneConfig } from "../config.ts";
+import type { RunConfig } from "../config/config.ts";
 import { type Dataset, isStreamed, limitDataset, type Split, splitCalibration } from "../data/dataset.ts";
 import { loadStreamed } from "../data/shards_load.ts";
 import { ShapeError } from "../errors.ts";
@@ -30,10 +30,10 @@ export interface RunSplits {
  */
 export async function splitDataset(
   gpu: Gpu,
-  config: PruneConfig,
+  config: RunConfig,
   dataset: Dataset<Split>,
 ): Promise<RunSplits> {
-  const { limited, ...splits } = chooseRows(config, dataset), { stream } = config;
+  const { limited, ...splits } = chooseRows(config, dataset), { stream } = config.data;
   const maxBytes = stream === "off" ? Infinity : Math.min(maxHostBytes, maxResidentBytesOf(gpu));
   const settle = async (split: Split, most: number) =>
     isStreamed(split) && split.count * split.layout.imageBytes <= most ? await loadStreamed(split) : split;
@@ -48,17 +48,17 @@ export async function splitDataset(
   };
 }
 
-function chooseRows(config: PruneConfig, dataset: Dataset<Split>): RunSplits {
+function chooseRows(config: RunConfig, dataset: Dataset<Split>): RunSplits {
   const limited = limitDataset(dataset, {
-    train: config.limit || Infinity,
-    test: config.testLimit || Infinity,
+    train: config.data.limit || Infinity,
+    test: config.data.testLimit || Infinity,
   });
-  const calibrationCount = Math.min(config.calibration, Math.floor(limited.train.count / 5));
+  const calibrationCount = Math.min(config.data.calibration, Math.floor(limited.train.count / 5));
   if (calibrationCount < 1) {
     const current = `${limited.train.count} training examples`;
     throw new ShapeError({ act: "split data set", thing: limited.name, current, wanted: "5 at least" });
   }
-  const { seed, validation: validationCount } = config;
+  const { seed } = config, validationCount = config.validation?.examples ?? 0;
   const { train, calibration } = splitCalibration(limited.train, { count: calibrationCount, seed });
   const splits = { limited, calibration, test: limited.test };
   if (validationCount === 0) return { ...splits, train, validation: undefined };

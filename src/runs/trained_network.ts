@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { PruneConfig } from "../config.ts";
+import type { RunConfig } from "../config/config.ts";
 import type { Dataset, Split } from "../data/dataset.ts";
 import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -22,7 +22,7 @@ import { scheduleOf, trainingOf } from "./read_training.ts";
 /** What a comparison starts from. */
 export interface TrainedOptions {
   /** How to train, and all that the comparison does not vary. */
-  readonly config: PruneConfig;
+  readonly config: RunConfig;
   /** The whole data set; a share is taken and split. */
   readonly dataset: Dataset<Split>;
   /** The network, which must fit the data set. */
@@ -33,7 +33,7 @@ export interface TrainedOptions {
   readonly choose?: ProductChooser;
   /** Called while training or refitting weights, with what is being done. */
   readonly onProgress?: (phase: string, progress: RunProgress) => void;
-  /** True has training keep the variance of the weights. Default: true where `config.criterion` reads it, as `snr` does. */
+  /** True has training keep the variance of the weights. Default: true where `config.prune.score.by` reads it, as `snr` does. */
   readonly keepsVariance?: boolean;
   /** Ends the work between two steps once it is aborted. */
   readonly signal?: AbortSignal;
@@ -67,9 +67,9 @@ const finetuneFirstEpoch = 1000;
  */
 export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<TrainedNetwork> {
   const { config, graph, weights, onProgress, signal } = options, { seed } = config;
-  const { keepsVariance = needsVariance(config.criterion) } = options;
+  const { keepsVariance = needsVariance(config.prune.score.by) } = options;
   const splits = await splitDataset(gpu, config, options.dataset), { train, validation, limited } = splits;
-  const { choose = gpu.choose } = options, { evaluationBatch } = config;
+  const { choose = gpu.choose } = options, { evaluationBatch } = config.device;
   const examples = train.count;
   const model = new Model(gpu, graph, { task: limited, seed, choose, evaluationBatch, examples });
   // Until the model goes.
@@ -87,10 +87,10 @@ export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<Tr
     });
   try {
     if (weights) model.restore(weights);
-    if (config.epochs > 0) {
+    if (config.train.epochs > 0) {
       const train = () =>
         trainFor(`train, seed ${seed}`, {
-          epochs: config.epochs,
+          epochs: config.train.epochs,
           schedule: scheduleOf(config, "train"),
           keepsVariance,
         });
@@ -102,7 +102,7 @@ export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<Tr
       state: await model.state(),
       finetune: (phase) =>
         trainFor(phase, {
-          epochs: config.finetuneEpochs,
+          epochs: config.prune.finetune.epochs,
           firstEpoch: finetuneFirstEpoch,
           schedule: scheduleOf(config, "finetune"),
           // Other removals are to be scored by the variance of training.

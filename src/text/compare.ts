@@ -106,8 +106,8 @@ export function formatCompare(report: CompareReport): string {
   const { trained, cells, dataset, model, config } = report;
   const { variants, sparsities } = axesOf(cells);
   const counts = {
-    test: Math.min(config.testLimit || Infinity, dataset.test),
-    validation: config.validation,
+    test: Math.min(config.data.testLimit || Infinity, dataset.test),
+    validation: config.validation?.examples ?? 0,
   };
   const table = (accuracyOf: (cell: CompareCell) => number | undefined, examples: number) =>
     formatTable(
@@ -125,7 +125,7 @@ export function formatCompare(report: CompareReport): string {
     );
   const validated = trained.flatMap(({ validation }) => validation?.accuracy ?? []);
   const onValidation = validated.length > 0
-    ? ` (${meanText(validated, counts.validation)} % on ${config.validation} validation examples)`
+    ? ` (${meanText(validated, counts.validation)} % on ${counts.validation} validation examples)`
     : "";
   const sections = [
     `${escapeLine(`${model} on ${dataset.name}`)}: ${
@@ -202,7 +202,7 @@ export function formatSensitivity({ trained, cells, model, config }: Sensitivity
   const before = `${
     meanText([trained.accuracy], trained.validation)
   } % on ${trained.validation} validation examples, loss ${trained.loss.toFixed(4)}`;
-  const [what, head] = config.granularity === "channel"
+  const [what, head] = config.prune.select.granularity === "channel"
     ? ["the channels that some layers make", "layers"]
     : ["one layer", "layer"];
   return [

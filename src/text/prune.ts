@@ -14,15 +14,15 @@ const signed = (count: number): string => count > 0 ? `+${count}` : `${count}`;
 
 /** The states of the network that differ: without training it is as it was loaded, without fine-tuning as pruned. */
 function formatStates(
-  { accuracy, config, ownCriteria = {}, dataset: { test }, start }: PruneReport,
+  { accuracy, config: { train, prune }, ownCriteria = {}, dataset: { test }, start }: PruneReport,
 ): string {
-  const [criterion = config.criterion] = Object.keys(ownCriteria);
-  const isTrained = config.epochs > 0, isGiven = start === "given" || !isTrained;
+  const [criterion = prune.score.by] = Object.keys(ownCriteria);
+  const isTrained = train.epochs > 0, isGiven = start === "given" || !isTrained;
   const rows: readonly (readonly [string, number])[] = [
     [isGiven ? "as loaded" : "untrained", accuracy.untrained],
     ...(isTrained ? [["trained", accuracy.trained] as const] : []),
-    [`pruned by ${criterion}${config.refit ? ", the rest refitted" : ""}`, accuracy.pruned],
-    ...(config.finetuneEpochs > 0 ? [["fine-tuned", accuracy.finetuned] as const] : []),
+    [`pruned by ${criterion}${"refit" in prune.after ? ", the rest refitted" : ""}`, accuracy.pruned],
+    ...(prune.finetune.epochs > 0 ? [["fine-tuned", accuracy.finetuned] as const] : []),
   ];
   return formatTable(
     ["network", "test accuracy"],
@@ -32,7 +32,7 @@ function formatStates(
 
 /** The report as tables for people. */
 export function formatReport(report: PruneReport): string {
-  const { parameters, bytes, dataset, config } = report;
+  const { parameters, bytes, dataset } = report, isFinetuned = report.config.prune.finetune.epochs > 0;
   const { before, after } = report.cost;
   const sizes = formatTable(["size", "before", "after"], [
     ["parameters", `${before.parameters}`, `${after.parameters}`],
@@ -55,11 +55,11 @@ export function formatReport(report: PruneReport): string {
     const rows = report.criteria.map(({ criterion, accuracy, accuracyFinetuned }) => [
       criterion,
       accuracyText(accuracy, dataset.test),
-      ...(config.finetuneEpochs > 0 ? [accuracyText(accuracyFinetuned, dataset.test)] : []),
+      ...(isFinetuned ? [accuracyText(accuracyFinetuned, dataset.test)] : []),
     ]);
     sections.push(
       `Criteria at ${percent(parameters.removed / parameters.prunable)} sparsity, removed at once`,
-      formatTable(["criterion", "pruned", ...(config.finetuneEpochs > 0 ? ["fine-tuned"] : [])], rows),
+      formatTable(["criterion", "pruned", ...(isFinetuned ? ["fine-tuned"] : [])], rows),
     );
   }
   if (report.pattern) sections.push(formatPattern(report.pattern));
@@ -93,7 +93,9 @@ function formatTraining({ training: phases = [], config: { validation } }: Prune
   const isWatched = phases.some(({ best }) => best);
   const rows = phases.map(({ phase, epochs, best }) => {
     const { loss, accuracy } = epochs[epochs.length - 1];
-    const watched = best ? [`${best.epoch + 1}`, accuracyText(best.accuracy, validation)] : ["-", "-"];
+    const watched = best
+      ? [`${best.epoch + 1}`, accuracyText(best.accuracy, validation?.examples ?? 0)]
+      : ["-", "-"];
     const cells = [phase, `${epochs.length}`, loss.toFixed(4), percent(accuracy)];
     return isWatched ? [...cells, ...watched] : cells;
   });
@@ -103,7 +105,7 @@ function formatTraining({ training: phases = [], config: { validation } }: Prune
 
 /** Rounds with what went and what came back; the temperature chosen, validation accuracy and what was undone, where there is any. */
 function formatRounds(
-  { rounds, chosenRound, config: { validation, finetuneEpochs }, dataset: { test } }: PruneReport,
+  { rounds, chosenRound, config: { validation, prune }, dataset: { test } }: PruneReport,
 ): string {
   const columns: readonly (readonly [string, (round: PruneRound) => string])[] = [
     ["round", ({ round }) => `${round}`],
@@ -128,7 +130,7 @@ function formatRounds(
       ? [["brought back", ({ inflow }: PruneRound) => `${inflow}`] as const]
       : []),
     ["pruned", ({ accuracyPruned }) => accuracyText(accuracyPruned, test)],
-    ...(finetuneEpochs > 0
+    ...(prune.finetune.epochs > 0
       ? [
         ["fine-tuned", ({ accuracyFinetuned }: PruneRound) => accuracyText(accuracyFinetuned, test)] as const,
       ]
@@ -137,7 +139,8 @@ function formatRounds(
       ? [
         [
           "validation",
-          ({ accuracyValidation = 0 }: PruneRound) => accuracyText(accuracyValidation, validation),
+          ({ accuracyValidation = 0 }: PruneRound) =>
+            accuracyText(accuracyValidation, validation?.examples ?? 0),
         ] as const,
       ]
       : []),

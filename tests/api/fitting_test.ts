@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "
 import { Model } from "../../src/api/model.ts";
 import { runPrune } from "../../src/runs/prune.ts";
 import { fitRunSizes } from "../../src/runs/plans.ts";
-import { parsePruneConfig } from "../../src/config.ts";
+import { configOf } from "../helpers/config.ts";
 import { ShapeError } from "../../src/errors.ts";
 import { parseGraph } from "../../src/model/graph.ts";
 import { deviceOf } from "../helpers/devices.ts";
@@ -134,12 +134,12 @@ Deno.test("runPrune() takes what fits, and the batch of evaluation that is asked
   };
   using gpu = await openSmallGpu(10 * exampleBytes);
   const run = async (more: object) => {
-    const config = parsePruneConfig({ ...settings, ...more }, "a test");
+    const config = configOf({ ...settings, ...more });
     return (await runPrune(gpu, { config, dataset, graph })).report;
   };
   const fitting = await run({}), asked = await run({ evaluationBatch: 3 });
-  assertEquals(asked.config.evaluationBatch, 3);
-  assert(!("evaluationBatch" in fitting.config));
+  assertEquals(asked.config.device.evaluationBatch, 3);
+  assert(!("evaluationBatch" in fitting.config.device));
   assert(fitting.compaction !== null);
   await assertRejects(() => run({ evaluationBatch: 11 }), ShapeError, "at most 10");
   await assertRejects(() => run({ batch: 64 }), ShapeError, "at most 10");

@@ -1,7 +1,7 @@
 /** Models whose arenas are larger than what kernels bind at once, against the same models in one window. */
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
-import { parsePruneConfig } from "../../src/config.ts";
+import { configOf } from "../helpers/config.ts";
 import { ShapeError } from "../../src/errors.ts";
 import type { Files } from "../../src/files.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
@@ -215,9 +215,9 @@ Deno.test("sumGroups() adds up windows in order, within rounding of one window",
 });
 
 Deno.test("runPrune() in windows ends with the same report and bytes, also where it is stopped and goes on", async () => {
-  const config = parsePruneConfig({
+  const config = configOf({
     ...{ epochs: 2, batch: 8, rounds: 2, seed: 1, checkpointEvery: 3, sparsity: 0.6, calibration: 16 },
-  }, "a test");
+  });
   const run = async (gpu: Gpu, options: Partial<PruneRunOptions> = {}) => {
     const { report, model } = await runPrune(gpu, { config, dataset, graph, ...options });
     return { rounds: report.rounds, criteria: report.criteria, model };

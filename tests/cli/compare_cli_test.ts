@@ -29,7 +29,7 @@ Deno.test("compare writes results at once, skips them when run again, and refuse
     assertMatch(first.stdout, /^magnitude( +\d+\.\d \+- \d+\.\d){2}$/m);
     const read = async () => compareReportSchema.parse(JSON.parse(await Deno.readTextFile(path)));
     const report = await read();
-    assertEquals([report.cells.length, report.config.finetuneEpochs], [4, 0]);
+    assertEquals([report.cells.length, report.config.prune.finetune.epochs], [4, 0]);
     assertStringIncludes(await Deno.readTextFile(`${out}/compare.svg`), "<svg");
     await Deno.writeTextFile(path, JSON.stringify({ ...report, cells: report.cells.slice(1) }));
     const again = await runTask("compare", [...given, "--seeds=1"]);
@@ -45,7 +45,7 @@ Deno.test("compare writes results at once, skips them when run again, and refuse
     assertEquals([other.code, other.errors], [
       1,
       [
-        'error: Cannot go on with "the comparison": batch was 16 and is 8, expected what the run was started with',
+        'error: Cannot go on with "the comparison": train.batch was 16 and is 8, expected what the run was started with',
       ],
     ]);
   }));
@@ -82,7 +82,7 @@ Deno.test("compare refuses lists that are none", async () => {
   const { code, errors } = await runTask("compare", ["--sparsities=0.5,1"]);
   assertEquals([code, errors], [
     1,
-    ['error: Cannot use "--sparsities": "1", expected fractions in [0, 1), joined by commas'],
+    ['error: Cannot use "--sparsities": "0.5,1", expected fractions in [0, 1), joined by commas, none of them twice'],
   ]);
 });
 
@@ -120,8 +120,8 @@ Deno.test("compare and sensitivity run again from their reports, to the same num
       const second = await runTask(task, [`--config=${report}`, `--out=${again}`]);
       assertEquals([second.code, second.errors], [0, []], second.stderr);
       const [one, other] = await Promise.all([report, `${again}/${task}.json`].map(async (path) => {
-        const { config: { out: _, ...config }, ...rest } = JSON.parse(await Deno.readTextFile(path));
-        return { config, ...rest };
+        const { config, ...rest } = JSON.parse(await Deno.readTextFile(path));
+        return { config: { ...config, output: { ...config.output, folder: "" } }, ...rest };
       }));
       assertEquals(other, one);
       assertEquals(one.cells.length, task === "compare" ? 4 : 8);
@@ -140,11 +140,14 @@ Deno.test("compare takes keys from a file that flags override, and refuses those
     const { code, errors, stderr } = await run({ batch: 8, learningRate: .01 });
     assertEquals([code, errors], [0, []], stderr);
     const { config } = JSON.parse(await Deno.readTextFile(`${out}/compare.json`));
-    assertEquals([config.batch, config.learningRate], [16, .01]);
+    assertEquals([config.train.batch, config.train.learningRate], [16, .01]);
     for (
       const [keys, message] of [
-        [{ rounds: 2 }, `Cannot use "rounds": a key that this command has not, in ${path}, expected keys`],
-        [{ epochs: -1 }, `"epochs": -1 from ${path}`],
+        [
+          { rounds: 2 },
+          `Cannot use "prune.rounds": a key that this command has not, in ${path}, expected keys`,
+        ],
+        [{ epochs: -1 }, `"train.epochs": -1 from ${path}`],
         [{ epoch: 1 }, '"epoch"'],
       ] as const
     ) {

@@ -1,13 +1,17 @@
 /** Tests of the command line's flags. */
 
+import { z } from "zod";
 import assert from "node:assert/strict";
-import { type FlagField, formatHelp, parseFlags, runFields } from "../../src/cli/flags.ts";
-import { checkSelectionActs, readEarlierRun, resolvePruneConfig } from "../../src/cli/run_config.ts";
-import { describeConfig, parsePruneConfig, type PruneConfig } from "../../src/config.ts";
+import { type FlagField, flagsOf, formatHelp, ownFlags, parseFlags, runFlags } from "../../src/cli/flags.ts";
+import { checkSelectionActs } from "../../src/cli/run_config.ts";
+import { parseRunConfig, type RunConfig } from "../../src/config/config.ts";
+import { configFlags, keysOfFlags } from "../../src/config/words.ts";
 import { ConfigError, FileError, FormatError } from "../../src/errors.ts";
+import { fields as pruneFields, readRun } from "../../src/cli/prune.ts";
+import { configOf } from "../helpers/config.ts";
 import { memoryFiles } from "../helpers/memory_files.ts";
 
-const fields: readonly FlagField[] = [...describeConfig(), ...runFields];
+const fields: readonly FlagField[] = [...configFlags, ...runFlags.fields];
 
 /** Parses flags split at spaces, as prune does. */
 function parse(line: string): Readonly<Record<string, unknown>> {
@@ -23,26 +27,63 @@ function assertRefused(line: string, ...texts: readonly string[]): void {
   });
 }
 
-Deno.test("parseFlags() reads every key of the configuration", () => {
-  for (const field of describeConfig()) {
-    const [text, value] = field.kind === "choice"
-      ? [field.choices!.at(-1)!, field.choices!.at(-1)]
-      : field.kind === "text"
+Deno.test("parseFlags() reads every key of the configuration by its short name and by its path", () => {
+  assert(configFlags.length > 80);
+  for (const field of configFlags) {
+    const { key, kind, choices, isOnlyTaken } = field;
+    const samples = {
+      texts: ["x,y", ["x", "y"]],
+      numbers: ["1,.5", [1, 0.5]],
+      integer: ["1", 1],
+      number: ["1", 1],
+    } as const;
+    const [text, value] = kind === "choice"
+      ? [choices!.at(-1)!, choices!.at(-1)]
+      : key === "prune.select.granularity"
+      ? ["4x4", "4x4"]
+      : kind === "text"
       ? ["x", "x"]
-      : ["1", 1];
-    if (field.kind === "boolean") {
-      assert.deepEqual(parse(`--${field.flag}`), { [field.key]: true });
-      assert.deepEqual(parse(`--no-${field.flag}`), { [field.key]: false });
-    } else {
-      assert.deepEqual(parse(`--${field.flag} ${text}`), { [field.key]: value });
-      assert.deepEqual(parse(`--${field.flag}=${text}`), { [field.key]: value });
+      : samples[kind as keyof typeof samples] ?? [];
+    for (const name of new Set([field.flag, key])) {
+      if (kind === "boolean" || kind === "part") {
+        const taken = isOnlyTaken ? { [key]: false } : { [key]: true };
+        assert.deepEqual(parse(`--${isOnlyTaken ? "no-" : ""}${name}`), taken);
+        assert.deepEqual(parse(`--no-${name}`), { [key]: false });
+      } else {
+        assert.deepEqual(parse(`--${name} ${text}`), { [key]: value });
+        assert.deepEqual(parse(`--${name}=${text}`), { [key]: value });
+      }
     }
   }
 });
 
+Deno.test("keysOfFlags() gives the keys that flags set, words before the keys that they stand for", () => {
+  const keysOf = (line: string) => keysOfFlags(parse(line));
+  const cases: readonly (readonly [string, unknown])[] = [
+    ["--epochs 3 --seed 2", { seed: 2, train: { epochs: 3 } }],
+    ["--momentum .5 --optimizer sgd", {
+      train: { optimizer: { kind: "sgd", momentum: 0.5, nesterov: false } },
+    }],
+    ["--optimizer nesterov", { train: { optimizer: { kind: "sgd", nesterov: true } } }],
+    ["--train.optimizer.kind adam", { train: { optimizer: { kind: "adam" } } }],
+    ["--milestones 0.5,0.75", { train: { schedule: { milestones: [0.5, 0.75] } } }],
+    ["--granularity 2:4", { prune: { goal: { pattern: { keep: 2, of: 4 } } } }],
+    ["--granularity 4x2", { prune: { select: { granularity: { rows: 4, channels: 2 } } } }],
+    ["--target-bytes 0.5", { prune: { goal: { cost: "bytes", most: 0.5 } } }],
+    ["--posterior-temperature auto", { prune: { score: { temperature: "validation" } } }],
+    ["--refit", { prune: { after: { refit: {} } } }],
+    ["--selection obs", { prune: { after: { refit: { selectionSteps: 3 } } } }],
+    ["--protect conv1,fc2", { prune: { select: { protect: ["conv1", "fc2"] } } }],
+    ["--distill 0.5 --teacher t.safetensors", {
+      train: { distillation: { share: 0.5, teacher: "t.safetensors" } },
+    }],
+  ];
+  for (const [line, keys] of cases) assert.deepEqual(keysOf(line), keys, line);
+});
+
 Deno.test("parseFlags() reads numbers strictly", () => {
   for (const [text, value] of [["1e-3", 1e-3], ["0.5", 0.5], [".5", 0.5], ["+2", 2], ["-1", -1], ["5.", 5]]) {
-    assert.deepEqual(parse(`--learning-rate ${text}`), { learningRate: value });
+    assert.deepEqual(parse(`--learning-rate ${text}`), { "train.learningRate": value });
   }
   for (const text of ["12abc", "0x10", "NaN", "Infinity", "1,5", "1e", "."]) {
     assertRefused(`--learning-rate ${text}`, "--learning-rate", `"${text}"`, "a finite number");
@@ -52,14 +93,16 @@ Deno.test("parseFlags() reads numbers strictly", () => {
 
 Deno.test("parseFlags() reads a word in place of a number where there is one", () => {
   const flag = "--posterior-temperature";
-  assert.deepEqual(parse(`${flag} auto`), { posteriorTemperature: "auto" });
-  assert.deepEqual(parse(`${flag}=4`), { posteriorTemperature: 4 });
+  assert.deepEqual(parse(`${flag} auto`), { "prune.score.temperature": "auto" });
+  assert.deepEqual(parse(`${flag}=4`), { "prune.score.temperature": 4 });
   assertRefused(`${flag} best`, flag, '"best"', "auto or a finite number from 1e-12 to");
   assertRefused("--learning-rate auto", "--learning-rate", '"auto"');
 });
 
 Deno.test("parseFlags() refuses unknown flags and offers the nearest", () => {
   assertRefused("--epoch 3", '"--epoch"', 'expected "--epochs"');
+  assertRefused("--train.epoch 3", 'expected "--train.epochs"');
+  assertRefused("--rat 3", "expected such as --", ", --", "; --help all lists them");
   assertRefused("--no-epochs", '"--no-epochs"', "an unknown flag");
   assertRefused("--no-comparee", "an unknown flag");
   assertRefused("-x", '"-x"', "an unknown flag");
@@ -71,11 +114,15 @@ Deno.test("parseFlags() refuses missing values, and values that booleans do not 
   assertRefused("--epochs --batch 3", '"--epochs"', "no value");
   assertRefused("--out -h2", '"--out"', "no value");
   assertRefused("--no-compare=yes", '"--no-compare"', '"yes"', "no value");
+  assertRefused("--protect a,,b", '"--protect"', '"a,,b"', "a list of names of layers");
+  assertRefused("--mean 0.5,x", '"--mean"', '"0.5,x"', "a list of numbers");
+  assertRefused("--granularity 4:2", '"--granularity"', '"4:2"', "N:M such as 2:4");
 });
 
 Deno.test("parseFlags() refuses repeated flags and stray arguments", () => {
   assertRefused("--epochs 3 --epochs 3", '"--epochs"', "given twice", "once");
   assertRefused("--compare --no-compare", '"--no-compare"', "given twice");
+  assertRefused("--epochs 3 --train.epochs 3", '"--train.epochs"', "given twice");
   assertRefused("train", '"train"', "flags only");
   assertRefused("-- --epochs", '"--epochs"', "flags only");
 });
@@ -91,70 +138,81 @@ Deno.test("parseFlags() keeps other arguments where a command takes them", () =>
 
 Deno.test("parseFlags() sees --help and -h anywhere, whatever else is wrong", () => {
   for (const argv of [["--help"], ["-h"], ["--nonsense", "x", "--help"]]) {
-    assert.equal(parseFlags(argv, fields).help, true);
+    assert.equal(parseFlags(argv, fields).help, "brief");
   }
-  assert.equal(parseFlags(["--seed", "1"], fields).help, false);
+  assert.equal(parseFlags(["--help", "all"], fields).help, "all");
+  assert.equal(parseFlags(["--seed", "1"], fields).help, undefined);
 });
 
-Deno.test("resolvePruneConfig() lets flags override the file, and the file the defaults", async () => {
-  const files = memoryFiles({ "run.json": '{"epochs": 2, "batch": 32}' });
-  const flags = parseFlags(["--config", "run.json", "--epochs", "3"], fields);
-  const { epochs, batch, seed } = await resolvePruneConfig(flags, files);
-  assert.deepEqual([epochs, batch, seed], [3, 32, 0]);
-});
+/** The configuration that a prune run is told. */
+const configTold = async (...[flags, files, told]: Parameters<typeof readRun>) =>
+  (await readRun(flags, files, told)).config;
 
-Deno.test("resolvePruneConfig() lets either goal on the command line replace the file's", async () => {
-  const files = memoryFiles({ "run.json": '{"sparsity": 0.8}', "other.json": '{"confidence": 0.9}' });
-  const goal = async (...argv: readonly string[]) => {
-    const { sparsity, confidence } = await resolvePruneConfig(parseFlags(argv, fields), files);
-    return { sparsity, confidence };
-  };
-  assert.deepEqual(await goal(), { sparsity: 0.5, confidence: undefined });
-  assert.deepEqual(await goal("--config=run.json"), { sparsity: 0.8, confidence: undefined });
-  assert.deepEqual(await goal("--config=run.json", "--confidence=.9"), {
-    sparsity: undefined,
-    confidence: 0.9,
+Deno.test("readRun() lets flags override the file, and the file the defaults", async () => {
+  const files = memoryFiles({
+    "run.json": '{"train": {"epochs": 2, "batch": 32}}',
+    "flat.json": '{"epochs": 2, "batch": 32}',
   });
-  assert.deepEqual(await goal("--config=other.json", "--sparsity=.9"), {
-    sparsity: 0.9,
-    confidence: undefined,
-  });
+  for (const name of ["run.json", "flat.json"]) {
+    const flags = parseFlags(["--config", name, "--epochs", "3"], fields);
+    const { train: { epochs, batch }, seed } = await configTold(flags, files);
+    assert.deepEqual([epochs, batch, seed], [3, 32, 0]);
+  }
 });
 
-Deno.test("resolvePruneConfig() reads and refuses what training is told on the command line", async () => {
-  const resolve = (line: string) => resolvePruneConfig(parseFlags(line.split(" "), fields), memoryFiles({}));
-  const config = await resolve(
-    "--no-decay-bias --clip-norm 1 --schedule one-cycle --averaging ema --validation 500",
+Deno.test("readRun() lets a goal, or another kind, on the command line replace the file's", async () => {
+  const files = memoryFiles({
+    "run.json":
+      '{"prune": {"goal": {"sparsity": 0.8}}, "train": {"optimizer": {"momentum": 0.5, "weightDecay": 0}}}',
+    "other.json": '{"prune": {"goal": {"confidence": 0.9, "regrow": 0.95}}, "validation": {"examples": 9}}',
+  });
+  const resolve = (...argv: readonly string[]) => configTold(parseFlags(argv, fields), files);
+  const goal = async (...argv: readonly string[]) => (await resolve(...argv)).prune.goal;
+  assert.deepEqual(await goal(), { sparsity: 0.5 });
+  assert.deepEqual(await goal("--config=run.json"), { sparsity: 0.8 });
+  assert.deepEqual(await goal("--config=run.json", "--confidence=.9"), { confidence: 0.9 });
+  assert.deepEqual(await goal("--config=other.json", "--sparsity=.9"), { sparsity: 0.9 });
+  assert.deepEqual(await goal("--config=other.json", "--confidence=.5"), { confidence: 0.5, regrow: 0.95 });
+  const { train: { optimizer } } = await resolve("--config=run.json", "--optimizer=adam");
+  assert.deepEqual(optimizer, { ...configOf({ optimizer: "adam" }).train.optimizer, weightDecay: 0 });
+  assert.equal((await resolve("--config=other.json", "--no-validation")).validation, undefined);
+});
+
+Deno.test("readRun() reads and refuses what training is told on the command line", async () => {
+  const resolve = (line: string) => configTold(parseFlags(line.split(" "), fields), memoryFiles({}));
+  const { train, validation } = await resolve(
+    "--no-decay-bias --clip-norm 1 --schedule one-cycle --averaging ema --validation 500 --train.optimizer.nesterov",
   );
-  const { decayBias, clipNorm, schedule, averaging, validation } = config;
-  assert.deepEqual([decayBias, clipNorm, schedule, averaging, validation], [
-    false,
-    1,
-    "one-cycle",
-    "ema",
-    500,
-  ]);
+  const { nesterov, decayBias, clipNorm } = train.optimizer as Extract<
+    typeof train.optimizer,
+    { kind: "sgd" }
+  >;
+  assert.deepEqual([nesterov, decayBias, clipNorm], [true, false, 1]);
+  assert.deepEqual([train.schedule.kind, train.averaging.kind], ["one-cycle", "ema"]);
+  assert.deepEqual(validation, { examples: 500, patience: 0, measure: "accuracy" });
   await assert.rejects(resolve("--patience 3"), {
     name: "ConfigError",
-    message: 'Cannot use "patience": 3 from the command line, expected 0 unless validation is above 0',
+    message:
+      'Cannot use "validation.examples": absent from the command line, expected a whole number, at least 1',
   });
 });
 
-Deno.test("resolvePruneConfig() refuses validation examples that nothing is chosen by", async () => {
+Deno.test("readRun() refuses validation examples that nothing is chosen by", async () => {
   const files = memoryFiles({ "run.json": '{"epochs": 1, "validation": 50}' });
-  const resolve = (line: string, resumed?: PruneConfig) =>
-    resolvePruneConfig(parseFlags(line.split(" "), fields), files, { resumed });
-  const wanted = "0 unless there is allowedDrop, posteriorTemperature auto, or more than one of epochs or";
+  const resolve = (line: string, resumed?: RunConfig) =>
+    configTold(parseFlags(line.split(" "), fields), files, { resumed });
+  const wanted =
+    "none unless there is prune.allowedDrop, a temperature chosen by them, or more than one epoch";
   for (
     const idle of ["--epochs 1", "--model a.safetensors", "--epochs 1 --finetune-epochs 0 --stop-on loss"]
   ) {
     await assert.rejects(resolve(`--validation 500 ${idle}`), (error: Error) => {
       assert(error instanceof ConfigError && error.message.includes(wanted), error.message);
-      return error.message.includes('"validation": 500 from the command line');
+      return error.message.includes('"validation.examples": 500 examples that nothing is chosen by');
     });
   }
   await assert.rejects(resolve("--config run.json"), {
-    message: /"validation": 50 from run.json and the command line/,
+    message: /"validation.examples": 50 examples that nothing/,
   });
   const read = [
     ...["", "--epochs 1 --finetune-epochs 2", "--epochs 1 --allowed-drop 0.01"],
@@ -163,10 +221,10 @@ Deno.test("resolvePruneConfig() refuses validation examples that nothing is chos
   for (const more of read) await resolve(`--validation 500 ${more}`.trim());
   await resolve("--config run.json --epochs 2");
   // A run that was begun goes on.
-  await resolve("--resume out", { ...await resolve("--validation 500"), epochs: 1 });
+  await resolve("--resume out", configOf({ validation: 500, epochs: 1 }));
 });
 
-Deno.test("resolvePruneConfig() takes neither out nor force from a file, and says so", async () => {
+Deno.test("readRun() takes neither out nor force from a file, and says so", async () => {
   const keys = { epochs: 3, out: "victim", force: true }, heard: string[] = [];
   const files = memoryFiles({
     "keys.json": JSON.stringify(keys),
@@ -175,22 +233,24 @@ Deno.test("resolvePruneConfig() takes neither out nor force from a file, and say
   });
   const resolve = async (line: string) => {
     const more = { hear: (text: string) => void heard.push(text) };
-    const { epochs, out, force } = await resolvePruneConfig(parseFlags(line.split(" "), fields), files, more);
-    return { epochs, out, force };
+    const { train, output } = await configTold(parseFlags(line.split(" "), fields), files, more);
+    return { epochs: train.epochs, out: output.folder, force: output.force };
   };
   for (const name of ["keys.json", "report.json"]) {
     assert.deepEqual(await resolve(`--config ${name}`), { epochs: 3, out: undefined, force: false });
-    assert.deepEqual(heard.splice(0), [`ignored in ${name}: out (victim) and force, which only flags set`]);
+    assert.deepEqual(heard.splice(0), [
+      `ignored in ${name}: output.folder (victim) and output.force, which only flags set`,
+    ]);
     const given = await resolve(`--config ${name} --out mine --force`);
     assert.deepEqual([given, heard], [{ epochs: 3, out: "mine", force: true }, []]);
   }
   assert.deepEqual([(await resolve("--config tame.json")).force, heard], [false, []]);
 });
 
-Deno.test("resolvePruneConfig() refuses --out and --force beside --resume", async () => {
-  const resumed = parsePruneConfig({ epochs: 1, out: "a", force: true }, "a test");
+Deno.test("readRun() refuses --out and --force beside --resume", async () => {
+  const resumed = configOf({ epochs: 1, out: "a", force: true });
   const resolve = (line: string) =>
-    resolvePruneConfig(parseFlags(line.split(" "), fields), memoryFiles({}), { resumed });
+    configTold(parseFlags(line.split(" "), fields), memoryFiles({}), { resumed });
   for (const flag of ["--out b", "--force"]) {
     await assert.rejects(resolve(`--resume a ${flag}`), {
       name: "ConfigError",
@@ -217,81 +277,133 @@ Deno.test("checkSelectionActs() refuses --selection obs where a whole network lo
   checkSelectionActs(flags, { removals: 1, weights: pruned });
 });
 
-Deno.test("resolvePruneConfig() takes a report, and readEarlierRun() what it says of the run beside", async () => {
-  const { sparsity: _, ...config } = parsePruneConfig(
-    { confidence: 0.9, epochs: 1, validation: 9 },
-    "a test",
-  );
+Deno.test("readRun() takes a report, and what it says of the run beside", async () => {
+  const config = parseRunConfig({
+    prune: { goal: { confidence: 0.9 } },
+    train: { epochs: 1 },
+    validation: { examples: 9 },
+  }, "a test");
   const cores = { "a product": "gemm/software/register_8x8, 1 split" };
   const files = memoryFiles({
-    "report.json": JSON.stringify({ version: 1, adapter: "x", cores, config, accuracy: {} }),
+    "report.json": JSON.stringify({ version: 2, adapter: "x", cores, config, accuracy: {} }),
     "older.json": JSON.stringify({ version: 1, adapter: "x", config: { epochs: 2 } }),
-    "other.json": JSON.stringify({ version: 2, adapter: "x", config }),
+    "other.json": JSON.stringify({ version: 3, adapter: "x", config }),
     "run.json": "{}",
   });
   const parse = (line: string) => parseFlags(line.split(" "), fields);
-  const resolved = await resolvePruneConfig(parse("--config report.json --out b"), files);
+  const resolved = await configTold(parse("--config report.json --out b"), files);
   // What a run was told once is not refused for what it does not read.
-  assert.deepEqual(resolved, { ...config, out: "b" });
-  const { sparsity, confidence } = await resolvePruneConfig(
-    parse("--config report.json --sparsity .9"),
-    files,
-  );
-  assert.deepEqual([sparsity, confidence], [0.9, undefined]);
+  assert.deepEqual(resolved, { ...config, output: { ...config.output, folder: "b" } });
+  assert.equal((await configTold(parse("--config older.json"), files)).train.epochs, 2);
+  const { prune: { goal } } = await configTold(parse("--config report.json --sparsity .9"), files);
+  assert.deepEqual(goal, { sparsity: 0.9 });
   const earlier = async (line: string) => {
-    const run = await readEarlierRun(parse(line), files);
+    const { earlier: run } = await readRun(parse(line), files);
     return run && [run.adapter, run.cores];
   };
   assert.deepEqual(await earlier("--config report.json"), ["x", cores]);
   assert.deepEqual(await earlier("--config older.json"), ["x", undefined]);
   assert.deepEqual([await earlier("--config run.json"), await earlier("--seed 1")], [undefined, undefined]);
-  await assert.rejects(resolvePruneConfig(parse("--config other.json"), files), {
+  await assert.rejects(configTold(parse("--config other.json"), files), {
     name: "FormatError",
     message:
       /Cannot read report "other.json": version: .*, expected a report as prune, compare or sensitivity writes it/,
   });
 });
 
-Deno.test("resolvePruneConfig() names the source of what it refuses", async () => {
-  const files = memoryFiles({ "bad.json": "{", "unknown.json": '{"epoch": 1}', "list.json": "[]" });
+Deno.test("readRun() names the source of what it refuses", async () => {
+  const files = memoryFiles({
+    "bad.json": "{",
+    "unknown.json": '{"epoch": 1}',
+    "list.json": "[]",
+    "deep.json": '{"train": {"optimizer": {"momentum": 2}}}',
+  });
   const refuse = (argv: readonly string[], kind: new (...args: never[]) => Error, ...texts: string[]) =>
-    assert.rejects(resolvePruneConfig(parseFlags(argv, fields), files), (error) => {
+    assert.rejects(configTold(parseFlags(argv, fields), files), (error) => {
       assert(error instanceof kind, String(error));
       for (const text of texts) assert(error.message.includes(text), error.message);
       return true;
     });
   await refuse(["--config", "bad.json"], FormatError, "bad.json", "expected JSON");
   await refuse(["--config", "absent.json"], FileError, "absent.json");
-  await refuse(["--config", "unknown.json"], ConfigError, '"epoch"', "unknown.json", '"epochs"');
+  await refuse(["--config", "unknown.json"], ConfigError, '"epoch"', "unknown.json", '"train.epochs"');
+  await refuse(["--config", "deep.json"], ConfigError, '"train.optimizer.momentum": 2 from deep.json');
   await refuse(["--config", "list.json"], ConfigError, "[] from list.json", "an object");
-  await refuse(["--sparsity", "1.5"], ConfigError, '"sparsity": 1.5 from the command line', "[0, 1)");
+  await refuse(
+    ["--sparsity", "1.5"],
+    ConfigError,
+    '"prune.goal.sparsity": 1.5 from the command line',
+    "[0, 1)",
+  );
 });
 
-Deno.test("formatHelp() names every flag with its default, in lines of at most 100 characters", () => {
-  const help = formatHelp("./winnow prune [FLAGS]", "Prunes.", fields);
-  for (const { flag, kind, default: preset } of fields) {
-    assert(help.includes(kind === "boolean" && preset === true ? `--no-${flag}` : `--${flag}`), flag);
+Deno.test("formatHelp() names the flags that most people need with their defaults, and examples", () => {
+  const most = ["sparsity", "refit", "config"], examples = ["./winnow prune --sparsity 0.8"];
+  const help = formatHelp({ usage: "./winnow prune [FLAGS]", summary: "Prunes.", fields, most, examples });
+  assert.deepEqual([...help.matchAll(/^ {2}(--\S+(?: all)?)/gm)].map(([, flag]) => flag), [
+    ...["--sparsity", "--refit", "--config", "--help", "--help all"],
+  ]);
+  assert.match(help, /--sparsity NUMBER +Goal: fraction of the weights to remove. Default 0.5.\n/);
+  assert.match(help, /\nExamples:\n {2}\.\/winnow prune --sparsity 0.8$/);
+  assert(help.split("\n").every((line) => line.length <= 100));
+});
+
+Deno.test("formatHelp() names every flag under its branch, in lines of at most 100 characters", () => {
+  const help = formatHelp({ usage: "./winnow prune [FLAGS]", summary: "Prunes.", fields, most: [] }, "all");
+  for (const { flag, kind, default: preset, isOnlyTaken } of fields) {
+    const isNegated = isOnlyTaken || kind === "boolean" && preset === true;
+    assert(help.includes(isNegated ? `--no-${flag}` : `--${flag}`), flag);
   }
   assert.match(
     help,
-    /--learning-rate NUMBER +Step size that the schedule starts from or rises to. Default 0.02.\n/,
+    /\ntrain.schedule:\n[^:]*\(cosine: [^:]*:[^:]*--rate-floor NUMBER +Share of the learning rate[^:]*\(floor\)/,
   );
   assert(help.split("\n").every((line) => line.length <= 100));
-  // Groups are headings, in the order of the configuration; what has no group comes last.
+  // Branches are headings, in the order of the tree; what has none comes first.
   const headings = [...help.matchAll(/^(\S.*):$/gm)].map(([, heading]) => heading);
   assert.deepEqual(headings, [
-    "Data and model",
-    "Training",
-    "Regularisation",
-    "Schedule and averaging",
-    "Early stopping",
-    "Pruning goal",
-    "Pruning",
-    "Fine-tuning",
-    "Distillation",
-    "Pruned model",
-    "Output and device",
-    "Other",
+    ...["Flags", "data", "model", "device", "train", "train.optimizer", "train.schedule", "train.averaging"],
+    ...[
+      "train.distillation",
+      "train.distillation.features",
+      "validation",
+      "prune.goal",
+      "prune.goal.pattern",
+      "prune",
+    ],
+    ...["prune.score", "prune.select", "prune.after", "prune.after.refit", "prune.finetune", "output"],
   ]);
-  assert.match(formatHelp("x", "Does.", runFields), /\nFlags:\n {2}--config/);
+  assert.match(
+    formatHelp({ usage: "x", summary: "Does.", fields: runFlags.fields }),
+    /\nFlags:\n {2}--config/,
+  );
+});
+
+Deno.test("ownFlags() makes flags of schemas, fills in their defaults, and refuses what they refuse by the flag", () => {
+  const own = ownFlags({
+    top: z.int().min(1).default(3).describe("Most."),
+    lastOne: z.string().optional().describe("--last: The last."),
+  });
+  assert.deepEqual(
+    own.fields.map((
+      { key, flag, kind, default: preset, description },
+    ) => [key, flag, kind, preset, description]),
+    [
+      ["top", "top", "integer", 3, "Most."],
+      ["lastOne", "last", "text", undefined, "The last."],
+    ],
+  );
+  const read = (...argv: readonly string[]) =>
+    own.read(parseFlags(argv, [...own.fields, ...flagsOf("seed")]).values);
+  assert.deepEqual([read(), read("--top=1", "--last=x", "--seed=2")], [{ top: 3 }, { top: 1, lastOne: "x" }]);
+  assert.throws(() => read("--top=0"), {
+    message: 'Cannot use "--top": 0, expected a whole number, at least 1',
+  });
+});
+
+Deno.test("flagsOf() takes the flags of keys and of all below a branch", () => {
+  assert.deepEqual(flagsOf("data.folder", "train.averaging").map(({ flag }) => flag), [
+    ...["data", "averaging", "average-from", "recalibrate", "ema-decay"],
+  ]);
+  assert(pruneFields.length > configFlags.length);
 });

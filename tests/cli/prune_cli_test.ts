@@ -72,7 +72,7 @@ Deno.test("prune starts from weights of a file without training first, and goes 
       assertEquals([code, errors], [0, []], stderr);
       const out = args.find((flag) => flag.startsWith("--out="))!.slice("--out=".length);
       const report = pruneReportSchema.parse(JSON.parse(await Deno.readTextFile(`${out}/report.json`)));
-      assertEquals([report.config.epochs, report.accuracy.untrained], [0, report.accuracy.trained]);
+      assertEquals([report.config.train.epochs, report.accuracy.untrained], [0, report.accuracy.trained]);
       assertEquals(report.start, "given");
       assertMatch(stdout, /^as loaded +\d+\.\d \+- \d+\.\d %\npruned by /m);
       return { report, model: decodeModel(await Deno.readFile(`${out}/model.safetensors`), "model") };
@@ -144,7 +144,7 @@ Deno.test("prune --resume goes on where a killed run was, and with no other conf
     assertEquals([refused.code, refused.errors.length], [1, 1], refused.stderr);
     assertMatch(
       refused.errors[0],
-      /Cannot resume ".*": epochs was 30 and is 9; batch was 16 and is 8, expected/,
+      /Cannot resume ".*": train.epochs was 30 and is 9; train.batch was 16 and is 8, expected/,
     );
     const resumed = await runTask("prune", [`--resume=${folder}/out/`]);
     assertEquals([resumed.code, resumed.errors], [0, []], resumed.stderr);
@@ -189,7 +189,10 @@ Deno.test("prune run again from its report takes the cores that it names, and re
     assert(JSON.stringify(cores) !== JSON.stringify(report.cores));
     await Deno.writeTextFile(edited, JSON.stringify({ ...report, cores }));
     const other = await again(edited, "other");
-    assertEquals([other.cores, other.config], [cores, { ...report.config, out: `${folder}/other` }]);
+    assertEquals([other.cores, other.config], [cores, {
+      ...report.config,
+      output: { ...report.config.output, folder: `${folder}/other` },
+    }]);
     await again(`${folder}/other/report.json`, "repeated");
     const [one, two] = await Promise.all(
       ["other", "repeated"].map((out) => Deno.readFile(`${folder}/${out}/model.safetensors`)),
@@ -225,7 +228,10 @@ Deno.test("prune refuses bad input with one line and exit code 1, and leaves not
     const replace = (flag: string, value: string) =>
       flags.map((old) => old.startsWith(`--${flag}=`) ? `--${flag}=${value}` : old);
     const wrong: readonly [readonly string[], RegExp][] = [
-      [[...flags, "--sparsity=1"], /Cannot use "--?sparsity|Cannot use "sparsity": 1 .*\[0, 1\)/],
+      [
+        [...flags, "--sparsity=1"],
+        /Cannot use "prune.goal.sparsity": 1 from the command line, expected .*\[0, 1\)/,
+      ],
       [[...flags, "--sparsity=0.5", "--confidence=0.5"], /sparsity/],
       [
         [...flags, "--refit", "--selection=obs"],
@@ -289,7 +295,10 @@ Deno.test("prune takes neither out nor force from a file, and writes over nothin
     for (const name of ["config.json", "report.json"]) {
       const { code, stderr } = await runTask("prune", [...given, `--config=${name}`], place);
       assertEquals(code, 0, stderr);
-      assertStringIncludes(stderr, `ignored in ${name}: out (victim) and force, which only flags set`);
+      assertStringIncludes(
+        stderr,
+        `ignored in ${name}: output.folder (victim) and output.force, which only flags set`,
+      );
     }
     for (const path of theirs) assertEquals(await Deno.readTextFile(path), "theirs");
     assertEquals((await namesIn(`${folder}/out`))?.length, 3);
@@ -343,7 +352,9 @@ Deno.test("prune stops where the loss is not finite, and keeps the last good sta
 Deno.test("prune --help and --print-config print and stop", async () => {
   const help = await runTask("prune", ["--help"]);
   assertEquals(help.code, 0);
-  assertMatch(help.stdout, /^Usage: .*prune[\s\S]*--sparsity/);
+  assertMatch(help.stdout, /^Usage: .*prune[\s\S]*--sparsity[\s\S]*--help all[\s\S]*Examples:/);
+  assert(!help.stdout.includes("--gamma"), "only what most people need");
+  assertMatch((await runTask("prune", ["--help", "all"])).stdout, /train\.schedule:\n[\s\S]*--gamma NUMBER/);
   const printed = await runTask("prune", ["--print-config", "--seed=3"]);
   assertEquals([printed.code, JSON.parse(printed.stdout).seed], [0, 3]);
 });

@@ -6,7 +6,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { runPrune } from "../../src/runs/prune.ts";
-import { parsePruneConfig } from "../../src/config.ts";
+import { configOf } from "../helpers/config.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyDataset } from "../helpers/tiny_dataset.ts";
 import { tinyGraph } from "../helpers/tiny_network.ts";
@@ -63,7 +63,7 @@ Deno.test(
       // A quarter would be chance.
       assert(accuracy.finetuned > 0.5, `accuracy ${accuracy.finetuned}`);
       const { report } = await runPrune(await deviceOf(), {
-        config: parsePruneConfig(config, "a test"),
+        config: configOf(config),
         dataset: tinyDataset(),
         graph: tinyGraph(),
       });

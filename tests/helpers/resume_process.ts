@@ -5,7 +5,7 @@
  * @module
  */
 import { runPrune } from "../../src/runs/prune.ts";
-import { parsePruneConfig } from "../../src/config.ts";
+import { configOf } from "./config.ts";
 import { denoFiles } from "../../src/deno/files.ts";
 import { openGpu } from "../../src/gpu/device.ts";
 import { tinyDataset } from "./tiny_dataset.ts";
@@ -15,7 +15,7 @@ const [folder, config] = Deno.args, files = denoFiles, checkpoints = `${folder}/
 const resumes = await files.sizeBytes(`${checkpoints}/run.safetensors`) !== undefined;
 using gpu = await openGpu();
 const { report, model } = await runPrune(gpu, {
-  config: parsePruneConfig(JSON.parse(config), "a test"),
+  config: configOf(JSON.parse(config)),
   dataset: tinyDataset(),
   graph: tinyGraph(),
   checkpoints: { files, folder: checkpoints, resumes },

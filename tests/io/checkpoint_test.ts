@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { parsePruneConfig } from "../../src/config.ts";
+import { configOf } from "../helpers/config.ts";
 import { ConfigError, FileError, FormatError, ShapeError } from "../../src/errors.ts";
 import {
   type Checkpoint,
@@ -55,7 +55,7 @@ function checkpoint(held: readonly CheckpointArena[] = [...trained, ...statistic
     arenas: new Map(arenas),
     masks: new Map(masks),
     state: {
-      config: parsePruneConfig({ sparsity: 0.8 }, "a test"),
+      config: configOf({ sparsity: 0.8 }),
       results: { rounds: [{ round: 1, removed: 17, accuracy: 0.1 + 0.2 }], best: null },
     },
   };

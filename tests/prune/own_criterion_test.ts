@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
 import type { ModelPruneOptions } from "../../src/api/model_options.ts";
-import { parsePruneConfig } from "../../src/config.ts";
+import { configOf } from "../helpers/config.ts";
 import { ConfigError, KernelError, NumericError } from "../../src/errors.ts";
 import type { NamedParameters } from "../../src/gpu/network.ts";
 import {
@@ -240,10 +240,7 @@ const settings = { epochs: 2, batch: 16, learningRate: 0.05, seed: 1, rounds: 2,
 
 Deno.test("runPrune() prunes by a criterion by value, says so, and goes on with the same alone", async () => {
   const gpu = await deviceOf(), files = memoryFiles(), { obd } = asExpression;
-  const config = parsePruneConfig(
-    { ...settings, compare: false, criterion: "obd", checkpointEvery: 1 },
-    "a test",
-  );
+  const config = configOf({ ...settings, compare: false, criterion: "obd", checkpointEvery: 1 });
   const given = { config, dataset, graph: tinyGraph() };
   const library = await runPrune(gpu, given), own = await runPrune(gpu, { ...given, criterion: obd });
   assertEquals(own.model, library.model);
@@ -264,7 +261,7 @@ Deno.test("runPrune() prunes by a criterion by value, says so, and goes on with 
 
 Deno.test("runCompare() and runSensitivity() take criteria by value, those that read the variance too", async () => {
   const gpu = await deviceOf(), versions = { winnow: "a test" };
-  const config = parsePruneConfig({ ...settings, finetuneEpochs: 0, validation: 10 }, "a test");
+  const config = configOf({ ...settings, finetuneEpochs: 0, validation: 10 });
   const snr = defineCriterion({
     name: "deviations",
     expression: "abs(mean) / max(sqrt(variance), 1e-20)",
@@ -287,7 +284,8 @@ Deno.test("runCompare() and runSensitivity() take criteria by value, those that 
   const changed = [defineCriterion({ name: "o", expression: "mean * mean" }), snr];
   const goOn = runCompare(gpu, { ...given, criteria: changed, variants, seeds: [3], before: report });
   await assertRejects(() => goOn, ConfigError, 'Cannot go on comparing with "ownCriteria"');
-  const scan = { ...given, config: { ...config, criterion: "magnitude" as const } };
+  const byMagnitude = configOf({ ...settings, finetuneEpochs: 0, validation: 10, criterion: "magnitude" });
+  const scan = { ...given, config: byMagnitude };
   const { ownCriteria, ...scanned } = await runSensitivity(gpu, { ...scan, criterion: asFunction.magnitude });
   assertEquals(ownCriteria, { m: "a function" });
   assertEquals(scanned, await runSensitivity(gpu, scan));

@@ -1,14 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
-import { parsePruneConfig } from "../../src/config.ts";
+import { configOf } from "../helpers/config.ts";
 import { type PruneReport, pruneReportSchema } from "../../src/report/prune_report.ts";
 
 const report: PruneReport = {
-  version: 1,
+  version: 2,
   adapter: "an adapter",
   dataset: { name: "tiny", source: "a test", classes: ["a", "b"], train: 80, calibration: 16, test: 40 },
   model: "seed",
   seed: 7,
-  config: parsePruneConfig({ seed: 7 }, "a test"),
+  config: configOf({ seed: 7 }),
   accuracy: { untrained: 0.25, trained: 1, pruned: 0.5, finetuned: 0.75 },
   criteria: [{ criterion: "magnitude", sparsity: 0.5, accuracy: 0.5, accuracyFinetuned: 1 }],
   parameters: { total: 100, prunable: 90, removed: 45 },
@@ -104,7 +104,7 @@ Deno.test("pruneReportSchema refuses unknown and missing keys, everywhere", () =
     refuses({ ...report, [key]: Array.isArray(value) ? [more] : more }, `a surprise in ${key}`);
   }
   refuses({ ...report, surprise: 1 }, "a surprise");
-  refuses({ ...report, version: 2 }, "another version");
+  refuses({ ...report, version: 3 }, "another version");
   refuses({ ...report, accuracy: { ...report.accuracy, pruned: 1.1 } }, "an accuracy above 1");
   refuses({ ...report, flips: { ...report.flips, stayedWrong: 0.5 } }, "half an example");
 });

@@ -4,7 +4,7 @@ import { Model } from "../../src/api/model.ts";
 import { readGoal } from "../../src/runs/read_recipe.ts";
 import { runPrune } from "../../src/runs/prune.ts";
 import { checkReachable } from "../../src/runs/check_reach.ts";
-import { parsePruneConfig } from "../../src/config.ts";
+import { configOf } from "../helpers/config.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { parseGraph } from "../../src/model/graph.ts";
 import { summarizeModel } from "../../src/model/summary.ts";
@@ -18,7 +18,6 @@ const graph = tinyGraph(), layout = layOutParameters(graph);
 /** Half of its channels, rounded up. */
 const halved = summarizeModel(tinyGraph({ conv1: 2, conv2: 3, fc1: 4 }));
 const channels = { granularity: "channel", roundTo: 1 } as const;
-const configOf = (value: Record<string, unknown>) => parsePruneConfig(value, "a test");
 
 function check(value: Record<string, unknown>, masks?: ReadonlyMap<string, Float32Array>): void {
   const config = configOf(value);

@@ -3,7 +3,7 @@ import { type CompareOptions, runCompare } from "../../src/runs/compare.ts";
 import { readVariant } from "../../src/runs/compare_variants.ts";
 import { Model } from "../../src/api/model.ts";
 import { splitDataset } from "../../src/runs/splits.ts";
-import { parsePruneConfig } from "../../src/config.ts";
+import { configOf as configBy } from "../helpers/config.ts";
 import { ConfigError, FormatError } from "../../src/errors.ts";
 import { decodeModel } from "../../src/io/model_file.ts";
 import { decodeVariance } from "../../src/io/variance_file.ts";
@@ -13,7 +13,7 @@ import { tinyDataset } from "../helpers/tiny_dataset.ts";
 import { tinyGraph } from "../helpers/tiny_network.ts";
 
 const configOf = (more: Record<string, unknown> = {}) =>
-  parsePruneConfig({ epochs: 3, batch: 16, learningRate: 0.05, finetuneEpochs: 0, ...more }, "a test");
+  configBy({ epochs: 3, batch: 16, learningRate: 0.05, finetuneEpochs: 0, ...more });
 
 /** Files that are kept, and the names of those that were made. */
 function openKept(kept = new Map<string, Uint8Array>()) {
@@ -105,11 +105,11 @@ Deno.test("runCompare() refuses a kept network whose variance cannot be had", as
 
 Deno.test("readVariant() refuses snr without training, by name", () => {
   const wanted = "expected another than snr without epochs of training";
-  const message = `Cannot use "criterion": "snr" from variant snr/layer, ${wanted}`;
+  const message = `Cannot use "prune.score.by": "snr" from variant snr/layer, ${wanted}`;
   assertThrows(
     () => readVariant("snr/layer", configOf({ epochs: 0, model: "a.safetensors" })),
     ConfigError,
     message,
   );
-  assertEquals(readVariant("snr", configOf({ model: "a.safetensors" })).config.criterion, "snr");
+  assertEquals(readVariant("snr", configOf({ model: "a.safetensors" })).config.prune.score.by, "snr");
 });

@@ -3,7 +3,7 @@ import { type CompareOptions, runCompare } from "../../src/runs/compare.ts";
 import { readVariant } from "../../src/runs/compare_variants.ts";
 import { runSensitivity } from "../../src/runs/sensitivity.ts";
 import { drawCompare, formatCompare, formatSensitivity } from "../../src/text/compare.ts";
-import { parsePruneConfig } from "../../src/config.ts";
+import { configOf as configBy } from "../helpers/config.ts";
 import { ConfigError, FormatError, ShapeError } from "../../src/errors.ts";
 import {
   type CompareReport,
@@ -17,7 +17,7 @@ import { tinyGraph } from "../helpers/tiny_network.ts";
 const versions = { winnow: "a test" };
 
 const configOf = (more: Record<string, unknown> = {}) =>
-  parsePruneConfig({ epochs: 2, batch: 16, learningRate: 0.05, finetuneEpochs: 0, ...more }, "a test");
+  configBy({ epochs: 2, batch: 16, learningRate: 0.05, finetuneEpochs: 0, ...more });
 
 async function compare(more: Partial<CompareOptions> = {}): Promise<CompareReport> {
   return await runCompare(await deviceOf(), {
@@ -42,9 +42,6 @@ Deno.test("runCompare() measures every variant at every sparsity with every seed
     ...["magnitude 0.5 4", "magnitude 0.9 4", "random/layer 0.5 4", "random/layer 0.9 4"],
   ]);
   assertEquals(seen, [0, 1, 2, 3, 4, 4, 5, 6, 7, 8]);
-  const { refit, selection: _, ...config } = report.config;
-  const old = { ...report, config: { ...config, replace: refit, posterior: "diagonal" } };
-  assertEquals(compareReportSchema.parse(old), report, "as it was written before refits had one name");
   assertEquals(report.trained.map(({ seed }) => seed), [3, 4]);
   for (const { sparsity, removed } of report.cells) assert(Math.abs(sparsity - removed) < 0.01);
   assertEquals(await compare(), report, "the same again");
@@ -96,7 +93,7 @@ Deno.test("runCompare() goes on from what was found, with the trained networks t
   await assertRejects(
     () => compare({ before: whole, config: configOf({ batch: 8 }) }),
     ConfigError,
-    'Cannot go on with "the comparison": batch was 16 and is 8, expected what the run was started with',
+    'Cannot go on with "the comparison": train.batch was 16 and is 8, expected what the run was started with',
   );
   await assertRejects(
     () => compare({ before: { ...whole, gpu: { ...whole.gpu!, subgroupSize: 64 } } }),
@@ -179,34 +176,49 @@ Deno.test("runCompare() scores anew at each stage where a variant is staged", as
 });
 
 Deno.test("readVariant() reads what its parts say, and refuses parts that are none", () => {
-  const { name, config } = readVariant("obd/sampled/8x4/layer/plain", configOf());
-  assertEquals(
-    [name, config.criterion, config.fisher, config.granularity, config.scope, config.recalibratePruned],
-    ["obd/sampled/8x4/layer/plain", "obd", "sampled", "8x4", "layer", "plain"],
-  );
-  assertEquals(readVariant("confidence/T=2.5", configOf()).config.posteriorTemperature, 2.5);
-  const validated = configOf({ validation: 9 });
-  assertEquals(readVariant("confidence/T=auto", validated).config.posteriorTemperature, "auto");
-  assertThrows(() => readVariant("confidence/T=0", configOf()), ConfigError, '"posteriorTemperature": 0');
-  // The base's estimate is for the criteria that read it.
-  const base = configOf({ fisher: "example" });
-  assertEquals(["confidence", "magnitude"].map((name) => readVariant(name, base).config.fisher), [
-    "example",
-    "batch",
+  const recipeOf = (name: string, base = configOf()) => {
+    const { score, select, after } = readVariant(name, base).config.prune;
+    return { score, select, after };
+  };
+  assertEquals(readVariant("lamp", configOf()).name, "lamp");
+  const usual = { prior: "evidence", fisher: "batch", temperature: 1 };
+  assertEquals(recipeOf("obd/sampled/8x4/layer/plain"), {
+    score: { by: "obd", fisher: "sampled" },
+    select: { granularity: { rows: 8, channels: 4 }, scope: "layer", floor: 0, protect: [], perCost: false },
+    after: { recalibrate: "plain" },
+  });
+  const temperatureOf = (name: string, base = configOf()) => recipeOf(name, base).score;
+  assertEquals(temperatureOf("confidence/T=2.5"), { ...usual, by: "confidence", temperature: 2.5 });
+  const auto = { ...usual, by: "confidence", temperature: "validation" };
+  assertEquals(temperatureOf("confidence/T=auto", configOf({ validation: 9 })), auto);
+  assertThrows(() => readVariant("confidence/T=0", configOf()), ConfigError, '"prune.score.temperature": 0');
+  // What a base says of the confidence is for the criteria that read it.
+  const base = configOf({ fisher: "example", prior: "matched" });
+  assertEquals(["confidence", "obd", "magnitude"].map((name) => recipeOf(name, base).score), [
+    { ...usual, by: "confidence", prior: "matched", fisher: "example" },
+    { by: "obd", fisher: "example" },
+    { by: "magnitude" },
   ]);
+  const refitted = configOf({ refit: true });
+  assertEquals(["lamp", "lamp/channel", "lamp/refit"].map((name) => recipeOf(name, refitted).after), [
+    { refit: { selectionSteps: 3 } },
+    { refit: { selectionSteps: 0 } },
+    { refit: { selectionSteps: 0 } },
+  ]);
+  assertEquals(recipeOf("lamp/obs").after, { refit: { selectionSteps: 3 } });
   const refused: readonly (readonly [string, string])[] = [
     ["magnitud", 'no criterion is "magnitud", expected "magnitude"'],
     ["magnitude/evidense", '"evidense" says nothing, expected "evidence"'],
     ["magnitude/2:4", '"2:4" says nothing'],
-    ["magnitude/filter/channel", '"channel" sets granularity again'],
-    ["magnitude/sampled", '"fisher"'],
-    ["magnitude/T=2", '"T=2" says nothing of criterion magnitude, expected confidence'],
+    ["magnitude/filter/channel", '"channel" sets select.granularity again'],
+    ["magnitude/sampled", '"prune.score.fisher"'],
+    ["magnitude/T=2", '"prune.score.temperature": 2 from variant magnitude/T=2, expected none unless'],
     [
       "confidence/T=auto",
-      '"posteriorTemperature": "auto" from variant confidence/T=auto, expected a number unless',
+      '"prune.score.temperature": "validation" from variant confidence/T=auto, expected a number without',
     ],
     ["magnitude/staged/refit", 'a refit goes in stages by itself, expected no "staged" beside it'],
-    ["confidence/T=high", '"posteriorTemperature"'],
+    ["confidence/T=high", '"prune.score.temperature"'],
   ];
   for (const [name, message] of refused) {
     assertThrows(() => readVariant(name, configOf()), ConfigError, message);
@@ -257,7 +269,7 @@ Deno.test("runSensitivity() leaves out what a layer may not lose alone", async (
 Deno.test("formatCompare() and drawCompare() show mean and deviation over seeds", () => {
   const cell = { variant: "magnitude", sparsity: 0.5, removed: 0.5 };
   const report: CompareReport = {
-    version: 1,
+    version: 2,
     versions,
     adapter: "an adapter",
     dataset: { name: "tiny", source: "a test", train: 96, test: 40 },

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { type CompareOptions, runCompare } from "../../src/runs/compare.ts";
 import { Model } from "../../src/api/model.ts";
 import { splitDataset } from "../../src/runs/splits.ts";
-import { parsePruneConfig } from "../../src/config.ts";
+import { configOf as configBy } from "../helpers/config.ts";
 import type { Dataset, ImageSplit, Split } from "../../src/data/dataset.ts";
 import { type CompareReport, compareReportSchema } from "../../src/report/compare_report.ts";
 import { deviceOf } from "../helpers/devices.ts";
@@ -12,10 +12,7 @@ import { tinyGraph } from "../helpers/tiny_network.ts";
 const versions = { winnow: "a test" };
 
 const configOf = (more: Record<string, unknown> = {}) =>
-  parsePruneConfig(
-    { epochs: 1, batch: 16, learningRate: 0.05, finetuneEpochs: 0, validation: 24, ...more },
-    "a test",
-  );
+  configBy({ epochs: 1, batch: 16, learningRate: 0.05, finetuneEpochs: 0, validation: 24, ...more });
 
 async function compare(more: Partial<CompareOptions> = {}): Promise<CompareReport> {
   return await runCompare(await deviceOf(), {
@@ -95,7 +92,7 @@ for (
 Deno.test("runCompare() measures validation examples after fine-tuning too, and none where none are held out", async () => {
   const { cells } = await compare({ config: configOf({ finetuneEpochs: 1 }), sparsities: [0.8] });
   for (const { validation, validationFinetuned } of cells) assertNotEquals(validation, validationFinetuned);
-  const without = await compare({ config: configOf({ validation: 0 }), sparsities: [0.8] });
+  const without = await compare({ config: configOf({ validation: undefined }), sparsities: [0.8] });
   for (const result of [...without.trained, ...without.cells]) assertEquals(result.validation, undefined);
 });
 

@@ -4,7 +4,7 @@ import { type PruneRunOptions, runPrune } from "../../src/runs/prune.ts";
 import { shapeKey } from "../../src/kernels/choices.ts";
 import { seal } from "../../src/io/checksum.ts";
 import { runSensitivity } from "../../src/runs/sensitivity.ts";
-import { parsePruneConfig } from "../../src/config.ts";
+import { configOf as configBy } from "../helpers/config.ts";
 import { AdapterError, FormatError } from "../../src/errors.ts";
 import { productSplits } from "../../src/kernels/gemm.ts";
 import type { ProductChooser } from "../../src/kernels/product.ts";
@@ -20,7 +20,7 @@ const whole: ProductChooser = () => ({ core, splits: 1 });
 const split: ProductChooser = (shape) => ({ core, splits: productSplits(shape, core, 64) });
 
 const brief = { epochs: 2, batch: 16, rounds: 1, learningRate: 0.05, seed: 1 };
-const configOf = (more: Record<string, unknown> = {}) => parsePruneConfig({ ...brief, ...more }, "a test");
+const configOf = (more: Record<string, unknown> = {}) => configBy({ ...brief, ...more });
 
 async function run(config: Record<string, unknown>, more: Partial<PruneRunOptions>) {
   const options = { config: configOf(config), dataset: tinyDataset(), graph: tinyGraph() };

@@ -3,7 +3,7 @@ import { runCompare } from "../../src/runs/compare.ts";
 import { loadModel } from "../../src/api/load_model.ts";
 import { type PruneRunOptions, runPrune } from "../../src/runs/prune.ts";
 import { runSensitivity } from "../../src/runs/sensitivity.ts";
-import { parsePruneConfig } from "../../src/config.ts";
+import { configOf } from "../helpers/config.ts";
 import { loadDataset } from "../../src/data/locate.ts";
 import { ConfigError, NumericError, ShapeError } from "../../src/errors.ts";
 import { Network } from "../../src/gpu/network.ts";
@@ -34,7 +34,7 @@ async function run(
   more: Pick<PruneRunOptions, "onLastGood" | "onFootprint" | "onProgress" | "teacher" | "tune"> = {},
 ) {
   return await runPrune(await deviceOf(), {
-    config: parsePruneConfig({ ...small, ...config }, "a test"),
+    config: configOf({ ...small, ...config }),
     dataset: await openTiny(),
     graph: tinyGraph(),
     ...more,
@@ -121,7 +121,7 @@ Deno.test("runPrune() hands over the last good model where a loss is not finite"
 Deno.test("runPrune() refuses data of which nothing could be set aside", async () => {
   const places = { folder: "tiny", files: memoryFiles(tinyIdx("tiny")) };
   const dataset = await loadDataset({ ...places, allowDownload: false, note() {} });
-  const config = parsePruneConfig({}, "a test");
+  const config = configOf({});
   const options = { config, dataset, graph: tinyGraph() };
   await assertRejects(
     async () => await runPrune(await deviceOf(), options),
@@ -150,7 +150,7 @@ Deno.test("runPrune() holds validation examples out, follows a teacher and takes
     assert(epochs.every(({ validation }) => validation!.accuracy <= best!.accuracy));
   }
   assertEquals((await run(config)).report, report);
-  assertNotEquals((await run({ ...config, distill: 0 }, { onFootprint })).model, model);
+  assertNotEquals((await run({ ...config, distill: undefined }, { onFootprint })).model, model);
   assertNotEquals((await run({ ...config, distillFeatures: 0.5 })).model, model);
   assert(footprints[0] > footprints[1], "a teacher takes memory");
   assertEquals(gpu.allocatedBytes, start, "nothing is left on the device");
@@ -162,7 +162,7 @@ Deno.test("runPrune() follows a teacher that is given from the start", async () 
   const files = memoryFiles({ "t.safetensors": (await run({ seed: 5, compare: false })).model });
   const task = await openTiny();
   const teacher = await loadModel({ model: "t.safetensors" }, { files, task });
-  const plain = await run({ ...config, distill: 0 }),
+  const plain = await run({ ...config, distill: undefined }),
     taught = await run(
       { ...config, teacher: "t.safetensors" },
       { teacher },
@@ -257,13 +257,13 @@ Deno.test("runPrune() refuses before training what the model has not", async () 
     [{ criterion: "bn-scale" }, 'Cannot score by "bn-scale": no layer of seed has what it needs'],
   ] as const;
   for (const [more, message] of cases) {
-    const options = { config: parsePruneConfig({ ...small, ...more }, "a test"), graph: tinyGraph() };
+    const options = { config: configOf({ ...small, ...more }), graph: tinyGraph() };
     let steps = 0;
     const onProgress = () => void steps++;
     const start = { ...options, dataset: await openTiny(), onProgress };
     const gpu = await deviceOf(), bytes = gpu.allocatedBytes;
     await assertRejects(() => runPrune(gpu, start), ConfigError, message);
-    const lists = { variants: [options.config.criterion], sparsities: [0.5], seeds: [0], versions: {} };
+    const lists = { variants: [options.config.prune.score.by], sparsities: [0.5], seeds: [0], versions: {} };
     await assertRejects(() => runCompare(gpu, { ...start, ...lists }), ConfigError, message);
     await assertRejects(() => runSensitivity(gpu, { ...start, ...lists }), ConfigError, message);
     assertEquals([steps, gpu.allocatedBytes], [0, bytes], "nothing was trained, nothing is left");
@@ -370,7 +370,7 @@ Deno.test("runPrune() refits what is kept, which comes nearer to the trained net
   assertEquals(refitted.report.parameters, plain.report.parameters);
   assertNotEquals(refitted.model, plain.model);
   assert(refitted.report.accuracy.finetuned >= plain.report.accuracy.finetuned);
-  assertEquals(refitted.report.config.recalibratePruned, "none");
+  assertEquals(refitted.report.config.prune.after, { refit: { selectionSteps: 3 } });
   const tuned = await run({
     ...config,
     ...brief,

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { optimizerOf, scheduleOf, trainingOf } from "../../src/runs/read_training.ts";
-import { parsePruneConfig } from "../../src/config.ts";
+import { readDistillation, scheduleOf, trainingOf } from "../../src/runs/read_training.ts";
+import { adam } from "../../src/plan/optimizer.ts";
+import { configOf } from "../helpers/config.ts";
 import {
   cosineRate,
   finetuneSchedule,
@@ -9,29 +10,23 @@ import {
   warmedUp,
 } from "../../src/train/schedule.ts";
 
-const configOf = (value: Record<string, unknown>) => parsePruneConfig(value, "a test");
-
-Deno.test("optimizerOf() reads the optimizer out of a configuration", () => {
+Deno.test("trainingOf() hands on the optimizer", () => {
   const of = (optimizer: string, more = {}) =>
-    optimizerOf(configOf({ optimizer, weightDecay: 0.1, ...more }));
-  const momentum = 0.8;
-  assertEquals(of("sgd"), { kind: "sgd", momentum: 0, nesterov: false, weightDecay: 0.1 });
-  assertEquals(of("momentum", { momentum }), { kind: "sgd", momentum, nesterov: false, weightDecay: 0.1 });
-  assertEquals(of("nesterov", { momentum }), { kind: "sgd", momentum, nesterov: true, weightDecay: 0.1 });
-  const adam = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.1 };
-  assertEquals([of("adam"), of("adamw")], [{ kind: "adam", ...adam }, { kind: "adamw", ...adam }]);
+    trainingOf(configOf({ optimizer, weightDecay: 0.1, ...more }), { channels: 3 }).optimizer;
+  const momentum = 0.8, usual = { weightDecay: 0.1, l1: 0, decayBias: true };
+  assertEquals(of("sgd"), { kind: "sgd", momentum: 0, nesterov: false, ...usual });
+  assertEquals(of("momentum", { momentum }), { kind: "sgd", momentum, nesterov: false, ...usual });
+  assertEquals(of("nesterov", { momentum }), { kind: "sgd", momentum, nesterov: true, ...usual });
+  // Where nothing is said, as the library has it.
+  assertEquals(of("adam"), { ...adam({ weightDecay: 0.1 }), l1: 0, decayBias: true });
+  assertEquals(of("adamw"), { ...adam({ kind: "adamw", weightDecay: 0.1 }), l1: 0, decayBias: true });
 });
 
-Deno.test("optimizerOf() hands on how gradients and values are held down", () => {
+Deno.test("trainingOf() hands on how gradients and values are held down", () => {
   const of = (more: Record<string, unknown>) =>
-    optimizerOf(configOf({ optimizer: "sgd", weightDecay: 0, ...more }));
-  const plain = { kind: "sgd", momentum: 0, nesterov: false, weightDecay: 0 };
-  assertEquals(of({ l1: 0.1, decayBias: false, clipNorm: 2 }), {
-    ...plain,
-    l1: 0.1,
-    decayBias: false,
-    clipNorm: 2,
-  });
+    trainingOf(configOf({ optimizer: "sgd", weightDecay: 0, l1: 0.1, ...more }), { channels: 3 }).optimizer;
+  const plain = { kind: "sgd", momentum: 0, nesterov: false, weightDecay: 0, l1: 0.1, decayBias: true };
+  assertEquals(of({ decayBias: false, clipNorm: 2 }), { ...plain, decayBias: false, clipNorm: 2 });
   assertEquals(of({ clipValue: 3 }), { ...plain, clipValue: 3 });
 });
 
@@ -53,7 +48,7 @@ Deno.test("scheduleOf() reads schedules, warm-up, rewinding and averaging", () =
   const rates = (value: Record<string, unknown>, phase: "train" | "finetune", steps: number) =>
     walk(scheduleOf(configOf(value), phase), steps).map(([rate]) => rate);
   assertEquals(rates({ schedule: "constant" }, "train", 3), [1, 1, 1]);
-  assertEquals(rates({ milestones: "0.5, 0.75", gamma: 0.5 }, "train", 4), [1, 1, 0.5, 0.25]);
+  assertEquals(rates({ milestones: "0.5,0.75", gamma: 0.5 }, "train", 4), [1, 1, 0.5, 0.25]);
   const warm = warmedUp(cosineRate({ floor: 0.1 }), 0.25),
     whole = Array.from({ length: 8 }, (_, step) => warm(step, 8));
   assertEquals(rates({ schedule: "cosine", rateFloor: 0.1, warmup: 0.25 }, "train", 8), whole);
@@ -81,4 +76,13 @@ Deno.test("trainingOf() takes flips for colour images, and stops early with vali
   assertEquals(earlyStopping, { patience: 2, measure: "loss" });
   assertEquals(of({ cutout: 8, accumulate: 4, recalibrate: "plain" }).cutout, 8);
   assertEquals([of({}).mixup, of({ mixup: 0.2 }).mixup], [0, 0.2]);
+});
+
+Deno.test("readDistillation() reads what is learned from a teacher, where anything is", () => {
+  assertEquals(readDistillation(configOf()), undefined);
+  const plain = { share: 0.5, temperature: 4, featureWeight: undefined, featureMaps: undefined };
+  assertEquals(readDistillation(configOf({ distill: 0.5 })), plain);
+  const more = { distill: 0.5, temperature: 2, distillFeatures: 3, distillMaps: "stages" };
+  const features = { share: 0.5, temperature: 2, featureWeight: 3, featureMaps: "stages" as const };
+  assertEquals(readDistillation(configOf(more)), features);
 });

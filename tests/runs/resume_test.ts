@@ -4,7 +4,7 @@ import { loadModel } from "../../src/api/load_model.ts";
 import { type PruneRunOptions, type PruneRunResult, runPrune } from "../../src/runs/prune.ts";
 import { removeCheckpoints } from "../../src/runs/journal.ts";
 import { resultsOf } from "../../src/runs/results.ts";
-import { parsePruneConfig } from "../../src/config.ts";
+import { configOf } from "../helpers/config.ts";
 import type { Dataset, Split } from "../../src/data/dataset.ts";
 import { openShards } from "../../src/data/shards.ts";
 import { ConfigError, FileError, FormatError } from "../../src/errors.ts";
@@ -80,7 +80,7 @@ async function run(
   { config, files, resumes, dataset = tinyDataset(), gpu, input = {} }: RunOptions,
 ): Promise<PruneRunResult> {
   return await runPrune(gpu ?? await deviceOf(), {
-    config: parsePruneConfig(config, "a test"),
+    config: configOf(config),
     dataset,
     graph: tinyGraph(),
     ...input,
@@ -129,7 +129,7 @@ for (const [name, config] of Object.entries({ ...configs, undoing, noisy, temper
     assertEquals(whole.report.rounds.some(({ isUndone }) => isUndone), name === "undoing");
     // Checkpoints change nothing.
     const without = await runPrune(gpu, {
-      config: parsePruneConfig({ ...config, checkpointEvery: 0 }, "a test"),
+      config: configOf({ ...config, checkpointEvery: 0 }),
       dataset: tinyDataset(),
       graph: tinyGraph(),
       ...input,
@@ -171,8 +171,8 @@ Deno.test("runPrune() does not resume what is another run, and says what differs
   const error = await assertRejects(() => run({ config: other, files, resumes: true }), ConfigError);
   assertEquals(
     error.message,
-    'Cannot resume "out/checkpoint": epochs was 2 and is 5; learningRate was 0.02 and is 0.5; ' +
-      "sparsity was 0.5 and is absent; confidence was absent and is 0.9, expected what the run was started with",
+    'Cannot resume "out/checkpoint": train.epochs was 2 and is 5; train.learningRate was 0.02 and is 0.5; ' +
+      "prune.goal.sparsity was 0.5 and is absent; prune.goal.confidence was absent and is 0.9, expected what the run was started with",
   );
   const fewer = tinyDataset({ train: 90 });
   await assertRejects(

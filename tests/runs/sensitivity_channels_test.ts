@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { runSensitivity } from "../../src/runs/sensitivity.ts";
 import { scanUnits, targetOf } from "../../src/runs/scan_units.ts";
 import { formatSensitivity } from "../../src/text/compare.ts";
-import { parsePruneConfig } from "../../src/config.ts";
+import { configOf } from "../helpers/config.ts";
 import type { Graph } from "../../src/model/graph.ts";
 import { presetNetwork } from "../../src/model/presets.ts";
 import { layOutParameters } from "../../src/plan/layout.ts";
@@ -72,7 +72,7 @@ Deno.test("targetOf() counts what is gone elsewhere, and what a unit lacks alrea
 Deno.test("runSensitivity() prunes each coupled set of channels alone, and reports a line a set", async () => {
   const config = { epochs: 2, batch: 16, learningRate: 0.05, validation: 16, criterion: "magnitude" };
   const report = await runSensitivity(await deviceOf(), {
-    config: parsePruneConfig({ ...config, granularity: "channel" }, "a test"),
+    config: configOf({ ...config, granularity: "channel" }),
     ...{ dataset: tinyDataset(), graph: residual, sparsities: [0.5, 0.9], versions: { winnow: "a test" } },
   });
   const [stem, inner] = unitsOf(residual);

@@ -8,7 +8,7 @@ import { Model } from "../../src/api/model.ts";
 import type { ModelPruneOptions } from "../../src/api/model_options.ts";
 import { runPrune } from "../../src/runs/prune.ts";
 import { runSensitivity } from "../../src/runs/sensitivity.ts";
-import { parsePruneConfig } from "../../src/config.ts";
+import { configOf as configBy } from "../helpers/config.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { parseGraph } from "../../src/model/graph.ts";
 import { posteriorTemperatures, type TemperatureChoice } from "../../src/prune/score/temperature.ts";
@@ -27,10 +27,10 @@ function normedGraph() {
 }
 
 const configOf = (more: Record<string, unknown> = {}) =>
-  parsePruneConfig({
+  configBy({
     ...{ epochs: 6, batch: 16, learningRate: 0.05, finetuneEpochs: 0, seed: 1, validation: 24 },
     ...{ posteriorTemperature: "auto", compare: false, ...more },
-  }, "a test");
+  });
 
 function checkLowest({ temperature, tried }: TemperatureChoice): void {
   assertEquals(tried.map(({ temperature }) => temperature), posteriorTemperatures);
@@ -144,7 +144,7 @@ for (const [name, goal] of Object.entries(goals)) {
     const { report, model } = await run();
     assertEquals(gpu.allocatedBytes, start, "nothing is left on the device");
     assertEquals(pruneReportSchema.parse(JSON.parse(JSON.stringify(report))), report);
-    assertEquals(report.rounds.length, config.rounds);
+    assertEquals(report.rounds.length, config.prune.rounds);
     for (const { posteriorTemperature } of report.rounds) checkLowest(posteriorTemperature!);
     for (const { criterion, posteriorTemperature } of report.criteria) {
       assertEquals(posteriorTemperature !== undefined, criterion === "confidence");
@@ -152,9 +152,8 @@ for (const [name, goal] of Object.entries(goals)) {
     if (name !== "weights") return;
     const again = await run();
     assertEquals([again.report, again.model], [report, model]);
-    const { posteriorTemperature: _, ...fixed } = config;
     const plain = await runPrune(gpu, {
-      config: parsePruneConfig(fixed, "a test"),
+      config: configOf({ ...goal, posteriorTemperature: 1 }),
       dataset,
       graph: normedGraph(),
     });
@@ -184,6 +183,6 @@ Deno.test("Model.prune() refuses to choose a temperature that would do nothing, 
     () =>
       runSensitivity(gpu, { config: configOf(), dataset, graph: tinyGraph(), sparsities: [0.5], versions }),
     ConfigError,
-    'Cannot scan at "posteriorTemperature auto"',
+    'Cannot scan at "prune.score.temperature validation"',
   );
 });

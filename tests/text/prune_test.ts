@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { formatReport } from "../../src/text/prune.ts";
-import { parsePruneConfig } from "../../src/config.ts";
+import { configOf } from "../helpers/config.ts";
 import type { PruneReport } from "../../src/report/prune_report.ts";
 
 const round = {
@@ -9,12 +9,12 @@ const round = {
 };
 
 const report: PruneReport = {
-  version: 1,
+  version: 2,
   adapter: "an adapter",
   dataset: { name: "tiny", source: "a test", classes: ["a"], train: 80, calibration: 16, test: 40 },
   model: "seed",
   seed: 0,
-  config: parsePruneConfig({}, "a test"),
+  config: configOf({}),
   accuracy: { untrained: 0.25, trained: 1, pruned: 0.5, finetuned: 0.75 },
   criteria: [],
   parameters: { total: 110, prunable: 100, removed: 40 },
@@ -64,14 +64,14 @@ Deno.test("formatReport() shows what came back and what was undone only where th
   const validated = { ...round, accuracyValidation: 0.625, isUndone: true };
   assertEquals(headOf([validated]), [...usual, "validation", "undone"]);
   // sqrt(0.625 (1 - 0.625) / 60)
-  const config = { ...report.config, validation: 60 };
+  const config = configOf({ validation: 60 });
   assert(/ 62\.5 \+- 6\.3 % +yes$/m.test(formatReport({ ...report, config, rounds: [validated] })));
 });
 
 Deno.test("formatReport() shows what training ended with, and its best epoch where examples were held out", () => {
   const epochs = [{ loss: 2, accuracy: 0.25 }, { loss: 1.23456, accuracy: 0.5 }];
   const rowsOf = (training: PruneReport["training"]) =>
-    formatReport({ ...report, training, config: { ...report.config, validation: 60 } }).split("\n").filter((
+    formatReport({ ...report, training, config: configOf({ validation: 60 }) }).split("\n").filter((
       line,
     ) => /^(phase|train|fine-tune) /.test(line))
       .map((line) => line.trim().split(/ {2,}/));
@@ -149,7 +149,7 @@ Deno.test("formatReport() names only states that the network was in, each with t
     ],
     heads: ["fine-tuned", "fine-tuned"],
   });
-  const config = { ...report.config, epochs: 0, finetuneEpochs: 0, refit: true };
+  const config = configOf({ weights: "a", finetuneEpochs: 0, refit: true, criterion: "confidence" });
   for (const start of [{}, { start: "given" }] as const) {
     assertEquals(statesOf({ criteria, config, ...start }), {
       states: [["as loaded", "25.0 +- 6.8 %"], ["pruned by confidence, the rest refitted", "50.0 +- 7.9 %"]],

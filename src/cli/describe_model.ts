@@ -1,16 +1,9 @@
 /**
- * The flags by which commands name a model, and what they say of the model that they opened.
+ * What commands say of the model that they opened.
  *
  * @module
  */
-import type { ModelKey } from "../runs/model_source.ts";
-import { type ConfigField, describeConfig } from "../config.ts";
 import type { LoadedModel } from "../../mod.ts";
-
-/** The flags of a command that opens a model, as a prune run has them. */
-export function modelFields(...keys: readonly ModelKey[]): readonly ConfigField[] {
-  return describeConfig().filter(({ key }) => (keys as readonly string[]).includes(key));
-}
 
 const sources = {
   options: "as given",

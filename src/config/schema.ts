@@ -1,0 +1,71 @@
+/**
+ * The schema of a run's configuration: its tree, the rules on what goes together, and what follows from other keys where
+ * it is left out.
+ *
+ * @module
+ */
+import { joinKeys, nodeAt } from "./nodes.ts";
+import { channelDefaults, scoreTree } from "./prune.ts";
+import { checkTogether } from "./rules.ts";
+import { defaultEpochs } from "./train.ts";
+import { hasWeights, type Tree, tree } from "./tree.ts";
+
+/** Rounds unless they are given: to the fixed point of a confidence, at once, with refits, or else. */
+function usualRounds({ goal, schedule, after }: Tree["prune"]): number {
+  if ("confidence" in goal) return 20;
+  if ("pattern" in goal || schedule === "one-shot") return 1;
+  return "refit" in after ? 5 : 3;
+}
+
+/** Fills in how groups are selected: channels go to a cost by defaults of their own. */
+function completeSelect({ goal, select }: Tree["prune"]) {
+  const usual = "cost" in goal && select.granularity === "channel"
+    ? channelDefaults
+    : { scope: "global", roundTo: 1 } as const;
+  const scope = select.scope ?? usual.scope;
+  return select.granularity === "channel"
+    ? { ...select, scope, roundTo: select.roundTo ?? usual.roundTo }
+    : { ...select, scope };
+}
+
+/** Fills in what follows a removal: single weights are chosen by the covariance where they are refitted. */
+function completeAfter({ goal, select, after }: Tree["prune"]) {
+  if (!("refit" in after)) return after;
+  const isObs = select.granularity === "element" && !("pattern" in goal) &&
+    !("confidence" in goal && goal.regrow !== undefined);
+  return { refit: { ...after.refit, selectionSteps: after.refit.selectionSteps ?? (isObs ? 3 : 0) } };
+}
+
+/** Fills in the keys that follow from others. */
+function complete(config: Tree) {
+  const { train, prune, output } = config,
+    isByMagnitude = "refit" in prune.after && !("confidence" in prune.goal);
+  return inOrder({
+    ...config,
+    train: { ...train, epochs: train.epochs ?? (hasWeights(config.model) ? 0 : defaultEpochs) },
+    prune: {
+      ...prune,
+      rounds: prune.rounds ?? usualRounds(prune),
+      score: prune.score ?? scoreTree.parse({ by: isByMagnitude ? "magnitude" : "confidence" }),
+      select: completeSelect(prune),
+      after: completeAfter(prune),
+    },
+    output: { ...output, compact: output.compact ?? prune.select.granularity === "channel" },
+  });
+}
+
+/** A configuration with its keys in the schema's order, told or filled in, so that a report's bytes follow from its values. */
+function inOrder<Config>(config: Config): Config {
+  return tree.parse(config) as Config;
+}
+
+/** How weights are scored. */
+type Score = ReturnType<typeof complete>["prune"]["score"];
+
+/** How weights are scored by another criterion: with what it has in common with this one, and else as usual. */
+export function scoreBy(score: Score, by: Score["by"]): Score {
+  return scoreTree.parse(joinKeys(score, { by }, nodeAt({}, ["prune", "score"])));
+}
+
+/** The schema of a configuration. */
+export const schema = tree.superRefine(checkTogether).transform(complete);

@@ -1,0 +1,118 @@
+/**
+ * The tree of all keys of a configuration.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { isWeightsPath } from "../files.ts";
+import { pruneTree } from "./prune.ts";
+import { trainTree } from "./train.ts";
+
+const path = z.string().min(1);
+
+const data = z.strictObject({
+  folder: path.optional().describe(
+    "--data: Folder of the data set; by default ./data and the cache folder are searched, then CIFAR-10 is downloaded.",
+  ),
+  stream: z.enum(["auto", "on", "off"]).default("auto").describe(
+    "--stream: Whether examples are loaded into memory first (off) or stay in their files and are read on the way (on); auto leaves in files what memory or the device cannot hold.",
+  ),
+  limit: z.int().min(0).default(6000).describe("--limit: Training examples to use, 0 for all."),
+  testLimit: z.int().min(0).default(2000).describe("--test-limit: Test examples to use, 0 for all."),
+  calibration: z.int().min(1).default(1000).describe(
+    "--calibration: Training examples held out to score weights on, at most; small data sets give a fifth of what they have.",
+  ),
+});
+
+const numbersWanted = "a list of numbers, one for each channel, such as [0.485, 0.456, 0.406]";
+const channelNumbers = (what: string, short: string) =>
+  z.array(z.number()).min(1).optional().meta({ description: `--${short}: ${what}`, wanted: numbersWanted });
+
+const model = z.strictObject({
+  source: path.default("seed").describe(
+    '--model: The network: a preset such as "seed" or "resnet20", or the path of a graph (JSON) or of weights (safetensors).',
+  ),
+  weights: path.optional().describe(
+    "--weights: Safetensors file of PyTorch's names with weights for a preset or a graph.",
+  ),
+  preset: path.optional().describe(
+    "--preset: Preset that a safetensors file holds the weights of; by default it is recognised from names and shapes.",
+  ),
+  mean: channelNumbers(
+    "Mean of each channel of the images, 255 being 1; by default the model file's or the data set's.",
+    "mean",
+  ),
+  std: channelNumbers(
+    "Standard deviation of each channel of the images, 255 being 1; together with the mean.",
+    "std",
+  ),
+});
+
+const device = z.strictObject({
+  adapter: z.enum(["auto", "high-performance", "low-power", "fallback"]).default("auto").describe(
+    "--adapter: WebGPU adapter to run on.",
+  ),
+  readPath: z.enum(["auto", "storage", "texture", "subgroup"]).default("auto").describe(
+    "--read-path: How matrix products read their operands; auto takes what is faster on the adapter.",
+  ),
+  evaluationBatch: z.int().min(1).optional().describe(
+    "--evaluation-batch: Examples that evaluation takes at a time; by default 256, or as many as the adapter can hold.",
+  ),
+  tune: z.enum(["off", "quick", "full"]).default("quick").describe(
+    "--tune: Time how matrix products run fastest on this adapter, once; the choices are kept in the cache folder.",
+  ),
+});
+
+const validation = z.strictObject({
+  examples: z.int().min(1).describe(
+    "--validation: Training examples held out for validation: they choose the best epoch, the rounds to undo, the temperature and the variant.",
+  ),
+  patience: z.int().min(0).default(0).describe(
+    "--patience: Epochs without a better one that end a phase, 0 for no end.",
+  ),
+  measure: z.enum(["accuracy", "loss"]).default("accuracy").describe(
+    "--stop-on: What makes an epoch better.",
+  ),
+});
+
+const output = z.strictObject({
+  folder: path.optional().describe(
+    "--out: Folder that the report and the pruned model are written to; by default a new one, out/DATE-NAME.",
+  ),
+  force: z.boolean().default(false).describe(
+    "--force: Write into the output folder although it is not empty.",
+  ),
+  checkpointEvery: z.int().min(0).optional().describe(
+    "--checkpoint-every: Training steps between two checkpoints in the output folder, 0 for none; by default one every 5 minutes and after training.",
+  ),
+  compact: z.boolean().optional().meta({
+    description:
+      "--compact: Shrink the pruned model by its empty channels, and time both; on with granularity channel unless turned off.",
+    default: false,
+  }),
+  store: z.enum(["dense", "sparse"]).default("dense").describe(
+    "--store: Write all weights, as PyTorch loads them, or leave removed ones out of the file.",
+  ),
+});
+
+/** The tree of all keys, without the rules on what goes together. */
+export const tree = z.strictObject({
+  seed: z.int().min(0).max(2 ** 32 - 1).default(0).describe(
+    "--seed: Seed of initial weights, batch order, splits and augmentation.",
+  ),
+  data: data.prefault({}),
+  model: model.prefault({}),
+  device: device.prefault({}),
+  train: trainTree.prefault({}),
+  validation: validation.optional().describe("Hold training examples out for validation."),
+  prune: pruneTree.prefault({}),
+  output: output.prefault({}),
+});
+
+/** All keys as they were given, with the defaults that follow from nothing else. */
+export type Tree = z.output<typeof tree>;
+
+/** True where the model starts from weights of a file. */
+export function hasWeights({ weights, source }: Pick<Tree["model"], "weights" | "source">): boolean {
+  return weights !== undefined || isWeightsPath(source);
+}

@@ -1,0 +1,108 @@
+/**
+ * Configurations and reports of version 1, whose keys stood side by side: each was the short name of a flag, in camel case,
+ * with the text of a command line as its value.
+ *
+ * @module
+ */
+import { isKeys, joinKeys, type Keys, root } from "./nodes.ts";
+import { schema } from "./schema.ts";
+import { configFlags, keysOfFlag } from "./words.ts";
+
+/** Names of keys, and of values, from before refits had one name. */
+const renamed: Readonly<
+  Record<string, { readonly key: string; readonly values: Readonly<Record<string, string>> }>
+> = {
+  replace: { key: "refit", values: {} },
+  posterior: { key: "selection", values: { diagonal: "score", layer: "obs" } },
+};
+
+/** Parts of the names of variants from then. */
+const renamedParts: Readonly<Record<string, string>> = { replace: "refit", reselect: "obs" };
+
+const fields = new Map(
+  configFlags.filter(({ flag }) => !flag.includes(".")).map((field) => [
+    field.flag.replaceAll(/-[a-z]/g, ([, letter]) => letter.toUpperCase()),
+    field,
+  ]),
+);
+
+/** What keys said where they said nothing: the tree has them in the branch alone that they belong to. */
+const idle: Keys = {
+  ...{ momentum: 0.9, milestones: "0.6", gamma: 0.25, rateFloor: 0, peakAt: 0.3, warmup: 0, emaDecay: 0.999 },
+  ...{ averageFrom: 0.75, recalibrate: "augmented", patience: 0, stopOn: "accuracy", rewind: 0.75 },
+  ...{ temperature: 4, distill: 0, distillFeatures: 0, distillMaps: "last", validation: 0 },
+  ...{
+    fisher: "batch",
+    prior: "evidence",
+    posteriorTemperature: 1,
+    perCost: false,
+    clipNorm: 0,
+    clipValue: 0,
+  },
+};
+
+/** True for a key that says nothing beside the others. */
+function isIdle(key: string, value: unknown, { refit, granularity, averaging }: Keys): boolean {
+  if (key === "selection") return !refit && value === "score";
+  if (key === "recalibratePruned") return refit === true && value === "none";
+  if (key === "roundTo") return value === 1 && granularity !== "channel";
+  if (key === "recalibrate" && averaging === "none" && value === "none") return true;
+  return Object.hasOwn(idle, key) && idle[key] === value;
+}
+
+/** True for keys that stand side by side: one of them is none of the tree, or is a name where the tree has keys. */
+function isFlat(config: Keys): boolean {
+  return Object.entries(config).some(([key, value]) =>
+    Object.hasOwn(renamed, key) ||
+    fields.has(key) && (!Object.hasOwn(root.properties!, key) || !isKeys(value)) && key !== "seed"
+  );
+}
+
+/** Gives a configuration of version 1 the shape of now; of one of now, keys that are undefined go. */
+export function upgradeConfig(config: unknown): unknown {
+  if (!isKeys(config)) return config;
+  if (!isFlat(config)) return joinKeys({}, config);
+  const flat = Object.fromEntries(
+    Object.entries(config).map(([key, value]) => {
+      const to = renamed[key];
+      // Beside the new key, the old one is one that there is not.
+      return !to || Object.hasOwn(config, to.key)
+        ? [key, value]
+        : [to.key, to.values[String(value)] ?? value];
+    }),
+  );
+  const said = Object.entries(flat).filter(([key, value]) => !isIdle(key, value, flat));
+  const unknown = said.filter(([key]) => !fields.has(key));
+  const keys = [...fields].flatMap(([key, field]): readonly Keys[] => {
+    const [, value] = said.find(([own]) => own === key) ?? [];
+    if (value === undefined) return [];
+    const isText = (field.kind === "numbers" || field.kind === "texts") && typeof value === "string";
+    return [keysOfFlag(field, isText ? readListText(field.kind, value) : value)];
+  });
+  return joinKeys({}, {
+    ...keys.reduce((all, one) => joinKeys(all, one, null), {}),
+    ...Object.fromEntries(unknown),
+  });
+}
+
+function readListText(kind: string, text: string): readonly unknown[] {
+  const parts = text.split(",").map((part) => part.trim());
+  return kind === "texts" ? parts : parts.map((part) => part === "" ? NaN : Number(part));
+}
+
+/** Gives a report of version 1, and the configuration in it, the shape of now; what is none stays as it is. */
+export function upgradeReport(report: unknown): unknown {
+  if (!isKeys(report) || report.version !== 1) return report;
+  const { cells } = report, config = upgradeConfig(report.config), complete = schema.safeParse(config);
+  const rename = (cell: unknown) => {
+    if (!isKeys(cell) || typeof cell.variant !== "string") return cell;
+    const [criterion, ...parts] = cell.variant.split("/");
+    return { ...cell, variant: [criterion, ...parts.map((part) => renamedParts[part] ?? part)].join("/") };
+  };
+  return {
+    ...report,
+    version: 2,
+    config: complete.success ? complete.data : config,
+    ...(Array.isArray(cells) ? { cells: cells.map(rename) } : {}),
+  };
+}

@@ -1,0 +1,148 @@
+/**
+ * Flags whose words stand for more than one value, or for another one than the key has.
+ *
+ * @module
+ */
+import { type ConfigField, describeConfig } from "./fields.ts";
+import { largestPattern } from "./prune.ts";
+import { joinKeys, type Keys, keysAt } from "./nodes.ts";
+
+/** A flag of words. */
+export interface WordField extends ConfigField {
+  /** The keys that a word sets; undefined for what is none. */
+  readonly read: (text: string) => Keys | undefined;
+}
+
+/** What optimizers of other names are. */
+const optimizers: Readonly<Record<string, Keys>> = {
+  sgd: { kind: "sgd", momentum: 0, nesterov: false },
+  momentum: { kind: "sgd", nesterov: false },
+  nesterov: { kind: "sgd", nesterov: true },
+  adam: { kind: "adam" },
+  adamw: { kind: "adamw" },
+};
+
+/** Steps in which a layer chooses which of its weights go: by their scores, and by Optimal Brain Surgeon. */
+export const selectionSteps = { score: 0, obs: 3 } as const;
+
+/** Reads what goes as one, or a pattern, as `2:4`; undefined where a text is none. */
+export function readGranularity(text: string): string | Keys | undefined {
+  if (text === "element" || text === "filter" || text === "channel") return text;
+  const [, first, sign, second] = /^([1-9]\d{0,8})(x|:)([1-9]\d{0,8})$/.exec(text) ?? [];
+  if (sign === "x") return { rows: Number(first), channels: Number(second) };
+  const pattern = { keep: Number(first), of: Number(second) };
+  return pattern.keep <= pattern.of && pattern.of <= largestPattern ? pattern : undefined;
+}
+
+/** The keys that a granularity sets: a pattern is a goal. */
+function readGranularityFlag(text: string): Keys | undefined {
+  const granularity = readGranularity(text);
+  if (granularity === undefined) return undefined;
+  const isPattern = typeof granularity === "object" && "keep" in granularity;
+  return { prune: isPattern ? { goal: { pattern: granularity } } : { select: { granularity } } };
+}
+
+/** Reads a count or a fraction. */
+const readNumber = (text: string) =>
+  Number.isFinite(Number(text)) && text.trim() !== "" ? Number(text) : undefined;
+
+function targetField(flag: string, cost: string, what: string): WordField {
+  return {
+    key: flag,
+    flag,
+    group: "prune.goal",
+    kind: "number",
+    default: undefined,
+    description:
+      `Goal: most ${what} of the pruned network: below 1 a fraction of what there is, else a count.`,
+    wanted: "a finite number, above 0",
+    read: (text) => ({ prune: { goal: { cost, most: readNumber(text) } } }),
+  };
+}
+
+/** The flags of words. One that has the path of a key stands in its place. */
+export const wordFields: readonly WordField[] = [
+  {
+    key: "train.optimizer.kind",
+    flag: "optimizer",
+    group: "train.optimizer",
+    kind: "choice",
+    choices: Object.keys(optimizers),
+    default: "momentum",
+    description: "Rule that turns gradients into steps; momentum and nesterov are sgd with a momentum.",
+    wanted: `one of ${Object.keys(optimizers).join(", ")}`,
+    read: (text) => Object.hasOwn(optimizers, text) ? { train: { optimizer: optimizers[text] } } : undefined,
+  },
+  targetField("target-parameters", "parameters", "trained numbers"),
+  targetField("target-multiply-adds", "multiplyAdds", "multiply-adds for one image"),
+  targetField("target-bytes", "bytes", "bytes of stored numbers"),
+  {
+    key: "prune.score.temperature",
+    flag: "posterior-temperature",
+    group: "prune.score",
+    kind: "number",
+    choices: ["auto"],
+    default: 1,
+    description:
+      "Temperature of the posterior: divides the Fisher information, above 1 to trust the data less; auto takes the best on validation.",
+    wanted: "auto or a finite number from 1e-12 to 1000000000000",
+    read: (text) => ({
+      prune: { score: { temperature: text === "auto" ? "validation" : readNumber(text) } },
+    }),
+  },
+  {
+    key: "prune.select.granularity",
+    flag: "granularity",
+    group: "prune.select",
+    kind: "text",
+    default: "element",
+    description:
+      "What goes as one: single weights, filters, coupled channels, blocks RxC, or all but N of every M columns.",
+    wanted: "element, filter, channel, N:M such as 2:4 (N at most M, M at most 32), or RxC such as 4x4",
+    read: readGranularityFlag,
+  },
+  {
+    key: "prune.after.refit.selectionSteps",
+    flag: "selection",
+    group: "prune.after.refit",
+    kind: "choice",
+    choices: ["score", "obs"],
+    default: undefined,
+    description:
+      "With refit: what chooses the weights of a layer that go, their scores, or, of layers that lost some before, Optimal Brain Surgeon in 3 steps; obs where single weights go.",
+    wanted: "one of score, obs",
+    read: (text) =>
+      text === "score" || text === "obs"
+        ? { prune: { after: { refit: { selectionSteps: selectionSteps[text] } } } }
+        : undefined,
+  },
+];
+
+const inPlace = new Map(wordFields.map((field) => [field.key, field]));
+
+/** Every key as a flag: those of the tree in its order, but where words stand for one, and then those of words alone. */
+export const configFlags: readonly (ConfigField | WordField)[] = [
+  ...describeConfig().map((field) => inPlace.get(field.key) ?? field),
+  ...wordFields.filter(({ key }) => !describeConfig().some((field) => field.key === key)),
+];
+
+/** The keys that the value of a flag sets. What is no value of it stands at its path, to be refused. */
+export function keysOfFlag(field: ConfigField | WordField, value: unknown): Keys {
+  if ("read" in field) return field.read(String(value)) ?? keysAt(field.key, value);
+  if (field.kind !== "part" || typeof value !== "boolean") return keysAt(field.key, value);
+  return keysAt(field.key, value ? {} : undefined);
+}
+
+/** The keys that flags set, by the keys of their fields. */
+export function keysOfFlags(values: Readonly<Record<string, unknown>>): Keys {
+  const given = configFlags.filter(({ key }) => values[key] !== undefined);
+  // Words that stand for several keys come before the keys themselves.
+  const ordered = [
+    ...given.filter((field) => "read" in field),
+    ...given.filter((field) => !("read" in field)),
+  ];
+  return ordered.reduce<Keys>(
+    (keys, field) => joinKeys(keys, keysOfFlag(field, values[field.key]), null),
+    {},
+  );
+}

@@ -1,0 +1,96 @@
+/** Tests that read configurations and reports as version 1 wrote them, from files that it wrote. */
+
+import assert from "node:assert/strict";
+import { parseRunConfig } from "../../src/config/config.ts";
+import { upgradeConfig, upgradeReport } from "../../src/config/version1.ts";
+import { pruneReportSchema } from "../../src/report/prune_report.ts";
+import { readConfigFile } from "../../src/cli/run_config.ts";
+import { denoFiles } from "../../src/deno/files.ts";
+import { formatReport } from "../../src/text/prune.ts";
+import { configOf } from "../helpers/config.ts";
+import { sharedPath } from "../helpers/shared.ts";
+
+const read = (name: string) => Deno.readTextFileSync(new URL(name, import.meta.url));
+
+/** What was asked for, and the whole configuration that version 1 made of it. */
+const configs = read("version1.jsonl").trim().split("\n").map((line) => JSON.parse(line));
+
+Deno.test("parseRunConfig() reads whole configurations of version 1 as what was asked for by the same flags", () => {
+  assert(configs.length > 12);
+  for (const { given, config } of configs) {
+    const now = configOf(given), name = JSON.stringify(given);
+    assert.deepEqual(parseRunConfig(config, "a test"), now, name);
+    assert.deepEqual(parseRunConfig(given, "a test"), now, name);
+    // What the tree holds is left alone.
+    assert.deepEqual(upgradeConfig(now), now);
+  }
+});
+
+Deno.test("parseRunConfig() refuses of version 1 what the tree refuses, by its path", () => {
+  const cases: readonly (readonly [unknown, string])[] = [
+    [{ sparsity: 1.5 }, 'Cannot use "prune.goal.sparsity": 1.5'],
+    [{ epochs: "3" }, 'Cannot use "train.epochs": "3"'],
+    [{ milestones: "x" }, 'Cannot use "train.schedule.milestones": [null]'],
+    [{ granularity: "4:2" }, 'Cannot use "prune.select.granularity": "4:2"'],
+    [{ optimizer: "adam", momentum: 0.5 }, 'Cannot use "train.optimizer.momentum": 0.5'],
+    [{ sparsity: 0.5, confidence: 0.9 }, 'Cannot use "prune.goal.'],
+    [{ batch: 8, epoch: 1 }, 'Cannot use "epoch": an unknown key from a test, expected "train.epochs"'],
+    [{ refit: 1 }, 'Cannot use "prune.after.refit": 1'],
+    [{ replace: true, refit: true }, 'Cannot use "replace": an unknown key'],
+    [{ data: 3 }, 'Cannot use "data.folder": 3'],
+  ];
+  for (const [config, message] of cases) {
+    assert.throws(
+      () => parseRunConfig(config, "a test"),
+      (error: Error) => error.message.startsWith(message),
+      message,
+    );
+  }
+});
+
+Deno.test("parseRunConfig() reads names of before refits had one name", () => {
+  const old = { sparsity: 0.8, replace: true, posterior: "diagonal" };
+  assert.deepEqual(
+    parseRunConfig(old, "a test"),
+    configOf({ sparsity: 0.8, refit: true, selection: "score" }),
+  );
+  const { after } = parseRunConfig({ replace: true, posterior: "layer" }, "a test").prune;
+  assert.deepEqual(after, { refit: { selectionSteps: 3 } });
+});
+
+Deno.test("pruneReportSchema reads a report of version 1, which then is one of now", () => {
+  const old = JSON.parse(read("version1_report.json")), report = pruneReportSchema.parse(old);
+  const config = configOf({ limit: 600, testLimit: 200, epochs: 2, tune: "off" });
+  assert.equal(old.version, 1);
+  assert.deepEqual(report, { ...old, version: 2, config });
+  assert.deepEqual(pruneReportSchema.parse(JSON.parse(JSON.stringify(report))), report);
+  assert.match(formatReport(report), /pruned by confidence/);
+  assert.equal(pruneReportSchema.safeParse({ ...old, config: { epochs: -1 } }).success, false);
+});
+
+Deno.test("upgradeReport() gives variants the names of now, and leaves alone what is no report of version 1", () => {
+  const cells = [{ variant: "confidence/replace/T=2", seed: 1 }, { variant: "lamp/reselect" }, {
+    layer: "fc",
+  }];
+  assert.deepEqual(upgradeReport({ version: 1, config: { replace: true }, cells }), {
+    version: 2,
+    config: configOf({ refit: true }),
+    cells: [{ variant: "confidence/refit/T=2", seed: 1 }, { variant: "lamp/obs" }, { layer: "fc" }],
+  });
+  for (const other of [null, 3, "replace", [{ version: 1 }], { version: 2, config: {} }]) {
+    assert.deepEqual(upgradeReport(other), other);
+  }
+});
+
+const reports = sharedPath("reports");
+
+Deno.test(
+  "readConfigFile() reads shared reports of version 1",
+  { ignore: reports === undefined },
+  async () => {
+    const { config, earlier } = await readConfigFile(`${reports}/report-with-out-and-force.json`, denoFiles);
+    const { output, train } = parseRunConfig(config, "a test");
+    assert.deepEqual([output.folder !== undefined, output.force, train.epochs], [true, true, 2]);
+    assert(Object.keys(earlier!.cores!).length > 3);
+  },
+);
