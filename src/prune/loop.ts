@@ -1,6 +1,5 @@
 /**
- * The loop: score on new data, remove, replace what is kept by training on, and again, until nothing changes or what was
- * asked for is reached.
+ * The loop: score on new data, remove, fine-tune, and repeat until nothing changes or the goal is reached.
  *
  * @module
  */
@@ -11,35 +10,35 @@ import { type Amount, type Removal, removedOf } from "./recipe.ts";
 import { TooManyError } from "./select/removal.ts";
 import type { TemperatureChoice } from "./score/temperature.ts";
 
-/** A network as the loop knows it. */
+/** A network as the loop sees it. */
 export interface PrunedState {
   /** What each layer keeps. */
   readonly layers: readonly LayerCount[];
-  /** What the network costs, by the goal's kind; absent where the goal is no cost. */
+  /** The network's cost, of the goal's kind; absent if the goal is not a cost. */
   readonly cost?: number | undefined;
 }
 
-/** What the loop prunes: a network with all that its removals and its training take. */
+/** The network that the loop prunes, with everything that removals and training need. */
 export interface PruneTarget {
-  /** What there is before the first removal. */
+  /** Returns the state before the first removal. */
   start(): Promise<PrunedState>;
-  /** Removes so much by the recipe, and says what is left. */
+  /** Removes an amount by the recipe, and returns what is left. */
   remove(amount: Amount): Promise<Removal & PrunedState>;
-  /** Trains what is kept; the round counts from 1. */
+  /** Fine-tunes. The round counts from 1. */
   finetune(round: number): Promise<void>;
-  /** Accuracy in [0, 1] on examples that nothing else sees; nothing is decided by it. */
+  /** Accuracy in [0, 1] on test examples. It decides nothing. */
   evaluate(): Promise<number>;
-  /** Measures the network on validation examples; asked for only where rounds are undone or chosen by them. */
+  /** Measures the network on validation examples. It is called only if they undo or choose rounds. */
   validate(): Promise<Validation>;
-  /** Keeps the network as it is after a round, 0 for before the first; asked for only where rounds are undone or chosen. */
+  /** Keeps the network after a round (0: before the first). It is called only if rounds are undone or chosen. */
   save(round: number): Promise<void>;
-  /** Puts the network back to where it was after a round that was saved. */
+  /** Restores the network after a saved round. */
   restore(round: number): Promise<void>;
-  /** Says that the network after a round that was saved is not asked for again. */
+  /** Forgets a saved round. */
   forget(round: number): void;
 }
 
-/** What a network comes to on validation examples. */
+/** The result on validation examples. */
 export interface Validation {
   /** Fraction predicted right, in [0, 1]. */
   readonly accuracy: number;
@@ -51,9 +50,9 @@ export interface Validation {
 
 /** One round of the loop. */
 export interface PruneRound {
-  /** Counts from 1, those that were undone among them. */
+  /** The round, from 1, counting undone rounds too. */
   readonly round: number;
-  /** Weights removed after this round, in all. */
+  /** Removed weights after this round. */
   readonly removed: number;
   /** The same as a fraction of the prunable weights. */
   readonly sparsity: number;
@@ -61,35 +60,35 @@ export interface PruneRound {
   readonly outflow: number;
   /** Removed weights that it brought back. */
   readonly inflow: number;
-  /** With a threshold: the kept weights that lay below it before the removal, all of them, and those that did not. */
+  /** With a threshold: the kept weights that lay below it before the removal. */
   readonly below?: number;
   /** With a threshold: the kept weights that did not lie below it before the removal. */
   readonly above?: number;
-  /** Accuracy after the removal and after the training that follows it. */
+  /** Accuracy in [0, 1] after the removal. */
   readonly accuracyPruned: number;
-  /** Accuracy in [0, 1] after the training that follows the removal. */
+  /** Accuracy in [0, 1] after fine-tuning. */
   readonly accuracyFinetuned: number;
-  /** Accuracy in [0, 1] on validation examples at the end of the round, where rounds are undone or chosen by them. */
+  /** Accuracy in [0, 1] on validation examples at the end of the round, if they undo or choose rounds. */
   readonly accuracyValidation?: number;
-  /** Mean cross-entropy on validation examples at the end of the round, where rounds are chosen by it, in nats. */
+  /** Mean cross-entropy on validation examples at the end of the round, in nats, if it chooses rounds. */
   readonly lossValidation?: number;
   /** The standard error of that mean. */
   readonly lossErrorValidation?: number;
-  /** The temperature of the posterior that was chosen for the removal, where one was. */
+  /** The chosen temperature of the removal, if one was chosen. */
   readonly posteriorTemperature?: TemperatureChoice;
-  /** True if the accuracy on validation examples dropped too far, and the network was put back. */
+  /** True if the accuracy on validation examples dropped too far, and the network was restored. */
   readonly isUndone: boolean;
 }
 
-/** What the loop came to. */
+/** The result of the loop. */
 export interface PruneOutcome {
   /** Every round, in order. */
   readonly rounds: readonly PruneRound[];
   /** What each layer kept at the end. */
   readonly layers: readonly LayerCount[];
-  /** Weights removed at the end, in all. */
+  /** Removed weights at the end. */
   readonly removed: number;
-  /** Why it ended. */
+  /** The reason why it ended. */
   readonly end:
     | "asked sparsity"
     | "asked size"
@@ -98,42 +97,45 @@ export interface PruneOutcome {
     | "validation"
     | "rounds"
     | "allowed drop";
-  /** The round whose network is kept, where validation examples chose it; 0 for the network before the first. */
+  /** The round whose network is kept, if validation examples chose it; 0 for the network before the first round. */
   readonly chosenRound?: number;
 }
 
-/** What the loop is told. */
+/** Options of the loop. */
 export interface PruneLoopOptions {
   readonly goal: PruneGoal;
   /** How rounds share the way to a sparsity or a cost. Default: `gradual`. */
   readonly schedule?: PruneSchedule;
-  /** The most rounds, those that are undone not among them; Infinity with a threshold for as many as it takes. */
+  /** Maximum number of rounds, not counting undone ones. Infinity, with a threshold, for as many as it takes. */
   readonly rounds: number;
   /** The largest drop of the accuracy on validation examples from that before the loop. Default: no limit. */
   readonly allowedDrop?: number | undefined;
   /**
-   * With a threshold, whether the sparsest network is kept whose validation loss lies within one standard error of the
-   * lowest, of all that the rounds led to. Default: false, the last network is kept.
+   * With a threshold: true keeps the sparsest network of all rounds whose validation loss lies within one standard
+   * error of the lowest. Default: false, which keeps the last network.
    */
   readonly choosesRound?: boolean | undefined;
   /** Called after each round. */
   readonly onRound?: ((round: PruneRound) => void) | undefined;
 }
 
-/** The most of the weights that are left that one round removes, where a threshold decides. */
+/** Maximum share of the weights left that one round removes, with a threshold. */
 const maxOfSurvivors = 0.2;
 
-/** A round that moves less than this fraction of the weights left, either way, changes nothing worth the name. */
+/** A round that removes and regrows less than this fraction of the weights left counts as no change. */
 export const stableFraction = 1e-3;
 
-/** Rounds in a row whose loss lies too far above the lowest, after which the rounds end that validation chooses from. */
+/**
+ * If validation chooses the round, the loop ends after so many rounds in a row whose loss lies too far above the
+ * lowest.
+ */
 const badRounds = 3;
 
-/** The smallest part of a step that is tried: a step that is undone is halved, and so are all later ones. */
+/** The smallest part of a step that is tried. An undone step is halved, and so are all later ones. */
 const minStep = 1 / 4;
 
 /**
- * Does a removal on the way to a goal.
+ * Runs a removal on the way to a goal.
  *
  * @throws {ConfigError} If so much may not go, naming the goal and not where the round was to lead.
  */
@@ -152,20 +154,20 @@ async function towards<Result>(
   }
 }
 
-/** How far the loop is. */
+/** The progress of the loop. */
 export interface LoopProgress {
-  /** The network's weights that may go, in all. */
+  /** The network's prunable weights. */
   readonly prunable: number;
   /** The network before the first round, and now. */
   readonly first: PrunedState;
   readonly now: PrunedState;
-  /** Rounds that are done, without those that were undone. */
+  /** Completed rounds, without undone ones. */
   readonly done: number;
   /** The share of a round's step that is tried. */
   readonly part: number;
 }
 
-/** How much the next round removes. */
+/** The amount of the next round. */
 export function nextAmount(
   { goal, schedule = "gradual", rounds }: PruneLoopOptions,
   { prunable, first, now, done, part }: LoopProgress,
@@ -187,10 +189,10 @@ export function nextAmount(
   return { weights: removed + Math.ceil(part * Math.max(0, next - removed)) };
 }
 
-/** The networks of a loop from which validation chooses. */
+/** The networks of a loop among which validation chooses. */
 class Candidates {
   readonly #target: PruneTarget;
-  /** Sparser ones behind, each of a higher loss than those behind it. */
+  /** Sparser networks come later, each with a higher loss than those after it. */
   #front: { readonly round: number; readonly loss: number; readonly state: PrunedState }[] = [];
   #lowest = { loss: Infinity, lossError: 0 };
   #bad = 0;
@@ -199,7 +201,7 @@ class Candidates {
     this.#target = target;
   }
 
-  /** Takes the network as it is after a round. */
+  /** Adds the network after a round. */
   async add(round: number, state: PrunedState, { loss, lossError }: Validation): Promise<void> {
     if (loss < this.#lowest.loss) this.#lowest = { loss, lossError };
     const isGood = loss <= this.#limit;
@@ -207,7 +209,7 @@ class Candidates {
     const own = { round, loss, state };
     const isSparser = (one: PrunedState, other: PrunedState) =>
       removedOf(one.layers) > removedOf(other.layers);
-    // Whoever is as sparse and no better will not be chosen, whatever the lowest loss comes to.
+    // A network that is no sparser and no better will not be chosen, whatever the lowest loss becomes.
     const isNeeded = isGood &&
       !this.#front.some((other) => other.loss <= loss && !isSparser(state, other.state));
     const left = this.#front.filter((other) =>
@@ -225,12 +227,12 @@ class Candidates {
     return this.#lowest.loss + this.#lowest.lossError;
   }
 
-  /** True if more rounds lead away. */
+  /** True if further rounds only get worse. */
   get areLeftBehind(): boolean {
     return this.#bad >= badRounds;
   }
 
-  /** The sparsest that is good enough. */
+  /** The sparsest network that is good enough. */
   get chosen(): { readonly round: number; readonly state: PrunedState } {
     return this.#front.reduce((best, next) =>
       removedOf(next.state.layers) > removedOf(best.state.layers) ? next : best
@@ -239,10 +241,11 @@ class Candidates {
 }
 
 /**
- * Prunes until what was asked for is reached; or, with a threshold, until two rounds in a row leave the network as it is
- * (a fixed point); or the rounds are used up. A round after which the accuracy on validation examples is too low is
- * undone, and half its step is tried; the loop ends where a quarter of a step is undone too. Where validation examples
- * choose the round, it also ends where three rounds in a row are too far from the best, and the chosen one is put back.
+ * Prunes until the goal is reached; or, with a threshold, until two rounds in a row leave the network as it is (a
+ * fixed point); or until the rounds are used up. If the accuracy on validation examples is too low after a round, the
+ * round is undone and half its step is tried. The loop ends if a quarter of a step is undone too. If validation
+ * examples choose the round, it also ends when three rounds in a row are too far from the best, and the chosen
+ * network is restored.
  *
  * @throws {ConfigError} If less may go than the goal asks for, naming the goal and the round.
  */
@@ -300,7 +303,7 @@ export async function pruneUntilStable(
     if (isUndone) {
       await target.restore(round - 1);
       part /= 2;
-      // A pattern has no half; a step of nothing failed by its training.
+      // A pattern cannot be halved; an empty step failed by its training.
       if (part < minStep || "pattern" in goal || outflow + inflow === 0) {
         return await finish("allowed drop");
       }
@@ -315,7 +318,7 @@ export async function pruneUntilStable(
     if (candidates?.areLeftBehind) return await finish("validation");
   }
   if ("threshold" in goal) return await finish("rounds");
-  // Once a step was halved, the rounds may not have led all the way.
+  // After a halved step, the rounds may not have reached the goal.
   if (part < 1 && !isReached(goal, now, prunable)) return await finish("allowed drop");
   return await finish(
     "sparsity" in goal ? "asked sparsity" : "cost" in goal ? "asked size" : "asked pattern",

@@ -1,5 +1,5 @@
 /**
- * What follows a new mask: the removed parameters are set to zero everywhere, and the kept ones are counted.
+ * Applies a new mask: removed parameters are set to zero in all arenas, and kept ones are counted.
  *
  * @module
  */
@@ -13,17 +13,17 @@ import { prunableTensors } from "./score/criteria.ts";
 export interface LayerCount {
   /** The tensor's full name, such as `conv1.weight`. */
   readonly name: string;
-  /** Its weights in all. */
+  /** Its weights. */
   readonly weights: number;
-  /** Those with mask 1. */
+  /** Weights with mask 1. */
   readonly kept: number;
-  /** Output channels (rows) in all, and those that kept no weight. */
+  /** Output channels (rows). */
   readonly channels: number;
-  /** Output channels that kept no weight. */
+  /** Output channels without a kept weight. */
   readonly emptyChannels: number;
 }
 
-/** The layers of which no weight is left, by name. */
+/** The names of layers without a kept weight. */
 export function emptyLayers(
   layers: readonly Pick<LayerCount, "name" | "weights" | "kept">[],
 ): readonly string[] {
@@ -46,12 +46,12 @@ export function lowerMasking(
   );
 }
 
-/** Words that the buffer `channel_counts` needs. */
+/** Words in the buffer `channel_counts`. */
 export function channelCounts(layout: ParameterLayout): number {
   return prunableTensors(layout).reduce((sum, { rows }) => sum + rows, 0);
 }
 
-/** The dispatches that count kept weights a channel and a layer, into `channel_counts` and `layer_counts`. */
+/** The dispatches that count kept weights per channel and per layer, into `channel_counts` and `layer_counts`. */
 export function lowerMaskCounts(layout: ParameterLayout): readonly Dispatch[] {
   let channelOffset = 0;
   return prunableTensors(layout).map(({ fullName, rows, rowQuads, offset, window }, layer) => {
@@ -70,7 +70,7 @@ export function lowerMaskCounts(layout: ParameterLayout): readonly Dispatch[] {
   });
 }
 
-/** Makes the counts of the buffers readable. */
+/** The counts of the buffers by layer. */
 export function layerCounts(
   layout: ParameterLayout,
   { channels, layers }: { readonly channels: Uint32Array; readonly layers: Uint32Array },

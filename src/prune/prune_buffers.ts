@@ -1,5 +1,5 @@
 /**
- * The buffers of scoring and selection beside a network's arenas, and dispatches run on both.
+ * The buffers of scoring and selection besides a network's arenas, and the runner of dispatches on both.
  *
  * @module
  */
@@ -19,7 +19,7 @@ export class PruneBuffers {
     this.network = network;
   }
 
-  /** Makes sure that buffers have so many words at least; one that grows loses its content. */
+  /** Makes sure that buffers have at least so many words. A buffer that grows loses its content. */
   allocate(words: Iterable<readonly [name: string, words: number]>): void {
     for (const [name, count] of words) {
       const held = this.#buffers.get(name);
@@ -29,7 +29,7 @@ export class PruneBuffers {
     }
   }
 
-  /** A buffer that was allocated. */
+  /** An allocated buffer. */
   get(name: string): DeviceBuffer {
     return this.#buffers.get(name)!;
   }
@@ -42,7 +42,7 @@ export class PruneBuffers {
     program.run();
   }
 
-  /** Runs dispatches that add to the counts of `layer_counts`, from zero, and reads these. */
+  /** Clears `layer_counts`, runs dispatches that add to it, and reads the counts. */
   async countByLayer(dispatches: readonly Dispatch[]): Promise<Uint32Array> {
     const counts = this.get("layer_counts");
     counts.write(new Uint32Array(counts.sizeBytes / 4));

@@ -37,9 +37,9 @@ import { PruneBuffers } from "./prune_buffers.ts";
 import { checkPattern, checkRemoval, type Pattern, type RemovalOptions } from "./select/removal.ts";
 import { digitCounts, lowerNOfM, lowerRegrowth } from "./select/select.ts";
 
-/** How weights are scored. */
+/** Options of scoring. */
 export interface PrunerScoreSettings extends ScoreSettings {
-  /** How the prior precision of the confidence is found. */
+  /** The method for the prior precision of the confidence. */
   readonly prior: Prior;
   /** T of the tempered posterior, whose precision is N F / T + lambda, above 0. Default: 1. */
   readonly temperature?: number;
@@ -100,7 +100,7 @@ export class Pruner {
     if (scored.length < prunableTensors(network.layout).length) this.#clearScores();
     this.#buffers.allocate(criterionScratch(network, criterion));
     const before = type.readsPrior ? lowerPrior(network.layout, prior, examples) : [];
-    // Selections take what is not finite for padding, or for the largest.
+    // A selection would treat a score that is not finite as padding, or as the largest.
     this.#scored = undefined;
     await this.#buffers.run([...before, ...lowerScores(network, criterion, { examples, seed })]);
     await scoreOnHost(network, type, scored);
@@ -115,8 +115,8 @@ export class Pruner {
   }
 
   /**
-   * Counts the kept weights that a threshold would remove: of single weights those whose score is below it, of groups all
-   * weights of the groups below it, for criterion confidence by their chi-square confidence.
+   * Counts the kept weights that a threshold would remove: single weights with a score below it, or all weights of
+   * groups below it. For the criterion confidence, groups count by their chi-square confidence.
    *
    * @throws {ConfigError} If the weights were never scored, or an option is not possible.
    */
@@ -130,10 +130,9 @@ export class Pruner {
   }
 
   /**
-   * Removes what has the smallest scores, in place, until `remove` of all prunable weights (or multiply-adds, as the
-   * options say) are removed, those removed before among them: exactly so many single weights, or as few groups as give
-   * at least so many. Values, mean and
-   * velocity are masked.
+   * Removes the smallest scores, in place, until `remove` of all prunable weights (or multiply-adds, by the options)
+   * are removed, including those removed before: exactly so many single weights, or the fewest groups with at least
+   * so many. Values, mean and velocity are masked.
    *
    * @throws {ConfigError} If the weights were never scored, an option is not possible, or fewer may go.
    */
@@ -147,8 +146,8 @@ export class Pruner {
   }
 
   /**
-   * Removes weights so that every `of` consecutive columns, as PyTorch counts them, keep the best `keep` at most; a shorter
-   * group at the end of a line keeps its share, rounded up.
+   * Removes weights so that every `of` consecutive columns, as PyTorch counts them, keep at most the best `keep`. A
+   * shorter group at the end of a line keeps its share, rounded up.
    *
    * @throws {ConfigError} If the weights were never scored, or the pattern or a protected layer is not possible.
    */
@@ -167,16 +166,17 @@ export class Pruner {
   }
 
   /**
-   * Brings back the removed weights whose gradient says that they are not zero: N gbar^2 / F > threshold^2, by the mean
-   * gradient and Fisher information that `accumulate` found. They start from 0. A weight comes back once: one that was
-   * removed again stays out, so that rounds of removal and regrowth come to an end. Returns how many came back.
+   * Brings back the removed weights whose gradient shows that they are not zero: N gbar^2 / F > threshold^2, by the
+   * mean gradient and Fisher information of `accumulate`. They start from 0. A weight comes back once: if it is
+   * removed again it stays out, so that rounds of removal and regrowth end. Returns the number of weights that came
+   * back.
    *
    * @throws {ConfigError} If there are no such gradients, or a protected layer is not possible.
    */
   async regrow(threshold: number, { examples, protect = [] }: {
-    /** Examples N that the gradient's information counts for. */
+    /** The number N of training examples. */
     readonly examples: number;
-    /** Layers by name to which no weight comes back. */
+    /** Names of layers to which no weight comes back. */
     readonly protect?: readonly string[];
   }): Promise<number> {
     this.#checkNeeds("regrow weights of", this.#network.graph.name, ["gradient_mean", "fisher"]);
@@ -186,12 +186,12 @@ export class Pruner {
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
-  /** Lets all weights come back again, whether or not they did before. */
+  /** Allows all weights to come back again. */
   forgetRegrown(): void {
     if (this.#network.arenas.has("regrown")) this.#network.clearArena("regrown");
   }
 
-  /** Counts the kept weights a layer and a channel. */
+  /** Counts the kept weights per layer and per channel. */
   async count(): Promise<readonly LayerCount[]> {
     const { gpu, layout } = this.#network;
     const layers = await this.#buffers.countByLayer(lowerMaskCounts(layout));
@@ -212,7 +212,7 @@ export class Pruner {
     }));
   }
 
-  /** What is no prunable weight, or was not scored, keeps a score below zero, so that no selection takes it. */
+  /** Everything that is not a scored, prunable weight has a score below zero, so no selection takes it. */
   #clearScores(): void {
     this.#network.arena("scores").write(new Float32Array(4 * this.#network.layout.quads).fill(-1));
   }
@@ -223,7 +223,7 @@ export class Pruner {
     throw new ConfigError({ act, thing, current: "they have no scores", wanted });
   }
 
-  /** Refuses to read what was never computed, or the gradients of labels that the model drew itself. */
+  /** Refuses arenas that were never computed, and gradients of labels that the model drew itself. */
   #checkNeeds(act: string, thing: string, needs: readonly CriterionNeed[]): void {
     const lacking = needs.find((need) => !this.#network.arenas.has(need));
     const refuse = (current: string, wanted: string) => {

@@ -1,5 +1,5 @@
 /**
- * What one removal is: how weights are scored, which of them may go, what follows, and how much goes.
+ * The recipe of one removal: how weights are scored, which may be removed, and what follows; and the amount.
  *
  * @module
  */
@@ -13,17 +13,17 @@ import type { RefitSettings } from "./refit/settings.ts";
 import type { RemovalOptions } from "./select/removal.ts";
 import type { TemperatureChoice } from "./score/temperature.ts";
 
-/** How the weights of a removal are scored. */
+/** The scoring of a removal. */
 export interface RecipeScore {
   /** The criterion. */
   readonly by: Criterion;
-  /** How the prior precision of the confidence is found. Default: `evidence`. */
+  /** The method for the prior precision of the confidence. Default: `evidence`. */
   readonly prior?: Prior | undefined;
-  /** How the Fisher information is estimated. Default: `batch`. */
+  /** The estimate of the Fisher information. Default: `batch`. */
   readonly fisher?: FisherEstimate | undefined;
   /**
-   * What the examples' information is divided by in the confidence, above 0; or `validation`, which has it chosen before
-   * each removal by the loss on the validation examples. Default: 1.
+   * Temperature of the posterior, above 0: it divides the Fisher information in the confidence. `validation` chooses
+   * it before each removal by the loss on the validation examples. Default: 1.
    */
   readonly temperature?: number | "validation" | undefined;
   /** Seed of the random criterion, and of drawn labels. Default: 0. */
@@ -31,28 +31,28 @@ export interface RecipeScore {
 }
 
 /**
- * What follows a removal and needs no training: kept weights are refitted, batch norm's statistics are measured anew, or
- * nothing. What is left out of the settings is as `Model.refit` and `Model.recalibrate` have it.
+ * What follows a removal, without training: a refit of the kept weights, recalibration of batch norm, or nothing.
+ * Defaults are those of `Model.refit` and `Model.recalibrate`.
  */
 export type AfterRemoval =
   | { readonly refit: Partial<RefitSettings> }
   | { readonly recalibrate: Partial<RecalibrateSettings> }
   | Readonly<Record<string, never>>;
 
-/** One removal, whoever asks for it. */
+/** The recipe of one removal. */
 export interface Recipe {
-  /** How weights are scored. */
+  /** The scoring. */
   readonly score: RecipeScore;
-  /** Which weights may go, and in which units. */
+  /** The weights that may be removed, and the units of removal. */
   readonly select: RemovalOptions;
   /** What follows. */
   readonly after: AfterRemoval;
 }
 
 /**
- * How much one removal takes, what is removed already included: so many weights; what brings a cost down to `most`; those
- * whose score lies below a threshold, and then those back whose gradient asks for it; what a pattern takes; or nothing, so
- * that only what follows is done.
+ * The amount of one removal, including what is removed already: a number of weights; as many as bring a cost down to
+ * `most`; the weights with a score below a threshold, with regrowth; a pattern; or nothing, so that only the refit or
+ * recalibration runs.
  */
 export type Amount =
   | { readonly weights: number }
@@ -61,38 +61,38 @@ export type Amount =
   | Extract<PruneGoal, { readonly pattern: unknown }>
   | "nothing";
 
-/** The weights below a threshold, as far as one removal may go. */
+/** The weights below a threshold, limited for one removal. */
 export interface ThresholdAmount {
-  /** The score below which weights go. */
+  /** The score below which weights are removed. */
   readonly threshold: number;
-  /** The score test above which removed weights come back. Default: none does. */
+  /** The score test above which removed weights come back. Default: no regrowth. */
   readonly regrowAbove?: number | undefined;
   /** Weights that are removed already. */
   readonly removed: number;
-  /** The most that may go beyond them. */
+  /** Maximum number of weights to remove in addition. */
   readonly most: number;
-  /** The share, in (0, 1], of those below the threshold that goes. */
+  /** The share, in (0, 1], of the weights below the threshold to remove. */
   readonly share: number;
 }
 
-/** The weights that are to be removed in all, where so many kept ones lie below the threshold. */
+/** The total number of weights to remove, if so many kept ones lie below the threshold. */
 export function weightsBelow({ removed, most, share }: ThresholdAmount, below: number): number {
   return removed + Math.ceil(share * Math.min(most, below));
 }
 
-/** What a removal came to. It is JSON. */
+/** The result of a removal. It is JSON. */
 export interface Removal {
   /** What each layer keeps. */
   readonly layers: readonly LayerCount[];
   /** Removed weights that came back. */
   readonly regrown: number;
-  /** With a threshold: the kept weights that lay below it before, however many of them went. */
+  /** With a threshold: the kept weights that lay below it before, removed or not. */
   readonly below?: number;
-  /** The temperature that was chosen, where one was. */
+  /** The chosen temperature, if one was chosen. */
   readonly temperature?: TemperatureChoice;
 }
 
-/** The weights that are removed, in all. */
+/** The number of removed weights. */
 export function removedOf(layers: readonly Pick<LayerCount, "weights" | "kept">[]): number {
   return layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
 }

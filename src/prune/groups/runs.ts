@@ -1,5 +1,5 @@
 /**
- * Where the elements of a group of channels lie in the arenas, as strided runs that host and GPU walk alike.
+ * The elements of a coupled group in the arenas, as strided runs for host and GPU.
  *
  * @module
  */
@@ -17,10 +17,10 @@ export interface ElementRun {
   readonly count: number;
 }
 
-/** Which slices of a group are meant: all that go with its channels, or only those that make them. */
+/** The slices of a group: all of them, or only those that make its channels. */
 export type GroupPart = "all" | "producers";
 
-/** A layout's parameters by full name, for many look-ups. */
+/** A layout's parameters by full name, for repeated look-ups. */
 export type PlacedByName = ReadonlyMap<string, PlacedParameter>;
 
 /** A layout's parameters by full name. */
@@ -29,8 +29,8 @@ export function placesByName({ parameters }: ParameterLayout): PlacedByName {
 }
 
 /**
- * The elements of a group, each once: where a weight reads and makes channels of the same group, its column leaves out
- * the group's rows. Runs of rows take the padding along.
+ * The elements of a group, each once. If a weight reads and makes channels of the same group, its column skips the
+ * group's rows. Runs of rows include the padding.
  */
 export function groupRuns(
   places: PlacedByName,
@@ -58,7 +58,7 @@ function sliceRuns(
   if (axis === "row") {
     return [{ arena, first: 4 * (first + index * rowQuads), stride: 1, count: 4 * rowQuads }];
   }
-  // From tap to tap, and so from row to row, a channel lies this far from itself.
+  // The distance of a channel from one tap, or row, to the next.
   const stride = 4 * quadsOf(channels);
   const edges = [-1, ...[...rowsOfGroup].sort((a, b) => a - b), rows];
   return edges.slice(1).flatMap((end, i): readonly ElementRun[] => {

@@ -1,10 +1,10 @@
 /**
- * What groups of coupled channels are worth, from the scores of their elements.
+ * The worth of coupled groups, from the scores of their elements.
  *
- * The worth of a group is z_g^2, the sum of z^2 = P mu^2 over all that goes with it: twice the loss that the Laplace
- * approximation with a diagonal precision P expects of its removal. So by default filters, the weights that read their
- * output and the filters of all coupled layers count alike, as in the group importance of Torch-Pruning (Fang et al.
- * 2023, arXiv 2301.12900). Elements without a score, such as biases, count as nothing.
+ * The worth of a group is z_g^2, the sum of z^2 = P mu^2 over all its elements: twice the loss of its removal by the
+ * Laplace approximation with a diagonal precision P. So by default filters, the weights that read their output, and
+ * the filters of all coupled layers count alike, as in the group importance of Torch-Pruning (Fang et al. 2023, arXiv
+ * 2301.12900). Elements without a score, such as biases, count as nothing.
  *
  * @module
  */
@@ -17,29 +17,31 @@ import type { ChannelGroup } from "./coupling.ts";
 import { type GroupPart, groupRuns, placesByName } from "./runs.ts";
 import type { PruneBuffers } from "../prune_buffers.ts";
 
-/** What each group is worth, by its index. */
+/** The worth of each group, by its index. */
 export interface GroupScores {
   /** Sum of the scores of its kept elements, or of their squares. */
   readonly sums: Float32Array;
-  /** Its elements that are kept and have a score. */
+  /** Its kept elements with a score. */
   readonly counts: Uint32Array;
 }
 
-/** Groups that may go, with their scores. */
+/** Removable groups, with their scores. */
 export interface RemovableGroups extends GroupScores {
-  /** What the error calls them. */
+  /** Their name in errors. */
   readonly kind: string;
   /** The layer, or set of coupled layers, of each group. */
   readonly layerOf: ArrayLike<number>;
-  /** What the kept weights of a group cost by the measure that was asked for. */
+  /** The cost of a group's kept weights, by the measure of the options. */
   costOf(group: number): number;
-  /** Marks a group as removed, where it may go; returns what went with it by the measure, each weight counted once. */
+  /**
+   * Marks a group as removed, if it may be removed. Returns the removed part by the measure; each weight counts once.
+   */
   take(group: number): number;
-  /** Takes what is marked out of the mask on the device. */
+  /** Removes the marked groups from the mask on the device. */
   apply(): Promise<void>;
 }
 
-/** The elements of groups as a kernel reads them. */
+/** The elements of groups, packed for kernels. */
 export interface PackedRuns {
   /** The first run of each group, and the number of all runs: (groups + 1). */
   readonly starts: Uint32Array;
@@ -47,7 +49,7 @@ export interface PackedRuns {
   readonly runs: Uint32Array;
 }
 
-/** Packs the trained elements of groups in a window, each once a group. */
+/** Packs the trained elements of groups in a window, each once per group. */
 export function packGroupRuns(
   layout: ParameterLayout,
   groups: readonly ChannelGroup[],
@@ -91,7 +93,7 @@ export function lowerGroupSums(window: ArenaWindow, groups: number, isSquared: b
 /**
  * Sums scores, or their squares, by group, from the arena `scores` of a network: window by window, in order.
  *
- * @param part Whether all elements that go with a group count, or only those that make its channels.
+ * @param part Whether all elements of a group count, or only those that make its channels.
  */
 export async function sumGroups(
   buffers: PruneBuffers,
@@ -123,8 +125,9 @@ export async function sumGroups(
 }
 
 /**
- * How many standard deviations a group's z_g^2 lies above what d elements without a signal give: by the cube root of
- * Wilson and Hilferty 1931, which makes a chi-square nearly normal. It ranks groups of all sizes and does not saturate.
+ * The number of standard deviations by which a group's z_g^2 exceeds that of d elements without a signal, by the cube
+ * root of Wilson and Hilferty 1931, which makes a chi-square nearly normal. It ranks groups of all sizes and does not
+ * saturate.
  *
  * @param signal z_g^2, at least 0.
  * @param elements d, at least 1.

@@ -1,5 +1,5 @@
 /**
- * How far a removal can go at most, as the graph alone says: before anything is scored or trained.
+ * The limit of a removal by the graph alone, before anything is scored or trained.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import type { CriterionModel } from "../score/criterion.ts";
 import type { Cost } from "../cost.ts";
 import { type BlockShape, minKept, type RemovalOptions } from "../select/removal.ts";
 
-/** What is to be removed of a model, and what is gone already. */
+/** A removal from a model, with what is removed already. */
 export interface ReachOptions {
   readonly criterion: Criterion;
   readonly options: RemovalOptions;
@@ -29,9 +29,9 @@ export interface ReachOptions {
 }
 
 /**
- * The most weights that can be removed of each prunable tensor, those removed already among them, in the order of the
- * layers. By single weights, and by filters of a whole network, so many can go. Of blocks at the edges, which are smaller,
- * of coupled channels, and of groups that lost single weights before, scores may leave less.
+ * The maximum number of removable weights of each prunable tensor, including those removed already, in the order of
+ * the layers. It is exact for single weights, and for filters of a dense network. For smaller blocks at the edges,
+ * coupled channels, and groups that lost single weights before, the scores may allow less.
  *
  * @throws {ConfigError} If the criterion scores no layer.
  */
@@ -61,8 +61,8 @@ export function maxRemovable(
 }
 
 /**
- * The least that the compacted network costs where coupled channels are removed of a whole one; undefined if removals
- * alone do not say. Where layers share only some of their channels, scores may leave more.
+ * The minimum cost of the compacted network if coupled channels are removed from a dense one; undefined if removals
+ * alone do not decide it. If layers share only some of their channels, the scores may leave more.
  *
  * @throws {ConfigError} If the criterion scores no layer.
  */
@@ -74,14 +74,14 @@ export function minChannelCost(
   return minOfChannels(model.graph, { scored, criterion, options }).cost;
 }
 
-/** The weights of a tensor's smallest blocks, of as many as it must keep. */
+/** The weights of a tensor's smallest blocks, for the number of blocks that it must keep. */
 function minOfBlocks(
   tensor: PlacedParameter,
   granularity: "filter" | BlockShape,
   floor: number,
 ): number {
   const [{ size, shape, blocks }] = layOutBlocks([tensor], granularity);
-  /** Sizes along an axis, with how many there are of each. */
+  /** Sizes along an axis, with the count of each. */
   const cut = (length: number, size: number): readonly (readonly [size: number, count: number])[] => [
     [Math.min(length, size), Math.floor(length / size)],
     [length % size, length % size > 0 ? 1 : 0],
@@ -107,19 +107,19 @@ interface ChannelReach {
   readonly options: RemovalOptions;
 }
 
-/** The fewest weights, and the fewest channels, that layers keep. */
+/** The minimum number of weights and channels that layers keep. */
 export interface LeastOfChannels {
-  /** Of a prunable tensor the weights that stay at least, in a network that is whole at first. */
+  /** The minimum number of weights that a prunable tensor keeps, in a network that is dense at first. */
   weightsOf(tensor: PlacedParameter): number;
-  /** The least that the compacted network costs; undefined if compaction makes a whole network smaller. */
+  /** The minimum cost of the compacted network; undefined if compaction makes a dense network smaller. */
   readonly cost: Cost | undefined;
 }
 
 /**
- * Says what stays at least: of a layer's weights those between the fewest channels that it, and the layer that it reads,
- * must keep. A layer keeps its floor and the channels that may not go; one of a branch of a sum that may go as a whole
- * keeps nothing. Which channels go where layers share only some of them, and which of several branches of a sum, scores
- * decide: then more may stay.
+ * Finds the minimum that stays: the weights between the fewest channels that a layer, and the layer that it reads,
+ * must keep. A layer keeps its floor and its protected channels; a layer in a removable branch of a sum keeps
+ * nothing. If layers share only some channels, or a sum has several removable branches, the scores decide, and this
+ * is only a lower bound.
  */
 export function minOfChannels(graph: Graph, reach: ChannelReach): LeastOfChannels {
   const nodes = resolveGraph(graph), coupling = coupleChannels(graph);
@@ -139,7 +139,7 @@ export function minOfChannels(graph: Graph, reach: ChannelReach): LeastOfChannel
       if (role === "weight") multiplyAdds += count * node.output.height * node.output.width;
     }
   }
-  // Channels that nothing makes, the zeros around a shortcut's own, go whether or not they are removed.
+  // Channels that no layer makes, the zeros around a shortcut's own, are compacted anyway.
   const areMade = coupling.groups.every(({ producers }) => producers.some(({ axis }) => axis === "row"));
   return {
     weightsOf: (tensor) => weightsAt(indexOf.get(layerNameOf(tensor))!, tensor.taps),
@@ -147,7 +147,7 @@ export function minOfChannels(graph: Graph, reach: ChannelReach): LeastOfChannel
   };
 }
 
-/** The fewest output channels that each layer keeps. */
+/** The minimum number of output channels that each layer keeps. */
 function minChannels(
   nodes: readonly GraphNode[],
   { graph, coupling, reach }: {
@@ -181,13 +181,13 @@ function minChannels(
   });
 }
 
-/** The groups of a set that may not go: by what makes them, or because the criterion says nothing of them. */
+/** The groups of a set that must stay, because of their layers, or because the criterion does not score them. */
 function stuckOf(
   { groups: members }: GroupSet,
   groups: readonly ChannelGroup[],
   { scored, criterion, options }: ChannelReach,
 ): number {
-  // What all weights of a filter share says nothing about those that read its output.
+  // Scores that all weights of a filter share say nothing about the weights that read its output.
   const readsProducers = criterionOf(criterion).group === "mean";
   return members.map((group) => groups[group]).filter((group) => {
     const rows = group.producers.filter(({ axis }) => axis === "row");
@@ -196,7 +196,7 @@ function stuckOf(
   }).length;
 }
 
-/** The layers of the branches of sums that go as a whole with the last channel of a set, where one may. */
+/** The layers of the branches of sums that are removed as a whole with the last channel of a set. */
 function layersThatMayGo(
   nodes: readonly GraphNode[],
   { graph, coupling: { sets, groups }, reach, setsOf, fixed }: {

@@ -1,5 +1,5 @@
 /**
- * What a network on a device costs, and the removal that brings its cost down to so much.
+ * The cost of a network on a device, and the removal that brings its cost down to a limit.
  *
  * @module
  */
@@ -12,10 +12,10 @@ import type { LayerCount } from "../mask.ts";
 import type { Pruner } from "../pruner.ts";
 import { type RemovalOptions, TooManyError } from "../select/removal.ts";
 
-/** A cost that is to be reached. */
+/** A limit of a cost. */
 export type CostGoal = Extract<PruneGoal, { readonly cost: unknown }>;
 
-/** The cost of a network: of channels that are removed as compaction makes them go, else of what is kept. */
+/** The cost of a network: for channels, of the compacted network; otherwise of the kept weights. */
 export async function measureCost(
   network: Network,
   layers: readonly LayerCount[],
@@ -27,14 +27,14 @@ export async function measureCost(
   return compactCostOf(network.graph, mask, { protect, layout: network.layout })[kind];
 }
 
-/** All that could go, in what a removal counts. */
+/** Everything that could be removed, in the unit of the removal. */
 function countAll({ layout, graph }: Network, { measure = "weights" }: RemovalOptions): number {
   const costOf = weightCosts(graph, measure);
   return prunableTensors(layout).reduce((sum, tensor) => sum + tensor.count * costOf(tensor), 0);
 }
 
 /**
- * Removes as few weights, by their scores, as bring a cost down to so much at most, by bisection over how many go.
+ * Removes the fewest weights, by their scores, that bring a cost down to the limit, by bisection over their number.
  *
  * @throws {TooManyError} If nothing that may go brings it so far; the network is then as it was.
  */
@@ -45,7 +45,7 @@ export async function reachCost(
   options: RemovalOptions,
 ): Promise<void> {
   const { cost: kind, most } = goal;
-  // Groups that are ranked by their worth for each multiply-add are counted by those too.
+  // Groups that are ranked by worth per multiply-add are also counted in multiply-adds.
   const counted: RemovalOptions = kind === "multiplyAdds" && options.perCost
     ? { ...options, measure: "multiply-adds" }
     : options;
@@ -57,7 +57,7 @@ export async function reachCost(
   };
   const costOf = weightCosts(network.graph, counted.measure ?? "weights"),
     tensors = prunableTensors(network.layout);
-  /** What removing so much comes to: what is gone then, and the cost; Infinity where that is not possible. */
+  /** The result of removing so much: the part removed, and the cost; Infinity if that is not possible. */
   const probe = async (removed: number): Promise<{ readonly gone: number; readonly cost: number }> => {
     restore();
     try {
@@ -72,8 +72,8 @@ export async function reachCost(
       throw error;
     }
   };
-  // Removing more than may go fails, so that the cost falls with the count and is Infinity from some count on. Groups
-  // remove more than was asked: below that nothing need be tried, and above it one more group may be all that lacks.
+  // Removing more than is possible fails, so the cost falls with the count and is Infinity from some count on. Groups
+  // remove more than asked: no smaller count need be tried, and above it one more group may be enough.
   let below = 0, above = countAll(network, counted) + 1, least = Infinity, fewest: number | undefined;
   for (let last = -1, isRepeated = false; above - below > 1;) {
     const next = isRepeated ? below + 1 : Math.floor((below + above) / 2), { gone, cost } = await probe(next);

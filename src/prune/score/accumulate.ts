@@ -15,30 +15,30 @@ import { lowerPlan } from "../../plan/lower.ts";
 import { mixBits } from "../../random.ts";
 
 /**
- * Examples a batch of scoring gradients, where the device can hold so many: few, since the Fisher information is one
- * example's at heart.
+ * Examples per batch of scoring gradients, if the device can hold so many. They are few, because the Fisher
+ * information is that of one example.
  */
 export const scoreBatch = 16;
 
 /**
- * How the Fisher information F is estimated:
+ * The estimates of the Fisher information F:
  *
  * - `batch`: B times the mean squared gradient of batches of 16 with the given labels;
- * - `example`: the mean squared gradient of single examples with the given labels, exactly; a step an example, so many
- *   times slower;
- * - `sampled`: batches of 16 whose labels are drawn from the model's own predictions: the Fisher information proper, of
- *   which this is an estimate without bias, since the gradients of different examples are then uncorrelated. The mean
- *   gradient is then one of drawn labels, which no criterion may use.
+ * - `example`: the mean squared gradient of single examples with the given labels: exact, but one step per example,
+ *   so many times slower;
+ * - `sampled`: batches of 16 whose labels are drawn from the model's own predictions: the Fisher information proper.
+ *   The gradients of different examples are then uncorrelated, so the estimate has no bias. The mean gradient is then
+ *   one of drawn labels, and no criterion may use it.
  *
  * Source: Kunstner, Balles and Hennig 2019, arXiv 1905.12558.
  */
 export type FisherEstimate = "batch" | "example" | "sampled";
 
-/** What accumulation needs and how it estimates. */
+/** Options of the accumulation. */
 export interface AccumulateOptions {
   readonly choose: ProductChooser;
   readonly slots: SlotPool;
-  /** How the Fisher information is estimated. Default: `batch`. */
+  /** The estimate of the Fisher information. Default: `batch`. */
   readonly estimate?: FisherEstimate;
   /** Seed of drawn labels. Default: 0. */
   readonly seed?: number;
@@ -73,7 +73,7 @@ export async function accumulateGradients(
   for await (const rows of examples.batches(order)) {
     examples.select(rows, step.bind);
     step.program.run({ ...weights, count: batch, index, seed: 0 });
-    // Readings bound the work in flight.
+    // Readings limit the work in flight.
     if (++index % 25 === 0) await tally.read();
   }
   const found = await findNotFinite(network, ["values", "statistics", "fisher", "gradient_mean"]);

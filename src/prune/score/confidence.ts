@@ -1,5 +1,5 @@
 /**
- * The prior precision of the confidence, and confidence itself: as dispatches, and by layer. Formulas: docs/method.md.
+ * The prior precision and the confidence: their dispatches, and the confidence by layer. Formulas: docs/method.md.
  *
  * @module
  */
@@ -12,13 +12,16 @@ import { readBuffers } from "../../gpu/readback.ts";
 import type { PruneBuffers } from "../prune_buffers.ts";
 import { prunableTensors } from "./criteria.ts";
 
-/** How the prior precision is found: one for all weights by their mean square, or one a layer by the evidence. */
+/**
+ * The method for the prior precision: `matched`, one for all weights by their mean square; or `evidence`, one per
+ * layer.
+ */
 export type Prior = "matched" | "evidence";
 
-/** Rounds of MacKay's update; it settles within a few. */
+/** Rounds of MacKay's update, which converges within a few. */
 const evidenceRounds = 10;
 
-/** The least prior precision, as a share of the layer's matched one. */
+/** Minimum prior precision, as a share of the layer's matched one. */
 const evidenceFloor = 1e-3;
 
 /** Bins of the confidence histogram of a layer. */
@@ -26,7 +29,7 @@ export const confidenceBins = 20;
 
 const quadsPerChunk = 64;
 
-/** Quads that the buffer `prior_sums` needs. */
+/** Quads of the buffer `prior_sums`. */
 export function priorSumsQuads(layout: ParameterLayout): number {
   return prunableTensors(layout).reduce((sum, { quads }) => sum + Math.ceil(quads / quadsPerChunk), 0);
 }
@@ -136,7 +139,7 @@ export function erfc(x: number): number {
   return t * Math.exp(-x * x + polynomial);
 }
 
-/** How the confidence of one layer's kept weights is distributed. */
+/** The distribution of the confidence of one layer's kept weights. */
 export interface LayerConfidence {
   /** The tensor's full name, such as `conv1.weight`. */
   readonly name: string;

@@ -1,5 +1,5 @@
 /**
- * The criteria by which weights are kept: one score a prunable weight into the arena `scores`, larger = kept longer.
+ * The criteria: one score per prunable weight in the arena `scores`; larger = kept longer.
  *
  * @module
  */
@@ -25,16 +25,16 @@ const types: Readonly<Record<CriterionName, CriterionType>> = {
   lamp,
 };
 
-/** What criteria need beside the arenas. */
+/** The settings of criteria. */
 export interface ScoreSettings {
-  /** Examples N whose information the confidence counts: those that the mean was trained on. */
+  /** The number N of training examples, for the confidence. */
   readonly examples: number;
   /** Seed of the random criterion. */
   readonly seed: number;
 }
 
 /**
- * What a criterion is.
+ * The implementation of a criterion.
  *
  * @throws {ConfigError} If it is neither a name nor made by `defineCriterion`.
  */
@@ -43,7 +43,7 @@ export function criterionOf(criterion: Criterion): CriterionType {
     ? Object.hasOwn(types, criterion) ? types[criterion] : undefined
     : typeOfDefinition(criterion);
   if (type) return type;
-  const wanted = `${Object.keys(types).join(", ")}, or what defineCriterion makes`;
+  const wanted = `${Object.keys(types).join(", ")}, or the result of defineCriterion`;
   throw new ConfigError({ act: "score by", thing: "criterion", current: describeValue(criterion), wanted });
 }
 
@@ -57,12 +57,12 @@ export function needsGradients(criterion: Criterion): boolean {
   return criterionOf(criterion).needs.some((need) => need !== "variance");
 }
 
-/** True for criteria that read the variance of the weights over the steps, which training keeps only for them. */
+/** True for criteria that read the variance of the weights over the steps. Training keeps it only for them. */
 export function needsVariance(criterion: Criterion): boolean {
   return criterionOf(criterion).needs.includes("variance");
 }
 
-/** True for criteria that count how many examples a model was trained on. */
+/** True for criteria that use the number of training examples. */
 export function countsExamples(criterion: Criterion): boolean {
   const { readsExamples = false, needs } = criterionOf(criterion);
   return readsExamples || needs.includes("fisher");
@@ -91,7 +91,7 @@ export function scoredTensors(model: CriterionModel, criterion: Criterion): read
   });
 }
 
-/** The buffers that a criterion needs for a model beside the arenas and `prior_precision`: words by name. */
+/** The buffers of a criterion for a model, besides the arenas and `prior_precision`: words by name. */
 export function criterionScratch(model: CriterionModel, criterion: Criterion): ReadonlyMap<string, number> {
   const words = new Map<string, number>(), { scratch } = criterionOf(criterion);
   for (const tensor of scoredTensors(model, criterion)) {

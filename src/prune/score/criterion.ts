@@ -1,5 +1,5 @@
 /**
- * The contract of a criterion: what it needs, what a group of its scores is worth, and how it scores a tensor.
+ * The contract of a criterion: its inputs, the worth of a group of its scores, and how it scores a tensor.
  * docs/extending.md shows how to add one.
  *
  * @module
@@ -10,13 +10,14 @@ import type { Graph } from "../../model/graph.ts";
 import type { ParameterLayout, PlacedParameter } from "../../plan/layout.ts";
 import { quadsOf } from "../../shape.ts";
 
-/** What a criterion reads beside the mean: arenas that calibration or training fills. */
+/** The arenas that a criterion reads besides the mean, filled by calibration or training. */
 export type CriterionNeed = "fisher" | "gradient_mean" | "variance";
 
 /**
- * What a group of weights is worth by the scores s of those that it keeps:
+ * The worth of a group from the scores s of its kept weights:
  *
- * - `deviate`: s = z; by how many deviations the sum of s^2 lies above what as many weights without a signal give;
+ * - `deviate`: s = z; the number of standard deviations by which the sum of s^2 exceeds that of as many weights
+ *   without a signal;
  * - `squares`: the root of the sum of s^2;
  * - `sum`: the sum of s;
  * - `mean`: the root mean square of s, for scores that all weights of a filter share;
@@ -24,17 +25,17 @@ export type CriterionNeed = "fisher" | "gradient_mean" | "variance";
  */
 export type GroupRule = "deviate" | "squares" | "sum" | "mean" | "random";
 
-/** A model as criteria see it. */
+/** A model, for criteria. */
 export interface CriterionModel {
   readonly layout: ParameterLayout;
   readonly graph: Graph;
 }
 
-/** What the dispatches of a criterion depend on beside the tensor. */
+/** The context of a criterion's dispatches. */
 export interface CriterionContext extends CriterionModel {
   /** The tensor's index among the prunable ones. */
   readonly layer: number;
-  /** Examples whose information the confidence counts. */
+  /** The number of training examples. */
   readonly examples: number;
   readonly seed: number;
 }
@@ -49,17 +50,17 @@ export type HostScores = (
 export interface CriterionType {
   readonly needs: readonly CriterionNeed[];
   readonly group: GroupRule;
-  /** True if it reads the buffer `prior_precision` (layers), which is filled before. */
+  /** True if it reads the buffer `prior_precision` (layers), which is filled first. */
   readonly readsPrior?: boolean;
-  /** True if it counts the examples that the model was trained on. */
+  /** True if it uses the number of training examples. */
   readonly readsExamples?: boolean;
-  /** The name of a criterion that is none of the library's, whose scores are looked at before they count. */
+  /** The name of a criterion that is not in the library. Its scores are checked. */
   readonly ownName?: string;
   /** Scores on the host, after its dispatches. */
   readonly hostScores?: HostScores;
-  /** Words of the buffers that it needs for one tensor, by name; tensors share them one after the other. */
+  /** Words of its buffers for one tensor, by name. Tensors use them one after the other. */
   scratch?(tensor: PlacedParameter): Readonly<Record<string, number>>;
-  /** Whether it can score a tensor. Default: it scores all. */
+  /** True if it can score a tensor. Default: it scores all tensors. */
   scores?(tensor: PlacedParameter, model: CriterionModel): boolean;
   /** The dispatches that score one tensor, into the arena `scores`. */
   lower(tensor: PlacedParameter, context: CriterionContext): readonly Dispatch[];
@@ -80,7 +81,7 @@ export function lowerScore(
   });
 }
 
-/** The dispatch that gives every weight what the buffer `row_scores` says of its filter (output unit). */
+/** The dispatch that gives every weight the number in the buffer `row_scores` for its filter (output unit). */
 export function lowerRowScores(tensor: PlacedParameter): Dispatch {
   const params = { "row_quads": tensor.rowQuads };
   return lowerScore(tensor, "score/rows", { bindings: { "row_scores": inputRef("row_scores") }, params });

@@ -9,7 +9,7 @@ import { arenaRef, type BufferRef, inputRef } from "../../kernels/buffer_ref.ts"
 import { describeAlternatives } from "../../nearest.ts";
 import { type CriterionNeed, type CriterionType, type GroupRule, lowerScore } from "./criterion.ts";
 
-/** What an expression may name, beside functions: numbers of the weight, of its layer, and of the model. */
+/** The names that an expression may use, besides functions: numbers of the weight, of its layer, and of the model. */
 const arenas = ["mean", "fisher", "gradient_mean", "variance"] as const;
 const names: readonly string[] = [...arenas, "prior_precision", "examples"];
 
@@ -34,7 +34,7 @@ const functions: readonly string[] = [
   ...["sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "f32"],
 ];
 
-/** What an expression is made of: numbers, names, and operators of arithmetic and comparison. */
+/** The tokens of an expression: numbers, names, and operators of arithmetic and comparison. */
 const tokens = /\s+|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?[fhu]?|[a-z_]\w*|[-+*/%(),]|[<>]=?|[=!]=|&&?|\|\|?|!/giy;
 
 /** A criterion as an expression. */
@@ -43,9 +43,11 @@ export interface CriterionExpression {
   readonly name: string;
   /** The score of one weight. */
   readonly expression: string;
-  /** What a group of its scores is worth. */
+  /** The worth of a group of its scores. */
   readonly group: GroupRule;
-  /** True if it is none of the library's: a removed weight, whose numbers may not serve, then scores 0. */
+  /**
+   * True if it is not in the library. A removed weight then scores 0, because the expression may not be valid for it.
+   */
   readonly isOwn?: boolean;
 }
 
@@ -130,7 +132,7 @@ export function expressionCriterion(criterion: CriterionExpression): CriterionTy
   if (readsPrior) bindings.prior_precision = inputRef("prior_precision");
   const needs = read.filter((arena): arena is CriterionNeed => arena !== "mean" && arena !== "mask");
   return {
-    // The prior that the evidence tells takes the Fisher information.
+    // The evidence prior needs the Fisher information.
     needs: readsPrior && !needs.includes("fisher") ? [...needs, "fisher"] : needs,
     group,
     readsPrior,

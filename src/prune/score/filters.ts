@@ -26,7 +26,7 @@ const l1: CriterionType = {
   },
 };
 
-/** Quads that one invocation compares, about. */
+/** The approximate number of quads that one invocation compares. */
 const quadsPerInvocation = 16384;
 
 function chunksOf({ rows, rowQuads }: PlacedParameter) {
@@ -35,8 +35,8 @@ function chunksOf({ rows, rowQuads }: PlacedParameter) {
 }
 
 /**
- * The distances of a filter to the others of its layer: what lies near the geometric median, the others can stand in for.
- * Source: He et al. 2019, arXiv 1811.00250, equation 4.
+ * The sum of a filter's distances to the others of its layer. The others can replace a filter near the geometric
+ * median. Source: He et al. 2019, arXiv 1811.00250, equation 4.
  */
 const fpgm: CriterionType = {
   needs: [],
@@ -63,7 +63,7 @@ const fpgm: CriterionType = {
   },
 };
 
-/** The scale of the batch norm that takes the output of a weight's layer, where one does. */
+/** The scale of the batch norm that reads the output of a weight's layer, if there is one. */
 function scaleBehind(
   tensor: PlacedParameter,
   { layout, graph }: CriterionModel,

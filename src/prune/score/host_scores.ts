@@ -1,6 +1,5 @@
 /**
- * Scores of criteria that a program brings along: computed on the host where they are functions, and looked at in any
- * case.
+ * Scores of a program's own criteria: computed on the host if the criterion is a function, and always checked.
  *
  * @module
  */
@@ -42,7 +41,7 @@ export async function scoreOnHost(
 }
 
 /**
- * Looks at the scores of a criterion of one's own.
+ * Checks the scores of a criterion of the program's own.
  *
  * @throws {NumericError} If one is not finite, or below 0.
  */

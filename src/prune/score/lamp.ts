@@ -1,6 +1,6 @@
 /**
- * A weight's square over the squares of all weights of its layer that are as large or larger: magnitude with a scale of
- * each layer's own.
+ * A weight's square divided by the sum of squares of all weights of its layer that are at least as large: magnitude
+ * with a scale per layer.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { type Dispatch, dispatchOver, spreadWorkgroups } from "../../kernels/dis
 import type { PlacedParameter } from "../../plan/layout.ts";
 import { type CriterionType, lowerScore } from "./criterion.ts";
 
-/** Keys that a workgroup sorts in its own memory. */
+/** Keys that a workgroup sorts in workgroup memory. */
 const sortedBlock = 2048;
 
 /** Keys whose squares one invocation adds. */
