@@ -28,7 +28,7 @@ export function selectionDispatches(quads: number, remove: number): readonly Dis
           counts: inputRef("counts"),
         },
         params: { quads, offset: 0, ordinal: 0, shift, bits, quads_per_invocation: quadsPerInvocation },
-        constants: { BY_PLACE },
+        constants: { BY_PLACE, FIRST: BY_PLACE === 0 && shift === digits[0].shift ? 1 : 0 },
       }),
       {
         kernel: "select/pick",
