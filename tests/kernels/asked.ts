@@ -35,7 +35,7 @@ import {
 import { graphs } from "../plan/graphs.ts";
 import { randomGraph } from "../prune/random_graphs.ts";
 import { readPaths } from "./harness.ts";
-import { type Variant, variantOf } from "./variants.ts";
+import { formatVariant, type Variant, variantOf } from "./variants.ts";
 
 const task = { channels: 3, height: 32, width: 32, classes: 10 };
 
@@ -198,7 +198,7 @@ function lowerRefits(path: ReadPath): readonly Dispatch[] {
 /** Kernels that one place in src/ or bench/ runs with a dispatch of its own, on storage buffers. */
 const others = ["mask/compact", "bench/peak_copy", "bench/peak_fma"];
 
-/** The variants that plans can ask for, on devices with subgroups. */
+/** The variants that plans can ask for, each once, on devices with subgroups. */
 export function askedVariants(): readonly Variant[] {
   const variants = readPaths.flatMap((path) => {
     const maxCores = usableCores(path, coreSubgroupSize).length + 4, choose = defaultChooser(path);
@@ -213,5 +213,6 @@ export function askedVariants(): readonly Variant[] {
     ];
     return dispatches.map((dispatch) => variantOf(dispatch, path));
   });
-  return [...variants, ...others.map((kernel): Variant => ({ kernel, path: "storage", overrides: {} }))];
+  const all = [...variants, ...others.map((kernel): Variant => ({ kernel, path: "storage", overrides: {} }))];
+  return [...new Map(all.map((variant) => [formatVariant(variant), variant])).values()];
 }

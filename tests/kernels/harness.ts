@@ -3,6 +3,7 @@
  *
  * @module
  */
+import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { type Run, runOnce, type RunResult } from "../../src/gpu/run_once.ts";
@@ -18,15 +19,44 @@ export function sharedGpu(): Promise<Gpu> {
   return deviceOf();
 }
 
+/** Words behind every buffer that no kernel may read or write: quads of a workgroup. */
+const guardWords = 4 * 64;
+
+/** What stands in them: not a number, of bits that nothing computes. */
+const guardWord = 0x7fdead01;
+
+/** A buffer's words with the guard behind them. */
+function withGuard(content: Float32Array | Uint32Array | number): Uint32Array {
+  const words = typeof content === "number" ? content : content.length;
+  const guarded = new Uint32Array(words + guardWords).fill(guardWord, words);
+  if (typeof content !== "number") {
+    guarded.set(new Uint32Array(content.buffer, content.byteOffset, words));
+  }
+  return guarded;
+}
+
 /**
  * Runs dispatches on one read path, on the shared device if no other is given, and reads all buffers back, which the
- * test is to compare with a reference.
+ * test is to compare with a reference. None may be written, or read to any effect, behind its end.
  */
 export async function runKernels(
-  { gpu, ...run }: Run & { readonly path: ReadPath; readonly gpu?: Gpu | undefined },
+  { gpu, buffers, ...run }: Run & { readonly path: ReadPath; readonly gpu?: Gpu | undefined },
 ): Promise<RunResult> {
   noteVariants(run.dispatches, run.path);
-  return await runOnce(gpu ?? await sharedGpu(), run);
+  const guarded = Object.fromEntries(
+    Object.entries(buffers).map(([name, content]) => [name, withGuard(content)]),
+  );
+  const { floats, integers } = await runOnce(gpu ?? await sharedGpu(), { ...run, buffers: guarded });
+  const wordsOf = (name: string) => guarded[name].length - guardWords;
+  for (const name of Object.keys(buffers)) {
+    const behind = integers(name).subarray(wordsOf(name), wordsOf(name) + guardWords);
+    const written = behind.findIndex((word) => word !== guardWord);
+    assert(written < 0, `${name} is written ${written} words behind its end`);
+  }
+  return {
+    floats: (name) => floats(name).subarray(0, wordsOf(name)),
+    integers: (name) => integers(name).subarray(0, wordsOf(name)),
+  };
 }
 
 /** Lays rows of values out in quads: (rows, taps, channels) -> (rows, taps, quads of channels, 4), zero-filled. */

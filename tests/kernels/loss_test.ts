@@ -122,6 +122,7 @@ for (const path of readPaths) {
     await checkLoss(path, batchOf(7, 3, { smoothing: Math.fround(.1) }));
     await checkLoss(path, batchOf(130, 10, { count: 67, smoothing: Math.fround(.05) }));
     await checkLoss(path, batchOf(65, 100, { count: 64 }));
+    await checkLoss(path, batchOf(9, 5));
     await checkLoss(path, batchOf(3, 1));
   });
 
