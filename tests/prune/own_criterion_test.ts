@@ -226,7 +226,7 @@ Deno.test("scores of criteria by value are looked at before anything goes by the
   await assertRejects(
     () => model.score(test, { criterion: stranger }),
     ConfigError,
-    "or what defineCriterion makes",
+    "or the result of defineCriterion",
   );
   // A removed weight's number need not serve.
   const finite = defineCriterion({ name: "per-size", expression: "abs(gradient_mean) / abs(mean)" });
