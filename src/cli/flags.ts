@@ -260,8 +260,10 @@ export function formatHelp(
   help: "brief" | "all" = "brief",
 ): string {
   const isWhole = most === undefined || help === "all";
+  // A flag of words is shown in place of the key that it stands for.
+  const replaced = new Set(fields.map((field) => "at" in field ? field.at : undefined));
   const shown = isWhole
-    ? fields
+    ? fields.filter(({ key }) => !replaced.has(key))
     : most.map((name) => fields.find(({ flag, isOnlyTaken }) => flag === name && !isOnlyTaken)!);
   const rows = Map.groupBy(shown, ({ group }) => most && isWhole && group ? group : "");
   const own = [

@@ -149,7 +149,7 @@ export async function resolveRun(
  * @throws {ConfigError} Where a whole network loses weights once.
  */
 export function checkSelectionActs(
-  { values: { "prune.after.refit.selectionSteps": selection } }: ParsedFlags,
+  { values: { selection } }: ParsedFlags,
   { removals, weights }: {
     readonly removals: number;
     readonly weights?: { readonly masks: ReadonlyMap<string, Float32Array> } | undefined;

@@ -9,6 +9,8 @@ import { joinKeys, type Keys, keysAt } from "./nodes.ts";
 
 /** A flag of words. */
 export interface WordField extends ConfigField {
+  /** The path of the key that it sets, or of one of those. */
+  readonly at: string;
   /** The keys that a word sets; undefined for what is none. */
   readonly read: (text: string) => Keys | undefined;
 }
@@ -42,93 +44,95 @@ function readGranularityFlag(text: string): Keys | undefined {
   return { prune: isPattern ? { goal: { pattern: granularity } } : { select: { granularity } } };
 }
 
-/** Reads a count or a fraction. */
-const readNumber = (text: string) =>
-  Number.isFinite(Number(text)) && text.trim() !== "" ? Number(text) : undefined;
+/** A number, or what else is no number, which the tree refuses. */
+const readNumber = (text: string) => text.trim() === "" || Number.isNaN(Number(text)) ? text : Number(text);
 
-function targetField(flag: string, cost: string, what: string): WordField {
+/** A flag of one of some words. */
+function wordField(
+  flag: string,
+  at: string,
+  { description, ...more }: Pick<ConfigField, "description"> & Partial<ConfigField>,
+  read: WordField["read"],
+): WordField {
+  const { choices = [] } = more,
+    group = at.slice(0, at.lastIndexOf(".")),
+    wanted = `one of ${choices.join(", ")}`;
   return {
     key: flag,
     flag,
-    group: "prune.goal",
-    kind: "number",
+    at,
+    group,
+    kind: "choice",
     default: undefined,
-    description:
-      `Goal: most ${what} of the pruned network: below 1 a fraction of what there is, else a count.`,
-    wanted: "a finite number, above 0",
-    read: (text) => ({ prune: { goal: { cost, most: readNumber(text) } } }),
+    wanted,
+    description,
+    ...more,
+    read,
   };
 }
 
-/** The flags of words. One that has the path of a key stands in its place. */
-export const wordFields: readonly WordField[] = [
-  {
-    key: "train.optimizer.kind",
-    flag: "optimizer",
-    group: "train.optimizer",
-    kind: "choice",
+function targetField(flag: string, cost: string, what: string): WordField {
+  const description =
+    `Goal: most ${what} of the pruned network: below 1 a fraction of what there is, else a count.`;
+  const more = { description, kind: "number", wanted: "a finite number, above 0" } as const;
+  return wordField(
+    flag,
+    "prune.goal.most",
+    more,
+    (text) => ({ prune: { goal: { cost, most: readNumber(text) } } }),
+  );
+}
+
+/** The flags of words. */
+const wordFields: readonly WordField[] = [
+  wordField("optimizer", "train.optimizer.kind", {
+    description:
+      "Rule that turns gradients into steps: sgd without momentum, with it, or with Nesterov's, or Adam.",
     choices: Object.keys(optimizers),
     default: "momentum",
-    description: "Rule that turns gradients into steps; momentum and nesterov are sgd with a momentum.",
-    wanted: `one of ${Object.keys(optimizers).join(", ")}`,
-    read: (text) => Object.hasOwn(optimizers, text) ? { train: { optimizer: optimizers[text] } } : undefined,
-  },
+  }, (text) => Object.hasOwn(optimizers, text) ? { train: { optimizer: optimizers[text] } } : undefined),
   targetField("target-parameters", "parameters", "trained numbers"),
   targetField("target-multiply-adds", "multiplyAdds", "multiply-adds for one image"),
   targetField("target-bytes", "bytes", "bytes of stored numbers"),
-  {
-    key: "prune.score.temperature",
-    flag: "posterior-temperature",
-    group: "prune.score",
+  wordField("posterior-temperature", "prune.score.temperature", {
+    description:
+      "Temperature of the posterior: divides the Fisher information, above 1 to trust the data less; auto takes the best on validation.",
     kind: "number",
     choices: ["auto"],
     default: 1,
-    description:
-      "Temperature of the posterior: divides the Fisher information, above 1 to trust the data less; auto takes the best on validation.",
     wanted: "auto or a finite number from 1e-12 to 1000000000000",
-    read: (text) => ({
-      prune: { score: { temperature: text === "auto" ? "validation" : readNumber(text) } },
-    }),
-  },
-  {
-    key: "prune.select.granularity",
-    flag: "granularity",
-    group: "prune.select",
-    kind: "text",
-    default: "element",
+  }, (text) => ({ prune: { score: { temperature: text === "auto" ? "validation" : readNumber(text) } } })),
+  wordField("granularity", "prune.select.granularity", {
     description:
       "What goes as one: single weights, filters, coupled channels, blocks RxC, or all but N of every M columns.",
+    kind: "text",
+    default: "element",
     wanted: "element, filter, channel, N:M such as 2:4 (N at most M, M at most 32), or RxC such as 4x4",
-    read: readGranularityFlag,
-  },
-  {
-    key: "prune.after.refit.selectionSteps",
-    flag: "selection",
-    group: "prune.after.refit",
-    kind: "choice",
-    choices: ["score", "obs"],
-    default: undefined,
-    description:
-      "With refit: what chooses the weights of a layer that go, their scores, or, of layers that lost some before, Optimal Brain Surgeon in 3 steps; obs where single weights go.",
-    wanted: "one of score, obs",
-    read: (text) =>
+  }, readGranularityFlag),
+  wordField(
+    "selection",
+    "prune.after.refit.selectionSteps",
+    {
+      description:
+        "With refit: what chooses the weights of a layer that go, their scores, or, of layers that lost some before, Optimal Brain Surgeon in 3 steps; obs where single weights go.",
+      choices: Object.keys(selectionSteps),
+    },
+    (text) =>
       text === "score" || text === "obs"
         ? { prune: { after: { refit: { selectionSteps: selectionSteps[text] } } } }
         : undefined,
-  },
+  ),
 ];
 
-const inPlace = new Map(wordFields.map((field) => [field.key, field]));
-
-/** Every key as a flag: those of the tree in its order, but where words stand for one, and then those of words alone. */
-export const configFlags: readonly (ConfigField | WordField)[] = [
-  ...describeConfig().map((field) => inPlace.get(field.key) ?? field),
-  ...wordFields.filter(({ key }) => !describeConfig().some((field) => field.key === key)),
-];
+/** Every key as a flag, in the tree's order, each behind the words that stand for it. */
+export const configFlags: readonly (ConfigField | WordField)[] = describeConfig().flatMap((field) => [
+  ...wordFields.filter(({ at }) => at === field.key),
+  field,
+]);
 
 /** The keys that the value of a flag sets. What is no value of it stands at its path, to be refused. */
 export function keysOfFlag(field: ConfigField | WordField, value: unknown): Keys {
-  if ("read" in field) return field.read(String(value)) ?? keysAt(field.key, value);
+  if ("read" in field) return field.read(String(value)) ?? keysAt(field.at, value);
   if (field.kind !== "part" || typeof value !== "boolean") return keysAt(field.key, value);
   return keysAt(field.key, value ? {} : undefined);
 }

@@ -283,7 +283,7 @@ Deno.test("runCompare() and runSensitivity() take criteria by value, those that 
   );
   const changed = [defineCriterion({ name: "o", expression: "mean * mean" }), snr];
   const goOn = runCompare(gpu, { ...given, criteria: changed, variants, seeds: [3], before: report });
-  await assertRejects(() => goOn, ConfigError, 'Cannot go on comparing with "ownCriteria"');
+  await assertRejects(() => goOn, ConfigError, 'Cannot go on with "the comparison": ownCriteria was');
   const byMagnitude = configOf({ ...settings, finetuneEpochs: 0, validation: 10, criterion: "magnitude" });
   const scan = { ...given, config: byMagnitude };
   const { ownCriteria, ...scanned } = await runSensitivity(gpu, { ...scan, criterion: asFunction.magnitude });
