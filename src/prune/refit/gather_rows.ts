@@ -1,5 +1,5 @@
 /**
- * Taking lines of tensors on the device: those at sampled positions, or a group's channels of all.
+ * Gathers lines of tensors on the device: at sampled positions, or a group's channels of all lines.
  *
  * @module
  */
@@ -11,25 +11,25 @@ import { Program } from "../../gpu/executor.ts";
 import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import { quadsOf } from "../../shape.ts";
 
-/** Which lines are taken, and of them which channels. */
+/** The lines to gather, and their channels. */
 export interface RowSource {
   readonly label: string;
   /** The tensor, lines of `inChannels` in quads. */
   readonly from: BoundBuffer;
   readonly inChannels: number;
-  /** Lines that one run takes at most. */
+  /** Maximum lines per run. */
   readonly lines: number;
-  /** The buffer that takes them, lines of `channels` in quads. */
+  /** The buffer for them, lines of `channels` in quads. */
   readonly to: DeviceBuffer;
   readonly firstChannel: number;
   readonly channels: number;
-  /** A word a line where lines are not taken one after the other. */
+  /** The positions of the lines, one word each. Default: lines one after the other. */
   readonly positions?: DeviceBuffer | undefined;
-  /** True adds them to what the buffer holds. */
+  /** True adds them to the buffer. */
   readonly accumulate: boolean;
 }
 
-/** The dispatch that takes lines, at `positions` or one after the other. */
+/** The dispatch that gathers lines, at `positions` or one after the other. */
 export function lowerRowGather(
   { label, inChannels, lines, firstChannel, channels, accumulate, isSampled }:
     & Omit<RowSource, "from" | "to" | "positions">
@@ -49,12 +49,12 @@ export function lowerRowGather(
   });
 }
 
-/** Prepares taking lines; a run says `count`, and `first_line` and `first_out`. */
+/** Prepares a program that gathers lines. Its step fields are `count`, `first_line` and `first_out`. */
 export async function openRowGather(gpu: Gpu, source: RowSource): Promise<Program> {
   const { label, from, to, positions } = source;
   const bound: Readonly<Record<string, BoundBuffer>> = {
     lines: from,
-    // Bindings must be there whether or not they are read.
+    // Every binding needs a buffer, even if it is not read.
     positions: positions ? { buffer: positions, quads: positions.sizeBytes / 16 } : from,
     out: { buffer: to, quads: to.sizeBytes / 16 },
   };

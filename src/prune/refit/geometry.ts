@@ -1,5 +1,5 @@
 /**
- * The sizes of a layer that is refit: what a patch of its input is, and how many output channels it has.
+ * The sizes of a refitted layer: the patches of its input, and its output channels.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { quadsOf } from "../../shape.ts";
 /** The product of one group of a layer (`ProductForm`), and the layer's name for labels and errors. */
 export type RefitGeometry = Omit<ProductForm, "groups"> & { readonly name: string };
 
-/** Quads of a patch, which are those of a row of the weight: taps x quads of the input's channels. */
+/** Quads of a patch, the same as of a row of the weight: taps x quads of the input's channels. */
 export function patchQuads({ kernel: [height, width], inChannels }: RefitGeometry): number {
   return height * width * quadsOf(inChannels);
 }

@@ -1,5 +1,5 @@
 /**
- * Gathering samples of a layer's inputs and targets, and adding up their Gram matrices, as dispatches.
+ * The dispatches that gather samples of a layer's inputs and targets and add up their Gram matrices.
  *
  * @module
  */
@@ -12,20 +12,20 @@ import { chunksOf, sumColumns, sumSplits } from "../../kernels/reduce.ts";
 import { quadsOf } from "../../shape.ts";
 import { patchQuads, type RefitGeometry } from "./geometry.ts";
 
-/** Lines of a panel of the packed lower triangle, as kernels/refit/packed.wgsl has it. */
+/** Lines per panel of the packed lower triangle (kernels/refit/packed.wgsl). */
 const panelRows = 64;
 
-/** Samples of a segment of the Gram product, of which batches are multiples. */
+/** Samples per segment of the Gram product; batches are multiples of it. */
 export const segmentSamples = 64;
 
-/** What stands for no sample among positions. */
+/** The position that means no sample. */
 export const noPosition = 0xffffffff;
 
 /** Lines of a Gram matrix that one product computes. */
 export interface GramPanel {
-  /** The buffer that takes it: `covariance` for patches with patches, `cross_covariance` for targets with patches. */
+  /** The output buffer: `covariance` for patches with patches, `cross_covariance` for targets with patches. */
   readonly out: "covariance" | "cross_covariance";
-  /** Its first line's column among those of a sample: patch, then target. */
+  /** The first line's column in a sample: patch, then target. */
   readonly first: number;
   readonly rows: number;
   readonly columns: number;
@@ -52,13 +52,13 @@ export function panelQuads(panels: readonly GramPanel[], out: GramPanel["out"]):
   return panels.reduce((sum, panel) => panel.out === out ? sum + panel.rows * panel.columns / 4 : sum, 0);
 }
 
-/** What the dispatches over a batch of samples share. */
+/** The context of the dispatches over a batch of samples. */
 export interface GramContext {
   readonly geometry: RefitGeometry;
-  /** Samples of a batch, a multiple of 64. */
+  /** Samples per batch, a multiple of 64. */
   readonly samples: number;
   readonly choose: ProductChooser;
-  /** How the gathering and the sums read, which find their operands in textures where products do. */
+  /** The read path of gathering and sums: that of products, because they share operands. */
   readonly path: ReadPath;
 }
 
@@ -126,7 +126,7 @@ function lowerGather({ geometry, samples, path }: GramContext, withSkip: boolean
       dilation_x: dilation[1],
     },
   });
-  // Bindings must be there whether or not they are read.
+  // Every binding needs a buffer, even if it is not read.
   const skip = withSkip
     ? { skip_dense: inputRef("skip_dense"), skip_pruned: inputRef("skip_pruned"), alpha: inputRef("alpha") }
     : {
@@ -144,7 +144,7 @@ function lowerGather({ geometry, samples, path }: GramContext, withSkip: boolean
   return [{ ...patches, path }, { ...targets, path }];
 }
 
-/** The dispatches that sum the columns of `samples`, into a buffer or onto what it holds. */
+/** The dispatches that sum the columns of `samples`, into a buffer, or added to it. */
 function lowerSums(
   { geometry, samples, path }: GramContext,
   { out, accumulate }: { readonly out: string; readonly accumulate: boolean },
@@ -163,14 +163,14 @@ function lowerSums(
   return [{ ...chunks!, path }, { ...sum!, constants: { ACCUMULATE: accumulate ? 1 : 0 } }];
 }
 
-/** The dispatches that sum a batch's columns into `shift_sums`, which are to run with `shift_scale` 0. */
+/** The dispatches that sum a batch's columns into `shift_sums`, to be run with `shift_scale` 0. */
 export function lowerShift(context: GramContext, withSkip: boolean): readonly Dispatch[] {
   return [...lowerGather(context, withSkip), ...lowerSums(context, { out: "shift_sums", accumulate: false })];
 }
 
 /**
- * The dispatches that add a batch's shifted samples into `column_sums`, `covariance` and `cross_covariance`. They run
- * with `shift_scale` 1 / n, n the samples that `shift_sums` adds up.
+ * The dispatches that add a batch's shifted samples into `column_sums`, `covariance` and `cross_covariance`. Run them
+ * with `shift_scale` 1 / n, where n is the number of samples in `shift_sums`.
  */
 export function lowerAccumulation(context: GramContext, withSkip: boolean): readonly Dispatch[] {
   const { geometry, choose } = context;

@@ -1,5 +1,5 @@
 /**
- * The refit of one group of a layer's channels: of all of them, unless the layer is a grouped convolution.
+ * The refit of one group of a layer's channels: all channels, unless the layer is a grouped convolution.
  *
  * @module
  */
@@ -17,27 +17,30 @@ import type { RefittableLayer } from "./refittable_layers.ts";
 export interface GroupSource {
   readonly layer: RefittableLayer;
   readonly group: number;
-  /** The layer's input, and the other terms of the sum that its output goes into. */
+  /** The layer's input, and the other terms of the sum that reads its output. */
   readonly x: BoundBuffer;
   readonly terms: readonly BoundBuffer[];
   readonly targets: LayerTargets;
-  /** What a batch norm multiplies each output channel of the layer by. */
+  /** The factor of a batch norm for each output channel of the layer. */
   readonly alpha: Float32Array;
-  /** Examples and samples of a batch at most. */
+  /** Maximum examples and samples of a batch. */
   readonly batch: number;
   readonly samples: number;
-  /** False if nothing takes the shift. */
+  /** False if nothing can absorb the shift. */
   readonly isCentred: boolean;
 }
 
-/** A group whose samples are being added up. Dispose of it to free its memory. */
+/** A group during the accumulation of its samples. Dispose of it to free its memory. */
 export class GroupRefit {
   readonly #refit: RefitLayer;
   readonly #examples: Omit<RefitExamples, "positions" | "targetLines">;
   readonly #held: readonly DeviceBuffer[];
-  /** What fills the buffers of the group from those of all groups: a batch's tensors, or a batch's lines of targets. */
+  /**
+   * The programs that fill the group's buffers from those of all groups: a batch's tensors, or a batch's lines of
+   * targets.
+   */
   readonly #copies: readonly { readonly program: Program; readonly lines: number | "samples" }[];
-  /** True if targets are those of one batch at a time. */
+  /** True if the targets are those of one batch at a time. */
   readonly #isPart: boolean;
 
   private constructor(
@@ -57,7 +60,7 @@ export class GroupRefit {
   }
 
   /**
-   * Allocates what the group's refit holds.
+   * Allocates the buffers of the group's refit.
    *
    * @throws {ShapeError} If the adapter's limits do not allow it.
    */
@@ -128,9 +131,9 @@ export class GroupRefit {
   }
 
   /**
-   * Adds the samples of the batch whose tensors are there.
+   * Adds the samples of the present batch.
    *
-   * @param positions Where they are; their lines in the targets are those from `firstLine` on.
+   * @param positions Their positions. Their lines in the targets begin at `firstLine`.
    */
   async accumulate(positions: Uint32Array, { count, firstLine }: {
     readonly count: number;

@@ -1,5 +1,6 @@
 /**
- * One-shot pruning: weights are removed in stages, and after each of them those that stay are refitted on new examples.
+ * One-shot pruning: weights are removed in stages, and after each stage the kept weights are refitted on new
+ * examples.
  *
  * @module
  */
@@ -13,27 +14,27 @@ import { Refit } from "./refit_network.ts";
 
 /** One stage of pruning with a refit. */
 export interface RefitStage {
-  /** Fraction of the prunable weights that was asked to be removed. */
+  /** The sparsity of the stage: the fraction of the prunable weights to remove. */
   readonly sparsity: number;
-  /** What was done to each layer, in order. */
+  /** The refit of each layer, in order. */
   readonly layers: readonly LayerRefitReport[];
 }
 
-/** How a network is pruned with a refit. */
+/** Options of pruning with a refit. */
 export interface RefitStages {
-  /** Fractions to remove, rising, each above 0 and below 1; one removes all at once. */
+  /** Fractions to remove, rising, each above 0 and below 1. A single fraction removes all at once. */
   readonly sparsities: readonly number[];
-  /** Brings the network's mask to a sparsity, by its values as the stage before left them. */
+  /** Sets the network's mask to a sparsity, by the values after the previous stage. */
   readonly remove: (sparsity: number) => Promise<void>;
   /** Called after each stage. */
   readonly onStage?: ((stage: RefitStage) => Promise<void> | void) | undefined;
 }
 
-/** Sparsities on the way to one that is asked for: the more is removed, the smaller the steps. */
+/** Sparsities on the way to the goal; steps become smaller as more is removed. */
 const usualStages: readonly number[] = [0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.965, 0.975, 0.985, 0.99];
 
 /**
- * The stages in which a sparsity is reached.
+ * The stages on the way to a sparsity.
  *
  * @example
  * ```ts
@@ -48,8 +49,8 @@ export function stagesTo(sparsity: number): readonly number[] {
 }
 
 /**
- * Prunes a network in stages, in place: the mask is brought to a stage's sparsity, then all kept weights are refitted, so
- * that the next stage chooses among refitted weights. The targets of all stages are those of the network at the start.
+ * Prunes a network in stages, in place. Each stage sets the mask to its sparsity and refits all kept weights, so the
+ * next stage chooses among refitted weights. The targets of all stages are those of the network at the start.
  *
  * @throws {ConfigError} If sparsities do not rise between 0 and 1.
  * @throws {NumericError} If activations are not finite; values and statistics are then those of the start.
@@ -77,9 +78,9 @@ export async function pruneWithRefit(
 }
 
 /**
- * Refits what a mask keeps, once, in place.
+ * Refits the weights that a mask keeps, once, in place.
  *
- * @param options `mask` writes the network's mask; the network before it is the one whose activations are wanted.
+ * @param options `mask` writes the network's mask. The network before that is the target.
  * @throws {NumericError} If activations are not finite; values and statistics are then those of the start.
  */
 export async function refitKept(

@@ -29,16 +29,16 @@ import { lowerSupport } from "./solve.ts";
 import { solveRows } from "./solve_rows.ts";
 
 /**
- * Refits one layer: `accumulate` as often as there are examples, then `solve`, which may be repeated with other
- * masks. With U the sampled patches, T their targets and m, t the means of both over the n samples:
+ * Refits one layer: call `accumulate` for all examples, then `solve`, which may be repeated with other masks. With U
+ * the sampled patches, T their targets and m, t the means of both over the n samples:
  *
  *     H = U^T U / n - m m^T,  C = U^T T / n - m t^T,  d = damping mean(diag H)
  *     w_r = (H[S_r, S_r] + d I)^-1 (C + d W0^T)[S_r, r]  on the support S_r of every output row r,  b = t - W m
  *
- * the posterior mean of the kept weights given that the others are zero, under a prior around W0. b is what is to be added
- * to W x for the means to agree: a batch norm's running mean loses it, a bias is it where the targets include the bias.
- * Samples are shifted by the mean of the first batch, so that H and C do not cancel in f32.
- * Source: Hubara et al. 2021 (AdaPrune), arXiv 2102.08124; Frantar and Alistarh 2022, arXiv 2208.11580.
+ * the posterior mean of the kept weights given that the others are zero, under a prior around W0. b is the number to
+ * add to W x so that the means agree. It is subtracted from a batch norm's running mean; or it is the new bias, if
+ * the targets include the bias. Samples are shifted by the mean of the first batch, to avoid cancellation in H and C
+ * in f32. Source: Hubara et al. 2021 (AdaPrune), arXiv 2102.08124; Frantar and Alistarh 2022, arXiv 2208.11580.
  *
  * Holds H as a packed triangle, C, and scratch for `samples` patches. Dispose of it to free them.
  */
@@ -54,7 +54,7 @@ export class RefitLayer {
   #isCentred = false;
 
   /**
-   * Allocates what a layer's refit holds.
+   * Allocates the buffers of a layer's refit.
    *
    * @throws {ShapeError} If sizes do not fit together, or the adapter's limits do not allow the buffers.
    */
@@ -101,13 +101,13 @@ export class RefitLayer {
     this.#accumulation = new Accumulation(gpu, this.#context, this.#scratch.bound);
   }
 
-  /** Samples that were accumulated. */
+  /** The number of accumulated samples. */
   get count(): number {
     return this.#count;
   }
 
   /**
-   * Adds samples of examples to the Gram matrices. The work is submitted and not waited for.
+   * Adds samples of examples to the Gram matrices. The work is submitted without waiting for it.
    *
    * @throws {ShapeError} If a position lies outside the examples.
    * @throws {ConfigError} After a solution.
@@ -174,7 +174,7 @@ export class RefitLayer {
     return { damping, kept, raised };
   }
 
-  /** What turns the sums of the first batch into the shift of all samples. */
+  /** Turns the sums of the first batch into the shift of all samples. */
   get #shiftScale(): number {
     return this.#takesMeans ? 1 / this.#shiftCount : 0;
   }
@@ -242,30 +242,33 @@ export class RefitLayer {
   }
 }
 
-/** How a layer's refit is opened. */
+/** Options of opening a layer's refit. */
 export interface LayerRefitOptions {
-  /** Samples that are gathered together at most; memory for so many patches is held. */
+  /** Maximum samples that are gathered together; memory for so many patches is allocated. */
   readonly samples: number;
-  /** Bytes that the systems solved side by side may take, one system at least. Default: 64 MiB. */
+  /** Maximum bytes of the systems that are solved side by side; at least one system. Default: 64 MiB. */
   readonly scratchBytes?: number;
   /**
-   * False if nothing behind the layer can take a shift: H and C are then mean products about zero, b is zero, and the
-   * weights fit the means too. Default: true.
+   * False if nothing after the layer can absorb a shift. H and C are then mean products about zero, b is zero, and
+   * the weights fit the means too. Default: true.
    */
   readonly isCentred?: boolean;
 }
 
-/** Examples of a layer, and where in them samples are taken. All tensors lie on the device, in quads (NHWC). */
+/** Examples of a layer, and the positions of samples. All tensors are on the device, in quads (NHWC). */
 export interface RefitExamples {
   /** The pruned network's input of the layer (N, inHeight, inWidth, quads). */
   readonly x: BoundBuffer;
-  /** What the layer is to give (lines, quads of outChannels): the dense network's output, whole or sampled before. */
+  /** The layer's target (lines, quads of outChannels): the dense network's output, whole or sampled before. */
   readonly targets: BoundBuffer;
   /** Sampled output positions, (n outHeight + oy) outWidth + ox. */
   readonly positions: Uint32Array;
   /** The line of `targets`, and of `skip.dense`, of each sample. Default: `positions`. */
   readonly targetLines?: Uint32Array;
-  /** For a convolution that ends a residual block: what is added behind its batch norm, which multiplies by alpha. */
+  /**
+   * For a convolution at the end of a residual block: the term that is added after its batch norm, which multiplies
+   * by alpha.
+   */
   readonly skip?: {
     /** In the dense network (lines, quads of outChannels). */
     readonly dense: BoundBuffer;
@@ -276,56 +279,58 @@ export interface RefitExamples {
   };
 }
 
-/** A place in a buffer: an arena and the first quad of a layer's parameter. */
+/** A slice of a buffer: an arena and the first quad of a layer's parameter. */
 export interface ArenaPlace {
   readonly buffer: DeviceBuffer;
   /** The quads that are bound. Default: all. */
   readonly range?: QuadRange;
-  /** First quad of what is bound. */
+  /** The first bound quad. */
   readonly offset: number;
 }
 
-/** What of a place's buffer is bound. */
+/** The bound part of a slice's buffer. */
 function boundAt({ buffer, range }: ArenaPlace): BoundBuffer {
   return range ? bufferRange(buffer, range) : wholeBuffer(buffer);
 }
 
-/** What a solution is made of and where it goes. Weights lie as (rows, taps, quads of channels). */
+/** The inputs and outputs of a solution. Weights are (rows, taps, quads of channels). */
 export interface SolveBuffers {
   /** 1 keeps a weight, 0 removes it. */
   readonly mask: ArenaPlace;
-  /** The weights W0 towards which the damping pulls. */
+  /** The weights W0 to which the damping pulls. */
   readonly dense: ArenaPlace;
-  /** Takes the weights, zeros among them; may be `dense` itself, which is then written over. */
+  /** The output for the weights, including zeros. It may be `dense` itself, which is then overwritten. */
   readonly values: ArenaPlace;
-  /** Takes b = t - W m, one float an output channel, from quad `offset` on. */
+  /** The output for b = t - W m, one float per output channel, from quad `offset` on. */
   readonly shift: ArenaPlace;
-  /** Takes z = |w| / sqrt([H_SS^-1]_jj) in the places of the weights, 0 for removed ones. Default: not computed. */
+  /**
+   * The output for z = |w| / sqrt([H_SS^-1]_jj), laid out as the weights, 0 for removed ones. Default: not computed.
+   */
   readonly scores?: ArenaPlace;
   /** The damping as a share of the mean diagonal of H. Default: 3e-3. */
   readonly damping?: number;
 }
 
-/** What a refit did. */
+/** The result of a layer's refit. */
 export interface LayerSolution {
   /** The damping d, in units of the inputs' variance. */
   readonly damping: number;
   /** Kept weights of each output row. */
   readonly kept: readonly number[];
-  /** Rows whose systems were singular in f32, with the factor by which their damping was raised until they were not. */
+  /** Rows whose systems were singular in f32, with the factor by which their damping was raised. */
   readonly raised: readonly { readonly row: number; readonly factor: number }[];
 }
 
-/** Programs on the buffers of some examples. */
+/** The programs on the buffers of some examples. */
 interface ExamplePrograms {
   readonly examples: RefitExamples;
-  /** Takes the samples' means for the shift of all that follow. */
+  /** Sets the shift of all following samples to the mean of these. */
   readonly shift: Program;
   /** Adds samples, less the shift, to the sums. */
   readonly add: Program;
 }
 
-/** Keeps the programs for the buffers that were seen last. Dispose of it to free them. */
+/** Caches the programs for the last used buffers. Dispose of it to free them. */
 export class Accumulation {
   readonly #gpu: Gpu;
   readonly #context: GramContext;
@@ -366,7 +371,7 @@ export class Accumulation {
   }
 }
 
-/** The buffers that a program on examples binds, and how much of them. */
+/** The buffers that a program on examples binds, and their bound parts. */
 function boundBuffers({ x, targets, skip }: RefitExamples): readonly unknown[] {
   const bound = [x, targets, skip?.dense, skip?.pruned, skip?.alpha];
   return bound.flatMap((place) => [place?.buffer, place?.quads]);

@@ -1,6 +1,6 @@
 /**
- * Refits what a network keeps, on new examples: layer by layer the kept weights become those with which the pruned
- * network's activations are nearest to the dense network's.
+ * Refits a network's kept weights on new examples: layer by layer they become the weights that bring the pruned
+ * network's activations nearest to the dense network's.
  *
  * @module
  */
@@ -30,12 +30,12 @@ import {
 import { selectByObs } from "./select_by_obs.ts";
 import { type RefittableLayer, refittableLayers } from "./refittable_layers.ts";
 
-/** What a refit is made of. */
+/** The parts of a refit. */
 interface RefitParts {
   readonly settings: RefitSettings;
   readonly layers: readonly RefittableLayer[];
   readonly source: PassSource;
-  /** Sampled positions of each layer by its name, a list a batch. */
+  /** Sampled positions of each layer by its name, one list per batch. */
   readonly positions: ReadonlyMap<string, readonly Uint32Array[]>;
   readonly targets: ReadonlyMap<string, LayerTargets>;
   readonly dense: DenseState;
@@ -49,12 +49,12 @@ interface RefitParts {
 const groupsAtOnce = 32;
 
 /**
- * A network that is dense, or pruned so far, as the model of what it becomes. Masks may then be written, and `apply`
- * called after each. Dispose of it to free the dense weights and activations; the network stays.
+ * A refit whose target is the network as it was at the opening, dense or pruned so far. Write masks, and call `apply`
+ * after each. Dispose of it to free the dense weights and activations; the network stays.
  */
 export class Refit {
   readonly #parts: Omit<RefitParts, "mask">;
-  /** The mask that is asked for, and the one of the last refit, or of the opening. */
+  /** The requested mask, and the mask of the last refit or of the opening. */
   #mask: Float32Array;
   #maskBefore: Float32Array;
 
@@ -64,7 +64,7 @@ export class Refit {
   }
 
   /**
-   * Takes the network as it is for the dense one, and runs it over the examples.
+   * Makes the present network the target, and runs it over the examples.
    *
    * @throws {ConfigError} If a number is not positive.
    * @throws {ShapeError} If the adapter's limits do not allow the samples of a layer.
@@ -75,7 +75,7 @@ export class Refit {
     examples: Examples,
     options: Partial<RefitSettings> & {
       readonly choose?: ProductChooser;
-      /** Is disposed of with the refit. */
+      /** Disposed of with the refit. */
       readonly owned?: Disposable;
     } = {},
   ): Promise<Refit> {
@@ -102,8 +102,8 @@ export class Refit {
     let targets: ReadonlyMap<string, LayerTargets> = new Map();
     try {
       targets = await sampleTargets(layers, { source, positions, choose, memoryBytes });
-      const places = layers.map((layer) => startOf(plan, layer, examples));
-      const pass = new ResumableForward(plan, source, { places, memoryBytes });
+      const cuts = layers.map((layer) => startOf(plan, layer, examples));
+      const pass = new ResumableForward(plan, source, { cuts, memoryBytes });
       const mask = await readFloats(network.gpu, network.arena("mask"));
       return new Refit({
         settings,
@@ -125,8 +125,8 @@ export class Refit {
   }
 
   /**
-   * Refits every kept weight under the mask that the network has now, removed ones becoming zero, with the biases and
-   * running means that go with them. The dense network is what it was at the opening, whatever was refitted since.
+   * Refits every kept weight under the network's present mask, with the layers' biases and running means. Removed
+   * weights become zero. The target stays that of the opening, whatever was refitted since.
    *
    * @throws {NumericError} If activations or refitted weights are not finite; values and statistics are then the dense
    *   ones.
@@ -193,7 +193,7 @@ export class Refit {
     return { name, kept, raised, shifted };
   }
 
-  /** Refits some groups of a layer on all batches; their shifts go to regions of whole quads. */
+  /** Refits some groups of a layer on all batches. Their shifts are written to regions of whole quads. */
   async #solveGroups(
     layer: RefittableLayer,
     chosen: readonly number[],
@@ -271,7 +271,7 @@ export class Refit {
   }
 }
 
-/** The dispatches of a plan that run before a layer; first of all those that make the batch. */
+/** The number of dispatches of a plan before a layer, including those that make the batch. */
 function startOf({ dispatchesUpTo }: Plan, { index }: RefittableLayer, { areImages }: Examples): number {
   return index === 0 ? (areImages ? 1 : 0) : [...dispatchesUpTo.values()][index - 1];
 }

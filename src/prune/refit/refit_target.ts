@@ -1,5 +1,5 @@
 /**
- * What a refit aims at: the dense network's weights and the activations of its layers at sampled positions.
+ * The target of a refit: the dense network's weights, and the activations of its layers at sampled positions.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import { openRowGather } from "./gather_rows.ts";
 import { type PassSource, ResumableForward } from "./resumable_forward.ts";
 import type { RefittableLayer } from "./refittable_layers.ts";
 
-/** A network's parameters as they were, and how they and what follows from them come back. Dispose of it to free them. */
+/** A copy of a network's parameters, which can be restored. Dispose of it to free the copy. */
 export class DenseState {
   readonly #network: Network;
   readonly #values: Float32Array;
@@ -27,7 +27,7 @@ export class DenseState {
 
   private constructor(
     network: Network,
-    /** The values, with the places of the network's arenas. */
+    /** The values, with the layout of the network's arenas. */
     readonly buffer: DeviceBuffer,
     { values, statistics }: { readonly values: Float32Array; readonly statistics: Float32Array },
   ) {
@@ -36,7 +36,7 @@ export class DenseState {
     this.#statistics = statistics;
   }
 
-  /** Copies a network's parameters as they are. */
+  /** Copies a network's present parameters. */
   static async open(network: Network): Promise<DenseState> {
     const { gpu, layout } = network, values = network.arena("values");
     const buffer = gpu.createBuffer("dense values", values.sizeBytes, true);
@@ -54,7 +54,7 @@ export class DenseState {
     }
   }
 
-  /** What the batch norm behind a layer multiplies its channels by; 1 without one. */
+  /** The factor of the batch norm after a layer, per channel; 1 without a batch norm. */
   alphaOf(layer: RefittableLayer): Float32Array {
     const { norm } = layer, ones = new Float32Array(outputsOf(layer)).fill(1);
     if (!norm) return ones;
@@ -63,12 +63,12 @@ export class DenseState {
     return ones.map((_, c) => gamma[c] / Math.sqrt(variance[c] + norm.epsilon));
   }
 
-  /** Gives a layer's shifts to its bias, or to the running mean behind it. Channels that are removed stay as they are. */
+  /** Adds a layer's shifts to its bias, or to the running mean after it. Removed channels stay as they are. */
   writeShifts(
     { bias, norm }: RefittableLayer,
     { shifts, mask }: { readonly shifts: Float32Array; readonly mask: Float32Array },
   ): void {
-    // The targets have the bias in them, so that the shift is all of the new one.
+    // The targets include the bias, so the shift is the whole new bias.
     if (bias) {
       const keeps = takeParameter(bias, mask);
       const values = new Float32Array(4 * bias.quads);
@@ -82,7 +82,7 @@ export class DenseState {
     }
   }
 
-  /** Puts the dense network back, or what a mask leaves of it. */
+  /** Restores the dense network, or its masked values. */
   restore(mask?: Float32Array): void {
     const values = mask ? this.#values.map((value, i) => value * mask[i]) : this.#values;
     this.#network.arena("values").write(values);
@@ -97,16 +97,16 @@ export class DenseState {
 /** The targets of one layer, (samples of all batches, quads of all its channels). */
 export interface LayerTargets {
   readonly outputs: DeviceBuffer;
-  /** The sum of what is added to the layer's output, where that is known before it runs. */
+  /** The sum of the terms that are added to the layer's output, if they are known before it runs. */
   readonly skip: DeviceBuffer | undefined;
 }
 
-/** Output channels of a layer, of all its groups. */
+/** Output channels of all groups of a layer. */
 export function outputsOf({ groups, geometry: { outChannels } }: RefittableLayer): number {
   return groups * outChannels;
 }
 
-/** The forward pass that leaves what each layer gives to be read. */
+/** The forward pass that keeps the output of each refitted layer. */
 export function lowerTargets(
   layers: readonly RefittableLayer[],
   { network, examples, batch, choose }: Pick<PassSource, "network" | "examples"> & {
@@ -124,10 +124,10 @@ export function lowerTargets(
 }
 
 /**
- * Runs the network as it is over all batches and keeps what its layers give at their positions.
+ * Runs the present network over all batches, and keeps the outputs of its layers at their positions.
  *
  * @param positions The sampled positions of each layer, by its name, batch by batch.
- * @returns The targets of each layer, by its name; they are to be freed by the caller.
+ * @returns The targets of each layer, by its name; the caller frees them.
  */
 export async function sampleTargets(
   layers: readonly RefittableLayer[],
@@ -144,7 +144,7 @@ export async function sampleTargets(
   const wires = wireLayers(nodes, "evaluate", probes);
   const endOf = (node: number) => node < 0 ? 0 : plan.dispatchesUpTo.get(nodes[node].spec.name)!;
   const targets = new Map<string, LayerTargets>();
-  // A term is there, whenever it was made, until the sum has run.
+  // A term stays readable until its sum has run.
   const events = layers.flatMap((layer) => {
     const { name, index, skip } = layer, channels = outputsOf(layer);
     const samples = positions.get(name)!.reduce((sum, { length }) => sum + length, 0);
@@ -159,10 +159,10 @@ export async function sampleTargets(
       }),
     ];
   });
-  const places = [...new Set(events.map(({ place }) => place))].sort((a, b) => a - b);
+  const cuts = [...new Set(events.map(({ place }) => place))].sort((a, b) => a - b);
   try {
-    using pass = new ResumableForward(plan, source, { places, memoryBytes });
-    for (const place of places) {
+    using pass = new ResumableForward(plan, source, { cuts, memoryBytes });
+    for (const place of cuts) {
       await gatherAt(pass, events.filter((event) => event.place === place), { place, source, positions });
     }
   } catch (error) {
@@ -178,7 +178,7 @@ export function freeTargets({ outputs, skip }: LayerTargets): void {
   skip?.[Symbol.dispose]();
 }
 
-/** One tensor whose samples are taken. */
+/** One sampled tensor. */
 interface Gathering {
   readonly layer: RefittableLayer;
   readonly tensor: string;
@@ -186,7 +186,7 @@ interface Gathering {
   readonly accumulate: boolean;
 }
 
-/** Takes the samples of some tensors, of all batches, at a place of a pass. */
+/** Samples some tensors, for all batches, at a cut of a pass. */
 async function gatherAt(
   pass: ResumableForward,
   events: readonly Gathering[],

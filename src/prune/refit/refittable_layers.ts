@@ -1,6 +1,6 @@
 /**
- * What of a model is refit: its convolutions and linear layers, with what takes their shifts and what is added behind
- * them, as plain data.
+ * The refittable layers of a model: convolutions and linear layers, with the parameters that absorb their shifts and
+ * the terms that are added after them, as plain data.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { ParameterLayout, PlacedParameter } from "../../plan/layout.ts";
 import { wireLayers } from "../../plan/wire.ts";
 import type { RefitGeometry } from "./geometry.ts";
 
-/** The batch norm that is all that reads a layer's output. */
+/** The batch norm that is the only reader of a layer's output. */
 export interface FollowingNorm {
   readonly scale: PlacedParameter;
   readonly mean: PlacedParameter;
@@ -17,34 +17,34 @@ export interface FollowingNorm {
   readonly epsilon: number;
 }
 
-/** The other terms of the sum that a layer's output goes into. */
+/** The other terms of the sum that reads a layer's output. */
 export interface AddedSkip {
-  /** The layer that adds. */
+  /** The addition. */
   readonly sum: number;
   /** The layers whose outputs are the other terms; -1 for the images. */
   readonly terms: readonly number[];
 }
 
-/** A layer that is refit. */
+/** A refittable layer. */
 export interface RefittableLayer {
   readonly name: string;
   /** Its index in the graph. */
   readonly index: number;
-  /** The layer whose output it takes; -1 for the images. */
+  /** The layer that it reads; -1 for the images. */
   readonly source: number;
-  /** Groups of its channels, each of which is refit on its own. */
+  /** Groups of its channels. Each group is refitted on its own. */
   readonly groups: number;
   /** The geometry of one group. */
   readonly geometry: RefitGeometry;
   readonly weight: PlacedParameter;
   readonly bias: PlacedParameter | undefined;
   readonly norm: FollowingNorm | undefined;
-  /** What is added to its output, where all of that is there before the layer runs. */
+  /** The terms that are added to its output, if all of them are computed before the layer. */
   readonly skip: AddedSkip | undefined;
 }
 
 /**
- * Finds the layers that are refit, in the order of their computation.
+ * Finds the refittable layers, in the order of their computation.
  *
  * @throws {ShapeError} If a layer does not fit its inputs.
  */

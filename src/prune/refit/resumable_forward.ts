@@ -1,6 +1,6 @@
 /**
- * Forward passes in pieces: between two pieces the activations of every batch are kept on the device, so that layers may
- * change before the next piece runs.
+ * Forward passes in pieces. Between two pieces the device keeps the activations of every batch, so layers may change
+ * before the next piece.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import type { Network } from "../../gpu/network.ts";
 import { SlotPool } from "../../gpu/slots.ts";
 import type { Plan } from "../../plan/plan.ts";
 
-/** What a pass runs on. */
+/** The objects that a pass needs. */
 export interface PassSource {
   readonly network: Network;
   readonly examples: Examples;
@@ -21,28 +21,28 @@ export interface PassSource {
   readonly rows: readonly Uint32Array[];
 }
 
-/** A tensor that is made before a place in a plan and read behind it. */
+/** A tensor that is computed before a cut of a plan and read after it. */
 interface LiveTensor {
   readonly name: string;
   readonly quads: number;
 }
 
-/** A slot whose first quads are kept elsewhere while other batches use it. */
+/** A slot whose first quads are saved while other batches use it. */
 interface SavedSlot {
   readonly slot: DeviceBuffer;
   readonly kept: DeviceBuffer;
   readonly quads: number;
 }
 
-/** The tensors that dispatches from a place on read of what is made before it. */
-function liveAt({ dispatches, tensors }: Plan, place: number): readonly LiveTensor[] {
+/** The tensors that are computed before a cut and read after it. */
+function liveAt({ dispatches, tensors }: Plan, cut: number): readonly LiveTensor[] {
   const named = (some: Plan["dispatches"]) =>
     new Set(
       some.flatMap(({ bindings }) =>
         Object.values(bindings).flatMap((ref) => "tensor" in ref ? [ref.tensor] : [])
       ),
     );
-  const before = named(dispatches.slice(0, place)), behind = named(dispatches.slice(place));
+  const before = named(dispatches.slice(0, cut)), behind = named(dispatches.slice(cut));
   return [...tensors].flatMap(([name, { quads }]) =>
     before.has(name) && behind.has(name) ? [{ name, quads }] : []
   );
@@ -55,21 +55,22 @@ export class ResumableForward {
   readonly #slots: SlotPool;
   readonly #buffers: readonly DeviceBuffer[];
   readonly #bind: Bind;
-  /** What each batch keeps between pieces; none where there is too little memory, and passes start anew. */
+  /** The saved tensors of each batch between pieces; empty if there is too little memory: passes then start anew. */
   readonly #kept: readonly SlotPool[] | undefined;
-  /** Where each batch keeps which slots. */
+  /** The saved slots of each batch. */
   readonly #saved = new Map<number, readonly SavedSlot[]>();
-  #place = 0;
+  #cut = 0;
 
   /**
    * Allocates the memory of a pass.
    *
    * @throws {ShapeError} If the adapter's limits do not allow it.
-   * @param places Where it is to pause: so many of the plan's dispatches have run then.
-   * @param memoryBytes Bytes that all batches together may keep between pieces; beyond them each piece begins at the images.
+   * @param cuts The cuts: the numbers of dispatches after which the pass pauses.
+   * @param memoryBytes Maximum bytes that all batches together save between pieces. If they need more, each piece
+   *   begins at the images.
    */
-  constructor(plan: Plan, source: PassSource, { places, memoryBytes }: {
-    readonly places: readonly number[];
+  constructor(plan: Plan, source: PassSource, { cuts, memoryBytes }: {
+    readonly cuts: readonly number[];
     readonly memoryBytes: number;
   }) {
     const { network, network: { gpu }, rows } = source;
@@ -88,7 +89,7 @@ export class ResumableForward {
       network,
       input: (name) => examples.input(name),
     });
-    const quads = places.map((place) => liveAt(plan, place).reduce((sum, { quads }) => sum + quads, 0));
+    const quads = cuts.map((cut) => liveAt(plan, cut).reduce((sum, { quads }) => sum + quads, 0));
     const keeps = 16 * rows.length * Math.max(0, ...quads) <= memoryBytes;
     this.#kept = keeps ? rows.map(() => new SlotPool(gpu)) : undefined;
   }
@@ -101,18 +102,18 @@ export class ResumableForward {
 
   /** Starts again at the images. */
   rewind(): void {
-    this.#place = 0;
+    this.#cut = 0;
   }
 
   /**
-   * Brings one batch after the other to a place, not before the last one, and calls `visit` there.
+   * Runs one batch after the other to a cut, not before the previous cut, and calls `visit` there.
    *
    * @throws {KernelError} If a kernel does not compile or the plan names an unknown buffer.
    */
-  async visit(place: number, visit: (batch: number) => Promise<void> | void): Promise<void> {
+  async visit(cut: number, visit: (batch: number) => Promise<void> | void): Promise<void> {
     const { network: { gpu }, examples, rows } = this.#source;
-    const from = this.#kept ? this.#place : 0;
-    const dispatches = this.#plan.dispatches.slice(from, place);
+    const from = this.#kept ? this.#cut : 0;
+    const dispatches = this.#plan.dispatches.slice(from, cut);
     using program = await Program.create(gpu, dispatches, { bind: this.#bind });
     for (const [batch, { length: count }] of rows.entries()) {
       const saved = this.#saved.get(batch) ?? [];
@@ -120,17 +121,17 @@ export class ResumableForward {
       else copyQuads(gpu, saved.map(({ slot, kept, quads }) => ({ from: kept, to: slot, quads })));
       if (dispatches.length > 0) {
         program.run({ count, seed: 0 });
-        this.#save(batch, place);
+        this.#save(batch, cut);
       }
       await visit(batch);
     }
-    this.#place = place;
+    this.#cut = cut;
   }
 
-  /** Keeps what of a batch the dispatches from a place on read. */
-  #save(batch: number, place: number): void {
+  /** Saves the tensors of a batch that dispatches after a cut read. */
+  #save(batch: number, cut: number): void {
     if (!this.#kept) return;
-    const live = liveAt(this.#plan, place);
+    const live = liveAt(this.#plan, cut);
     const buffers = this.#kept[batch].take(live.map(({ quads }) => quads));
     const saved = live.map(({ name, quads }, i) => ({
       slot: this.tensor(name).buffer,

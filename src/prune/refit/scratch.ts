@@ -1,5 +1,5 @@
 /**
- * Buffers that a refit holds for itself.
+ * The buffers of a refit.
  *
  * @module
  */
@@ -9,15 +9,15 @@ import { type BoundBuffer, wholeBuffer } from "../../gpu/bind.ts";
 import { mirrorWidth } from "../../kernels/assemble.ts";
 
 /**
- * Quads of a buffer whose mirror is of full width and not a power of two high, at least so many. llvmpipe compiles a
- * kernel anew for every pattern of textures whose sides are powers of two, seconds for those that factor.
+ * At least so many quads, for a buffer whose mirror has full width and a height that is not a power of two. llvmpipe
+ * compiles a kernel anew for every pattern of textures whose sides are powers of two, seconds for those that factor.
  */
 export function mirroredQuads(quads: number): number {
   const lines = Math.max(3, Math.ceil(quads / mirrorWidth));
   return mirrorWidth * (Number.isInteger(Math.log2(lines)) ? lines + 1 : lines);
 }
 
-/** Named buffers on a device, which are bound by their names. Dispose of it to free them. */
+/** Named buffers on a device. Dispose of it to free them. */
 export class Scratch {
   readonly #buffers = new Map<string, DeviceBuffer>();
 
@@ -49,7 +49,7 @@ export class Scratch {
     }
   }
 
-  /** A buffer by its name, which must be one of them. */
+  /** A buffer by its name, which must exist. */
   get(name: string): DeviceBuffer {
     return this.#buffers.get(name)!;
   }

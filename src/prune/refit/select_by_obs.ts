@@ -1,6 +1,6 @@
 /**
- * Choosing which weights of a layer go by what the layer loses: as many as a mask removes, but in small steps, with all
- * others refit after each.
+ * Optimal Brain Surgeon: chooses the weights of a layer to remove by the loss of the layer's output. It removes as
+ * many as a mask, but in small steps, with a refit of all others after each.
  *
  * @module
  */
@@ -9,24 +9,27 @@ import { readFloats } from "../../gpu/readback.ts";
 import type { SolveBuffers } from "./refit_layer.ts";
 import type { GroupRefit } from "./group_refit.ts";
 
-/** A layer's weights in rows of as many floats, quads filled up. */
+/** A layer's weights in rows of the same number of floats, padded to quads. */
 export interface Selection {
-  /** 1 for the weights that are there now. */
+  /** 1 for the present weights. */
   readonly mask: Float32Array;
-  /** How sure the refit is of each. */
+  /** The signal to noise of each weight in the refit. */
   readonly signals: Float32Array;
-  /** What each row's errors count, squared. */
+  /** The weight of each row's errors, squared. */
   readonly rowScales: Float32Array;
-  /** Weights that are to stay. */
+  /** The number of weights to keep. */
   readonly keep: number;
 }
 
-/** Counts on the way from one to another, each step removing the same share of what is left; the last is the goal. */
+/**
+ * Counts on the way from one to another. Each step removes the same share of what is left; the last count is the
+ * goal.
+ */
 export function countsBetween(from: number, to: number, steps: number): readonly number[] {
   return Array.from({ length: steps }, (_, i) => Math.round(from * (to / from) ** ((i + 1) / steps)));
 }
 
-/** The mask that keeps the weights whose removal would cost the layer's outputs most; ties go by place. */
+/** The mask that keeps the weights whose removal would cost the layer's outputs most. Ties are decided by index. */
 export function keepStrongest({ mask, signals, rowScales, keep }: Selection): Float32Array {
   const width = mask.length / rowScales.length;
   const places = [...mask.keys()].filter((i) => mask[i] !== 0);
@@ -38,8 +41,9 @@ export function keepStrongest({ mask, signals, rowScales, keep }: Selection): Fl
 }
 
 /**
- * Writes a mask that keeps as many weights as the one that is asked for, chosen in steps: all that are left are refit, and
- * those of which it is least sure go. Source: Hassibi and Stork 1993, "Optimal Brain Surgeon", with its output's scale.
+ * Writes a mask that keeps as many weights as the requested one, chosen in steps. Each step refits all weights that
+ * are left, and removes those of the smallest signal to noise. Source: Hassibi and Stork 1993, "Optimal Brain
+ * Surgeon", with its output's scale.
  *
  * @throws {NumericError} If examples or targets are not finite.
  */
@@ -47,13 +51,16 @@ export async function selectByObs(
   gpu: Gpu,
   refit: GroupRefit,
   { targets, steps, before, asked, weights, rowScales }: {
-    /** Where the mask goes, among what a solution takes. */
+    /** The mask to write, among the inputs of a solution. */
     readonly targets: SolveBuffers;
     readonly steps: number;
-    /** The mask at first, and the one that is asked for. */
+    /** The initial mask, and the requested mask. */
     readonly before: Float32Array;
     readonly asked: Float32Array;
-    /** The layer's weights in all. Of a whole layer the mask's own choice stays: it is as good, and such systems the largest. */
+    /**
+     * The number of the layer's weights. For a dense layer the requested mask is kept: it is as good, and dense
+     * systems are the largest.
+     */
     readonly weights: number;
     readonly rowScales: Float32Array;
   },
@@ -61,7 +68,7 @@ export async function selectByObs(
   const count = (mask: Float32Array) => mask.reduce((sum, keep) => sum + keep, 0);
   const from = count(before), to = count(asked);
   const { buffer, range, offset } = targets.mask, first = (range?.first ?? 0) + offset;
-  // Where weights came back in between, the mask is not one of fewer of the same.
+  // If weights came back in between, the requested mask is not a subset of the initial one.
   const isNarrower = from > to && asked.every((keep, i) => keep <= before[i]);
   if (steps === 0 || !isNarrower || from === weights || to === 0) return;
   const scores = gpu.createBuffer("signals", asked.byteLength);

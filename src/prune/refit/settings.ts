@@ -1,5 +1,5 @@
 /**
- * How a network is refitted, and on which examples and positions.
+ * The settings of a refit, its examples and its positions.
  *
  * @module
  */
@@ -8,30 +8,30 @@ import { anyCount, checkNumbers, positiveCount, seedRule } from "../../checks.ts
 import { openRandomStream } from "../../random.ts";
 import type { RefittableLayer } from "./refittable_layers.ts";
 
-/** On what and how weights are refitted; what is left out is as in `refitDefaults`. */
+/** The settings of a refit. Defaults: `refitDefaults`. */
 export interface RefitSettings {
-  /** Examples that are taken, chosen by the seed; all where there are fewer. */
+  /** Number of examples, chosen by the seed; all if there are fewer. */
   readonly images: number;
-  /** Output positions of each layer that are taken from an example; all where there are fewer. */
+  /** Number of output positions of each layer per example; all if there are fewer. */
   readonly positions: number;
-  /** Examples that run together. */
+  /** Examples per batch. */
   readonly batch: number;
   /** The pull towards the dense weights, as a share of the mean variance of a layer's inputs. */
   readonly damping: number;
-  /** Chooses examples and positions. */
+  /** The seed of examples and positions. */
   readonly seed: number;
   /**
-   * Steps in which a layer chooses which of its weights go, as many as the mask removes; 0 takes the mask as it is, which
-   * patterns such as whole channels or N:M need.
+   * Steps in which a layer chooses its own weights to remove, as many as the mask removes. 0 takes the mask as it is,
+   * as channels and N:M patterns need.
    */
   readonly selectionSteps: number;
-  /** Bytes that the batches' activations may take; beyond them every layer's pass begins at the images. */
+  /** Maximum bytes of the batches' activations. If they need more, every layer's pass begins at the images. */
   readonly memoryBytes: number;
-  /** Called before the first layer of each refit, and after each, with how many are done, of how many. */
+  /** Called before the first layer of each refit and after each layer, with the number done and the total. */
   readonly onLayer?: (done: number, layers: number) => void;
 }
 
-/** Refit unless told otherwise. */
+/** The default settings of a refit. */
 export const refitDefaults: RefitSettings = {
   images: 1000,
   positions: 64,
@@ -42,23 +42,28 @@ export const refitDefaults: RefitSettings = {
   memoryBytes: 2 ** 30,
 };
 
-/** Steps in which layers choose their own weights; six lose no less on validation images. */
+/** Default steps in which layers choose their own weights; six steps lose no less on validation images. */
 export const usualSelectionSteps = 3;
 
-/** What a refit did to one layer. */
+/** The refit of one layer. */
 export interface LayerRefitReport {
   /** The layer's name. */
   readonly name: string;
   /** Kept weights of each output channel. */
   readonly kept: readonly number[];
-  /** Output channels whose systems were singular in f32, so that they were pulled more towards the dense weights. */
+  /**
+   * Output channels whose systems were singular in f32, so they were pulled more strongly towards the dense weights.
+   */
   readonly raised: number;
-  /** What took the change of the outputs' means; `none` where there is neither a bias nor a batch norm of its own. */
+  /**
+   * What absorbed the change of the outputs' means; `none` if the layer has neither a bias nor a batch norm of its
+   * own.
+   */
   readonly shifted: "bias" | "running mean" | "none";
 }
 
 /**
- * Fills in what is left out.
+ * Fills in the defaults.
  *
  * @throws {ConfigError} If a number is not possible.
  */
@@ -77,7 +82,7 @@ export function fillRefitSettings(given: Partial<RefitSettings>): RefitSettings 
   return settings;
 }
 
-/** The rows of a split that are taken, batch by batch: as many as wanted, or all, chosen by the seed. */
+/** The sampled rows of a split, batch by batch: as many as asked, or all, chosen by the seed. */
 export function sampleRows(
   { count, images, batch, seed }: {
     readonly count: number;
@@ -93,13 +98,13 @@ export function sampleRows(
 }
 
 /**
- * Output positions of a layer for each batch, (n height + y) width + x: so many different ones an example, or all where
- * there are not more, chosen by the seed and which layer it is.
+ * Output positions of a layer for each batch, (n height + y) width + x: so many different ones per example, or all,
+ * chosen by the seed and the layer's index.
  */
 export function samplePositions(
   { geometry: { outSize: [height, width] } }: RefittableLayer,
   { layer, rows, positions, seed }: {
-    /** Its place among the layers that are refitted. */
+    /** Its index among the refitted layers. */
     readonly layer: number;
     readonly rows: readonly Uint32Array[];
     readonly positions: number;
@@ -112,7 +117,7 @@ export function samplePositions(
   return rows.map(({ length }) => {
     const sampled = new Uint32Array(length * each);
     for (let image = 0; image < length; image++) {
-      // The first steps of a shuffle, whatever order the image before left.
+      // The first steps of a shuffle; the order of the previous image is a valid start.
       for (let i = 0; each < area && i < each; i++) {
         const j = i + Math.floor(stream.nextUniform() * (area - i)), held = places[i];
         places[i] = places[j];

@@ -1,5 +1,5 @@
 /**
- * Solving the normal equations of output rows, each on its own support, as dispatches.
+ * The dispatches that solve the normal equations of output rows, each on its own support.
  *
  * @module
  */
@@ -10,40 +10,40 @@ import { coreSubgroupSize } from "../../gpu/subgroups.ts";
 import { quadsOf } from "../../shape.ts";
 import { patchQuads, type RefitGeometry } from "./geometry.ts";
 
-/** Columns of a block of the factorisation, of which sizes are multiples. */
+/** Columns per block of the factorisation; sizes are multiples of it. */
 export const blockColumns = 32;
 
-/** Quads that are kept of the diagonal block of a system, its factor's inverses (kernels/refit/systems.wgsl). */
+/** Kept quads of a system's diagonal block: its factor's inverses (kernels/refit/systems.wgsl). */
 export const recordQuads = 192;
 
 /** Quads of a diagonal block. */
 export const diagonalQuads = blockColumns * blockColumns / 4;
 
-/** Lines that the right side takes, the last seven of zeros. */
+/** Lines of the right side; the last seven are zeros. */
 const rightSideLines = 8;
 
-/** How a system lies in block columns, one after the other (kernels/refit/systems.wgsl). */
+/** The layout of a system in block columns, one after the other (kernels/refit/systems.wgsl). */
 export interface SystemLayout {
   /** Columns of its matrix. */
   readonly size: number;
-  /** Lines of the first block column: the matrix, the right side and, where asked for, a block of the identity. */
+  /** Lines of the first block column: the matrix, the right side and, if asked for, a block of the identity. */
   readonly lines: number;
   /** Lines by which each block column is shorter than the one before. */
   readonly shrink: number;
 }
 
-/** Systems of one size that are solved side by side, one for each output row of at most as many kept weights. */
+/** Systems of one size that are solved side by side, one per output row with at most as many kept weights. */
 export interface SystemBatch extends SystemLayout {
   readonly rows: readonly number[];
 }
 
-/** Systems that are side by side at least before one is put off for being much smaller: lanes of most processors. */
+/** Minimum number of systems side by side before a much smaller one is deferred: the lanes of most processors. */
 const minSystems = 8;
 
-/** A smaller system is put off where its columns are fewer than this share of the largest one's. */
+/** A smaller system is deferred if it has fewer than this share of the largest system's columns. */
 const minShare = 0.75;
 
-/** The layout of systems of a size, with lines of the identity or without. */
+/** The layout of systems of a size, with or without lines of the identity. */
 export function systemLayout(size: number, withIdentity: boolean): SystemLayout {
   const lines = size + rightSideLines;
   return withIdentity
@@ -62,12 +62,12 @@ export function systemQuads(layout: SystemLayout, blocks = layout.size / blockCo
 }
 
 /**
- * Puts output rows together by the number of their kept weights, the most first and ties by row.
+ * Groups output rows by the number of their kept weights, largest first, ties by row.
  *
  * @param rows The output rows to solve.
  * @param counts Kept weights of every output row.
- * @param scratchQuads Quads that the systems of a batch may take; one system may take more.
- * @param withIdentity True if the inverse's diagonal is wanted.
+ * @param scratchQuads Maximum quads of the systems of a batch; a single system may need more.
+ * @param withIdentity True to compute the inverse's diagonal.
  */
 export function batchSystems(
   rows: readonly number[],
@@ -125,25 +125,25 @@ export function lowerSupport(
   ];
 }
 
-/** Where a batch's results go, and what the means take. */
+/** The outputs of a batch, and the scales of the means. */
 export interface SolveSettings {
   readonly geometry: RefitGeometry;
-  /** First quad of the dense weight, of the refit one and, where asked for, of its signal to noise. */
+  /** First quad of the dense weight, of the refitted weight and, if asked for, of its signal to noise. */
   readonly denseOffset: number;
   readonly valuesOffset: number;
   readonly scoresOffset: number | undefined;
   /** First float of the outputs' shifts. */
   readonly shiftOffset: number;
-  /** 1 / samples in all, and 1 / samples of the preliminary mean. */
+  /** 1 / number of all samples, and 1 / number of samples of the preliminary mean. */
   readonly scale: number;
   readonly shiftScale: number;
-  /** How systems are read. */
+  /** The read path of systems. */
   readonly path: ReadPath;
-  /** Lanes of the device's subgroups, where they work. */
+  /** Lanes of the device's subgroups, if they work. */
   readonly subgroupSize: number | undefined;
 }
 
-/** The dispatches that set up, factor and solve a batch of systems, and bring the results to their places. */
+/** The dispatches that set up, factor and solve a batch of systems, and write the results. */
 export function lowerSolve(batch: SystemBatch, settings: SolveSettings): readonly Dispatch[] {
   return [
     ...lowerSystems(batch, settings),
@@ -152,7 +152,7 @@ export function lowerSolve(batch: SystemBatch, settings: SolveSettings): readonl
   ];
 }
 
-/** What all kernels are told of how the systems of a batch lie. */
+/** The layout of a batch's systems, as params of all kernels. */
 function layoutParams({ rows, size, lines, shrink }: SystemBatch) {
   return { systems: rows.length, size, lines, shrink };
 }
@@ -191,7 +191,9 @@ function lowerSystems(
   return [{ ...matrices, path }, rightSides];
 }
 
-/** The lines of a diagonal block less what is left of them, or those below it factored: four an invocation. */
+/**
+ * The lines of a diagonal block minus the blocks to the left, or the lines below it, factored: four per invocation.
+ */
 function lowerPanel(
   batch: SystemBatch,
   { block, isDiagonal }: { readonly block: number; readonly isDiagonal: boolean },
@@ -213,7 +215,7 @@ function lowerPanel(
   });
   return {
     ...dispatch,
-    // A subgroup takes lines of one system, eight a lane.
+    // A subgroup works on lines of one system, eight per lane.
     ...(withSubgroups
       ? { workgroups: spreadWorkgroups(systems * Math.ceil(groups / (2 * coreSubgroupSize))) }
       : {}),
@@ -246,7 +248,7 @@ function lowerFactor(batch: SystemBatch, settings: SolveSettings): readonly Disp
       lowerPanel(batch, { block, isDiagonal: false }, settings),
     ];
   }).flat();
-  // An invocation takes every 16th line of each block, 16 sums and the products with the inverses.
+  // An invocation works on every 16th line of each block: 16 sums, and the products with the inverses.
   checkIterations("refit/back_substitute", blocks * (32 + Math.ceil(size / 32)));
   return [...dispatches, {
     kernel: "refit/back_substitute",
@@ -300,7 +302,7 @@ function lowerResults(
       shift_scale: shiftScale,
     },
   });
-  // The shift goes first: it flags what is not finite.
+  // The shift comes first: it flags numbers that are not finite.
   const weights = [shift, scatter("solutions", "values", valuesOffset)];
   if (scoresOffset === undefined) return weights;
   const signals = dispatchOver(systems * size, {

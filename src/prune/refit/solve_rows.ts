@@ -1,5 +1,5 @@
 /**
- * Solves output rows on a device, batch by batch, with more damping for those that are singular in f32.
+ * Solves output rows on a device, batch by batch, with more damping for rows that are singular in f32.
  *
  * @module
  */
@@ -20,27 +20,29 @@ import {
 } from "./solve.ts";
 import { Scratch } from "./scratch.ts";
 
-/** Rows to solve, and what they are solved with. */
+/** The rows to solve, and their buffers. */
 export interface RowSolve {
   /** Kept weights of every output row. */
   readonly kept: readonly number[];
-  /** Bytes that the systems of a batch may take; one system may take more. */
+  /** Maximum bytes of the systems of a batch; a single system may need more. */
   readonly scratchBytes: number;
   readonly settings: SolveSettings;
-  /** The buffer `flags`, a word an output row. */
+  /** The buffer `flags`, one word per output row. */
   readonly flags: DeviceBuffer;
-  /** All other buffers that the dispatches name, but for the systems'. */
+  /** All other buffers of the dispatches, except the systems'. */
   readonly bound: Readonly<Record<string, BoundBuffer>>;
 }
 
-/** Tenfold raises of a row's damping at most: from the default to 3 x 10^5 times the inputs' mean variance. */
+/**
+ * Maximum number of tenfold raises of a row's damping: from the default to 3 x 10^5 times the inputs' mean variance.
+ */
 const maxRaises = 8;
 
 /**
- * Solves every output row, those that are singular again with ten times the damping.
+ * Solves every output row. Singular rows are solved again with ten times the damping.
  *
- * @returns The factor by which each row's damping was raised, 1 where it was not; undefined if more would be needed
- *   than any finite system asks for.
+ * @returns The factor by which each row's damping was raised (1: not raised); undefined if a row needs more than any
+ *   finite system does.
  */
 export async function solveRows(gpu: Gpu, solve: RowSolve): Promise<readonly number[] | undefined> {
   const factors = solve.kept.map(() => 1);
@@ -53,7 +55,7 @@ export async function solveRows(gpu: Gpu, solve: RowSolve): Promise<readonly num
   return undefined;
 }
 
-/** Solves rows with the damping's factors as they are, and returns those that were singular. */
+/** Solves rows with the present damping factors, and returns the singular rows. */
 async function solveOnce(gpu: Gpu, { rows, factors, solve }: {
   readonly rows: readonly number[];
   readonly factors: readonly number[];
@@ -71,7 +73,7 @@ async function solveOnce(gpu: Gpu, { rows, factors, solve }: {
       chosen.setFloat32(8 * i + 4, factors[row], true);
     });
     scratch.get("chosen").write(new Uint8Array(chosen.buffer));
-    // Only what the batch fills is mirrored.
+    // Only the quads of the batch are mirrored.
     const systems = { buffer: scratch.get("systems"), quads: batch.rows.length * systemQuads(batch) };
     const all: Readonly<Record<string, BoundBuffer>> = { ...bound, ...scratch.bound, systems };
     using program = await Program.create(gpu, lowerSolve(batch, settings), {
@@ -84,7 +86,7 @@ async function solveOnce(gpu: Gpu, { rows, factors, solve }: {
   return rows.filter((row) => failed[row] !== 0);
 }
 
-/** Buffers that serve every one of some batches. */
+/** Buffers that are large enough for all batches. */
 function openScratch(gpu: Gpu, owner: string, batches: readonly SystemBatch[]): Scratch {
   const most = (quadsOfBatch: (batch: SystemBatch) => number) => Math.max(...batches.map(quadsOfBatch));
   const columns = most(({ rows, size }) => rows.length * size / 4);
