@@ -5,8 +5,10 @@
  */
 import type { Gpu } from "../gpu/device.ts";
 import { checkBatchFits, fitBatch } from "../gpu/fitting.ts";
+import { maxBindingQuads } from "../gpu/network.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
+import { layOutParameters } from "../plan/layout.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import { scoreBatch } from "../prune/score/accumulate.ts";
 import { evaluationBatch, evaluationBatchOf } from "../train/evaluate.ts";
@@ -28,7 +30,8 @@ export interface RunSizes {
 /**
  * What a device can hold of the sizes of a run: smaller batches of evaluation and scoring where those by default do not fit.
  *
- * @throws {ShapeError} Where the batch of training, or that of evaluation that is asked for, does not fit.
+ * @throws {ShapeError} If the parameters of a layer, the batch of training, or that of evaluation that is asked for, do not
+ *   fit.
  */
 export function fitRunSizes(
   gpu: Gpu,
@@ -38,7 +41,8 @@ export function fitRunSizes(
   },
 ): RunSizes {
   const { choose } = gpu, { batch, train, test: most } = sizes;
-  const source = { choose, images: { augmentation: "none" } } as const;
+  const layout = layOutParameters(graph, maxBindingQuads(gpu));
+  const source = { layout, choose, images: { augmentation: "none" } } as const;
   const lower = (mode: "train" | "score") => (batch: number) => lowerPlan(graph, { ...source, mode, batch });
   checkBatchFits(gpu, Math.min(batch, train), lower("train"), "train with");
   return {
