@@ -1,12 +1,12 @@
 /**
- * Refusing numbers of files with which a network would compute nonsense: ReLU turns a NaN into 0, so that no result tells
- * of it.
+ * Refuses numbers of files that would make a network compute nonsense: a ReLU turns NaN into 0, so no result would
+ * show it.
  *
  * @module
  */
 import { FormatError } from "../errors.ts";
 
-/** The place of an element in PyTorch's layout, such as `[3, 0, 1, 2]`, from its place in the values. */
+/** The index of an element in PyTorch's shape, such as `[3, 0, 1, 2]`, from its index in the values. */
 export function indexText(index: number, shape: readonly number[]): string {
   let rest = index;
   const places = shape.map(() => 0);
@@ -19,7 +19,7 @@ export function indexText(index: number, shape: readonly number[]): string {
 
 /** Whose values they are, for messages. */
 export interface ValuesOf {
-  /** What is done with them, such as `read model`. */
+  /** The act, such as `read model`. */
   readonly act: string;
   /** The file and the tensor. */
   readonly thing: string;
@@ -28,7 +28,7 @@ export interface ValuesOf {
 }
 
 /**
- * Refuses values that are not finite, or below the least that they may be.
+ * Refuses values that are not finite, or below the minimum.
  *
  * @throws {FormatError} Naming the first such value and its index.
  */

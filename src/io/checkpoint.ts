@@ -1,6 +1,6 @@
 /**
- * Checkpoints: everything that a run needs to go on where it was, as one safetensors file. Tensors are named
- * ARENA/PARAMETER, in PyTorch's order; where the run is stands as JSON in the metadata.
+ * Checkpoints: everything that a run needs to resume, as one safetensors file. Tensors are named ARENA/PARAMETER, in
+ * PyTorch's order. The state of the run is JSON in the metadata.
  *
  * @module
  */
@@ -23,7 +23,7 @@ import {
   writeSafetensors,
 } from "./safetensors.ts";
 
-/** Arenas of trained parameters; all but the values are absent where the run does not use them. */
+/** Arenas of trained parameters. All but the values are absent if the run does not use them. */
 const trainedArenas = ["values", "mean", "velocity", "second_moment", "variance", "regrown", "best"] as const;
 
 /** Arenas of batch norm's running statistics: those in use, and those that go with `best`. */
@@ -38,9 +38,12 @@ export interface Checkpoint {
   readonly graph: Graph;
   /** Parameters by full name, or statistics, of each arena, in PyTorch's order; `values` always. */
   readonly arenas: ReadonlyMap<CheckpointArena, ReadonlyMap<string, Float32Array>>;
-  /** Masks by full name, 1 keeps, 0 removes: of all prunable weights, and of others where any number is removed. */
+  /**
+   * Masks by full name, 1 keeps, 0 removes: of all prunable weights, and of other parameters if any of their numbers
+   * is removed.
+   */
   readonly masks: ReadonlyMap<string, Float32Array>;
-  /** Where the run is. */
+  /** The state of the run. */
   readonly state: CheckpointState;
 }
 

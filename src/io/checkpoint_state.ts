@@ -1,5 +1,5 @@
 /**
- * What a run is and has done, as a checkpoint holds it beside the parameters.
+ * The configuration and the progress of a run, as a checkpoint holds them besides the parameters.
  *
  * @module
  */
@@ -18,11 +18,11 @@ const stateSchema = z.strictObject({
   results: z.json(),
 });
 
-/** What a run is and has done. */
+/** The configuration and the progress of a run. */
 export interface CheckpointState {
   /** The configuration of the run. */
   readonly config: RunConfig;
-  /** What the run has found out so far, and where its training is. */
+  /** The results so far, and the state of training. */
   readonly results: Json;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Checksums: a short text that follows from bytes, so that a bit that flipped on a disk is noticed.
+ * Checksums, which detect flipped bits.
  *
  * @module
  */
@@ -16,10 +16,10 @@ export async function sha256(bytes: Uint8Array): Promise<string> {
 /** The key of a safetensors file's metadata under which the file's own checksum stands. */
 export const checksumKey = "winnow.sha256";
 
-/** What stands in the place of the checksum while it is taken. */
+/** The placeholder of the checksum while it is computed. */
 export const checksumPlaceholder = "0".repeat(64);
 
-/** Where the checksum of a safetensors file stands in its header, as offsets of bytes; undefined if it has none. */
+/** The byte offsets of a safetensors file's checksum in its header; undefined if it has none. */
 function placeOf(file: Uint8Array): readonly [number, number] | undefined {
   const headerBytes = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
   // Latin-1 keeps one character for each byte.
@@ -40,7 +40,7 @@ async function sumOf(file: Uint8Array, [start, end]: readonly [number, number]):
   return await sum;
 }
 
-/** Puts the checksum of a safetensors file into it, whose metadata hold the placeholder under `checksumKey`. */
+/** Writes the checksum of a safetensors file into it. Its metadata must have the placeholder under `checksumKey`. */
 export async function seal(file: Uint8Array): Promise<void> {
   const place = placeOf(file)!;
   file.set(new TextEncoder().encode(await sumOf(file, place)), place[0]);

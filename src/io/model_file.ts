@@ -17,17 +17,20 @@ import { readParameters } from "./parameters.ts";
 import { type NewTensor, readSafetensors, writeSafetensors } from "./safetensors.ts";
 import { packMask, sparseTensors, unpackMask, wholeTensors } from "./sparse_tensors.ts";
 
-/** What a model file holds. */
+/** The content of a model file. */
 export interface StoredModel {
   readonly graph: Graph;
   /** Parameters and statistics by PyTorch's name, in PyTorch's order. */
   readonly parameters: ReadonlyMap<string, Float32Array>;
-  /** Masks of trained parameters by name, 1 keeps, 0 removes: of prunable weights, of others where any is removed. */
+  /**
+   * Masks of trained parameters by name, 1 keeps, 0 removes: of prunable weights, and of other parameters if any of
+   * their numbers is removed.
+   */
   readonly masks: ReadonlyMap<string, Float32Array>;
   /** Mean and deviation of each input channel, of bytes divided by 255. */
   readonly normalization: { readonly mean: readonly number[]; readonly std: readonly number[] };
   readonly classes: readonly string[];
-  /** How many examples the parameters were trained on; absent where that is not known. */
+  /** The number of training examples; absent if it is not known. */
   readonly examples?: number;
 }
 
@@ -41,7 +44,7 @@ const metadataKeys = {
 /** How many examples a model may have been trained on. */
 const examplesRule: NumberRule = { ...positiveCount, atMost: Number.MAX_SAFE_INTEGER };
 
-/** Whether a file holds all weights, for PyTorch, or leaves removed ones out where that is smaller. */
+/** `dense`: the file holds all weights, for PyTorch. `sparse`: it skips removed weights if that is smaller. */
 export type WeightStore = "dense" | "sparse";
 
 /**
@@ -142,7 +145,7 @@ export function decodeModel(
     return refuse(`${metadataKeys.input}, classes`, show(classes), wanted);
   }
   const model = { graph, parameters, masks, normalization, classes };
-  // It is absent where nobody told.
+  // It is absent if it was not known.
   if (metadata[metadataKeys.training] === undefined) return model;
   const training = parse(metadataKeys.training) as Record<string, unknown> | null,
     examples = training?.examples;

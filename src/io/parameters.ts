@@ -41,8 +41,8 @@ export function parameterTensors(
 }
 
 /**
- * Reads the parameters and statistics of a model, or what a file holds for its trained parameters alone, in PyTorch's
- * order. All are finite, and variances at least 0.
+ * Reads the parameters and statistics of a model, or only its trained parameters, in PyTorch's order. All are finite,
+ * and variances at least 0.
  *
  * @param name The file's name, for messages.
  * @throws {FormatError} If tensors are missing, have no place in the model, or have another shape, by name; or hold
@@ -54,9 +54,9 @@ export function readParameters(
     readonly graph: Graph;
     readonly name: string;
     readonly trainedOnly?: boolean;
-    /** What is done with them, for messages. */
+    /** The act, for messages. */
     readonly act?: string;
-    /** The least that a value may be. Default: as the layer says. */
+    /** Minimum value. Default: that of the layer. */
     readonly least?: number;
   },
 ): ReadonlyMap<string, Float32Array> {

@@ -11,18 +11,18 @@ import type { ImageSize } from "./recognize_chain.ts";
 import { familyNormalization, type Normalization, recognizeArchitecture } from "./recognize.ts";
 import { readSafetensors } from "./safetensors.ts";
 
-/** What a file of weights holds, and what is known beside it. */
+/** The content of a file of weights. */
 export interface PretrainedModel {
   readonly graph: Graph;
   /** Parameters and statistics by PyTorch's name, in PyTorch's order. */
   readonly parameters: ReadonlyMap<string, Float32Array>;
-  /** Masks of the prunable weights by the weight's name, 1 keeps, 0 removes; empty where nothing is removed. */
+  /** Masks of the prunable weights by the weight's name, 1 keeps, 0 removes; empty if nothing is removed. */
   readonly masks: ReadonlyMap<string, Float32Array>;
-  /** Mean and deviation of each input channel; absent where neither the file nor its family tells. */
+  /** Mean and standard deviation of each input channel; absent if neither the file nor its family has them. */
   readonly normalization?: Normalization;
-  /** Class names; absent where the file does not tell. */
+  /** Class names; absent if the file does not have them. */
   readonly classes?: readonly string[];
-  /** How many examples the parameters were trained on; absent where the file does not tell. */
+  /** The number of training examples; absent if the file does not have it. */
   readonly examples?: number;
 }
 
@@ -41,9 +41,9 @@ export function decodePretrained(
     readonly name: string;
     /** Height and width of the images. */
     readonly size: ImageSize;
-    /** The architecture, which otherwise the file tells. */
+    /** The architecture. Default: that of the file. */
     readonly graph?: Graph;
-    /** The layers that the file's graph may have beside the library's. Default: none. */
+    /** Layers of the file's graph besides the library's. Default: none. */
     readonly layers?: readonly LayerDefinition[] | undefined;
   },
 ): PretrainedModel {

@@ -1,5 +1,5 @@
 /**
- * The architecture behind a file of PyTorch's names and shapes, where winnow knows the family.
+ * Recognises the architecture of a file of PyTorch's names and shapes, for known families.
  *
  * @module
  */
@@ -15,14 +15,14 @@ import type { StoredTensor } from "./safetensors.ts";
 export interface Normalization {
   /** Subtracted from each channel. */
   readonly mean: readonly number[];
-  /** What each channel is then divided by, above 0. */
+  /** The divisor of each channel, above 0. */
   readonly std: readonly number[];
 }
 
 /** ImageNet's, by which the public ResNets were trained, those on CIFAR-10 with padded shortcuts among them. */
 const imagenetNormalization: Normalization = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
-/** How to say what is not recognised. */
+/** The advice for unknown architectures. */
 const orGiven = "the architecture given as a preset or a graph";
 
 const families =
@@ -64,8 +64,8 @@ export function recognizeArchitecture(
 }
 
 /**
- * How images are normalised for files of a family, where the file does not tell: as ImageNet's for ResNets of three
- * channels; unknown for others.
+ * The normalisation of images for a family, if the file does not have one: ImageNet's for ResNets of three channels;
+ * unknown for others.
  */
 export function familyNormalization(tensors: ReadonlyMap<string, StoredTensor>): Normalization | undefined {
   const shapes = shapesOf(tensors);

@@ -6,7 +6,7 @@
  */
 import type { ParameterShapes } from "./recognize_resnet.ts";
 
-/** A layer as a model file has it: what is left out takes its default. */
+/** A layer as in a model file; missing fields take their defaults. */
 export type ChainLayer = { readonly kind: string; readonly name: string } & Readonly<Record<string, unknown>>;
 
 /** Height and width of images, in pixels. */
@@ -29,9 +29,9 @@ const pool = { kind: "maxpool2d", kernel: 2, stride: 2 } as const;
 
 /**
  * The layers of a network with names `features.N` and `classifier` or `classifier.N`. Convolutions keep the size of
- * their input. The numbers tell what has no parameters: after a convolution or its batch norm comes a ReLU, and a max
- * pooling where two numbers are free. Behind the last one pools what the first linear layer's size asks for. Undefined
- * where names or sizes are others.
+ * their input. The numbers reveal the layers without parameters: a ReLU follows a convolution or its batch norm, and
+ * a max pooling if two numbers are free. The size of the first linear layer decides whether the last convolution is
+ * pooled. Undefined for other names or sizes.
  */
 export function recognizeFeatures(
   shapes: ParameterShapes,
@@ -62,7 +62,7 @@ export function recognizeFeatures(
 }
 
 /**
- * The layers of a network with names `conv1`, `conv2`, ... (batch norms `bn1`, ... where there are any) and `fc1`,
+ * The layers of a network with names `conv1`, `conv2`, ... (and batch norms `bn1`, ..., if there are any) and `fc1`,
  * `fc2`, ..., as in the seed network and LeNet-5: ReLU and max pooling 2 x 2 behind every convolution. Paddings are
  * those that give the first linear layer its size: everywhere half the window, nowhere, or at the first convolution
  * only. Undefined if names or sizes are others.
@@ -79,7 +79,7 @@ export function recognizePlain(shapes: ParameterShapes, size: ImageSize): readon
   return joinFitting(shapes, heads, paddings.map((padding) => layConvolutions(chain, size, padding)));
 }
 
-/** Padding of a convolution by its window's side and its place in the chain. */
+/** The padding of a convolution by its window's side and its index in the chain. */
 type Padding = (kernel: number, place: number) => number;
 
 const samePadding: Padding = (kernel) => Math.floor((kernel - 1) / 2);

@@ -17,9 +17,9 @@ export function namesResnet(shapes: ParameterShapes): boolean {
 }
 
 /**
- * The form of a residual network, of any depth and width: shortcuts are projections where there are tensors of any, and
- * padded (option A) otherwise. Undefined if the stem is not the 3 x 3 one for small images, or where there is not
- * exactly one linear layer. Tensors that the form has no place for are left to whoever reads them.
+ * The form of a residual network, of any depth and width: shortcuts are projections if there are tensors of
+ * projections, and padded (option A) otherwise. Undefined if the stem is not the 3 x 3 one for small images, or if
+ * there is not exactly one linear layer. Tensors outside the form are left to the reader of the parameters.
  */
 export function recognizeResnet(shapes: ParameterShapes): ResnetForm | undefined {
   const stem = shapes.get("conv1.weight") ?? [];

@@ -25,11 +25,11 @@ export interface StoredTensor {
   readonly bytes: Uint8Array;
 }
 
-/** What a file holds. */
+/** The content of a file. */
 export interface Safetensors {
   /** The tensors by name, in the order of the data. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
-  /** The free text of `__metadata__`, without prototype; empty where there is none. */
+  /** The free text of `__metadata__`, without prototype; empty if there is none. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
@@ -38,8 +38,7 @@ export interface Safetensors {
  *
  * @param name the file's name, for errors.
  * @throws {FormatError} If the length, the header, a tensor's type, shape or offsets are wrong, where tensors overlap
- * or leave holes, where bytes are left over, or where a key is there twice; a file of another kind is named for what it
- * is.
+ * or leave holes, if bytes are left over, or if a key is repeated; a file of another kind is named for what it is.
  */
 export function readSafetensors(bytes: Uint8Array, name: string): Safetensors {
   const { header, dataStart } = readHeader(bytes, name);
@@ -124,7 +123,7 @@ function readEntry(
     const where = `tensor ${quote(key)} of the header at byte ${LENGTH_BYTES} has ${current}`;
     throw new FormatError({ act: "read", thing, current: where, wanted });
   };
-  // A map has only the keys of the file, where an object would answer for its prototype's too.
+  // A map has only the keys of the file; an object would also have its prototype's.
   const fields = new Map(isObject(value) ? Object.entries(value) : []);
   if (!isObject(value)) {
     return refuse(`the value ${quote(value)}`, "an object with dtype, shape and data_offsets");

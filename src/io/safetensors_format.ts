@@ -1,5 +1,5 @@
 /**
- * What reading and writing safetensors files share.
+ * Definitions that reading and writing safetensors files share.
  *
  * @module
  */

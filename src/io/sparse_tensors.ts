@@ -1,6 +1,6 @@
 /**
- * Weights of which many are removed, stored without those: `NAME.mask` (U8) has a bit a weight in PyTorch's order, the
- * first in the lowest bit of the first byte, 1 where it is kept; `NAME.values` (F32) has the kept weights in that order.
+ * Weights stored without their removed numbers: `NAME.mask` (U8) has one bit per weight in PyTorch's order, the first
+ * in the lowest bit of the first byte, 1 for kept weights; `NAME.values` (F32) has the kept weights in that order.
  * Nothing is lost; from 4 % of removed weights on it is smaller than `NAME` itself.
  *
  * @module
@@ -11,7 +11,7 @@ import { type NewTensor, type StoredTensor, tensorFloats } from "./safetensors.t
 /** Bytes that a tensor's line in a file's header takes, about. */
 const entryBytes = 128;
 
-/** A weight and where it lies in PyTorch. */
+/** A weight and its name and shape in PyTorch. */
 export interface SparseWeight {
   /** The weight's name, such as `conv1.weight`. */
   readonly fullName: string;
@@ -54,7 +54,7 @@ export function sparseTensors(
 }
 
 /**
- * Puts whole weights in the place of those that a file holds without their removed numbers.
+ * Replaces sparse weights of a file by whole weights.
  *
  * @param name The file's name, for messages.
  * @returns All tensors of the file with whole weights, and the masks of those that were not whole.
@@ -87,7 +87,7 @@ export function wholeTensors(
     const mask = unpackMask(bits.bytes, count), values = tensorFloats(kept, `${name}, ${names[1]}`);
     const keptCount = mask.reduce((sum, keep) => sum + keep, 0);
     if (values.length !== keptCount) {
-      return refuse(`${values.length} kept values`, `${keptCount}, one a bit of the mask`);
+      return refuse(`${values.length} kept values`, `${keptCount}, one per bit of the mask`);
     }
     let next = 0;
     const dense = mask.map((keep) => keep === 0 ? 0 : values[next++]);

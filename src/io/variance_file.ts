@@ -1,6 +1,6 @@
 /**
  * The variance of a network's parameters over the steps that training averaged, as a safetensors file beside the
- * network's own: criterion `snr` reads it, and a file that PyTorch loads has no place for it.
+ * network's own: the criterion `snr` reads it, and a file for PyTorch cannot hold it.
  *
  * @module
  */

@@ -152,18 +152,18 @@ export async function sampleTargets(
     const held = { outputs: open("targets"), skip: skip && open("skip") };
     targets.set(name, held);
     return [
-      { place: endOf(index), layer, tensor: wires[index].y, to: held.outputs, accumulate: false },
+      { cut: endOf(index), layer, tensor: wires[index].y, to: held.outputs, accumulate: false },
       ...(skip?.terms ?? []).map((term, i) => {
-        const tensor = term < 0 ? "x" : wires[term].y, place = endOf(skip!.sum - 1);
-        return { place, layer, tensor, to: held.skip!, accumulate: i > 0 };
+        const tensor = term < 0 ? "x" : wires[term].y, cut = endOf(skip!.sum - 1);
+        return { cut, layer, tensor, to: held.skip!, accumulate: i > 0 };
       }),
     ];
   });
-  const cuts = [...new Set(events.map(({ place }) => place))].sort((a, b) => a - b);
+  const cuts = [...new Set(events.map(({ cut }) => cut))].sort((a, b) => a - b);
   try {
     using pass = new ResumableForward(plan, source, { cuts, memoryBytes });
-    for (const place of cuts) {
-      await gatherAt(pass, events.filter((event) => event.place === place), { place, source, positions });
+    for (const cut of cuts) {
+      await gatherAt(pass, events.filter((event) => event.cut === cut), { cut, source, positions });
     }
   } catch (error) {
     for (const held of targets.values()) freeTargets(held);
@@ -190,8 +190,8 @@ interface Gathering {
 async function gatherAt(
   pass: ResumableForward,
   events: readonly Gathering[],
-  { place, source, positions }: {
-    readonly place: number;
+  { cut, source, positions }: {
+    readonly cut: number;
     readonly source: PassSource;
     readonly positions: ReadonlyMap<string, readonly Uint32Array[]>;
   },
@@ -221,7 +221,7 @@ async function gatherAt(
       });
       opened.push({ name, at, program, line: 0 });
     }
-    await pass.visit(place, (batch) => {
+    await pass.visit(cut, (batch) => {
       for (const event of opened) {
         const sampled = positions.get(event.name)![batch];
         event.at.write(sampled);
