@@ -1,5 +1,5 @@
 /**
- * Criteria that a program brings along, by value: no module of the library knows them.
+ * Criteria that a program brings along, by value.
  *
  * @module
  */
