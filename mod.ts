@@ -27,10 +27,11 @@ export { openGpu } from "./src/api/open_gpu.ts";
 export type { OpenGpuOptions } from "./src/api/open_gpu.ts";
 export { loadModel, openModel } from "./src/api/load_model.ts";
 export type { LoadedModel, ModelSource, SourceTools } from "./src/api/load_model.ts";
-export { DeviceModel } from "./src/api/device_model.ts";
 export { Model } from "./src/api/model.ts";
 export { trainDefaults } from "./src/api/model_options.ts";
 export type {
+  Confidences,
+  FinetuneOptions,
   ModelOptions,
   ModelPredictOptions,
   ModelPruneOptions,
@@ -38,10 +39,10 @@ export type {
   ModelState,
   ModelTask,
   ModelTrainOptions,
+  NamedTensor,
   PruneWithRefitOptions,
   RefitOptions,
   ScoreOptions,
-  TeacherModel,
 } from "./src/api/model_options.ts";
 export { fitRunSizes, lowerRunPlans } from "./src/runs/plans.ts";
 export type { RunSizes } from "./src/runs/plans.ts";
@@ -184,6 +185,8 @@ export type { AfterRemoval } from "./src/prune/recipe.ts";
 export type { Cost, CostKind } from "./src/prune/cost.ts";
 export type { PruneGoal, PruneSchedule } from "./src/prune/goal.ts";
 export type { PruneOutcome, PruneRound } from "./src/prune/loop.ts";
+export { coupleChannels } from "./src/prune/groups/coupling.ts";
+export type { ChannelGroup, ChannelSlice, Coupling, GroupSet } from "./src/prune/groups/coupling.ts";
 export type { LayerCount } from "./src/prune/mask.ts";
 export type { FisherEstimate } from "./src/prune/score/accumulate.ts";
 
@@ -204,6 +207,7 @@ export type {
   PhaseReport,
   PruneReport,
 } from "./src/report/prune_report.ts";
+export type { CallOptions, Progress } from "./src/train/call_options.ts";
 export { standardError } from "./src/train/evaluate.ts";
 export type { Evaluation } from "./src/train/evaluate.ts";
 export type { Predictions } from "./src/train/predict.ts";

@@ -13,9 +13,13 @@ import {
   posteriorTemperatures,
   type TemperatureChoice,
 } from "../prune/score/temperature.ts";
-import type { RunProgress } from "../train/settings.ts";
-import type { Model } from "./model.ts";
+import type { Progress } from "../train/call_options.ts";
+import { evaluateModel } from "./evaluate_model.ts";
+import type { ModelCore } from "./model_core.ts";
 import type { ScoreOptions } from "./model_options.ts";
+import { holdRefit } from "./open_refit.ts";
+import { removeWeights, rescoreModel, scoreModel } from "./score_model.ts";
+import { recalibrateModel } from "./train_model.ts";
 
 /** What a recipe is applied with. */
 export interface RecipeInputs {
@@ -30,7 +34,9 @@ export interface RecipeInputs {
   /** True where the model was scored by this recipe before, at the same values: they are not scored again. */
   readonly isScored?: boolean;
   /** Called before the first layer of a refit, and after each. */
-  readonly onRefit?: (progress: RunProgress) => void;
+  readonly onRefit?: ((progress: Progress) => void) | undefined;
+  /** Ends the removal between two of its steps; see `Model.prune` for the state of the model then. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** How a model is scored by a recipe; at temperature 1 where it is to be chosen yet. */
@@ -45,35 +51,33 @@ export function scoringOf(
  * Does one removal: takes the target of a refit, scores the weights, chooses the temperature, removes, brings back what
  * asks for it, and refits what is kept or measures batch norm's statistics anew.
  *
- * @throws {TooManyError} Where so much may not go.
- * @throws {ConfigError} Where a part of the recipe is not possible, or what it needs is not there.
- * @throws {NumericError} Where a loss or an activation is not finite.
+ * @throws {TooManyError} If so much may not go.
+ * @throws {ConfigError} If a part of the recipe is not possible, or what it needs is not there.
+ * @throws {NumericError} If a loss or an activation is not finite.
+ * @throws The reason of the signal if it ends the removal.
  */
 export async function applyRecipe(
-  model: Model,
+  core: ModelCore,
   recipe: Recipe,
   amount: Amount,
   inputs: RecipeInputs,
 ): Promise<Removal> {
   const { score, select, after } = recipe, { calibration, isScored = false, onRefit, trainedOn } = inputs;
-  const onLayer = (step: number, steps: number) => onRefit?.({ step, steps });
-  const refit = await model.holdRefit(
-    calibration,
-    "refit" in after ? { ...after.refit, onLayer } : undefined,
-  );
-  if (!isScored) await model.score(calibration, scoringOf(score, inputs));
+  const settings = "refit" in after ? after.refit : undefined, { signal } = inputs;
+  const refit = await holdRefit(core, calibration, { settings, signal });
+  if (!isScored) await scoreModel(core, calibration, { ...scoringOf(score, inputs), signal });
   const isChosen = score.temperature === "validation" && amount !== "nothing";
-  const temperature = isChosen ? await chooseTemperature(model, recipe, amount, inputs) : undefined;
-  const below = await remove(model, select, amount);
+  const temperature = isChosen ? await chooseTemperature(core, recipe, amount, inputs) : undefined;
+  const below = await remove(core, select, amount);
   const regrowAbove = amount !== "nothing" && "threshold" in amount ? amount.regrowAbove : undefined;
   const { protect } = select;
   const regrown = regrowAbove === undefined
     ? 0
-    : await model.pruner.regrow(regrowAbove, { examples: trainedOn, protect });
-  if (refit) await refit.apply();
-  else await recalibrate(model, recipe, inputs);
+    : await core.pruner.regrow(regrowAbove, { examples: trainedOn, protect });
+  if (refit) await refit.apply({ signal, onProgress: onRefit });
+  else await recalibrate(core, recipe, inputs);
   return {
-    layers: await model.pruner.count(),
+    layers: await core.pruner.count(),
     regrown,
     ...(below === undefined ? {} : { below }),
     ...(temperature ? { temperature } : {}),
@@ -81,20 +85,24 @@ export async function applyRecipe(
 }
 
 /** Removes so much, by the scores that there are; with a threshold returns how many kept weights lay below it. */
-async function remove(model: Model, select: RemovalOptions, amount: Amount): Promise<number | undefined> {
-  const { network, pruner } = model;
+async function remove(core: ModelCore, select: RemovalOptions, amount: Amount): Promise<number | undefined> {
+  const { network, pruner } = core;
   if (amount === "nothing") return;
   if ("pattern" in amount) return void await pruner.removePattern(amount.pattern, select);
   if ("cost" in amount) return void await reachCost(network, pruner, amount, select);
-  if ("weights" in amount) return void await model.remove(amount.weights, select);
+  if ("weights" in amount) return void await removeWeights(core, amount.weights, select);
   const below = await pruner.countBelow(amount.threshold, select);
-  await model.remove(weightsBelow(amount, below), select);
+  await removeWeights(core, weightsBelow(amount, below), select);
   return below;
 }
 
 /** Measures batch norm's statistics anew where a recipe says so. */
-async function recalibrate(model: Model, { after }: Recipe, { train }: RecipeInputs): Promise<void> {
-  if ("recalibrate" in after) await model.recalibrate(train, after.recalibrate);
+async function recalibrate(
+  core: ModelCore,
+  { after }: Recipe,
+  { train, signal }: RecipeInputs,
+): Promise<void> {
+  if ("recalibrate" in after) await recalibrateModel(core, train, { ...after.recalibrate, signal });
 }
 
 /**
@@ -103,13 +111,13 @@ async function recalibrate(model: Model, { after }: Recipe, { train }: RecipeInp
  * refitted after a trial: that takes minutes.
  */
 async function chooseTemperature(
-  model: Model,
+  core: ModelCore,
   recipe: Recipe,
   amount: Amount,
   inputs: RecipeInputs,
 ): Promise<TemperatureChoice> {
-  const { network } = model, scoring = scoringOf(recipe.score, inputs);
-  const scoreAt = (temperature: number) => model.rescore({ ...scoring, temperature });
+  const { network } = core, scoring = scoringOf(recipe.score, inputs);
+  const scoreAt = (temperature: number) => rescoreModel(core, { ...scoring, temperature });
   // A removal to a cost keeps values in `snapshot` on its way.
   const mask = await readFloats(network.gpu, network.arena("mask"));
   network.copyState("values", "held");
@@ -117,9 +125,12 @@ async function chooseTemperature(
   for (const temperature of posteriorTemperatures) {
     try {
       await scoreAt(temperature);
-      await remove(model, recipe.select, amount);
-      await recalibrate(model, recipe, inputs);
-      tried.push({ temperature, loss: (await model.evaluate(inputs.validation!)).loss });
+      await remove(core, recipe.select, amount);
+      await recalibrate(core, recipe, inputs);
+      tried.push({
+        temperature,
+        loss: (await evaluateModel(core, inputs.validation!, { signal: inputs.signal })).loss,
+      });
     } finally {
       network.copyState("held", "values");
       network.arena("mask").write(mask);

@@ -6,11 +6,12 @@
 import { checkNumbers, checkWords, describeValue, positiveCount, seedRule } from "../checks.ts";
 import { ConfigError, ShapeError } from "../errors.ts";
 import { isNormalization, normalizationWanted } from "../data/normalization.ts";
+import type { PruneGoal } from "../prune/goal.ts";
 import { criteria, criterionOf } from "../prune/score/criteria.ts";
 import { nameOfCriterion } from "../prune/score/own_criterion.ts";
 import type { ModelOptions, ModelPruneOptions, ModelTask, ScoreOptions } from "./model_options.ts";
 
-/** @throws {ConfigError} Where a value is not possible. */
+/** @throws {ConfigError} If a value is not possible. */
 export function checkScoring({ criterion, prior, examples, seed, temperature, fisher }: ScoreOptions): void {
   const act = "score with";
   if (typeof criterion === "object") criterionOf(criterion);
@@ -26,27 +27,31 @@ export function checkScoring({ criterion, prior, examples, seed, temperature, fi
   });
 }
 
-/** @throws {ConfigError} Where a goal, or how it is reached, is not possible. */
-export function checkPruning(options: ModelPruneOptions): void {
-  const act = "prune with", { goal, schedule, rounds, allowedDrop, finetune, temperature } = options;
+/** How a model is pruned, and to what. */
+type Pruning = ModelPruneOptions & { readonly goal: PruneGoal };
+
+/** @throws {ConfigError} If a goal, or how it is reached, is not possible. */
+export function checkPruning(goal: PruneGoal, options: ModelPruneOptions): void {
+  const act = "prune with", { schedule, rounds, allowedDrop, finetune, temperature } = options;
   checkScoring({ ...options, temperature: temperature === "validation" ? 1 : temperature });
-  if (temperature === "validation") checkChoosing(options);
-  if (options.choosesRound) checkChoosingRounds(options);
-  checkAfter(options);
+  const pruning = { ...options, goal };
+  if (temperature === "validation") checkChoosing(pruning);
+  if (options.choosesRound) checkChoosingRounds(pruning);
+  checkAfter(pruning);
   checkWords(act, { schedule: [schedule, ["one-shot", "iterative", "gradual"]] });
   checkNumbers(act, {
     rounds: [rounds === Infinity && "threshold" in goal ? undefined : rounds, positiveCount],
     allowedDrop: [allowedDrop, { atLeast: 0, atMost: 1 }],
     ...goalNumbers(goal),
   });
-  if (typeof finetune !== "function") {
-    const wanted = "a function that trains what is kept";
+  if (finetune !== undefined && typeof finetune !== "function" && typeof finetune?.on !== "object") {
+    const wanted = "examples to train on, with options of training, or a function that trains what is kept";
     throw new ConfigError({ act, thing: "finetune", current: describeValue(finetune), wanted });
   }
 }
 
 /** Refuses to choose a temperature that does nothing, or would move the meaning of a threshold. */
-function checkChoosing({ criterion = "confidence", goal, validation }: ModelPruneOptions): void {
+function checkChoosing({ criterion = "confidence", goal, validation }: Pruning): void {
   const refuse = (current: string, wanted: string) => {
     throw new ConfigError({ act: "prune with", thing: "temperature validation", current, wanted });
   };
@@ -56,7 +61,7 @@ function checkChoosing({ criterion = "confidence", goal, validation }: ModelPrun
 }
 
 /** Refuses to choose a round where rounds lead to a goal of their own, or are undone. */
-function checkChoosingRounds({ goal, allowedDrop, validation }: ModelPruneOptions): void {
+function checkChoosingRounds({ goal, allowedDrop, validation }: Pruning): void {
   const refuse = (current: string, wanted: string) => {
     throw new ConfigError({ act: "prune with", thing: "choosesRound", current, wanted });
   };
@@ -65,7 +70,7 @@ function checkChoosingRounds({ goal, allowedDrop, validation }: ModelPruneOption
   if (!validation) refuse("there are no validation examples", "some to choose by");
 }
 
-function checkAfter({ after = {}, granularity = "element", goal }: ModelPruneOptions): void {
+function checkAfter({ after = {}, granularity = "element", goal }: Pruning): void {
   const refuse = (thing: string, current: string, wanted: string) => {
     throw new ConfigError({ act: "prune with", thing, current, wanted });
   };
@@ -84,7 +89,7 @@ function checkAfter({ after = {}, granularity = "element", goal }: ModelPruneOpt
   }
 }
 
-function goalNumbers(goal: ModelPruneOptions["goal"]): Parameters<typeof checkNumbers>[1] {
+function goalNumbers(goal: PruneGoal): Parameters<typeof checkNumbers>[1] {
   if ("sparsity" in goal) return { "goal.sparsity": [goal.sparsity ?? NaN, { atLeast: 0, atMost: 1 }] };
   if ("cost" in goal) {
     checkWords("prune with", { "goal.cost": [goal.cost, ["parameters", "multiplyAdds", "bytes"]] });
@@ -103,9 +108,9 @@ function goalNumbers(goal: ModelPruneOptions["goal"]): Parameters<typeof checkNu
 /**
  * Checks what a model is made for and with.
  *
- * @throws {ShapeError} Where mean and deviation are not as many numbers as there are channels, or not such as floats of
+ * @throws {ShapeError} If mean and deviation are not as many numbers as there are channels, or not such as floats of
  *   32 bits can be normalised by.
- * @throws {ConfigError} Where the seed, the batch of evaluation or the number of examples is not possible.
+ * @throws {ConfigError} If the seed, the batch of evaluation or the number of examples is not possible.
  */
 export function checkModelOptions({ task, seed, evaluationBatch, examples }: ModelOptions): void {
   checkNumbers("make model with", {

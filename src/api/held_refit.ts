@@ -21,14 +21,12 @@ export class HeldRefit implements Disposable {
 
   /** The refit by some settings. Its target is what it was where only removals and their refits came between. */
   async take(open: OpenRefit, calibration: Split, settings: Partial<RefitSettings>): Promise<Refit> {
-    // The callback is no part of the text.
     const isSame = calibration === this.#calibration &&
       JSON.stringify(settings) === JSON.stringify(this.#settings);
     if (!isSame) this.drop();
     this.#calibration = calibration;
     this.#settings = settings;
-    const onLayer = (done: number, layers: number) => this.#settings.onLayer?.(done, layers);
-    return this.#refit ??= await open(calibration, { ...settings, onLayer });
+    return this.#refit ??= await open(calibration, settings);
   }
 
   /** To be called with each state that is read of the model: putting it back keeps the target. */

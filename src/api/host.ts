@@ -44,7 +44,7 @@ export function currentHost(): Host | undefined {
 /**
  * The files that are given, or else those of the runtime.
  *
- * @throws {FileError} Where neither is there.
+ * @throws {FileError} If neither is there.
  */
 export function filesFor(given: Files | undefined, act: string, path: string): Files {
   const files = given ?? present?.files;

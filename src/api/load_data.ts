@@ -24,8 +24,8 @@ export type DatasetOptions = Partial<DatasetSources>;
  * In Deno this takes `--allow-read`; a download takes `--allow-net=www.cs.toronto.edu`, and to be kept `--allow-write` and
  * `--allow-env` of the cache folder.
  *
- * @throws {FileError} Where the folder, or every place to look in, holds no data set, or the runtime has no files.
- * @throws {FormatError} Where a folder holds something else, a file is broken, or a download has the wrong checksum.
+ * @throws {FileError} If the folder, or every place to look in, holds no data set, or the runtime has no files.
+ * @throws {FormatError} If a folder holds something else, a file is broken, or a download has the wrong checksum.
  */
 export function loadDataset(options?: DatasetOptions & { readonly openReader?: undefined }): Promise<Dataset>;
 /** Loads a data set that may stay in its files. */

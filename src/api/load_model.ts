@@ -60,10 +60,10 @@ type OpenTools = SourceTools & { readonly files: Files };
 /**
  * Opens a model for the images and classes of a task. Whether it fits them is found by `checkGraphFits`.
  *
- * @throws {ConfigError} Where the options contradict each other, or the model is neither a preset nor a file.
- * @throws {FileError} Where a file cannot be read.
- * @throws {FormatError} Where a file is damaged, or its tensors are not the model's.
- * @throws {ShapeError} Where a layer does not fit its input, or the mean and deviation the channels.
+ * @throws {ConfigError} If the options contradict each other, or the model is neither a preset nor a file.
+ * @throws {FileError} If a file cannot be read.
+ * @throws {FormatError} If a file is damaged, or its tensors are not the model's.
+ * @throws {ShapeError} If a layer does not fit its input, or the mean and deviation the channels.
  */
 export async function loadModel(
   source: ModelSource,
@@ -88,7 +88,7 @@ export async function loadModel(
 /**
  * Puts a loaded model on a device; without weights its first values are drawn from the seed.
  *
- * @throws {ShapeError} Where it does not fit the task.
+ * @throws {ShapeError} If it does not fit the task.
  */
 export function openModel(
   gpu: Gpu,

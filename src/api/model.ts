@@ -1,345 +1,342 @@
 /**
- * A model on a device: train it, ask for the confidence in its parameters, prune it, load it; device_model.ts evaluates
- * and saves it.
+ * A model on a device: what a program trains, scores, prunes, evaluates, asks and saves. What its methods do stands in
+ * train_model.ts, score_model.ts, prune_model.ts, evaluate_model.ts and read_model.ts.
  *
  * @module
  */
-import { Owner } from "../dispose.ts";
-import { channelDefaults } from "../config/prune.ts";
-import { checkNumbers, positiveCount } from "../checks.ts";
-import { loadStreamed } from "../data/shards_load.ts";
-import { checkSplit, isStreamed, type Split } from "../data/split.ts";
-import { ConfigError, ShapeError } from "../errors.ts";
+import type { Split } from "../data/split.ts";
 import type { Files } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { NamedParameters } from "../gpu/network.ts";
-import { decodeModel } from "../io/model_file.ts";
-import type { GraphOptions } from "../model/graph.ts";
+import { decodeModel, type WeightStore } from "../io/model_file.ts";
+import type { Graph, GraphOptions } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
 import type { CompactOptions } from "../prune/compact/compact.ts";
-import { type CompactionReport, compactNetwork } from "../prune/compact/compact_network.ts";
-import { countsExamples, type Criterion, needsGradients, prunableTensors } from "../prune/score/criteria.ts";
-import { type PruneOutcome, pruneUntilStable } from "../prune/loop.ts";
+import type { CompactionReport } from "../prune/compact/compact_network.ts";
+import type { PruneGoal } from "../prune/goal.ts";
+import { coupleChannels, type Coupling } from "../prune/groups/coupling.ts";
+import type { PruneOutcome } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
-import type { LayerConfidence } from "../prune/score/confidence.ts";
-import { checkRemoval, type RemovalOptions } from "../prune/select/removal.ts";
-import { pruneWithRefit, refitKept, type RefitStage } from "../prune/refit/prune_with_refit.ts";
-import { Refit } from "../prune/refit/refit_network.ts";
-import type { LayerRefitReport, RefitSettings } from "../prune/refit/settings.ts";
-import { checkRecalibration, checkTrainOptions } from "../train/check_options.ts";
-import { recalibrate } from "../train/recalibrate.ts";
-import type { TrainOptions, TrainResult } from "../train/settings.ts";
-import { trainingFootprint } from "../train/step_programs.ts";
-import { train } from "../train/trainer.ts";
-import { checkPruning, checkScoring } from "./check_options.ts";
+import type { RefitStage } from "../prune/refit/prune_with_refit.ts";
+import type { LayerRefitReport } from "../prune/refit/settings.ts";
+import type { RemovalOptions } from "../prune/select/removal.ts";
+import type { CallOptions } from "../train/call_options.ts";
+import type { Evaluation } from "../train/evaluate.ts";
+import type { Predictions } from "../train/predict.ts";
+import type { TrainResult } from "../train/settings.ts";
+import { evaluateModel, predictWith } from "./evaluate_model.ts";
 import { filesFor } from "./host.ts";
-import { DeviceModel } from "./device_model.ts";
-import { scoringPlans, trainingPlans } from "./tuned_plans.ts";
-import {
-  type ModelPruneOptions,
-  type ModelRecalibrateOptions,
-  type ModelState,
-  type ModelTrainOptions,
-  type PruneWithRefitOptions,
-  type RefitOptions,
-  type ScoreOptions,
-  trainDefaults,
+import { ModelCore, setCore } from "./model_core.ts";
+import type {
+  Confidences,
+  ModelOptions,
+  ModelPredictOptions,
+  ModelPruneOptions,
+  ModelRecalibrateOptions,
+  ModelState,
+  ModelTask,
+  ModelTrainOptions,
+  NamedTensor,
+  PruneWithRefitOptions,
+  RefitOptions,
+  ScoreOptions,
 } from "./model_options.ts";
-import { HeldRefit } from "./held_refit.ts";
-import { modelAsPruneTarget } from "./prune_target.ts";
-import { refitStages } from "./refit_stages.ts";
-import type { OpenSplit } from "./split_images.ts";
+import { compactModel, pruneModel, pruneModelWithRefit, refitModel } from "./prune_model.ts";
+import { encodeOf, readTensor, restoreModel, stateOf } from "./read_model.ts";
+import { confidenceOf, removeWeights, rescoreModel, scoreModel } from "./score_model.ts";
+import { footprintOf, recalibrateModel, trainModel } from "./train_model.ts";
 
-/** A model on a device. Dispose of it to free its memory; the device stays open. */
-export class Model extends DeviceModel {
-  readonly #refit = new HeldRefit();
+/**
+ * A model on a device. Dispose of it to free its memory; the device stays open.
+ *
+ * Calls on one model run one after the other, in the order in which they were made. A function that is passed to a call
+ * and that the call waits for, such as `finetune` of `prune`, may make calls too.
+ *
+ * Calls that take long have the options `signal`, which ends them with its reason, and `onProgress`. A call that is ended
+ * before its turn leaves the model as it is. What else it leaves stands with the call.
+ */
+export class Model {
+  readonly #core: ModelCore;
+
+  /**
+   * A model with its first values drawn from a seed.
+   *
+   * @throws {ShapeError} If the graph does not fit the task, a layer its input, or mean and deviation the channels.
+   * @throws {ConfigError} If an option is not possible.
+   * @throws {StateError} If the device was disposed of.
+   */
+  constructor(gpu: Gpu, graph: Graph, options: ModelOptions) {
+    this.#core = new ModelCore(gpu, graph, options);
+    setCore(this, this.#core);
+  }
+
+  /** The device. */
+  get gpu(): Gpu {
+    return this.#core.gpu;
+  }
+
+  /** The task that the model was made for. */
+  get task(): ModelTask {
+    return this.#core.task;
+  }
+
+  /** The layers; fewer and narrower ones after `compact`. */
+  get graph(): Graph {
+    return this.#core.graph;
+  }
+
+  /** How many examples its values were trained on; undefined where it was not trained, and nobody told. */
+  get examples(): number | undefined {
+    return this.#core.examples;
+  }
 
   /**
    * Trains in place; afterwards the values are the running mean of the last quarter of the steps, or as the options'
-   * schedule and early stopping say.
+   * schedule and early stopping say. Ended by its signal, it leaves the values of the last step.
    *
-   * @throws {ShapeError} Where a split is not what its interface says, or the device cannot hold the batch.
-   * @throws {ConfigError} Where an option is not possible, or what it needs was not given.
-   * @throws {NumericError} Where a loss or value is not finite; the values are then the last good ones.
-   * @throws {StateError} Where the model, its teacher or its device was disposed of, before or meanwhile.
+   * @throws {ShapeError} If a split is not what its interface says, or the device cannot hold the batch.
+   * @throws {ConfigError} If an option is not possible, or what it needs was not given.
+   * @throws {NumericError} If a loss or value is not finite; the values are then the last good ones.
+   * @throws {StateError} If the model, its teacher or its device was disposed of, before or meanwhile.
    */
   train(split: Split, options: ModelTrainOptions = {}): Promise<TrainResult> {
-    return this.call("training", async () => {
-      const { checkpoints } = options, save = checkpoints?.save;
-      this.#refit.trained();
-      using open = this.#openTraining(split, options);
-      await this.tune(trainingPlans(this.graph, open.examples, open.options.batch));
-      this.trainedOn(split.count);
-      const settings = {
-        ...open.options,
-        ...this.tools,
-        ...(save ? { checkpoints: { ...checkpoints, save: (state) => this.lend(() => save(state)) } } : {}),
-      } satisfies TrainOptions;
-      return await train(this.network, open.examples, settings);
-    });
+    return trainModel(this.#core, split, options);
   }
 
   /**
    * Measures batch norm's running statistics anew on a split, as its values or weights were averaged, refitted or
-   * removed; a model without batch norm stays as it is.
+   * removed; a model without batch norm stays as it is. Ended by its signal, it leaves the statistics of before.
    *
    * @returns the batches that were measured
-   * @throws {ShapeError} Where the split is not what its interface says.
-   * @throws {ConfigError} Where an option is not possible.
-   * @throws {StateError} Where the model or its device was disposed of, before or meanwhile.
+   * @throws {ShapeError} If the split is not what its interface says.
+   * @throws {ConfigError} If an option is not possible.
+   * @throws {NumericError} If what is measured is not finite; the statistics are then those of before.
+   * @throws {StateError} If the model or its device was disposed of, before or meanwhile.
    */
   recalibrate(split: Split, options: ModelRecalibrateOptions = {}): Promise<number> {
-    return this.call("recalibrating", async () => {
-      const { batch, seed } = trainDefaults, settings = { batch, seed, ...options, ...this.tools };
-      checkRecalibration(settings);
-      using open = this.images.open(split, { name: "split", rows: settings.batch });
-      await this.tune(trainingPlans(this.graph, open.examples, settings.batch));
-      return await recalibrate(this.network, open.examples, settings);
-    });
+    return recalibrateModel(this.#core, split, options);
   }
 
   /**
-   * The device memory that training on a split needs at its peak, by what it is for.
+   * The device memory that training on a split needs at its peak, by what it is for: more than any other call.
    *
-   * @throws {ShapeError} Where a split is not what its interface says, or the device cannot hold the batch.
-   * @throws {ConfigError} Where an option is not possible, or what it needs was not given.
-   * @throws {StateError} Where the model or its device was disposed of.
+   * @throws {ShapeError} If a split is not what its interface says, or the device cannot hold the batch.
+   * @throws {ConfigError} If an option is not possible, or what it needs was not given.
+   * @throws {StateError} If the model or its device was disposed of.
    */
   footprint(split: Split, options: ModelTrainOptions = {}): Footprint {
-    const { network } = this;
-    using open = this.#openTraining(split, options);
-    return trainingFootprint(network, open.examples, open.options);
+    return footprintOf(this.#core, split, options);
   }
 
   /**
-   * Scores every prunable weight at the present values on examples that training has not seen.
+   * Scores every prunable weight at the present values on examples that training has not seen. Ended by its signal, it
+   * leaves the model without gradients to score by: call it again. Weights stay as they are.
    *
-   * @throws {ShapeError} Where the split is not what its interface says.
-   * @throws {ConfigError} Where an option is not possible, or the criterion scores no weight of the model.
-   * @throws {StateError} Where the model or its device was disposed of, before or meanwhile.
+   * @throws {ShapeError} If the split is not what its interface says.
+   * @throws {ConfigError} If an option is not possible, or the criterion scores no weight of the model.
+   * @throws {NumericError} If a weight, a gradient or a score is not finite, or a score is below 0.
+   * @throws {StateError} If the model or its device was disposed of, before or meanwhile.
    */
   score(calibration: Split, options: ScoreOptions = {}): Promise<void> {
-    return this.call("scoring", () => this.#score(calibration, options));
-  }
-
-  async #score(calibration: Split, options: ScoreOptions = {}): Promise<void> {
-    checkScoring(options);
-    const { criterion = "confidence", seed = 0, fisher } = options;
-    this.#examplesFor(criterion, options.examples);
-    // A split that does not fit is refused by every criterion.
-    using open = this.images.open(calibration, { name: "calibration" });
-    if (needsGradients(criterion)) {
-      await this.tune(scoringPlans(this.network, open.examples, { fisher, choose: this.tools.choose }));
-      const estimate = fisher ? { estimate: fisher, seed } : {};
-      await this.pruner.accumulate(open.examples, { ...this.tools, ...estimate });
-    }
-    await this.#rescore(options);
+    return scoreModel(this.#core, calibration, options);
   }
 
   /**
    * Scores again by other options, such as another prior or temperature, from the gradients and the Fisher information
    * that `score` accumulated, which hold for the values that it found.
    *
-   * @throws {ConfigError} Where the criterion needs what was not accumulated.
+   * @throws {ConfigError} If the criterion needs what was not accumulated.
    */
   rescore(options: Omit<ScoreOptions, "fisher">): Promise<void> {
-    return this.call("scoring", () => this.#rescore(options));
+    return rescoreModel(this.#core, options);
   }
 
-  async #rescore(options: Omit<ScoreOptions, "fisher">): Promise<void> {
-    checkScoring(options);
-    const { criterion = "confidence", prior = "evidence", seed = 0, temperature } = options;
-    const examples = this.#examplesFor(criterion, options.examples);
-    this.network.copyArena("values", "mean");
-    const settings = { examples, seed, prior, ...(temperature === undefined ? {} : { temperature }) };
-    await this.pruner.score(criterion, settings);
-  }
-
-  /** Computes the confidence in every prunable weight: by name in PyTorch's order, and how it is distributed. */
-  confidence(
-    calibration: Split,
-    options: Omit<ScoreOptions, "criterion"> = {},
-  ): Promise<{ readonly values: NamedParameters; readonly layers: readonly LayerConfidence[] }> {
-    return this.call("scoring", async () => {
-      await this.#score(calibration, { ...options, criterion: "confidence" });
-      const layers = await this.pruner.confidences();
-      const all = await this.network.readParameters("confidence");
-      const names = prunableTensors(this.network.layout).map(({ fullName }) => fullName);
-      return { values: new Map(names.map((name) => [name, all.get(name)!])), layers };
-    });
+  /**
+   * Computes the confidence in every prunable weight, in [0, 1], and how it is distributed in each layer. Formula:
+   * docs/method.md. Ended by its signal, it leaves the model as `score` does.
+   *
+   * @throws What `score` throws.
+   */
+  confidence(calibration: Split, options: Omit<ScoreOptions, "criterion"> = {}): Promise<Confidences> {
+    return confidenceOf(this.#core, calibration, options);
   }
 
   /**
    * Removes what has the smallest scores, in place, until `removed` of all weights are removed: exactly so many, or of
    * groups as few as give at least so many. Where more are removed already, they stay removed.
    *
-   * @throws {ShapeError} Where there are not so many weights.
-   * @throws {ConfigError} Where `score` was not called before, an option is not possible, or fewer may go.
+   * @throws {ShapeError} If there are not so many weights.
+   * @throws {ConfigError} If `score` was not called before, an option is not possible, or fewer may go.
    */
   remove(removed: number, options: RemovalOptions = {}): Promise<readonly LayerCount[]> {
-    return this.call("removing weights of", async () => {
-      const { prunableCount } = this.network.layout;
-      if (!Number.isInteger(removed) || removed < 0 || removed > prunableCount) {
-        const wanted = `an integer from 0 to ${prunableCount}, the prunable weights of ${this.graph.name}`;
-        const current = "not a possible count";
-        throw new ShapeError({ act: "remove weights", thing: `${removed}`, current, wanted });
-      }
-      return await this.pruner.remove(removed, options);
-    });
+    return removeWeights(this.#core, removed, options);
   }
 
   /**
    * Prunes in rounds of scoring, removal and fine-tuning, until stable or the goal is reached; goes on from the weights
-   * that are removed already.
+   * that are removed already. Ended by its signal, it leaves the model as the last removal or training left it: what is
+   * removed stays so, kept weights are those of the last step, and where the signal ended a refit the weights of that
+   * removal are back. Another call goes on from there.
    *
-   * @throws {ConfigError} Where less may go than the goal asks for, or what it takes is not there.
+   * @param goal A fraction of the weights to remove, in [0, 1], or another goal.
+   * @throws {ConfigError} If less may go than the goal asks for, or what it takes is not there.
    */
-  prune(options: ModelPruneOptions): Promise<PruneOutcome> {
-    return this.call("pruning", async () => {
-      checkPruning(options);
-      const { goal, schedule, allowedDrop, choosesRound, onRound, finetune, after = {}, ...others } = options;
-      const { rounds = "threshold" in goal ? Infinity : 3 } = options;
-      const { calibration, test, validation, train = calibration, examples, ...parts } = others;
-      const { criterion = "confidence", prior, fisher, temperature, seed, ...given } = parts;
-      const select = given.granularity === "channel" && "cost" in goal
-        ? { ...channelDefaults, ...given }
-        : given;
-      // The next call's target is the model as it is then.
-      using _refit = { [Symbol.dispose]: () => this.#refit.drop() };
-      using _kept = this.keepOnDevice(...[calibration, train, test, validation ?? []].flat());
-      const recipe = { score: { by: criterion, prior, fisher, temperature, seed }, select, after };
-      const trainedOn = this.#examplesFor(others.criterion, examples);
-      const inputs = { calibration, train, validation, trainedOn };
-      const target = modelAsPruneTarget(this, { recipe, goal, inputs, test, finetune });
-      return await this.lend(() =>
-        pruneUntilStable(target, { goal, schedule, rounds, allowedDrop, choosesRound, onRound })
-      );
-    });
+  prune(goal: number | PruneGoal, options: ModelPruneOptions): Promise<PruneOutcome> {
+    return pruneModel(this.#core, typeof goal === "number" ? { sparsity: goal } : goal, options);
   }
 
   /**
    * Prunes without training: weights are removed in stages, and after each of them those that stay are refitted so that
    * the model's activations come as near as they can to those that it had before. Goes on from the weights that are removed
-   * already.
+   * already. Ended by its signal during a refit, it leaves the model as it was before the call, else as the last stage left
+   * it.
    *
-   * @throws {ConfigError} Where stages do not rise to the sparsity, or a number is not positive.
-   * @throws {ShapeError} Where the adapter's limits do not allow the samples of a layer.
-   * @throws {NumericError} Where activations are not finite; the values are then those of the start.
+   * @throws {ConfigError} If stages do not rise to the sparsity, or a number is not positive.
+   * @throws {ShapeError} If the adapter's limits do not allow the samples of a layer.
+   * @throws {NumericError} If activations are not finite; the model is then as it was before the call.
    */
   pruneWithRefit(options: PruneWithRefitOptions): Promise<readonly RefitStage[]> {
-    return this.call("pruning", async () => {
-      const steps = refitStages(this, options, this.tools.choose), { remove, onStage } = steps;
-      using open = await this.#openSampled(options.calibration, steps.batch);
-      return await pruneWithRefit(this.network, open.examples, {
-        ...steps,
-        remove: (sparsity) => this.lend(() => remove(sparsity)),
-        onStage: onStage && ((stage) => this.lend(() => onStage(stage))),
-      });
-    });
+    return pruneModelWithRefit(this.#core, options);
   }
 
   /**
    * Removes weights as asked, and refits those that stay so that the model's activations come as near as they can to
-   * those that it had before.
+   * those that it had before. Ended by its signal, it leaves the model as it was before the call.
    *
-   * @throws {ConfigError} Where a number is not positive.
-   * @throws {ShapeError} Where the adapter's limits do not allow the samples of a layer.
-   * @throws {NumericError} Where activations are not finite; the values are then those of the start.
+   * @throws {ConfigError} If a number is not positive.
+   * @throws {ShapeError} If the adapter's limits do not allow the samples of a layer.
+   * @throws {NumericError} If activations are not finite; the model is then as it was before the call.
    */
-  refit(
-    { calibration, remove, ...settings }: RefitOptions,
-  ): Promise<readonly LayerRefitReport[]> {
-    return this.call("refitting weights of", async () => {
-      using open = await this.#openSampled(calibration, settings.batch);
-      const mask = async () => void await this.lend(remove);
-      return await refitKept(this.network, open.examples, { ...settings, choose: this.tools.choose, mask });
-    });
+  refit(options: RefitOptions): Promise<readonly LayerRefitReport[]> {
+    return refitModel(this.#core, options);
   }
 
   /**
-   * The refit whose target is the model as training, or another state, last left it; `apply` of it gives the kept weights
-   * new values. The model frees it: before training, and where none is asked for.
-   *
-   * @throws {ConfigError} Where a number is not positive.
-   * @throws {ShapeError} Where the adapter's limits do not allow the samples of a layer.
-   * @internal
-   */
-  async holdRefit(
-    calibration: Split,
-    settings: Partial<RefitSettings> | undefined,
-  ): Promise<Refit | undefined> {
-    if (!settings) {
-      this.#refit.drop();
-      return undefined;
-    }
-    const open = async (calibration: Split, settings: Partial<RefitSettings>) => {
-      const owned = await this.#openSampled(calibration, settings.batch), { choose } = this.tools;
-      try {
-        return await Refit.open(this.network, owned.examples, { ...settings, choose, owned });
-      } catch (error) {
-        owned[Symbol.dispose]();
-        throw error;
-      }
-    };
-    return await this.#refit.take(open, calibration, settings);
-  }
-
-  /** Has a state that was read of the model, by whatever way, known as one of it, for `holdRefit`. @internal */
-  noteState(state: ModelState): void {
-    this.#refit.note(state);
-  }
-
-  /** Copies parameters and masks to the host. @throws {StateError} Where the model or its device was disposed of. */
-  override async state(): Promise<ModelState> {
-    const state = await super.state();
-    this.#refit.note(state);
-    return state;
-  }
-
-  /** Puts parameters and masks back, as `DeviceModel.restore` does. */
-  override restore(state: ModelState): void {
-    super.restore(state);
-    this.#refit.restored(state);
-  }
-
-  /** Opens a split of which examples are taken in any order; one that lies in files is read into memory for it. */
-  async #openSampled(calibration: Split, rows: number | undefined): Promise<OpenSplit> {
-    checkNumbers("refit weights with", { batch: [rows, positiveCount] });
-    const use = { name: "calibration", ...(rows === undefined ? {} : { rows }) };
-    if (!isStreamed(calibration)) return this.images.open(calibration, use);
-    checkSplit(calibration, "calibration", this.task);
-    return this.images.open(await loadStreamed(calibration), use);
-  }
-
-  /**
-   * Shrinks the model in place by the channels and branches that its mask makes superfluous; what it computes stays.
+   * Shrinks the model in place by the channels and branches that its mask makes superfluous; what it computes stays. Ended
+   * by its signal, it leaves the model as it was.
    *
    * @param examples Examples on which the logits of the masked and the smaller model are compared.
-   * @throws {ConfigError} Where a protected layer is none.
-   * @throws {ShapeError} Where there are no examples.
-   * @throws {NumericError} Where a logit is not finite; the model then stays as it was.
-   * @throws {KernelError} Where logits differ by more than 1e-4 of the largest; the model then stays as it was.
+   * @throws {ConfigError} If a protected layer is none.
+   * @throws {ShapeError} If there are no examples.
+   * @throws {NumericError} If a logit is not finite; the model then stays as it was.
+   * @throws {KernelError} If logits differ by more than 1e-4 of the largest; the model then stays as it was.
    */
-  compact(examples: Split, options: CompactOptions = {}): Promise<CompactionReport> {
-    return this.call("compacting", async () => {
-      const { protect = [] } = options;
-      checkRemoval(this.network.layout, { protect });
-      using open = this.images.open(examples, { name: "examples" });
-      const { network, report } = await compactNetwork(this.network, open.examples, {
-        ...this.tools,
-        protect,
-      });
-      this.#refit.trained();
-      this.become(network);
-      return report;
-    });
+  compact(examples: Split, options: CompactOptions & CallOptions = {}): Promise<CompactionReport> {
+    return compactModel(this.#core, examples, options);
+  }
+
+  /**
+   * Measures loss, accuracy, confusion counts and predictions on a split. Nothing of the model changes.
+   *
+   * @throws {ShapeError} If the split is not what its interface says, or the device cannot hold the batch.
+   * @throws {NumericError} If a loss is not finite.
+   * @throws {StateError} If the model or its device was disposed of, before or meanwhile.
+   */
+  evaluate(split: Split, options: CallOptions = {}): Promise<Evaluation> {
+    return evaluateModel(this.#core, split, options);
+  }
+
+  /**
+   * Predicts the classes of any number of images. Labels are not needed, and those of a split are not looked at. Nothing of
+   * the model changes.
+   *
+   * @param images Bytes (N, C, H, W) with pixels 0 to 255, such as a split's `images` or a subarray of them; or a split.
+   * @returns Logits and probabilities (N, C), and the most likely class of each image (N), in the order of the images.
+   * @throws {ShapeError} If the images are not of the model's size, there are fewer than `count`, or the device cannot
+   *   hold the batch.
+   * @throws {NumericError} If a logit is not finite.
+   * @throws {StateError} If the model or its device was disposed of, before or meanwhile.
+   */
+  predict(images: Uint8Array | Split, options: ModelPredictOptions = {}): Promise<Predictions> {
+    return predictWith(this.#core, images, options);
+  }
+
+  /**
+   * Keeps splits on the device until what is returned is disposed of. All calls on them then use what was uploaded first,
+   * so do not change their arrays meanwhile. Any other split is uploaded anew by each call, and freed after it: a call
+   * sees what the arrays hold when it begins.
+   *
+   * @throws {ShapeError} If a split is not what its interface says, or not of the model's images.
+   */
+  keepOnDevice(...splits: readonly Split[]): Disposable {
+    return this.#core.keepOnDevice(splits);
+  }
+
+  /**
+   * Copies a parameter, or one of batch norm's statistics, to the host.
+   *
+   * @param name Its full name, such as `conv1.bias`, or the name of a layer, whose weight is meant.
+   * @throws {ShapeError} If the model has none of that name.
+   */
+  weights(name: string): Promise<NamedTensor> {
+    return readTensor(this.#core, "values", name);
+  }
+
+  /**
+   * Copies the mask of a parameter to the host: 1 keeps a number, 0 removes it.
+   *
+   * @param name As for `weights`; statistics have no mask.
+   * @throws {ShapeError} If the model has none of that name.
+   */
+  mask(name: string): Promise<NamedTensor> {
+    return readTensor(this.#core, "mask", name);
+  }
+
+  /**
+   * Copies the scores of a weight to the host, as `score`, `rescore`, `confidence` or `prune` last left them: larger = kept
+   * longer, and below 0 where the criterion scores no weight of the layer.
+   *
+   * @param name As for `weights`; only weights that pruning may remove have scores.
+   * @throws {ShapeError} If the model has none of that name.
+   * @throws {ConfigError} If it was not scored.
+   */
+  scores(name: string): Promise<NamedTensor> {
+    return readTensor(this.#core, "scores", name);
+  }
+
+  /** Which channels of which layers go together: the units that `granularity: "channel"` removes. */
+  groups(): Coupling {
+    return coupleChannels(this.graph);
+  }
+
+  /** Copies parameters and masks to the host. @throws {StateError} If the model or its device was disposed of. */
+  state(): Promise<ModelState> {
+    return stateOf(this.#core);
+  }
+
+  /**
+   * Puts parameters and masks back as they were, or as given. Weights under a mask of 0 are 0 from then on.
+   *
+   * @throws {ShapeError} If a name is not the model's, is missing, or has another number of values.
+   * @throws {ConfigError} If a parameter is not finite, a variance is below 0, or a mask is neither 0 nor 1.
+   * @throws {StateError} If a call on the model is under way. Whatever is thrown, nothing was replaced.
+   */
+  restore(state: ModelState): void {
+    restoreModel(this.#core, state);
   }
 
   /** Another model of the same graph and task, with its first values drawn anew; `restore` gives it this one's. */
   copy(): Model {
-    const { choose, evaluationBatch } = this.tools;
-    const { gpu, network: { graph }, task, examples } = this;
+    const { gpu, network: { graph }, task, examples, tools: { choose, evaluationBatch } } = this.#core;
     return new Model(gpu, graph, { task, choose, evaluationBatch, examples });
+  }
+
+  /**
+   * The model as the bytes of a safetensors file: a dense one, which `load_state_dict` of PyTorch takes, or a sparse one,
+   * without the removed weights.
+   */
+  encode(store: WeightStore = "dense"): Promise<Uint8Array> {
+    return encodeOf(this.#core, store);
+  }
+
+  /**
+   * Saves the model with its masks, whole or not at all.
+   *
+   * @param files The file system. Default: the runtime's.
+   * @throws {FileError} If the file cannot be written, or the runtime has no files.
+   */
+  async save(path: string, files?: Files, store: WeightStore = "dense"): Promise<void> {
+    const there = filesFor(files, "save", path);
+    await there.write(path, await this.encode(store));
   }
 
   /**
@@ -347,7 +344,7 @@ export class Model extends DeviceModel {
    *
    * @param files The file system. Default: the runtime's.
    * @param options The layers that it may have beside the library's, as `parseGraph` takes them.
-   * @throws {FileError | FormatError} Where the file cannot be read, is damaged, or winnow did not write it.
+   * @throws {FileError | FormatError} If the file cannot be read, is damaged, or winnow did not write it.
    */
   static async load(gpu: Gpu, path: string, files?: Files, options: GraphOptions = {}): Promise<Model> {
     const bytes = await filesFor(files, "load", path).read(path);
@@ -359,39 +356,11 @@ export class Model extends DeviceModel {
     return model;
   }
 
-  /** Frees all that the model holds on the device, as `DeviceModel` does. */
-  override [Symbol.dispose](): void {
-    this.#refit.drop();
-    super[Symbol.dispose]();
-  }
-
-  /** How many examples a criterion counts: as given, or as the model knows; criteria may count none. */
-  #examplesFor(criterion: Criterion = "confidence", given: number | undefined): number {
-    const examples = given ?? this.examples ?? (countsExamples(criterion) ? undefined : 1);
-    if (examples !== undefined) return examples;
-    const current = "not given, and neither a training nor a file tells";
-    const wanted = "how many examples its values were trained on";
-    throw new ConfigError({ act: "score with", thing: "examples", current, wanted });
-  }
-
-  /** Opens what training takes, and checks its options. */
-  #openTraining(split: Split, { teacher, validation, ...given }: ModelTrainOptions) {
-    using stack = new Owner();
-    const settings = {
-      ...trainDefaults,
-      ...given,
-      ...this.tools,
-      ...(teacher ? { teacher: teacher.network } : {}),
-    };
-    checkTrainOptions({ ...settings, hasValidation: validation !== undefined });
-    const { batch: rows } = settings;
-    const { examples } = stack.use(this.images.open(split, { name: "split", rows }));
-    const held = validation && stack.use(this.images.open(validation, { name: "validation" }));
-    const owned = stack.move();
-    return {
-      examples,
-      options: { ...settings, ...(held ? { validation: held.examples } : {}) },
-      [Symbol.dispose]: () => owned[Symbol.dispose](),
-    };
+  /**
+   * Frees all that the model holds on the device; once more does nothing. Calls under way, and later ones, end with a
+   * StateError.
+   */
+  [Symbol.dispose](): void {
+    this.#core[Symbol.dispose]();
   }
 }

@@ -4,16 +4,18 @@
  * @module
  */
 import type { Dataset, Split } from "../data/dataset.ts";
-import type { NamedParameters, Network } from "../gpu/network.ts";
+import type { NamedParameters } from "../gpu/network.ts";
 import type { ProductChooser } from "../kernels/product.ts";
+import type { Graph } from "../model/graph.ts";
 import { sgd } from "../plan/optimizer.ts";
-import type { Prior } from "../prune/score/confidence.ts";
+import type { LayerConfidence, Prior } from "../prune/score/confidence.ts";
 import type { Criterion } from "../prune/score/criteria.ts";
 import type { FisherEstimate } from "../prune/score/accumulate.ts";
-import type { PruneGoal, PruneSchedule } from "../prune/goal.ts";
+import type { PruneSchedule } from "../prune/goal.ts";
 import type { PruneRound } from "../prune/loop.ts";
 import type { AfterRemoval } from "../prune/recipe.ts";
 import type { RemovalOptions } from "../prune/select/removal.ts";
+import type { CallOptions } from "../train/call_options.ts";
 import type { RecalibrateSettings } from "../train/recalibrate.ts";
 import type { RefitStage } from "../prune/refit/prune_with_refit.ts";
 import type { RefitSettings } from "../prune/refit/settings.ts";
@@ -26,9 +28,9 @@ export type ModelTask = Pick<Dataset, "name" | "channels" | "height" | "width" |
 export interface ModelOptions {
   /** The images and classes. */
   readonly task: ModelTask;
-  /** What its first values are drawn from; 0 where left out. */
+  /** What its first values are drawn from. Default: 0. */
   readonly seed?: number | undefined;
-  /** Picks how matrix products are computed; as the device does where left out. */
+  /** Picks how matrix products are computed. Default: as the device does, which measures them. */
   readonly choose?: ProductChooser | undefined;
   /** Examples that evaluation takes at a time. Default: 256, or as many as the device can hold. */
   readonly evaluationBatch?: number | undefined;
@@ -40,33 +42,21 @@ export interface ModelOptions {
 }
 
 /** What of some images is predicted. */
-export interface ModelPredictOptions {
+export interface ModelPredictOptions extends CallOptions {
   /** The first images that are predicted. Default: all. */
   readonly count?: number | undefined;
-  /** Ends the prediction between two batches. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** A model whose predictions are learned from: a `Model`, or what else has a network on the device. */
-export interface TeacherModel {
-  /**
-   * The state on the device.
-   *
-   * @internal
-   */
-  readonly network: Network;
 }
 
 /** How a phase of training runs; what is left out is as in `trainDefaults`. */
 export interface ModelTrainOptions extends Partial<TrainSettings> {
-  /** The model whose predictions are learned from, with `distillation`; on the same device. */
-  readonly teacher?: TeacherModel;
+  /** The `Model` whose predictions are learned from, with `distillation`; on the same device. */
+  readonly teacher?: { readonly graph: Graph };
   /** The examples that tell the best epoch, with `earlyStopping`. */
   readonly validation?: Split;
 }
 
 /** How batch norm's statistics are measured anew; what is left out is as in training, without augmentation. */
-export type ModelRecalibrateOptions = Partial<RecalibrateSettings>;
+export interface ModelRecalibrateOptions extends Partial<RecalibrateSettings>, CallOptions {}
 
 /** Training unless told otherwise. */
 export const trainDefaults: TrainSettings = {
@@ -78,10 +68,10 @@ export const trainDefaults: TrainSettings = {
 };
 
 /** How weights are scored. */
-export interface ScoreOptions {
+export interface ScoreOptions extends CallOptions {
   /** What weights are scored by: a criterion by its name, or one that `defineCriterion` made. Default: `confidence`. */
   readonly criterion?: Criterion;
-  /** How the prior precision of the confidence is found; `evidence` where left out. */
+  /** How the prior precision of the confidence is found. Default: `evidence`. */
   readonly prior?: Prior;
   /**
    * Examples that the parameters were trained on, whose information the confidence counts. Default: `examples` of the
@@ -90,22 +80,20 @@ export interface ScoreOptions {
   readonly examples?: number;
   /** Seed of the random criterion, and of drawn labels. */
   readonly seed?: number;
-  /** What the information is divided by in the confidence, above 0; 1 where left out. */
+  /** What the information is divided by in the confidence, above 0. Default: 1. */
   readonly temperature?: number;
-  /** How the Fisher information is estimated; `batch` where left out. */
+  /** How the Fisher information is estimated. Default: `batch`. */
   readonly fisher?: FisherEstimate;
 }
 
 /** How a model is pruned. Where channels go to a cost, `scope` is `layer` and `roundTo` 4 where they are left out. */
 export interface ModelPruneOptions
   extends Omit<ScoreOptions, "temperature">, Omit<RemovalOptions, "measure"> {
-  /** A fraction of the weights to remove, a cost, the least signal to noise z of a weight that stays, or a pattern. */
-  readonly goal: PruneGoal;
-  /** How rounds share the way to a sparsity or a cost; `gradual` where left out. */
+  /** How rounds share the way to a sparsity or a cost. Default: `gradual`. */
   readonly schedule?: PruneSchedule;
   /** The most rounds. Default: 3, with a threshold as many as it takes. */
   readonly rounds?: number;
-  /** The most that accuracy on the validation examples may drop below where it was; any where left out. */
+  /** The most that accuracy on the validation examples may drop below where it was. Default: any. */
   readonly allowedDrop?: number;
   /**
    * With a threshold, whether the sparsest network is kept whose loss on the validation examples lies within one standard
@@ -127,35 +115,63 @@ export interface ModelPruneOptions
   readonly train?: Split;
   /** Examples that scores are computed on, and kept weights refitted; training must not have seen them. */
   readonly calibration: Split;
-  /** Called to train what is kept; the round counts from 1. */
-  readonly finetune: (round: number) => Promise<unknown>;
-  /** Examples that accuracy is measured on after each step of a round. */
-  readonly test: Split;
+  /**
+   * How what is kept is trained after each removal: on examples, with options of training, or by a function that is called
+   * with the round, counted from 1. Default: not at all.
+   */
+  readonly finetune?: FinetuneOptions | ((round: number) => Promise<unknown>);
+  /** Examples that accuracy is measured on after each step of a round. Default: those of `calibration`. */
+  readonly test?: Split;
+}
+
+/** How a model is trained after each removal; what is left out is as in `trainDefaults`. */
+export interface FinetuneOptions extends ModelTrainOptions {
+  /** The examples that it is trained on. */
+  readonly on: Split;
 }
 
 /**
  * How a model is pruned with refits; what is left out is as in `refitDefaults`, but single weights are selected in 3
  * steps.
  */
-export interface PruneWithRefitOptions extends Partial<RefitSettings>, Omit<RemovalOptions, "measure"> {
+export interface PruneWithRefitOptions
+  extends Partial<RefitSettings>, Omit<RemovalOptions, "measure">, CallOptions {
   /** Fraction of the weights to remove. */
   readonly sparsity: number;
   /** Examples whose activations are fitted and on which weights are scored; training need not have missed them. */
   readonly calibration: Split;
-  /** The sparsities that are reached one after the other, the last of them `sparsity`; `stagesTo` where left out. */
+  /** The sparsities that are reached one after the other, the last of them `sparsity`. Default: `stagesTo`. */
   readonly stages?: readonly number[];
-  /** What weights are removed by at each stage; `magnitude`, of the weights as the stage before refitted them, where left out. */
+  /** What weights are removed by at each stage. Default: `magnitude`, of the weights as the stage before refitted them. */
   readonly scoring?: ScoreOptions;
   /** Called after each stage. */
   readonly onStage?: (stage: RefitStage) => Promise<void> | void;
 }
 
 /** How what a model keeps is refitted once; what is left out is as in `refitDefaults`. */
-export interface RefitOptions extends Partial<RefitSettings> {
+export interface RefitOptions extends Partial<RefitSettings>, CallOptions {
   /** Examples whose activations are fitted. */
   readonly calibration: Split;
   /** Removes weights, in any pattern; the model before it is the one whose activations are wanted. */
   readonly remove: () => Promise<unknown>;
+}
+
+/** The numbers of a parameter on the host. */
+export interface NamedTensor {
+  /** Its full name, such as `conv1.weight`. */
+  readonly name: string;
+  /** Its shape in PyTorch's order: (out, in, height, width) of a convolution, (out, in) of a linear layer. */
+  readonly shape: readonly number[];
+  /** Its numbers, flat, in PyTorch's order. */
+  readonly values: Float32Array;
+}
+
+/** How confident one can be in the weights of a model. */
+export interface Confidences {
+  /** The confidence in each weight, in [0, 1], by the full name of the prunable tensor. */
+  readonly tensors: ReadonlyMap<string, NamedTensor>;
+  /** How they are distributed, layer by layer. */
+  readonly layers: readonly LayerConfidence[];
 }
 
 /** Parameters and masks as they were at a moment, on the host. */

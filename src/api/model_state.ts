@@ -14,8 +14,8 @@ import type { ModelState } from "./model_options.ts";
  * Checks parameters and masks by name, and sets to zero what a mask removes.
  *
  * @returns the parameters; those that change are copied
- * @throws {ShapeError} Where a name is not the model's, is missing, or has another number of values.
- * @throws {ConfigError} Where a parameter is not finite, a variance below 0, or a mask neither 0 nor 1.
+ * @throws {ShapeError} If a name is not the model's, is missing, or has another number of values.
+ * @throws {ConfigError} If a parameter is not finite, a variance below 0, or a mask neither 0 nor 1.
  */
 export function maskedParameters(
   { parameters: placed }: Pick<ParameterLayout, "parameters">,

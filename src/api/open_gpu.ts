@@ -43,7 +43,7 @@ export interface OpenGpuOptions {
  * In Deno this takes no permission. With `--allow-env=DENO_WEBGPU_BACKEND` Vulkan comes first, with `--allow-run=deno`
  * subgroups are probed, and with those of the cache folder choices are kept.
  *
- * @throws {AdapterError} Where WebGPU is missing, no adapter is found, its limits do not serve, or subgroups were asked for
+ * @throws {AdapterError} If WebGPU is missing, no adapter is found, its limits do not serve, or subgroups were asked for
  *   and do not work.
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {

@@ -12,7 +12,7 @@ import type { ModelTask } from "./model_options.ts";
 /**
  * The images that are asked for, or undefined where there is none.
  *
- * @throws {ShapeError} Where they are not of the task's size, or fewer than asked for.
+ * @throws {ShapeError} If they are not of the task's size, or fewer than asked for.
  */
 export function splitToPredict(
   images: Uint8Array | Split,

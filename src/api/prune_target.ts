@@ -13,7 +13,9 @@ import { measureCost } from "../prune/reach/reach_cost.ts";
 import type { Recipe } from "../prune/recipe.ts";
 import { standardErrorOfMean } from "../train/evaluate.ts";
 import { applyRecipe, type RecipeInputs } from "./apply_recipe.ts";
-import type { Model } from "./model.ts";
+import { evaluateModel } from "./evaluate_model.ts";
+import type { ModelCore } from "./model_core.ts";
+import { encodeOf, restoreModel } from "./read_model.ts";
 import type { ModelState } from "./model_options.ts";
 
 /** Does steps that have a name, each once however often a run is started. */
@@ -43,23 +45,24 @@ const plainSteps: RecordedSteps = {
 };
 
 /** A model as the loop prunes it, by a recipe. */
-export function modelAsPruneTarget(model: Model, options: PruneTargetOptions): PruneTarget {
+export function modelAsPruneTarget(core: ModelCore, options: PruneTargetOptions): PruneTarget {
   const { recipe, goal, inputs, test, finetune, steps: { step, keep } = plainSteps } = options;
-  const accuracyOn = async (split: Split) => (await model.evaluate(split)).accuracy;
+  const { signal } = inputs;
+  const accuracyOn = async (split: Split) => (await evaluateModel(core, split, { signal })).accuracy;
   const stateOf = async (layers: readonly LayerCount[]) => ({
     layers,
-    ...("cost" in goal ? { cost: await measureCost(model.network, layers, goal, recipe.select) } : {}),
+    ...("cost" in goal ? { cost: await measureCost(core.network, layers, goal, recipe.select) } : {}),
   });
   const saved = new Map<number, ModelState>();
   return {
     start: () =>
       step("start", async () => {
-        model.pruner.forgetRegrown();
-        return await stateOf(await model.pruner.count());
+        core.pruner.forgetRegrown();
+        return await stateOf(await core.pruner.count());
       }),
     remove: (amount) =>
       step("remove", async () => {
-        const removal = await applyRecipe(model, recipe, amount, inputs);
+        const removal = await applyRecipe(core, recipe, amount, inputs);
         return { ...removal, ...await stateOf(removal.layers) };
       }),
     finetune: async (round) => void await finetune(round),
@@ -68,7 +71,7 @@ export function modelAsPruneTarget(model: Model, options: PruneTargetOptions): P
       const { validation } = inputs;
       if (validation) {
         return step("validate", async () => {
-          const { accuracy, loss, losses } = await model.evaluate(validation);
+          const { accuracy, loss, losses } = await evaluateModel(core, validation, { signal });
           return { accuracy, loss, lossError: standardErrorOfMean(losses) };
         });
       }
@@ -77,11 +80,11 @@ export function modelAsPruneTarget(model: Model, options: PruneTargetOptions): P
     },
     async save(round) {
       const name = `after-round-${round}.safetensors`;
-      const state = decodeModel(await keep(name, () => model.encode()), name, model.graph);
-      model.noteState(state);
+      const state = decodeModel(await keep(name, () => encodeOf(core, "dense")), name, core.graph);
+      core.refit.note(state);
       saved.set(round, state);
     },
-    restore: (round) => step("restore", () => Promise.resolve(model.restore(saved.get(round)!))),
+    restore: (round) => step("restore", () => Promise.resolve(restoreModel(core, saved.get(round)!))),
     forget: (round) => void saved.delete(round),
   };
 }

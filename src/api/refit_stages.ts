@@ -4,31 +4,23 @@
  * @module
  */
 import { ConfigError } from "../errors.ts";
-import type { ProductChooser } from "../kernels/product.ts";
 import { removedAt } from "../prune/goal.ts";
 import { type RefitStages, stagesTo } from "../prune/refit/prune_with_refit.ts";
 import { type RefitSettings, usualSelectionSteps } from "../prune/refit/settings.ts";
-import type { Split } from "../data/split.ts";
-import type { RemovalOptions } from "../prune/select/removal.ts";
-import type { PruneWithRefitOptions, ScoreOptions } from "./model_options.ts";
-
-/** What stages need of a model. */
-interface StagedModel {
-  readonly network: { readonly layout: { readonly prunableCount: number } };
-  score(calibration: Split, options: ScoreOptions): Promise<void>;
-  remove(removed: number, options: RemovalOptions): Promise<unknown>;
-}
+import type { CallOptions } from "../train/call_options.ts";
+import type { ModelCore } from "./model_core.ts";
+import type { PruneWithRefitOptions } from "./model_options.ts";
+import { removeWeights, scoreModel } from "./score_model.ts";
 
 /**
  * What removes weights of a model before each stage, and how the others are refitted.
  *
- * @throws {ConfigError} Where stages do not end at the sparsity, or layers are to choose single weights of groups.
+ * @throws {ConfigError} If stages do not end at the sparsity, or layers are to choose single weights of groups.
  */
 export function refitStages(
-  model: StagedModel,
+  core: ModelCore,
   options: PruneWithRefitOptions,
-  choose: ProductChooser,
-): Partial<RefitSettings> & RefitStages & { readonly choose: ProductChooser } {
+): Partial<RefitSettings> & RefitStages & CallOptions {
   const { calibration, sparsity, stages = stagesTo(sparsity), scoring, onStage, ...others } = options;
   const { granularity = "element", scope, floor, roundTo, perCost, protect, madeBy, ...settings } = others;
   const { selectionSteps = granularity === "element" ? usualSelectionSteps : 0 } = settings;
@@ -46,12 +38,16 @@ export function refitStages(
   return {
     ...settings,
     selectionSteps,
-    choose,
     sparsities: stages,
     onStage,
     async remove(stage) {
-      await model.score(calibration, { criterion: "magnitude", examples: 1, ...scoring });
-      await model.remove(removedAt(stage, model.network.layout.prunableCount), removal);
+      await scoreModel(core, calibration, {
+        criterion: "magnitude",
+        examples: 1,
+        signal: options.signal,
+        ...scoring,
+      });
+      await removeWeights(core, removedAt(stage, core.network.layout.prunableCount), removal);
     },
   };
 }

@@ -55,7 +55,7 @@ export class SplitImages {
   /**
    * Keeps a split on the device, from its first use until it is released as often as it was kept.
    *
-   * @throws {ShapeError} Where it is not what its interface says, or not of the model's images.
+   * @throws {ShapeError} If it is not what its interface says, or not of the model's images.
    */
   keep(split: Split, name: string): void {
     this.#checkInUse();
@@ -81,7 +81,7 @@ export class SplitImages {
   /**
    * Opens a split for use; one that is not kept is checked and uploaded anew.
    *
-   * @throws {ShapeError} Where it is not what its interface says, or not of the model's images.
+   * @throws {ShapeError} If it is not what its interface says, or not of the model's images.
    */
   open(split: Split, { name, rows = this.#batch }: SplitUse): OpenSplit {
     this.#checkInUse();

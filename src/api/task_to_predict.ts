@@ -13,7 +13,7 @@ import type { ModelTask } from "./model_options.ts";
  * The task of a model that was loaded to predict images. Classes have the names in the model's file, else those of the
  * data set where it has as many, else numbers.
  *
- * @throws {ConfigError} Where neither the model nor the images say how images are normalised.
+ * @throws {ConfigError} If neither the model nor the images say how images are normalised.
  */
 export function taskToPredict(
   { graph, classes: own, normalization }: LoadedModel,

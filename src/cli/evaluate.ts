@@ -28,6 +28,8 @@ import { describeDevice } from "./describe_device.ts";
 import { openDevice } from "./open_device.ts";
 import { note, print, printJson } from "./print.ts";
 import { escapeLine } from "../text/escape.ts";
+import { coreOf } from "../api/model_core.ts";
+import { openEvaluation } from "../api/evaluate_model.ts";
 
 const usage = "./winnow evaluate --model FILE [FLAGS]   (or: deno task evaluate --model FILE [FLAGS])";
 const summary =
@@ -109,10 +111,10 @@ async function main(signal: AbortSignal): Promise<number> {
   note(`adapter: ${describeDevice(gpu)}`);
   const { evaluationBatch } = config.device;
   using model = openModel(gpu, loaded, { task: dataset, evaluationBatch });
-  using evaluator = await model.openEvaluation(dataset.test);
+  using evaluator = await openEvaluation(coreOf(model), dataset.test);
   signal.throwIfAborted();
   const start = performance.now();
-  const { accuracy, loss, count } = await evaluator.evaluate(signal);
+  const { accuracy, loss, count } = await evaluator.evaluate({ signal });
   const seconds = (performance.now() - start) / 1000;
   const result = {
     accuracy,

@@ -1,14 +1,23 @@
 /**
- * `deno task model NAME|FILE`: prints the layers of a preset, a graph or a file of weights.
+ * `deno task model NAME|FILE`: prints the layers, the coupled channels or the plan of a preset, a graph or a file of
+ * weights.
  *
  * @module
  */
 import { z } from "zod";
 import { ConfigError } from "../errors.ts";
+import { defaultChooser } from "../kernels/gemm.ts";
+import type { PassMode } from "../model/layer.ts";
+import { lowerPlan } from "../plan/lower.ts";
+import { sgd } from "../plan/optimizer.ts";
+import { describePlan, type Plan } from "../plan/plan.ts";
 import { imageBounds } from "../shape.ts";
 import {
   countRemoved,
+  coupleChannels,
+  type Coupling,
   denoFiles,
+  type Graph,
   loadModel,
   type ModelSummary,
   presetNames,
@@ -20,11 +29,13 @@ import { keysOfFlags } from "../config/words.ts";
 import { type FlagField, flagsOf, formatHelp, jsonFlag, ownFlags, parseFlags } from "./flags.ts";
 import { print, printJson } from "./print.ts";
 import { escapeLine } from "../text/escape.ts";
+import { formatGroups } from "../text/groups.ts";
 import { formatTable } from "../text/table.ts";
 
 const usage = "./winnow model [FLAGS] NAME|FILE   (or: deno task model [FLAGS] NAME|FILE)";
 const summary =
-  "Prints the layers of a model with their output shapes, parameters and multiply-adds for one image. The model is " +
+  "Prints the layers of a model with their output shapes, parameters and multiply-adds for one image, or its coupled " +
+  "channels, or the plan by which a step is computed. The model is " +
   `a preset (${presetNames.join(", ")}), a graph in JSON, or a safetensors file.`;
 
 const own = ownFlags({
@@ -33,6 +44,13 @@ const own = ownFlags({
     wanted: "sizes such as 3x32x32",
   }),
   classes: z.int().min(1).max(imageBounds.classes).default(10).describe("Classes of a preset."),
+  groups: z.boolean().default(false).describe(
+    "Print the channels that go together, which --granularity channel removes.",
+  ),
+  plan: z.enum(["train", "score", "evaluate"]).optional().describe(
+    "Print the dispatches of a step and their memory, as planned for a GPU before any tuning.",
+  ),
+  batch: z.int().min(1).default(64).describe("Examples per step of --plan."),
   ...jsonFlag,
 });
 
@@ -65,7 +83,7 @@ async function main(): Promise<number> {
     const wanted = `one of ${presetNames.join(", ")}, or a file`;
     throw new ConfigError({ act: "describe", thing: "model", current, wanted });
   }
-  const { input, classes: count, json } = own.read(values);
+  const { input, classes: count, json, groups, plan: mode, batch } = own.read(values);
   const { preset, weights: from } = parseRunConfig(keysOfFlags(values), "the command line").model;
   const { graph, weights } = await loadModel(
     { model: positionals[0], preset, weights: from },
@@ -77,11 +95,45 @@ async function main(): Promise<number> {
       },
     },
   );
+  if (groups) {
+    const coupling = coupleChannels(graph);
+    if (json) printJson(groupsAsJson(graph, coupling));
+    else print(formatGroups(coupling));
+    return 0;
+  }
+  if (mode) {
+    const plan = planOf(graph, mode, batch);
+    if (json) printJson(planAsJson(plan));
+    else print(describePlan(plan).trimEnd());
+    return 0;
+  }
   const removed = weights ? countRemoved(graph, weights.masks) : 0;
   const model = summarizeModel(graph);
   if (json) printJson({ ...model, removed });
   else print(formatSummary(model, removed));
   return 0;
+}
+
+/** The plan of a step on images that lie on the device. */
+function planOf(graph: Graph, mode: PassMode, batch: number): Plan {
+  const images = { augmentation: "none" } as const, choose = defaultChooser("storage");
+  const update = mode === "train" ? { optimizer: sgd(), averages: true } : {};
+  return lowerPlan(graph, { mode, batch, images, choose, ...update });
+}
+
+function planAsJson({ tensors, outputs, dispatchesUpTo, ...plan }: Plan): unknown {
+  const [all, kept, until] = [tensors, outputs, dispatchesUpTo].map((map) =>
+    Object.fromEntries<unknown>(map)
+  );
+  return { ...plan, tensors: all, outputs: kept, dispatchesUpTo: until };
+}
+
+function groupsAsJson({ name }: Graph, { groups, sets }: Coupling): unknown {
+  return {
+    name,
+    groups,
+    sets: sets.map(({ groups, layers }) => ({ groups, layers: Object.fromEntries(layers) })),
+  };
 }
 
 /** A table of the layers, and a line of sums. */

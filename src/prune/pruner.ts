@@ -45,14 +45,21 @@ export interface PrunerScoreSettings extends ScoreSettings {
   readonly temperature?: number;
 }
 
+/** What scores are of: a criterion, its seed, and the tensors that it scores. */
+export interface Scoring {
+  readonly criterion: Criterion;
+  readonly seed: number;
+  readonly names: ReadonlySet<string>;
+}
+
 /** Scores and removes weights of one network. Dispose of it to free its buffers. */
 export class Pruner {
   readonly #network: Network;
   readonly #buffers: PruneBuffers;
-  #scored:
-    | { readonly criterion: Criterion; readonly seed: number; readonly names: ReadonlySet<string> }
-    | undefined;
+  #scored: Scoring | undefined;
   #estimate: FisherEstimate | undefined;
+  /** True where an accumulation ended before all batches were added. */
+  #isPartial = false;
 
   constructor(network: Network) {
     const { layout } = network, tensors = prunableTensors(layout);
@@ -75,9 +82,12 @@ export class Pruner {
    * batches of the examples as there are.
    *
    * @throws {NumericError} If a weight, a statistic, a logit, a gradient or what is accumulated is not finite.
+   * @throws The reason of the signal if it ends the accumulation; no gradients are there then.
    */
   async accumulate(examples: Examples, options: AccumulateOptions): Promise<void> {
+    this.#isPartial = true;
     await accumulateGradients(this.#network, examples, options);
+    this.#isPartial = false;
     this.#estimate = options.estimate ?? "batch";
   }
 
@@ -121,7 +131,7 @@ export class Pruner {
    * @throws {ConfigError} If the weights were never scored, or an option is not possible.
    */
   async countBelow(threshold: number, options: RemovalOptions = {}): Promise<number> {
-    const scoring = this.#checkScored("count weights below", `${threshold}`);
+    const scoring = this.checkScored("count weights below", `${threshold}`);
     checkRemoval(this.#network.layout, options);
     const layers = this.#layers(), { granularity = "element" } = options, buffers = this.#buffers;
     return granularity === "element"
@@ -137,7 +147,7 @@ export class Pruner {
    * @throws {ConfigError} If the weights were never scored, an option is not possible, or fewer may go.
    */
   async remove(remove: number, options: RemovalOptions = {}): Promise<readonly LayerCount[]> {
-    const scoring = this.#checkScored("remove weights", `${remove}`);
+    const scoring = this.checkScored("remove weights", `${remove}`);
     checkRemoval(this.#network.layout, options);
     const layers = this.#layers(), { granularity = "element" } = options, buffers = this.#buffers;
     if (granularity === "element") await removeElements(buffers, remove, { layers, options });
@@ -155,7 +165,7 @@ export class Pruner {
     { keep, of }: Pattern,
     { protect = [] }: Pick<RemovalOptions, "protect"> = {},
   ): Promise<readonly LayerCount[]> {
-    this.#checkScored("remove weights by pattern", `${keep}:${of}`);
+    this.checkScored("remove weights by pattern", `${keep}:${of}`);
     checkRemoval(this.#network.layout, { protect });
     checkPattern({ keep, of });
     const open = this.#layers().filter(({ tensor, isScored }) =>
@@ -217,7 +227,12 @@ export class Pruner {
     this.#network.arena("scores").write(new Float32Array(4 * this.#network.layout.quads).fill(-1));
   }
 
-  #checkScored(act: string, thing: string) {
+  /**
+   * What the scores are of.
+   *
+   * @throws {ConfigError} Where the weights were never scored.
+   */
+  checkScored(act: string, thing: string): Scoring {
     if (this.#scored) return this.#scored;
     const wanted = "a call of score() before";
     throw new ConfigError({ act, thing, current: "they have no scores", wanted });
@@ -230,7 +245,8 @@ export class Pruner {
       throw new ConfigError({ act, thing, current, wanted });
     };
     if (lacking === "variance") refuse("no variance of the weights was kept", "training with keepsVariance");
-    if (lacking) refuse("no gradients were accumulated", "a call of accumulate() before");
+    const isPartial = this.#isPartial && needs.some((need) => need !== "variance");
+    if (lacking || isPartial) refuse("no gradients were accumulated", "a call of accumulate() before");
     if (needs.includes("gradient_mean") && this.#estimate === "sampled") {
       refuse("the gradients are those of sampled labels", "gradients of the given labels");
     }

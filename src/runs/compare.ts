@@ -25,6 +25,7 @@ import {
 import { type CompareVariant, readVariant } from "./compare_variants.ts";
 import { isAtChance, thinLayers } from "../report/warnings.ts";
 import { applyRecipe } from "../api/apply_recipe.ts";
+import { coreOf } from "../api/model_core.ts";
 import { checkReachable } from "./check_reach.ts";
 import { checkPrunable, readRecipe } from "./read_recipe.ts";
 import { checkSameComparison, describeComparedOn } from "./compared_on.ts";
@@ -147,7 +148,7 @@ async function* compareVariant(
   },
 ): AsyncGenerator<CompareCell> {
   const { model, splits, state } = trained, config: RunConfig = { ...base, seed };
-  const { prunableCount } = model.network.layout, recipe = readRecipe(config, splits.limited, by);
+  const { prunableCount } = coreOf(model).network.layout, recipe = readRecipe(config, splits.limited, by);
   const inputs = { ...splits, trainedOn: splits.train.count };
   for (const [i, sparsity] of sparsities.entries()) {
     model.restore(state);
@@ -160,7 +161,7 @@ async function* compareVariant(
         onProgress?.(`refit ${name} at ${stage}, seed ${seed}`, progress);
       const amount = { weights: removedAt(stage, prunableCount) };
       const options = { ...inputs, isScored: !isStaged && i > 0, onRefit };
-      const removal = await applyRecipe(model, recipe, amount, options);
+      const removal = await applyRecipe(coreOf(model), recipe, amount, options);
       if (removal.temperature) posteriorTemperatures.push(removal.temperature);
       layers = removal.layers;
     }

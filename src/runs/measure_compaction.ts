@@ -19,6 +19,8 @@ import type { CompactionResult, PruneReport } from "../report/prune_report.ts";
 import { evaluationBatchOf } from "../train/evaluate.ts";
 import { Model } from "../api/model.ts";
 import type { ModelTask } from "../api/model_options.ts";
+import { coreOf } from "../api/model_core.ts";
+import { openEvaluation } from "../api/evaluate_model.ts";
 
 /** Examples of the batch that is timed. */
 const timedBatch = 128;
@@ -101,7 +103,7 @@ export async function measureCompaction(
   using smaller = new Model(gpu, stored.graph, { task, choose, evaluationBatch, examples: trainedOn });
   smaller.restore(stored);
   const report = await smaller.compact(batch, { protect });
-  const layers = await smaller.pruner.count();
+  const layers = await coreOf(smaller).pruner.count();
   // The run's products are those of training and of the larger model, at other batches.
   const images = { augmentation: "none" } as const;
   const most = batch.count, { choose: device } = gpu;
@@ -126,7 +128,7 @@ export async function measureCompaction(
 async function timeInTurn(models: readonly Model[], batch: Split): Promise<readonly number[]> {
   using stack = new Owner();
   const evaluators = [];
-  for (const model of models) evaluators.push(stack.use(await model.openEvaluation(batch)));
+  for (const model of models) evaluators.push(stack.use(await openEvaluation(coreOf(model), batch)));
   const times: number[][] = models.map(() => []);
   for (let run = 0; run <= timedRuns; run++) {
     for (const [i, evaluator] of evaluators.entries()) {

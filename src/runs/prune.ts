@@ -31,6 +31,7 @@ import { type RunSplits, splitDataset } from "./splits.ts";
 import { finishPruned, type TunePlans } from "./measure_compaction.ts";
 import { pruneReport } from "./make_report.ts";
 import { modelAsPruneTarget } from "../api/prune_target.ts";
+import { coreOf } from "../api/model_core.ts";
 import { checkReachable } from "./check_reach.ts";
 import { checkPrunable, readGoal, readRecipe } from "./read_recipe.ts";
 import { readDistillation, scheduleOf, trainingOf } from "./read_training.ts";
@@ -124,9 +125,9 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   const examples = train.count;
   using model = new Model(gpu, graph, { task: limited, seed, choose, evaluationBatch, examples });
   using _kept = model.keepOnDevice(...[train, calibration, test, splits.validation ?? []].flat());
-  checkPrunable(model.network, readRecipe(config, limited, by));
+  checkPrunable(coreOf(model).network, readRecipe(config, limited, by));
   const masks = options.weights?.masks;
-  checkReachable(model.network, config, { goal: readGoal(config, graph), masks, by });
+  checkReachable(coreOf(model).network, config, { goal: readGoal(config, graph), masks, by });
   if (options.weights) model.restore(options.weights);
   await options.onStart?.();
   await journal.begin();
@@ -199,7 +200,7 @@ async function pruneModel(
   );
   let roundsDone = 0;
   const ofRounds = (round: number) => round > rounds ? `${round}` : `${round}/${rounds}`;
-  const target = modelAsPruneTarget(model, {
+  const target = modelAsPruneTarget(coreOf(model), {
     ...{ recipe, goal, test, steps },
     inputs: { ...inputs, onRefit: reportAs(() => `refit ${ofRounds(roundsDone + 1)}`) },
     finetune: (round) => {
@@ -217,7 +218,7 @@ async function pruneModel(
     const onRefit = reportAs(() => `refit for ${criterion}`);
     const { accuracy, layers, temperature } = await steps.step(`remove by ${criterion}`, async () => {
       model.restore(trainedState);
-      const removal = await applyRecipe(model, recipeBy(criterion), amount, { ...inputs, onRefit });
+      const removal = await applyRecipe(coreOf(model), recipeBy(criterion), amount, { ...inputs, onRefit });
       return { ...removal, accuracy: await measure() };
     });
     // Every criterion trains on the same batches.
@@ -228,7 +229,7 @@ async function pruneModel(
     const chosen = temperature ? { posteriorTemperature: temperature } : {};
     return { criterion, sparsity, accuracy, accuracyFinetuned, ...chosen };
   };
-  const { prunableCount: prunable } = model.network.layout;
+  const { prunableCount: prunable } = coreOf(model).network.layout;
   const criteria: CriterionResult[] = [];
   if (compares) { for (const criterion of comparedCriteria) criteria.push(await compare(criterion)); }
   options.signal?.throwIfAborted();
@@ -248,7 +249,7 @@ async function pruneModel(
     ...describeDefinitions([options.criterion]),
     start: options.weights ? "given" : "random",
     ...{ untrained, trained, finetuned, trainedBytes: kept.byteLength, training: phases },
-    layout: model.network.layout,
+    layout: coreOf(model).network.layout,
   });
   return { report, model: finished.model };
 }

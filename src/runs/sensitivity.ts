@@ -15,6 +15,7 @@ import { maxRemovable } from "../prune/reach/reach.ts";
 import { type Removal, removedOf } from "../prune/recipe.ts";
 import { type RemovalOptions, TooManyError } from "../prune/select/removal.ts";
 import { applyRecipe } from "../api/apply_recipe.ts";
+import { coreOf } from "../api/model_core.ts";
 import { refusePattern } from "./compare_variants.ts";
 import { removedBy } from "./check_reach.ts";
 import { checkPrunable, readRecipe } from "./read_recipe.ts";
@@ -122,7 +123,7 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
       options.onProgress?.(`refit ${unit.name} at ${sparsity}`, progress);
     const inputs = { calibration, train, trainedOn: train.count, isScored, onRefit };
     const removal = await removeIfPossible(() =>
-      applyRecipe(model, { ...recipe, select: own }, { weights: target }, inputs)
+      applyRecipe(coreOf(model), { ...recipe, select: own }, { weights: target }, inputs)
     );
     isScored = true;
     if (!removal) continue;

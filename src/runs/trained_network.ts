@@ -16,6 +16,7 @@ import type { Graph } from "../model/graph.ts";
 import type { RunProgress } from "../train/settings.ts";
 import { Model } from "../api/model.ts";
 import type { ModelState, ModelTrainOptions } from "../api/model_options.ts";
+import { coreOf } from "../api/model_core.ts";
 import { type RunSplits, splitDataset } from "./splits.ts";
 import { scheduleOf, trainingOf } from "./read_training.ts";
 
@@ -137,11 +138,11 @@ async function trainOrRead(
       const current = "it has no variance beside it, and training now gives another network";
       throw new ConfigError({ act: "score by snr", thing: name, current, wanted: "another output folder" });
     }
-    return await withSeal(encodeVariance(graph, await model.network.readArena("variance")));
+    return await withSeal(encodeVariance(graph, await coreOf(model).network.readArena("variance")));
   });
   if (variance) await checkSeal(variance, { act: "take", name: varianceName });
   model.restore(decodeModel(kept, `the trained model of seed ${seed}`, graph));
   if (variance) {
-    model.network.writeArena("variance", decodeVariance(variance, varianceName, graph));
+    coreOf(model).network.writeArena("variance", decodeVariance(variance, varianceName, graph));
   }
 }

@@ -17,6 +17,7 @@ import { classesOf, type Graph } from "../model/graph.ts";
 import type { ParameterLayout } from "../plan/layout.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import type { Plan } from "../plan/plan.ts";
+import { type CallOptions, StepWatch } from "./call_options.ts";
 
 /** The result of an evaluation. */
 export interface Evaluation {
@@ -60,7 +61,7 @@ export interface Evaluator extends Disposable {
    * @throws {NumericError} If a weight, a statistic, a logit or the loss is not finite.
    * @throws The reason of the signal where it is aborted before all batches are counted.
    */
-  evaluate(signal?: AbortSignal): Promise<Evaluation>;
+  evaluate(options?: CallOptions): Promise<Evaluation>;
 }
 
 /** Examples per batch of evaluation, if the device can hold so many. */
@@ -110,9 +111,6 @@ export function lowerEvaluation(
   return lowerPlan(graph, { ...own, batch, mode: "evaluate", choose, ...images });
 }
 
-/** If a batch takes longer, an evaluation with an abort signal waits for each batch, in milliseconds. */
-const longBatchMs = 100;
-
 /**
  * Prepares the evaluation of a network on a split. Its parameters may change between runs.
  *
@@ -141,23 +139,19 @@ export async function openEvaluator(
   const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: false };
   const check = await openFiniteCheck(network, ["values", "statistics"]);
   return {
-    async evaluate(signal) {
+    async evaluate(watched = {}) {
       check.run();
       counts.clear();
-      let offset = 0, waitMs = Infinity;
+      const watch = new StepWatch(watched, Math.ceil(examples.count / batch), () => tally.read());
+      let offset = 0;
       for await (const rows of examples.batches(order)) {
-        // Submitted work cannot be stopped, so a slow device gets one batch at a time.
-        if (signal && offset > 0 && waitMs > longBatchMs) {
-          const start = performance.now();
-          await tally.read();
-          waitMs = performance.now() - start;
-        }
-        signal?.throwIfAborted();
+        await watch.next();
         examples.select(rows, step.bind);
         step.program.run({ count: rows.length, index: offset, offset, seed: 0 });
         offset += rows.length;
       }
       const { lossSum, correct, count, bad } = await tally.read();
+      await watch.next();
       const buffers = [counts.confusion, counts.predictions, check.found, counts.losses];
       const read = await readBuffers(gpu, buffers.map((buffer) => ({ buffer })));
       const [confusion, predictions, found] = read.map((bytes) => new Uint32Array(bytes));

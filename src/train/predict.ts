@@ -14,6 +14,7 @@ import { classesOf } from "../model/graph.ts";
 import { lowerForward } from "../plan/forward.ts";
 import { logitsOf } from "../plan/plan.ts";
 import { quadsOf } from "../shape.ts";
+import { type CallOptions, StepWatch } from "./call_options.ts";
 import { evaluationBatchOf, type EvaluatorTools } from "./evaluate.ts";
 
 /** The predictions for N images; C is the number of classes. */
@@ -27,10 +28,7 @@ export interface Predictions {
 }
 
 /** Options of a prediction. */
-export interface PredictOptions extends EvaluatorTools {
-  /** Ends the prediction between two batches. */
-  readonly signal?: AbortSignal | undefined;
-}
+export interface PredictOptions extends EvaluatorTools, CallOptions {}
 
 /**
  * Predicts examples. Their labels are not used.
@@ -42,7 +40,7 @@ export interface PredictOptions extends EvaluatorTools {
 export async function predict(
   network: Network,
   examples: Examples,
-  { signal, ...tools }: PredictOptions,
+  { signal, onProgress, ...tools }: PredictOptions,
 ): Promise<Predictions> {
   const { gpu, graph, layout } = network, { count, areImages } = examples;
   const classes = classesOf(graph);
@@ -63,8 +61,9 @@ export async function predict(
     logits.set(rowsFromQuads(new Float32Array(bytes), rows, classes), first * classes);
   };
   let stored = Promise.resolve(), first = 0;
+  const watch = new StepWatch({ signal, onProgress }, Math.ceil(count / batch), () => stored);
   for await (const rows of examples.batches({ batch, seed: 0, epoch: 0, shuffle: false, dropLast: false })) {
-    signal?.throwIfAborted();
+    await watch.next();
     examples.select(rows, step.bind);
     step.program.run({ count: rows.length, index: first, offset: first, seed: 0 });
     // The logits are copied before the next batch overwrites them, and read back while that batch runs.
@@ -75,6 +74,7 @@ export async function predict(
     first += rows.length;
   }
   await stored;
+  await watch.next();
   return predictionsOf(logits, classes);
 }
 

@@ -16,6 +16,7 @@ import type { ProductChooser } from "../kernels/product.ts";
 import { lowerRecalibration } from "../plan/forward.ts";
 import type { Augmentation } from "../plan/images.ts";
 import { mixBits } from "../random.ts";
+import { type CallOptions, StepWatch } from "./call_options.ts";
 
 /** Options of a recalibration. */
 export interface RecalibrateSettings {
@@ -32,7 +33,7 @@ export interface RecalibrateSettings {
 }
 
 /** Options of a recalibration, with the memory that it uses. */
-export interface RecalibrateOptions extends RecalibrateSettings {
+export interface RecalibrateOptions extends RecalibrateSettings, CallOptions {
   readonly choose: ProductChooser;
   readonly slots: SlotPool;
 }
@@ -47,6 +48,7 @@ const batchesPerReading = 25;
  * @returns the number of batches that were measured
  * @throws {ShapeError} If a batch holds one value per channel.
  * @throws {NumericError} If what is measured is not finite; the statistics are then those before.
+ * @throws The reason of the signal if it ends the measurement; the statistics are then those before.
  */
 export async function recalibrate(
   network: Network,
@@ -67,15 +69,18 @@ export async function recalibrate(
   const statistics = network.arena("statistics"), quads = network.layout.statisticsQuads;
   using before = gpu.createBuffer("statistics before", 16 * quads);
   copyQuads(gpu, [{ from: statistics, to: before, quads }]);
+  const wait = () => readBuffers(gpu, [{ buffer: statistics, sizeBytes: 16 }]);
+  const watch = new StepWatch(options, batches, wait);
   let i = 0;
-  for await (const rows of examples.batches(order)) {
-    if (i === batches) break;
-    examples.select(rows, step.bind);
-    step.program.run({ count: batch, batch_weight: 1 / (i + 1), seed: mixBits(mixBits(seed) ^ i) });
-    if (++i % batchesPerReading > 0) continue;
-    await readBuffers(gpu, [{ buffer: statistics, sizeBytes: 16 }]);
-  }
   try {
+    for await (const rows of examples.batches(order)) {
+      if (i === batches) break;
+      await watch.next();
+      examples.select(rows, step.bind);
+      step.program.run({ count: batch, batch_weight: 1 / (i + 1), seed: mixBits(mixBits(seed) ^ i) });
+      if (++i % batchesPerReading === 0) await wait();
+    }
+    await watch.next();
     await checkArenasFinite(network, ["statistics"], "recalibrate");
   } catch (error) {
     copyQuads(gpu, [{ from: before, to: statistics, quads }]);

@@ -11,6 +11,7 @@ import type { ProductChooser } from "../kernels/product.ts";
 import type { Distillation } from "../plan/distillation.ts";
 import type { Augmentation } from "../plan/images.ts";
 import type { OptimizerSettings } from "../plan/optimizer.ts";
+import type { Progress } from "./call_options.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** Recalibration of batch norm for averaged values: none, on plain images, or on augmented images as in training. */
@@ -131,11 +132,7 @@ export interface TrainOptions extends TrainSettings {
 export type GradientReducer = (gradients: DeviceBuffer) => Promise<void>;
 
 /** The progress of training. */
-export interface TrainProgress {
-  /** Steps made so far in this phase. */
-  readonly step: number;
-  /** Steps of the phase in all. */
-  readonly steps: number;
+export interface TrainProgress extends Progress {
   /** Zero-based epoch of the phase. */
   readonly epoch: number;
   /** Mean loss in nats over the steps of this epoch so far, each before its update. */
@@ -150,7 +147,7 @@ export interface TrainProgress {
 }
 
 /** The progress of a phase of a run: training, or a refit, which reports only its steps. */
-export type RunProgress = Pick<TrainProgress, "step" | "steps"> & Partial<TrainProgress>;
+export type RunProgress = Progress & Partial<TrainProgress>;
 
 /** The result on the validation examples after an epoch. */
 export interface EpochValidation {

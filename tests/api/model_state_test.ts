@@ -112,7 +112,7 @@ Deno.test("methods of a model name the option that is not possible", async () =>
   using model = new Model(gpu, graph, { task: dataset, seed: 3 });
   const { train, test } = dataset, scoring = { examples: 96 };
   const finetune = () => Promise.resolve();
-  const pruning = { ...scoring, goal: { sparsity: 0.5 }, calibration: test, test, finetune };
+  const pruning = { ...scoring, calibration: test, test, finetune };
   const refitting = { calibration: test, sparsity: 0.5 };
   const attempts: Readonly<Record<string, (value: never) => Promise<unknown> | unknown>> = {
     "make model with seed": (seed) => new Model(gpu, graph, { task: dataset, seed }),
@@ -140,11 +140,11 @@ Deno.test("methods of a model name the option that is not possible", async () =>
     "score with examples": (examples) => model.score(test, { examples }),
     "score with seed": (seed) => model.rescore({ ...scoring, seed }),
     "score with temperature": (temperature) => model.confidence(test, { ...scoring, temperature }),
-    "prune with rounds": (rounds) => model.prune({ ...pruning, rounds }),
-    "prune with allowedDrop": (allowedDrop) => model.prune({ ...pruning, allowedDrop }),
-    "prune with goal.sparsity": (sparsity) => model.prune({ ...pruning, goal: { sparsity } }),
-    "prune with goal.most": (most) => model.prune({ ...pruning, goal: { cost: "bytes", most } }),
-    "prune with goal.threshold": (threshold) => model.prune({ ...pruning, goal: { threshold } }),
+    "prune with rounds": (rounds) => model.prune(0.5, { ...pruning, rounds }),
+    "prune with allowedDrop": (allowedDrop) => model.prune(0.5, { ...pruning, allowedDrop }),
+    "prune with goal.sparsity": (sparsity) => model.prune({ sparsity }, pruning),
+    "prune with goal.most": (most) => model.prune({ cost: "bytes", most }, pruning),
+    "prune with goal.threshold": (threshold) => model.prune({ threshold }, pruning),
     "refit weights with images": (images) => model.pruneWithRefit({ ...refitting, images }),
     "refit weights with damping": (damping) => model.pruneWithRefit({ ...refitting, damping }),
     "refit weights with seed": (seed) => model.pruneWithRefit({ ...refitting, seed }),
@@ -200,8 +200,8 @@ Deno.test("methods of a model name the option that is not possible", async () =>
       '"fisher": 3, expected batch, example, sampled',
     ],
     [() => model.train(train, { augmentation: "turn" as never }), '"augmentation": "turn"'],
-    [() => model.prune({ ...pruning, schedule: "soon" as never }), '"schedule": "soon"'],
-    [() => model.prune({ ...pruning, finetune: undefined as never }), '"finetune": undefined'],
+    [() => model.prune(0.5, { ...pruning, schedule: "soon" as never }), '"schedule": "soon"'],
+    [() => model.prune(0.5, { ...pruning, finetune: train as never }), '"finetune": Object'],
     [() => model.encode("zip" as never), 'Cannot encode model "store": "zip", expected dense, sparse'],
   ];
   for (const [attempt, says] of words) await assertRejects(attempt, ConfigError, says);

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { loadModel, openModel } from "../../src/api/load_model.ts";
 import { Model } from "../../src/api/model.ts";
+import { coreOf } from "../../src/api/model_core.ts";
 import { type ModelPruneOptions, trainDefaults } from "../../src/api/model_options.ts";
 import { describeDataset } from "../../src/data/dataset.ts";
 import { ConfigError, FileError, FormatError, NumericError, ShapeError } from "../../src/errors.ts";
@@ -32,7 +33,7 @@ Deno.test("Model.save() and load() give the same evaluation, parameters and mask
     assertEquals(await sparse.evaluate(dataset.test), await model.evaluate(dataset.test));
     assert((await files.read("sparse.safetensors")).length < (await files.read("model.safetensors")).length);
     assertEquals([loaded.task.mean, loaded.task.classes], [dataset.mean, dataset.classes]);
-    const kept = await loaded.pruner.count();
+    const kept = await coreOf(loaded).pruner.count();
     assertEquals(kept.reduce((sum, layer) => sum + layer.weights - layer.kept, 0), 101);
     // Training goes on with the same mask.
     await loaded.train(dataset.train, options);
@@ -65,7 +66,7 @@ Deno.test("Model() refuses a data set that the graph does not fit, and keeps no 
 
 Deno.test("Model.remove() refuses a count that is not possible, and weights without scores", async () => {
   using model = new Model(await deviceOf(), tinyGraph(), { task: dataset });
-  const { prunableCount } = model.network.layout;
+  const { prunableCount } = coreOf(model).network.layout;
   for (const count of [-1, 0.5, NaN, prunableCount + 1]) {
     await assertRejects(() => model.remove(count), ShapeError, `Cannot remove weights "${count}"`);
   }
@@ -112,12 +113,11 @@ Deno.test("Model.train() leaves the last good values where the loss is not finit
 Deno.test("Model.prune() goes on from the weights that a model lacks already", async () => {
   const gpu = await deviceOf();
   using model = new Model(gpu, tinyGraph(), { task: dataset });
-  const { prunableCount } = model.network.layout;
+  const { prunableCount } = coreOf(model).network.layout;
   const prune = (goal: { sparsity: number } | { threshold: number }) =>
-    model.prune({
+    model.prune(goal, {
       ...scoring,
       criterion: "magnitude",
-      goal,
       rounds: 2,
       calibration: dataset.test,
       test: dataset.test,
@@ -141,45 +141,49 @@ Deno.test("Model.prune() by a threshold goes on until nothing changes, and keeps
   const rounds: number[] = [];
   const pruning = {
     criterion: "magnitude",
-    goal: { threshold: 0.2 },
     calibration: dataset.test,
     test: dataset.test,
     finetune: () => Promise.resolve(),
     onRound: ({ round }: { readonly round: number }) => void rounds.push(round),
   } as const;
   // Without training nothing rises above the threshold again: all that lies below it is gone in the end.
-  const whole = await model.prune(pruning);
+  const whole = await model.prune({ threshold: 0.2 }, pruning);
   assertEquals(whole.end, "fixed point");
   const inUse = gpu.allocatedBytes;
   assert(whole.rounds.length > 3, `${whole.rounds.length} rounds`);
   assertEquals(rounds, whole.rounds.map(({ round }) => round));
   for (const { below, above, outflow, removed } of whole.rounds) {
-    assertEquals(below! + above!, model.network.layout.prunableCount - removed + outflow);
+    assertEquals(below! + above!, coreOf(model).network.layout.prunableCount - removed + outflow);
   }
   assertEquals(whole.rounds.at(-1)!.below, 0);
   model.restore(trained);
   const { loss: lossTrained } = await model.evaluate(dataset.test);
-  const chosen = await model.prune({ ...pruning, choosesRound: true, validation: dataset.test });
+  const chosen = await model.prune({ threshold: 0.2 }, {
+    ...pruning,
+    choosesRound: true,
+    validation: dataset.test,
+  });
   const limits = [chosen.rounds, chosen.chosenRound].flat();
   assert(chosen.chosenRound !== undefined && chosen.chosenRound < chosen.rounds.length, `${limits}`);
   const kept = chosen.rounds.find(({ round }) => round === chosen.chosenRound);
   assertEquals(chosen.removed, kept?.removed ?? 0);
   const { loss } = await model.evaluate(dataset.test);
   assertEquals(loss, kept?.lossValidation ?? lossTrained);
-  assertEquals(await model.pruner.count(), chosen.layers);
+  assertEquals(await coreOf(model).pruner.count(), chosen.layers);
   assertEquals(gpu.allocatedBytes, inUse);
-  const refused = model.prune({ ...pruning, choosesRound: true });
+  const refused = model.prune({ threshold: 0.2 }, { ...pruning, choosesRound: true });
   await assertRejects(() => refused, ConfigError, "there are no validation examples");
 });
 
 Deno.test("Model.confidence() gives every prunable weight a confidence in [0, 1]", async () => {
   using model = new Model(await deviceOf(), tinyGraph(), { task: dataset });
-  const { values, layers } = await model.confidence(dataset.test, { examples: 96 });
+  const { tensors, layers } = await model.confidence(dataset.test, { examples: 96 });
   const names = ["conv1.weight", "conv2.weight", "fc1.weight", "fc2.weight"];
-  assertEquals([...values.keys()], names);
+  assertEquals([...tensors.keys()], names);
   assertEquals(layers.map(({ name }) => name), names);
   for (const { name, histogram, priorPrecision } of layers) {
-    const confidences = values.get(name)!;
+    const { values: confidences, shape } = tensors.get(name)!;
+    assertEquals(confidences.length, shape.reduce((product, size) => product * size, 1));
     assert(confidences.every((confidence) => confidence >= 0 && confidence <= 1));
     const bins = Array(20).fill(0);
     for (const confidence of confidences) bins[Math.min(19, Math.floor(20 * confidence))]++;
@@ -212,9 +216,9 @@ Deno.test("Model.prune() brings channels to a cost in fours, the same share of e
   const task = tinyDataset(), graph = tinyGraph({ conv1: 16, conv2: 16, fc1: 16 });
   const keptBy = async (more: Partial<ModelPruneOptions>) => {
     using model = new Model(await deviceOf(), graph, { task, seed: 3 });
-    const { layers } = await model.prune({
+    const goal = { cost: "parameters", most: 0.3 * coreOf(model).network.layout.count } as const;
+    const { layers } = await model.prune(goal, {
       ...{ criterion: "random", seed: 1, examples: 40, granularity: "channel", rounds: 1 },
-      goal: { cost: "parameters", most: 0.3 * model.network.layout.count },
       ...{ calibration: task.test, test: task.test, finetune: () => Promise.resolve() },
       ...more,
     });
@@ -230,13 +234,13 @@ Deno.test("Model.prune() brings channels to a cost in fours, the same share of e
 });
 
 Deno.test("Model counts the examples that it was trained on, and asks for them where it was not", async () => {
-  const gpu = await deviceOf(), goal = { sparsity: 0.5 }, finetune = () => Promise.resolve();
+  const gpu = await deviceOf(), finetune = () => Promise.resolve();
   using model = new Model(gpu, tinyGraph(), { task: dataset, seed: 2 });
   const says = 'Cannot score with "examples": not given, and neither a training nor a file tells';
   await assertRejects(() => model.score(dataset.test), ConfigError, says);
   await assertRejects(() => model.confidence(dataset.test), ConfigError, says);
-  const pruning = { goal, calibration: dataset.test, test: dataset.test, finetune };
-  await assertRejects(() => model.prune(pruning), ConfigError, says);
+  const pruning = { calibration: dataset.test, test: dataset.test, finetune };
+  await assertRejects(() => model.prune(0.5, pruning), ConfigError, says);
   await model.score(dataset.test, { criterion: "magnitude" });
   await model.train(dataset.train, options);
   const known = await model.confidence(dataset.test);

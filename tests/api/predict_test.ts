@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { loadModel, openModel } from "../../src/api/load_model.ts";
 import { Model } from "../../src/api/model.ts";
+import { coreOf } from "../../src/api/model_core.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { loadDataset } from "../../src/data/locate.ts";
 import { openShards } from "../../src/data/shards.ts";
@@ -48,7 +49,7 @@ for (const path of readPaths) {
     const start = gpu.allocatedBytes, { parameters } = await model.state();
     const tensors: Tensors = Object.fromEntries(
       [...parameters].map(([name, values]) => {
-        const { shape } = model.network.layout.parameters.find(({ fullName }) => fullName === name)!;
+        const { shape } = coreOf(model).network.layout.parameters.find(({ fullName }) => fullName === name)!;
         return [name, tensorOf(shape, values)];
       }),
     );
@@ -111,7 +112,7 @@ Deno.test("Model.predict() refuses images of another size, and logits that are n
     await refuse(test, { count }, `"count": ${count}, expected 0 to 40`);
   }
   const state = await model.state(), values = new Map(state.parameters);
-  model.network.writeParameters(values.set("fc2.bias", Float32Array.of(0, 0, NaN, 0)));
+  coreOf(model).network.writeParameters(values.set("fc2.bias", Float32Array.of(0, 0, NaN, 0)));
   await assertRejects(() => model.predict(test), NumericError, '"0": logit 2 is NaN');
   const stopped = AbortSignal.abort(new Error("enough"));
   await assertRejects(() => model.predict(test, { signal: stopped }), Error, "enough");

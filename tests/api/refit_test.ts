@@ -3,6 +3,8 @@
  */
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
+import { holdRefit } from "../../src/api/open_refit.ts";
+import { coreOf } from "../../src/api/model_core.ts";
 import type { ModelPruneOptions } from "../../src/api/model_options.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { residualNetwork } from "../../src/model/presets/resnet.ts";
@@ -21,7 +23,7 @@ Deno.test("Model.pruneWithRefit() removes exactly what is asked, and loses less 
     const graph = residualNetwork(form, { channels: 1, height: 8, width: 8, classes: 4 });
     using model = new Model(gpu, graph, { task: dataset, seed: 1 });
     await model.train(dataset.train, { epochs: 6, batch: 16, learningRate: 0.05, seed: 1 });
-    const trained = await model.state(), prunable = model.network.layout.prunableCount;
+    const trained = await model.state(), prunable = coreOf(model).network.layout.prunableCount;
     const removed = Math.floor(0.75 * prunable + 1e-6);
     await model.score(dataset.train, { criterion: "magnitude", examples: 1 });
     await model.remove(removed);
@@ -35,7 +37,7 @@ Deno.test("Model.pruneWithRefit() removes exactly what is asked, and loses less 
       onStage: ({ sparsity }) => void ended.push(sparsity),
     });
     assertEquals(ended, [0.5, 0.7, 0.75]);
-    const counts = await model.pruner.count();
+    const counts = await coreOf(model).pruner.count();
     assertEquals(counts.reduce((sum, { weights, kept }) => sum + weights - kept, 0), removed);
     const kept = stagesDone[2].layers.map((layer) => layer.kept.reduce((sum, rows) => sum + rows, 0));
     assertEquals(kept, counts.map((layer) => layer.kept));
@@ -63,9 +65,9 @@ Deno.test("Model.pruneWithRefit() removes whole channels, and no single weights 
   const calibration = dataset.train, groups = { granularity: "channel", sparsity: 0.3, calibration } as const;
   await model.pruneWithRefit({ ...groups, stages: [0.3], batch: 64 });
   const { parameters, masks } = await model.state();
-  const counts = await model.pruner.count();
+  const counts = await coreOf(model).pruner.count();
   const kept = counts.reduce((sum, layer) => sum + layer.kept, 0);
-  assert(kept <= 0.7 * model.network.layout.prunableCount, `${kept} weights are kept`);
+  assert(kept <= 0.7 * coreOf(model).network.layout.prunableCount, `${kept} weights are kept`);
   assert(counts.some(({ emptyChannels }) => emptyChannels > 0));
   for (const [name, mask] of masks) {
     assert(parameters.get(name)!.every((value, i) => mask[i] !== 0 || value === 0), name);
@@ -86,9 +88,9 @@ Deno.test("Model.refit() takes any mask as it is", async () => {
   await model.score(dataset.train, { criterion: "magnitude", examples: 1 });
   const layers = await model.refit({
     calibration: dataset.train,
-    remove: () => model.pruner.removePattern({ keep: 2, of: 4 }),
+    remove: () => coreOf(model).pruner.removePattern({ keep: 2, of: 4 }),
   });
-  const counts = await model.pruner.count();
+  const counts = await coreOf(model).pruner.count();
   assertEquals(
     layers.map(({ kept }) => kept.reduce((sum, row) => sum + row, 0)),
     counts.map(({ kept }) => kept),
@@ -96,11 +98,13 @@ Deno.test("Model.refit() takes any mask as it is", async () => {
   assertEquals(counts[2].kept, counts[2].weights / 2);
 });
 
-Deno.test("Model.holdRefit() keeps its target over removals, and takes another after training or another state", async () => {
+Deno.test("holdRefit() keeps its target over removals, and takes another after training or another state", async () => {
   const gpu = await deviceOf(), before = gpu.allocatedBytes;
   {
     using model = new Model(gpu, tinyGraph(), { task: dataset, seed: 1 });
-    const hold = (more = {}) => model.holdRefit(dataset.train, { images: 20, positions: 4, ...more });
+    const core = coreOf(model), signal = undefined;
+    const hold = (more = {}) =>
+      holdRefit(core, dataset.train, { settings: { images: 20, positions: 4, ...more }, signal });
     const dense = await model.state(), first = await hold();
     await model.score(dataset.train, { criterion: "magnitude", examples: 1 });
     await model.remove(100);
@@ -121,7 +125,7 @@ Deno.test("Model.holdRefit() keeps its target over removals, and takes another a
     assert(fourth !== third, "a state of which nothing is known");
     await model.train(dataset.train, { epochs: 1, batch: 16 });
     assert(await hold() !== fourth);
-    assertEquals(await model.holdRefit(dataset.train, undefined), undefined);
+    assertEquals(await holdRefit(core, dataset.train, { settings: undefined, signal }), undefined);
   }
   assertEquals(gpu.allocatedBytes, before);
 });
@@ -129,12 +133,12 @@ Deno.test("Model.holdRefit() keeps its target over removals, and takes another a
 Deno.test("Model.prune() refits, or measures batch norm anew, after each removal as Model.refit() does", async () => {
   const gpu = await deviceOf(), settings = { images: 64, positions: 8 };
   const options = {
-    ...{ criterion: "magnitude" as const, examples: 1, goal: { sparsity: 0.6 }, rounds: 1 },
+    ...{ criterion: "magnitude" as const, examples: 1, rounds: 1 },
     ...{ calibration: dataset.train, test: dataset.test },
   } as const;
   const removed = async (model: Model) => {
     await model.score(dataset.train, { criterion: "magnitude", examples: 1 });
-    await model.remove(Math.floor(0.6 * model.network.layout.prunableCount));
+    await model.remove(Math.floor(0.6 * coreOf(model).network.layout.prunableCount));
   };
   const held: number[] = [];
   const ended = async (act: (model: Model) => Promise<unknown>) => {
@@ -147,7 +151,7 @@ Deno.test("Model.prune() refits, or measures batch norm anew, after each removal
     return await model.state();
   };
   const prune = (after: AfterRemoval) => (model: Model) =>
-    model.prune({ ...options, after, finetune: () => Promise.resolve() });
+    model.prune(0.6, { ...options, after, finetune: () => Promise.resolve() });
   const refitted = await ended(prune({ refit: settings }));
   assertEquals(
     refitted,
@@ -168,7 +172,7 @@ Deno.test("Model.prune() refits, or measures batch norm anew, after each removal
   assertEquals(held[0], held.at(-1), "a refit is freed with the call");
   const refused = (more: Partial<ModelPruneOptions>, message: string) =>
     assertRejects(
-      () => ended((model) => model.prune({ ...options, finetune: () => Promise.resolve(), ...more })),
+      () => ended((model) => model.prune(0.6, { ...options, finetune: () => Promise.resolve(), ...more })),
       ConfigError,
       message,
     );

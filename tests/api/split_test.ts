@@ -70,8 +70,8 @@ Deno.test("Model refuses splits that are not what their interface says, by the a
     (split) => model.recalibrate(split),
     (split) => model.confidence(split, scoring),
     (split) => model.score(split, { ...scoring, criterion: "magnitude" }),
-    (calibration) => model.prune({ ...scoring, goal, calibration, test: good, finetune }),
-    (test) => model.prune({ ...scoring, goal, calibration: good, test, finetune }),
+    (calibration) => model.prune(goal, { ...scoring, calibration, test: good, finetune }),
+    (test) => model.prune(goal, { ...scoring, calibration: good, test, finetune }),
     (calibration) => model.pruneWithRefit({ calibration, sparsity: 0.5 }),
     (calibration) => model.refit({ calibration, remove: finetune }),
   ];

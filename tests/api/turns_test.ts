@@ -86,8 +86,8 @@ Deno.test("functions that calls wait for may call the model, and restore it", as
     },
   });
   const start = await model.state();
-  await model.prune({
-    ...{ examples: 96, calibration: dataset.test, test: dataset.test, goal: { sparsity: 0.5 }, rounds: 1 },
+  await model.prune(0.5, {
+    ...{ examples: 96, calibration: dataset.test, test: dataset.test, rounds: 1 },
     async finetune() {
       called.push("finetune");
       await model.train(dataset.train, training);

@@ -1,6 +1,7 @@
 /** Models whose arenas are larger than what kernels bind at once, against the same models in one window. */
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
+import { coreOf } from "../../src/api/model_core.ts";
 import { configOf } from "../helpers/config.ts";
 import { ShapeError } from "../../src/errors.ts";
 import type { Files } from "../../src/files.ts";
@@ -89,7 +90,7 @@ async function onBoth<Result>(
   const on = async (maxBindingBytes: number, windows: number) => {
     using gpu = await openDevice(path, maxBindingBytes);
     using model = new Model(gpu, network.graph, { task: dataset, seed: 1, evaluationBatch: 8 });
-    assertEquals(model.network.layout.windows.length, windows);
+    assertEquals(coreOf(model).network.layout.windows.length, windows);
     return await act(model);
   };
   return { whole: await on(2 ** 27, 1), windowed: await on(network.bindingBytes, 3) };
@@ -113,7 +114,8 @@ function findDifference(got: unknown, want: unknown, path = "result"): string | 
 }
 
 /** What some arenas of a model hold. */
-async function arenasOf({ network }: Model, roles: readonly ArenaRole[]) {
+async function arenasOf(model: Model, roles: readonly ArenaRole[]) {
+  const { network } = coreOf(model);
   return await Promise.all(roles.map((role) => network.readArena(role)));
 }
 
@@ -177,13 +179,13 @@ for (const path of readPaths) {
       await train(model);
       const { layers } = await model.confidence(dataset.test, scoring);
       const trained = await model.state();
-      await model.pruner.removePattern({ keep: 2, of: 4 });
-      const regrown = await model.pruner.regrow(0.1, scoring);
+      await coreOf(model).pruner.removePattern({ keep: 2, of: 4 });
+      const regrown = await coreOf(model).pruner.regrow(0.1, scoring);
       const pattern = await model.state();
       // Groups add up scores window by window, so that their sums may differ in the last bits, but no group's rank.
       model.restore(trained);
       await model.score(dataset.test, { ...scoring, criterion: "confidence" });
-      const below = await model.pruner.countBelow(1, { granularity: "channel" });
+      const below = await coreOf(model).pruner.countBelow(1, { granularity: "channel" });
       const channels = await model.remove(3000, { granularity: "channel" });
       const rest = await model.state();
       const before = await model.predict(dataset.test.images);
@@ -225,7 +227,7 @@ Deno.test("sumGroups() adds up windows in order, within rounding of one window",
   const { whole, windowed } = await onBoth("storage", async (model) => {
     await train(model);
     await model.score(dataset.test, { ...scoring, criterion: "confidence" });
-    using buffers = new PruneBuffers(model.network);
+    using buffers = new PruneBuffers(coreOf(model).network);
     const { groups } = coupleChannels(graph);
     return await sumGroups(buffers, groups, { part: "all", isSquared: true });
   });

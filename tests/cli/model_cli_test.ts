@@ -97,3 +97,31 @@ Deno.test("model refuses nothing, several names, and what it does not know", asy
     assert(!stderr.includes("    at "));
   }));
 });
+
+Deno.test("model --groups prints the channels that go together, and --plan the dispatches of a step", async () => {
+  const groups = await runTask("model", ["resnet20", "--groups"]);
+  assertEquals([groups.code, groups.stderr], [0, ""]);
+  assertMatch(groups.stdout, /^400 groups of channels that go together, in \d+ sets$/m);
+  assertMatch(groups.stdout, /^ +16 +layer1\.0\.conv1 +layer1\.0\.conv2\.weight$/m);
+  const json = JSON.parse((await runTask("model", ["lenet", "--groups", "--json"])).stdout);
+  assertEquals(json.sets.map(({ layers }: { layers: object }) => Object.keys(layers)[0]), [
+    "conv1",
+    "conv2",
+    "fc1",
+    "fc2",
+  ]);
+  assertEquals(json.groups.length, 6 + 16 + 120 + 84);
+  const plan = await runTask("model", ["seed", "--plan", "train", "--batch=8"]);
+  assertEquals([plan.code, plan.stderr], [0, ""]);
+  assertMatch(plan.stdout, /^plan train, batch 8$/m);
+  assertMatch(plan.stdout, /^conv2 backward weight: gemm\//m);
+  assertMatch(plan.stdout, /^sgd step: /m);
+  const evaluation = JSON.parse((await runTask("model", ["seed", "--plan", "evaluate", "--json"])).stdout);
+  assertEquals(evaluation.batch, 64);
+  assert(
+    evaluation.dispatches.length > 5 &&
+      !evaluation.dispatches.some(({ label }: { label: string }) => label.includes("backward")),
+  );
+  const wrong = await runTask("model", ["seed", "--plan", "train", "--batch=0"]);
+  assertMatch(wrong.stderr, /^error: Cannot use "--batch": 0, expected a whole number, at least 1/);
+});

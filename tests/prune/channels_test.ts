@@ -1,6 +1,7 @@
 /** Holds the removal of coupled channels against what every layer keeps, and against the smaller network in f64. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
+import { coreOf } from "../../src/api/model_core.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { Network } from "../../src/gpu/network.ts";
 import { readFloats } from "../../src/gpu/readback.ts";
@@ -161,8 +162,8 @@ Deno.test("Model.restore() masks biases and batch norm of removed channels again
     };
   using model = new Model(gpu, graph, { task: dataset, seed: 3 });
   await model.score(dataset.test, { criterion: "magnitude", examples: 1 });
-  await model.remove(Math.floor(0.3 * model.network.layout.prunableCount), channels);
-  const maskOf = async ({ network }: Model) => await readFloats(gpu, network.arena("mask"));
+  await model.remove(Math.floor(0.3 * coreOf(model).network.layout.prunableCount), channels);
+  const maskOf = async (model: Model) => await readFloats(gpu, coreOf(model).network.arena("mask"));
   const mask = await maskOf(model), state = await model.state();
   const masked = [...state.masks].filter(([, values]) => values.includes(0)).map(([name]) => name);
   assert(masked.some((name) => /bn\d.weight$/.test(name)) && masked.some((name) => /bn\d.bias$/.test(name)));

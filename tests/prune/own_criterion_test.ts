@@ -1,6 +1,7 @@
 /** Criteria by value: expressions and functions, on every granularity, guarded, in runs and in comparisons. */
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
+import { coreOf } from "../../src/api/model_core.ts";
 import type { ModelPruneOptions } from "../../src/api/model_options.ts";
 import { configOf } from "../helpers/config.ts";
 import { ConfigError, KernelError, NumericError } from "../../src/errors.ts";
@@ -71,7 +72,6 @@ async function masksBy(model: Model, state: Awaited<ReturnType<Model["state"]>>,
   model.restore(state);
   const goal = pattern ? { pattern } : { sparsity: 0.4 };
   const pruning: ModelPruneOptions = {
-    goal,
     rounds: 2,
     criterion,
     calibration: test,
@@ -79,7 +79,7 @@ async function masksBy(model: Model, state: Awaited<ReturnType<Model["state"]>>,
     ...select,
     finetune,
   };
-  const { removed } = await model.prune(pruning);
+  const { removed } = await model.prune(goal, pruning);
   assert(removed > 0);
   return (await model.state()).masks;
 }
@@ -118,7 +118,7 @@ Deno.test("an expression computes what it says, 0 of removed weights", async () 
   const expression = "select(0.25, min(abs(mean), 0.1) / sqrt(variance + 1e-6), mean > 0) + 2 * fisher";
   await model.score(test, { criterion: defineCriterion({ name: "mixed", expression }) });
   const read = async (role: "mean" | "mask" | "variance" | "fisher" | "scores") =>
-    await model.network.readParameters(role) as NamedParameters;
+    await coreOf(model).network.readParameters(role) as NamedParameters;
   const [mean, mask, variance, fisher, scores] = [
     await read("mean"),
     await read("mask"),
@@ -230,9 +230,7 @@ Deno.test("scores of criteria by value are looked at before anything goes by the
   );
   // A removed weight's number need not serve.
   const finite = defineCriterion({ name: "per-size", expression: "abs(gradient_mean) / abs(mean)" });
-  const { removed } = await model.prune({
-    ...{ goal: { sparsity: 0.5 }, rounds: 3, criterion: finite, calibration: test, test, finetune },
-  });
+  const { removed } = await model.prune(0.5, { rounds: 3, criterion: finite, calibration: test });
   assert(removed > 0);
 });
 

@@ -6,6 +6,7 @@
  */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
+import { coreOf } from "../../src/api/model_core.ts";
 import type { NamedParameters } from "../../src/gpu/network.ts";
 import { signalToNoiseAt } from "../../src/prune/score/confidence.ts";
 import type { Criterion } from "../../src/prune/score/criteria.ts";
@@ -186,8 +187,7 @@ Deno.test("Pruner.countBelow() counts kept weights below a threshold", async () 
 Deno.test("Model.prune() by a confidence threshold reaches a fixed point", async () => {
   using model = new Model(await deviceOf(), tinyGraph(), { task: dataset, seed: 2 });
   const threshold = signalToNoiseAt(0.4);
-  const outcome = await model.prune({
-    goal: { threshold },
+  const outcome = await model.prune({ threshold }, {
     rounds: 40,
     prior: "evidence",
     examples,
@@ -197,7 +197,7 @@ Deno.test("Model.prune() by a confidence threshold reaches a fixed point", async
   });
   assertEquals(outcome.end, "fixed point");
   assert(outcome.rounds.length < 40 && outcome.removed > 0, `${outcome.rounds.length} rounds`);
-  const { prunableCount } = model.network.layout;
+  const { prunableCount } = coreOf(model).network.layout;
   const last = outcome.rounds.slice(-3).map(({ removed }) => removed);
   assert(last[2] - last[0] < 2e-3 * prunableCount);
   for (const [i, { removed }] of outcome.rounds.entries()) {

@@ -3,6 +3,8 @@
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { runCompare } from "../../src/runs/compare.ts";
+import { coreOf } from "../../src/api/model_core.ts";
+import type { PruneGoal } from "../../src/prune/goal.ts";
 import { applyRecipe } from "../../src/api/apply_recipe.ts";
 import { Model } from "../../src/api/model.ts";
 import type { ModelPruneOptions } from "../../src/api/model_options.ts";
@@ -52,7 +54,7 @@ Deno.test("applyRecipe() tries every temperature as if it were alone, and remove
     const apply = async (temperature: number | "validation") => {
       model.restore(state);
       return await applyRecipe(
-        model,
+        coreOf(model),
         {
           score: { by: "confidence", seed: 0, temperature },
           select: {},
@@ -166,18 +168,18 @@ Deno.test("Model.prune() refuses to choose a temperature that would do nothing, 
   const gpu = await deviceOf();
   using model = new Model(gpu, tinyGraph(), { task: dataset });
   const { train, test } = dataset;
-  const refused = (more: Partial<ModelPruneOptions>, message: string) =>
+  const refused = (more: Partial<ModelPruneOptions>, message: string, goal: number | PruneGoal = 0.5) =>
     assertRejects(
       () =>
-        model.prune({
-          ...{ examples: 96, goal: { sparsity: 0.5 }, calibration: train, test, validation: test },
+        model.prune(goal, {
+          ...{ examples: 96, calibration: train, test, validation: test },
           ...{ finetune: () => Promise.resolve(), temperature: "validation", ...more },
         }),
       ConfigError,
       `Cannot prune with "temperature validation": ${message}`,
     );
   await refused({ criterion: "obd" }, "the criterion is obd, expected confidence");
-  await refused({ goal: { threshold: 1 } }, "a threshold says what goes, expected another goal");
+  await refused({}, "a threshold says what goes, expected another goal", { threshold: 1 });
   await refused({ validation: undefined }, "there are no validation examples, expected some to choose by");
   await assertRejects(
     () =>

@@ -74,8 +74,8 @@ Deno.test("evaluate() ends where a signal is aborted, and counts anew afterwards
   const { network, test, choose, slots } = bench;
   using evaluator = await openEvaluator(network, test, { choose, slots });
   const whole = await evaluator.evaluate(), reason = new Error("told to stop");
-  await assertRejects(() => evaluator.evaluate(AbortSignal.abort(reason)), Error, "told to stop");
-  assertEquals(await evaluator.evaluate(new AbortController().signal), whole);
+  await assertRejects(() => evaluator.evaluate({ signal: AbortSignal.abort(reason) }), Error, "told to stop");
+  assertEquals(await evaluator.evaluate({ signal: new AbortController().signal }), whole);
 });
 
 Deno.test("standardErrorOfMean() divides the deviation of the sample by the root of its count", () => {

@@ -24,6 +24,7 @@ import { lowerForward } from "../../plan/forward.ts";
 import type { ParameterLayout } from "../../plan/layout.ts";
 import { logitsOf, type Plan } from "../../plan/plan.ts";
 import { dispatchInWindow, isStatistics, wholeWindow, windowRef } from "../../plan/windows.ts";
+import type { CallOptions } from "../../train/call_options.ts";
 import { type Compaction, type CompactOptions, planCompaction } from "./compact.ts";
 import type { NetworkNumbers } from "./live_channels.ts";
 import { lowerMasking } from "../mask.ts";
@@ -73,7 +74,7 @@ const scratchRoles: ReadonlySet<ArenaRole> = new Set<ArenaRole>([
 ]);
 
 /** Options of a compaction, with the memory to run networks on examples. */
-export interface CompactionTools extends CompactOptions {
+export interface CompactionTools extends CompactOptions, CallOptions {
   readonly choose: ProductChooser;
   readonly slots: SlotPool;
 }
@@ -93,6 +94,7 @@ async function applyMask(network: Network): Promise<void> {
  * @throws {ShapeError} If there are no examples.
  * @throws {NumericError} If a weight, a statistic or a logit is not finite.
  * @throws {KernelError} If logits differ by more than 1e-4 of the largest.
+ * @throws The reason of the signal if it ends the compaction.
  */
 export async function compactNetwork(
   network: Network,
@@ -208,11 +210,17 @@ async function compareLogits(
   examples: Examples,
   tools: CompactionTools,
 ): Promise<number> {
+  const { signal, onProgress } = tools, steps = 2;
   const { gpu, graph } = masked, most = Math.min(comparedExamples, examples.batch, examples.count);
   const lower = (batch: number) => lowerLogits(masked, examples, { ...tools, batch });
   const batch = fitBatch(gpu, most, lower, ["compact model", graph.name]);
+  onProgress?.({ step: 0, steps });
+  signal?.throwIfAborted();
   const want = await computeLogits(masked, examples, { ...tools, batch });
+  onProgress?.({ step: 1, steps });
+  signal?.throwIfAborted();
   const got = await computeLogits(smaller, examples, { ...tools, batch });
+  onProgress?.({ step: 2, steps });
   let largest = 0, difference = 0;
   for (const [i, logit] of want.entries()) {
     largest = Math.max(largest, Math.abs(logit));

@@ -44,7 +44,9 @@ export interface GroupSet {
 
 /** The coupled groups of a model. Channels of the images and of the logits belong to no group. */
 export interface Coupling {
+  /** The groups: channels that go together. */
   readonly groups: readonly ChannelGroup[];
+  /** The sets of groups that lie in the same layers. */
   readonly sets: readonly GroupSet[];
   /** The group of each output channel of each layer, in the graph's order; -1 for channels that must stay. */
   readonly groupOf: readonly (readonly number[])[];

@@ -9,6 +9,7 @@ import { ConfigError } from "../../errors.ts";
 import type { Examples } from "../../gpu/examples.ts";
 import type { Network } from "../../gpu/network.ts";
 import type { ProductChooser } from "../../kernels/product.ts";
+import type { CallOptions } from "../../train/call_options.ts";
 import type { LayerRefitReport, RefitSettings } from "./settings.ts";
 import { Refit } from "./refit_network.ts";
 
@@ -53,14 +54,16 @@ export function stagesTo(sparsity: number): readonly number[] {
  * next stage chooses among refitted weights. The targets of all stages are those of the network at the start.
  *
  * @throws {ConfigError} If sparsities do not rise between 0 and 1.
- * @throws {NumericError} If activations are not finite; values and statistics are then those of the start.
+ * @throws {NumericError} If activations are not finite; the network is then as it was at the start.
+ * @throws The reason of the signal if it ends the pruning: during a refit the network is then as it was at the start,
+ *   else as the last stage left it.
  */
 export async function pruneWithRefit(
   network: Network,
   examples: Examples,
-  options: Partial<RefitSettings> & RefitStages & { readonly choose?: ProductChooser },
+  options: Partial<RefitSettings> & RefitStages & CallOptions & { readonly choose?: ProductChooser },
 ): Promise<readonly RefitStage[]> {
-  const { sparsities, remove, onStage, ...settings } = options;
+  const { sparsities, remove, onStage, onProgress, ...settings } = options, { signal } = settings;
   const rises = sparsities.every((sparsity, i) => sparsity > (sparsities[i - 1] ?? 0) && sparsity < 1);
   if (!rises || sparsities.length === 0) {
     const current = `[${sparsities.join(", ")}]`, wanted = "fractions that rise between 0 and 1";
@@ -68,10 +71,13 @@ export async function pruneWithRefit(
   }
   using refit = await Refit.open(network, examples, settings);
   const stages: RefitStage[] = [];
+  onProgress?.({ step: 0, steps: sparsities.length });
   for (const sparsity of sparsities) {
+    signal?.throwIfAborted();
     await remove(sparsity);
-    const stage = { sparsity, layers: await refit.apply() };
+    const stage = { sparsity, layers: await refit.apply({ signal }) };
     stages.push(stage);
+    onProgress?.({ step: stages.length, steps: sparsities.length });
     await onStage?.(stage);
   }
   return stages;
@@ -81,17 +87,19 @@ export async function pruneWithRefit(
  * Refits the weights that a mask keeps, once, in place.
  *
  * @param options `mask` writes the network's mask. The network before that is the target.
- * @throws {NumericError} If activations are not finite; values and statistics are then those of the start.
+ * @throws {NumericError} If activations are not finite.
+ * @throws The reason of the signal if it ends the refit. Whatever the refit throws, the network is then as it was at the
+ *   start.
  */
 export async function refitKept(
   network: Network,
   examples: Examples,
-  { mask, ...settings }: Partial<RefitSettings> & {
+  { mask, onProgress, ...settings }: Partial<RefitSettings> & CallOptions & {
     readonly mask: () => Promise<void> | void;
     readonly choose?: ProductChooser;
   },
 ): Promise<readonly LayerRefitReport[]> {
   using refit = await Refit.open(network, examples, settings);
   await mask();
-  return await refit.apply();
+  return await refit.apply({ signal: settings.signal, onProgress });
 }

@@ -15,6 +15,7 @@ import { resolveGraph } from "../../model/graph.ts";
 import { lowerForward } from "../../plan/forward.ts";
 import type { Plan } from "../../plan/plan.ts";
 import { wireLayers } from "../../plan/wire.ts";
+import type { CallOptions } from "../../train/call_options.ts";
 import { quadsOf } from "../../shape.ts";
 import type { SolveBuffers } from "./refit_layer.ts";
 import { DenseState, freeTargets, type LayerTargets, lowerTargets, sampleTargets } from "./refit_target.ts";
@@ -77,9 +78,11 @@ export class Refit {
       readonly choose?: ProductChooser;
       /** Disposed of with the refit. */
       readonly owned?: Disposable;
+      /** Ends the opening between two passes once it is aborted. */
+      readonly signal?: AbortSignal | undefined;
     } = {},
   ): Promise<Refit> {
-    const { choose = network.gpu.choose, owned, ...given } = options;
+    const { choose = network.gpu.choose, owned, signal, ...given } = options;
     const settings = fillRefitSettings(given);
     await checkArenasFinite(network, ["values", "statistics"], "refit");
     const { graph, layout } = network, { memoryBytes, images, positions: each, seed } = settings;
@@ -101,7 +104,7 @@ export class Refit {
     const dense = await DenseState.open(network);
     let targets: ReadonlyMap<string, LayerTargets> = new Map();
     try {
-      targets = await sampleTargets(layers, { source, positions, choose, memoryBytes });
+      targets = await sampleTargets(layers, { source, positions, choose, memoryBytes, signal });
       const cuts = layers.map((layer) => startOf(plan, layer, examples));
       const pass = new ResumableForward(plan, source, { cuts, memoryBytes });
       const mask = await readFloats(network.gpu, network.arena("mask"));
@@ -128,23 +131,25 @@ export class Refit {
    * Refits every kept weight under the network's present mask, with the layers' biases and running means. Removed
    * weights become zero. The target stays that of the opening, whatever was refitted since.
    *
-   * @throws {NumericError} If activations or refitted weights are not finite; values and statistics are then the dense
-   *   ones.
+   * @throws {NumericError} If activations or refitted weights are not finite.
+   * @throws The reason of the signal if it ends the refit. Whatever is thrown, values, statistics and mask are then
+   *   those of the opening.
    */
-  async apply(): Promise<readonly LayerRefitReport[]> {
-    const { source: { network }, layers, dense, pass, settings: { onLayer } } = this.#parts;
+  async apply({ signal, onProgress }: CallOptions = {}): Promise<readonly LayerRefitReport[]> {
+    const { source: { network }, layers, dense, pass } = this.#parts, steps = layers.length;
     const mask = this.#mask = await readFloats(network.gpu, network.arena("mask"));
     const wires = wireLayers(resolveGraph(network.graph), "evaluate");
     const tensorOf = (node: number) => pass.tensor(node < 0 ? "x" : wires[node].y);
-    dense.restore(mask);
+    dense.restoreUnder(mask);
     pass.rewind();
     const reports: LayerRefitReport[] = [];
     try {
-      onLayer?.(0, layers.length);
+      onProgress?.({ step: 0, steps });
       for (const layer of layers) {
+        signal?.throwIfAborted();
         const x = tensorOf(layer.source), terms = layer.skip?.terms.map(tensorOf) ?? [];
         reports.push(await this.#refitLayer(layer, { x, terms, mask }));
-        onLayer?.(reports.length, layers.length);
+        onProgress?.({ step: reports.length, steps });
       }
       await checkArenasFinite(network, ["values", "statistics"], "refit");
     } catch (error) {

@@ -24,16 +24,18 @@ export class DenseState {
   readonly #network: Network;
   readonly #values: Float32Array;
   readonly #statistics: Float32Array;
+  readonly #mask: Float32Array;
 
   private constructor(
     network: Network,
     /** The values, with the layout of the network's arenas. */
     readonly buffer: DeviceBuffer,
-    { values, statistics }: { readonly values: Float32Array; readonly statistics: Float32Array },
+    { values, statistics, mask }: Readonly<Record<"values" | "statistics" | "mask", Float32Array>>,
   ) {
     this.#network = network;
     this.#values = values;
     this.#statistics = statistics;
+    this.#mask = mask;
   }
 
   /** Copies a network's present parameters. */
@@ -47,6 +49,7 @@ export class DenseState {
         statistics: layout.statisticsQuads > 0
           ? await readFloats(gpu, network.arena("statistics"))
           : new Float32Array(),
+        mask: await readFloats(gpu, network.arena("mask")),
       });
     } catch (error) {
       buffer[Symbol.dispose]();
@@ -82,11 +85,16 @@ export class DenseState {
     }
   }
 
-  /** Restores the dense network, or its masked values. */
-  restore(mask?: Float32Array): void {
-    const values = mask ? this.#values.map((value, i) => value * mask[i]) : this.#values;
-    this.#network.arena("values").write(values);
+  /** Puts the parameters back, but for what a mask removes. */
+  restoreUnder(mask: Float32Array): void {
+    this.#network.arena("values").write(this.#values.map((value, i) => value * mask[i]));
     if (this.#statistics.length > 0) this.#network.arena("statistics").write(this.#statistics);
+  }
+
+  /** Puts the network back as it was, its mask too. */
+  restore(): void {
+    this.restoreUnder(this.#mask);
+    this.#network.arena("mask").write(this.#mask);
   }
 
   [Symbol.dispose](): void {
@@ -127,15 +135,17 @@ export function lowerTargets(
  * Runs the present network over all batches, and keeps the outputs of its layers at their positions.
  *
  * @param positions The sampled positions of each layer, by its name, batch by batch.
+ * @param signal Ends it between two cuts.
  * @returns The targets of each layer, by its name; the caller frees them.
  */
 export async function sampleTargets(
   layers: readonly RefittableLayer[],
-  { source, positions, choose, memoryBytes }: {
+  { source, positions, choose, memoryBytes, signal }: {
     readonly source: PassSource;
     readonly positions: ReadonlyMap<string, readonly Uint32Array[]>;
     readonly choose: ProductChooser;
     readonly memoryBytes: number;
+    readonly signal: AbortSignal | undefined;
   },
 ): Promise<ReadonlyMap<string, LayerTargets>> {
   const { network: { gpu, graph }, rows } = source;
@@ -163,6 +173,7 @@ export async function sampleTargets(
   try {
     using pass = new ResumableForward(plan, source, { cuts, memoryBytes });
     for (const cut of cuts) {
+      signal?.throwIfAborted();
       await gatherAt(pass, events.filter((event) => event.cut === cut), { cut, source, positions });
     }
   } catch (error) {

@@ -27,8 +27,6 @@ export interface RefitSettings {
   readonly selectionSteps: number;
   /** Maximum bytes of the batches' activations. If they need more, every layer's pass begins at the images. */
   readonly memoryBytes: number;
-  /** Called before the first layer of each refit and after each layer, with the number done and the total. */
-  readonly onLayer?: (done: number, layers: number) => void;
 }
 
 /** The default settings of a refit. */

@@ -13,6 +13,7 @@ import { Tally } from "../../gpu/tally.ts";
 import type { ProductChooser } from "../../kernels/product.ts";
 import { lowerPlan } from "../../plan/lower.ts";
 import { mixBits } from "../../random.ts";
+import { type CallOptions, StepWatch } from "../../train/call_options.ts";
 
 /**
  * Examples per batch of scoring gradients, if the device can hold so many. They are few, because the Fisher
@@ -35,7 +36,7 @@ export const scoreBatch = 16;
 export type FisherEstimate = "batch" | "example" | "sampled";
 
 /** Options of the accumulation. */
-export interface AccumulateOptions {
+export interface AccumulateOptions extends CallOptions {
   readonly choose: ProductChooser;
   readonly slots: SlotPool;
   /** The estimate of the Fisher information. Default: `batch`. */
@@ -48,11 +49,12 @@ export interface AccumulateOptions {
  * Fills the arenas `fisher` and `gradient_mean` over as many whole batches of the examples as there are.
  *
  * @throws {NumericError} If a weight, a statistic, a logit, a gradient or what is accumulated is not finite.
+ * @throws The reason of the signal if it ends the accumulation.
  */
 export async function accumulateGradients(
   network: Network,
   examples: Examples,
-  { choose, slots, estimate = "batch", seed = 0 }: AccumulateOptions,
+  { choose, slots, estimate = "batch", seed = 0, ...watched }: AccumulateOptions,
 ): Promise<void> {
   const { gpu, graph, layout } = network;
   const most = estimate === "example" ? 1 : Math.min(scoreBatch, examples.count, examples.batch);
@@ -69,13 +71,16 @@ export async function accumulateGradients(
   const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: true };
   const batches = Math.floor(examples.count / batch);
   const weights = { "fisher_weight": batch / batches, "gradient_weight": 1 / batches };
+  const watch = new StepWatch(watched, batches, () => tally.read());
   let index = 0;
   for await (const rows of examples.batches(order)) {
+    await watch.next();
     examples.select(rows, step.bind);
     step.program.run({ ...weights, count: batch, index, seed: 0 });
     // Readings limit the work in flight.
     if (++index % 25 === 0) await tally.read();
   }
+  await watch.next();
   const found = await findNotFinite(network, ["values", "statistics", "fisher", "gradient_mean"]);
   const { bad } = await tally.read();
   if (found === undefined && bad === undefined) return;

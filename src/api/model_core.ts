@@ -1,0 +1,186 @@
+/**
+ * What a model holds on a device, for the functions that train, score, prune and evaluate it.
+ *
+ * @module
+ */
+import type { Split } from "../data/split.ts";
+import { ConfigError, disposedError } from "../errors.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { Network } from "../gpu/network.ts";
+import { SlotPool } from "../gpu/slots.ts";
+import type { ProductChooser } from "../kernels/product.ts";
+import { checkGraphFits, type Graph } from "../model/graph.ts";
+import { Pruner } from "../prune/pruner.ts";
+import type { Evaluator, EvaluatorTools } from "../train/evaluate.ts";
+import { checkModelOptions } from "./check_options.ts";
+import { HeldRefit } from "./held_refit.ts";
+import type { ModelOptions, ModelTask } from "./model_options.ts";
+import { SplitImages } from "./split_images.ts";
+import { Turns } from "./turns.ts";
+
+/** The inside of a `Model`. */
+export class ModelCore implements Disposable {
+  readonly gpu: Gpu;
+  readonly task: ModelTask;
+  /** The splits on the device. */
+  readonly images: SplitImages;
+  /** What steps are prepared with. */
+  readonly tools: EvaluatorTools;
+  /** The refit whose target is the network as training last left it. */
+  readonly refit: HeldRefit = new HeldRefit();
+  /** Evaluators of splits that are kept. */
+  readonly evaluators: Map<Split, Evaluator> = new Map();
+  /** How many examples the values were trained on; undefined where nobody told. */
+  examples: number | undefined;
+  #network: Network;
+  readonly #slots: SlotPool;
+  /** False where the caller chooses how products are computed. */
+  readonly #isTuned: boolean;
+  readonly #turns = new Turns();
+  #pruner: Pruner | undefined;
+  #isDisposed = false;
+
+  /** See `Model`. */
+  constructor(gpu: Gpu, graph: Graph, options: ModelOptions) {
+    const { task, seed = 0, choose = gpu.choose, evaluationBatch } = options;
+    checkGraphFits(graph, task);
+    checkModelOptions(options);
+    gpu.check();
+    this.gpu = gpu;
+    this.task = task;
+    this.examples = options.examples;
+    this.#network = new Network(gpu, graph, seed);
+    this.#slots = new SlotPool(gpu);
+    this.tools = { choose, slots: this.#slots, evaluationBatch };
+    this.#isTuned = options.choose === undefined;
+    this.images = new SplitImages(gpu, task, evaluationBatch);
+  }
+
+  /** The layers, also of a model that was disposed of. */
+  get graph(): Graph {
+    return this.#network.graph;
+  }
+
+  /**
+   * The state on the device.
+   *
+   * @throws {StateError} If the model or its device was disposed of.
+   */
+  get network(): Network {
+    this.checkInUse();
+    return this.#network;
+  }
+
+  /** What scores and removes the weights. */
+  get pruner(): Pruner {
+    return this.#pruner ??= new Pruner(this.network);
+  }
+
+  /** @throws {StateError} If the model or its device was disposed of. */
+  checkInUse(): void {
+    if (this.#isDisposed) throw disposedError("model", this.graph.name);
+    this.gpu.check();
+  }
+
+  /**
+   * Does a call when those before it on this model are done, so that no two mix up its memory.
+   *
+   * @param name What the call does, such as `training`, for messages.
+   * @param signal Ends the call before it begins, where it is aborted by then.
+   */
+  call<Result>(name: string, act: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
+    const whole = `${name} ${this.graph.name}`;
+    return this.#turns.take(whole, async () => {
+      this.checkInUse();
+      signal?.throwIfAborted();
+      try {
+        return await this.gpu.during(whole, act);
+      } catch (error) {
+        // Where the model or its device is gone, that is the reason, whatever failed for it.
+        this.checkInUse();
+        throw error;
+      }
+    });
+  }
+
+  /** Does a function of a caller's within a call, with other calls let in meanwhile, since it may make some. */
+  lend<Result>(act: () => Promise<Result> | Result): Promise<Result> {
+    return this.#turns.lend(act);
+  }
+
+  /** Refuses a change at once while a call is under way. */
+  checkIdle(act: string): void {
+    this.checkInUse();
+    this.#turns.checkIdle(act, this.graph.name);
+  }
+
+  /**
+   * Has the device measure the products of plans that it does not know yet, where it does and the caller has not chosen.
+   *
+   * @param lower Lowers the plans with a chooser.
+   */
+  async tune(lower: (choose: ProductChooser) => void): Promise<void> {
+    if (this.#isTuned) await this.gpu.tuner?.tunePlans(lower);
+  }
+
+  /** Keeps splits on the device until what is returned is disposed of; see `Model.keepOnDevice`. */
+  keepOnDevice(splits: readonly Split[]): Disposable {
+    this.checkInUse();
+    const kept: Split[] = [];
+    const release = () => {
+      for (const split of kept.splice(0)) {
+        if (!this.images.release(split)) continue;
+        this.evaluators.get(split)?.[Symbol.dispose]();
+        this.evaluators.delete(split);
+      }
+    };
+    try {
+      for (const [i, split] of splits.entries()) {
+        this.images.keep(split, `splits[${i}]`);
+        kept.push(split);
+      }
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return { [Symbol.dispose]: release };
+  }
+
+  /** Takes a network in place of the present one, which is freed with all that was prepared for it. */
+  become(network: Network): void {
+    this.#free();
+    this.#network = network;
+  }
+
+  #free(): void {
+    for (const evaluator of this.evaluators.values()) evaluator[Symbol.dispose]();
+    this.evaluators.clear();
+    for (const held of [this.refit, this.#pruner, this.#slots, this.#network]) held?.[Symbol.dispose]();
+    this.#pruner = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    this.#free();
+    this.images[Symbol.dispose]();
+  }
+}
+
+const cores = new WeakMap<object, ModelCore>();
+
+/** Notes the inside of a model. */
+export function setCore(model: object, core: ModelCore): void {
+  cores.set(model, core);
+}
+
+/**
+ * The inside of a model.
+ *
+ * @throws {ConfigError} If it is no `Model`.
+ */
+export function coreOf(model: object): ModelCore {
+  const core = cores.get(model);
+  if (core) return core;
+  throw new ConfigError({ act: "use", thing: "model", current: "it is none", wanted: "a Model" });
+}
