@@ -11,7 +11,6 @@ export { fitRunSizes, lowerRunPlans } from "./src/runs/plans.ts";
 export type { RunSizes } from "./src/runs/plans.ts";
 export { runPrune } from "./src/runs/prune.ts";
 export type { PruneRunOptions, PruneRunResult } from "./src/runs/prune.ts";
-export type { TunePlans } from "./src/runs/measure_compaction.ts";
 export { runCompare } from "./src/runs/compare.ts";
 export type { CompareOptions } from "./src/runs/compare.ts";
 export { runSensitivity } from "./src/runs/sensitivity.ts";

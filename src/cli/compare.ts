@@ -24,7 +24,7 @@ import {
   resumeFlag,
 } from "./flags.ts";
 import { adviseResume, keepIn, readBefore, resumeFlags } from "./kept_results.ts";
-import { makeRunFolder, openRun, openRunDevice, tuneForRun } from "./open_run.ts";
+import { makeRunFolder, openRun, openRunDevice } from "./open_run.ts";
 import { OutputFolder } from "./output_folder.ts";
 import { checkSelectionActs, resolveRun } from "./run_config.ts";
 import { note, print } from "./print.ts";
@@ -113,7 +113,6 @@ async function main(signal: AbortSignal): Promise<number> {
   const output = told ?? held.use(await makeRunFolder(input, "compare"));
   const out = output.path, path = `${out}/${reportName}`;
   signal.throwIfAborted();
-  await tuneForRun(gpu, { config, input, cores });
   const all = variants.length * sparsities.length * seeds.length;
   const isAsked = ({ variant, sparsity, seed }: CompareReport["cells"][number]) =>
     variants.includes(variant) && sparsities.includes(sparsity) && seeds.includes(seed);

@@ -22,9 +22,9 @@ export function readDeviceFlags(values: Readonly<Record<string, unknown>>): RunC
 /** Opens a device on the adapter and with the read path that flags name, and says where a better one can be had. */
 export async function openDevice(
   { adapter, readPath }: Pick<RunConfig["device"], "adapter" | "readPath">,
+  tune: TunerMode = "off",
 ): Promise<Gpu> {
-  // What a command runs is tuned at once, with progress.
-  const gpu = await openGpu({ adapter, path: readPath, tune: "off", note });
+  const gpu = await openGpu({ adapter, path: readPath, tune, note });
   for (const line of adviseOn(gpu.adapter)) note(line);
   return gpu;
 }

@@ -11,23 +11,18 @@ import { ConfigError } from "../errors.ts";
 import { denoFiles } from "../deno/files.ts";
 import {
   checkGraphFits,
-  fitRunSizes,
   type Gpu,
   type Graph,
   loadDataset,
   type LoadedModel,
   loadModel,
-  lowerRunPlans,
   type ModelState,
-  type ProductChooser,
-  type ProductShape,
 } from "../../mod.ts";
-import { shapeKey } from "../kernels/choices.ts";
 import { cacheFolder } from "../deno/cache_folder.ts";
 import { modelSourceOf } from "../runs/model_source.ts";
 import { describeLoadedModel } from "./describe_model.ts";
 import { describeDevice, deviceChanges } from "./describe_device.ts";
-import { openDevice, tuneDevice } from "./open_device.ts";
+import { openDevice } from "./open_device.ts";
 import { OutputFolder, runName } from "./output_folder.ts";
 import { note } from "./print.ts";
 import type { EarlierRun } from "./run_config.ts";
@@ -54,28 +49,6 @@ export async function openRun(config: RunConfig): Promise<RunInput> {
   const dataset = { ...whole, ...normalization };
   if (teacher) checkNormalization(teacher, { dataset, path: config.train.distillation!.teacher! });
   return { dataset, graph, ...(weights ? { weights } : {}), ...(teacher ? { teacher } : {}) };
-}
-
-/**
- * Tunes the device for a run.
- *
- * @param cores How an earlier run computed its products, which then need no tuning.
- * @throws {ShapeError} Where the device cannot hold the batch of training, or the one of evaluation that is asked for.
- */
-export async function tuneForRun(
-  gpu: Gpu,
-  { config, input: { dataset, graph }, cores = {} }: {
-    readonly config: RunConfig;
-    readonly input: RunInput;
-    readonly cores?: Readonly<Record<string, string>> | undefined;
-  },
-): Promise<void> {
-  const { train: { batch }, device: { evaluationBatch } } = config, { train, test } = dataset;
-  const sizes = fitRunSizes(gpu, graph, { batch, evaluationBatch, train: train.count, test: test.count });
-  await tuneRun(gpu, config, (choose) => {
-    const isKnown = (shape: ProductShape) => Object.hasOwn(cores, shapeKey(shape));
-    lowerRunPlans(graph, sizes, (shape) => isKnown(shape) ? gpu.choose(shape) : choose(shape));
-  });
 }
 
 /** Opens the teacher of a run, where it has one. */
@@ -105,22 +78,13 @@ function checkNormalization(
 
 /** Opens the device of a run, and says which it is, and in what an earlier run that is run again had another. */
 export async function openRunDevice(config: RunConfig, earlier?: EarlierRun): Promise<Gpu> {
-  const gpu = await openDevice(config.device);
+  const gpu = await openDevice(config.device, config.device.tune);
   note(`adapter: ${describeDevice(gpu)}`);
   const changes = earlier ? deviceChanges(earlier, { adapter: gpu.adapter.name, gpu: gpu.identity }) : [];
   if (changes.length > 0) {
     note(`on another device than the report's results may differ: ${changes.join(", ")}`);
   }
   return gpu;
-}
-
-/** Has the device take the fastest cores for the products of some plans; a read path that is forced stays. */
-export async function tuneRun(
-  gpu: Gpu,
-  { device: { readPath, tune } }: RunConfig,
-  lower: (choose: ProductChooser) => void,
-): Promise<void> {
-  if (readPath === "auto") await tuneDevice(gpu, lower, { mode: tune, note });
 }
 
 /**

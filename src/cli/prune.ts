@@ -21,7 +21,7 @@ import {
 import { runFile } from "../runs/journal.ts";
 import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, type ParsedFlags, parseFlags, runFlags } from "./flags.ts";
-import { makeRunFolder, openRun, openRunDevice, type RunInput, tuneForRun, tuneRun } from "./open_run.ts";
+import { makeRunFolder, openRun, openRunDevice, type RunInput } from "./open_run.ts";
 import { lastGoodName, OutputFolder, resolveLatest, withoutSlash } from "./output_folder.ts";
 import { formatReport, formatWarning } from "../text/prune.ts";
 import { checkSelectionActs, resolveRun, type RunTold, type ToldRun } from "./run_config.ts";
@@ -105,7 +105,6 @@ async function main(signal: AbortSignal): Promise<number> {
   checkSelectionActs(flags, { removals: config.prune.rounds, weights: input.weights });
   const output = told ?? held.use(await makeRunFolder(input));
   signal.throwIfAborted();
-  await tuneForRun(gpu, { config, input, cores });
   const checkpoints = checkpointsIn(output.path, resumes);
   const { report, model } = await runWithProgress(config, {
     ...{ gpu, output, signal },
@@ -189,7 +188,6 @@ async function runWithProgress(
       config,
       ...input,
       versions: { winnow: deno.version, deno: Deno.version.deno },
-      tune: (lower) => tuneRun(gpu, config, lower),
       onStart: async () => {
         await output.start();
         isStarted = true;

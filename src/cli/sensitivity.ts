@@ -21,7 +21,7 @@ import {
   resumeFlag,
 } from "./flags.ts";
 import { adviseResume, keepIn, readBefore, resumeFlags } from "./kept_results.ts";
-import { makeRunFolder, openRun, openRunDevice, tuneForRun } from "./open_run.ts";
+import { makeRunFolder, openRun, openRunDevice } from "./open_run.ts";
 import { OutputFolder } from "./output_folder.ts";
 import { checkSelectionActs, resolveRun } from "./run_config.ts";
 import { note, print } from "./print.ts";
@@ -101,7 +101,6 @@ async function main(signal: AbortSignal): Promise<number> {
   checkSelectionActs(flags, { removals: 1, weights: input.weights });
   const output = named ?? held.use(await makeRunFolder(input, "sensitivity"));
   signal.throwIfAborted();
-  await tuneForRun(gpu, { config: told, input, cores });
   const { limit } = told.data, count = input.dataset.train.count, train = Math.min(limit || count, count);
   const usual = {
     examples: Math.max(1, Math.min(1000, Math.floor(train / 5))),

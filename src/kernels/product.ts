@@ -54,7 +54,11 @@ export interface ProductTuner {
    * Measures the products of plans that were not measured yet.
    *
    * @param lower Lowers the plans with a chooser.
+   * @param onProduct Called before the first product is measured, and after each, with how many are done, of how many.
    * @returns The number of products that were measured.
    */
-  tunePlans(lower: (choose: ProductChooser) => void): Promise<number>;
+  tunePlans(
+    lower: (choose: ProductChooser) => void,
+    onProduct?: (done: number, products: number) => void,
+  ): Promise<number>;
 }

@@ -30,6 +30,7 @@ import { checkReachable } from "./check_reach.ts";
 import { checkPrunable, readRecipe } from "./read_recipe.ts";
 import { checkSameComparison, describeComparedOn } from "./compared_on.ts";
 import { coresOf } from "./cores.ts";
+import { tuneRun } from "./plans.ts";
 import type { RunProgress } from "../train/settings.ts";
 import { openTrained, type TrainedNetwork, type TrainedOptions } from "./trained_network.ts";
 
@@ -80,6 +81,7 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
   let report: CompareReport = { ...comparedOn, trained: before?.trained ?? [], cells: before?.cells ?? [] };
   if (before) checkSameComparison(before, report);
   await options.onStart?.();
+  if (!options.choose) await tuneRun(gpu, { ...options, cores: before?.cores ?? options.cores });
   const isDone = (seed: number, variant: string, sparsity: number) =>
     report.cells.some((cell) =>
       cell.seed === seed && cell.variant === variant && cell.sparsity === sparsity && isWhole(report, cell)

@@ -11,12 +11,10 @@ import type { ProductChooser } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
 import type { LayerDefinition } from "../model/own_layer.ts";
 import { summarizeModel } from "../model/summary.ts";
-import { lowerPlan } from "../plan/lower.ts";
 import type { CompactOptions } from "../prune/compact/compact.ts";
 import { costOf, denseCostOf } from "../prune/cost.ts";
 import type { PruneOutcome } from "../prune/loop.ts";
 import type { CompactionResult, PruneReport } from "../report/prune_report.ts";
-import { evaluationBatchOf } from "../train/evaluate.ts";
 import { Model } from "../api/model.ts";
 import type { ModelTask } from "../api/model_options.ts";
 import { coreOf } from "../api/model_core.ts";
@@ -72,12 +70,7 @@ interface CompactionContext extends CompactOptions {
   readonly choose: ProductChooser;
   /** Examples that evaluation takes at a time; as many as the device can hold, up to 256, where left out. */
   readonly evaluationBatch?: number | undefined;
-  /** Has the device take the fastest cores for the products of some plans; those it has are taken where left out. */
-  readonly tune?: TunePlans | undefined;
 }
-
-/** Has a device take the fastest cores for the products that a lowering asks for. */
-export type TunePlans = (lower: (choose: ProductChooser) => void) => Promise<unknown>;
 
 /** A smaller model, and what its layers keep of what they now have. */
 interface CompactedModel extends Pick<PruneOutcome, "layers"> {
@@ -95,7 +88,7 @@ interface CompactedModel extends Pick<PruneOutcome, "layers"> {
 export async function measureCompaction(
   gpu: Gpu,
   bytes: Uint8Array,
-  { task, examples, store, choose, tune, protect, evaluationBatch, ownLayers }: CompactionContext,
+  { task, examples, store, choose, protect, evaluationBatch, ownLayers }: CompactionContext,
 ): Promise<CompactedModel> {
   const stored = decodeModel(bytes, "the pruned model", undefined, ownLayers),
     batch = takeSplit(examples, Math.min(timedBatch, examples.count));
@@ -104,17 +97,6 @@ export async function measureCompaction(
   smaller.restore(stored);
   const report = await smaller.compact(batch, { protect });
   const layers = await coreOf(smaller).pruner.count();
-  // The run's products are those of training and of the larger model, at other batches.
-  const images = { augmentation: "none" } as const;
-  const most = batch.count, { choose: device } = gpu;
-  await tune?.((choose) => {
-    for (const graph of [stored.graph, smaller.graph]) {
-      const fitting = evaluationBatchOf(gpu, graph, {
-        ...{ most, areImages: true, choose: device, evaluationBatch },
-      });
-      lowerPlan(graph, { batch: fitting, mode: "evaluate", choose, images });
-    }
-  });
   using masked = new Model(gpu, stored.graph, { task, evaluationBatch });
   using timed = new Model(gpu, smaller.graph, { task, evaluationBatch });
   masked.restore(stored);

@@ -3,14 +3,18 @@
  *
  * @module
  */
+import type { RunConfig } from "../config/config.ts";
+import type { Dataset, Split } from "../data/dataset.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { checkBatchFits, fitBatch } from "../gpu/fitting.ts";
 import { maxBindingQuads } from "../gpu/network.ts";
-import type { ProductChooser } from "../kernels/product.ts";
+import { shapeKey } from "../kernels/choices.ts";
+import type { ProductChooser, ProductShape } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import { scoreBatch } from "../prune/score/accumulate.ts";
+import type { Progress } from "../train/call_options.ts";
 import { evaluationBatch, evaluationBatchOf } from "../train/evaluate.ts";
 
 /** Examples a step, and in all, of a run. */
@@ -66,4 +70,30 @@ export function lowerRunPlans(graph: Graph, sizes: RunSizes, choose: ProductChoo
     mode: "score",
     batch: Math.min(sizes.scoreBatch ?? scoreBatch, sizes.train),
   });
+}
+
+/**
+ * Has a device measure the products of a run that it does not know yet, where it tunes.
+ *
+ * @param run.cores How an earlier run computed its products, which then need no measuring.
+ * @param run.onProgress Hears of each product, as of the phase `tune`.
+ * @throws {ShapeError} If the device cannot hold the batch of training, or the one of evaluation that is asked for.
+ */
+export async function tuneRun(
+  gpu: Gpu,
+  { graph, config, dataset: { train, test }, cores = {}, onProgress }: {
+    readonly graph: Graph;
+    readonly config: Pick<RunConfig, "train" | "device">;
+    readonly dataset: Pick<Dataset<Split>, "train" | "test">;
+    readonly cores?: Readonly<Record<string, string>> | undefined;
+    readonly onProgress?: ((phase: string, progress: Progress) => void) | undefined;
+  },
+): Promise<void> {
+  const { tuner } = gpu, { batch } = config.train, { evaluationBatch } = config.device;
+  if (!tuner) return;
+  const sizes = fitRunSizes(gpu, graph, { batch, evaluationBatch, train: train.count, test: test.count });
+  const isKnown = (shape: ProductShape) => Object.hasOwn(cores, shapeKey(shape));
+  const lower = (choose: ProductChooser) =>
+    lowerRunPlans(graph, sizes, (shape) => isKnown(shape) ? gpu.choose(shape) : choose(shape));
+  await tuner.tunePlans(lower, (step, steps) => onProgress?.("tune", { step, steps }));
 }

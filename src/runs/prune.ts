@@ -28,7 +28,8 @@ import { type JournalSteps, type RunCheckpoints, RunJournal } from "./journal.ts
 import { runContents } from "./contents.ts";
 import { checkCores, coresOf } from "./cores.ts";
 import { type RunSplits, splitDataset } from "./splits.ts";
-import { finishPruned, type TunePlans } from "./measure_compaction.ts";
+import { finishPruned } from "./measure_compaction.ts";
+import { tuneRun } from "./plans.ts";
 import { pruneReport } from "./make_report.ts";
 import { modelAsPruneTarget } from "../api/prune_target.ts";
 import { coreOf } from "../api/model_core.ts";
@@ -68,8 +69,6 @@ export interface PruneRunOptions {
   readonly signal?: AbortSignal;
   /** Called when all is checked that can be before the run, which then computes. */
   readonly onStart?: () => Promise<void>;
-  /** Called before models are timed, to have the device take the fastest cores for their products. */
-  readonly tune?: TunePlans;
   /** How an earlier run computed its products, as its report says; others are as `choose` says. */
   readonly cores?: Readonly<Record<string, string>>;
   /** Versions of what computes, by name, for the report. */
@@ -131,6 +130,7 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   if (options.weights) model.restore(options.weights);
   await options.onStart?.();
   await journal.begin();
+  if (!options.choose) await tuneRun(gpu, { ...options, cores: journal.cores });
   try {
     return await pruneModel(model, splits, { ...options, choose, steps: journal.on(model), journal });
   } catch (error) {
@@ -237,7 +237,7 @@ async function pruneModel(
   const { store, compact } = config.output;
   const finished = await finishPruned(model.gpu, bytes, {
     ...{ layers: outcome.layers, task: limited, examples: test },
-    ...{ store, compact, choose, tune: options.tune, protect: recipe.select.protect },
+    ...{ store, compact, choose, protect: recipe.select.protect },
     ...{ evaluationBatch: config.device.evaluationBatch, ownLayers: ownLayersOf(graph) },
   });
   const report = pruneReport({

@@ -21,6 +21,7 @@ import { removedBy } from "./check_reach.ts";
 import { checkPrunable, readRecipe } from "./read_recipe.ts";
 import { checkSameComparison, describeComparedOn } from "./compared_on.ts";
 import { coresOf } from "./cores.ts";
+import { tuneRun } from "./plans.ts";
 import { scanUnits, targetOf } from "./scan_units.ts";
 import { openTrained, type TrainedOptions } from "./trained_network.ts";
 import type { RunProgress } from "../train/settings.ts";
@@ -99,6 +100,7 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
   if (before) checkSameComparison(before, comparedOn);
   const choose = rememberingChooser(choices, options.choose ?? gpu.choose);
   await options.onStart?.();
+  if (!options.choose) await tuneRun(gpu, { ...options, cores: before?.cores ?? options.cores });
   const { model: opened, splits, state } = await openTrained(gpu, {
     keepsVariance: needsVariance(criterion),
     ...options,

@@ -31,7 +31,7 @@ function openTiny() {
 
 async function run(
   config: Record<string, unknown>,
-  more: Pick<PruneRunOptions, "onLastGood" | "onFootprint" | "onProgress" | "teacher" | "tune"> = {},
+  more: Pick<PruneRunOptions, "onLastGood" | "onFootprint" | "onProgress" | "teacher"> = {},
 ) {
   return await runPrune(await deviceOf(), {
     config: configOf({ ...small, ...config }),
@@ -195,16 +195,19 @@ Deno.test("runPrune() reaches bytes in a sparse file, which holds the same model
 });
 
 Deno.test("runPrune() by channels shrinks the model, and times both", async () => {
-  const { choose } = await deviceOf(), widths = new Set<number>();
-  const { report, model } = await run({ ...brief, ...anyChannels, targetParameters: 0.6 }, {
-    tune(lower) {
+  const gpu = await deviceOf(), { choose } = gpu, widths = new Set<number>();
+  gpu.tuner = {
+    choose,
+    tunePlans(lower) {
       lower((shape) => {
         widths.add(shape.columns);
         return choose(shape);
       });
-      return Promise.resolve();
+      return Promise.resolve(0);
     },
-  });
+  };
+  using _untuned = { [Symbol.dispose]: () => void (gpu.tuner = undefined) };
+  const { report, model } = await run({ ...brief, ...anyChannels, targetParameters: 0.6 });
   const { cost, fileBytes } = report, compaction = report.compaction!;
   assert(compaction.largestDifference <= 1e-4);
   assert(cost.after.parameters <= 0.6 * cost.before.parameters);
