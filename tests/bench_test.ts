@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { benchNames, type BenchSizes, runBenches } from "../bench/benches.ts";
 import { openConfidence } from "../bench/confidence.ts";
 import { layerCosts, shareOf } from "../bench/cost.ts";
+import { runLibrary } from "../bench/library.ts";
 import { measure, summarize } from "../bench/measure.ts";
 import { formatProfile, profileStep } from "../bench/profile_step.ts";
 import { type BenchRecord, formatRecords } from "../bench/record.ts";
@@ -209,4 +210,20 @@ Deno.test("runStreaming() trains from files beside a resident part, and removes 
   assert.equal(gpu.allocatedBytes, 0);
   const folder = /to (.+)$/.exec(notes[0]!)![1]!;
   await assert.rejects(() => Deno.stat(folder), Deno.errors.NotFound);
+});
+
+Deno.test("runLibrary() trains by the library and by the command, and removes what both wrote", async () => {
+  const records: BenchRecord[] = [];
+  for await (const record of runLibrary({ examples: 320, epochs: 1, rounds: 1 })) {
+    records.push(assertRecord(JSON.stringify(record)));
+  }
+  const names = records.map(({ name, unit }) => `${name} ${unit}`);
+  assert.deepEqual(names, [
+    "library_train_steps steps/s",
+    "command_train_steps steps/s",
+    "library_vs_command x",
+  ]);
+  const [library, command, ratio] = records.map(({ value }) => value);
+  assert(library! > 0 && command! > 0);
+  assert(Math.abs(ratio! - library! / command!) < 1e-9 * ratio!);
 });

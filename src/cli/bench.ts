@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { benchNames, checkBenchNames, runBenches } from "../../bench/benches.ts";
 import { formatExplanation } from "../../bench/explain.ts";
+import { runLibrary, usualLibraryOptions } from "../../bench/library.ts";
 import { measurePeers } from "../../bench/peers.ts";
 import { formatProfile, profileStep } from "../../bench/profile_step.ts";
 import { type BenchRecord, formatRecords } from "../../bench/record.ts";
@@ -28,6 +29,7 @@ const own = ownFlags({
   profile: onOff("Print where the time of one training step goes, by kernel."),
   scaling: onOff("Print how time grows with batch, width, depth and parameters."),
   peers: onOff("Train and infer beside tfjs and jax-js, downloaded for it, and print the ratios."),
+  library: onOff("Train by the library and by deno task prune in turn, and print the steps/s of both."),
   streaming: z.number().gt(0).optional().describe(
     "Write so many GiB of examples to a temporary folder and train from there beside a resident part.",
   ),
@@ -43,7 +45,7 @@ export const fields: readonly FlagField[] = [
 
 const summary = [
   "Measures the named benches, or all of them, and the adapter's own limits in the same run; share is the least",
-  "time by those limits divided by the time taken. With --explain, --profile, --scaling, --peers or --streaming only what they",
+  "time by those limits divided by the time taken. With --explain, --profile, --scaling, --peers, --library or --streaming only what they",
   `ask for is measured, and the benches that are named. Benches: ${benchNames.join(", ")}.`,
 ].join(" ");
 
@@ -81,12 +83,12 @@ async function main(signal: AbortSignal): Promise<number> {
     return 0;
   }
   checkBenchNames(names);
-  const { json, seconds, explain, profile: profiles, scaling, peers, streaming } = own.read(values);
+  const { json, seconds, explain, profile: profiles, scaling, peers, library, streaming } = own.read(values);
   const flags = readDeviceFlags(values);
   using gpu = await openDevice(flags);
   // A read path that is forced stays as it is.
   const mode = flags.readPath === "auto" ? flags.tune : "off";
-  const isOther = explain || profiles || scaling || peers || streaming !== undefined;
+  const isOther = explain || profiles || scaling || peers || library || streaming !== undefined;
   // The other questions are about the seed network.
   const tuned = isOther && names.length === 0 ? ["seed_train_steps"] : names;
   const tuner = flags.readPath === "auto"
@@ -108,6 +110,11 @@ async function main(signal: AbortSignal): Promise<number> {
   }
   if (peers) {
     const records = await gather(gpu, measurePeers(gpu, { seconds }), { json, signal });
+    if (!json) print(formatRecords(records));
+    signal.throwIfAborted();
+  }
+  if (library) {
+    const records = await gather(gpu, runLibrary({ ...usualLibraryOptions, signal }), { json, signal });
     if (!json) print(formatRecords(records));
     signal.throwIfAborted();
   }
