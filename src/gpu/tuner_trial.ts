@@ -19,6 +19,7 @@ import { openRandomStream } from "../random.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
 import { Program } from "./executor.ts";
+import { maxBufferBytesOf } from "./fitting.ts";
 import { DispatchTimer } from "./profile.ts";
 import { readFloats } from "./readback.ts";
 
@@ -71,11 +72,13 @@ function operandBound(terms: number): number {
 
 /**
  * Quads of a buffer whose mirror has full width and a height that is not a power of two. llvmpipe compiles a kernel
- * anew for every pattern of textures whose sides are powers of two, which would take most of a tuner's time.
+ * anew for every pattern of textures whose sides are powers of two, which would take most of a tuner's time. A buffer
+ * that would be larger than the device allows is not padded.
  */
-function paddedQuads(quads: number): number {
+function paddedQuads(quads: number, maxQuads: number): number {
   const lines = Math.max(3, Math.ceil(quads / mirrorWidth));
-  return mirrorWidth * (Number.isInteger(Math.log2(lines)) ? lines + 1 : lines);
+  const padded = mirrorWidth * (Number.isInteger(Math.log2(lines)) ? lines + 1 : lines);
+  return padded <= maxQuads ? padded : quads;
 }
 
 class DeviceTrial implements ProductTrial {
@@ -105,7 +108,7 @@ class DeviceTrial implements ProductTrial {
         this.#buffers.set(name, gpu.createBuffer(`trial ${name}`, 16 * quads));
         continue;
       }
-      const buffer = gpu.createBuffer(`trial ${name}`, 16 * paddedQuads(quads));
+      const buffer = gpu.createBuffer(`trial ${name}`, 16 * paddedQuads(quads, maxBufferBytesOf(gpu) / 16));
       this.#buffers.set(name, buffer);
       const { nextUint32 } = openRandomStream(0, `${operation} ${name}`);
       const numbers = Array.from({ length: 4093 }, () => nextUint32() % (2 * bound + 1) - bound);

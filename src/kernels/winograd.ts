@@ -17,10 +17,18 @@ export const winogradCore = "winograd/product";
  */
 export const winogradWeightCore = "winograd/backward_weight";
 
+/** Quads of transformed filters, at most: 128 MiB, which kernels of every adapter can bind. */
+const maxTransformedQuads = 2 ** 23;
+
 /** The Winograd cores that compute a product. */
 export function winogradCores(shape: ProductShape): readonly string[] {
   const isWeight = shape.operation === "gemm/conv2d_backward_weight" && hasUnitSteps(shape);
-  return [...(winogradMap(shape) ? [winogradCore] : []), ...(isWeight ? [winogradWeightCore] : [])];
+  const map = winogradMap(shape), isMap = map !== undefined && transformedQuads(map) <= maxTransformedQuads;
+  return [...(isMap ? [winogradCore] : []), ...(isWeight ? [winogradWeightCore] : [])];
+}
+
+function transformedQuads({ filters, quads }: WinogradMap): number {
+  return 16 * filters * quads;
 }
 
 /** Pixels along each side of a tile. */
@@ -115,7 +123,7 @@ export function transformFilters(
   return dispatchOver(filters * quads, {
     kernel: "winograd/weight",
     label: `${label}, filters`,
-    bindings: { values, transformed: transformed(16 * filters * quads) },
+    bindings: { values, transformed: transformed(transformedQuads(map)) },
     params: { filters, in_quads: quads, weight },
   });
 }

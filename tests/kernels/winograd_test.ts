@@ -316,6 +316,10 @@ Deno.test("winogradMap() takes 3 x 3 filters at stride 1, and usableCores() foll
   }
   assert.deepEqual(winogradCores(backwardWeightShape(geometry)), [winogradWeightCore]);
   assert.deepEqual(winogradCores(backwardWeightShape({ ...geometry, stride: 2 })), []);
+  // 2,048 filters of 1,024 channels take 128 MiB once they are transformed.
+  const wide = { ...geometry, inQuads: 256, outChannels: 2048 };
+  assert.deepEqual(winogradCores(forwardShape(wide)), [winogradCore]);
+  assert.deepEqual(winogradCores(forwardShape({ ...wide, outChannels: 2049 })), []);
 });
 
 Deno.test("defaultChooser() takes Winograd's core for many channels, not for few", () => {
