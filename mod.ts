@@ -11,7 +11,7 @@
  * const [folder] = Deno.args; // CIFAR-10's binary files, or MNIST's
  * using gpu = await openGpu();
  * const dataset = await loadDataset({ folder });
- * const graph = seedNetwork({ ...dataset, classes: dataset.classes.length });
+ * const graph = seedNetwork(dataset);
  * using model = new Model(gpu, graph, { task: dataset });
  * await model.train(dataset.train, { epochs: 5, batch: 64, learningRate: 0.02 });
  * const { accuracy } = await model.evaluate(dataset.test);

@@ -46,7 +46,7 @@ async function trainByLibrary(folder: string, options: LibraryOptions): Promise<
   using gpu = await openGpu();
   const dataset = await loadDataset({ folder });
   const { train } = await splitDataset(gpu, config, dataset);
-  const graph = seedNetwork({ ...dataset, classes: dataset.classes.length });
+  const graph = seedNetwork(dataset);
   using model = new Model(gpu, graph, { task: dataset, seed: config.seed });
   let rate = 0;
   await model.train(train, {

@@ -112,8 +112,7 @@ async function readSource(
   { model, preset, weights }: ModelSource,
   tools: OpenTools,
 ): Promise<{ readonly graph?: Graph; readonly weights?: PretrainedModel }> {
-  const classes = tools.task.classes.length;
-  const makePreset = (name: string) => presetNetwork(name, { ...tools.task, classes });
+  const makePreset = (name: string) => presetNetwork(name, tools.task);
   const read = async (path: string, graph?: Graph) => {
     const bytes = await tools.files.read(path, { maxBytes: maxWeightBytes });
     return decodePretrained(bytes, {

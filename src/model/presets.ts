@@ -7,7 +7,7 @@ import { ConfigError } from "../errors.ts";
 import { describeAlternatives } from "../nearest.ts";
 import { type Graph, parseGraph } from "./graph.ts";
 import { cifarResnetForm, residualNetwork, resnet18Form } from "./presets/resnet.ts";
-import type { PresetTask } from "./presets/task.ts";
+import { classCountOf, type PresetTask } from "./presets/task.ts";
 import { vgg16 } from "./presets/vgg.ts";
 
 /** Widths of the seed network. */
@@ -30,7 +30,7 @@ export function seedNetwork(
 ): Graph {
   const conv = { kind: "conv2d", kernel: 3, stride: 1, padding: 1, bias: true } as const;
   const pool = { kind: "maxpool2d", kernel: 2, stride: 2, padding: 0 } as const;
-  const { channels, height, width, classes } = task;
+  const { channels, height, width } = task;
   return {
     name: "seed",
     input: { channels, height, width },
@@ -44,7 +44,7 @@ export function seedNetwork(
       { kind: "flatten", name: "flatten" },
       { kind: "linear", name: "fc1", outFeatures: widths.fc1, bias: true },
       { kind: "relu", name: "relu3" },
-      { kind: "linear", name: "fc2", outFeatures: classes, bias: true },
+      { kind: "linear", name: "fc2", outFeatures: classCountOf(task), bias: true },
     ],
   };
 }
@@ -55,7 +55,7 @@ export function seedNetwork(
  * paper's digits of 28 pixels were.
  */
 export function lenet(task: PresetTask): Graph {
-  const { channels, height, width, classes } = task;
+  const { channels, height, width } = task;
   const padding = Math.min(height, width) < 32 ? 2 : 0;
   const pool = { kind: "maxpool2d", kernel: 2, stride: 2 };
   const layers = [
@@ -70,7 +70,7 @@ export function lenet(task: PresetTask): Graph {
     { kind: "relu", name: "relu3" },
     { kind: "linear", name: "fc2", outFeatures: 84 },
     { kind: "relu", name: "relu4" },
-    { kind: "linear", name: "fc3", outFeatures: classes },
+    { kind: "linear", name: "fc3", outFeatures: classCountOf(task) },
   ];
   return parseGraph({ name: "lenet", input: { channels, height, width }, layers }, "preset lenet");
 }

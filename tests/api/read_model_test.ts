@@ -60,7 +60,7 @@ Deno.test("Model.weights(), mask(), scores() and confidence() give tensors by na
 Deno.test("Model.weights() reads batch norm's statistics, and groups() says which channels go together", async () => {
   const stages = [{ channels: 4, blocks: 1 }];
   const form = { name: "resnet4", stem: 4, stages, shortcut: "pad", head: "linear" } as const;
-  const graph = residualNetwork(form, { channels: 1, height: 8, width: 8, classes: dataset.classes.length });
+  const graph = residualNetwork(form, { channels: 1, height: 8, width: 8, classes: dataset.classes });
   using model = new Model(await deviceOf(), graph, { task: dataset, seed: 3 });
   const variance = await model.weights("bn1.running_var");
   assertEquals([variance.shape, [...variance.values]], [[4], [1, 1, 1, 1]]);

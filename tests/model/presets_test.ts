@@ -172,3 +172,15 @@ Deno.test("initialValues() fills the bound evenly, or takes the constant", () =>
     stream: "a",
   })], [1, 1, 1]);
 });
+
+Deno.test("presets take a data set, whose classes are named, as they take a number of classes", () => {
+  const size = { channels: 3, height: 32, width: 32 }, names = ["cat", "dog", "bird"];
+  assert(presetNames.length > 5);
+  for (const name of presetNames) {
+    assertEquals(
+      presetNetwork(name, { ...size, classes: names }),
+      presetNetwork(name, { ...size, classes: 3 }),
+      name,
+    );
+  }
+});

@@ -5,7 +5,7 @@
  * @module
  */
 import { type Graph, parseGraph } from "../graph.ts";
-import type { PresetTask } from "./task.ts";
+import { classCountOf, type PresetTask } from "./task.ts";
 
 /** The form of a residual network. */
 export interface ResnetForm {
@@ -48,7 +48,7 @@ export const resnet18Form: ResnetForm = {
  * @throws {ConfigError} If a width is not a possible channel count.
  */
 export function residualNetwork(form: ResnetForm, task: PresetTask): Graph {
-  const { name, stem, head } = form, { channels, height, width, classes } = task;
+  const { name, stem, head } = form, { channels, height, width } = task;
   const layers: Layer[] = [
     ...convolutionAndNorm("conv1", "bn1", { outChannels: stem, stride: 1 }),
     { kind: "relu", name: "relu1" },
@@ -65,7 +65,7 @@ export function residualNetwork(form: ResnetForm, task: PresetTask): Graph {
   layers.push({ kind: "globalavgpool2d", name: "pool" }, {
     kind: "linear",
     name: head,
-    outFeatures: classes,
+    outFeatures: classCountOf(task),
   });
   return parseGraph({ name, input: { channels, height, width }, layers }, `preset ${name}`);
 }

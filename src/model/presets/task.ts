@@ -5,8 +5,13 @@
  */
 import type { ClassificationTask } from "../graph.ts";
 
-/** The images (C, H, W) of a preset, and the number of classes. */
+/** The images (C, H, W) of a preset, and the classes; a data set is one. */
 export type PresetTask = Pick<ClassificationTask, "channels" | "height" | "width"> & {
-  /** Number of logits. */
-  readonly classes: number;
+  /** The number of logits, or a name for each. */
+  readonly classes: number | readonly string[];
 };
+
+/** The number of logits of a preset. */
+export function classCountOf({ classes }: PresetTask): number {
+  return typeof classes === "number" ? classes : classes.length;
+}

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Graph, parseGraph } from "../graph.ts";
-import type { PresetTask } from "./task.ts";
+import { classCountOf, type PresetTask } from "./task.ts";
 
 /** Output channels of VGG16's 3 x 3 convolutions, grouped by max poolings. */
 const vgg16Groups = [[64, 64], [128, 128], [256, 256, 256], [512, 512, 512], [512, 512, 512]] as const;
@@ -15,7 +15,7 @@ const vgg16Groups = [[64, 64], [128, 128], [256, 256, 256], [512, 512, 512], [51
  * its batch norm, `features.2` its ReLU.
  */
 export function vgg16(task: PresetTask): Graph {
-  const { channels, height, width, classes } = task;
+  const { channels, height, width } = task;
   const kinds = vgg16Groups.flatMap((group) => [
     ...group.flatMap((outChannels) => [
       { kind: "conv2d", outChannels, kernel: 3, padding: 1 },
@@ -27,7 +27,7 @@ export function vgg16(task: PresetTask): Graph {
   const layers = [
     ...kinds.map((layer, i) => ({ ...layer, name: `features.${i}` })),
     { kind: "flatten", name: "flatten" },
-    { kind: "linear", name: "classifier", outFeatures: classes },
+    { kind: "linear", name: "classifier", outFeatures: classCountOf(task) },
   ];
   const name = "vgg16-cifar";
   return parseGraph({ name, input: { channels, height, width }, layers }, `preset ${name}`);
