@@ -5,6 +5,7 @@
  */
 import deno from "../../deno.json" with { type: "json" };
 import type { RunConfig } from "../config/config.ts";
+import { choosesRound } from "../config/prune.ts";
 import { configFlags } from "../config/words.ts";
 import { ConfigError, FileError, NumericError } from "../errors.ts";
 import type { Files } from "../files.ts";
@@ -23,7 +24,7 @@ import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, type ParsedFlags, parseFlags, runFlags } from "./flags.ts";
 import { makeRunFolder, openRun, openRunDevice, type RunInput } from "./open_run.ts";
 import { lastGoodName, OutputFolder, resolveLatest, withoutSlash } from "./output_folder.ts";
-import { formatReport, formatWarning } from "../text/prune.ts";
+import { formatReport, formatRound, formatWarning } from "../text/prune.ts";
 import { checkSelectionActs, resolveRun, type RunTold, type ToldRun } from "./run_config.ts";
 import { note, print, printJson } from "./print.ts";
 import { shellText } from "../text/escape.ts";
@@ -68,11 +69,12 @@ export async function readRun(
   const { config, earlier } = await resolveRun(flags, files, told), { validation, train, prune } = config;
   const choosesEpochs = Math.max(train.epochs, prune.finetune.epochs) > 1;
   const choosesT = prune.score.by === "confidence" && prune.score.temperature === "validation";
-  const isRead = !validation || choosesEpochs || choosesT || prune.allowedDrop !== undefined;
+  const judgesRounds = choosesRound(prune.goal) || prune.allowedDrop !== undefined;
+  const isRead = !validation || choosesEpochs || choosesT || judgesRounds;
   // What a run was told once is not refused when it is run again, or goes on.
   if (isRead || earlier || told.resumed) return { config, ...(earlier ? { earlier } : {}) };
   const reads =
-    "prune.allowedDrop, a temperature chosen by them, or more than one epoch of training or fine-tuning";
+    "prune.allowedDrop, a confidence auto, a temperature chosen by them, or more than one epoch of training or fine-tuning";
   throw new ConfigError({
     act: "use",
     thing: "validation.examples",
@@ -102,7 +104,7 @@ async function main(signal: AbortSignal): Promise<number> {
   const { cores } = earlier ?? {};
   using gpu = await openRunDevice(config, earlier);
   const input = await openRun(config);
-  checkSelectionActs(flags, { removals: config.prune.rounds, weights: input.weights });
+  checkSelectionActs(flags, { removals: config.prune.rounds ?? Infinity, weights: input.weights });
   const output = told ?? held.use(await makeRunFolder(input));
   signal.throwIfAborted();
   const checkpoints = checkpointsIn(output.path, resumes);
@@ -201,6 +203,11 @@ async function runWithProgress(
           ...(mirrorsBytes > 0 ? [`copies of both as textures ${mebibytes(mirrorsBytes)}`] : []),
         ].join(", ");
         note(`device memory for training: ${mebibytes(totalBytes)} (${parts})`);
+      },
+      onRound: (round) => {
+        if (round.below === undefined) return;
+        progress.finish();
+        note(formatRound(round));
       },
       onProgress: (label, { step, steps, loss, accuracy, examplesPerSecond }) =>
         progress.update({ label, done: step, total: steps, loss, accuracy, examplesPerSecond }),

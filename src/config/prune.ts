@@ -14,6 +14,12 @@ import { finetuneTree } from "./train.ts";
  */
 export const channelDefaults = { scope: "layer", roundTo: 4 } as const;
 
+/** The confidence of a z of 1, from which on the evidence keeps a weight: the threshold of `auto`. */
+export const autoConfidence = 0.683;
+
+/** Training examples that `auto` holds out for validation, or a tenth where there are few. */
+export const autoValidation = 500;
+
 /** The most columns of a group of N:M sparsity. */
 export const largestPattern = 32;
 
@@ -27,8 +33,8 @@ const goal = z.union([
     ),
   }),
   z.strictObject({
-    confidence: share.describe(
-      "--confidence: Goal: remove the weights whose confidence lies below this, to a fixed point.",
+    confidence: z.union([share, z.literal("auto")]).describe(
+      `--confidence: Goal: remove the weights whose confidence lies below this, to a fixed point; auto takes ${autoConfidence} and keeps the sparsest network that validation does not tell from the best.`,
     ),
     regrow: share.optional().describe(
       "--regrow: Bring removed weights back whose gradient says with this confidence that they are not zero; above the confidence.",
@@ -150,7 +156,7 @@ export const pruneTree = z.strictObject({
   ),
   rounds: z.int().min(1).optional().meta({
     description:
-      "--rounds: Rounds of scoring, removal and fine-tuning, at most; 1 for one-shot and N:M, 20 with a confidence, 5 with refit.",
+      "--rounds: Rounds of scoring, removal and fine-tuning, at most; 1 for one-shot and N:M, as many as it takes with a confidence, 5 with refit.",
     default: 3,
   }),
   allowedDrop: z.number().min(0).lt(1).optional().describe(
@@ -164,3 +170,8 @@ export const pruneTree = z.strictObject({
     "--compare: Prune the same trained network by the other criteria too, and report their accuracy.",
   ),
 });
+
+/** True where validation examples choose the round whose network is kept. */
+export function choosesRound(goal: z.output<typeof pruneTree>["goal"]): boolean {
+  return "confidence" in goal && goal.confidence === "auto";
+}

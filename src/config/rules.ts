@@ -4,6 +4,7 @@
  * @module
  */
 import type { z } from "zod";
+import { autoConfidence, choosesRound } from "./prune.ts";
 import { hasWeights, type Tree } from "./tree.ts";
 
 /** Says that the value at a path does not go with the others, and what would. */
@@ -81,6 +82,9 @@ function checkGoal({ prune, output }: Tree, refuse: Refuse): void {
       );
     }
     checkRegrow(prune, refuse);
+    if (choosesRound(goal) && prune.allowedDrop !== undefined) {
+      refuse("prune.allowedDrop", "none beside confidence auto, by which validation chooses the round");
+    }
   }
   if (!("cost" in goal)) return;
   if (goal.cost === "bytes" && output.store === "dense" && select.granularity !== "channel") {
@@ -94,8 +98,9 @@ function checkGoal({ prune, output }: Tree, refuse: Refuse): void {
 /** Single weights come back by the gradients of the given labels. */
 function checkRegrow({ goal, select, score }: Tree["prune"], refuse: Refuse): void {
   if (!("confidence" in goal) || goal.regrow === undefined) return;
-  if (goal.regrow <= goal.confidence) {
-    refuse("prune.goal.regrow", `above the confidence ${goal.confidence}, or weights come and go`);
+  const confidence = goal.confidence === "auto" ? autoConfidence : goal.confidence;
+  if (goal.regrow <= confidence) {
+    refuse("prune.goal.regrow", `above the confidence ${confidence}, or weights come and go`);
   }
   if (select.granularity !== "element") refuse("prune.goal.regrow", "none unless granularity is element");
   if (score?.by === "confidence" && score.fisher === "sampled") {

@@ -5,16 +5,16 @@
  * @module
  */
 import { joinKeys, nodeAt } from "./nodes.ts";
-import { channelDefaults, scoreTree } from "./prune.ts";
+import { autoValidation, channelDefaults, choosesRound, scoreTree } from "./prune.ts";
 import { checkTogether } from "./rules.ts";
 import { defaultEpochs } from "./train.ts";
 import { hasWeights, type Tree, tree } from "./tree.ts";
 
-/** Rounds unless they are given: to the fixed point of a confidence, at once, with refits, or else. */
-function usualRounds({ goal, schedule, after }: Tree["prune"]): number {
-  if ("confidence" in goal) return 20;
-  if ("pattern" in goal || schedule === "one-shot") return 1;
-  return "refit" in after ? 5 : 3;
+/** Fills in the rounds: at once, with refits, or else; to the fixed point of a confidence as many as it takes. */
+function completeRounds({ goal, schedule, after, rounds }: Tree["prune"]): Pick<Tree["prune"], "rounds"> {
+  if (rounds !== undefined || "confidence" in goal) return {};
+  const isAtOnce = "pattern" in goal || schedule === "one-shot";
+  return { rounds: isAtOnce ? 1 : "refit" in after ? 5 : 3 };
 }
 
 /** Fills in how groups are selected: channels go to a cost by defaults of their own. */
@@ -36,16 +36,26 @@ function completeAfter({ goal, select, after }: Tree["prune"]) {
   return { refit: { ...after.refit, selectionSteps: after.refit.selectionSteps ?? (isObs ? 3 : 0) } };
 }
 
+/** Fills in the examples by which a confidence `auto` chooses the round. */
+function completeValidation(
+  { data: { limit }, validation, prune: { goal } }: Tree,
+): Pick<Tree, "validation"> {
+  if (validation || !choosesRound(goal)) return {};
+  const examples = limit > 0 ? Math.max(1, Math.min(autoValidation, Math.floor(limit / 10))) : autoValidation;
+  return { validation: tree.shape.validation.parse({ examples }) };
+}
+
 /** Fills in the keys that follow from others. */
 function complete(config: Tree) {
   const { train, prune, output } = config,
     isByMagnitude = "refit" in prune.after && !("confidence" in prune.goal);
   return inOrder({
     ...config,
+    ...completeValidation(config),
     train: { ...train, epochs: train.epochs ?? (hasWeights(config.model) ? 0 : defaultEpochs) },
     prune: {
       ...prune,
-      rounds: prune.rounds ?? usualRounds(prune),
+      ...completeRounds(prune),
       score: prune.score ?? scoreTree.parse({ by: isByMagnitude ? "magnitude" : "confidence" }),
       select: completeSelect(prune),
       after: completeAfter(prune),

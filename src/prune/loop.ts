@@ -70,7 +70,7 @@ export interface PruneRound {
   readonly accuracyFinetuned: number;
   /** Accuracy in [0, 1] on validation examples at the end of the round, if they undo or choose rounds. */
   readonly accuracyValidation?: number;
-  /** Mean cross-entropy on validation examples at the end of the round, in nats, if it chooses rounds. */
+  /** Mean cross-entropy on validation examples at the end of the round, in nats, if they undo or choose rounds. */
   readonly lossValidation?: number;
   /** The standard error of that mean. */
   readonly lossErrorValidation?: number;
@@ -175,7 +175,12 @@ export function nextAmount(
   const removed = removedOf(now.layers), round = done + 1;
   if ("pattern" in goal) return goal;
   if ("threshold" in goal) {
-    return { ...goal, removed, most: Math.floor(maxOfSurvivors * (prunable - removed)), share: part };
+    return {
+      ...goal,
+      removed,
+      most: Math.max(1, Math.floor(maxOfSurvivors * (prunable - removed))),
+      share: part,
+    };
   }
   if ("cost" in goal) {
     const next = scheduledCost({ schedule, from: first.cost!, to: goal.most }, round, rounds);
@@ -292,9 +297,12 @@ export async function pruneUntilStable(
       ...(below === undefined ? {} : { below, above: survivors - below }),
       accuracyPruned,
       accuracyFinetuned,
-      ...(validation ? { accuracyValidation: validation.accuracy } : {}),
-      ...(choosesRound
-        ? { lossValidation: validation!.loss, lossErrorValidation: validation!.lossError }
+      ...(validation
+        ? {
+          accuracyValidation: validation.accuracy,
+          lossValidation: validation.loss,
+          lossErrorValidation: validation.lossError,
+        }
         : {}),
       ...(temperature ? { posteriorTemperature: temperature } : {}),
       isUndone,
@@ -313,7 +321,9 @@ export async function pruneUntilStable(
     now = after;
     done++;
     await candidates?.add(round, now, validation!);
-    quietRounds = Math.max(outflow, inflow) < stableFraction * survivors ? quietRounds + 1 : 0;
+    const moved = Math.max(outflow, inflow);
+    // Of no weights left, none can move.
+    quietRounds = moved === 0 || moved < stableFraction * survivors ? quietRounds + 1 : 0;
     if ("threshold" in goal && quietRounds === 2) return await finish("fixed point");
     if (candidates?.areLeftBehind) return await finish("validation");
   }

@@ -5,6 +5,7 @@
  * @module
  */
 import type { RunConfig } from "../config/config.ts";
+import { choosesRound } from "../config/prune.ts";
 import { type Dataset, isStreamed, type Split } from "../data/dataset.ts";
 import { readLabels } from "../data/shards_load.ts";
 import { NumericError } from "../errors.ts";
@@ -16,7 +17,7 @@ import { type Graph, ownLayersOf } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
 import { type CriterionName, needsVariance } from "../prune/score/criteria.ts";
 import { type CriterionDefinition, describeDefinitions } from "../prune/score/own_criterion.ts";
-import { pruneUntilStable } from "../prune/loop.ts";
+import { type PruneRound, pruneUntilStable } from "../prune/loop.ts";
 import { removedOf } from "../prune/recipe.ts";
 import type { CriterionResult, PhaseReport, PruneReport } from "../report/prune_report.ts";
 import { applyRecipe, scoringOf } from "../api/apply_recipe.ts";
@@ -61,6 +62,8 @@ export interface PruneRunOptions {
   readonly choose?: ProductChooser;
   /** Called while training or refitting weights, with what is being done. */
   readonly onProgress?: (phase: string, progress: RunProgress) => void;
+  /** Called after each round of pruning. */
+  readonly onRound?: (round: PruneRound) => void;
   /** Called where a loss is not finite, with the file of the model as it was when all was. */
   readonly onLastGood?: (model: Uint8Array) => Promise<void>;
   /** Where checkpoints are written to, as often as `config.output.checkpointEvery` says, and read from. */
@@ -149,8 +152,8 @@ async function pruneModel(
   },
 ): Promise<PruneRunResult> {
   const { config, graph, onProgress, steps, choose } = options;
-  const { rounds, allowedDrop, schedule, finetune: { epochs: finetuneEpochs }, compare: compares } =
-    config.prune;
+  const { rounds = Infinity, allowedDrop, schedule, finetune, compare: compares } = config.prune;
+  const { epochs: finetuneEpochs } = finetune;
   const { criterion: by = config.prune.score.by } = options;
   const recipe = readRecipe(config, limited, by), goal = readGoal(config, graph);
   const inputs = { calibration, train, validation, trainedOn: train.count };
@@ -199,7 +202,8 @@ async function pruneModel(
     async () => (await model.confidence(calibration, scoringOf(recipeBy("confidence").score, inputs))).layers,
   );
   let roundsDone = 0;
-  const ofRounds = (round: number) => round > rounds ? `${round}` : `${round}/${rounds}`;
+  const ofRounds = (round: number) =>
+    rounds === Infinity || round > rounds ? `${round}` : `${round}/${rounds}`;
   const target = modelAsPruneTarget(coreOf(model), {
     ...{ recipe, goal, test, steps },
     inputs: { ...inputs, onRefit: reportAs(() => `refit ${ofRounds(roundsDone + 1)}`) },
@@ -208,7 +212,11 @@ async function pruneModel(
       return trainPhase(`fine-tune ${ofRounds(round)}`, finetuneEpochs);
     },
   });
-  const outcome = await pruneUntilStable(target, { goal, schedule, rounds, allowedDrop });
+  const outcome = await pruneUntilStable(target, {
+    ...{ goal, schedule, rounds, allowedDrop },
+    choosesRound: choosesRound(config.prune.goal),
+    onRound: options.onRound,
+  });
   const finetuned = await evaluate("fine-tuned");
   const bytes = await steps.keep("pruned.safetensors", () => model.encode());
   const compare = async (criterion: CriterionName): Promise<CriterionResult> => {

@@ -4,6 +4,7 @@
  * @module
  */
 import type { RunConfig } from "../config/config.ts";
+import { autoConfidence } from "../config/prune.ts";
 import { scoreBy } from "../config/schema.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { Graph } from "../model/graph.ts";
@@ -21,7 +22,8 @@ import { augmentationOf } from "./read_training.ts";
 export function readGoal({ prune: { goal }, output }: RunConfig, graph: Graph): PruneGoal {
   if ("confidence" in goal) {
     const regrowAbove = goal.regrow === undefined ? undefined : signalToNoiseAt(goal.regrow);
-    return { threshold: signalToNoiseAt(goal.confidence), regrowAbove };
+    const confidence = goal.confidence === "auto" ? autoConfidence : goal.confidence;
+    return { threshold: signalToNoiseAt(confidence), regrowAbove };
   }
   if (!("cost" in goal)) return goal;
   const most = goal.most < 1 ? goal.most * denseCostOf(summarizeModel(graph))[goal.cost] : goal.most;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { PruneRound } from "../prune/loop.ts";
+import { type PruneRound, stableFraction } from "../prune/loop.ts";
 import type { CompactionResult, PruneReport } from "../report/prune_report.ts";
 import { isThin } from "../report/warnings.ts";
 import { accuracyText, percentText as percent } from "./accuracy.ts";
@@ -161,6 +161,17 @@ function formatRounds(
 /** A round's validation loss with its standard error. */
 function lossText({ lossValidation = NaN, lossErrorValidation = NaN }: PruneRound): string {
   return `${lossValidation.toFixed(3)} +- ${lossErrorValidation.toFixed(3)}`;
+}
+
+/** A round towards a threshold as one line: what is gone, what lies on either side, and how far the end is. */
+export function formatRound({ round, sparsity, below = 0, above = 0, outflow, inflow }: PruneRound): string {
+  const share = (count: number) => `${(100 * count / Math.max(1, below + above)).toFixed(2)} %`;
+  const back = inflow > 0 ? `, ${inflow} came back` : "";
+  return `round ${round}: ${below} weights lay below the threshold and ${above} above; ${outflow} went${back}, ` +
+    `${share(Math.max(outflow, inflow))} of what was left (under ${
+      100 * stableFraction
+    } % twice in a row is the end); ` +
+    `${percent(sparsity)} are gone`;
 }
 
 /** Why the rounds ended, and which one is kept where that is not the last. */

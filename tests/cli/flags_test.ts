@@ -204,7 +204,7 @@ Deno.test("readRun() refuses validation examples that nothing is chosen by", asy
   const resolve = (line: string, resumed?: RunConfig) =>
     configTold(parseFlags(line.split(" "), fields), files, { resumed });
   const wanted =
-    "none unless there is prune.allowedDrop, a temperature chosen by them, or more than one epoch";
+    "none unless there is prune.allowedDrop, a confidence auto, a temperature chosen by them, or more than one epoch";
   for (
     const idle of ["--epochs 1", "--model a.safetensors", "--epochs 1 --finetune-epochs 0 --stop-on loss"]
   ) {

@@ -102,7 +102,7 @@ Deno.test("parseRunConfig() fills in what follows from other keys", () => {
       after: { refit: {} },
     }, {}]
       .map((prune) => pruneOf(prune).rounds),
-    [1, 1, 20, 5, 3],
+    [1, 1, undefined, 5, 3],
   );
   const compactOf = (granularity: "element" | "channel", output = {}) =>
     parse({ prune: { select: { granularity } }, output }).output.compact;
@@ -111,6 +111,20 @@ Deno.test("parseRunConfig() fills in what follows from other keys", () => {
     true,
     false,
   ]);
+});
+
+Deno.test("parseRunConfig() holds validation examples out where a confidence auto chooses the round", () => {
+  const prune = { goal: { confidence: "auto" as const } };
+  const examples = (limit: number) => parse({ prune, data: { limit } }).validation?.examples;
+  assert.deepEqual([examples(6000), examples(0), examples(600), examples(3)], [500, 500, 60, 1]);
+  assert.equal(parse({ prune, validation: { examples: 7 } }).validation?.examples, 7);
+  assert.equal(parse({ prune: { goal: { confidence: 0.683 } } }).validation, undefined);
+  assert.throws(() => parse({ prune: { ...prune, allowedDrop: 0.1 }, validation: { examples: 7 } }), {
+    message: /prune\.allowedDrop.*none beside confidence auto/,
+  });
+  assert.throws(() => parse({ prune: { goal: { confidence: "auto", regrow: 0.6 } } }), {
+    message: /above the confidence 0\.683/,
+  });
 });
 
 Deno.test("parseRunConfig() refits kept weights as it was measured to work best, unless told otherwise", () => {
@@ -127,7 +141,11 @@ Deno.test("parseRunConfig() refits kept weights as it was measured to work best,
   assert.deepEqual(read({ select: { granularity: "channel" } }), ["magnitude", {
     refit: { selectionSteps: 0 },
   }, 5]);
-  assert.deepEqual(read({ goal: { confidence: 0.6 } }), ["confidence", { refit: { selectionSteps: 3 } }, 20]);
+  assert.deepEqual(read({ goal: { confidence: 0.6 } }), [
+    "confidence",
+    { refit: { selectionSteps: 3 } },
+    undefined,
+  ]);
   assert.deepEqual(read({ after: {} }), ["confidence", { recalibrate: "augmented" }, 3]);
 });
 
@@ -196,7 +214,7 @@ Deno.test("parseRunConfig() names the path, its value and what is expected", () 
     ["device.adapter", "gpu", "one of auto, high-performance, low-power, fallback"],
     ["validation.examples", 0, "a whole number, at least 1"],
     ["prune.goal.sparsity", 1, "a finite number in [0, 1)"],
-    ["prune.goal.confidence", 0, "a finite number in (0, 1)"],
+    ["prune.goal.confidence", 0, "auto or a finite number in (0, 1)"],
     ["prune.goal.pattern", { keep: 4, of: 2 }, '{"keep": N, "of": M}, N at most M'],
     ["prune.rounds", 0, "a whole number, at least 1"],
     ["prune.schedule", "linear", "one of one-shot, iterative, gradual"],

@@ -165,6 +165,11 @@ Deno.test("pruneUntilStable() takes as many rounds as it needs where they are no
   assertEquals(outcome.rounds[1].above, 59_800);
 });
 
+Deno.test("pruneUntilStable() ends where no weight is left", async () => {
+  const { outcome } = await run({ threshold: 2 }, { rounds: Infinity, prunable: 3, below: [3, 2, 1, 0, 0] });
+  assertEquals([outcome.removed, outcome.end, outcome.rounds.length], [3, "fixed point", 5]);
+});
+
 Deno.test("pruneUntilStable() keeps the sparsest network within a standard error of the lowest loss", async () => {
   const { outcome, log, saved } = await run({ threshold: 2 }, {
     rounds: Infinity,

@@ -2,6 +2,8 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import { runCompare } from "../../src/runs/compare.ts";
 import { loadModel } from "../../src/api/load_model.ts";
 import { type PruneRunOptions, runPrune } from "../../src/runs/prune.ts";
+import type { PruneRound } from "../../src/prune/loop.ts";
+import { formatRound } from "../../src/text/prune.ts";
 import { runSensitivity } from "../../src/runs/sensitivity.ts";
 import { configOf } from "../helpers/config.ts";
 import { loadDataset } from "../../src/data/locate.ts";
@@ -31,7 +33,7 @@ function openTiny() {
 
 async function run(
   config: Record<string, unknown>,
-  more: Pick<PruneRunOptions, "onLastGood" | "onFootprint" | "onProgress" | "teacher"> = {},
+  more: Pick<PruneRunOptions, "onLastGood" | "onFootprint" | "onProgress" | "onRound" | "teacher"> = {},
 ) {
   return await runPrune(await deviceOf(), {
     config: configOf({ ...small, ...config }),
@@ -350,6 +352,37 @@ Deno.test("runPrune() lets weights come back, and counts both flows", async () =
     assertEquals(removed, round.removed);
   }
   assert(report.rounds.some(({ inflow }) => inflow > 0));
+});
+
+Deno.test("runPrune() goes on to the fixed point of a confidence, or keeps the round that validation chooses", async () => {
+  const lines: string[] = [];
+  const onRound = (round: PruneRound) => void lines.push(formatRound(round));
+  const fixed = await run({ confidence: 0.5, rounds: undefined, compare: false, finetuneEpochs: 0 }, {
+    onRound,
+  });
+  assertEquals(fixed.report.end, "fixed point");
+  assert(fixed.report.rounds.length > 3);
+  assertEquals(fixed.report.rounds.at(-1)!.below, 0);
+  assertEquals(lines.length, fixed.report.rounds.length);
+  const { below, above, outflow } = fixed.report.rounds[0]!;
+  const start = `round 1: ${below} weights lay below the threshold and ${above} above; ${outflow} went, `;
+  assert(lines[0]!.startsWith(start), lines[0]);
+  const { report, model } = await run({
+    confidence: "auto",
+    rounds: undefined,
+    validation: 16,
+    compare: false,
+  });
+  const chosen = report.rounds.find(({ round }) => round === report.chosenRound);
+  assertEquals(report.parameters.removed, chosen?.removed ?? 0);
+  const lowest = report.rounds.reduce((best, next) =>
+    next.lossValidation! < best.lossValidation! ? next : best
+  );
+  // The network before the first round may be the best of all.
+  if (chosen) assert(chosen.lossValidation! <= lowest.lossValidation! + lowest.lossErrorValidation!);
+  else assertEquals(report.accuracy.finetuned, report.accuracy.trained);
+  assertEquals(pruneReportSchema.parse(JSON.parse(JSON.stringify(report))), report);
+  assert(model.length > 0);
 });
 
 Deno.test("runPrune() scores by the steps' own noise", async () => {

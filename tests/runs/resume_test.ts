@@ -56,6 +56,10 @@ const regrown = {
   ...{ ...plain, checkpointEvery: 1, compare: false, sparsity: undefined, rounds: 3 },
   ...{ confidence: 0.7, regrow: 0.9, calibration: 16 },
 };
+const choosing = {
+  ...{ ...plain, checkpointEvery: 1, compare: false, sparsity: undefined, rounds: undefined },
+  ...{ confidence: "auto", validation: 16, calibration: 16 },
+};
 const taught = { ...plain, checkpointEvery: 1, compare: false, distill: 0.5, teacher: "t.safetensors" };
 
 /** A network that others trained, with one weight of it changed. */
@@ -116,7 +120,9 @@ async function runInPieces(options: Omit<RunOptions, "files" | "resumes">, step:
   }
 }
 
-for (const [name, config] of Object.entries({ ...configs, undoing, noisy, tempered, regrown, taught })) {
+for (
+  const [name, config] of Object.entries({ ...configs, undoing, noisy, tempered, regrown, choosing, taught })
+) {
   Deno.test(`runPrune() resumed after any checkpoint ends with the same bits, ${name}`, async () => {
     const gpu = await deviceOf(), start = gpu.allocatedBytes;
     const input = name === "taught" ? await loaded() : {};
