@@ -202,6 +202,8 @@ Deno.test("Model.prune() by a confidence threshold reaches a fixed point", async
   assert(last[2] - last[0] < 2e-3 * prunableCount);
   for (const [i, { removed }] of outcome.rounds.entries()) {
     const before = i === 0 ? 0 : outcome.rounds[i - 1].removed;
-    assert(removed - before <= 0.2 * (prunableCount - before), "at most a fifth of what is left");
+    // Of few weights a fifth may be none, so one may go.
+    const most = Math.max(1, 0.2 * (prunableCount - before));
+    assert(removed - before <= most, "at most a fifth of what is left");
   }
 });
