@@ -197,7 +197,7 @@ export function nextAmount(
 /** The networks of a loop among which validation chooses. */
 class Candidates {
   readonly #target: PruneTarget;
-  /** Sparser networks come later, each with a higher loss than those after it. */
+  /** Those that may still be chosen: of any two, the sparser one has the higher loss. */
   #front: { readonly round: number; readonly loss: number; readonly state: PrunedState }[] = [];
   #lowest = { loss: Infinity, lossError: 0 };
   #bad = 0;
