@@ -11,7 +11,7 @@ import type { PruneTarget } from "../prune/loop.ts";
 import type { LayerCount } from "../prune/mask.ts";
 import { measureCost } from "../prune/reach/reach_cost.ts";
 import type { Recipe } from "../prune/recipe.ts";
-import { standardErrorOfMean } from "../train/evaluate.ts";
+import { standardError, standardErrorOfMean } from "../train/evaluate.ts";
 import { applyRecipe, type RecipeInputs } from "./apply_recipe.ts";
 import { evaluateModel } from "./evaluate_model.ts";
 import type { ModelCore } from "./model_core.ts";
@@ -72,7 +72,12 @@ export function modelAsPruneTarget(core: ModelCore, options: PruneTargetOptions)
       if (validation) {
         return step("validate", async () => {
           const { accuracy, loss, losses } = await evaluateModel(core, validation, { signal });
-          return { accuracy, loss, lossError: standardErrorOfMean(losses) };
+          return {
+            accuracy,
+            accuracyError: standardError(accuracy, validation.count),
+            loss,
+            lossError: standardErrorOfMean(losses),
+          };
         });
       }
       const current = "there are no validation examples", wanted = "some to measure it on";

@@ -42,6 +42,8 @@ export interface PruneTarget {
 export interface Validation {
   /** Fraction predicted right, in [0, 1]. */
   readonly accuracy: number;
+  /** The standard error of the accuracy. */
+  readonly accuracyError: number;
   /** Mean cross-entropy in nats. */
   readonly loss: number;
   /** The standard error of that mean. */
@@ -126,8 +128,9 @@ const maxOfSurvivors = 0.2;
 export const stableFraction = 1e-3;
 
 /**
- * If validation chooses the round, the loop ends after so many rounds in a row whose loss lies too far above the
- * lowest.
+ * If validation chooses the round, the loop ends after so many rounds in a row whose loss lies too far above the lowest
+ * and whose accuracy lies too far below the highest. The loss alone rises while a network that is still large overfits,
+ * and falls again when it is smaller.
  */
 const badRounds = 3;
 
@@ -200,6 +203,7 @@ class Candidates {
   /** Those that may still be chosen: of any two, the sparser one has the higher loss. */
   #front: { readonly round: number; readonly loss: number; readonly state: PrunedState }[] = [];
   #lowest = { loss: Infinity, lossError: 0 };
+  #highest = { accuracy: -Infinity, accuracyError: 0 };
   #bad = 0;
 
   constructor(target: PruneTarget) {
@@ -207,10 +211,13 @@ class Candidates {
   }
 
   /** Adds the network after a round. */
-  async add(round: number, state: PrunedState, { loss, lossError }: Validation): Promise<void> {
+  async add(round: number, state: PrunedState, validation: Validation): Promise<void> {
+    const { loss, lossError, accuracy, accuracyError } = validation;
     if (loss < this.#lowest.loss) this.#lowest = { loss, lossError };
+    if (accuracy > this.#highest.accuracy) this.#highest = { accuracy, accuracyError };
     const isGood = loss <= this.#limit;
-    this.#bad = isGood ? 0 : this.#bad + 1;
+    const isAccurate = accuracy >= this.#highest.accuracy - this.#highest.accuracyError;
+    this.#bad = isGood || isAccurate ? 0 : this.#bad + 1;
     const own = { round, loss, state };
     const isSparser = (one: PrunedState, other: PrunedState) =>
       removedOf(one.layers) > removedOf(other.layers);
@@ -249,8 +256,8 @@ class Candidates {
  * Prunes until the goal is reached; or, with a threshold, until two rounds in a row leave the network as it is (a
  * fixed point); or until the rounds are used up. If the accuracy on validation examples is too low after a round, the
  * round is undone and half its step is tried. The loop ends if a quarter of a step is undone too. If validation
- * examples choose the round, it also ends when three rounds in a row are too far from the best, and the chosen
- * network is restored.
+ * examples choose the round, it also ends when three rounds in a row are too far from the best in loss and accuracy,
+ * and the chosen network is restored.
  *
  * @throws {ConfigError} If less may go than the goal asks for, naming the goal and the round.
  */

@@ -88,7 +88,12 @@ async function run(
     finetune: (round: number) => note(`finetune ${round}`),
     evaluate: () => Promise.resolve(accuracy -= 1 / 64),
     validate: () =>
-      Promise.resolve({ accuracy: valid[validated] ?? 0.5, loss: losses[validated++] ?? 1, lossError: 0.1 }),
+      Promise.resolve({
+        accuracy: valid[validated] ?? 0.5,
+        accuracyError: 0.05,
+        loss: losses[validated++] ?? 1,
+        lossError: 0.1,
+      }),
     async save(round: number) {
       await note(`save ${round}`);
       assert(!saved.has(round), `round ${round} is saved twice`);
@@ -177,6 +182,8 @@ Deno.test("pruneUntilStable() keeps the sparsest network within a standard error
     below: Array(9).fill(10),
     // The lowest is 0.8 of round 2, so that 0.9 of round 4 is good and 0.95 of round 3 is not.
     losses: [1, 0.85, 0.8, 0.95, 0.9, 0.91, 1, 2],
+    // Within 0.05 of the highest up to round 4.
+    valid: [0.6, 0.6, 0.6, 0.55, 0.55, 0.54, 0.5, 0.4],
   });
   assertEquals([outcome.end, outcome.chosenRound, outcome.removed], ["validation", 4, 40]);
   assertEquals([outcome.rounds.length, outcome.layers[0].kept], [7, 960]);
@@ -195,9 +202,19 @@ Deno.test("pruneUntilStable() keeps the sparsest network within a standard error
   assertEquals(saved, [2, 4]);
 });
 
+Deno.test("pruneUntilStable() goes on while the loss alone is too high, and takes a sparser network that is good again", async () => {
+  const { outcome } = await run({ threshold: 2 }, {
+    ...{ rounds: 6, choosesRound: true, below: Array(6).fill(10) },
+    losses: [1, 1.2, 1.3, 1.3, 1.2, 1.05, 1.2],
+    valid: [0.6, 0.58, 0.58, 0.58, 0.58, 0.58, 0.5],
+  });
+  assertEquals([outcome.end, outcome.chosenRound, outcome.removed], ["rounds", 5, 50]);
+});
+
 Deno.test("pruneUntilStable() keeps the network as it was where every round costs too much, or the last", async () => {
   const bad = await run({ threshold: 2 }, {
     ...{ rounds: Infinity, choosesRound: true, below: [10, 10, 10], losses: [1, 2, 2, 2] },
+    valid: [0.6, 0.5, 0.5, 0.5],
   });
   assertEquals([bad.outcome.end, bad.outcome.chosenRound, bad.outcome.removed], ["validation", 0, 0]);
   assertEquals(bad.log.at(-1), "restore 0");
