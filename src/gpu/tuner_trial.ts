@@ -10,9 +10,9 @@ import { inputRef } from "../kernels/buffer_ref.ts";
 import { bindBuffers } from "./bind.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
 import type { ProductChoice, ProductShape } from "../kernels/product.ts";
+import { dispatchProductWithTransform } from "../kernels/gemm.ts";
 import { sumSplits } from "../kernels/reduce.ts";
 import { kernelInterface } from "../kernels/source.ts";
-import { dispatchWeighted } from "../kernels/weighted.ts";
 import { winogradMap } from "../kernels/winograd.ts";
 import { KernelError } from "../errors.ts";
 import { openRandomStream } from "../random.ts";
@@ -222,7 +222,7 @@ class DeviceTrial implements ProductTrial {
     const bindings = Object.fromEntries(
       [...this.#operands, this.#output].map((name) => [name, inputRef(name)]),
     );
-    const product = dispatchWeighted(this.#shape, choice, {
+    const product = dispatchProductWithTransform(this.#shape, choice, {
       label,
       bindings: isSplit ? { ...bindings, [this.#output]: inputRef("splits") } : bindings,
       params: { ...offsets, ...sizes },

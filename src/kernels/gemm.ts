@@ -4,12 +4,14 @@
  * @module
  */
 import { KernelError } from "../errors.ts";
+import type { BufferRef } from "./buffer_ref.ts";
 import type { ReadPath } from "./interface.ts";
 import { coreFault, splitFault } from "./choice_fault.ts";
 import { coreBlock, subgroupCores, usableCores } from "./cores.ts";
 import { checkIterations, type Dispatch, spreadWorkgroups } from "./dispatch.ts";
 import type { ProductChoice, ProductChooser, ProductShape } from "./product.ts";
 import {
+  transformFilters,
   winogradCore,
   winogradLaneCost,
   winogradLanes,
@@ -129,4 +131,29 @@ export function dispatchProduct(
     workgroups: [x, y, choice.splits],
     ...(choice.path ? { path: choice.path } : {}),
   };
+}
+
+/**
+ * The dispatches of a product whose weight lies at `params.weight` of the buffer bound as `values`: the transform of
+ * the weight, if the core needs one, then the product.
+ *
+ * @param scratch Declares a tensor of so many quads for intermediate results.
+ */
+export function dispatchProductWithTransform(
+  shape: ProductShape,
+  choice: ProductChoice,
+  { scratch, ...product }: Parameters<typeof dispatchProduct>[2] & {
+    readonly scratch: (purpose: string, quads: number) => BufferRef;
+  },
+): readonly Dispatch[] {
+  if (choice.core !== winogradCore) return [dispatchProduct(shape, choice, product)];
+  const { label, bindings, params } = product;
+  const filters = transformFilters(shape, {
+    label,
+    values: bindings.values,
+    weight: params.weight,
+    transformed: (quads) => scratch("transformed filters", quads),
+  });
+  const transformed = filters.bindings.transformed;
+  return [filters, dispatchProduct(shape, choice, { ...product, bindings: { ...bindings, transformed } })];
 }

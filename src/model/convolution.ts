@@ -5,10 +5,9 @@
  */
 import { arenaRef, type BufferRef } from "../kernels/buffer_ref.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
-import { dispatchProduct } from "../kernels/gemm.ts";
+import { dispatchProduct, dispatchProductWithTransform } from "../kernels/gemm.ts";
 import type { ProductChooser, ProductShape } from "../kernels/product.ts";
 import { chunksOf, sumColumns, sumSplits } from "../kernels/reduce.ts";
-import { dispatchWeighted } from "../kernels/weighted.ts";
 import { type Pair, pairOf, quadsOf } from "../shape.ts";
 import type { FusedNorm } from "./layer.ts";
 import { stepParams } from "./window.ts";
@@ -156,7 +155,7 @@ export function convolutionForward(
   { x, y, norm, residual, relu, scratch }: ForwardTensors & Scratch,
 ): readonly Dispatch[] {
   const shape = forwardShape(geometry);
-  return dispatchWeighted(shape, choose(shape), {
+  return dispatchProductWithTransform(shape, choose(shape), {
     scratch,
     label: `${name} forward`,
     // Every binding needs a buffer, so unused ones share one that is used.
@@ -186,7 +185,7 @@ export function convolutionBackwardInput(
   { dy, dx, addend, gate, scratch }: InputGradientTensors & Scratch,
 ): readonly Dispatch[] {
   const shape = backwardInputShape(geometry);
-  return dispatchWeighted(shape, choose(shape), {
+  return dispatchProductWithTransform(shape, choose(shape), {
     scratch,
     label: `${name} backward input`,
     bindings: { dy, values: arenaRef("values"), gate: gate ?? dy, addend: addend ?? dy, dx },
@@ -195,42 +194,44 @@ export function convolutionBackwardInput(
   });
 }
 
-/** The weight's gradient; it overwrites the arena. `scratch` declares tensors for partial sums. */
-export function convolutionBackwardWeight(
-  { name, geometry, choose, weight }: ConvolutionContext,
-  { x, dy, scratch }: {
-    readonly x: BufferRef;
-    readonly dy: BufferRef;
-    readonly scratch: (purpose: string, quads: number) => BufferRef;
-  },
+/**
+ * The product of a weight's gradient, bound as `sums`; it overwrites the arena. If its sum is split, the partial sums lie
+ * in a scratch tensor, and a second dispatch adds them.
+ */
+export function dispatchWeightGradient(
+  shape: ProductShape,
+  { choose, weight }: Pick<ConvolutionContext, "choose" | "weight">,
+  { label, bindings, scratch }: Pick<Dispatch, "label" | "bindings"> & Scratch,
 ): readonly Dispatch[] {
-  const shape = backwardWeightShape(geometry);
-  const choice = choose(shape);
-  const quads = shape.rows * shape.columns / 4;
-  const isSplit = choice.splits > 1;
-  const sums = isSplit ? scratch("weight sums", choice.splits * quads) : arenaRef("gradients");
-  const label = `${name} backward weight`;
-  const dispatches: Dispatch[] = [
-    dispatchProduct(shape, choice, {
-      label,
-      bindings: { dy, x, sums },
-      params: { offset: isSplit ? 0 : weight },
-    }),
-  ];
-  if (isSplit) {
-    const out = { scratch: sums, out: arenaRef("gradients"), offset: weight };
-    dispatches.push(sumSplits({ label, ...out, quads, splits: choice.splits, scale: 1 }));
+  const choice = choose(shape), { splits } = choice, gradients = arenaRef("gradients");
+  if (splits === 1) {
+    const whole = { ...bindings, sums: gradients };
+    return [dispatchProduct(shape, choice, { label, bindings: whole, params: { offset: weight } })];
   }
-  return dispatches;
+  const quads = shape.rows * shape.columns / 4, sums = scratch("weight sums", splits * quads);
+  return [
+    dispatchProduct(shape, choice, { label, bindings: { ...bindings, sums }, params: { offset: 0 } }),
+    sumSplits({ label, scratch: sums, out: gradients, offset: weight, quads, splits, scale: 1 }),
+  ];
+}
+
+/** The weight's gradient; it overwrites the arena. */
+export function convolutionBackwardWeight(
+  context: ConvolutionContext,
+  { x, dy, scratch }: Scratch & { readonly x: BufferRef; readonly dy: BufferRef },
+): readonly Dispatch[] {
+  const label = `${context.name} backward weight`;
+  return dispatchWeightGradient(backwardWeightShape(context.geometry), context, {
+    label,
+    bindings: { dy, x },
+    scratch,
+  });
 }
 
 /** The bias's gradient; it overwrites the arena. */
 export function convolutionBackwardBias(
   { name, geometry, bias }: ConvolutionContext,
-  { dy, scratch }: {
-    readonly dy: BufferRef;
-    readonly scratch: (purpose: string, quads: number) => BufferRef;
-  },
+  { dy, scratch }: Scratch & { readonly dy: BufferRef },
 ): readonly Dispatch[] {
   if (bias === undefined) return [];
   const rows = geometry.images * geometry.outHeight * geometry.outWidth;

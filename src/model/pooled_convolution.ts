@@ -6,12 +6,16 @@
  */
 import { arenaRef, type BufferRef } from "../kernels/buffer_ref.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
-import { dispatchProduct } from "../kernels/gemm.ts";
+import { dispatchProductWithTransform } from "../kernels/gemm.ts";
 import type { ProductShape } from "../kernels/product.ts";
-import { chunksOf, sumColumns, sumSplits } from "../kernels/reduce.ts";
-import { dispatchWeighted } from "../kernels/weighted.ts";
+import { chunksOf, sumColumns } from "../kernels/reduce.ts";
 import { pairOf, quadsOf } from "../shape.ts";
-import type { ConvolutionContext, ConvolutionGeometry } from "./convolution.ts";
+import {
+  type ConvolutionContext,
+  type ConvolutionGeometry,
+  dispatchWeightGradient,
+  type Scratch,
+} from "./convolution.ts";
 import type { FusedPool } from "./layer.ts";
 
 function sizes(g: ConvolutionGeometry, { output }: FusedPool) {
@@ -73,15 +77,14 @@ export function pooledBackwardWeightShape(g: ConvolutionGeometry, pool: FusedPoo
 /** The pooled output, and its argmax if a backward pass follows: one dispatch, or two. */
 export function pooledForward(
   { name, geometry, choose, weight, bias }: ConvolutionContext,
-  { x, pool, keepsArgmax, scratch }: {
+  { x, pool, keepsArgmax, scratch }: Scratch & {
     readonly x: BufferRef;
     readonly pool: FusedPool;
     readonly keepsArgmax: boolean;
-    readonly scratch: (purpose: string, quads: number) => BufferRef;
   },
 ): readonly Dispatch[] {
   const shape = pooledForwardShape(geometry, pool);
-  return dispatchWeighted(shape, choose(shape), {
+  return dispatchProductWithTransform(shape, choose(shape), {
     scratch,
     label: `${name} forward, pooled`,
     bindings: { x, values: arenaRef("values"), y: pool.y, argmax: pool.argmax },
@@ -92,37 +95,20 @@ export function pooledForward(
 
 /** The weight's gradient from the pooled output's; it overwrites the arena. */
 export function pooledBackwardWeight(
-  { name, geometry, choose, weight }: ConvolutionContext,
-  { x, pool, scratch }: {
-    readonly x: BufferRef;
-    readonly pool: FusedPool;
-    readonly scratch: (purpose: string, quads: number) => BufferRef;
-  },
+  context: ConvolutionContext,
+  { x, pool, scratch }: Scratch & { readonly x: BufferRef; readonly pool: FusedPool },
 ): readonly Dispatch[] {
-  const shape = pooledBackwardWeightShape(geometry, pool);
-  const choice = choose(shape);
-  const quads = shape.rows * shape.columns / 4;
-  const isSplit = choice.splits > 1;
-  const sums = isSplit ? scratch("weight sums", choice.splits * quads) : arenaRef("gradients");
-  const label = `${name} backward weight, pooled`;
-  const product = dispatchProduct(shape, choice, {
-    label,
-    bindings: { dy: pool.dy, argmax: pool.argmax, x, sums },
-    params: { offset: isSplit ? 0 : weight },
+  return dispatchWeightGradient(pooledBackwardWeightShape(context.geometry, pool), context, {
+    label: `${context.name} backward weight, pooled`,
+    bindings: { dy: pool.dy, argmax: pool.argmax, x },
+    scratch,
   });
-  if (!isSplit) return [product];
-  const out = { scratch: sums, out: arenaRef("gradients"), offset: weight };
-  return [product, sumSplits({ label, ...out, quads, splits: choice.splits, scale: 1 })];
 }
 
 /** The bias's gradient from the pooled output's: a quarter of the rows that the convolution's output has. */
 export function pooledBackwardBias(
   { name, geometry }: ConvolutionContext,
-  { pool, bias, scratch }: {
-    readonly pool: FusedPool;
-    readonly bias: number;
-    readonly scratch: (purpose: string, quads: number) => BufferRef;
-  },
+  { pool, bias, scratch }: Scratch & { readonly pool: FusedPool; readonly bias: number },
 ): readonly Dispatch[] {
   const rows = geometry.images * pool.output.height * pool.output.width;
   const quads = quadsOf(geometry.outChannels);
