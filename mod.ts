@@ -23,67 +23,16 @@
 import "./src/dispose.ts";
 import "./src/deno/host.ts";
 
+export * from "./data.ts";
+export * from "./run.ts";
 export { openGpu } from "./src/api/open_gpu.ts";
 export type { OpenGpuOptions } from "./src/api/open_gpu.ts";
 export { loadModel, openModel } from "./src/api/load_model.ts";
 export type { LoadedModel, ModelSource, SourceTools } from "./src/api/load_model.ts";
 export { Model } from "./src/api/model.ts";
-export { trainDefaults } from "./src/api/model_options.ts";
-export type {
-  Confidences,
-  FinetuneOptions,
-  ModelOptions,
-  ModelPredictOptions,
-  ModelPruneOptions,
-  ModelRecalibrateOptions,
-  ModelState,
-  ModelTask,
-  ModelTrainOptions,
-  NamedTensor,
-  PruneWithRefitOptions,
-  RefitOptions,
-  ScoreOptions,
-} from "./src/api/model_options.ts";
-export { fitRunSizes, lowerRunPlans } from "./src/runs/plans.ts";
-export type { RunSizes } from "./src/runs/plans.ts";
-export { runPrune } from "./src/runs/prune.ts";
-export type { PruneRunOptions, PruneRunResult } from "./src/runs/prune.ts";
-export { runCompare } from "./src/runs/compare.ts";
-export type { CompareOptions } from "./src/runs/compare.ts";
-export { runSensitivity } from "./src/runs/sensitivity.ts";
-export type { SensitivityOptions } from "./src/runs/sensitivity.ts";
-export type { TrainedOptions } from "./src/runs/trained_network.ts";
-export { compareReportSchema, sensitivityReportSchema } from "./src/report/compare_report.ts";
-export type {
-  CompareCell,
-  ComparedLists,
-  ComparedOn,
-  CompareReport,
-  SensitivityCell,
-  SensitivityReport,
-  TrainedResult,
-  ValidationResult,
-} from "./src/report/compare_report.ts";
-export { scheduleOf } from "./src/runs/read_training.ts";
-export { readResumedConfig, removeCheckpoints } from "./src/runs/journal.ts";
-export type { RunCheckpoints } from "./src/runs/journal.ts";
-export { describeConfig, parseRunConfig, runConfigSchema } from "./src/config/config.ts";
-export type { ConfigField, RunConfig, RunConfigInput, Schema } from "./src/config/config.ts";
-export { limitDataset, splitCalibration, takeSplit } from "./src/data/dataset.ts";
-export type { Archive, Download, Patience } from "./src/data/cifar10_archive.ts";
-export { isStreamed } from "./src/data/dataset.ts";
-export type { Dataset, ImageSplit, Split } from "./src/data/dataset.ts";
-export { loadImages } from "./src/data/load_images.ts";
-export type { LoadedImages } from "./src/data/load_images.ts";
-export { loadDataset } from "./src/api/load_data.ts";
-export type { DatasetOptions } from "./src/api/load_data.ts";
-export type { DatasetSources } from "./src/data/locate.ts";
+export * from "./src/api/model_options.ts";
 export { openDenoBlockReader } from "./src/deno/block_reader.ts";
-export { loadStreamed } from "./src/data/shards_load.ts";
-export type { Block, BlockReader, BlockRequest, FileRun, RecordLayout } from "./src/data/shards_reader.ts";
-export type { RecordRun, Shard, StreamedSplit } from "./src/data/shards_split.ts";
 export * from "./src/errors.ts";
-export type { FilePart, Files } from "./src/files.ts";
 export { denoFiles } from "./src/deno/files.ts";
 export { Gpu } from "./src/gpu/device.ts";
 export type { AdapterChoice, AdapterDescription, Backend } from "./src/gpu/device.ts";
@@ -159,10 +108,7 @@ export type { Footprint } from "./src/plan/footprint.ts";
 export type { Augmentation } from "./src/plan/images.ts";
 export { adam, sgd } from "./src/plan/optimizer.ts";
 export type { AdamSettings, OptimizerSettings, Regularization, SgdSettings } from "./src/plan/optimizer.ts";
-export type { ClassChange, Flips } from "./src/report/analysis.ts";
 export type { CompactOptions } from "./src/prune/compact/compact.ts";
-export type { PatternCount } from "./src/prune/select/pattern.ts";
-export type { CompactionCost, CompactionReport } from "./src/prune/compact/compact_network.ts";
 export type { Prior } from "./src/prune/score/confidence.ts";
 export { signalToNoiseAt } from "./src/prune/score/confidence.ts";
 export type { Measure } from "./src/prune/cost.ts";
@@ -188,7 +134,6 @@ export { coupleChannels } from "./src/prune/groups/coupling.ts";
 export type { ChannelGroup, ChannelSlice, Coupling, GroupSet } from "./src/prune/groups/coupling.ts";
 export type { LayerCount } from "./src/prune/mask.ts";
 export type { FisherEstimate } from "./src/prune/score/accumulate.ts";
-
 export type { BlockShape, Granularity, Pattern, RemovalOptions } from "./src/prune/select/removal.ts";
 export type { LayerConfidence } from "./src/prune/score/confidence.ts";
 export { refitDefaults } from "./src/prune/refit/settings.ts";
@@ -197,15 +142,6 @@ export { stagesTo } from "./src/prune/refit/prune_with_refit.ts";
 export type { RefitStage } from "./src/prune/refit/prune_with_refit.ts";
 export { posteriorTemperatures } from "./src/prune/score/temperature.ts";
 export type { TemperatureChoice, TemperatureTrial } from "./src/prune/score/temperature.ts";
-export { pruneReportSchema } from "./src/report/prune_report.ts";
-export type {
-  CompactionResult,
-  CriterionResult,
-  LayerReport,
-  NetworkStates,
-  PhaseReport,
-  PruneReport,
-} from "./src/report/prune_report.ts";
 export type { CallOptions, Progress } from "./src/train/call_options.ts";
 export { standardError } from "./src/train/evaluate.ts";
 export type { Evaluation } from "./src/train/evaluate.ts";
