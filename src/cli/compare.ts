@@ -4,7 +4,6 @@
  * @module
  */
 import { z } from "zod";
-import deno from "../../deno.json" with { type: "json" };
 import type { Files } from "../files.ts";
 import { denoFiles } from "../deno/files.ts";
 import { type CompareReport, compareReportSchema, runCompare, stagesTo } from "../../mod.ts";
@@ -29,7 +28,7 @@ import { OutputFolder } from "./output_folder.ts";
 import { checkSelectionActs, resolveRun } from "./run_config.ts";
 import { note, print } from "./print.ts";
 import { shellText } from "../text/escape.ts";
-import { openErrorProgress } from "./progress.ts";
+import { openErrorProgress, showPhases } from "./progress.ts";
 
 const usage = "./winnow compare [FLAGS]   (or: deno task compare [FLAGS])";
 const summary =
@@ -124,7 +123,7 @@ async function main(signal: AbortSignal): Promise<number> {
   }
   const progress = openErrorProgress();
   const write = async (report: CompareReport, cell?: CompareReport["cells"][number]) => {
-    await denoFiles.write(path, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
+    await output.writeReport(reportName, report);
     const examples = Math.min(config.data.testLimit || Infinity, report.dataset.test);
     if (cell) note(`${report.cells.filter(isAsked).length} of ${all}: ${describeCell(cell, examples)}`);
   };
@@ -132,14 +131,13 @@ async function main(signal: AbortSignal): Promise<number> {
     const report = await runCompare(gpu, {
       config,
       ...input,
-      ...{ variants, sparsities, seeds, versions: { winnow: deno.version, deno: Deno.version.deno } },
+      ...{ variants, sparsities, seeds },
       ...(before ? { before } : {}),
       ...(cores ? { cores } : {}),
       ...{ signal, onStart: () => output.start() },
       onReport: write,
       keep: (name, make) => keepIn(out, name, make),
-      onProgress: (label, { step, steps, loss, accuracy, examplesPerSecond }) =>
-        progress.update({ label, done: step, total: steps, loss, accuracy, examplesPerSecond }),
+      onProgress: showPhases(progress),
     });
     progress.finish();
     const asked = { ...report, cells: report.cells.filter(isAsked) };
@@ -152,8 +150,6 @@ async function main(signal: AbortSignal): Promise<number> {
     progress.finish();
     if (error === signal.reason) await adviseResume("compare", out);
     throw error;
-  } finally {
-    progress.finish();
   }
 }
 

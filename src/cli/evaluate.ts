@@ -19,7 +19,6 @@ import {
   openModel,
   standardError,
 } from "../../mod.ts";
-import { cacheFolder } from "../deno/cache_folder.ts";
 import { runStoppable } from "./command.ts";
 import { type FlagField, flagsOf, formatHelp, jsonFlag, ownFlags, parseFlags } from "./flags.ts";
 import { modelSourceOf } from "../runs/model_source.ts";
@@ -61,20 +60,12 @@ export const fields: readonly FlagField[] = [
 
 /** Opens the data set that was named or that lies around; where there is none, the digits that an offline run takes too. */
 async function openDataset(config: RunConfig): Promise<Dataset<Split>> {
-  const { folder } = config.data, cache = cacheFolder();
-  const places = {
-    ...(folder === undefined ? {} : { folder }),
-    ...(cache === undefined ? {} : { cacheFolder: cache }),
-    files: denoFiles,
-    allowDownload: false,
-    openReader: openDenoBlockReader,
-    note,
-  };
+  const { folder } = config.data, sources = { folder, openReader: openDenoBlockReader };
   try {
-    return await loadDataset(places);
+    return await loadDataset(sources);
   } catch (error) {
     if (folder !== undefined || !await takesDigits(config)) throw error;
-    return await loadDataset({ ...places, mnistFolder: mnistPackageFolder });
+    return await loadDataset({ ...sources, mnistFolder: mnistPackageFolder });
   }
 }
 

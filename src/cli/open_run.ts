@@ -3,9 +3,9 @@
  *
  * @module
  */
+import deno from "../../deno.json" with { type: "json" };
 import type { RunConfig } from "../config/config.ts";
 import type { Dataset, Split } from "../data/dataset.ts";
-import { mnistPackageFolder } from "../deno/mnist_package.ts";
 import { openDenoBlockReader } from "../deno/block_reader.ts";
 import { ConfigError } from "../errors.ts";
 import { denoFiles } from "../deno/files.ts";
@@ -18,7 +18,6 @@ import {
   loadModel,
   type ModelState,
 } from "../../mod.ts";
-import { cacheFolder } from "../deno/cache_folder.ts";
 import { modelSourceOf } from "../runs/model_source.ts";
 import { describeLoadedModel } from "./describe_model.ts";
 import { describeDevice, deviceChanges } from "./describe_device.ts";
@@ -33,6 +32,8 @@ export interface RunInput {
   readonly graph: Graph;
   readonly weights?: ModelState;
   readonly teacher?: LoadedModel;
+  /** Versions of what computes, by name, for the report. */
+  readonly versions: Readonly<Record<string, string>>;
 }
 
 /** Opens the data set and the model of a run, and says which they are. */
@@ -48,7 +49,8 @@ export async function openRun(config: RunConfig): Promise<RunInput> {
   for (const line of describeLoadedModel(loaded, whole)) note(line);
   const dataset = { ...whole, ...normalization };
   if (teacher) checkNormalization(teacher, { dataset, path: config.train.distillation!.teacher! });
-  return { dataset, graph, ...(weights ? { weights } : {}), ...(teacher ? { teacher } : {}) };
+  const versions = { winnow: deno.version, deno: Deno.version.deno };
+  return { dataset, graph, versions, ...(weights ? { weights } : {}), ...(teacher ? { teacher } : {}) };
 }
 
 /** Opens the teacher of a run, where it has one. */
@@ -100,17 +102,8 @@ export async function makeRunFolder({ graph, dataset }: RunInput, command = ""):
 async function openDataset(
   { data: { folder, limit, testLimit, stream } }: RunConfig,
 ): Promise<Dataset<Split>> {
-  const cache = cacheFolder();
-  const dataset = await loadDataset({
-    ...(folder === undefined ? {} : { folder }),
-    ...(cache === undefined ? {} : { cacheFolder: cache }),
-    files: denoFiles,
-    allowDownload: true,
-    mnistFolder: mnistPackageFolder,
-    openReader: openDenoBlockReader,
-    streams: stream === "on",
-    note,
-  });
+  const openReader = openDenoBlockReader, streams = stream === "on";
+  const dataset = await loadDataset({ folder, allowDownload: true, openReader, streams });
   const { name, source, train, test } = dataset;
   note(`data set: ${name}, ${train.count} training and ${test.count} test examples, from ${source}`);
   const takes = (what: string, most: number, count: number, flag: string) => {

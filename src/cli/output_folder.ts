@@ -110,6 +110,12 @@ export class OutputFolder implements AsyncDisposable {
     await removeCheckpoints({ files: denoFiles, folder: this.#checkpoints });
   }
 
+  /** Writes a report as JSON to a file of the folder, whole or not at all. */
+  async writeReport(name: string, report: unknown): Promise<void> {
+    const bytes = new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`);
+    await denoFiles.write(`${this.path}/${name}`, bytes);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#lock) {
       // While it is locked still, so that nobody locks a file that is about to go.

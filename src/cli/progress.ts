@@ -5,6 +5,7 @@
  */
 
 import { escapeLine } from "../text/escape.ts";
+import type { RunProgress } from "../train/settings.ts";
 
 /** Where progress is written to. */
 export interface ProgressTarget {
@@ -126,4 +127,10 @@ export function openErrorProgress(): Progress {
     isTerminal: Deno.stderr.isTerminal(),
     columns: Deno.stderr.isTerminal() ? Deno.consoleSize().columns : 80,
   });
+}
+
+/** Shows the phases of a run on a progress line. */
+export function showPhases(progress: Progress): (label: string, state: RunProgress) => void {
+  return (label, { step, steps, loss, accuracy, examplesPerSecond }) =>
+    progress.update({ label, done: step, total: steps, loss, accuracy, examplesPerSecond });
 }

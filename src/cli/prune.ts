@@ -3,7 +3,6 @@
  *
  * @module
  */
-import deno from "../../deno.json" with { type: "json" };
 import type { RunConfig } from "../config/config.ts";
 import { choosesRound } from "../config/prune.ts";
 import { configFlags } from "../config/words.ts";
@@ -28,7 +27,7 @@ import { formatReport, formatRound, formatWarning } from "../text/prune.ts";
 import { checkSelectionActs, resolveRun, type RunTold, type ToldRun } from "./run_config.ts";
 import { note, print, printJson } from "./print.ts";
 import { shellText } from "../text/escape.ts";
-import { openErrorProgress } from "./progress.ts";
+import { openErrorProgress, showPhases } from "./progress.ts";
 
 const usage = "./winnow prune [FLAGS]   (or: deno task prune [FLAGS])";
 const summary =
@@ -116,7 +115,7 @@ async function main(signal: AbortSignal): Promise<number> {
   });
   const paths = { model: `${output.path}/model.safetensors`, report: `${output.path}/report.json` };
   await denoFiles.write(paths.model, model);
-  await denoFiles.write(paths.report, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`));
+  await output.writeReport("report.json", report);
   await removeCheckpoints(checkpoints);
   print(formatReport(report));
   // Standard output may go to a file.
@@ -189,7 +188,6 @@ async function runWithProgress(
     return await runPrune(gpu, {
       config,
       ...input,
-      versions: { winnow: deno.version, deno: Deno.version.deno },
       onStart: async () => {
         await output.start();
         isStarted = true;
@@ -209,8 +207,7 @@ async function runWithProgress(
         progress.finish();
         note(formatRound(round));
       },
-      onProgress: (label, { step, steps, loss, accuracy, examplesPerSecond }) =>
-        progress.update({ label, done: step, total: steps, loss, accuracy, examplesPerSecond }),
+      onProgress: showPhases(progress),
     });
   } catch (error) {
     progress.finish();

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import deno from "../../deno.json" with { type: "json" };
 import type { Files } from "../files.ts";
 import { denoFiles } from "../deno/files.ts";
 import { runSensitivity, sensitivityReportSchema } from "../../mod.ts";
@@ -25,7 +24,7 @@ import { makeRunFolder, openRun, openRunDevice } from "./open_run.ts";
 import { OutputFolder } from "./output_folder.ts";
 import { checkSelectionActs, resolveRun } from "./run_config.ts";
 import { note, print } from "./print.ts";
-import { openErrorProgress } from "./progress.ts";
+import { openErrorProgress, showPhases } from "./progress.ts";
 
 const usage = "./winnow sensitivity [FLAGS]   (or: deno task sensitivity [FLAGS])";
 const summary =
@@ -122,12 +121,9 @@ async function main(signal: AbortSignal): Promise<number> {
       sparsities,
       ...(before ? { before } : {}),
       ...{ signal, onStart: () => output.start() },
-      onReport: (report) =>
-        denoFiles.write(path, new TextEncoder().encode(`${JSON.stringify(report, null, 2)}\n`)),
+      onReport: (report) => output.writeReport(reportName, report),
       keep: (name, make) => keepIn(output.path, name, make),
-      versions: { winnow: deno.version, deno: Deno.version.deno },
-      onProgress: (label, { step, steps, loss, accuracy, examplesPerSecond }) =>
-        progress.update({ label, done: step, total: steps, loss, accuracy, examplesPerSecond }),
+      onProgress: showPhases(progress),
     });
     progress.finish();
     print(formatSensitivity(report));
@@ -137,8 +133,6 @@ async function main(signal: AbortSignal): Promise<number> {
     progress.finish();
     if (error === signal.reason) await adviseResume("sensitivity", output.path);
     throw error;
-  } finally {
-    progress.finish();
   }
 }
 
