@@ -3,10 +3,11 @@
  *
  * @module
  */
+import { selectionSteps as usualSteps } from "../config/prune.ts";
 import { ConfigError } from "../errors.ts";
 import { removedAt } from "../prune/goal.ts";
 import { type RefitStages, stagesTo } from "../prune/refit/prune_with_refit.ts";
-import { type RefitSettings, usualSelectionSteps } from "../prune/refit/settings.ts";
+import type { RefitSettings } from "../prune/refit/settings.ts";
 import type { CallOptions } from "../train/call_options.ts";
 import type { ModelCore } from "./model_core.ts";
 import type { PruneWithRefitOptions } from "./model_options.ts";
@@ -23,7 +24,7 @@ export function refitStages(
 ): Partial<RefitSettings> & RefitStages & CallOptions {
   const { calibration, sparsity, stages = stagesTo(sparsity), scoring, onStage, ...others } = options;
   const { granularity = "element", scope, floor, roundTo, perCost, protect, madeBy, ...settings } = others;
-  const { selectionSteps = granularity === "element" ? usualSelectionSteps : 0 } = settings;
+  const { selectionSteps = granularity === "element" ? usualSteps.obs : usualSteps.score } = settings;
   const refuse = (thing: string, current: string, wanted: string): never => {
     throw new ConfigError({ act: "prune with refit to", thing, current, wanted });
   };

@@ -20,6 +20,12 @@ export const autoConfidence = 0.683;
 /** Training examples that `auto` holds out for validation, or a tenth where there are few. */
 export const autoValidation = 500;
 
+/**
+ * Steps in which a layer chooses which of its weights go: by their scores, and by Optimal Brain Surgeon. Six steps lose no
+ * less on validation images.
+ */
+export const selectionSteps = { score: 0, obs: 3 } as const;
+
 /** The most columns of a group of N:M sparsity. */
 export const largestPattern = 32;
 
@@ -140,7 +146,7 @@ const after = z.union([
       selectionSteps: z.int().min(0).optional().meta({
         description:
           "Steps in which a layer that lost weights before chooses by Optimal Brain Surgeon which go (Hassibi and Stork 1993); 0 takes the scores.",
-        default: 3,
+        default: selectionSteps.obs,
       }),
     }).describe(
       "--refit: Give kept weights new values after each removal: those whose activations are nearest to those before it, by least squares.",
@@ -171,7 +177,15 @@ export const pruneTree = z.strictObject({
   ),
 });
 
+type PruneKeys = z.output<typeof pruneTree>;
+
+/** True where a refit may choose which weights go: single ones that stay removed. */
+export function mayChooseWeights({ goal, select }: Pick<PruneKeys, "goal" | "select">): boolean {
+  const isRegrowing = "confidence" in goal && goal.regrow !== undefined;
+  return select.granularity === "element" && !("pattern" in goal) && !isRegrowing;
+}
+
 /** True where validation examples choose the round whose network is kept. */
-export function choosesRound(goal: z.output<typeof pruneTree>["goal"]): boolean {
+export function choosesRound(goal: PruneKeys["goal"]): boolean {
   return "confidence" in goal && goal.confidence === "auto";
 }

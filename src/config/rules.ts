@@ -4,7 +4,7 @@
  * @module
  */
 import type { z } from "zod";
-import { autoConfidence, choosesRound } from "./prune.ts";
+import { autoConfidence, choosesRound, mayChooseWeights } from "./prune.ts";
 import { hasWeights, type Tree } from "./tree.ts";
 
 /** Says that the value at a path does not go with the others, and what would. */
@@ -17,7 +17,7 @@ export function checkTogether(config: Tree, context: z.RefinementCtx): void {
   checkTraining(config, refuse);
   checkGoal(config, refuse);
   checkScore(config, refuse);
-  const { rounds, schedule, goal, select, after, allowedDrop, finetune } = config.prune;
+  const { rounds, schedule, after, allowedDrop, finetune } = config.prune;
   if (schedule === "one-shot" && rounds !== undefined && rounds > 1) {
     refuse("prune.rounds", "1 under prune.schedule one-shot");
   }
@@ -27,9 +27,7 @@ export function checkTogether(config: Tree, context: z.RefinementCtx): void {
   if (finetune.epochs === 0 && finetune.rewind !== 0.75) {
     refuse("prune.finetune.rewind", "0.75 unless prune.finetune.epochs is above 0");
   }
-  if (!("refit" in after) || !after.refit.selectionSteps) return;
-  const isRegrowing = "confidence" in goal && goal.regrow !== undefined;
-  if (select.granularity === "element" && !("pattern" in goal) && !isRegrowing) return;
+  if (!("refit" in after) || !after.refit.selectionSteps || mayChooseWeights(config.prune)) return;
   refuse("prune.after.refit.selectionSteps", "0 unless single weights go, and beside regrow");
 }
 

@@ -5,7 +5,14 @@
  * @module
  */
 import { joinKeys, nodeAt } from "./nodes.ts";
-import { autoValidation, channelDefaults, choosesRound, scoreTree } from "./prune.ts";
+import {
+  autoValidation,
+  channelDefaults,
+  choosesRound,
+  mayChooseWeights,
+  scoreTree,
+  selectionSteps,
+} from "./prune.ts";
 import { checkTogether } from "./rules.ts";
 import { defaultEpochs } from "./train.ts";
 import { hasWeights, type Tree, tree } from "./tree.ts";
@@ -29,11 +36,10 @@ function completeSelect({ goal, select }: Tree["prune"]) {
 }
 
 /** Fills in what follows a removal: single weights are chosen by the covariance where they are refitted. */
-function completeAfter({ goal, select, after }: Tree["prune"]) {
+function completeAfter({ after, ...prune }: Tree["prune"]) {
   if (!("refit" in after)) return after;
-  const isObs = select.granularity === "element" && !("pattern" in goal) &&
-    !("confidence" in goal && goal.regrow !== undefined);
-  return { refit: { ...after.refit, selectionSteps: after.refit.selectionSteps ?? (isObs ? 3 : 0) } };
+  const usual = mayChooseWeights(prune) ? selectionSteps.obs : selectionSteps.score;
+  return { refit: { ...after.refit, selectionSteps: after.refit.selectionSteps ?? usual } };
 }
 
 /** Fills in the examples by which a confidence `auto` chooses the round. */

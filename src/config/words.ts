@@ -4,7 +4,7 @@
  * @module
  */
 import { type ConfigField, describeConfig } from "./fields.ts";
-import { largestPattern } from "./prune.ts";
+import { largestPattern, selectionSteps } from "./prune.ts";
 import { joinKeys, type Keys, keysAt } from "./nodes.ts";
 
 /** A flag of words. */
@@ -23,9 +23,6 @@ const optimizers: Readonly<Record<string, Keys>> = {
   adam: { kind: "adam" },
   adamw: { kind: "adamw" },
 };
-
-/** Steps in which a layer chooses which of its weights go: by their scores, and by Optimal Brain Surgeon. */
-export const selectionSteps = { score: 0, obs: 3 } as const;
 
 /** Reads what goes as one, or a pattern, as `2:4`; undefined where a text is none. */
 export function readGranularity(text: string): string | Keys | undefined {
@@ -107,14 +104,15 @@ const wordFields: readonly WordField[] = [
       "What goes as one: single weights, filters, coupled channels, blocks RxC, or all but N of every M columns.",
     kind: "text",
     default: "element",
-    wanted: "element, filter, channel, N:M such as 2:4 (N at most M, M at most 32), or RxC such as 4x4",
+    wanted:
+      `element, filter, channel, N:M such as 2:4 (N at most M, M at most ${largestPattern}), or RxC such as 4x4`,
   }, readGranularityFlag),
   wordField(
     "selection",
     "prune.after.refit.selectionSteps",
     {
       description:
-        "With refit: what chooses the weights of a layer that go, their scores, or, of layers that lost some before, Optimal Brain Surgeon in 3 steps; obs where single weights go.",
+        `With refit: what chooses the weights of a layer that go, their scores, or, of layers that lost some before, Optimal Brain Surgeon in ${selectionSteps.obs} steps; obs where single weights go.`,
       choices: Object.keys(selectionSteps),
     },
     (text) =>

@@ -6,7 +6,8 @@
  */
 import { parseRunConfig, type RunConfig } from "../config/config.ts";
 import { joinKeys, type Keys, valuesByPath } from "../config/nodes.ts";
-import { readGranularity, selectionSteps } from "../config/words.ts";
+import { selectionSteps } from "../config/prune.ts";
+import { readGranularity } from "../config/words.ts";
 import { ConfigError } from "../errors.ts";
 import { describeAlternatives } from "../nearest.ts";
 import { criteria, type Criterion, type CriterionName, readsFisher } from "../prune/score/criteria.ts";

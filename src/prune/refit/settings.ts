@@ -40,9 +40,6 @@ export const refitDefaults: RefitSettings = {
   memoryBytes: 2 ** 30,
 };
 
-/** Default steps in which layers choose their own weights; six steps lose no less on validation images. */
-export const usualSelectionSteps = 3;
-
 /** The refit of one layer. */
 export interface LayerRefitReport {
   /** The layer's name. */

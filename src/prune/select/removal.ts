@@ -4,6 +4,7 @@
  * @module
  */
 import { checkWords, describeValue, isNumberAs } from "../../checks.ts";
+import { largestPattern } from "../../config/prune.ts";
 import { ConfigError } from "../../errors.ts";
 import { describeAlternatives } from "../../nearest.ts";
 import { layerNameOf, type ParameterLayout } from "../../plan/layout.ts";
@@ -77,9 +78,6 @@ export interface Pattern {
   /** Neighbouring columns per group, at most 32. */
   readonly of: number;
 }
-
-/** Maximum columns of a group of N:M sparsity. */
-const largestPattern = 32;
 
 /** The limit of a layer. */
 export interface LayerBounds {
