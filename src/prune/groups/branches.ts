@@ -30,6 +30,15 @@ export function findBranches(graph: Graph): readonly Branch[] {
   });
 }
 
+/** The innermost branch around each layer that is in one, by the layer's name. */
+export function innermostBranches(graph: Graph): ReadonlyMap<string, Branch> {
+  const bySize = findBranches(graph).toSorted((a, b) => a.layers.length - b.layers.length);
+  // Of entries of one layer the last counts, so that the smallest branches come last.
+  return new Map(
+    bySize.toReversed().flatMap((branch) => branch.layers.map((layer) => [layer, branch] as const)),
+  );
+}
+
 /** The branches that may still be removed as a whole. */
 export interface OpenBranches {
   /**
@@ -47,11 +56,7 @@ export interface OpenBranches {
  * @param isEmpty True if a layer keeps no channel already. Branches with such a layer are removed.
  */
 export function openBranches(graph: Graph, isEmpty: (layer: string) => boolean): OpenBranches {
-  const bySize = findBranches(graph).toSorted((a, b) => a.layers.length - b.layers.length);
-  const innermost = new Map<string, Branch>();
-  for (const branch of bySize) {
-    for (const layer of branch.layers) if (!innermost.has(layer)) innermost.set(layer, branch);
-  }
+  const innermost = innermostBranches(graph);
   const inputs = new Map(graph.layers.map(({ name, inputs }) => [name, new Set(inputs).size]));
   const gone = new Set<Branch>();
   const find = (layers: readonly string[]) => new Set(layers.map((layer) => innermost.get(layer)));

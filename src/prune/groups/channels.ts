@@ -41,25 +41,19 @@ export async function openChannels(
     quadCosts.fill(cost(tensor), tensor.first, tensor.first + tensor.quads);
   }
   const costAt = (place: number) => mask[place] > 0 ? quadCosts[place >> 2] : 0;
-  const costOf = (group: number): number => {
+  const sumOver = (group: number, of: (place: number) => number): number => {
     let sum = 0;
     for (const run of groupRuns(places, groups[group])) {
-      if (run.arena === "values") forEachElement(run, (place) => sum += costAt(place));
+      if (run.arena === "values") forEachElement(run, (place) => sum += of(place));
     }
     return sum;
   };
-  /** Removes the kept weights of a range, and returns their cost. */
+  const costOf = (group: number) => sumOver(group, costAt);
+  /** Removes the weight at a place, and returns its cost; 0 if it is removed already. */
   const clear = (place: number): number => {
-    const sum = costAt(place);
+    const cost = costAt(place);
     mask[place] = 0;
-    return sum;
-  };
-  const clearGroup = (group: number): number => {
-    let sum = 0;
-    for (const run of groupRuns(places, groups[group])) {
-      if (run.arena === "values") forEachElement(run, (place) => sum += clear(place));
-    }
-    return sum;
+    return cost;
   };
   const clearLayers = (layers: ReadonlySet<string>): number => {
     let sum = 0;
@@ -104,7 +98,7 @@ export async function openChannels(
       going.push(group);
       if (left % roundTo !== 0) return 0;
       let sum = 0;
-      for (const one of going) sum += clearGroup(one);
+      for (const one of going) sum += sumOver(one, clear);
       waiting[set] = [];
       keptOfSet[set] = left;
       for (const [name, channels] of after) kept.set(name, channels);

@@ -7,7 +7,7 @@ import { weightFormOf } from "../../model/channels.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../../model/graph.ts";
 import { layerNameOf, type PlacedParameter } from "../../plan/layout.ts";
 import { blockLosers, layOutBlocks } from "../groups/blocks.ts";
-import { findBranches } from "../groups/branches.ts";
+import { innermostBranches } from "../groups/branches.ts";
 import {
   type ChannelGroup,
   coupleChannels,
@@ -209,10 +209,10 @@ function layersThatMayGo(
 ): ReadonlySet<string> {
   const { floor = 0, protect = [] } = reach.options;
   if (floor > 0) return new Set();
-  const bySize = findBranches(graph).toSorted((a, b) => a.layers.length - b.layers.length);
-  const branches = nodes.map(({ spec }) => bySize.find(({ layers }) => layers.includes(spec.name))).map((
-    branch,
-  ) => branch?.layers.some((name) => protect.includes(name)) ? undefined : branch);
+  const innermost = innermostBranches(graph);
+  const branches = nodes.map(({ spec }) => innermost.get(spec.name)).map((branch) =>
+    branch?.layers.some((name) => protect.includes(name)) ? undefined : branch
+  );
   const canBeEmpty = sets.map((set, index) =>
     stuckOf(set, groups, reach) === 0 &&
     nodes.keys().every((i) => fixed[i] > 0 || setsOf[i].length !== 1 || setsOf[i][0] !== index || branches[i])
