@@ -13,6 +13,7 @@ import { pruneWithRefit, refitKept, type RefitStage } from "../prune/refit/prune
 import type { LayerRefitReport } from "../prune/refit/settings.ts";
 import { checkRemoval } from "../prune/select/removal.ts";
 import type { CallOptions } from "../train/call_options.ts";
+import { epochsPerPhase } from "../train/settings.ts";
 import { checkPruning } from "./check_options.ts";
 import type { ModelCore } from "./model_core.ts";
 import type { ModelPruneOptions, PruneWithRefitOptions, RefitOptions } from "./model_options.ts";
@@ -53,7 +54,7 @@ export function pruneModel(
       if (typeof finetune === "function") return await finetune(round);
       if (!finetune) return;
       const { on, ...settings } = finetune;
-      await trainModel(core, on, { signal, firstEpoch: finetuneFirstEpoch * round, ...settings });
+      await trainModel(core, on, { signal, firstEpoch: epochsPerPhase * round, ...settings });
     };
     const target = modelAsPruneTarget(core, { recipe, goal, inputs, test, finetune: trainKept });
     let round = 0;
@@ -69,9 +70,6 @@ export function pruneModel(
     );
   }, options.signal);
 }
-
-/** Fine-tuning of each round draws batches that training, and that of other rounds, does not. */
-const finetuneFirstEpoch = 1000;
 
 /** See `Model.pruneWithRefit`. */
 export function pruneModelWithRefit(

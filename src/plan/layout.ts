@@ -67,6 +67,11 @@ export function layerNameOf({ fullName, name }: PlacedParameter): string {
   return fullName.slice(0, fullName.length - name.length - 1);
 }
 
+/** The name of the layer that the full name of a parameter begins with. */
+export function layerOfParameter(fullName: string): string {
+  return fullName.slice(0, fullName.lastIndexOf("."));
+}
+
 /**
  * Lays out the parameters of a model. They are listed in the order of the layers, not of their offsets.
  *

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { layerOfParameter } from "../plan/layout.ts";
 import type { Granularity } from "../prune/select/removal.ts";
 import type { PruneRound } from "../prune/loop.ts";
 import { emptyLayers, type LayerCount } from "../prune/mask.ts";
@@ -38,7 +39,7 @@ export function thinLayers(
     const counts = unitOf(granularity) === "weights"
       ? { kept, of: weights }
       : { kept: channels - emptyChannels, of: channels };
-    return { name: name.slice(0, name.lastIndexOf(".")), ...counts };
+    return { name: layerOfParameter(name), ...counts };
   }).filter(({ kept, of }) => isThin(kept, of));
 }
 

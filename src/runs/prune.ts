@@ -24,7 +24,7 @@ import { applyRecipe, scoringOf } from "../api/apply_recipe.ts";
 import { type LoadedModel, openModel } from "../api/load_model.ts";
 import { Model } from "../api/model.ts";
 import type { ModelState, ModelTrainOptions } from "../api/model_options.ts";
-import type { RunProgress } from "../train/settings.ts";
+import { epochsPerPhase, type RunProgress } from "../train/settings.ts";
 import { type JournalSteps, type RunCheckpoints, RunJournal } from "./journal.ts";
 import { runContents } from "./contents.ts";
 import { checkCores, coresOf } from "./cores.ts";
@@ -40,9 +40,6 @@ import { readDistillation, scheduleOf, trainingOf } from "./read_training.ts";
 
 /** Criteria that a run compares with, at the sparsity that it reached. */
 const comparedCriteria = ["confidence", "magnitude", "gradient", "l1", "random"] as const;
-
-/** Epochs drawn by a phase start at a multiple of this, so that no two phases draw the same batches. */
-const epochsPerPhase = 1000;
 
 /** What a run is given. */
 export interface PruneRunOptions {

@@ -13,7 +13,7 @@ import { decodeVariance, encodeVariance } from "../io/variance_file.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { needsVariance } from "../prune/score/criteria.ts";
 import type { Graph } from "../model/graph.ts";
-import type { RunProgress } from "../train/settings.ts";
+import { epochsPerPhase, type RunProgress } from "../train/settings.ts";
 import { Model } from "../api/model.ts";
 import type { ModelState, ModelTrainOptions } from "../api/model_options.ts";
 import { coreOf } from "../api/model_core.ts";
@@ -53,9 +53,6 @@ export interface TrainedNetwork {
   /** Trains on after a removal, as fine-tuning does, on the same batches every time. */
   finetune(phase: string): Promise<void>;
 }
-
-/** Fine-tuning draws batches that training does not. */
-const finetuneFirstEpoch = 1000;
 
 /**
  * Trains a network, or takes what is given or was kept.
@@ -104,7 +101,7 @@ export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<Tr
       finetune: (phase) =>
         trainFor(phase, {
           epochs: config.prune.finetune.epochs,
-          firstEpoch: finetuneFirstEpoch,
+          firstEpoch: epochsPerPhase,
           schedule: scheduleOf(config, "finetune"),
           // Other removals are to be scored by the variance of training.
           keepsVariance: false,

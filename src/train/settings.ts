@@ -17,6 +17,9 @@ import type { Schedule } from "./schedule.ts";
 /** Recalibration of batch norm for averaged values: none, on plain images, or on augmented images as in training. */
 export type Recalibration = "none" | "plain" | "augmented";
 
+/** The `firstEpoch` of each phase of a run is a multiple of this, so that no two phases draw the same batches. */
+export const epochsPerPhase = 1000;
+
 /** Early stopping. */
 export interface EarlyStopping {
   /** Epochs without improvement after which training ends. 0 never ends early, but keeps the best epoch's values. */

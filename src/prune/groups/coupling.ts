@@ -10,6 +10,7 @@ import { ShapeError } from "../../errors.ts";
 import { weightFormOf } from "../../model/channels.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../../model/graph.ts";
 import type { ChannelLabels } from "../../model/layer.ts";
+import { layerOfParameter } from "../../plan/layout.ts";
 
 /** The part of a parameter that belongs to one channel: a row (an output channel) or a channel of all rows and taps. */
 export interface ChannelSlice {
@@ -55,7 +56,7 @@ export interface Coupling {
 }
 
 const layersOf = (slices: readonly ChannelSlice[]): readonly string[] => [
-  ...new Set(slices.map(({ parameter }) => parameter.slice(0, parameter.lastIndexOf(".")))),
+  ...new Set(slices.map(({ parameter }) => layerOfParameter(parameter))),
 ];
 
 /** The layers whose weights make the channels of a group, by name, in the graph's order. */
