@@ -30,7 +30,7 @@ export interface ScalingPoints {
 }
 
 /** The points of docs/results.md. */
-export const defaultPoints: ScalingPoints = {
+const defaultPoints: ScalingPoints = {
   batches: [16, 32, 64, 128, 256, 512],
   widths: [0.5, 1, 2],
   depths: [1, 2, 3, 4],

@@ -128,7 +128,7 @@ async function openGroups(
 }
 
 /** Trains on shards in a folder, in turn from its files and on a part that is resident, and yields the figures of both. */
-export async function* measureStreaming(
+async function* measureStreaming(
   gpu: Gpu,
   folder: string,
   { seconds, stepsPerGroup = 10, note = () => {}, signal }: Omit<StreamingOptions, "sizeBytes">,

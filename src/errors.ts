@@ -17,7 +17,7 @@ export interface ErrorDetails {
 }
 
 /** The details as one line. */
-export function formatDetails({ act, thing, current, wanted }: ErrorDetails): string {
+function formatDetails({ act, thing, current, wanted }: ErrorDetails): string {
   return `Cannot ${act} "${thing}": ${current}, expected ${wanted}`;
 }
 

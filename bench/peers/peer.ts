@@ -33,7 +33,7 @@ export interface Peer {
 export const peerImage = { channels: 3, side: 32, classes: 10 } as const;
 
 /** Numbers in a tensor of a shape. */
-export function countOf(shape: readonly number[]): number {
+function countOf(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 

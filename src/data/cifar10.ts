@@ -165,7 +165,7 @@ function checkSize(sizeBytes: number, name: string): void {
  *
  * @throws {FormatError} If there are not ten, or two are the same.
  */
-export function parseCifar10Classes(bytes: Uint8Array, name: string): readonly string[] {
+function parseCifar10Classes(bytes: Uint8Array, name: string): readonly string[] {
   const classes = new TextDecoder().decode(bytes).split("\n").map((line) => line.trim()).filter((line) =>
     line
   );

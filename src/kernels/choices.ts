@@ -16,7 +16,7 @@ export type ProductChoices = Record<string, ProductChoice>;
  * The present name of a core. Before version 0.1.0 names had no folder: `gemm/register_8x8` is
  * `gemm/software/register_8x8`.
  */
-export function currentCore(name: string): string {
+function currentCore(name: string): string {
   return name.replace(
     /^gemm\/(tile|register|subgroup)_/,
     (_, text: string) => `gemm/${text === "tile" ? "gpu" : "software"}/${text}_`,

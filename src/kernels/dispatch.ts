@@ -53,7 +53,7 @@ export function readPathOf(
 const maxWorkgroups = 65535;
 
 /** Loop iterations after which some drivers end an invocation silently. */
-export const maxIterations = 65535;
+const maxIterations = 65535;
 
 /** Spreads a number of workgroups over x and y. Kernels join them again (kernels/dispatch.wgsl). */
 export function spreadWorkgroups(count: number): readonly [number, number, number] {

@@ -21,7 +21,7 @@ import {
 } from "./winograd.ts";
 
 /** Workgroups that a core needs for one split of a product. */
-export function productWorkgroups(shape: ProductShape, core: string): number {
+function productWorkgroups(shape: ProductShape, core: string): number {
   const block = coreBlock(core), map = core === winogradCore ? winogradMap(shape) : undefined;
   const rowBlocks = map ? winogradLanes(map) / block.subgroupSize! : shape.rows / block.rows;
   const blocks = Math.ceil(rowBlocks) * Math.ceil(shape.columns / block.columns);
@@ -70,7 +70,7 @@ export function textureCost(shape: ProductShape, { core, splits }: ProductChoice
 const workgroupsWanted: Readonly<Record<ReadPath, number>> = { texture: 32, storage: 128 };
 
 /** A core with the splits that fill the device. */
-export function filledChoice(shape: ProductShape, core: string, path: ReadPath): ProductChoice {
+function filledChoice(shape: ProductShape, core: string, path: ReadPath): ProductChoice {
   return { core, splits: productSplits(shape, core, workgroupsWanted[path]) };
 }
 

@@ -60,7 +60,7 @@ export function pooledForwardShape(g: ConvolutionGeometry, pool: FusedPool): Pro
 }
 
 /** The product of the weight's gradient: a segment is a line of pixels that windows cover. */
-export function pooledBackwardWeightShape(g: ConvolutionGeometry, pool: FusedPool): ProductShape {
+function pooledBackwardWeightShape(g: ConvolutionGeometry, pool: FusedPool): ProductShape {
   const { x, pooled, weight } = operandQuads(g, pool);
   return {
     operation: "gemm/conv2d_backward_weight_pooled",

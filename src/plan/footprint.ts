@@ -22,7 +22,7 @@ export interface Footprint {
 }
 
 /** Bytes of the texture that mirrors a buffer of a size. */
-export function mirrorSizeBytes(sizeBytes: number): number {
+function mirrorSizeBytes(sizeBytes: number): number {
   const quads = sizeBytes / 16;
   return 16 * Math.min(mirrorWidth, quads) * Math.ceil(quads / mirrorWidth);
 }

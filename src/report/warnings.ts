@@ -21,7 +21,7 @@ export interface ThinLayer {
 }
 
 /** What is counted where a granularity removes: channels, filters, or single weights. */
-export function unitOf(granularity: Granularity): "channels" | "filters" | "weights" {
+function unitOf(granularity: Granularity): "channels" | "filters" | "weights" {
   return granularity === "channel" ? "channels" : granularity === "filter" ? "filters" : "weights";
 }
 
@@ -66,7 +66,7 @@ export function describeEmpty(names: readonly string[], where = ""): string {
 }
 
 /** Says that little of some layers is left, at least one. */
-export function describeThin(layers: readonly ThinLayer[], unit: ReturnType<typeof unitOf>): string {
+function describeThin(layers: readonly ThinLayer[], unit: ReturnType<typeof unitOf>): string {
   const listed = layers.map(({ name, kept, of }) => `${name} ${kept} of ${of}`).join(", ");
   return `under 5 % of the ${unit} of a layer are left: ${listed}; a higher --floor keeps more of each layer`;
 }

@@ -85,7 +85,7 @@ interface CompactedModel extends Pick<PruneOutcome, "layers"> {
  *
  * @throws {KernelError} Where the two models' logits differ by more than rounding.
  */
-export async function measureCompaction(
+async function measureCompaction(
   gpu: Gpu,
   bytes: Uint8Array,
   { task, examples, store, choose, protect, evaluationBatch, ownLayers }: CompactionContext,

@@ -16,7 +16,7 @@ import {
 } from "../../src/data/shards_reader.ts";
 
 /** The records of a split from one row to another, labels of `labelBytes` bytes before the pixels. */
-export function shardOf(split: ImageSplit, { from, to, labelBytes }: {
+function shardOf(split: ImageSplit, { from, to, labelBytes }: {
   readonly from: number;
   readonly to: number;
   readonly labelBytes: number;

@@ -15,7 +15,7 @@ const digits = [{ shift: 21, bits: 11 }, { shift: 10, bits: 11 }, { shift: 0, bi
 const quadsPerInvocation = 2;
 
 /** The dispatches that remove the `remove` weights of the lowest scores, those removed before counted among them. */
-export function selectionDispatches(quads: number, remove: number): readonly Dispatch[] {
+function selectionDispatches(quads: number, remove: number): readonly Dispatch[] {
   const passes = [0, 1].flatMap((BY_PLACE) =>
     digits.flatMap(({ shift, bits }): Dispatch[] => [
       dispatchOver(Math.ceil(quads / quadsPerInvocation), {

@@ -80,7 +80,7 @@ export function addSkip(
 }
 
 /** Covariances of rows u (n, columns) with rows v (n, others): their product over n less that of their means. */
-export function covarianceOf(u: RefTensor, v: RefTensor): RefTensor {
+function covarianceOf(u: RefTensor, v: RefTensor): RefTensor {
   const [count, columns] = u.shape, others = v.shape[1];
   const uMeans = meansOf(u), vMeans = meansOf(v), out = zeros([columns, others]);
   for (let sample = 0; sample < count; sample++) {
@@ -134,7 +134,7 @@ export function inverseOf(matrix: RefTensor): RefTensor {
 }
 
 /** The lower Cholesky factor of a positive definite matrix. */
-export function choleskyOf(matrix: RefTensor): RefTensor {
+function choleskyOf(matrix: RefTensor): RefTensor {
   const size = matrix.shape[0], factor = zeros([size, size]), l = factor.values;
   for (let i = 0; i < size; i++) {
     for (let j = 0; j <= i; j++) {

@@ -121,7 +121,7 @@ export interface LeastOfChannels {
  * nothing. If layers share only some channels, or a sum has several removable branches, the scores decide, and this
  * is only a lower bound.
  */
-export function minOfChannels(graph: Graph, reach: ChannelReach): LeastOfChannels {
+function minOfChannels(graph: Graph, reach: ChannelReach): LeastOfChannels {
   const nodes = resolveGraph(graph), coupling = coupleChannels(graph);
   const least = minChannels(nodes, { graph, coupling, reach });
   const indexOf = new Map(nodes.map(({ spec }, i) => [spec.name, i]));

@@ -110,7 +110,7 @@ export interface LayerTargets {
 }
 
 /** Output channels of all groups of a layer. */
-export function outputsOf({ groups, geometry: { outChannels } }: RefittableLayer): number {
+function outputsOf({ groups, geometry: { outChannels } }: RefittableLayer): number {
   return groups * outChannels;
 }
 

@@ -52,7 +52,7 @@ export function systemLayout(size: number, withIdentity: boolean): SystemLayout 
 }
 
 /** Lines of a block column of a system. */
-export function blockLines({ lines, shrink }: SystemLayout, block: number): number {
+function blockLines({ lines, shrink }: SystemLayout, block: number): number {
   return lines - shrink * block;
 }
 

@@ -18,7 +18,7 @@ import type { ScoredLayer } from "./elements.ts";
 import { type Granularity, type RemovalOptions, tooMany } from "./removal.ts";
 
 /** The worth of each group by a rule; NaN for a group without a kept, scored weight. */
-export function groupRanks(
+function groupRanks(
   { sums, counts }: GroupScores,
   { rule, seed }: { readonly rule: GroupRule; readonly seed: number },
 ): Float64Array {
@@ -50,7 +50,7 @@ function tailAbove(deviate: number): number {
  * group is below it if its confidence, P(chi^2_d <= z_g^2), is below erf(z / sqrt 2). Otherwise the threshold is a
  * rank.
  */
-export function rankAt(rule: GroupRule, threshold: number): number {
+function rankAt(rule: GroupRule, threshold: number): number {
   if (rule !== "deviate") return threshold;
   const tail = erfc(Math.max(0, threshold) / Math.SQRT2);
   let low = -40, high = 40;
@@ -63,7 +63,7 @@ export function rankAt(rule: GroupRule, threshold: number): number {
 }
 
 /** Ranks within each layer, as fractions of its groups, so the same share of each layer is removed. */
-export function ranksWithin(ranks: ArrayLike<number>, layerOf: ArrayLike<number>): Float64Array {
+function ranksWithin(ranks: ArrayLike<number>, layerOf: ArrayLike<number>): Float64Array {
   const layers = new Map<number, number[]>();
   for (const group of orderOf(ranks)) {
     const own = layers.get(layerOf[group]) ?? [];
@@ -91,7 +91,7 @@ function orderOf(ranks: ArrayLike<number>): Uint32Array {
  * @param take Removes a group if it may be removed, and returns the number of weights removed with it.
  * @returns The number of removed weights.
  */
-export function walkGroups(ranks: ArrayLike<number>, { take, isEnough }: {
+function walkGroups(ranks: ArrayLike<number>, { take, isEnough }: {
   take(group: number): number;
   /** True stops before a group of this rank, with so many weights removed so far. */
   isEnough(removed: number, rank: number): boolean;
@@ -123,7 +123,7 @@ function ranksOf(groups: RemovableGroups, { rule, seed, perCost }: GroupRanking)
  *
  * @throws {ConfigError} If less may go; then nothing went.
  */
-export async function removeGroupsUntil(
+async function removeGroupsUntil(
   groups: RemovableGroups,
   { target, before }: { readonly target: number; readonly before: number },
   ranking: GroupRanking,
@@ -142,7 +142,7 @@ export async function removeGroupsUntil(
  * Counts what would be removed with the removable groups below a threshold, by the measure of the options. It marks
  * the groups, so they cannot be used again. With `perCost` the threshold is worth per unit of cost.
  */
-export function countGroupsBelow(groups: RemovableGroups, threshold: number, ranking: GroupRanking): number {
+function countGroupsBelow(groups: RemovableGroups, threshold: number, ranking: GroupRanking): number {
   const limit = ranking.perCost ? threshold : rankAt(ranking.rule, threshold);
   return walkGroups(ranksOf(groups, ranking), {
     take: (group) => groups.take(group),
