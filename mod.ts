@@ -55,9 +55,9 @@ export { arenaRef, arenaRoles, inputRef } from "./src/kernels/buffer_ref.ts";
 export type { ArenaRole, BufferRef, QuadRange } from "./src/kernels/buffer_ref.ts";
 export { dispatchOver } from "./src/kernels/dispatch.ts";
 export type { Dispatch, DispatchBody } from "./src/kernels/dispatch.ts";
-export { chunksOf, sumColumns } from "./src/kernels/reduce.ts";
+export { splitRows, sumColumns } from "./src/kernels/reduce.ts";
 export type { ColumnSum } from "./src/kernels/reduce.ts";
-export { channelwise, keepZero, weighted, weightFormOf } from "./src/model/channels.ts";
+export { channelwise, getWeightForm, keepZero, weighted } from "./src/model/channels.ts";
 export type { WeightForm } from "./src/model/channels.ts";
 export { checkGraphFits, ownLayers, parseGraph } from "./src/model/graph.ts";
 export type { ClassificationTask, Graph, GraphOptions } from "./src/model/graph.ts";
@@ -176,6 +176,6 @@ export type {
   TrainState,
 } from "./src/train/settings.ts";
 export { verifyGoldens } from "./src/verify/verify.ts";
-export { mapShape, quadsOf, quadsPerExample, vectorShape } from "./src/shape.ts";
+export { countQuads, mapShape, quadsPerExample, vectorShape } from "./src/shape.ts";
 export type { FeatureShape, Pair } from "./src/shape.ts";
 export type { Check, ModelSources } from "./src/verify/verify.ts";

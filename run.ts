@@ -27,7 +27,7 @@ export type {
   TrainedResult,
   ValidationResult,
 } from "./src/report/compare_report.ts";
-export { scheduleOf } from "./src/runs/read_training.ts";
+export { readSchedule } from "./src/runs/read_training.ts";
 export { readResumedConfig, removeCheckpoints } from "./src/runs/journal.ts";
 export type { RunCheckpoints } from "./src/runs/journal.ts";
 export { describeConfig, parseRunConfig, runConfigSchema } from "./src/config/config.ts";

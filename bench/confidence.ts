@@ -14,7 +14,7 @@ import { maxBindingQuads } from "../src/gpu/network.ts";
 import { type Graph, imagesName } from "../src/model/graph.ts";
 import { layOutParameters } from "../src/plan/layout.ts";
 import { lowerScores, prunableTensors } from "../src/prune/score/criteria.ts";
-import { digitCounts, lowerSelection, rangesOf, selectState } from "../src/prune/select/select.ts";
+import { digitCounts, joinRanges, lowerSelection, selectState } from "../src/prune/select/select.ts";
 import { openRandomStream } from "../src/random.ts";
 import { type Cost, elementwiseCost } from "./cost.ts";
 import { finishWork, type Workload } from "./measure.ts";
@@ -34,7 +34,7 @@ const examples = 1000;
 const rowFeatures = 1000;
 
 /** As few linear layers side by side as have so many rows in all, each no larger than what kernels bind at once. */
-function graphOf(rows: number, bindingQuads: number): Graph {
+function makeGraph(rows: number, bindingQuads: number): Graph {
   const mostRows = Math.floor(bindingQuads / (rowFeatures / 4)), count = Math.ceil(rows / mostRows);
   const layers = Array.from({ length: count }, (_, i) => ({
     kind: "linear" as const,
@@ -96,7 +96,7 @@ async function allocate(
  * @throws {ShapeError} Where the adapter has no room for so many parameters.
  */
 export async function openConfidence(gpu: Gpu, parameters: number): Promise<ConfidenceWorkload> {
-  const bindingQuads = maxBindingQuads(gpu), graph = graphOf(parameters / rowFeatures, bindingQuads);
+  const bindingQuads = maxBindingQuads(gpu), graph = makeGraph(parameters / rowFeatures, bindingQuads);
   const layout = layOutParameters(graph, bindingQuads), tensors = prunableTensors(layout);
   const { quads } = layout, numbers = 4 * quads, remove = Math.floor(parameters / 2);
   const words = new Map([
@@ -120,7 +120,7 @@ export async function openConfidence(gpu: Gpu, parameters: number): Promise<Conf
   const bind = bindBuffers("bench", { network: { arena: buffer }, input: buffer });
   const dispatches = [
     ...lowerScores({ layout, graph }, "confidence", { examples, seed: 0 }),
-    ...lowerSelection(rangesOf(tensors), remove),
+    ...lowerSelection(joinRanges(tensors), remove),
   ];
   const program = await Program.create(gpu, dispatches, { bind });
   return {

@@ -17,7 +17,7 @@ import {
   convolutionForward,
 } from "../src/model/convolution.ts";
 import { openRandomStream } from "../src/random.ts";
-import { quadsOf } from "../src/shape.ts";
+import { countQuads } from "../src/shape.ts";
 import type { Cost } from "./cost.ts";
 import { finishWork, type Workload } from "./measure.ts";
 
@@ -58,7 +58,7 @@ export function lowerConvolution(
   { images, inChannels, outChannels, side, kernel }: ConvolutionSize,
   choose: ProductChooser,
 ): { readonly dispatches: readonly Dispatch[]; readonly quads: Readonly<Record<string, number>> } {
-  const pixels = images * side * side, inQuads = quadsOf(inChannels);
+  const pixels = images * side * side, inQuads = countQuads(inChannels);
   const weightQuads = outChannels * kernel * kernel * inQuads;
   const geometry = {
     images,
@@ -78,15 +78,15 @@ export function lowerConvolution(
   const quads: Record<string, number> = {
     x: pixels * inQuads,
     dx: pixels * inQuads,
-    y: pixels * quadsOf(outChannels),
-    values: weightQuads + quadsOf(outChannels),
-    gradients: weightQuads + quadsOf(outChannels),
+    y: pixels * countQuads(outChannels),
+    values: weightQuads + countQuads(outChannels),
+    gradients: weightQuads + countQuads(outChannels),
   };
   const scratch = (purpose: string, count: number) => {
     quads[purpose] = count;
     return inputRef(purpose);
   };
-  return { dispatches: dispatchesOf(context, pass, scratch), quads };
+  return { dispatches: lowerPass(context, pass, scratch), quads };
 }
 
 /**
@@ -131,7 +131,7 @@ export async function openConvolution(
 }
 
 /** The dispatches of a pass; `y` holds the output in the forward pass and its gradient in the others. */
-function dispatchesOf(
+function lowerPass(
   context: ConvolutionContext,
   pass: ConvolutionPass,
   scratch: (purpose: string, quads: number) => BufferRef,

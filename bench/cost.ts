@@ -10,7 +10,7 @@ import type { BufferRef } from "../src/kernels/buffer_ref.ts";
 import { type Dispatch, isProductKernel } from "../src/kernels/dispatch.ts";
 import { type Graph, resolveGraph } from "../src/model/graph.ts";
 import type { Plan } from "../src/plan/plan.ts";
-import { featuresOf } from "../src/shape.ts";
+import { countFeatures } from "../src/shape.ts";
 
 /** The least that some work must do. */
 export interface Cost {
@@ -45,8 +45,8 @@ export function layerCosts(graph: Graph, batch: number): ReadonlyMap<string, Cos
     const weight = parameters.find(({ role }) => role === "weight");
     if (!weight) continue;
     const { rows, taps, channels } = weight;
-    const flops = 2 * batch * featuresOf(output) * taps * channels;
-    const numbers = batch * (featuresOf(input) + featuresOf(output)) + rows * taps * channels;
+    const flops = 2 * batch * countFeatures(output) * taps * channels;
+    const numbers = batch * (countFeatures(input) + countFeatures(output)) + rows * taps * channels;
     costs.set(spec.name, { flops, bytes: 4 * numbers });
   }
   return costs;
@@ -97,7 +97,7 @@ export function totalCost(costs: readonly Cost[]): Cost {
 }
 
 /** The least time of a list of dispatches, each bound by one limit, against the time that they took. */
-export function shareOf(costs: readonly Cost[], { fma, copy }: Peaks, timeMs: number): Share {
+export function computeShare(costs: readonly Cost[], { fma, copy }: Peaks, timeMs: number): Share {
   let fmaMs = 0, copyMs = 0;
   for (const { flops, bytes } of costs) {
     const byFma = flops / fma / 1e6, byCopy = bytes / copy / 1e6;

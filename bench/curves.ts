@@ -9,15 +9,15 @@
  * @module
  */
 import { denoFiles, loadDataset, loadModel, openGpu, openModel, splitCalibration } from "../mod.ts";
-import { scheduleOf, trainingOf } from "../src/runs/read_training.ts";
-import { modelSourceOf } from "../src/runs/model_source.ts";
+import { readSchedule, readTraining } from "../src/runs/read_training.ts";
+import { readModelSource } from "../src/runs/model_source.ts";
 import { parseRunConfig } from "../src/config/config.ts";
 
 const [data, text = "{}"] = Deno.args;
 const config = parseRunConfig(JSON.parse(text), "the command line");
 const note = (line: string) => console.error(line);
 const dataset = await loadDataset({ folder: data!, files: denoFiles, allowDownload: false, note });
-const loaded = await loadModel(modelSourceOf(config.model), { files: denoFiles, task: dataset });
+const loaded = await loadModel(readModelSource(config.model), { files: denoFiles, task: dataset });
 const { train } = splitCalibration(dataset.train, { count: config.data.calibration, seed: config.seed });
 using gpu = await openGpu({ tune: "off" });
 using model = openModel(gpu, loaded, { task: dataset, seed: config.seed });
@@ -29,9 +29,9 @@ const print = async (epoch: number, trained: { readonly loss?: number; readonly 
 await print(0, {});
 const stepsPerEpoch = Math.floor(train.count / config.train.batch);
 const { loss, accuracy } = await model.train(train, {
-  ...trainingOf(config, dataset),
+  ...readTraining(config, dataset),
   epochs: config.train.epochs,
-  schedule: scheduleOf(config, "train"),
+  schedule: readSchedule(config, "train"),
   checkpoints: {
     isDue: (step) => step % stepsPerEpoch === 0,
     save: ({ step, tally: { lossSum, correct, count } }) =>

@@ -8,7 +8,7 @@ import { loadDataset, Model, openGpu, seedNetwork } from "../mod.ts";
 import { parseRunConfig } from "../src/config/config.ts";
 import { spawnDeno } from "../src/deno/child.ts";
 import { KernelError } from "../src/errors.ts";
-import { scheduleOf, trainingOf } from "../src/runs/read_training.ts";
+import { readSchedule, readTraining } from "../src/runs/read_training.ts";
 import { splitDataset } from "../src/runs/splits.ts";
 import { summarize } from "./measure.ts";
 import type { BenchRecord } from "./record.ts";
@@ -32,7 +32,7 @@ export const usualLibraryOptions: LibraryOptions = { examples: 4096, epochs: 2, 
 const imageBytes = 3 * 32 * 32;
 
 /** What both are told. */
-function settingsOf({ epochs }: LibraryOptions) {
+function makeSettings({ epochs }: LibraryOptions) {
   return {
     data: { limit: 0, calibration: 256 },
     train: { epochs },
@@ -42,7 +42,7 @@ function settingsOf({ epochs }: LibraryOptions) {
 
 /** Trains by the library, and returns the examples a second of its last reading. */
 async function trainByLibrary(folder: string, options: LibraryOptions): Promise<number> {
-  const config = parseRunConfig(settingsOf(options), "the bench");
+  const config = parseRunConfig(makeSettings(options), "the bench");
   using gpu = await openGpu();
   const dataset = await loadDataset({ folder });
   const { train } = await splitDataset(gpu, config, dataset);
@@ -50,9 +50,9 @@ async function trainByLibrary(folder: string, options: LibraryOptions): Promise<
   using model = new Model(gpu, graph, { task: dataset, seed: config.seed });
   let rate = 0;
   await model.train(train, {
-    ...trainingOf(config, dataset),
+    ...readTraining(config, dataset),
     epochs: config.train.epochs,
-    schedule: scheduleOf(config, "train"),
+    schedule: readSchedule(config, "train"),
     onProgress: ({ examplesPerSecond }) => rate = examplesPerSecond,
   });
   return rate;
@@ -63,7 +63,7 @@ async function trainByCommand(folder: string, options: LibraryOptions): Promise<
   const script = new URL("../src/cli/prune.ts", import.meta.url).href,
     out = `${folder}/out`,
     settings = `${folder}/settings.json`;
-  await Deno.writeTextFile(settings, JSON.stringify(settingsOf(options)));
+  await Deno.writeTextFile(settings, JSON.stringify(makeSettings(options)));
   const child = spawnDeno({
     args: [
       ...["run", "--no-lock", "--no-prompt", "--allow-read", "--allow-write", "--allow-env"],

@@ -7,7 +7,7 @@ import { formatTable } from "../src/text/table.ts";
 import type { Gpu } from "../src/gpu/device.ts";
 import { DispatchTimer } from "../src/gpu/profile.ts";
 import { measurePeaks } from "./benches.ts";
-import { type Cost, shareOf } from "./cost.ts";
+import { computeShare, type Cost } from "./cost.ts";
 import { type MeasureOptions, summarizeTimes, timeRepetitions } from "./measure.ts";
 import { type BenchRecord, formatNumber, formatShare } from "./record.ts";
 import { benchGraph, openStep, type StepOptions } from "./steps.ts";
@@ -68,8 +68,8 @@ export async function profileStep(
     label: dispatch.label,
     kernel: dispatch.kernel,
     shareOfStep: timeMs / stepMs,
-    ...rateOf(step.costs[i]!, timeMs),
-    ...shareOf([step.costs[i]!], peaks, timeMs),
+    ...computeRate(step.costs[i]!, timeMs),
+    ...computeShare([step.costs[i]!], peaks, timeMs),
     readPath,
   }));
   const sum = times.reduce((total, { timeMs }) => total + timeMs, 0);
@@ -93,7 +93,7 @@ export async function profileStep(
 }
 
 /** What a dispatch did in a second: multiply-adds where it is a matrix product, else bytes, where they are known. */
-function rateOf({ flops, bytes }: Cost, timeMs: number): { rate?: number; rateUnit?: string } {
+function computeRate({ flops, bytes }: Cost, timeMs: number): { rate?: number; rateUnit?: string } {
   if (flops > 0) return { rate: flops / timeMs / 1e6, rateUnit: "GFLOP/s" };
   return bytes > 0 ? { rate: bytes / timeMs / 1e6, rateUnit: "GB/s" } : {};
 }

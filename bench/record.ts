@@ -5,7 +5,7 @@
  */
 import { formatTable } from "../src/text/table.ts";
 import type { Gpu } from "../src/gpu/device.ts";
-import { type Cost, type Peaks, shareOf } from "./cost.ts";
+import { computeShare, type Cost, type Peaks } from "./cost.ts";
 import type { Measurement } from "./measure.ts";
 
 /** One figure. The first five keys stand in every JSON line. */
@@ -49,7 +49,7 @@ export function recordRate(
   const measured = { name, value: 1000 * work / medianMs, unit, adapter: gpu.adapter.name, spread };
   const how = { best: 1000 * work / bestMs, timeMs: medianMs, samples, readPath: gpu.path };
   return costs && peaks
-    ? { ...measured, ...shareOf(costs, peaks, medianMs), ...how }
+    ? { ...measured, ...computeShare(costs, peaks, medianMs), ...how }
     : { ...measured, ...how };
 }
 

@@ -8,7 +8,7 @@ import type { Gpu } from "../src/gpu/device.ts";
 import { patchQuads, type RefitGeometry } from "../src/prune/refit/geometry.ts";
 import { RefitLayer } from "../src/prune/refit/refit_layer.ts";
 import { openRandomStream } from "../src/random.ts";
-import { quadsOf } from "../src/shape.ts";
+import { countQuads } from "../src/shape.ts";
 import type { Cost } from "./cost.ts";
 import { finishWork, type Workload } from "./measure.ts";
 
@@ -32,7 +32,7 @@ export interface RefitWorkload extends Workload, Disposable {
 }
 
 /** The geometry of a bench's layer. */
-function geometryOf({ channels, side }: RefitSize): RefitGeometry {
+function makeGeometry({ channels, side }: RefitSize): RefitGeometry {
   return {
     name: "bench",
     inChannels: channels,
@@ -48,8 +48,8 @@ function geometryOf({ channels, side }: RefitSize): RefitGeometry {
 
 /** A refit on random examples, with what submits one accumulation and one solve. */
 async function openRefit(gpu: Gpu, size: RefitSize) {
-  const geometry = geometryOf(size), { images, side, channels } = size;
-  const pixels = images * side * side, quads = pixels * quadsOf(channels);
+  const geometry = makeGeometry(size), { images, side, channels } = size;
+  const pixels = images * side * side, quads = pixels * countQuads(channels);
   const weightQuads = channels * patchQuads(geometry);
   const random = openRandomStream(1, "bench refit");
   const held: DeviceBuffer[] = [];
@@ -64,7 +64,7 @@ async function openRefit(gpu: Gpu, size: RefitSize) {
   const mask = bufferOf("mask", weightQuads, () => random.nextUniform() < size.kept ? 1 : 0);
   const dense = bufferOf("dense", weightQuads, uniform);
   const values = bufferOf("values", weightQuads, () => 0);
-  const shift = bufferOf("shift", quadsOf(channels), () => 0);
+  const shift = bufferOf("shift", countQuads(channels), () => 0);
   const refit = new RefitLayer(gpu, geometry, { samples: pixels });
   const positions = Uint32Array.from({ length: pixels }, (_, i) => i);
   const accumulate = () => {
@@ -84,7 +84,7 @@ async function openRefit(gpu: Gpu, size: RefitSize) {
 }
 
 /** Runs asynchronous work one after the other, as `submit` and `finish` ask for it. */
-function workloadOf(
+function makeWorkload(
   gpu: Gpu,
   { run, cost, dispose }: {
     readonly run: () => Promise<unknown>;
@@ -109,7 +109,7 @@ export async function openRefitGram(gpu: Gpu, size: RefitSize = benchRefit): Pro
   const { accumulate, dispose, pixels, columns } = await openRefit(gpu, size);
   const elements = columns * (columns + 1) / 2 + columns * size.channels;
   const cost = { flops: 2 * pixels * elements, bytes: 4 * (2 * pixels * size.channels + elements) };
-  return workloadOf(gpu, { run: accumulate, cost, dispose });
+  return makeWorkload(gpu, { run: accumulate, cost, dispose });
 }
 
 /** Prepares the solves of all output rows, setting up and bringing back included. */
@@ -118,5 +118,5 @@ export async function openRefitSolve(gpu: Gpu, size: RefitSize = benchRefit): Pr
   const { kept } = await solve();
   const flops = kept.reduce((sum, count) => sum + count ** 3 / 3, 0);
   const elements = columns * (columns + 1) / 2 + 2 * columns * size.channels;
-  return workloadOf(gpu, { run: solve, cost: { flops, bytes: 4 * elements }, dispose });
+  return makeWorkload(gpu, { run: solve, cost: { flops, bytes: 4 * elements }, dispose });
 }

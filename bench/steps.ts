@@ -16,7 +16,7 @@ import { lowerPlan } from "../src/plan/lower.ts";
 import { type OptimizerSettings, optimizerStep } from "../src/plan/optimizer.ts";
 import type { Plan } from "../src/plan/plan.ts";
 import { openRandomStream } from "../src/random.ts";
-import { featuresOf } from "../src/shape.ts";
+import { countFeatures } from "../src/shape.ts";
 import { type Cost, planCosts } from "./cost.ts";
 import { finishWork, type Workload } from "./measure.ts";
 
@@ -60,7 +60,7 @@ export const residualGraph: Graph = presetNetwork("resnet20", task);
 export async function openStep(gpu: Gpu, { graph, batch, mode }: StepOptions): Promise<Step> {
   using stack = new DisposableStack();
   const { channels, height, width } = graph.input;
-  const nodes = resolveGraph(graph), classes = featuresOf(nodes[nodes.length - 1]!.output);
+  const nodes = resolveGraph(graph), classes = countFeatures(nodes[nodes.length - 1]!.output);
   const count = batches * batch, random = openRandomStream(1, "bench images");
   const split = {
     images: Uint8Array.from({ length: count * channels * height * width }, () => random.nextUint32() & 255),

@@ -37,14 +37,14 @@ const signatures: readonly (readonly [signature: string, FileKind])[] = [
  *
  * @param bytes The whole file, or its first kilobyte.
  */
-export function fileKindOf(bytes: Uint8Array): FileKind | undefined {
+export function recognizeFileKind(bytes: Uint8Array): FileKind | undefined {
   if (bytes.length === 0) return { name: "empty", instead: "a file with something in it" };
   // One character a byte.
   const start = Array.from(bytes.subarray(0, 1024), (byte) => String.fromCharCode(byte)).join("");
   if (isSafetensors(bytes)) {
     return { name: "a safetensors file", instead: "a name that ends in .safetensors" };
   }
-  if (start.startsWith("PK\x03\x04")) return zipKindOf(start);
+  if (start.startsWith("PK\x03\x04")) return recognizeZipKind(start);
   const known = signatures.find(([signature]) => start.startsWith(signature));
   if (known) return known[1];
   // Protocol 2 to 5 of Python's pickle.
@@ -74,7 +74,7 @@ function isSafetensors(bytes: Uint8Array): boolean {
   return bytes.length > 8 && bytes[8] === brace && bytes.subarray(4, 8).every((byte) => byte === 0);
 }
 
-function zipKindOf(start: string): FileKind {
+function recognizeZipKind(start: string): FileKind {
   // The length of the first entry's name stands at byte 26, the name at byte 30.
   const entry = start.slice(30, 30 + start.charCodeAt(26) + 256 * start.charCodeAt(27));
   if (entry.endsWith(".npy")) {

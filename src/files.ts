@@ -61,11 +61,11 @@ export interface Files {
  *
  * @example
  * ```ts
- * import { folderOf } from "./files.ts";
- * console.log(folderOf("runs/1/model.safetensors")); // runs/1
+ * import { dirname } from "./files.ts";
+ * console.log(dirname("runs/1/model.safetensors")); // runs/1
  * ```
  */
-export function folderOf(path: string): string {
+export function dirname(path: string): string {
   const slash = path.replaceAll("\\", "/").lastIndexOf("/");
   return slash < 0 ? "." : slash === 0 ? "/" : path.slice(0, slash);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { FormatError } from "./errors.ts";
-import { fileKindOf } from "./file_kinds.ts";
+import { recognizeFileKind } from "./file_kinds.ts";
 import { findJsonFault } from "./json_keys.ts";
 
 /** The largest JSON file that is read, in bytes. */
@@ -32,7 +32,7 @@ export function parseJson(source: Uint8Array | string, { act, thing, wanted }: J
     text = typeof source === "string" ? source : new TextDecoder("utf-8", { fatal: true }).decode(source);
     value = JSON.parse(text);
   } catch (error) {
-    const kind = typeof source === "string" ? undefined : fileKindOf(source);
+    const kind = typeof source === "string" ? undefined : recognizeFileKind(source);
     const isOther = kind !== undefined && kind.name !== "JSON or text";
     const current = isOther ? `it is ${kind.name}` : `it is not JSON (${(error as Error).message})`;
     throw new FormatError({

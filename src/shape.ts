@@ -31,13 +31,13 @@ export function vectorShape(features: number): FeatureShape {
 }
 
 /** Quads of four floats that hold a number of channels. */
-export function quadsOf(channels: number): number {
+export function countQuads(channels: number): number {
   return Math.ceil(channels / 4);
 }
 
 /** Quads that one pixel takes. */
 export function quadsPerPixel(shape: FeatureShape): number {
-  return shape.taps * quadsOf(shape.channels);
+  return shape.taps * countQuads(shape.channels);
 }
 
 /** Quads that one example takes. */
@@ -46,7 +46,7 @@ export function quadsPerExample(shape: FeatureShape): number {
 }
 
 /** Numbers that one example holds, without padding. */
-export function featuresOf(shape: FeatureShape): number {
+export function countFeatures(shape: FeatureShape): number {
   return shape.channels * shape.height * shape.width * shape.taps;
 }
 
@@ -54,7 +54,7 @@ export function featuresOf(shape: FeatureShape): number {
 export type Pair = number | readonly [number, number];
 
 /** Returns a length along the height and one along the width. */
-export function pairOf(pair: Pair): readonly [number, number] {
+export function toPair(pair: Pair): readonly [number, number] {
   return typeof pair === "number" ? [pair, pair] : pair;
 }
 
@@ -83,10 +83,10 @@ export function windowedSides(
   { kernel, stride, padding, dilation = 1 }: Windows,
 ): { readonly height: number; readonly width: number } {
   const along = (side: 0 | 1) => ({
-    kernel: pairOf(kernel)[side],
-    stride: pairOf(stride)[side],
-    padding: pairOf(padding)[side],
-    dilation: pairOf(dilation)[side],
+    kernel: toPair(kernel)[side],
+    stride: toPair(stride)[side],
+    padding: toPair(padding)[side],
+    dilation: toPair(dilation)[side],
   });
   return { height: windowedLength(height, along(0)), width: windowedLength(width, along(1)) };
 }
@@ -94,5 +94,5 @@ export function windowedSides(
 /** The shape as text, such as `32 x 16 x 16` or `4096`. */
 export function shapeText(shape: FeatureShape): string {
   const isVector = shape.height === 1 && shape.width === 1;
-  return isVector ? `${featuresOf(shape)}` : `${shape.channels} x ${shape.height} x ${shape.width}`;
+  return isVector ? `${countFeatures(shape)}` : `${shape.channels} x ${shape.height} x ${shape.width}`;
 }

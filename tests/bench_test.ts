@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { benchNames, type BenchSizes, runBenches } from "../bench/benches.ts";
 import { openConfidence } from "../bench/confidence.ts";
-import { layerCosts, shareOf } from "../bench/cost.ts";
+import { computeShare, layerCosts } from "../bench/cost.ts";
 import { runLibrary } from "../bench/library.ts";
 import { measure, summarize } from "../bench/measure.ts";
 import { formatProfile, profileStep } from "../bench/profile_step.ts";
@@ -103,10 +103,10 @@ Deno.test("layerCosts() counts the multiply-adds of the seed network without pad
   assert.equal(costs.get("fc2")!.bytes, 4 * (64 * (128 + 10) + 1280));
 });
 
-Deno.test("shareOf() takes the limit that binds each part", () => {
+Deno.test("computeShare() takes the limit that binds each part", () => {
   const peaks = { fma: 10, copy: 2 };
-  assert.deepEqual(shareOf([{ flops: 1e9, bytes: 1 }], peaks, 200), { share: 0.5, limit: "fma" });
-  assert.deepEqual(shareOf([{ flops: 0, bytes: 1e9 }, { flops: 1e9, bytes: 0 }], peaks, 1000), {
+  assert.deepEqual(computeShare([{ flops: 1e9, bytes: 1 }], peaks, 200), { share: 0.5, limit: "fma" });
+  assert.deepEqual(computeShare([{ flops: 0, bytes: 1e9 }, { flops: 1e9, bytes: 0 }], peaks, 1000), {
     share: 0.6,
     limit: "copy",
   });

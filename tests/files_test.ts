@@ -1,6 +1,6 @@
 import { assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { FileError } from "../src/errors.ts";
-import { type Files, folderOf } from "../src/files.ts";
+import { dirname, type Files } from "../src/files.ts";
 import { denoFiles } from "../src/deno/files.ts";
 import { memoryFiles } from "./helpers/memory_files.ts";
 
@@ -90,8 +90,8 @@ Deno.test("denoFiles.write() writes many bytes whole", async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("folderOf() cuts the last name off", () => {
-  assertEquals(["a/b/c", "a", "/a", "a\\b"].map(folderOf), ["a/b", ".", "/", "a"]);
+Deno.test("dirname() cuts the last name off", () => {
+  assertEquals(["a/b/c", "a", "/a", "a\\b"].map(dirname), ["a/b", ".", "/", "a"]);
 });
 
 Deno.test("denoFiles reads regular files only, and waits for no other", {

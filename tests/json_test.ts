@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { loadModel } from "../src/api/load_model.ts";
 import { FormatError } from "../src/errors.ts";
-import { fileKindOf } from "../src/file_kinds.ts";
+import { recognizeFileKind } from "../src/file_kinds.ts";
 import { denoFiles } from "../src/deno/files.ts";
 import { readSafetensors } from "../src/io/safetensors.ts";
 import { parseJson } from "../src/json.ts";
@@ -69,20 +69,20 @@ const others: readonly (readonly [string, Uint8Array])[] = [
 Deno.test("readSafetensors() names other files for what they are, and how to get weights out of them", () => {
   for (const [name, bytes] of [...others, ["JSON or text", bytesOf('{"name": "net"}')] as const]) {
     const error = assertThrows(() => readSafetensors(bytes, "m.safetensors"), FormatError);
-    const { instead } = fileKindOf(bytes)!;
+    const { instead } = recognizeFileKind(bytes)!;
     assert(error.message.startsWith(`Cannot read "m.safetensors": it is ${name}`), error.message);
     assert(error.message.endsWith(instead), error.message);
   }
 });
 
-Deno.test("fileKindOf() takes a damaged safetensors file for one, whatever its length", () => {
+Deno.test("recognizeFileKind() takes a damaged safetensors file for one, whatever its length", () => {
   // 640 bytes of header begin as a pickle does, 67,324,752 as a zip, 8 and 18 as a model of ONNX.
   for (const start of [[0x80, 0x02], [0x08, 0x08, 0x12], [0x1f, 0x8b]]) {
     const file = new Uint8Array(20);
     file.set([...start, ...new Uint8Array(8 - start.length), 0x7b]);
-    assertEquals(fileKindOf(file)?.name, "a safetensors file");
+    assertEquals(recognizeFileKind(file)?.name, "a safetensors file");
     file[8] = 0xff;
-    assertEquals(start[0] === 0x1f || fileKindOf(file) === undefined, true);
+    assertEquals(start[0] === 0x1f || recognizeFileKind(file) === undefined, true);
   }
 });
 

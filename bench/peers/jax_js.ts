@@ -81,7 +81,7 @@ const parameterShapes = {
 } as const;
 
 /** The logits of images (N, 3, 32, 32). */
-function forwardOf({ numpy, lax, nn }: Jax): (parameters: Parameters, x: JaxArray) => JaxArray {
+function makeForward({ numpy, lax, nn }: Jax): (parameters: Parameters, x: JaxArray) => JaxArray {
   const pool = (x: JaxArray) => {
     const [n, c, h, w] = x.shape as [number, number, number, number];
     return numpy.max(x.reshape([n, c, h / 2, 2, w / 2, 2]), [3, 5]);
@@ -111,7 +111,7 @@ export async function openJaxJs(settings: PeerSettings): Promise<Peer> {
     array(drawUniform(shape, initialBound(fanIn), `jax ${name}`), shape)
   );
   let velocities = each((_, shape) => numpy.zeros(shape));
-  const forward = forwardOf(jax), { learningRate, momentum } = settings;
+  const forward = makeForward(jax), { learningRate, momentum } = settings;
   const lossOf = (held: Parameters, x: JaxArray, labels: JaxArray) =>
     numpy.mean(numpy.sum(nn.logSoftmax(forward(held, x)).mul(labels), -1)).mul(-1);
   const step = jax.jit<Step>((held, velocity, x, labels) => {

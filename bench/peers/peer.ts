@@ -33,14 +33,14 @@ export interface Peer {
 export const peerImage = { channels: 3, side: 32, classes: 10 } as const;
 
 /** Numbers in a tensor of a shape. */
-function countOf(shape: readonly number[]): number {
+function countElements(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
 /** Random numbers in (-bound, bound) for a tensor of a shape. */
 export function drawUniform(shape: readonly number[], bound: number, purpose: string): Float32Array {
   const random = openRandomStream(1, purpose);
-  return Float32Array.from({ length: countOf(shape) }, () => (2 * random.nextUniform() - 1) * bound);
+  return Float32Array.from({ length: countElements(shape) }, () => (2 * random.nextUniform() - 1) * bound);
 }
 
 /** Random labels as rows of zeros with a one, (N, 10). */

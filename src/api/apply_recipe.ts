@@ -40,7 +40,7 @@ export interface RecipeInputs {
 }
 
 /** How a model is scored by a recipe; at temperature 1 where it is to be chosen yet. */
-export function scoringOf(
+export function toScoreOptions(
   { by, temperature, ...others }: RecipeScore,
   { trainedOn: examples }: Pick<RecipeInputs, "trainedOn">,
 ): ScoreOptions {
@@ -65,7 +65,7 @@ export async function applyRecipe(
   const { score, select, after } = recipe, { calibration, isScored = false, onRefit, trainedOn } = inputs;
   const settings = "refit" in after ? after.refit : undefined, { signal } = inputs;
   const refit = await holdRefit(core, calibration, { settings, signal });
-  if (!isScored) await scoreModel(core, calibration, { ...scoringOf(score, inputs), signal });
+  if (!isScored) await scoreModel(core, calibration, { ...toScoreOptions(score, inputs), signal });
   const isChosen = score.temperature === "validation" && amount !== "nothing";
   const temperature = isChosen ? await chooseTemperature(core, recipe, amount, inputs) : undefined;
   const below = await remove(core, select, amount);
@@ -116,7 +116,7 @@ async function chooseTemperature(
   amount: Amount,
   inputs: RecipeInputs,
 ): Promise<TemperatureChoice> {
-  const { network } = core, scoring = scoringOf(recipe.score, inputs);
+  const { network } = core, scoring = toScoreOptions(recipe.score, inputs);
   const scoreAt = (temperature: number) => rescoreModel(core, { ...scoring, temperature });
   // A removal to a cost keeps values in `snapshot` on its way.
   const mask = await readFloats(network.gpu, network.arena("mask"));

@@ -7,14 +7,14 @@ import { checkNumbers, checkWords, describeValue, positiveCount, seedRule } from
 import { ConfigError, ShapeError } from "../errors.ts";
 import { isNormalization, normalizationWanted } from "../data/normalization.ts";
 import type { PruneGoal } from "../prune/goal.ts";
-import { criteria, criterionOf } from "../prune/score/criteria.ts";
+import { criteria, getCriterionType } from "../prune/score/criteria.ts";
 import { nameOfCriterion } from "../prune/score/own_criterion.ts";
 import type { ModelOptions, ModelPruneOptions, ModelTask, ScoreOptions } from "./model_options.ts";
 
 /** @throws {ConfigError} If a value is not possible. */
 export function checkScoring({ criterion, prior, examples, seed, temperature, fisher }: ScoreOptions): void {
   const act = "score with";
-  if (typeof criterion === "object") criterionOf(criterion);
+  if (typeof criterion === "object") getCriterionType(criterion);
   else checkWords(act, { criterion: [criterion, criteria] });
   checkWords(act, {
     prior: [prior, ["matched", "evidence"]],

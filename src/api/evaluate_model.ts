@@ -8,12 +8,12 @@ import type { Examples } from "../gpu/examples.ts";
 import type { CallOptions } from "../train/call_options.ts";
 import {
   type Evaluation,
-  evaluationBatchOf,
   type Evaluator,
+  fitEvaluationBatch,
   lowerEvaluation,
   openEvaluator,
 } from "../train/evaluate.ts";
-import { predict, type Predictions, predictionsOf } from "../train/predict.ts";
+import { predict, type Predictions, toPredictions } from "../train/predict.ts";
 import type { ModelCore } from "./model_core.ts";
 import type { ModelPredictOptions } from "./model_options.ts";
 import { splitToPredict } from "./predicted_images.ts";
@@ -42,7 +42,7 @@ export function predictWith(
 ): Promise<Predictions> {
   return core.call("predicting with", async () => {
     const split = splitToPredict(images, { count, task: core.task });
-    if (!split) return predictionsOf(new Float32Array(0), core.task.classes.length);
+    if (!split) return toPredictions(new Float32Array(0), core.task.classes.length);
     using open = core.images.open(split, { name: "images" });
     await tuneEvaluation(core, open.examples);
     return await predict(core.network, open.examples, { ...core.tools, ...watched });
@@ -74,6 +74,6 @@ export async function openEvaluation(core: ModelCore, split: Split): Promise<Eva
 /** Tunes evaluation on examples, which prediction shares. */
 async function tuneEvaluation(core: ModelCore, { batch: rows, count, areImages }: Examples): Promise<void> {
   const { gpu, graph } = core.network, most = Math.min(rows, count);
-  const batch = evaluationBatchOf(gpu, graph, { ...core.tools, most, areImages });
+  const batch = fitEvaluationBatch(gpu, graph, { ...core.tools, most, areImages });
   await core.tune((choose) => lowerEvaluation(graph, { batch, choose, areImages }));
 }

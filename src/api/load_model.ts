@@ -72,7 +72,7 @@ export async function loadModel(
   const files = filesFor(ownFiles, "load", source.model);
   const { graph, weights } = await readSource(source, { files, ...tools });
   const { channels } = weights?.graph.input ?? graph!.input;
-  const given = normalizationOf(source, channels);
+  const given = readNormalization(source, channels);
   const normalization = given ?? weights?.normalization;
   const stated = weights?.classes === undefined ? "family" : "file";
   return {
@@ -141,7 +141,7 @@ async function readGraph(path: string, { files, layers = [] }: OpenTools): Promi
   return parseGraph(value, path, { layers });
 }
 
-function normalizationOf({ mean, std }: ModelSource, channels: number): Normalization | undefined {
+function readNormalization({ mean, std }: ModelSource, channels: number): Normalization | undefined {
   if (mean === undefined && std === undefined) return undefined;
   for (const [option, values] of [["mean", mean], ["std", std]] as const) {
     const wanted = normalizationWanted(option, channels);

@@ -41,9 +41,9 @@ import type {
   ScoreOptions,
 } from "./model_options.ts";
 import { compactModel, pruneModel, pruneModelWithRefit, refitModel } from "./prune_model.ts";
-import { encodeOf, readTensor, restoreModel, stateOf } from "./read_model.ts";
-import { confidenceOf, removeWeights, rescoreModel, scoreModel } from "./score_model.ts";
-import { footprintOf, recalibrateModel, trainModel } from "./train_model.ts";
+import { encodeModelState, readModelState, readTensor, restoreModel } from "./read_model.ts";
+import { measureConfidence, removeWeights, rescoreModel, scoreModel } from "./score_model.ts";
+import { computeFootprint, recalibrateModel, trainModel } from "./train_model.ts";
 
 /**
  * A model on a device. Dispose of it to free its memory; the device stays open.
@@ -124,7 +124,7 @@ export class Model {
    * @throws {StateError} If the model or its device was disposed of.
    */
   footprint(split: Split, options: ModelTrainOptions = {}): Footprint {
-    return footprintOf(this.#core, split, options);
+    return computeFootprint(this.#core, split, options);
   }
 
   /**
@@ -157,7 +157,7 @@ export class Model {
    * @throws What `score` throws.
    */
   confidence(calibration: Split, options: Omit<ScoreOptions, "criterion"> = {}): Promise<Confidences> {
-    return confidenceOf(this.#core, calibration, options);
+    return measureConfidence(this.#core, calibration, options);
   }
 
   /**
@@ -300,7 +300,7 @@ export class Model {
 
   /** Copies parameters and masks to the host. @throws {StateError} If the model or its device was disposed of. */
   state(): Promise<ModelState> {
-    return stateOf(this.#core);
+    return readModelState(this.#core);
   }
 
   /**
@@ -325,7 +325,7 @@ export class Model {
    * without the removed weights.
    */
   encode(store: WeightStore = "dense"): Promise<Uint8Array> {
-    return encodeOf(this.#core, store);
+    return encodeModelState(this.#core, store);
   }
 
   /**

@@ -179,7 +179,7 @@ export function setCore(model: object, core: ModelCore): void {
  *
  * @throws {ConfigError} If it is no `Model`.
  */
-export function coreOf(model: object): ModelCore {
+export function getCore(model: object): ModelCore {
   const core = cores.get(model);
   if (core) return core;
   throw new ConfigError({ act: "use", thing: "model", current: "it is none", wanted: "a Model" });

@@ -15,7 +15,7 @@ import { standardError, standardErrorOfMean } from "../train/evaluate.ts";
 import { applyRecipe, type RecipeInputs } from "./apply_recipe.ts";
 import { evaluateModel } from "./evaluate_model.ts";
 import type { ModelCore } from "./model_core.ts";
-import { encodeOf, restoreModel } from "./read_model.ts";
+import { encodeModelState, restoreModel } from "./read_model.ts";
 import type { ModelState } from "./model_options.ts";
 
 /** Does steps that have a name, each once however often a run is started. */
@@ -85,7 +85,7 @@ export function modelAsPruneTarget(core: ModelCore, options: PruneTargetOptions)
     },
     async save(round) {
       const name = `after-round-${round}.safetensors`;
-      const state = decodeModel(await keep(name, () => encodeOf(core, "dense")), name, core.graph);
+      const state = decodeModel(await keep(name, () => encodeModelState(core, "dense")), name, core.graph);
       core.refit.note(state);
       saved.set(round, state);
     },

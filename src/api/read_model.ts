@@ -7,14 +7,14 @@ import { checkWords } from "../checks.ts";
 import { ShapeError } from "../errors.ts";
 import { encodeModel, type WeightStore } from "../io/model_file.ts";
 import { describeAlternatives } from "../nearest.ts";
-import { layerNameOf, type PlacedParameter } from "../plan/layout.ts";
+import { getLayerName, type PlacedParameter } from "../plan/layout.ts";
 import { prunableTensors } from "../prune/score/criteria.ts";
 import type { ModelCore } from "./model_core.ts";
 import type { ModelState, NamedTensor } from "./model_options.ts";
 import { maskedParameters } from "./model_state.ts";
 
 /** See `Model.state`. */
-export function stateOf(core: ModelCore): Promise<ModelState> {
+export function readModelState(core: ModelCore): Promise<ModelState> {
   return core.call("reading", async () => {
     const state = await readState(core);
     core.refit.note(state);
@@ -42,7 +42,7 @@ export function restoreModel(core: ModelCore, state: ModelState): void {
 }
 
 /** See `Model.encode`. */
-export function encodeOf(core: ModelCore, store: WeightStore): Promise<Uint8Array> {
+export function encodeModelState(core: ModelCore, store: WeightStore): Promise<Uint8Array> {
   return core.call("encoding", async () => {
     checkWords("encode model", { store: [store, ["dense", "sparse"]] });
     const { graph, examples, task: { mean, std, classes } } = core, state = await readState(core);
@@ -66,21 +66,21 @@ export function readTensor(core: ModelCore, role: ReadRole, name: string): Promi
       role === "values" || (role === "mask" ? arena === "values" : prunable);
     const all = layout.parameters.filter(isRead);
     const found = all.find(({ fullName }) => fullName === name) ??
-      all.find((parameter) => parameter.prunable && layerNameOf(parameter) === name);
+      all.find((parameter) => parameter.prunable && getLayerName(parameter) === name);
     if (!found) {
       const known = all.flatMap((parameter) =>
-        parameter.prunable ? [layerNameOf(parameter), parameter.fullName] : [parameter.fullName]
+        parameter.prunable ? [getLayerName(parameter), parameter.fullName] : [parameter.fullName]
       );
       const current = `${graph.name} has none of that name`, wanted = describeAlternatives(name, known);
       throw new ShapeError({ act: `read ${role} of`, thing: name, current, wanted });
     }
     if (role === "scores") core.pruner.checkScored("read scores of", found.fullName);
-    return (await tensorsOf(core, role, [found])).get(found.fullName)!;
+    return (await readTensors(core, role, [found])).get(found.fullName)!;
   });
 }
 
 /** Reads what an arena holds for some parameters, by full name. */
-export async function tensorsOf(
+export async function readTensors(
   { network }: ModelCore,
   role: ReadRole,
   parameters: readonly PlacedParameter[],

@@ -11,7 +11,7 @@ import type { RemovalOptions } from "../prune/select/removal.ts";
 import { checkScoring } from "./check_options.ts";
 import type { ModelCore } from "./model_core.ts";
 import type { Confidences, ScoreOptions } from "./model_options.ts";
-import { tensorsOf } from "./read_model.ts";
+import { readTensors } from "./read_model.ts";
 import { scoringPlans } from "./tuned_plans.ts";
 
 /** See `Model.score`. */
@@ -49,7 +49,7 @@ async function rescore(core: ModelCore, options: Omit<ScoreOptions, "fisher">): 
 }
 
 /** See `Model.confidence`. */
-export function confidenceOf(
+export function measureConfidence(
   core: ModelCore,
   calibration: Split,
   options: Omit<ScoreOptions, "criterion">,
@@ -57,7 +57,7 @@ export function confidenceOf(
   return core.call("scoring", async () => {
     await score(core, calibration, { ...options, criterion: "confidence" });
     const layers = await core.pruner.confidences();
-    const tensors = await tensorsOf(core, "confidence", prunableTensors(core.network.layout));
+    const tensors = await readTensors(core, "confidence", prunableTensors(core.network.layout));
     return { tensors, layers };
   }, options.signal);
 }

@@ -5,7 +5,7 @@
  */
 import type { LoadedImages } from "../data/load_images.ts";
 import { ConfigError } from "../errors.ts";
-import { classesOf } from "../model/graph.ts";
+import { countClasses } from "../model/graph.ts";
 import type { LoadedModel } from "./load_model.ts";
 import type { ModelTask } from "./model_options.ts";
 
@@ -19,7 +19,7 @@ export function taskToPredict(
   { graph, classes: own, normalization }: LoadedModel,
   { name, channels, height, width, classes: others, statistics }: Omit<LoadedImages, "images" | "count">,
 ): ModelTask {
-  const count = classesOf(graph), scale = normalization ?? statistics;
+  const count = countClasses(graph), scale = normalization ?? statistics;
   if (!scale) {
     const current = "neither it nor images without labels say how images are normalised";
     throw new ConfigError({ act: "predict with", thing: graph.name, current, wanted: "--mean and --std" });

@@ -11,7 +11,7 @@ import { recalibrate } from "../train/recalibrate.ts";
 import type { TrainOptions, TrainResult } from "../train/settings.ts";
 import { trainingFootprint } from "../train/step_programs.ts";
 import { train } from "../train/trainer.ts";
-import { coreOf, type ModelCore } from "./model_core.ts";
+import { getCore, type ModelCore } from "./model_core.ts";
 import { type ModelRecalibrateOptions, type ModelTrainOptions, trainDefaults } from "./model_options.ts";
 import { trainingPlans } from "./tuned_plans.ts";
 
@@ -49,7 +49,7 @@ export function recalibrateModel(
 }
 
 /** See `Model.footprint`. */
-export function footprintOf(core: ModelCore, split: Split, options: ModelTrainOptions): Footprint {
+export function computeFootprint(core: ModelCore, split: Split, options: ModelTrainOptions): Footprint {
   const { network } = core;
   using open = openTraining(core, split, options);
   return trainingFootprint(network, open.examples, open.options);
@@ -62,7 +62,7 @@ function openTraining(
   { teacher, validation, ...given }: ModelTrainOptions,
 ) {
   using stack = new Owner();
-  const taught = teacher ? { teacher: coreOf(teacher).network } : {};
+  const taught = teacher ? { teacher: getCore(teacher).network } : {};
   const settings = { ...trainDefaults, ...given, ...tools, ...taught };
   checkTrainOptions({ ...settings, hasValidation: validation !== undefined });
   const { examples } = stack.use(images.open(split, { name: "split", rows: settings.batch }));

@@ -10,14 +10,18 @@ import type { ProductChooser } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import { type FisherEstimate, scoreBatch } from "../prune/score/accumulate.ts";
-import { imagesOf } from "../train/step_programs.ts";
+import { makeImageOptions } from "../train/step_programs.ts";
 
 /** Lowers plans with a chooser, which sees all their products. */
 export type LowerPlans = (choose: ProductChooser) => void;
 
 /** A step of training. */
 export function trainingPlans(graph: Graph, examples: Examples, rows: number): LowerPlans {
-  const source = { ...imagesOf(examples, {}), mode: "train", batch: Math.min(rows, examples.count) } as const;
+  const source = {
+    ...makeImageOptions(examples, {}),
+    mode: "train",
+    batch: Math.min(rows, examples.count),
+  } as const;
   return (choose) => lowerPlan(graph, { ...source, choose });
 }
 
@@ -28,7 +32,7 @@ export function scoringPlans(
   { fisher, choose }: { readonly fisher: FisherEstimate | undefined; readonly choose: ProductChooser },
 ): LowerPlans {
   const lower = (batch: number, choose: ProductChooser) =>
-    lowerPlan(graph, { ...imagesOf(examples, {}), mode: "score", batch, choose });
+    lowerPlan(graph, { ...makeImageOptions(examples, {}), mode: "score", batch, choose });
   const most = Math.min(fisher === "example" ? 1 : scoreBatch, examples.count);
   const batch = fitBatch(gpu, most, (batch) => lower(batch, choose), ["score", graph.name]);
   return (choose) => lower(batch, choose);

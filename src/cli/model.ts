@@ -26,7 +26,7 @@ import {
 import { runCommand } from "./command.ts";
 import { parseRunConfig } from "../config/config.ts";
 import { keysOfFlags } from "../config/words.ts";
-import { type FlagField, flagsOf, formatHelp, jsonFlag, ownFlags, parseFlags } from "./flags.ts";
+import { type FlagField, formatHelp, jsonFlag, ownFlags, parseFlags, selectFlags } from "./flags.ts";
 import { print, printJson } from "./print.ts";
 import { escapeLine } from "../text/escape.ts";
 import { formatGroups } from "../text/groups.ts";
@@ -55,7 +55,7 @@ const own = ownFlags({
 });
 
 /** Its flags. */
-export const fields: readonly FlagField[] = [...own.fields, ...flagsOf("model.preset", "model.weights")];
+export const fields: readonly FlagField[] = [...own.fields, ...selectFlags("model.preset", "model.weights")];
 
 /** Reads CxHxW. */
 function parseInput(text: string): { channels: number; height: number; width: number } {
@@ -102,7 +102,7 @@ async function main(): Promise<number> {
     return 0;
   }
   if (mode) {
-    const plan = planOf(graph, mode, batch);
+    const plan = makePlan(graph, mode, batch);
     if (json) printJson(planAsJson(plan));
     else print(describePlan(plan).trimEnd());
     return 0;
@@ -115,7 +115,7 @@ async function main(): Promise<number> {
 }
 
 /** The plan of a step on images that lie on the device. */
-function planOf(graph: Graph, mode: PassMode, batch: number): Plan {
+function makePlan(graph: Graph, mode: PassMode, batch: number): Plan {
   const images = { augmentation: "none" } as const, choose = defaultChooser("storage");
   const update = mode === "train" ? { optimizer: sgd(), averages: true } : {};
   return lowerPlan(graph, { mode, batch, images, choose, ...update });

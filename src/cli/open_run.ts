@@ -18,7 +18,7 @@ import {
   loadModel,
   type ModelState,
 } from "../../mod.ts";
-import { modelSourceOf } from "../runs/model_source.ts";
+import { readModelSource } from "../runs/model_source.ts";
 import { describeLoadedModel } from "./describe_model.ts";
 import { describeDevice, deviceChanges } from "./describe_device.ts";
 import { openDevice } from "./open_device.ts";
@@ -39,7 +39,7 @@ export interface RunInput {
 /** Opens the data set and the model of a run, and says which they are. */
 export async function openRun(config: RunConfig): Promise<RunInput> {
   const whole = await openDataset(config);
-  const loaded = await loadModel(modelSourceOf(config.model), { files: denoFiles, task: whole });
+  const loaded = await loadModel(readModelSource(config.model), { files: denoFiles, task: whole });
   const { graph, weights } = loaded;
   checkGraphFits(graph, whole);
   const teacher = await openTeacher(config, whole);

@@ -7,7 +7,7 @@
 import { checkpointFiles, removeCheckpoints, runFile } from "../runs/journal.ts";
 import { FileError } from "../errors.ts";
 import { denoFiles } from "../deno/files.ts";
-import { folderOf } from "../files.ts";
+import { dirname } from "../files.ts";
 import { shellText } from "../text/escape.ts";
 import { note } from "./print.ts";
 
@@ -76,7 +76,7 @@ export class OutputFolder implements AsyncDisposable {
    * @throws {FileError} Where it cannot be made or written to.
    */
   static async make(base: string, name: string, now = new Date()): Promise<OutputFolder> {
-    const made = await makeFolders(base), dated = `${base}/${dateOf(now)}-${name}`;
+    const made = await makeFolders(base), dated = `${base}/${formatDate(now)}-${name}`;
     for (let copy = 1;; copy++) {
       const path = copy === 1 ? dated : `${dated}-${copy}`;
       try {
@@ -99,7 +99,7 @@ export class OutputFolder implements AsyncDisposable {
    */
   async start(): Promise<void> {
     if (this.#use === "made") {
-      const base = folderOf(this.path);
+      const base = dirname(this.path);
       this.#unpoint = await pointLatest(base, this.path.slice(base.length + 1));
     }
     if (this.#use !== "force") return;
@@ -245,7 +245,7 @@ async function pointLatest(base: string, name: string): Promise<(() => Promise<v
 export async function resolveLatest(path: string): Promise<string> {
   const plain = withoutSlash(path), isLatest = /(^|\/)latest$/.test(plain);
   const name = isLatest ? await readLatest(plain) : undefined;
-  return name === undefined ? path : `${folderOf(plain)}/${name}`;
+  return name === undefined ? path : `${dirname(plain)}/${name}`;
 }
 
 /** The name of the folder that a link `latest`, or a text file in its place, points to; undefined where it is another's. */
@@ -263,7 +263,7 @@ async function readLatest(path: string): Promise<string | undefined> {
 /** Makes a folder and those above it, and returns those that it made, from the top. */
 async function makeFolders(path: string): Promise<readonly string[]> {
   const missing: string[] = [];
-  for (let above = path; await lstat(above) === undefined; above = folderOf(above)) missing.unshift(above);
+  for (let above = path; await lstat(above) === undefined; above = dirname(above)) missing.unshift(above);
   await denoFiles.makeFolder(path);
   return missing;
 }
@@ -350,7 +350,7 @@ function hostName(): string {
 }
 
 /** The local date and time to the minute, such as `2026-11-29-1446`. */
-function dateOf(date: Date): string {
+function formatDate(date: Date): string {
   const two = (number: number) => `${number}`.padStart(2, "0");
   const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join("-");
   return `${day}-${two(date.getHours())}${two(date.getMinutes())}`;

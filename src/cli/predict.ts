@@ -12,9 +12,9 @@ import { openDenoBlockReader } from "../deno/block_reader.ts";
 import { ConfigError } from "../errors.ts";
 import { denoFiles, loadModel, openModel, type Predictions, presetNames } from "../../mod.ts";
 import { runStoppable } from "./command.ts";
-import { type FlagField, flagsOf, formatHelp, jsonFlag, ownFlags, parseFlags } from "./flags.ts";
+import { type FlagField, formatHelp, jsonFlag, ownFlags, parseFlags, selectFlags } from "./flags.ts";
 import { describeDevice } from "./describe_device.ts";
-import { modelSourceOf } from "../runs/model_source.ts";
+import { readModelSource } from "../runs/model_source.ts";
 import { describeLoadedModel } from "./describe_model.ts";
 import { openDevice } from "./open_device.ts";
 import { note, print, printJson } from "./print.ts";
@@ -38,7 +38,7 @@ const own = ownFlags({
 });
 
 /** The flags of a prune run for a model; here none is taken without being named. */
-const modelFlags = flagsOf("model").map((field): FlagField =>
+const modelFlags = selectFlags("model").map((field): FlagField =>
   field.key === "model.source" ? { ...field, default: undefined } : field
 );
 
@@ -47,7 +47,7 @@ export const fields: readonly FlagField[] = [
   ...modelFlags.slice(0, 1),
   ...own.fields,
   ...modelFlags.slice(1),
-  ...flagsOf("device.adapter", "device.readPath", "device.evaluationBatch"),
+  ...selectFlags("device.adapter", "device.readPath", "device.evaluationBatch"),
 ];
 
 /** What is printed of a class of an image. */
@@ -101,7 +101,7 @@ async function main(signal: AbortSignal): Promise<number> {
       wanted: "a data set's folder, or another model",
     });
   }
-  const loaded = await loadModel(modelSourceOf(config.model), {
+  const loaded = await loadModel(readModelSource(config.model), {
     files: denoFiles,
     task: { ...found, classes },
   });

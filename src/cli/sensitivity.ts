@@ -8,7 +8,7 @@ import type { Files } from "../files.ts";
 import { denoFiles } from "../deno/files.ts";
 import { runSensitivity, sensitivityReportSchema } from "../../mod.ts";
 import { runStoppable } from "./command.ts";
-import { comparing, listsGiven, sharedFields, sparsitiesOf } from "./comparison_flags.ts";
+import { comparing, listsGiven, makeSparsitySchema, sharedFields } from "./comparison_flags.ts";
 import { formatSensitivity } from "../text/compare.ts";
 import {
   configFlag,
@@ -33,7 +33,7 @@ const summary =
   "--resume OUT goes on with a run that was stopped, and --out OUT adds to one: both skip what is there.";
 
 const own = ownFlags({
-  sparsities: sparsitiesOf(
+  sparsities: makeSparsitySchema(
     [0.5, 0.8, 0.9, 0.95],
     "Fractions to remove of each layer's weights, or with granularity channel of those that go with coupled channels.",
   ),

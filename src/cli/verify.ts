@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { type Check, ConfigError, denoFiles, isWinnowError, verifyGoldens } from "../../mod.ts";
 import { formatError, runCommand } from "./command.ts";
-import { type FlagField, flagsOf, formatHelp, ownFlags, parseFlags } from "./flags.ts";
+import { type FlagField, formatHelp, ownFlags, parseFlags, selectFlags } from "./flags.ts";
 import { describeDevice } from "./describe_device.ts";
 import { openDevice, readDeviceFlags } from "./open_device.ts";
 import { print, printError } from "./print.ts";
@@ -29,7 +29,7 @@ const own = ownFlags({
 /** Its flags. */
 export const fields: readonly FlagField[] = [
   ...own.fields,
-  ...flagsOf("device.adapter", "device.readPath"),
+  ...selectFlags("device.adapter", "device.readPath"),
 ];
 
 async function main(): Promise<number> {

@@ -7,7 +7,7 @@ import type { z } from "zod";
 import { ConfigError } from "../errors.ts";
 import { describeAlternatives, nearestName } from "../nearest.ts";
 import { type ConfigField, describeConfig, describeKinds, describeWanted } from "./fields.ts";
-import { branchesOf, branchFor, isKeys, type Keys, type Node, nodeAt, valueAt } from "./nodes.ts";
+import { branchFor, isKeys, type Keys, listBranches, type Node, nodeAt, valueAt } from "./nodes.ts";
 import { schema } from "./schema.ts";
 import type { tree } from "./tree.ts";
 import { upgradeConfig } from "./version1.ts";
@@ -74,7 +74,7 @@ function sharpen(issue: Issue, value: unknown): Issue {
   if (issue.code !== "invalid_union") return issue;
   const node = nodeAt(value, issue.path), own = valueAt(value, issue.path);
   const branch = isKeys(own) ? branchFor(node, own) : undefined;
-  const [inner] = branch ? issue.errors[branchesOf(node).indexOf(branch)] ?? [] : [];
+  const [inner] = branch ? issue.errors[listBranches(node).indexOf(branch)] ?? [] : [];
   return inner ? sharpen({ ...inner, path: [...issue.path, ...inner.path] }, value) : issue;
 }
 
@@ -103,7 +103,7 @@ function describeIssue({ code, message, path }: Issue, value: unknown) {
 /** Says of a key that is none, or none of its branch, what there is, or where it belongs. */
 function describeUnknown(path: readonly PropertyKey[], key: string, value: unknown) {
   const at = (name: string) => [...path, name].join("."), thing = at(key);
-  const node = nodeAt(value, path), own = valueAt(value, path) as Keys, all = branchesOf(node);
+  const node = nodeAt(value, path), own = valueAt(value, path) as Keys, all = listBranches(node);
   const homes = all.filter(({ properties }) => properties?.[key]), [home] = homes;
   if (!home) return { thing, current: "an unknown key", wanted: describeNearestKey(path, key, all) };
   const current = quoteValue(own[key]), branch = branchFor(node, own);

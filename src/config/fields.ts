@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { branchesOf, type Node, root, wordsOf } from "./nodes.ts";
+import { listBranches, listWords, type Node, root } from "./nodes.ts";
 
 /** One key of the configuration, as flags, help and errors see it. */
 export interface ConfigField {
@@ -33,11 +33,11 @@ export interface ConfigField {
 /** Says in words which values a node takes. */
 export function describeWanted(node: Node): string {
   if (node.wanted !== undefined) return node.wanted;
-  const words = wordsOf(node),
-    value = node.anyOf?.find((part) => part.type !== undefined && wordsOf(part).length === 0);
+  const words = listWords(node),
+    value = node.anyOf?.find((part) => part.type !== undefined && listWords(part).length === 0);
   if (value) return [...words, describeWanted(value)].join(" or ");
   if (words.length > 0) return `one of ${words.join(", ")}`;
-  if (branchesOf(node).length > 0) return "an object of keys and values";
+  if (listBranches(node).length > 0) return "an object of keys and values";
   if (node.type === "boolean") return "true or false";
   if (node.type === "string") return "a text that is not empty";
   const { minimum, exclusiveMinimum, maximum = Number.MAX_SAFE_INTEGER, exclusiveMaximum } = node;
@@ -51,20 +51,20 @@ export function describeWanted(node: Node): string {
   return minimum === undefined ? `${noun} in (${low}, ${maximum}]` : `${noun} from ${low} to ${maximum}`;
 }
 
-function kindOf(node: Node): ConfigField["kind"] {
+function readKind(node: Node): ConfigField["kind"] {
   const value = node.anyOf?.find(({ type }) => type === "number");
   if (value) return "number";
-  if (branchesOf(node).length > 0) return "part";
+  if (listBranches(node).length > 0) return "part";
   if (node.type === "array") return node.items?.type === "string" ? "texts" : "numbers";
-  if (wordsOf(node).length > 0) return "choice";
+  if (listWords(node).length > 0) return "choice";
   return node.type === "string" ? "text" : node.type as "integer" | "number" | "boolean";
 }
 
-function fieldOf(key: string, nodes: readonly Node[], under: readonly string[]): ConfigField {
-  const [node] = nodes, words = [...new Set(nodes.flatMap(wordsOf))];
+function makeField(key: string, nodes: readonly Node[], under: readonly string[]): ConfigField {
+  const [node] = nodes, words = [...new Set(nodes.flatMap(listWords))];
   // A key that has a short name begins with it.
   const [, short, description] = /^(?:--(\S+): )?(.*)$/.exec(node.description!)!;
-  const kind = kindOf(node), all = kind === "choice" ? { wanted: node.wanted, enum: words } : node;
+  const kind = readKind(node), all = kind === "choice" ? { wanted: node.wanted, enum: words } : node;
   return {
     key,
     flag: short ?? key,
@@ -81,12 +81,12 @@ function fieldOf(key: string, nodes: readonly Node[], under: readonly string[]):
 
 /** The words that tell a branch apart, and what else may stand in their place. */
 export function describeKinds(node: Node): readonly string[] {
-  return [...wordsOf(node), ...(node.anyOf?.some(({ properties }) => properties) ? ["blocks"] : [])];
+  return [...listWords(node), ...(node.anyOf?.some(({ properties }) => properties) ? ["blocks"] : [])];
 }
 
 /** The fields below a node, one for each path, however many branches have it. */
 function fieldsBelow(node: Node, path: string): readonly ConfigField[] {
-  const branches = branchesOf(node),
+  const branches = listBranches(node),
     keys = new Set(branches.flatMap(({ properties = {} }) => Object.keys(properties)));
   const kind = [...keys].find((key) =>
     branches.length > 1 && branches.every(({ properties }) => properties![key])
@@ -98,7 +98,7 @@ function fieldsBelow(node: Node, path: string): readonly ConfigField[] {
       ? homes.flatMap((home) => describeKinds(home[kind]))
       : [];
     return [
-      ...(nodes[0].description === undefined ? [] : [fieldOf(own, nodes, under)]),
+      ...(nodes[0].description === undefined ? [] : [makeField(own, nodes, under)]),
       ...fieldsBelow(nodes[0], own),
     ];
   });

@@ -40,22 +40,22 @@ export function isKeys(value: unknown): value is Keys {
 }
 
 /** The objects of keys that a node may be: itself, or the branches of its union; none for a single value. */
-export function branchesOf(node: Node | undefined): readonly Node[] {
+export function listBranches(node: Node | undefined): readonly Node[] {
   if (node?.properties) return [node];
   const branches = node?.oneOf ?? node?.anyOf ?? [];
   return branches.every(({ properties }) => properties) ? branches : [];
 }
 
 /** The words that a single value may be: a constant, a choice, or those of its union. */
-export function wordsOf({ const: word, enum: words, anyOf }: Node): readonly string[] {
-  return word !== undefined ? [word] : words ?? anyOf?.flatMap(wordsOf) ?? [];
+export function listWords({ const: word, enum: words, anyOf }: Node): readonly string[] {
+  return word !== undefined ? [word] : words ?? anyOf?.flatMap(listWords) ?? [];
 }
 
 /** True for a value that only words of a node could be, and none is. */
 function isAnother(node: Node, value: unknown): boolean {
   if (node.anyOf) return node.anyOf.every((part) => isAnother(part, value));
   if (node.properties) return !isKeys(value);
-  const words = wordsOf(node);
+  const words = listWords(node);
   return words.length > 0 && !words.includes(value as string);
 }
 
@@ -78,7 +78,7 @@ function distanceTo(
 
 /** The branch that a value is of, or is nearest to; undefined for what has no keys. */
 export function branchFor(node: Node | undefined, value: Keys, heavy: Keys = {}): Node | undefined {
-  const all = branchesOf(node), distances = all.map((branch) => distanceTo(branch, value, { all, heavy }));
+  const all = listBranches(node), distances = all.map((branch) => distanceTo(branch, value, { all, heavy }));
   return all[distances.indexOf(Math.min(...distances))];
 }
 

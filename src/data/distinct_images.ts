@@ -11,7 +11,7 @@ import type { ImageSplit } from "./split.ts";
 const maxSamples = 64;
 
 /** A hash of a few bytes of an image. */
-function keyOf(images: Uint8Array, start: number, imageBytes: number): number {
+function hashImage(images: Uint8Array, start: number, imageBytes: number): number {
   let key = 0;
   for (let i = 0; i < 32; i++) {
     key = Math.imul(key, 31) + images[start + Math.floor((i + 0.5) * imageBytes / 32)] | 0;
@@ -34,11 +34,11 @@ export function checkDistinctImages(
   const rows = Array.from({ length: count }, (_, i) => Math.floor(i * test.count / count));
   const bytesOf = ({ images }: ImageSplit, row: number) =>
     images.subarray(row * imageBytes, (row + 1) * imageBytes);
-  const samples = Map.groupBy(rows, (row) => keyOf(test.images, row * imageBytes, imageBytes));
+  const samples = Map.groupBy(rows, (row) => hashImage(test.images, row * imageBytes, imageBytes));
   if (rows.every((row) => isEqual(bytesOf(test, row), bytesOf(test, rows[0])))) return;
   let left = count, example: string | undefined;
   for (let at = 0; at < train.count && left > 0; at++) {
-    const key = keyOf(train.images, at * imageBytes, imageBytes), alike = samples.get(key);
+    const key = hashImage(train.images, at * imageBytes, imageBytes), alike = samples.get(key);
     if (!alike) continue;
     const others = alike.filter((row) => !isEqual(bytesOf(test, row), bytesOf(train, at)));
     if (others.length === alike.length) continue;

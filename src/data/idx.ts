@@ -94,11 +94,11 @@ export interface IdxImages {
  */
 export async function readIdxImages(files: Files, path: string): Promise<IdxImages> {
   const { values: images, shape } = await readIdxPath(files, path, IMAGE_RANKS);
-  return { images, count: shape[0], imageShape: imageShapeOf(shape) };
+  return { images, count: shape[0], imageShape: readImageShape(shape) };
 }
 
 /** (C, H, W) of images (N, H, W) or (N, C, H, W). */
-function imageShapeOf(shape: readonly number[]): readonly [number, number, number] {
+function readImageShape(shape: readonly number[]): readonly [number, number, number] {
   const [channels, height, width] = shape.length === 3 ? [1, ...shape.slice(1)] : shape.slice(1);
   return [channels, height, width];
 }
@@ -124,7 +124,7 @@ async function readIdxSplit(
     labels: labels.values,
     count,
     path: images.path,
-    imageShape: imageShapeOf(images.shape),
+    imageShape: readImageShape(images.shape),
   };
 }
 

@@ -73,7 +73,7 @@ const formats: readonly Format[] = [
   {
     wanted: `shards (${SHARD_INDEX_FILE})`,
     isFile: (name) => name === SHARD_INDEX_FILE,
-    open: openShardsOf,
+    open: openShardFolder,
   },
   {
     wanted: "IDX files (train-images-idx3-ubyte and so on)",
@@ -143,7 +143,7 @@ async function detect(files: Files, folder: string): Promise<Detected | undefine
   return undefined;
 }
 
-async function openShardsOf(sources: DatasetSources, folder: string): Promise<Dataset<Split>> {
+async function openShardFolder(sources: DatasetSources, folder: string): Promise<Dataset<Split>> {
   const { files, openReader } = sources;
   if (openReader) return await openShards({ files, folder, openReader });
   const current = "there is nothing that reads shards here", wanted = "the option openReader";

@@ -14,7 +14,7 @@ import type { Dataset } from "./dataset.ts";
 import { checkDistinctFiles, findTwice } from "./distinct_files.ts";
 import { isNormalization, normalizationWanted } from "./normalization.ts";
 import { measureStatistics } from "./shards_load.ts";
-import { type BlockReader, errorOf, type RecordLayout, sizeFailure } from "./shards_reader.ts";
+import { type BlockReader, type RecordLayout, sizeFailure, toError } from "./shards_reader.ts";
 import { type Shard, splitOfShards, type StreamedSplit } from "./shards_split.ts";
 
 /** The name of the index in a folder of shards. */
@@ -141,7 +141,7 @@ export async function openSplit(
       throw new FileError({ act: "read", thing: path, current, wanted });
     }
     if (found !== sizeBytes) {
-      throw errorOf(sizeFailure({ path, sizeBytes, first: 0, count }, found, record).failure);
+      throw toError(sizeFailure({ path, sizeBytes, first: 0, count }, found, record).failure);
     }
   }
   return splitOfShards({ shards, layout, openReader });

@@ -5,7 +5,7 @@
  */
 
 import { channelStatistics, countValues, type ImageSplit } from "./dataset.ts";
-import { blockSizesOf, chunksOf, planBlocks } from "./shards_order.ts";
+import { chooseBlockSizes, cutChunks, planBlocks } from "./shards_order.ts";
 import type { Block } from "./shards_reader.ts";
 import { requestRuns, type StreamedSplit } from "./shards_split.ts";
 
@@ -14,8 +14,8 @@ async function* readInOrder(
   split: StreamedSplit,
 ): AsyncGenerator<{ images: Uint8Array; labels: Uint32Array }> {
   using reader = split.openReader();
-  const sizes = blockSizesOf(split.layout.imageBytes);
-  const plans = planBlocks(chunksOf(split, sizes), { ...sizes, seed: 0, epoch: 0, shuffle: false });
+  const sizes = chooseBlockSizes(split.layout.imageBytes);
+  const plans = planBlocks(cutChunks(split, sizes), { ...sizes, seed: 0, epoch: 0, shuffle: false });
   const ask = (memory?: ArrayBuffer): Promise<Block> | undefined => {
     const { value } = plans.next();
     if (!value) return undefined;

@@ -22,7 +22,7 @@ export interface BlockSizes {
 const chunkBytes = 256 * 1024, chunksPerBlock = 16;
 
 /** Chunks of about 256 KiB and blocks of 16 chunks; they depend only on the size of an image in bytes. */
-export function blockSizesOf(imageBytes: number): BlockSizes {
+export function chooseBlockSizes(imageBytes: number): BlockSizes {
   const chunkRows = Math.max(1, Math.floor(chunkBytes / imageBytes));
   return { chunkRows, blockRows: chunksPerBlock * chunkRows };
 }
@@ -47,7 +47,7 @@ export interface PlannedBlock {
 }
 
 /** The chunks of a split: shard, first record and number of records of each, one after the other. */
-export function chunksOf({ runs }: StreamedSplit, { chunkRows }: BlockSizes): Uint32Array {
+export function cutChunks({ runs }: StreamedSplit, { chunkRows }: BlockSizes): Uint32Array {
   const chunks = new Uint32Array(3 * runs.reduce((sum, { count }) => sum + Math.ceil(count / chunkRows), 0));
   let at = 0;
   for (const { shard, first, count } of runs) {

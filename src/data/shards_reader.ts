@@ -67,7 +67,7 @@ export interface Failure {
   readonly details: ErrorDetails;
 }
 
-/** A failure at its origin. Callers of a reader get the error that `errorOf` makes of it. */
+/** A failure at its origin. Callers of a reader get the error that `toError` makes of it. */
 export class ReadFailure extends Error {
   constructor(readonly failure: Failure) {
     super(failure.details.current);
@@ -75,7 +75,7 @@ export class ReadFailure extends Error {
 }
 
 /** The error of a failure. */
-export function errorOf({ kind, details }: Failure): Error {
+export function toError({ kind, details }: Failure): Error {
   return kind === "file" ? new FileError(details) : new FormatError(details);
 }
 

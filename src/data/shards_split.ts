@@ -58,7 +58,7 @@ export function takeStreamed(split: StreamedSplit, rows: Uint32Array | number): 
     }
     return { ...split, runs, count: rows };
   }
-  const starts = startsOf(split.runs);
+  const starts = findRunStarts(split.runs);
   let at = 0;
   for (const row of rows) {
     if (!(Number.isInteger(row) && row >= 0 && row < split.count)) {
@@ -77,7 +77,7 @@ export function takeStreamed(split: StreamedSplit, rows: Uint32Array | number): 
 }
 
 /** The row at which each run begins, and the number of rows. */
-function startsOf(runs: readonly RecordRun[]): Float64Array {
+function findRunStarts(runs: readonly RecordRun[]): Float64Array {
   const starts = new Float64Array(runs.length + 1);
   for (const [i, { count }] of runs.entries()) starts[i + 1] = starts[i] + count;
   return starts;

@@ -6,7 +6,7 @@
  */
 
 import { FileError } from "../errors.ts";
-import { type Block, type BlockReader, errorOf } from "../data/shards_reader.ts";
+import { type Block, type BlockReader, toError } from "../data/shards_reader.ts";
 import type { ReadAnswer, ReadMessage } from "./block_worker.ts";
 
 /** Starts a thread that reads blocks, with the permissions of this one; it needs `--allow-read` of the files. */
@@ -27,7 +27,7 @@ export function openDenoBlockReader(): BlockReader {
   worker.addEventListener("message", ({ data: answer }: MessageEvent<ReadAnswer>) => {
     const asked = waiting.get(answer.id);
     waiting.delete(answer.id);
-    if ("failure" in answer) asked?.reject(errorOf(answer.failure));
+    if ("failure" in answer) asked?.reject(toError(answer.failure));
     else asked?.resolve({ memory: answer.memory, labels: answer.labels });
   });
   worker.addEventListener("error", (event) => {

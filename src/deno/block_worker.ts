@@ -68,7 +68,7 @@ function readFile(run: FileRun, offsetBytes: number, { target, record }: {
   }
 }
 
-function failureOf(error: unknown, path: string): Failure {
+function toFailure(error: unknown, path: string): Failure {
   if (error instanceof ReadFailure) return error.failure;
   const isAbsent = error instanceof Error && error.name === "NotFound";
   const current = isAbsent ? "there is no such path" : error instanceof Error ? error.message : String(error);
@@ -85,7 +85,7 @@ function answer({ id, request, memory = new ArrayBuffer(blockBytes(request)) }: 
     });
     return { id, memory, labels };
   } catch (error) {
-    return { id, failure: failureOf(error, path) };
+    return { id, failure: toFailure(error, path) };
   }
 }
 

@@ -6,7 +6,7 @@
  */
 
 import { FileError } from "../errors.ts";
-import { type FilePart, type Files, folderOf } from "../files.ts";
+import { dirname, type FilePart, type Files } from "../files.ts";
 
 const CAUSES: ReadonlyMap<string, string> = new Map([
   ["NotFound", "there is no such path"],
@@ -38,14 +38,14 @@ async function read(
 async function sizeBytes(path: string): Promise<number | undefined> {
   const entry = await statEntry(path, "a readable file");
   if (entry && !entry.isFile) {
-    const current = `it is ${kindOf(entry)}`;
+    const current = `it is ${describeKind(entry)}`;
     throw new FileError({ act: "read", thing: path, current, wanted: "a regular file" });
   }
   return entry?.size;
 }
 
 /** What a path leads to that is no regular file. Reading from some of them would never end. */
-function kindOf(entry: Deno.FileInfo): string {
+function describeKind(entry: Deno.FileInfo): string {
   if (entry.isDirectory) return "a folder";
   if (entry.isFifo) return "a pipe";
   if (entry.isSocket) return "a socket";
@@ -103,7 +103,7 @@ async function write(path: string, bytes: Uint8Array): Promise<void> {
     await Deno.remove(temporary).catch(() => undefined);
     throw fileError(error, { act: "write", path, wanted: "a writable file in a folder that exists" });
   }
-  await syncFolder(folderOf(path));
+  await syncFolder(dirname(path));
 }
 
 async function makeFolder(path: string): Promise<void> {

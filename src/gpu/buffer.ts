@@ -77,7 +77,7 @@ export class DeviceBuffer {
    *
    * @throws {ShapeError} If the adapter's limits do not allow the texture.
    */
-  mirrorOf(range: QuadRange = { first: 0, quads: this.sizeBytes / 16 }): Mirror {
+  getMirror(range: QuadRange = { first: 0, quads: this.sizeBytes / 16 }): Mirror {
     this.checkInUse();
     const key = `${range.first} ${range.quads}`;
     let mirror = this.#mirrors.get(key);

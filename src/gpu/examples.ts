@@ -5,7 +5,7 @@
  */
 import { tensorRef } from "../kernels/buffer_ref.ts";
 import { epochBatches, type EpochOptions } from "../data/batches.ts";
-import { quadsOf } from "../shape.ts";
+import { countQuads } from "../shape.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Bind } from "./bind.ts";
 
@@ -76,7 +76,7 @@ export class FeatureExamples implements Examples {
     for (const [i, row] of rows.entries()) {
       features.set(this.#features.subarray(row * size, (row + 1) * size), i * size);
     }
-    const labels = new Uint32Array(4 * quadsOf(rows.length));
+    const labels = new Uint32Array(4 * countQuads(rows.length));
     labels.set(Uint32Array.from(rows, (row) => this.#labels[row]));
     bind(tensorRef("x")).buffer.write(features);
     bind(tensorRef("labels")).buffer.write(labels);

@@ -8,7 +8,7 @@ import type { Bind } from "./bind.ts";
 import { disposedError, KernelError } from "../errors.ts";
 import { type Field, packStruct, type ReadPath, structSizeBytes } from "../kernels/interface.ts";
 import type { QuadRange } from "../kernels/buffer_ref.ts";
-import { type Dispatch, readPathOf } from "../kernels/dispatch.ts";
+import { chooseReadPath, type Dispatch } from "../kernels/dispatch.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
 import type { Mirror } from "./mirror.ts";
@@ -72,7 +72,7 @@ export class Program {
     const pipelines: Pipeline[] = [];
     for (const dispatch of dispatches) {
       const { kernel, text, constants } = dispatch;
-      const own = dispatch.path ?? path ?? readPathOf(dispatch, gpu.path);
+      const own = dispatch.path ?? path ?? chooseReadPath(dispatch, gpu.path);
       pipelines.push(await gpu.pipeline(kernel, { path: own, constants, text }));
     }
     const alignment = gpu.device.limits.minUniformBufferOffsetAlignment;
@@ -206,15 +206,20 @@ function bindCommand(gpu: Gpu, { dispatch, pipeline, uniforms, steps, offsets, b
     const { buffer, quads, range } = bind(dispatch.bindings[binding.name]);
     all.push(buffer);
     if (mirror) {
-      const own = buffer.mirrorOf(range);
+      const own = buffer.getMirror(range);
       mirrored.push({ mirror: own, quads });
       return { binding: index, resource: own.texture.createView() };
     }
     if (binding.space === "read_write") {
       written.push({ buffer, range: writtenRange(range, dispatch.writes?.[binding.name]) });
     }
-    const resource = { buffer: buffer.buffer, ...bytesOf(range) };
-    checkBinding(gpu, dispatch, { name: binding.name, size: buffer.sizeBytes, offset: 0, ...bytesOf(range) });
+    const resource = { buffer: buffer.buffer, ...toByteRange(range) };
+    checkBinding(gpu, dispatch, {
+      name: binding.name,
+      size: buffer.sizeBytes,
+      offset: 0,
+      ...toByteRange(range),
+    });
     return { binding: index, resource };
   });
   const bindGroup = gpu.device.createBindGroup({ label: dispatch.label, layout: pipeline.layout, entries });
@@ -231,7 +236,7 @@ function bindCommand(gpu: Gpu, { dispatch, pipeline, uniforms, steps, offsets, b
 }
 
 /** Where a range lies in its buffer, in bytes. */
-function bytesOf(range: QuadRange | undefined): { readonly offset?: number; readonly size?: number } {
+function toByteRange(range: QuadRange | undefined): { readonly offset?: number; readonly size?: number } {
   return range ? { offset: 16 * range.first, size: 16 * range.quads } : {};
 }
 

@@ -13,13 +13,13 @@ import type { Gpu } from "./device.ts";
 export type LowerBatch = (batch: number) => Plan | readonly Plan[];
 
 /** Maximum size of a buffer that kernels may bind, in bytes. */
-export function maxBufferBytesOf({ device: { limits } }: Gpu): number {
+export function getMaxBufferBytes({ device: { limits } }: Gpu): number {
   return Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
 }
 
 /** The size of one buffer that plans need, and the device's maximum, in bytes, if that is less. */
-function excessOf(gpu: Gpu, plans: Plan | readonly Plan[]) {
-  const held = maxBufferBytesOf(gpu);
+function findExcess(gpu: Gpu, plans: Plan | readonly Plan[]) {
+  const held = getMaxBufferBytes(gpu);
   const mirrorHeld = 16 * mirrorWidth * gpu.device.limits.maxTextureDimension2D;
   for (const plan of [plans].flat()) {
     const asked = largestSlotBytes(plan);
@@ -36,7 +36,7 @@ function fittingBelow(gpu: Gpu, batch: number, lower: LowerBatch): number {
   let fits = 0;
   for (let above = batch; above - fits > 1;) {
     const middle = (fits + above) >> 1;
-    if (excessOf(gpu, lower(middle))) above = middle;
+    if (findExcess(gpu, lower(middle))) above = middle;
     else fits = middle;
   }
   return fits;
@@ -54,10 +54,10 @@ export function fitBatch(
   lower: LowerBatch,
   [act, thing]: readonly [string, string],
 ): number {
-  if (!excessOf(gpu, lower(wanted))) return wanted;
+  if (!findExcess(gpu, lower(wanted))) return wanted;
   const fits = fittingBelow(gpu, wanted, lower);
   if (fits > 0) return fits;
-  const { asked, held } = excessOf(gpu, lower(1))!;
+  const { asked, held } = findExcess(gpu, lower(1))!;
   const current = `one example takes ${asked} bytes in one buffer`;
   throw new ShapeError({ act, thing, current, wanted: `at most ${held} on ${gpu.adapter.name}` });
 }
@@ -69,7 +69,7 @@ export function fitBatch(
  * @throws {ShapeError} If the device cannot hold it. The message gives the largest batch that fits.
  */
 export function checkBatchFits(gpu: Gpu, batch: number, lower: LowerBatch, act: string): void {
-  const excess = excessOf(gpu, lower(batch));
+  const excess = findExcess(gpu, lower(batch));
   if (!excess) return;
   const { asked, held } = excess, most = fittingBelow(gpu, batch, lower), { name } = gpu.adapter;
   const current = `it takes ${asked} bytes in one buffer, where ${name} holds ${held}`;

@@ -4,10 +4,10 @@
  * @module
  */
 import type { Dataset, ImageSplit } from "../data/dataset.ts";
-import { quadsOf } from "../shape.ts";
+import { countQuads } from "../shape.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
-import { maxBufferBytesOf } from "./fitting.ts";
+import { getMaxBufferBytes } from "./fitting.ts";
 import { type Examples, type PassOptions, residentBatches } from "./examples.ts";
 
 /** The largest split that any device keeps whole, in bytes. */
@@ -17,8 +17,8 @@ const residentLimitBytes = 2 ** 30;
 export type ImageBuffer = "images" | "classes" | "rows" | "normalization";
 
 /** The largest split that is kept on a device whole, in bytes. */
-export function maxResidentBytesOf(gpu: Gpu): number {
-  return Math.min(residentLimitBytes, maxBufferBytesOf(gpu));
+export function getMaxResidentBytes(gpu: Gpu): number {
+  return Math.min(residentLimitBytes, getMaxBufferBytes(gpu));
 }
 
 /** Creates the buffers for so many images at a time, and writes the normalisation. */
@@ -27,9 +27,9 @@ export function createImageBuffers(
   { channels, height, width, mean, std }: ImageTask,
   { held, rows }: { readonly held: number; readonly rows: number },
 ): Readonly<Record<ImageBuffer, DeviceBuffer>> {
-  const imageBytes = channels * height * width, inverse = 4 * quadsOf(channels);
+  const imageBytes = channels * height * width, inverse = 4 * countQuads(channels);
   const buffers = {
-    images: gpu.createBuffer("images", 4 * quadsOf(held * imageBytes)),
+    images: gpu.createBuffer("images", 4 * countQuads(held * imageBytes)),
     classes: gpu.createBuffer("classes", 4 * held),
     rows: gpu.createBuffer("rows", 4 * rows),
     normalization: gpu.createBuffer("normalization", 8 * inverse),
@@ -80,8 +80,8 @@ export class DeviceImages implements Examples {
     this.#split = split;
     this.#exampleBytes = dataset.channels * dataset.height * dataset.width;
     const totalBytes = split.count * this.#exampleBytes;
-    this.isResident = totalBytes <= Math.min(maxResidentBytes, maxResidentBytesOf(gpu));
-    const fitting = Math.max(1, Math.floor(maxBufferBytesOf(gpu) / this.#exampleBytes));
+    this.isResident = totalBytes <= Math.min(maxResidentBytes, getMaxResidentBytes(gpu));
+    const fitting = Math.max(1, Math.floor(getMaxBufferBytes(gpu) / this.#exampleBytes));
     const held = this.isResident ? split.count : Math.min(maxRows, fitting);
     this.batch = this.isResident ? batch : Math.min(batch, held);
     this.maxRows = held;
@@ -115,7 +115,7 @@ export class DeviceImages implements Examples {
 
   #upload(bytes: Uint8Array, labels: Iterable<number>): void {
     // Writes are whole words; the last image may not fill one.
-    const words = bytes.length % 4 === 0 ? bytes : new Uint8Array(4 * quadsOf(bytes.length));
+    const words = bytes.length % 4 === 0 ? bytes : new Uint8Array(4 * countQuads(bytes.length));
     if (words !== bytes) words.set(bytes);
     this.#buffers.images.write(words);
     this.#buffers.classes.write(Uint32Array.from(labels));

@@ -7,8 +7,8 @@
 import { checkBatches } from "../data/batches.ts";
 import {
   type BlockSizes,
-  blockSizesOf,
-  chunksOf,
+  chooseBlockSizes,
+  cutChunks,
   type PassOrder,
   planBlocks,
   type PlannedBlock,
@@ -16,11 +16,11 @@ import {
 import type { Block, BlockReader } from "../data/shards_reader.ts";
 import { requestRuns, type StreamedSplit } from "../data/shards_split.ts";
 import { disposedError } from "../errors.ts";
-import { quadsOf } from "../shape.ts";
+import { countQuads } from "../shape.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
 import type { Examples, PassOptions } from "./examples.ts";
-import { maxBufferBytesOf } from "./fitting.ts";
+import { getMaxBufferBytes } from "./fitting.ts";
 import { createImageBuffers, type ImageBuffer, type ImageTask } from "./images.ts";
 
 /** Blocks that are being read or wait to be uploaded: all the host memory of a stream. */
@@ -69,7 +69,7 @@ export class StreamedImages implements Examples {
     dataset,
     batch,
     maxRows = batch,
-    sizes = blockSizesOf(split.layout.imageBytes),
+    sizes = chooseBlockSizes(split.layout.imageBytes),
   }: {
     readonly dataset: ImageTask;
     readonly batch: number;
@@ -80,12 +80,12 @@ export class StreamedImages implements Examples {
     this.#gpu = gpu;
     this.#split = split;
     this.#sizes = sizes;
-    this.#chunks = chunksOf(split, sizes);
+    this.#chunks = cutChunks(split, sizes);
     this.count = split.count;
     // Every block but the last of a pass is full, up to the size of a chunk. A batch may touch the end of one block,
     // several whole blocks, and the start of another.
     const fewest = sizes.blockRows - sizes.chunkRows + 1;
-    const maxSlots = Math.floor(maxBufferBytesOf(gpu) / (sizes.blockRows * split.layout.imageBytes));
+    const maxSlots = Math.floor(getMaxBufferBytes(gpu) / (sizes.blockRows * split.layout.imageBytes));
     this.maxRows = Math.max(1, Math.min(maxRows, (maxSlots - 2) * fewest));
     this.batch = Math.min(batch, this.maxRows);
     this.#slots = Math.ceil(this.maxRows / fewest) + 2;
@@ -138,7 +138,7 @@ export class StreamedImages implements Examples {
    */
   async #begin(order: PassOrder, row: number): Promise<number> {
     const [next] = this.#awaited;
-    if (row === 0 && next?.isFirst && next.pass === nameOf(order)) return 0;
+    if (row === 0 && next?.isFirst && next.pass === namePass(order)) return 0;
     // A pass was left early, or an unexpected pass follows. The memory of blocks returns when they are read.
     for (const { read } of this.#awaited.splice(0)) {
       const block = await read.catch(() => undefined);
@@ -175,7 +175,7 @@ export class StreamedImages implements Examples {
     const { memory, labels } = await read;
     const { imageBytes } = this.#split.layout;
     const first = this.#uploads++ % this.#slots * this.#sizes.blockRows;
-    const bytes = new Uint8Array(memory, 0, 4 * quadsOf(labels.length * imageBytes));
+    const bytes = new Uint8Array(memory, 0, 4 * countQuads(labels.length * imageBytes));
     if (this.#uploadedBytes + bytes.length > maxUploadedBytes) {
       // Uploads begin with a submit, even an empty one.
       this.#gpu.device.queue.submit([]);
@@ -199,7 +199,7 @@ export class StreamedImages implements Examples {
 }
 
 /** Passes of equal names visit the same examples in the same order. */
-function nameOf({ seed, epoch, shuffle }: PassOrder): string {
+function namePass({ seed, epoch, shuffle }: PassOrder): string {
   return shuffle ? `epoch ${epoch} of seed ${seed}` : "in order";
 }
 
@@ -210,7 +210,7 @@ function* planPasses(
   { blockRows }: BlockSizes,
 ): Generator<Omit<AwaitedBlock, "read">, never> {
   for (let { epoch } = order;; epoch++) {
-    const pass = { ...order, epoch }, name = nameOf(pass);
+    const pass = { ...order, epoch }, name = namePass(pass);
     let isFirst = true;
     for (const plan of planBlocks(chunks, { ...pass, blockRows })) {
       yield { pass: name, isFirst, plan };

@@ -21,10 +21,10 @@ import {
 } from "./tuner_cache.ts";
 import {
   type Candidate,
-  candidatesOf,
+  chooseFastest,
   efforts,
-  fastestOf,
   findFault,
+  listCandidates,
   timeCandidates,
 } from "./tuner_candidates.ts";
 import { openTrial, type TrialOpener } from "./tuner_trial.ts";
@@ -171,7 +171,7 @@ export class Tuner implements ProductTuner {
     if (shape.rows * shape.columns * shape.segments * shape.inner * 4 < effort.multiplications) {
       return { shape: shapeKey(shape), mode, taken: byDefault, byDefault, candidates: [] };
     }
-    const choices = candidatesOf(this.#gpu, shape, { effort, byDefault });
+    const choices = listCandidates(this.#gpu, shape, { effort, byDefault });
     using trial = (this.#options.openTrial ?? openTrial)(this.#gpu, shape);
     const reference: ProductChoice = {
       core: referenceCore,
@@ -189,7 +189,7 @@ export class Tuner implements ProductTuner {
     }
     if (candidates.every(({ rejected }) => rejected !== undefined)) candidates.push({ choice: reference });
     await timeCandidates(trial, candidates.filter(({ rejected }) => rejected === undefined), effort);
-    return { shape: shapeKey(shape), mode, taken: fastestOf(candidates), byDefault, candidates };
+    return { shape: shapeKey(shape), mode, taken: chooseFastest(candidates), byDefault, candidates };
   }
 }
 

@@ -11,7 +11,7 @@ import { maxJsonBytes, parseJson } from "../json.ts";
 import { assembleKernel } from "../kernels/assemble.ts";
 import { coreTable } from "../kernels/core_table.ts";
 import { kernelNames } from "../kernels/source.ts";
-import { type Files, folderOf } from "../files.ts";
+import { dirname, type Files } from "../files.ts";
 import type { Gpu } from "./device.ts";
 import { gpuIdentitySchema, identityEntries } from "./identity.ts";
 
@@ -129,7 +129,7 @@ export async function writeTunerCache(
     version: fileVersion,
     entries: [...others, { key, products: [...products] }],
   };
-  await files.makeFolder(folderOf(path));
+  await files.makeFolder(dirname(path));
   await files.write(path, new TextEncoder().encode(`${JSON.stringify(content, undefined, 1)}\n`));
 }
 

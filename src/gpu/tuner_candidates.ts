@@ -45,7 +45,7 @@ const minGain = 0.08;
 const hopeless = 2;
 
 /** The candidates of a product: the default, then the others, the likeliest first. */
-export function candidatesOf(
+export function listCandidates(
   gpu: Gpu,
   shape: ProductShape,
   { effort, byDefault }: { readonly effort: Effort; readonly byDefault: ProductChoice },
@@ -109,7 +109,7 @@ export async function timeCandidates(
 }
 
 /** The first candidate, or the fastest of those that are clearly faster; of equals, the first. */
-export function fastestOf(candidates: readonly Candidate[]): ProductChoice {
+export function chooseFastest(candidates: readonly Candidate[]): ProductChoice {
   const [first, ...others] = candidates.filter(({ timeMs }) => timeMs !== undefined);
   const bar = first.timeMs! * (1 - minGain);
   const better = others.filter(({ timeMs }) => timeMs! < bar);

@@ -19,7 +19,7 @@ import { openRandomStream } from "../random.ts";
 import type { DeviceBuffer } from "./buffer.ts";
 import type { Gpu } from "./device.ts";
 import { Program } from "./executor.ts";
-import { maxBufferBytesOf } from "./fitting.ts";
+import { getMaxBufferBytes } from "./fitting.ts";
 import { DispatchTimer } from "./profile.ts";
 import { readFloats } from "./readback.ts";
 
@@ -108,7 +108,7 @@ class DeviceTrial implements ProductTrial {
         this.#buffers.set(name, gpu.createBuffer(`trial ${name}`, 16 * quads));
         continue;
       }
-      const buffer = gpu.createBuffer(`trial ${name}`, 16 * paddedQuads(quads, maxBufferBytesOf(gpu) / 16));
+      const buffer = gpu.createBuffer(`trial ${name}`, 16 * paddedQuads(quads, getMaxBufferBytes(gpu) / 16));
       this.#buffers.set(name, buffer);
       const { nextUint32 } = openRandomStream(0, `${operation} ${name}`);
       const numbers = Array.from({ length: 4093 }, () => nextUint32() % (2 * bound + 1) - bound);
@@ -201,7 +201,7 @@ class DeviceTrial implements ProductTrial {
       for (let i = 0; i < copies; i++) {
         for (const name of this.#operands) {
           const buffer = this.#buffers.get(name)!;
-          buffer.mirrorOf().copy(encoder, buffer.sizeBytes / 16);
+          buffer.getMirror().copy(encoder, buffer.sizeBytes / 16);
         }
       }
       device.queue.submit([encoder.finish()]);

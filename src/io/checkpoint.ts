@@ -58,7 +58,7 @@ const version = 3, metadataKey = "winnow.checkpoint", maskPrefix = "mask";
  */
 export async function encodeCheckpoint({ graph, arenas, masks, state }: Checkpoint): Promise<Uint8Array> {
   const act = "write checkpoint";
-  const places = placesOf(graph, new Set(arenas.keys()), new Set(masks.keys()));
+  const places = listEntries(graph, new Set(arenas.keys()), new Set(masks.keys()));
   const tensors = places.map(({ arena, parameter, tensor }): NewTensor => {
     const { fullName, shape } = parameter;
     const values = (arena === maskPrefix ? masks : arenas.get(arena))?.get(fullName);
@@ -108,7 +108,7 @@ export async function decodeCheckpoint(
   const graph = parseGraph(header!.graph, name, { layers }), state = parseState(header!.state, act, name);
   const stored = new Set([...tensors.keys()].map((tensor) => tensor.slice(0, tensor.indexOf("/"))));
   const masked = [...tensors.keys()].filter((tensor) => tensor.startsWith(`${maskPrefix}/`));
-  const places = placesOf(
+  const places = listEntries(
     graph,
     stored,
     new Set(masked.map((tensor) => tensor.slice(maskPrefix.length + 1))),
@@ -173,7 +173,7 @@ interface Place {
  * The tensors of a graph's checkpoint that holds some arenas and masks: values, statistics in use and masks of prunable
  * weights belong to any.
  */
-function placesOf(
+function listEntries(
   graph: Graph,
   held: ReadonlySet<string>,
   masked: ReadonlySet<string>,

@@ -20,7 +20,7 @@ export const checksumKey = "winnow.sha256";
 export const checksumPlaceholder = "0".repeat(64);
 
 /** The byte offsets of a safetensors file's checksum in its header; undefined if it has none. */
-function placeOf(file: Uint8Array): readonly [number, number] | undefined {
+function findChecksum(file: Uint8Array): readonly [number, number] | undefined {
   const headerBytes = Number(new DataView(file.buffer, file.byteOffset).getBigUint64(0, true));
   // Latin-1 keeps one character for each byte.
   const header = new TextDecoder("latin1").decode(file.subarray(LENGTH_BYTES, LENGTH_BYTES + headerBytes));
@@ -31,7 +31,7 @@ function placeOf(file: Uint8Array): readonly [number, number] | undefined {
 }
 
 /** The checksum of all of a file but the checksum itself. */
-async function sumOf(file: Uint8Array, [start, end]: readonly [number, number]): Promise<string> {
+async function computeChecksum(file: Uint8Array, [start, end]: readonly [number, number]): Promise<string> {
   const kept = file.slice(start, end);
   file.set(new TextEncoder().encode(checksumPlaceholder), start);
   // The digest copies its input before it returns its promise.
@@ -42,8 +42,8 @@ async function sumOf(file: Uint8Array, [start, end]: readonly [number, number]):
 
 /** Writes the checksum of a safetensors file into it. Its metadata must have the placeholder under `checksumKey`. */
 export async function seal(file: Uint8Array): Promise<void> {
-  const place = placeOf(file)!;
-  file.set(new TextEncoder().encode(await sumOf(file, place)), place[0]);
+  const place = findChecksum(file)!;
+  file.set(new TextEncoder().encode(await computeChecksum(file, place)), place[0]);
 }
 
 /**
@@ -77,9 +77,10 @@ export async function checkSeal(
   file: Uint8Array,
   { act, name }: { act: string; name: string },
 ): Promise<void> {
-  const place = placeOf(file), wanted = "the file as it was written";
+  const place = findChecksum(file), wanted = "the file as it was written";
   if (!place) throw new FormatError({ act, thing: name, current: "it has no checksum", wanted });
-  const stored = new TextDecoder("latin1").decode(file.subarray(...place)), found = await sumOf(file, place);
+  const stored = new TextDecoder("latin1").decode(file.subarray(...place)),
+    found = await computeChecksum(file, place);
   if (stored === found) return;
   const current = `its checksum is ${found.slice(0, 12)}..., where it says ${stored.slice(0, 12)}...`;
   throw new FormatError({ act, thing: name, current, wanted });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { quadsOf } from "../shape.ts";
+import { countQuads } from "../shape.ts";
 
 /** Lays rows (rows, channels) out in quads (rows, quads of channels, 4), filled up with zeros. */
 export function rowsToQuads(values: ArrayLike<number>, rows: number, channels: number): Float32Array {
@@ -18,7 +18,7 @@ export function rowsFromQuads(quads: ArrayLike<number>, rows: number, channels: 
 /** Lays (N, C, H, W) out as (N, H, W, quads of C, 4); weights (O, I, KH, KW) likewise. */
 export function imagesToQuads(values: ArrayLike<number>, shape: readonly number[]): Float32Array {
   const [images, channels, height, width] = shape;
-  const quads = new Float32Array(images * height * width * 4 * quadsOf(channels));
+  const quads = new Float32Array(images * height * width * 4 * countQuads(channels));
   forEachPlace(shape, (index, place) => quads[place] = values[index]);
   return quads;
 }
@@ -34,7 +34,7 @@ function forEachPlace(
   [images, channels, height, width]: readonly number[],
   visit: (index: number, place: number) => void,
 ): void {
-  const area = height * width, pixelFloats = 4 * quadsOf(channels);
+  const area = height * width, pixelFloats = 4 * countQuads(channels);
   for (let image = 0; image < images; image++) {
     for (let channel = 0; channel < channels; channel++) {
       const plane = (image * channels + channel) * area;

@@ -43,7 +43,7 @@ export function recognizeArchitecture(
 ): Graph {
   // Only the two, since a caller's object may have more.
   const { height, width } = size;
-  const shapes = shapesOf(tensors);
+  const shapes = listShapes(tensors);
   if (namesResnet(shapes)) {
     const form = recognizeResnet(shapes);
     if (form === undefined) {
@@ -68,11 +68,11 @@ export function recognizeArchitecture(
  * unknown for others.
  */
 export function familyNormalization(tensors: ReadonlyMap<string, StoredTensor>): Normalization | undefined {
-  const shapes = shapesOf(tensors);
+  const shapes = listShapes(tensors);
   return namesResnet(shapes) && shapes.get("conv1.weight")![1] === 3 ? imagenetNormalization : undefined;
 }
 
-function shapesOf(tensors: ReadonlyMap<string, StoredTensor>): ParameterShapes {
+function listShapes(tensors: ReadonlyMap<string, StoredTensor>): ParameterShapes {
   return new Map([...parameterTensors(tensors)].map(([key, { shape }]) => [key, shape]));
 }
 

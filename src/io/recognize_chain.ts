@@ -37,7 +37,7 @@ export function recognizeFeatures(
   shapes: ParameterShapes,
   size: ImageSize,
 ): readonly ChainLayer[] | undefined {
-  const places = numbersOf(shapes, /^features\.(\d+)\.weight$/);
+  const places = parseNumbers(shapes, /^features\.(\d+)\.weight$/);
   const isConvolution = (place: number) => shapes.get(`features.${place}.weight`)!.length === 4;
   const convolutions = places.filter(isConvolution);
   if (convolutions.length === 0 || convolutions[0] !== 0) return undefined;
@@ -47,11 +47,11 @@ export function recognizeFeatures(
     const next = convolutions[i + 1] ?? Infinity, free = next - place - (hasNorm ? 2 : 1);
     if (free < 1 || (free > 2 && next !== Infinity)) return undefined;
     const norm = hasNorm ? `features.${place + 1}` : undefined;
-    chain.push(convolutionOf(shapes, { name: `features.${place}`, norm, pools: free === 2 }));
+    chain.push(describeConvolution(shapes, { name: `features.${place}`, norm, pools: free === 2 }));
   }
   const heads = shapes.has("classifier.weight")
     ? ["classifier"]
-    : numbersOf(shapes, /^classifier\.(\d+)\.weight$/).map((place) => `classifier.${place}`);
+    : parseNumbers(shapes, /^classifier\.(\d+)\.weight$/).map((place) => `classifier.${place}`);
   const last = chain[chain.length - 1];
   const endings = [true, false].map((pools) => [...chain.slice(0, -1), { ...last, pools }]);
   return joinFitting(
@@ -68,13 +68,13 @@ export function recognizeFeatures(
  * only. Undefined if names or sizes are others.
  */
 export function recognizePlain(shapes: ParameterShapes, size: ImageSize): readonly ChainLayer[] | undefined {
-  const numbers = numbersOf(shapes, /^conv(\d+)\.weight$/);
+  const numbers = parseNumbers(shapes, /^conv(\d+)\.weight$/);
   if (numbers.length === 0 || numbers.some((number, i) => number !== i + 1)) return undefined;
   const chain = numbers.map((number) => {
     const norm = shapes.has(`bn${number}.running_mean`) ? `bn${number}` : undefined;
-    return convolutionOf(shapes, { name: `conv${number}`, norm, pools: true });
+    return describeConvolution(shapes, { name: `conv${number}`, norm, pools: true });
   });
-  const heads = numbersOf(shapes, /^fc(\d+)\.weight$/).map((number) => `fc${number}`);
+  const heads = parseNumbers(shapes, /^fc(\d+)\.weight$/).map((number) => `fc${number}`);
   const paddings: Padding[] = [samePadding, () => 0, (kernel, i) => i === 0 ? samePadding(kernel, i) : 0];
   return joinFitting(shapes, heads, paddings.map((padding) => layConvolutions(chain, size, padding)));
 }
@@ -137,7 +137,7 @@ function joinFitting(
   return [...fitting[0].layers, { kind: "flatten", name: "flatten" }, ...linears];
 }
 
-function convolutionOf(
+function describeConvolution(
   shapes: ParameterShapes,
   { name, norm, pools }: Pick<ChainConvolution, "name" | "norm" | "pools">,
 ): ChainConvolution {
@@ -145,7 +145,7 @@ function convolutionOf(
 }
 
 /** The numbers in the names that match a pattern, ascending; those that are written in another way name no layer. */
-function numbersOf(shapes: ParameterShapes, pattern: RegExp): readonly number[] {
+function parseNumbers(shapes: ParameterShapes, pattern: RegExp): readonly number[] {
   return [...shapes.keys()].flatMap((name) => {
     const text = pattern.exec(name)?.[1], number = Number(text);
     return text === `${number}` ? [number] : [];

@@ -6,7 +6,7 @@
  */
 
 import { FormatError } from "../errors.ts";
-import { fileKindOf } from "../file_kinds.ts";
+import { recognizeFileKind } from "../file_kinds.ts";
 import { findJsonFault } from "../json_keys.ts";
 import { DTYPE_BYTES, isSize, LENGTH_BYTES, METADATA_KEY } from "./safetensors_format.ts";
 
@@ -71,7 +71,7 @@ function readHeader(bytes: Uint8Array, thing: string): { header: Map<string, unk
     throw new FormatError({ act: "read", thing, current, wanted });
   };
   // A damaged safetensors file still starts like one, and is said to be damaged.
-  const kind = fileKindOf(bytes);
+  const kind = recognizeFileKind(bytes);
   if (kind && kind.name !== "a safetensors file") {
     refuse(`it is ${kind.name}`, `safetensors, or ${kind.instead}`);
   }

@@ -69,7 +69,7 @@ export function inputRef(name: string): BufferRef {
 }
 
 /** A range of the buffer that a reference without a range names. */
-export function rangeOf(ref: BufferRef, { first, quads }: QuadRange): BufferRef {
+export function sliceRef(ref: BufferRef, { first, quads }: QuadRange): BufferRef {
   return { ...ref, range: { first, quads } };
 }
 

@@ -42,7 +42,7 @@ export function isProductKernel(kernel: string): boolean {
  * The read path of a dispatch: its own if it has one, the device's for matrix products, and storage for all others.
  * Neighbouring invocations of those read neighbouring quads, and storage is fast for that everywhere.
  */
-export function readPathOf(
+export function chooseReadPath(
   { kernel, path }: Pick<Dispatch, "kernel" | "path">,
   devicePath: ReadPath,
 ): ReadPath {

@@ -143,7 +143,7 @@ function expandNodes(
         return expandNodes(taken, numbers, from);
       }
       case "for":
-        return countersOf(node.counters, numbers, place).flatMap((scope) =>
+        return expandCounters(node.counters, numbers, place).flatMap((scope) =>
           expandNodes(node.body, scope, from)
         );
     }
@@ -151,7 +151,7 @@ function expandNodes(
 }
 
 /** The numbers of each round of a `for`, the last counter fastest. */
-function countersOf(
+function expandCounters(
   counters: readonly Counter[],
   numbers: Numbers,
   place: Place,

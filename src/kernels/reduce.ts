@@ -7,7 +7,7 @@ import type { BufferRef } from "./buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "./dispatch.ts";
 
 /** Rows that one invocation adds, and the resulting number of chunks. */
-export function chunksOf(rows: number): { readonly rowsPerChunk: number; readonly chunks: number } {
+export function splitRows(rows: number): { readonly rowsPerChunk: number; readonly chunks: number } {
   const rowsPerChunk = Math.min(1024, Math.max(16, Math.ceil(Math.sqrt(rows))));
   return { rowsPerChunk, chunks: Math.ceil(rows / rowsPerChunk) };
 }
@@ -28,7 +28,7 @@ export interface ColumnSum {
   readonly rows: number;
   /** Quads per row. */
   readonly quads: number;
-  /** The scratch buffer for the chunks' sums, of at least `chunksOf(rows).chunks * quads` quads. */
+  /** The scratch buffer for the chunks' sums, of at least `splitRows(rows).chunks * quads` quads. */
   readonly scratch: BufferRef;
   /** The buffer for the sum. */
   readonly out: BufferRef;
@@ -40,7 +40,7 @@ export interface ColumnSum {
 
 /** The two dispatches of a sum over rows. */
 export function sumColumns(sum: ColumnSum): readonly Dispatch[] {
-  const { rowsPerChunk, chunks } = chunksOf(sum.rows);
+  const { rowsPerChunk, chunks } = splitRows(sum.rows);
   return [
     dispatchOver(chunks * sum.quads, {
       kernel: `reduce/columns:${sum.term}`,
@@ -84,10 +84,10 @@ export function columnMoments({ label, x, mean, variance, rows, quads, scratch }
   readonly variance: BufferRef;
   readonly rows: number;
   readonly quads: number;
-  /** A buffer for the chunks' moments, of at least `2 * chunksOf(rows).chunks * quads` quads. */
+  /** A buffer for the chunks' moments, of at least `2 * splitRows(rows).chunks * quads` quads. */
   readonly scratch: BufferRef;
 }): readonly Dispatch[] {
-  const { rowsPerChunk, chunks } = chunksOf(rows);
+  const { rowsPerChunk, chunks } = splitRows(rows);
   const params = { rows, quads, "rows_per_chunk": rowsPerChunk };
   return [
     dispatchOver(chunks * quads, {

@@ -14,7 +14,7 @@ export interface WeightForm {
 }
 
 /** How the weight of a layer reads its input; undefined for layers without one. */
-export function weightFormOf(
+export function getWeightForm(
   { input, parameters }: Pick<LayerShapes<unknown>, "input" | "parameters">,
 ): WeightForm | undefined {
   const weight = parameters.find(({ role }) => role === "weight");
@@ -58,7 +58,7 @@ export const weighted: Omit<LayerChannels<unknown>, "narrow"> = {
   onlyRearranges: false,
 
   labels(layer, [first], labels) {
-    const { input, output } = layer, { groups, isDepthwise } = weightFormOf(layer)!;
+    const { input, output } = layer, { groups, isDepthwise } = getWeightForm(layer)!;
     const share = output.channels / groups;
     if (isDepthwise) {
       return Array.from({ length: output.channels }, (_, o) => first[Math.floor(o / share)]);

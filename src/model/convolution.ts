@@ -7,8 +7,8 @@ import { arenaRef, type BufferRef } from "../kernels/buffer_ref.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
 import { dispatchProduct, dispatchProductWithTransform } from "../kernels/gemm.ts";
 import type { ProductChooser, ProductShape } from "../kernels/product.ts";
-import { chunksOf, sumColumns, sumSplits } from "../kernels/reduce.ts";
-import { type Pair, pairOf, quadsOf } from "../shape.ts";
+import { splitRows, sumColumns, sumSplits } from "../kernels/reduce.ts";
+import { countQuads, type Pair, toPair } from "../shape.ts";
 import type { FusedNorm } from "./layer.ts";
 import { stepParams } from "./window.ts";
 
@@ -43,7 +43,7 @@ export interface ConvolutionContext {
 
 /** The parameters of strides, paddings and dilations along height and width. */
 export function windowParams(g: Pick<ConvolutionGeometry, "stride" | "padding" | "dilation">) {
-  const [dilationY, dilationX] = pairOf(g.dilation ?? 1);
+  const [dilationY, dilationX] = toPair(g.dilation ?? 1);
   return { ...stepParams(g), dilation_y: dilationY, dilation_x: dilationX };
 }
 
@@ -62,7 +62,7 @@ function sizes(g: ConvolutionGeometry) {
 function operandQuads(g: ConvolutionGeometry) {
   return {
     x: g.images * g.inHeight * g.inWidth * g.inQuads,
-    y: g.images * g.outHeight * g.outWidth * quadsOf(g.outChannels),
+    y: g.images * g.outHeight * g.outWidth * countQuads(g.outChannels),
     weight: g.outChannels * g.kernelHeight * g.kernelWidth * g.inQuads,
   };
 }
@@ -93,7 +93,7 @@ export function backwardInputShape(g: ConvolutionGeometry): ProductShape {
     rows: g.images * g.inHeight * g.inWidth,
     columns: 4 * g.inQuads,
     segments: g.kernelHeight * g.kernelWidth,
-    inner: quadsOf(g.outChannels),
+    inner: countQuads(g.outChannels),
     splittable: false,
     sizes: { ...sizes(g), out_channels: g.outChannels },
     trial: {
@@ -235,14 +235,14 @@ export function convolutionBackwardBias(
 ): readonly Dispatch[] {
   if (bias === undefined) return [];
   const rows = geometry.images * geometry.outHeight * geometry.outWidth;
-  const quads = quadsOf(geometry.outChannels);
+  const quads = countQuads(geometry.outChannels);
   return sumColumns({
     label: `${name} backward bias`,
     term: "reduce/bias_backward",
     bindings: { dy },
     rows,
     quads,
-    scratch: scratch("bias sums", chunksOf(rows).chunks * quads),
+    scratch: scratch("bias sums", splitRows(rows).chunks * quads),
     out: arenaRef("gradients"),
     offset: bias,
     scale: 1,

@@ -6,9 +6,9 @@
  */
 import { z } from "zod";
 import { ConfigError, ShapeError } from "../errors.ts";
-import { type FeatureShape, featuresOf, imageBounds, mapShape, shapeText } from "../shape.ts";
+import { countFeatures, type FeatureShape, imageBounds, mapShape, shapeText } from "../shape.ts";
 import type { LayerType, ParameterSpec } from "./layer.ts";
-import { layerSchemas, type LayerSpec, layerTypeOf } from "./layers/index.ts";
+import { getLayerType, layerSchemas, type LayerSpec } from "./layers/index.ts";
 import type { LayerDefinition } from "./own_layer.ts";
 
 /** The property with a graph's own layers: a symbol, which files do not hold and copies of the graph keep. */
@@ -27,7 +27,7 @@ export interface Graph {
 }
 
 /** The layers besides the library's that a graph was made with. */
-export function ownLayersOf(graph: Graph): readonly LayerDefinition[] {
+export function getOwnLayers(graph: Graph): readonly LayerDefinition[] {
   return graph[ownLayers] ?? [];
 }
 
@@ -87,7 +87,7 @@ export interface GraphOptions {
  */
 export function parseGraph(value: unknown, source: string, options: GraphOptions = {}): Graph {
   const { layers } = (value ?? {}) as { readonly layers?: unknown };
-  const own = options.layers ?? ownLayersOf((value ?? {}) as Graph);
+  const own = options.layers ?? getOwnLayers((value ?? {}) as Graph);
   const kinds = own.map(({ kind }) => kind), repeated = kinds.find((kind, i) => kinds.indexOf(kind) < i);
   if (repeated !== undefined) {
     const current = `two layers of kind "${repeated}"`;
@@ -134,13 +134,13 @@ export function parseGraph(value: unknown, source: string, options: GraphOptions
  */
 export function resolveGraph(graph: Graph): readonly GraphNode[] {
   const { name: model, input, layers } = graph;
-  const own = new Map(ownLayersOf(graph).map(({ kind, type }) => [kind, type]));
+  const own = new Map(getOwnLayers(graph).map(({ kind, type }) => [kind, type]));
   const images = mapShape(input.channels, input.height, input.width);
   const nodes: GraphNode[] = [], places = new Map(layers.map(({ name }, i) => [name, i]));
   const counts = new Map<string, number>();
   let parameterCount = 0;
   for (const [i, spec] of layers.entries()) {
-    const type = own.get(spec.kind) ?? layerTypeOf(spec);
+    const type = own.get(spec.kind) ?? getLayerType(spec);
     const sources = spec.inputs?.map((name) => {
       const source = name === imagesName ? -1 : places.get(name) ?? -1;
       if (source < i && (source >= 0 || name === imagesName)) return source;
@@ -224,15 +224,15 @@ function checkSizes({ thing, output, parameterCount }: {
   const refuse = (current: string, most: number) => {
     throw new ShapeError({ act: "use model", thing, current, wanted: `at most ${most}` });
   };
-  if (featuresOf(output) > maxFeatures) refuse(`an output of ${shapeText(output)}`, maxFeatures);
+  if (countFeatures(output) > maxFeatures) refuse(`an output of ${shapeText(output)}`, maxFeatures);
   if (parameterCount > maxParameters) {
     refuse(`${parameterCount} parameters up to this layer`, maxParameters);
   }
 }
 
 /** The number of a model's classes: the number of its logits. */
-export function classesOf(graph: Graph, nodes: readonly GraphNode[] = resolveGraph(graph)): number {
-  return featuresOf(nodes[nodes.length - 1].output);
+export function countClasses(graph: Graph, nodes: readonly GraphNode[] = resolveGraph(graph)): number {
+  return countFeatures(nodes[nodes.length - 1].output);
 }
 
 /** The classification task of a model. */
@@ -263,7 +263,7 @@ export function checkGraphFits(graph: Graph, task: ClassificationTask): void {
     throw new ShapeError({ act: "use model", thing, current: `it takes images of ${taken}`, wanted });
   }
   const nodes = resolveGraph(graph), { output } = nodes[nodes.length - 1];
-  const logits = featuresOf(output);
+  const logits = countFeatures(output);
   // The loss reads a vector in quads; other maps of the same size have another layout.
   if (output.height !== 1 || output.width !== 1 || output.taps !== 1) {
     const flattened = `${logits} logits as flattened pixels of ${output.channels}`;

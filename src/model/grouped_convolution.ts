@@ -7,7 +7,7 @@
 import { arenaRef, type BufferRef } from "../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { sumSplits } from "../kernels/reduce.ts";
-import { quadsOf } from "../shape.ts";
+import { countQuads } from "../shape.ts";
 import {
   type ConvolutionContext,
   type ForwardTensors,
@@ -51,7 +51,7 @@ export function groupedForward(
   { x, y, norm, residual, relu }: ForwardTensors,
 ): Dispatch {
   const { name, geometry: g, weight, bias } = grouped.convolution;
-  const quads = g.images * g.outHeight * g.outWidth * quadsOf(g.outChannels);
+  const quads = g.images * g.outHeight * g.outWidth * countQuads(g.outChannels);
   return dispatchOver(quads, {
     kernel: "layer/grouped_conv2d_forward",
     label: `${name} forward`,
@@ -95,7 +95,7 @@ export function groupedBackwardInput(
     params: {
       quads_total: quads,
       in_channels: grouped.inChannels,
-      out_quads: quadsOf(g.outChannels),
+      out_quads: countQuads(g.outChannels),
       ...sharedParams(grouped),
       weight,
     },
@@ -126,8 +126,8 @@ export function groupedBackwardWeight(
   },
 ): readonly Dispatch[] {
   const { name, geometry: g, weight } = grouped.convolution;
-  const taps = g.kernelHeight * g.kernelWidth, outQuads = quadsOf(g.outChannels);
-  const quads = g.outChannels * taps * quadsOf(grouped.inChannels / grouped.groups);
+  const taps = g.kernelHeight * g.kernelWidth, outQuads = countQuads(g.outChannels);
+  const quads = g.outChannels * taps * countQuads(grouped.inChannels / grouped.groups);
   const DEPTHWISE = isDepthwise(grouped), items = DEPTHWISE ? taps * outQuads : quads;
   const rows = g.images * g.outHeight * g.outWidth, rowsPerChunk = pixelsPerChunk(rows, items);
   const chunks = Math.ceil(rows / rowsPerChunk);

@@ -8,8 +8,8 @@ import { arenaRef, type BufferRef } from "../kernels/buffer_ref.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
 import { dispatchProductWithTransform } from "../kernels/gemm.ts";
 import type { ProductShape } from "../kernels/product.ts";
-import { chunksOf, sumColumns } from "../kernels/reduce.ts";
-import { pairOf, quadsOf } from "../shape.ts";
+import { splitRows, sumColumns } from "../kernels/reduce.ts";
+import { countQuads, toPair } from "../shape.ts";
 import {
   type ConvolutionContext,
   type ConvolutionGeometry,
@@ -27,8 +27,8 @@ function sizes(g: ConvolutionGeometry, { output }: FusedPool) {
     pooled_width: output.width,
     kernel_width: g.kernelWidth,
     // The kernels only support windows with equal steps along both sides (fusesPool in layers/conv2d.ts).
-    stride: pairOf(g.stride)[0],
-    padding: pairOf(g.padding)[0],
+    stride: toPair(g.stride)[0],
+    padding: toPair(g.padding)[0],
   };
 }
 
@@ -36,7 +36,7 @@ function sizes(g: ConvolutionGeometry, { output }: FusedPool) {
 function operandQuads(g: ConvolutionGeometry, { output }: FusedPool) {
   return {
     x: g.images * g.inHeight * g.inWidth * g.inQuads,
-    pooled: g.images * output.height * output.width * quadsOf(g.outChannels),
+    pooled: g.images * output.height * output.width * countQuads(g.outChannels),
     weight: g.outChannels * g.kernelHeight * g.kernelWidth * g.inQuads,
   };
 }
@@ -111,14 +111,14 @@ export function pooledBackwardBias(
   { pool, bias, scratch }: Scratch & { readonly pool: FusedPool; readonly bias: number },
 ): readonly Dispatch[] {
   const rows = geometry.images * pool.output.height * pool.output.width;
-  const quads = quadsOf(geometry.outChannels);
+  const quads = countQuads(geometry.outChannels);
   return sumColumns({
     label: `${name} backward bias, pooled`,
     term: "reduce/bias_backward_pooled",
     bindings: { dy: pool.dy, argmax: pool.argmax },
     rows,
     quads,
-    scratch: scratch("bias sums", chunksOf(rows).chunks * quads),
+    scratch: scratch("bias sums", splitRows(rows).chunks * quads),
     out: arenaRef("gradients"),
     offset: bias,
     scale: 1,

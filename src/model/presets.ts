@@ -7,7 +7,7 @@ import { ConfigError } from "../errors.ts";
 import { describeAlternatives } from "../nearest.ts";
 import { type Graph, parseGraph } from "./graph.ts";
 import { cifarResnetForm, residualNetwork, resnet18Form } from "./presets/resnet.ts";
-import { classCountOf, type PresetTask } from "./presets/task.ts";
+import { countTaskClasses, type PresetTask } from "./presets/task.ts";
 import { vgg16 } from "./presets/vgg.ts";
 
 /** Widths of the seed network. */
@@ -44,7 +44,7 @@ export function seedNetwork(
       { kind: "flatten", name: "flatten" },
       { kind: "linear", name: "fc1", outFeatures: widths.fc1, bias: true },
       { kind: "relu", name: "relu3" },
-      { kind: "linear", name: "fc2", outFeatures: classCountOf(task), bias: true },
+      { kind: "linear", name: "fc2", outFeatures: countTaskClasses(task), bias: true },
     ],
   };
 }
@@ -70,7 +70,7 @@ export function lenet(task: PresetTask): Graph {
     { kind: "relu", name: "relu3" },
     { kind: "linear", name: "fc2", outFeatures: 84 },
     { kind: "relu", name: "relu4" },
-    { kind: "linear", name: "fc3", outFeatures: classCountOf(task) },
+    { kind: "linear", name: "fc3", outFeatures: countTaskClasses(task) },
   ];
   return parseGraph({ name: "lenet", input: { channels, height, width }, layers }, "preset lenet");
 }

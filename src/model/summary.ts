@@ -64,7 +64,7 @@ export function summarizeModel(graph: Graph): ModelSummary {
       kind: spec.kind,
       inputs: sources.map((source) => source < 0 ? imagesName : nodes[source].spec.name),
       takesPrevious: sources.length === 1 && sources[0] === i - 1,
-      output: shapeOf(output),
+      output: listSides(output),
       outputText: shapeText(output),
       parameters: sumOf((role) => role !== "statistic"),
       statistics: sumOf((role) => role === "statistic"),
@@ -98,6 +98,6 @@ export function countRemoved(graph: Graph, masks: ReadonlyMap<string, Float32Arr
   return weights.reduce((sum, mask) => sum + (mask?.filter((keep) => keep === 0).length ?? 0), 0);
 }
 
-function shapeOf({ channels, height, width, taps }: FeatureShape): readonly number[] {
+function listSides({ channels, height, width, taps }: FeatureShape): readonly number[] {
   return height === 1 && width === 1 ? [channels * taps] : [channels, height, width];
 }

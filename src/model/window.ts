@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { imageBounds, type Pair, pairOf, type Windows } from "../shape.ts";
+import { imageBounds, type Pair, toPair, type Windows } from "../shape.ts";
 
 /** Validates a length of at least so many pixels along both sides, or a pair [height, width] of such lengths. */
 export function pairField(least: number) {
@@ -15,12 +15,12 @@ export function pairField(least: number) {
 
 /** True if a length is the same along height and width, and equals the given number, if any. */
 export function isSquare(pair: Pair, length?: number): boolean {
-  const [height, width] = pairOf(pair);
+  const [height, width] = toPair(pair);
   return height === width && (length === undefined || height === length);
 }
 
 /** Strides and paddings as kernel params. */
 export function stepParams({ stride, padding }: Pick<Windows, "stride" | "padding">) {
-  const [strideY, strideX] = pairOf(stride), [paddingY, paddingX] = pairOf(padding);
+  const [strideY, strideX] = toPair(stride), [paddingY, paddingX] = toPair(padding);
   return { stride_y: strideY, stride_x: strideX, padding_y: paddingY, padding_x: paddingX };
 }

@@ -5,7 +5,7 @@
  */
 import { type BufferRef, inputRef, tensorRef } from "../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
-import { quadsOf } from "../shape.ts";
+import { countQuads } from "../shape.ts";
 
 /** How a network learns from its teacher. Source: Hinton, Vinyals and Dean 2015, arXiv 1503.02531. */
 export interface Distillation {
@@ -48,6 +48,6 @@ export function lowerDistillation(
     kernel: "loss/distillation",
     label: "distillation",
     bindings: { logits, "teacher_logits": inputRef(teacherLogits), losses: tensorRef("losses"), dlogits },
-    params: { rows, quads: quadsOf(classes), classes, share, temperature },
+    params: { rows, quads: countQuads(classes), classes, share, temperature },
   });
 }

@@ -7,7 +7,7 @@ import { type BufferRef, inputRef, tensorRef } from "../kernels/buffer_ref.ts";
 import { ShapeError } from "../errors.ts";
 import { checkIterations, type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
-import { quadsOf } from "../shape.ts";
+import { countQuads } from "../shape.ts";
 import type { FeatureMaps } from "./distillation.ts";
 
 /** The input with one of the teacher's feature maps, by its index. It is filled before the step. */
@@ -19,7 +19,7 @@ export const teacherFeatures = (map: number): string => `teacher_features ${map}
  *
  * @throws {ShapeError} If there is no such layer, or nothing before it is trained.
  */
-export function featureLayerOf(graph: Graph, nodes: readonly GraphNode[] = resolveGraph(graph)): number {
+export function findFeatureLayer(graph: Graph, nodes: readonly GraphNode[] = resolveGraph(graph)): number {
   const refuse = (current: string): never => {
     const wanted = "a linear layer that reads what trained layers give";
     throw new ShapeError({ act: "compare features of", thing: graph.name, current, wanted });
@@ -42,14 +42,14 @@ function isTrained(nodes: readonly GraphNode[], layer: number): boolean {
  * The indices of the layers that give a model's feature maps, in order. A stage has one map size. Its map is the last
  * one that all paths to the last linear layer go through, such as the output of the last block of a ResNet's stage.
  *
- * @throws {ShapeError} As `featureLayerOf`.
+ * @throws {ShapeError} As `findFeatureLayer`.
  */
-export function featureLayersOf(
+export function findFeatureLayers(
   graph: Graph,
   maps: FeatureMaps,
   nodes: readonly GraphNode[] = resolveGraph(graph),
 ): readonly number[] {
-  const last = featureLayerOf(graph, nodes);
+  const last = findFeatureLayer(graph, nodes);
   if (maps === "last") return [last];
   // All paths to a layer go through the layer itself, and through what all paths to each of its inputs go through.
   const gates: ReadonlySet<number>[] = [];
@@ -88,8 +88,8 @@ export function lowerFeatureLoss(
   },
 ): readonly Dispatch[] {
   checkIterations("loss/feature_loss", rows);
-  const distances = declare(`feature distances ${map}`, quadsOf(rows));
-  const squares = declare(`feature squares ${map}`, quadsOf(rows));
+  const distances = declare(`feature distances ${map}`, countQuads(rows));
+  const squares = declare(`feature squares ${map}`, countQuads(rows));
   return [
     // One workgroup of 64 per row.
     dispatchOver(64 * rows, {

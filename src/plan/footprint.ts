@@ -6,7 +6,7 @@
 import { assembleKernel, mirrorWidth } from "../kernels/assemble.ts";
 import type { ReadPath } from "../kernels/interface.ts";
 import { type BufferRef, refText, wholeRef } from "../kernels/buffer_ref.ts";
-import { readPathOf } from "../kernels/dispatch.ts";
+import { chooseReadPath } from "../kernels/dispatch.ts";
 import type { Plan } from "./plan.ts";
 
 /** Bytes of device memory by purpose. */
@@ -33,7 +33,7 @@ export type OuterRef = Exclude<BufferRef, { readonly tensor: string }>;
 /** The buffers that a plan binds, with the slot of each tensor; and those that are read through mirrors. */
 function* boundBuffers(plan: Plan, path: ReadPath) {
   for (const dispatch of plan.dispatches) {
-    const kernel = assembleKernel(dispatch.kernel, readPathOf(dispatch, path), dispatch.text);
+    const kernel = assembleKernel(dispatch.kernel, chooseReadPath(dispatch, path), dispatch.text);
     for (const { binding, mirror: isMirrored } of kernel.slots) {
       if (binding.space === "uniform") continue;
       const ref = dispatch.bindings[binding.name];

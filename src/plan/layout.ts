@@ -9,7 +9,7 @@
 import { ShapeError } from "../errors.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
 import type { ParameterSpec } from "../model/layer.ts";
-import { quadsOf } from "../shape.ts";
+import { countQuads } from "../shape.ts";
 import { type ArenaWindow, cutWindows, tooLarge, wholeWindow } from "./windows.ts";
 
 /** A parameter and its offset. */
@@ -63,12 +63,12 @@ export function foldedTaps({ shape, taps }: ParameterSpec): number {
 }
 
 /** The name of the layer that a parameter belongs to. */
-export function layerNameOf({ fullName, name }: PlacedParameter): string {
+export function getLayerName({ fullName, name }: PlacedParameter): string {
   return fullName.slice(0, fullName.length - name.length - 1);
 }
 
 /** The name of the layer that the full name of a parameter begins with. */
-export function layerOfParameter(fullName: string): string {
+export function parseLayerName(fullName: string): string {
   return fullName.slice(0, fullName.lastIndexOf("."));
 }
 
@@ -137,7 +137,7 @@ export function layOutParameters(graph: Graph, bindingQuads = Infinity): Paramet
 }
 
 function quadsOfParameter({ rows, taps, channels }: ParameterSpec): number {
-  return rows * taps * quadsOf(channels);
+  return rows * taps * countQuads(channels);
 }
 
 /** The layer in whose window each layer's parameters lie: itself, or the layer before a norm, which may apply the norm. */
@@ -181,7 +181,7 @@ function forEachValue(
   { rows, taps, channels, rowQuads, first }: PlacedParameter,
   visit: (index: number, at: number) => void,
 ): void {
-  const tapFloats = 4 * quadsOf(channels);
+  const tapFloats = 4 * countQuads(channels);
   for (let row = 0; row < rows; row++) {
     for (let channel = 0; channel < channels; channel++) {
       for (let tap = 0; tap < taps; tap++) {

@@ -6,7 +6,7 @@
 import { type BufferRef, inputRef, tensorRef } from "../kernels/buffer_ref.ts";
 import { dispatchOver } from "../kernels/dispatch.ts";
 import type { PassMode } from "../model/layer.ts";
-import { quadsOf } from "../shape.ts";
+import { countQuads } from "../shape.ts";
 import { type Distillation, lowerDistillation } from "./distillation.ts";
 import { type FeatureTensors, lowerFeatureLoss } from "./features.ts";
 import { lowerMixedLabels } from "./mixup.ts";
@@ -44,8 +44,8 @@ export function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, cla
   const { batch: rows, mode, labelSmoothing = 0, mixes, distillation, sampledLabels } = options;
   const hasGradient = mode !== "evaluate";
   const declare = (name: string, quads: number) => builder.declare(name, quads);
-  builder.declare("losses", quadsOf(rows));
-  builder.declare("predictions", quadsOf(rows));
+  builder.declare("losses", countQuads(rows));
+  builder.declare("predictions", countQuads(rows));
   // Without a gradient nothing is written, but every binding needs a buffer.
   const dlogits = hasGradient ? gradient : builder.declare("no gradient", 1);
   builder.emit(
@@ -54,7 +54,7 @@ export function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, cla
         kernel: "loss/sample_labels",
         label: "sampled labels",
         bindings: { logits, labels: tensorRef("labels") },
-        params: { rows, quads: quadsOf(classes), classes, seed: sampledLabels },
+        params: { rows, quads: countQuads(classes), classes, seed: sampledLabels },
       })]
       : []),
     dispatchOver(rows, {
@@ -67,7 +67,7 @@ export function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, cla
         predictions: tensorRef("predictions"),
         dlogits,
       },
-      params: { rows, quads: quadsOf(classes), classes, smoothing: mode === "train" ? labelSmoothing : 0 },
+      params: { rows, quads: countQuads(classes), classes, smoothing: mode === "train" ? labelSmoothing : 0 },
       constants: { GRADIENT: hasGradient ? 1 : 0 },
     }),
     ...(mode === "train" && mixes

@@ -9,8 +9,8 @@ import type { ProductChooser } from "../kernels/product.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
 import type { FusedNorm, FusedPool, LayerContext } from "../model/layer.ts";
 import type { LayerSpec } from "../model/layers/index.ts";
-import { featuresOf, quadsOf, quadsPerExample } from "../shape.ts";
-import { featureLayersOf, lowerFeatureGradient } from "./features.ts";
+import { countFeatures, countQuads, quadsPerExample } from "../shape.ts";
+import { findFeatureLayers, lowerFeatureGradient } from "./features.ts";
 import { type ImageSource, lowerImages } from "./images.ts";
 import { layOutParameters, type ParameterLayout } from "./layout.ts";
 import { type LossOptions, lowerLoss } from "./loss.ts";
@@ -56,14 +56,14 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   const nodes = resolveGraph(graph);
   const input = nodes[0].input;
   builder.declare("x", batch * quadsPerExample(input));
-  builder.declare("labels", quadsOf(batch));
+  builder.declare("labels", countQuads(batch));
   if (images) builder.emit(lowerImages(images, { batch, input, augments: mode === "train" }));
   else for (const name of ["x", "labels"]) builder.keep(name);
   if (mixes) builder.emit(lowerMixedImages({ rows: batch, quads: quadsPerExample(input) }));
   const { featureWeight = 0, featureMaps = "last" } = options.distillation ?? {};
   const comparesFeatures = mode === "train" && featureWeight > 0;
-  const featureLayers = comparesFeatures ? featureLayersOf(graph, featureMaps, nodes) : [];
-  const layers = layersOf(nodes, { layout, builder, options, featureLayers });
+  const featureLayers = comparesFeatures ? findFeatureLayers(graph, featureMaps, nodes) : [];
+  const layers = makeLayers(nodes, { layout, builder, options, featureLayers });
   for (const [i, { context, runsForward }] of layers.entries()) {
     if (runsForward) nodes[i].type.forward(context);
     builder.endLayer(context.name);
@@ -75,7 +75,7 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
     quads: quadsPerExample(nodes[layer].output),
     features: layers[layer].context.y,
   }));
-  const classes = featuresOf(nodes[nodes.length - 1].output);
+  const classes = countFeatures(nodes[nodes.length - 1].output);
   lowerLoss(builder, { logits, dlogits, classes, options, compared });
   if (mode !== "evaluate") {
     for (const [i, { context, wire }] of [...layers.entries()].toReversed()) {
@@ -141,7 +141,7 @@ interface LoweredLayer {
 }
 
 /** Makes each layer's context and declares its tensors. */
-function layersOf(
+function makeLayers(
   nodes: readonly GraphNode[],
   { layout, builder, options, featureLayers }: {
     readonly layout: ParameterLayout;
@@ -180,7 +180,7 @@ function layersOf(
       }
     }
     const isPool = wire.computedBy >= 0 && wires[wire.computedBy].pool === i;
-    const xs = wire.xs.map(tensorRef), dxs = wire.dxs.map(refOf);
+    const xs = wire.xs.map(tensorRef), dxs = wire.dxs.map(toTensorRef);
     const context: LayerContext<LayerSpec> = {
       spec,
       name: spec.name,
@@ -194,10 +194,10 @@ function layersOf(
       y: tensorRef(wire.y),
       dy: tensorRef(wire.dy),
       dx: dxs[0],
-      norm: wire.norm === undefined ? undefined : normOf(nodes[wire.norm], offsetOf(wire.norm)),
-      residual: refOf(wire.residual),
+      norm: wire.norm === undefined ? undefined : makeFusedNorm(nodes[wire.norm], offsetOf(wire.norm)),
+      residual: toTensorRef(wire.residual),
       relu: wire.relu,
-      addend: refOf(wire.addend),
+      addend: toTensorRef(wire.addend),
       gated: wire.gated,
       pool: isPool ? poolOf(i) : wire.pool === undefined ? undefined : poolOf(wire.pool),
       choose,
@@ -210,12 +210,15 @@ function layersOf(
 }
 
 /** A reference to a tensor, if there is one. */
-function refOf(name: string | undefined): BufferRef | undefined {
+function toTensorRef(name: string | undefined): BufferRef | undefined {
   return name === undefined ? undefined : tensorRef(name);
 }
 
 /** A batch norm that is fused into the convolution before it. */
-function normOf({ spec, type }: GraphNode, offsetOf: (parameter: string) => number): FusedNorm | undefined {
+function makeFusedNorm(
+  { spec, type }: GraphNode,
+  offsetOf: (parameter: string) => number,
+): FusedNorm | undefined {
   const form = type.normForm?.(spec);
   if (!form) return undefined;
   return {

@@ -6,7 +6,7 @@
 import { type BufferRef, inputRef, tensorRef } from "../kernels/buffer_ref.ts";
 import { ShapeError } from "../errors.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
-import { quadsOf } from "../shape.ts";
+import { countQuads } from "../shape.ts";
 
 /** The input with each row's share in its own mix, in [0.5, 1] (batch). It is filled before the step. */
 export const mixShares = "mix_shares";
@@ -51,6 +51,6 @@ export function lowerMixedLabels(
       losses: tensorRef("losses"),
       dlogits,
     },
-    params: { rows, stride: 4 * quadsOf(classes), smoothing: labelSmoothing },
+    params: { rows, stride: 4 * countQuads(classes), smoothing: labelSmoothing },
   });
 }

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { arenaRef, type BufferRef, inputRef, rangeOf } from "../kernels/buffer_ref.ts";
+import { arenaRef, type BufferRef, inputRef, sliceRef } from "../kernels/buffer_ref.ts";
 import { type Dispatch, type DispatchBody, dispatchOver } from "../kernels/dispatch.ts";
-import { chunksOf } from "../kernels/reduce.ts";
+import { splitRows } from "../kernels/reduce.ts";
 import type { ParameterLayout } from "./layout.ts";
 import { type ArenaWindow, dispatchInWindow, overWindows } from "./windows.ts";
 
@@ -130,7 +130,7 @@ export function lowerOptimizer(
   },
 ): readonly Dispatch[] {
   const { clipNorm } = settings, scale = declare("gradient scale", 1);
-  const steps = overWindows(windows, (window) => stepOf(settings, window, { gradients, scale }));
+  const steps = overWindows(windows, (window) => makeStep(settings, window, { gradients, scale }));
   if (clipNorm === undefined) return steps;
   return [...lowerClipNorm(settings, { clipNorm, windows, gradients, scale, declare }), ...steps];
 }
@@ -141,7 +141,7 @@ function decayedQuads({ decayBias = true }: Regularization, { quads, weightQuads
 }
 
 /** The step of the optimizer on the parameters of a window. */
-function stepOf(settings: OptimizerSettings, window: ArenaWindow, { gradients, scale }: {
+function makeStep(settings: OptimizerSettings, window: ArenaWindow, { gradients, scale }: {
   readonly gradients: BufferRef;
   readonly scale: BufferRef;
 }): DispatchBody {
@@ -193,7 +193,7 @@ function lowerClipNorm(settings: Regularization, { clipNorm, windows, gradients,
   // The chunks of all windows lie one behind the other, in order, so that one pass adds them.
   let chunks = 0;
   const parts = windows.map((window) => {
-    const rows = Math.ceil(window.quads / normColumns), first = chunks, own = chunksOf(rows);
+    const rows = Math.ceil(window.quads / normColumns), first = chunks, own = splitRows(rows);
     chunks += own.chunks;
     return { ...own, window, rows, first };
   });
@@ -207,7 +207,7 @@ function lowerClipNorm(settings: Regularization, { clipNorm, windows, gradients,
         gradients,
         values: arenaRef("values"),
         mask: arenaRef("mask"),
-        sums: window.isWhole ? sums : rangeOf(sums, range),
+        sums: window.isWhole ? sums : sliceRef(sums, range),
       },
       params: {
         rows,

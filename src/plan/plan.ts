@@ -30,7 +30,7 @@ export interface Plan {
 }
 
 /** The tensor of a plan's logits: the output of its last layer. */
-export function logitsOf(plan: Plan): string {
+export function findLogits(plan: Plan): string {
   return [...plan.outputs.values()].at(-1)!;
 }
 

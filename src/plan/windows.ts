@@ -6,7 +6,7 @@
  * @module
  */
 import { ShapeError } from "../errors.ts";
-import { type ArenaRole, type BufferRef, type QuadRange, rangeOf } from "../kernels/buffer_ref.ts";
+import { type ArenaRole, type BufferRef, type QuadRange, sliceRef } from "../kernels/buffer_ref.ts";
 import { type Dispatch, type DispatchBody, dispatchOver } from "../kernels/dispatch.ts";
 
 /** A part of every arena of trained parameters that kernels bind as one. */
@@ -75,7 +75,7 @@ export function tooLarge(
 
 /** An arena of trained parameters as kernels bind it to reach a window. */
 export function windowRef(ref: BufferRef, window: ArenaWindow): BufferRef {
-  return window.isWhole ? ref : rangeOf(ref, window);
+  return window.isWhole ? ref : sliceRef(ref, window);
 }
 
 /** True for arenas of batch norm's statistics, which are bound whole. */

@@ -69,7 +69,7 @@ interface Reader {
 }
 
 /** The readers of each layer's output, in order; index -1 is the images. */
-function readersOf(nodes: readonly GraphNode[]): (layer: number) => readonly Reader[] {
+function findReaders(nodes: readonly GraphNode[]): (layer: number) => readonly Reader[] {
   const readers = new Map<number, Reader[]>();
   for (const [layer, { sources }] of nodes.entries()) {
     for (const [slot, source] of sources.entries()) {
@@ -86,7 +86,7 @@ function wireForward(
   mode: PassMode,
   probes: readonly string[],
 ): readonly ForwardWire[] {
-  const readers = readersOf(nodes);
+  const readers = findReaders(nodes);
   /** The only reader of a layer's output, if it passes the test. */
   const next = (layer: number, isWanted: (reader: GraphNode) => boolean): number | undefined => {
     const [reader, other] = readers(layer);
@@ -154,7 +154,7 @@ function wireBackward(nodes: readonly GraphNode[], { mode, forward }: {
   readonly mode: PassMode;
   readonly forward: readonly ForwardWire[];
 }): readonly BackwardWire[] {
-  const readers = readersOf(nodes);
+  const readers = findReaders(nodes);
   const isTrained: boolean[] = [];
   for (const { sources, parameters } of nodes) {
     isTrained.push(parameters.length > 0 || sources.some((source) => source >= 0 && isTrained[source]));

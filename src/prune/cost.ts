@@ -5,7 +5,7 @@
  */
 import { type Graph, resolveGraph } from "../model/graph.ts";
 import { type ModelSummary, summarizeModel } from "../model/summary.ts";
-import { layerNameOf, type PlacedParameter } from "../plan/layout.ts";
+import { getLayerName, type PlacedParameter } from "../plan/layout.ts";
 import { planCompaction, type PlanCompactionOptions } from "./compact/compact.ts";
 import type { LayerCount } from "./mask.ts";
 
@@ -22,7 +22,11 @@ export interface CostOptions {
 }
 
 /** The cost of a network with so many kept weights and unchanged widths. */
-export function costOf(graph: Graph, layers: readonly LayerCount[], { isSparse }: CostOptions = {}): Cost {
+export function computeCost(
+  graph: Graph,
+  layers: readonly LayerCount[],
+  { isSparse }: CostOptions = {},
+): Cost {
   const summary = summarizeModel(graph), kept = new Map(layers.map((layer) => [layer.name, layer]));
   let { parameters, multiplyAdds } = summary, bytes = 4 * (parameters + summary.statistics);
   for (const layer of summary.layers) {
@@ -37,12 +41,16 @@ export function costOf(graph: Graph, layers: readonly LayerCount[], { isSparse }
 }
 
 /** The cost of the smaller network that a mask over all trained parameters leaves, as compaction makes it. */
-export function compactCostOf(graph: Graph, mask: Float32Array, options: PlanCompactionOptions = {}): Cost {
-  return denseCostOf(summarizeModel(planCompaction(graph, { mask }, options).graph));
+export function computeCompactCost(
+  graph: Graph,
+  mask: Float32Array,
+  options: PlanCompactionOptions = {},
+): Cost {
+  return computeDenseCost(summarizeModel(planCompaction(graph, { mask }, options).graph));
 }
 
 /** The cost of a whole network. */
-export function denseCostOf({ parameters, multiplyAdds, statistics }: ModelSummary): Cost {
+export function computeDenseCost({ parameters, multiplyAdds, statistics }: ModelSummary): Cost {
   return { parameters, multiplyAdds, bytes: 4 * (parameters + statistics) };
 }
 
@@ -55,5 +63,5 @@ export function weightCosts(graph: Graph, measure: Measure): (tensor: PlacedPara
   const pixels = new Map(
     resolveGraph(graph).map(({ spec, output }) => [spec.name, output.height * output.width]),
   );
-  return (tensor) => pixels.get(layerNameOf(tensor))!;
+  return (tensor) => pixels.get(getLayerName(tensor))!;
 }

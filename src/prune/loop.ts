@@ -6,7 +6,7 @@
 import { ConfigError } from "../errors.ts";
 import { type PruneGoal, type PruneSchedule, removedAt, scheduledCost, scheduledSparsity } from "./goal.ts";
 import type { LayerCount } from "./mask.ts";
-import { type Amount, type Removal, removedOf } from "./recipe.ts";
+import { type Amount, countRemovedWeights, type Removal } from "./recipe.ts";
 import { TooManyError } from "./select/removal.ts";
 import type { TemperatureChoice } from "./score/temperature.ts";
 
@@ -175,7 +175,7 @@ export function nextAmount(
   { goal, schedule = "gradual", rounds }: PruneLoopOptions,
   { prunable, first, now, done, part }: LoopProgress,
 ): Amount {
-  const removed = removedOf(now.layers), round = done + 1;
+  const removed = countRemovedWeights(now.layers), round = done + 1;
   if ("pattern" in goal) return goal;
   if ("threshold" in goal) {
     return {
@@ -190,7 +190,7 @@ export function nextAmount(
     return next < now.cost! ? { ...goal, most: now.cost! - part * (now.cost! - next) } : "nothing";
   }
   const all = removedAt(goal.sparsity, prunable);
-  const way = { schedule, from: prunable - removedOf(first.layers), to: prunable - all };
+  const way = { schedule, from: prunable - countRemovedWeights(first.layers), to: prunable - all };
   const next = schedule === "gradual"
     ? removedAt(scheduledSparsity(goal.sparsity, round, rounds), prunable)
     : prunable - Math.ceil(scheduledCost(way, round, rounds));
@@ -220,7 +220,7 @@ class Candidates {
     this.#bad = isGood || isAccurate ? 0 : this.#bad + 1;
     const own = { round, loss, state };
     const isSparser = (one: PrunedState, other: PrunedState) =>
-      removedOf(one.layers) > removedOf(other.layers);
+      countRemovedWeights(one.layers) > countRemovedWeights(other.layers);
     // A network that is no sparser and no better will not be chosen, whatever the lowest loss becomes.
     const isNeeded = isGood &&
       !this.#front.some((other) => other.loss <= loss && !isSparser(state, other.state));
@@ -247,7 +247,7 @@ class Candidates {
   /** The sparsest network that is good enough. */
   get chosen(): { readonly round: number; readonly state: PrunedState } {
     return this.#front.reduce((best, next) =>
-      removedOf(next.state.layers) > removedOf(best.state.layers) ? next : best
+      countRemovedWeights(next.state.layers) > countRemovedWeights(best.state.layers) ? next : best
     );
   }
 }
@@ -275,13 +275,13 @@ export async function pruneUntilStable(
   const minAccuracy = allowedDrop === undefined ? 0 : atStart!.accuracy - allowedDrop;
   await candidates?.add(0, first, atStart!);
   const finish = async (end: PruneOutcome["end"]): Promise<PruneOutcome> => {
-    if (!candidates) return { rounds, layers: now.layers, removed: removedOf(now.layers), end };
+    if (!candidates) return { rounds, layers: now.layers, removed: countRemovedWeights(now.layers), end };
     const { round, state: { layers } } = candidates.chosen;
     if (round !== rounds.at(-1)?.round) await target.restore(round);
-    return { rounds, layers, removed: removedOf(layers), end, chosenRound: round };
+    return { rounds, layers, removed: countRemovedWeights(layers), end, chosenRound: round };
   };
   for (let round = 1; done < maxRounds; round++) {
-    const before = removedOf(now.layers), survivors = prunable - before;
+    const before = countRemovedWeights(now.layers), survivors = prunable - before;
     if (allowedDrop !== undefined) await target.save(round - 1);
     const amount = nextAmount(options, { prunable, first, now, done, part });
     const { regrown: inflow, temperature, below, ...after } = await towards(
@@ -289,7 +289,7 @@ export async function pruneUntilStable(
       maxRounds === Infinity ? `round ${done + 1}` : `round ${done + 1} of ${maxRounds}`,
       () => target.remove(amount),
     );
-    const removed = removedOf(after.layers), outflow = removed + inflow - before;
+    const removed = countRemovedWeights(after.layers), outflow = removed + inflow - before;
     const accuracyPruned = await target.evaluate();
     await target.finetune(round);
     const accuracyFinetuned = await target.evaluate();
@@ -348,5 +348,7 @@ function isReached(
   prunable: number,
 ): boolean {
   if ("pattern" in goal) return true;
-  return "cost" in goal ? cost! <= goal.most : removedOf(layers) >= removedAt(goal.sparsity, prunable);
+  return "cost" in goal
+    ? cost! <= goal.most
+    : countRemovedWeights(layers) >= removedAt(goal.sparsity, prunable);
 }

@@ -5,7 +5,7 @@
  */
 import { arenaRef, inputRef } from "../kernels/buffer_ref.ts";
 import type { Dispatch } from "../kernels/dispatch.ts";
-import { layerOfParameter, type ParameterLayout } from "../plan/layout.ts";
+import { type ParameterLayout, parseLayerName } from "../plan/layout.ts";
 import { dispatchInWindow, overWindows } from "../plan/windows.ts";
 import { prunableTensors } from "./score/criteria.ts";
 
@@ -28,7 +28,7 @@ export function emptyLayers(
   layers: readonly Pick<LayerCount, "name" | "weights" | "kept">[],
 ): readonly string[] {
   return layers.filter(({ weights, kept }) => weights > 0 && kept === 0)
-    .map(({ name }) => layerOfParameter(name));
+    .map(({ name }) => parseLayerName(name));
 }
 
 /** The dispatches that multiply arenas by the mask. */

@@ -8,7 +8,7 @@ import type { Examples } from "../gpu/examples.ts";
 import { checkArenasFinite } from "../gpu/finite.ts";
 import type { Network } from "../gpu/network.ts";
 import { readBuffers } from "../gpu/readback.ts";
-import { layerNameOf } from "../plan/layout.ts";
+import { getLayerName } from "../plan/layout.ts";
 import { accumulateGradients, type AccumulateOptions, type FisherEstimate } from "./score/accumulate.ts";
 import {
   confidenceBins,
@@ -20,8 +20,8 @@ import {
 } from "./score/confidence.ts";
 import {
   type Criterion,
-  criterionOf,
   criterionScratch,
+  getCriterionType,
   lowerScores,
   prunableTensors,
   scoredTensors,
@@ -103,7 +103,7 @@ export class Pruner {
       const wanted = "a number above 0";
       throw new ConfigError({ act: "score at", thing: "temperature", current: `${temperature}`, wanted });
     }
-    const type = criterionOf(criterion), { needs } = type, examples = settings.examples / temperature;
+    const type = getCriterionType(criterion), { needs } = type, examples = settings.examples / temperature;
     const name = nameOfCriterion(criterion);
     const scored = scoredTensors(network, criterion);
     this.#checkNeeds("score by", name, needs);
@@ -169,7 +169,7 @@ export class Pruner {
     checkRemoval(this.#network.layout, { protect });
     checkPattern({ keep, of });
     const open = this.#layers().filter(({ tensor, isScored }) =>
-      isScored && !protect.includes(layerNameOf(tensor))
+      isScored && !protect.includes(getLayerName(tensor))
     );
     await this.#buffers.run(open.map(({ tensor }) => lowerNOfM(tensor, { keep, of })));
     return await this.#applyMask();
@@ -191,7 +191,7 @@ export class Pruner {
   }): Promise<number> {
     this.#checkNeeds("regrow weights of", this.#network.graph.name, ["gradient_mean", "fisher"]);
     checkRemoval(this.#network.layout, { protect });
-    const open = this.#layers().filter(({ tensor }) => !protect.includes(layerNameOf(tensor)));
+    const open = this.#layers().filter(({ tensor }) => !protect.includes(getLayerName(tensor)));
     const counts = await this.#buffers.countByLayer(lowerRegrowth(open, { examples, threshold }));
     return counts.reduce((sum, count) => sum + count, 0);
   }

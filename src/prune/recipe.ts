@@ -93,6 +93,6 @@ export interface Removal {
 }
 
 /** The number of removed weights. */
-export function removedOf(layers: readonly Pick<LayerCount, "weights" | "kept">[]): number {
+export function countRemovedWeights(layers: readonly Pick<LayerCount, "weights" | "kept">[]): number {
   return layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { layerOfParameter } from "../plan/layout.ts";
+import { parseLayerName } from "../plan/layout.ts";
 import type { Granularity } from "../prune/select/removal.ts";
 import type { PruneRound } from "../prune/loop.ts";
 import { emptyLayers, type LayerCount } from "../prune/mask.ts";
@@ -21,7 +21,7 @@ export interface ThinLayer {
 }
 
 /** What is counted where a granularity removes: channels, filters, or single weights. */
-function unitOf(granularity: Granularity): "channels" | "filters" | "weights" {
+function nameUnit(granularity: Granularity): "channels" | "filters" | "weights" {
   return granularity === "channel" ? "channels" : granularity === "filter" ? "filters" : "weights";
 }
 
@@ -36,10 +36,10 @@ export function thinLayers(
   granularity: Granularity,
 ): readonly ThinLayer[] {
   return layers.map(({ name, weights, kept, channels, emptyChannels }): ThinLayer => {
-    const counts = unitOf(granularity) === "weights"
+    const counts = nameUnit(granularity) === "weights"
       ? { kept, of: weights }
       : { kept: channels - emptyChannels, of: channels };
-    return { name: layerOfParameter(name), ...counts };
+    return { name: parseLayerName(name), ...counts };
   }).filter(({ kept, of }) => isThin(kept, of));
 }
 
@@ -66,7 +66,7 @@ export function describeEmpty(names: readonly string[], where = ""): string {
 }
 
 /** Says that little of some layers is left, at least one. */
-function describeThin(layers: readonly ThinLayer[], unit: ReturnType<typeof unitOf>): string {
+function describeThin(layers: readonly ThinLayer[], unit: ReturnType<typeof nameUnit>): string {
   const listed = layers.map(({ name, kept, of }) => `${name} ${kept} of ${of}`).join(", ");
   return `under 5 % of the ${unit} of a layer are left: ${listed}; a higher --floor keeps more of each layer`;
 }
@@ -93,7 +93,7 @@ export function describeWarnings(outcome: PrunedOutcome): readonly string[] {
   return [
     ...describeNone(outcome),
     ...(empty.length > 0 ? [describeEmpty(empty)] : []),
-    ...(thin.length > 0 ? [describeThin(thin, unitOf(granularity))] : []),
+    ...(thin.length > 0 ? [describeThin(thin, nameUnit(granularity))] : []),
     ...(chance ? [chance] : []),
   ];
 }

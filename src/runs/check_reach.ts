@@ -10,7 +10,7 @@ import { summarizeModel } from "../model/summary.ts";
 import { type Criterion, prunableTensors, scoredTensors } from "../prune/score/criteria.ts";
 import { nameOfCriterion } from "../prune/score/own_criterion.ts";
 import type { CriterionModel } from "../prune/score/criterion.ts";
-import { type Cost, costOf, denseCostOf } from "../prune/cost.ts";
+import { computeCost, computeDenseCost, type Cost } from "../prune/cost.ts";
 import { type PruneGoal, removedAt } from "../prune/goal.ts";
 import { maxRemovable, minChannelCost } from "../prune/reach/reach.ts";
 
@@ -35,7 +35,7 @@ export function removedBy(masks: NamedParameters | undefined): ReadonlyMap<strin
 }
 
 /** The settings that keep weights from going, as a user gave them. */
-function limitsOf(
+function listLimits(
   model: CriterionModel,
   config: RunConfig,
   criterion: Criterion,
@@ -74,7 +74,7 @@ export function checkReachable(
   const { select: options, goal: asked } = config.prune, removed = removedBy(masks);
   const most = maxRemovable(model, { criterion, options, removed });
   const refuse = (thing: string, reached: string, wanted: string) => {
-    const limits = limitsOf(model, config, criterion), names = limits.map(([, text]) => text).join(" and ");
+    const limits = listLimits(model, config, criterion), names = limits.map(([, text]) => text).join(" and ");
     const current = `${names} ${limits.length === 1 ? "leaves" : "leave"} ${reached}`;
     const others = limits.map(([key]) => key).join(" or ");
     throw new ConfigError({ act, thing, current, wanted: `${wanted}, or another ${others}` });
@@ -97,7 +97,7 @@ export function checkReachable(
   if ("cost" in goal) {
     const { cost: kind } = goal, least = minCost(model, config, { most, removed, criterion })?.[kind] ?? 0;
     if (least <= goal.most) return;
-    const all = denseCostOf(summarizeModel(model.graph))[kind];
+    const all = computeDenseCost(summarizeModel(model.graph))[kind];
     const share = Math.ceil(1e4 * least / all) / 1e4;
     refuse(
       `${kind} ${Math.floor(goal.most)}`,
@@ -126,5 +126,5 @@ function minCost(
   const layers = prunableTensors(model.layout).map(({ fullName: name, count, rows }, i) => {
     return { name, weights: count, kept: count - most[i], channels: rows, emptyChannels: 0 };
   });
-  return costOf(model.graph, layers, { isSparse: config.output.store === "sparse" });
+  return computeCost(model.graph, layers, { isSparse: config.output.store === "sparse" });
 }

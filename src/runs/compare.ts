@@ -10,7 +10,7 @@ import { formatChoices, rememberingChooser } from "../kernels/choices.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import { removedAt } from "../prune/goal.ts";
 import { emptyLayers, type LayerCount } from "../prune/mask.ts";
-import { removedOf } from "../prune/recipe.ts";
+import { countRemovedWeights } from "../prune/recipe.ts";
 import { stagesTo } from "../prune/refit/prune_with_refit.ts";
 import { needsVariance } from "../prune/score/criteria.ts";
 import type { CriterionDefinition } from "../prune/score/own_criterion.ts";
@@ -25,11 +25,11 @@ import {
 import { type CompareVariant, readVariant } from "./compare_variants.ts";
 import { isAtChance, thinLayers } from "../report/warnings.ts";
 import { applyRecipe } from "../api/apply_recipe.ts";
-import { coreOf } from "../api/model_core.ts";
+import { getCore } from "../api/model_core.ts";
 import { checkReachable } from "./check_reach.ts";
 import { checkPrunable, readRecipe } from "./read_recipe.ts";
 import { checkSameComparison, describeComparedOn } from "./compared_on.ts";
-import { coresOf } from "./cores.ts";
+import { readCores } from "./cores.ts";
 import { tuneRun } from "./plans.ts";
 import type { RunProgress } from "../train/settings.ts";
 import { openTrained, type TrainedNetwork, type TrainedOptions } from "./trained_network.ts";
@@ -74,7 +74,7 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
       checkReachable({ layout, graph }, variant.config, { goal: { sparsity }, masks, act, by: variant.by });
     }
   }
-  const choices = coresOf(gpu, before?.cores ?? options.cores),
+  const choices = readCores(gpu, before?.cores ?? options.cores),
     lists = { variants: names, sparsities, seeds };
   const comparedOn = await describeComparedOn(gpu, { ...options, lists, choices, criteria });
   const choose = rememberingChooser(choices, options.choose ?? gpu.choose);
@@ -150,7 +150,7 @@ async function* compareVariant(
   },
 ): AsyncGenerator<CompareCell> {
   const { model, splits, state } = trained, config: RunConfig = { ...base, seed };
-  const { prunableCount } = coreOf(model).network.layout, recipe = readRecipe(config, splits.limited, by);
+  const { prunableCount } = getCore(model).network.layout, recipe = readRecipe(config, splits.limited, by);
   const inputs = { ...splits, trainedOn: splits.train.count };
   for (const [i, sparsity] of sparsities.entries()) {
     model.restore(state);
@@ -163,12 +163,12 @@ async function* compareVariant(
         onProgress?.(`refit ${name} at ${stage}, seed ${seed}`, progress);
       const amount = { weights: removedAt(stage, prunableCount) };
       const options = { ...inputs, isScored: !isStaged && i > 0, onRefit };
-      const removal = await applyRecipe(coreOf(model), recipe, amount, options);
+      const removal = await applyRecipe(getCore(model), recipe, amount, options);
       if (removal.temperature) posteriorTemperatures.push(removal.temperature);
       layers = removal.layers;
     }
     const { accuracy, validation } = await measure(trained);
-    const removed = removedOf(layers);
+    const removed = countRemovedWeights(layers);
     const empty = emptyLayers(layers), thin = thinLayers(layers, config.prune.select.granularity);
     const chance = { classes: splits.limited.classes.length, examples: splits.test.count };
     const chanceOf = (accuracy: number) => isAtChance(accuracy, chance) ? { isAtChance: true } as const : {};

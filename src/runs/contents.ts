@@ -18,7 +18,7 @@ const pieceBytes = 2 ** 24;
 const maxSampled = 512, maxSampledBytes = 2 ** 26;
 
 /** A digest of parts, in their order. */
-async function digestOf(parts: Iterable<ArrayBufferView | string>): Promise<string> {
+async function digestParts(parts: Iterable<ArrayBufferView | string>): Promise<string> {
   const digests: string[] = [];
   for (const part of parts) {
     const bytes = typeof part === "string"
@@ -35,7 +35,7 @@ async function digestOf(parts: Iterable<ArrayBufferView | string>): Promise<stri
 
 /** What a split holds: all of it where it lies in memory, else records from all over its files. */
 async function splitContents(split: Split): Promise<string> {
-  if (!isStreamed(split)) return await digestOf([split.images, Uint16Array.from(split.labels)]);
+  if (!isStreamed(split)) return await digestParts([split.images, Uint16Array.from(split.labels)]);
   const { count, layout } = split;
   const fitting = Math.max(1, Math.floor(maxSampledBytes / layout.imageBytes));
   const sampled = Math.min(count, maxSampled, fitting);
@@ -49,7 +49,7 @@ async function stateContents({ parameters, masks }: ModelState): Promise<string>
     ...[...parameters].map(([name, values]) => [name, values] as const),
     ...[...masks].map(([name, values]) => [`mask of ${name}`, values] as const),
   ].sort(([a], [b]) => a < b ? -1 : 1);
-  return await digestOf(named.flat());
+  return await digestParts(named.flat());
 }
 
 /**
@@ -70,7 +70,7 @@ export async function runContents(
     ...(weights ? { "weights to start from": await stateContents(weights) } : {}),
     ...(teacher
       ? {
-        "teacher": await digestOf([JSON.stringify(teacher.graph)]),
+        "teacher": await digestParts([JSON.stringify(teacher.graph)]),
         ...(teacher.weights ? { "weights of the teacher": await stateContents(teacher.weights) } : {}),
       }
       : {}),
@@ -90,7 +90,7 @@ export async function comparedContents(
     "contents of the training examples": await splitContents(dataset.train),
     "contents of the test examples": await splitContents(dataset.test),
     ...describeExamples(dataset),
-    "graph": await digestOf([JSON.stringify(graph)]),
+    "graph": await digestParts([JSON.stringify(graph)]),
     ...(weights ? { "weights to start from": await stateContents(weights) } : {}),
   };
 }

@@ -22,7 +22,7 @@ export function checkCores(
   cores: Readonly<Record<string, string>>,
   { graph, ...sizes }: RunSizes & { readonly graph: Graph },
 ): void {
-  const choices = coresOf(gpu, cores);
+  const choices = readCores(gpu, cores);
   if (Object.keys(choices).length > 0) lowerRunPlans(graph, sizes, rememberingChooser(choices, gpu.choose));
 }
 
@@ -32,7 +32,7 @@ export function checkCores(
  * @throws {FormatError} Where one is no choice.
  * @throws {AdapterError} Where the device has not a core that is named.
  */
-export function coresOf(gpu: Gpu, cores: Readonly<Record<string, string>> = {}): ProductChoices {
+export function readCores(gpu: Gpu, cores: Readonly<Record<string, string>> = {}): ProductChoices {
   const choices = readChoices(cores), { name } = gpu.adapter;
   for (const { core, path = gpu.path } of Object.values(choices)) {
     const known = deviceCores(path, gpu.subgroups?.size);

@@ -20,8 +20,8 @@ import type { PhaseResult, TrainCheckpoints, TrainResult, TrainState } from "../
 import { type CheckpointTimes, checkpointTimes } from "./checkpoint_times.ts";
 import type { Model } from "../api/model.ts";
 import type { RecordedSteps } from "../api/prune_target.ts";
-import { coreOf } from "../api/model_core.ts";
-import { checkSame, flattenConfig, resultsOf, type RunResults } from "./results.ts";
+import { getCore } from "../api/model_core.ts";
+import { checkSame, flattenConfig, readResults, type RunResults } from "./results.ts";
 
 /** Where a run's checkpoints are. */
 export interface RunCheckpoints {
@@ -116,7 +116,7 @@ export class RunJournal {
     }
     const path = `${checkpoints.folder}/${runFile}`,
       stored = await loadCheckpoint(path, checkpoints.files, layers);
-    const results = resultsOf(stored, path);
+    const results = readResults(stored, path);
     const told = (config: RunConfig, surroundings: RunResults["surroundings"]) => ({
       ...flattenConfig(config),
       ...surroundings,
@@ -216,8 +216,8 @@ export class RunJournal {
   #restore(model: Model): void {
     const { arenas, masks } = this.#toRestore ?? {};
     this.#toRestore = undefined;
-    for (const [role, named] of arenas ?? []) coreOf(model).network.writeArena(role, named);
-    if (masks) coreOf(model).network.writeMask(masks);
+    for (const [role, named] of arenas ?? []) getCore(model).network.writeArena(role, named);
+    if (masks) getCore(model).network.writeMask(masks);
   }
 
   /** Saves a checkpoint in the middle of a phase, or after it where no state of training is given. */
@@ -226,7 +226,7 @@ export class RunJournal {
   }
 
   async #write(model: Model, phase: string, at?: TrainState): Promise<void> {
-    const { files, folder } = this.#checkpoints!, { network, graph } = coreOf(model);
+    const { files, folder } = this.#checkpoints!, { network, graph } = getCore(model);
     const { masks } = await model.state();
     const roles: CheckpointArena[] = [
       "values",

@@ -5,7 +5,7 @@
  */
 import type { RunConfig } from "../config/config.ts";
 import type { GpuIdentity } from "../gpu/identity.ts";
-import { type Graph, ownLayersOf } from "../model/graph.ts";
+import { getOwnLayers, type Graph } from "../model/graph.ts";
 import { decodeModel } from "../io/model_file.ts";
 import { layOutParameters, type ParameterLayout } from "../plan/layout.ts";
 import { compareClasses, countFlips } from "../report/analysis.ts";
@@ -89,7 +89,7 @@ export function pruneReport(findings: PruneFindings): PruneReport {
       classes: limited.classes.length,
       examples: test.count,
     }),
-    accuracy: accuraciesOf(findings),
+    accuracy: collectAccuracies(findings),
     training: findings.training,
     criteria: findings.criteria,
     parameters: { total, prunable, removed: outcome.removed },
@@ -100,14 +100,14 @@ export function pruneReport(findings: PruneFindings): PruneReport {
     rounds: outcome.rounds,
     end: outcome.end,
     ...(outcome.chosenRound === undefined ? {} : { chosenRound: outcome.chosenRound }),
-    layers: layersOf(findings),
-    ...patternOf(findings),
+    layers: reportLayers(findings),
+    ...reportPattern(findings),
     classes: compareClasses(pair, limited.classes),
     flips: countFlips(pair),
   };
 }
 
-function accuraciesOf(
+function collectAccuracies(
   { untrained, trained, finetuned, outcome: { rounds, chosenRound }, splits: { test } }: PruneFindings,
 ): PruneReport["accuracy"] {
   const isKept = ({ round, isUndone }: PruneRound) =>
@@ -132,16 +132,16 @@ function accuraciesOf(
 }
 
 /** How the written weights hold the pattern that was asked for, where one was. */
-function patternOf({ config, graph, finished }: PruneFindings): Pick<PruneReport, "pattern"> {
+function reportPattern({ config, graph, finished }: PruneFindings): Pick<PruneReport, "pattern"> {
   const goal = readGoal(config, graph);
   if (!("pattern" in goal)) return {};
-  const { parameters } = decodeModel(finished.model, "the pruned model", undefined, ownLayersOf(graph));
+  const { parameters } = decodeModel(finished.model, "the pruned model", undefined, getOwnLayers(graph));
   return {
     pattern: { ...goal.pattern, layers: countPattern(layOutParameters(graph), parameters, goal.pattern) },
   };
 }
 
-function layersOf({ outcome, confidences }: PruneFindings): PruneReport["layers"] {
+function reportLayers({ outcome, confidences }: PruneFindings): PruneReport["layers"] {
   return outcome.layers.map((layer, i) => ({
     ...layer,
     confidenceHistogram: confidences[i].histogram,

@@ -12,12 +12,12 @@ import type { Graph } from "../model/graph.ts";
 import type { LayerDefinition } from "../model/own_layer.ts";
 import { summarizeModel } from "../model/summary.ts";
 import type { CompactOptions } from "../prune/compact/compact.ts";
-import { costOf, denseCostOf } from "../prune/cost.ts";
+import { computeCost, computeDenseCost } from "../prune/cost.ts";
 import type { PruneOutcome } from "../prune/loop.ts";
 import type { CompactionResult, PruneReport } from "../report/prune_report.ts";
 import { Model } from "../api/model.ts";
 import type { ModelTask } from "../api/model_options.ts";
-import { coreOf } from "../api/model_core.ts";
+import { getCore } from "../api/model_core.ts";
 import { openEvaluation } from "../api/evaluate_model.ts";
 
 /** Examples of the batch that is timed. */
@@ -48,13 +48,13 @@ export async function finishPruned(
   const stored = decodeModel(bytes, "the pruned model", undefined, context.ownLayers),
     { store } = context,
     isSparse = store === "sparse";
-  const before = denseCostOf(summarizeModel(stored.graph));
+  const before = computeDenseCost(summarizeModel(stored.graph));
   if (compact) {
     const { result, model, graph, layers } = await measureCompaction(gpu, bytes, context);
     // Of what stays as wide as before, single weights may be gone too.
-    return { model, compaction: result, cost: { before, after: costOf(graph, layers, { isSparse }) } };
+    return { model, compaction: result, cost: { before, after: computeCost(graph, layers, { isSparse }) } };
   }
-  const after = costOf(stored.graph, layers, { isSparse });
+  const after = computeCost(stored.graph, layers, { isSparse });
   return { model: isSparse ? encodeModel(stored, store) : bytes, compaction: null, cost: { before, after } };
 }
 
@@ -96,7 +96,7 @@ async function measureCompaction(
   using smaller = new Model(gpu, stored.graph, { task, choose, evaluationBatch, examples: trainedOn });
   smaller.restore(stored);
   const report = await smaller.compact(batch, { protect });
-  const layers = await coreOf(smaller).pruner.count();
+  const layers = await getCore(smaller).pruner.count();
   using masked = new Model(gpu, stored.graph, { task, evaluationBatch });
   using timed = new Model(gpu, smaller.graph, { task, evaluationBatch });
   masked.restore(stored);
@@ -110,7 +110,7 @@ async function measureCompaction(
 async function timeInTurn(models: readonly Model[], batch: Split): Promise<readonly number[]> {
   using stack = new Owner();
   const evaluators = [];
-  for (const model of models) evaluators.push(stack.use(await openEvaluation(coreOf(model), batch)));
+  for (const model of models) evaluators.push(stack.use(await openEvaluation(getCore(model), batch)));
   const times: number[][] = models.map(() => []);
   for (let run = 0; run <= timedRuns; run++) {
     for (const [i, evaluator] of evaluators.entries()) {

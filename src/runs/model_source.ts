@@ -7,6 +7,6 @@ import type { RunConfig } from "../config/config.ts";
 import type { ModelSource } from "../api/load_model.ts";
 
 /** What the branch `model` names. */
-export function modelSourceOf({ source, ...others }: RunConfig["model"]): ModelSource {
+export function readModelSource({ source, ...others }: RunConfig["model"]): ModelSource {
   return { model: source, ...others };
 }

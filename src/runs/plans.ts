@@ -15,7 +15,7 @@ import { layOutParameters } from "../plan/layout.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import { scoreBatch } from "../prune/score/accumulate.ts";
 import type { Progress } from "../train/call_options.ts";
-import { evaluationBatch, evaluationBatchOf } from "../train/evaluate.ts";
+import { evaluationBatch, fitEvaluationBatch } from "../train/evaluate.ts";
 
 /** Examples a step, and in all, of a run. */
 export interface RunSizes {
@@ -51,7 +51,12 @@ export function fitRunSizes(
   checkBatchFits(gpu, Math.min(batch, train), lower("train"), "train with");
   return {
     ...sizes,
-    evaluationBatch: evaluationBatchOf(gpu, graph, { most, areImages: true, choose, evaluationBatch: asked }),
+    evaluationBatch: fitEvaluationBatch(gpu, graph, {
+      most,
+      areImages: true,
+      choose,
+      evaluationBatch: asked,
+    }),
     scoreBatch: fitBatch(gpu, Math.min(scoreBatch, train), lower("score"), ["score", graph.name]),
   };
 }

@@ -13,30 +13,30 @@ import type { Gpu } from "../gpu/device.ts";
 import { identityEntries } from "../gpu/identity.ts";
 import { decodeModel } from "../io/model_file.ts";
 import type { ProductChooser } from "../kernels/product.ts";
-import { type Graph, ownLayersOf } from "../model/graph.ts";
+import { getOwnLayers, type Graph } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
 import { type CriterionName, needsVariance } from "../prune/score/criteria.ts";
 import { type CriterionDefinition, describeDefinitions } from "../prune/score/own_criterion.ts";
 import { type PruneRound, pruneUntilStable } from "../prune/loop.ts";
-import { removedOf } from "../prune/recipe.ts";
+import { countRemovedWeights } from "../prune/recipe.ts";
 import type { CriterionResult, PhaseReport, PruneReport } from "../report/prune_report.ts";
-import { applyRecipe, scoringOf } from "../api/apply_recipe.ts";
+import { applyRecipe, toScoreOptions } from "../api/apply_recipe.ts";
 import { type LoadedModel, openModel } from "../api/load_model.ts";
 import { Model } from "../api/model.ts";
 import type { ModelState, ModelTrainOptions } from "../api/model_options.ts";
 import { epochsPerPhase, type RunProgress } from "../train/settings.ts";
 import { type JournalSteps, type RunCheckpoints, RunJournal } from "./journal.ts";
 import { runContents } from "./contents.ts";
-import { checkCores, coresOf } from "./cores.ts";
+import { checkCores, readCores } from "./cores.ts";
 import { type RunSplits, splitDataset } from "./splits.ts";
 import { finishPruned } from "./measure_compaction.ts";
 import { tuneRun } from "./plans.ts";
 import { pruneReport } from "./make_report.ts";
 import { modelAsPruneTarget } from "../api/prune_target.ts";
-import { coreOf } from "../api/model_core.ts";
+import { getCore } from "../api/model_core.ts";
 import { checkReachable } from "./check_reach.ts";
 import { checkPrunable, readGoal, readRecipe } from "./read_recipe.ts";
-import { readDistillation, scheduleOf, trainingOf } from "./read_training.ts";
+import { readDistillation, readSchedule, readTraining } from "./read_training.ts";
 
 /** Criteria that a run compares with, at the sparsity that it reached. */
 const comparedCriteria = ["confidence", "magnitude", "gradient", "l1", "random"] as const;
@@ -106,7 +106,7 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
     "calibration examples": calibration.count,
     "test examples": test.count,
   };
-  const choices = coresOf(gpu, options.cores), { checkpoints, signal } = options;
+  const choices = readCores(gpu, options.cores), { checkpoints, signal } = options;
   const surroundings = {
     ...identityEntries(gpu.adapter.name, gpu.identity),
     graph: JSON.stringify(graph),
@@ -116,7 +116,7 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   };
   const journal = await RunJournal.open(config, surroundings, {
     ...{ checkpoints, choices, signal },
-    layers: ownLayersOf(graph),
+    layers: getOwnLayers(graph),
   });
   checkCores(gpu, journal.cores, { graph, batch: config.train.batch, train: train.count, test: test.count });
   const choose = journal.chooser(options.choose ?? gpu.choose);
@@ -124,9 +124,9 @@ export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<Prun
   const examples = train.count;
   using model = new Model(gpu, graph, { task: limited, seed, choose, evaluationBatch, examples });
   using _kept = model.keepOnDevice(...[train, calibration, test, splits.validation ?? []].flat());
-  checkPrunable(coreOf(model).network, readRecipe(config, limited, by));
+  checkPrunable(getCore(model).network, readRecipe(config, limited, by));
   const masks = options.weights?.masks;
-  checkReachable(coreOf(model).network, config, { goal: readGoal(config, graph), masks, by });
+  checkReachable(getCore(model).network, config, { goal: readGoal(config, graph), masks, by });
   if (options.weights) model.restore(options.weights);
   await options.onStart?.();
   await journal.begin();
@@ -155,7 +155,7 @@ async function pruneModel(
   const recipe = readRecipe(config, limited, by), goal = readGoal(config, graph);
   const inputs = { calibration, train, validation, trainedOn: train.count };
   const training: ModelTrainOptions = {
-    ...trainingOf(config, limited),
+    ...readTraining(config, limited),
     keepsVariance: needsVariance(by),
     ...(validation ? { validation } : {}),
   };
@@ -176,7 +176,7 @@ async function pruneModel(
     const firstEpoch = epochsPerPhase * phase++;
     if (epochs === 0) return;
     const report = reportAs(() => name);
-    const isFirst = name === "train", schedule = scheduleOf(config, isFirst ? "train" : "finetune");
+    const isFirst = name === "train", schedule = readSchedule(config, isFirst ? "train" : "finetune");
     const taught = teacher && (isTaught || !isFirst) ? { teacher, distillation } : {};
     const settings = { ...training, ...taught, epochs, firstEpoch, schedule, onProgress: report };
     const result = await steps.train(name, (more) => model.train(train, { ...settings, ...more }));
@@ -196,12 +196,13 @@ async function pruneModel(
   const recipeBy = (criterion: CriterionName) => readRecipe(config, limited, criterion);
   const confidences = await steps.step(
     "confidence",
-    async () => (await model.confidence(calibration, scoringOf(recipeBy("confidence").score, inputs))).layers,
+    async () =>
+      (await model.confidence(calibration, toScoreOptions(recipeBy("confidence").score, inputs))).layers,
   );
   let roundsDone = 0;
   const ofRounds = (round: number) =>
     rounds === Infinity || round > rounds ? `${round}` : `${round}/${rounds}`;
-  const target = modelAsPruneTarget(coreOf(model), {
+  const target = modelAsPruneTarget(getCore(model), {
     ...{ recipe, goal, test, steps },
     inputs: { ...inputs, onRefit: reportAs(() => `refit ${ofRounds(roundsDone + 1)}`) },
     finetune: (round) => {
@@ -223,18 +224,18 @@ async function pruneModel(
     const onRefit = reportAs(() => `refit for ${criterion}`);
     const { accuracy, layers, temperature } = await steps.step(`remove by ${criterion}`, async () => {
       model.restore(trainedState);
-      const removal = await applyRecipe(coreOf(model), recipeBy(criterion), amount, { ...inputs, onRefit });
+      const removal = await applyRecipe(getCore(model), recipeBy(criterion), amount, { ...inputs, onRefit });
       return { ...removal, accuracy: await measure() };
     });
     // Every criterion trains on the same batches.
     phase = epochsPerPhase;
     await trainPhase(`compare ${criterion}`, finetuneEpochs);
     const accuracyFinetuned = await steps.step(`compared ${criterion}`, measure);
-    const sparsity = removedOf(layers) / prunable;
+    const sparsity = countRemovedWeights(layers) / prunable;
     const chosen = temperature ? { posteriorTemperature: temperature } : {};
     return { criterion, sparsity, accuracy, accuracyFinetuned, ...chosen };
   };
-  const { prunableCount: prunable } = coreOf(model).network.layout;
+  const { prunableCount: prunable } = getCore(model).network.layout;
   const criteria: CriterionResult[] = [];
   if (compares) { for (const criterion of comparedCriteria) criteria.push(await compare(criterion)); }
   options.signal?.throwIfAborted();
@@ -243,7 +244,7 @@ async function pruneModel(
   const finished = await finishPruned(model.gpu, bytes, {
     ...{ layers: outcome.layers, task: limited, examples: test },
     ...{ store, compact, choose, protect: recipe.select.protect },
-    ...{ evaluationBatch: config.device.evaluationBatch, ownLayers: ownLayersOf(graph) },
+    ...{ evaluationBatch: config.device.evaluationBatch, ownLayers: getOwnLayers(graph) },
   });
   const report = pruneReport({
     ...(options.versions ? { versions: options.versions } : {}),
@@ -254,7 +255,7 @@ async function pruneModel(
     ...describeDefinitions([options.criterion]),
     start: options.weights ? "given" : "random",
     ...{ untrained, trained, finetuned, trainedBytes: kept.byteLength, training: phases },
-    layout: coreOf(model).network.layout,
+    layout: getCore(model).network.layout,
   });
   return { report, model: finished.model };
 }

@@ -13,10 +13,10 @@ import { signalToNoiseAt } from "../prune/score/confidence.ts";
 import { type Criterion, readsFisher, scoredTensors } from "../prune/score/criteria.ts";
 import type { CriterionModel } from "../prune/score/criterion.ts";
 import type { PruneGoal } from "../prune/goal.ts";
-import { denseCostOf } from "../prune/cost.ts";
+import { computeDenseCost } from "../prune/cost.ts";
 import type { AfterRemoval, Recipe } from "../prune/recipe.ts";
 import { checkRemoval } from "../prune/select/removal.ts";
-import { augmentationOf } from "./read_training.ts";
+import { readAugmentation } from "./read_training.ts";
 
 /** Reads the goal: a confidence as a signal to noise, and a cost below 1 as a fraction of the whole network's. */
 export function readGoal({ prune: { goal }, output }: RunConfig, graph: Graph): PruneGoal {
@@ -26,7 +26,7 @@ export function readGoal({ prune: { goal }, output }: RunConfig, graph: Graph): 
     return { threshold: signalToNoiseAt(confidence), regrowAbove };
   }
   if (!("cost" in goal)) return goal;
-  const most = goal.most < 1 ? goal.most * denseCostOf(summarizeModel(graph))[goal.cost] : goal.most;
+  const most = goal.most < 1 ? goal.most * computeDenseCost(summarizeModel(graph))[goal.cost] : goal.most;
   return { cost: goal.cost, most, ...(output.store === "sparse" ? { isSparse: true } : {}) };
 }
 
@@ -50,7 +50,7 @@ function readAfter(
   const { batch, cutout } = train;
   if (after.recalibrate === "none") return {};
   if (after.recalibrate === "plain") return { recalibrate: { batch, seed } };
-  return { recalibrate: { batch, seed, cutout, augmentation: augmentationOf(train, images) } };
+  return { recalibrate: { batch, seed, cutout, augmentation: readAugmentation(train, images) } };
 }
 
 /**

@@ -21,7 +21,7 @@ import {
 import type { TrainSettings } from "../train/settings.ts";
 
 /** The share of the learning rate by a schedule. */
-function rateOf(schedule: RunConfig["train"]["schedule"]): RateShare {
+function readRate(schedule: RunConfig["train"]["schedule"]): RateShare {
   if (schedule.kind === "one-cycle") return oneCycleRate(schedule);
   const rate = schedule.kind === "step"
     ? stepRate(schedule)
@@ -32,8 +32,8 @@ function rateOf(schedule: RunConfig["train"]["schedule"]): RateShare {
 }
 
 /** The schedule of training, or of a fine-tuning that goes back to a part of it. */
-export function scheduleOf({ train, prune }: RunConfig, phase: "train" | "finetune"): Schedule {
-  const { schedule, averaging } = train, rate = rateOf(schedule);
+export function readSchedule({ train, prune }: RunConfig, phase: "train" | "finetune"): Schedule {
+  const { schedule, averaging } = train, rate = readRate(schedule);
   return {
     learningRateShare: phase === "train" ? rate : rewoundTo(rate, prune.finetune.rewind),
     averagedCount: averaging.kind === "none" ? () => 0 : averagedFrom(averaging.from),
@@ -42,7 +42,7 @@ export function scheduleOf({ train, prune }: RunConfig, phase: "train" | "finetu
 }
 
 /** How training images are varied: colour images are flipped where nothing is said. */
-export function augmentationOf(
+export function readAugmentation(
   { augmentation }: Pick<RunConfig["train"], "augmentation">,
   { channels }: Pick<Dataset, "channels">,
 ): Augmentation {
@@ -58,14 +58,14 @@ export function readDistillation({ train: { distillation } }: RunConfig): Distil
 }
 
 /** What all phases of a run share, for images of so many channels. */
-export function trainingOf(
+export function readTraining(
   { seed, train, validation }: RunConfig,
   dataset: Pick<Dataset, "channels">,
 ): Omit<TrainSettings, "epochs" | "schedule"> {
   const { batch, accumulate, learningRate, labelSmoothing, cutout, mixup, optimizer, averaging } = train;
   return {
     ...{ batch, accumulate, learningRate, labelSmoothing, cutout, mixup, optimizer, seed },
-    augmentation: augmentationOf(train, dataset),
+    augmentation: readAugmentation(train, dataset),
     ...(averaging.kind === "none" ? {} : { recalibration: averaging.recalibrate }),
     ...(validation ? { earlyStopping: { patience: validation.patience, measure: validation.measure } } : {}),
   };

@@ -83,7 +83,7 @@ export function checkSame(
 }
 
 /** The results in a checkpoint. @throws {FormatError} Where they are not those of a run. */
-export function resultsOf({ state }: Checkpoint, path: string): RunResults {
+export function readResults({ state }: Checkpoint, path: string): RunResults {
   const parsed = resultsSchema.safeParse(state.results);
   // As they stand there: parsing would bring keys into the schema's order, and reports hold them.
   if (parsed.success) return structuredClone(state.results) as RunResults;

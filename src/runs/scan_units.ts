@@ -7,13 +7,13 @@ import type { NamedParameters } from "../gpu/network.ts";
 import type { Graph } from "../model/graph.ts";
 import {
   fullMask,
-  layerNameOf,
+  getLayerName,
   type ParameterLayout,
   type PlacedParameter,
   placeParameter,
 } from "../plan/layout.ts";
 import { blockLosers } from "../prune/groups/blocks.ts";
-import { coupleChannels, isProtected, makersOf } from "../prune/groups/coupling.ts";
+import { coupleChannels, isProtected, listMakers } from "../prune/groups/coupling.ts";
 import { prunableTensors } from "../prune/score/criteria.ts";
 import { removedAt } from "../prune/goal.ts";
 import { forEachElement, groupRuns, placesByName } from "../prune/groups/runs.ts";
@@ -41,7 +41,11 @@ export interface ScanStart {
 }
 
 /** The weights that a removal is to come to, all that are gone elsewhere included, for a share of a unit's to be gone. */
-export function targetOf({ weights, removed }: ScanUnit, sparsity: number, removedInAll: number): number {
+export function computeTarget(
+  { weights, removed }: ScanUnit,
+  sparsity: number,
+  removedInAll: number,
+): number {
   return removedInAll - removed + Math.max(removed, removedAt(sparsity, weights));
 }
 
@@ -54,10 +58,10 @@ export function scanUnits(
   { granularity = "element", protect = [] }: RemovalOptions,
 ): readonly ScanUnit[] {
   if (granularity === "channel") return coupledUnits(start, protect);
-  const tensors = prunableTensors(start.layout), names = tensors.map(layerNameOf);
+  const tensors = prunableTensors(start.layout), names = tensors.map(getLayerName);
   const gone = removedBy(start.masks);
   const mayLose = granularity === "element"
-    ? (tensor: PlacedParameter) => !protect.includes(layerNameOf(tensor))
+    ? (tensor: PlacedParameter) => !protect.includes(getLayerName(tensor))
     : blockLosers(start.graph, granularity, protect);
   return tensors.flatMap((tensor, i) => {
     const { fullName, count } = tensor, removed = gone.get(fullName) ?? 0;
@@ -74,9 +78,9 @@ function coupledUnits({ graph, layout, masks }: ScanStart, protect: readonly str
     if (given) placeParameter(tensor, given, mask);
   }
   const open = coupleChannels(graph).groups.filter((group) => !isProtected(group, protect));
-  const sets = Map.groupBy(open, (group) => makersOf(group).join(" + "));
+  const sets = Map.groupBy(open, (group) => listMakers(group).join(" + "));
   return [...sets].flatMap(([name, groups]): readonly ScanUnit[] => {
-    const madeBy = makersOf(groups[0]), own = new Set<number>();
+    const madeBy = listMakers(groups[0]), own = new Set<number>();
     // Channels that no layer makes go with none.
     if (madeBy.length === 0) return [];
     for (const run of groups.flatMap((group) => groupRuns(places, group))) {

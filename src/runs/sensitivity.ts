@@ -12,17 +12,17 @@ import type { SensitivityCell, SensitivityReport } from "../report/compare_repor
 import { needsVariance, prunableTensors } from "../prune/score/criteria.ts";
 import type { CriterionDefinition } from "../prune/score/own_criterion.ts";
 import { maxRemovable } from "../prune/reach/reach.ts";
-import { type Removal, removedOf } from "../prune/recipe.ts";
+import { countRemovedWeights, type Removal } from "../prune/recipe.ts";
 import { type RemovalOptions, TooManyError } from "../prune/select/removal.ts";
 import { applyRecipe } from "../api/apply_recipe.ts";
-import { coreOf } from "../api/model_core.ts";
+import { getCore } from "../api/model_core.ts";
 import { refusePattern } from "./compare_variants.ts";
 import { removedBy } from "./check_reach.ts";
 import { checkPrunable, readRecipe } from "./read_recipe.ts";
 import { checkSameComparison, describeComparedOn } from "./compared_on.ts";
-import { coresOf } from "./cores.ts";
+import { readCores } from "./cores.ts";
 import { tuneRun } from "./plans.ts";
-import { scanUnits, targetOf } from "./scan_units.ts";
+import { computeTarget, scanUnits } from "./scan_units.ts";
 import { openTrained, type TrainedOptions } from "./trained_network.ts";
 import type { RunProgress } from "../train/settings.ts";
 
@@ -88,11 +88,11 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     const most = maxRemovable({ graph, layout }, { criterion, options: own, removed });
     const all = most.reduce((sum, count) => sum + count, 0);
     return sparsities.map((sparsity) => ({
-      ...{ unit, sparsity, own, target: targetOf(unit, sparsity, removedInAll) },
+      ...{ unit, sparsity, own, target: computeTarget(unit, sparsity, removedInAll) },
     })).filter(({ target }) => target <= all);
   });
   if (asked.length === 0) throw tooMuch();
-  const { before } = options, choices = coresOf(gpu, before?.cores ?? options.cores);
+  const { before } = options, choices = readCores(gpu, before?.cores ?? options.cores);
   const comparedOn = await describeComparedOn(gpu, {
     ...options,
     ...{ lists: { sparsities }, choices, criteria: options.criterion ? [options.criterion] : [] },
@@ -125,11 +125,11 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
       options.onProgress?.(`refit ${unit.name} at ${sparsity}`, progress);
     const inputs = { calibration, train, trainedOn: train.count, isScored, onRefit };
     const removal = await removeIfPossible(() =>
-      applyRecipe(coreOf(model), { ...recipe, select: own }, { weights: target }, inputs)
+      applyRecipe(getCore(model), { ...recipe, select: own }, { weights: target }, inputs)
     );
     isScored = true;
     if (!removal) continue;
-    const elsewhere = removedInAll - unit.removed, removed = removedOf(removal.layers) - elsewhere;
+    const elsewhere = removedInAll - unit.removed, removed = countRemovedWeights(removal.layers) - elsewhere;
     const cell = { layer: unit.name, sparsity, removed, ...await measure() };
     cells = [...cells, cell];
     await options.onReport?.(report(), cell);

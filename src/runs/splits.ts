@@ -8,7 +8,7 @@ import { type Dataset, isStreamed, limitDataset, type Split, splitCalibration } 
 import { loadStreamed } from "../data/shards_load.ts";
 import { ShapeError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { maxResidentBytesOf } from "../gpu/images.ts";
+import { getMaxResidentBytes } from "../gpu/images.ts";
 
 /** Splits that are larger stay in their files unless told otherwise, in bytes. */
 const maxHostBytes = 2 ** 29;
@@ -34,7 +34,7 @@ export async function splitDataset(
   dataset: Dataset<Split>,
 ): Promise<RunSplits> {
   const { limited, ...splits } = chooseRows(config, dataset), { stream } = config.data;
-  const maxBytes = stream === "off" ? Infinity : Math.min(maxHostBytes, maxResidentBytesOf(gpu));
+  const maxBytes = stream === "off" ? Infinity : Math.min(maxHostBytes, getMaxResidentBytes(gpu));
   const settle = async (split: Split, most: number) =>
     isStreamed(split) && split.count * split.layout.imageBytes <= most ? await loadStreamed(split) : split;
   const most = stream === "on" ? 0 : maxBytes;

@@ -16,9 +16,9 @@ import type { Graph } from "../model/graph.ts";
 import { epochsPerPhase, type RunProgress } from "../train/settings.ts";
 import { Model } from "../api/model.ts";
 import type { ModelState, ModelTrainOptions } from "../api/model_options.ts";
-import { coreOf } from "../api/model_core.ts";
+import { getCore } from "../api/model_core.ts";
 import { type RunSplits, splitDataset } from "./splits.ts";
-import { scheduleOf, trainingOf } from "./read_training.ts";
+import { readSchedule, readTraining } from "./read_training.ts";
 
 /** What a comparison starts from. */
 export interface TrainedOptions {
@@ -73,7 +73,7 @@ export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<Tr
   // Until the model goes.
   model.keepOnDevice(...[train, splits.calibration, splits.test, validation ?? []].flat());
   const training: ModelTrainOptions = {
-    ...trainingOf(config, limited),
+    ...readTraining(config, limited),
     ...(validation ? { validation } : {}),
   };
   const trainFor = async (phase: string, settings: ModelTrainOptions) =>
@@ -89,7 +89,7 @@ export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<Tr
       const train = () =>
         trainFor(`train, seed ${seed}`, {
           epochs: config.train.epochs,
-          schedule: scheduleOf(config, "train"),
+          schedule: readSchedule(config, "train"),
           keepsVariance,
         });
       await trainOrRead(model, train, { ...options, keepsVariance });
@@ -102,7 +102,7 @@ export async function openTrained(gpu: Gpu, options: TrainedOptions): Promise<Tr
         trainFor(phase, {
           epochs: config.prune.finetune.epochs,
           firstEpoch: epochsPerPhase,
-          schedule: scheduleOf(config, "finetune"),
+          schedule: readSchedule(config, "finetune"),
           // Other removals are to be scored by the variance of training.
           keepsVariance: false,
         }),
@@ -135,11 +135,11 @@ async function trainOrRead(
       const current = "it has no variance beside it, and training now gives another network";
       throw new ConfigError({ act: "score by snr", thing: name, current, wanted: "another output folder" });
     }
-    return await withSeal(encodeVariance(graph, await coreOf(model).network.readArena("variance")));
+    return await withSeal(encodeVariance(graph, await getCore(model).network.readArena("variance")));
   });
   if (variance) await checkSeal(variance, { act: "take", name: varianceName });
   model.restore(decodeModel(kept, `the trained model of seed ${seed}`, graph));
   if (variance) {
-    coreOf(model).network.writeArena("variance", decodeVariance(variance, varianceName, graph));
+    getCore(model).network.writeArena("variance", decodeVariance(variance, varianceName, graph));
   }
 }

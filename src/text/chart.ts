@@ -43,7 +43,7 @@ const colours = ["#0072b2", "#56b4e9", "#d55e00", "#009e73", "#cc79a7", "#e69f00
 const width = 760, height = 420, left = 60, right = 210, top = 20, bottom = 50;
 
 /** Maps an axis' numbers to pixels. */
-function scaleOf({ ticks, isLogarithmic }: ChartAxis, from: number, to: number): (value: number) => number {
+function makeScale({ ticks, isLogarithmic }: ChartAxis, from: number, to: number): (value: number) => number {
   const transform = isLogarithmic ? Math.log : (value: number) => value;
   const low = transform(ticks[0]!), span = transform(ticks[ticks.length - 1]!) - low || 1;
   return (value) => from + (transform(value) - low) / span * (to - from);
@@ -66,7 +66,7 @@ export function drawChart({ x, y, lines, level }: Chart): string {
   for (const { name, points } of lines) {
     if (points.length === 0) throw refuse(name, "no point", "at least one");
   }
-  const xOf = scaleOf(x, left, width - right), yOf = scaleOf(y, height - bottom, top);
+  const xOf = makeScale(x, left, width - right), yOf = makeScale(y, height - bottom, top);
   const at = (pixels: number) => pixels.toFixed(1);
   const text = (px: number, py: number, label: string, more = "") =>
     `<text x="${at(px)}" y="${at(py)}"${more}>${

@@ -53,7 +53,7 @@ function explainErrors({ trained, cells }: CompareReport, { test, validation }: 
 }
 
 /** Variants and sparsities, in the order in which they first occur, the sparsities rising. */
-function axesOf(cells: readonly CompareCell[]) {
+function collectAxes(cells: readonly CompareCell[]) {
   return {
     variants: [...new Set(cells.map(({ variant }) => variant))],
     sparsities: [...new Set(cells.map(({ sparsity }) => sparsity))].sort((a, b) => a - b),
@@ -67,8 +67,8 @@ const mean = (numbers: readonly number[]) => describe(numbers).mean;
 
 /** The variant at a sparsity whose mean accuracy over seeds is highest on validation examples; of equals that of the
  * lowest loss. */
-function bestOf(cells: readonly CompareCell[], sparsity: number, measure: ValidationMeasure) {
-  const results = axesOf(cells).variants.flatMap((variant) => {
+function findBest(cells: readonly CompareCell[], sparsity: number, measure: ValidationMeasure) {
+  const results = collectAxes(cells).variants.flatMap((variant) => {
     const own = cells.filter((cell) => cell.variant === variant && cell.sparsity === sparsity);
     const found = own.flatMap(({ [measure]: result }) => result ?? []);
     if (found.length === 0) return [];
@@ -84,8 +84,8 @@ function bestOf(cells: readonly CompareCell[], sparsity: number, measure: Valida
 /** The best variants by validation: rows of sparsities. */
 function formatBest(cells: readonly CompareCell[], measure: ValidationMeasure, counts: Counts): string {
   const test = measure === "validation" ? "accuracy" : "accuracyFinetuned";
-  const rows = axesOf(cells).sparsities.flatMap((sparsity) => {
-    const best = bestOf(cells, sparsity, measure);
+  const rows = collectAxes(cells).sparsities.flatMap((sparsity) => {
+    const best = findBest(cells, sparsity, measure);
     if (!best) return [];
     return [[
       sparsityText(sparsity),
@@ -104,7 +104,7 @@ function formatBest(cells: readonly CompareCell[], measure: ValidationMeasure, c
  */
 export function formatCompare(report: CompareReport): string {
   const { trained, cells, dataset, model, config } = report;
-  const { variants, sparsities } = axesOf(cells);
+  const { variants, sparsities } = collectAxes(cells);
   const counts = {
     test: Math.min(config.data.testLimit || Infinity, dataset.test),
     validation: config.validation?.examples ?? 0,
@@ -156,7 +156,7 @@ export function formatCompare(report: CompareReport): string {
 
 /** Warnings of layers of which nothing is left, and notes on little that is left and on accuracy at chance. */
 function formatWarnings(cells: readonly CompareCell[]): readonly string[] {
-  const { variants, sparsities } = axesOf(cells);
+  const { variants, sparsities } = collectAxes(cells);
   const each = variants.flatMap((variant) =>
     sparsities.map((sparsity) => ({
       where: `${variant} at ${sparsityText(sparsity)}`,
@@ -231,7 +231,7 @@ export function drawAccuracies(lines: readonly ChartLine[], dense: number): stri
  * @throws {ShapeError} Where there is no result.
  */
 export function drawCompare({ trained, cells }: CompareReport): string {
-  const { variants, sparsities } = axesOf(cells);
+  const { variants, sparsities } = collectAxes(cells);
   const isFinetuned = cells.every(({ accuracyFinetuned }) => accuracyFinetuned !== undefined);
   const accuraciesOf = (variant: string, sparsity: number) =>
     cells.filter((cell) => cell.variant === variant && cell.sparsity === sparsity)

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Coupling, makersOf } from "../prune/groups/coupling.ts";
+import { type Coupling, listMakers } from "../prune/groups/coupling.ts";
 import { formatTable } from "./table.ts";
 
 /** How many names a cell of the table has at most. */
@@ -20,7 +20,7 @@ export function formatGroups({ groups, sets }: Coupling): string {
   if (sets.length === 0) return "No channels may go: all are those of the images or of the logits.";
   const rows = sets.map((set) => {
     const own = set.groups.map((group) => groups[group]);
-    const makers = [...new Set(own.flatMap(makersOf))];
+    const makers = [...new Set(own.flatMap(listMakers))];
     const readers = [...new Set(own.flatMap(({ consumers }) => consumers.map(({ parameter }) => parameter)))];
     return [`${own.length}`, listText(makers), listText(readers)];
   });

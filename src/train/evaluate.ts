@@ -13,7 +13,7 @@ import { readBuffers } from "../gpu/readback.ts";
 import type { SlotPool } from "../gpu/slots.ts";
 import { EvaluationCounts } from "../gpu/tally.ts";
 import type { ProductChooser } from "../kernels/product.ts";
-import { classesOf, type Graph } from "../model/graph.ts";
+import { countClasses, type Graph } from "../model/graph.ts";
 import type { ParameterLayout } from "../plan/layout.ts";
 import { lowerPlan } from "../plan/lower.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -81,7 +81,7 @@ export interface EvaluatorTools {
  * @param most Maximum batch: the number of examples.
  * @throws {ShapeError} If the device cannot hold so many as asked for, or not even one.
  */
-export function evaluationBatchOf(
+export function fitEvaluationBatch(
   gpu: Gpu,
   graph: Graph,
   { most, areImages, choose, evaluationBatch: asked }: Omit<EvaluatorTools, "slots"> & {
@@ -122,9 +122,9 @@ export async function openEvaluator(
   tools: EvaluatorTools,
 ): Promise<Evaluator> {
   const { gpu, graph, layout } = network;
-  const classes = classesOf(graph);
+  const classes = countClasses(graph);
   const { choose, slots } = tools, { areImages } = examples;
-  const batch = evaluationBatchOf(gpu, graph, {
+  const batch = fitEvaluationBatch(gpu, graph, {
     ...tools,
     areImages,
     most: Math.min(examples.batch, examples.count),

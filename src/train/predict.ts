@@ -10,12 +10,12 @@ import { preparePlan } from "../gpu/plan_program.ts";
 import { readBuffers } from "../gpu/readback.ts";
 import { rowsFromQuads } from "../io/quads.ts";
 import { tensorRef } from "../kernels/buffer_ref.ts";
-import { classesOf } from "../model/graph.ts";
+import { countClasses } from "../model/graph.ts";
 import { lowerForward } from "../plan/forward.ts";
-import { logitsOf } from "../plan/plan.ts";
-import { quadsOf } from "../shape.ts";
+import { findLogits } from "../plan/plan.ts";
+import { countQuads } from "../shape.ts";
 import { type CallOptions, StepWatch } from "./call_options.ts";
-import { evaluationBatchOf, type EvaluatorTools } from "./evaluate.ts";
+import { type EvaluatorTools, fitEvaluationBatch } from "./evaluate.ts";
 
 /** The predictions for N images; C is the number of classes. */
 export interface Predictions {
@@ -43,9 +43,9 @@ export async function predict(
   { signal, onProgress, ...tools }: PredictOptions,
 ): Promise<Predictions> {
   const { gpu, graph, layout } = network, { count, areImages } = examples;
-  const classes = classesOf(graph);
+  const classes = countClasses(graph);
   // The same batch as in evaluation, so both sum in the same order and give the same labels.
-  const batch = evaluationBatchOf(gpu, graph, {
+  const batch = fitEvaluationBatch(gpu, graph, {
     ...tools,
     areImages,
     most: Math.min(examples.batch, count),
@@ -54,8 +54,8 @@ export async function predict(
   const plan = lowerForward(graph, { layout, batch, choose: tools.choose, ...images });
   const input = (name: string) => examples.input(name);
   using step = await preparePlan(plan, { network, slots: tools.slots, input });
-  const { buffer } = step.bind(tensorRef(logitsOf(plan)));
-  const rowBytes = 16 * quadsOf(classes), logits = new Float32Array(count * classes);
+  const { buffer } = step.bind(tensorRef(findLogits(plan)));
+  const rowBytes = 16 * countQuads(classes), logits = new Float32Array(count * classes);
   const store = async (first: number, rows: number) => {
     const [bytes] = await readBuffers(gpu, [{ buffer, sizeBytes: rows * rowBytes }]);
     logits.set(rowsFromQuads(new Float32Array(bytes), rows, classes), first * classes);
@@ -75,7 +75,7 @@ export async function predict(
   }
   await stored;
   await watch.next();
-  return predictionsOf(logits, classes);
+  return toPredictions(logits, classes);
 }
 
 /**
@@ -83,7 +83,7 @@ export async function predict(
  *
  * @throws {NumericError} If a logit is not finite.
  */
-export function predictionsOf(logits: Float32Array, classes: number): Predictions {
+export function toPredictions(logits: Float32Array, classes: number): Predictions {
   const count = logits.length / classes;
   const probabilities = new Float32Array(logits.length), labels = new Uint32Array(count);
   for (let row = 0; row < count; row++) {

@@ -12,12 +12,12 @@ import { type PlanProgram, preparePlan } from "../gpu/plan_program.ts";
 import type { Tally } from "../gpu/tally.ts";
 import { resolveGraph } from "../model/graph.ts";
 import { type FeatureMaps, teacherLogits } from "../plan/distillation.ts";
-import { featureLayersOf, teacherFeatures } from "../plan/features.ts";
+import { findFeatureLayers, teacherFeatures } from "../plan/features.ts";
 import { type Footprint, planFootprint } from "../plan/footprint.ts";
 import { lowerPlan, lowerUpdatePlan } from "../plan/lower.ts";
 import { mixShares } from "../plan/mixup.ts";
 import type { Plan } from "../plan/plan.ts";
-import { featuresOf, quadsOf } from "../shape.ts";
+import { countFeatures, countQuads } from "../shape.ts";
 import { type Mixup, openMixup } from "./mixup.ts";
 import type { TrainOptions } from "./settings.ts";
 import { lowerTeacher, openTeacher, type Teacher } from "./teacher.ts";
@@ -44,7 +44,7 @@ export interface StepPrograms extends Disposable {
 }
 
 /** The images of a step, if its examples are images. */
-export function imagesOf(
+export function makeImageOptions(
   examples: Examples,
   { augmentation = "none", cutout = 0 }: Pick<TrainOptions, "augmentation" | "cutout">,
 ) {
@@ -56,12 +56,15 @@ function isMixed({ mixup = 0 }: Pick<TrainOptions, "mixup">): boolean {
 }
 
 /** The feature maps to compare, if any. */
-function featureMapsOf({ distillation }: Pick<TrainOptions, "distillation">): FeatureMaps | undefined {
+function readFeatureMaps({ distillation }: Pick<TrainOptions, "distillation">): FeatureMaps | undefined {
   const { featureWeight = 0, featureMaps = "last" } = distillation ?? {};
   return featureWeight > 0 ? featureMaps : undefined;
 }
 
-function accumulationOf({ accumulate = 1 }: Pick<TrainOptions, "accumulate">, kind: StepKind): Accumulation {
+function makeAccumulation(
+  { accumulate = 1 }: Pick<TrainOptions, "accumulate">,
+  kind: StepKind,
+): Accumulation {
   return { batches: accumulate, isLast: kind !== "gathering" };
 }
 
@@ -74,13 +77,13 @@ function lowerStep(
   const batch = Math.min(options.batch, examples.count);
   return lowerPlan(graph, {
     ...options,
-    ...imagesOf(examples, options),
+    ...makeImageOptions(examples, options),
     layout,
     batch,
     mode: "train",
     mixes: isMixed(options),
     averages: kind === "averaging",
-    accumulation: accumulationOf(options, kind),
+    accumulation: makeAccumulation(options, kind),
     stopsAtGradients: kind === "gradients",
   });
 }
@@ -96,8 +99,8 @@ function checkStepFits(network: Network, examples: Examples, options: Omit<Train
     lowerStep(network, examples, { ...options, batch, kind }),
     ...(teacher && distillation
       ? [lowerTeacher(teacher, {
-        ...{ batch, choose, mixes: isMixed(options), ...imagesOf(examples, options) },
-        featureMaps: featureMapsOf(options),
+        ...{ batch, choose, mixes: isMixed(options), ...makeImageOptions(examples, options) },
+        featureMaps: readFeatureMaps(options),
       })]
       : []),
   ];
@@ -119,12 +122,19 @@ export async function prepareStep(
   using stack = new Owner();
   const mixes = isMixed(options),
     mixup = mixes ? stack.use(openMixup(network.gpu, { alpha, batch })) : undefined;
-  const seen = { examples, batch, choose, mixes, shares: mixup?.shares, ...imagesOf(examples, options) };
+  const seen = {
+    examples,
+    batch,
+    choose,
+    mixes,
+    shares: mixup?.shares,
+    ...makeImageOptions(examples, options),
+  };
   const teacher = options.distillation && options.teacher
     ? stack.use(
       await openTeacher(options.teacher, {
         student: network.graph,
-        featureMaps: featureMapsOf(options),
+        featureMaps: readFeatureMaps(options),
         ...seen,
       }),
     )
@@ -139,7 +149,7 @@ export async function prepareStep(
   const prepare = async (plan: Plan) => stack.use(await preparePlan(plan, { network, slots, input }));
   const step = (kind: StepKind) => prepare(lowerStep(network, examples, { ...options, kind }));
   const update = (kind: StepKind) => {
-    const accumulation = accumulationOf(options, kind), averages = kind === "averaging";
+    const accumulation = makeAccumulation(options, kind), averages = kind === "averaging";
     return prepare(lowerUpdatePlan(network.layout, { ...options, averages, accumulation }));
   };
   const gathering = accumulate > 1 ? await step("gathering") : undefined;
@@ -172,9 +182,9 @@ export function trainingFootprint(
   checkStepFits(network, examples, options);
   const batch = Math.min(options.batch, examples.count);
   const nodes = resolveGraph(graph);
-  const logitsBytes = 16 * batch * quadsOf(featuresOf(nodes[nodes.length - 1].output));
-  const features = featureMapsOf(options);
-  const maps = features === undefined ? [] : featureLayersOf(graph, features, nodes);
+  const logitsBytes = 16 * batch * countQuads(countFeatures(nodes[nodes.length - 1].output));
+  const features = readFeatureMaps(options);
+  const maps = features === undefined ? [] : findFeatureLayers(graph, features, nodes);
   const taught = new Set(maps.map((_, map) => teacherFeatures(map)));
   const footprintOf = (
     plan: Plan,
@@ -197,7 +207,7 @@ export function trainingFootprint(
   const parts = [footprintOf(step, network, ownBytes)];
   const { teacher, distillation, choose, validation } = options;
   if (teacher && distillation) {
-    const seen = { batch, choose, mixes: isMixed(options), ...imagesOf(examples, options) };
+    const seen = { batch, choose, mixes: isMixed(options), ...makeImageOptions(examples, options) };
     const source = { ...seen, featureMaps: features };
     // Its examples are the student's, and are counted there.
     const sharedBytes = (name: string) => ownBytes(name) === undefined ? undefined : 0;

@@ -13,11 +13,11 @@ import { preparePlan } from "../gpu/plan_program.ts";
 import { SlotPool } from "../gpu/slots.ts";
 import { type Graph, resolveGraph } from "../model/graph.ts";
 import type { FeatureMaps } from "../plan/distillation.ts";
-import { featureLayersOf } from "../plan/features.ts";
+import { findFeatureLayers } from "../plan/features.ts";
 import { type ForwardOptions, lowerForward } from "../plan/forward.ts";
 import { mixShares } from "../plan/mixup.ts";
-import { logitsOf, type Plan } from "../plan/plan.ts";
-import { featuresOf, shapeText } from "../shape.ts";
+import { findLogits, type Plan } from "../plan/plan.ts";
+import { countFeatures, shapeText } from "../shape.ts";
 
 /** A teacher that is ready for a student's steps. */
 export interface Teacher extends Disposable {
@@ -41,13 +41,13 @@ export function lowerTeacher(
   { batch, choose, images, mixes, featureMaps }: TeacherOptions,
 ): Plan {
   const source = images ? { images: { ...images, inEvaluation: true } } : {};
-  const probes = featureNamesOf(graph, featureMaps);
+  const probes = listFeatureNames(graph, featureMaps);
   return lowerForward(graph, { layout, batch, choose, mixes, probes, ...source });
 }
 
 /** The layers whose outputs are a model's features. */
-function featureNamesOf(graph: Graph, maps: FeatureMaps | undefined): readonly string[] {
-  return maps === undefined ? [] : featureLayersOf(graph, maps).map((layer) => graph.layers[layer].name);
+function listFeatureNames(graph: Graph, maps: FeatureMaps | undefined): readonly string[] {
+  return maps === undefined ? [] : findFeatureLayers(graph, maps).map((layer) => graph.layers[layer].name);
 }
 
 /**
@@ -76,8 +76,8 @@ export async function openTeacher(
   const input = (name: string) => name === mixShares ? shares : examples.input(name);
   const { program, bind } = await preparePlan(plan, { network: teacher, slots, input });
   return {
-    logits: bind(tensorRef(logitsOf(plan))).buffer,
-    features: featureNamesOf(teacher.graph, featureMaps)
+    logits: bind(tensorRef(findLogits(plan))).buffer,
+    features: listFeatureNames(teacher.graph, featureMaps)
       .map((name) => bind(tensorRef(plan.outputs.get(name)!)).buffer),
     run(rows, seed) {
       if (!examples.areImages) examples.select(rows, bind);
@@ -93,7 +93,7 @@ export async function openTeacher(
 function checkTeacherFits(teacher: Graph, student: Graph): void {
   const sidesOf = (graph: Graph) => {
     const nodes = resolveGraph(graph);
-    return `${shapeText(nodes[0].input)} to ${featuresOf(nodes[nodes.length - 1].output)} classes`;
+    return `${shapeText(nodes[0].input)} to ${countFeatures(nodes[nodes.length - 1].output)} classes`;
   };
   const current = sidesOf(teacher), wanted = sidesOf(student);
   if (current === wanted) return;
@@ -110,7 +110,7 @@ function checkFeaturesFit(
   };
   const of = (graph: Graph) => {
     const nodes = resolveGraph(graph);
-    return featureLayersOf(graph, featureMaps, nodes).map((layer) => {
+    return findFeatureLayers(graph, featureMaps, nodes).map((layer) => {
       const { spec: { name }, output } = nodes[layer];
       return { name, output };
     });

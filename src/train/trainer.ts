@@ -64,7 +64,7 @@ export async function train(
     await checkFinite(network, read, options);
     network.copyState("values", "snapshot");
     const examplesPerSecond = (index - firstStep) * rowsPerStep / (performance.now() - start) * 1000;
-    options.onProgress?.({ step: index, steps, epoch, ...meansOf(read), examplesPerSecond });
+    options.onProgress?.({ step: index, steps, epoch, ...computeMeans(read), examplesPerSecond });
   };
   /** Sets the values to those that training returns if it ends after the steps so far. */
   const finish = async () => {
@@ -125,12 +125,12 @@ export async function train(
       try {
         await finish();
         const { validation, stops } = await watcher.evaluate(epoch);
-        results.push({ ...meansOf(read), validation });
+        results.push({ ...computeMeans(read), validation });
         if (stops) break;
       } finally {
         network.copyState("held", "values");
       }
-    } else results.push(meansOf(read));
+    } else results.push(computeMeans(read));
     // The caller saves what follows the last epoch.
     if (epoch + 1 < epochs && isCheckpoint()) await save(epoch + 1);
   }
@@ -140,7 +140,7 @@ export async function train(
   await checkResult(network, index, averaged && options.keepsVariance === true);
   const best = watcher?.best ? { best: watcher.best } : {};
   const seconds = (performance.now() - start) / 1000;
-  return { steps: index, ...meansOf(read), seconds, epochs: results, ...best };
+  return { steps: index, ...computeMeans(read), seconds, epochs: results, ...best };
 }
 
 /** Runs one batch of a step, and after the last batch the step's update. */
@@ -204,6 +204,6 @@ function returnToSnapshot(network: Network, step: number, current: string): Nume
   return new NumericError({ act: "train at step", thing: `${step}`, current, wanted }, step);
 }
 
-function meansOf({ lossSum, correct, count }: TallyCount) {
+function computeMeans({ lossSum, correct, count }: TallyCount) {
   return { loss: lossSum / count, accuracy: correct / count };
 }

@@ -17,7 +17,7 @@ import {
   convolutionForward,
   type ConvolutionGeometry,
 } from "../model/convolution.ts";
-import { quadsOf } from "../shape.ts";
+import { countQuads } from "../shape.ts";
 import { type Check, compare, type Goldens } from "./goldens.ts";
 
 /** Largest error relative to max(1, largest value). */
@@ -31,7 +31,7 @@ async function runConvolution(gpu: Gpu, choose: ProductChooser, { geometry, weig
   readonly x: Float32Array;
   readonly dy: Float32Array;
 }) {
-  const weightQuads = weight.length / 4, biasQuads = quadsOf(geometry.outChannels);
+  const weightQuads = weight.length / 4, biasQuads = countQuads(geometry.outChannels);
   const values = new Float32Array(weight.length + 4 * biasQuads);
   values.set(weight);
   if (bias) values.set(bias, weight.length);
@@ -83,7 +83,7 @@ export async function checkConv2d(
   const hasBias = goldens.has(`${name}.b`);
   const geometry: ConvolutionGeometry = {
     images: xShape[0],
-    inQuads: quadsOf(xShape[1]),
+    inQuads: countQuads(xShape[1]),
     inHeight: xShape[2],
     inWidth: xShape[3],
     outChannels: yShape[1],
@@ -123,7 +123,7 @@ export async function checkLinear(
   const got = await runConvolution(gpu, choose, {
     geometry: {
       images: 1,
-      inQuads: quadsOf(inFeatures),
+      inQuads: countQuads(inFeatures),
       inHeight: 1,
       inWidth: rows,
       outChannels: outFeatures,

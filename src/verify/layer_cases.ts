@@ -10,8 +10,8 @@ import { imagesFromQuads, imagesToQuads, rowsFromQuads, rowsToQuads } from "../i
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { defaultChooser } from "../kernels/gemm.ts";
 import type { LayerContext, PassMode } from "../model/layer.ts";
-import { type LayerSpec, layerTypeOf } from "../model/layers/index.ts";
-import { mapShape, quadsOf } from "../shape.ts";
+import { getLayerType, type LayerSpec } from "../model/layers/index.ts";
+import { countQuads, mapShape } from "../shape.ts";
 import { type Check, compare, type Goldens } from "./goldens.ts";
 
 const tolerance = 1e-5;
@@ -23,7 +23,7 @@ function lowerLayer(spec: LayerSpec, { shape, mode, places }: {
   readonly places?: Readonly<Record<string, number>>;
 }): { readonly dispatches: readonly Dispatch[]; readonly scratch: Readonly<Record<string, number>> } {
   const [batch, channels, height, width] = shape;
-  const type = layerTypeOf(spec), input = mapShape(channels, height, width);
+  const type = getLayerType(spec), input = mapShape(channels, height, width);
   const dispatches: Dispatch[] = [], scratch: Record<string, number> = {};
   const context: LayerContext<LayerSpec> = {
     spec,
@@ -86,7 +86,7 @@ export async function checkPool2d(
 
 /** Checks a batchnorm2d case in evaluation and training. */
 export async function checkBatchnorm2d(gpu: Gpu, goldens: Goldens, name: string): Promise<readonly Check[]> {
-  const shape = goldens.shape(`${name}.x`, 4), channels = shape[1], quads = quadsOf(channels);
+  const shape = goldens.shape(`${name}.x`, 4), channels = shape[1], quads = countQuads(channels);
   const floats = (tensor: string) => goldens.floats(`${name}.${tensor}`);
   const spec = {
     kind: "batchnorm2d",
@@ -137,7 +137,7 @@ export async function checkBatchnorm2d(gpu: Gpu, goldens: Goldens, name: string)
 /** Checks a cross_entropy case: logits, labels -> loss, dlogits. */
 export async function checkCrossEntropy(gpu: Gpu, goldens: Goldens, name: string): Promise<readonly Check[]> {
   const [rows, classes] = goldens.shape(`${name}.logits`, 2);
-  const smoothing = goldens.parameter(name, "label_smoothing", 0), quads = quadsOf(classes);
+  const smoothing = goldens.parameter(name, "label_smoothing", 0), quads = countQuads(classes);
   const losses = dispatchOver(rows, {
     kernel: "loss/softmax_cross_entropy",
     label: "cross-entropy",

@@ -8,7 +8,7 @@ import { tensorRef } from "../kernels/buffer_ref.ts";
 import { type Dataset, type ImageSplit, takeSplit } from "../data/dataset.ts";
 import { loadDataset } from "../data/locate.ts";
 import { FileError, ShapeError } from "../errors.ts";
-import { type Files, folderOf } from "../files.ts";
+import { dirname, type Files } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { DeviceImages } from "../gpu/images.ts";
 import { Network } from "../gpu/network.ts";
@@ -20,7 +20,7 @@ import { rowsFromQuads } from "../io/quads.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { checkGraphFits } from "../model/graph.ts";
 import { lowerForward } from "../plan/forward.ts";
-import { logitsOf } from "../plan/plan.ts";
+import { findLogits } from "../plan/plan.ts";
 import { prunableTensors } from "../prune/score/criteria.ts";
 import { Pruner } from "../prune/pruner.ts";
 import { type Evaluator, openEvaluator } from "../train/evaluate.ts";
@@ -122,7 +122,7 @@ async function checkLogits(
   using step = await preparePlan(plan, { network, slots, input: (name) => images.input(name) });
   images.select(Uint32Array.from({ length: rows }, (_, i) => i));
   step.program.run({ seed: 0 });
-  const quads = await readFloats(gpu, step.bind(tensorRef(logitsOf(plan))).buffer);
+  const quads = await readFloats(gpu, step.bind(tensorRef(findLogits(plan))).buffer);
   const got = rowsFromQuads(quads, rows, classes), want = goldens.floats("logits");
   const { name, error } = compare("logits", { got, want, relative: allowedLogit });
   return within(name, error, allowedLogit);
@@ -178,7 +178,7 @@ async function openNetwork(
   goldens: Goldens,
   dataset: Dataset,
 ): Promise<{ readonly network: Network; readonly normalized: Dataset }> {
-  const { files } = sources, folder = folderOf(goldens.name);
+  const { files } = sources, folder = dirname(goldens.name);
   const stem = goldens.name.replaceAll("\\", "/").split("/").at(-1)!.replace(/\.safetensors$/, "");
   const path = sources.model ?? `${folder}/../models/${stem}-cifar10.safetensors`;
   if (await files.sizeBytes(path) === undefined) {
@@ -196,7 +196,7 @@ async function openNetwork(
 }
 
 async function openDataset({ files, data }: ModelSources, { name }: Goldens): Promise<Dataset> {
-  const folder = data ?? `${folderOf(name)}/../data/cifar-10-batches-bin`;
+  const folder = data ?? `${dirname(name)}/../data/cifar-10-batches-bin`;
   if (await files.list(folder) === undefined) {
     const current = `its images are not in ${folder}`;
     throw new FileError({ act: "verify", thing: name, current, wanted: "their folder by --data" });

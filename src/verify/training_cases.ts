@@ -56,13 +56,13 @@ export async function checkTraining(bench: TrainingBench, goldens: Goldens): Pro
     ...checks,
     ...await checkConfidence(tools, goldens, {
       network,
-      calibration: examplesOf(goldens, "confidence.calibration_", goldens.number("confidence_batch", 16)),
+      calibration: readExamples(goldens, "confidence.calibration_", goldens.number("confidence_batch", 16)),
     }),
   ];
 }
 
 /** The examples under a prefix: PREFIXimages (N, C, H, W) and PREFIXlabels (N). */
-function examplesOf(goldens: Goldens, prefix: string, batch: number): FeatureExamples {
+function readExamples(goldens: Goldens, prefix: string, batch: number): FeatureExamples {
   const shape = goldens.shape(`${prefix}images`, 4);
   const features = imagesToQuads(goldens.floats(`${prefix}images`), shape);
   return new FeatureExamples(features, Uint32Array.from(goldens.integers(`${prefix}labels`)), batch);
@@ -82,7 +82,7 @@ async function trainCase(
     [fullName, goldens.floats(`init.${fullName}`)] as const
   );
   network.writeParameters(new Map(named));
-  const batch = goldens.number("batch", 16), examples = examplesOf(goldens, "", batch);
+  const batch = goldens.number("batch", 16), examples = readExamples(goldens, "", batch);
   const { learningRate, settings } = optimizers[prefix];
   // Each report gives the mean loss so far; the step's own follows from two of them.
   const losses: number[] = [];

@@ -44,7 +44,7 @@ export async function verifyGoldens(
     for (const check of more) onCheck(check);
     checks.push(...more);
   };
-  for (const caseName of casesOf(goldens)) {
+  for (const caseName of listCases(goldens)) {
     const bench = { gpu, choose };
     const kind = kinds.find((known) => caseName.startsWith(`${known}.`))!;
     switch (kind) {
@@ -78,7 +78,7 @@ export async function verifyGoldens(
 }
 
 /** Names of the cases in a file, such as `conv2d.0`, in their order. */
-function casesOf(goldens: Goldens): readonly string[] {
+function listCases(goldens: Goldens): readonly string[] {
   const cases = new Set<string>();
   for (const tensor of goldens.names) {
     const found = tensor.match(/^(\w+\.[^.]+)\.[^.]+$/)?.[1];

@@ -1,6 +1,6 @@
 /** Signals end every long call in the state that its documentation states, and progress tells how far each is. */
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { coreOf } from "../../src/api/model_core.ts";
+import { getCore } from "../../src/api/model_core.ts";
 import { Model } from "../../src/api/model.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { parseGraph } from "../../src/model/graph.ts";
@@ -165,8 +165,8 @@ Deno.test("Model.prune() that was ended goes on by another call, and keeps what 
     "told to stop",
   );
   const removedNow = async () =>
-    (await coreOf(model).pruner.count()).reduce((sum, { weights, kept }) => sum + weights - kept, 0);
-  const removed = await removedNow(), { prunableCount } = coreOf(model).network.layout;
+    (await getCore(model).pruner.count()).reduce((sum, { weights, kept }) => sum + weights - kept, 0);
+  const removed = await removedNow(), { prunableCount } = getCore(model).network.layout;
   assert(removed > 20 && removed < 0.6 * prunableCount, `${removed}`);
   const outcome = await model.prune(0.6, pruning);
   assertEquals(outcome.removed, Math.floor(0.6 * prunableCount));

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { loadModel, type ModelSource, openModel } from "../../src/api/load_model.ts";
 import { Model } from "../../src/api/model.ts";
-import { coreOf } from "../../src/api/model_core.ts";
+import { getCore } from "../../src/api/model_core.ts";
 import { ConfigError, FileError, FormatError, ShapeError } from "../../src/errors.ts";
 import { presetNetwork } from "../../src/model/presets.ts";
 import { deviceOf } from "../helpers/devices.ts";
@@ -68,7 +68,7 @@ Deno.test("openModel() evaluates the weights of a file, and random ones by the s
   const gpu = await deviceOf();
   using model = openModel(gpu, await load({ model: "weights.safetensors" }), { task: dataset });
   using same = new Model(gpu, tinyGraph(), { task: dataset });
-  coreOf(same).network.writeParameters(
+  getCore(same).network.writeParameters(
     new Map(weightTensors(tinyGraph()).map(({ name, values }) => [name, values])),
   );
   assertEquals(await model.evaluate(dataset.test), await same.evaluate(dataset.test));

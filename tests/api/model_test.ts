@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { loadModel, openModel } from "../../src/api/load_model.ts";
 import { Model } from "../../src/api/model.ts";
-import { coreOf } from "../../src/api/model_core.ts";
+import { getCore } from "../../src/api/model_core.ts";
 import { type ModelPruneOptions, trainDefaults } from "../../src/api/model_options.ts";
 import { describeDataset } from "../../src/data/dataset.ts";
 import { ConfigError, FileError, FormatError, NumericError, ShapeError } from "../../src/errors.ts";
@@ -33,7 +33,7 @@ Deno.test("Model.save() and load() give the same evaluation, parameters and mask
     assertEquals(await sparse.evaluate(dataset.test), await model.evaluate(dataset.test));
     assert((await files.read("sparse.safetensors")).length < (await files.read("model.safetensors")).length);
     assertEquals([loaded.task.mean, loaded.task.classes], [dataset.mean, dataset.classes]);
-    const kept = await coreOf(loaded).pruner.count();
+    const kept = await getCore(loaded).pruner.count();
     assertEquals(kept.reduce((sum, layer) => sum + layer.weights - layer.kept, 0), 101);
     // Training goes on with the same mask.
     await loaded.train(dataset.train, options);
@@ -66,7 +66,7 @@ Deno.test("Model() refuses a data set that the graph does not fit, and keeps no 
 
 Deno.test("Model.remove() refuses a count that is not possible, and weights without scores", async () => {
   using model = new Model(await deviceOf(), tinyGraph(), { task: dataset });
-  const { prunableCount } = coreOf(model).network.layout;
+  const { prunableCount } = getCore(model).network.layout;
   for (const count of [-1, 0.5, NaN, prunableCount + 1]) {
     await assertRejects(() => model.remove(count), ShapeError, `Cannot remove weights "${count}"`);
   }
@@ -113,7 +113,7 @@ Deno.test("Model.train() leaves the last good values where the loss is not finit
 Deno.test("Model.prune() goes on from the weights that a model lacks already", async () => {
   const gpu = await deviceOf();
   using model = new Model(gpu, tinyGraph(), { task: dataset });
-  const { prunableCount } = coreOf(model).network.layout;
+  const { prunableCount } = getCore(model).network.layout;
   const prune = (goal: { sparsity: number } | { threshold: number }) =>
     model.prune(goal, {
       ...scoring,
@@ -153,7 +153,7 @@ Deno.test("Model.prune() by a threshold goes on until nothing changes, and keeps
   assert(whole.rounds.length > 3, `${whole.rounds.length} rounds`);
   assertEquals(rounds, whole.rounds.map(({ round }) => round));
   for (const { below, above, outflow, removed } of whole.rounds) {
-    assertEquals(below! + above!, coreOf(model).network.layout.prunableCount - removed + outflow);
+    assertEquals(below! + above!, getCore(model).network.layout.prunableCount - removed + outflow);
   }
   assertEquals(whole.rounds.at(-1)!.below, 0);
   model.restore(trained);
@@ -169,7 +169,7 @@ Deno.test("Model.prune() by a threshold goes on until nothing changes, and keeps
   assertEquals(chosen.removed, kept?.removed ?? 0);
   const { loss } = await model.evaluate(dataset.test);
   assertEquals(loss, kept?.lossValidation ?? lossTrained);
-  assertEquals(await coreOf(model).pruner.count(), chosen.layers);
+  assertEquals(await getCore(model).pruner.count(), chosen.layers);
   assertEquals(gpu.allocatedBytes, inUse);
   const refused = model.prune({ threshold: 0.2 }, { ...pruning, choosesRound: true });
   await assertRejects(() => refused, ConfigError, "there are no validation examples");
@@ -216,7 +216,7 @@ Deno.test("Model.prune() brings channels to a cost in fours, the same share of e
   const task = tinyDataset(), graph = tinyGraph({ conv1: 16, conv2: 16, fc1: 16 });
   const keptBy = async (more: Partial<ModelPruneOptions>) => {
     using model = new Model(await deviceOf(), graph, { task, seed: 3 });
-    const goal = { cost: "parameters", most: 0.3 * coreOf(model).network.layout.count } as const;
+    const goal = { cost: "parameters", most: 0.3 * getCore(model).network.layout.count } as const;
     const { layers } = await model.prune(goal, {
       ...{ criterion: "random", seed: 1, examples: 40, granularity: "channel", rounds: 1 },
       ...{ calibration: task.test, test: task.test, finetune: () => Promise.resolve() },

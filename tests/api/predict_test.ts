@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { loadModel, openModel } from "../../src/api/load_model.ts";
 import { Model } from "../../src/api/model.ts";
-import { coreOf } from "../../src/api/model_core.ts";
+import { getCore } from "../../src/api/model_core.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { loadDataset } from "../../src/data/locate.ts";
 import { openShards } from "../../src/data/shards.ts";
@@ -10,7 +10,7 @@ import type { Split } from "../../src/data/split.ts";
 import { NumericError, ShapeError } from "../../src/errors.ts";
 import { denoFiles } from "../../src/deno/files.ts";
 import { readSafetensors, tensorFloats } from "../../src/io/safetensors.ts";
-import { predictionsOf } from "../../src/train/predict.ts";
+import { toPredictions } from "../../src/train/predict.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { memoryFiles } from "../helpers/memory_files.ts";
 import { shardFiles, watchedReader } from "../helpers/shard_files.ts";
@@ -49,7 +49,7 @@ for (const path of readPaths) {
     const start = gpu.allocatedBytes, { parameters } = await model.state();
     const tensors: Tensors = Object.fromEntries(
       [...parameters].map(([name, values]) => {
-        const { shape } = coreOf(model).network.layout.parameters.find(({ fullName }) => fullName === name)!;
+        const { shape } = getCore(model).network.layout.parameters.find(({ fullName }) => fullName === name)!;
         return [name, tensorOf(shape, values)];
       }),
     );
@@ -112,7 +112,7 @@ Deno.test("Model.predict() refuses images of another size, and logits that are n
     await refuse(test, { count }, `"count": ${count}, expected 0 to 40`);
   }
   const state = await model.state(), values = new Map(state.parameters);
-  coreOf(model).network.writeParameters(values.set("fc2.bias", Float32Array.of(0, 0, NaN, 0)));
+  getCore(model).network.writeParameters(values.set("fc2.bias", Float32Array.of(0, 0, NaN, 0)));
   await assertRejects(() => model.predict(test), NumericError, '"0": logit 2 is NaN');
   const stopped = AbortSignal.abort(new Error("enough"));
   await assertRejects(() => model.predict(test, { signal: stopped }), Error, "enough");
@@ -120,8 +120,8 @@ Deno.test("Model.predict() refuses images of another size, and logits that are n
   await model.predict(test);
 });
 
-Deno.test("predictionsOf() stands logits of any size, and takes the first of equal ones", () => {
-  const { probabilities, labels } = predictionsOf(Float32Array.of(3e38, -3e38, 0, 2, 5, 5), 3);
+Deno.test("toPredictions() stands logits of any size, and takes the first of equal ones", () => {
+  const { probabilities, labels } = toPredictions(Float32Array.of(3e38, -3e38, 0, 2, 5, 5), 3);
   assertEquals([...labels], [0, 1]);
   assertNear(probabilities, [1, 0, 0, ...softmax([2, 5, 5], 3)]);
 });

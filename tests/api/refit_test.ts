@@ -4,7 +4,7 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
 import { holdRefit } from "../../src/api/open_refit.ts";
-import { coreOf } from "../../src/api/model_core.ts";
+import { getCore } from "../../src/api/model_core.ts";
 import type { ModelPruneOptions } from "../../src/api/model_options.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { residualNetwork } from "../../src/model/presets/resnet.ts";
@@ -23,7 +23,7 @@ Deno.test("Model.pruneWithRefit() removes exactly what is asked, and loses less 
     const graph = residualNetwork(form, { channels: 1, height: 8, width: 8, classes: 4 });
     using model = new Model(gpu, graph, { task: dataset, seed: 1 });
     await model.train(dataset.train, { epochs: 6, batch: 16, learningRate: 0.05, seed: 1 });
-    const trained = await model.state(), prunable = coreOf(model).network.layout.prunableCount;
+    const trained = await model.state(), prunable = getCore(model).network.layout.prunableCount;
     const removed = Math.floor(0.75 * prunable + 1e-6);
     await model.score(dataset.train, { criterion: "magnitude", examples: 1 });
     await model.remove(removed);
@@ -37,7 +37,7 @@ Deno.test("Model.pruneWithRefit() removes exactly what is asked, and loses less 
       onStage: ({ sparsity }) => void ended.push(sparsity),
     });
     assertEquals(ended, [0.5, 0.7, 0.75]);
-    const counts = await coreOf(model).pruner.count();
+    const counts = await getCore(model).pruner.count();
     assertEquals(counts.reduce((sum, { weights, kept }) => sum + weights - kept, 0), removed);
     const kept = stagesDone[2].layers.map((layer) => layer.kept.reduce((sum, rows) => sum + rows, 0));
     assertEquals(kept, counts.map((layer) => layer.kept));
@@ -65,9 +65,9 @@ Deno.test("Model.pruneWithRefit() removes whole channels, and no single weights 
   const calibration = dataset.train, groups = { granularity: "channel", sparsity: 0.3, calibration } as const;
   await model.pruneWithRefit({ ...groups, stages: [0.3], batch: 64 });
   const { parameters, masks } = await model.state();
-  const counts = await coreOf(model).pruner.count();
+  const counts = await getCore(model).pruner.count();
   const kept = counts.reduce((sum, layer) => sum + layer.kept, 0);
-  assert(kept <= 0.7 * coreOf(model).network.layout.prunableCount, `${kept} weights are kept`);
+  assert(kept <= 0.7 * getCore(model).network.layout.prunableCount, `${kept} weights are kept`);
   assert(counts.some(({ emptyChannels }) => emptyChannels > 0));
   for (const [name, mask] of masks) {
     assert(parameters.get(name)!.every((value, i) => mask[i] !== 0 || value === 0), name);
@@ -88,9 +88,9 @@ Deno.test("Model.refit() takes any mask as it is", async () => {
   await model.score(dataset.train, { criterion: "magnitude", examples: 1 });
   const layers = await model.refit({
     calibration: dataset.train,
-    remove: () => coreOf(model).pruner.removePattern({ keep: 2, of: 4 }),
+    remove: () => getCore(model).pruner.removePattern({ keep: 2, of: 4 }),
   });
-  const counts = await coreOf(model).pruner.count();
+  const counts = await getCore(model).pruner.count();
   assertEquals(
     layers.map(({ kept }) => kept.reduce((sum, row) => sum + row, 0)),
     counts.map(({ kept }) => kept),
@@ -102,7 +102,7 @@ Deno.test("holdRefit() keeps its target over removals, and takes another after t
   const gpu = await deviceOf(), before = gpu.allocatedBytes;
   {
     using model = new Model(gpu, tinyGraph(), { task: dataset, seed: 1 });
-    const core = coreOf(model), signal = undefined;
+    const core = getCore(model), signal = undefined;
     const hold = (more = {}) =>
       holdRefit(core, dataset.train, { settings: { images: 20, positions: 4, ...more }, signal });
     const dense = await model.state(), first = await hold();
@@ -138,7 +138,7 @@ Deno.test("Model.prune() refits, or measures batch norm anew, after each removal
   } as const;
   const removed = async (model: Model) => {
     await model.score(dataset.train, { criterion: "magnitude", examples: 1 });
-    await model.remove(Math.floor(0.6 * coreOf(model).network.layout.prunableCount));
+    await model.remove(Math.floor(0.6 * getCore(model).network.layout.prunableCount));
   };
   const held: number[] = [];
   const ended = async (act: (model: Model) => Promise<unknown>) => {

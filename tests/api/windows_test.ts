@@ -1,7 +1,7 @@
 /** Models whose arenas are larger than what kernels bind at once, against the same models in one window. */
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
-import { coreOf } from "../../src/api/model_core.ts";
+import { getCore } from "../../src/api/model_core.ts";
 import { configOf } from "../helpers/config.ts";
 import { ShapeError } from "../../src/errors.ts";
 import type { Files } from "../../src/files.ts";
@@ -90,7 +90,7 @@ async function onBoth<Result>(
   const on = async (maxBindingBytes: number, windows: number) => {
     using gpu = await openDevice(path, maxBindingBytes);
     using model = new Model(gpu, network.graph, { task: dataset, seed: 1, evaluationBatch: 8 });
-    assertEquals(coreOf(model).network.layout.windows.length, windows);
+    assertEquals(getCore(model).network.layout.windows.length, windows);
     return await act(model);
   };
   return { whole: await on(2 ** 27, 1), windowed: await on(network.bindingBytes, 3) };
@@ -115,7 +115,7 @@ function findDifference(got: unknown, want: unknown, path = "result"): string | 
 
 /** What some arenas of a model hold. */
 async function arenasOf(model: Model, roles: readonly ArenaRole[]) {
-  const { network } = coreOf(model);
+  const { network } = getCore(model);
   return await Promise.all(roles.map((role) => network.readArena(role)));
 }
 
@@ -179,13 +179,13 @@ for (const path of readPaths) {
       await train(model);
       const { layers } = await model.confidence(dataset.test, scoring);
       const trained = await model.state();
-      await coreOf(model).pruner.removePattern({ keep: 2, of: 4 });
-      const regrown = await coreOf(model).pruner.regrow(0.1, scoring);
+      await getCore(model).pruner.removePattern({ keep: 2, of: 4 });
+      const regrown = await getCore(model).pruner.regrow(0.1, scoring);
       const pattern = await model.state();
       // Groups add up scores window by window, so that their sums may differ in the last bits, but no group's rank.
       model.restore(trained);
       await model.score(dataset.test, { ...scoring, criterion: "confidence" });
-      const below = await coreOf(model).pruner.countBelow(1, { granularity: "channel" });
+      const below = await getCore(model).pruner.countBelow(1, { granularity: "channel" });
       const channels = await model.remove(3000, { granularity: "channel" });
       const rest = await model.state();
       const before = await model.predict(dataset.test.images);
@@ -227,7 +227,7 @@ Deno.test("sumGroups() adds up windows in order, within rounding of one window",
   const { whole, windowed } = await onBoth("storage", async (model) => {
     await train(model);
     await model.score(dataset.test, { ...scoring, criterion: "confidence" });
-    using buffers = new PruneBuffers(coreOf(model).network);
+    using buffers = new PruneBuffers(getCore(model).network);
     const { groups } = coupleChannels(graph);
     return await sumGroups(buffers, groups, { part: "all", isSquared: true });
   });

@@ -1,7 +1,13 @@
 /** Tests of what comparisons are told by flags, files and reports. */
 import { z } from "zod";
 import { assertEquals, assertRejects } from "@std/assert";
-import { comparing, listOf, listsGiven, sharedFields, sparsitiesOf } from "../../src/cli/comparison_flags.ts";
+import {
+  comparing,
+  listsGiven,
+  makeListSchema,
+  makeSparsitySchema,
+  sharedFields,
+} from "../../src/cli/comparison_flags.ts";
 import { resolveRun } from "../../src/cli/run_config.ts";
 import { configFlag, ownFlags, parseFlags } from "../../src/cli/flags.ts";
 import { ConfigError } from "../../src/errors.ts";
@@ -9,8 +15,8 @@ import { memoryFiles } from "../helpers/memory_files.ts";
 
 const shared = comparing(["seed"], { prune: { finetune: { epochs: 0 } } });
 const own = ownFlags({
-  sparsities: sparsitiesOf([0.5, 0.8], "Fractions."),
-  variants: listOf(z.string(), { preset: ["magnitude"], description: "Variants.", wanted: "names" }),
+  sparsities: makeSparsitySchema([0.5, 0.8], "Fractions."),
+  variants: makeListSchema(z.string(), { preset: ["magnitude"], description: "Variants.", wanted: "names" }),
   ...configFlag,
 });
 const config = { epochs: 2, batch: 8, seed: 4, sparsity: .7, rounds: 2, out: "elsewhere", finetuneEpochs: 1 };

@@ -2,7 +2,14 @@
 
 import { z } from "zod";
 import assert from "node:assert/strict";
-import { type FlagField, flagsOf, formatHelp, ownFlags, parseFlags, runFlags } from "../../src/cli/flags.ts";
+import {
+  type FlagField,
+  formatHelp,
+  ownFlags,
+  parseFlags,
+  runFlags,
+  selectFlags,
+} from "../../src/cli/flags.ts";
 import { checkSelectionActs } from "../../src/cli/run_config.ts";
 import { parseRunConfig, type RunConfig } from "../../src/config/config.ts";
 import { configFlags, keysOfFlags } from "../../src/config/words.ts";
@@ -399,15 +406,15 @@ Deno.test("ownFlags() makes flags of schemas, fills in their defaults, and refus
     ],
   );
   const read = (...argv: readonly string[]) =>
-    own.read(parseFlags(argv, [...own.fields, ...flagsOf("seed")]).values);
+    own.read(parseFlags(argv, [...own.fields, ...selectFlags("seed")]).values);
   assert.deepEqual([read(), read("--top=1", "--last=x", "--seed=2")], [{ top: 3 }, { top: 1, lastOne: "x" }]);
   assert.throws(() => read("--top=0"), {
     message: 'Cannot use "--top": 0, expected a whole number, at least 1',
   });
 });
 
-Deno.test("flagsOf() takes the flags of keys and of all below a branch", () => {
-  assert.deepEqual(flagsOf("data.folder", "train.averaging").map(({ flag }) => flag), [
+Deno.test("selectFlags() takes the flags of keys and of all below a branch", () => {
+  assert.deepEqual(selectFlags("data.folder", "train.averaging").map(({ flag }) => flag), [
     ...["data", "averaging", "average-from", "recalibrate", "ema-decay"],
   ]);
   assert(pruneFields.length > configFlags.length);

@@ -1,7 +1,7 @@
 /** Tests of stopping a command by signals. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { exitCodeOf } from "../../src/cli/command.ts";
+import { getExitCode } from "../../src/cli/command.ts";
 import { Stopped } from "../../src/cli/stop.ts";
 import { sha256 } from "../../src/io/checksum.ts";
 import { startTask } from "../helpers/command.ts";
@@ -37,10 +37,10 @@ function follow(stream: ReadableStream<Uint8Array>) {
 
 const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
 
-Deno.test("exitCodeOf() is that of the signal where a command was stopped, without an error", async () => {
+Deno.test("getExitCode() is that of the signal where a command was stopped, without an error", async () => {
   const lines: string[] = [];
   const codeOf = (by: "SIGINT" | "SIGTERM") =>
-    exitCodeOf(() => Promise.reject(new Stopped(by)), (line) => lines.push(line));
+    getExitCode(() => Promise.reject(new Stopped(by)), (line) => lines.push(line));
   assertEquals([await codeOf("SIGINT"), await codeOf("SIGTERM"), lines], [130, 143, []]);
 });
 

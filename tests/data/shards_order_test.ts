@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { blockSizesOf, chunksOf, type PassOrder, planBlocks } from "../../src/data/shards_order.ts";
+import { chooseBlockSizes, cutChunks, type PassOrder, planBlocks } from "../../src/data/shards_order.ts";
 import { splitOfShards, type StreamedSplit, takeStreamed } from "../../src/data/shards_split.ts";
 
 const layout = { labelBytes: 1, imageBytes: 4, classes: 10 };
@@ -13,7 +13,7 @@ const sizes = { chunkRows: 5, blockRows: 12 };
 /** The blocks of a pass, and its records in the order of visiting as `shard:record`. */
 function visit(from: StreamedSplit, pass: Partial<PassOrder>) {
   const order = { seed: 1, epoch: 0, shuffle: true, ...pass };
-  const blocks = [...planBlocks(chunksOf(from, sizes), { ...order, ...sizes })];
+  const blocks = [...planBlocks(cutChunks(from, sizes), { ...order, ...sizes })];
   const visited = blocks.flatMap(({ runs, order }) => {
     const records = runs.flatMap(({ shard, first, count }) =>
       Array.from({ length: count }, (_, i) => `${shard}:${first + i}`)
@@ -61,8 +61,8 @@ Deno.test("takeStreamed() takes the first rows, or those listed, and passes visi
   assertEquals(visit(again, { shuffle: false }).visited, ["0:3", "0:2", "0:16"]);
 });
 
-Deno.test("blockSizesOf() takes images of any size", () => {
-  assertEquals(blockSizesOf(3072), { chunkRows: 85, blockRows: 1360 });
-  assertEquals(blockSizesOf(1), { chunkRows: 262144, blockRows: 4194304 });
-  assertEquals(blockSizesOf(3 * 512 * 512), { chunkRows: 1, blockRows: 16 });
+Deno.test("chooseBlockSizes() takes images of any size", () => {
+  assertEquals(chooseBlockSizes(3072), { chunkRows: 85, blockRows: 1360 });
+  assertEquals(chooseBlockSizes(1), { chunkRows: 262144, blockRows: 4194304 });
+  assertEquals(chooseBlockSizes(3 * 512 * 512), { chunkRows: 1, blockRows: 16 });
 });

@@ -16,7 +16,7 @@ for (const quads of [1, mirrorWidth - 1, mirrorWidth, mirrorWidth + 1, 3 * mirro
     const x = gpu.createBuffer("x", 16 * quads), y = gpu.createBuffer("y", 16 * quads);
     const values = Float32Array.from({ length: 4 * quads }, (_, i) => i + 1);
     x.write(values);
-    assert(x.mirrorOf().isStale(quads));
+    assert(x.getMirror().isStale(quads));
     const dispatch = dispatchOver(quads, {
       kernel: "layer/relu_forward",
       label: "relu",
@@ -26,7 +26,7 @@ for (const quads of [1, mirrorWidth - 1, mirrorWidth, mirrorWidth + 1, 3 * mirro
     const bind = bindBuffers("test", { input: (name) => ({ buffer: name === "x" ? x : y, quads }) });
     const program = await Program.create(gpu, [dispatch], { bind, path: "texture" });
     program.run();
-    assert(!x.mirrorOf().isStale(quads));
+    assert(!x.getMirror().isStale(quads));
     assertEquals(await readFloats(gpu, y), values);
     const mirrorBytes = 16 * Math.min(quads, mirrorWidth) * Math.ceil(quads / mirrorWidth);
     // Beside the two buffers and the mirror the program has its uniforms.
@@ -52,10 +52,10 @@ Deno.test("Mirror.copy() copies what was noted as written, and no more", async (
   // Written behind the buffer's back, so that only what is noted is copied.
   gpu.device.queue.writeBuffer(x.buffer, 0, new Float32Array(4 * quads).fill(1));
   x.noteWrite({ first: 0, quads: 0 });
-  assert(!x.mirrorOf().isStale(quads));
+  assert(!x.getMirror().isStale(quads));
   x.noteWrite({ first: mirrorWidth + 3, quads: mirrorWidth });
   x.noteWrite({ first: 2 * mirrorWidth, quads: 1 });
-  assert(x.mirrorOf().isStale(quads) && !x.mirrorOf().isStale(mirrorWidth));
+  assert(x.getMirror().isStale(quads) && !x.getMirror().isStale(mirrorWidth));
   program.run();
   const copied = Float32Array.from(
     { length: 4 * quads },

@@ -3,7 +3,7 @@ import { AdapterError, KernelError } from "../../src/errors.ts";
 import { Gpu, openGpu } from "../../src/gpu/device.ts";
 import { defaultReadPath, readsTextures } from "../../src/gpu/read_paths.ts";
 import { readFloats } from "../../src/gpu/readback.ts";
-import { candidatesOf, efforts } from "../../src/gpu/tuner_candidates.ts";
+import { efforts, listCandidates } from "../../src/gpu/tuner_candidates.ts";
 import { forwardShape } from "../../src/model/convolution.ts";
 import { deviceOf } from "../helpers/devices.ts";
 
@@ -73,7 +73,7 @@ Deno.test("defaultReadPath() goes by the adapter's name, not by whether it is so
   }
 });
 
-Deno.test("candidatesOf() leaves textures out where they do not compile", async () => {
+Deno.test("listCandidates() leaves textures out where they do not compile", async () => {
   const { device, adapter } = await deviceOf("storage");
   const shape = forwardShape({
     ...{ images: 4, inQuads: 2, inHeight: 8, inWidth: 8, outChannels: 8, outHeight: 8, outWidth: 8 },
@@ -82,7 +82,7 @@ Deno.test("candidatesOf() leaves textures out where they do not compile", async 
   const pathsOn = (name: string) => {
     const gpu = new Gpu(device, { ...adapter, name }, { path: "storage" });
     const options = { effort: efforts.full, byDefault: gpu.choose(shape) };
-    return new Set(candidatesOf(gpu, shape, options).map(({ path }) => path ?? "storage"));
+    return new Set(listCandidates(gpu, shape, options).map(({ path }) => path ?? "storage"));
   };
   assertEquals(pathsOn("SwiftShader Device (Subzero)"), new Set(["storage"]));
   assertEquals(pathsOn("a GPU"), new Set(["storage", "texture"]));

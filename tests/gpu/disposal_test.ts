@@ -67,7 +67,7 @@ Deno.test("what was disposed of is named at its next use, and disposing of it ag
   assertThrows(() => program.run(), StateError, says);
   assertThrows(() => buffer.write(new Float32Array(4)), StateError, says);
   assertThrows(() => buffer.write(new Float32Array(0)), StateError, says);
-  assertThrows(() => buffer.mirrorOf(), StateError, says);
+  assertThrows(() => buffer.getMirror(), StateError, says);
   assertThrows(() => copyQuads(gpu, [{ from: buffer, to: other, quads: 1 }]), StateError, says);
   await assertRejects(() => readFloats(gpu, buffer), StateError, says);
   await assertRejects(open, StateError, says);

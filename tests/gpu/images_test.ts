@@ -5,7 +5,7 @@ import { DeviceImages } from "../../src/gpu/images.ts";
 import { Program } from "../../src/gpu/executor.ts";
 import { readBuffers } from "../../src/gpu/readback.ts";
 import { type Augmentation, lowerImages } from "../../src/plan/images.ts";
-import { mapShape, quadsOf, quadsPerExample } from "../../src/shape.ts";
+import { countQuads, mapShape, quadsPerExample } from "../../src/shape.ts";
 import { deviceOf } from "../helpers/devices.ts";
 
 /** Images whose bytes do not fill words: 11 of 3 x 5 x 7. */
@@ -34,7 +34,7 @@ async function batchOf(
   const gpu = await deviceOf(), batch = rows.length, start = gpu.allocatedBytes;
   const images = new DeviceImages(gpu, split, { dataset, batch, maxResidentBytes });
   const x = gpu.createBuffer("x", 16 * batch * quadsPerExample(input));
-  const labels = gpu.createBuffer("labels", 16 * quadsOf(batch));
+  const labels = gpu.createBuffer("labels", 16 * countQuads(batch));
   const own = new Map([["x", x], ["labels", labels]]);
   const handedIn = (name: string) => images.input(name);
   const bind = bindBuffers("test", {

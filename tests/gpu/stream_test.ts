@@ -2,7 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import { bindBuffers } from "../../src/gpu/bind.ts";
 import { Model } from "../../src/api/model.ts";
 import { type ImageSplit, takeSplit } from "../../src/data/dataset.ts";
-import { chunksOf, planBlocks } from "../../src/data/shards_order.ts";
+import { cutChunks, planBlocks } from "../../src/data/shards_order.ts";
 import { openShards } from "../../src/data/shards.ts";
 import type { StreamedSplit } from "../../src/data/shards_split.ts";
 import { FormatError, ShapeError, StateError } from "../../src/errors.ts";
@@ -12,7 +12,7 @@ import { DeviceImages } from "../../src/gpu/images.ts";
 import { readBuffers } from "../../src/gpu/readback.ts";
 import { blocksAhead, StreamedImages } from "../../src/gpu/stream.ts";
 import { lowerImages } from "../../src/plan/images.ts";
-import { quadsOf, quadsPerExample } from "../../src/shape.ts";
+import { countQuads, quadsPerExample } from "../../src/shape.ts";
 import { train } from "../../src/train/trainer.ts";
 import { sgd } from "../../src/plan/optimizer.ts";
 import { deviceOf } from "../helpers/devices.ts";
@@ -35,7 +35,7 @@ async function openTiny() {
 
 /** The rows of a split in the order in which a streamed pass visits them. */
 function rowsOf(split: StreamedSplit, pass: PassOptions): number[] {
-  const blocks = [...planBlocks(chunksOf(split, sizes), { ...pass, ...sizes })];
+  const blocks = [...planBlocks(cutChunks(split, sizes), { ...pass, ...sizes })];
   return blocks.flatMap(({ runs, order }) => {
     const rows = runs.flatMap(({ shard, first, count }) =>
       Array.from({ length: count }, (_, i) => 17 * shard + first + i)
@@ -48,7 +48,7 @@ function rowsOf(split: StreamedSplit, pass: PassOptions): number[] {
 async function batchesOf(examples: Examples, pass: PassOptions) {
   const gpu = await deviceOf(), input = { channels: 1, height: 8, width: 8, taps: 64 };
   using x = gpu.createBuffer("x", 16 * pass.batch * quadsPerExample(input));
-  using labels = gpu.createBuffer("labels", 16 * quadsOf(pass.batch));
+  using labels = gpu.createBuffer("labels", 16 * countQuads(pass.batch));
   const own = new Map([["x", x], ["labels", labels]]);
   const handedIn = (name: string) => examples.input(name);
   const bind = bindBuffers("test", {
@@ -95,7 +95,7 @@ for (const batch of [1, 8, 40, 75]) {
 Deno.test("StreamedImages reads ahead, over the end of an epoch too, and never more than its share", async () => {
   const gpu = await deviceOf(), { train, record } = await openTiny();
   using streamed = new StreamedImages(gpu, train, { dataset, batch: 8, sizes });
-  const blocks = [...planBlocks(chunksOf(train, sizes), { ...shuffled, ...sizes })].length;
+  const blocks = [...planBlocks(cutChunks(train, sizes), { ...shuffled, ...sizes })].length;
   const start = gpu.allocatedBytes;
   for (let epoch = 0; epoch < 5; epoch++) {
     let uploaded = epoch * blocks;

@@ -5,7 +5,7 @@
  */
 
 import { FileError } from "../../src/errors.ts";
-import { type Files, folderOf } from "../../src/files.ts";
+import { dirname, type Files } from "../../src/files.ts";
 
 /** Files in memory; `entries` is the live map of path to contents. Folders are implied by the paths, or made. */
 export interface MemoryFiles extends Files {
@@ -51,7 +51,7 @@ export function memoryFiles(initial: Readonly<Record<string, Uint8Array | string
     },
     write: async (path, bytes) => {
       if (isFolder(normalize(path))) refuse("write", path, "it is a folder", "a file");
-      if (!isFolder(folderOf(normalize(path)))) refuse("write", path, "there is no such path", "a folder");
+      if (!isFolder(dirname(normalize(path)))) refuse("write", path, "there is no such path", "a folder");
       await entries.set(normalize(path), Uint8Array.from(bytes));
     },
     makeFolder: async (path) => {

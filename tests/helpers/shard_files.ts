@@ -10,9 +10,9 @@ import {
   blockBytes,
   type BlockReader,
   type BlockRequest,
-  errorOf,
   ReadFailure,
   readRecords,
+  toError,
 } from "../../src/data/shards_reader.ts";
 
 /** The records of a split from one row to another, labels of `labelBytes` bytes before the pixels. */
@@ -95,7 +95,7 @@ export function watchedReader(entries: ReadonlyMap<string, Uint8Array>) {
           });
           return { memory: kept, labels };
         } catch (error) {
-          throw error instanceof ReadFailure ? errorOf(error.failure) : error;
+          throw error instanceof ReadFailure ? toError(error.failure) : error;
         }
       },
       [Symbol.dispose]: () => void record.closed++,

@@ -25,12 +25,12 @@ import { lowerRowGather } from "../../src/prune/refit/gather_rows.ts";
 import { lowerAccumulation, lowerCovariances, lowerShift } from "../../src/prune/refit/gram.ts";
 import { lowerSolve, lowerSupport, systemLayout } from "../../src/prune/refit/solve.ts";
 import {
+  joinRanges,
   lowerCountBelow,
   lowerCountSelected,
   lowerNOfM,
   lowerRegrowth,
   lowerSelection,
-  rangesOf,
 } from "../../src/prune/select/select.ts";
 import { graphs } from "../plan/graphs.ts";
 import { randomGraph } from "../prune/random_graphs.ts";
@@ -132,7 +132,7 @@ function nthChooser(path: ReadPath, n: number): ProductChooser {
 
 /** All that scoring, selection and masking ask for. */
 function lowerPruning(graph: Graph): readonly Dispatch[] {
-  const layout = layOutParameters(graph), tensors = prunableTensors(layout), ranges = rangesOf(tensors);
+  const layout = layOutParameters(graph), tensors = prunableTensors(layout), ranges = joinRanges(tensors);
   const layers = tensors.map((tensor, layer) => ({ tensor, layer }));
   const blocks = ["filter", { rows: 2, channels: 4 }] as const;
   return [

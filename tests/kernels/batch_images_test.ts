@@ -5,7 +5,7 @@
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { assertClose, F32_ROUNDOFF, randomTensor } from "../reference/tensor.ts";
 import { imagesFromQuads, readPaths, runKernels } from "./harness.ts";
 import { assertPadding, assertSame, divisionRoundings, unwritten } from "./precision.ts";
@@ -59,7 +59,7 @@ function inputsOf({ images: [count, channels, height, width], batch }: BatchCase
 async function runBatch(path: ReadPath, batchCase: BatchCase) {
   const { images: [, channels, height, width], batch, shift, flip, cutout = 0, seed } = batchCase;
   const { bytes, classes, rows, mean, inverse } = inputsOf(batchCase);
-  const inner = quadsOf(channels), quads = batch * height * width * inner;
+  const inner = countQuads(channels), quads = batch * height * width * inner;
   const strips = batch * height * Math.ceil(width / 4) * inner;
   const words = new Uint32Array(Math.ceil(bytes.length / 4));
   new Uint8Array(words.buffer).set(bytes);

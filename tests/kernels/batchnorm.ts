@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { batchNorm2dBackward, type BatchNorm2dState, batchNorm2dTrain } from "../reference/batchnorm2d.ts";
 import { F32_ROUNDOFF, maxAbs, randomTensor, type RefTensor, sumTolerance } from "../reference/tensor.ts";
 import { toQuads } from "./harness.ts";
@@ -69,7 +69,7 @@ export function errorsOf({ x, dy, gamma, ...state }: ReturnType<typeof operandsO
 
 /** Two vectors of channels as an arena: one at quad 1, one at quad 2 + quads, NaN elsewhere. */
 export function arenaOf(first: RefTensor, second: RefTensor): Float32Array {
-  const channels = first.values.length, quads = quadsOf(channels);
+  const channels = first.values.length, quads = countQuads(channels);
   const arena = unwritten(4 * (2 * quads + 3));
   arena.set(toQuads(first.values, 1, channels), 4);
   arena.set(toQuads(second.values, 1, channels), 4 * (2 + quads));

@@ -9,8 +9,8 @@
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { type BufferRef, inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { columnStride, type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
-import { chunksOf, columnMoments, sumSplits } from "../../src/kernels/reduce.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { columnMoments, splitRows, sumSplits } from "../../src/kernels/reduce.ts";
+import { countQuads } from "../../src/shape.ts";
 import {
   batchNorm2dBackward,
   batchNorm2dEval,
@@ -37,7 +37,7 @@ function parameterGradients(
   { mean, variance, out }: Readonly<Record<"mean" | "variance" | "out", BufferRef>>,
   places: Readonly<Record<"mean" | "variance" | "gamma" | "beta", number>>,
 ): readonly Dispatch[] {
-  const { rowsPerChunk, chunks } = chunksOf(rows);
+  const { rowsPerChunk, chunks } = splitRows(rows);
   const sum = {
     label: "sum",
     scratch: inputRef("scratch"),
@@ -135,7 +135,7 @@ function trainingDispatches(rows: number, quads: number): readonly Dispatch[] {
 async function checkTraining(path: ReadPath, shape: readonly number[]): Promise<void> {
   const operands = operandsOf(shape);
   const { x, dy, gamma, beta, runningMean, runningVar } = operands, residual = randomTensor(shape, 7);
-  const channels = shape[1], quads = quadsOf(channels), rows = x.values.length / channels;
+  const channels = shape[1], quads = countQuads(channels), rows = x.values.length / channels;
   const { floats, integers } = await runKernels({
     path,
     dispatches: trainingDispatches(rows, quads),
@@ -146,7 +146,7 @@ async function checkTraining(path: ReadPath, shape: readonly number[]): Promise<
       values: arenaOf(gamma, beta),
       running: arenaOf(runningMean, runningVar),
       gradients: unwritten(4 * (2 * quads + 3)),
-      scratch: unwritten(8 * quads * chunksOf(rows).chunks),
+      scratch: unwritten(8 * quads * splitRows(rows).chunks),
       mean: unwritten(4 * quads),
       variance: unwritten(4 * quads),
       y: unwritten(4 * rows * quads),
@@ -187,7 +187,7 @@ async function checkTraining(path: ReadPath, shape: readonly number[]): Promise<
 async function checkEvaluation(path: ReadPath, shape: readonly number[]): Promise<void> {
   const operands = operandsOf(shape);
   const { x, dy, gamma, beta, runningMean, runningVar } = operands;
-  const channels = shape[1], quads = quadsOf(channels), items = x.values.length / channels * quads;
+  const channels = shape[1], quads = countQuads(channels), items = x.values.length / channels * quads;
   const stride = columnStride(items, quads);
   const places = {
     "quads_total": items,
@@ -228,7 +228,7 @@ async function checkEvaluation(path: ReadPath, shape: readonly number[]): Promis
       values: arenaOf(gamma, beta),
       running: arenaOf(runningMean, runningVar),
       gradients: unwritten(4 * (2 * quads + 3)),
-      scratch: unwritten(8 * quads * chunksOf(items / quads).chunks),
+      scratch: unwritten(8 * quads * splitRows(items / quads).chunks),
       y: unwritten(4 * items),
       dx: unwritten(4 * items),
     },

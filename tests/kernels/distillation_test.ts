@@ -8,7 +8,7 @@
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { lowerDistillation } from "../../src/plan/distillation.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { crossEntropy } from "../reference/cross_entropy.ts";
 import { distillationLoss } from "../reference/distillation.ts";
 import {
@@ -41,7 +41,7 @@ const cases: readonly Case[] = [
 
 /** What lies in the padding of logits must not matter. */
 function paddedQuads({ shape: [rows, classes], values }: RefTensor): Float32Array {
-  const width = 4 * quadsOf(classes);
+  const width = 4 * countQuads(classes);
   return toQuads(values, rows, classes).map((value, i) => i % width < classes ? value : 1e30);
 }
 

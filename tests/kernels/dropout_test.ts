@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
-import { layerSchema, layerTypeOf } from "../../src/model/layers/index.ts";
+import { getLayerType, layerSchema } from "../../src/model/layers/index.ts";
 import { dropout, isKept } from "../reference/dropout.ts";
 import { randomTensor, type RefTensor, tensorOf } from "../reference/tensor.ts";
 import { imagesFromQuads, readPaths } from "./harness.ts";
@@ -99,7 +99,7 @@ for (const path of readPaths) {
 Deno.test("dropout is a view outside training, and its p lies in [0, 1)", () => {
   const spec = layerSchema.parse({ kind: "dropout", name: "d" });
   assert.deepEqual(spec, { kind: "dropout", name: "d", p: 0.5 });
-  const isView = layerTypeOf(spec).isView!;
+  const isView = getLayerType(spec).isView!;
   assert.deepEqual((["train", "score", "evaluate"] as const).map(isView), [false, true, true]);
   for (const p of [-.1, 1, NaN]) {
     assert(!layerSchema.safeParse({ kind: "dropout", name: "d", p }).success, `${p}`);

@@ -13,7 +13,7 @@ import {
   lowerFeatureLoss,
   teacherFeatures,
 } from "../../src/plan/features.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { featureDistance } from "../reference/features.ts";
 import {
   assertClose,
@@ -54,7 +54,7 @@ async function runFeatures(
   const compared: FeatureTensors = {
     map: 0,
     rows,
-    quads: height * width * quadsOf(channels),
+    quads: height * width * countQuads(channels),
     features: inputRef("features"),
   };
   const words = new Map<string, number>();

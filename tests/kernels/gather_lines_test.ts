@@ -4,7 +4,7 @@
  */
 import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { randomTensor } from "../reference/tensor.ts";
 import { readPaths, runKernels, toQuads } from "./harness.ts";
 import { assertSame } from "./precision.ts";
@@ -36,7 +36,7 @@ for (const path of readPaths) {
       const { values } = randomTensor([lines, inChannels], index + 1);
       const positions = Uint32Array.from({ length: count }, (_, i) => (i * 37 + 2) % lines);
       const firstLine = sampled ? 0 : Math.min(2, lines - count), firstOut = 2;
-      const outQuads = quadsOf(channels), space = 4 * outQuads * (firstOut + count + 1);
+      const outQuads = countQuads(channels), space = 4 * outQuads * (firstOut + count + 1);
       const before = accumulate ? new Float32Array(space).fill(0.25) : new Float32Array(space).fill(7);
       const { floats } = await runKernels({
         path,
@@ -45,7 +45,7 @@ for (const path of readPaths) {
           label: "lines",
           bindings: { lines: inputRef("lines"), positions: inputRef("positions"), out: inputRef("out") },
           params: {
-            in_quads: quadsOf(inChannels),
+            in_quads: countQuads(inChannels),
             out_quads: outQuads,
             first_channel: firstChannel,
             channels,

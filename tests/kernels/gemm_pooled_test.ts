@@ -19,7 +19,7 @@ import {
   pooledForward,
   pooledForwardShape,
 } from "../../src/model/pooled_convolution.ts";
-import { mapShape, quadsOf, windowedLength } from "../../src/shape.ts";
+import { countQuads, mapShape, windowedLength } from "../../src/shape.ts";
 import { conv2dBackward, conv2dForward } from "../reference/conv2d.ts";
 import { maxPool2dBackward, maxPool2dForward } from "../reference/pool2d.ts";
 import { reluBackward, reluForward } from "../reference/relu.ts";
@@ -92,8 +92,8 @@ async function checkPooled(path: ReadPath, { window, core, splits = 1, fusions =
   })).find(({ x, w, b }) => isClear(conv2dForward(x, w, b, window), sumTolerance(terms + 1, terms + 1)));
   if (!operands) throw new Error("no seed gives clear windows");
   const want = reference(operands, window);
-  const weightQuads = outputs * kernel * kernel * quadsOf(channels), bias = weightQuads;
-  const values = new Float32Array(4 * (weightQuads + quadsOf(outputs)));
+  const weightQuads = outputs * kernel * kernel * countQuads(channels), bias = weightQuads;
+  const values = new Float32Array(4 * (weightQuads + countQuads(outputs)));
   values.set(imagesToQuads(operands.w.values, operands.w.shape));
   values.set(Float32Array.from(operands.b.values), 4 * bias);
   const context: ConvolutionContext = {
@@ -106,7 +106,7 @@ async function checkPooled(path: ReadPath, { window, core, splits = 1, fusions =
     bias,
     geometry: {
       images: batch,
-      inQuads: quadsOf(channels),
+      inQuads: countQuads(channels),
       inHeight: height,
       inWidth: width,
       outChannels: outputs,
@@ -129,7 +129,9 @@ async function checkPooled(path: ReadPath, { window, core, splits = 1, fusions =
     words[purpose] = 4 * quads;
     return inputRef(purpose);
   };
-  const cellsHigh = Math.ceil(outHeight / 2), cellsWide = Math.ceil(outWidth / 2), quads = quadsOf(outputs);
+  const cellsHigh = Math.ceil(outHeight / 2),
+    cellsWide = Math.ceil(outWidth / 2),
+    quads = countQuads(outputs);
   const cells = batch * cellsHigh * cellsWide * quads;
   const dispatches = [
     ...pooledForward(context, { x: inputRef("x"), pool: fused, keepsArgmax: true, scratch }),

@@ -13,7 +13,7 @@ import {
   type GroupedConvolution,
   groupedForward,
 } from "../../src/model/grouped_convolution.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { conv2dBackward, conv2dForward } from "../reference/conv2d.ts";
 import { absoluteOf, assertClose, dot, maxAbs, randomTensor, sumTolerance } from "../reference/tensor.ts";
 import { imagesFromQuads, imagesToQuads, readPaths, runKernels } from "./harness.ts";
@@ -59,7 +59,7 @@ function groupedOf(grouped: Grouped, hasBias = true): GroupedConvolution {
   const [outHeight, outWidth] = outputSides(grouped), place = placeOf(grouped);
   const geometry = {
     images,
-    inQuads: quadsOf(channels),
+    inQuads: countQuads(channels),
     inHeight: height,
     inWidth: width,
     outChannels: outputs,
@@ -189,7 +189,7 @@ async function checkBackward(path: ReadPath, grouped: Grouped): Promise<void> {
   const gradients = floats("gradients"), first = 4 * weightOffset;
   const dw = gradients.subarray(
     first,
-    first + 4 * w.shape[0] * w.shape[2] * w.shape[3] * quadsOf(w.shape[1]),
+    first + 4 * w.shape[0] * w.shape[2] * w.shape[3] * countQuads(w.shape[1]),
   );
   const pixels = dy.values.length / grouped.outputs;
   const sums = { tolerance: sumTolerance(pixels + 2, maxAbs(sizes.dw.values)) };

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { type Run, runOnce, type RunResult } from "../../src/gpu/run_once.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { noteVariants } from "./variants.ts";
 
@@ -61,7 +61,7 @@ export async function runKernels(
 
 /** Lays rows of values out in quads: (rows, taps, channels) -> (rows, taps, quads of channels, 4), zero-filled. */
 export function toQuads(values: ArrayLike<number>, rows: number, channels: number): Float32Array {
-  const width = 4 * quadsOf(channels);
+  const width = 4 * countQuads(channels);
   const quads = new Float32Array(rows * width);
   for (let row = 0; row < rows; row++) {
     for (let c = 0; c < channels; c++) quads[row * width + c] = values[row * channels + c];
@@ -71,7 +71,7 @@ export function toQuads(values: ArrayLike<number>, rows: number, channels: numbe
 
 /** Takes the padding out again: (rows, quads of channels, 4) -> (rows, channels). */
 export function fromQuads(quads: ArrayLike<number>, rows: number, channels: number): Float64Array {
-  const width = 4 * quadsOf(channels);
+  const width = 4 * countQuads(channels);
   return Float64Array.from(
     { length: rows * channels },
     (_, i) => quads[Math.floor(i / channels) * width + i % channels],

@@ -9,8 +9,8 @@ import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import type { Dispatch } from "../../src/kernels/dispatch.ts";
 import { defaultChooser } from "../../src/kernels/gemm.ts";
 import type { LayerContext, PassMode } from "../../src/model/layer.ts";
-import { type LayerSpec, layerTypeOf } from "../../src/model/layers/index.ts";
-import { type FeatureShape, mapShape, quadsOf } from "../../src/shape.ts";
+import { getLayerType, type LayerSpec } from "../../src/model/layers/index.ts";
+import { countQuads, type FeatureShape, mapShape } from "../../src/shape.ts";
 import { type RefTensor, tensorOf } from "../reference/tensor.ts";
 import { imagesFromQuads, imagesToQuads, runKernels } from "./harness.ts";
 import { assertPadding, unwritten } from "./precision.ts";
@@ -44,10 +44,10 @@ export function shapeOf({ shape: [, channels, height, width] }: RefTensor): Feat
 /** Runs a layer; outputs start as NaN, and the padding of all that it writes must be 0. */
 export async function runLayer(run: LayerRun): Promise<LayerResult> {
   const { path, spec, inputs, dy, mode = "train", relu = false, step = {} } = run;
-  const type = layerTypeOf(spec), [batch] = inputs[0].shape;
+  const type = getLayerType(spec), [batch] = inputs[0].shape;
   const shapes = inputs.map(shapeOf), output = type.outputShape(spec, shapes, spec.name);
   const yShape = [batch, output.channels, output.height, output.width];
-  const wordsOf = ([n, c, h, w]: readonly number[]) => 4 * n * h * w * quadsOf(c);
+  const wordsOf = ([n, c, h, w]: readonly number[]) => 4 * n * h * w * countQuads(c);
   const buffers: Record<string, Float32Array> = { y: unwritten(wordsOf(yShape)) };
   for (const [i, { shape, values }] of inputs.entries()) {
     buffers[`x${i}`] = imagesToQuads(values, shape);

@@ -7,7 +7,7 @@
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { crossEntropy } from "../reference/cross_entropy.ts";
 import {
   assertClose,
@@ -34,7 +34,7 @@ function batchOf(rows: number, classes: number, { count = rows, smoothing = 0, s
 
 async function runLoss(path: ReadPath, { logits, labels, count, smoothing }: Batch, GRADIENT = 1) {
   const [rows, classes] = logits.shape;
-  const quads = quadsOf(classes);
+  const quads = countQuads(classes);
   // What lies in the padding of the logits must not matter.
   const padded = toQuads(logits.values, rows, classes).map((value, i) =>
     i % (4 * quads) < classes ? value : 1e30

@@ -1,5 +1,5 @@
 /** Holds counting, applying and compacting by masks against the host; all are exact. mask/threshold is held by select_test.ts. */
-import { inputRef, rangeOf } from "../../src/kernels/buffer_ref.ts";
+import { inputRef, sliceRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
 import { randomTensor } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";
@@ -76,7 +76,7 @@ for (const path of readPaths) {
             label: "compact",
             bindings: {
               sources: inputRef("sources"),
-              arena: rangeOf(inputRef("arena"), window),
+              arena: sliceRef(inputRef("arena"), window),
               out: inputRef("out"),
             },
             params: { quads, first: 4 * window.first, count: 4 * window.quads },

@@ -10,7 +10,7 @@ import type { ReadPath } from "../../src/kernels/interface.ts";
 import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { ShapeError } from "../../src/errors.ts";
 import { lowerMixedImages, lowerMixedLabels } from "../../src/plan/mixup.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { crossEntropy } from "../reference/cross_entropy.ts";
 import { mixedCrossEntropy, mixedImages } from "../reference/mixup.ts";
 import { assertClose, F32_ROUNDOFF, maxAbs, randomTensor } from "../reference/tensor.ts";
@@ -28,7 +28,7 @@ async function checkImages(path: ReadPath, shape: readonly [number, number, numb
   const [rows, channels, height, width] = shape, x = randomTensor(shape, 1, 3), shares = sharesOf(rows);
   const { floats } = await runKernels({
     path,
-    dispatches: [lowerMixedImages({ rows, quads: height * width * quadsOf(channels) })],
+    dispatches: [lowerMixedImages({ rows, quads: height * width * countQuads(channels) })],
     buffers: { "mix_shares": shares, x: imagesToQuads(x.values, shape) },
   });
   const name = `${path} ${shape.join(" x ")}`, tolerance = 4 * F32_ROUNDOFF * 3;

@@ -8,7 +8,7 @@ import type { Dispatch } from "../../src/kernels/dispatch.ts";
 import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import type { ConvolutionContext } from "../../src/model/convolution.ts";
 import { pooledForward } from "../../src/model/pooled_convolution.ts";
-import { mapShape, quadsOf } from "../../src/shape.ts";
+import { countQuads, mapShape } from "../../src/shape.ts";
 import { maxPool2dForward } from "../reference/pool2d.ts";
 import { reluForward } from "../reference/relu.ts";
 import { assertClose, type RefTensor } from "../reference/tensor.ts";
@@ -57,7 +57,7 @@ export function pooledPasses(
 ): PooledPasses {
   const { images, outChannels, outHeight, outWidth } = context.geometry;
   const height = Math.floor(outHeight / 2), width = Math.floor(outWidth / 2);
-  const words = 4 * images * height * width * quadsOf(outChannels);
+  const words = 4 * images * height * width * countQuads(outChannels);
   const passes = fusions.map((fusion, i) => ({ ...fusion, y: `pooled ${i}`, argmax: `argmax ${i}` }));
   return {
     dispatches: passes.flatMap(({ hasBias, keepsArgmax, y, argmax }) => {

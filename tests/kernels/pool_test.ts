@@ -5,7 +5,7 @@
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { inputRef } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
-import { pairOf, quadsOf, type Windows } from "../../src/shape.ts";
+import { countQuads, toPair, type Windows } from "../../src/shape.ts";
 import {
   averagePool2dBackward,
   averagePool2dForward,
@@ -38,8 +38,8 @@ interface Pooling extends Windows {
 
 /** Windows that do not overlap have a backward kernel of their own. */
 function isDisjoint({ kernel, stride, padding }: Pooling): boolean {
-  const steps = pairOf(stride);
-  return pairOf(kernel).every((side, i) => side === steps[i]) && pairOf(padding).every((side) => side === 0);
+  const steps = toPair(stride);
+  return toPair(kernel).every((side, i) => side === steps[i]) && toPair(padding).every((side) => side === 0);
 }
 
 /** Values of three steps, so that most windows hold equal maxima, and zeros for the gate. */
@@ -50,10 +50,10 @@ function tiedTensor(shape: readonly number[]): RefTensor {
 
 async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
   const { shape: [batch, channels, height, width] } = pooling,
-    [kernelHeight, kernelWidth] = pairOf(pooling.kernel);
-  const [strideY, strideX] = pairOf(pooling.stride), [paddingY, paddingX] = pairOf(pooling.padding);
+    [kernelHeight, kernelWidth] = toPair(pooling.kernel);
+  const [strideY, strideX] = toPair(pooling.stride), [paddingY, paddingX] = toPair(pooling.padding);
   const [, , outHeight, outWidth] = pooledShape(pooling.shape, pooling);
-  const quads = quadsOf(channels);
+  const quads = countQuads(channels);
   const dy = randomTensor([batch, channels, outHeight, outWidth], 2);
   const params = {
     quads,
@@ -157,7 +157,7 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
 }
 
 async function checkPools(path: ReadPath, pooling: Pooling): Promise<void> {
-  const { shape: [, channels] } = pooling, [kernelHeight, kernelWidth] = pairOf(pooling.kernel);
+  const { shape: [, channels] } = pooling, [kernelHeight, kernelWidth] = toPair(pooling.kernel);
   for (const x of [randomTensor(pooling.shape, 1), tiedTensor(pooling.shape)]) {
     const { dy, floats } = await runPools(path, pooling, x);
     const name = `${path} ${JSON.stringify(pooling)}`;

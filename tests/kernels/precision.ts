@@ -7,7 +7,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { F32_ROUNDOFF } from "../reference/tensor.ts";
 
 /** Relative error of x / y. */
@@ -53,7 +53,7 @@ export function assertPadding(
   channels: number,
   { name, value = 0 }: { readonly name: string; readonly value?: number },
 ): void {
-  const width = 4 * quadsOf(channels);
+  const width = 4 * countQuads(channels);
   for (let row = 0; row < quads.length; row += width) {
     for (let i = row + channels; i < row + width; i++) {
       assert(quads[i] === value, `${name}: ${quads[i]} in the padding at ${i}, expected ${value}`);

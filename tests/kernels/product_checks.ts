@@ -11,7 +11,7 @@ import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { dispatchProduct } from "../../src/kernels/gemm.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { sumSplits } from "../../src/kernels/reduce.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { batchNorm2dEval, type BatchNorm2dState } from "../reference/batchnorm2d.ts";
 import { conv2dBackward, conv2dForward } from "../reference/conv2d.ts";
 import { reluForward } from "../reference/relu.ts";
@@ -148,7 +148,7 @@ export async function checkForward(
       statistics: statisticsArena(convolution),
       residual: imagesToQuads(residual.values, residual.shape),
       ...Object.fromEntries(
-        runs.map((_, i) => [`y${i}`, unwritten(shape.rows * 4 * quadsOf(shape.columns))]),
+        runs.map((_, i) => [`y${i}`, unwritten(shape.rows * 4 * countQuads(shape.columns))]),
       ),
     },
   });
@@ -196,7 +196,7 @@ export async function checkInput(
       gate: imagesToQuads(gate.values, gate.shape),
       addend: imagesToQuads(addend.values, addend.shape),
       ...Object.fromEntries(
-        runs.map((_, i) => [`dx${i}`, unwritten(shape.rows * 4 * quadsOf(shape.columns))]),
+        runs.map((_, i) => [`dx${i}`, unwritten(shape.rows * 4 * countQuads(shape.columns))]),
       ),
     },
   });

@@ -9,7 +9,7 @@ import { usableCores } from "../../src/kernels/cores.ts";
 import type { ProductShape } from "../../src/kernels/product.ts";
 import type { FusedNorm } from "../../src/model/layer.ts";
 import { windowParams } from "../../src/model/convolution.ts";
-import { type Pair, quadsOf, windowedSides } from "../../src/shape.ts";
+import { countQuads, type Pair, windowedSides } from "../../src/shape.ts";
 import type { BatchNorm2dState } from "../reference/batchnorm2d.ts";
 import { randomTensor, type RefTensor } from "../reference/tensor.ts";
 import { imagesToQuads } from "./harness.ts";
@@ -64,7 +64,7 @@ export const weightOffset = 3;
 
 /** The first quad of the bias in the value arena: one quad behind the weight. */
 export function biasOffset({ x, outputs, kernel }: Convolution): number {
-  return weightOffset + outputs * kernel[0] * kernel[1] * quadsOf(x[1]) + 1;
+  return weightOffset + outputs * kernel[0] * kernel[1] * countQuads(x[1]) + 1;
 }
 
 /** The epsilon of the batch norm that convolutions apply, as f32 holds it. */
@@ -72,13 +72,13 @@ export const normEpsilon = Math.fround(1e-3);
 
 /** First quads of a batch norm's arrays: gamma and beta behind the bias, mean and variance in the statistics. */
 export function normPlaces(convolution: Convolution): FusedNorm {
-  const quads = quadsOf(convolution.outputs), gamma = biasOffset(convolution) + quads + 1;
+  const quads = countQuads(convolution.outputs), gamma = biasOffset(convolution) + quads + 1;
   return { mean: 1, variance: quads + 2, gamma, beta: gamma + quads + 1, epsilon: normEpsilon };
 }
 
 /** Puts vectors of channels into an arena that is NaN elsewhere, so that a read beside them is seen. */
 function arenaOf(vectors: readonly { readonly place: number; readonly vector: RefTensor }[]): Float32Array {
-  const quads = quadsOf(vectors[0].vector.values.length);
+  const quads = countQuads(vectors[0].vector.values.length);
   const arena = new Float32Array(4 * (Math.max(...vectors.map(({ place }) => place)) + quads + 1)).fill(NaN);
   for (const { place, vector } of vectors) {
     arena.fill(0, 4 * place, 4 * (place + quads));
@@ -159,7 +159,7 @@ export function forwardProduct(convolution: Convolution): Product {
     rows: batch * outHeight * outWidth,
     columns: outputs,
     segments: kernel[0] * kernel[1],
-    inner: quadsOf(channels),
+    inner: countQuads(channels),
     splittable: false,
     sizes: geometry(convolution),
   };
@@ -182,7 +182,7 @@ export function inputProduct(convolution: Convolution): Product {
     rows: batch * height * width,
     columns: channels,
     segments: kernel[0] * kernel[1],
-    inner: quadsOf(outputs),
+    inner: countQuads(outputs),
     splittable: false,
   };
   return {
@@ -199,12 +199,12 @@ export function weightProduct(convolution: Convolution): Product {
   const shape = {
     operation: "gemm/conv2d_backward_weight",
     rows: outputs,
-    columns: kernel[0] * kernel[1] * quadsOf(channels) * 4,
+    columns: kernel[0] * kernel[1] * countQuads(channels) * 4,
     segments: batch * outHeight,
     inner: Math.ceil(outWidth / 4),
     splittable: true,
   };
-  return { shape, params: { ...geometry(convolution), in_quads: quadsOf(channels) }, spare: {} };
+  return { shape, params: { ...geometry(convolution), in_quads: countQuads(channels) }, spare: {} };
 }
 
 /** The cores for any product that a path is tested with: those it uses, and every one that keeps its block in registers. */

@@ -4,8 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { inputRef } from "../../src/kernels/buffer_ref.ts";
-import { chunksOf, columnMoments, sumColumns, sumSplits } from "../../src/kernels/reduce.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { columnMoments, splitRows, sumColumns, sumSplits } from "../../src/kernels/reduce.ts";
+import { countQuads } from "../../src/shape.ts";
 import {
   absoluteOf,
   assertClose,
@@ -30,7 +30,7 @@ for (const path of readPaths) {
       const [rows, channels, scale] of [[1, 1, 1], [16, 4, .5], [17, 3, 1], [163, 33, .1], [20011, 5, 1]]
     ) {
       const dy = randomTensor([rows, channels], rows);
-      const quads = quadsOf(channels), offset = 2;
+      const quads = countQuads(channels), offset = 2;
       const run = () =>
         runKernels({
           path,
@@ -47,7 +47,7 @@ for (const path of readPaths) {
           }),
           buffers: {
             dy: toQuads(dy.values, rows, channels),
-            scratch: unwritten(4 * quads * chunksOf(rows).chunks),
+            scratch: unwritten(4 * quads * splitRows(rows).chunks),
             out: unwritten(4 * (offset + quads + 1)),
           },
         });
@@ -70,7 +70,7 @@ for (const path of readPaths) {
 
   Deno.test(`moments() and their merge do not cancel far from zero, ${path} path`, async () => {
     for (const [rows, channels] of [[1, 1], [2, 5], [16, 4], [17, 3], [163, 33], [20011, 5]]) {
-      const { shape, values } = randomTensor([rows, channels], rows), quads = quadsOf(channels);
+      const { shape, values } = randomTensor([rows, channels], rows), quads = countQuads(channels);
       const x = { shape, values: values.map((value) => Math.fround(value + 50)) };
       const columns = {
         rows,
@@ -86,7 +86,7 @@ for (const path of readPaths) {
         dispatches,
         buffers: {
           x: toQuads(x.values, rows, channels),
-          s: unwritten(8 * quads * chunksOf(rows).chunks),
+          s: unwritten(8 * quads * splitRows(rows).chunks),
           mean: unwritten(4 * quads),
           variance: unwritten(4 * quads),
         },
@@ -94,7 +94,7 @@ for (const path of readPaths) {
       const mean = columnSums(x, 1 / rows);
       const squares = { shape, values: x.values.map((value, i) => (value - mean[i % channels]) ** 2) };
       const name = `${path} ${rows} rows, ${channels} channels`;
-      const meanError = sumTolerance(chunksOf(rows).rowsPerChunk, 51);
+      const meanError = sumTolerance(splitRows(rows).rowsPerChunk, 51);
       const got = (buffer: string) => fromQuads(floats(buffer), 1, channels);
       assertClose(got("mean"), mean, { tolerance: meanError, name: `${name}, mean` });
       // |x - mean| <= 2 is off by the mean's own error.

@@ -1,7 +1,7 @@
 /** Holds the rectifier against the f64 reference; it computes nothing, so all values are exact. */
 import { inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { reluBackward, reluForward } from "../reference/relu.ts";
 import { randomTensor } from "../reference/tensor.ts";
 import { fromQuads, readPaths, runKernels, toQuads } from "./harness.ts";
@@ -13,7 +13,7 @@ for (const path of readPaths) {
       const x = randomTensor([rows, channels], 1), dy = randomTensor([rows, channels], 2);
       x.values[0] = 0;
       if (channels > 1) x.values[1] = -0;
-      const quads = rows * quadsOf(channels);
+      const quads = rows * countQuads(channels);
       const over = (kernel: string, bindings: Record<string, string>) =>
         dispatchOver(quads, { kernel, label: kernel, bindings: inputRefs(bindings), params: { quads } });
       const { floats } = await runKernels({

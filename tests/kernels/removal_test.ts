@@ -7,16 +7,16 @@ import type { PlacedParameter } from "../../src/plan/layout.ts";
 import { wholeWindow } from "../../src/plan/windows.ts";
 import { layOutBlocks, lowerBlockMasks, lowerBlockSums } from "../../src/prune/groups/blocks.ts";
 import {
+  joinRanges,
   lowerCountSelected,
   lowerNOfM,
   lowerRegrowth,
   lowerSearch,
   lowerSelection,
   lowerThreshold,
-  rangesOf,
 } from "../../src/prune/select/select.ts";
 import { kernelNames } from "../../src/kernels/source.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { assertClose, randomTensor, sumTolerance } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";
 import { assertSame, unwritten } from "./precision.ts";
@@ -29,7 +29,7 @@ function weightOf(
   { rows, taps, channels, isLinear }: (typeof sizes)[number],
   offset: number,
 ): PlacedParameter {
-  const rowQuads = taps * quadsOf(channels);
+  const rowQuads = taps * countQuads(channels);
   const sizes = { rowQuads, quads: rows * rowQuads, count: rows * taps * channels };
   const names = { name: "weight", fullName: `${rows}x${taps}x${channels}`, role: "weight" as const };
   const place = { window, offset, first: offset, ordinal: offset };
@@ -47,7 +47,7 @@ const sizes = [
 ];
 const weights = sizes.map((size, i) => {
   const before = sizes.slice(0, i).reduce(
-    (sum, { rows, taps, channels }) => sum + rows * taps * quadsOf(channels),
+    (sum, { rows, taps, channels }) => sum + rows * taps * countQuads(channels),
     3,
   );
   return weightOf(size, before + (i === 3 ? 2 : 0));
@@ -159,14 +159,14 @@ for (const path of readPaths) {
 
   Deno.test(`lowerSelection() decides among the weights of its ranges alone, ${path} path`, async () => {
     const { scores, mask } = scoredArena(3);
-    assert.equal(rangesOf(weights).length, 2, "neighbours are joined");
+    assert.equal(joinRanges(weights).length, 2, "neighbours are joined");
     for (const chosen of [[0, 1, 2, 3], [1, 3], [2], [0]]) {
       const among = chosen.map((i) => weights[i]),
         places = among.flatMap(elementsOf).map(({ place }) => place);
       const own = scores.map((score, i) => places.includes(i) ? score : -1);
       const removed = places.filter((place) => mask[place] === 0).length;
       for (const remove of [removed, Math.floor((removed + places.length) / 2), places.length]) {
-        const selection = lowerSelection(rangesOf(among), remove);
+        const selection = lowerSelection(joinRanges(among), remove);
         const buffers = {
           scores,
           mask,
@@ -184,7 +184,7 @@ for (const path of readPaths) {
   });
 
   Deno.test(`count_selected() counts what threshold() would remove, ${path} path`, async () => {
-    const { scores, mask } = scoredArena(4), ranges = rangesOf(weights);
+    const { scores, mask } = scoredArena(4), ranges = joinRanges(weights);
     for (const remove of [700, 1500]) {
       const { floats, integers } = await runKernels({
         path,

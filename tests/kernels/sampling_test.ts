@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { mixBits } from "../../src/random.ts";
 import { F32_ROUNDOFF, randomTensor } from "../reference/tensor.ts";
 import { readPaths, runKernels, toQuads } from "./harness.ts";
@@ -21,10 +21,10 @@ for (const path of readPaths) {
         kernel: "loss/sample_labels",
         label: "sampled labels",
         bindings: { logits: inputRef("logits"), labels: inputRef("labels") },
-        params: { rows, quads: quadsOf(classes), classes, seed },
+        params: { rows, quads: countQuads(classes), classes, seed },
       });
       const padded = toQuads(logits, rows, classes).map((value, i) =>
-        i % (4 * quadsOf(classes)) < classes ? value : 1e30
+        i % (4 * countQuads(classes)) < classes ? value : 1e30
       );
       const { integers } = await runKernels({
         path,

@@ -8,7 +8,7 @@ import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import { seedNetwork } from "../../src/model/presets.ts";
 import { layOutParameters } from "../../src/plan/layout.ts";
 import { pointwiseCriteria } from "../../src/prune/score/pointwise.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { accumulateFisher, signalToNoise, updateRunningMean } from "../reference/confidence.ts";
 import { gradientScores, magnitudeScores, obdScores, taylorScores } from "../reference/criteria.ts";
 import { assertClose, F32_ROUNDOFF, randomTensor, sumTolerance } from "../reference/tensor.ts";
@@ -71,7 +71,7 @@ async function runScore(
   },
 ): Promise<Float64Array> {
   const { rows, taps, channels } = weight;
-  const inner = quadsOf(channels), quads = rows * taps * inner;
+  const inner = countQuads(channels), quads = rows * taps * inner;
   const { floats } = await runKernels({
     path,
     dispatches: [
@@ -151,7 +151,7 @@ for (const path of readPaths) {
     for (const weight of weights) {
       const { rows, taps, channels } = weight;
       const { mean } = statisticsOf(weight);
-      const rowWeights = taps * channels, rowQuads = taps * quadsOf(channels);
+      const rowWeights = taps * channels, rowQuads = taps * countQuads(channels);
       const want = mean.map((_, i) => {
         const row = Math.floor(i / rowWeights);
         const own = mean.subarray(row * rowWeights, (row + 1) * rowWeights);

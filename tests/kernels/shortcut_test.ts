@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { ShapeError } from "../../src/errors.ts";
 import { dispatchOver } from "../../src/kernels/dispatch.ts";
-import { type LayerSpec, layerTypeOf } from "../../src/model/layers/index.ts";
+import { getLayerType, type LayerSpec } from "../../src/model/layers/index.ts";
 import { type FeatureShape, mapShape } from "../../src/shape.ts";
 import { reluForward } from "../reference/relu.ts";
 import {
@@ -25,7 +25,7 @@ const add = { kind: "add", name: "sum" } as const;
 
 /** The shape that a layer gives to inputs. */
 function outputOf(spec: LayerSpec, ...inputs: readonly FeatureShape[]): FeatureShape {
-  return layerTypeOf(spec).outputShape(spec, inputs, spec.name);
+  return getLayerType(spec).outputShape(spec, inputs, spec.name);
 }
 
 for (const path of readPaths) {

@@ -6,7 +6,7 @@
  */
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Dispatch, readPathOf } from "../../src/kernels/dispatch.ts";
+import { chooseReadPath, type Dispatch } from "../../src/kernels/dispatch.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { kernelSource } from "../../src/kernels/source.ts";
 
@@ -30,7 +30,7 @@ export function overridesOf(kernel: string, text?: string): Readonly<Record<stri
 /** What a dispatch is compiled as on a device that reads by a path, or is made to. */
 export function variantOf(dispatch: Dispatch, devicePath: ReadPath, forced?: ReadPath): Variant {
   const { kernel, text, constants } = dispatch;
-  const path = dispatch.path ?? forced ?? readPathOf(dispatch, devicePath);
+  const path = dispatch.path ?? forced ?? chooseReadPath(dispatch, devicePath);
   return { kernel, text, path, overrides: { ...overridesOf(kernel, text), ...constants } };
 }
 

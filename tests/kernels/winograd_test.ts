@@ -31,7 +31,7 @@ import {
   type ConvolutionGeometry,
   forwardShape,
 } from "../../src/model/convolution.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { conv2dBackward, conv2dForward } from "../reference/conv2d.ts";
 import { assertClose, dot, maxAbs, randomTensor, type RefTensor, sumTolerance } from "../reference/tensor.ts";
 import { imagesFromQuads, imagesToQuads, readPaths, runKernels } from "./harness.ts";
@@ -72,7 +72,7 @@ function geometryOf(convolution: Convolution): ConvolutionGeometry {
   const { x: [images, channels, inHeight, inWidth], outputs, kernel, stride, padding } = convolution;
   const [outHeight, outWidth] = outputSides(convolution);
   const sides = { inHeight, inWidth, outHeight, outWidth, kernelHeight: kernel[0], kernelWidth: kernel[1] };
-  return { images, inQuads: quadsOf(channels), outChannels: outputs, ...sides, stride, padding };
+  return { images, inQuads: countQuads(channels), outChannels: outputs, ...sides, stride, padding };
 }
 
 /** The context of a convolution that always takes Winograd's cores, and the sizes of its scratch tensors in words. */
@@ -97,7 +97,7 @@ function toleranceOf(channels: number, ...[d, w]: readonly RefTensor[]): number 
   return sumTolerance(channels + 14, 81 * channels * maxAbs(d.values) * maxAbs(w.values) + 2);
 }
 
-const wordsOf = ([n, c, h, w]: readonly number[]) => 4 * n * h * w * quadsOf(c);
+const wordsOf = ([n, c, h, w]: readonly number[]) => 4 * n * h * w * countQuads(c);
 
 async function checkForward(path: ReadPath, convolution: Convolution): Promise<void> {
   const { x, w, b, residual } = operandsOf(convolution), { context, words, scratch } = contextOf(convolution);

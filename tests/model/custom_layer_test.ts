@@ -7,8 +7,8 @@ import { z } from "zod";
 import {
   arenaRef,
   channelwise,
-  chunksOf,
   ConfigError,
+  countQuads,
   defineLayer,
   dispatchOver,
   type Graph,
@@ -17,10 +17,10 @@ import {
   mapShape,
   Model,
   parseGraph,
-  quadsOf,
   quadsPerExample,
   sgd,
   ShapeError,
+  splitRows,
   sumColumns,
 } from "../../mod.ts";
 import { resolveGraph } from "../../src/model/graph.ts";
@@ -211,21 +211,21 @@ const prelu = defineLayer({
       bindings: { x, values: arenaRef("values"), y },
       params: {
         quads_total: total,
-        quads: quadsOf(output.channels),
+        quads: countQuads(output.channels),
         offset: offsetOf("slope"),
         shared_slope: spec.shared ? 1 : 0,
       },
     }));
   },
   backward({ spec, name, batch, output, x, dy, dx, offsetOf, scratch, emit }) {
-    const total = batch * quadsPerExample(output), quads = quadsOf(output.channels), rows = total / quads;
+    const total = batch * quadsPerExample(output), quads = countQuads(output.channels), rows = total / quads;
     const gradients = arenaRef("gradients"), offset = offsetOf("slope"), sums = scratch("slopes", quads);
     emit(...sumColumns({
       label: `${name} backward slope`,
       term: "prelu_slope",
       text: slopeTermText,
       bindings: { x, dy },
-      ...{ rows, quads, scale: 1, scratch: scratch("chunks", chunksOf(rows).chunks * quads) },
+      ...{ rows, quads, scale: 1, scratch: scratch("chunks", splitRows(rows).chunks * quads) },
       ...(spec.shared ? { out: sums, offset: 0 } : { out: gradients, offset }),
     }));
     if (spec.shared) {
@@ -320,7 +320,7 @@ for (const path of readPaths) {
     Deno.test(`a graph's own layers compute ${mode} on ${path} as their f64 reference`, async () => {
       const graph = shuffleNet(input), parameters = parametersOf(graph);
       const images = randomTensor([batch, input.channels, input.height, input.width], 1);
-      const labels = Uint32Array.from({ length: 4 * quadsOf(batch) }, (_, i) => i % 4);
+      const labels = Uint32Array.from({ length: 4 * countQuads(batch) }, (_, i) => i % 4);
       const given = { images, labels: labels.subarray(0, batch), trains: mode === "train", own };
       const want = referencePass(graph, parameters, given);
       const got = await runStep(path, graph, { mode, images, labels, parameters });

@@ -8,9 +8,9 @@ import { defaultChooser } from "../../src/kernels/gemm.ts";
 import { type Graph, resolveGraph } from "../../src/model/graph.ts";
 import { cifarResnetForm, residualNetwork } from "../../src/model/presets/resnet.ts";
 import { vgg16 } from "../../src/model/presets/vgg.ts";
-import { featureLayerOf, featureLayersOf, teacherFeatures } from "../../src/plan/features.ts";
+import { findFeatureLayer, findFeatureLayers, teacherFeatures } from "../../src/plan/features.ts";
 import { lowerPlan } from "../../src/plan/lower.ts";
-import { featuresOf, quadsOf } from "../../src/shape.ts";
+import { countFeatures, countQuads } from "../../src/shape.ts";
 import { imagesToQuads, readPaths } from "../kernels/harness.ts";
 import { assertClose, F32_ROUNDOFF, maxAbs, randomTensor, tensorOf } from "../reference/tensor.ts";
 import { graphInput as input, graphs } from "./graphs.ts";
@@ -51,9 +51,9 @@ const twice: Graph = {
     { kind: "add", name: "sum", inputs: ["fc1", "fc2"] },
   ],
 };
-const layerOf = (graph: Graph) => graph.layers[featureLayerOf(graph)].name;
+const layerOf = (graph: Graph) => graph.layers[findFeatureLayer(graph)].name;
 
-Deno.test("featureLayerOf() is what the last linear layer reads, before pools, dropout and flattening", () => {
+Deno.test("findFeatureLayer() is what the last linear layer reads, before pools, dropout and flattening", () => {
   assertEquals([residual, pooled, twice].map(layerOf), ["layer2.0.relu2", "relu2", "relu1"]);
   assertEquals(graphs.map(layerOf), [
     "fc1",
@@ -70,9 +70,9 @@ Deno.test("featureLayerOf() is what the last linear layer reads, before pools, d
   assertEquals(layerOf({ ...pooled, layers }), "relu2");
 });
 
-Deno.test("featureLayersOf() is the last map of each size that all paths go through", () => {
+Deno.test("findFeatureLayers() is the last map of each size that all paths go through", () => {
   const stagesOf = (graph: Graph) =>
-    featureLayersOf(graph, "stages").map((layer) => graph.layers[layer].name);
+    findFeatureLayers(graph, "stages").map((layer) => graph.layers[layer].name);
   assertEquals([residual, pooled, twice].map(stagesOf), [
     ["layer1.0.relu2", "layer2.0.relu2"],
     ["relu1", "relu2"],
@@ -83,25 +83,25 @@ Deno.test("featureLayersOf() is the last map of each size that all paths go thro
   assertEquals(stagesOf(resnet20), ["layer1.2.relu2", "layer2.2.relu2", "layer3.2.relu2"]);
   assertEquals(stagesOf(vgg16(task)), [5, 12, 22, 32, 42].map((at) => `features.${at}`));
   for (const graph of [residual, pooled, twice, ...graphs]) {
-    const last = featureLayerOf(graph);
-    assertEquals(featureLayersOf(graph, "last"), [last]);
-    assertEquals(featureLayersOf(graph, "stages").at(-1), last);
+    const last = findFeatureLayer(graph);
+    assertEquals(findFeatureLayers(graph, "last"), [last]);
+    assertEquals(findFeatureLayers(graph, "stages").at(-1), last);
   }
 });
 
-Deno.test("featureLayerOf() refuses models without features", () => {
+Deno.test("findFeatureLayer() refuses models without features", () => {
   const linear = { kind: "linear", name: "fc", outFeatures: 4, bias: true } as const;
   const flat = { kind: "flatten", name: "flatten" } as const, relu = { kind: "relu", name: "relu" } as const;
   for (const layers of [[flat, linear], [relu, flat, linear]]) {
     const wanted =
       '"plain": fc reads the images, expected a linear layer that reads what trained layers give';
-    assertThrows(() => featureLayerOf({ name: "plain", input, layers }), ShapeError, wanted);
+    assertThrows(() => findFeatureLayer({ name: "plain", input, layers }), ShapeError, wanted);
   }
   const layers = [{ ...conv, name: "conv", outChannels: 4 }, {
     kind: "globalavgpool2d",
     name: "mean",
   }] as const;
-  assertThrows(() => featureLayerOf({ name: "all", input, layers }), ShapeError, '"all": no linear layer');
+  assertThrows(() => findFeatureLayer({ name: "all", input, layers }), ShapeError, '"all": no linear layer');
 });
 
 Deno.test("lowerPlan() compares features between distillation and the tally, and before the layer's backward pass", () => {
@@ -137,19 +137,19 @@ for (const path of readPaths) {
   const cases = [
     ...all.map((graph) => ({ graph, maps: "last" as const })),
     ...all.map((graph) => ({ graph, maps: "stages" as const }))
-      .filter(({ graph, maps }) => featureLayersOf(graph, maps).length > 1),
+      .filter(({ graph, maps }) => findFeatureLayers(graph, maps).length > 1),
   ];
   for (const { graph, maps } of cases) {
     Deno.test(`lowerPlan() trains towards ${maps} features on ${path} as the reference: ${graph.name}`, async () => {
       const images = randomTensor([batch, input.channels, input.height, input.width], 1);
-      const labels = Uint32Array.from({ length: 4 * quadsOf(batch) }, (_, i) => i % 4);
+      const labels = Uint32Array.from({ length: 4 * countQuads(batch) }, (_, i) => i % 4);
       const parameters = parametersOf(graph), nodes = resolveGraph(graph);
-      const taught = featureLayersOf(graph, maps, nodes).map((at, place) => {
+      const taught = findFeatureLayers(graph, maps, nodes).map((at, place) => {
         const { spec: { name: layer }, output } = nodes[at], { channels, height, width, taps } = output;
         // Flattened pixels lie in PyTorch's order in the reference, (C, taps), and the other way about on the device.
         const map = [batch, channels, height * taps, width];
         const { values } = randomTensor(map, 9 + place, 2);
-        const shape = height * width > 1 ? map : [batch, featuresOf(output)];
+        const shape = height * width > 1 ? map : [batch, countFeatures(output)];
         return { layer, map, teacher: tensorOf(shape, values) };
       });
       const weight = 1.5, compared = taught.map((one) => ({ ...one, weight: weight / taught.length }));
@@ -168,7 +168,7 @@ for (const path of readPaths) {
         // At a share of 0 logits of the teacher say nothing.
         distillation: { share: 0, temperature: 1, featureWeight: weight, featureMaps: maps },
         buffers: {
-          "teacher_logits": new Float32Array(4 * batch * quadsOf(nodes.at(-1)!.output.channels)),
+          "teacher_logits": new Float32Array(4 * batch * countQuads(nodes.at(-1)!.output.channels)),
           ...Object.fromEntries(features),
         },
       });

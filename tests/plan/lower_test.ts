@@ -7,7 +7,7 @@
  * what cancels in batch norm.
  */
 import { assert, assertEquals } from "@std/assert";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { readPaths } from "../kernels/harness.ts";
 import { assertClose, F32_ROUNDOFF, maxAbs, randomTensor } from "../reference/tensor.ts";
 import { graphInput as input, graphs } from "./graphs.ts";
@@ -19,7 +19,7 @@ for (const path of readPaths) {
     for (const mode of ["train", "score", "evaluate"] as const) {
       Deno.test(`lowerPlan() computes ${mode} on ${path} as the reference: ${graph.name}`, async () => {
         const images = randomTensor([batch, input.channels, input.height, input.width], 1);
-        const labels = Uint32Array.from({ length: 4 * quadsOf(batch) }, (_, i) => i % 4);
+        const labels = Uint32Array.from({ length: 4 * countQuads(batch) }, (_, i) => i % 4);
         const parameters = parametersOf(graph);
         const want = referencePass(graph, parameters, {
           images,

@@ -16,7 +16,7 @@ import { defaultChooser } from "../../src/kernels/gemm.ts";
 import { type Graph, resolveGraph } from "../../src/model/graph.ts";
 import type { Distillation } from "../../src/plan/distillation.ts";
 import { lowerPlan } from "../../src/plan/lower.ts";
-import { logitsOf } from "../../src/plan/plan.ts";
+import { findLogits } from "../../src/plan/plan.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { randomTensor, type RefTensor, tensorOf } from "../reference/tensor.ts";
 import type { Tensors } from "./reference_graph.ts";
@@ -87,7 +87,7 @@ export async function runStep(
     step.bind(tensorRef("labels")).buffer.write(labels);
     step.program.run({ count: batch, index: 0, offset: 0, fisher_weight: batch, gradient_weight: 1 });
     const classes = Number(resolveGraph(graph).at(-1)!.output.channels);
-    const logits = await readFloats(gpu, step.bind(tensorRef(logitsOf(plan))).buffer);
+    const logits = await readFloats(gpu, step.bind(tensorRef(findLogits(plan))).buffer);
     const read = {
       logits: rowsFromQuads(logits, batch, classes),
       tally: await counts.tally.read(),

@@ -1,14 +1,14 @@
 /** Holds the removal of coupled channels against what every layer keeps, and against the smaller network in f64. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
-import { coreOf } from "../../src/api/model_core.ts";
+import { getCore } from "../../src/api/model_core.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { Network } from "../../src/gpu/network.ts";
 import { readFloats } from "../../src/gpu/readback.ts";
 import type { Graph } from "../../src/model/graph.ts";
-import { layerNameOf } from "../../src/plan/layout.ts";
+import { getLayerName } from "../../src/plan/layout.ts";
 import { planCompaction } from "../../src/prune/compact/compact.ts";
-import { coupleChannels, makersOf } from "../../src/prune/groups/coupling.ts";
+import { coupleChannels, listMakers } from "../../src/prune/groups/coupling.ts";
 import { Pruner } from "../../src/prune/pruner.ts";
 import type { RemovalOptions } from "../../src/prune/select/removal.ts";
 import { deviceOf } from "../helpers/devices.ts";
@@ -27,7 +27,7 @@ const channels = { granularity: "channel" } as const;
 async function openScored(graph: Graph, small: readonly string[] = []) {
   const network = new Network(await deviceOf(), graph, 0), { values } = randomArenas(graph, 2);
   for (const parameter of network.layout.parameters) {
-    if (!parameter.prunable || !small.includes(layerNameOf(parameter))) continue;
+    if (!parameter.prunable || !small.includes(getLayerName(parameter))) continue;
     const { offset, quads } = parameter;
     for (let place = 4 * offset; place < 4 * (offset + quads); place++) values[place] *= 1e-3;
   }
@@ -92,7 +92,7 @@ Deno.test("Pruner.remove() lets a block without inner channels vanish, and the l
   using scored = await openScored(residual, ["block1.conv1"]);
   const { network, remove } = scored;
   const weights = network.layout.parameters
-    .filter((parameter) => inner.includes(layerNameOf(parameter)) && parameter.prunable)
+    .filter((parameter) => inner.includes(getLayerName(parameter)) && parameter.prunable)
     .reduce((sum, { count }) => sum + count, 0);
   // All but the weights of the block's last channel, and one more.
   const mask = await remove(Math.ceil(weights * 5 / 6) + 1);
@@ -100,7 +100,7 @@ Deno.test("Pruner.remove() lets a block without inner channels vanish, and the l
   // Its ReLU reads a ReLU now.
   assertEquals(compaction.removedLayers, [...branch, "block1.add", "block1.relu2"]);
   const parameters = network.layout.parameters
-    .filter((parameter) => parameter.arena === "values" && branch.includes(layerNameOf(parameter)));
+    .filter((parameter) => parameter.arena === "values" && branch.includes(getLayerName(parameter)));
   assert(parameters.length > 3, `${parameters.length}`);
   for (const { offset, quads, fullName } of parameters) {
     assert(mask.subarray(4 * offset, 4 * (offset + quads)).every((keep) => keep === 0), fullName);
@@ -146,7 +146,7 @@ Deno.test("Pruner.remove() takes only the channels that the named layers make, a
   );
   const mask = await remove(1, { madeBy }), { groups } = coupleChannels(network.graph);
   const kept = keptGroups(network, mask), gone = groups.filter((_, group) => !kept.has(group));
-  assertEquals(gone.map(makersOf), [madeBy]);
+  assertEquals(gone.map(listMakers), [madeBy]);
 });
 
 Deno.test("Model.restore() masks biases and batch norm of removed channels again, of states and of files", async () => {
@@ -162,8 +162,8 @@ Deno.test("Model.restore() masks biases and batch norm of removed channels again
     };
   using model = new Model(gpu, graph, { task: dataset, seed: 3 });
   await model.score(dataset.test, { criterion: "magnitude", examples: 1 });
-  await model.remove(Math.floor(0.3 * coreOf(model).network.layout.prunableCount), channels);
-  const maskOf = async (model: Model) => await readFloats(gpu, coreOf(model).network.arena("mask"));
+  await model.remove(Math.floor(0.3 * getCore(model).network.layout.prunableCount), channels);
+  const maskOf = async (model: Model) => await readFloats(gpu, getCore(model).network.arena("mask"));
   const mask = await maskOf(model), state = await model.state();
   const masked = [...state.masks].filter(([, values]) => values.includes(0)).map(([name]) => name);
   assert(masked.some((name) => /bn\d.weight$/.test(name)) && masked.some((name) => /bn\d.bias$/.test(name)));

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
-import { coreOf } from "../../src/api/model_core.ts";
+import { getCore } from "../../src/api/model_core.ts";
 import { NumericError, ShapeError } from "../../src/errors.ts";
 import { FeatureExamples } from "../../src/gpu/examples.ts";
 import { Network } from "../../src/gpu/network.ts";
@@ -133,11 +133,11 @@ Deno.test("Model.compact() shrinks a trained model in place, which trains, saves
     await model.train(dataset.train, training);
     const coupling = coupleChannels(model.graph);
     const removed = new Set(coupling.sets.flatMap((set) => set.groups.slice(0, 2)));
-    const { layout } = coreOf(model).network;
+    const { layout } = getCore(model).network;
     const mask = maskGroups(layout, coupling.groups, { removed, mask: fullMask(layout) });
-    const values = await readFloats(gpu, coreOf(model).network.arena("values"));
-    coreOf(model).network.arena("values").write(values.map((value, i) => value * mask[i]));
-    coreOf(model).network.arena("mask").write(mask);
+    const values = await readFloats(gpu, getCore(model).network.arena("values"));
+    getCore(model).network.arena("values").write(values.map((value, i) => value * mask[i]));
+    getCore(model).network.arena("mask").write(mask);
     // Biases are removed too, which state and file remember.
     const state = await model.state();
     assertEquals(state.masks.get("conv1.bias"), Float32Array.of(0, 0, 1, 1));
@@ -151,7 +151,7 @@ Deno.test("Model.compact() shrinks a trained model in place, which trains, saves
       { name: "conv2", before: 5, after: 3 },
       { name: "fc1", before: 7, after: 5 },
     ]);
-    assertEquals(report.after.parameters, coreOf(model).network.layout.count);
+    assertEquals(report.after.parameters, getCore(model).network.layout.count);
     const after = await model.evaluate(dataset.test);
     assertEquals(after.predictions, before.predictions);
     assert(gpu.allocatedBytes < held);

@@ -10,7 +10,7 @@ import { type Graph, parseGraph, resolveGraph } from "../../src/model/graph.ts";
 import type { SubsampleSpec } from "../../src/model/layers/subsample.ts";
 import {
   fullMask,
-  layerNameOf,
+  getLayerName,
   layOutParameters,
   type ParameterLayout,
   placeParameter,
@@ -58,7 +58,7 @@ function pixelsOf(graph: Graph, { parameters, quads }: ParameterLayout): Float32
     if (!parameter.prunable) continue;
     placeParameter(
       parameter,
-      new Float32Array(parameter.count).fill(pixels.get(layerNameOf(parameter))!),
+      new Float32Array(parameter.count).fill(pixels.get(getLayerName(parameter))!),
       costs,
     );
   }

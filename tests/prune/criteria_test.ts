@@ -7,7 +7,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fisherCriteria } from "../../src/criterion_names.ts";
 import { Model } from "../../src/api/model.ts";
-import { coreOf } from "../../src/api/model_core.ts";
+import { getCore } from "../../src/api/model_core.ts";
 import { ConfigError } from "../../src/errors.ts";
 import type { NamedParameters } from "../../src/gpu/network.ts";
 import type { FisherEstimate } from "../../src/prune/score/accumulate.ts";
@@ -127,12 +127,12 @@ Deno.test("Model.train() keeps the variance that criterion snr reads", async () 
   const gpu = await deviceOf();
   using model = new Model(gpu, tinyGraph(), { task: dataset, seed: 2 });
   await model.train(dataset.train, { epochs: 4, batch: 16, learningRate: 0.05, keepsVariance: true });
-  const mean = (await coreOf(model).network.readParameters("mean")).get("conv2.weight")!;
-  const variance = (await coreOf(model).network.readParameters("variance")).get("conv2.weight")!;
+  const mean = (await getCore(model).network.readParameters("mean")).get("conv2.weight")!;
+  const variance = (await getCore(model).network.readParameters("variance")).get("conv2.weight")!;
   assert(variance.every((value) => value >= 0) && variance.filter((value) => value > 0).length > 20);
   assert(variance.every((value, i) => value <= 1 + mean[i] ** 2));
   await model.score(dataset.train, { criterion: "snr", examples: 50 });
-  const scores = (await coreOf(model).network.readParameters("scores")).get("conv2.weight")!;
+  const scores = (await getCore(model).network.readParameters("scores")).get("conv2.weight")!;
   const want = Float64Array.from(mean, (mu, i) => Math.abs(mu) / Math.max(Math.sqrt(variance[i]), 1e-20));
   for (const [i, score] of scores.entries()) assert(Math.abs(score - want[i]) <= 20 * F32_ROUNDOFF * want[i]);
   const layers = await model.remove(30);

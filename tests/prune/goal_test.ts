@@ -1,5 +1,5 @@
 import { assertAlmostEquals, assertEquals } from "@std/assert";
-import { compactCostOf, costOf, denseCostOf } from "../../src/prune/cost.ts";
+import { computeCompactCost, computeCost, computeDenseCost } from "../../src/prune/cost.ts";
 import { removedAt, scheduledCost, scheduledSparsity } from "../../src/prune/goal.ts";
 import { summarizeModel } from "../../src/model/summary.ts";
 import { layOutParameters } from "../../src/plan/layout.ts";
@@ -50,28 +50,28 @@ function countsOf(removed: Readonly<Record<string, number>>) {
   }));
 }
 
-Deno.test("costOf() counts what kept weights cost", () => {
-  const graph = tinyGraph(), whole = denseCostOf(summarizeModel(graph));
-  assertEquals(costOf(graph, countsOf({})), whole);
+Deno.test("computeCost() counts what kept weights cost", () => {
+  const graph = tinyGraph(), whole = computeDenseCost(summarizeModel(graph));
+  assertEquals(computeCost(graph, countsOf({})), whole);
   const conv2 = summarizeModel(graph).layers.find(({ name }) => name === "conv2")!;
   const pixels = conv2.output[1] * conv2.output[2], weights = 5 * 4 * 9;
   assertEquals(conv2.multiplyAdds, weights * pixels);
   const layers = countsOf({ "conv2.weight": 100, "fc2.weight": 1 });
   const parameters = whole.parameters - 101, multiplyAdds = whole.multiplyAdds - 100 * pixels - 1;
-  assertEquals(costOf(graph, layers), { parameters, multiplyAdds, bytes: whole.bytes });
+  assertEquals(computeCost(graph, layers), { parameters, multiplyAdds, bytes: whole.bytes });
   // A removed weight is worth four bytes, a bit a weight is paid where that is less: not for the one of fc2.
   const bytes = whole.bytes - 4 * 100 + Math.ceil(weights / 8);
-  assertEquals(costOf(graph, layers, { isSparse: true }), { parameters, multiplyAdds, bytes });
+  assertEquals(computeCost(graph, layers, { isSparse: true }), { parameters, multiplyAdds, bytes });
 });
 
-Deno.test("compactCostOf() is the cost of the network without the channels that a mask empties", () => {
+Deno.test("computeCompactCost() is the cost of the network without the channels that a mask empties", () => {
   const graph = tinyGraph(), { parameters, quads } = layOutParameters(graph);
   const mask = new Float32Array(4 * quads).fill(1);
-  assertEquals(compactCostOf(graph, mask), denseCostOf(summarizeModel(graph)));
+  assertEquals(computeCompactCost(graph, mask), computeDenseCost(summarizeModel(graph)));
   const conv1 = parameters.find(({ fullName }) => fullName === "conv1.weight")!;
   const bias = parameters.find(({ fullName }) => fullName === "conv1.bias")!;
   mask.fill(0, 4 * (conv1.offset + 2 * conv1.rowQuads), 4 * (conv1.offset + 3 * conv1.rowQuads));
   mask[4 * bias.offset + 2] = 0;
   const smaller = summarizeModel(tinyGraph({ conv1: 3, conv2: 5, fc1: 7 }));
-  assertEquals(compactCostOf(graph, mask), denseCostOf(smaller));
+  assertEquals(computeCompactCost(graph, mask), computeDenseCost(smaller));
 });

@@ -35,15 +35,15 @@ Deno.test("openBranches() leaves a sum one of its inputs, and counts branches th
       { kind: "linear", name: "logits", outFeatures: 2, bias: false },
     ],
   };
-  const open = openBranches(graph, () => false), left = open.branchesOf(["left"])!;
+  const open = openBranches(graph, () => false), left = open.findAround(["left"])!;
   assertEquals(left, [{ sum: "sum", layers: ["left", "left out"] }]);
-  assertEquals(open.branchesOf(["flatten"]), undefined);
-  assertEquals(open.branchesOf(["left", "right"]), undefined);
+  assertEquals(open.findAround(["flatten"]), undefined);
+  assertEquals(open.findAround(["left", "right"]), undefined);
   open.close(left);
   open.close(left);
-  assertEquals(open.branchesOf(["left", "left out"]), []);
-  assertEquals(open.branchesOf(["right"]), undefined);
-  assertEquals(openBranches(graph, (layer) => layer === "left out").branchesOf(["right"]), undefined);
+  assertEquals(open.findAround(["left", "left out"]), []);
+  assertEquals(open.findAround(["right"]), undefined);
+  assertEquals(openBranches(graph, (layer) => layer === "left out").findAround(["right"]), undefined);
 });
 
 Deno.test("openBranches() takes the innermost of branches that lie in each other", () => {
@@ -61,6 +61,6 @@ Deno.test("openBranches() takes the innermost of branches that lie in each other
     ],
   };
   const open = openBranches(graph, () => false);
-  assertEquals(open.branchesOf(["inner"]), [{ sum: "inner sum", layers: ["inner"] }]);
-  assertEquals(open.branchesOf(["outer"])!.map(({ sum }) => sum), ["outer sum"]);
+  assertEquals(open.findAround(["inner"]), [{ sum: "inner sum", layers: ["inner"] }]);
+  assertEquals(open.findAround(["outer"])!.map(({ sum }) => sum), ["outer sum"]);
 });

@@ -1,7 +1,7 @@
 /** Criteria by value: expressions and functions, on every granularity, guarded, in runs and in comparisons. */
 import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
-import { coreOf } from "../../src/api/model_core.ts";
+import { getCore } from "../../src/api/model_core.ts";
 import type { ModelPruneOptions } from "../../src/api/model_options.ts";
 import { configOf } from "../helpers/config.ts";
 import { ConfigError, KernelError, NumericError } from "../../src/errors.ts";
@@ -118,7 +118,7 @@ Deno.test("an expression computes what it says, 0 of removed weights", async () 
   const expression = "select(0.25, min(abs(mean), 0.1) / sqrt(variance + 1e-6), mean > 0) + 2 * fisher";
   await model.score(test, { criterion: defineCriterion({ name: "mixed", expression }) });
   const read = async (role: "mean" | "mask" | "variance" | "fisher" | "scores") =>
-    await coreOf(model).network.readParameters(role) as NamedParameters;
+    await getCore(model).network.readParameters(role) as NamedParameters;
   const [mean, mask, variance, fisher, scores] = [
     await read("mean"),
     await read("mask"),

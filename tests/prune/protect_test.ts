@@ -5,7 +5,7 @@ import { readFloats } from "../../src/gpu/readback.ts";
 import { type Graph, parseGraph } from "../../src/model/graph.ts";
 import {
   fullMask,
-  layerNameOf,
+  getLayerName,
   layOutParameters,
   type ParameterLayout,
   takeParameter,
@@ -42,11 +42,11 @@ const separable = parseGraph({
   ],
 }, "a test");
 
-const weightsOf = (graph: Graph) => prunableTensors(layOutParameters(graph)).map(layerNameOf);
+const weightsOf = (graph: Graph) => prunableTensors(layOutParameters(graph)).map(getLayerName);
 
 /** True where a mask keeps every trained number of a layer. */
 function isWhole({ parameters }: ParameterLayout, mask: Float32Array, name: string): boolean {
-  return parameters.filter((parameter) => parameter.arena === "values" && layerNameOf(parameter) === name)
+  return parameters.filter((parameter) => parameter.arena === "values" && getLayerName(parameter) === name)
     .every((parameter) => takeParameter(parameter, mask).every((keep) => keep === 1));
 }
 
@@ -145,7 +145,7 @@ Deno.test("Pruner.remove() leaves the filters of the network's outputs, the clas
       // The last layer would go first.
       const values = randomArenas(graph, 2).values;
       for (const parameter of network.layout.parameters) {
-        if (!outputLayers.includes(layerNameOf(parameter)) || parameter.arena !== "values") continue;
+        if (!outputLayers.includes(getLayerName(parameter)) || parameter.arena !== "values") continue;
         const { offset, quads } = parameter;
         for (let i = 4 * offset; i < 4 * (offset + quads); i++) values[i] *= 1e-6;
       }

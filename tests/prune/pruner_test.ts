@@ -6,7 +6,7 @@
  */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { Model } from "../../src/api/model.ts";
-import { coreOf } from "../../src/api/model_core.ts";
+import { getCore } from "../../src/api/model_core.ts";
 import type { NamedParameters } from "../../src/gpu/network.ts";
 import { signalToNoiseAt } from "../../src/prune/score/confidence.ts";
 import type { Criterion } from "../../src/prune/score/criteria.ts";
@@ -197,7 +197,7 @@ Deno.test("Model.prune() by a confidence threshold reaches a fixed point", async
   });
   assertEquals(outcome.end, "fixed point");
   assert(outcome.rounds.length < 40 && outcome.removed > 0, `${outcome.rounds.length} rounds`);
-  const { prunableCount } = coreOf(model).network.layout;
+  const { prunableCount } = getCore(model).network.layout;
   const last = outcome.rounds.slice(-3).map(({ removed }) => removed);
   assert(last[2] - last[0] < 2e-3 * prunableCount);
   for (const [i, { removed }] of outcome.rounds.entries()) {

@@ -7,7 +7,7 @@ import type { Graph } from "../../src/model/graph.ts";
 import { presetNetwork } from "../../src/model/presets.ts";
 import { layOutParameters } from "../../src/plan/layout.ts";
 import type { Criterion } from "../../src/prune/score/criteria.ts";
-import { compactCostOf } from "../../src/prune/cost.ts";
+import { computeCompactCost } from "../../src/prune/cost.ts";
 import { Pruner } from "../../src/prune/pruner.ts";
 import { maxRemovable, minChannelCost } from "../../src/prune/reach/reach.ts";
 import type { RemovalOptions } from "../../src/prune/select/removal.ts";
@@ -120,7 +120,7 @@ Deno.test("minChannelCost() is never more than what the compacted network costs 
       const least = minChannelCost(network, { criterion: "random", options });
       if (!least) continue;
       await pruner.remove(await maxOf(graph, options, "random"), options);
-      const cost = compactCostOf(graph, await readFloats(network.gpu, network.arena("mask")));
+      const cost = computeCompactCost(graph, await readFloats(network.gpu, network.arena("mask")));
       for (const kind of ["parameters", "multiplyAdds", "bytes"] as const) {
         assert(least[kind] <= cost[kind], `${graph.name} ${kind} ${floor}: ${least[kind]} of ${cost[kind]}`);
       }

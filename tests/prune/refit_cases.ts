@@ -7,7 +7,7 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import { readFloats } from "../../src/gpu/readback.ts";
 import type { RefitGeometry } from "../../src/prune/refit/geometry.ts";
 import { type LayerSolution, RefitLayer } from "../../src/prune/refit/refit_layer.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 import { imagesFromQuads, imagesToQuads } from "../kernels/harness.ts";
 import {
   addSkip,
@@ -126,7 +126,7 @@ export async function refitOnDevice(
     return { buffer, quads: buffer.sizeBytes / 16 };
   };
   const weightQuads = dense.shape[0] * dense.values.length / dense.shape[0] / dense.shape[1] *
-    quadsOf(dense.shape[1]);
+    countQuads(dense.shape[1]);
   const arenaOf = (name: string, offset: number, values?: Float32Array) => {
     const arena = new Float32Array(4 * (offset + weightQuads)).fill(NaN);
     if (values) arena.set(values, 4 * offset);
@@ -164,7 +164,7 @@ export async function refitOnDevice(
       });
     }
     const values = arenaOf("values", 2), scores = arenaOf("scores", 3);
-    const shift = bufferOf("shift", new Float32Array(4 * (1 + quadsOf(y.shape[1]))).fill(NaN)).buffer;
+    const shift = bufferOf("shift", new Float32Array(4 * (1 + countQuads(y.shape[1]))).fill(NaN)).buffer;
     const report = await refit.solve({
       mask: arenaOf("mask", 1, imagesToQuads(mask.values, mask.shape)),
       dense: arenaOf("dense", 4, imagesToQuads(dense.values, dense.shape)),

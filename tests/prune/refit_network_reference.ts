@@ -6,7 +6,7 @@
  */
 import type { Graph } from "../../src/model/graph.ts";
 import type { Conv2dSpec } from "../../src/model/layers/conv2d.ts";
-import { pairOf } from "../../src/shape.ts";
+import { toPair } from "../../src/shape.ts";
 import { referenceOutputs, type Tensors } from "../plan/reference_graph.ts";
 import { channelRows, meansOf, patchRows, refitRows } from "../reference/refit.ts";
 import { addForward } from "../reference/shortcut.ts";
@@ -194,9 +194,9 @@ function windowOf(spec: Conv2dSpec | undefined) {
   }
   const { kernel, stride, padding, dilation = 1 } = spec;
   return {
-    kernel: pairOf(kernel),
-    stride: pairOf(stride),
-    padding: pairOf(padding),
-    dilation: pairOf(dilation),
+    kernel: toPair(kernel),
+    stride: toPair(stride),
+    padding: toPair(padding),
+    dilation: toPair(dilation),
   };
 }

@@ -1,6 +1,6 @@
 /** What the tests of removal share: where weights lie, and the walk that they are held to. */
 import type { PlacedParameter } from "../../src/plan/layout.ts";
-import { quadsOf } from "../../src/shape.ts";
+import { countQuads } from "../../src/shape.ts";
 
 export const scoring = { examples: 200, seed: 4, prior: "matched" } as const;
 
@@ -10,7 +10,7 @@ export function placesOf({ rows, taps, channels, offset }: PlacedParameter) {
     const channel = i % channels,
       tap = Math.floor(i / channels) % taps,
       row = Math.floor(i / channels / taps);
-    return { row, tap, channel, place: 4 * (offset + (row * taps + tap) * quadsOf(channels)) + channel };
+    return { row, tap, channel, place: 4 * (offset + (row * taps + tap) * countQuads(channels)) + channel };
   });
 }
 

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { readDistillation, scheduleOf, trainingOf } from "../../src/runs/read_training.ts";
+import { readDistillation, readSchedule, readTraining } from "../../src/runs/read_training.ts";
 import { adam } from "../../src/plan/optimizer.ts";
 import { configOf } from "../helpers/config.ts";
 import {
@@ -10,9 +10,9 @@ import {
   warmedUp,
 } from "../../src/train/schedule.ts";
 
-Deno.test("trainingOf() hands on the optimizer", () => {
+Deno.test("readTraining() hands on the optimizer", () => {
   const of = (optimizer: string, more = {}) =>
-    trainingOf(configOf({ optimizer, weightDecay: 0.1, ...more }), { channels: 3 }).optimizer;
+    readTraining(configOf({ optimizer, weightDecay: 0.1, ...more }), { channels: 3 }).optimizer;
   const momentum = 0.8, usual = { weightDecay: 0.1, l1: 0, decayBias: true };
   assertEquals(of("sgd"), { kind: "sgd", momentum: 0, nesterov: false, ...usual });
   assertEquals(of("momentum", { momentum }), { kind: "sgd", momentum, nesterov: false, ...usual });
@@ -22,9 +22,9 @@ Deno.test("trainingOf() hands on the optimizer", () => {
   assertEquals(of("adamw"), { ...adam({ kind: "adamw", weightDecay: 0.1 }), l1: 0, decayBias: true });
 });
 
-Deno.test("trainingOf() hands on how gradients and values are held down", () => {
+Deno.test("readTraining() hands on how gradients and values are held down", () => {
   const of = (more: Record<string, unknown>) =>
-    trainingOf(configOf({ optimizer: "sgd", weightDecay: 0, l1: 0.1, ...more }), { channels: 3 }).optimizer;
+    readTraining(configOf({ optimizer: "sgd", weightDecay: 0, l1: 0.1, ...more }), { channels: 3 }).optimizer;
   const plain = { kind: "sgd", momentum: 0, nesterov: false, weightDecay: 0, l1: 0.1, decayBias: true };
   assertEquals(of({ decayBias: false, clipNorm: 2 }), { ...plain, decayBias: false, clipNorm: 2 });
   assertEquals(of({ clipValue: 3 }), { ...plain, clipValue: 3 });
@@ -37,16 +37,16 @@ const walk = ({ learningRateShare, averagedCount, emaDecay }: Schedule, steps: n
     (_, step) => [learningRateShare(step, steps), averagedCount(step, steps), emaDecay],
   );
 
-Deno.test("scheduleOf() is stepSchedule and finetuneSchedule by default", () => {
+Deno.test("readSchedule() is stepSchedule and finetuneSchedule by default", () => {
   for (const steps of [1, 2, 7, 93, 1000]) {
-    assertEquals(walk(scheduleOf(configOf({}), "train"), steps), walk(stepSchedule, steps));
-    assertEquals(walk(scheduleOf(configOf({}), "finetune"), steps), walk(finetuneSchedule, steps));
+    assertEquals(walk(readSchedule(configOf({}), "train"), steps), walk(stepSchedule, steps));
+    assertEquals(walk(readSchedule(configOf({}), "finetune"), steps), walk(finetuneSchedule, steps));
   }
 });
 
-Deno.test("scheduleOf() reads schedules, warm-up, rewinding and averaging", () => {
+Deno.test("readSchedule() reads schedules, warm-up, rewinding and averaging", () => {
   const rates = (value: Record<string, unknown>, phase: "train" | "finetune", steps: number) =>
-    walk(scheduleOf(configOf(value), phase), steps).map(([rate]) => rate);
+    walk(readSchedule(configOf(value), phase), steps).map(([rate]) => rate);
   assertEquals(rates({ schedule: "constant" }, "train", 3), [1, 1, 1]);
   assertEquals(rates({ milestones: "0.5,0.75", gamma: 0.5 }, "train", 4), [1, 1, 0.5, 0.25]);
   const warm = warmedUp(cosineRate({ floor: 0.1 }), 0.25),
@@ -56,7 +56,7 @@ Deno.test("scheduleOf() reads schedules, warm-up, rewinding and averaging", () =
   assertEquals(rewound, whole.slice(4));
   assertEquals(rates({ schedule: "one-cycle", peakAt: 0.5 }, "train", 4)[1], 1);
   const averages = (value: Record<string, unknown>) =>
-    walk(scheduleOf(configOf(value), "train"), 4).map(([, count, decay]) => [count, decay]);
+    walk(readSchedule(configOf(value), "train"), 4).map(([, count, decay]) => [count, decay]);
   assertEquals(averages({ averaging: "none" }), Array(4).fill([0, undefined]));
   assertEquals(averages({ averaging: "ema", averageFrom: 0.5 }), [[0, .999], [0, .999], [1, .999], [
     2,
@@ -64,8 +64,8 @@ Deno.test("scheduleOf() reads schedules, warm-up, rewinding and averaging", () =
   ]]);
 });
 
-Deno.test("trainingOf() takes flips for colour images, and stops early with validation examples alone", () => {
-  const of = (value: Record<string, unknown>, channels = 3) => trainingOf(configOf(value), { channels });
+Deno.test("readTraining() takes flips for colour images, and stops early with validation examples alone", () => {
+  const of = (value: Record<string, unknown>, channels = 3) => readTraining(configOf(value), { channels });
   assertEquals([of({}).augmentation, of({}, 1).augmentation, of({ augment: "flip-crop" }, 1).augmentation], [
     "flip",
     "none",

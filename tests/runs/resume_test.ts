@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { loadModel } from "../../src/api/load_model.ts";
 import { type PruneRunOptions, type PruneRunResult, runPrune } from "../../src/runs/prune.ts";
 import { removeCheckpoints } from "../../src/runs/journal.ts";
-import { resultsOf } from "../../src/runs/results.ts";
+import { readResults } from "../../src/runs/results.ts";
 import { configOf } from "../helpers/config.ts";
 import type { Dataset, Split } from "../../src/data/dataset.ts";
 import { openShards } from "../../src/data/shards.ts";
@@ -358,7 +358,7 @@ Deno.test("runPrune() told to stop keeps a checkpoint at the step, whenever that
     } catch (error) {
       assert(error === reason, String(error));
       const path = "out/checkpoint/run.safetensors", stored = await loadCheckpoint(path, files);
-      const { steps, training } = resultsOf(stored, path);
+      const { steps, training } = readResults(stored, path);
       if (training) {
         const { name, state: { step, steps } } = training;
         places.add(`${name} ${step === steps / 2 ? "between epochs" : "within"}`);

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { runSensitivity } from "../../src/runs/sensitivity.ts";
-import { scanUnits, targetOf } from "../../src/runs/scan_units.ts";
+import { computeTarget, scanUnits } from "../../src/runs/scan_units.ts";
 import { formatSensitivity } from "../../src/text/compare.ts";
 import { configOf } from "../helpers/config.ts";
 import type { Graph } from "../../src/model/graph.ts";
@@ -59,14 +59,14 @@ Deno.test("scanUnits() takes each coupled set of channels once, with all weights
   assertEquals(new Set(units.map(({ name }) => name)).size, units.length);
 });
 
-Deno.test("targetOf() counts what is gone elsewhere, and what a unit lacks already", () => {
+Deno.test("computeTarget() counts what is gone elsewhere, and what a unit lacks already", () => {
   const graph = tinyGraph(),
     masks = new Map([["conv1.weight", Float32Array.from({ length: 36 }, (_, i) => i % 2)]]);
   const start = { graph, layout: layOutParameters(graph), masks };
   const [conv1, conv2, fc1] = scanUnits(start, channels);
   assertEquals([conv1.removed, conv2.removed, fc1.removed], [18, 0, 0]);
-  assertEquals([0, 0.5].map((sparsity) => targetOf(conv1, sparsity, 18)), [18, 108]);
-  assertEquals(targetOf(conv2, 0.5, 18), 18 + 160);
+  assertEquals([0, 0.5].map((sparsity) => computeTarget(conv1, sparsity, 18)), [18, 108]);
+  assertEquals(computeTarget(conv2, 0.5, 18), 18 + 160);
 });
 
 Deno.test("runSensitivity() prunes each coupled set of channels alone, and reports a line a set", async () => {

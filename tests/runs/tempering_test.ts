@@ -3,7 +3,7 @@
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { runCompare } from "../../src/runs/compare.ts";
-import { coreOf } from "../../src/api/model_core.ts";
+import { getCore } from "../../src/api/model_core.ts";
 import type { PruneGoal } from "../../src/prune/goal.ts";
 import { applyRecipe } from "../../src/api/apply_recipe.ts";
 import { Model } from "../../src/api/model.ts";
@@ -14,7 +14,7 @@ import { configOf as configBy } from "../helpers/config.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { parseGraph } from "../../src/model/graph.ts";
 import { posteriorTemperatures, type TemperatureChoice } from "../../src/prune/score/temperature.ts";
-import { removedOf } from "../../src/prune/recipe.ts";
+import { countRemovedWeights } from "../../src/prune/recipe.ts";
 import { pruneReportSchema } from "../../src/report/prune_report.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyDataset, tinySplit } from "../helpers/tiny_dataset.ts";
@@ -54,7 +54,7 @@ Deno.test("applyRecipe() tries every temperature as if it were alone, and remove
     const apply = async (temperature: number | "validation") => {
       model.restore(state);
       return await applyRecipe(
-        coreOf(model),
+        getCore(model),
         {
           score: { by: "confidence", seed: 0, temperature },
           select: {},
@@ -65,7 +65,7 @@ Deno.test("applyRecipe() tries every temperature as if it were alone, and remove
       );
     };
     const { temperature: choice, layers } = await apply("validation"), ended = await model.state();
-    assertEquals(removedOf(layers), weights);
+    assertEquals(countRemovedWeights(layers), weights);
     checkLowest(choice!);
     chosen.add(choice!.temperature);
     let repeated = 0;

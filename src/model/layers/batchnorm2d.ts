@@ -7,8 +7,8 @@ import { z } from "zod";
 import { arenaRef, type BufferRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { columnStride, dispatchOver } from "../../kernels/dispatch.ts";
 import { ShapeError } from "../../errors.ts";
-import { chunksOf, columnMoments, sumSplits } from "../../kernels/reduce.ts";
-import { quadsOf, quadsPerExample, shapeText } from "../../shape.ts";
+import { columnMoments, splitRows, sumSplits } from "../../kernels/reduce.ts";
+import { countQuads, quadsPerExample, shapeText } from "../../shape.ts";
 import { channelwise } from "../channels.ts";
 import {
   type LayerContext,
@@ -39,7 +39,7 @@ export const batchnorm2dSchema = z.strictObject({
 
 /** The statistics in use: the batch's own in training, the running ones otherwise. */
 function statistics(context: LayerContext<Batchnorm2dSpec>) {
-  const quads = quadsOf(context.input.channels);
+  const quads = countQuads(context.input.channels);
   if (context.mode === "train") {
     const buffers = { mean: context.scratch("mean", quads), variance: context.scratch("variance", quads) };
     return { buffers, offsets: { mean: 0, variance: 0 } };
@@ -49,8 +49,11 @@ function statistics(context: LayerContext<Batchnorm2dSpec>) {
 }
 
 /** Scratch for two quads per chunk of rows and column. */
-function scratchOf({ scratch, batch, input }: LayerContext<Batchnorm2dSpec>): BufferRef {
-  return scratch("sums", 2 * chunksOf(batch * input.height * input.width).chunks * quadsOf(input.channels));
+function takeScratch({ scratch, batch, input }: LayerContext<Batchnorm2dSpec>): BufferRef {
+  return scratch(
+    "sums",
+    2 * splitRows(batch * input.height * input.width).chunks * countQuads(input.channels),
+  );
 }
 
 /**
@@ -60,7 +63,7 @@ function scratchOf({ scratch, batch, input }: LayerContext<Batchnorm2dSpec>): Bu
  */
 function measure(context: LayerContext<Batchnorm2dSpec>): void {
   const { spec, name, batch, input, x } = context;
-  const quads = quadsOf(input.channels), rows = batch * input.height * input.width;
+  const quads = countQuads(input.channels), rows = batch * input.height * input.width;
   if (rows === 1) {
     const current = `one value per channel, as batches of 1 example have, of shape ${shapeText(input)}`;
     const wanted = "2 or more: a larger batch, as batch norm subtracts the mean of a batch";
@@ -68,7 +71,7 @@ function measure(context: LayerContext<Batchnorm2dSpec>): void {
   }
   const { buffers: { mean, variance } } = statistics(context);
   context.emit(
-    ...columnMoments({ label: name, x, mean, variance, rows, quads, scratch: scratchOf(context) }),
+    ...columnMoments({ label: name, x, mean, variance, rows, quads, scratch: takeScratch(context) }),
   );
   const running = [
     { batch: mean, parameter: "running_mean", correction: 1 },
@@ -140,7 +143,7 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
     const { spec, name, batch, output, x, y, relu, residual } = context;
     if (context.mode === "train") measure(context);
     const { buffers, offsets } = statistics(context);
-    const quads = quadsOf(output.channels), total = batch * quadsPerExample(output);
+    const quads = countQuads(output.channels), total = batch * quadsPerExample(output);
     const stride = columnStride(total, quads);
     const scaling = {
       gamma: context.offsetOf("weight"),
@@ -159,9 +162,9 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
   backward(context) {
     const { spec, name, batch, input, x, dy, dx } = context;
     const { buffers, offsets } = statistics(context);
-    const quads = quadsOf(input.channels), rows = batch * input.height * input.width;
+    const quads = countQuads(input.channels), rows = batch * input.height * input.width;
     const gamma = context.offsetOf("weight"), beta = context.offsetOf("bias"), { epsilon } = spec;
-    const { rowsPerChunk, chunks } = chunksOf(rows), sums = scratchOf(context);
+    const { rowsPerChunk, chunks } = splitRows(rows), sums = takeScratch(context);
     const sum = {
       scratch: sums,
       out: arenaRef("gradients"),

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { ShapeError } from "../../errors.ts";
 import { dispatchOver } from "../../kernels/dispatch.ts";
-import { mapShape, quadsOf, quadsPerExample, shapeText } from "../../shape.ts";
+import { countQuads, mapShape, quadsPerExample, shapeText } from "../../shape.ts";
 import { type LayerFields, layerFields, type LayerInput, type LayerType } from "../layer.ts";
 
 /** A join in a model file; `inputs` names its parts, in order. */
@@ -19,7 +19,7 @@ export interface ConcatSpec extends LayerFields {
 export const concatSchema = z.strictObject({ kind: z.literal("concat"), ...layerFields });
 
 /** Each input with its first channel in the output. */
-function partsOf(inputs: readonly LayerInput[]): readonly (LayerInput & { readonly offset: number })[] {
+function placeParts(inputs: readonly LayerInput[]): readonly (LayerInput & { readonly offset: number })[] {
   let offset = 0;
   return inputs.map((input) => {
     const part = { ...input, offset };
@@ -62,19 +62,25 @@ export const concat: LayerType<ConcatSpec> = {
 
   forward({ name, batch, inputs, output, y, emit }) {
     const pixels = batch * output.height * output.width;
-    for (const { shape, x, offset } of partsOf(inputs)) {
-      const span = quadsOf(offset % 4 + shape.channels), items = pixels * span;
+    for (const { shape, x, offset } of placeParts(inputs)) {
+      const span = countQuads(offset % 4 + shape.channels), items = pixels * span;
       emit(dispatchOver(items, {
         kernel: "layer/concat_forward",
         label: `${name} forward`,
         bindings: { x, y },
-        params: { items, x_quads: quadsOf(shape.channels), y_quads: quadsOf(output.channels), offset, span },
+        params: {
+          items,
+          x_quads: countQuads(shape.channels),
+          y_quads: countQuads(output.channels),
+          offset,
+          span,
+        },
       }));
     }
   },
 
   backward({ name, batch, inputs, output, dy, emit }) {
-    for (const { shape, dx, offset } of partsOf(inputs)) {
+    for (const { shape, dx, offset } of placeParts(inputs)) {
       if (!dx) continue;
       const quads = batch * quadsPerExample(shape);
       emit(dispatchOver(quads, {

@@ -6,15 +6,15 @@
 import { z } from "zod";
 import { ShapeError } from "../../errors.ts";
 import {
+  countQuads,
   type FeatureShape,
   mapShape,
   type Pair,
-  pairOf,
-  quadsOf,
   shapeText,
+  toPair,
   windowedSides,
 } from "../../shape.ts";
-import { weightAndBias, weighted, weightFormOf } from "../channels.ts";
+import { getWeightForm, weightAndBias, weighted } from "../channels.ts";
 import {
   convolutionBackwardBias,
   convolutionBackwardInput,
@@ -65,8 +65,8 @@ export const conv2dSchema = z.strictObject({
   bias: z.boolean().default(true),
 });
 
-function contextOf(context: LayerContext<Conv2dSpec>): ConvolutionContext {
-  const { spec, input, output } = context, [kernelHeight, kernelWidth] = pairOf(spec.kernel);
+function makeConvolutionContext(context: LayerContext<Conv2dSpec>): ConvolutionContext {
+  const { spec, input, output } = context, [kernelHeight, kernelWidth] = toPair(spec.kernel);
   return {
     name: context.name,
     choose: context.choose,
@@ -74,7 +74,7 @@ function contextOf(context: LayerContext<Conv2dSpec>): ConvolutionContext {
     bias: spec.bias ? context.offsetOf("bias") : undefined,
     geometry: {
       images: context.batch,
-      inQuads: quadsOf(input.channels),
+      inQuads: countQuads(input.channels),
       inHeight: input.height,
       inWidth: input.width,
       outChannels: spec.outChannels,
@@ -90,9 +90,11 @@ function contextOf(context: LayerContext<Conv2dSpec>): ConvolutionContext {
 }
 
 /** The convolution in its groups, or undefined if there is one group only. */
-function groupedOf(context: LayerContext<Conv2dSpec>): GroupedConvolution | undefined {
+function makeGroupedConvolution(context: LayerContext<Conv2dSpec>): GroupedConvolution | undefined {
   const { spec: { groups = 1 }, input: { channels } } = context;
-  return groups === 1 ? undefined : { convolution: contextOf(context), inChannels: channels, groups };
+  return groups === 1
+    ? undefined
+    : { convolution: makeConvolutionContext(context), inChannels: channels, groups };
 }
 
 /** The conv2d layer: x (N, C, H, W) -> y (N, O, OH, OW). */
@@ -102,7 +104,7 @@ export const conv2d: LayerType<Conv2dSpec> = {
     narrow(layer, { inputs: [inputs], outputs }) {
       const { spec } = layer;
       // Depthwise groups are removed with their channels; other groups stay, each with fewer channels.
-      const groups = weightFormOf(layer)!.isDepthwise ? inputs.length : spec.groups;
+      const groups = getWeightForm(layer)!.isDepthwise ? inputs.length : spec.groups;
       return { ...spec, outChannels: outputs.length, ...(groups === undefined ? {} : { groups }) };
     },
   },
@@ -116,10 +118,10 @@ export const conv2d: LayerType<Conv2dSpec> = {
       inSize: [input.height, input.width],
       outChannels: spec.outChannels / groups,
       outSize: [output.height, output.width],
-      kernel: pairOf(spec.kernel),
-      stride: pairOf(spec.stride),
-      padding: pairOf(spec.padding),
-      dilation: pairOf(spec.dilation ?? 1),
+      kernel: toPair(spec.kernel),
+      stride: toPair(spec.stride),
+      padding: toPair(spec.padding),
+      dilation: toPair(spec.dilation ?? 1),
     };
   },
 
@@ -139,8 +141,8 @@ export const conv2d: LayerType<Conv2dSpec> = {
       throw new ShapeError({ act: "apply layer", thing: name, current, wanted });
     }
     if (height < 1 || width < 1 || input.taps !== 1) {
-      const dilation = pairOf(spec.dilation ?? 1);
-      const least = pairOf(spec.kernel).map((side, i) => dilation[i] * (side - 1) + 1).join(" x ");
+      const dilation = toPair(spec.dilation ?? 1);
+      const least = toPair(spec.kernel).map((side, i) => dilation[i] * (side - 1) + 1).join(" x ");
       const wanted = `a feature map of at least ${least} with its padding`;
       throw new ShapeError({ act: "apply layer", thing: name, current: `input ${shapeText(input)}`, wanted });
     }
@@ -148,7 +150,7 @@ export const conv2d: LayerType<Conv2dSpec> = {
   },
 
   parameters(spec, input) {
-    const [kernelHeight, kernelWidth] = pairOf(spec.kernel), taps = kernelHeight * kernelWidth;
+    const [kernelHeight, kernelWidth] = toPair(spec.kernel), taps = kernelHeight * kernelWidth;
     const channels = input.channels / (spec.groups ?? 1), rows = spec.outChannels;
     return weightAndBias({
       rows,
@@ -160,8 +162,8 @@ export const conv2d: LayerType<Conv2dSpec> = {
   },
 
   forward(context) {
-    const convolution = contextOf(context),
-      grouped = groupedOf(context),
+    const convolution = makeConvolutionContext(context),
+      grouped = makeGroupedConvolution(context),
       { x, pool, mode, scratch } = context;
     const keepsArgmax = mode !== "evaluate";
     if (grouped) context.emit(groupedForward(grouped, context));
@@ -170,7 +172,7 @@ export const conv2d: LayerType<Conv2dSpec> = {
   },
 
   backward(context) {
-    const convolution = contextOf(context), grouped = groupedOf(context);
+    const convolution = makeConvolutionContext(context), grouped = makeGroupedConvolution(context);
     const { dy, dx, gated, addend, x, pool, scratch } = context, { bias } = convolution;
     if (pool) {
       // For the input's gradient, the output's gradient was computed already; reading it is cheaper than computing it

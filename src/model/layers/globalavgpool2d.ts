@@ -20,7 +20,7 @@ export interface Globalavgpool2dSpec extends LayerFields {
 export const globalavgpool2dSchema = z.strictObject({ kind: z.literal("globalavgpool2d"), ...layerFields });
 
 /** One window, the whole map. */
-function windowsOf({ height, width }: FeatureShape): Windows {
+function makeWindow({ height, width }: FeatureShape): Windows {
   return { kernel: [height, width], stride: 1, padding: 0 };
 }
 
@@ -38,8 +38,8 @@ export const globalavgpool2d: LayerType<Globalavgpool2dSpec> = {
   },
 
   parameters: () => [],
-  forward: (context) => poolForward(context, windowsOf(context.input), "avgpool2d"),
+  forward: (context) => poolForward(context, makeWindow(context.input), "avgpool2d"),
   backward(context) {
-    if (context.dx) averageBackward(context, windowsOf(context.input), context.dx);
+    if (context.dx) averageBackward(context, makeWindow(context.input), context.dx);
   },
 };

@@ -94,7 +94,7 @@ const layerTypes = {
  *
  * @throws {ConfigError} If the layer is of another kind.
  */
-export function layerTypeOf({ kind, name }: LayerSpec): LayerType<LayerSpec> {
+export function getLayerType({ kind, name }: LayerSpec): LayerType<LayerSpec> {
   const types: Readonly<Record<string, unknown>> = layerTypes;
   if (Object.hasOwn(types, kind)) return types[kind] as LayerType<LayerSpec>;
   const current = `a layer of kind "${kind}"`;

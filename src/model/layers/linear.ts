@@ -35,7 +35,7 @@ export const linearSchema = z.strictObject({
 });
 
 /** The batch lies along the width of one image of height 1, so that the weight's gradient sums over it in quads. */
-function contextOf(context: LayerContext<LinearSpec>): ConvolutionContext {
+function makeConvolutionContext(context: LayerContext<LinearSpec>): ConvolutionContext {
   const { spec, batch } = context;
   return {
     name: context.name,
@@ -104,11 +104,11 @@ export const linear: LayerType<LinearSpec> = {
   },
 
   forward(context) {
-    context.emit(...convolutionForward(contextOf(context), context));
+    context.emit(...convolutionForward(makeConvolutionContext(context), context));
   },
 
   backward(context) {
-    const convolution = contextOf(context);
+    const convolution = makeConvolutionContext(context);
     context.emit(
       ...convolutionBackwardWeight(convolution, context),
       ...convolutionBackwardBias(convolution, context),

@@ -8,12 +8,12 @@ import type { BufferRef } from "../../kernels/buffer_ref.ts";
 import { ShapeError } from "../../errors.ts";
 import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import {
+  countQuads,
   mapShape,
   type Pair,
-  pairOf,
-  quadsOf,
   quadsPerExample,
   shapeText,
+  toPair,
   windowedSides,
   type Windows,
 } from "../../shape.ts";
@@ -59,10 +59,10 @@ type PoolContext = Pick<
 >;
 
 function params({ input, output }: PoolContext, windows: Windows, quadsTotal: number) {
-  const [kernelHeight, kernelWidth] = pairOf(windows.kernel);
+  const [kernelHeight, kernelWidth] = toPair(windows.kernel);
   return {
     quads_total: quadsTotal,
-    quads: quadsOf(input.channels),
+    quads: countQuads(input.channels),
     in_height: input.height,
     in_width: input.width,
     out_height: output.height,
@@ -74,8 +74,8 @@ function params({ input, output }: PoolContext, windows: Windows, quadsTotal: nu
 }
 
 const outputShape: LayerType<Pool2dSpec>["outputShape"] = (spec, [input], name) => {
-  const { height, width } = windowedSides(input, spec), kernel = pairOf(spec.kernel);
-  const padding = pairOf(spec.padding), isWide = kernel.some((side, i) => 2 * padding[i] > side);
+  const { height, width } = windowedSides(input, spec), kernel = toPair(spec.kernel);
+  const padding = toPair(spec.padding), isWide = kernel.some((side, i) => 2 * padding[i] > side);
   if (height < 1 || width < 1 || input.taps !== 1 || isWide) {
     const wanted = `a feature map of at least ${kernel.join(" x ")}, padding at most half the window`;
     const current = `input ${shapeText(input)}, padding ${[...new Set(padding)].join(" x ")}`;
@@ -113,10 +113,10 @@ const forward: LayerType<Pool2dSpec>["forward"] = (context) =>
   poolForward(context, context.spec, context.spec.kind);
 
 /** The windows of a map and the rest at its edges: the sizes that the kernels share. */
-function cellsOf({ spec: { kernel }, batch, input }: LayerContext<Pool2dSpec>) {
-  const [kernelHeight, kernelWidth] = pairOf(kernel);
+function makeCellParams({ spec: { kernel }, batch, input }: LayerContext<Pool2dSpec>) {
+  const [kernelHeight, kernelWidth] = toPair(kernel);
   const cellsHigh = Math.ceil(input.height / kernelHeight), cellsWide = Math.ceil(input.width / kernelWidth);
-  const quads = quadsOf(input.channels);
+  const quads = countQuads(input.channels);
   return {
     cells: batch * cellsHigh * cellsWide * quads,
     cells_high: cellsHigh,
@@ -133,7 +133,7 @@ function placesBackward(
   { argmax, dy, output }: FusedPool,
   dx: BufferRef,
 ): Dispatch {
-  const cells = cellsOf(context);
+  const cells = makeCellParams(context);
   return dispatchOver(cells.cells, {
     kernel: "layer/maxpool2d_backward_argmax",
     label: `${context.name} backward`,
@@ -147,8 +147,8 @@ function disjointBackward(
   context: LayerContext<Pool2dSpec>,
   shared: Pick<Dispatch, "label" | "bindings" | "constants">,
 ): Dispatch {
-  const { spec, output } = context, [kernelHeight, kernelWidth] = pairOf(spec.kernel);
-  const cells = cellsOf(context);
+  const { spec, output } = context, [kernelHeight, kernelWidth] = toPair(spec.kernel);
+  const cells = makeCellParams(context);
   return dispatchOver(cells.cells, {
     ...shared,
     kernel: "layer/maxpool2d_backward_disjoint",
@@ -183,8 +183,8 @@ export const maxpool2d: LayerType<Pool2dSpec> = {
       bindings: { x, y, dy, dx },
       constants: { GATED: gated ? 1 : 0 },
     };
-    const { spec } = context, stride = pairOf(spec.stride);
-    if (isSquare(spec.padding, 0) && pairOf(spec.kernel).every((side, i) => side === stride[i])) {
+    const { spec } = context, stride = toPair(spec.stride);
+    if (isSquare(spec.padding, 0) && toPair(spec.kernel).every((side, i) => side === stride[i])) {
       context.emit(disjointBackward(context, shared));
       return;
     }

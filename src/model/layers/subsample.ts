@@ -37,7 +37,7 @@ function channelsBefore({ outChannels, before }: SubsampleSpec, { channels }: Fe
 }
 
 /** The sizes of input and output, as params of both kernels. */
-function sidesOf({ spec: { stride }, input, output }: {
+function makeSideParams({ spec: { stride }, input, output }: {
   readonly spec: SubsampleSpec;
   readonly input: FeatureShape;
   readonly output: FeatureShape;
@@ -107,7 +107,7 @@ export const subsample: LayerType<SubsampleSpec> = {
       label: `${name} forward`,
       bindings: { x, y },
       params: {
-        ...sidesOf(context),
+        ...makeSideParams(context),
         quads_total: quads,
         in_channels: input.channels,
         channels: output.channels,
@@ -126,7 +126,7 @@ export const subsample: LayerType<SubsampleSpec> = {
       label: `${name} backward`,
       bindings: { dy, dx },
       params: {
-        ...sidesOf(context),
+        ...makeSideParams(context),
         quads_total: quads,
         channels: input.channels,
         out_channels: output.channels,

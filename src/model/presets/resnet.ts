@@ -5,7 +5,7 @@
  * @module
  */
 import { type Graph, parseGraph } from "../graph.ts";
-import { classCountOf, type PresetTask } from "./task.ts";
+import { countTaskClasses, type PresetTask } from "./task.ts";
 
 /** The form of a residual network. */
 export interface ResnetForm {
@@ -65,7 +65,7 @@ export function residualNetwork(form: ResnetForm, task: PresetTask): Graph {
   layers.push({ kind: "globalavgpool2d", name: "pool" }, {
     kind: "linear",
     name: head,
-    outFeatures: classCountOf(task),
+    outFeatures: countTaskClasses(task),
   });
   return parseGraph({ name, input: { channels, height, width }, layers }, `preset ${name}`);
 }

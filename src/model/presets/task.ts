@@ -12,6 +12,6 @@ export type PresetTask = Pick<ClassificationTask, "channels" | "height" | "width
 };
 
 /** The number of logits of a preset. */
-export function classCountOf({ classes }: PresetTask): number {
+export function countTaskClasses({ classes }: PresetTask): number {
   return typeof classes === "number" ? classes : classes.length;
 }

@@ -5,16 +5,16 @@
  * @module
  */
 import { ShapeError } from "../../errors.ts";
-import { weightFormOf } from "../../model/channels.ts";
+import { getWeightForm } from "../../model/channels.ts";
 import { type Graph, type GraphNode, imagesName, resolveGraph } from "../../model/graph.ts";
 import type { KeptChannels } from "../../model/layer.ts";
 import {
-  layerNameOf,
+  getLayerName,
   layOutParameters,
   type ParameterLayout,
   type PlacedParameter,
 } from "../../plan/layout.ts";
-import { quadsOf } from "../../shape.ts";
+import { countQuads } from "../../shape.ts";
 import { type ConstantFold, findLiveParts, type NetworkNumbers } from "./live_channels.ts";
 import { coupleChannels } from "../groups/coupling.ts";
 
@@ -189,7 +189,7 @@ function placeFolds(
     const target = targets.get(parameter);
     if (!target) return [];
     const { arena, first } = target;
-    return [{ arena, place: 4 * first + outputs.get(layerNameOf(target))!.indexOf(channel), add }];
+    return [{ arena, place: 4 * first + outputs.get(getLayerName(target))!.indexOf(channel), add }];
   });
 }
 
@@ -198,7 +198,7 @@ const range = (count: number): readonly number[] => Array.from({ length: count }
 
 /** The input channels that a weight keeps. For a grouped weight these are positions, the same in every group. */
 function weightChannels(node: GraphNode, { inputs: [inputs] }: KeptChannels): readonly number[] {
-  const { groups, isDepthwise } = weightFormOf(node)!;
+  const { groups, isDepthwise } = getWeightForm(node)!;
   if (isDepthwise) return [0];
   const positions = node.input.channels / groups;
   return inputs.filter((channel) => channel < positions);
@@ -210,7 +210,7 @@ function gather(sources: Uint32Array, { source, target, rows, channels }: {
   readonly rows: readonly number[];
   readonly channels: readonly number[];
 }): void {
-  const fromTap = 4 * quadsOf(source.channels), toTap = 4 * quadsOf(target.channels);
+  const fromTap = 4 * countQuads(source.channels), toTap = 4 * countQuads(target.channels);
   for (const [row, fromRow] of rows.entries()) {
     for (let tap = 0; tap < target.taps; tap++) {
       const from = 4 * (source.first + fromRow * source.rowQuads) + tap * fromTap;

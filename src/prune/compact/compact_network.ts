@@ -22,7 +22,7 @@ import { resolveGraph } from "../../model/graph.ts";
 import { summarizeModel } from "../../model/summary.ts";
 import { lowerForward } from "../../plan/forward.ts";
 import type { ParameterLayout } from "../../plan/layout.ts";
-import { logitsOf, type Plan } from "../../plan/plan.ts";
+import { findLogits, type Plan } from "../../plan/plan.ts";
 import { dispatchInWindow, isStatistics, wholeWindow, windowRef } from "../../plan/windows.ts";
 import type { CallOptions } from "../../train/call_options.ts";
 import { type Compaction, type CompactOptions, planCompaction } from "./compact.ts";
@@ -112,7 +112,7 @@ export async function compactNetwork(
   const smaller = await gatherNetwork(network, compaction);
   try {
     const largestDifference = await compareLogits([network, smaller], examples, tools);
-    return { network: smaller, report: reportOf(network, smaller, { compaction, largestDifference }) };
+    return { network: smaller, report: makeReport(network, smaller, { compaction, largestDifference }) };
   } catch (error) {
     smaller[Symbol.dispose]();
     throw error;
@@ -132,7 +132,7 @@ async function gatherNetwork(
 ): Promise<Network> {
   const { gpu } = network;
   const roles = [...network.arenas.keys()].filter((role) =>
-    !scratchRoles.has(role) && sources[listOf(role)].length > 0
+    !scratchRoles.has(role) && sources[chooseSources(role)].length > 0
   );
   const arenas = new Map<ArenaRole, DeviceBuffer>(), lists = new Map<string, DeviceBuffer>();
   try {
@@ -160,7 +160,7 @@ async function gatherNetwork(
 }
 
 /** The sources of an arena's numbers. */
-function listOf(role: ArenaRole): "values" | "statistics" {
+function chooseSources(role: ArenaRole): "values" | "statistics" {
   return isStatistics(role) ? "statistics" : "values";
 }
 
@@ -178,7 +178,7 @@ function lowerGather(
         kernel: "mask/compact",
         label: `compact ${role}`,
         bindings: {
-          sources: windowRef(inputRef(`${listOf(role)} sources`), to),
+          sources: windowRef(inputRef(`${chooseSources(role)} sources`), to),
           arena: arenaRef(role),
           out: windowRef(inputRef(role), to),
         },
@@ -254,7 +254,7 @@ async function computeLogits(
   tools: CompactionTools & { readonly batch: number },
 ): Promise<Float32Array> {
   const { gpu } = network, { slots, batch } = tools;
-  const plan = lowerLogits(network, examples, tools), logits = logitsOf(plan);
+  const plan = lowerLogits(network, examples, tools), logits = findLogits(plan);
   using step = await preparePlan(plan, { network, slots, input: (name) => examples.input(name) });
   const order = { batch, seed: 0, epoch: 0, shuffle: false, dropLast: true };
   for await (const rows of examples.batches(order)) {
@@ -267,7 +267,7 @@ async function computeLogits(
   return new Float32Array(bytes);
 }
 
-function reportOf(network: Network, smaller: Network, { compaction, largestDifference }: {
+function makeReport(network: Network, smaller: Network, { compaction, largestDifference }: {
   readonly compaction: Compaction;
   readonly largestDifference: number;
 }): CompactionReport {

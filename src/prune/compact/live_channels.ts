@@ -5,11 +5,11 @@
  * @module
  */
 import { ShapeError } from "../../errors.ts";
-import { weightFormOf } from "../../model/channels.ts";
+import { getWeightForm } from "../../model/channels.ts";
 import type { GraphNode } from "../../model/graph.ts";
 import type { ChannelConstants } from "../../model/layer.ts";
 import type { ParameterLayout } from "../../plan/layout.ts";
-import { quadsOf } from "../../shape.ts";
+import { countQuads } from "../../shape.ts";
 import { type Coupling, isProtected } from "../groups/coupling.ts";
 import { forEachElement, groupRuns, type PlacedByName, placesByName } from "../groups/runs.ts";
 
@@ -103,7 +103,7 @@ function findConstants(nodes: readonly GraphNode[], numbers: PlacedNumbers): rea
     const inputs = node.sources.map((source, i) =>
       constants[source] ?? Array(node.inputs[i].channels).fill(undefined)
     );
-    constants.push(constantsOf(node, inputs, numbers));
+    constants.push(findLayerConstants(node, inputs, numbers));
   }
   return constants;
 }
@@ -113,15 +113,15 @@ function findConstants(nodes: readonly GraphNode[], numbers: PlacedNumbers): rea
  *
  * @throws {ShapeError} If the layer says so of another number of channels than it has.
  */
-function constantsOf(
+function findLayerConstants(
   node: GraphNode,
   inputs: readonly ChannelConstants[],
   numbers: PlacedNumbers,
 ): ChannelConstants {
   const { spec, type, output } = node;
   const constants = type.channels.constants(node, inputs, {
-    number: (name, channel) => numberOf(`${spec.name}.${name}`, channel, numbers),
-    rows: () => weightFormOf(node) ? rowConstants(node, inputs[0], numbers) : [],
+    number: (name, channel) => getNumber(`${spec.name}.${name}`, channel, numbers),
+    rows: () => getWeightForm(node) ? rowConstants(node, inputs[0], numbers) : [],
   });
   if (constants.length === output.channels) return constants;
   const current = `constants of ${constants.length} channels`, wanted = `of its ${output.channels}`;
@@ -131,7 +131,7 @@ function constantsOf(
 /**
  * The number of a channel in a parameter or statistic: 0 if it is removed or absent, undefined if it is not known.
  */
-function numberOf(
+function getNumber(
   fullName: string,
   channel: number,
   { places, mask, values, statistics }: PlacedNumbers,
@@ -166,9 +166,9 @@ function forEachKept(
   { places, mask }: PlacedNumbers,
   visit: (weight: { readonly row: number; readonly channel: number; readonly place: number }) => void,
 ): void {
-  const { groups } = weightFormOf(node)!;
+  const { groups } = getWeightForm(node)!;
   const weight = places.get(`${node.spec.name}.weight`)!, { rows, taps, channels } = weight;
-  const share = rows / groups, width = quadsOf(channels);
+  const share = rows / groups, width = countQuads(channels);
   for (let row = 0; row < rows; row++) {
     const firstChannel = Math.floor(row / share) * channels;
     for (let tap = 0; tap < taps; tap++) {
@@ -193,7 +193,7 @@ interface Taker {
  */
 function findTakers(nodes: readonly GraphNode[], { places }: PlacedNumbers): readonly (Taker | undefined)[] {
   return nodes.map((node, i) => {
-    if (!weightFormOf(node) || isAtEdges(node)) return undefined;
+    if (!getWeightForm(node) || isAtEdges(node)) return undefined;
     const bias = `${node.spec.name}.bias`;
     if (places.has(bias)) return { parameter: bias, sign: 1 };
     const readers = nodes.filter(({ sources }) => sources.includes(i)), [reader] = readers;
@@ -284,7 +284,7 @@ function readGroups(nodes: readonly GraphNode[], { coupling, placed, constants, 
 }): ReadonlySet<number> {
   const read = new Set<number>();
   for (const [i, node] of nodes.entries()) {
-    const form = weightFormOf(node), source = sources[i]?.[0];
+    const form = getWeightForm(node), source = sources[i]?.[0];
     if (!form || form.isDepthwise || source === undefined || source < 0) continue;
     forEachKept(node, placed, ({ row, channel }) => {
       const value = constants[source][channel];

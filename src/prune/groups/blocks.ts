@@ -6,10 +6,10 @@
 import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { readBuffers } from "../../gpu/readback.ts";
 import { checkIterations, type Dispatch } from "../../kernels/dispatch.ts";
-import { foldedTaps, layerNameOf, type PlacedParameter } from "../../plan/layout.ts";
+import { foldedTaps, getLayerName, type PlacedParameter } from "../../plan/layout.ts";
 import type { Graph } from "../../model/graph.ts";
 import { dispatchInWindow } from "../../plan/windows.ts";
-import { quadsOf } from "../../shape.ts";
+import { countQuads } from "../../shape.ts";
 import { weightCosts } from "../cost.ts";
 import { coupleChannels } from "./coupling.ts";
 import type { PruneBuffers } from "../prune_buffers.ts";
@@ -69,7 +69,7 @@ export function blockLosers(
 ): (tensor: PlacedParameter) => boolean {
   const { outputLayers } = coupleChannels(graph);
   return (tensor) => {
-    const name = layerNameOf(tensor);
+    const name = getLayerName(tensor);
     if (protect.includes(name)) return false;
     const [{ size, shape }] = layOutBlocks([tensor], granularity);
     const isWhole = shape.taps >= size.taps && shape.columns >= size.columns;
@@ -81,7 +81,7 @@ function blockParams({ tensor, size, foldedTaps, shape, firstBlock }: TensorBloc
   return {
     first_block: firstBlock,
     offset: tensor.offset,
-    inner: quadsOf(tensor.channels),
+    inner: countQuads(tensor.channels),
     taps: size.taps,
     folded_taps: foldedTaps,
     columns: size.columns,

@@ -45,7 +45,7 @@ export interface OpenBranches {
    * The branches to remove if layers keep no channel: the innermost ones around these layers. undefined if a layer is
    * in no branch, or a sum would lose its last input.
    */
-  branchesOf(layers: readonly string[]): readonly Branch[] | undefined;
+  findAround(layers: readonly string[]): readonly Branch[] | undefined;
   /** Marks branches as removed. */
   close(branches: readonly Branch[]): void;
 }
@@ -69,7 +69,7 @@ export function openBranches(graph: Graph, isEmpty: (layer: string) => boolean):
   };
   close(find(graph.layers.map(({ name }) => name).filter(isEmpty)));
   return {
-    branchesOf(layers) {
+    findAround(layers) {
       const found = [...find(layers)], going: Branch[] = [];
       for (const branch of found) {
         if (!branch) return undefined;

@@ -5,7 +5,7 @@
  */
 import { readFloats } from "../../gpu/readback.ts";
 import { resolveGraph } from "../../model/graph.ts";
-import { layerNameOf } from "../../plan/layout.ts";
+import { getLayerName } from "../../plan/layout.ts";
 import { weightCosts } from "../cost.ts";
 import { coupleChannels, mayGo } from "./coupling.ts";
 import { prunableTensors } from "../score/criteria.ts";
@@ -59,7 +59,7 @@ export async function openChannels(
     let sum = 0;
     for (const parameter of layout.parameters) {
       const { arena, first, quads } = parameter;
-      if (arena !== "values" || !layers.has(layerNameOf(parameter))) continue;
+      if (arena !== "values" || !layers.has(getLayerName(parameter))) continue;
       for (let place = 4 * first; place < 4 * (first + quads); place++) sum += clear(place);
     }
     return sum;
@@ -92,7 +92,7 @@ export async function openChannels(
       const whole = short.length === 0
         ? []
         : floor === 0 && after.every(([, channels]) => channels >= 0)
-        ? branches.branchesOf(short)
+        ? branches.findAround(short)
         : undefined;
       if (!whole || whole.some(({ layers }) => layers.some((name) => protect.includes(name)))) return 0;
       going.push(group);

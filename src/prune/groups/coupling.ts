@@ -7,10 +7,10 @@
  * @module
  */
 import { ShapeError } from "../../errors.ts";
-import { weightFormOf } from "../../model/channels.ts";
+import { getWeightForm } from "../../model/channels.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../../model/graph.ts";
 import type { ChannelLabels } from "../../model/layer.ts";
-import { layerOfParameter } from "../../plan/layout.ts";
+import { parseLayerName } from "../../plan/layout.ts";
 
 /** The part of a parameter that belongs to one channel: a row (an output channel) or a channel of all rows and taps. */
 export interface ChannelSlice {
@@ -55,19 +55,19 @@ export interface Coupling {
   readonly outputLayers: readonly string[];
 }
 
-const layersOf = (slices: readonly ChannelSlice[]): readonly string[] => [
-  ...new Set(slices.map(({ parameter }) => layerOfParameter(parameter))),
+const listLayers = (slices: readonly ChannelSlice[]): readonly string[] => [
+  ...new Set(slices.map(({ parameter }) => parseLayerName(parameter))),
 ];
 
 /** The layers whose weights make the channels of a group, by name, in the graph's order. */
-export function makersOf({ producers }: ChannelGroup): readonly string[] {
-  return layersOf(producers.filter(({ axis }) => axis === "row"));
+export function listMakers({ producers }: ChannelGroup): readonly string[] {
+  return listLayers(producers.filter(({ axis }) => axis === "row"));
 }
 
 /** True if a protected layer would lose filters or inputs with the group. */
 export function isProtected(group: ChannelGroup, protect: readonly string[]): boolean {
   return protect.length > 0 &&
-    [...makersOf(group), ...layersOf(group.consumers)].some((name) => protect.includes(name));
+    [...listMakers(group), ...listLayers(group.consumers)].some((name) => protect.includes(name));
 }
 
 /** True if a group may be removed: no protected layer makes or reads it, and exactly the given layers make it. */
@@ -76,7 +76,7 @@ export function mayGo(
   { protect = [], madeBy }: { readonly protect?: readonly string[]; readonly madeBy?: readonly string[] },
 ): boolean {
   if (isProtected(group, protect)) return false;
-  const makers = makersOf(group);
+  const makers = listMakers(group);
   return !madeBy || makers.length === madeBy.length && makers.every((name) => madeBy.includes(name));
 }
 
@@ -135,7 +135,7 @@ function labelledSlices(node: GraphNode, { from, to }: {
   readonly from: readonly number[];
   readonly to: readonly number[];
 }) {
-  const { spec, parameters } = node, form = weightFormOf(node);
+  const { spec, parameters } = node, form = getWeightForm(node);
   return parameters.flatMap(({ name, role, rows, channels, shared = false }) => {
     if (shared) return [];
     const parameter = `${spec.name}.${name}`;

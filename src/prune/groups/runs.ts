@@ -4,7 +4,7 @@
  * @module
  */
 import type { ParameterLayout, PlacedParameter } from "../../plan/layout.ts";
-import { quadsOf } from "../../shape.ts";
+import { countQuads } from "../../shape.ts";
 import type { ChannelGroup, ChannelSlice } from "./coupling.ts";
 
 /** Floats of an arena at equal distances. */
@@ -59,7 +59,7 @@ function sliceRuns(
     return [{ arena, first: 4 * (first + index * rowQuads), stride: 1, count: 4 * rowQuads }];
   }
   // The distance of a channel from one tap, or row, to the next.
-  const stride = 4 * quadsOf(channels);
+  const stride = 4 * countQuads(channels);
   const edges = [-1, ...[...rowsOfGroup].sort((a, b) => a - b), rows];
   return edges.slice(1).flatMap((end, i): readonly ElementRun[] => {
     const begin = edges[i] + 1, count = (end - begin) * taps;

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { weightFormOf } from "../../model/channels.ts";
+import { getWeightForm } from "../../model/channels.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../../model/graph.ts";
-import { layerNameOf, type PlacedParameter } from "../../plan/layout.ts";
+import { getLayerName, type PlacedParameter } from "../../plan/layout.ts";
 import { blockLosers, layOutBlocks } from "../groups/blocks.ts";
 import { innermostBranches } from "../groups/branches.ts";
 import {
@@ -15,7 +15,7 @@ import {
   type GroupSet,
   mayGo,
 } from "../groups/coupling.ts";
-import { type Criterion, criterionOf, prunableTensors, scoredTensors } from "../score/criteria.ts";
+import { type Criterion, getCriterionType, prunableTensors, scoredTensors } from "../score/criteria.ts";
 import type { CriterionModel } from "../score/criterion.ts";
 import type { Cost } from "../cost.ts";
 import { type BlockShape, minKept, type RemovalOptions } from "../select/removal.ts";
@@ -42,7 +42,7 @@ export function maxRemovable(
   const { granularity = "element", floor = 0, protect = [] } = options;
   const scored = new Set(scoredTensors(model, criterion).map(({ fullName }) => fullName));
   const mayLose = granularity === "element" || granularity === "channel"
-    ? (tensor: PlacedParameter) => !protect.includes(layerNameOf(tensor))
+    ? (tensor: PlacedParameter) => !protect.includes(getLayerName(tensor))
     : blockLosers(model.graph, granularity, protect);
   const minOf = granularity === "channel"
     ? minOfChannels(model.graph, { scored, criterion, options }).weightsOf
@@ -126,7 +126,7 @@ function minOfChannels(graph: Graph, reach: ChannelReach): LeastOfChannels {
   const least = minChannels(nodes, { graph, coupling, reach });
   const indexOf = new Map(nodes.map(({ spec }, i) => [spec.name, i]));
   const weightsAt = (i: number, taps: number): number => {
-    const node = nodes[i], [source] = node.sources, { groups, isDepthwise } = weightFormOf(node)!;
+    const node = nodes[i], [source] = node.sources, { groups, isDepthwise } = getWeightForm(node)!;
     const read = source < 0 ? node.input.channels : least[source];
     return least[i] * taps * (isDepthwise ? 1 : Math.ceil(read / groups));
   };
@@ -142,7 +142,7 @@ function minOfChannels(graph: Graph, reach: ChannelReach): LeastOfChannels {
   // Channels that no layer makes, the zeros around a shortcut's own, are compacted anyway.
   const areMade = coupling.groups.every(({ producers }) => producers.some(({ axis }) => axis === "row"));
   return {
-    weightsOf: (tensor) => weightsAt(indexOf.get(layerNameOf(tensor))!, tensor.taps),
+    weightsOf: (tensor) => weightsAt(indexOf.get(getLayerName(tensor))!, tensor.taps),
     cost: areMade ? { parameters, multiplyAdds, bytes: 4 * (parameters + statistics) } : undefined,
   };
 }
@@ -168,7 +168,7 @@ function minChannels(
       setsOf[i].length === 1 && setsOf[i][0] === index && !gone.has(nodes[i].spec.name)
     );
     const needed = own.map((i) => Math.ceil((floors[i] - fixed[i]) / set.layers.get(nodes[i].spec.name)!));
-    const most = Math.max(0, ...needed, stuckOf(set, coupling.groups, reach));
+    const most = Math.max(0, ...needed, countStuck(set, coupling.groups, reach));
     return Math.min(set.groups.length, Math.ceil(most / roundTo) * roundTo);
   });
   return nodes.map(({ spec, output }, i) => {
@@ -182,13 +182,13 @@ function minChannels(
 }
 
 /** The groups of a set that must stay, because of their layers, or because the criterion does not score them. */
-function stuckOf(
+function countStuck(
   { groups: members }: GroupSet,
   groups: readonly ChannelGroup[],
   { scored, criterion, options }: ChannelReach,
 ): number {
   // Scores that all weights of a filter share say nothing about the weights that read its output.
-  const readsProducers = criterionOf(criterion).group === "mean";
+  const readsProducers = getCriterionType(criterion).group === "mean";
   return members.map((group) => groups[group]).filter((group) => {
     const rows = group.producers.filter(({ axis }) => axis === "row");
     const counted = readsProducers ? rows : [...rows, ...group.consumers];
@@ -214,7 +214,7 @@ function layersThatMayGo(
     branch?.layers.some((name) => protect.includes(name)) ? undefined : branch
   );
   const canBeEmpty = sets.map((set, index) =>
-    stuckOf(set, groups, reach) === 0 &&
+    countStuck(set, groups, reach) === 0 &&
     nodes.keys().every((i) => fixed[i] > 0 || setsOf[i].length !== 1 || setsOf[i][0] !== index || branches[i])
   );
   const emptied = nodes.keys().filter((i) =>

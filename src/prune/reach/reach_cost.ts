@@ -5,7 +5,7 @@
  */
 import type { Network } from "../../gpu/network.ts";
 import { readFloats } from "../../gpu/readback.ts";
-import { compactCostOf, costOf, weightCosts } from "../cost.ts";
+import { computeCompactCost, computeCost, weightCosts } from "../cost.ts";
 import { prunableTensors } from "../score/criteria.ts";
 import type { PruneGoal } from "../goal.ts";
 import type { LayerCount } from "../mask.ts";
@@ -22,9 +22,9 @@ export async function measureCost(
   { cost: kind, isSparse = false }: CostGoal,
   { granularity, protect }: RemovalOptions,
 ): Promise<number> {
-  if (granularity !== "channel") return costOf(network.graph, layers, { isSparse })[kind];
+  if (granularity !== "channel") return computeCost(network.graph, layers, { isSparse })[kind];
   const mask = await readFloats(network.gpu, network.arena("mask"));
-  return compactCostOf(network.graph, mask, { protect, layout: network.layout })[kind];
+  return computeCompactCost(network.graph, mask, { protect, layout: network.layout })[kind];
 }
 
 /** Everything that could be removed, in the unit of the removal. */

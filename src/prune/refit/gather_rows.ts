@@ -9,7 +9,7 @@ import type { Gpu } from "../../gpu/device.ts";
 import { bindBuffers, type BoundBuffer } from "../../gpu/bind.ts";
 import { Program } from "../../gpu/executor.ts";
 import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
-import { quadsOf } from "../../shape.ts";
+import { countQuads } from "../../shape.ts";
 
 /** The lines to gather, and their channels. */
 export interface RowSource {
@@ -35,13 +35,13 @@ export function lowerRowGather(
     & Omit<RowSource, "from" | "to" | "positions">
     & { readonly isSampled: boolean },
 ): Dispatch {
-  return dispatchOver(lines * quadsOf(channels), {
+  return dispatchOver(lines * countQuads(channels), {
     kernel: "refit/gather_lines",
     label,
     bindings: { lines: inputRef("lines"), positions: inputRef("positions"), out: inputRef("out") },
     params: {
-      in_quads: quadsOf(inChannels),
-      out_quads: quadsOf(channels),
+      in_quads: countQuads(inChannels),
+      out_quads: countQuads(channels),
       first_channel: firstChannel,
       channels,
     },

@@ -5,14 +5,14 @@
  */
 import { ShapeError } from "../../errors.ts";
 import type { ProductForm } from "../../model/layer.ts";
-import { quadsOf } from "../../shape.ts";
+import { countQuads } from "../../shape.ts";
 
 /** The product of one group of a layer (`ProductForm`), and the layer's name for labels and errors. */
 export type RefitGeometry = Omit<ProductForm, "groups"> & { readonly name: string };
 
 /** Quads of a patch, the same as of a row of the weight: taps x quads of the input's channels. */
 export function patchQuads({ kernel: [height, width], inChannels }: RefitGeometry): number {
-  return height * width * quadsOf(inChannels);
+  return height * width * countQuads(inChannels);
 }
 
 /**

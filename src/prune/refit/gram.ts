@@ -8,8 +8,8 @@ import { inputRef } from "../../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import { dispatchProduct } from "../../kernels/gemm.ts";
 import type { ProductChooser, ProductShape } from "../../kernels/product.ts";
-import { chunksOf, sumColumns, sumSplits } from "../../kernels/reduce.ts";
-import { quadsOf } from "../../shape.ts";
+import { splitRows, sumColumns, sumSplits } from "../../kernels/reduce.ts";
+import { countQuads } from "../../shape.ts";
 import { patchQuads, type RefitGeometry } from "./geometry.ts";
 
 /** Lines per panel of the packed lower triangle (kernels/refit/packed.wgsl). */
@@ -79,7 +79,7 @@ function panelShape({ geometry, samples }: GramContext, { rows, columns, first }
 
 /** Quads of a sample: its patch, then its target. */
 export function sampleQuads(geometry: RefitGeometry): number {
-  return patchQuads(geometry) + quadsOf(geometry.outChannels);
+  return patchQuads(geometry) + countQuads(geometry.outChannels);
 }
 
 /** Quads of each scratch buffer that the dispatches name. */
@@ -91,7 +91,7 @@ export function gramScratchQuads(context: GramContext): Readonly<Record<string, 
   );
   return {
     samples: samples * quads,
-    "chunk_sums": chunksOf(samples).chunks * quads,
+    "chunk_sums": splitRows(samples).chunks * quads,
     "split_sums": Math.max(...splits),
   };
 }
@@ -114,7 +114,7 @@ function lowerGather({ geometry, samples, path }: GramContext, withSkip: boolean
       ...params,
       in_height: inSize[0],
       in_width: inSize[1],
-      in_quads: quadsOf(inChannels),
+      in_quads: countQuads(inChannels),
       out_height: outSize[0],
       out_width: outSize[1],
       kernel_width: kernel[1],
@@ -134,7 +134,7 @@ function lowerGather({ geometry, samples, path }: GramContext, withSkip: boolean
       skip_pruned: inputRef("target_values"),
       alpha: inputRef("target_values"),
     };
-  const targets = dispatchOver(samples * quadsOf(outChannels), {
+  const targets = dispatchOver(samples * countQuads(outChannels), {
     kernel: "refit/gather_targets",
     label: `${name} targets`,
     bindings: { ...shared, ...skip, target_values: inputRef("target_values") },

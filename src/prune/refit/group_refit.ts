@@ -6,7 +6,7 @@
 import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import type { Program } from "../../gpu/executor.ts";
-import { quadsOf } from "../../shape.ts";
+import { countQuads } from "../../shape.ts";
 import { type LayerSolution, type RefitExamples, RefitLayer, type SolveBuffers } from "./refit_layer.ts";
 import { type BoundBuffer, wholeBuffer } from "../../gpu/bind.ts";
 import type { LayerTargets } from "./refit_target.ts";
@@ -77,7 +77,7 @@ export class GroupRefit {
     }): Promise<BoundBuffer> => {
       if (!isPart && from.length === 1) return from[0];
       const channels = input ? inChannels : outChannels;
-      const to = gpu.createBuffer(`${name} ${what} of group ${group}`, 16 * lines * quadsOf(channels));
+      const to = gpu.createBuffer(`${name} ${what} of group ${group}`, 16 * lines * countQuads(channels));
       held.push(to);
       for (const [i, tensor] of from.entries()) {
         const program = await openRowGather(gpu, {
@@ -109,7 +109,7 @@ export class GroupRefit {
           each: "samples",
         }),
         pruned: await take("skip", source.terms, { input: false, lines: places, each: places / batch }),
-        alpha: wholeBuffer(gpu.createBuffer(`${name} alpha`, 16 * quadsOf(outChannels))),
+        alpha: wholeBuffer(gpu.createBuffer(`${name} alpha`, 16 * countQuads(outChannels))),
       };
       if (skip) {
         const first = group * outChannels;

@@ -10,7 +10,7 @@ import type { Gpu } from "../../gpu/device.ts";
 import { Program } from "../../gpu/executor.ts";
 import { readBuffers } from "../../gpu/readback.ts";
 import type { QuadRange } from "../../kernels/buffer_ref.ts";
-import { quadsOf } from "../../shape.ts";
+import { countQuads } from "../../shape.ts";
 import { checkGeometry, patchQuads, type RefitGeometry } from "./geometry.ts";
 import {
   type GramContext,
@@ -213,8 +213,8 @@ export class RefitLayer {
   #checkExamples({ x, targets, positions, targetLines = positions, skip }: RefitExamples): void {
     if (this.#isCentred) this.#refuse("it was solved", "a new one for more samples");
     const { name, inSize, inChannels, outSize, outChannels } = this.#context.geometry;
-    const images = Math.floor(x.quads / (inSize[0] * inSize[1] * quadsOf(inChannels)));
-    const linesOf = ({ quads }: BoundBuffer) => Math.floor(quads / quadsOf(outChannels));
+    const images = Math.floor(x.quads / (inSize[0] * inSize[1] * countQuads(inChannels)));
+    const linesOf = ({ quads }: BoundBuffer) => Math.floor(quads / countQuads(outChannels));
     const own = Math.min(images * outSize[0] * outSize[1], skip ? linesOf(skip.pruned) : Infinity);
     const wanted = Math.min(linesOf(targets), skip ? linesOf(skip.dense) : Infinity);
     const stray = positions.find((place) => place >= own) ?? targetLines.find((line) => line >= wanted);

@@ -16,7 +16,7 @@ import { lowerForward } from "../../plan/forward.ts";
 import type { Plan } from "../../plan/plan.ts";
 import { wireLayers } from "../../plan/wire.ts";
 import type { CallOptions } from "../../train/call_options.ts";
-import { quadsOf } from "../../shape.ts";
+import { countQuads } from "../../shape.ts";
 import type { SolveBuffers } from "./refit_layer.ts";
 import { DenseState, freeTargets, type LayerTargets, lowerTargets, sampleTargets } from "./refit_target.ts";
 import { GroupRefit } from "./group_refit.ts";
@@ -105,7 +105,7 @@ export class Refit {
     let targets: ReadonlyMap<string, LayerTargets> = new Map();
     try {
       targets = await sampleTargets(layers, { source, positions, choose, memoryBytes, signal });
-      const cuts = layers.map((layer) => startOf(plan, layer, examples));
+      const cuts = layers.map((layer) => countDispatchesBefore(plan, layer, examples));
       const pass = new ResumableForward(plan, source, { cuts, memoryBytes });
       const mask = await readFloats(network.gpu, network.arena("mask"));
       return new Refit({
@@ -167,7 +167,7 @@ export class Refit {
     },
   ): Promise<LayerRefitReport> {
     const { name, groups, geometry: { outChannels } } = layer, { gpu } = this.#parts.source.network;
-    const shifts = new Float32Array(groups * outChannels), regionQuads = quadsOf(outChannels);
+    const shifts = new Float32Array(groups * outChannels), regionQuads = countQuads(outChannels);
     const shift = gpu.createBuffer(`${name} shift`, 16 * groups * regionQuads);
     const shifted = layer.bias ? "bias" : layer.norm ? "running mean" : "none";
     const kept: number[] = [];
@@ -229,7 +229,7 @@ export class Refit {
         );
       }
       let firstLine = 0;
-      await pass.visit(startOf(plan, layer, examples), async (batch) => {
+      await pass.visit(countDispatchesBefore(plan, layer, examples), async (batch) => {
         for (const refit of open) {
           await refit.accumulate(positions[batch], { count: rows[batch].length, firstLine });
         }
@@ -247,7 +247,7 @@ export class Refit {
           mask: place(network.arena("mask")),
           dense: place(dense.buffer),
           values: place(network.arena("values")),
-          shift: { buffer: shift, offset: chosen[i] * quadsOf(outChannels) },
+          shift: { buffer: shift, offset: chosen[i] * countQuads(outChannels) },
           damping: settings.damping,
         };
         const start = 4 * (weight.first + before), words = 4 * outChannels * weight.rowQuads;
@@ -277,6 +277,10 @@ export class Refit {
 }
 
 /** The number of dispatches of a plan before a layer, including those that make the batch. */
-function startOf({ dispatchesUpTo }: Plan, { index }: RefittableLayer, { areImages }: Examples): number {
+function countDispatchesBefore(
+  { dispatchesUpTo }: Plan,
+  { index }: RefittableLayer,
+  { areImages }: Examples,
+): number {
   return index === 0 ? (areImages ? 1 : 0) : [...dispatchesUpTo.values()][index - 1];
 }

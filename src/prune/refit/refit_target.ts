@@ -14,7 +14,7 @@ import { lowerForward } from "../../plan/forward.ts";
 import { takeParameter } from "../../plan/layout.ts";
 import type { Plan } from "../../plan/plan.ts";
 import { wireLayers } from "../../plan/wire.ts";
-import { quadsOf } from "../../shape.ts";
+import { countQuads } from "../../shape.ts";
 import { openRowGather } from "./gather_rows.ts";
 import { type PassSource, ResumableForward } from "./resumable_forward.ts";
 import type { RefittableLayer } from "./refittable_layers.ts";
@@ -59,7 +59,7 @@ export class DenseState {
 
   /** The factor of the batch norm after a layer, per channel; 1 without a batch norm. */
   alphaOf(layer: RefittableLayer): Float32Array {
-    const { norm } = layer, ones = new Float32Array(outputsOf(layer)).fill(1);
+    const { norm } = layer, ones = new Float32Array(countOutputs(layer)).fill(1);
     if (!norm) return ones;
     const gamma = takeParameter(norm.scale, this.#values);
     const variance = takeParameter(norm.variance, this.#statistics);
@@ -110,7 +110,7 @@ export interface LayerTargets {
 }
 
 /** Output channels of all groups of a layer. */
-function outputsOf({ groups, geometry: { outChannels } }: RefittableLayer): number {
+function countOutputs({ groups, geometry: { outChannels } }: RefittableLayer): number {
   return groups * outChannels;
 }
 
@@ -156,9 +156,9 @@ export async function sampleTargets(
   const targets = new Map<string, LayerTargets>();
   // A term stays readable until its sum has run.
   const events = layers.flatMap((layer) => {
-    const { name, index, skip } = layer, channels = outputsOf(layer);
+    const { name, index, skip } = layer, channels = countOutputs(layer);
     const samples = positions.get(name)!.reduce((sum, { length }) => sum + length, 0);
-    const open = (what: string) => gpu.createBuffer(`${name} ${what}`, 16 * samples * quadsOf(channels));
+    const open = (what: string) => gpu.createBuffer(`${name} ${what}`, 16 * samples * countQuads(channels));
     const held = { outputs: open("targets"), skip: skip && open("skip") };
     targets.set(name, held);
     return [
@@ -216,7 +216,7 @@ async function gatherAt(
   }[] = [];
   try {
     for (const { layer, tensor, to, accumulate } of events) {
-      const { name } = layer, channels = outputsOf(layer);
+      const { name } = layer, channels = countOutputs(layer);
       const lines = Math.max(...positions.get(name)!.map(({ length }) => length));
       const at = gpu.createBuffer(`${name} positions`, 4 * lines);
       const program = await openRowGather(gpu, {

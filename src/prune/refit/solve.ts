@@ -7,7 +7,7 @@ import type { ReadPath } from "../../kernels/interface.ts";
 import { inputRef } from "../../kernels/buffer_ref.ts";
 import { checkIterations, type Dispatch, dispatchOver, spreadWorkgroups } from "../../kernels/dispatch.ts";
 import { coreSubgroupSize } from "../../gpu/subgroups.ts";
-import { quadsOf } from "../../shape.ts";
+import { countQuads } from "../../shape.ts";
 import { patchQuads, type RefitGeometry } from "./geometry.ts";
 
 /** Columns per block of the factorisation; sizes are multiples of it. */
@@ -100,7 +100,7 @@ export function lowerSupport(
   { damping, maskOffset }: { readonly damping: number; readonly maskOffset: number },
 ): readonly Dispatch[] {
   const { name, inChannels, outChannels } = geometry;
-  const quads = patchQuads(geometry), inQuads = quadsOf(inChannels);
+  const quads = patchQuads(geometry), inQuads = countQuads(inChannels);
   return [
     {
       kernel: "refit/damping",

@@ -38,7 +38,7 @@ export interface ScoreSettings {
  *
  * @throws {ConfigError} If it is neither a name nor made by `defineCriterion`.
  */
-export function criterionOf(criterion: Criterion): CriterionType {
+export function getCriterionType(criterion: Criterion): CriterionType {
   const type = typeof criterion === "string"
     ? Object.hasOwn(types, criterion) ? types[criterion] : undefined
     : typeOfDefinition(criterion);
@@ -54,23 +54,23 @@ export function prunableTensors({ parameters }: ParameterLayout): readonly Place
 
 /** True for criteria that need gradients on calibration examples. */
 export function needsGradients(criterion: Criterion): boolean {
-  return criterionOf(criterion).needs.some((need) => need !== "variance");
+  return getCriterionType(criterion).needs.some((need) => need !== "variance");
 }
 
 /** True for criteria that read the variance of the weights over the steps. Training keeps it only for them. */
 export function needsVariance(criterion: Criterion): boolean {
-  return criterionOf(criterion).needs.includes("variance");
+  return getCriterionType(criterion).needs.includes("variance");
 }
 
 /** True for criteria that use the number of training examples. */
 export function countsExamples(criterion: Criterion): boolean {
-  const { readsExamples = false, needs } = criterionOf(criterion);
+  const { readsExamples = false, needs } = getCriterionType(criterion);
   return readsExamples || needs.includes("fisher");
 }
 
 /** True for criteria that read the Fisher information, which can be estimated in several ways. */
 export function readsFisher(criterion: Criterion): boolean {
-  return criterionOf(criterion).needs.includes("fisher");
+  return getCriterionType(criterion).needs.includes("fisher");
 }
 
 /**
@@ -79,7 +79,7 @@ export function readsFisher(criterion: Criterion): boolean {
  * @throws {ConfigError} If it scores none.
  */
 export function scoredTensors(model: CriterionModel, criterion: Criterion): readonly PlacedParameter[] {
-  const { scores } = criterionOf(criterion), all = prunableTensors(model.layout);
+  const { scores } = getCriterionType(criterion), all = prunableTensors(model.layout);
   const scored = scores ? all.filter((tensor) => scores(tensor, model)) : all;
   if (scored.length > 0) return scored;
   const current = `no layer of ${model.graph.name} has what it needs`;
@@ -93,7 +93,7 @@ export function scoredTensors(model: CriterionModel, criterion: Criterion): read
 
 /** The buffers of a criterion for a model, besides the arenas and `prior_precision`: words by name. */
 export function criterionScratch(model: CriterionModel, criterion: Criterion): ReadonlyMap<string, number> {
-  const words = new Map<string, number>(), { scratch } = criterionOf(criterion);
+  const words = new Map<string, number>(), { scratch } = getCriterionType(criterion);
   for (const tensor of scoredTensors(model, criterion)) {
     for (const [name, count] of Object.entries(scratch?.(tensor) ?? {})) {
       words.set(name, Math.max(count, words.get(name) ?? 0));
@@ -108,7 +108,7 @@ export function lowerScores(
   criterion: Criterion,
   { examples, seed }: ScoreSettings,
 ): readonly Dispatch[] {
-  const layers = prunableTensors(model.layout), type = criterionOf(criterion);
+  const layers = prunableTensors(model.layout), type = getCriterionType(criterion);
   return scoredTensors(model, criterion).flatMap((tensor) => {
     const context = { ...model, layer: layers.indexOf(tensor), examples, seed };
     return type.lower(tensor, context).map((dispatch) => inWindow(tensor.window, dispatch));

@@ -8,7 +8,7 @@ import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../../kernels/dispatch.ts";
 import type { Graph } from "../../model/graph.ts";
 import type { ParameterLayout, PlacedParameter } from "../../plan/layout.ts";
-import { quadsOf } from "../../shape.ts";
+import { countQuads } from "../../shape.ts";
 
 /** The arenas that a criterion reads besides the mean, filled by calibration or training. */
 export type CriterionNeed = "fisher" | "gradient_mean" | "variance";
@@ -77,7 +77,7 @@ export function lowerScore(
     ...(text === undefined ? {} : { text }),
     label: `${fullName} ${operation.replace("score/", "")}`,
     bindings: { ...bindings, scores: arenaRef("scores") },
-    params: { quads, offset, inner: quadsOf(channels), channels, ...params },
+    params: { quads, offset, inner: countQuads(channels), channels, ...params },
   });
 }
 

@@ -29,7 +29,7 @@ const l1: CriterionType = {
 /** The approximate number of quads that one invocation compares. */
 const quadsPerInvocation = 16384;
 
-function chunksOf({ rows, rowQuads }: PlacedParameter) {
+function splitFilters({ rows, rowQuads }: PlacedParameter) {
   const rowsPerChunk = Math.max(1, Math.min(rows, Math.floor(quadsPerInvocation / rowQuads)));
   return { rowsPerChunk, chunks: Math.ceil(rows / rowsPerChunk) };
 }
@@ -42,10 +42,10 @@ const fpgm: CriterionType = {
   needs: [],
   group: "mean",
   scratch(tensor) {
-    return { ...rowScratch(tensor), "row_distances": tensor.rows * chunksOf(tensor).chunks };
+    return { ...rowScratch(tensor), "row_distances": tensor.rows * splitFilters(tensor).chunks };
   },
   lower(tensor) {
-    const { fullName, rows, rowQuads, offset } = tensor, { rowsPerChunk, chunks } = chunksOf(tensor);
+    const { fullName, rows, rowQuads, offset } = tensor, { rowsPerChunk, chunks } = splitFilters(tensor);
     checkIterations("score/row_distances", rowsPerChunk * (rowQuads + 1));
     const distances = dispatchOver(rows * chunks, {
       kernel: "score/row_distances",

@@ -15,14 +15,14 @@ const sortedBlock = 2048;
 /** Keys whose squares one invocation adds. */
 const keysPerChunk = 64;
 
-function sizesOf({ quads }: PlacedParameter) {
+function computeSizes({ quads }: PlacedParameter) {
   const keys = Math.max(sortedBlock, 2 ** Math.ceil(Math.log2(4 * quads)));
   return { keys, chunks: keys / keysPerChunk };
 }
 
 /** The dispatches that leave the bits of a tensor's |mean|, padding included, in `sort_keys` in ascending order. */
 function lowerSort(tensor: PlacedParameter): readonly Dispatch[] {
-  const { fullName, quads, offset } = tensor, { keys } = sizesOf(tensor);
+  const { fullName, quads, offset } = tensor, { keys } = computeSizes(tensor);
   const inBlocks = (size: number): Dispatch => ({
     kernel: "score/sort_blocks",
     label: `${fullName} sort, ${size} keys`,
@@ -51,11 +51,11 @@ export const lamp: CriterionType = {
   needs: [],
   group: "sum",
   scratch(tensor) {
-    const { keys, chunks } = sizesOf(tensor);
+    const { keys, chunks } = computeSizes(tensor);
     return { "sort_keys": keys, "larger_sums": chunks };
   },
   lower(tensor) {
-    const { fullName } = tensor, { keys, chunks } = sizesOf(tensor);
+    const { fullName } = tensor, { keys, chunks } = computeSizes(tensor);
     const sums = dispatchOver(chunks, {
       kernel: "score/square_sums",
       label: `${fullName} squares`,

@@ -4,18 +4,18 @@
  *
  * @module
  */
-import { layerNameOf } from "../../plan/layout.ts";
+import { getLayerName } from "../../plan/layout.ts";
 import { lowerMaskCounts } from "../mask.ts";
 import type { PruneBuffers } from "../prune_buffers.ts";
 import { apportion, type LayerBounds, minKept, type RemovalOptions, tooMany } from "./removal.ts";
 import {
+  joinRanges,
   type LayerTensor,
   lowerCountBelow,
   lowerCountSelected,
   lowerSearch,
   lowerSelection,
   lowerThreshold,
-  rangesOf,
   selectState,
 } from "./select.ts";
 
@@ -29,7 +29,7 @@ async function keptByLayer(buffers: PruneBuffers): Promise<Uint32Array> {
   return await buffers.countByLayer(lowerMaskCounts(buffers.network.layout));
 }
 
-async function boundsOf(
+async function findBounds(
   buffers: PruneBuffers,
   layers: readonly ScoredLayer[],
   { floor = 0, protect = [] }: RemovalOptions,
@@ -37,7 +37,7 @@ async function boundsOf(
   const kept = await keptByLayer(buffers);
   return layers.map(({ tensor, layer, isScored }) => {
     const weights = tensor.count, removed = weights - kept[layer];
-    const isOpen = isScored && !protect.includes(layerNameOf(tensor));
+    const isOpen = isScored && !protect.includes(getLayerName(tensor));
     const most = isOpen ? Math.max(removed, weights - minKept(weights, floor, false)) : removed;
     return { weights, removed, most };
   });
@@ -57,7 +57,7 @@ async function selectAmong(
   remove: number,
 ): Promise<void> {
   buffers.get("select_state").write(selectState(remove));
-  await buffers.run(lowerSelection(rangesOf(tensors.map(({ tensor }) => tensor)), remove));
+  await buffers.run(lowerSelection(joinRanges(tensors.map(({ tensor }) => tensor)), remove));
 }
 
 /**
@@ -72,7 +72,7 @@ export async function removeElements(
   { layers, options }: { readonly layers: readonly ScoredLayer[]; readonly options: RemovalOptions },
 ): Promise<void> {
   if (isUnbounded(layers, options)) return await selectAmong(buffers, layers, target);
-  const bounds = await boundsOf(buffers, layers, options);
+  const bounds = await findBounds(buffers, layers, options);
   const total = (key: "removed" | "most") => bounds.reduce((sum, bound) => sum + bound[key], 0);
   if (target > total("most")) throw tooMany(target, total("most"), "single weights");
   if (target <= total("removed")) return;
@@ -86,7 +86,7 @@ export async function removeElements(
   let left = target - bounds.reduce((sum, { most, removed }) => sum + (most > removed ? 0 : removed), 0);
   // Layers that would lose too much lose what they may. The rest falls on the others, which may then lose too much.
   while (open.length > 0) {
-    const ranges = rangesOf(open.map(({ tensor }) => tensor));
+    const ranges = joinRanges(open.map(({ tensor }) => tensor));
     buffers.get("select_state").write(selectState(left));
     const counts = await buffers.countByLayer([...lowerSearch(ranges), ...lowerCountSelected(open)]);
     const isFull = ({ layer }: LayerTensor) => counts[layer] > bounds[layer].most;
@@ -109,7 +109,7 @@ export async function countElementsBelow(
   const scored = layers.filter(({ isScored }) => isScored);
   const counts = await buffers.countByLayer(lowerCountBelow(scored, threshold));
   if (isUnbounded(layers, options)) return counts.reduce((sum, count) => sum + count, 0);
-  const bounds = await boundsOf(buffers, layers, options);
+  const bounds = await findBounds(buffers, layers, options);
   return scored.reduce((sum, { layer }) => {
     const { most, removed } = bounds[layer];
     return sum + Math.min(counts[layer], most - removed);

@@ -12,7 +12,7 @@ import { weightCosts } from "../cost.ts";
 import { lowerMaskCounts } from "../mask.ts";
 import type { PruneBuffers } from "../prune_buffers.ts";
 import { erfc } from "../score/confidence.ts";
-import { type Criterion, criterionOf } from "../score/criteria.ts";
+import { type Criterion, getCriterionType } from "../score/criteria.ts";
 import type { GroupRule } from "../score/criterion.ts";
 import type { ScoredLayer } from "./elements.ts";
 import { type Granularity, type RemovalOptions, tooMany } from "./removal.ts";
@@ -65,7 +65,7 @@ function rankAt(rule: GroupRule, threshold: number): number {
 /** Ranks within each layer, as fractions of its groups, so the same share of each layer is removed. */
 function ranksWithin(ranks: ArrayLike<number>, layerOf: ArrayLike<number>): Float64Array {
   const layers = new Map<number, number[]>();
-  for (const group of orderOf(ranks)) {
+  for (const group of sortByRank(ranks)) {
     const own = layers.get(layerOf[group]) ?? [];
     layers.set(layerOf[group], own);
     own.push(group);
@@ -78,7 +78,7 @@ function ranksWithin(ranks: ArrayLike<number>, layerOf: ArrayLike<number>): Floa
 }
 
 /** The ranked groups, by rank, then by index. */
-function orderOf(ranks: ArrayLike<number>): Uint32Array {
+function sortByRank(ranks: ArrayLike<number>): Uint32Array {
   const ranked = Uint32Array.from(
     Array.from(ranks).flatMap((rank, group) => Number.isNaN(rank) ? [] : [group]),
   );
@@ -97,7 +97,7 @@ function walkGroups(ranks: ArrayLike<number>, { take, isEnough }: {
   isEnough(removed: number, rank: number): boolean;
 }): number {
   let removed = 0;
-  for (const group of orderOf(ranks)) {
+  for (const group of sortByRank(ranks)) {
     if (isEnough(removed, ranks[group])) break;
     removed += take(group);
   }
@@ -110,7 +110,7 @@ export interface GroupRanking extends Pick<RemovalOptions, "scope" | "perCost"> 
   readonly seed: number;
 }
 
-function ranksOf(groups: RemovableGroups, { rule, seed, perCost }: GroupRanking): Float64Array {
+function rankGroups(groups: RemovableGroups, { rule, seed, perCost }: GroupRanking): Float64Array {
   const isRoot = perCost && (rule === "deviate" || rule === "squares");
   // For sums of squares the kernels added the squares already.
   const ranks = groupRanks(groups, { rule: isRoot ? "sum" : rule, seed });
@@ -129,7 +129,7 @@ async function removeGroupsUntil(
   ranking: GroupRanking,
 ): Promise<void> {
   if (target <= before) return;
-  const ranks = ranksOf(groups, ranking);
+  const ranks = rankGroups(groups, ranking);
   const removed = walkGroups(ranking.scope === "layer" ? ranksWithin(ranks, groups.layerOf) : ranks, {
     take: (group) => groups.take(group),
     isEnough: (removed) => before + removed >= target,
@@ -144,7 +144,7 @@ async function removeGroupsUntil(
  */
 function countGroupsBelow(groups: RemovableGroups, threshold: number, ranking: GroupRanking): number {
   const limit = ranking.perCost ? threshold : rankAt(ranking.rule, threshold);
-  return walkGroups(ranksOf(groups, ranking), {
+  return walkGroups(rankGroups(groups, ranking), {
     take: (group) => groups.take(group),
     isEnough: (_, rank) => rank >= limit,
   });
@@ -163,7 +163,7 @@ async function openGroups(
   buffers: PruneBuffers,
   { scoring: { criterion }, layers, granularity, options }: GroupedRemoval,
 ): Promise<RemovableGroups> {
-  const { group: rule } = criterionOf(criterion), isSquared = rule !== "sum";
+  const { group: rule } = getCriterionType(criterion), isSquared = rule !== "sum";
   if (granularity !== "channel") {
     return await openBlocks(buffers, granularity, { layers, options, isSquared });
   }
@@ -171,8 +171,8 @@ async function openGroups(
   return await openChannels(buffers, rule === "mean" ? "producers" : "all", { options, isSquared });
 }
 
-function rankingOf({ scoring: { criterion, seed }, options }: GroupedRemoval) {
-  return { ...options, rule: criterionOf(criterion).group, seed };
+function makeRanking({ scoring: { criterion, seed }, options }: GroupedRemoval) {
+  return { ...options, rule: getCriterionType(criterion).group, seed };
 }
 
 /** The part that is removed already, by a measure. */
@@ -196,7 +196,7 @@ export async function removeGrouped(
   removal: GroupedRemoval,
 ): Promise<void> {
   const before = await removedBefore(buffers, removal);
-  await removeGroupsUntil(await openGroups(buffers, removal), { target, before }, rankingOf(removal));
+  await removeGroupsUntil(await openGroups(buffers, removal), { target, before }, makeRanking(removal));
 }
 
 /** Counts what would be removed with the removable groups below a threshold. */
@@ -205,5 +205,5 @@ export async function countGroupedBelow(
   threshold: number,
   removal: GroupedRemoval,
 ): Promise<number> {
-  return countGroupsBelow(await openGroups(buffers, removal), threshold, rankingOf(removal));
+  return countGroupsBelow(await openGroups(buffers, removal), threshold, makeRanking(removal));
 }

@@ -7,7 +7,7 @@ import { checkWords, describeValue, isNumberAs } from "../../checks.ts";
 import { largestPattern } from "../../config/prune.ts";
 import { ConfigError } from "../../errors.ts";
 import { describeAlternatives } from "../../nearest.ts";
-import { layerNameOf, type ParameterLayout } from "../../plan/layout.ts";
+import { getLayerName, type ParameterLayout } from "../../plan/layout.ts";
 import type { Measure } from "../cost.ts";
 import { prunableTensors } from "../score/criteria.ts";
 
@@ -131,7 +131,7 @@ export function checkRemoval(layout: ParameterLayout, options: RemovalOptions): 
     }
   }
   if (madeBy && granularity !== "channel") refuse("madeBy", madeBy.join(", "), "none unless channels go");
-  const names = prunableTensors(layout).map(layerNameOf);
+  const names = prunableTensors(layout).map(getLayerName);
   for (const [option, given] of [["protect", protect], ["madeBy", madeBy ?? []]] as const) {
     for (const name of given) {
       if (names.includes(name)) continue;

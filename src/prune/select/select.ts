@@ -8,7 +8,7 @@ import { arenaRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver, spreadWorkgroups } from "../../kernels/dispatch.ts";
 import { foldedTaps, type PlacedParameter } from "../../plan/layout.ts";
 import { dispatchInWindow, inWindow } from "../../plan/windows.ts";
-import { quadsOf } from "../../shape.ts";
+import { countQuads } from "../../shape.ts";
 
 /** A range of neighbouring weights: its window, its first quad there, and its first index among all weights. */
 export type WeightRange = Pick<PlacedParameter, "window" | "offset" | "quads" | "ordinal">;
@@ -39,7 +39,7 @@ export function selectState(remove: number): Uint32Array {
 }
 
 /** The ranges of tensors, neighbours joined. */
-export function rangesOf(tensors: readonly PlacedParameter[]): readonly WeightRange[] {
+export function joinRanges(tensors: readonly PlacedParameter[]): readonly WeightRange[] {
   const ranges: { -readonly [Key in keyof WeightRange]: WeightRange[Key] }[] = [];
   for (const { window, offset, quads, ordinal } of [...tensors].sort((a, b) => a.first - b.first)) {
     const last = ranges.at(-1);
@@ -147,7 +147,7 @@ export function lowerNOfM(
       groups,
       groups_per_line: groupsPerLine,
       offset,
-      inner: quadsOf(channels),
+      inner: countQuads(channels),
       columns,
       folded_taps: folded,
       keep,
@@ -172,7 +172,7 @@ export function lowerRegrowth(
         regrown: arenaRef("regrown"),
         counts: inputRef("layer_counts"),
       },
-      params: { quads, offset, inner: quadsOf(channels), channels, layer, examples, threshold },
+      params: { quads, offset, inner: countQuads(channels), channels, layer, examples, threshold },
     })
   );
 }
