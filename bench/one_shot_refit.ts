@@ -26,15 +26,15 @@ interface Options extends Partial<RefitSettings> {
 }
 
 /** The mirror images of a split's. */
-function mirror({ images, ...split }: ImageSplit, width: number): ImageSplit {
-  const mirrored = images.map((_, i) => images[i - i % width + width - 1 - i % width]);
-  return { ...split, images: mirrored };
+function mirror({ pixels, ...split }: ImageSplit, width: number): ImageSplit {
+  const mirrored = pixels.map((_, i) => pixels[i - i % width + width - 1 - i % width]);
+  return { ...split, pixels: mirrored };
 }
 
 /** Two splits, one behind the other. */
 function join(first: ImageSplit, second: ImageSplit): ImageSplit {
-  const images = new Uint8Array([...first.images, ...second.images]);
-  return { images, labels: new Uint8Array([...first.labels, ...second.labels]), count: 2 * first.count };
+  const pixels = new Uint8Array([...first.pixels, ...second.pixels]);
+  return { pixels, labels: new Uint8Array([...first.labels, ...second.labels]), count: 2 * first.count };
 }
 
 if (import.meta.main) {

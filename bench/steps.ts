@@ -63,7 +63,7 @@ export async function openStep(gpu: Gpu, { graph, batch, mode }: StepOptions): P
   const nodes = resolveGraph(graph), classes = countFeatures(nodes[nodes.length - 1]!.output);
   const count = batches * batch, random = openRandomStream(1, "bench images");
   const split = {
-    images: Uint8Array.from({ length: count * channels * height * width }, () => random.nextUint32() & 255),
+    pixels: Uint8Array.from({ length: count * channels * height * width }, () => random.nextUint32() & 255),
     labels: Uint8Array.from({ length: count }, () => random.nextUint32() % classes),
     count,
   };

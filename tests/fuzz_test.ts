@@ -308,8 +308,8 @@ Deno.test("readIdx() and readCifar10() read damaged files whole, or refuse them"
       const bytes = damageBytes((files as Record<string, Uint8Array>)[path], random);
       const options = { files: memoryFiles({ ...files, [path]: bytes }), folder: "d" };
       const dataset = await (name === "idx" ? readIdx(options) : readCifar10(options));
-      for (const { labels, images, count } of [dataset.train, dataset.test]) {
-        assertEquals(images.length, count * dataset.channels * dataset.height * dataset.width);
+      for (const { labels, pixels, count } of [dataset.train, dataset.test]) {
+        assertEquals(pixels.length, count * dataset.channels * dataset.height * dataset.width);
         assert(labels.every((label) => label < dataset.classes.length));
       }
     });

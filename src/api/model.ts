@@ -239,7 +239,7 @@ export class Model {
    * Predicts the classes of any number of images. Labels are not needed, and those of a split are not looked at. Nothing of
    * the model changes.
    *
-   * @param images Bytes (N, C, H, W) with pixels 0 to 255, such as a split's `images` or a subarray of them; or a split.
+   * @param images Bytes (N, C, H, W) with pixels 0 to 255, such as a split's `pixels` or a subarray of them; or a split.
    * @returns Logits and probabilities (N, C), and the most likely class of each image (N), in the order of the images.
    * @throws {ShapeError} If the images are not of the model's size, there are fewer than `count`, or the device cannot
    *   hold the batch.

@@ -39,5 +39,5 @@ function unlabelledSplit(images: Uint8Array, { channels, height, width }: ModelT
     const wanted = `a multiple of ${size} as (N, C, H, W) = (N, ${channels}, ${height}, ${width})`;
     throw new ShapeError({ act: "predict", thing: "images", current: `${images.length} bytes`, wanted });
   }
-  return { images, labels: new Uint8Array(count), count };
+  return { pixels: images, labels: new Uint8Array(count), count };
 }

@@ -133,7 +133,7 @@ async function listCifar10(
 export function parseCifar10(bytes: Uint8Array, name: string): ImageSplit {
   checkSize(bytes.length, name);
   const count = bytes.length / RECORD_BYTES;
-  const images = new Uint8Array(count * IMAGE_BYTES), labels = new Uint8Array(count);
+  const pixels = new Uint8Array(count * IMAGE_BYTES), labels = new Uint8Array(count);
   for (let row = 0; row < count; row++) {
     const start = row * RECORD_BYTES;
     if (bytes[start] > 9) {
@@ -141,9 +141,9 @@ export function parseCifar10(bytes: Uint8Array, name: string): ImageSplit {
       throw new FormatError({ act: "read", thing: name, current, wanted: "a label of 0 to 9" });
     }
     labels[row] = bytes[start];
-    images.set(bytes.subarray(start + 1, start + RECORD_BYTES), row * IMAGE_BYTES);
+    pixels.set(bytes.subarray(start + 1, start + RECORD_BYTES), row * IMAGE_BYTES);
   }
-  return { images, labels, count };
+  return { pixels, labels, count };
 }
 
 function checkSize(sizeBytes: number, name: string): void {
@@ -187,12 +187,12 @@ function parseCifar10Classes(bytes: Uint8Array, name: string): readonly string[]
 function joinSplits(parts: readonly ImageSplit[]): ImageSplit {
   if (parts.length === 1) return parts[0];
   const count = parts.reduce((sum, part) => sum + part.count, 0);
-  const images = new Uint8Array(count * IMAGE_BYTES), labels = new Uint8Array(count);
+  const pixels = new Uint8Array(count * IMAGE_BYTES), labels = new Uint8Array(count);
   let row = 0;
   for (const part of parts) {
-    images.set(part.images, row * IMAGE_BYTES);
+    pixels.set(part.pixels, row * IMAGE_BYTES);
     labels.set(part.labels, row);
     row += part.count;
   }
-  return { images, labels, count };
+  return { pixels, labels, count };
 }

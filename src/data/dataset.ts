@@ -49,7 +49,7 @@ export function describeDataset(parts: DatasetParts): Dataset {
   const { channels, height, width, name } = parts;
   for (const use of ["train", "test"] as const) checkSplit(parts[use], `${name}.${use}`, parts);
   const counts = Array.from({ length: channels }, () => new Float64Array(256));
-  countValues(parts.train.images, counts, height * width);
+  countValues(parts.train.pixels, counts, height * width);
   return { ...parts, ...channelStatistics(counts) };
 }
 
@@ -89,21 +89,21 @@ export function takeSplit(split: Split, rows: Uint32Array | number): Split {
   }
   if (isStreamed(split)) return takeStreamed(split, rows);
   checkArrays(split);
-  const size = split.images.length / split.count;
+  const size = split.pixels.length / split.count;
   if (typeof rows === "number") {
-    return { images: split.images.subarray(0, count * size), labels: split.labels.subarray(0, count), count };
+    return { pixels: split.pixels.subarray(0, count * size), labels: split.labels.subarray(0, count), count };
   }
-  const images = new Uint8Array(count * size);
+  const pixels = new Uint8Array(count * size);
   const labels = split.labels instanceof Uint16Array ? new Uint16Array(count) : new Uint8Array(count);
   for (let i = 0; i < count; i++) {
     const row = rows[i];
     if (!(Number.isInteger(row) && row >= 0 && row < split.count)) {
       throw new ShapeError({ act: "take", thing: "rows of a split", current: `row ${row}`, wanted });
     }
-    images.set(split.images.subarray(row * size, (row + 1) * size), i * size);
+    pixels.set(split.pixels.subarray(row * size, (row + 1) * size), i * size);
     labels[i] = split.labels[row];
   }
-  return { images, labels, count };
+  return { pixels, labels, count };
 }
 
 /**

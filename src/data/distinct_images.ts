@@ -30,15 +30,15 @@ export function checkDistinctImages(
   { train, test }: { readonly train: ImageSplit; readonly test: ImageSplit },
   thing: string,
 ): void {
-  const imageBytes = test.images.length / test.count, count = Math.min(maxSamples, test.count);
+  const imageBytes = test.pixels.length / test.count, count = Math.min(maxSamples, test.count);
   const rows = Array.from({ length: count }, (_, i) => Math.floor(i * test.count / count));
-  const bytesOf = ({ images }: ImageSplit, row: number) =>
-    images.subarray(row * imageBytes, (row + 1) * imageBytes);
-  const samples = Map.groupBy(rows, (row) => hashImage(test.images, row * imageBytes, imageBytes));
+  const bytesOf = ({ pixels }: ImageSplit, row: number) =>
+    pixels.subarray(row * imageBytes, (row + 1) * imageBytes);
+  const samples = Map.groupBy(rows, (row) => hashImage(test.pixels, row * imageBytes, imageBytes));
   if (rows.every((row) => isEqual(bytesOf(test, row), bytesOf(test, rows[0])))) return;
   let left = count, example: string | undefined;
   for (let at = 0; at < train.count && left > 0; at++) {
-    const key = hashImage(train.images, at * imageBytes, imageBytes), alike = samples.get(key);
+    const key = hashImage(train.pixels, at * imageBytes, imageBytes), alike = samples.get(key);
     if (!alike) continue;
     const others = alike.filter((row) => !isEqual(bytesOf(test, row), bytesOf(train, at)));
     if (others.length === alike.length) continue;

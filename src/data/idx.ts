@@ -120,7 +120,7 @@ async function readIdxSplit(
     });
   }
   return {
-    images: images.values,
+    pixels: images.values,
     labels: labels.values,
     count,
     path: images.path,

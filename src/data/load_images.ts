@@ -51,7 +51,7 @@ export async function loadImages(
   const dataset = await loadDataset({ ...sources, folder: path, allowDownload: false });
   const { name, channels, height, width, classes, mean, std, [split]: chosen } = dataset;
   // Labels of a split in memory are not needed, and may be of classes that the model does not know.
-  const images = isStreamed(chosen) ? chosen : chosen.images;
+  const images = isStreamed(chosen) ? chosen : chosen.pixels;
   return {
     ...{ name, channels, height, width, images, count: chosen.count, classes },
     statistics: { mean, std },

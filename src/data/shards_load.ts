@@ -41,14 +41,14 @@ function labelArray({ count, layout }: StreamedSplit): Uint8Array | Uint16Array 
 
 /** Reads a split into memory. */
 export async function loadStreamed(split: StreamedSplit): Promise<ImageSplit> {
-  const images = new Uint8Array(split.count * split.layout.imageBytes), labels = labelArray(split);
+  const pixels = new Uint8Array(split.count * split.layout.imageBytes), labels = labelArray(split);
   let row = 0;
   for await (const block of readInOrder(split)) {
-    images.set(block.images, row * split.layout.imageBytes);
+    pixels.set(block.images, row * split.layout.imageBytes);
     labels.set(block.labels, row);
     row += block.labels.length;
   }
-  return { images, labels, count: split.count };
+  return { pixels, labels, count: split.count };
 }
 
 /** Reads the label of every example of a split, in its order. */

@@ -10,7 +10,7 @@ import type { StreamedSplit } from "./shards_split.ts";
 /** A split of labelled images in memory. */
 export interface ImageSplit {
   /** Pixels 0 to 255, (N, C, H, W). */
-  readonly images: Uint8Array;
+  readonly pixels: Uint8Array;
   /** The class of each image, (N). */
   readonly labels: Uint8Array | Uint16Array;
   /** N, at least 1. */
@@ -53,10 +53,10 @@ export function checkSplit(split: Split, name: string, task: SplitTask): void {
   if (typeof split !== "object" || split === null) refuse("", describeValue(split), "a split of images");
   if (isStreamed(split)) return checkStreamed(split, task, refuse);
   checkArrays(split, refuse);
-  const { channels, height, width, classes } = task, { images, labels, count } = split;
+  const { channels, height, width, classes } = task, { pixels, labels, count } = split;
   const shape = [count, channels, height, width], size = channels * height * width;
-  if (images.length !== count * size) {
-    refuse("images", `${images.length} bytes`, `${count * size} as (N, C, H, W) = (${shape.join(", ")})`);
+  if (pixels.length !== count * size) {
+    refuse("pixels", `${pixels.length} bytes`, `${count * size} as (N, C, H, W) = (${shape.join(", ")})`);
   }
   const wrong = labels.findIndex((label: number) => label >= classes.length);
   if (wrong >= 0) refuse(`labels[${wrong}]`, `${labels[wrong]}`, `a class of 0 to ${classes.length - 1}`);
@@ -67,15 +67,15 @@ export function checkSplit(split: Split, name: string, task: SplitTask): void {
  *
  * @throws {ShapeError} Naming the part of the argument that is wrong.
  */
-export function checkArrays({ images, labels, count }: ImageSplit, refuse: Refuse = refuseTaking): void {
+export function checkArrays({ pixels, labels, count }: ImageSplit, refuse: Refuse = refuseTaking): void {
   checkCount(count, refuse);
-  if (!(images instanceof Uint8Array)) refuse("images", describeValue(images), "a Uint8Array (N, C, H, W)");
+  if (!(pixels instanceof Uint8Array)) refuse("pixels", describeValue(pixels), "a Uint8Array (N, C, H, W)");
   if (!(labels instanceof Uint8Array || labels instanceof Uint16Array)) {
     refuse("labels", describeValue(labels), "a Uint8Array or Uint16Array (N)");
   }
   if (labels.length !== count) refuse("labels", `${labels.length} labels`, `${count}, as count says`);
-  if (images.length === 0 || images.length % count > 0) {
-    refuse("images", `${images.length} bytes`, `as many for each of ${count} images`);
+  if (pixels.length === 0 || pixels.length % count > 0) {
+    refuse("pixels", `${pixels.length} bytes`, `as many for each of ${count} images`);
   }
 }
 

@@ -86,7 +86,7 @@ export class DeviceImages implements Examples {
     this.batch = this.isResident ? batch : Math.min(batch, held);
     this.maxRows = held;
     this.#buffers = createImageBuffers(gpu, dataset, { held, rows: held });
-    if (this.isResident) this.#upload(split.images.subarray(0, totalBytes), split.labels.subarray(0, held));
+    if (this.isResident) this.#upload(split.pixels.subarray(0, totalBytes), split.labels.subarray(0, held));
     else this.#buffers.rows.write(Uint32Array.from({ length: held }, (_, i) => i));
   }
 
@@ -100,7 +100,7 @@ export class DeviceImages implements Examples {
       this.#buffers.rows.write(rows);
       return;
     }
-    const size = this.#exampleBytes, { images, labels } = this.#split;
+    const size = this.#exampleBytes, { pixels: images, labels } = this.#split;
     const bytes = new Uint8Array(rows.length * size);
     for (const [i, row] of rows.entries()) {
       bytes.set(images.subarray(row * size, (row + 1) * size), i * size);

@@ -35,7 +35,7 @@ async function digestParts(parts: Iterable<ArrayBufferView | string>): Promise<s
 
 /** What a split holds: all of it where it lies in memory, else records from all over its files. */
 async function splitContents(split: Split): Promise<string> {
-  if (!isStreamed(split)) return await digestParts([split.images, Uint16Array.from(split.labels)]);
+  if (!isStreamed(split)) return await digestParts([split.pixels, Uint16Array.from(split.labels)]);
   const { count, layout } = split;
   const fitting = Math.max(1, Math.floor(maxSampledBytes / layout.imageBytes));
   const sampled = Math.min(count, maxSampled, fitting);

@@ -53,7 +53,7 @@ const calls: Readonly<Record<string, LongCall>> = {
   score: { run: (model, options) => model.score(train, options), steps: 6, keepsState: true },
   confidence: { run: (model, options) => model.confidence(train, options), steps: 6, keepsState: true },
   evaluate: { run: (model, options) => model.evaluate(train, options), steps: 6, keepsState: true },
-  predict: { run: (model, options) => model.predict(train.images, options), steps: 6, keepsState: true },
+  predict: { run: (model, options) => model.predict(train.pixels, options), steps: 6, keepsState: true },
   compact: { run: (model, options) => model.compact(test, options), steps: 2, keepsState: true },
   refit: {
     run: (model, options) => model.refit({ ...refitting, remove: remove(model), ...options }),

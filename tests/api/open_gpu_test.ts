@@ -75,7 +75,7 @@ Deno.test("a model has its products tuned before it first runs them, unless the 
   };
   using model = new Model(gpu, tinyGraph(), { task: dataset });
   await whenTuned(() => model.evaluate(dataset.test));
-  await whenTuned(() => model.predict(dataset.test.images, { count: 7 }));
+  await whenTuned(() => model.predict(dataset.test.pixels, { count: 7 }));
   await whenTuned(() => model.train(dataset.train, { epochs: 1, batch: 24 }));
   await whenTuned(() =>
     model.score(dataset.test, { criterion: "gradient", examples: 96, fisher: "example" })

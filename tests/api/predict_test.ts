@@ -53,20 +53,20 @@ for (const path of readPaths) {
         return [name, tensorOf(shape, values)];
       }),
     );
-    const pixels = Float64Array.from(test.images, (byte) => (byte / 255 - dataset.mean[0]) / dataset.std[0]);
+    const pixels = Float64Array.from(test.pixels, (byte) => (byte / 255 - dataset.mean[0]) / dataset.std[0]);
     const images = tensorOf([test.count, 1, tinySize, tinySize], pixels);
     const want = referencePass(model.graph, tensors, { images, labels: test.labels, trains: false }).logits;
-    const got = await model.predict(test.images), { predictions } = await model.evaluate(test);
+    const got = await model.predict(test.pixels), { predictions } = await model.evaluate(test);
     assertNear(got.logits, want.values);
     assertNear(got.probabilities, softmax(want.values, tinyClasses));
     assertEquals(got.labels, predictions);
     assert(new Set(got.labels).size > 1, "the images are told apart");
     assertEquals(await model.predict(test), got, "labels of a split are not looked at");
-    const cut = await model.predict(test.images.subarray(3 * imageBytes, 20 * imageBytes));
+    const cut = await model.predict(test.pixels.subarray(3 * imageBytes, 20 * imageBytes));
     assertEquals(cut.labels, predictions.slice(3, 20));
     assertEquals(
-      (await model.predict(test.images, { count: 1 })).logits,
-      (await model.predict(test.images.subarray(0, imageBytes))).logits,
+      (await model.predict(test.pixels, { count: 1 })).logits,
+      (await model.predict(test.pixels.subarray(0, imageBytes))).logits,
     );
     assertEquals((await model.predict(test, { count: 17 })).labels, predictions.slice(0, 17));
     {
@@ -79,7 +79,7 @@ for (const path of readPaths) {
       labels: new Uint32Array(),
     };
     assertEquals(await model.predict(new Uint8Array()), nothing);
-    assertEquals(await model.predict(test.images, { count: 0 }), nothing);
+    assertEquals(await model.predict(test.pixels, { count: 0 }), nothing);
     assert(gpu.allocatedBytes <= start + 2 ** 20, "no images stay on the device");
   });
 }
@@ -100,14 +100,14 @@ Deno.test("Model.predict() refuses images of another size, and logits that are n
   const refuse = (images: unknown, options: object, says: string) =>
     assertRejects(() => model.predict(images as Split, options), ShapeError, says);
   await refuse(
-    test.images.subarray(1),
+    test.pixels.subarray(1),
     {},
     "2559 bytes, expected a multiple of 64 as (N, C, H, W) = (N, 1, 8, 8)",
   );
-  await refuse([...test.images], {}, '"images');
+  await refuse([...test.pixels], {}, '"images');
   await refuse(undefined, {}, "undefined, expected a Uint8Array (N, C, H, W) or a split");
   await refuse({ ...test, count: 0 }, {}, '"images.count": 0');
-  await refuse({ ...test, images: test.images.subarray(64) }, {}, '"images.images"');
+  await refuse({ ...test, pixels: test.pixels.subarray(64) }, {}, '"images.pixels"');
   for (const count of [41, -1, 2.5, NaN]) {
     await refuse(test, { count }, `"count": ${count}, expected 0 to 40`);
   }
@@ -144,10 +144,10 @@ Deno.test(
     using model = openModel(await deviceOf(), loaded, { task: whole });
     const { tensors } = readSafetensors(await Deno.readFile(goldens!), "resnet20");
     const logits = tensorFloats(tensors.get("logits")!, "logits"), count = logits.length / 10;
-    const got = await model.predict(whole.test.images, { count });
+    const got = await model.predict(whole.test.pixels, { count });
     assertNear(got.probabilities, softmax(logits, 10));
     const { predictions } = await model.evaluate({
-      images: whole.test.images.subarray(0, count * 3072),
+      pixels: whole.test.pixels.subarray(0, count * 3072),
       labels: whole.test.labels.subarray(0, count),
       count,
     });

@@ -41,7 +41,7 @@ for (const shortcut of ["pad", "projection"] as const) {
     const got = await model.evaluate(test);
     const images = tensorOf(
       [test.count, 1, 8, 8],
-      Array.from(test.images, (byte) => (byte / 255 - dataset.mean[0]) / dataset.std[0]),
+      Array.from(test.pixels, (byte) => (byte / 255 - dataset.mean[0]) / dataset.std[0]),
     );
     const want = referencePass(graph, parameters, { images, labels: test.labels, trains: false });
     const predictions = Array.from({ length: test.count }, (_, row) => {

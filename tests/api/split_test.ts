@@ -10,14 +10,14 @@ import { memoryFiles } from "../helpers/memory_files.ts";
 import { tinyDataset, tinySplit } from "../helpers/tiny_dataset.ts";
 import { tinyGraph } from "../helpers/tiny_network.ts";
 
-const dataset = tinyDataset(), { images, labels } = tinySplit(20, 3), good = { images, labels, count: 20 };
+const dataset = tinyDataset(), { pixels, labels } = tinySplit(20, 3), good = { pixels, labels, count: 20 };
 const scoring = { examples: 96 };
 
 /** Splits that are not what their interface says, and what is said of each. */
 const wrong: Readonly<Record<string, readonly [split: unknown, says: string]>> = {
   "none": [undefined, '": undefined, expected a split of images'],
   "no examples": [
-    { images: images.slice(0, 0), labels: labels.slice(0, 0), count: 0 },
+    { pixels: pixels.slice(0, 0), labels: labels.slice(0, 0), count: 0 },
     '.count": 0, expected',
   ],
   "a negative count": [{ ...good, count: -1 }, '.count": -1, expected a whole number of at least 1'],
@@ -27,24 +27,24 @@ const wrong: Readonly<Record<string, readonly [split: unknown, says: string]>> =
   "too large a count": [{ ...good, count: 500 }, '.labels": 20 labels, expected 500, as count says'],
   "too few labels": [{ ...good, labels: labels.slice(0, 5) }, '.labels": 5 labels, expected 20'],
   "too many labels": [
-    { ...good, count: 10, images: images.slice(0, 640) },
+    { ...good, count: 10, pixels: pixels.slice(0, 640) },
     '.labels": 20 labels, expected 10',
   ],
   "too few pixels": [
-    { ...good, images: images.slice(0, 640) },
-    '.images": 640 bytes, expected 1280 as (N, C, H, W) = (20, 1, 8, 8)',
+    { ...good, pixels: pixels.slice(0, 640) },
+    '.pixels": 640 bytes, expected 1280 as (N, C, H, W) = (20, 1, 8, 8)',
   ],
   "too many pixels": [
-    { images: new Uint8Array(20 * 65), labels, count: 20 },
-    '.images": 1300 bytes, expected 1280',
+    { pixels: new Uint8Array(20 * 65), labels, count: 20 },
+    '.pixels": 1300 bytes, expected 1280',
   ],
-  "images of another size": [{ ...good, images: new Uint8Array(20 * 3 * 64) }, '.images": 3840 bytes'],
+  "images of another size": [{ ...good, pixels: new Uint8Array(20 * 3 * 64) }, '.pixels": 3840 bytes'],
   "pixels as floats": [
-    { ...good, images: new Float32Array(1280) },
-    '.images": Float32Array of 1280, expected',
+    { ...good, pixels: new Float32Array(1280) },
+    '.pixels": Float32Array of 1280, expected',
   ],
-  "pixels as an array": [{ ...good, images: [...images] }, '.images": Array of 1280, expected a Uint8Array'],
-  "no pixels": [{ labels, count: 20 }, '.images": undefined, expected a Uint8Array'],
+  "pixels as an array": [{ ...good, pixels: [...pixels] }, '.pixels": Array of 1280, expected a Uint8Array'],
+  "no pixels": [{ labels, count: 20 }, '.pixels": undefined, expected a Uint8Array'],
   "labels as an array": [{ ...good, labels: [...labels] }, '.labels": Array of 20, expected a Uint8Array or'],
   "a label of no class": [
     { ...good, labels: labels.map((label, i) => i === 7 ? 4 : label) },
@@ -103,15 +103,15 @@ Deno.test("Model refuses splits that are not what their interface says, by the a
 Deno.test("Model takes views, memory shared with other threads and wide labels for what they hold", async () => {
   using model = new Model(await deviceOf(), tinyGraph(), { task: dataset, seed: 1 });
   const want = await model.evaluate(good);
-  const padded = new Uint8Array(images.length + 9),
-    shared = new Uint8Array(new SharedArrayBuffer(images.length));
-  padded.set(images, 3);
-  shared.set(images);
+  const padded = new Uint8Array(pixels.length + 9),
+    shared = new Uint8Array(new SharedArrayBuffer(pixels.length));
+  padded.set(pixels, 3);
+  shared.set(pixels);
   const sharedLabels = new Uint8Array(new SharedArrayBuffer(20));
   sharedLabels.set(labels);
   const alike: readonly ImageSplit[] = [
-    { ...good, images: padded.subarray(3, 3 + images.length) },
-    { images: shared, labels: sharedLabels, count: 20 },
+    { ...good, pixels: padded.subarray(3, 3 + pixels.length) },
+    { pixels: shared, labels: sharedLabels, count: 20 },
     { ...good, labels: Uint16Array.from(labels) },
   ];
   for (const split of alike) assertEquals(await model.evaluate(split), want);
@@ -164,9 +164,9 @@ Deno.test("Model refits and compacts on streamed splits as on resident ones", as
 
 Deno.test("Model sees arrays that were filled anew, and not those of a split that is kept", async () => {
   using model = new Model(await deviceOf(), tinyGraph(), { task: dataset, seed: 1 });
-  const fresh = () => ({ images: images.slice(), labels: labels.slice(), count: 20 });
+  const fresh = () => ({ pixels: pixels.slice(), labels: labels.slice(), count: 20 });
   const split = fresh(), first = await model.evaluate(split);
-  split.images.fill(9);
+  split.pixels.fill(9);
   split.labels.fill(2);
   const again = await model.evaluate(split);
   assertNotEquals(again, first);
@@ -175,7 +175,7 @@ Deno.test("Model sees arrays that were filled anew, and not those of a split tha
   {
     using _kept = model.keepOnDevice(held);
     assertEquals(await model.evaluate(held), first);
-    held.images.fill(9);
+    held.pixels.fill(9);
     held.labels.fill(2);
     assertEquals(await model.evaluate(held), first);
   }

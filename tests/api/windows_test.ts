@@ -188,7 +188,7 @@ for (const path of readPaths) {
       const below = await getCore(model).pruner.countBelow(1, { granularity: "channel" });
       const channels = await model.remove(3000, { granularity: "channel" });
       const rest = await model.state();
-      const before = await model.predict(dataset.test.images);
+      const before = await model.predict(dataset.test.pixels);
       const { largestDifference, ...compaction } = await model.compact(dataset.test);
       assert(largestDifference < 1e-5, `${largestDifference}`);
       const compacted = await model.state();

@@ -23,7 +23,7 @@ async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
   try {
     await write("idx", tinyDatasetFiles(dataset));
     await write("shards", shardFiles(dataset, { shardRows: 30 }));
-    const images = idxFile([40, tinySize, tinySize], dataset.test.images);
+    const images = idxFile([40, tinySize, tinySize], dataset.test.pixels);
     await Deno.writeFile(`${folder}/photos`, images);
     await Deno.writeFile(`${folder}/weights.safetensors`, weightFile(tinyGraph()));
     await run(folder);

@@ -20,9 +20,9 @@ function records(...labels: number[]): Uint8Array {
 }
 
 Deno.test("parseCifar10() separates labels and pixels", () => {
-  const { images, labels, count } = parseCifar10(records(3, 9), "x.bin");
-  assertEquals([count, [...labels], images.length], [2, [3, 9], 2 * 3072]);
-  assertEquals([images[0], images[1023], images[1024], images[3071], images[3072]], [30, 30, 31, 32, 90]);
+  const { pixels, labels, count } = parseCifar10(records(3, 9), "x.bin");
+  assertEquals([count, [...labels], pixels.length], [2, [3, 9], 2 * 3072]);
+  assertEquals([pixels[0], pixels[1023], pixels[1024], pixels[3071], pixels[3072]], [30, 30, 31, 32, 90]);
 });
 
 Deno.test("parseCifar10() names file, byte and expectation where the bytes are wrong", () => {
@@ -52,7 +52,7 @@ Deno.test("readCifar10() joins the training files that are there", async () => {
     folder: "c",
   });
   assertEquals([[...train.labels], [...test.labels]], [[1, 2, 5], [7]]);
-  assertEquals([train.images[2 * 3072], test.images[0]], [50, 70]);
+  assertEquals([train.pixels[2 * 3072], test.pixels[0]], [50, 70]);
   assertEquals([name, source, channels, height, width], ["cifar10", "c", 3, 32, 32]);
   assertEquals([classes[0], classes[9], classes.length], ["airplane", "truck", 10]);
   assertAlmostEquals(mean[1], (11 + 21 + 51) / 3 / 255, 1e-15);

@@ -11,7 +11,7 @@ import { ShapeError } from "../../src/errors.ts";
 /** A split (count, 2, 1, 2) in which row i has pixels 4i to 4i + 3 and label i. */
 function countingSplit(count: number): ImageSplit {
   return {
-    images: Uint8Array.from({ length: count * 4 }, (_, i) => i),
+    pixels: Uint8Array.from({ length: count * 4 }, (_, i) => i),
     labels: Uint8Array.from({ length: count }, (_, i) => i),
     count,
   };
@@ -53,7 +53,7 @@ Deno.test("describeDataset() names the record whose label is of no class", () =>
 });
 
 Deno.test("describeDataset() keeps the deviation of a constant channel at 1/255", () => {
-  const split = { images: new Uint8Array(8).fill(9), labels: Uint8Array.of(0, 1), count: 2 };
+  const split = { pixels: new Uint8Array(8).fill(9), labels: Uint8Array.of(0, 1), count: 2 };
   const { std } = describeDataset({ ...countingDataset(2, 1), train: split });
   assertEquals(std, [1 / 255, 1 / 255]);
 });
@@ -70,13 +70,13 @@ Deno.test("describeDataset() refuses pixels that do not fit the count", () => {
 Deno.test("takeSplit() takes first rows as views and listed rows as copies", () => {
   const split = countingSplit(4);
   const first = takeSplit(split, 2);
-  assertEquals([first.count, [...first.labels], first.images.length], [2, [0, 1], 8]);
-  assertEquals(first.images.buffer, split.images.buffer);
+  assertEquals([first.count, [...first.labels], first.pixels.length], [2, [0, 1], 8]);
+  assertEquals(first.pixels.buffer, split.pixels.buffer);
   const listed = takeSplit(split, Uint32Array.of(3, 0, 3));
   assertEquals(
     { ...listed },
     {
-      images: Uint8Array.of(12, 13, 14, 15, 0, 1, 2, 3, 12, 13, 14, 15),
+      pixels: Uint8Array.of(12, 13, 14, 15, 0, 1, 2, 3, 12, 13, 14, 15),
       labels: Uint8Array.of(3, 0, 3),
       count: 3,
     },
@@ -102,7 +102,7 @@ Deno.test("splitCalibration() divides the rows, the same way for the same seed",
   const { train, calibration } = splitCalibration(split, { count: 20, seed: 7 });
   assertEquals([train.count, calibration.count], [30, 20]);
   assertEquals([...train.labels, ...calibration.labels].sort((a, b) => a - b), [...split.labels]);
-  assertEquals(calibration.images[0], (calibration.labels[0] * 4) % 256);
+  assertEquals(calibration.pixels[0], (calibration.labels[0] * 4) % 256);
   assertEquals(splitCalibration(split, { count: 20, seed: 7 }), { train, calibration });
   const other = splitCalibration(split, { count: 20, seed: 8 }).calibration;
   assertEquals(`${other.labels}` === `${calibration.labels}`, false);

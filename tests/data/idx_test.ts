@@ -40,7 +40,7 @@ Deno.test("readIdx() reads the four files of a folder", async () => {
   const { name, source, channels, height, width, classes, train, test } = dataset;
   assertEquals([name, source, channels, height, width], ["idx", "m", 1, 2, 2]);
   assertEquals(classes, ["0", "1", "2", "3"]);
-  assertEquals([[...train.images], [...train.labels]], [Array.from({ length: 12 }, (_, i) => i), [0, 2, 1]]);
+  assertEquals([[...train.pixels], [...train.labels]], [Array.from({ length: 12 }, (_, i) => i), [0, 2, 1]]);
   assertEquals([test.count, [...test.labels]], [1, [3]]);
 });
 
@@ -52,7 +52,7 @@ Deno.test("readIdx() reads dotted and compressed names and images (N, C, H, W)",
     "m/t10k-labels.idx1-ubyte": idxFile([1], [0]),
   });
   const { channels, height, width, train } = await readIdx({ files, folder: "m" });
-  assertEquals([channels, height, width, [...train.images]], [2, 1, 3, [1, 2, 3, 4, 5, 6]]);
+  assertEquals([channels, height, width, [...train.pixels]], [2, 1, 3, [1, 2, 3, 4, 5, 6]]);
 });
 
 Deno.test("readIdx() rejects compressed files that are broken, too long or too short", async () => {

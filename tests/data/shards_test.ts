@@ -105,17 +105,17 @@ Deno.test("openShards(), readCifar10() and readIdx() refuse images that are trai
 });
 
 Deno.test("readIdx() and readCifar10() refuse test images that are training images in another file", async () => {
-  const split = ({ images, count }: { images: Uint8Array; count: number }, labels: Uint8Array) => ({
-    images: idxFile([count, 8, 8], [...images]),
+  const split = ({ pixels, count }: { pixels: Uint8Array; count: number }, labels: Uint8Array) => ({
+    images: idxFile([count, 8, 8], [...pixels]),
     labels: idxFile([count], [...labels]),
   });
   const train = split(tiny.train, tiny.train.labels as Uint8Array);
-  const size = tiny.train.images.length / 50;
+  const size = tiny.train.pixels.length / 50;
   const rowsOf = (rows: readonly number[]) => {
-    const images = new Uint8Array(
-      rows.flatMap((row) => [...tiny.train.images.subarray(row * size, (row + 1) * size)]),
+    const pixels = new Uint8Array(
+      rows.flatMap((row) => [...tiny.train.pixels.subarray(row * size, (row + 1) * size)]),
     );
-    return split({ images, count: rows.length }, new Uint8Array(rows.length));
+    return split({ pixels, count: rows.length }, new Uint8Array(rows.length));
   };
   const filesOf = (test: typeof train) =>
     memoryFiles({

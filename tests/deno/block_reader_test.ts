@@ -31,11 +31,11 @@ Deno.test("openDenoBlockReader() reads blocks in the order asked for, into memor
     const last = requestRuns(split, [{ shard: 3, first: 1, count: 1 }, { shard: 0, first: 2, count: 3 }], 50);
     const [whole, some] = await Promise.all([reader.read(wholeOf(split)), reader.read(last)]);
     assertEquals(whole.labels, Uint32Array.from(tiny.train.labels));
-    assertEquals(new Uint8Array(whole.memory, 0, 50 * 64), tiny.train.images);
+    assertEquals(new Uint8Array(whole.memory, 0, 50 * 64), tiny.train.pixels);
     assertEquals([...some.labels], [49, 2, 3, 4].map((row) => tiny.train.labels[row]));
     const again = await reader.read(wholeOf(split), some.memory);
     assertEquals(some.memory.detached, true);
-    assertEquals(new Uint8Array(again.memory, 0, 50 * 64), tiny.train.images);
+    assertEquals(new Uint8Array(again.memory, 0, 50 * 64), tiny.train.pixels);
   }));
 
 Deno.test("openDenoBlockReader() names the shard that is absent, cut, changed or has a wrong label", () =>

@@ -11,7 +11,7 @@ import { deviceOf } from "../helpers/devices.ts";
 /** Images whose bytes do not fill words: 11 of 3 x 5 x 7. */
 const count = 11, input = mapShape(3, 5, 7);
 const split = {
-  images: Uint8Array.from({ length: count * 105 }, (_, i) => (i * 37 + 11) % 256),
+  pixels: Uint8Array.from({ length: count * 105 }, (_, i) => (i * 37 + 11) % 256),
   labels: Uint8Array.from({ length: count }, (_, i) => (i * 5) % 7),
   count,
 };

@@ -21,13 +21,13 @@ function shardOf(split: ImageSplit, { from, to, labelBytes }: {
   readonly to: number;
   readonly labelBytes: number;
 }): Uint8Array<ArrayBuffer> {
-  const size = split.images.length / split.count, record = labelBytes + size;
+  const size = split.pixels.length / split.count, record = labelBytes + size;
   const bytes = new Uint8Array((to - from) * record);
   for (let row = from; row < to; row++) {
     const start = (row - from) * record;
     bytes[start] = split.labels[row] & 255;
     if (labelBytes === 2) bytes[start + 1] = split.labels[row] >> 8;
-    bytes.set(split.images.subarray(row * size, (row + 1) * size), start + labelBytes);
+    bytes.set(split.pixels.subarray(row * size, (row + 1) * size), start + labelBytes);
   }
   return bytes;
 }

@@ -17,12 +17,12 @@ export const tinyClasses = 4;
 export function tinySplit(count: number, seed: number): ImageSplit {
   const stream = openRandomStream(seed, "tiny data set"), area = tinySize * tinySize;
   const labels = Uint8Array.from({ length: count }, (_, i) => i % tinyClasses);
-  const images = Uint8Array.from({ length: count * area }, (_, i) => {
+  const pixels = Uint8Array.from({ length: count * area }, (_, i) => {
     const line = Math.floor(i % area / tinySize), column = i % tinySize;
     const quarter = 2 * Math.floor(2 * line / tinySize) + Math.floor(2 * column / tinySize);
     return Math.floor(stream.nextUniform() * 100) + (quarter === labels[Math.floor(i / area)] ? 120 : 0);
   });
-  return { images, labels, count };
+  return { pixels, labels, count };
 }
 
 /** The data set, with so many training and test images. */
@@ -41,7 +41,7 @@ export function tinyDataset({ train = 96, test = 40 } = {}): Dataset {
 
 /** The four IDX files of the data set, by name. */
 export function tinyDatasetFiles({ train, test }: Dataset): Record<string, Uint8Array<ArrayBuffer>> {
-  const images = (split: ImageSplit) => idxFile([split.count, tinySize, tinySize], split.images);
+  const images = (split: ImageSplit) => idxFile([split.count, tinySize, tinySize], split.pixels);
   return {
     "train-images-idx3-ubyte": images(train),
     "train-labels-idx1-ubyte": idxFile([train.count], train.labels),

@@ -37,7 +37,7 @@ function referenceFisher(parameters: Tensors, { batch, seed }: { batch: number; 
   const size = tinySize ** 2, batches = Math.floor(50 / batch), fisher: Record<string, Float64Array> = {};
   for (let b = 0; b < batches; b++) {
     const pixels = Float64Array.from(
-      dataset.train.images.subarray(b * batch * size, (b + 1) * batch * size),
+      dataset.train.pixels.subarray(b * batch * size, (b + 1) * batch * size),
       (byte) => (byte / 255 - dataset.mean[0]) / dataset.std[0],
     );
     const images = tensorOf([batch, 1, tinySize, tinySize], pixels);

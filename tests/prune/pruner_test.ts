@@ -31,7 +31,7 @@ const tolerance = 2 * 400 * F32_ROUNDOFF;
 
 /** The mean gradient and Fisher information of every parameter over the whole batches of the training images. */
 function referenceGradients(parameters: Tensors) {
-  const { images, labels } = dataset.train, size = tinySize ** 2;
+  const { pixels: images, labels } = dataset.train, size = tinySize ** 2;
   const fisher: Record<string, Float64Array> = {}, mean: Record<string, Float64Array> = {};
   for (let b = 0; b < 3; b++) {
     const pixels = Float64Array.from(

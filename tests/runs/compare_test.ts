@@ -110,7 +110,7 @@ Deno.test("runCompare() goes on from what was found, with the trained networks t
     () =>
       compare({
         before: whole,
-        dataset: { ...dataset, test: { ...test, images: test.images.with(0, test.images[0] ^ 1) } },
+        dataset: { ...dataset, test: { ...test, pixels: test.pixels.with(0, test.pixels[0] ^ 1) } },
       }),
     ConfigError,
     "contents of the test examples was",

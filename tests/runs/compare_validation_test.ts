@@ -29,8 +29,8 @@ async function compare(more: Partial<CompareOptions> = {}): Promise<CompareRepor
 
 /** The images of a split as texts, which name them. */
 function imagesOf(split: Split | undefined): string[] {
-  const { images, count } = split as ImageSplit, bytes = images.length / count;
-  return Array.from({ length: count }, (_, i) => images.subarray(i * bytes, (i + 1) * bytes).join());
+  const { pixels, count } = split as ImageSplit, bytes = pixels.length / count;
+  return Array.from({ length: count }, (_, i) => pixels.subarray(i * bytes, (i + 1) * bytes).join());
 }
 
 /** The data set with other labels for some training images. */

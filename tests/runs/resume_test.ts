@@ -239,13 +239,13 @@ Deno.test("runPrune() resumes where data and models lie elsewhere, as long as th
     });
   await assertRejects(ended, Error, "the test ends the run");
   const { train, test, ...rest } = tinyDataset();
-  const flip = (split: typeof train, key: "images" | "labels") => {
+  const flip = (split: typeof train, key: "pixels" | "labels") => {
     const values = split[key].slice();
     values[5] = 1 - Math.min(1, values[5]);
     return { ...split, [key]: values };
   };
   const others = {
-    "contents of the test examples": { ...rest, train, test: flip(test, "images") },
+    "contents of the test examples": { ...rest, train, test: flip(test, "pixels") },
     "names of classes": { ...rest, train, test, classes: ["a", "b", "c", "d"] },
     normalisation: { ...rest, train, test, mean: [0.5] },
   };

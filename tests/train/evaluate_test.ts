@@ -17,7 +17,7 @@ for (const path of readPaths) {
       const { network, test, choose, slots } = bench;
       using evaluator = await openEvaluator(network, test, { choose, slots });
       const got = await evaluator.evaluate();
-      const { images, labels, count } = dataset.test;
+      const { pixels: images, labels, count } = dataset.test;
       const parameters: Tensors = Object.fromEntries(
         [...await network.readParameters()].map(([name, values]) => {
           const { shape } = network.layout.parameters.find(({ fullName }) => fullName === name)!;

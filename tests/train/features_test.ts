@@ -46,7 +46,7 @@ for (const path of readPaths) {
     using bench = openWorkbench(gpu, { seed: 1 }),
       alike = new Network(gpu, tinyGraph(), 2),
       other = new Network(gpu, tinyGraph({ conv1: 3, conv2: 6, fc1: 7 }), 2);
-    const { images, labels, count } = bench.dataset.train, { mean, std } = bench.dataset;
+    const { pixels: images, labels, count } = bench.dataset.train, { mean, std } = bench.dataset;
     const pixels = Float64Array.from(images, (byte) => (byte / 255 - mean[0]) / std[0]);
     const forward = async (network: Network) =>
       networkForward(await parametersOf(network), tensorOf([count, 1, tinySize, tinySize], pixels));

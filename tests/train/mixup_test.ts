@@ -40,7 +40,7 @@ for (const path of readPaths) {
     for (const labelSmoothing of [0, .125]) {
       using bench = openWorkbench(gpu, { seed: 1 }),
         teacher = new Network(gpu, tinyGraph({ conv1: 3, conv2: 6, fc1: 9 }), 2);
-      const { images, labels, count } = bench.dataset.train, { mean, std } = bench.dataset;
+      const { pixels: images, labels, count } = bench.dataset.train, { mean, std } = bench.dataset;
       const pixels = Float64Array.from(images, (byte) => (byte / 255 - mean[0]) / std[0]);
       const alpha = 1, shares = drawShares(mixBits(mixBits(settings.seed) ^ 0), { alpha, batch: count });
       const mixed = mixedImages(tensorOf([count, 1, tinySize, tinySize], pixels), shares);
@@ -98,7 +98,9 @@ Deno.test("train() with mixup gives the same bits for the same seed, and others 
 });
 
 Deno.test("train() mixes wherever the examples lie, and accumulated batches too", async () => {
-  const gpu = await deviceOf("storage"), dataset = tinyDataset(), { images, labels, count } = dataset.train;
+  const gpu = await deviceOf("storage"),
+    dataset = tinyDataset(),
+    { pixels: images, labels, count } = dataset.train;
   const pixels = Float32Array.from(images, (byte) => (byte / 255 - dataset.mean[0]) / dataset.std[0]);
   const features = imagesToQuads(pixels, [count, 1, tinySize, tinySize]);
   using resident = new DeviceImages(gpu, dataset.train, { dataset, batch: 16 });

@@ -50,7 +50,7 @@ for (const path of readPaths) {
     {
       using bench = openWorkbench(gpu, { seed: 1 }),
         teacher = new Network(gpu, tinyGraph({ conv1: 3, conv2: 6, fc1: 9 }), 2);
-      const { images, labels, count } = bench.dataset.train, { mean, std } = bench.dataset;
+      const { pixels: images, labels, count } = bench.dataset.train, { mean, std } = bench.dataset;
       const pixels = Float64Array.from(images, (byte) => (byte / 255 - mean[0]) / std[0]);
       const all = tensorOf([count, 1, tinySize, tinySize], pixels);
       const student = await parametersOf(bench.network);
@@ -98,7 +98,9 @@ Deno.test("train() shows a teacher the student's images, however they are varied
 });
 
 Deno.test("train() takes teachers and accumulated batches wherever the examples lie", async () => {
-  const gpu = await deviceOf("storage"), dataset = tinyDataset(), { images, labels, count } = dataset.train;
+  const gpu = await deviceOf("storage"),
+    dataset = tinyDataset(),
+    { pixels: images, labels, count } = dataset.train;
   const pixels = Float32Array.from(images, (byte) => (byte / 255 - dataset.mean[0]) / dataset.std[0]);
   const features = imagesToQuads(pixels, [count, 1, tinySize, tinySize]);
   using resident = new DeviceImages(gpu, dataset.train, { dataset, batch: 16 });

@@ -49,7 +49,7 @@ for (const path of readPaths) {
       }));
       const order = { count: dataset.train.count, batch, seed, epoch: 0, shuffle: true, dropLast: true };
       const passes = epochBatches(order).slice(0, measured).map((rows) => {
-        const { images, labels } = takeSplit(dataset.train, rows);
+        const { pixels: images, labels } = takeSplit(dataset.train, rows);
         const pixels = Float64Array.from(images, (byte) => (byte / 255 - mean[0]) / std[0]);
         const shape = [batch, 1, tinySize, tinySize];
         return referencePass(graph, parameters, { images: tensorOf(shape, pixels), labels, trains: true });

@@ -28,7 +28,7 @@ const weightNames = Object.keys(parameters).filter((name) => name.endsWith(".wei
 /** The test images, normalised as the data set says, in f64. */
 const images = tensorOf(
   [test.count, 1, dataset.height, dataset.width],
-  Array.from(test.images, (byte) => (byte / 255 - dataset.mean[0]) / dataset.std[0]),
+  Array.from(test.pixels, (byte) => (byte / 255 - dataset.mean[0]) / dataset.std[0]),
 );
 
 /** Logits of all test images and the fraction that is right, by the f64 reference. */
