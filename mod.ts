@@ -174,7 +174,7 @@ export type {
   TrainResult,
   TrainSettings,
   TrainState,
-} from "./src/train/settings.ts";
+} from "./src/train/phase.ts";
 export { verifyGoldens } from "./src/verify/verify.ts";
 export { countQuads, mapShape, quadsPerExample, vectorShape } from "./src/shape.ts";
 export type { FeatureShape, Pair } from "./src/shape.ts";

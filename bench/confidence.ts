@@ -35,7 +35,7 @@ const rowFeatures = 1000;
 
 /** As few linear layers side by side as have so many rows in all, each no larger than what kernels bind at once. */
 function makeGraph(rows: number, bindingQuads: number): Graph {
-  const mostRows = Math.floor(bindingQuads / (rowFeatures / 4)), count = Math.ceil(rows / mostRows);
+  const maxRows = Math.floor(bindingQuads / (rowFeatures / 4)), count = Math.ceil(rows / maxRows);
   const layers = Array.from({ length: count }, (_, i) => ({
     kind: "linear" as const,
     name: `fc${i}`,

@@ -5,7 +5,7 @@
  */
 import { formatTable } from "../src/text/table.ts";
 import type { TunedProduct } from "../src/gpu/tuner.ts";
-import { choiceText } from "../src/kernels/choices.ts";
+import { choiceText } from "../src/kernels/product_choices.ts";
 
 /** For each product: the core taken and what it and the others took, fastest first. */
 export function formatExplanation(products: readonly TunedProduct[]): string {

@@ -38,9 +38,9 @@ const maxInFlight = 256;
 
 /** The value below which a share of sorted values lies, interpolated. */
 function quantile(sorted: readonly number[], share: number): number {
-  const place = share * (sorted.length - 1), below = Math.floor(place);
+  const position = share * (sorted.length - 1), below = Math.floor(position);
   const above = Math.min(below + 1, sorted.length - 1);
-  return sorted[below]! + (place - below) * (sorted[above]! - sorted[below]!);
+  return sorted[below]! + (position - below) * (sorted[above]! - sorted[below]!);
 }
 
 /** The median of values and (p90 - p10) / median. */

@@ -73,9 +73,9 @@ async function openRefit(gpu: Gpu, size: RefitSize) {
     return refit.accumulate({ x: { buffer: x, quads }, targets: { buffer: targets, quads }, positions });
   };
   await accumulate();
-  const place = (buffer: DeviceBuffer) => ({ buffer, offset: 0 });
+  const slice = (buffer: DeviceBuffer) => ({ buffer, offset: 0 });
   const solve = () =>
-    refit.solve({ mask: place(mask), dense: place(dense), values: place(values), shift: place(shift) });
+    refit.solve({ mask: slice(mask), dense: slice(dense), values: slice(values), shift: slice(shift) });
   const dispose = () => {
     refit[Symbol.dispose]();
     for (const buffer of held) buffer[Symbol.dispose]();

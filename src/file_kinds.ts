@@ -48,7 +48,7 @@ export function recognizeFileKind(bytes: Uint8Array): FileKind | undefined {
   const known = signatures.find(([signature]) => start.startsWith(signature));
   if (known) return known[1];
   // Protocol 2 to 5 of Python's pickle.
-  const isWithin = (at: number, least: number, most: number) => bytes[at] >= least && bytes[at] <= most;
+  const isWithin = (at: number, min: number, max: number) => bytes[at] >= min && bytes[at] <= max;
   if (bytes[0] === 0x80 && isWithin(1, 2, 5) && bytes[2] > 0) {
     return { name: "a Python pickle, as older versions of PyTorch write", instead: fromTorch };
   }

@@ -39,10 +39,10 @@ export function describeNearest(name: string, candidates: readonly string[], oth
  */
 export function nearestName(name: string, candidates: readonly string[]): string | undefined {
   let nearest: string | undefined;
-  let fewest = Math.max(1, Math.floor(name.length / 3)) + 1;
+  let smallest = Math.max(1, Math.floor(name.length / 3)) + 1;
   for (const candidate of candidates) {
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
-    if (distance < fewest) [nearest, fewest] = [candidate, distance];
+    if (distance < smallest) [nearest, smallest] = [candidate, distance];
   }
   return nearest;
 }

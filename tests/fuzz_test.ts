@@ -15,7 +15,7 @@ import { decodeModel, encodeModel } from "../src/io/model_file.ts";
 import { decodePretrained } from "../src/io/pretrained.ts";
 import { type NewTensor, writeSafetensors } from "../src/io/safetensors.ts";
 import { parseJson } from "../src/json.ts";
-import { readChoices } from "../src/kernels/choices.ts";
+import { readChoices } from "../src/kernels/product_choices.ts";
 import { type Graph, parseGraph, resolveGraph } from "../src/model/graph.ts";
 import { layOutParameters } from "../src/plan/layout.ts";
 import { openRandomStream, type RandomStream } from "../src/random.ts";
@@ -171,7 +171,7 @@ for (const store of ["dense", "sparse"] as const) {
     const file = modelFile(store);
     const { taken, refused } = await fuzz(`model ${store}`, 3000, (random) => {
       const { parameters, masks, normalization, graph } = decodeModel(damageFile(file, random), "m");
-      for (const { fullName, count, least = -Infinity } of layOutParameters(graph).parameters) {
+      for (const { fullName, count, min: least = -Infinity } of layOutParameters(graph).parameters) {
         const values = parameters.get(fullName)!, mask = masks.get(fullName);
         assertEquals(values.length, count);
         assert(values.every((value) => Number.isFinite(value) && value >= least), fullName);

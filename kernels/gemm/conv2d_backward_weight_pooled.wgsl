@@ -47,7 +47,7 @@ struct Columns {
 // One line of g: the quad of its first window's four channels, and the place of the line's even pixels.
 struct RowSegment {
   start: u32,
-  place: f32,
+  argmax: f32,
 }
 
 // One line of x under a tap: the quad of its pixel 0 (that of the clamped line where it is outside).
@@ -94,10 +94,10 @@ fn load_window(segment: RowSegment, window: u32) -> mat2x4f {
   let inside = window < params.pooled_width;
   let index = segment.start + min(window, params.pooled_width - 1u) * out_quads();
   let gradient = select(vec4f(0.0), read_dy(index), inside);
-  let place = read_argmax(index);
+  let winner = read_argmax(index);
   return mat2x4f(
-    select(vec4f(0.0), gradient, place == vec4f(segment.place)),
-    select(vec4f(0.0), gradient, place == vec4f(segment.place + 1.0)),
+    select(vec4f(0.0), gradient, winner == vec4f(segment.argmax)),
+    select(vec4f(0.0), gradient, winner == vec4f(segment.argmax + 1.0)),
   );
 }
 

@@ -169,17 +169,17 @@ fn store_block(row: u32, column: u32, split: u32, c: mat4x4f) {
   let below = c[2] + bias;
   let across = c[3] + bias;
   var largest = c[0] + bias;
-  var place = select(vec4f(0.0), vec4f(1.0), right > largest);
+  var winner = select(vec4f(0.0), vec4f(1.0), right > largest);
   largest = max(largest, right);
-  place = select(place, vec4f(2.0), below > largest);
+  winner = select(winner, vec4f(2.0), below > largest);
   largest = max(largest, below);
-  place = select(place, vec4f(3.0), across > largest);
+  winner = select(winner, vec4f(3.0), across > largest);
   largest = max(largest, across);
   let channel = vec4u(column) + vec4u(0u, 1u, 2u, 3u);
   let is_open = (largest > vec4f(0.0)) & (channel < vec4u(params.columns));
   let index = (row / 4u) * ((params.columns + 3u) / 4u) + column / 4u;
   write_y(index, select(vec4f(0.0), largest, is_open));
   if (ARGMAX) {
-    write_argmax(index, select(vec4f(-1.0), place, is_open));
+    write_argmax(index, select(vec4f(-1.0), winner, is_open));
   }
 }

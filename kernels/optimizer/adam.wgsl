@@ -8,7 +8,7 @@
 // optimizer/step_gradient.wgsl has the clipped gradient. Nothing changes once a loss or value was not finite
 // (tally.bad_step), and a gradient, value or moment that is not finite is noted there: a second moment that overflows would
 // keep its value where it is.
-// values, gradients, velocity (m), second_moment (v), mask (quads). One invocation updates one quad.
+// values, gradients, first_moment (m), second_moment (v), mask (quads). One invocation updates one quad.
 // Source: Kingma and Ba 2015, arXiv 1412.6980; Loshchilov and Hutter 2019, arXiv 1711.05101.
 
 // include dispatch
@@ -46,7 +46,7 @@ override DECOUPLED: bool = false;
 @group(0) @binding(3) var<storage, read> gradients: array<vec4f>;
 @group(0) @binding(4) var<storage, read> gradient_scale: array<f32>;
 @group(0) @binding(5) var<storage, read> mask: array<vec4f>;
-@group(0) @binding(6) var<storage, read_write> velocity: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> first_moment: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> second_moment: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write> values: array<vec4f>;
 
@@ -71,11 +71,11 @@ fn main(invocation: Invocation) {
       gradient += params.weight_decay * value * keep;
     }
   }
-  let first = params.beta1 * read_velocity(i) + (1.0 - params.beta1) * gradient;
+  let first = params.beta1 * read_first_moment(i) + (1.0 - params.beta1) * gradient;
   let second = params.beta2 * read_second_moment(i) + (1.0 - params.beta2) * gradient * gradient;
   let size = sqrt(second / step.correction2) + vec4f(params.epsilon);
   let updated = keep * (value - step.learning_rate / step.correction1 * first / size);
-  write_velocity(i, first);
+  write_first_moment(i, first);
   write_second_moment(i, second);
   write_values(i, updated);
   note_stored(updated);

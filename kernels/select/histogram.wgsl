@@ -2,7 +2,7 @@
 //
 // The k-th smallest key is found digit by digit, from the top: of the weights whose higher digits equal those found so
 // far, counts[digit] says how many have which next digit; select/pick.wgsl takes the digit in which the k-th lies.
-// After the score's digits the same is done on the place (BY_PLACE) of the weights whose key equals the k-th, so that
+// After the score's digits the same is done on the place (BY_INDEX) of the weights whose key equals the k-th, so that
 // of equal scores exactly as many go as are asked, lowest place first: their place among all weights, of which
 // params.ordinal is that of the first quad. Scores below zero are not weights.
 // scores and mask: arenas in quads, of which quads from params.offset are looked at; counts (1 << params.bits). One
@@ -25,7 +25,7 @@ struct State {
   settled: u32,
 }
 
-override BY_PLACE: bool = false;
+override BY_INDEX: bool = false;
 // The first digit of the key, which all weights have still to be counted for.
 override FIRST: bool = false;
 
@@ -46,9 +46,9 @@ fn above(key: vec4u) -> vec4u {
 
 // One bit for each of the four weights of quad i whose digit is to be counted.
 fn find_matches(i: u32, score: vec4f, key: vec4u, sorted: vec4u) -> u32 {
-  let found = vec4u(select(state.key, state.index, BY_PLACE));
+  let found = vec4u(select(state.key, state.index, BY_INDEX));
   let is_weight = (score >= vec4f(0.0)) & vec4<bool>(i < params.quads);
-  let is_equal = vec4<bool>(!BY_PLACE) | (key == vec4u(state.key));
+  let is_equal = vec4<bool>(!BY_INDEX) | (key == vec4u(state.key));
   let matches = is_weight & is_equal & (above(sorted) == above(found));
   let bits = select(vec4u(0u), vec4u(1u, 2u, 4u, 8u), matches);
   return bits.x | bits.y | bits.z | bits.w;
@@ -61,7 +61,7 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   // Where all weights of the key go, their places need no sorting.
-  let rounds = select(params.quads_per_invocation, 0u, BY_PLACE && state.settled == 1u);
+  let rounds = select(params.quads_per_invocation, 0u, BY_INDEX && state.settled == 1u);
   let first = (group.y * groups.x + group.x) * 256u * params.quads_per_invocation + lane;
   for (var round = 0u; round < rounds; round++) {
     let i = first + round * 256u;
@@ -69,7 +69,7 @@ fn main(
     let score = read_scores(params.offset + clamped);
     let key = rank_keys(score, read_mask(params.offset + clamped));
     let place = vec4u(4u * (params.ordinal + clamped)) + vec4u(0u, 1u, 2u, 3u);
-    let sorted = select(key, place, BY_PLACE);
+    let sorted = select(key, place, BY_INDEX);
     let digit = (sorted >> vec4u(params.shift)) & vec4u((1u << params.bits) - 1u);
     var pending = find_matches(i, score, key, sorted);
     if (FIRST) {

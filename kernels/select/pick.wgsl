@@ -1,6 +1,6 @@
 // Radix select, second half of a pass: takes the digit in which the remaining-th smallest key lies, and clears counts.
 //
-// state.remaining becomes the rank among the weights that share the digits found so far; key (or index, BY_PLACE)
+// state.remaining becomes the rank among the weights that share the digits found so far; key (or index, BY_INDEX)
 // gains the digit. When the last digit of the key is found (LAST), and all weights of that key are to go, the places
 // need no sorting: settled = 1, index = the largest place. counts (1 << params.bits), at most 2,048.
 // One workgroup: each invocation adds 8 neighbouring counts, the 256 sums are scanned, and the invocation whose counts
@@ -18,7 +18,7 @@ struct State {
   settled: u32,
 }
 
-override BY_PLACE: bool = false;
+override BY_INDEX: bool = false;
 override LAST: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -66,12 +66,12 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     if (remaining > passed && remaining <= passed + own[j]) {
       let digit = (lane * 8u + j) << params.shift;
       state.remaining = remaining - passed;
-      if (BY_PLACE) {
+      if (BY_INDEX) {
         state.index |= digit;
       } else {
         state.key |= digit;
       }
-      if (LAST && !BY_PLACE && remaining - passed == own[j]) {
+      if (LAST && !BY_INDEX && remaining - passed == own[j]) {
         state.settled = 1u;
         state.index = 0xffffffffu;
       }

@@ -47,13 +47,13 @@ fn load_filters(filters: u32, line: u32, column: u32, quad: u32) -> mat4x4f {
 }
 
 // The tile's pixels in line order. Past the last image the row lies past the last row.
-fn store_tile(place: Place, tile: u32, column: u32, pixels: mat4x4f) {
-  let in_y = 2u * place.tile_y;
-  let in_x = 2u * (place.tile_x + tile);
+fn store_tile(at: TilePosition, tile: u32, column: u32, pixels: mat4x4f) {
+  let in_y = 2u * at.tile_y;
+  let in_x = 2u * (at.tile_x + tile);
   if (in_x >= params.in_width) {
     return;
   }
-  let row = (place.image * params.in_height + in_y) * params.in_width + in_x;
+  let row = (at.image * params.in_height + in_y) * params.in_width + in_x;
   let has_right = in_x + 1u < params.in_width;
   let has_lower = in_y + 1u < params.in_height;
   store(row, column, 0u, pixels[0]);

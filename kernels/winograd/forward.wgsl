@@ -37,13 +37,13 @@ fn load_filters(filters: vec4u, line: u32, column: u32, quad: u32) -> mat4x4f {
 }
 
 // The tile's pixels in line order. Past the last image the row lies past the last row.
-fn store_tile(place: Place, tile: u32, column: u32, pixels: mat4x4f) {
-  let out_y = 2u * place.tile_y;
-  let out_x = 2u * (place.tile_x + tile);
+fn store_tile(at: TilePosition, tile: u32, column: u32, pixels: mat4x4f) {
+  let out_y = 2u * at.tile_y;
+  let out_x = 2u * (at.tile_x + tile);
   if (column >= params.columns || out_x >= params.out_width) {
     return;
   }
-  let row = (place.image * params.out_height + out_y) * params.out_width + out_x;
+  let row = (at.image * params.out_height + out_y) * params.out_width + out_x;
   let has_right = out_x + 1u < params.out_width;
   let has_lower = out_y + 1u < params.out_height;
   let epilogue = epilogue_at(column / 4u);

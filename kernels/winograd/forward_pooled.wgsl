@@ -37,11 +37,11 @@ fn load_filters(filters: vec4u, line: u32, column: u32, quad: u32) -> mat4x4f {
 }
 
 // The tile's pixels in line order. Past the last image the row lies past the last row.
-fn store_tile(place: Place, tile: u32, column: u32, pixels: mat4x4f) {
-  let tile_x = place.tile_x + tile;
+fn store_tile(at: TilePosition, tile: u32, column: u32, pixels: mat4x4f) {
+  let tile_x = at.tile_x + tile;
   if (tile_x >= params.pooled_width) {
     return;
   }
-  let window = (place.image * params.pooled_height + place.tile_y) * params.pooled_width + tile_x;
+  let window = (at.image * params.pooled_height + at.tile_y) * params.pooled_width + tile_x;
   store_block(4u * window, column, 0u, pixels);
 }

@@ -41,9 +41,9 @@ fn fold(outputs: ptr<function, Outputs>, m_0: mat4x4f, m_1: mat4x4f, m_2: mat4x4
 }
 
 // Stores the first tile's pixels, in line order, and moves the other tiles up.
-fn store_first(place: Place, tile: u32, column: u32, outputs: ptr<function, Outputs>) {
+fn store_first(at: TilePosition, tile: u32, column: u32, outputs: ptr<function, Outputs>) {
   let o = *outputs;
-  store_tile(place, tile, column, mat4x4f(o.upper_left[0], o.upper_right[0], o.lower_left[0], o.lower_right[0]));
+  store_tile(at, tile, column, mat4x4f(o.upper_left[0], o.upper_right[0], o.lower_left[0], o.lower_right[0]));
   (*outputs).upper_left = mat4x4f(o.upper_left[1], o.upper_left[2], o.upper_left[3], o.upper_left[0]);
   (*outputs).upper_right = mat4x4f(o.upper_right[1], o.upper_right[2], o.upper_right[3], o.upper_right[0]);
   (*outputs).lower_left = mat4x4f(o.lower_left[1], o.lower_left[2], o.lower_left[3], o.lower_left[0]);
@@ -58,9 +58,9 @@ fn main(
 ) {
   let block = group.y * groups.x + group.x;
   let column_blocks = (params.columns + BLOCK_COLUMNS - 1u) / BLOCK_COLUMNS;
-  let place = place_of((block / column_blocks) * SUBGROUP_SIZE + lane);
+  let at = position_of((block / column_blocks) * SUBGROUP_SIZE + lane);
   let column = (block % column_blocks) * BLOCK_COLUMNS;
-  let tiles = tiles_at(place);
+  let tiles = tiles_at(at);
   let filters = filters_at(column + 4u * lane);
   var outputs_${j} = Outputs();  // for j in 0..8
   // Loops test last: to leave one that tests first, llvmpipe runs a round with all lanes off.
@@ -90,7 +90,7 @@ fn main(
   // One tile after the other, since the code of the stores takes long to compile.
   var tile = 0u;
   loop {
-    store_first(place, tile, column + ${4 * j}u, &outputs_${j});  // for j in 0..8
+    store_first(at, tile, column + ${4 * j}u, &outputs_${j});  // for j in 0..8
     tile++;
     if (tile >= 4u) {
       break;

@@ -12,7 +12,7 @@ struct Image {
 }
 
 // Where four tiles lie: their image, their line of tiles, the first one's place in that line.
-struct Place {
+struct TilePosition {
   image: u32,
   tile_y: u32,
   tile_x: u32,
@@ -42,16 +42,16 @@ fn groups_wide() -> u32 {
   return (image().out_width + 7u) / 8u;
 }
 
-fn place_of(group: u32) -> Place {
+fn position_of(group: u32) -> TilePosition {
   let line = group / groups_wide();
   let index = line / tiles_high();
-  return Place(index, line - index * tiles_high(), 4u * (group - line * groups_wide()));
+  return TilePosition(index, line - index * tiles_high(), 4u * (group - line * groups_wide()));
 }
 
-fn tiles_at(place: Place) -> Tiles {
-  let top = i32(2u * place.tile_y) - image().padding.x;
-  let left = i32(2u * place.tile_x) - image().padding.y;
-  let start = (i32(place.image * image().height) + top) * i32(image().width) + left;
+fn tiles_at(at: TilePosition) -> Tiles {
+  let top = i32(2u * at.tile_y) - image().padding.x;
+  let left = i32(2u * at.tile_x) - image().padding.y;
+  let start = (i32(at.image * image().height) + top) * i32(image().width) + left;
   return Tiles(top, left, start * i32(image().quads));
 }
 

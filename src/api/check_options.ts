@@ -93,7 +93,7 @@ function goalNumbers(goal: PruneGoal): Parameters<typeof checkNumbers>[1] {
   if ("sparsity" in goal) return { "goal.sparsity": [goal.sparsity ?? NaN, { atLeast: 0, atMost: 1 }] };
   if ("cost" in goal) {
     checkWords("prune with", { "goal.cost": [goal.cost, ["parameters", "multiplyAdds", "bytes"]] });
-    return { "goal.most": [goal.most ?? NaN, { above: 0 }] };
+    return { "goal.max": [goal.max ?? NaN, { above: 0 }] };
   }
   if ("threshold" in goal) {
     const notNegative = { atLeast: 0 };

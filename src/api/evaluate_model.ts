@@ -73,7 +73,7 @@ export async function openEvaluation(core: ModelCore, split: Split): Promise<Eva
 
 /** Tunes evaluation on examples, which prediction shares. */
 async function tuneEvaluation(core: ModelCore, { batch: rows, count, areImages }: Examples): Promise<void> {
-  const { gpu, graph } = core.network, most = Math.min(rows, count);
-  const batch = fitEvaluationBatch(gpu, graph, { ...core.tools, most, areImages });
+  const { gpu, graph } = core.network, maxBatch = Math.min(rows, count);
+  const batch = fitEvaluationBatch(gpu, graph, { ...core.tools, maxBatch, areImages });
   await core.tune((choose) => lowerEvaluation(graph, { batch, choose, areImages }));
 }

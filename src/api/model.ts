@@ -22,7 +22,7 @@ import type { RemovalOptions } from "../prune/select/removal.ts";
 import type { CallOptions } from "../train/call_options.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import type { Predictions } from "../train/predict.ts";
-import type { TrainResult } from "../train/settings.ts";
+import type { TrainResult } from "../train/phase.ts";
 import { evaluateModel, predictWith } from "./evaluate_model.ts";
 import { filesFor } from "./host.ts";
 import { ModelCore, setCore } from "./model_core.ts";

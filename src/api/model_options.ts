@@ -19,7 +19,7 @@ import type { CallOptions } from "../train/call_options.ts";
 import type { RecalibrateSettings } from "../train/recalibrate.ts";
 import type { RefitStage } from "../prune/refit/prune_with_refit.ts";
 import type { RefitSettings } from "../prune/refit/settings.ts";
-import type { TrainSettings } from "../train/settings.ts";
+import type { TrainSettings } from "../train/phase.ts";
 
 /** What a model needs to know of its data: sizes, class names, and the mean and deviation of each channel. */
 export type ModelTask = Pick<Dataset, "name" | "channels" | "height" | "width" | "classes" | "mean" | "std">;

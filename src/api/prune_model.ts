@@ -13,7 +13,7 @@ import { pruneWithRefit, refitKept, type RefitStage } from "../prune/refit/prune
 import type { LayerRefitReport } from "../prune/refit/settings.ts";
 import { checkRemoval } from "../prune/select/removal.ts";
 import type { CallOptions } from "../train/call_options.ts";
-import { epochsPerPhase } from "../train/settings.ts";
+import { epochsPerPhase } from "../train/phase.ts";
 import { checkPruning } from "./check_options.ts";
 import type { ModelCore } from "./model_core.ts";
 import type { ModelPruneOptions, PruneWithRefitOptions, RefitOptions } from "./model_options.ts";
@@ -33,8 +33,8 @@ export function pruneModel(
     checkPruning(goal, options);
     const { schedule, allowedDrop, choosesRound, onRound, finetune, after = {}, ...others } = options;
     const { rounds = "threshold" in goal ? Infinity : 3 } = options;
-    const { calibration, test = calibration, validation, train = calibration, ...told } = others;
-    const { examples, signal, onProgress, ...parts } = told;
+    const { calibration, test = calibration, validation, train = calibration, ...rest } = others;
+    const { examples, signal, onProgress, ...parts } = rest;
     const { criterion = "confidence", prior, fisher, temperature, seed, ...given } = parts;
     const select = given.granularity === "channel" && "cost" in goal
       ? { ...channelDefaults, ...given }

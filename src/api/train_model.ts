@@ -8,7 +8,7 @@ import { Owner } from "../dispose.ts";
 import type { Footprint } from "../plan/footprint.ts";
 import { checkRecalibration, checkTrainOptions } from "../train/check_options.ts";
 import { recalibrate } from "../train/recalibrate.ts";
-import type { TrainOptions, TrainResult } from "../train/settings.ts";
+import type { TrainOptions, TrainResult } from "../train/phase.ts";
 import { trainingFootprint } from "../train/step_programs.ts";
 import { train } from "../train/trainer.ts";
 import { getCore, type ModelCore } from "./model_core.ts";

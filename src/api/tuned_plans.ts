@@ -33,7 +33,7 @@ export function scoringPlans(
 ): LowerPlans {
   const lower = (batch: number, choose: ProductChooser) =>
     lowerPlan(graph, { ...makeImageOptions(examples, {}), mode: "score", batch, choose });
-  const most = Math.min(fisher === "example" ? 1 : scoreBatch, examples.count);
-  const batch = fitBatch(gpu, most, (batch) => lower(batch, choose), ["score", graph.name]);
+  const maxBatch = Math.min(fisher === "example" ? 1 : scoreBatch, examples.count);
+  const batch = fitBatch(gpu, maxBatch, (batch) => lower(batch, choose), ["score", graph.name]);
   return (choose) => lower(batch, choose);
 }

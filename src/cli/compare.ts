@@ -75,7 +75,7 @@ export const fields: readonly FlagField[] = [
 ];
 
 /** The flags that most people need. */
-const most = [
+const common = [
   ...["variants", "sparsities", "seeds", "data", "model", "limit", "calibration", "validation", "epochs"],
   ...["granularity", "refit", "finetune-epochs", "out", "config", "resume"],
 ];
@@ -100,22 +100,22 @@ export async function readComparison(flags: ParsedFlags, files: Files) {
 async function main(signal: AbortSignal): Promise<number> {
   const parsed = parseFlags(Deno.args, fields);
   if (parsed.help) {
-    print(formatHelp({ usage, summary, fields, most, examples }, parsed.help));
+    print(formatHelp({ usage, summary, fields, common, examples }, parsed.help));
     return 0;
   }
   const flags = await resumeFlags(parsed, reportName);
   const { config, earlier, variants, sparsities, seeds } = await readComparison(flags, denoFiles);
   await using held = new AsyncDisposableStack();
-  const told = config.output.folder === undefined
+  const opened = config.output.folder === undefined
     ? undefined
     : held.use(await OutputFolder.open(config.output.folder, "go on"));
-  const before = told && await readBefore(`${told.path}/${reportName}`, compareReportSchema);
+  const before = opened && await readBefore(`${opened.path}/${reportName}`, compareReportSchema);
   const { cores } = before ?? earlier ?? {};
   using gpu = await openRunDevice(config, earlier);
   const input = await openRun(config);
   const removals = Math.max(...sparsities.map((sparsity) => stagesTo(sparsity).length));
   checkSelectionActs(flags, { removals, weights: input.weights });
-  const output = told ?? held.use(await makeRunFolder(input, "compare"));
+  const output = opened ?? held.use(await makeRunFolder(input, "compare"));
   const out = output.path, path = `${out}/${reportName}`;
   signal.throwIfAborted();
   const all = variants.length * sparsities.length * seeds.length;

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import type { Keys } from "../config/nodes.ts";
 import { configFlags } from "../config/words.ts";
-import type { EarlierRun, RunTold } from "./run_config.ts";
+import type { EarlierRun, RunSources } from "./run_config.ts";
 import { type FlagField, isAmong, type ParsedFlags } from "./flags.ts";
 
 /** Branches and keys of a prune run's loop and output, which a comparison has not. */
@@ -27,12 +27,12 @@ const loopPaths = [
 export function comparing(
   others: readonly string[],
   defaults: Keys = {},
-): Required<Pick<RunTold, "without" | "defaults">> {
+): Required<Pick<RunSources, "without" | "defaults">> {
   return { without: [...loopPaths, ...others], defaults };
 }
 
 /** The flags of a prune run that a command has too. */
-export function sharedFields({ without = [] }: RunTold): readonly FlagField[] {
+export function sharedFields({ without = [] }: RunSources): readonly FlagField[] {
   return configFlags.filter(({ key }) => !isAmong(without, key));
 }
 

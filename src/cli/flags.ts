@@ -249,28 +249,28 @@ export interface CommandHelp {
   /** Its flags, besides `--help`. */
   readonly fields: readonly FlagField[];
   /** Of a command of many flags, those that most people need, by name. */
-  readonly most?: readonly string[];
+  readonly common?: readonly string[];
   /** Commands that people may start from. */
   readonly examples?: readonly string[];
 }
 
 /** Formats what `--help` prints, the flags that most people need; and `--help all`, all of them by the branches of the tree. */
 export function formatHelp(
-  { usage, summary, fields, most, examples = [] }: CommandHelp,
+  { usage, summary, fields, common, examples = [] }: CommandHelp,
   help: "brief" | "all" = "brief",
 ): string {
-  const isWhole = most === undefined || help === "all";
+  const isWhole = common === undefined || help === "all";
   // A flag of words is shown in place of the key that it stands for.
   const replaced = new Set(fields.map((field) => "at" in field ? field.at : undefined));
   const shown = isWhole
     ? fields.filter(({ key }) => !replaced.has(key))
-    : most.map((name) => fields.find(({ flag, isOnlyTaken }) => flag === name && !isOnlyTaken)!);
-  const rows = Map.groupBy(shown, ({ group }) => most && isWhole && group ? group : "");
+    : common.map((name) => fields.find(({ flag, isOnlyTaken }) => flag === name && !isOnlyTaken)!);
+  const rows = Map.groupBy(shown, ({ group }) => common && isWhole && group ? group : "");
   const own = [
-    ...(rows.get("") ?? []).map((field) => describeFlag(field, most === undefined || !isWhole)),
+    ...(rows.get("") ?? []).map((field) => describeFlag(field, common === undefined || !isWhole)),
     ["--help", "Print this, and stop."] as const,
   ];
-  const all = most && !isWhole ? [["--help all", `Print all ${fields.length} flags.`] as const] : [];
+  const all = common && !isWhole ? [["--help all", `Print all ${fields.length} flags.`] as const] : [];
   rows.delete("");
   const groups = new Map([
     ["Flags", [...own, ...all]],
@@ -291,7 +291,7 @@ export function formatHelp(
     `Usage: ${usage}`,
     "",
     ...wrap(summary, 100),
-    ...(most && isWhole ? ["", ...wrap(paths, 100)] : []),
+    ...(common && isWhole ? ["", ...wrap(paths, 100)] : []),
     ...sections,
     ...(examples.length > 0 ? ["", "Examples:", ...examples.map((example) => `  ${example}`)] : []),
   ].join("\n");

@@ -60,13 +60,13 @@ export const fields: readonly FlagField[] = [...own.fields, ...selectFlags("mode
 /** Reads CxHxW. */
 function parseInput(text: string): { channels: number; height: number; width: number } {
   const sizes = /^(\d+)x(\d+)x(\d+)$/.exec(text)?.slice(1).map(Number);
-  const most = [imageBounds.channels, imageBounds.side, imageBounds.side];
-  if (sizes === undefined || sizes.some((size, i) => size < 1 || size > most[i])) {
+  const bounds = [imageBounds.channels, imageBounds.side, imageBounds.side];
+  if (sizes === undefined || sizes.some((size, i) => size < 1 || size > bounds[i])) {
     throw new ConfigError({
       act: "use",
       thing: "--input",
       current: `"${text}"`,
-      wanted: `sizes such as 3x32x32, at most ${most.join("x")}`,
+      wanted: `sizes such as 3x32x32, at most ${bounds.join("x")}`,
     });
   }
   return { channels: sizes[0], height: sizes[1], width: sizes[2] };

@@ -106,8 +106,8 @@ async function openDataset(
   const dataset = await loadDataset({ folder, allowDownload: true, openReader, streams });
   const { name, source, train, test } = dataset;
   note(`data set: ${name}, ${train.count} training and ${test.count} test examples, from ${source}`);
-  const takes = (what: string, most: number, count: number, flag: string) => {
-    if (most > 0 && most < count) note(`using ${most} of ${count} ${what} examples (${flag} 0 for all)`);
+  const takes = (what: string, limit: number, count: number, flag: string) => {
+    if (limit > 0 && limit < count) note(`using ${limit} of ${count} ${what} examples (${flag} 0 for all)`);
   };
   takes("training", limit, train.count, "--limit");
   takes("test", testLimit, test.count, "--test-limit");

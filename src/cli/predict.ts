@@ -131,7 +131,7 @@ async function main(signal: AbortSignal): Promise<number> {
 /** A line per image: its index, then the name and the probability of each class. */
 function formatPredictions(predictions: readonly (readonly NamedClass[])[]): string {
   const columns = Array.from(predictions[0] ?? [], (_, i) => i === 0 ? "" : ` ${i + 1}`);
-  const head = ["image", ...columns.flatMap((place) => [`class${place}`, `probability${place}`])];
+  const head = ["image", ...columns.flatMap((rank) => [`class${rank}`, `probability${rank}`])];
   const rows = predictions.map((top, index) => [
     `${index}`,
     ...top.flatMap(({ name, probability }) => [name, probability.toFixed(4)]),

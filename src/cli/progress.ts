@@ -5,7 +5,7 @@
  */
 
 import { escapeLine } from "../text/escape.ts";
-import type { RunProgress } from "../train/settings.ts";
+import type { RunProgress } from "../train/phase.ts";
 
 /** Where progress is written to. */
 export interface ProgressTarget {

@@ -24,7 +24,7 @@ import { type FlagField, formatHelp, type ParsedFlags, parseFlags, runFlags } fr
 import { makeRunFolder, openRun, openRunDevice, type RunInput } from "./open_run.ts";
 import { lastGoodName, OutputFolder, resolveLatest, withoutSlash } from "./output_folder.ts";
 import { formatReport, formatRound, formatWarning } from "../text/prune.ts";
-import { checkSelectionActs, resolveRun, type RunTold, type ToldRun } from "./run_config.ts";
+import { checkSelectionActs, type ResolvedRun, resolveRun, type RunSources } from "./run_config.ts";
 import { note, print, printJson } from "./print.ts";
 import { shellText } from "../text/escape.ts";
 import { openErrorProgress, showPhases } from "./progress.ts";
@@ -38,7 +38,7 @@ const summary =
 export const fields: readonly FlagField[] = [...configFlags, ...runFlags.fields];
 
 /** The flags that most people need. */
-const most = [
+const common = [
   ...["data", "model", "limit", "seed", "epochs", "sparsity", "confidence", "target-multiply-adds", "rounds"],
   ...["criterion", "granularity", "refit", "finetune-epochs", "out", "config", "resume"],
 ];
@@ -57,21 +57,21 @@ const examples = [
 export async function readRun(
   flags: ParsedFlags,
   files: Files,
-  told: Pick<RunTold, "resumed" | "hear"> = {},
-): Promise<ToldRun> {
+  sources: Pick<RunSources, "resumed" | "hear"> = {},
+): Promise<ResolvedRun> {
   const { values } = flags,
     flag = [["output.folder", "out"], ["output.force", "force"]].find(([key]) => values[key] !== undefined);
   if (values.resume !== undefined && flag) {
     const current = "it is there beside --resume", wanted = "one of them: a run goes on in its folder";
     throw new ConfigError({ act: "use", thing: `--${flag[1]}`, current, wanted });
   }
-  const { config, earlier } = await resolveRun(flags, files, told), { validation, train, prune } = config;
+  const { config, earlier } = await resolveRun(flags, files, sources), { validation, train, prune } = config;
   const choosesEpochs = Math.max(train.epochs, prune.finetune.epochs) > 1;
   const choosesT = prune.score.by === "confidence" && prune.score.temperature === "validation";
   const judgesRounds = choosesRound(prune.goal) || prune.allowedDrop !== undefined;
   const isRead = !validation || choosesEpochs || choosesT || judgesRounds;
   // What a run was told once is not refused when it is run again, or goes on.
-  if (isRead || earlier || told.resumed) return { config, ...(earlier ? { earlier } : {}) };
+  if (isRead || earlier || sources.resumed) return { config, ...(earlier ? { earlier } : {}) };
   const reads =
     "prune.allowedDrop, a confidence auto, a temperature chosen by them, or more than one epoch of training or fine-tuning";
   throw new ConfigError({
@@ -85,7 +85,7 @@ export async function readRun(
 async function main(signal: AbortSignal): Promise<number> {
   const flags = parseFlags(Deno.args, fields);
   if (flags.help) {
-    print(formatHelp({ usage, summary, fields, most, examples }, flags.help));
+    print(formatHelp({ usage, summary, fields, common, examples }, flags.help));
     return 0;
   }
   const resumes = flags.values.resume !== undefined;
@@ -99,12 +99,12 @@ async function main(signal: AbortSignal): Promise<number> {
   await using held = new AsyncDisposableStack();
   const named = resumed ?? config.output.folder,
     use = resumes ? "go on" : config.output.force ? "force" : "new";
-  const told = named === undefined ? undefined : held.use(await OutputFolder.open(named, use));
+  const opened = named === undefined ? undefined : held.use(await OutputFolder.open(named, use));
   const { cores } = earlier ?? {};
   using gpu = await openRunDevice(config, earlier);
   const input = await openRun(config);
   checkSelectionActs(flags, { removals: config.prune.rounds ?? Infinity, weights: input.weights });
-  const output = told ?? held.use(await makeRunFolder(input));
+  const output = opened ?? held.use(await makeRunFolder(input));
   signal.throwIfAborted();
   const checkpoints = checkpointsIn(output.path, resumes);
   const { report, model } = await runWithProgress(config, {

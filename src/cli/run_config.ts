@@ -78,25 +78,25 @@ function withoutOutput(
     readonly hear: (line: string) => void;
   },
 ): Keys {
-  const said = new Map(valuesByPath(stored)), told = new Map(valuesByPath(given));
+  const said = new Map(valuesByPath(stored)), own = new Map(valuesByPath(given));
   const folder = said.get("output.folder"), isForced = said.get("output.force") === true;
   const left = [
-    ...(folder === undefined || told.has("output.folder") ? [] : [`output.folder (${folder})`]),
-    ...(isForced && !told.has("output.force") ? ["output.force"] : []),
+    ...(folder === undefined || own.has("output.folder") ? [] : [`output.folder (${folder})`]),
+    ...(isForced && !own.has("output.force") ? ["output.force"] : []),
   ];
   if (left.length > 0) hear(`ignored in ${path}: ${left.join(" and ")}, which only flags set`);
   return joinKeys(stored, { output: { folder: undefined, force: undefined } });
 }
 
 /** What a run is told. */
-export interface ToldRun {
+export interface ResolvedRun {
   readonly config: RunConfig;
   /** The run whose report `--config` names, where it names one. */
   readonly earlier?: EarlierRun;
 }
 
 /** What of a configuration a command reads, and from where. */
-export interface RunTold {
+export interface RunSources {
   /** What the run was told that goes on. */
   readonly resumed?: RunConfig | undefined;
   /** Branches and keys that the command has not: of a report they are left out, in another file refused. */
@@ -118,8 +118,8 @@ export interface RunTold {
 export async function resolveRun(
   { values }: ParsedFlags,
   files: Files,
-  { resumed, without = [], defaults = {}, hear = note }: RunTold = {},
-): Promise<ToldRun> {
+  { resumed, without = [], defaults = {}, hear = note }: RunSources = {},
+): Promise<ResolvedRun> {
   const given = keysOfFlags(values);
   const parse = (stored: Keys, source: string) => parseRunConfig(joinKeys(stored, given), source);
   if (values.config === undefined) {
@@ -138,8 +138,8 @@ export async function resolveRun(
   }
   const read = all.filter(isRead).map(([key, value]) => keysAt(key, value));
   const stored = read.reduce((keys, one) => joinKeys(keys, one, null), {});
-  const told = joinKeys(defaults, withoutOutput(stored, { path, given, hear }));
-  return { config: parse(told, `${path} and the command line`), ...(earlier ? { earlier } : {}) };
+  const joined = joinKeys(defaults, withoutOutput(stored, { path, given, hear }));
+  return { config: parse(joined, `${path} and the command line`), ...(earlier ? { earlier } : {}) };
 }
 
 /**

@@ -49,7 +49,7 @@ const reportName = "sensitivity.json";
 export const fields: readonly FlagField[] = [...own.fields, ...sharedFields(shared)];
 
 /** The flags that most people need. */
-const most = [
+const common = [
   ...[
     "sparsities",
     "data",
@@ -85,29 +85,29 @@ export async function readScan(flags: ParsedFlags, files: Files) {
 async function main(signal: AbortSignal): Promise<number> {
   const parsed = parseFlags(Deno.args, fields);
   if (parsed.help) {
-    print(formatHelp({ usage, summary, fields, most, examples }, parsed.help));
+    print(formatHelp({ usage, summary, fields, common, examples }, parsed.help));
     return 0;
   }
   const flags = await resumeFlags(parsed, reportName);
-  const { config: told, earlier, sparsities } = await readScan(flags, denoFiles);
+  const { config: given, earlier, sparsities } = await readScan(flags, denoFiles);
   await using held = new AsyncDisposableStack();
-  const { folder } = told.output;
+  const { folder } = given.output;
   const named = folder === undefined ? undefined : held.use(await OutputFolder.open(folder, "go on"));
   const before = named && await readBefore(`${named.path}/${reportName}`, sensitivityReportSchema);
   const { cores } = before ?? earlier ?? {};
-  using gpu = await openRunDevice(told, earlier);
-  const input = await openRun(told);
+  using gpu = await openRunDevice(given, earlier);
+  const input = await openRun(given);
   checkSelectionActs(flags, { removals: 1, weights: input.weights });
   const output = named ?? held.use(await makeRunFolder(input, "sensitivity"));
   signal.throwIfAborted();
-  const { limit } = told.data, count = input.dataset.train.count, train = Math.min(limit || count, count);
+  const { limit } = given.data, count = input.dataset.train.count, train = Math.min(limit || count, count);
   const usual = {
     examples: Math.max(1, Math.min(1000, Math.floor(train / 5))),
     patience: 0,
     measure: "accuracy" as const,
   };
-  const { validation = usual } = told;
-  if (!told.validation) {
+  const { validation = usual } = given;
+  if (!given.validation) {
     note(`${validation.examples} training examples are held out for validation (--validation)`);
   }
   const path = `${output.path}/${reportName}`;
@@ -115,7 +115,7 @@ async function main(signal: AbortSignal): Promise<number> {
   const progress = openErrorProgress();
   try {
     const report = await runSensitivity(gpu, {
-      config: { ...told, validation },
+      config: { ...given, validation },
       ...input,
       ...(cores ? { cores } : {}),
       sparsities,

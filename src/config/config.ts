@@ -92,11 +92,11 @@ function describeIssue({ code, message, path }: Issue, value: unknown) {
   const field = known.find(({ key }) => key === keys.slice(0, depth).join("."));
   const own = field?.kind === "numbers" || field?.kind === "texts" ? keys.slice(0, depth) : keys;
   const node = nodeAt(value, own), current = quoteValue(valueAt(value, own));
-  const told = field?.key === own.join(".") ? field.wanted : node && describeWanted(node);
+  const wanted = field?.key === own.join(".") ? field.wanted : node && describeWanted(node);
   return {
     thing: own.join(".") || "config",
     current,
-    wanted: code === "custom" && path.length > 0 ? message : told ?? "an object of keys and values",
+    wanted: code === "custom" && path.length > 0 ? message : wanted ?? "an object of keys and values",
   };
 }
 

@@ -6,19 +6,19 @@
  */
 import { z } from "zod";
 
-const least = 1e-12, most = 1e12;
+const min = 1e-12, max = 1e12;
 
 /** Shares below 1 that a float of 32 bits does not round to 1, under which nothing would ever be forgotten. */
-export const mostShare = 0.9999999;
+export const maxShare = 0.9999999;
 
 /** Validates a number above 0. */
-export const positive = z.number().min(least).max(most);
+export const positive = z.number().min(min).max(max);
 
 /** What `zeroOrPositive` takes, in words. */
-export const zeroOrPositiveWanted = `0 or a finite number from ${least} to ${most}`;
+export const zeroOrPositiveWanted = `0 or a finite number from ${min} to ${max}`;
 
 /** Validates a number above 0, or 0, which stands for none. */
 export const zeroOrPositive = z.number().refine(
-  (value) => value === 0 || value >= least && value <= most,
+  (value) => value === 0 || value >= min && value <= max,
   zeroOrPositiveWanted,
 );

@@ -50,7 +50,7 @@ const goal = z.union([
     cost: z.enum(["parameters", "multiplyAdds", "bytes"]).describe(
       "Goal: what the pruned network may cost: trained numbers, multiply-adds for an image, bytes of stored numbers.",
     ),
-    most: z.number().gt(0).describe("Most of that: below 1 a fraction of what there is, else a count."),
+    max: z.number().gt(0).describe("Maximum of that: below 1 a fraction of what there is, else a count."),
   }),
   z.strictObject({
     pattern: z.strictObject({

@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { isWeightsPath } from "../files.ts";
-import { mostShare, positive, zeroOrPositive, zeroOrPositiveWanted as wanted } from "./numbers.ts";
+import { maxShare, positive, zeroOrPositive, zeroOrPositiveWanted as wanted } from "./numbers.ts";
 
 /** Epochs from random weights. */
 export const defaultEpochs = 12;
@@ -33,12 +33,12 @@ const regularization = {
 };
 
 const beta = (of: string, value: number) =>
-  z.number().min(0).max(mostShare).default(value).describe(`Share of the mean ${of} that a step keeps.`);
+  z.number().min(0).max(maxShare).default(value).describe(`Share of the mean ${of} that a step keeps.`);
 
 const optimizer = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: usually("sgd").describe("Rule that turns gradients into steps."),
-    momentum: z.number().min(0).max(mostShare).default(0.9).describe(
+    momentum: z.number().min(0).max(maxShare).default(0.9).describe(
       "--momentum: Share of the last step that the next one keeps.",
     ),
     nesterov: z.boolean().default(false).describe("Look ahead along the momentum."),
@@ -108,7 +108,7 @@ const averaging = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("ema"),
     ...averaged,
-    decay: z.number().min(1 - mostShare).max(mostShare).default(0.999).describe(
+    decay: z.number().min(1 - maxShare).max(maxShare).default(0.999).describe(
       "--ema-decay: Share of the exponential mean that each step keeps.",
     ),
   }),

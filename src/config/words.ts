@@ -70,13 +70,13 @@ function wordField(
 
 function targetField(flag: string, cost: string, what: string): WordField {
   const description =
-    `Goal: most ${what} of the pruned network: below 1 a fraction of what there is, else a count.`;
+    `Goal: maximum ${what} of the pruned network: below 1 a fraction of what there is, else a count.`;
   const more = { description, kind: "number", wanted: "a finite number, above 0" } as const;
   return wordField(
     flag,
-    "prune.goal.most",
+    "prune.goal.max",
     more,
-    (text) => ({ prune: { goal: { cost, most: readNumber(text) } } }),
+    (text) => ({ prune: { goal: { cost, max: readNumber(text) } } }),
   );
 }
 

@@ -210,12 +210,12 @@ function parseHeader(bytes: Uint8Array, { name, ranks }: { name: string; ranks: 
   const zero = shape.indexOf(0);
   if (zero >= 0) throw complain(`dimension ${zero} is 0 at byte ${4 + 4 * zero}`, "at least 1");
   // (N), (N, H, W) or (N, C, H, W).
-  const most = [2 ** 32, ...(rank === 4 ? [imageBounds.channels] : []), imageBounds.side, imageBounds.side];
-  const large = shape.findIndex((size, i) => size > most[i]);
+  const bounds = [2 ** 32, ...(rank === 4 ? [imageBounds.channels] : []), imageBounds.side, imageBounds.side];
+  const large = shape.findIndex((size, i) => size > bounds[i]);
   if (large >= 0) {
     throw complain(
       `dimension ${large} is ${shape[large]} at byte ${4 + 4 * large}`,
-      `at most ${most[large]}`,
+      `at most ${bounds[large]}`,
     );
   }
   const elements = shape.reduce((product, size) => product * size, 1);

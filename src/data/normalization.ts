@@ -17,14 +17,14 @@ export function isNormalization(
   key: NormalizationKey,
   channels: number,
 ): values is readonly number[] {
-  const [least, most] = bounds[key];
+  const [min, max] = bounds[key];
   return Array.isArray(values) && values.length === channels &&
-    values.every((value) => typeof value === "number" && value >= least && value <= most);
+    values.every((value) => typeof value === "number" && value >= min && value <= max);
 }
 
 /** The condition of `isNormalization` as text. */
 export function normalizationWanted(key: NormalizationKey, channels: number): string {
-  const [least, most] = bounds[key];
+  const [min, max] = bounds[key];
   const count = channels === 1 ? "1 number for the channel" : `${channels} numbers, one for each channel`;
-  return `${count}, from ${least} to ${most}`;
+  return `${count}, from ${min} to ${max}`;
 }

@@ -5,7 +5,7 @@
  */
 
 import { channelStatistics, countValues, type ImageSplit } from "./dataset.ts";
-import { chooseBlockSizes, cutChunks, planBlocks } from "./shards_order.ts";
+import { chooseBlockSizes, cutChunks, planBlocks } from "./epoch_blocks.ts";
 import type { Block } from "./shards_reader.ts";
 import { requestRuns, type StreamedSplit } from "./shards_split.ts";
 

@@ -71,8 +71,8 @@ export function fitBatch(
 export function checkBatchFits(gpu: Gpu, batch: number, lower: LowerBatch, act: string): void {
   const excess = findExcess(gpu, lower(batch));
   if (!excess) return;
-  const { asked, held } = excess, most = fittingBelow(gpu, batch, lower), { name } = gpu.adapter;
+  const { asked, held } = excess, largest = fittingBelow(gpu, batch, lower), { name } = gpu.adapter;
   const current = `it takes ${asked} bytes in one buffer, where ${name} holds ${held}`;
-  const wanted = most > 0 ? `at most ${most}` : "a smaller network or smaller images: no batch fits";
+  const wanted = largest > 0 ? `at most ${largest}` : "a smaller network or smaller images: no batch fits";
   throw new ShapeError({ act, thing: `batch of ${batch}`, current, wanted });
 }

@@ -12,7 +12,7 @@ import {
   type PassOrder,
   planBlocks,
   type PlannedBlock,
-} from "../data/shards_order.ts";
+} from "../data/epoch_blocks.ts";
 import type { Block, BlockReader } from "../data/shards_reader.ts";
 import { requestRuns, type StreamedSplit } from "../data/shards_split.ts";
 import { disposedError } from "../errors.ts";
@@ -84,11 +84,11 @@ export class StreamedImages implements Examples {
     this.count = split.count;
     // Every block but the last of a pass is full, up to the size of a chunk. A batch may touch the end of one block,
     // several whole blocks, and the start of another.
-    const fewest = sizes.blockRows - sizes.chunkRows + 1;
+    const minRows = sizes.blockRows - sizes.chunkRows + 1;
     const maxSlots = Math.floor(getMaxBufferBytes(gpu) / (sizes.blockRows * split.layout.imageBytes));
-    this.maxRows = Math.max(1, Math.min(maxRows, (maxSlots - 2) * fewest));
+    this.maxRows = Math.max(1, Math.min(maxRows, (maxSlots - 2) * minRows));
     this.batch = Math.min(batch, this.maxRows);
-    this.#slots = Math.ceil(this.maxRows / fewest) + 2;
+    this.#slots = Math.ceil(this.maxRows / minRows) + 2;
     this.#buffers = createImageBuffers(gpu, dataset, {
       held: this.#slots * sizes.blockRows,
       rows: this.maxRows,
@@ -108,10 +108,10 @@ export class StreamedImages implements Examples {
     let left = perStep * (Math.floor(this.count / rowsPerStep) - from);
     let rows = new Uint32Array(batch), filled = 0;
     for (let isLast = false; !isLast;) {
-      const places = await this.#uploadNext();
-      isLast = places.isLast;
-      for (const place of places.order.subarray(passed)) {
-        rows[filled++] = places.first + place;
+      const block = await this.#uploadNext();
+      isLast = block.isLast;
+      for (const record of block.order.subarray(passed)) {
+        rows[filled++] = block.first + record;
         if (filled < batch) continue;
         if (left-- > 0) yield rows;
         rows = new Uint32Array(batch);

@@ -6,7 +6,7 @@
 import { FileError } from "../errors.ts";
 import type { ReadPath } from "../kernels/interface.ts";
 import { choiceFault } from "../kernels/choice_fault.ts";
-import { choiceText, shapeKey } from "../kernels/choices.ts";
+import { choiceText, shapeKey } from "../kernels/product_choices.ts";
 import { usableCores } from "../kernels/cores.ts";
 import { defaultChooser, productSplits } from "../kernels/gemm.ts";
 import type { ProductChoice, ProductChooser, ProductShape, ProductTuner } from "../kernels/product.ts";

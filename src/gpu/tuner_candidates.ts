@@ -5,7 +5,7 @@
  */
 import { KernelError } from "../errors.ts";
 import type { ReadPath } from "../kernels/interface.ts";
-import { choiceText } from "../kernels/choices.ts";
+import { choiceText } from "../kernels/product_choices.ts";
 import { usableCores } from "../kernels/cores.ts";
 import { productSplits, textureCost } from "../kernels/gemm.ts";
 import type { ProductChoice, ProductShape } from "../kernels/product.ts";
@@ -102,9 +102,9 @@ export async function timeCandidates(
     }
   };
   await time(candidates, firstRounds);
-  const least = Math.min(...candidates.map(({ timeMs }) => timeMs!));
-  const promising = candidates.filter(({ timeMs }) => timeMs! <= hopeless * least);
-  const rounds = Math.min(maxRounds, Math.floor(sampleMs / Math.max(least, 1e-3)));
+  const fastest = Math.min(...candidates.map(({ timeMs }) => timeMs!));
+  const promising = candidates.filter(({ timeMs }) => timeMs! <= hopeless * fastest);
+  const rounds = Math.min(maxRounds, Math.floor(sampleMs / Math.max(fastest, 1e-3)));
   if (promising.length > 1 && rounds > 0) await time(promising, rounds);
 }
 

@@ -9,12 +9,12 @@ import { FormatError } from "../errors.ts";
 /** The index of an element in PyTorch's shape, such as `[3, 0, 1, 2]`, from its index in the values. */
 export function indexText(index: number, shape: readonly number[]): string {
   let rest = index;
-  const places = shape.map(() => 0);
+  const indices = shape.map(() => 0);
   for (let axis = shape.length - 1; axis >= 0; axis--) {
-    places[axis] = rest % shape[axis];
+    indices[axis] = rest % shape[axis];
     rest = Math.floor(rest / shape[axis]);
   }
-  return `[${places.join(", ")}]`;
+  return `[${indices.join(", ")}]`;
 }
 
 /** Whose values they are, for messages. */
@@ -34,15 +34,15 @@ export interface ValuesOf {
  */
 export function checkValues(
   values: Float32Array,
-  { least = -Infinity, ...of }: ValuesOf & { readonly least?: number | undefined },
+  { min = -Infinity, ...of }: ValuesOf & { readonly min?: number | undefined },
 ): void {
-  const wrong = values.findIndex((value) => !(Number.isFinite(value) && value >= least));
+  const wrong = values.findIndex((value) => !(Number.isFinite(value) && value >= min));
   if (wrong < 0) return;
   refuse(
     of,
     values[wrong],
     wrong,
-    least === -Infinity ? "finite numbers" : `finite numbers, at least ${least}`,
+    min === -Infinity ? "finite numbers" : `finite numbers, at least ${min}`,
   );
 }
 

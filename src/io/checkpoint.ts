@@ -58,8 +58,8 @@ const version = 3, metadataKey = "winnow.checkpoint", maskPrefix = "mask";
  */
 export async function encodeCheckpoint({ graph, arenas, masks, state }: Checkpoint): Promise<Uint8Array> {
   const act = "write checkpoint";
-  const places = listEntries(graph, new Set(arenas.keys()), new Set(masks.keys()));
-  const tensors = places.map(({ arena, parameter, tensor }): NewTensor => {
+  const entries = listEntries(graph, new Set(arenas.keys()), new Set(masks.keys()));
+  const tensors = entries.map(({ arena, parameter, tensor }): NewTensor => {
     const { fullName, shape } = parameter;
     const values = (arena === maskPrefix ? masks : arenas.get(arena))?.get(fullName);
     if (!values) return refuse(act, tensor, "it is missing", `shape (${shape.join(", ")})`);
@@ -108,15 +108,15 @@ export async function decodeCheckpoint(
   const graph = parseGraph(header!.graph, name, { layers }), state = parseState(header!.state, act, name);
   const stored = new Set([...tensors.keys()].map((tensor) => tensor.slice(0, tensor.indexOf("/"))));
   const masked = [...tensors.keys()].filter((tensor) => tensor.startsWith(`${maskPrefix}/`));
-  const places = listEntries(
+  const entries = listEntries(
     graph,
     stored,
     new Set(masked.map((tensor) => tensor.slice(maskPrefix.length + 1))),
   );
-  checkTensors(tensors, places, name);
+  checkTensors(tensors, entries, name);
   const arenas = new Map<CheckpointArena, Map<string, Float32Array>>(),
     masks = new Map<string, Float32Array>();
-  for (const { arena, parameter, tensor } of places) {
+  for (const { arena, parameter, tensor } of entries) {
     const { fullName, shape } = parameter, thing = `${name}, ${tensor}`, found = tensors.get(tensor)!;
     const dtype = arena === maskPrefix ? "BOOL" : "F32";
     if (found.dtype !== dtype) refuse(act, thing, `its type is ${found.dtype}`, dtype);
@@ -163,7 +163,7 @@ export async function loadCheckpoint(
 }
 
 /** A tensor that a checkpoint of a graph may hold. */
-interface Place {
+interface Entry {
   readonly arena: CheckpointArena | typeof maskPrefix;
   readonly parameter: PlacedParameter;
   readonly tensor: string;
@@ -177,19 +177,19 @@ function listEntries(
   graph: Graph,
   held: ReadonlySet<string>,
   masked: ReadonlySet<string>,
-): readonly Place[] {
+): readonly Entry[] {
   const { parameters } = layOutParameters(graph);
   const isHeld = (arena: string) => ["values", "statistics"].includes(arena) || held.has(arena);
-  const placesIn = (arena: Place["arena"], belongs: (parameter: PlacedParameter) => boolean) =>
-    parameters.filter(belongs).map((parameter): Place => {
+  const entriesIn = (arena: Entry["arena"], belongs: (parameter: PlacedParameter) => boolean) =>
+    parameters.filter(belongs).map((parameter): Entry => {
       return { arena, parameter, tensor: `${arena}/${parameter.fullName}` };
     });
   return [
-    ...trainedArenas.filter(isHeld).flatMap((arena) => placesIn(arena, ({ arena }) => arena === "values")),
+    ...trainedArenas.filter(isHeld).flatMap((arena) => entriesIn(arena, ({ arena }) => arena === "values")),
     ...statisticsArenas.filter(isHeld).flatMap((arena) =>
-      placesIn(arena, ({ arena }) => arena === "statistics")
+      entriesIn(arena, ({ arena }) => arena === "statistics")
     ),
-    ...placesIn(
+    ...entriesIn(
       maskPrefix,
       ({ prunable, arena, fullName }) => prunable || (arena === "values" && masked.has(fullName)),
     ),
@@ -199,7 +199,7 @@ function listEntries(
 /** Refuses numbers that training could not go on from. */
 function checkArena(
   values: Float32Array,
-  { act, arena, thing, parameter: { shape, least } }: {
+  { act, arena, thing, parameter: { shape, min } }: {
     readonly act: string;
     readonly arena: CheckpointArena;
     readonly thing: string;
@@ -207,18 +207,18 @@ function checkArena(
   },
 ): void {
   const isSquare = arena === "second_moment" || arena === "variance";
-  checkValues(values, { act, thing, shape, least: isSquare ? 0 : least });
+  checkValues(values, { act, thing, shape, min: isSquare ? 0 : min });
 }
 
 function checkTensors(
   tensors: ReadonlyMap<string, StoredTensor>,
-  places: readonly Place[],
+  entries: readonly Entry[],
   name: string,
 ): void {
-  const known = new Set(places.map(({ tensor }) => tensor));
+  const known = new Set(entries.map(({ tensor }) => tensor));
   const missing = [...known].filter((tensor) => !tensors.has(tensor));
   const surplus = [...tensors.keys()].filter((tensor) => !known.has(tensor));
-  const misshapen = places.filter(({ tensor, parameter: { shape } }) =>
+  const misshapen = entries.filter(({ tensor, parameter: { shape } }) =>
     tensors.has(tensor) && tensors.get(tensor)!.shape.join() !== shape.join()
   ).map(({ tensor }) => tensor);
   const wrong = Object.entries({ missing, surplus, misshapen }).filter(([, names]) => names.length > 0);

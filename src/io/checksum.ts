@@ -42,8 +42,8 @@ async function computeChecksum(file: Uint8Array, [start, end]: readonly [number,
 
 /** Writes the checksum of a safetensors file into it. Its metadata must have the placeholder under `checksumKey`. */
 export async function seal(file: Uint8Array): Promise<void> {
-  const place = findChecksum(file)!;
-  file.set(new TextEncoder().encode(await computeChecksum(file, place)), place[0]);
+  const range = findChecksum(file)!;
+  file.set(new TextEncoder().encode(await computeChecksum(file, range)), range[0]);
 }
 
 /**
@@ -77,10 +77,10 @@ export async function checkSeal(
   file: Uint8Array,
   { act, name }: { act: string; name: string },
 ): Promise<void> {
-  const place = findChecksum(file), wanted = "the file as it was written";
-  if (!place) throw new FormatError({ act, thing: name, current: "it has no checksum", wanted });
-  const stored = new TextDecoder("latin1").decode(file.subarray(...place)),
-    found = await computeChecksum(file, place);
+  const range = findChecksum(file), wanted = "the file as it was written";
+  if (!range) throw new FormatError({ act, thing: name, current: "it has no checksum", wanted });
+  const stored = new TextDecoder("latin1").decode(file.subarray(...range)),
+    found = await computeChecksum(file, range);
   if (stored === found) return;
   const current = `its checksum is ${found.slice(0, 12)}..., where it says ${stored.slice(0, 12)}...`;
   throw new FormatError({ act, thing: name, current, wanted });

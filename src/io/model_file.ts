@@ -107,7 +107,8 @@ export function decodeModel(
     return parseJson(text, { act: "read model", thing: `${name}, ${key}`, wanted: "JSON" });
   };
   const graph = given ?? parseGraph(parse(metadataKeys.graph), name, { layers });
-  const { parameters: places } = layOutParameters(graph), weights = places.filter(({ prunable }) => prunable);
+  const { parameters: laidOut } = layOutParameters(graph),
+    weights = laidOut.filter(({ prunable }) => prunable);
   const { tensors, masks: sparseMasks } = wholeTensors(stored, { weights, name });
   const parameters = readParameters(tensors, { graph, name });
   const masks = new Map(sparseMasks);
@@ -116,7 +117,7 @@ export function decodeModel(
     return refuse(metadataKeys.masks, JSON.stringify(packed).slice(0, 60), "a mask by name");
   }
   const bits = new Map<string, unknown>(Object.entries(packed));
-  for (const { fullName, count, arena, shape } of places) {
+  for (const { fullName, count, arena, shape } of laidOut) {
     if (arena === "statistics" || !bits.has(fullName)) continue;
     if (masks.has(fullName)) refuse(`mask of ${fullName}`, "two of them", "one of both");
     const mask = unpackBits(bits.get(fullName), count) ??

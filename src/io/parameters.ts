@@ -50,14 +50,14 @@ export function parameterTensors(
  */
 export function readParameters(
   tensors: ReadonlyMap<string, StoredTensor>,
-  { graph, name, trainedOnly = false, act = "read model", least }: {
+  { graph, name, trainedOnly = false, act = "read model", min }: {
     readonly graph: Graph;
     readonly name: string;
     readonly trainedOnly?: boolean;
     /** The act, for messages. */
     readonly act?: string;
     /** Minimum value. Default: that of the layer. */
-    readonly least?: number;
+    readonly min?: number;
   },
 ): ReadonlyMap<string, Float32Array> {
   const found = parameterTensors(tensors);
@@ -79,9 +79,9 @@ export function readParameters(
     const wanted = `the ${known.size} tensors of model ${graph.name}`;
     throw new FormatError({ act, thing: name, current, wanted });
   }
-  return new Map(parameters.map(({ fullName, shape, least: ofLayer }) => {
+  return new Map(parameters.map(({ fullName, shape, min: ofLayer }) => {
     const thing = `${name}, ${fullName}`, values = parameterFloats(found.get(fullName)!, thing);
-    checkValues(values, { act, thing, shape, least: least ?? ofLayer });
+    checkValues(values, { act, thing, shape, min: min ?? ofLayer });
     return [fullName, values] as const;
   }));
 }

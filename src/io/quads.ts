@@ -19,20 +19,20 @@ export function rowsFromQuads(quads: ArrayLike<number>, rows: number, channels: 
 export function imagesToQuads(values: ArrayLike<number>, shape: readonly number[]): Float32Array {
   const [images, channels, height, width] = shape;
   const quads = new Float32Array(images * height * width * 4 * countQuads(channels));
-  forEachPlace(shape, (index, place) => quads[place] = values[index]);
+  forEachNumber(shape, (index, offset) => quads[offset] = values[index]);
   return quads;
 }
 
 /** The inverse of `imagesToQuads`. */
 export function imagesFromQuads(quads: ArrayLike<number>, shape: readonly number[]): Float32Array {
   const values = new Float32Array(shape.reduce((product, length) => product * length, 1));
-  forEachPlace(shape, (index, place) => values[index] = quads[place]);
+  forEachNumber(shape, (index, offset) => values[index] = quads[offset]);
   return values;
 }
 
-function forEachPlace(
+function forEachNumber(
   [images, channels, height, width]: readonly number[],
-  visit: (index: number, place: number) => void,
+  visit: (index: number, offset: number) => void,
 ): void {
   const area = height * width, pixelFloats = 4 * countQuads(channels);
   for (let image = 0; image < images; image++) {

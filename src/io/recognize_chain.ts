@@ -37,21 +37,21 @@ export function recognizeFeatures(
   shapes: ParameterShapes,
   size: ImageSize,
 ): readonly ChainLayer[] | undefined {
-  const places = parseNumbers(shapes, /^features\.(\d+)\.weight$/);
-  const isConvolution = (place: number) => shapes.get(`features.${place}.weight`)!.length === 4;
-  const convolutions = places.filter(isConvolution);
+  const indices = parseNumbers(shapes, /^features\.(\d+)\.weight$/);
+  const isConvolution = (index: number) => shapes.get(`features.${index}.weight`)!.length === 4;
+  const convolutions = indices.filter(isConvolution);
   if (convolutions.length === 0 || convolutions[0] !== 0) return undefined;
   const chain: ChainConvolution[] = [];
-  for (const [i, place] of convolutions.entries()) {
-    const hasNorm = shapes.has(`features.${place + 1}.running_mean`);
-    const next = convolutions[i + 1] ?? Infinity, free = next - place - (hasNorm ? 2 : 1);
+  for (const [i, index] of convolutions.entries()) {
+    const hasNorm = shapes.has(`features.${index + 1}.running_mean`);
+    const next = convolutions[i + 1] ?? Infinity, free = next - index - (hasNorm ? 2 : 1);
     if (free < 1 || (free > 2 && next !== Infinity)) return undefined;
-    const norm = hasNorm ? `features.${place + 1}` : undefined;
-    chain.push(describeConvolution(shapes, { name: `features.${place}`, norm, pools: free === 2 }));
+    const norm = hasNorm ? `features.${index + 1}` : undefined;
+    chain.push(describeConvolution(shapes, { name: `features.${index}`, norm, pools: free === 2 }));
   }
   const heads = shapes.has("classifier.weight")
     ? ["classifier"]
-    : parseNumbers(shapes, /^classifier\.(\d+)\.weight$/).map((place) => `classifier.${place}`);
+    : parseNumbers(shapes, /^classifier\.(\d+)\.weight$/).map((index) => `classifier.${index}`);
   const last = chain[chain.length - 1];
   const endings = [true, false].map((pools) => [...chain.slice(0, -1), { ...last, pools }]);
   return joinFitting(
@@ -80,7 +80,7 @@ export function recognizePlain(shapes: ParameterShapes, size: ImageSize): readon
 }
 
 /** The padding of a convolution by its window's side and its index in the chain. */
-type Padding = (kernel: number, place: number) => number;
+type Padding = (kernel: number, index: number) => number;
 
 const samePadding: Padding = (kernel) => Math.floor((kernel - 1) / 2);
 

@@ -79,12 +79,12 @@ function readHeader(bytes: Uint8Array, thing: string): { header: Map<string, unk
     refuse(`it ends at byte ${bytes.length}`, `${LENGTH_BYTES} bytes with the header's length at byte 0`);
   }
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
-  const most = Math.min(MAX_HEADER_BYTES, bytes.length - LENGTH_BYTES);
-  if (length > most) {
-    const reason = most === MAX_HEADER_BYTES
+  const maxBytes = Math.min(MAX_HEADER_BYTES, bytes.length - LENGTH_BYTES);
+  if (length > maxBytes) {
+    const reason = maxBytes === MAX_HEADER_BYTES
       ? "the largest allowed"
       : `all of a file of ${bytes.length} bytes`;
-    refuse(`a header of ${length} bytes by the length at byte 0`, `at most ${most} bytes, ${reason}`);
+    refuse(`a header of ${length} bytes by the length at byte 0`, `at most ${maxBytes} bytes, ${reason}`);
   }
   const dataStart = LENGTH_BYTES + length;
   let text = "", json: unknown;

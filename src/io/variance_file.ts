@@ -43,5 +43,5 @@ export function decodeVariance(
   if (found !== version) {
     refuse(name, `metadata ${metadataKey} is ${JSON.stringify(found) ?? "absent"}`, `"${version}"`);
   }
-  return readParameters(tensors, { graph, name, trainedOnly: true, act: "read variance", least: 0 });
+  return readParameters(tensors, { graph, name, trainedOnly: true, act: "read variance", min: 0 });
 }

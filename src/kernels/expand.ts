@@ -51,9 +51,9 @@ interface Counter {
 }
 
 /** The position of a line, for error messages. */
-type Place = Pick<SourceLine, "file" | "line">;
+type SourcePosition = Pick<SourceLine, "file" | "line">;
 
-function fail({ file, line }: Place, current: string, wanted: string): never {
+function fail({ file, line }: SourcePosition, current: string, wanted: string): never {
   throw new KernelError({ act: "expand kernel", thing: `${file}, line ${line}`, current, wanted });
 }
 
@@ -77,7 +77,10 @@ export function expandKernel(
 function parseNodes(file: string, source: string): readonly Node[] {
   const lines = source.split("\n");
   let next = 0;
-  const parseUntil = (opener: Place | undefined, ends: readonly string[]): [readonly Node[], string] => {
+  const parseUntil = (
+    opener: SourcePosition | undefined,
+    ends: readonly string[],
+  ): [readonly Node[], string] => {
     const nodes: Node[] = [];
     while (next < lines.length) {
       const text = lines[next++], line = next, directive = text.trim();
@@ -124,26 +127,26 @@ function expandNodes(
   const { file, readFile } = from;
   let numbers = outer;
   return nodes.flatMap((node): readonly SourceLine[] => {
-    const { line } = node, place = { file, line };
+    const { line } = node, at = { file, line };
     switch (node.kind) {
       case "text": {
         const text = node.text.replace(
           /\$\{([^}]+)\}/g,
-          (_, term: string) => `${evaluate(term, numbers, place)}`,
+          (_, term: string) => `${evaluate(term, numbers, at)}`,
         );
-        return [{ text, ...place }];
+        return [{ text, ...at }];
       }
       case "include":
         return expandKernel(node.file, numbers, readFile);
       case "let":
-        numbers = { ...numbers, [node.name]: evaluate(node.value, numbers, place) };
+        numbers = { ...numbers, [node.name]: evaluate(node.value, numbers, at) };
         return [];
       case "if": {
-        const taken = evaluate(node.condition, numbers, place) !== 0 ? node.body : node.otherwise;
+        const taken = evaluate(node.condition, numbers, at) !== 0 ? node.body : node.otherwise;
         return expandNodes(taken, numbers, from);
       }
       case "for":
-        return expandCounters(node.counters, numbers, place).flatMap((scope) =>
+        return expandCounters(node.counters, numbers, at).flatMap((scope) =>
           expandNodes(node.body, scope, from)
         );
     }
@@ -154,11 +157,11 @@ function expandNodes(
 function expandCounters(
   counters: readonly Counter[],
   numbers: Numbers,
-  place: Place,
+  at: SourcePosition,
 ): readonly Numbers[] {
   return counters.reduce((scopes: readonly Numbers[], { name, from, to }) =>
     scopes.flatMap((scope) => {
-      const first = evaluate(from, scope, place), count = Math.max(0, evaluate(to, scope, place) - first);
+      const first = evaluate(from, scope, at), count = Math.max(0, evaluate(to, scope, at) - first);
       return Array.from({ length: count }, (_, i) => ({ ...scope, [name]: first + i }));
     }), [numbers]);
 }
@@ -176,20 +179,20 @@ const operators: readonly ReadonlyMap<string | undefined, Operator>[] = [
 ];
 
 /** The value of a term, a whole number. */
-function evaluate(term: string, numbers: Numbers, place: Place): number {
+function evaluate(term: string, numbers: Numbers, at: SourcePosition): number {
   const tokens = term.match(/\d+|\w+|\S/g) ?? [];
   let next = 0;
   const operand = (): number => {
     const token = tokens[next++] ?? "";
     if (token === "(") {
       const value = binary(0);
-      if (tokens[next++] !== ")") fail(place, `\${${term}}`, "as many ) as (");
+      if (tokens[next++] !== ")") fail(at, `\${${term}}`, "as many ) as (");
       return value;
     }
     if (/^\d+$/.test(token)) return Number(token);
     if (Object.hasOwn(numbers, token)) return numbers[token];
     const names = Object.keys(numbers).join(", ");
-    return fail(place, `"${token}" in \${${term}}`, `a number${names && ` or one of ${names}`}`);
+    return fail(at, `"${token}" in \${${term}}`, `a number${names && ` or one of ${names}`}`);
   };
   const binary = (level: number): number => {
     if (level === operators.length) return operand();
@@ -201,7 +204,7 @@ function evaluate(term: string, numbers: Numbers, place: Place): number {
     return value;
   };
   const value = binary(0);
-  if (next < tokens.length) fail(place, `"${tokens[next]}" in \${${term}}`, "an operator, or the end");
-  if (!Number.isFinite(value)) fail(place, `\${${term}} is ${value}`, "a whole number");
+  if (next < tokens.length) fail(at, `"${tokens[next]}" in \${${term}}`, "an operator, or the end");
+  if (!Number.isFinite(value)) fail(at, `\${${term}} is ${value}`, "a whole number");
   return value;
 }

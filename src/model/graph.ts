@@ -136,13 +136,13 @@ export function resolveGraph(graph: Graph): readonly GraphNode[] {
   const { name: model, input, layers } = graph;
   const own = new Map(getOwnLayers(graph).map(({ kind, type }) => [kind, type]));
   const images = mapShape(input.channels, input.height, input.width);
-  const nodes: GraphNode[] = [], places = new Map(layers.map(({ name }, i) => [name, i]));
+  const nodes: GraphNode[] = [], indices = new Map(layers.map(({ name }, i) => [name, i]));
   const counts = new Map<string, number>();
   let parameterCount = 0;
   for (const [i, spec] of layers.entries()) {
     const type = own.get(spec.kind) ?? getLayerType(spec);
     const sources = spec.inputs?.map((name) => {
-      const source = name === imagesName ? -1 : places.get(name) ?? -1;
+      const source = name === imagesName ? -1 : indices.get(name) ?? -1;
       if (source < i && (source >= 0 || name === imagesName)) return source;
       const current = source < 0
         ? `it takes "${name}", which is no layer`
@@ -221,8 +221,8 @@ function checkSizes({ thing, output, parameterCount }: {
   /** Of this layer and those before it. */
   readonly parameterCount: number;
 }): void {
-  const refuse = (current: string, most: number) => {
-    throw new ShapeError({ act: "use model", thing, current, wanted: `at most ${most}` });
+  const refuse = (current: string, max: number) => {
+    throw new ShapeError({ act: "use model", thing, current, wanted: `at most ${max}` });
   };
   if (countFeatures(output) > maxFeatures) refuse(`an output of ${shapeText(output)}`, maxFeatures);
   if (parameterCount > maxParameters) {

@@ -39,7 +39,7 @@ export interface ParameterSpec {
    */
   readonly shared?: boolean;
   /** The minimum value in a file, such as 0 for a variance. Default: any finite number. */
-  readonly least?: number;
+  readonly min?: number;
   /** First values: uniform in [-bound, bound], or a constant. */
   readonly initial: { readonly bound: number } | { readonly constant: number };
 }

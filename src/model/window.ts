@@ -7,9 +7,9 @@ import { z } from "zod";
 import { imageBounds, type Pair, toPair, type Windows } from "../shape.ts";
 
 /** Validates a length of at least so many pixels along both sides, or a pair [height, width] of such lengths. */
-export function pairField(least: number) {
-  const most = imageBounds.side, length = z.int().min(least).max(most);
-  const error = `expected a whole number from ${least} to ${most}, or a pair [height, width] of such numbers`;
+export function pairField(min: number) {
+  const max = imageBounds.side, length = z.int().min(min).max(max);
+  const error = `expected a whole number from ${min} to ${max}, or a pair [height, width] of such numbers`;
   return z.union([length, z.tuple([length, length])], { error });
 }
 

@@ -45,14 +45,14 @@ function* boundBuffers(plan: Plan, path: ReadPath) {
 
 /** Bytes of the largest slot of a plan. */
 export function largestSlotBytes({ slots }: Plan): number {
-  return 16 * slots.reduce((most, quads) => Math.max(most, quads), 0);
+  return 16 * slots.reduce((max, quads) => Math.max(max, quads), 0);
 }
 
 /** Bytes of the largest slot of a plan that is read through a texture. */
 export function largestMirroredBytes(plan: Plan, path: ReadPath): number {
   const mirrored = [...boundBuffers(plan, path)].filter(({ isMirrored }) => isMirrored);
   const quads = mirrored.map(({ slot }) => slot === undefined ? 0 : plan.slots[slot]);
-  return 16 * quads.reduce((most, own) => Math.max(most, own), 0);
+  return 16 * quads.reduce((max, own) => Math.max(max, own), 0);
 }
 
 /**
@@ -68,11 +68,11 @@ export function planFootprint(
   const slots = new Map(plan.slots.map((quads, slot) => [`slot ${slot}`, 16 * quads]));
   const buffers = new Map<string, number>(), mirrors = new Map<string, number>();
   for (const { slot, outer, isMirrored } of boundBuffers(plan, path)) {
-    const place = outer === undefined ? `slot ${slot}` : refText(wholeRef(outer));
-    if (outer !== undefined) buffers.set(place, 16 * Math.ceil(sizeOf(outer) / 16));
+    const key = outer === undefined ? `slot ${slot}` : refText(wholeRef(outer));
+    if (outer !== undefined) buffers.set(key, 16 * Math.ceil(sizeOf(outer) / 16));
     if (!isMirrored) continue;
-    const sizeBytes = outer?.range ? 16 * outer.range.quads : slots.get(place) ?? buffers.get(place)!;
-    mirrors.set(outer === undefined ? place : refText(outer), mirrorSizeBytes(sizeBytes));
+    const sizeBytes = outer?.range ? 16 * outer.range.quads : slots.get(key) ?? buffers.get(key)!;
+    mirrors.set(outer === undefined ? key : refText(outer), mirrorSizeBytes(sizeBytes));
   }
   const total = (sizes: Iterable<number>) => [...sizes].reduce((sum, size) => sum + size, 0);
   const slotsBytes = total(slots.values()), buffersBytes = total(buffers.values());

@@ -30,21 +30,21 @@ export function assignSlots(lifetimes: readonly Lifetime[]): SlotAssignment {
   const slotOf = new Map<string, number>();
   const bySize = [...lifetimes].sort((a, b) => b.quads - a.quads || a.first - b.first);
   for (const tensor of bySize) {
-    let place = -1;
+    let slot = -1;
     for (let i = 0; i < slots.length; i++) {
       // Of slots of equal size, the first.
-      if (place >= 0 && slots[i].quads >= slots[place].quads) continue;
+      if (slot >= 0 && slots[i].quads >= slots[slot].quads) continue;
       const { tenants } = slots[i];
       let isFree = true;
       // A plan may have thousands of tensors; lowering spends its time in this loop.
       for (let j = 0; isFree && j < tenants.length; j++) {
         isFree = tenants[j].last < tensor.first || tensor.last < tenants[j].first;
       }
-      if (isFree) place = i;
+      if (isFree) slot = i;
     }
-    if (place < 0) place = slots.push({ quads: tensor.quads, tenants: [] }) - 1;
-    slots[place].tenants.push(tensor);
-    slotOf.set(tensor.name, place);
+    if (slot < 0) slot = slots.push({ quads: tensor.quads, tenants: [] }) - 1;
+    slots[slot].tenants.push(tensor);
+    slotOf.set(tensor.name, slot);
   }
   return { slots: slots.map(({ quads }) => quads), slotOf };
 }

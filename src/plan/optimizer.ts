@@ -151,7 +151,10 @@ function makeStep(settings: OptimizerSettings, window: ArenaWindow, { gradients,
     gradients,
     "gradient_scale": scale,
     mask: arenaRef("mask"),
-    velocity: arenaRef("velocity"),
+    // Adam's first moment lies where SGD keeps its velocity.
+    ...(settings.kind === "sgd"
+      ? { velocity: arenaRef("velocity") }
+      : { first_moment: arenaRef("velocity"), second_moment: arenaRef("second_moment") }),
     values: arenaRef("values"),
   };
   const params = {
@@ -174,7 +177,7 @@ function makeStep(settings: OptimizerSettings, window: ArenaWindow, { gradients,
     : {
       kernel: "optimizer/adam",
       label,
-      bindings: { ...bindings, second_moment: arenaRef("second_moment") },
+      bindings,
       params: { ...params, beta1: settings.beta1, beta2: settings.beta2, epsilon: settings.epsilon },
       constants: { ...clips, DECOUPLED: settings.kind === "adamw" ? 1 : 0 },
     };

@@ -102,10 +102,10 @@ export class PlanBuilder {
 
 /** The plan as a table: one line per dispatch with kernel, workgroups and bindings, then the slots. */
 export function describePlan(plan: Plan): string {
-  const place = (ref: BufferRef) =>
+  const format = (ref: BufferRef) =>
     "tensor" in ref ? `${ref.tensor}@${plan.tensors.get(ref.tensor)!.slot}${rangeText(ref)}` : refText(ref);
   const lines = plan.dispatches.map(({ label, kernel, workgroups, bindings, constants }) => {
-    const bound = Object.entries(bindings).map(([binding, ref]) => `${binding}=${place(ref)}`).join(" ");
+    const bound = Object.entries(bindings).map(([binding, ref]) => `${binding}=${format(ref)}`).join(" ");
     const set = Object.entries(constants).filter(([, value]) => value !== 0).map(([name]) => ` ${name}`).join(
       "",
     );

@@ -15,7 +15,7 @@ export type PruneGoal =
   | { readonly sparsity: number }
   | {
     readonly cost: CostKind;
-    readonly most: number;
+    readonly max: number;
     /** True if bytes count a bit per weight instead of the removed weights. Default: false. */
     readonly isSparse?: boolean;
   }

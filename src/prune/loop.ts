@@ -152,7 +152,7 @@ async function towards<Result>(
   } catch (error) {
     if (!(error instanceof TooManyError) || !("sparsity" in goal || "cost" in goal)) throw error;
     const { current, wanted } = error.details;
-    const thing = "cost" in goal ? `${goal.cost} ${Math.floor(goal.most)}` : `sparsity ${goal.sparsity}`;
+    const thing = "cost" in goal ? `${goal.cost} ${Math.floor(goal.max)}` : `sparsity ${goal.sparsity}`;
     throw new ConfigError({ act: "prune to", thing, current: `${current}, in ${round}`, wanted });
   }
 }
@@ -181,13 +181,13 @@ export function nextAmount(
     return {
       ...goal,
       removed,
-      most: Math.max(1, Math.floor(maxOfSurvivors * (prunable - removed))),
+      max: Math.max(1, Math.floor(maxOfSurvivors * (prunable - removed))),
       share: part,
     };
   }
   if ("cost" in goal) {
-    const next = scheduledCost({ schedule, from: first.cost!, to: goal.most }, round, rounds);
-    return next < now.cost! ? { ...goal, most: now.cost! - part * (now.cost! - next) } : "nothing";
+    const next = scheduledCost({ schedule, from: first.cost!, to: goal.max }, round, rounds);
+    return next < now.cost! ? { ...goal, max: now.cost! - part * (now.cost! - next) } : "nothing";
   }
   const all = removedAt(goal.sparsity, prunable);
   const way = { schedule, from: prunable - countRemovedWeights(first.layers), to: prunable - all };
@@ -349,6 +349,6 @@ function isReached(
 ): boolean {
   if ("pattern" in goal) return true;
   return "cost" in goal
-    ? cost! <= goal.most
+    ? cost! <= goal.max
     : countRemovedWeights(layers) >= removedAt(goal.sparsity, prunable);
 }

@@ -51,7 +51,7 @@ export interface Recipe {
 
 /**
  * The amount of one removal, including what is removed already: a number of weights; as many as bring a cost down to
- * `most`; the weights with a score below a threshold, with regrowth; a pattern; or nothing, so that only the refit or
+ * `max`; the weights with a score below a threshold, with regrowth; a pattern; or nothing, so that only the refit or
  * recalibration runs.
  */
 export type Amount =
@@ -70,14 +70,14 @@ export interface ThresholdAmount {
   /** Weights that are removed already. */
   readonly removed: number;
   /** Maximum number of weights to remove in addition. */
-  readonly most: number;
+  readonly max: number;
   /** The share, in (0, 1], of the weights below the threshold to remove. */
   readonly share: number;
 }
 
 /** The total number of weights to remove, if so many kept ones lie below the threshold. */
-export function weightsBelow({ removed, most, share }: ThresholdAmount, below: number): number {
-  return removed + Math.ceil(share * Math.min(most, below));
+export function weightsBelow({ removed, max, share }: ThresholdAmount, below: number): number {
+  return removed + Math.ceil(share * Math.min(max, below));
 }
 
 /** The result of a removal. It is JSON. */

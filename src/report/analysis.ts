@@ -53,14 +53,14 @@ export function compareClasses(
     else row.mistaken[after[i]]++;
   }
   return table.map((row, label) => {
-    const most = Math.max(...row.mistaken);
+    const max = Math.max(...row.mistaken);
     return {
       name: classes[label],
       count: row.count,
       before: row.count === 0 ? 0 : row.before / row.count,
       after: row.count === 0 ? 0 : row.after / row.count,
       change: row.after - row.before,
-      mistakenFor: most === 0 ? null : { name: classes[row.mistaken.indexOf(most)], count: most },
+      mistakenFor: max === 0 ? null : { name: classes[row.mistaken.indexOf(max)], count: max },
     };
   });
 }

@@ -10,7 +10,7 @@ import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
 import type { ClassChange, Flips } from "./analysis.ts";
 import type { CompactionReport } from "../prune/compact/compact_network.ts";
 import type { Cost } from "../prune/cost.ts";
-import type { PhaseResult } from "../train/settings.ts";
+import type { PhaseResult } from "../train/phase.ts";
 import type { PruneOutcome, PruneRound } from "../prune/loop.ts";
 import type { PatternCount } from "../prune/select/pattern.ts";
 import type { Pattern } from "../prune/select/removal.ts";

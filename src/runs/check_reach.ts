@@ -72,7 +72,7 @@ export function checkReachable(
   { goal, masks, act = "prune to", by: criterion = config.prune.score.by }: ReachableOptions,
 ): void {
   const { select: options, goal: asked } = config.prune, removed = removedBy(masks);
-  const most = maxRemovable(model, { criterion, options, removed });
+  const removable = maxRemovable(model, { criterion, options, removed });
   const refuse = (thing: string, reached: string, wanted: string) => {
     const limits = listLimits(model, config, criterion), names = limits.map(([, text]) => text).join(" and ");
     const current = `${names} ${limits.length === 1 ? "leaves" : "leave"} ${reached}`;
@@ -87,7 +87,7 @@ export function checkReachable(
     if ("confidence" in asked) refuseAll(`confidence ${asked.confidence}`);
   }
   if ("sparsity" in goal) {
-    const { prunableCount } = model.layout, all = most.reduce((sum, count) => sum + count, 0);
+    const { prunableCount } = model.layout, all = removable.reduce((sum, count) => sum + count, 0);
     if (removedAt(goal.sparsity, prunableCount) <= all) return;
     const thing = `sparsity ${goal.sparsity}`;
     if (all === 0) refuseAll(thing);
@@ -95,13 +95,14 @@ export function checkReachable(
     refuse(thing, `${all} of ${prunableCount} weights that may go`, wanted);
   }
   if ("cost" in goal) {
-    const { cost: kind } = goal, least = minCost(model, config, { most, removed, criterion })?.[kind] ?? 0;
-    if (least <= goal.most) return;
+    const { cost: kind } = goal,
+      minimum = minCost(model, config, { removable, removed, criterion })?.[kind] ?? 0;
+    if (minimum <= goal.max) return;
     const all = computeDenseCost(summarizeModel(model.graph))[kind];
-    const share = Math.ceil(1e4 * least / all) / 1e4;
+    const share = Math.ceil(1e4 * minimum / all) / 1e4;
     refuse(
-      `${kind} ${Math.floor(goal.most)}`,
-      `at least ${Math.ceil(least)} of ${all}`,
+      `${kind} ${Math.floor(goal.max)}`,
+      `at least ${Math.ceil(minimum)} of ${all}`,
       `a target of ${share} or more`,
     );
   }
@@ -111,8 +112,8 @@ export function checkReachable(
 function minCost(
   model: CriterionModel,
   config: RunConfig,
-  { most, removed, criterion }: {
-    readonly most: readonly number[];
+  { removable, removed, criterion }: {
+    readonly removable: readonly number[];
     readonly removed: ReadonlyMap<string, number>;
     readonly criterion: Criterion;
   },
@@ -124,7 +125,7 @@ function minCost(
     return isWhole ? minChannelCost(model, { criterion, options }) : undefined;
   }
   const layers = prunableTensors(model.layout).map(({ fullName: name, count, rows }, i) => {
-    return { name, weights: count, kept: count - most[i], channels: rows, emptyChannels: 0 };
+    return { name, weights: count, kept: count - removable[i], channels: rows, emptyChannels: 0 };
   });
   return computeCost(model.graph, layers, { isSparse: config.output.store === "sparse" });
 }

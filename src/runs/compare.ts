@@ -6,7 +6,7 @@
  */
 import type { RunConfig } from "../config/config.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { formatChoices, rememberingChooser } from "../kernels/choices.ts";
+import { formatChoices, rememberingChooser } from "../kernels/product_choices.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import { removedAt } from "../prune/goal.ts";
 import { emptyLayers, type LayerCount } from "../prune/mask.ts";
@@ -31,7 +31,7 @@ import { checkPrunable, readRecipe } from "./read_recipe.ts";
 import { checkSameComparison, describeComparedOn } from "./compared_on.ts";
 import { readCores } from "./cores.ts";
 import { tuneRun } from "./plans.ts";
-import type { RunProgress } from "../train/settings.ts";
+import type { RunProgress } from "../train/phase.ts";
 import { openTrained, type TrainedNetwork, type TrainedOptions } from "./trained_network.ts";
 
 /** What a comparison is given. */

@@ -7,7 +7,7 @@ import type { RunConfig } from "../config/config.ts";
 import type { Dataset, Split } from "../data/dataset.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { identityEntries } from "../gpu/identity.ts";
-import { formatChoices, type ProductChoices } from "../kernels/choices.ts";
+import { formatChoices, type ProductChoices } from "../kernels/product_choices.ts";
 import type { Graph } from "../model/graph.ts";
 import { type CriterionDefinition, describeDefinitions } from "../prune/score/own_criterion.ts";
 import type { ComparedLists, ComparedOn } from "../report/compare_report.ts";

@@ -5,7 +5,7 @@
  */
 import { AdapterError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { type ProductChoices, readChoices, rememberingChooser } from "../kernels/choices.ts";
+import { type ProductChoices, readChoices, rememberingChooser } from "../kernels/product_choices.ts";
 import { deviceCores } from "../kernels/cores.ts";
 import type { Graph } from "../model/graph.ts";
 import { lowerRunPlans, type RunSizes } from "./plans.ts";

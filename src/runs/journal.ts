@@ -14,9 +14,9 @@ import { type Checkpoint, type CheckpointArena, loadCheckpoint, saveCheckpoint }
 import type { LayerDefinition } from "../model/own_layer.ts";
 import type { Json } from "../io/checkpoint_state.ts";
 import { sha256 } from "../io/checksum.ts";
-import { formatChoices, type ProductChoices, rememberingChooser } from "../kernels/choices.ts";
+import { formatChoices, type ProductChoices, rememberingChooser } from "../kernels/product_choices.ts";
 import type { ProductChooser } from "../kernels/product.ts";
-import type { PhaseResult, TrainCheckpoints, TrainResult, TrainState } from "../train/settings.ts";
+import type { PhaseResult, TrainCheckpoints, TrainResult, TrainState } from "../train/phase.ts";
 import { type CheckpointTimes, checkpointTimes } from "./checkpoint_times.ts";
 import type { Model } from "../api/model.ts";
 import type { RecordedSteps } from "../api/prune_target.ts";

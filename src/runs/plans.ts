@@ -8,7 +8,7 @@ import type { Dataset, Split } from "../data/dataset.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { checkBatchFits, fitBatch } from "../gpu/fitting.ts";
 import { maxBindingQuads } from "../gpu/network.ts";
-import { shapeKey } from "../kernels/choices.ts";
+import { shapeKey } from "../kernels/product_choices.ts";
 import type { ProductChooser, ProductShape } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
 import { layOutParameters } from "../plan/layout.ts";
@@ -44,7 +44,7 @@ export function fitRunSizes(
     readonly evaluationBatch?: number | undefined;
   },
 ): RunSizes {
-  const { choose } = gpu, { batch, train, test: most } = sizes;
+  const { choose } = gpu, { batch, train, test: maxBatch } = sizes;
   const layout = layOutParameters(graph, maxBindingQuads(gpu));
   const source = { layout, choose, images: { augmentation: "none" } } as const;
   const lower = (mode: "train" | "score") => (batch: number) => lowerPlan(graph, { ...source, mode, batch });
@@ -52,7 +52,7 @@ export function fitRunSizes(
   return {
     ...sizes,
     evaluationBatch: fitEvaluationBatch(gpu, graph, {
-      most,
+      maxBatch,
       areImages: true,
       choose,
       evaluationBatch: asked,

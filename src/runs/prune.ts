@@ -24,7 +24,7 @@ import { applyRecipe, toScoreOptions } from "../api/apply_recipe.ts";
 import { type LoadedModel, openModel } from "../api/load_model.ts";
 import { Model } from "../api/model.ts";
 import type { ModelState, ModelTrainOptions } from "../api/model_options.ts";
-import { epochsPerPhase, type RunProgress } from "../train/settings.ts";
+import { epochsPerPhase, type RunProgress } from "../train/phase.ts";
 import { type JournalSteps, type RunCheckpoints, RunJournal } from "./journal.ts";
 import { runContents } from "./contents.ts";
 import { checkCores, readCores } from "./cores.ts";

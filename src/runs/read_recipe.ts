@@ -26,8 +26,8 @@ export function readGoal({ prune: { goal }, output }: RunConfig, graph: Graph): 
     return { threshold: signalToNoiseAt(confidence), regrowAbove };
   }
   if (!("cost" in goal)) return goal;
-  const most = goal.most < 1 ? goal.most * computeDenseCost(summarizeModel(graph))[goal.cost] : goal.most;
-  return { cost: goal.cost, most, ...(output.store === "sparse" ? { isSparse: true } : {}) };
+  const max = goal.max < 1 ? goal.max * computeDenseCost(summarizeModel(graph))[goal.cost] : goal.max;
+  return { cost: goal.cost, max, ...(output.store === "sparse" ? { isSparse: true } : {}) };
 }
 
 /** Reads the recipe of each removal, for images of so many channels; by the configuration's criterion or another. */

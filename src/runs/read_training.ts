@@ -18,7 +18,7 @@ import {
   stepRate,
   warmedUp,
 } from "../train/schedule.ts";
-import type { TrainSettings } from "../train/settings.ts";
+import type { TrainSettings } from "../train/phase.ts";
 
 /** The share of the learning rate by a schedule. */
 function readRate(schedule: RunConfig["train"]["schedule"]): RateShare {

@@ -16,7 +16,7 @@ import { blockLosers } from "../prune/groups/blocks.ts";
 import { coupleChannels, isProtected, listMakers } from "../prune/groups/coupling.ts";
 import { prunableTensors } from "../prune/score/criteria.ts";
 import { removedAt } from "../prune/goal.ts";
-import { forEachElement, groupRuns, placesByName } from "../prune/groups/runs.ts";
+import { forEachElement, groupRuns, indexParameters } from "../prune/groups/runs.ts";
 import type { RemovalOptions } from "../prune/select/removal.ts";
 import { removedBy } from "./check_reach.ts";
 
@@ -72,7 +72,7 @@ export function scanUnits(
 }
 
 function coupledUnits({ graph, layout, masks }: ScanStart, protect: readonly string[]): readonly ScanUnit[] {
-  const places = placesByName(layout), whole = fullMask(layout), mask = whole.slice();
+  const parameters = indexParameters(layout), whole = fullMask(layout), mask = whole.slice();
   for (const tensor of prunableTensors(layout)) {
     const given = masks?.get(tensor.fullName);
     if (given) placeParameter(tensor, given, mask);
@@ -83,16 +83,16 @@ function coupledUnits({ graph, layout, masks }: ScanStart, protect: readonly str
     const madeBy = listMakers(groups[0]), own = new Set<number>();
     // Channels that no layer makes go with none.
     if (madeBy.length === 0) return [];
-    for (const run of groups.flatMap((group) => groupRuns(places, group))) {
-      if (run.arena === "values") forEachElement(run, (place) => whole[place] > 0 && own.add(place));
+    for (const run of groups.flatMap((group) => groupRuns(parameters, group))) {
+      if (run.arena === "values") forEachElement(run, (offset) => whole[offset] > 0 && own.add(offset));
     }
-    const weights = [...own].filter((place) => isWeight(place, layout));
-    const removed = weights.filter((place) => mask[place] === 0).length;
+    const weights = [...own].filter((offset) => isWeight(offset, layout));
+    const removed = weights.filter((offset) => mask[offset] === 0).length;
     return [{ name, options: { protect, madeBy }, weights: weights.length, removed }];
   });
 }
 
 /** True for the places of weights in the arena. */
-function isWeight(place: number, { windows }: ParameterLayout): boolean {
-  return windows.some(({ first, weightQuads }) => place >= 4 * first && place < 4 * (first + weightQuads));
+function isWeight(offset: number, { windows }: ParameterLayout): boolean {
+  return windows.some(({ first, weightQuads }) => offset >= 4 * first && offset < 4 * (first + weightQuads));
 }

@@ -6,7 +6,7 @@
  */
 import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { formatChoices, rememberingChooser } from "../kernels/choices.ts";
+import { formatChoices, rememberingChooser } from "../kernels/product_choices.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import type { SensitivityCell, SensitivityReport } from "../report/compare_report.ts";
 import { needsVariance, prunableTensors } from "../prune/score/criteria.ts";
@@ -24,7 +24,7 @@ import { readCores } from "./cores.ts";
 import { tuneRun } from "./plans.ts";
 import { computeTarget, scanUnits } from "./scan_units.ts";
 import { openTrained, type TrainedOptions } from "./trained_network.ts";
-import type { RunProgress } from "../train/settings.ts";
+import type { RunProgress } from "../train/phase.ts";
 
 /** What a scan of sensitivity is given. Its configuration holds validation examples out. */
 export interface SensitivityOptions extends TrainedOptions {

@@ -37,11 +37,11 @@ export async function splitDataset(
   const maxBytes = stream === "off" ? Infinity : Math.min(maxHostBytes, getMaxResidentBytes(gpu));
   const settle = async (split: Split, most: number) =>
     isStreamed(split) && split.count * split.layout.imageBytes <= most ? await loadStreamed(split) : split;
-  const most = stream === "on" ? 0 : maxBytes;
+  const maxResident = stream === "on" ? 0 : maxBytes;
   return {
     limited,
-    train: await settle(splits.train, most),
-    test: await settle(splits.test, most),
+    train: await settle(splits.train, maxResident),
+    test: await settle(splits.test, maxResident),
     // These lie apart in their files, so they are kept in memory where they fit.
     calibration: await settle(splits.calibration, maxBytes),
     validation: splits.validation && await settle(splits.validation, maxBytes),

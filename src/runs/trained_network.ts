@@ -13,7 +13,7 @@ import { decodeVariance, encodeVariance } from "../io/variance_file.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { needsVariance } from "../prune/score/criteria.ts";
 import type { Graph } from "../model/graph.ts";
-import { epochsPerPhase, type RunProgress } from "../train/settings.ts";
+import { epochsPerPhase, type RunProgress } from "../train/phase.ts";
 import { Model } from "../api/model.ts";
 import type { ModelState, ModelTrainOptions } from "../api/model_options.ts";
 import { getCore } from "../api/model_core.ts";

@@ -7,7 +7,7 @@ import { anyCount, checkNumbers, checkWords, positiveCount, seedRule } from "../
 import { ConfigError } from "../errors.ts";
 import type { OptimizerSettings } from "../plan/optimizer.ts";
 import type { RecalibrateSettings } from "./recalibrate.ts";
-import type { TrainOptions } from "./settings.ts";
+import type { TrainOptions } from "./phase.ts";
 
 const augmentations = ["none", "flip", "flip-crop"];
 const share = { atLeast: 0, below: 1 }, positive = { above: 0 }, notNegative = { atLeast: 0 };

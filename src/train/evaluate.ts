@@ -84,13 +84,13 @@ export interface EvaluatorTools {
 export function fitEvaluationBatch(
   gpu: Gpu,
   graph: Graph,
-  { most, areImages, choose, evaluationBatch: asked }: Omit<EvaluatorTools, "slots"> & {
-    readonly most: number;
+  { maxBatch, areImages, choose, evaluationBatch: asked }: Omit<EvaluatorTools, "slots"> & {
+    readonly maxBatch: number;
     readonly areImages: boolean;
   },
 ): number {
   const lower = (batch: number) => lowerEvaluation(graph, { batch, choose, areImages });
-  const batch = Math.min(asked ?? evaluationBatch, most);
+  const batch = Math.min(asked ?? evaluationBatch, maxBatch);
   if (asked === undefined) return fitBatch(gpu, batch, lower, ["evaluate", graph.name]);
   checkBatchFits(gpu, batch, lower, "evaluate with");
   return batch;
@@ -127,7 +127,7 @@ export async function openEvaluator(
   const batch = fitEvaluationBatch(gpu, graph, {
     ...tools,
     areImages,
-    most: Math.min(examples.batch, examples.count),
+    maxBatch: Math.min(examples.batch, examples.count),
   });
   const plan = lowerEvaluation(graph, { layout, batch, choose, areImages });
   const counts = new EvaluationCounts(gpu, { classes, examples: examples.count }), { tally } = counts;

@@ -48,7 +48,7 @@ export async function predict(
   const batch = fitEvaluationBatch(gpu, graph, {
     ...tools,
     areImages,
-    most: Math.min(examples.batch, count),
+    maxBatch: Math.min(examples.batch, count),
   });
   const images = areImages ? { images: { augmentation: "none" } as const } : {};
   const plan = lowerForward(graph, { layout, batch, choose: tools.choose, ...images });
@@ -96,7 +96,7 @@ export function toPredictions(logits: Float32Array, classes: number): Prediction
         row,
       );
     }
-    const largest = scores.reduce((most, logit) => Math.max(most, logit));
+    const largest = scores.reduce((max, logit) => Math.max(max, logit));
     labels[row] = scores.indexOf(largest);
     // A map of a Float32Array would round each term.
     const terms = Float64Array.from(scores, (logit) => Math.exp(logit - largest));

@@ -60,8 +60,8 @@ export async function recalibrate(
   const images = examples.areImages ? { images: { augmentation, cutout } } : {};
   const { gpu, graph, layout } = network;
   const lower = (batch: number) => lowerRecalibration(graph, { layout, batch, choose, ...images });
-  const most = Math.min(options.batch, examples.count);
-  const batch = fitBatch(gpu, most, lower, ["recalibrate", graph.name]);
+  const maxBatch = Math.min(options.batch, examples.count);
+  const batch = fitBatch(gpu, maxBatch, lower, ["recalibrate", graph.name]);
   const plan = lower(batch);
   using step = await preparePlan(plan, { network, slots, input: (name) => examples.input(name) });
   const order = { batch, seed, epoch: 0, shuffle: true, dropLast: true };

@@ -34,8 +34,8 @@ export function stepRate({ milestones = [0.6], gamma = 0.25 }: {
   readonly milestones?: readonly number[];
   readonly gamma?: number;
 } = {}): RateShare {
-  const places = milestones.map((milestone, i) => [`milestones[${i}]`, [milestone, fraction]] as const);
-  checkNumbers(act, { ...Object.fromEntries(places), gamma: [gamma, { atLeast: 0 }] });
+  const checks = milestones.map((milestone, i) => [`milestones[${i}]`, [milestone, fraction]] as const);
+  checkNumbers(act, { ...Object.fromEntries(checks), gamma: [gamma, { atLeast: 0 }] });
   return (step, steps) => gamma ** milestones.filter((milestone) => step >= milestone * steps).length;
 }
 

@@ -19,7 +19,7 @@ import { mixShares } from "../plan/mixup.ts";
 import type { Plan } from "../plan/plan.ts";
 import { countFeatures, countQuads } from "../shape.ts";
 import { type Mixup, openMixup } from "./mixup.ts";
-import type { TrainOptions } from "./settings.ts";
+import type { TrainOptions } from "./phase.ts";
 import { lowerTeacher, openTeacher, type Teacher } from "./teacher.ts";
 
 /**

@@ -15,7 +15,7 @@ import { mixBits } from "../random.ts";
 import { checkTrainOptions } from "./check_options.ts";
 import { recalibrate } from "./recalibrate.ts";
 import { meanWeight, stepSchedule } from "./schedule.ts";
-import type { EpochResult, TrainOptions, TrainResult } from "./settings.ts";
+import type { EpochResult, TrainOptions, TrainResult } from "./phase.ts";
 import { prepareStep, type StepPrograms } from "./step_programs.ts";
 import { openEpochWatcher } from "./validation.ts";
 

@@ -6,7 +6,7 @@
 import type { Examples } from "../gpu/examples.ts";
 import type { Network } from "../gpu/network.ts";
 import { type EvaluatorTools, openEvaluator } from "./evaluate.ts";
-import type { BestEpoch, EarlyStopping, EpochValidation } from "./settings.ts";
+import type { BestEpoch, EarlyStopping, EpochValidation } from "./phase.ts";
 
 /** Evaluates the epochs of a phase of training. */
 export interface EpochWatcher extends Disposable {

@@ -17,10 +17,10 @@ import { type Check, compare, type Goldens } from "./goldens.ts";
 const tolerance = 1e-5;
 
 /** A layer's forward and backward dispatches on buffers x, y, dy, dx and those that it asks for. */
-function lowerLayer(spec: LayerSpec, { shape, mode, places }: {
+function lowerLayer(spec: LayerSpec, { shape, mode, offsets }: {
   readonly shape: readonly number[];
   readonly mode: PassMode;
-  readonly places?: Readonly<Record<string, number>>;
+  readonly offsets?: Readonly<Record<string, number>>;
 }): { readonly dispatches: readonly Dispatch[]; readonly scratch: Readonly<Record<string, number>> } {
   const [batch, channels, height, width] = shape;
   const type = getLayerType(spec), input = mapShape(channels, height, width);
@@ -45,7 +45,7 @@ function lowerLayer(spec: LayerSpec, { shape, mode, places }: {
     gated: false,
     pool: undefined,
     choose: defaultChooser("storage"),
-    offsetOf: (parameter) => places?.[parameter] ?? 0,
+    offsetOf: (parameter) => offsets?.[parameter] ?? 0,
     scratch(purpose, quads) {
       scratch[purpose] = Math.max(4 * quads, scratch[purpose] ?? 0);
       return inputRef(purpose);
@@ -94,7 +94,7 @@ export async function checkBatchnorm2d(gpu: Gpu, goldens: Goldens, name: string)
     epsilon: goldens.parameter(name, "eps", 1e-5),
     momentum: goldens.parameter(name, "momentum", 0.1),
   } as const;
-  const places = { weight: 0, bias: quads, "running_mean": 0, "running_var": quads };
+  const offsets = { weight: 0, bias: quads, "running_mean": 0, "running_var": quads };
   const pair = (first: string, second: string) => {
     const arena = new Float32Array(8 * quads);
     arena.set(floats(first));
@@ -103,7 +103,7 @@ export async function checkBatchnorm2d(gpu: Gpu, goldens: Goldens, name: string)
   };
   const x = imagesToQuads(floats("x"), shape), dy = imagesToQuads(floats("dy"), shape);
   const run = (mode: PassMode) => {
-    const { dispatches, scratch } = lowerLayer(spec, { shape, mode, places });
+    const { dispatches, scratch } = lowerLayer(spec, { shape, mode, offsets });
     const arenas = { values: pair("gamma", "beta"), statistics: pair("running_mean", "running_var") };
     const buffers: Run["buffers"] = {
       x,

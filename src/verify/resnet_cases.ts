@@ -155,11 +155,11 @@ async function checkMagnitude(
     const removed = layers.reduce((sum, { weights, kept }) => sum + weights - kept, 0);
     checks.push(within(`${name} pruned`, Math.abs(removed - pruned), 0));
     const masks = await network.readParameters("mask");
-    const largest = prunableTensors(network.layout).reduce((most, { fullName }) => {
+    const largest = prunableTensors(network.layout).reduce((max, { fullName }) => {
       const mask = masks.get(fullName)!;
       return dense.get(fullName)!.reduce(
-        (most, value, i) => mask[i] === 0 ? Math.max(most, Math.abs(value)) : most,
-        most,
+        (max, value, i) => mask[i] === 0 ? Math.max(max, Math.abs(value)) : max,
+        max,
       );
     }, 0);
     const wanted = goldens.parameter(name, "threshold", largest);

@@ -216,7 +216,7 @@ Deno.test("Model.prune() brings channels to a cost in fours, the same share of e
   const task = tinyDataset(), graph = tinyGraph({ conv1: 16, conv2: 16, fc1: 16 });
   const keptBy = async (more: Partial<ModelPruneOptions>) => {
     using model = new Model(await deviceOf(), graph, { task, seed: 3 });
-    const goal = { cost: "parameters", most: 0.3 * getCore(model).network.layout.count } as const;
+    const goal = { cost: "parameters", max: 0.3 * getCore(model).network.layout.count } as const;
     const { layers } = await model.prune(goal, {
       ...{ criterion: "random", seed: 1, examples: 40, granularity: "channel", rounds: 1 },
       ...{ calibration: task.test, test: task.test, finetune: () => Promise.resolve() },

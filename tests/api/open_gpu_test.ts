@@ -6,7 +6,7 @@ import { openDevice } from "../../src/cli/open_device.ts";
 import { denoHost } from "../../src/deno/host.ts";
 import { AdapterError } from "../../src/errors.ts";
 import { openGpu as openPlain } from "../../src/gpu/device.ts";
-import { shapeKey } from "../../src/kernels/choices.ts";
+import { shapeKey } from "../../src/kernels/product_choices.ts";
 import type { ProductChooser } from "../../src/kernels/product.ts";
 import { tinyDataset } from "../helpers/tiny_dataset.ts";
 import { tinyGraph } from "../helpers/tiny_network.ts";

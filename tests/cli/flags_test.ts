@@ -78,7 +78,7 @@ Deno.test("keysOfFlags() gives the keys that flags set, words before the keys th
     ["--milestones 0.5,0.75", { train: { schedule: { milestones: [0.5, 0.75] } } }],
     ["--granularity 2:4", { prune: { goal: { pattern: { keep: 2, of: 4 } } } }],
     ["--granularity 4x2", { prune: { select: { granularity: { rows: 4, channels: 2 } } } }],
-    ["--target-bytes 0.5", { prune: { goal: { cost: "bytes", most: 0.5 } } }],
+    ["--target-bytes 0.5", { prune: { goal: { cost: "bytes", max: 0.5 } } }],
     ["--posterior-temperature auto", { prune: { score: { temperature: "validation" } } }],
     ["--refit", { prune: { after: { refit: {} } } }],
     ["--selection obs", { prune: { after: { refit: { selectionSteps: 3 } } } }],
@@ -347,8 +347,14 @@ Deno.test("readRun() names the source of what it refuses", async () => {
 });
 
 Deno.test("formatHelp() names the flags that most people need with their defaults, and examples", () => {
-  const most = ["sparsity", "refit", "config"], examples = ["./winnow prune --sparsity 0.8"];
-  const help = formatHelp({ usage: "./winnow prune [FLAGS]", summary: "Prunes.", fields, most, examples });
+  const common = ["sparsity", "refit", "config"], examples = ["./winnow prune --sparsity 0.8"];
+  const help = formatHelp({
+    usage: "./winnow prune [FLAGS]",
+    summary: "Prunes.",
+    fields,
+    common,
+    examples,
+  });
   assert.deepEqual([...help.matchAll(/^ {2}(--\S+(?: all)?)/gm)].map(([, flag]) => flag), [
     ...["--sparsity", "--refit", "--config", "--help", "--help all"],
   ]);
@@ -358,7 +364,7 @@ Deno.test("formatHelp() names the flags that most people need with their default
 });
 
 Deno.test("formatHelp() names every flag under its branch, in lines of at most 100 characters", () => {
-  const help = formatHelp({ usage: "./winnow prune [FLAGS]", summary: "Prunes.", fields, most: [] }, "all");
+  const help = formatHelp({ usage: "./winnow prune [FLAGS]", summary: "Prunes.", fields, common: [] }, "all");
   const replaced = fields.map((field) => "at" in field ? field.at : undefined);
   const shown = fields.filter(({ key }) => !replaced.includes(key));
   assert(shown.length > 85);

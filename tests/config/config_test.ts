@@ -81,13 +81,13 @@ Deno.test("parseRunConfig() gives channels to a cost defaults of their own, othe
   };
   const usual = { scope: "global", roundTo: 1 }, channels = { granularity: "channel" };
   for (const cost of ["parameters", "multiplyAdds", "bytes"]) {
-    const goal = { cost, most: 0.5 };
+    const goal = { cost, max: 0.5 };
     assert.deepEqual(groupsOf(goal, channels), channelDefaults);
     assert.deepEqual(groupsOf(goal, { ...channels, ...usual }), usual);
     assert.deepEqual(groupsOf(goal, { ...channels, roundTo: 2 }), { ...channelDefaults, roundTo: 2 });
   }
   assert.deepEqual(groupsOf({}, channels), usual);
-  assert.deepEqual(groupsOf({ cost: "parameters", most: 0.5 }, { granularity: "filter" }), {
+  assert.deepEqual(groupsOf({ cost: "parameters", max: 0.5 }, { granularity: "filter" }), {
     scope: "global",
     roundTo: undefined,
   });
@@ -245,7 +245,7 @@ Deno.test("parseRunConfig() names what is missing of a part, and what is needed 
   assertRefused({ train: { distillation: { temperature: 3 } } }, '"train.distillation.share": absent');
   assertRefused(
     { prune: { goal: { cost: "bytes" } } },
-    '"prune.goal.most": absent',
+    '"prune.goal.max": absent',
     "a finite number, above 0",
   );
 });
@@ -320,7 +320,7 @@ Deno.test("parseRunConfig() refuses what is no object, and cuts long values", ()
 });
 
 Deno.test("parseRunConfig() refuses values that contradict each other or would do nothing", () => {
-  const pattern = { pattern: { keep: 2, of: 4 } }, cost = { cost: "parameters", most: 0.5 } as const;
+  const pattern = { pattern: { keep: 2, of: 4 } }, cost = { cost: "parameters", max: 0.5 } as const;
   const refit = (selectionSteps: number) => ({ after: { refit: { selectionSteps } } });
   const cases: readonly (readonly [RunConfigInput, string, string])[] = [
     [
@@ -384,7 +384,7 @@ Deno.test("parseRunConfig() refuses values that contradict each other or would d
       "prune.after.refit.selectionSteps",
       "beside regrow",
     ],
-    [{ prune: { goal: { cost: "bytes", most: 0.5 } } }, "prune.goal.cost", 'unless output.store is "sparse"'],
+    [{ prune: { goal: { cost: "bytes", max: 0.5 } } }, "prune.goal.cost", 'unless output.store is "sparse"'],
     [
       { prune: { goal: cost, select: { granularity: "channel" } }, output: { compact: false } },
       "output.compact",
@@ -467,7 +467,7 @@ Deno.test("parseRunConfig() refuses values that contradict each other or would d
     },
     {
       prune: {
-        goal: { cost: "bytes", most: 0.5 },
+        goal: { cost: "bytes", max: 0.5 },
         select: { granularity: "channel", roundTo: 4, perCost: true },
       },
     },
@@ -475,7 +475,7 @@ Deno.test("parseRunConfig() refuses values that contradict each other or would d
       validation: { examples: 100, patience: 3, measure: "loss" },
       prune: { goal: { confidence: 0.9, regrow: 0.95 }, allowedDrop: 0.01 },
     },
-    { prune: { goal: { cost: "bytes", most: 1e5 } }, output: { store: "sparse", compact: true } },
+    { prune: { goal: { cost: "bytes", max: 1e5 } }, output: { store: "sparse", compact: true } },
     { prune: { score: { by: "snr" } }, output: { checkpointEvery: 9 } },
     { validation: { examples: 9 }, prune: { goal: pattern, score: { temperature: "validation" } } },
   ];

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import { bindBuffers } from "../../src/gpu/bind.ts";
 import { Model } from "../../src/api/model.ts";
 import { type ImageSplit, takeSplit } from "../../src/data/dataset.ts";
-import { cutChunks, planBlocks } from "../../src/data/shards_order.ts";
+import { cutChunks, planBlocks } from "../../src/data/epoch_blocks.ts";
 import { openShards } from "../../src/data/shards.ts";
 import type { StreamedSplit } from "../../src/data/shards_split.ts";
 import { FormatError, ShapeError, StateError } from "../../src/errors.ts";

@@ -5,7 +5,7 @@ import { FileError, KernelError } from "../../src/errors.ts";
 import { type Gpu, openGpu } from "../../src/gpu/device.ts";
 import { collectProducts, openTuner, type Tuner, type TunerOptions } from "../../src/gpu/tuner.ts";
 import { openTrial, type TrialOpener } from "../../src/gpu/tuner_trial.ts";
-import { choiceText, shapeKey } from "../../src/kernels/choices.ts";
+import { choiceText, shapeKey } from "../../src/kernels/product_choices.ts";
 import { defaultChooser } from "../../src/kernels/gemm.ts";
 import type { ProductChoice, ProductShape } from "../../src/kernels/product.ts";
 import { backwardInputShape, backwardWeightShape, forwardShape } from "../../src/model/convolution.ts";

@@ -37,7 +37,7 @@ function checkpoint(held: readonly CheckpointArena[] = [...trained, ...statistic
   const { parameters } = layOutParameters(graph);
   const arenas = held.map((arena, a) => {
     const kept = parameters.filter((parameter) => (parameter.arena === "values") === trained.includes(arena));
-    const named = kept.map(({ fullName, shape, least, prunable }, i) => {
+    const named = kept.map(({ fullName, shape, min: least, prunable }, i) => {
       const values = Float32Array.from(
         randomTensor(shape, 20 * a + i).values,
         (value, place) => prunable && isRemoved(place) ? 0 : value,

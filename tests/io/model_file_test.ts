@@ -24,7 +24,7 @@ const graph: Graph = {
 function storedModel(of: Graph, seed = 0): StoredModel {
   const { parameters } = layOutParameters(of);
   const isRemoved = (i: number) => (i * 7 + seed) % 5 === 0;
-  const values = parameters.map(({ fullName, shape, prunable, least = -Infinity }, i) =>
+  const values = parameters.map(({ fullName, shape, prunable, min: least = -Infinity }, i) =>
     [
       fullName,
       Float32Array.from(

@@ -31,16 +31,17 @@ async function checkFinite(
         stepDispatch(kernel, length / 4, {
           values: `values${i}`,
           tally: `tally${i}`,
-          velocity: `velocity${i}`,
-          ...(kernel === "sgd" ? {} : { second_moment: `moment${i}` }),
+          ...(kernel === "sgd"
+            ? { velocity: `first${i}` }
+            : { first_moment: `first${i}`, second_moment: `second${i}` }),
         })
       ),
       buffers: {
         ...Object.fromEntries(arrays.flatMap((values, i) => [
           [`values${i}`, values],
           [`tally${i}`, Uint32Array.of(1, 2, 3, before)],
-          [`velocity${i}`, values.length],
-          [`moment${i}`, values.length],
+          [`first${i}`, values.length],
+          [`second${i}`, values.length],
         ])),
         gradients: arrays[0].length,
         mask: new Float32Array(arrays[0].length).fill(1),
@@ -66,8 +67,8 @@ function stepDispatch(
   bindings: Readonly<Record<string, string>> = {},
   params: Readonly<Record<string, number>> = {},
 ): Dispatch {
-  const shared = ["tally", "gradients", "gradient_scale", "mask", "velocity", "values"];
-  const names = kernel === "sgd" ? shared : [...shared, "second_moment"];
+  const shared = ["tally", "gradients", "gradient_scale", "mask", "values"];
+  const names = [...shared, ...(kernel === "sgd" ? ["velocity"] : ["first_moment", "second_moment"])];
   const own: Dispatch["params"] = kernel === "sgd" ? { momentum: 0 } : { beta1: 0, beta2: 0, epsilon: 1 };
   return dispatchOver(quads, {
     kernel: `optimizer/${kernel}`,
@@ -126,8 +127,9 @@ for (const path of readPaths) {
             gradients: start,
             gradient_scale: 1,
             mask: start,
-            velocity: 4 * quads,
-            second_moment: 4 * quads,
+            ...(kernel === "sgd"
+              ? { velocity: 4 * quads }
+              : { first_moment: 4 * quads, second_moment: 4 * quads }),
             values: start,
           },
           step: { index: 5, learning_rate: .5, correction1: 1, correction2: 1 },
@@ -161,7 +163,13 @@ for (const path of readPaths) {
   Deno.test(`sgd(), adam() and running_mean() change no bit after a bad step, ${path} path`, async () => {
     const quads = 65, words = 4 * quads;
     const bits = (seed: number) => Float32Array.from(randomTensor([words], seed).values, Math.abs);
-    const held = { velocity: bits(1), "second_moment": bits(2), values: bits(3), mean: bits(4) };
+    const held = {
+      velocity: bits(1),
+      "first_moment": bits(7),
+      "second_moment": bits(2),
+      values: bits(3),
+      mean: bits(4),
+    };
     const dispatches = [
       stepDispatch("sgd", quads, {}, { momentum: .9, weight_decay: .1 }),
       ...[0, 1].map((DECOUPLED) => ({

@@ -103,7 +103,7 @@ const adamOptions = {
 
 function adamDispatch(length: number, DECOUPLED: number): Dispatch {
   const { beta1, beta2, eps, weightDecay } = adamOptions;
-  const names = ["tally", "gradients", "gradient_scale", "mask", "velocity", "second_moment", "values"];
+  const names = ["tally", "gradients", "gradient_scale", "mask", "first_moment", "second_moment", "values"];
   return dispatchOver(length / 4, {
     kernel: "optimizer/adam",
     label: "adam",
@@ -117,7 +117,7 @@ async function checkAdam(path: ReadPath, length: number, steps: number, decouple
   const { values, gradients, mask } = operandsOf(length, steps);
   const { learningRate, beta1, beta2 } = adamOptions;
   const zeros = f32(values).fill(0);
-  const held: Record<string, Float32Array> = { values: f32(values), velocity: zeros, second: zeros };
+  const held: Record<string, Float32Array> = { values: f32(values), first: zeros, second: zeros };
   for (const [i, gradient] of gradients.entries()) {
     const { floats } = await runKernels({
       path,
@@ -127,7 +127,7 @@ async function checkAdam(path: ReadPath, length: number, steps: number, decouple
         gradient_scale: 1,
         gradients: f32(gradient),
         mask: f32(mask),
-        velocity: held.velocity,
+        first_moment: held.first,
         second_moment: held.second,
         values: held.values,
       },
@@ -139,7 +139,7 @@ async function checkAdam(path: ReadPath, length: number, steps: number, decouple
       },
     });
     held.values = floats("values");
-    held.velocity = floats("velocity");
+    held.first = floats("first_moment");
     held.second = floats("second_moment");
   }
   const update = decoupled ? adamwStep : adamStep;
@@ -161,7 +161,7 @@ async function checkAdam(path: ReadPath, length: number, steps: number, decouple
   const name = `${path} ${decoupled ? "adamw" : "adam"} ${length}, ${steps} steps`;
   assertClose(held.values, want, { tolerance, name });
   const moments = 3 * (steps + 1) * F32_ROUNDOFF;
-  assertClose(held.velocity, state.firstMoment, { tolerance: moments * 1.6, name: `${name} m` });
+  assertClose(held.first, state.firstMoment, { tolerance: moments * 1.6, name: `${name} m` });
   assertClose(held.second, state.secondMoment, { tolerance: moments * 1.6 ** 2, name: `${name} v` });
   assert(held.values.every((value, i) => mask[i] === 1 || value === 0), `${name}: removed stay 0`);
   // A weight decay that is forgotten, or that goes the other form's way, must not pass.
@@ -199,7 +199,7 @@ for (const path of readPaths) {
         gradient_scale: 1,
         gradients: 4,
         mask: f32([1, 1, 1, 1]),
-        velocity: 4,
+        first_moment: 4,
         second_moment: 4,
         values,
       },

@@ -16,7 +16,7 @@ const quadsPerInvocation = 2;
 
 /** The dispatches that remove the `remove` weights of the lowest scores, those removed before counted among them. */
 function selectionDispatches(quads: number, remove: number): readonly Dispatch[] {
-  const passes = [0, 1].flatMap((BY_PLACE) =>
+  const passes = [0, 1].flatMap((BY_INDEX) =>
     digits.flatMap(({ shift, bits }): Dispatch[] => [
       dispatchOver(Math.ceil(quads / quadsPerInvocation), {
         kernel: "select/histogram",
@@ -28,14 +28,14 @@ function selectionDispatches(quads: number, remove: number): readonly Dispatch[]
           counts: inputRef("counts"),
         },
         params: { quads, offset: 0, ordinal: 0, shift, bits, quads_per_invocation: quadsPerInvocation },
-        constants: { BY_PLACE, FIRST: BY_PLACE === 0 && shift === digits[0].shift ? 1 : 0 },
+        constants: { BY_INDEX, FIRST: BY_INDEX === 0 && shift === digits[0].shift ? 1 : 0 },
       }),
       {
         kernel: "select/pick",
         label: `pick ${shift}`,
         bindings: { state: inputRef("state"), counts: inputRef("counts") },
         params: { shift, bits },
-        constants: { BY_PLACE, LAST: shift === 0 ? 1 : 0 },
+        constants: { BY_INDEX, LAST: shift === 0 ? 1 : 0 },
         workgroups: [1, 1, 1],
       },
     ])

@@ -82,7 +82,7 @@ Deno.test("compactNetwork() gathers every arena and keeps the logits of random g
       const want = gatherArena(list, await read(network, role));
       if (["values", "mean", "statistics"].includes(role)) {
         const own = folds.filter(({ arena }) => (arena === "statistics") === (role === "statistics"));
-        for (const { place, add } of own) want[place] += add;
+        for (const { offset: place, add } of own) want[place] += add;
       }
       assertEquals((await read(smaller, role)).slice(0, list.length), want, `${graph.name}, ${role}`);
     }

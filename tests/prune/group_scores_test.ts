@@ -3,7 +3,7 @@ import { layOutParameters, takeParameter } from "../../src/plan/layout.ts";
 import { Network } from "../../src/gpu/network.ts";
 import { coupleChannels } from "../../src/prune/groups/coupling.ts";
 import { groupDeviate, sumGroups } from "../../src/prune/groups/scores.ts";
-import { forEachElement, groupRuns, placesByName } from "../../src/prune/groups/runs.ts";
+import { forEachElement, groupRuns, indexParameters } from "../../src/prune/groups/runs.ts";
 import { PruneBuffers } from "../../src/prune/prune_buffers.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { chiSquareBelow } from "../reference/chi_square.ts";
@@ -33,7 +33,7 @@ Deno.test("groupDeviate() ranks groups whose confidence rounds to 1", () => {
 
 Deno.test("groupRuns() hold every element of a group once, and those of all groups every inner number", () => {
   for (let seed = 0; seed < 30; seed++) {
-    const graph = randomGraph(seed), layout = layOutParameters(graph), places = placesByName(layout);
+    const graph = randomGraph(seed), layout = layOutParameters(graph), places = indexParameters(layout);
     for (const group of coupleChannels(graph).groups) {
       const seen = {
         values: new Float32Array(4 * layout.quads),
@@ -63,7 +63,7 @@ Deno.test("sumGroups() sums a network's scores over what goes, or over what make
     const graph = randomGraph(4);
     using network = new Network(gpu, graph, 0);
     using buffers = new PruneBuffers(network);
-    const { layout } = network, places = placesByName(layout), { groups } = coupleChannels(graph);
+    const { layout } = network, places = indexParameters(layout), { groups } = coupleChannels(graph);
     const scores = randomArenas(graph, 1).values.map((value, i) =>
       value === 0 || i % 7 === 0 ? -1 : Math.abs(value)
     );

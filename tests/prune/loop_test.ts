@@ -25,7 +25,7 @@ async function run(
     back = [],
     valid = [],
     losses = [],
-    most = prunable,
+    max = prunable,
     ...options
   }:
     & Omit<PruneLoopOptions, "goal">
@@ -36,7 +36,7 @@ async function run(
       readonly back?: readonly number[];
       readonly valid?: readonly number[];
       readonly losses?: readonly number[];
-      readonly most?: number;
+      readonly max?: number;
     },
 ) {
   const log: string[] = [];
@@ -53,7 +53,7 @@ async function run(
     ...("cost" in goal ? { cost: 10 * (prunable - removed) } : {}),
   });
   const removeTo = (next: number) => {
-    if (next > most) throw tooMany(next, most, "a test");
+    if (next > max) throw tooMany(next, max, "a test");
     removed = Math.max(removed, next);
   };
   const target: PruneTarget = {
@@ -65,8 +65,8 @@ async function run(
         await note(`remove ${amount.weights}`);
         removeTo(amount.weights);
       } else if ("cost" in amount) {
-        await note(`reach ${amount.cost} ${Math.round(amount.most)}`);
-        removeTo(prunable - Math.floor(amount.most / 10));
+        await note(`reach ${amount.cost} ${Math.round(amount.max)}`);
+        removeTo(prunable - Math.floor(amount.max / 10));
       } else if ("pattern" in amount) {
         const { keep, of } = amount.pattern;
         await note(`pattern ${keep}:${of}`);
@@ -254,25 +254,25 @@ Deno.test("pruneUntilStable() takes an equal share of what is left in each itera
 });
 
 Deno.test("pruneUntilStable() names the goal and the round where less may go, not where the round was to lead", async () => {
-  const refuse = async (goal: PruneGoal, most: number, message: string) =>
-    void await assertRejects(() => run(goal, { rounds: 2, most }), ConfigError, message);
-  const current = (most: number, round: number) =>
-    `only ${most} may be removed by a test, in round ${round} of 2`;
+  const refuse = async (goal: PruneGoal, max: number, message: string) =>
+    void await assertRejects(() => run(goal, { rounds: 2, max }), ConfigError, message);
+  const current = (max: number, round: number) =>
+    `only ${max} may be removed by a test, in round ${round} of 2`;
   await refuse({ sparsity: 0.5 }, 300, `Cannot prune to "sparsity 0.5": ${current(300, 1)}, expected fewer`);
   await refuse({ sparsity: 0.5 }, 450, `Cannot prune to "sparsity 0.5": ${current(450, 2)}, expected fewer`);
-  const goal = { cost: "parameters", most: 5000.5 } as const;
+  const goal = { cost: "parameters", max: 5000.5 } as const;
   await refuse(goal, 300, `Cannot prune to "parameters 5000": ${current(300, 1)}, expected fewer`);
 });
 
 Deno.test("pruneUntilStable() brings a cost down by the schedule, from where it is", async () => {
-  const goal = { cost: "multiplyAdds", most: 2500 } as const;
+  const goal = { cost: "multiplyAdds", max: 2500 } as const;
   const iterative = await run(goal, { schedule: "iterative", rounds: 2 });
   assertEquals(iterative.linesOf("reach"), ["reach multiplyAdds 5000", "reach multiplyAdds 2500"]);
   assertEquals([iterative.outcome.removed, iterative.outcome.end], [750, "asked size"]);
   const gradual = await run(goal, { rounds: 2 });
   // 10,000 less 7/8 of the 7,500 on the way.
   assertEquals(gradual.linesOf("reach"), ["reach multiplyAdds 3438", "reach multiplyAdds 2500"]);
-  const there = await run({ ...goal, most: 20_000 }, { rounds: 1 });
+  const there = await run({ ...goal, max: 20_000 }, { rounds: 1 });
   assertEquals([there.log, there.outcome.end], [["nothing", "finetune 1"], "asked size"]);
 });
 
@@ -336,7 +336,7 @@ Deno.test("pruneUntilStable() ends where a quarter of a step costs too much, as 
   assertEquals([outcome.removed, outcome.rounds.length, outcome.end], [0, 3, "allowed drop"]);
   const pattern = await run({ pattern: { keep: 1, of: 4 } }, { rounds: 1, allowedDrop: 0, valid });
   assertEquals([pattern.outcome.rounds.length, pattern.outcome.removed], [1, 0]);
-  const cost = await run({ cost: "parameters", most: 2000 }, { rounds: 1, allowedDrop: 0.65, valid });
+  const cost = await run({ cost: "parameters", max: 2000 }, { rounds: 1, allowedDrop: 0.65, valid });
   assertEquals(cost.linesOf("reach"), [
     "reach parameters 2000",
     "reach parameters 6000",
@@ -371,13 +371,13 @@ Deno.test("nextAmount() says what the next round removes, by how far the loop is
   assertEquals(at({ sparsity: 0.75 }), { weights: 500 });
   assertEquals(at({ sparsity: 0.75 }, { part: 1 / 2 }), { weights: 250 });
   assertEquals(at({ sparsity: 0.75 }, { done: 1, now: stateOf(500) }), { weights: 750 });
-  const goal = { cost: "bytes", most: 25, isSparse: true } as const;
-  assertEquals(at(goal), { ...goal, most: 50 });
-  assertEquals(at(goal, { part: 1 / 2 }), { ...goal, most: 75 });
+  const goal = { cost: "bytes", max: 25, isSparse: true } as const;
+  assertEquals(at(goal), { ...goal, max: 50 });
+  assertEquals(at(goal, { part: 1 / 2 }), { ...goal, max: 75 });
   assertEquals(at(goal, { done: 1, now: stateOf(0, 25) }), "nothing");
   assertEquals(at({ pattern: { keep: 2, of: 4 } }), { pattern: { keep: 2, of: 4 } });
   assertEquals(at({ threshold: 2, regrowAbove: 3 }, { now: stateOf(500), part: 1 / 4 }), {
     ...{ threshold: 2, regrowAbove: 3 },
-    ...{ removed: 500, most: 100, share: 1 / 4 },
+    ...{ removed: 500, max: 100, share: 1 / 4 },
   });
 });

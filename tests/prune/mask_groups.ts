@@ -5,12 +5,12 @@
  */
 import type { ParameterLayout } from "../../src/plan/layout.ts";
 import type { ChannelGroup } from "../../src/prune/groups/coupling.ts";
-import { forEachElement, groupRuns, placesByName } from "../../src/prune/groups/runs.ts";
+import { forEachElement, groupRuns, indexParameters } from "../../src/prune/groups/runs.ts";
 
 /** The places of a group's trained elements in their arena, each once. */
 export function placesOfGroup(layout: ParameterLayout, group: ChannelGroup): readonly number[] {
   const own: number[] = [];
-  for (const run of groupRuns(placesByName(layout), group)) {
+  for (const run of groupRuns(indexParameters(layout), group)) {
     if (run.arena === "values") forEachElement(run, (place) => own.push(place));
   }
   return own;

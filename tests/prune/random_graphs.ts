@@ -197,7 +197,7 @@ export function gatherArenas(
     values: gatherArena(sources.values, arenas.values),
     statistics: gatherArena(sources.statistics, arenas.statistics),
   };
-  for (const { arena, place, add } of folds) gathered[arena][place] += add;
+  for (const { arena, offset: place, add } of folds) gathered[arena][place] += add;
   return gathered;
 }
 

@@ -9,7 +9,7 @@ import { planCompaction } from "../../src/prune/compact/compact.ts";
 import { signalToNoiseAt } from "../../src/prune/score/confidence.ts";
 import { coupleChannels } from "../../src/prune/groups/coupling.ts";
 import { prunableTensors } from "../../src/prune/score/criteria.ts";
-import { forEachElement, groupRuns, placesByName } from "../../src/prune/groups/runs.ts";
+import { forEachElement, groupRuns, indexParameters } from "../../src/prune/groups/runs.ts";
 import { groupDeviate } from "../../src/prune/groups/scores.ts";
 import { Pruner } from "../../src/prune/pruner.ts";
 import { deviceOf } from "../helpers/devices.ts";
@@ -24,7 +24,7 @@ Deno.test("Pruner.remove() removes coupled channels, whole, by their chi-square 
   for (const seed of [1, 4, 7, 11]) {
     const graph = randomGraph(seed), { groups, sets, groupOf } = coupleChannels(graph);
     using network = new Network(gpu, graph, 0);
-    const { layout } = network, places = placesByName(layout), tensors = prunableTensors(layout);
+    const { layout } = network, places = indexParameters(layout), tensors = prunableTensors(layout);
     using pruner = new Pruner(network);
     network.arena("values").write(randomArenas(graph, 2).values);
     network.copyArena("values", "mean");

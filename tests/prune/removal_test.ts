@@ -80,7 +80,7 @@ Deno.test("Pruner.remove() takes the same share of every layer in scope layer", 
 });
 
 Deno.test("apportion() shares exactly, within bounds, by the largest remainders", () => {
-  const bound = (weights: number, removed = 0, most = weights) => ({ weights, removed, most });
+  const bound = (weights: number, removed = 0, max = weights) => ({ weights, removed, max });
   assertEquals(apportion(5, [bound(10), bound(10), bound(10)]), [2, 2, 1]);
   assertEquals(apportion(15, [bound(10), bound(20)]), [5, 10]);
   assertEquals(apportion(15, [bound(10, 0, 2), bound(20)]), [2, 13]);

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { runCompare } from "../../src/runs/compare.ts";
 import { type PruneRunOptions, runPrune } from "../../src/runs/prune.ts";
-import { shapeKey } from "../../src/kernels/choices.ts";
+import { shapeKey } from "../../src/kernels/product_choices.ts";
 import { seal } from "../../src/io/checksum.ts";
 import { runSensitivity } from "../../src/runs/sensitivity.ts";
 import { configOf as configBy } from "../helpers/config.ts";

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { configOf } from "../helpers/config.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
-import { shapeKey } from "../../src/kernels/choices.ts";
+import { shapeKey } from "../../src/kernels/product_choices.ts";
 import type { ProductChooser } from "../../src/kernels/product.ts";
 import { runCompare } from "../../src/runs/compare.ts";
 import { lowerRunPlans } from "../../src/runs/plans.ts";

@@ -5,7 +5,7 @@ import { Network } from "../../src/gpu/network.ts";
 import type { Graph } from "../../src/model/graph.ts";
 import type { FeatureMaps } from "../../src/plan/distillation.ts";
 import { sgd } from "../../src/plan/optimizer.ts";
-import type { TrainOptions } from "../../src/train/settings.ts";
+import type { TrainOptions } from "../../src/train/phase.ts";
 import { trainingFootprint } from "../../src/train/step_programs.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinySize } from "../helpers/tiny_dataset.ts";

@@ -11,7 +11,7 @@ import { mixBits } from "../../src/random.ts";
 import { openEvaluator } from "../../src/train/evaluate.ts";
 import { drawShares } from "../../src/train/mixup.ts";
 import { averagedSchedule } from "../../src/train/schedule.ts";
-import type { TrainOptions, TrainSettings } from "../../src/train/settings.ts";
+import type { TrainOptions, TrainSettings } from "../../src/train/phase.ts";
 import { trainingFootprint } from "../../src/train/step_programs.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyDataset, tinySize } from "../helpers/tiny_dataset.ts";

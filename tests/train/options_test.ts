@@ -7,7 +7,7 @@ import { Network } from "../../src/gpu/network.ts";
 import { imagesToQuads } from "../../src/io/quads.ts";
 import { adam, sgd } from "../../src/plan/optimizer.ts";
 import { averagedFrom, averagedSchedule, constantSchedule, type Schedule } from "../../src/train/schedule.ts";
-import type { TrainOptions } from "../../src/train/settings.ts";
+import type { TrainOptions } from "../../src/train/phase.ts";
 import { trainingFootprint } from "../../src/train/step_programs.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyDataset, tinySize } from "../helpers/tiny_dataset.ts";

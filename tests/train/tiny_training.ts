@@ -6,7 +6,7 @@
 import type { Network } from "../../src/gpu/network.ts";
 import { sgd } from "../../src/plan/optimizer.ts";
 import { constantSchedule } from "../../src/train/schedule.ts";
-import type { TrainOptions, TrainSettings } from "../../src/train/settings.ts";
+import type { TrainOptions, TrainSettings } from "../../src/train/phase.ts";
 import { train } from "../../src/train/trainer.ts";
 import type { Workbench } from "../helpers/tiny_network.ts";
 import { PARAMETER_NAMES, type ParameterTensors } from "../reference/network.ts";

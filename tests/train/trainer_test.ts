@@ -3,7 +3,7 @@ import { NumericError } from "../../src/errors.ts";
 import type { NamedParameters } from "../../src/gpu/network.ts";
 import { adam, type OptimizerSettings, sgd } from "../../src/plan/optimizer.ts";
 import { constantSchedule } from "../../src/train/schedule.ts";
-import type { TrainSettings, TrainState } from "../../src/train/settings.ts";
+import type { TrainSettings, TrainState } from "../../src/train/phase.ts";
 import { train } from "../../src/train/trainer.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyDataset } from "../helpers/tiny_dataset.ts";

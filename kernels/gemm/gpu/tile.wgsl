@@ -89,25 +89,25 @@ fn main(
       // end
     }
     // if BUFFERS > 1
-    let place = buffer + 4u * quad;
+    let offset = buffer + 4u * quad;
     // else
-    let place = 4u * quad;
+    let offset = 4u * quad;
     // end
     for (var j = 0u; j < 4u; j++) {
       // if PARTIAL
       // for l in 0..LOADS_A
       if (strip + ${l * STRIPS_AT_ONCE}u < ${ROW_STRIPS}u) {
-        tile_a[(place + j) * ${ROW_STRIPS}u + strip + ${l * STRIPS_AT_ONCE}u] = loaded_a_${l}[j];
+        tile_a[(offset + j) * ${ROW_STRIPS}u + strip + ${l * STRIPS_AT_ONCE}u] = loaded_a_${l}[j];
       }
       // end
       // for l in 0..LOADS_B
       if (strip + ${l * STRIPS_AT_ONCE}u < ${COLUMN_STRIPS}u) {
-        tile_b[(place + j) * ${COLUMN_STRIPS}u + strip + ${l * STRIPS_AT_ONCE}u] = loaded_b_${l}[j];
+        tile_b[(offset + j) * ${COLUMN_STRIPS}u + strip + ${l * STRIPS_AT_ONCE}u] = loaded_b_${l}[j];
       }
       // end
       // else
-      tile_a[(place + j) * ${ROW_STRIPS}u + strip + ${l * STRIPS_AT_ONCE}u] = loaded_a_${l}[j];  // for l in 0..LOADS_A
-      tile_b[(place + j) * ${COLUMN_STRIPS}u + strip + ${l * STRIPS_AT_ONCE}u] = loaded_b_${l}[j];  // for l in 0..LOADS_B
+      tile_a[(offset + j) * ${ROW_STRIPS}u + strip + ${l * STRIPS_AT_ONCE}u] = loaded_a_${l}[j];  // for l in 0..LOADS_A
+      tile_b[(offset + j) * ${COLUMN_STRIPS}u + strip + ${l * STRIPS_AT_ONCE}u] = loaded_b_${l}[j];  // for l in 0..LOADS_B
       // end
     }
     workgroupBarrier();

@@ -135,7 +135,7 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
       parameter("weight", "scale", 1),
       parameter("bias", "shift", 0),
       parameter("running_mean", "statistic", 0),
-      { ...parameter("running_var", "statistic", 1), least: 0 },
+      { ...parameter("running_var", "statistic", 1), min: 0 },
     ];
   },
 

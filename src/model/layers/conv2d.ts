@@ -142,8 +142,8 @@ export const conv2d: LayerType<Conv2dSpec> = {
     }
     if (height < 1 || width < 1 || input.taps !== 1) {
       const dilation = toPair(spec.dilation ?? 1);
-      const least = toPair(spec.kernel).map((side, i) => dilation[i] * (side - 1) + 1).join(" x ");
-      const wanted = `a feature map of at least ${least} with its padding`;
+      const minSides = toPair(spec.kernel).map((side, i) => dilation[i] * (side - 1) + 1).join(" x ");
+      const wanted = `a feature map of at least ${minSides} with its padding`;
       throw new ShapeError({ act: "apply layer", thing: name, current: `input ${shapeText(input)}`, wanted });
     }
     return mapShape(outChannels, height, width);

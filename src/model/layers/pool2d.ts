@@ -128,7 +128,7 @@ function makeCellParams({ spec: { kernel }, batch, input }: LayerContext<Pool2dS
 }
 
 /** The backward pass of a pool that is fused into the convolution before it, from the argmax. */
-function placesBackward(
+function argmaxBackward(
   context: LayerContext<Pool2dSpec>,
   { argmax, dy, output }: FusedPool,
   dx: BufferRef,
@@ -175,7 +175,7 @@ export const maxpool2d: LayerType<Pool2dSpec> = {
     const { name, batch, input, x, y, dy, dx, gated } = context;
     if (!dx) return;
     if (context.pool) {
-      context.emit(placesBackward(context, context.pool, dx));
+      context.emit(argmaxBackward(context, context.pool, dx));
       return;
     }
     const shared = {

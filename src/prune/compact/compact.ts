@@ -39,7 +39,7 @@ export interface Compaction {
 /** A number that is added to a float of an arena. */
 export interface PlacedFold {
   readonly arena: "values" | "statistics";
-  readonly place: number;
+  readonly offset: number;
   readonly add: number;
 }
 
@@ -160,12 +160,12 @@ function placeSources(
     statistics: new Uint32Array(4 * to.statisticsQuads).fill(noSource),
   };
   const targets = new Map(to.parameters.map((parameter) => [parameter.fullName, parameter]));
-  const places = new Map(from.parameters.map((parameter) => [parameter.fullName, parameter]));
+  const parameters = new Map(from.parameters.map((parameter) => [parameter.fullName, parameter]));
   for (const [i, node] of nodes.entries()) {
     for (const { name, role, channels, shared = false } of node.parameters) {
       const fullName = `${node.spec.name}.${name}`, target = targets.get(fullName);
       if (!target) continue;
-      const source = places.get(fullName)!;
+      const source = parameters.get(fullName)!;
       const lists = shared
         ? { rows: range(source.rows), channels: range(channels) }
         : role === "weight"
@@ -189,7 +189,7 @@ function placeFolds(
     const target = targets.get(parameter);
     if (!target) return [];
     const { arena, first } = target;
-    return [{ arena, place: 4 * first + outputs.get(getLayerName(target))!.indexOf(channel), add }];
+    return [{ arena, offset: 4 * first + outputs.get(getLayerName(target))!.indexOf(channel), add }];
   });
 }
 

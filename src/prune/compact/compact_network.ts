@@ -199,7 +199,7 @@ async function fold(
     const arena = arenas.get(role);
     if (!arena || own.length === 0) continue;
     const floats = await readFloats(gpu, arena);
-    for (const { place, add } of own) floats[place] += add;
+    for (const { offset, add } of own) floats[offset] += add;
     arena.write(floats);
   }
 }
@@ -211,9 +211,9 @@ async function compareLogits(
   tools: CompactionTools,
 ): Promise<number> {
   const { signal, onProgress } = tools, steps = 2;
-  const { gpu, graph } = masked, most = Math.min(comparedExamples, examples.batch, examples.count);
+  const { gpu, graph } = masked, maxBatch = Math.min(comparedExamples, examples.batch, examples.count);
   const lower = (batch: number) => lowerLogits(masked, examples, { ...tools, batch });
-  const batch = fitBatch(gpu, most, lower, ["compact model", graph.name]);
+  const batch = fitBatch(gpu, maxBatch, lower, ["compact model", graph.name]);
   onProgress?.({ step: 0, steps });
   signal?.throwIfAborted();
   const want = await computeLogits(masked, examples, { ...tools, batch });

@@ -11,7 +11,7 @@ import type { ChannelConstants } from "../../model/layer.ts";
 import type { ParameterLayout } from "../../plan/layout.ts";
 import { countQuads } from "../../shape.ts";
 import { type Coupling, isProtected } from "../groups/coupling.ts";
-import { forEachElement, groupRuns, type PlacedByName, placesByName } from "../groups/runs.ts";
+import { forEachElement, groupRuns, indexParameters, type ParametersByName } from "../groups/runs.ts";
 
 /** The parts of a network that can be removed without changing it. */
 export interface LiveParts {
@@ -58,8 +58,8 @@ export function findLiveParts(
     readonly protect: readonly string[];
   },
 ): LiveParts {
-  const places = placesByName(layout), mask = numbers.mask.slice(), removed = new Set<number>();
-  const placed: PlacedNumbers = { ...numbers, places };
+  const parameters = indexParameters(layout), mask = numbers.mask.slice(), removed = new Set<number>();
+  const placed: PlacedNumbers = { ...numbers, parameters };
   const constants = findConstants(nodes, placed), takers = findTakers(nodes, placed);
   const open = new Set(
     coupling.groups.keys().filter((group) => !isProtected(coupling.groups[group], protect)),
@@ -73,8 +73,8 @@ export function findLiveParts(
     const found = [...open].filter((group) => !read.has(group) && !removed.has(group));
     for (const group of found) {
       removed.add(group);
-      for (const run of groupRuns(places, coupling.groups[group])) {
-        if (run.arena === "values") forEachElement(run, (place) => mask[place] = 0);
+      for (const run of groupRuns(parameters, coupling.groups[group])) {
+        if (run.arena === "values") forEachElement(run, (offset) => mask[offset] = 0);
       }
     }
     if (found.length > 0) continue;
@@ -93,7 +93,7 @@ export function findLiveParts(
 }
 
 interface PlacedNumbers extends NetworkNumbers {
-  readonly places: PlacedByName;
+  readonly parameters: ParametersByName;
 }
 
 /** The constants of the output channels of each layer. */
@@ -134,23 +134,23 @@ function findLayerConstants(
 function getNumber(
   fullName: string,
   channel: number,
-  { places, mask, values, statistics }: PlacedNumbers,
+  { parameters, mask, values, statistics }: PlacedNumbers,
 ): number | undefined {
-  const parameter = places.get(fullName);
+  const parameter = parameters.get(fullName);
   if (!parameter) return 0;
-  const place = 4 * parameter.first + (parameter.shared ? 0 : channel);
-  if (parameter.arena === "statistics") return statistics?.[place];
-  return mask[place] === 0 ? 0 : values?.[place];
+  const offset = 4 * parameter.first + (parameter.shared ? 0 : channel);
+  if (parameter.arena === "statistics") return statistics?.[offset];
+  return mask[offset] === 0 ? 0 : values?.[offset];
 }
 
 /** The output of each row of a weight at every pixel, without a bias, if the channels that it reads are constant. */
 function rowConstants(node: GraphNode, inputs: ChannelConstants, numbers: PlacedNumbers): ChannelConstants {
   const sums: (number | undefined)[] = Array(node.output.channels).fill(0), { values } = numbers;
   const isPadded = isAtEdges(node);
-  forEachKept(node, numbers, ({ row, channel, place }) => {
+  forEachKept(node, numbers, ({ row, channel, offset }) => {
     const value = inputs[channel], sum = sums[row];
     if (value === 0 || sum === undefined) return;
-    sums[row] = value === undefined || isPadded || !values ? undefined : sum + values[place] * value;
+    sums[row] = value === undefined || isPadded || !values ? undefined : sum + values[offset] * value;
   });
   return sums;
 }
@@ -163,19 +163,19 @@ function isAtEdges(node: GraphNode): boolean {
 /** Calls with each weight of a layer that its mask keeps: its row, the input channel that it reads, and its float. */
 function forEachKept(
   node: GraphNode,
-  { places, mask }: PlacedNumbers,
-  visit: (weight: { readonly row: number; readonly channel: number; readonly place: number }) => void,
+  { parameters, mask }: PlacedNumbers,
+  visit: (weight: { readonly row: number; readonly channel: number; readonly offset: number }) => void,
 ): void {
   const { groups } = getWeightForm(node)!;
-  const weight = places.get(`${node.spec.name}.weight`)!, { rows, taps, channels } = weight;
+  const weight = parameters.get(`${node.spec.name}.weight`)!, { rows, taps, channels } = weight;
   const share = rows / groups, width = countQuads(channels);
   for (let row = 0; row < rows; row++) {
     const firstChannel = Math.floor(row / share) * channels;
     for (let tap = 0; tap < taps; tap++) {
       const first = 4 * (weight.first + (row * taps + tap) * width);
       for (let channel = 0; channel < channels; channel++) {
-        const place = first + channel;
-        if (mask[place] !== 0) visit({ row, channel: firstChannel + channel, place });
+        const offset = first + channel;
+        if (mask[offset] !== 0) visit({ row, channel: firstChannel + channel, offset });
       }
     }
   }
@@ -191,11 +191,14 @@ interface Taker {
  * For each layer with a weight, the number that absorbs the constants that it reads, if they give the same at every
  * pixel: its bias, or the running mean of the batch norm that is its only reader.
  */
-function findTakers(nodes: readonly GraphNode[], { places }: PlacedNumbers): readonly (Taker | undefined)[] {
+function findTakers(
+  nodes: readonly GraphNode[],
+  { parameters }: PlacedNumbers,
+): readonly (Taker | undefined)[] {
   return nodes.map((node, i) => {
     if (!getWeightForm(node) || isAtEdges(node)) return undefined;
     const bias = `${node.spec.name}.bias`;
-    if (places.has(bias)) return { parameter: bias, sign: 1 };
+    if (parameters.has(bias)) return { parameter: bias, sign: 1 };
     const readers = nodes.filter(({ sources }) => sources.includes(i)), [reader] = readers;
     const form = readers.length === 1 ? reader.type.normForm?.(reader.spec) : undefined;
     return form && { parameter: `${reader.spec.name}.${form.mean}`, sign: -1 };
@@ -203,9 +206,9 @@ function findTakers(nodes: readonly GraphNode[], { places }: PlacedNumbers): rea
 }
 
 /** True if a row's constants can be absorbed. A bias that the mask removes must stay 0. */
-function takes(taker: Taker | undefined, row: number, { places, mask }: PlacedNumbers): boolean {
+function takes(taker: Taker | undefined, row: number, { parameters, mask }: PlacedNumbers): boolean {
   if (!taker) return false;
-  const { arena, first } = places.get(taker.parameter)!;
+  const { arena, first } = parameters.get(taker.parameter)!;
   return arena === "statistics" || mask[4 * first + row] !== 0;
 }
 
@@ -226,10 +229,10 @@ function findFolds(
     const taker = takers[i], source = sources[i]?.[0];
     if (!taker || source === undefined || source < 0) continue;
     const sums = new Map<number, number>();
-    forEachKept(node, placed, ({ row, channel, place }) => {
+    forEachKept(node, placed, ({ row, channel, offset }) => {
       const value = constants[source][channel];
       if (!value || !gone.has(groupOf[source][channel]) || gone.has(groupOf[i][row])) return;
-      sums.set(row, (sums.get(row) ?? 0) + placed.values![place] * value);
+      sums.set(row, (sums.get(row) ?? 0) + placed.values![offset] * value);
     });
     for (const [channel, sum] of sums) {
       folds.push({ parameter: taker.parameter, channel, add: taker.sign * sum });

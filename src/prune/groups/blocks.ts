@@ -150,7 +150,7 @@ export async function openBlocks(
   const alive = laidOut.map(({ firstBlock, blocks }) =>
     counts.subarray(firstBlock, firstBlock + blocks).filter((kept) => kept > 0).length
   );
-  const least = laidOut.map(({ blocks }) => minKept(blocks, floor, true));
+  const minimum = laidOut.map(({ blocks }) => minKept(blocks, floor, true));
   const keep = new Uint32Array(count).fill(1);
   const weightCost = laidOut.map(({ tensor }) => weightCosts(buffers.network.graph, measure)(tensor));
   const costOf = (block: number) => counts[block] * weightCost[layerOf[block]];
@@ -162,7 +162,7 @@ export async function openBlocks(
     costOf,
     take(block) {
       const layer = layerOf[block];
-      if (alive[layer] <= least[layer]) return 0;
+      if (alive[layer] <= minimum[layer]) return 0;
       alive[layer]--;
       keep[block] = 0;
       return costOf(block);

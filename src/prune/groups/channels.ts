@@ -10,7 +10,7 @@ import { weightCosts } from "../cost.ts";
 import { coupleChannels, mayGo } from "./coupling.ts";
 import { prunableTensors } from "../score/criteria.ts";
 import { openBranches } from "./branches.ts";
-import { forEachElement, type GroupPart, groupRuns, placesByName } from "./runs.ts";
+import { forEachElement, type GroupPart, groupRuns, indexParameters } from "./runs.ts";
 import { type RemovableGroups, sumGroups } from "./scores.ts";
 import type { PruneBuffers } from "../prune_buffers.ts";
 import { minKept, type RemovalOptions } from "../select/removal.ts";
@@ -35,24 +35,24 @@ export async function openChannels(
   const { groups, sets, groupOf } = coupleChannels(graph), nodes = resolveGraph(graph);
   const scores = await sumGroups(buffers, groups, { part, isSquared });
   const mask = await readFloats(gpu, network.arena("mask"));
-  const places = placesByName(layout), cost = weightCosts(graph, measure);
+  const parameters = indexParameters(layout), cost = weightCosts(graph, measure);
   const quadCosts = new Uint32Array(layout.quads);
   for (const tensor of prunableTensors(layout)) {
     quadCosts.fill(cost(tensor), tensor.first, tensor.first + tensor.quads);
   }
-  const costAt = (place: number) => mask[place] > 0 ? quadCosts[place >> 2] : 0;
-  const sumOver = (group: number, of: (place: number) => number): number => {
+  const costAt = (offset: number) => mask[offset] > 0 ? quadCosts[offset >> 2] : 0;
+  const sumOver = (group: number, of: (offset: number) => number): number => {
     let sum = 0;
-    for (const run of groupRuns(places, groups[group])) {
-      if (run.arena === "values") forEachElement(run, (place) => sum += of(place));
+    for (const run of groupRuns(parameters, groups[group])) {
+      if (run.arena === "values") forEachElement(run, (offset) => sum += of(offset));
     }
     return sum;
   };
   const costOf = (group: number) => sumOver(group, costAt);
-  /** Removes the weight at a place, and returns its cost; 0 if it is removed already. */
-  const clear = (place: number): number => {
-    const cost = costAt(place);
-    mask[place] = 0;
+  /** Removes the weight at a offset, and returns its cost; 0 if it is removed already. */
+  const clear = (offset: number): number => {
+    const cost = costAt(offset);
+    mask[offset] = 0;
     return cost;
   };
   const clearLayers = (layers: ReadonlySet<string>): number => {
@@ -60,7 +60,7 @@ export async function openChannels(
     for (const parameter of layout.parameters) {
       const { arena, first, quads } = parameter;
       if (arena !== "values" || !layers.has(getLayerName(parameter))) continue;
-      for (let place = 4 * first; place < 4 * (first + quads); place++) sum += clear(place);
+      for (let offset = 4 * first; offset < 4 * (first + quads); offset++) sum += clear(offset);
     }
     return sum;
   };
@@ -70,7 +70,7 @@ export async function openChannels(
   const kept = new Map(
     nodes.map(({ spec }, i) => [spec.name, groupOf[i].filter((group) => group < 0 || isAlive[group]).length]),
   );
-  const least = new Map(
+  const minimum = new Map(
     nodes.map(({ spec, output }) => [spec.name, minKept(output.channels, floor, true)]),
   );
   const keptOfSet = sets.map((set) => set.groups.filter((group) => isAlive[group]).length);
@@ -88,7 +88,7 @@ export async function openChannels(
       const after = [...layers].map(([name, count]) =>
         [name, kept.get(name)! - count * (going.length + 1)] as const
       );
-      const short = after.filter(([name, channels]) => channels < least.get(name)!).map(([name]) => name);
+      const short = after.filter(([name, channels]) => channels < minimum.get(name)!).map(([name]) => name);
       const whole = short.length === 0
         ? []
         : floor === 0 && after.every(([, channels]) => channels >= 0)

@@ -21,10 +21,10 @@ export interface ElementRun {
 export type GroupPart = "all" | "producers";
 
 /** A layout's parameters by full name, for repeated look-ups. */
-export type PlacedByName = ReadonlyMap<string, PlacedParameter>;
+export type ParametersByName = ReadonlyMap<string, PlacedParameter>;
 
 /** A layout's parameters by full name. */
-export function placesByName({ parameters }: ParameterLayout): PlacedByName {
+export function indexParameters({ parameters }: ParameterLayout): ParametersByName {
   return new Map(parameters.map((parameter) => [parameter.fullName, parameter]));
 }
 
@@ -33,7 +33,7 @@ export function placesByName({ parameters }: ParameterLayout): PlacedByName {
  * group's rows. Runs of rows include the padding.
  */
 export function groupRuns(
-  places: PlacedByName,
+  parameters: ParametersByName,
   group: ChannelGroup,
   part: GroupPart = "all",
 ): readonly ElementRun[] {
@@ -46,7 +46,7 @@ export function groupRuns(
   }
   const slices = part === "all" ? [...group.producers, ...group.consumers] : group.producers;
   return slices.flatMap((slice) =>
-    sliceRuns(places.get(slice.parameter)!, slice, rowsOf.get(slice.parameter) ?? [])
+    sliceRuns(parameters.get(slice.parameter)!, slice, rowsOf.get(slice.parameter) ?? [])
   );
 }
 
@@ -68,6 +68,6 @@ function sliceRuns(
 }
 
 /** Calls with each float of a run. */
-export function forEachElement({ first, stride, count }: ElementRun, visit: (place: number) => void): void {
+export function forEachElement({ first, stride, count }: ElementRun, visit: (offset: number) => void): void {
   for (let i = 0; i < count; i++) visit(first + i * stride);
 }

@@ -14,7 +14,7 @@ import { type Dispatch, spreadWorkgroups } from "../../kernels/dispatch.ts";
 import type { ParameterLayout } from "../../plan/layout.ts";
 import { type ArenaWindow, inWindow } from "../../plan/windows.ts";
 import type { ChannelGroup } from "./coupling.ts";
-import { type GroupPart, groupRuns, placesByName } from "./runs.ts";
+import { type GroupPart, groupRuns, indexParameters } from "./runs.ts";
 import type { PruneBuffers } from "../prune_buffers.ts";
 
 /** The worth of each group, by its index. */
@@ -58,11 +58,11 @@ function packGroupRuns(
     readonly window?: ArenaWindow;
   } = {},
 ): PackedRuns {
-  const places = placesByName(layout), words: number[] = [];
+  const parameters = indexParameters(layout), words: number[] = [];
   const begin = 4 * window.first, end = begin + 4 * window.quads;
   const starts = new Uint32Array(groups.length + 1);
   for (const [i, group] of groups.entries()) {
-    for (const { arena, first, stride, count } of groupRuns(places, group, part)) {
+    for (const { arena, first, stride, count } of groupRuns(parameters, group, part)) {
       const isInside = arena === "values" && first >= begin && first < end;
       if (isInside) words.push(first - begin, stride, count, 0);
     }

@@ -108,7 +108,7 @@ interface ChannelReach {
 }
 
 /** The minimum number of weights and channels that layers keep. */
-export interface LeastOfChannels {
+export interface MinOfChannels {
   /** The minimum number of weights that a prunable tensor keeps, in a network that is dense at first. */
   weightsOf(tensor: PlacedParameter): number;
   /** The minimum cost of the compacted network; undefined if compaction makes a dense network smaller. */
@@ -121,7 +121,7 @@ export interface LeastOfChannels {
  * nothing. If layers share only some channels, or a sum has several removable branches, the scores decide, and this
  * is only a lower bound.
  */
-function minOfChannels(graph: Graph, reach: ChannelReach): LeastOfChannels {
+function minOfChannels(graph: Graph, reach: ChannelReach): MinOfChannels {
   const nodes = resolveGraph(graph), coupling = coupleChannels(graph);
   const least = minChannels(nodes, { graph, coupling, reach });
   const indexOf = new Map(nodes.map(({ spec }, i) => [spec.name, i]));
@@ -168,8 +168,8 @@ function minChannels(
       setsOf[i].length === 1 && setsOf[i][0] === index && !gone.has(nodes[i].spec.name)
     );
     const needed = own.map((i) => Math.ceil((floors[i] - fixed[i]) / set.layers.get(nodes[i].spec.name)!));
-    const most = Math.max(0, ...needed, countStuck(set, coupling.groups, reach));
-    return Math.min(set.groups.length, Math.ceil(most / roundTo) * roundTo);
+    const minimum = Math.max(0, ...needed, countStuck(set, coupling.groups, reach));
+    return Math.min(set.groups.length, Math.ceil(minimum / roundTo) * roundTo);
   });
   return nodes.map(({ spec, output }, i) => {
     if (gone.has(spec.name)) return 0;

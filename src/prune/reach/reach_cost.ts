@@ -44,7 +44,7 @@ export async function reachCost(
   goal: CostGoal,
   options: RemovalOptions,
 ): Promise<void> {
-  const { cost: kind, most } = goal;
+  const { cost: kind, max } = goal;
   // Groups that are ranked by worth per multiply-add are also counted in multiply-adds.
   const counted: RemovalOptions = kind === "multiplyAdds" && options.perCost
     ? { ...options, measure: "multiply-adds" }
@@ -78,8 +78,8 @@ export async function reachCost(
   for (let last = -1, isRepeated = false; above - below > 1;) {
     const next = isRepeated ? below + 1 : Math.floor((below + above) / 2), { gone, cost } = await probe(next);
     least = Math.min(least, cost);
-    if (cost <= most) fewest = next;
-    if (cost <= most || cost === Infinity) above = next;
+    if (cost <= max) fewest = next;
+    if (cost <= max || cost === Infinity) above = next;
     else below = Math.max(next, gone);
     isRepeated = gone === last;
     last = gone;
@@ -89,7 +89,7 @@ export async function reachCost(
   const others = "a lower floor, less protected, or another criterion";
   throw new TooManyError({
     act: "prune to",
-    thing: `${kind} ${Math.floor(most)}`,
+    thing: `${kind} ${Math.floor(max)}`,
     ...(least === Infinity
       ? { current: "nothing may go", wanted: others }
       : { current: `${least} is the least there is`, wanted: `${Math.ceil(least)} or more, ${others}` }),

@@ -69,7 +69,7 @@ export class GroupRefit {
     const { name, groups, geometry: { inChannels, outChannels, inSize, outSize } } = layer;
     const held: DeviceBuffer[] = [], copies: { program: Program; lines: number | "samples" }[] = [];
     const isPart = groups > 1;
-    const pixels = batch * inSize[0] * inSize[1], places = batch * outSize[0] * outSize[1];
+    const pixels = batch * inSize[0] * inSize[1], outPixels = batch * outSize[0] * outSize[1];
     const take = async (what: string, from: readonly BoundBuffer[], { input, lines, each }: {
       readonly input: boolean;
       readonly lines: number;
@@ -108,7 +108,7 @@ export class GroupRefit {
           lines: samples,
           each: "samples",
         }),
-        pruned: await take("skip", source.terms, { input: false, lines: places, each: places / batch }),
+        pruned: await take("skip", source.terms, { input: false, lines: outPixels, each: outPixels / batch }),
         alpha: wholeBuffer(gpu.createBuffer(`${name} alpha`, 16 * countQuads(outChannels))),
       };
       if (skip) {

@@ -181,7 +181,7 @@ export class RefitLayer {
 
   /** Turns sums into covariances, once, and finds the damping and every row's kept weights. */
   async #prepare(
-    mask: ArenaPlace,
+    mask: ParameterSlice,
     share: number,
   ): Promise<{ readonly damping: number; readonly kept: readonly number[] }> {
     const { geometry } = this.#context;
@@ -217,7 +217,7 @@ export class RefitLayer {
     const linesOf = ({ quads }: BoundBuffer) => Math.floor(quads / countQuads(outChannels));
     const own = Math.min(images * outSize[0] * outSize[1], skip ? linesOf(skip.pruned) : Infinity);
     const wanted = Math.min(linesOf(targets), skip ? linesOf(skip.dense) : Infinity);
-    const stray = positions.find((place) => place >= own) ?? targetLines.find((line) => line >= wanted);
+    const stray = positions.find((position) => position >= own) ?? targetLines.find((line) => line >= wanted);
     if (stray !== undefined) {
       const current = `a sample at ${stray}`, below = `places below ${own}, of targets below ${wanted}`;
       throw new ShapeError({ act: "refit layer", thing: name, current, wanted: below });
@@ -280,7 +280,7 @@ export interface RefitExamples {
 }
 
 /** A slice of a buffer: an arena and the first quad of a layer's parameter. */
-export interface ArenaPlace {
+export interface ParameterSlice {
   readonly buffer: DeviceBuffer;
   /** The quads that are bound. Default: all. */
   readonly range?: QuadRange;
@@ -289,24 +289,24 @@ export interface ArenaPlace {
 }
 
 /** The bound part of a slice's buffer. */
-function boundAt({ buffer, range }: ArenaPlace): BoundBuffer {
+function boundAt({ buffer, range }: ParameterSlice): BoundBuffer {
   return range ? bufferRange(buffer, range) : wholeBuffer(buffer);
 }
 
 /** The inputs and outputs of a solution. Weights are (rows, taps, quads of channels). */
 export interface SolveBuffers {
   /** 1 keeps a weight, 0 removes it. */
-  readonly mask: ArenaPlace;
+  readonly mask: ParameterSlice;
   /** The weights W0 to which the damping pulls. */
-  readonly dense: ArenaPlace;
+  readonly dense: ParameterSlice;
   /** The output for the weights, including zeros. It may be `dense` itself, which is then overwritten. */
-  readonly values: ArenaPlace;
+  readonly values: ParameterSlice;
   /** The output for b = t - W m, one float per output channel, from quad `offset` on. */
-  readonly shift: ArenaPlace;
+  readonly shift: ParameterSlice;
   /**
    * The output for z = |w| / sqrt([H_SS^-1]_jj), laid out as the weights, 0 for removed ones. Default: not computed.
    */
-  readonly scores?: ArenaPlace;
+  readonly scores?: ParameterSlice;
   /** The damping as a share of the mean diagonal of H. Default: 3e-3. */
   readonly damping?: number;
 }
@@ -374,5 +374,5 @@ export class Accumulation {
 /** The buffers that a program on examples binds, and their bound parts. */
 function boundBuffers({ x, targets, skip }: RefitExamples): readonly unknown[] {
   const bound = [x, targets, skip?.dense, skip?.pruned, skip?.alpha];
-  return bound.flatMap((place) => [place?.buffer, place?.quads]);
+  return bound.flatMap((range) => [range?.buffer, range?.quads]);
 }

@@ -87,14 +87,14 @@ export class Refit {
     await checkArenasFinite(network, ["values", "statistics"], "refit");
     const { graph, layout } = network, { memoryBytes, images, positions: each, seed } = settings;
     const layers = refittableLayers(graph, layout);
-    const most = Math.min(settings.batch, examples.batch, examples.count, images);
+    const maxBatch = Math.min(settings.batch, examples.batch, examples.count, images);
     const plain = examples.areImages ? { images: { augmentation: "none" } as const } : {};
     const lower = (batch: number) => lowerForward(graph, { layout, batch, choose, ...plain });
     const lowerBoth = (batch: number) => [
       lower(batch),
       lowerTargets(layers, { network, examples, batch, choose }),
     ];
-    const batch = fitBatch(network.gpu, most, lowerBoth, ["refit weights of", graph.name]);
+    const batch = fitBatch(network.gpu, maxBatch, lowerBoth, ["refit weights of", graph.name]);
     const rows = sampleRows({ count: examples.count, images, batch, seed });
     const source = { network, examples, rows };
     const positions = new Map(
@@ -238,15 +238,15 @@ export class Refit {
       const reports = [];
       for (const [i, refit] of open.entries()) {
         const before = chosen[i] * outChannels * weight.rowQuads, { window } = weight;
-        const place = (buffer: DeviceBuffer) => ({
+        const slice = (buffer: DeviceBuffer) => ({
           buffer,
           offset: weight.offset + before,
           ...(window.isWhole ? {} : { range: window }),
         });
         const solved: SolveBuffers = {
-          mask: place(network.arena("mask")),
-          dense: place(dense.buffer),
-          values: place(network.arena("values")),
+          mask: slice(network.arena("mask")),
+          dense: slice(dense.buffer),
+          values: slice(network.arena("values")),
           shift: { buffer: shift, offset: chosen[i] * countQuads(outChannels) },
           damping: settings.damping,
         };

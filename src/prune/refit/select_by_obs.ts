@@ -32,11 +32,11 @@ export function countsBetween(from: number, to: number, steps: number): readonly
 /** The mask that keeps the weights whose removal would cost the layer's outputs most. Ties are decided by index. */
 export function keepStrongest({ mask, signals, rowScales, keep }: Selection): Float32Array {
   const width = mask.length / rowScales.length;
-  const places = [...mask.keys()].filter((i) => mask[i] !== 0);
+  const columns = [...mask.keys()].filter((i) => mask[i] !== 0);
   const costs = signals.map((signal, i) => signal * Math.abs(rowScales[Math.floor(i / width)]));
-  places.sort((a, b) => costs[b] - costs[a] || b - a);
+  columns.sort((a, b) => costs[b] - costs[a] || b - a);
   const kept = new Float32Array(mask.length);
-  for (const place of places.slice(0, keep)) kept[place] = 1;
+  for (const column of columns.slice(0, keep)) kept[column] = 1;
   return kept;
 }
 

@@ -108,17 +108,17 @@ export function samplePositions(
 ): readonly Uint32Array[] {
   const area = height * width, each = Math.min(positions, area);
   const stream = openRandomStream(seed, `positions of layer ${layer}`);
-  const places = Uint32Array.from({ length: area }, (_, i) => i);
+  const indices = Uint32Array.from({ length: area }, (_, i) => i);
   return rows.map(({ length }) => {
     const sampled = new Uint32Array(length * each);
     for (let image = 0; image < length; image++) {
       // The first steps of a shuffle; the order of the previous image is a valid start.
       for (let i = 0; each < area && i < each; i++) {
-        const j = i + Math.floor(stream.nextUniform() * (area - i)), held = places[i];
-        places[i] = places[j];
-        places[j] = held;
+        const j = i + Math.floor(stream.nextUniform() * (area - i)), held = indices[i];
+        indices[i] = indices[j];
+        indices[j] = held;
       }
-      for (let i = 0; i < each; i++) sampled[image * each + i] = image * area + places[i];
+      for (let i = 0; i < each; i++) sampled[image * each + i] = image * area + indices[i];
     }
     return sampled;
   });

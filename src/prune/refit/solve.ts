@@ -82,9 +82,9 @@ export function batchSystems(
   const batches: SystemBatch[] = [];
   for (let start = 0; start < sorted.length;) {
     const layout = systemLayout(sizeOf(sorted[start]), withIdentity), { size } = layout;
-    const most = Math.max(1, Math.floor(scratchQuads / systemQuads(layout)));
+    const maxRows = Math.max(1, Math.floor(scratchQuads / systemQuads(layout)));
     let end = start + 1;
-    while (end < sorted.length && end - start < most) {
+    while (end < sorted.length && end - start < maxRows) {
       if (end - start >= minSystems && sizeOf(sorted[end]) < minShare * size) break;
       end++;
     }

@@ -88,17 +88,17 @@ async function solveOnce(gpu: Gpu, { rows, factors, solve }: {
 
 /** Buffers that are large enough for all batches. */
 function openScratch(gpu: Gpu, owner: string, batches: readonly SystemBatch[]): Scratch {
-  const most = (quadsOfBatch: (batch: SystemBatch) => number) => Math.max(...batches.map(quadsOfBatch));
-  const columns = most(({ rows, size }) => rows.length * size / 4);
+  const maxOf = (quadsOfBatch: (batch: SystemBatch) => number) => Math.max(...batches.map(quadsOfBatch));
+  const columns = maxOf(({ rows, size }) => rows.length * size / 4);
   return new Scratch(gpu, owner, {
     plain: {
       solutions: columns,
       signals: columns,
-      chosen: most(({ rows }) => rows.length / 2),
-      diagonals: most(({ rows }) => rows.length * diagonalQuads),
+      chosen: maxOf(({ rows }) => rows.length / 2),
+      diagonals: maxOf(({ rows }) => rows.length * diagonalQuads),
     },
     mirrored: {
-      systems: most((batch) => batch.rows.length * systemQuads(batch)),
+      systems: maxOf((batch) => batch.rows.length * systemQuads(batch)),
       inverses: columns * 4 / blockColumns * recordQuads,
     },
   });

@@ -57,12 +57,12 @@ export async function accumulateGradients(
   { choose, slots, estimate = "batch", seed = 0, ...watched }: AccumulateOptions,
 ): Promise<void> {
   const { gpu, graph, layout } = network;
-  const most = estimate === "example" ? 1 : Math.min(scoreBatch, examples.count, examples.batch);
+  const maxBatch = estimate === "example" ? 1 : Math.min(scoreBatch, examples.count, examples.batch);
   const images = examples.areImages ? { images: { augmentation: "none" } as const } : {};
   const sampled = estimate === "sampled" ? { sampledLabels: mixBits(seed) } : {};
   const lower = (batch: number) =>
     lowerPlan(graph, { layout, batch, mode: "score", choose, ...images, ...sampled });
-  const batch = fitBatch(gpu, most, lower, ["score", graph.name]), plan = lower(batch);
+  const batch = fitBatch(gpu, maxBatch, lower, ["score", graph.name]), plan = lower(batch);
   using tally = new Tally(gpu);
   const input = (name: string) => name === "tally" ? tally.buffer : examples.input(name);
   using step = await preparePlan(plan, { network, slots, input });

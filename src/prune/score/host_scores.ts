@@ -56,8 +56,8 @@ export async function checkOwnScores(
     const scores = takeParameter(tensor, arena);
     const wrong = scores.findIndex((score) => !(score >= 0 && score < Infinity));
     if (wrong < 0) continue;
-    const place = `${tensor.fullName}${indexText(wrong, tensor.shape)}`;
-    const current = `the score of ${place} is ${scores[wrong]}`;
+    const name = `${tensor.fullName}${indexText(wrong, tensor.shape)}`;
+    const current = `the score of ${name} is ${scores[wrong]}`;
     throw new NumericError({
       act: "score by",
       thing: ownName,

@@ -38,8 +38,8 @@ async function findBounds(
   return layers.map(({ tensor, layer, isScored }) => {
     const weights = tensor.count, removed = weights - kept[layer];
     const isOpen = isScored && !protect.includes(getLayerName(tensor));
-    const most = isOpen ? Math.max(removed, weights - minKept(weights, floor, false)) : removed;
-    return { weights, removed, most };
+    const max = isOpen ? Math.max(removed, weights - minKept(weights, floor, false)) : removed;
+    return { weights, removed, max };
   });
 }
 
@@ -73,8 +73,8 @@ export async function removeElements(
 ): Promise<void> {
   if (isUnbounded(layers, options)) return await selectAmong(buffers, layers, target);
   const bounds = await findBounds(buffers, layers, options);
-  const total = (key: "removed" | "most") => bounds.reduce((sum, bound) => sum + bound[key], 0);
-  if (target > total("most")) throw tooMany(target, total("most"), "single weights");
+  const total = (key: "removed" | "max") => bounds.reduce((sum, bound) => sum + bound[key], 0);
+  if (target > total("max")) throw tooMany(target, total("max"), "single weights");
   if (target <= total("removed")) return;
   if (options.scope === "layer") {
     for (const [i, remove] of apportion(target, bounds).entries()) {
@@ -82,19 +82,19 @@ export async function removeElements(
     }
     return;
   }
-  let open = layers.filter((_, i) => bounds[i].most > bounds[i].removed);
-  let left = target - bounds.reduce((sum, { most, removed }) => sum + (most > removed ? 0 : removed), 0);
+  let open = layers.filter((_, i) => bounds[i].max > bounds[i].removed);
+  let left = target - bounds.reduce((sum, { max, removed }) => sum + (max > removed ? 0 : removed), 0);
   // Layers that would lose too much lose what they may. The rest falls on the others, which may then lose too much.
   while (open.length > 0) {
     const ranges = joinRanges(open.map(({ tensor }) => tensor));
     buffers.get("select_state").write(selectState(left));
     const counts = await buffers.countByLayer([...lowerSearch(ranges), ...lowerCountSelected(open)]);
-    const isFull = ({ layer }: LayerTensor) => counts[layer] > bounds[layer].most;
+    const isFull = ({ layer }: LayerTensor) => counts[layer] > bounds[layer].max;
     const full = open.filter(isFull);
     if (full.length === 0) return await buffers.run(lowerThreshold(ranges, left));
     for (const tensor of full) {
-      await selectAmong(buffers, [tensor], bounds[tensor.layer].most);
-      left -= bounds[tensor.layer].most;
+      await selectAmong(buffers, [tensor], bounds[tensor.layer].max);
+      left -= bounds[tensor.layer].max;
     }
     open = open.filter((tensor) => !isFull(tensor));
   }
@@ -111,7 +111,7 @@ export async function countElementsBelow(
   if (isUnbounded(layers, options)) return counts.reduce((sum, count) => sum + count, 0);
   const bounds = await findBounds(buffers, layers, options);
   return scored.reduce((sum, { layer }) => {
-    const { most, removed } = bounds[layer];
-    return sum + Math.min(counts[layer], most - removed);
+    const { max, removed } = bounds[layer];
+    return sum + Math.min(counts[layer], max - removed);
   }, 0);
 }

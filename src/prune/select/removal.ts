@@ -86,7 +86,7 @@ export interface LayerBounds {
   /** Weights that are removed already. */
   readonly removed: number;
   /** Maximum number of removed weights, including those removed already. */
-  readonly most: number;
+  readonly max: number;
 }
 
 /** The minimum number of units that a floor keeps; at least one if one must be kept. */
@@ -160,8 +160,8 @@ export function checkPattern({ keep, of }: Pattern): void {
 export class TooManyError extends ConfigError {}
 
 /** The error for a removal of more weights than is possible. */
-export function tooMany(target: number, most: number, what: string): TooManyError {
-  const current = `only ${most} may be removed by ${what}`;
+export function tooMany(target: number, max: number, what: string): TooManyError {
+  const current = `only ${max} may be removed by ${what}`;
   return new TooManyError({
     act: "remove weights",
     thing: `${target}`,
@@ -178,7 +178,7 @@ export function tooMany(target: number, most: number, what: string): TooManyErro
  */
 export function apportion(target: number, bounds: readonly LayerBounds[]): readonly number[] {
   const at = (share: number) =>
-    bounds.map(({ weights, removed, most }) =>
+    bounds.map(({ weights, removed, max: most }) =>
       Math.min(most, Math.max(removed, Math.floor(share * weights)))
     );
   const total = (counts: readonly number[]) => counts.reduce((sum, count) => sum + count, 0);
@@ -196,7 +196,7 @@ export function apportion(target: number, bounds: readonly LayerBounds[]): reado
     const before = left;
     for (const layer of order) {
       if (left === 0) break;
-      if (counts[layer] >= bounds[layer].most) continue;
+      if (counts[layer] >= bounds[layer].max) continue;
       counts[layer]++;
       left--;
     }

@@ -51,9 +51,9 @@ export function joinRanges(tensors: readonly PlacedParameter[]): readonly Weight
 
 /** The dispatches that find the key and the index of the last weight to remove, into `select_state`. */
 export function lowerSearch(ranges: readonly WeightRange[]): readonly Dispatch[] {
-  return [false, true].flatMap((byPlace) =>
+  return [false, true].flatMap((byIndex) =>
     digits.flatMap(({ shift, bits }) => {
-      const label = `select by ${byPlace ? "place" : "score"}, bits ${shift} to ${shift + bits - 1}`;
+      const label = `select by ${byIndex ? "index" : "score"}, bits ${shift} to ${shift + bits - 1}`;
       const histograms = ranges.map(({ window, offset, quads, ordinal }) => {
         const perInvocation = quadsPerInvocation(quads);
         return inWindow(window, {
@@ -66,7 +66,7 @@ export function lowerSearch(ranges: readonly WeightRange[]): readonly Dispatch[]
             counts: inputRef("digit_counts"),
           },
           params: { quads, offset, ordinal, shift, bits, quads_per_invocation: perInvocation },
-          constants: { BY_PLACE: byPlace ? 1 : 0, FIRST: !byPlace && shift === digits[0].shift ? 1 : 0 },
+          constants: { BY_INDEX: byIndex ? 1 : 0, FIRST: !byIndex && shift === digits[0].shift ? 1 : 0 },
           workgroups: spreadWorkgroups(Math.ceil(quads / (countingLanes * perInvocation))),
         });
       });
@@ -75,7 +75,7 @@ export function lowerSearch(ranges: readonly WeightRange[]): readonly Dispatch[]
         label: `${label}, pick`,
         bindings: { state: inputRef("select_state"), counts: inputRef("digit_counts") },
         params: { shift, bits },
-        constants: { BY_PLACE: byPlace ? 1 : 0, LAST: shift === 0 ? 1 : 0 },
+        constants: { BY_INDEX: byIndex ? 1 : 0, LAST: shift === 0 ? 1 : 0 },
       });
       return [...histograms, pick];
     })

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { chooseBlockSizes, cutChunks, type PassOrder, planBlocks } from "../../src/data/shards_order.ts";
+import { chooseBlockSizes, cutChunks, type PassOrder, planBlocks } from "../../src/data/epoch_blocks.ts";
 import { splitOfShards, type StreamedSplit, takeStreamed } from "../../src/data/shards_split.ts";
 
 const layout = { labelBytes: 1, imageBytes: 4, classes: 10 };

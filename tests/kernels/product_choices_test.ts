@@ -6,7 +6,7 @@ import {
   readChoices,
   rememberingChooser,
   shapeKey,
-} from "../../src/kernels/choices.ts";
+} from "../../src/kernels/product_choices.ts";
 import { coreBlock } from "../../src/kernels/cores.ts";
 import type { ProductChoice, ProductShape } from "../../src/kernels/product.ts";
 import { backwardWeightShape, forwardShape } from "../../src/model/convolution.ts";
