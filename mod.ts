@@ -60,7 +60,7 @@ export type { ColumnSum } from "./src/kernels/reduce.ts";
 export { channelwise, getWeightForm, keepZero, weighted } from "./src/model/channels.ts";
 export type { WeightForm } from "./src/model/channels.ts";
 export { checkGraphFits, ownLayers, parseGraph } from "./src/model/graph.ts";
-export type { ClassificationTask, Graph, GraphOptions } from "./src/model/graph.ts";
+export type { ClassificationTask, Graph, GraphOptions, OutputFunction } from "./src/model/graph.ts";
 export type {
   Axes,
   ChannelConstants,

@@ -56,7 +56,7 @@ export function recognizeFileKind(bytes: Uint8Array): FileKind | undefined {
   if (
     bytes[0] === 0x08 && isWithin(1, 1, 32) && bytes[2] === 0x12 && isWithin(3, 1, 64) && isWithin(4, 32, 126)
   ) {
-    return { name: "an ONNX model", instead: fromSource };
+    return { name: "an ONNX model", instead: "a name that ends in .onnx" };
   }
   if (start.slice(257, 262) === "ustar") return { name: "a tar archive", instead: `${unpacked}: tar -xf` };
   if (/^(\xef\xbb\xbf)?\s*<(!doctype html|html|\?xml|head|!--)/i.test(start)) {

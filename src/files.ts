@@ -72,5 +72,10 @@ export function dirname(path: string): string {
 
 /** True for the path of a file of weights, by its ending. */
 export function isWeightsPath(path: string): boolean {
-  return path.endsWith(".safetensors");
+  return path.endsWith(".safetensors") || isOnnxPath(path);
+}
+
+/** True for the path of an ONNX file, by its ending. */
+export function isOnnxPath(path: string): boolean {
+  return path.endsWith(".onnx");
 }

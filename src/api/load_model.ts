@@ -5,8 +5,9 @@
  */
 import { isNormalization, normalizationWanted } from "../data/normalization.ts";
 import { ConfigError, ShapeError } from "../errors.ts";
-import { type Files, isWeightsPath } from "../files.ts";
+import { type Files, isOnnxPath, isWeightsPath } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { readOnnx } from "../io/onnx/read.ts";
 import { decodePretrained, type PretrainedModel } from "../io/pretrained.ts";
 import type { Normalization } from "../io/recognize.ts";
 import { maxJsonBytes, parseJson } from "../json.ts";
@@ -115,6 +116,10 @@ async function readSource(
   const makePreset = (name: string) => presetNetwork(name, tools.task);
   const read = async (path: string, graph?: Graph) => {
     const bytes = await tools.files.read(path, { maxBytes: maxWeightBytes });
+    if (isOnnxPath(path)) {
+      if (graph) refuseOption("preset", graph.name, `no graph beside that of ${path}`);
+      return await readOnnx(bytes, { name: path, size: tools.task, files: tools.files });
+    }
     return decodePretrained(bytes, {
       name: path,
       size: tools.task,

@@ -8,7 +8,7 @@ import type { LayerDefinition } from "../model/own_layer.ts";
 import { decodeModel, isModelFile } from "./model_file.ts";
 import { readParameters } from "./parameters.ts";
 import type { ImageSize } from "./recognize_chain.ts";
-import { familyNormalization, type Normalization, recognizeArchitecture } from "./recognize.ts";
+import { familyNormalization, listShapes, type Normalization, recognizeArchitecture } from "./recognize.ts";
 import { readSafetensors } from "./safetensors.ts";
 
 /** The content of a file of weights. */
@@ -50,7 +50,7 @@ export function decodePretrained(
   const { tensors, metadata } = readSafetensors(bytes, name);
   if (isModelFile(metadata)) return decodeModel(bytes, name, graph, layers);
   const known = graph ?? recognizeArchitecture(tensors, { size, name });
-  const normalization = familyNormalization(tensors);
+  const normalization = familyNormalization(listShapes(tensors));
   return {
     graph: known,
     parameters: readParameters(tensors, { graph: known, name }),

@@ -67,12 +67,12 @@ export function recognizeArchitecture(
  * The normalisation of images for a family, if the file does not have one: ImageNet's for ResNets of three channels;
  * unknown for others.
  */
-export function familyNormalization(tensors: ReadonlyMap<string, StoredTensor>): Normalization | undefined {
-  const shapes = listShapes(tensors);
+export function familyNormalization(shapes: ParameterShapes): Normalization | undefined {
   return namesResnet(shapes) && shapes.get("conv1.weight")![1] === 3 ? imagenetNormalization : undefined;
 }
 
-function listShapes(tensors: ReadonlyMap<string, StoredTensor>): ParameterShapes {
+/** The shape of every tensor that may be a parameter. */
+export function listShapes(tensors: ReadonlyMap<string, StoredTensor>): ParameterShapes {
   return new Map([...parameterTensors(tensors)].map(([key, { shape }]) => [key, shape]));
 }
 

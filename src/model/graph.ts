@@ -22,6 +22,8 @@ export interface Graph {
   readonly input: { readonly channels: number; readonly height: number; readonly width: number };
   /** The layers from images to logits. Names are unique; the last layer gives the logits. */
   readonly layers: readonly LayerSpec[];
+  /** What is applied to the logits in files of other programs; winnow's results are the logits. Default: nothing. */
+  readonly output?: OutputFunction | undefined;
   /** Layers besides the library's, as passed to `parseGraph`. */
   readonly [ownLayers]?: readonly LayerDefinition[];
 }
@@ -30,6 +32,9 @@ export interface Graph {
 export function getOwnLayers(graph: Graph): readonly LayerDefinition[] {
   return graph[ownLayers] ?? [];
 }
+
+/** A function of logits that a network may end with. */
+export type OutputFunction = "softmax" | "logsoftmax" | "sigmoid";
 
 /** The name of the images in `inputs`. */
 export const imagesName = "input";
@@ -63,15 +68,17 @@ function graphSchema(layers: readonly LayerDefinition[]) {
       width: z.int().min(1).max(imageBounds.side),
     }),
     layers: z.array(z.discriminatedUnion("kind", [...layerSchemas, ...own])).min(1),
+    output: z.enum(["softmax", "logsoftmax", "sigmoid"]).optional(),
   });
 }
 
 const libraryGraph = graphSchema([]);
 
-/**
- * Maximum number of layers of a model, and of its trained numbers and statistics. Larger models are refused unread.
- */
-const maxLayers = 10_000, maxParameters = 2 ** 31;
+/** Maximum number of layers of a model. Larger models are refused unread. */
+export const maxLayers = 10_000;
+
+/** Maximum number of a model's trained numbers and statistics. */
+const maxParameters = 2 ** 31;
 
 /** The layers that a model may have besides the library's. */
 export interface GraphOptions {

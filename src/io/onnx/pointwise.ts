@@ -1,0 +1,191 @@
+/**
+ * Operators that compute each number of a map from the numbers at its place: activations, sums and products.
+ *
+ * @module
+ */
+import {
+  addLayer,
+  type FeatureValue,
+  type GraphBuilder,
+  isTensor,
+  type NewLayer,
+  type NodeInputs,
+  readFeatures,
+  refuseNode,
+} from "./builder.ts";
+import { type OnnxNode, readFloat, readInt } from "./graph.ts";
+import type { OnnxTensor } from "./tensor.ts";
+
+/** A layer of one input. */
+function addActivation(
+  builder: GraphBuilder,
+  node: OnnxNode,
+  inputs: NodeInputs,
+  layer: NewLayer,
+): FeatureValue {
+  return addLayer(builder, node, { layer, inputs: [readFeatures(builder, node, inputs)] });
+}
+
+/** Relu -> relu. */
+export function readRelu(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  return addActivation(builder, node, inputs, { kind: "relu" });
+}
+
+/** LeakyRelu -> leakyrelu. */
+export function readLeakyRelu(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  const layer = { kind: "leakyrelu", negativeSlope: readFloat(node, "alpha", 0.01) } as const;
+  return addActivation(builder, node, inputs, layer);
+}
+
+/** A function that several nodes compute together -> its layer. */
+export function readFused(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  const { fused } = builder;
+  if (node.op === "Gelu" || fused?.op === "Gelu") {
+    return addActivation(builder, node, inputs, { kind: "gelu", approximate: fused?.approximate ?? "none" });
+  }
+  return addActivation(builder, node, inputs, { kind: "silu" });
+}
+
+/** Dropout -> dropout, which only training computes. Its share is an attribute, since version 12 an input. */
+export function readDropout(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  const ratio = inputs[1], p = ratio && isTensor(ratio) ? ratio.values[0] : readFloat(node, "ratio", 0.5);
+  const input = readFeatures(builder, node, inputs);
+  return p > 0 && p < 1 ? addLayer(builder, node, { layer: { kind: "dropout", p }, inputs: [input] }) : input;
+}
+
+/** Softmax, LogSoftmax or Sigmoid at the end: winnow's logits are their input. */
+export function readOutputFunction(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  const value = readFeatures(builder, node, inputs), op = node.op.toLowerCase();
+  const isVector = value.shape.height === 1 && value.shape.width === 1;
+  const axis = readInt(node, "axis", builder.graph.opset < 13 ? 1 : -1), rank = value.sizes.length + 1;
+  const isOverFeatures = op === "sigmoid" || (axis < 0 ? axis + rank : axis) === 1;
+  if (!isVector || !isOverFeatures || builder.output !== undefined) {
+    return refuseNode(
+      builder,
+      node,
+      inputs,
+      `a ${op} inside the network`,
+      "one over the logits, as the last operator",
+    );
+  }
+  builder.output = op as "softmax" | "logsoftmax" | "sigmoid";
+  return value;
+}
+
+/** Add and Sum: of maps -> add; of a map and one number per channel -> the bias of the layer before. */
+export function readAdd(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  const numbers = inputs.find((value) => value && isTensor(value)) as OnnxTensor | undefined;
+  if (numbers && inputs.length === 2) return absorb(builder, node, inputs, { shift: numbers });
+  const terms = inputs.map((_, i) => readFeatures(builder, node, inputs, i));
+  checkSameSizes(builder, node, terms);
+  return addLayer(builder, node, { layer: { kind: "add" }, inputs: terms });
+}
+
+/** Sub of one number per channel -> the bias of the layer before. */
+export function readSub(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  const [, numbers] = inputs;
+  if (!numbers || !isTensor(numbers)) {
+    return refuseNode(builder, node, inputs, "a difference of maps", "a sum");
+  }
+  const shift = { ...numbers, values: numbers.values.map((value) => -value) };
+  return absorb(builder, node, inputs, { shift });
+}
+
+/** Mul by one number per channel -> the weight of the layer before. */
+export function readMul(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  if (builder.fused) return readFused(builder, node, inputs);
+  const numbers = inputs.find((value) => value && isTensor(value)) as OnnxTensor | undefined;
+  if (numbers) return absorb(builder, node, inputs, { scale: numbers });
+  return refuseNode(builder, node, inputs, "a product of maps", "a product with numbers of the file");
+}
+
+/** Div by one number per channel -> the weight of the layer before. */
+export function readDiv(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  if (builder.fused) return readFused(builder, node, inputs);
+  const [, numbers] = inputs;
+  if (!numbers || !isTensor(numbers)) {
+    return refuseNode(builder, node, inputs, "a quotient of maps", "a product");
+  }
+  const scale = { ...numbers, values: Float32Array.from(numbers.values, (value) => 1 / value) };
+  return absorb(builder, node, inputs, { scale });
+}
+
+function checkSameSizes(builder: GraphBuilder, node: OnnxNode, terms: readonly FeatureValue[]): void {
+  const [first, ...others] = terms;
+  if (others.some(({ sizes }) => sizes.join() !== first.sizes.join())) {
+    refuseNode(builder, node, terms, "maps of different sizes", "maps of the same sizes");
+  }
+}
+
+/**
+ * Multiplies or shifts the output of the layer before by numbers of the file: its weight and bias change instead. The
+ * layer must be a convolution, a linear layer or a batch norm that nothing else reads.
+ */
+function absorb(
+  builder: GraphBuilder,
+  node: OnnxNode,
+  inputs: NodeInputs,
+  { scale, shift }: { readonly scale?: OnnxTensor; readonly shift?: OnnxTensor },
+): FeatureValue {
+  const at = inputs.findIndex((value) => value && !isTensor(value));
+  const value = readFeatures(builder, node, inputs, Math.max(at, 0)), last = builder.layers.at(-1);
+  const { channels, taps } = value.shape;
+  const isAlone = last?.name === value.layer && builder.uses.get(node.inputs[at]) === 1;
+  if (!isAlone || taps !== 1 || !["conv2d", "linear", "batchnorm2d"].includes(last.kind)) {
+    const wanted = "them right after a convolution, linear layer or batch norm";
+    return refuseNode(builder, node, inputs, "numbers of the file with features", wanted);
+  }
+  const factor = scale && spreadOverChannels(builder, node, inputs, { tensor: scale, value });
+  const addend = shift && spreadOverChannels(builder, node, inputs, { tensor: shift, value });
+  const { parameters } = builder, weightName = `${last.name}.weight`, biasName = `${last.name}.bias`;
+  const weight = parameters.get(weightName)!, bias = parameters.get(biasName), row = weight.length / channels;
+  if (factor) parameters.set(weightName, weight.map((own, i) => own * factor[Math.floor(i / row)]));
+  if (bias || addend) {
+    const own = bias ?? new Float32Array(channels);
+    parameters.set(biasName, own.map((own, i) => own * (factor?.[i] ?? 1) + (addend?.[i] ?? 0)));
+    if (last.kind !== "batchnorm2d") {
+      builder.layers[builder.layers.length - 1] = { ...last, bias: true } as typeof last;
+    }
+  }
+  return value;
+}
+
+/** One number per channel, of numbers that are repeated over a map. */
+function spreadOverChannels(
+  builder: GraphBuilder,
+  node: OnnxNode,
+  inputs: NodeInputs,
+  { tensor, value }: { readonly tensor: OnnxTensor; readonly value: FeatureValue },
+): Float32Array {
+  const { channels } = value.shape, { shape, values } = tensor;
+  if (values.length === 1) return new Float32Array(channels).fill(values[0]);
+  // Aligned at the last dimension: (C, 1, 1) for a map, (F) for a vector.
+  const wanted = [channels, ...value.sizes.slice(1).map(() => 1)], own = shape.slice(-wanted.length);
+  const isFitting = own.join() === wanted.join() &&
+    shape.slice(0, -wanted.length).every((size) => size === 1);
+  if (isFitting) return Float32Array.from(values);
+  return refuseNode(
+    builder,
+    node,
+    inputs,
+    "numbers of other sizes",
+    "one number per channel, or one for all",
+  );
+}
+
+/** Concat of maps along their channels -> concat. */
+export function readConcat(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  const parts = inputs.map((_, i) => readFeatures(builder, node, inputs, i));
+  const [{ sizes }] = parts, axis = readInt(node, "axis", 1), rank = sizes.length + 1;
+  const isMap = parts.every(({ sizes: [, ...area] }) => area.join() === sizes.slice(1).join());
+  if ((axis < 0 ? axis + rank : axis) !== 1 || !isMap) {
+    return refuseNode(
+      builder,
+      node,
+      inputs,
+      `a join along axis ${axis}`,
+      "maps of one height and width along axis 1",
+    );
+  }
+  return addLayer(builder, node, { layer: { kind: "concat" }, inputs: parts });
+}

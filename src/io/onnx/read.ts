@@ -1,0 +1,193 @@
+/**
+ * ONNX files as models: their nodes become layers, their tensors parameters.
+ *
+ * @module
+ */
+import { FormatError } from "../../errors.ts";
+import { dirname, type Files } from "../../files.ts";
+import { type Graph, imagesName, parseGraph } from "../../model/graph.ts";
+import type { LayerSpec } from "../../model/layers/index.ts";
+import { mapShape } from "../../shape.ts";
+import { layOutParameters } from "../../plan/layout.ts";
+import { checkValues } from "../check_values.ts";
+import type { PretrainedModel } from "../pretrained.ts";
+import { familyNormalization } from "../recognize.ts";
+import type { ImageSize } from "../recognize_chain.ts";
+import { type GraphBuilder, isTensor, type NodeInputs, type OnnxValue, refuseNode } from "./builder.ts";
+import { findExternalData } from "./external.ts";
+import { folds } from "./fold.ts";
+import { describeNode, type OnnxGraph, type OnnxNode, readOnnxGraph } from "./graph.ts";
+import { operators } from "./operators.ts";
+import { type FusedOperator, fuseOperator } from "./patterns.ts";
+import { decodeModelProto } from "./protobuf.ts";
+import { type ExternalData, type OnnxTensor, readTensor } from "./tensor.ts";
+
+/** The most numbers that operators on tensors of a file may make: a gigabyte. */
+const maxFolded = 2 ** 28;
+
+/**
+ * Reads an ONNX file and the files beside it that hold its external data.
+ *
+ * @param name The file's path.
+ * @param size Height and width of the images, for a file that leaves them open.
+ * @throws {FormatError} If the file is damaged, or has an operator that is not read, by its node.
+ * @throws {FileError} If a file of external data cannot be read.
+ * @throws {ShapeError} If a layer does not fit its input.
+ */
+export async function readOnnx(
+  bytes: Uint8Array,
+  { name, size, files }: { readonly name: string; readonly size: ImageSize; readonly files: Files },
+): Promise<PretrainedModel> {
+  const model = decodeModelProto(bytes, name);
+  const external = await findExternalData(model, { name, folder: dirname(name), files });
+  return convertGraph(readOnnxGraph(model, name), { size, external });
+}
+
+/** Turns the nodes of a file into a model. */
+function convertGraph(
+  graph: OnnxGraph,
+  { size, external }: { readonly size: ImageSize; readonly external: ExternalData },
+): PretrainedModel {
+  const { file, input, output } = graph, [batch, channels, height, width] = input.sizes;
+  if (channels === undefined) {
+    const current = "its number of channels is open";
+    throw new FormatError({
+      act: "read",
+      thing: `${file}, input ${input.name}`,
+      current,
+      wanted: "a number",
+    });
+  }
+  const images = { channels, height: height ?? size.height, width: width ?? size.width };
+  const plan = findNeeded(graph, external);
+  const builder = createBuilder(graph, { external, batch, uses: plan.uses });
+  const sizes = [images.channels, images.height, images.width];
+  const shape = mapShape(images.channels, images.height, images.width);
+  const values = new Map<string, OnnxValue>([[input.name, { layer: imagesName, shape, sizes }]]);
+  const read = (value: string): OnnxValue | undefined => {
+    if (value === "") return undefined;
+    const tensor = graph.initializers.get(value);
+    return values.get(value) ??
+      (tensor && readTensor(tensor, { thing: `${file}, tensor ${value}`, external }));
+  };
+  for (const { node, fused } of plan.steps) {
+    const inputs = (fused ? [fused.input] : node.inputs).map(read);
+    builder.fused = fused;
+    values.set(node.outputs[0], convertNode(builder, node, inputs));
+  }
+  return finish(builder, { images, last: read(output) });
+}
+
+/** A node that the output depends on, and what it computes together with others. */
+interface Step {
+  readonly node: OnnxNode;
+  readonly fused: FusedOperator | undefined;
+}
+
+/** The nodes that the output depends on, in their order, and how many of them read each value. */
+function findNeeded(
+  graph: OnnxGraph,
+  external: ExternalData,
+): { readonly steps: readonly Step[]; readonly uses: ReadonlyMap<string, number> } {
+  const uses = new Map([[graph.output, 1]]), steps: Step[] = [];
+  for (const node of graph.nodes.toReversed()) {
+    if (!node.outputs.some((value) => uses.has(value))) continue;
+    const fused = fuseOperator({ graph, external }, node);
+    for (const input of fused ? [fused.input] : node.inputs) uses.set(input, (uses.get(input) ?? 0) + 1);
+    const unread = node.outputs.slice(1).find((value) => uses.has(value));
+    if (unread !== undefined) {
+      const thing = `${graph.file}, ${describeNode(node)}`, current = `its output "${unread}" is used`;
+      throw new FormatError({ act: "read", thing, current, wanted: "only its first output" });
+    }
+    steps.push({ node, fused });
+  }
+  return { steps: steps.reverse(), uses };
+}
+
+function createBuilder(
+  graph: OnnxGraph,
+  { external, batch, uses }: {
+    readonly external: ExternalData;
+    readonly batch: number | undefined;
+    readonly uses: ReadonlyMap<string, number>;
+  },
+): GraphBuilder {
+  let folded = 0;
+  return {
+    graph,
+    file: graph.file,
+    external,
+    batch,
+    uses,
+    layers: [],
+    parameters: new Map(),
+    names: new Map(),
+    output: undefined,
+    fused: undefined,
+    spend(count, node) {
+      folded += count;
+      if (folded <= maxFolded) return;
+      const thing = `${graph.file}, ${describeNode(node)}`,
+        current = `${folded} computed numbers up to this node`;
+      throw new FormatError({ act: "read", thing, current, wanted: `at most ${maxFolded}` });
+    },
+  };
+}
+
+/** Computes a node on numbers, or reads it as layers. */
+function convertNode(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): OnnxValue {
+  const fold = folds.get(node.op), isFeatures = inputs.some((value) => value && !isTensor(value));
+  if (fold && !isFeatures) return fold(inputs as readonly (OnnxTensor | undefined)[], node, builder);
+  const operator = operators.get(builder.fused?.op ?? node.op);
+  if (!operator) {
+    return refuseNode(builder, node, inputs, "its operator is not read", "an operator of docs/onnx.md");
+  }
+  return operator(builder, node, inputs);
+}
+
+/** The model of all layers that the logits depend on. */
+function finish(
+  builder: GraphBuilder,
+  { images, last }: { readonly images: Graph["input"]; readonly last: OnnxValue | undefined },
+): PretrainedModel {
+  const { graph: { file }, layers, output } = builder;
+  const logits = last && !isTensor(last) ? last : undefined;
+  if (!logits || logits.layer === imagesName) {
+    const current = "its output does not depend on a layer",
+      wanted = "logits that are computed from the images";
+    throw new FormatError({ act: "read", thing: file, current, wanted });
+  }
+  const graph = parseGraph({
+    name: nameModel(builder.graph),
+    input: images,
+    layers: keepNeeded(layers, logits.layer),
+    ...(output ? { output } : {}),
+  }, file);
+  const { parameters: places } = layOutParameters(graph);
+  const parameters = new Map(places.map(({ fullName, shape, min }) => {
+    const values = builder.parameters.get(fullName)!;
+    checkValues(values, { act: "read model", thing: `${file}, ${fullName}`, shape, min });
+    return [fullName, values] as const;
+  }));
+  const normalization = familyNormalization(new Map(places.map(({ fullName, shape }) => [fullName, shape])));
+  return { graph, parameters, masks: new Map(), ...(normalization ? { normalization } : {}) };
+}
+
+/** The layers that a layer depends on, and itself. Those that read the layer before them need not say so. */
+function keepNeeded(layers: readonly LayerSpec[], last: string): readonly LayerSpec[] {
+  const needed = new Set([last]);
+  for (const { name, inputs } of layers.toReversed()) {
+    if (needed.has(name)) { for (const input of inputs!) needed.add(input); }
+  }
+  const kept = layers.filter(({ name }) => needed.has(name));
+  return kept.map((spec, i) => {
+    const { inputs, ...rest } = spec, previous = kept[i - 1]?.name ?? imagesName;
+    return inputs!.length === 1 && inputs![0] === previous ? rest as LayerSpec : spec;
+  });
+}
+
+/** The name of a model: its own if winnow wrote the file, otherwise the file's. */
+function nameModel({ file, name, producer }: OnnxGraph): string {
+  const stem = file.replaceAll("\\", "/").split("/").at(-1)!.replace(/\.onnx$/, "");
+  return producer === "winnow" && name !== "" ? name : stem || "onnx";
+}
