@@ -50,6 +50,7 @@ export type {
   ProductShape,
   ProductTrialShape,
   ProductTuner,
+  TuneOptions,
 } from "./src/kernels/product.ts";
 export { arenaRef, arenaRoles, inputRef } from "./src/kernels/buffer_ref.ts";
 export type { ArenaRole, BufferRef, QuadRange } from "./src/kernels/buffer_ref.ts";

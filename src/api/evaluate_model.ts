@@ -22,12 +22,12 @@ import { splitToPredict } from "./predicted_images.ts";
 export function evaluateModel(core: ModelCore, split: Split, options: CallOptions): Promise<Evaluation> {
   return core.call("evaluating", async () => {
     if (!core.images.isKept(split)) {
-      using evaluator = await openEvaluation(core, split);
+      using evaluator = await openEvaluation(core, split, options.signal);
       return await evaluator.evaluate(options);
     }
     let evaluator = core.evaluators.get(split);
     if (!evaluator) {
-      evaluator = await openEvaluation(core, split);
+      evaluator = await openEvaluation(core, split, options.signal);
       core.evaluators.set(split, evaluator);
     }
     return await evaluator.evaluate(options);
@@ -44,7 +44,7 @@ export function predictWith(
     const split = splitToPredict(images, { count, task: core.task });
     if (!split) return toPredictions(new Float32Array(0), core.task.classes.length);
     using open = core.images.open(split, { name: "images" });
-    await tuneEvaluation(core, open.examples);
+    await tuneEvaluation(core, open.examples, watched.signal);
     return await predict(core.network, open.examples, { ...core.tools, ...watched });
   }, watched.signal);
 }
@@ -53,10 +53,14 @@ export function predictWith(
  * Uploads a split and compiles what evaluation on it needs, so that evaluating only has to run it. Dispose of it before
  * the model, and make no call meanwhile that runs beside it.
  */
-export async function openEvaluation(core: ModelCore, split: Split): Promise<Evaluator> {
+export async function openEvaluation(
+  core: ModelCore,
+  split: Split,
+  signal?: AbortSignal,
+): Promise<Evaluator> {
   const images = core.images.open(split, { name: "split" });
   try {
-    await tuneEvaluation(core, images.examples);
+    await tuneEvaluation(core, images.examples, signal);
     const evaluator = await openEvaluator(core.network, images.examples, core.tools);
     return {
       evaluate: (options) => evaluator.evaluate(options),
@@ -72,8 +76,12 @@ export async function openEvaluation(core: ModelCore, split: Split): Promise<Eva
 }
 
 /** Tunes evaluation on examples, which prediction shares. */
-async function tuneEvaluation(core: ModelCore, { batch: rows, count, areImages }: Examples): Promise<void> {
+async function tuneEvaluation(
+  core: ModelCore,
+  { batch: rows, count, areImages }: Examples,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const { gpu, graph } = core.network, maxBatch = Math.min(rows, count);
   const batch = fitEvaluationBatch(gpu, graph, { ...core.tools, maxBatch, areImages });
-  await core.tune((choose) => lowerEvaluation(graph, { batch, choose, areImages }));
+  await core.tune((choose) => lowerEvaluation(graph, { batch, choose, areImages }), signal);
 }

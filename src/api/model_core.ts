@@ -118,9 +118,10 @@ export class ModelCore implements Disposable {
    * Has the device measure the products of plans that it does not know yet, where it does and the caller has not chosen.
    *
    * @param lower Lowers the plans with a chooser.
+   * @throws The reason of the signal where it ends the measuring.
    */
-  async tune(lower: (choose: ProductChooser) => void): Promise<void> {
-    if (this.#isTuned) await this.gpu.tuner?.tunePlans(lower);
+  async tune(lower: (choose: ProductChooser) => void, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#isTuned) await this.gpu.tuner?.tunePlans(lower, { signal });
   }
 
   /** Keeps splits on the device until what is returned is disposed of; see `Model.keepOnDevice`. */

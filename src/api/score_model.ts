@@ -27,7 +27,7 @@ async function score(core: ModelCore, calibration: Split, options: ScoreOptions)
   // A split that does not fit is refused by every criterion.
   using open = core.images.open(calibration, { name: "calibration" });
   if (needsGradients(criterion)) {
-    await core.tune(scoringPlans(network, open.examples, { fisher, choose: tools.choose }));
+    await core.tune(scoringPlans(network, open.examples, { fisher, choose: tools.choose }), signal);
     const estimate = fisher ? { estimate: fisher, seed } : {};
     await core.pruner.accumulate(open.examples, { ...tools, ...estimate, signal, onProgress });
   }

@@ -17,11 +17,14 @@ import { trainingPlans } from "./tuned_plans.ts";
 
 /** See `Model.train`. */
 export function trainModel(core: ModelCore, split: Split, options: ModelTrainOptions): Promise<TrainResult> {
+  const { checkpoints } = options;
+  // With checkpoints the state is kept at the end, also where no step was made.
+  const signal = checkpoints ? undefined : options.signal;
   return core.call("training", async () => {
-    const { checkpoints } = options, save = checkpoints?.save;
+    const save = checkpoints?.save;
     core.refit.trained();
     using open = openTraining(core, split, options);
-    await core.tune(trainingPlans(core.graph, open.examples, open.options.batch));
+    await core.tune(trainingPlans(core.graph, open.examples, open.options.batch), signal);
     core.examples = split.count;
     const settings = {
       ...open.options,
@@ -29,8 +32,7 @@ export function trainModel(core: ModelCore, split: Split, options: ModelTrainOpt
       ...(save ? { checkpoints: { ...checkpoints, save: (state) => core.lend(() => save(state)) } } : {}),
     } satisfies TrainOptions;
     return await train(core.network, open.examples, settings);
-    // With checkpoints the state is kept at the end, also where no step was made.
-  }, options.checkpoints ? undefined : options.signal);
+  }, signal);
 }
 
 /** See `Model.recalibrate`. */
@@ -43,7 +45,7 @@ export function recalibrateModel(
     const { batch, seed } = trainDefaults, settings = { batch, seed, ...options, ...core.tools };
     checkRecalibration(settings);
     using open = core.images.open(split, { name: "split", rows: settings.batch });
-    await core.tune(trainingPlans(core.graph, open.examples, settings.batch));
+    await core.tune(trainingPlans(core.graph, open.examples, settings.batch), options.signal);
     return await recalibrate(core.network, open.examples, settings);
   }, options.signal);
 }

@@ -92,7 +92,7 @@ async function main(signal: AbortSignal): Promise<number> {
   // The other questions are about the seed network.
   const tuned = isOther && names.length === 0 ? ["seed_train_steps"] : names;
   const tuner = flags.readPath === "auto"
-    ? await tuneDevice(gpu, (choose) => lowerBenchPlans(choose, tuned), { mode, note })
+    ? await tuneDevice(gpu, (choose) => lowerBenchPlans(choose, tuned), { mode, note, signal })
     : undefined;
   signal.throwIfAborted();
   if (!json) print(`${describeDevice(gpu)}, Deno ${Deno.version.deno}\n`);

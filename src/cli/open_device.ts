@@ -37,7 +37,11 @@ export async function openDevice(
 export async function tuneDevice(
   gpu: Gpu,
   lower: (choose: ProductChooser) => void,
-  { mode, note }: { readonly mode: TunerMode; readonly note: (line: string) => void },
+  { mode, note, signal }: {
+    readonly mode: TunerMode;
+    readonly note: (line: string) => void;
+    readonly signal: AbortSignal;
+  },
 ): Promise<Tuner> {
   const progress = openErrorProgress();
   const noteBelow = (line: string) => {
@@ -48,8 +52,8 @@ export async function tuneDevice(
   let tuner: Tuner, measured: number;
   try {
     tuner = await startTuning(gpu, { mode, note: noteBelow });
-    const show = (done: number, total: number) => progress.update({ label: "tune", done, total });
-    measured = await tuner.tunePlans(lower, show);
+    const onProduct = (done: number, total: number) => progress.update({ label: "tune", done, total });
+    measured = await tuner.tunePlans(lower, { onProduct, signal });
   } finally {
     progress.finish();
   }

@@ -9,7 +9,13 @@ import { choiceFault } from "../kernels/choice_fault.ts";
 import { choiceText, shapeKey } from "../kernels/product_choices.ts";
 import { usableCores } from "../kernels/cores.ts";
 import { defaultChooser, productSplits } from "../kernels/gemm.ts";
-import type { ProductChoice, ProductChooser, ProductShape, ProductTuner } from "../kernels/product.ts";
+import type {
+  ProductChoice,
+  ProductChooser,
+  ProductShape,
+  ProductTuner,
+  TuneOptions,
+} from "../kernels/product.ts";
 import type { Gpu } from "./device.ts";
 import {
   readTunerCache,
@@ -114,12 +120,9 @@ export class Tuner implements ProductTuner {
   }
 
   /** Measures the products of plans, as `tune` does, after measurements in progress. */
-  tunePlans(
-    lower: (choose: ProductChooser) => void,
-    onProduct?: (done: number, products: number) => void,
-  ): Promise<number> {
+  tunePlans(lower: (choose: ProductChooser) => void, options?: TuneOptions): Promise<number> {
     const shapes = collectProducts(lower, this.#default);
-    const turn = this.#last.then(() => this.tune(shapes, onProduct));
+    const turn = this.#last.then(() => this.tune(shapes, options));
     this.#last = turn.catch(() => {});
     return turn;
   }
@@ -127,15 +130,12 @@ export class Tuner implements ProductTuner {
   /**
    * Times the candidates of every product without a choice, and keeps the choices in the cache.
    *
-   * @param onProduct Called before the first product and after each, with the number done and the total.
    * @returns The number of products that were measured.
    * @throws {KernelError} If the device fails on the reference core.
+   * @throws The reason of the signal where it ends the measuring.
    */
-  async tune(
-    shapes: readonly ProductShape[],
-    onProduct?: (done: number, products: number) => void,
-  ): Promise<number> {
-    const { mode, cache, note } = this.#options;
+  async tune(shapes: readonly ProductShape[], { onProduct, signal }: TuneOptions = {}): Promise<number> {
+    const { mode } = this.#options;
     if (mode === "off") return 0;
     const asked = new Map(shapes.filter(({ trial }) => trial).map((shape) => [shapeKey(shape), shape]));
     for (const key of asked.keys()) this.#asked.add(key);
@@ -144,21 +144,29 @@ export class Tuner implements ProductTuner {
       return !known || mode === "full" && known.mode !== "full";
     });
     let measured = 0;
-    for (const [key, shape] of unknown) {
-      if (measured === 0) onProduct?.(0, unknown.length);
-      this.#products.set(key, await this.#measure(shape, mode));
-      measured++;
-      onProduct?.(measured, unknown.length);
-    }
-    if (measured > 0 && cache && this.#key) {
-      try {
-        await writeTunerCache(cache, this.#key, [...this.#products.values()]);
-      } catch (error) {
-        if (!(error instanceof FileError)) throw error;
-        note(`the tuning choices are not kept: ${error.message}`);
+    try {
+      for (const [key, shape] of unknown) {
+        if (measured === 0) onProduct?.(0, unknown.length);
+        this.#products.set(key, await this.#measure(shape, { mode, signal }));
+        measured++;
+        onProduct?.(measured, unknown.length);
       }
+    } finally {
+      if (measured > 0) await this.#keep();
     }
     return measured;
+  }
+
+  /** Keeps the choices in the cache. */
+  async #keep(): Promise<void> {
+    const { cache, note } = this.#options;
+    if (!cache || !this.#key) return;
+    try {
+      await writeTunerCache(cache, this.#key, [...this.#products.values()]);
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      note(`the tuning choices are not kept: ${error.message}`);
+    }
   }
 
   /** For each product: the choice, the default, and the times of all candidates. */
@@ -166,7 +174,11 @@ export class Tuner implements ProductTuner {
     return [...this.#products.values()].filter(({ shape }) => this.#asked.has(shape));
   }
 
-  async #measure(shape: ProductShape, mode: "quick" | "full"): Promise<TunedProduct> {
+  async #measure(
+    shape: ProductShape,
+    { mode, signal }: { readonly mode: "quick" | "full"; readonly signal: AbortSignal | undefined },
+  ): Promise<TunedProduct> {
+    signal?.throwIfAborted();
     const effort = efforts[mode], byDefault = plainChoice(this.#default(shape));
     if (shape.rows * shape.columns * shape.segments * shape.inner * 4 < effort.multiplications) {
       return { shape: shapeKey(shape), mode, taken: byDefault, byDefault, candidates: [] };
@@ -181,6 +193,7 @@ export class Tuner implements ProductTuner {
     const wanted = await trial.result(reference);
     const candidates: Candidate[] = [];
     for (const choice of choices) {
+      signal?.throwIfAborted();
       const rejected = await findFault(trial, choice, wanted);
       if (rejected !== undefined) {
         this.#options.note(`${choiceText(choice)} is not used for ${shape.operation}: ${rejected}`);

@@ -46,6 +46,14 @@ export interface ProductChoice {
 /** Picks how a product is computed on this device. */
 export type ProductChooser = (shape: ProductShape) => ProductChoice;
 
+/** How measuring is watched and ended. */
+export interface TuneOptions {
+  /** Called before the first product is measured, and after each, with how many are done, of how many. */
+  readonly onProduct?: ((done: number, products: number) => void) | undefined;
+  /** Ends the measuring once it is aborted: it throws the signal's reason, and keeps what was measured. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Finds the fastest way to compute products on a device, before they run. */
 export interface ProductTuner {
   /** The way that was found; a default for products that were not measured. */
@@ -54,11 +62,8 @@ export interface ProductTuner {
    * Measures the products of plans that were not measured yet.
    *
    * @param lower Lowers the plans with a chooser.
-   * @param onProduct Called before the first product is measured, and after each, with how many are done, of how many.
    * @returns The number of products that were measured.
+   * @throws The reason of the signal where it ends the measuring.
    */
-  tunePlans(
-    lower: (choose: ProductChooser) => void,
-    onProduct?: (done: number, products: number) => void,
-  ): Promise<number>;
+  tunePlans(lower: (choose: ProductChooser) => void, options?: TuneOptions): Promise<number>;
 }

@@ -82,16 +82,19 @@ export function lowerRunPlans(graph: Graph, sizes: RunSizes, choose: ProductChoo
  *
  * @param run.cores How an earlier run computed its products, which then need no measuring.
  * @param run.onProgress Hears of each product, as of the phase `tune`.
+ * @param run.signal Ends the measuring once it is aborted.
  * @throws {ShapeError} If the device cannot hold the batch of training, or the one of evaluation that is asked for.
+ * @throws The reason of the signal where it ends the measuring.
  */
 export async function tuneRun(
   gpu: Gpu,
-  { graph, config, dataset: { train, test }, cores = {}, onProgress }: {
+  { graph, config, dataset: { train, test }, cores = {}, onProgress, signal }: {
     readonly graph: Graph;
     readonly config: Pick<RunConfig, "train" | "device">;
     readonly dataset: Pick<Dataset<Split>, "train" | "test">;
     readonly cores?: Readonly<Record<string, string>> | undefined;
     readonly onProgress?: ((phase: string, progress: Progress) => void) | undefined;
+    readonly signal?: AbortSignal | undefined;
   },
 ): Promise<void> {
   const { tuner } = gpu, { batch } = config.train, { evaluationBatch } = config.device;
@@ -100,5 +103,6 @@ export async function tuneRun(
   const isKnown = (shape: ProductShape) => Object.hasOwn(cores, shapeKey(shape));
   const lower = (choose: ProductChooser) =>
     lowerRunPlans(graph, sizes, (shape) => isKnown(shape) ? gpu.choose(shape) : choose(shape));
-  await tuner.tunePlans(lower, (step, steps) => onProgress?.("tune", { step, steps }));
+  const onProduct = (step: number, steps: number) => onProgress?.("tune", { step, steps });
+  await tuner.tunePlans(lower, { onProduct, signal });
 }

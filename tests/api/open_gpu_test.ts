@@ -87,6 +87,32 @@ Deno.test("a model has its products tuned before it first runs them, unless the 
   assertEquals(tuned.size, before, "a caller's choice stands");
 });
 
+Deno.test("calls of a model hand their signal to tuning, which takes long", async () => {
+  using gpu = await openPlain();
+  const { choose } = gpu, { train } = tinyDataset(), stop = new AbortController(), { signal } = stop;
+  let handed = 0;
+  gpu.tuner = {
+    choose,
+    tunePlans(_lower, options) {
+      assertEquals(options?.signal, signal);
+      handed++;
+      return Promise.reject(new Error("told to stop"));
+    },
+  };
+  using model = new Model(gpu, tinyGraph(), { task: tinyDataset() });
+  const calls = [
+    () => model.train(train, { epochs: 1, signal }),
+    () => model.recalibrate(train, { signal }),
+    () => model.score(train, { criterion: "gradient", signal }),
+    () => model.evaluate(train, { signal }),
+    () => model.predict(train, { signal }),
+  ];
+  for (const call of calls) await assertRejects(call, Error, "told to stop");
+  using _ = model.keepOnDevice(train);
+  await assertRejects(() => model.evaluate(train, { signal }), Error, "told to stop");
+  assertEquals(handed, calls.length + 1);
+});
+
 Deno.test("choices are kept in the cache folder, and a later device computes by them without measuring", () =>
   withCache(async (folder) => {
     const dataset = tinyDataset(), path = `${folder}/tuning.json`;

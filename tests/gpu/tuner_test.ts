@@ -106,6 +106,27 @@ Deno.test("tune() tries both read paths in mode full, few candidates in quick, n
   assert.equal(quick.explain().length, 4);
 });
 
+Deno.test("tune() ends by its signal between two candidates, and keeps what was measured", async () => {
+  const files = memoryFiles(),
+    cache = { files, path },
+    stop = new AbortController(),
+    tried: ProductChoice[] = [];
+  const openTrial: TrialOpener = (gpu, shape) => {
+    const trial = madeUpTrial({ tried })(gpu, shape);
+    const result = (choice: ProductChoice) => {
+      if (shape === small[1] && tried.length > 1) stop.abort(new Error("enough"));
+      return trial.result(choice);
+    };
+    return { ...trial, result, [Symbol.dispose]() {} };
+  };
+  const { tuner } = await openTest({ cache, openTrial });
+  const tune = tuner.tune(small, { onProduct: () => tried.length = 0, signal: stop.signal });
+  await assert.rejects(tune, /enough/);
+  assert.equal(tried.length, 3, "the reference, the default and the one that was under way");
+  const again = await openTest({ cache, openTrial: madeUpTrial({}) });
+  assert.equal(await again.tuner.tune(small), 2, "one was measured before");
+});
+
 Deno.test("tune() rejects a candidate whose result is wrong, however fast, and notes it", async () => {
   const wrong = "gemm/software/register_8x16";
   const openTrial = madeUpTrial({ times: ({ core }) => core === wrong ? 0.1 : 1, wrong: [wrong] });
@@ -148,12 +169,15 @@ Deno.test("openTuner() reads the choices of an earlier run, which is not measure
   const times = ({ splits, core }: ProductChoice) => core === "gemm/software/register_8x8" ? 0.5 : splits;
   const first = await openTest({ cache, openTrial: madeUpTrial({ times }) });
   const seen: (readonly [number, number])[] = [];
-  assert.equal(await first.tuner.tune([large, ...small], (...at) => seen.push(at)), 4);
+  assert.equal(await first.tuner.tune([large, ...small], { onProduct: (...at) => seen.push(at) }), 4);
   assert.deepEqual(seen, [0, 1, 2, 3, 4].map((done) => [done, 4]));
   const written = cache.files.entries.get(path);
   const tried: ProductChoice[] = [];
   const second = await openTest({ cache, openTrial: madeUpTrial({ tried }) });
-  assert.equal(await second.tuner.tune([large, ...small], () => assert.fail("nothing is measured")), 0);
+  assert.equal(
+    await second.tuner.tune([large, ...small], { onProduct: () => assert.fail("nothing is measured") }),
+    0,
+  );
   assert.deepEqual([tried, first.notes, second.notes], [[], [], []]);
   assert.deepEqual(second.tuner.explain(), first.tuner.explain());
   for (const shape of [large, ...small]) {

@@ -1,5 +1,5 @@
 /** Runs from code have their products tuned as those of the commands. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { configOf } from "../helpers/config.ts";
 import type { Gpu } from "../../src/gpu/device.ts";
 import { shapeKey } from "../../src/kernels/product_choices.ts";
@@ -25,7 +25,7 @@ async function watchTuning(gpu: Gpu, act: (asked: ReadonlySet<string>) => Promis
   };
   gpu.tuner = {
     choose,
-    tunePlans(lower, onProduct) {
+    tunePlans(lower, { onProduct } = {}) {
       lower(watch);
       onProduct?.(asked.size, asked.size);
       return Promise.resolve(0);
@@ -47,6 +47,23 @@ const runs: Readonly<Record<string, (gpu: Gpu, more: object) => Promise<{ readon
 };
 
 for (const [name, run] of Object.entries(runs)) {
+  Deno.test(`${name}() hands its signal to tuning, which takes long`, async () => {
+    const gpu = await deviceOf(), { choose } = gpu, stop = new AbortController();
+    gpu.tuner = {
+      choose,
+      tunePlans(_lower, { signal } = {}) {
+        stop.abort(new Error("told to stop"));
+        assertEquals(signal, stop.signal);
+        return Promise.reject(signal!.reason);
+      },
+    };
+    try {
+      await assertRejects(() => run(gpu, { signal: stop.signal }), Error, "told to stop");
+    } finally {
+      gpu.tuner = undefined;
+    }
+  });
+
   Deno.test(`${name}() has the products of training, evaluation and scoring tuned, but what is known or chosen`, async () => {
     const gpu = await deviceOf(), { choose } = gpu;
     const wanted = new Set<string>();
