@@ -5,10 +5,10 @@
  */
 import { isNormalization, normalizationWanted } from "../data/normalization.ts";
 import { ConfigError, ShapeError } from "../errors.ts";
-import { type Files, isOnnxPath, isWeightsPath } from "../files.ts";
+import { type Files, isWeightsPath } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { readOnnx } from "../io/onnx/read.ts";
-import { decodePretrained, type PretrainedModel } from "../io/pretrained.ts";
+import type { PretrainedModel } from "../io/pretrained.ts";
+import { readWeights } from "../io/read_weights.ts";
 import type { Normalization } from "../io/recognize.ts";
 import { maxJsonBytes, parseJson } from "../json.ts";
 import { type ClassificationTask, type Graph, type GraphOptions, parseGraph } from "../model/graph.ts";
@@ -105,28 +105,14 @@ export function openModel(
   return model;
 }
 
-/** The largest file of weights that is read, in bytes. */
-const maxWeightBytes = 2 ** 32;
-
 /** Reads what a source names: a graph without weights, or weights with their graph. */
 async function readSource(
   { model, preset, weights }: ModelSource,
   tools: OpenTools,
 ): Promise<{ readonly graph?: Graph; readonly weights?: PretrainedModel }> {
   const makePreset = (name: string) => presetNetwork(name, tools.task);
-  const read = async (path: string, graph?: Graph) => {
-    const bytes = await tools.files.read(path, { maxBytes: maxWeightBytes });
-    if (isOnnxPath(path)) {
-      if (graph) refuseOption("preset", graph.name, `no graph beside that of ${path}`);
-      return await readOnnx(bytes, { name: path, size: tools.task, files: tools.files });
-    }
-    return decodePretrained(bytes, {
-      name: path,
-      size: tools.task,
-      layers: tools.layers,
-      ...(graph ? { graph } : {}),
-    });
-  };
+  const read = (path: string, graph?: Graph) =>
+    readWeights(path, { files: tools.files, size: tools.task, layers: tools.layers, graph });
   if (isWeightsPath(model)) {
     if (weights !== undefined) refuseOption("weights", weights, `no weights beside those of ${model}`);
     return { weights: await read(model, preset === undefined ? undefined : makePreset(preset)) };

@@ -18,8 +18,8 @@ const summary =
 
 const own = ownFlags({
   model: z.string().min(1).optional().describe(
-    "Weights of a network that a file is about; by default ../models/NAME-cifar10.safetensors beside the folder of " +
-      "NAME.safetensors.",
+    "The network that a file is about, as safetensors or ONNX; by default ../models/NAME-cifar10.safetensors beside the " +
+      "folder of NAME.safetensors, or NAME.onnx in it.",
   ),
   data: z.string().min(1).optional().describe(
     "Folder of its images; by default ../data/cifar-10-batches-bin beside the folder of the file.",

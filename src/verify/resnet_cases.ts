@@ -15,8 +15,8 @@ import { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import { readFloats } from "../gpu/readback.ts";
 import { SlotPool } from "../gpu/slots.ts";
-import { decodePretrained } from "../io/pretrained.ts";
 import { rowsFromQuads } from "../io/quads.ts";
+import { readWeights } from "../io/read_weights.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { checkGraphFits } from "../model/graph.ts";
 import { lowerForward } from "../plan/forward.ts";
@@ -185,10 +185,7 @@ async function openNetwork(
     const current = `its weights are not at ${path}`;
     throw new FileError({ act: "verify", thing: goldens.name, current, wanted: "their path by --model" });
   }
-  const { graph, parameters, normalization } = decodePretrained(await files.read(path), {
-    name: path,
-    size: dataset,
-  });
+  const { graph, parameters, normalization } = await readWeights(path, { files, size: dataset });
   checkGraphFits(graph, dataset);
   const network = new Network(gpu, graph, 0);
   network.writeParameters(parameters);

@@ -9,6 +9,7 @@ import type { ProductChooser } from "../kernels/product.ts";
 import { checkConv2d, checkLinear } from "./convolution_cases.ts";
 import { type Check, Goldens } from "./goldens.ts";
 import { checkBatchnorm2d, checkCrossEntropy, checkPool2d } from "./layer_cases.ts";
+import { checkOutputs, hasOutputCase } from "./output_cases.ts";
 import { checkResnet, hasResnetCase, type ModelSources } from "./resnet_cases.ts";
 import { checkTraining } from "./training_cases.ts";
 
@@ -20,8 +21,8 @@ const kinds = ["conv2d", "linear", "maxpool2d", "avgpool2d", "batchnorm2d", "cro
 
 /**
  * Checks everything in a file of reference values that this version knows: cases of operations, training with the
- * confidence chain and criteria, and a trained network with global magnitude pruning. The formats are described in
- * docs/formats.md.
+ * confidence chain and criteria, a trained network with global magnitude pruning, and the output of a network. The formats
+ * are described in docs/formats.md.
  *
  * @param onCheck Called with each comparison as it is made.
  * @param sources Where the network and the images of a file of the last kind are found.
@@ -67,12 +68,17 @@ export async function verifyGoldens(
   if (goldens.names.some((tensor) => tensor.startsWith("init."))) {
     add(await checkTraining({ gpu, choose }, goldens));
   }
-  if (hasResnetCase(goldens)) {
+  const ofNetworks = [
+    { has: hasResnetCase, check: checkResnet },
+    { has: hasOutputCase, check: checkOutputs },
+  ];
+  for (const { has, check } of ofNetworks) {
+    if (!has(goldens)) continue;
     if (sources === undefined) {
       const current = "it is about a network that lies in another file";
       throw new ConfigError({ act: "verify", thing: name, current, wanted: "the option sources" });
     }
-    add(await checkResnet({ gpu, choose, sources }, goldens));
+    add(await check({ gpu, choose, sources }, goldens));
   }
   return checks;
 }
