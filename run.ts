@@ -37,8 +37,8 @@ export type { PatternCount } from "./src/prune/select/pattern.ts";
 export type { CompactionCost, CompactionReport } from "./src/prune/compact/compact_network.ts";
 export { pruneReportSchema } from "./src/report/prune_report.ts";
 export type {
-  CompactionResult,
   CriterionResult,
+  Latency,
   LayerReport,
   NetworkStates,
   PhaseReport,

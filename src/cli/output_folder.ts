@@ -22,7 +22,7 @@ export const lastGoodName = "last-good.safetensors";
 
 /** What commands write into their output folder, beside the folder of checkpoints. */
 const ownNames: ReadonlySet<string> = new Set([
-  ...["report.json", "model.safetensors", lastGoodName],
+  ...["report.json", "latency.json", "model.safetensors", lastGoodName],
   ...["compare.json", "compare.svg", "sensitivity.json"],
 ]);
 

@@ -107,7 +107,7 @@ async function main(signal: AbortSignal): Promise<number> {
   const output = opened ?? held.use(await makeRunFolder(input));
   signal.throwIfAborted();
   const checkpoints = checkpointsIn(output.path, resumes);
-  const { report, model } = await runWithProgress(config, {
+  const { report, model, latency } = await runWithProgress(config, {
     ...{ gpu, output, signal },
     ...input,
     ...(resumes || config.output.checkpointEvery !== 0 ? { checkpoints } : {}),
@@ -115,9 +115,10 @@ async function main(signal: AbortSignal): Promise<number> {
   });
   const paths = { model: `${output.path}/model.safetensors`, report: `${output.path}/report.json` };
   await denoFiles.write(paths.model, model);
+  if (latency) await output.writeReport("latency.json", latency);
   await output.writeReport("report.json", report);
   await removeCheckpoints(checkpoints);
-  print(formatReport(report));
+  print(formatReport(report, latency));
   // Standard output may go to a file.
   for (const warning of report.warnings ?? []) note(formatWarning(warning));
   print(`\nWritten: ${paths.report} and ${paths.model}`);
@@ -126,10 +127,12 @@ async function main(signal: AbortSignal): Promise<number> {
 }
 
 /** How to go on with the model of a run. */
-function formatNext(model: string, { config, compaction, parameters }: PruneReport): string {
+function formatNext(model: string, { config, compaction, cost, parameters }: PruneReport): string {
   const { folder } = config.data, more = folder === undefined ? "" : ` --data ${shellText(folder)}`;
   // What compaction took out counts no longer. The goal by default may be reached already.
-  const sparsity = compaction ? 0 : parameters.removed / parameters.prunable;
+  const sparsity = compaction
+    ? 1 - cost.after.parameters / compaction.after.parameters
+    : parameters.removed / parameters.prunable;
   const goal = ` --sparsity ${Number((1 - (1 - sparsity) / 2).toFixed(3))}`;
   const next = { "Measure it": ["evaluate", ""], "Prune it further": ["prune", goal] };
   return Object.entries(next).map(([what, [command, flags]]) =>

@@ -66,7 +66,7 @@ function complete(config: Tree) {
       select: completeSelect(prune),
       after: completeAfter(prune),
     },
-    output: { ...output, compact: output.compact ?? prune.select.granularity === "channel" },
+    output: { ...output, compact: output.compact ?? !("pattern" in prune.goal) },
   });
 }
 

@@ -87,8 +87,8 @@ const output = z.strictObject({
   ),
   compact: z.boolean().optional().meta({
     description:
-      "--compact: Shrink the pruned model by its empty channels, and time both; on with granularity channel unless turned off.",
-    default: false,
+      "--compact: Shrink the pruned model by its empty channels, and time both; off by default beside a pattern. --no-compact keeps the network's shapes.",
+    default: true,
   }),
   store: z.enum(["dense", "sparse"]).default("dense").describe(
     "--store: Write all weights, as PyTorch loads them, or leave removed ones out of the file.",

@@ -99,8 +99,11 @@ export function upgradeReport(report: unknown): unknown {
     const [criterion, ...parts] = cell.variant.split("/");
     return { ...cell, variant: [criterion, ...parts.map((part) => renamedParts[part] ?? part)].join("/") };
   };
+  // Times stand in a file of their own.
+  const { latencyMs: _, ...compaction } = isKeys(report.compaction) ? report.compaction : {};
   return {
     ...report,
+    ...(isKeys(report.compaction) ? { compaction } : {}),
     version: 2,
     config: complete.success ? complete.data : config,
     ...(Array.isArray(cells) ? { cells: cells.map(rename) } : {}),

@@ -16,10 +16,16 @@ import type { PatternCount } from "../prune/select/pattern.ts";
 import type { Pattern } from "../prune/select/removal.ts";
 import { type TemperatureChoice, temperatureChoiceSchema } from "../prune/score/temperature.ts";
 
-/** What compaction gained. */
-export interface CompactionResult extends CompactionReport {
-  /** Time of a batch of 128 images, or of all where there are fewer, in ms: the median of seven, of each model. */
-  readonly latencyMs: { readonly before: number; readonly after: number };
+/**
+ * The time of a batch, of the network before and after compaction. It is measured, so a report, which follows from
+ * configuration and adapter alone, does not hold it.
+ */
+export interface Latency {
+  /** Images of the batch. */
+  readonly batch: number;
+  /** The median of seven batches, in ms. */
+  readonly beforeMs: number;
+  readonly afterMs: number;
 }
 
 /** Accuracy of one criterion at the final sparsity, removed at once from the same trained network. */
@@ -131,7 +137,7 @@ export interface PruneReport {
   /** Bytes of the whole network's file, and of the pruned one's as it was written. */
   readonly fileBytes: { readonly before: number; readonly after: number };
   /** What compaction gained; null where there was none. */
-  readonly compaction: CompactionResult | null;
+  readonly compaction: CompactionReport | null;
   /** Every round of scoring, removal and fine-tuning. */
   readonly rounds: readonly PruneRound[];
   /** Why the loop ended. */
@@ -167,7 +173,6 @@ const compaction = z.strictObject({
   removedLayers: z.array(z.string()),
   channels: z.array(z.strictObject({ name: z.string(), before: count, after: count })),
   largestDifference: z.number().min(0),
-  latencyMs: z.strictObject({ before: z.number().min(0), after: z.number().min(0) }),
 });
 
 const schema = z.strictObject({

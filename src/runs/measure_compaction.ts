@@ -12,9 +12,10 @@ import type { Graph } from "../model/graph.ts";
 import type { LayerDefinition } from "../model/own_layer.ts";
 import { summarizeModel } from "../model/summary.ts";
 import type { CompactOptions } from "../prune/compact/compact.ts";
-import { computeCost, computeDenseCost } from "../prune/cost.ts";
+import type { CompactionReport } from "../prune/compact/compact_network.ts";
+import { costOf, denseCostOf } from "../prune/cost.ts";
 import type { PruneOutcome } from "../prune/loop.ts";
-import type { CompactionResult, PruneReport } from "../report/prune_report.ts";
+import type { Latency, PruneReport } from "../report/prune_report.ts";
 import { Model } from "../api/model.ts";
 import type { ModelTask } from "../api/model_options.ts";
 import { getCore } from "../api/model_core.ts";
@@ -29,6 +30,8 @@ const timedRuns = 7;
 /** The file of a pruned model as it is to be written, and what a report says of it. */
 export interface PrunedModel extends Pick<PruneReport, "cost" | "compaction"> {
   readonly model: Uint8Array;
+  /** What compaction gained in time; null where no layer became smaller. */
+  readonly latency: Latency | null;
 }
 
 /**
@@ -50,12 +53,14 @@ export async function finishPruned(
     isSparse = store === "sparse";
   const before = computeDenseCost(summarizeModel(stored.graph));
   if (compact) {
-    const { result, model, graph, layers } = await measureCompaction(gpu, bytes, context);
+    const { report, latency, model, graph, layers } = await measureCompaction(gpu, bytes, context);
     // Of what stays as wide as before, single weights may be gone too.
-    return { model, compaction: result, cost: { before, after: computeCost(graph, layers, { isSparse }) } };
+    const after = computeCost(graph, layers, { isSparse });
+    return { model, compaction: report, latency, cost: { before, after } };
   }
   const after = computeCost(stored.graph, layers, { isSparse });
-  return { model: isSparse ? encodeModel(stored, store) : bytes, compaction: null, cost: { before, after } };
+  const model = isSparse ? encodeModel(stored, store) : bytes;
+  return { model, compaction: null, latency: null, cost: { before, after } };
 }
 
 /** What a model is compacted with. */
@@ -74,14 +79,15 @@ interface CompactionContext extends CompactOptions {
 
 /** A smaller model, and what its layers keep of what they now have. */
 interface CompactedModel extends Pick<PruneOutcome, "layers"> {
-  readonly result: CompactionResult;
+  readonly report: CompactionReport;
+  readonly latency: Latency | null;
   /** The bytes of its file. */
   readonly model: Uint8Array;
   readonly graph: Graph;
 }
 
 /**
- * Makes a smaller model of the bytes of a pruned one, and times both in turn.
+ * Makes a smaller model of the bytes of a pruned one, and times both in turn where they differ.
  *
  * @throws {KernelError} Where the two models' logits differ by more than rounding.
  */
@@ -96,14 +102,19 @@ async function measureCompaction(
   using smaller = new Model(gpu, stored.graph, { task, choose, evaluationBatch, examples: trainedOn });
   smaller.restore(stored);
   const report = await smaller.compact(batch, { protect });
-  const layers = await getCore(smaller).pruner.count();
-  using masked = new Model(gpu, stored.graph, { task, evaluationBatch });
-  using timed = new Model(gpu, smaller.graph, { task, evaluationBatch });
-  masked.restore(stored);
-  timed.restore(await smaller.state());
-  const [before, after] = await timeInTurn([masked, timed], batch);
-  const result = { ...report, latencyMs: { before, after } };
-  return { result, model: await smaller.encode(store), graph: smaller.graph, layers };
+  const layers = await coreOf(smaller).pruner.count();
+  const isSmaller = report.channels.length > 0 || report.removedLayers.length > 0;
+  const latency = isSmaller ? await measureLatency() : null;
+  return { report, latency, model: await smaller.encode(store), graph: smaller.graph, layers };
+
+  async function measureLatency(): Promise<Latency> {
+    using masked = new Model(gpu, stored.graph, { task, evaluationBatch });
+    using timed = new Model(gpu, smaller.graph, { task, evaluationBatch });
+    masked.restore(stored);
+    timed.restore(await smaller.state());
+    const [beforeMs, afterMs] = await timeInTurn([masked, timed], batch);
+    return { batch: batch.count, beforeMs, afterMs };
+  }
 }
 
 /** The median time that each model takes for a batch; in turn, so that what else the machine does falls on both. */

@@ -19,7 +19,7 @@ import { type CriterionName, needsVariance } from "../prune/score/criteria.ts";
 import { type CriterionDefinition, describeDefinitions } from "../prune/score/own_criterion.ts";
 import { type PruneRound, pruneUntilStable } from "../prune/loop.ts";
 import { countRemovedWeights } from "../prune/recipe.ts";
-import type { CriterionResult, PhaseReport, PruneReport } from "../report/prune_report.ts";
+import type { CriterionResult, Latency, PhaseReport, PruneReport } from "../report/prune_report.ts";
 import { applyRecipe, toScoreOptions } from "../api/apply_recipe.ts";
 import { type LoadedModel, openModel } from "../api/load_model.ts";
 import { Model } from "../api/model.ts";
@@ -83,6 +83,8 @@ export interface PruneRunResult {
   readonly report: PruneReport;
   /** The pruned and fine-tuned model as the bytes of its file. */
   readonly model: Uint8Array;
+  /** The time of a batch before and after compaction; null where no layer became smaller. */
+  readonly latency: Latency | null;
 }
 
 /**
@@ -257,5 +259,5 @@ async function pruneModel(
     ...{ untrained, trained, finetuned, trainedBytes: kept.byteLength, training: phases },
     layout: getCore(model).network.layout,
   });
-  return { report, model: finished.model };
+  return { report, model: finished.model, latency: finished.latency };
 }

@@ -4,7 +4,8 @@
  * @module
  */
 import { type PruneRound, stableFraction } from "../prune/loop.ts";
-import type { CompactionResult, PruneReport } from "../report/prune_report.ts";
+import type { CompactionReport } from "../prune/compact/compact_network.ts";
+import type { Latency, PruneReport } from "../report/prune_report.ts";
 import { isThin } from "../report/warnings.ts";
 import { accuracyText, percentText as percent } from "./accuracy.ts";
 import { escapeLine } from "./escape.ts";
@@ -30,24 +31,16 @@ function formatStates(
   );
 }
 
-/** The report as tables for people. */
-export function formatReport(report: PruneReport): string {
-  const { parameters, bytes, dataset } = report, isFinetuned = report.config.prune.finetune.epochs > 0;
-  const { before, after } = report.cost;
-  const sizes = formatTable(["size", "before", "after"], [
-    ["parameters", `${before.parameters}`, `${after.parameters}`],
-    ["prunable weights", `${parameters.prunable}`, `${parameters.prunable - parameters.removed}`],
-    ["multiply-adds per image", `${before.multiplyAdds}`, `${Math.round(after.multiplyAdds)}`],
-    ["bytes, with a bit per weight for a mask", `${bytes.before}`, `${bytes.after}`],
-    ["bytes of the file", `${report.fileBytes.before}`, `${report.fileBytes.after}`],
-  ]);
+/** The report as tables for people, with the time that compaction gains where it was measured. */
+export function formatReport(report: PruneReport, latency: Latency | null = null): string {
+  const { parameters, dataset } = report, isFinetuned = report.config.prune.finetune.epochs > 0;
   const sections = [
     `Accuracy on ${dataset.test} test examples of ${escapeLine(dataset.name)}, with its standard error`,
     formatStates(report),
     ...(report.training?.length ? ["Training, on the examples trained on", formatTraining(report)] : []),
-    report.compaction ? "Size (after: compacted, what is kept)" : "Size (after: what is kept)",
-    sizes,
-    ...(report.compaction ? [formatCompaction(report.compaction, Math.min(128, dataset.test))] : []),
+    "Size",
+    formatSizes(report),
+    ...(report.compaction ? [formatCompaction(report.compaction, latency)] : []),
     `Rounds (${endText(report)})`,
     formatRounds(report),
   ];
@@ -71,6 +64,35 @@ export function formatReport(report: PruneReport): string {
   );
   sections.push(formatFlips(report));
   return sections.join("\n\n");
+}
+
+/** The sizes before and after: of all that is kept; and, of a compacted network, as an ordinary dense one. */
+function formatSizes(
+  { cost: { before, after }, parameters, bytes, fileBytes, compaction }: PruneReport,
+): string {
+  const kept = parameters.prunable - parameters.removed;
+  const rows: readonly (readonly [string, number, number | undefined, number])[] = [
+    ["parameters", before.parameters, compaction?.after.parameters, after.parameters],
+    ["prunable weights", parameters.prunable, undefined, kept],
+    [
+      "multiply-adds per image",
+      before.multiplyAdds,
+      compaction?.after.multiplyAdds,
+      Math.round(after.multiplyAdds),
+    ],
+    ["bytes, with a bit per weight for a mask", bytes.before, compaction?.after.sizeBytes, bytes.after],
+    ["bytes of the file", fileBytes.before, undefined, fileBytes.after],
+  ];
+  const columns = ["size", "before", ...(compaction ? ["compacted, dense"] : []), "what is kept"];
+  return formatTable(
+    columns,
+    rows.map(([name, before, dense, after]) => [
+      name,
+      `${before}`,
+      ...(compaction ? [`${dense ?? "-"}`] : []),
+      `${after}`,
+    ]),
+  );
 }
 
 /** A warning as commands print it. */
@@ -183,10 +205,10 @@ function endText({ end, rounds, chosenRound }: PruneReport): string {
 }
 
 function formatCompaction(
-  { channels, removedLayers, largestDifference, latencyMs }: CompactionResult,
-  batch: number,
+  { channels, removedLayers, largestDifference }: CompactionReport,
+  latency: Latency | null,
 ): string {
-  const { before, after } = latencyMs, ms = (time: number) => `${time.toFixed(2)} ms`;
+  const ms = (time: number) => `${time.toFixed(2)} ms`;
   const isAnyThin = channels.some(({ before, after }) => isThin(after, before));
   const rows = channels.map(({ name, before, after }) => {
     const cells = [escapeLine(name), `${before}`, `${after}`, percent(after / before)];
@@ -197,7 +219,14 @@ function formatCompaction(
   return [
     channels.length > 0 ? `${narrower}\n` : "Compacted: no layer has fewer channels.",
     ...(removedLayers.length > 0 ? [escapeLine(`Taken out: ${removedLayers.join(", ")}.`)] : []),
-    `A batch of ${batch} takes ${ms(before)} before and ${ms(after)} after, medians of 7 in turn.`,
+    ...(latency
+      ? [
+        `A batch of ${latency.batch} takes ${ms(latency.beforeMs)} before and ${
+          ms(latency.afterMs)
+        } after, ` +
+        "medians of 7 in turn.",
+      ]
+      : []),
     `Logits differ by at most ${largestDifference.toExponential(1)} of the largest.`,
   ].join("\n");
 }

@@ -104,11 +104,10 @@ Deno.test("parseRunConfig() fills in what follows from other keys", () => {
       .map((prune) => pruneOf(prune).rounds),
     [1, 1, undefined, 5, 3],
   );
-  const compactOf = (granularity: "element" | "channel", output = {}) =>
-    parse({ prune: { select: { granularity } }, output }).output.compact;
-  assert.deepEqual([compactOf("element"), compactOf("channel"), compactOf("channel", { compact: false })], [
-    false,
+  const compactOf = (prune: Record<string, unknown>, output = {}) => parse({ prune, output }).output.compact;
+  assert.deepEqual([compactOf({}), compactOf({ goal: pattern }), compactOf({}, { compact: false })], [
     true,
+    false,
     false,
   ]);
 });

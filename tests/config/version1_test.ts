@@ -21,6 +21,8 @@ Deno.test("parseRunConfig() reads whole configurations of version 1 as what was 
     const now = configOf(given), name = JSON.stringify(given);
     // Rounds towards a confidence were 20 then; a run that is repeated has as many.
     if (given.confidence !== undefined) given.rounds = now.prune.rounds = config.rounds;
+    // Compaction was on for channels alone then; a run that is repeated does as then.
+    given.compact = now.output.compact = config.compact;
     assert.deepEqual(parseRunConfig(config, "a test"), now, name);
     assert.deepEqual(parseRunConfig(given, "a test"), now, name);
     // What the tree holds is left alone.
@@ -62,12 +64,16 @@ Deno.test("parseRunConfig() reads names of before refits had one name", () => {
 
 Deno.test("pruneReportSchema reads a report of version 1, which then is one of now", () => {
   const old = JSON.parse(read("version1_report.json")), report = pruneReportSchema.parse(old);
-  const config = configOf({ limit: 600, testLimit: 200, epochs: 2, tune: "off" });
+  const config = configOf({ limit: 600, testLimit: 200, epochs: 2, tune: "off", compact: false });
   assert.equal(old.version, 1);
   assert.deepEqual(report, { ...old, version: 2, config });
   assert.deepEqual(pruneReportSchema.parse(JSON.parse(JSON.stringify(report))), report);
   assert.match(formatReport(report), /pruned by confidence/);
   assert.equal(pruneReportSchema.safeParse({ ...old, config: { epochs: -1 } }).success, false);
+  const cost = { parameters: 9, multiplyAdds: 9, sizeBytes: 36 };
+  const compaction = { before: cost, after: cost, removedLayers: [], channels: [], largestDifference: 0 };
+  const timed = { ...old, compaction: { ...compaction, latencyMs: { before: 2, after: 1 } } };
+  assert.deepEqual(pruneReportSchema.parse(timed).compaction, compaction);
 });
 
 Deno.test("upgradeReport() gives variants the names of now, and leaves alone what is no report of version 1", () => {

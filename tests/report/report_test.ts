@@ -24,7 +24,6 @@ const report: PruneReport = {
     removedLayers: [],
     channels: [{ name: "conv1", before: 5, after: 4 }],
     largestDifference: 1e-7,
-    latencyMs: { before: 2, after: 1.5 },
   },
   rounds: [{
     round: 1,

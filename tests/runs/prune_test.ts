@@ -209,12 +209,12 @@ Deno.test("runPrune() by channels shrinks the model, and times both", async () =
     },
   };
   using _untuned = { [Symbol.dispose]: () => void (gpu.tuner = undefined) };
-  const { report, model } = await run({ ...brief, ...anyChannels, targetParameters: 0.6 });
+  const { report, model, latency } = await run({ ...brief, ...anyChannels, targetParameters: 0.6 });
   const { cost, fileBytes } = report, compaction = report.compaction!;
   assert(compaction.largestDifference <= 1e-4);
   assert(cost.after.parameters <= 0.6 * cost.before.parameters);
   assertEquals(cost.after.parameters, compaction.after.parameters);
-  assert(compaction.latencyMs.before > 0 && compaction.latencyMs.after > 0);
+  assert(latency!.beforeMs > 0 && latency!.afterMs > 0 && latency!.batch > 0);
   assert(fileBytes.after < fileBytes.before);
   const { graph, parameters } = decodeModel(model, "model");
   // The products of both models are tuned before they are timed.

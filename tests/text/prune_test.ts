@@ -97,10 +97,10 @@ Deno.test("formatReport() says what compaction is worth", () => {
       removedLayers: ["conv2"],
       channels: [{ name: "conv1", before: 5, after: 4 }],
       largestDifference: 1.26e-7,
-      latencyMs: { before: 2, after: 1.5 },
     },
-  });
-  assertStringIncludes(text, "Size (after: compacted, what is kept)");
+  }, { batch: 40, beforeMs: 2, afterMs: 1.5 });
+  assert(/^size +before +compacted, dense +what is kept$/m.test(text));
+  assert(/^parameters +[0-9]+ +70 +[0-9]+$/m.test(text), text);
   assert(/^compacted +channels before +after +kept$/m.test(text));
   assert(/^conv1 +5 +4 +80\.0 %$/m.test(text));
   assertStringIncludes(text, "\n\nTaken out: conv2.\n");
@@ -117,7 +117,6 @@ Deno.test("formatReport() leaves warnings to standard error, and marks layers of
       compaction: {
         ...{ before: cost, after: cost, removedLayers: [], largestDifference: 0 },
         channels: [{ name: "conv1", before: 40, after }, { name: "relu1", before: 40, after: 30 }],
-        latencyMs: { before: 1, after: 1 },
       },
     });
   assert(/^conv1 +40 +1 +2\.5 % +under 5 %$/m.test(compacted(1)));
