@@ -13,7 +13,7 @@ import type { LayerDefinition } from "../model/own_layer.ts";
 import { summarizeModel } from "../model/summary.ts";
 import type { CompactOptions } from "../prune/compact/compact.ts";
 import type { CompactionReport } from "../prune/compact/compact_network.ts";
-import { costOf, denseCostOf } from "../prune/cost.ts";
+import { computeCost, computeDenseCost } from "../prune/cost.ts";
 import type { PruneOutcome } from "../prune/loop.ts";
 import type { Latency, PruneReport } from "../report/prune_report.ts";
 import { Model } from "../api/model.ts";
@@ -102,7 +102,7 @@ async function measureCompaction(
   using smaller = new Model(gpu, stored.graph, { task, choose, evaluationBatch, examples: trainedOn });
   smaller.restore(stored);
   const report = await smaller.compact(batch, { protect });
-  const layers = await coreOf(smaller).pruner.count();
+  const layers = await getCore(smaller).pruner.count();
   const isSmaller = report.channels.length > 0 || report.removedLayers.length > 0;
   const latency = isSmaller ? await measureLatency() : null;
   return { report, latency, model: await smaller.encode(store), graph: smaller.graph, layers };
