@@ -273,7 +273,7 @@ Deno.test("prune makes a folder for each run, and says where it is and how to go
         `\nMeasure it: ./winnow evaluate --model ${model} --data ${folder}/data\n`,
       );
       assertEquals(await Deno.readLink(`${folder}/out/latest`), out.slice("out/".length));
-      assertEquals(await namesIn(`${folder}/${out}`), ["model.safetensors", "report.json"]);
+      assertEquals(await namesIn(`${folder}/${out}`), ["latency.json", "model.safetensors", "report.json"]);
       reports.push(await Deno.readTextFile(`${folder}/${out}/report.json`));
     }
     assertEquals((await namesIn(`${folder}/out`))?.length, 3);
@@ -330,7 +330,12 @@ Deno.test("prune refuses an output folder with something in it, unless forced", 
     assertEquals(await namesIn(`${folder}/out`), ["notes.txt"]);
     const forced = await runTask("prune", [...flags, "--force"]);
     assertEquals(forced.code, 0, forced.stderr);
-    assertEquals(await namesIn(`${folder}/out`), ["model.safetensors", "notes.txt", "report.json"]);
+    assertEquals(await namesIn(`${folder}/out`), [
+      "latency.json",
+      "model.safetensors",
+      "notes.txt",
+      "report.json",
+    ]);
     assertEquals(await Deno.readTextFile(`${folder}/out/notes.txt`), "mine");
   }));
 
