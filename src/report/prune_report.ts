@@ -23,8 +23,9 @@ import { type TemperatureChoice, temperatureChoiceSchema } from "../prune/score/
 export interface Latency {
   /** Images of the batch. */
   readonly batch: number;
-  /** The median of seven batches, in ms. */
+  /** The median of seven batches before, in ms. */
   readonly beforeMs: number;
+  /** The same after, measured in turn with those before. */
   readonly afterMs: number;
 }
 
