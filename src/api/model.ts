@@ -5,7 +5,7 @@
  * @module
  */
 import type { Split } from "../data/split.ts";
-import type { Files } from "../files.ts";
+import { type Files, isOnnxPath } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { decodeModel, type WeightStore } from "../io/model_file.ts";
 import type { Graph, GraphOptions } from "../model/graph.ts";
@@ -41,7 +41,13 @@ import type {
   ScoreOptions,
 } from "./model_options.ts";
 import { compactModel, pruneModel, pruneModelWithRefit, refitModel } from "./prune_model.ts";
-import { encodeModelState, readModelState, readTensor, restoreModel } from "./read_model.ts";
+import {
+  encodeModelAsOnnx,
+  encodeModelState,
+  readModelState,
+  readTensor,
+  restoreModel,
+} from "./read_model.ts";
 import { measureConfidence, removeWeights, rescoreModel, scoreModel } from "./score_model.ts";
 import { computeFootprint, recalibrateModel, trainModel } from "./train_model.ts";
 
@@ -329,14 +335,24 @@ export class Model {
   }
 
   /**
-   * Saves the model with its masks, whole or not at all.
+   * The model as the bytes of an ONNX file (docs/onnx.md). Removed weights are zeros.
+   *
+   * @throws {ConfigError} If it has layers of its own.
+   */
+  encodeOnnx(): Promise<Uint8Array> {
+    return encodeModelAsOnnx(this.#core);
+  }
+
+  /**
+   * Saves the model with its masks, whole or not at all: as ONNX if the path ends in `.onnx`, where `store` says nothing,
+   * otherwise as safetensors.
    *
    * @param files The file system. Default: the runtime's.
    * @throws {FileError} If the file cannot be written, or the runtime has no files.
    */
   async save(path: string, files?: Files, store: WeightStore = "dense"): Promise<void> {
     const there = filesFor(files, "save", path);
-    await there.write(path, await this.encode(store));
+    await there.write(path, await (isOnnxPath(path) ? this.encodeOnnx() : this.encode(store)));
   }
 
   /**

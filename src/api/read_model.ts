@@ -6,6 +6,7 @@
 import { checkWords } from "../checks.ts";
 import { ShapeError } from "../errors.ts";
 import { encodeModel, type WeightStore } from "../io/model_file.ts";
+import { encodeOnnx } from "../io/onnx/write.ts";
 import { describeAlternatives } from "../nearest.ts";
 import { getLayerName, type PlacedParameter } from "../plan/layout.ts";
 import { prunableTensors } from "../prune/score/criteria.ts";
@@ -48,6 +49,15 @@ export function encodeModelState(core: ModelCore, store: WeightStore): Promise<U
     const { graph, examples, task: { mean, std, classes } } = core, state = await readState(core);
     const known = examples === undefined ? {} : { examples };
     return encodeModel({ graph, ...state, normalization: { mean, std }, classes, ...known }, store);
+  });
+}
+
+/** See `Model.encodeOnnx`. */
+export function encodeModelAsOnnx(core: ModelCore): Promise<Uint8Array> {
+  return core.call("encoding", async () => {
+    const { graph, examples, task: { mean, std, classes } } = core, state = await readState(core);
+    const known = examples === undefined ? {} : { examples };
+    return encodeOnnx({ graph, ...state, normalization: { mean, std }, classes, ...known });
   });
 }
 

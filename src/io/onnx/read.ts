@@ -10,6 +10,7 @@ import type { LayerSpec } from "../../model/layers/index.ts";
 import { mapShape } from "../../shape.ts";
 import { layOutParameters } from "../../plan/layout.ts";
 import { checkValues } from "../check_values.ts";
+import { metadataKeys, readMasks, readTask } from "../model_metadata.ts";
 import type { PretrainedModel } from "../pretrained.ts";
 import { familyNormalization } from "../recognize.ts";
 import type { ImageSize } from "../recognize_chain.ts";
@@ -170,6 +171,12 @@ function finish(
     return [fullName, values] as const;
   }));
   const normalization = familyNormalization(new Map(places.map(({ fullName, shape }) => [fullName, shape])));
+  // Only winnow writes them.
+  const metadata = Object.fromEntries(builder.graph.metadata);
+  if (metadata[metadataKeys.input] !== undefined) {
+    const masks = readMasks(metadata, { name: file, laidOut: places, parameters });
+    return { graph, parameters, masks, ...readTask(metadata, graph, file) };
+  }
   return { graph, parameters, masks: new Map(), ...(normalization ? { normalization } : {}) };
 }
 

@@ -142,7 +142,8 @@ export function readBatchNorm(builder: GraphBuilder, node: OnnxNode, inputs: Nod
   );
   const kept = readFloat(node, "momentum", 0.9);
   // PyTorch's exporter writes 1 for a network in evaluation, which would never learn new statistics.
-  const momentum = kept >= 1 || kept < 0 ? 0.1 : Number((1 - kept).toPrecision(7));
+  const isFrozen = kept >= 1 && builder.graph.producer !== "winnow";
+  const momentum = isFrozen || kept < 0 || kept > 1 ? 0.1 : Number((1 - kept).toPrecision(7));
   const layer = { kind: "batchnorm2d", epsilon: readFloat(node, "epsilon", 1e-5), momentum } as const;
   const parameters = { weight, bias, "running_mean": mean, "running_var": variance };
   return addLayer(builder, node, { layer, inputs: [input], parameters });

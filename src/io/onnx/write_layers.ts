@@ -1,0 +1,220 @@
+/**
+ * Each layer as the nodes of an ONNX file. The last node of a layer has the layer's name.
+ *
+ * @module
+ */
+import { ConfigError } from "../../errors.ts";
+import type { Graph, GraphNode } from "../../model/graph.ts";
+import type { LayerSpec, OwnLayerSpec } from "../../model/layers/index.ts";
+import type { Pool2dSpec } from "../../model/layers/pool2d.ts";
+import { toPair, type Windows } from "../../shape.ts";
+import { type OnnxWriter, toMap, toVector, type WrittenValue } from "./writer.ts";
+
+/** A layer, and the values that it reads. */
+export interface LayerToWrite<Spec> {
+  readonly node: Omit<GraphNode, "spec"> & { readonly spec: Spec };
+  readonly sources: readonly WrittenValue[];
+}
+
+/** The kinds of the library's layers. */
+type LibrarySpec = Exclude<LayerSpec, OwnLayerSpec>;
+
+/** The layer of a kind; the two poolings are one type. */
+type SpecOf<Kind extends LibrarySpec["kind"]> = Kind extends "maxpool2d" | "avgpool2d" ? Pool2dSpec
+  : Extract<LibrarySpec, { readonly kind: Kind }>;
+
+type WriteLayer<Spec> = (writer: OnnxWriter, layer: LayerToWrite<Spec>) => WrittenValue;
+
+/** How each kind is written. */
+const layers: { readonly [Kind in LibrarySpec["kind"]]: WriteLayer<SpecOf<Kind>> } = {
+  add: (writer, layer) => writeSeveral(writer, layer, layer.sources.length === 2 ? "Add" : "Sum"),
+  avgpool2d: (writer, { node: { spec }, sources }) =>
+    writeMap(writer, spec.name, "AveragePool", sources, { ...describeWindows(spec), "count_include_pad": 1 }),
+  batchnorm2d: writeBatchNorm,
+  concat: (writer, layer) => writeSeveral(writer, layer, "Concat", { axis: 1 }),
+  conv2d: writeConvolution,
+  dropout: writeDropout,
+  flatten: writeFlatten,
+  gelu: writeGelu,
+  globalavgpool2d: (writer, { node: { spec }, sources }) =>
+    writeMap(writer, spec.name, "GlobalAveragePool", sources),
+  leakyrelu: (writer, { node: { spec }, sources }) =>
+    writeSame(writer, spec.name, "LeakyRelu", sources, { alpha: { float: spec.negativeSlope } }),
+  linear: writeLinear,
+  maxpool2d: (writer, { node: { spec }, sources }) =>
+    writeMap(writer, spec.name, "MaxPool", sources, describeWindows(spec)),
+  relu: (writer, { node: { spec }, sources }) => writeSame(writer, spec.name, "Relu", sources),
+  silu: writeSilu,
+  subsample: writeSubsample,
+};
+
+/**
+ * Writes a layer and notes its value.
+ *
+ * @throws {ConfigError} If it is not one of the library's.
+ */
+export function writeLayer(
+  writer: OnnxWriter,
+  { node, sources, graph }: LayerToWrite<LayerSpec> & { readonly graph: Graph },
+): void {
+  const { kind, name } = node.spec, table: Readonly<Record<string, unknown>> = layers;
+  if (!Object.hasOwn(table, kind)) {
+    const current = `its layer ${name} is of kind "${kind}"`;
+    throw new ConfigError({
+      act: "write as ONNX",
+      thing: graph.name,
+      current,
+      wanted: "the library's layers alone",
+    });
+  }
+  writer.values.push((table[kind] as WriteLayer<LayerSpec>)(writer, { node, sources }));
+}
+
+type Attributes = Parameters<OnnxWriter["add"]>[0]["attributes"];
+
+/** A node of one map. */
+function writeMap(
+  writer: OnnxWriter,
+  name: string,
+  op: string,
+  [source]: readonly WrittenValue[],
+  attributes: Attributes = {},
+): WrittenValue {
+  return { name: writer.add({ op, name, inputs: [toMap(writer, source, name)], attributes }), isMap: true };
+}
+
+/** A node of one value that may be a map or a vector. */
+function writeSame(
+  writer: OnnxWriter,
+  name: string,
+  op: string,
+  [source]: readonly WrittenValue[],
+  attributes: Attributes = {},
+): WrittenValue {
+  return { name: writer.add({ op, name, inputs: [source.name], attributes }), isMap: source.isMap };
+}
+
+/** A node of several values of one rank. */
+function writeSeveral(
+  writer: OnnxWriter,
+  { node: { spec: { name } }, sources }: LayerToWrite<LayerSpec>,
+  op: string,
+  attributes: Attributes = {},
+): WrittenValue {
+  const isMap = sources.some((source) => source.isMap);
+  const inputs = sources.map((source, i) => isMap ? toMap(writer, source, `${name}/${i}`) : source.name);
+  return { name: writer.add({ op, name, inputs, attributes }), isMap };
+}
+
+/** The attributes of windows. */
+function describeWindows({ kernel, stride, padding }: Omit<Windows, "dilation">) {
+  const pads = toPair(padding);
+  return { "kernel_shape": toPair(kernel), strides: toPair(stride), pads: [...pads, ...pads] };
+}
+
+function writeConvolution(
+  writer: OnnxWriter,
+  { node: { spec }, sources: [source] }: LayerToWrite<SpecOf<"conv2d">>,
+): WrittenValue {
+  const { name, bias, dilation = 1, groups = 1 } = spec;
+  const inputs = [toMap(writer, source, name), `${name}.weight`, ...(bias ? [`${name}.bias`] : [])];
+  const attributes = { ...describeWindows(spec), dilations: toPair(dilation), group: groups };
+  return { name: writer.add({ op: "Conv", name, inputs, attributes }), isMap: true };
+}
+
+function writeLinear(
+  writer: OnnxWriter,
+  { node: { spec: { name, bias } }, sources: [source] }: LayerToWrite<SpecOf<"linear">>,
+): WrittenValue {
+  const inputs = [toVector(writer, source, name), `${name}.weight`, ...(bias ? [`${name}.bias`] : [])];
+  return { name: writer.add({ op: "Gemm", name, inputs, attributes: { transB: 1 } }), isMap: false };
+}
+
+/** ONNX's momentum is the share of the old statistics. */
+function writeBatchNorm(
+  writer: OnnxWriter,
+  { node: { spec }, sources: [source] }: LayerToWrite<SpecOf<"batchnorm2d">>,
+): WrittenValue {
+  const { name, epsilon, momentum } = spec;
+  const inputs = [
+    source.name,
+    ...["weight", "bias", "running_mean", "running_var"].map((key) => `${name}.${key}`),
+  ];
+  const attributes = { epsilon: { float: epsilon }, momentum: { float: 1 - momentum } };
+  return { name: writer.add({ op: "BatchNormalization", name, inputs, attributes }), isMap: source.isMap };
+}
+
+/** A map of one pixel stays one; a layer that needs a vector makes one of it. */
+function writeFlatten(
+  writer: OnnxWriter,
+  { node: { spec: { name }, input }, sources: [source] }: LayerToWrite<SpecOf<"flatten">>,
+): WrittenValue {
+  if (!source.isMap || input.height === 1 && input.width === 1) return source;
+  return {
+    name: writer.add({ op: "Flatten", name, inputs: [source.name], attributes: { axis: 1 } }),
+    isMap: false,
+  };
+}
+
+function writeDropout(
+  writer: OnnxWriter,
+  { node: { spec: { name, p } }, sources: [source] }: LayerToWrite<SpecOf<"dropout">>,
+): WrittenValue {
+  const ratio = writer.tensor(`${name}.ratio`, { shape: [], values: Float32Array.of(p) });
+  return { name: writer.add({ op: "Dropout", name, inputs: [source.name, ratio] }), isMap: source.isMap };
+}
+
+/** x sigmoid(x). */
+function writeSilu(
+  writer: OnnxWriter,
+  { node: { spec: { name } }, sources: [{ name: x, isMap }] }: LayerToWrite<SpecOf<"silu">>,
+): WrittenValue {
+  const gate = writer.add({ op: "Sigmoid", name: `${name}/sigmoid`, inputs: [x] });
+  return { name: writer.add({ op: "Mul", name, inputs: [x, gate] }), isMap };
+}
+
+/** x / 2 (1 + erf(x / sqrt 2)), or x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). */
+function writeGelu(
+  writer: OnnxWriter,
+  { node: { spec: { name, approximate } }, sources: [{ name: x, isMap }] }: LayerToWrite<SpecOf<"gelu">>,
+): WrittenValue {
+  const number = (value: number) =>
+    writer.tensor(`number ${value}`, { shape: [], values: Float32Array.of(value) });
+  const add = (op: string, part: string, ...inputs: readonly string[]) =>
+    writer.add({ op, name: `${name}/${part}`, inputs });
+  const curve = () => {
+    if (approximate === "none") return add("Erf", "erf", add("Mul", "scaled", x, number(Math.SQRT1_2)));
+    const cube = add("Mul", "cubic", add("Pow", "cube", x, number(3)), number(0.044715));
+    const inside = add("Mul", "scaled", add("Add", "sum", x, cube), number(Math.sqrt(2 / Math.PI)));
+    return add("Tanh", "tanh", inside);
+  };
+  const product = add("Mul", "product", x, add("Add", "shifted", curve(), number(1)));
+  return { name: writer.add({ op: "Mul", name, inputs: [product, number(0.5)] }), isMap };
+}
+
+/** Every stride-th pixel, then channels of zeros. */
+function writeSubsample(
+  writer: OnnxWriter,
+  { node: { spec, input }, sources: [source] }: LayerToWrite<SpecOf<"subsample">>,
+): WrittenValue {
+  const { name, stride, outChannels } = spec, added = outChannels - input.channels;
+  const before = spec.before ?? Math.floor(added / 2),
+    integers = (part: string, ...values: readonly number[]) =>
+      writer.tensor(`${name}.${part}`, { shape: [values.length], values });
+  let value = toMap(writer, source, name);
+  if (stride > 1 || added === 0) {
+    const { height, width } = input;
+    const ranges = [
+      integers("starts", 0, 0),
+      integers("ends", height, width),
+      integers("axes", 2, 3),
+      integers("steps", stride, stride),
+    ];
+    value = writer.add({ op: "Slice", name: added > 0 ? `${name}/slice` : name, inputs: [value, ...ranges] });
+  }
+  if (added > 0) {
+    const pads = integers("pads", 0, before, 0, 0, 0, added - before, 0, 0);
+    value = writer.add({ op: "Pad", name, inputs: [value, pads] });
+  }
+  return { name: value, isMap: true };
+}

@@ -1,0 +1,123 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import * as ort from "onnxruntime-web";
+import { ConfigError } from "../../../src/errors.ts";
+import { readOnnx } from "../../../src/io/onnx/read.ts";
+import { encodeOnnx } from "../../../src/io/onnx/write.ts";
+import { writeSafetensors } from "../../../src/io/safetensors.ts";
+import { type Graph, parseGraph } from "../../../src/model/graph.ts";
+import { presetNetwork } from "../../../src/model/presets.ts";
+import { layOutParameters } from "../../../src/plan/layout.ts";
+import { verifyGoldens } from "../../../src/verify/verify.ts";
+import { deviceOf } from "../../helpers/devices.ts";
+import { memoryFiles } from "../../helpers/memory_files.ts";
+
+ort.env.wasm.numThreads = 1;
+
+const files = memoryFiles(), size = { height: 8, width: 8 };
+
+/** Numbers that follow from their index, small enough for a deep network. */
+function numbers(count: number, scale: number): Float32Array {
+  return Float32Array.from({ length: count }, (_, i) => ((i * 7919) % 101 - 50) / 50 * scale);
+}
+
+/** A model with numbers of its own, some of its first weight removed. */
+function modelOf(graph: Graph) {
+  const { parameters: laidOut } = layOutParameters(graph);
+  const parameters = new Map(laidOut.map(({ fullName, count, min }) => {
+    const values = numbers(count, 0.3);
+    return [fullName, min === 0 ? values.map((value) => value + 1) : values] as const;
+  }));
+  const weight = laidOut.find(({ prunable }) => prunable)!.fullName;
+  const mask = Float32Array.from(parameters.get(weight)!, (_, i) => i % 3 === 0 ? 0 : 1);
+  parameters.set(weight, parameters.get(weight)!.map((value, i) => value * mask[i]));
+  const normalization = { mean: [0.5, 0.25, 0.125], std: [0.25, 0.5, 1] };
+  return {
+    graph,
+    parameters,
+    masks: new Map([[weight, mask]]),
+    normalization,
+    classes: ["a", "b", "c"],
+    examples: 7,
+  };
+}
+
+/** All kinds of layers. */
+const every = parseGraph({
+  name: "every",
+  input: { channels: 3, ...size },
+  layers: [
+    { kind: "conv2d", name: "conv", outChannels: 4, kernel: [3, 1], padding: [1, 0], bias: false },
+    { kind: "batchnorm2d", name: "norm", epsilon: 1e-3, momentum: 0.25 },
+    { kind: "relu", name: "relu" },
+    { kind: "maxpool2d", name: "max", kernel: 3, stride: 2, padding: 1 },
+    { kind: "conv2d", name: "group", outChannels: 6, kernel: 3, padding: 2, dilation: 2, groups: 2 },
+    { kind: "silu", name: "silu" },
+    { kind: "subsample", name: "short", inputs: ["max"], outChannels: 6, stride: 1 },
+    { kind: "add", name: "sum", inputs: ["silu", "short"] },
+    { kind: "subsample", name: "half", outChannels: 9, stride: 2, before: 3 },
+    { kind: "avgpool2d", name: "mean", inputs: ["sum"], kernel: 2, stride: 2 },
+    { kind: "concat", name: "joined", inputs: ["half", "mean"] },
+    { kind: "leakyrelu", name: "leaky", negativeSlope: 0.2 },
+    { kind: "flatten", name: "flat" },
+    { kind: "linear", name: "fc1", outFeatures: 5 },
+    { kind: "gelu", name: "gelu", approximate: "none" },
+    { kind: "dropout", name: "dropout", p: 0.25 },
+    { kind: "gelu", name: "tanh", approximate: "tanh" },
+    { kind: "linear", name: "fc2", outFeatures: 3 },
+  ],
+}, "every");
+
+const pooled = parseGraph({
+  name: "pooled",
+  input: { channels: 3, ...size },
+  output: "softmax",
+  layers: [
+    { kind: "conv2d", name: "conv", outChannels: 4, kernel: 3 },
+    { kind: "globalavgpool2d", name: "pool" },
+    { kind: "linear", name: "fc", outFeatures: 3 },
+  ],
+}, "pooled");
+
+const resnet = presetNetwork("resnet20", { channels: 3, ...size, classes: 3 });
+
+for (const graph of [every, pooled, resnet]) {
+  Deno.test(`encodeOnnx() writes ${graph.name} so that it is read as the same model, and written the same`, async () => {
+    const model = modelOf(graph), bytes = encodeOnnx(model);
+    const read = await readOnnx(bytes, { name: "a.onnx", size, files });
+    assertEquals(read.graph, parseGraph(graph, ""));
+    assertEquals(read, { ...model, graph: parseGraph(graph, "") });
+    assertEquals(encodeOnnx(read), bytes);
+  });
+
+  Deno.test({
+    name: `encodeOnnx() writes ${graph.name} so that onnxruntime gives winnow's outputs`,
+    // The runtime keeps its module for good.
+    sanitizeResources: false,
+    sanitizeOps: false,
+    async fn() {
+      const bytes = encodeOnnx(modelOf(graph)), x = numbers(2 * 3 * 64, 1);
+      const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
+      const { logits } = await session.run({ input: new ort.Tensor("float32", x, [2, 3, 8, 8]) });
+      await session.release();
+      assertEquals(logits.dims, [2, 3]);
+      const golden = writeSafetensors([
+        { name: "x", dtype: "F32", shape: [2, 3, 8, 8], values: x },
+        { name: "y", dtype: "F32", shape: [2, 3], values: logits.data as Float32Array },
+      ]);
+      const sources = { files: memoryFiles({ "a.onnx": bytes }) };
+      const checks = await verifyGoldens(await deviceOf(), { bytes: golden, name: "a.safetensors" }, {
+        sources,
+      });
+      assertEquals(checks.map(({ passed }) => passed), [true], JSON.stringify(checks));
+    },
+  });
+}
+
+Deno.test("encodeOnnx() refuses layers of a graph's own", () => {
+  const layers = [{ kind: "acme/own", name: "own" }, ...pooled.layers] as Graph["layers"];
+  assertThrows(
+    () => encodeOnnx({ ...modelOf(pooled), graph: { ...pooled, layers } }),
+    ConfigError,
+    "acme/own",
+  );
+});
