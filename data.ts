@@ -6,13 +6,15 @@
 import "./src/dispose.ts";
 import "./src/deno/host.ts";
 
-export { loadDataset } from "./src/api/load_data.ts";
-export type { DatasetOptions } from "./src/api/load_data.ts";
+export { cifar10, loadDataset } from "./src/api/load_data.ts";
+export type { Cifar10, Cifar10Options, DatasetOptions } from "./src/api/load_data.ts";
 export { loadImages } from "./src/data/load_images.ts";
 export type { LoadedImages } from "./src/data/load_images.ts";
 export type { Archive, Download, Patience } from "./src/data/cifar10_archive.ts";
 export { isStreamed, limitDataset, splitCalibration, takeSplit } from "./src/data/dataset.ts";
 export type { Dataset, ImageSplit, Split } from "./src/data/dataset.ts";
+export { LabelledImages } from "./src/data/labelled_images.ts";
+export type { ImageTask } from "./src/data/split.ts";
 export type { DatasetSources } from "./src/data/locate.ts";
 export { loadStreamed } from "./src/data/shards_load.ts";
 export type { Block, BlockReader, BlockRequest, FileRun, RecordLayout } from "./src/data/shards_reader.ts";

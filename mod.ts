@@ -60,7 +60,7 @@ export { splitRows, sumColumns } from "./src/kernels/reduce.ts";
 export type { ColumnSum } from "./src/kernels/reduce.ts";
 export { channelwise, getWeightForm, keepZero, weighted } from "./src/model/channels.ts";
 export type { WeightForm } from "./src/model/channels.ts";
-export { checkGraphFits, ownLayers, parseGraph } from "./src/model/graph.ts";
+export { checkGraphFits, madeFor, ownLayers, parseGraph } from "./src/model/graph.ts";
 export type { ClassificationTask, Graph, GraphOptions, OutputFunction } from "./src/model/graph.ts";
 export type {
   Axes,
@@ -99,8 +99,20 @@ export type { Pool2dSpec } from "./src/model/layers/pool2d.ts";
 export type { ReluSpec } from "./src/model/layers/relu.ts";
 export type { SiluSpec } from "./src/model/layers/silu.ts";
 export type { SubsampleSpec } from "./src/model/layers/subsample.ts";
-export { lenet, presetNames, presetNetwork, seedNetwork } from "./src/model/presets.ts";
-export type { SeedWidths } from "./src/model/presets.ts";
+export {
+  lenet,
+  presetNames,
+  presetNetwork,
+  resnet110,
+  resnet18,
+  resnet20,
+  resnet32,
+  resnet44,
+  resnet56,
+  seedNetwork,
+} from "./src/model/presets.ts";
+export type { Preset, SeedWidths } from "./src/model/presets.ts";
+export { vgg16 } from "./src/model/presets/vgg.ts";
 export type { PresetTask } from "./src/model/presets/task.ts";
 export { countRemoved, summarizeModel } from "./src/model/summary.ts";
 export type { LayerSummary, ModelSummary } from "./src/model/summary.ts";
@@ -146,7 +158,8 @@ export type { TemperatureChoice, TemperatureTrial } from "./src/prune/score/temp
 export type { CallOptions, Progress } from "./src/train/call_options.ts";
 export { standardError } from "./src/train/evaluate.ts";
 export type { Evaluation } from "./src/train/evaluate.ts";
-export type { Predictions } from "./src/train/predict.ts";
+export { Predictions } from "./src/train/predict.ts";
+export type { Prediction } from "./src/train/predict.ts";
 export {
   averagedFrom,
   averagedSchedule,

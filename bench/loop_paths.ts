@@ -82,7 +82,7 @@ for (const seed of seeds) {
   const prunable = trained.masks.values().reduce((sum, mask) => sum + mask.length, 0);
   print({ kind: "dense", ...await measure(0, 0) });
   const removeByMagnitude = async (removed: number) => {
-    await model.score(calibration, { criterion: "magnitude" });
+    await model.score(calibration, { by: "magnitude" });
     await model.remove(removed);
     await model.recalibrate(train, {});
   };

@@ -44,7 +44,7 @@ export function toScoreOptions(
   { by, temperature, ...others }: RecipeScore,
   { trainedOn: examples }: Pick<RecipeInputs, "trainedOn">,
 ): ScoreOptions {
-  return { ...others, criterion: by, examples, temperature: temperature === "validation" ? 1 : temperature };
+  return { ...others, by, examples, temperature: temperature === "validation" ? 1 : temperature };
 }
 
 /**
@@ -77,7 +77,7 @@ export async function applyRecipe(
   if (refit) await refit.apply({ signal, onProgress: onRefit });
   else await recalibrate(core, recipe, inputs);
   return {
-    layers: await core.pruner.count(),
+    layers: await core.countKept(),
     regrown,
     ...(below === undefined ? {} : { below }),
     ...(temperature ? { temperature } : {}),

@@ -6,16 +6,17 @@
 import { checkNumbers, checkWords, describeValue, positiveCount, seedRule } from "../checks.ts";
 import { ConfigError, ShapeError } from "../errors.ts";
 import { isNormalization, normalizationWanted } from "../data/normalization.ts";
+import type { ImageTask } from "../data/split.ts";
 import type { PruneGoal } from "../prune/goal.ts";
 import { criteria, getCriterionType } from "../prune/score/criteria.ts";
 import { nameOfCriterion } from "../prune/score/own_criterion.ts";
-import type { ModelOptions, ModelPruneOptions, ModelTask, ScoreOptions } from "./model_options.ts";
+import type { ModelOptions, ModelPruneOptions, ScoreOptions } from "./model_options.ts";
 
 /** @throws {ConfigError} If a value is not possible. */
-export function checkScoring({ criterion, prior, examples, seed, temperature, fisher }: ScoreOptions): void {
+export function checkScoring({ by, prior, examples, seed, temperature, fisher }: ScoreOptions): void {
   const act = "score with";
-  if (typeof criterion === "object") getCriterionType(criterion);
-  else checkWords(act, { criterion: [criterion, criteria] });
+  if (typeof by === "object") getCriterionType(by);
+  else checkWords(act, { by: [by, criteria] });
   checkWords(act, {
     prior: [prior, ["matched", "evidence"]],
     fisher: [fisher, ["batch", "example", "sampled"]],
@@ -51,11 +52,11 @@ export function checkPruning(goal: PruneGoal, options: ModelPruneOptions): void 
 }
 
 /** Refuses to choose a temperature that does nothing, or would move the meaning of a threshold. */
-function checkChoosing({ criterion = "confidence", goal, validation }: Pruning): void {
+function checkChoosing({ by = "confidence", goal, validation }: Pruning): void {
   const refuse = (current: string, wanted: string) => {
     throw new ConfigError({ act: "prune with", thing: "temperature validation", current, wanted });
   };
-  if (criterion !== "confidence") refuse(`the criterion is ${nameOfCriterion(criterion)}`, "confidence");
+  if (by !== "confidence") refuse(`the criterion is ${nameOfCriterion(by)}`, "confidence");
   if ("threshold" in goal) refuse("a threshold says what goes", "another goal");
   if (!validation) refuse("there are no validation examples", "some to choose by");
 }
@@ -112,7 +113,10 @@ function goalNumbers(goal: PruneGoal): Parameters<typeof checkNumbers>[1] {
  *   32 bits can be normalised by.
  * @throws {ConfigError} If the seed, the batch of evaluation or the number of examples is not possible.
  */
-export function checkModelOptions({ task, seed, evaluationBatch, examples }: ModelOptions): void {
+export function checkModelOptions(
+  { seed, evaluationBatch, examples }: ModelOptions,
+  task: ImageTask,
+): void {
   checkNumbers("make model with", {
     seed: [seed, seedRule],
     evaluationBatch: [evaluationBatch, positiveCount],
@@ -121,7 +125,7 @@ export function checkModelOptions({ task, seed, evaluationBatch, examples }: Mod
   checkNormalization(task);
 }
 
-function checkNormalization({ channels, ...task }: ModelTask): void {
+function checkNormalization({ channels, ...task }: ImageTask): void {
   for (const key of ["mean", "std"] as const) {
     const values: unknown = task[key];
     if (isNormalization(values, key, channels)) continue;

@@ -16,6 +16,7 @@ import { presetNames, presetNetwork } from "../model/presets.ts";
 import { describeAlternatives } from "../nearest.ts";
 import { filesFor } from "./host.ts";
 import { Model } from "./model.ts";
+import { taskOf } from "./model_core.ts";
 import type { ModelOptions, ModelState } from "./model_options.ts";
 
 /** Which model to open. */
@@ -89,6 +90,7 @@ export async function loadModel(
 /**
  * Puts a loaded model on a device; without weights its first values are drawn from the seed.
  *
+ * @throws {ConfigError} If nothing says what its images and classes are.
  * @throws {ShapeError} If it does not fit the task.
  */
 export function openModel(
@@ -99,7 +101,7 @@ export function openModel(
   const model = new Model(gpu, graph, {
     examples,
     ...options,
-    task: { ...options.task, ...normalization },
+    task: { ...taskOf(graph, options), ...normalization },
   });
   if (weights) model.restore(weights);
   return model;

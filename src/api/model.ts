@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Split } from "../data/split.ts";
+import type { ImageTask, Split } from "../data/split.ts";
 import { type Files, isOnnxPath } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
 import { decodeModel, type WeightStore } from "../io/model_file.ts";
@@ -33,7 +33,6 @@ import type {
   ModelPruneOptions,
   ModelRecalibrateOptions,
   ModelState,
-  ModelTask,
   ModelTrainOptions,
   NamedTensor,
   PruneWithRefitOptions,
@@ -67,10 +66,10 @@ export class Model {
    * A model with its first values drawn from a seed.
    *
    * @throws {ShapeError} If the graph does not fit the task, a layer its input, or mean and deviation the channels.
-   * @throws {ConfigError} If an option is not possible.
+   * @throws {ConfigError} If an option is not possible, or nothing says what its images and classes are.
    * @throws {StateError} If the device was disposed of.
    */
-  constructor(gpu: Gpu, graph: Graph, options: ModelOptions) {
+  constructor(gpu: Gpu, graph: Graph, options: ModelOptions = {}) {
     this.#core = new ModelCore(gpu, graph, options);
     setCore(this, this.#core);
   }
@@ -81,13 +80,18 @@ export class Model {
   }
 
   /** The task that the model was made for. */
-  get task(): ModelTask {
+  get task(): ImageTask {
     return this.#core.task;
   }
 
   /** The layers; fewer and narrower ones after `compact`. */
   get graph(): Graph {
     return this.#core.graph;
+  }
+
+  /** The fraction of its prunable weights that are removed, in [0, 1]; what `compact` takes out counts no longer. */
+  get sparsity(): number {
+    return this.#core.sparsity;
   }
 
   /** How many examples its values were trained on; undefined where it was not trained, and nobody told. */
@@ -162,7 +166,7 @@ export class Model {
    *
    * @throws What `score` throws.
    */
-  confidence(calibration: Split, options: Omit<ScoreOptions, "criterion"> = {}): Promise<Confidences> {
+  confidence(calibration: Split, options: Omit<ScoreOptions, "by"> = {}): Promise<Confidences> {
     return measureConfidence(this.#core, calibration, options);
   }
 

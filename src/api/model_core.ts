@@ -3,25 +3,28 @@
  *
  * @module
  */
-import type { Split } from "../data/split.ts";
+import type { ImageTask, Split } from "../data/split.ts";
 import { ConfigError, disposedError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { Network } from "../gpu/network.ts";
+import { type NamedParameters, Network } from "../gpu/network.ts";
 import { SlotPool } from "../gpu/slots.ts";
 import type { ProductChooser } from "../kernels/product.ts";
-import { checkGraphFits, type Graph } from "../model/graph.ts";
+import { checkGraphFits, type Graph, madeFor } from "../model/graph.ts";
+import type { LayerCount } from "../prune/mask.ts";
 import { Pruner } from "../prune/pruner.ts";
+import { countRemovedWeights } from "../prune/recipe.ts";
+import { prunableTensors } from "../prune/score/criteria.ts";
 import type { Evaluator, EvaluatorTools } from "../train/evaluate.ts";
 import { checkModelOptions } from "./check_options.ts";
 import { HeldRefit } from "./held_refit.ts";
-import type { ModelOptions, ModelTask } from "./model_options.ts";
+import type { ModelOptions } from "./model_options.ts";
 import { SplitImages } from "./split_images.ts";
 import { Turns } from "./turns.ts";
 
 /** The inside of a `Model`. */
 export class ModelCore implements Disposable {
   readonly gpu: Gpu;
-  readonly task: ModelTask;
+  readonly task: ImageTask;
   /** The splits on the device. */
   readonly images: SplitImages;
   /** What steps are prepared with. */
@@ -32,6 +35,8 @@ export class ModelCore implements Disposable {
   readonly evaluators: Map<Split, Evaluator> = new Map();
   /** How many examples the values were trained on; undefined where nobody told. */
   examples: number | undefined;
+  /** How many prunable weights are removed. */
+  #removed = 0;
   #network: Network;
   readonly #slots: SlotPool;
   /** False where the caller chooses how products are computed. */
@@ -42,9 +47,9 @@ export class ModelCore implements Disposable {
 
   /** See `Model`. */
   constructor(gpu: Gpu, graph: Graph, options: ModelOptions) {
-    const { task, seed = 0, choose = gpu.choose, evaluationBatch } = options;
+    const { seed = 0, choose = gpu.choose, evaluationBatch } = options, task = taskOf(graph, options);
     checkGraphFits(graph, task);
-    checkModelOptions(options);
+    checkModelOptions(options, task);
     gpu.check();
     this.gpu = gpu;
     this.task = task;
@@ -101,6 +106,39 @@ export class ModelCore implements Disposable {
         throw error;
       }
     });
+  }
+
+  /** Does a call that may remove weights: how many are removed is counted after it, whatever came of it. */
+  callAndCount<Result>(name: string, act: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
+    return this.call(name, async () => {
+      try {
+        return await act();
+      } finally {
+        if (this.#pruner) await this.countKept();
+        else this.countMasks(await this.network.readParameters("mask"));
+      }
+    }, signal);
+  }
+
+  /** Counts the kept weights. */
+  async countKept(): Promise<readonly LayerCount[]> {
+    const layers = await this.pruner.count();
+    this.#removed = countRemovedWeights(layers);
+    return layers;
+  }
+
+  /** Counts what masks remove, which the network has from now on. */
+  countMasks(masks: NamedParameters): void {
+    this.#removed = prunableTensors(this.network.layout).reduce(
+      (sum, { fullName }) => sum + (masks.get(fullName)?.filter((kept) => kept === 0).length ?? 0),
+      0,
+    );
+  }
+
+  /** The fraction of the prunable weights that are removed, also of a model that was disposed of. */
+  get sparsity(): number {
+    const { prunableCount } = this.#network.layout;
+    return prunableCount === 0 ? 0 : this.#removed / prunableCount;
   }
 
   /** Does a function of a caller's within a call, with other calls let in meanwhile, since it may make some. */
@@ -166,6 +204,18 @@ export class ModelCore implements Disposable {
     this.#free();
     this.images[Symbol.dispose]();
   }
+}
+
+/**
+ * The images of a model: as given, or as its graph knows them.
+ *
+ * @throws {ConfigError} If neither says them.
+ */
+export function taskOf(graph: Graph, { task = graph[madeFor] }: ModelOptions): ImageTask {
+  if (task) return task;
+  const current = "neither it nor an option says how its images are normalised, and what its classes are";
+  const wanted = "the option task, or a preset for a data set";
+  throw new ConfigError({ act: "make model of", thing: graph.name, current, wanted });
 }
 
 const cores = new WeakMap<object, ModelCore>();

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Dataset, Split } from "../data/dataset.ts";
+import type { ImageTask, Split } from "../data/split.ts";
 import type { NamedParameters } from "../gpu/network.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
@@ -21,13 +21,13 @@ import type { RefitStage } from "../prune/refit/prune_with_refit.ts";
 import type { RefitSettings } from "../prune/refit/settings.ts";
 import type { TrainSettings } from "../train/phase.ts";
 
-/** What a model needs to know of its data: sizes, class names, and the mean and deviation of each channel. */
-export type ModelTask = Pick<Dataset, "name" | "channels" | "height" | "width" | "classes" | "mean" | "std">;
-
 /** What a model is made for and with. */
 export interface ModelOptions {
-  /** The images and classes. */
-  readonly task: ModelTask;
+  /**
+   * Its images and classes, such as a data set. Default: those that its graph was made for, as a preset makes it for a data
+   * set or a split of one.
+   */
+  readonly task?: ImageTask | undefined;
   /** What its first values are drawn from. Default: 0. */
   readonly seed?: number | undefined;
   /** Picks how matrix products are computed. Default: as the device does, which measures them. */
@@ -70,7 +70,7 @@ export const trainDefaults: TrainSettings = {
 /** How weights are scored. */
 export interface ScoreOptions extends CallOptions {
   /** What weights are scored by: a criterion by its name, or one that `defineCriterion` made. Default: `confidence`. */
-  readonly criterion?: Criterion;
+  readonly by?: Criterion;
   /** How the prior precision of the confidence is found. Default: `evidence`. */
   readonly prior?: Prior;
   /**

@@ -5,9 +5,8 @@
  */
 import { describeValue, isNumberAs } from "../checks.ts";
 import { takeSplit } from "../data/dataset.ts";
-import type { Split } from "../data/split.ts";
+import type { ImageTask, Split } from "../data/split.ts";
 import { ShapeError } from "../errors.ts";
-import type { ModelTask } from "./model_options.ts";
 
 /**
  * The images that are asked for, or undefined where there is none.
@@ -16,7 +15,7 @@ import type { ModelTask } from "./model_options.ts";
  */
 export function splitToPredict(
   images: Uint8Array | Split,
-  { count, task }: { readonly count: number | undefined; readonly task: ModelTask },
+  { count, task }: { readonly count: number | undefined; readonly task: ImageTask },
 ): Split | undefined {
   const split = images instanceof Uint8Array ? unlabelledSplit(images, task) : images;
   if (typeof split !== "object" || split === null) {
@@ -33,7 +32,7 @@ export function splitToPredict(
   return taken === split.count ? split : takeSplit(split, taken);
 }
 
-function unlabelledSplit(images: Uint8Array, { channels, height, width }: ModelTask): Split {
+function unlabelledSplit(images: Uint8Array, { channels, height, width }: ImageTask): Split {
   const size = channels * height * width, count = images.length / size;
   if (!Number.isInteger(count)) {
     const wanted = `a multiple of ${size} as (N, C, H, W) = (N, ${channels}, ${height}, ${width})`;

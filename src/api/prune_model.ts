@@ -29,25 +29,25 @@ export function pruneModel(
   goal: PruneGoal,
   options: ModelPruneOptions,
 ): Promise<PruneOutcome> {
-  return core.call("pruning", async () => {
+  return core.callAndCount("pruning", async () => {
     checkPruning(goal, options);
     const { schedule, allowedDrop, choosesRound, onRound, finetune, after = {}, ...others } = options;
     const { rounds = "threshold" in goal ? Infinity : 3 } = options;
     const { calibration, test = calibration, validation, train = calibration, ...rest } = others;
     const { examples, signal, onProgress, ...parts } = rest;
-    const { criterion = "confidence", prior, fisher, temperature, seed, ...given } = parts;
+    const { by = "confidence", prior, fisher, temperature, seed, ...given } = parts;
     const select = given.granularity === "channel" && "cost" in goal
       ? { ...channelDefaults, ...given }
       : given;
     // The next call's target is the model as it is then.
     using _refit = { [Symbol.dispose]: () => core.refit.drop() };
     using _kept = core.keepOnDevice([calibration, train, test, validation ?? []].flat());
-    const recipe = { score: { by: criterion, prior, fisher, temperature, seed }, select, after };
+    const recipe = { score: { by, prior, fisher, temperature, seed }, select, after };
     const inputs = {
       calibration,
       train,
       validation,
-      trainedOn: examplesFor(core, criterion, examples),
+      trainedOn: examplesFor(core, by, examples),
       signal,
     };
     const trainKept = async (round: number) => {
@@ -76,7 +76,7 @@ export function pruneModelWithRefit(
   core: ModelCore,
   options: PruneWithRefitOptions,
 ): Promise<readonly RefitStage[]> {
-  return core.call("pruning", async () => {
+  return core.callAndCount("pruning", async () => {
     const steps = refitStages(core, options), { remove, onStage } = steps;
     using open = await openSampled(core, options.calibration, steps.batch);
     return await pruneWithRefit(core.network, open.examples, {
@@ -93,7 +93,7 @@ export function refitModel(
   core: ModelCore,
   { calibration, remove, ...settings }: RefitOptions,
 ): Promise<readonly LayerRefitReport[]> {
-  return core.call("refitting weights of", async () => {
+  return core.callAndCount("refitting weights of", async () => {
     using open = await openSampled(core, calibration, settings.batch);
     const mask = async () => void await core.lend(remove);
     const { choose } = core.tools;
@@ -107,7 +107,7 @@ export function compactModel(
   examples: Split,
   { protect = [], ...watched }: CompactOptions & CallOptions,
 ): Promise<CompactionReport> {
-  return core.call("compacting", async () => {
+  return core.callAndCount("compacting", async () => {
     checkRemoval(core.network.layout, { protect });
     using open = core.images.open(examples, { name: "examples" });
     const tools = { ...core.tools, ...watched, protect };

@@ -58,7 +58,7 @@ export function modelAsPruneTarget(core: ModelCore, options: PruneTargetOptions)
     start: () =>
       step("start", async () => {
         core.pruner.forgetRegrown();
-        return await stateOf(await core.pruner.count());
+        return await stateOf(await core.countKept());
       }),
     remove: (amount) =>
       step("remove", async () => {

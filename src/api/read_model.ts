@@ -39,6 +39,7 @@ export function restoreModel(core: ModelCore, state: ModelState): void {
   const { network } = core;
   network.writeParameters(maskedParameters(network.layout, state));
   network.writeMask(state.masks);
+  core.countMasks(state.masks);
   core.refit.restored(state);
 }
 

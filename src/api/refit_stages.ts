@@ -43,7 +43,7 @@ export function refitStages(
     onStage,
     async remove(stage) {
       await scoreModel(core, calibration, {
-        criterion: "magnitude",
+        by: "magnitude",
         examples: 1,
         signal: options.signal,
         ...scoring,

@@ -21,12 +21,12 @@ export function scoreModel(core: ModelCore, calibration: Split, options: ScoreOp
 
 async function score(core: ModelCore, calibration: Split, options: ScoreOptions): Promise<void> {
   checkScoring(options);
-  const { criterion = "confidence", seed = 0, fisher, signal, onProgress } = options;
+  const { by = "confidence", seed = 0, fisher, signal, onProgress } = options;
   const { network, tools } = core;
-  examplesFor(core, criterion, options.examples);
+  examplesFor(core, by, options.examples);
   // A split that does not fit is refused by every criterion.
   using open = core.images.open(calibration, { name: "calibration" });
-  if (needsGradients(criterion)) {
+  if (needsGradients(by)) {
     await core.tune(scoringPlans(network, open.examples, { fisher, choose: tools.choose }), signal);
     const estimate = fisher ? { estimate: fisher, seed } : {};
     await core.pruner.accumulate(open.examples, { ...tools, ...estimate, signal, onProgress });
@@ -41,21 +41,21 @@ export function rescoreModel(core: ModelCore, options: Omit<ScoreOptions, "fishe
 
 async function rescore(core: ModelCore, options: Omit<ScoreOptions, "fisher">): Promise<void> {
   checkScoring(options);
-  const { criterion = "confidence", prior = "evidence", seed = 0, temperature } = options;
-  const examples = examplesFor(core, criterion, options.examples);
+  const { by = "confidence", prior = "evidence", seed = 0, temperature } = options;
+  const examples = examplesFor(core, by, options.examples);
   core.network.copyArena("values", "mean");
   const settings = { examples, seed, prior, ...(temperature === undefined ? {} : { temperature }) };
-  await core.pruner.score(criterion, settings);
+  await core.pruner.score(by, settings);
 }
 
 /** See `Model.confidence`. */
 export function measureConfidence(
   core: ModelCore,
   calibration: Split,
-  options: Omit<ScoreOptions, "criterion">,
+  options: Omit<ScoreOptions, "by">,
 ): Promise<Confidences> {
   return core.call("scoring", async () => {
-    await score(core, calibration, { ...options, criterion: "confidence" });
+    await score(core, calibration, { ...options, by: "confidence" });
     const layers = await core.pruner.confidences();
     const tensors = await readTensors(core, "confidence", prunableTensors(core.network.layout));
     return { tensors, layers };
@@ -81,7 +81,7 @@ export function removeWeights(
   removed: number,
   options: RemovalOptions,
 ): Promise<readonly LayerCount[]> {
-  return core.call("removing weights of", async () => {
+  return core.callAndCount("removing weights of", async () => {
     const { prunableCount } = core.network.layout;
     if (!Number.isInteger(removed) || removed < 0 || removed > prunableCount) {
       const wanted = `an integer from 0 to ${prunableCount}, the prunable weights of ${core.graph.name}`;

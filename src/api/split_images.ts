@@ -3,14 +3,13 @@
  *
  * @module
  */
-import { checkSplit, isStreamed, type Split } from "../data/split.ts";
+import { checkSplit, type ImageTask, isStreamed, type Split } from "../data/split.ts";
 import { disposedError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { Examples } from "../gpu/examples.ts";
 import { DeviceImages } from "../gpu/images.ts";
 import { StreamedImages } from "../gpu/stream.ts";
 import { evaluationBatch } from "../train/evaluate.ts";
-import type { ModelTask } from "./model_options.ts";
 
 /** A split as steps take batches of it, and the rows of a batch that it was uploaded for. */
 interface Upload {
@@ -40,13 +39,13 @@ export interface SplitUse {
 /** Uploads splits. Dispose of it to free them all. */
 export class SplitImages {
   readonly #gpu: Gpu;
-  readonly #task: ModelTask;
+  readonly #task: ImageTask;
   readonly #batch: number;
   readonly #kept = new Map<Split, KeptSplit>();
   #isDisposed = false;
 
   /** @param batch Rows of a batch of evaluation. */
-  constructor(gpu: Gpu, task: ModelTask, batch: number = evaluationBatch) {
+  constructor(gpu: Gpu, task: ImageTask, batch: number = evaluationBatch) {
     this.#gpu = gpu;
     this.#task = task;
     this.#batch = batch;

@@ -3,11 +3,11 @@
  *
  * @module
  */
+import type { ImageTask } from "../data/split.ts";
 import type { LoadedImages } from "../data/load_images.ts";
 import { ConfigError } from "../errors.ts";
 import { countClasses } from "../model/graph.ts";
 import type { LoadedModel } from "./load_model.ts";
-import type { ModelTask } from "./model_options.ts";
 
 /**
  * The task of a model that was loaded to predict images. Classes have the names in the model's file, else those of the
@@ -18,7 +18,7 @@ import type { ModelTask } from "./model_options.ts";
 export function taskToPredict(
   { graph, classes: own, normalization }: LoadedModel,
   { name, channels, height, width, classes: others, statistics }: Omit<LoadedImages, "images" | "count">,
-): ModelTask {
+): ImageTask {
   const count = countClasses(graph), scale = normalization ?? statistics;
   if (!scale) {
     const current = "neither it nor images without labels say how images are normalised";

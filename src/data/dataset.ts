@@ -8,32 +8,19 @@ import { checkNumbers } from "../checks.ts";
 import { ShapeError } from "../errors.ts";
 import { openRandomStream, shuffledIndices } from "../random.ts";
 import { takeStreamed } from "./shards_split.ts";
-import { checkArrays, checkSplit, type ImageSplit, isStreamed, type Split } from "./split.ts";
+import { LabelledImages } from "./labelled_images.ts";
+import { checkArrays, checkSplit, type ImageSplit, type ImageTask, isStreamed, type Split } from "./split.ts";
 
 export { type ImageSplit, isStreamed, type Split } from "./split.ts";
 
-/** Training and test images of one shape, with the numbers for normalising them. */
-export interface Dataset<S extends Split = ImageSplit> {
-  /** A short name, such as `cifar10`. */
-  readonly name: string;
+/** Training and test images of one shape. Mean and deviation are those of the training images, at least 1/255. */
+export interface Dataset<S extends Split = ImageSplit> extends ImageTask {
   /** The folder, URL or package that it came from, for the report. */
   readonly source: string;
-  /** C. */
-  readonly channels: number;
-  /** H, in pixels. */
-  readonly height: number;
-  /** W, in pixels. */
-  readonly width: number;
-  /** The name of each class; a label is an index into it. */
-  readonly classes: readonly string[];
   /** The images to train on. */
   readonly train: S;
   /** The images to validate on. */
   readonly test: S;
-  /** Mean of each channel of the training images, (C), in units where 255 is 1. */
-  readonly mean: readonly number[];
-  /** Standard deviation of each channel of the training images, (C), in units where 255 is 1; at least 1/255. */
-  readonly std: readonly number[];
 }
 
 /** A data set before its statistics are known. */
@@ -76,7 +63,7 @@ export function channelStatistics(counts: readonly Float64Array[]): Pick<Dataset
 
 /**
  * Takes rows of a split. A number takes the first `rows`, as views without a copy; a list takes copies of these rows,
- * in that order. A streamed split is not read.
+ * in that order. A streamed split is not read. What knows what its images are gives what knows it too.
  *
  * @throws {ShapeError} If no row is asked for, or one that the split does not have.
  */
@@ -90,8 +77,11 @@ export function takeSplit(split: Split, rows: Uint32Array | number): Split {
   if (isStreamed(split)) return takeStreamed(split, rows);
   checkArrays(split);
   const size = split.pixels.length / split.count;
+  const keepTask = (taken: ImageSplit) =>
+    split instanceof LabelledImages ? new LabelledImages(taken, split) : taken;
   if (typeof rows === "number") {
-    return { pixels: split.pixels.subarray(0, count * size), labels: split.labels.subarray(0, count), count };
+    const pixels = split.pixels.subarray(0, count * size), labels = split.labels.subarray(0, count);
+    return keepTask({ pixels, labels, count });
   }
   const pixels = new Uint8Array(count * size);
   const labels = split.labels instanceof Uint16Array ? new Uint16Array(count) : new Uint8Array(count);
@@ -103,7 +93,7 @@ export function takeSplit(split: Split, rows: Uint32Array | number): Split {
     pixels.set(split.pixels.subarray(row * size, (row + 1) * size), i * size);
     labels[i] = split.labels[row];
   }
-  return { pixels, labels, count };
+  return keepTask({ pixels, labels, count });
 }
 
 /**

@@ -25,6 +25,8 @@ import type { BlockReader } from "./shards_reader.ts";
 export interface DatasetSources {
   /** The data set's folder. If it is given, nothing else is tried. */
   readonly folder?: string;
+  /** The only format that is looked for: CIFAR-10's binary files. Default: any. */
+  readonly only?: "cifar10";
   /** The file system. */
   readonly files: Files;
   /** The folder that keeps downloads. Default: a download is not kept. */
@@ -55,6 +57,7 @@ const CHILDREN = ["cifar-10-batches-bin", "mnist"] as const;
 
 /** A format of data sets. */
 interface Format {
+  readonly name: "cifar10" | "shards" | "idx";
   /** The files that it takes, for messages. */
   readonly wanted: string;
   /** True for the name of a file that only this format has. */
@@ -66,25 +69,35 @@ interface Format {
 /** Every format. A folder with files of several formats is taken for the first. */
 const formats: readonly Format[] = [
   {
+    name: "cifar10",
     wanted: `CIFAR-10 files (${CIFAR10_TEST_FILE} and ${CIFAR10_TRAIN_FILES[0]})`,
     isFile: (name) => name === CIFAR10_TEST_FILE || CIFAR10_TRAIN_FILES.includes(name),
     open: (sources, folder) => openCifar10(sources, { folder }),
   },
   {
+    name: "shards",
     wanted: `shards (${SHARD_INDEX_FILE})`,
     isFile: (name) => name === SHARD_INDEX_FILE,
     open: openShardFolder,
   },
   {
+    name: "idx",
     wanted: "IDX files (train-images-idx3-ubyte and so on)",
     isFile: isIdxName,
     open: ({ files }, folder) => readIdx({ files, folder }),
   },
 ];
 
-const WANTED = `${formats.map(({ wanted }) => wanted).join(" or ")}, in the folder or in a subfolder ${
-  CHILDREN.join(" or ")
-}`;
+/** The formats that are looked for. */
+function chooseFormats({ only }: Pick<DatasetSources, "only">): readonly Format[] {
+  return formats.filter(({ name }) => only === undefined || name === only);
+}
+
+/** What a folder is to hold. */
+function describeFormats(sources: Pick<DatasetSources, "only">): string {
+  const files = chooseFormats(sources).map(({ wanted }) => wanted).join(" or ");
+  return `${files}, in the folder or in a subfolder ${CHILDREN.join(" or ")}`;
+}
 
 /**
  * Loads a data set. A named folder may hold CIFAR-10's binary files, IDX files or shards, or a folder
@@ -104,7 +117,7 @@ export async function loadDataset(sources: DatasetSources): Promise<Dataset<Spli
   const { files, folder, note, allowDownload, cacheFolder, archive = CIFAR10_ARCHIVE } = sources;
   if (folder !== undefined) return await readNamedFolder(sources, folder);
 
-  const local = await detect(files, LOCAL_FOLDER).catch((error: Error) => {
+  const local = await detect(sources, LOCAL_FOLDER).catch((error: Error) => {
     note(`${LOCAL_FOLDER} is not looked into (${error.message})`);
   });
   if (local) return await local.format.open(sources, local.folder);
@@ -134,10 +147,11 @@ interface Detected {
   readonly folder: string;
 }
 
-async function detect(files: Files, folder: string): Promise<Detected | undefined> {
+async function detect(sources: DatasetSources, folder: string): Promise<Detected | undefined> {
+  const { files } = sources;
   for (const path of [folder, ...CHILDREN.map((child) => `${folder}/${child}`)]) {
     const names = await files.list(path) ?? [];
-    const format = formats.find(({ isFile }) => names.some(isFile));
+    const format = chooseFormats(sources).find(({ isFile }) => names.some(isFile));
     if (format) return { format, folder: path };
   }
   return undefined;
@@ -168,14 +182,19 @@ async function readNamedFolder(sources: DatasetSources, given: string): Promise<
       act: "load a data set from",
       thing: folder,
       current,
-      wanted: `a folder with ${WANTED}`,
+      wanted: `a folder with ${describeFormats(sources)}`,
     });
   }
-  const detected = await detect(files, folder);
+  const detected = await detect(sources, folder);
   if (detected) return await detected.format.open(sources, detected.folder);
   const some = names.slice(0, 5).join(", ") + (names.length > 5 ? ", ..." : "");
   const current = names.length === 0 ? "it is empty" : `it holds ${names.length} other entries (${some})`;
-  throw new FormatError({ act: "load a data set from", thing: folder, current, wanted: WANTED });
+  throw new FormatError({
+    act: "load a data set from",
+    thing: folder,
+    current,
+    wanted: describeFormats(sources),
+  });
 }
 
 /** Downloads, checks, keeps and reads CIFAR-10; undefined, with a note, if the download fails. */

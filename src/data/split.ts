@@ -25,17 +25,26 @@ export function isStreamed(split: Split): split is StreamedSplit {
   return "shards" in split;
 }
 
-/** The task that a split must fit. */
-export interface SplitTask {
+/** What images are, and what they are told apart as: all that a model knows of its data. */
+export interface ImageTask {
+  /** A short name of the data set, such as `cifar10`. */
+  readonly name: string;
   /** C of the images. */
   readonly channels: number;
   /** H of the images, in pixels. */
   readonly height: number;
   /** W of the images, in pixels. */
   readonly width: number;
-  /** The name of each class; a label is an index into it. */
+  /** The name of each class; a label is an index into it, and logit i belongs to class i. */
   readonly classes: readonly string[];
+  /** Mean of each channel, (C), in units where 255 is 1. */
+  readonly mean: readonly number[];
+  /** Standard deviation of each channel, (C), in units where 255 is 1. */
+  readonly std: readonly number[];
 }
+
+/** The task that a split must fit. */
+type SplitTask = Pick<ImageTask, "channels" | "height" | "width" | "classes">;
 
 type Refuse = (part: string, current: string, wanted: string) => never;
 

@@ -5,6 +5,7 @@
  * @module
  */
 import { z } from "zod";
+import type { ImageTask } from "../data/split.ts";
 import { ConfigError, ShapeError } from "../errors.ts";
 import { countFeatures, type FeatureShape, imageBounds, mapShape, shapeText } from "../shape.ts";
 import type { LayerType, ParameterSpec } from "./layer.ts";
@@ -13,6 +14,9 @@ import type { LayerDefinition } from "./own_layer.ts";
 
 /** The property with a graph's own layers: a symbol, which files do not hold and copies of the graph keep. */
 export const ownLayers: unique symbol = Symbol("layers of a graph's own");
+
+/** The property with the images that a graph was made for: a symbol, which files do not hold and copies of the graph keep. */
+export const madeFor: unique symbol = Symbol("the images of a graph");
 
 /** A model: layers from images to logits, each after the layers that it reads. */
 export interface Graph {
@@ -26,6 +30,8 @@ export interface Graph {
   readonly output?: OutputFunction | undefined;
   /** Layers besides the library's, as passed to `parseGraph`. */
   readonly [ownLayers]?: readonly LayerDefinition[];
+  /** The images that it was made for, as a preset makes it for a data set. */
+  readonly [madeFor]?: ImageTask;
 }
 
 /** The layers besides the library's that a graph was made with. */
@@ -242,19 +248,8 @@ export function countClasses(graph: Graph, nodes: readonly GraphNode[] = resolve
   return countFeatures(nodes[nodes.length - 1].output);
 }
 
-/** The classification task of a model. */
-export interface ClassificationTask {
-  /** C of the images. */
-  readonly channels: number;
-  /** H of the images, in pixels. */
-  readonly height: number;
-  /** W of the images, in pixels. */
-  readonly width: number;
-  /** The name of each class; logit i belongs to class i. */
-  readonly classes: readonly string[];
-  /** The name of the data set, for messages. */
-  readonly name: string;
-}
+/** The classification task of a model: what its images are, but for how they are normalised. */
+export type ClassificationTask = Omit<ImageTask, "mean" | "std">;
 
 /**
  * Checks that a model reads a data set's images and gives one logit per class.

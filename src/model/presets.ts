@@ -7,7 +7,7 @@ import { ConfigError } from "../errors.ts";
 import { describeAlternatives } from "../nearest.ts";
 import { type Graph, parseGraph } from "./graph.ts";
 import { cifarResnetForm, residualNetwork, resnet18Form } from "./presets/resnet.ts";
-import { countTaskClasses, type PresetTask } from "./presets/task.ts";
+import { countTaskClasses, makeFor, type PresetTask } from "./presets/task.ts";
 import { vgg16 } from "./presets/vgg.ts";
 
 /** Widths of the seed network. */
@@ -31,7 +31,7 @@ export function seedNetwork(
   const conv = { kind: "conv2d", kernel: 3, stride: 1, padding: 1, bias: true } as const;
   const pool = { kind: "maxpool2d", kernel: 2, stride: 2, padding: 0 } as const;
   const { channels, height, width } = task;
-  return {
+  return makeFor(task, {
     name: "seed",
     input: { channels, height, width },
     layers: [
@@ -46,7 +46,7 @@ export function seedNetwork(
       { kind: "relu", name: "relu3" },
       { kind: "linear", name: "fc2", outFeatures: countTaskClasses(task), bias: true },
     ],
-  };
+  });
 }
 
 /**
@@ -72,17 +72,41 @@ export function lenet(task: PresetTask): Graph {
     { kind: "relu", name: "relu4" },
     { kind: "linear", name: "fc3", outFeatures: countTaskClasses(task) },
   ];
-  return parseGraph({ name: "lenet", input: { channels, height, width }, layers }, "preset lenet");
+  const graph = { name: "lenet", input: { channels, height, width }, layers };
+  return makeFor(task, parseGraph(graph, "preset lenet"));
 }
 
-const presets: ReadonlyMap<string, (task: PresetTask) => Graph> = new Map([
+/** Makes a network for the images and classes of a task, which it remembers where it is a data set or a split of one. */
+export type Preset = (task: PresetTask) => Graph;
+
+const cifarResnet = (depth: number): Preset => (task) => residualNetwork(cifarResnetForm(depth), task);
+
+/** ResNet-20 (He et al. 2015, section 4.2, for CIFAR-10): 0.27 million parameters. */
+export const resnet20: Preset = cifarResnet(20);
+
+/** ResNet-32, as `resnet20`: 0.46 million parameters. */
+export const resnet32: Preset = cifarResnet(32);
+
+/** ResNet-44, as `resnet20`: 0.66 million parameters. */
+export const resnet44: Preset = cifarResnet(44);
+
+/** ResNet-56, as `resnet20`: 0.85 million parameters. */
+export const resnet56: Preset = cifarResnet(56);
+
+/** ResNet-110, as `resnet20`: 1.7 million parameters. */
+export const resnet110: Preset = cifarResnet(110);
+
+/** ResNet-18 with torchvision's names and the stem for small images: 11 million parameters. */
+export function resnet18(task: PresetTask): Graph {
+  return residualNetwork(resnet18Form, task);
+}
+
+const presets: ReadonlyMap<string, Preset> = new Map([
   ["seed", (task: PresetTask) => seedNetwork(task)],
   ["lenet", lenet],
   ["vgg16-cifar", vgg16],
-  ...[20, 32, 44, 56, 110].map(cifarResnetForm).map((form) =>
-    [form.name, (task: PresetTask) => residualNetwork(form, task)] as const
-  ),
-  [resnet18Form.name, (task: PresetTask) => residualNetwork(resnet18Form, task)],
+  ...Object.entries({ resnet20, resnet32, resnet44, resnet56, resnet110 }),
+  [resnet18Form.name, resnet18],
 ]);
 
 /** The names of all presets. */

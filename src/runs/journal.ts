@@ -217,7 +217,9 @@ export class RunJournal {
     const { arenas, masks } = this.#toRestore ?? {};
     this.#toRestore = undefined;
     for (const [role, named] of arenas ?? []) getCore(model).network.writeArena(role, named);
-    if (masks) getCore(model).network.writeMask(masks);
+    if (!masks) return;
+    getCore(model).network.writeMask(masks);
+    getCore(model).countMasks(masks);
   }
 
   /** Saves a checkpoint in the middle of a phase, or after it where no state of training is given. */

@@ -17,7 +17,7 @@ import { computeCost, computeDenseCost } from "../prune/cost.ts";
 import type { PruneOutcome } from "../prune/loop.ts";
 import type { Latency, PruneReport } from "../report/prune_report.ts";
 import { Model } from "../api/model.ts";
-import type { ModelTask } from "../api/model_options.ts";
+import type { ImageTask } from "../data/split.ts";
 import { getCore } from "../api/model_core.ts";
 import { openEvaluation } from "../api/evaluate_model.ts";
 
@@ -65,7 +65,7 @@ export async function finishPruned(
 
 /** What a model is compacted with. */
 interface CompactionContext extends CompactOptions {
-  readonly task: ModelTask;
+  readonly task: ImageTask;
   /** Examples to compare logits on and to time. */
   readonly examples: Split;
   readonly store: WeightStore;

@@ -17,14 +17,36 @@ import { countQuads } from "../shape.ts";
 import { type CallOptions, StepWatch } from "./call_options.ts";
 import { type EvaluatorTools, fitEvaluationBatch } from "./evaluate.ts";
 
-/** The predictions for N images; C is the number of classes. */
-export interface Predictions {
-  /** The network's outputs, (N, C). */
-  readonly logits: Float32Array;
-  /** Softmax of the logits, (N, C); each row adds up to 1. */
-  readonly probabilities: Float32Array;
-  /** The class of the largest logit, the first of equal ones, (N). */
-  readonly labels: Uint32Array;
+/** The prediction for an image. */
+export interface Prediction {
+  /** The class of the largest logit, the first of equal ones. */
+  readonly label: number;
+  /** How probable that class is by the network, in [0, 1]. */
+  readonly probability: number;
+}
+
+/** The predictions for N images, one after the other, or all as arrays; C is the number of classes. */
+export class Predictions implements Iterable<Prediction> {
+  /**
+   * Predictions of arrays, which are not copied.
+   *
+   * @param logits The network's outputs, (N, C).
+   * @param probabilities Softmax of the logits, (N, C); each row adds up to 1.
+   * @param labels The class of the largest logit, the first of equal ones, (N).
+   */
+  constructor(
+    readonly logits: Float32Array,
+    readonly probabilities: Float32Array,
+    readonly labels: Uint32Array,
+  ) {}
+
+  /** The prediction for each image, in the order of the images. */
+  *[Symbol.iterator](): Generator<Prediction> {
+    const classes = this.logits.length / this.labels.length;
+    for (const [row, label] of this.labels.entries()) {
+      yield { label, probability: this.probabilities[row * classes + label] };
+    }
+  }
 }
 
 /** Options of a prediction. */
@@ -103,5 +125,5 @@ export function toPredictions(logits: Float32Array, classes: number): Prediction
     const sum = terms.reduce((total, term) => total + term, 0);
     probabilities.set(terms.map((term) => term / sum), row * classes);
   }
-  return { logits, probabilities, labels };
+  return new Predictions(logits, probabilities, labels);
 }

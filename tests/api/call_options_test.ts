@@ -34,7 +34,7 @@ interface LongCall {
 }
 
 const remove = (model: Model) => async () => {
-  await model.score(train, { criterion: "magnitude" });
+  await model.score(train, { by: "magnitude" });
   await model.remove(60);
 };
 
@@ -77,7 +77,7 @@ async function openModel(): Promise<Model> {
   const model = new Model(await deviceOf(), graph, { task: dataset, seed: 3, evaluationBatch: 16 });
   await model.train(train, { epochs: 1, batch: 16 });
   // Channels that compaction takes out.
-  await model.score(train, { criterion: "magnitude" });
+  await model.score(train, { by: "magnitude" });
   await model.remove(20, { granularity: "filter" });
   return model;
 }
@@ -140,18 +140,18 @@ for (const [name, { run, steps, keepsState }] of Object.entries(calls)) {
 
 Deno.test("Model.score() that was ended leaves no gradients to score by, nor do its scores serve", async () => {
   using model = await openModel();
-  await model.score(train, { criterion: "taylor" });
+  await model.score(train, { by: "taylor" });
   const ended = new AbortController();
   const onProgress = ({ step }: Progress) => void (step === 2 && ended.abort(new Error("told to stop")));
   const options = { criterion: "taylor", signal: ended.signal, onProgress } as const;
   await assertRejects(() => model.score(train, options), Error, "told to stop");
   await assertRejects(
-    () => model.rescore({ criterion: "obd" }),
+    () => model.rescore({ by: "obd" }),
     ConfigError,
     "no gradients were accumulated",
   );
-  await model.score(train, { criterion: "obd" });
-  await model.rescore({ criterion: "taylor" });
+  await model.score(train, { by: "obd" });
+  await model.rescore({ by: "taylor" });
 });
 
 Deno.test("Model.prune() that was ended goes on by another call, and keeps what was removed", async () => {

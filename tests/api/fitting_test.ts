@@ -48,7 +48,7 @@ Deno.test("what a model does beside training fits a device that can hold few exa
   assert(best !== undefined);
   assertEquals(await model.recalibrate(dataset.train, { batch: 64, maxBatches: 3 }), 3);
   await model.confidence(dataset.test, scoring);
-  await model.score(dataset.test, { ...scoring, criterion: "magnitude" });
+  await model.score(dataset.test, { ...scoring, by: "magnitude" });
   await model.remove(70, { granularity: "channel" });
   assert((await model.compact(dataset.test)).largestDifference < 1e-4);
 });
@@ -57,7 +57,7 @@ Deno.test("a refit runs as many examples together as the device can hold", async
   // What it takes of layers depends on its positions, and not on the batch alone.
   using gpu = await openSmallGpu(32 * exampleBytes);
   using model = new Model(gpu, graph, { task: dataset, seed: 1 });
-  await model.score(dataset.test, { ...scoring, criterion: "magnitude" });
+  await model.score(dataset.test, { ...scoring, by: "magnitude" });
   const layers = await model.refit({
     ...{ calibration: dataset.train, images: 100, positions: 4 },
     remove: () => model.remove(60),

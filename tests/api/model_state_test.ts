@@ -153,7 +153,7 @@ Deno.test("methods of a model name the option that is not possible", async () =>
       model.refit({ calibration: test, remove: finetune, memoryBytes }),
     "remove weights with floor": (floor) => model.remove(1, { floor }),
   };
-  await model.score(test, { ...scoring, criterion: "magnitude" });
+  await model.score(test, { ...scoring, by: "magnitude" });
   const before = await model.state();
   for (const [what, attempt] of Object.entries(attempts)) {
     const [, act, thing] = what.match(/^(.*) (\S+)$/)!;
@@ -188,7 +188,7 @@ Deno.test("methods of a model name the option that is not possible", async () =>
   }
   const words: readonly (readonly [() => Promise<unknown>, string])[] = [
     [
-      () => model.score(test, { ...scoring, criterion: "sharpe" as never }),
+      () => model.score(test, { ...scoring, by: "sharpe" as never }),
       'score with "criterion": "sharpe"',
     ],
     [

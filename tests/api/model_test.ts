@@ -75,7 +75,7 @@ Deno.test("Model.remove() refuses a count that is not possible, and weights with
     ConfigError,
     "they have no scores, expected a call of score() before",
   );
-  await model.score(dataset.test, { ...scoring, criterion: "magnitude" });
+  await model.score(dataset.test, { ...scoring, by: "magnitude" });
   const all = await model.remove(prunableCount);
   assert(all.every(({ kept, channels, emptyChannels }) => kept === 0 && channels === emptyChannels));
 });
@@ -117,7 +117,7 @@ Deno.test("Model.prune() goes on from the weights that a model lacks already", a
   const prune = (goal: { sparsity: number } | { threshold: number }) =>
     model.prune(goal, {
       ...scoring,
-      criterion: "magnitude",
+      by: "magnitude",
       rounds: 2,
       calibration: dataset.test,
       test: dataset.test,
@@ -218,7 +218,7 @@ Deno.test("Model.prune() brings channels to a cost in fours, the same share of e
     using model = new Model(await deviceOf(), graph, { task, seed: 3 });
     const goal = { cost: "parameters", max: 0.3 * getCore(model).network.layout.count } as const;
     const { layers } = await model.prune(goal, {
-      ...{ criterion: "random", seed: 1, examples: 40, granularity: "channel", rounds: 1 },
+      ...{ by: "random", seed: 1, examples: 40, granularity: "channel", rounds: 1 },
       ...{ calibration: task.test, test: task.test, finetune: () => Promise.resolve() },
       ...more,
     });
@@ -241,7 +241,7 @@ Deno.test("Model counts the examples that it was trained on, and asks for them w
   await assertRejects(() => model.confidence(dataset.test), ConfigError, says);
   const pruning = { calibration: dataset.test, test: dataset.test, finetune };
   await assertRejects(() => model.prune(0.5, pruning), ConfigError, says);
-  await model.score(dataset.test, { criterion: "magnitude" });
+  await model.score(dataset.test, { by: "magnitude" });
   await model.train(dataset.train, options);
   const known = await model.confidence(dataset.test);
   assertEquals(known, await model.confidence(dataset.test, { examples: dataset.train.count }));

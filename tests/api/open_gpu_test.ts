@@ -77,10 +77,8 @@ Deno.test("a model has its products tuned before it first runs them, unless the 
   await whenTuned(() => model.evaluate(dataset.test));
   await whenTuned(() => model.predict(dataset.test.pixels, { count: 7 }));
   await whenTuned(() => model.train(dataset.train, { epochs: 1, batch: 24 }));
-  await whenTuned(() =>
-    model.score(dataset.test, { criterion: "gradient", examples: 96, fisher: "example" })
-  );
-  await whenTuned(() => model.score(dataset.train, { criterion: "confidence", examples: 96 }));
+  await whenTuned(() => model.score(dataset.test, { by: "gradient", examples: 96, fisher: "example" }));
+  await whenTuned(() => model.score(dataset.train, { by: "confidence", examples: 96 }));
   const before = tuned.size;
   using own = new Model(gpu, tinyGraph({ conv1: 8, conv2: 6, fc1: 5 }), { task: dataset, choose });
   await own.evaluate(dataset.test);

@@ -13,7 +13,7 @@ Deno.test("Model.weights(), mask(), scores() and confidence() give tensors by na
   using model = new Model(await deviceOf(), tinyGraph(), { task: dataset, seed: 3 });
   await assertRejects(() => model.scores("conv1"), ConfigError, 'Cannot read scores of "conv1.weight"');
   await model.train(train, { epochs: 1, batch: 16 });
-  await model.score(test, { criterion: "magnitude" });
+  await model.score(test, { by: "magnitude" });
   await model.remove(70);
   const { parameters, masks } = await model.state();
   const shapes = { conv1: [4, 1, 3, 3], conv2: [5, 4, 3, 3], fc1: [7, 20], fc2: [4, 7] };

@@ -25,7 +25,7 @@ Deno.test("Model.pruneWithRefit() removes exactly what is asked, and loses less 
     await model.train(dataset.train, { epochs: 6, batch: 16, learningRate: 0.05, seed: 1 });
     const trained = await model.state(), prunable = getCore(model).network.layout.prunableCount;
     const removed = Math.floor(0.75 * prunable + 1e-6);
-    await model.score(dataset.train, { criterion: "magnitude", examples: 1 });
+    await model.score(dataset.train, { by: "magnitude", examples: 1 });
     await model.remove(removed);
     const masked = await model.evaluate(dataset.test);
     model.restore(trained);
@@ -85,7 +85,7 @@ Deno.test("Model.refit() takes any mask as it is", async () => {
   const form = { name: "resnet4", stem: 3, stages, shortcut: "pad", head: "linear" } as const;
   const graph = residualNetwork(form, { channels: 1, height: 8, width: 8, classes: 4 });
   using model = new Model(gpu, graph, { task: dataset, seed: 1 });
-  await model.score(dataset.train, { criterion: "magnitude", examples: 1 });
+  await model.score(dataset.train, { by: "magnitude", examples: 1 });
   const layers = await model.refit({
     calibration: dataset.train,
     remove: () => getCore(model).pruner.removePattern({ keep: 2, of: 4 }),
@@ -106,7 +106,7 @@ Deno.test("holdRefit() keeps its target over removals, and takes another after t
     const hold = (more = {}) =>
       holdRefit(core, dataset.train, { settings: { images: 20, positions: 4, ...more }, signal });
     const dense = await model.state(), first = await hold();
-    await model.score(dataset.train, { criterion: "magnitude", examples: 1 });
+    await model.score(dataset.train, { by: "magnitude", examples: 1 });
     await model.remove(100);
     await first!.apply();
     const pruned = await model.state();
@@ -137,7 +137,7 @@ Deno.test("Model.prune() refits, or measures batch norm anew, after each removal
     ...{ calibration: dataset.train, test: dataset.test },
   } as const;
   const removed = async (model: Model) => {
-    await model.score(dataset.train, { criterion: "magnitude", examples: 1 });
+    await model.score(dataset.train, { by: "magnitude", examples: 1 });
     await model.remove(Math.floor(0.6 * getCore(model).network.layout.prunableCount));
   };
   const held: number[] = [];

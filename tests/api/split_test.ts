@@ -69,7 +69,7 @@ Deno.test("Model refuses splits that are not what their interface says, by the a
     (split) => model.train(split),
     (split) => model.recalibrate(split),
     (split) => model.confidence(split, scoring),
-    (split) => model.score(split, { ...scoring, criterion: "magnitude" }),
+    (split) => model.score(split, { ...scoring, by: "magnitude" }),
     (calibration) => model.prune(goal, { ...scoring, calibration, test: good, finetune }),
     (test) => model.prune(goal, { ...scoring, calibration: good, test, finetune }),
     (calibration) => model.pruneWithRefit({ calibration, sparsity: 0.5 }),
@@ -148,10 +148,10 @@ Deno.test("Model refits and compacts on streamed splits as on resident ones", as
   const gpu = await deviceOf(), results = [], requests: number[] = [];
   for (const { train, test } of [dataset, streamed]) {
     using model = new Model(gpu, tinyGraph(), { task: dataset, seed: 1 });
-    await model.score(dataset.test, { ...scoring, criterion: "magnitude" });
+    await model.score(dataset.test, { ...scoring, by: "magnitude" });
     await model.refit({ calibration: train, images: 40, remove: () => model.remove(90) });
     const refit = await model.state();
-    await model.score(dataset.test, { ...scoring, criterion: "magnitude" });
+    await model.score(dataset.test, { ...scoring, by: "magnitude" });
     await model.remove(150, { granularity: "channel" });
     const before = record.requests.length, compacted = await model.compact(test);
     requests.push(record.requests.length - before);

@@ -98,7 +98,7 @@ Deno.test("functions that calls wait for may call the model, and restore it", as
     ...{ calibration: dataset.train, images: 20, positions: 4 },
     async remove() {
       called.push("remove");
-      await model.score(dataset.test, { examples: 96, criterion: "magnitude" });
+      await model.score(dataset.test, { examples: 96, by: "magnitude" });
       await model.remove(50);
     },
   });

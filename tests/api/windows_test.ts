@@ -156,7 +156,7 @@ for (const path of readPaths) {
     const { whole, windowed } = await onBoth(path, async (model) => {
       // All scales are 1 at first, so that weights go by their places alone, of more than one window.
       const initial = await model.state();
-      await model.score(dataset.test, { ...scoring, criterion: "bn-scale" });
+      await model.score(dataset.test, { ...scoring, by: "bn-scale" });
       const ties = [await model.remove(3000), await model.state()];
       model.restore(initial);
       await train(model);
@@ -164,7 +164,7 @@ for (const path of readPaths) {
       for (const criterion of criteria) {
         for (const options of criterion === "magnitude" ? removals : removals.slice(0, 1)) {
           model.restore(trained);
-          await model.score(dataset.test, { ...scoring, criterion, seed: 3 });
+          await model.score(dataset.test, { ...scoring, by: criterion, seed: 3 });
           const layers = await model.remove(3000, options);
           results.push({ criterion, options, layers, state: await model.state() });
         }
@@ -184,7 +184,7 @@ for (const path of readPaths) {
       const pattern = await model.state();
       // Groups add up scores window by window, so that their sums may differ in the last bits, but no group's rank.
       model.restore(trained);
-      await model.score(dataset.test, { ...scoring, criterion: "confidence" });
+      await model.score(dataset.test, { ...scoring, by: "confidence" });
       const below = await getCore(model).pruner.countBelow(1, { granularity: "channel" });
       const channels = await model.remove(3000, { granularity: "channel" });
       const rest = await model.state();
@@ -226,7 +226,7 @@ for (const path of readPaths) {
 Deno.test("sumGroups() adds up windows in order, within rounding of one window", async () => {
   const { whole, windowed } = await onBoth("storage", async (model) => {
     await train(model);
-    await model.score(dataset.test, { ...scoring, criterion: "confidence" });
+    await model.score(dataset.test, { ...scoring, by: "confidence" });
     using buffers = new PruneBuffers(getCore(model).network);
     const { groups } = coupleChannels(graph);
     return await sumGroups(buffers, groups, { part: "all", isSquared: true });

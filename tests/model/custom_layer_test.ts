@@ -446,7 +446,7 @@ Deno.test("a model with layers of its own trains, loses channels, is compacted, 
     for (const name of ["prelu1.slope", "prelu2.slope"]) {
       assert(state.get(name)!.every((slope) => slope !== 0.25), `${name} is trained`);
     }
-    await model.score(dataset.train, { examples: 48, seed: 0, criterion: "magnitude" });
+    await model.score(dataset.train, { examples: 48, seed: 0, by: "magnitude" });
     await model.remove(500, { granularity: "channel" });
     const pruned = await model.evaluate(dataset.test);
     const report = await model.compact(dataset.test);

@@ -161,7 +161,7 @@ Deno.test("Model.restore() masks biases and batch norm of removed channels again
       }),
     };
   using model = new Model(gpu, graph, { task: dataset, seed: 3 });
-  await model.score(dataset.test, { criterion: "magnitude", examples: 1 });
+  await model.score(dataset.test, { by: "magnitude", examples: 1 });
   await model.remove(Math.floor(0.3 * getCore(model).network.layout.prunableCount), channels);
   const maskOf = async (model: Model) => await readFloats(gpu, getCore(model).network.arena("mask"));
   const mask = await maskOf(model), state = await model.state();

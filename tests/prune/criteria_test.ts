@@ -131,7 +131,7 @@ Deno.test("Model.train() keeps the variance that criterion snr reads", async () 
   const variance = (await getCore(model).network.readParameters("variance")).get("conv2.weight")!;
   assert(variance.every((value) => value >= 0) && variance.filter((value) => value > 0).length > 20);
   assert(variance.every((value, i) => value <= 1 + mean[i] ** 2));
-  await model.score(dataset.train, { criterion: "snr", examples: 50 });
+  await model.score(dataset.train, { by: "snr", examples: 50 });
   const scores = (await getCore(model).network.readParameters("scores")).get("conv2.weight")!;
   const want = Float64Array.from(mean, (mu, i) => Math.abs(mu) / Math.max(Math.sqrt(variance[i]), 1e-20));
   for (const [i, score] of scores.entries()) assert(Math.abs(score - want[i]) <= 20 * F32_ROUNDOFF * want[i]);

@@ -73,7 +73,7 @@ async function masksBy(model: Model, state: Awaited<ReturnType<Model["state"]>>,
   const goal = pattern ? { pattern } : { sparsity: 0.4 };
   const pruning: ModelPruneOptions = {
     rounds: 2,
-    criterion,
+    by: criterion,
     calibration: test,
     test,
     ...select,
@@ -113,10 +113,10 @@ Deno.test("criteria by value remove what the library's remove, on every granular
 Deno.test("an expression computes what it says, 0 of removed weights", async () => {
   using model = new Model(await deviceOf(), tinyGraph(), { task: dataset, seed: 3 });
   await model.train(train, { epochs: 2, batch: 16, keepsVariance: true });
-  await model.score(test, { criterion: "magnitude" });
+  await model.score(test, { by: "magnitude" });
   await model.remove(60);
   const expression = "select(0.25, min(abs(mean), 0.1) / sqrt(variance + 1e-6), mean > 0) + 2 * fisher";
-  await model.score(test, { criterion: defineCriterion({ name: "mixed", expression }) });
+  await model.score(test, { by: defineCriterion({ name: "mixed", expression }) });
   const read = async (role: "mean" | "mask" | "variance" | "fisher" | "scores") =>
     await getCore(model).network.readParameters(role) as NamedParameters;
   const [mean, mask, variance, fisher, scores] = [
@@ -210,8 +210,8 @@ Deno.test("scores of criteria by value are looked at before anything goes by the
     ],
   ];
   for (const [criterion, kind, says] of bad) {
-    await model.score(test, { criterion: "magnitude" });
-    await assertRejects(() => model.score(test, { criterion: defineCriterion(criterion) }), kind, says);
+    await model.score(test, { by: "magnitude" });
+    await assertRejects(() => model.score(test, { by: defineCriterion(criterion) }), kind, says);
     await assertRejects(() => model.remove(3), ConfigError, "they have no scores", criterion.name);
   }
   assertEquals(await model.state(), state, "no weight has changed");
@@ -221,16 +221,16 @@ Deno.test("scores of criteria by value are looked at before anything goes by the
       throw new RangeError("mine");
     },
   });
-  await assertRejects(() => model.score(test, { criterion: failing }), RangeError, "mine");
+  await assertRejects(() => model.score(test, { by: failing }), RangeError, "mine");
   const stranger = { name: "stranger", expression: "mean" };
   await assertRejects(
-    () => model.score(test, { criterion: stranger }),
+    () => model.score(test, { by: stranger }),
     ConfigError,
     "or the result of defineCriterion",
   );
   // A removed weight's number need not serve.
   const finite = defineCriterion({ name: "per-size", expression: "abs(gradient_mean) / abs(mean)" });
-  const { removed } = await model.prune(0.5, { rounds: 3, criterion: finite, calibration: test });
+  const { removed } = await model.prune(0.5, { rounds: 3, by: finite, calibration: test });
   assert(removed > 0);
 });
 

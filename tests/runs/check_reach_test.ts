@@ -151,7 +151,7 @@ Deno.test("Model.prune() says what channels cost at least where that is more tha
     steps = { calibration: test, test, examples: 40, finetune: () => Promise.resolve() };
   const goal = { cost: "parameters", max: 40.4 } as const;
   const error = await assertRejects(
-    () => model.prune(goal, { ...steps, rounds: 2, ...channels, floor: 0.5, criterion: "magnitude" }),
+    () => model.prune(goal, { ...steps, rounds: 2, ...channels, floor: 0.5, by: "magnitude" }),
     ConfigError,
     'Cannot prune to "parameters 40": ',
   );

@@ -178,7 +178,7 @@ Deno.test("Model.prune() refuses to choose a temperature that would do nothing, 
       ConfigError,
       `Cannot prune with "temperature validation": ${message}`,
     );
-  await refused({ criterion: "obd" }, "the criterion is obd, expected confidence");
+  await refused({ by: "obd" }, "the criterion is obd, expected confidence");
   await refused({}, "a threshold says what goes, expected another goal", { threshold: 1 });
   await refused({ validation: undefined }, "there are no validation examples, expected some to choose by");
   await assertRejects(

@@ -5,7 +5,7 @@
  * @module
  */
 import { type Graph, parseGraph } from "../graph.ts";
-import { countTaskClasses, type PresetTask } from "./task.ts";
+import { countTaskClasses, makeFor, type PresetTask } from "./task.ts";
 
 /** The form of a residual network. */
 export interface ResnetForm {
@@ -67,7 +67,7 @@ export function residualNetwork(form: ResnetForm, task: PresetTask): Graph {
     name: head,
     outFeatures: countTaskClasses(task),
   });
-  return parseGraph({ name, input: { channels, height, width }, layers }, `preset ${name}`);
+  return makeFor(task, parseGraph({ name, input: { channels, height, width }, layers }, `preset ${name}`));
 }
 
 /** A layer as in a model file; missing fields take their defaults. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Graph, parseGraph } from "../graph.ts";
-import { countTaskClasses, type PresetTask } from "./task.ts";
+import { countTaskClasses, makeFor, type PresetTask } from "./task.ts";
 
 /** Output channels of VGG16's 3 x 3 convolutions, grouped by max poolings. */
 const vgg16Groups = [[64, 64], [128, 128], [256, 256, 256], [512, 512, 512], [512, 512, 512]] as const;
@@ -30,5 +30,5 @@ export function vgg16(task: PresetTask): Graph {
     { kind: "linear", name: "classifier", outFeatures: countTaskClasses(task) },
   ];
   const name = "vgg16-cifar";
-  return parseGraph({ name, input: { channels, height, width }, layers }, `preset ${name}`);
+  return makeFor(task, parseGraph({ name, input: { channels, height, width }, layers }, `preset ${name}`));
 }
