@@ -11,8 +11,7 @@
  * const [folder] = Deno.args; // CIFAR-10's binary files, or MNIST's
  * using gpu = await openGpu();
  * const dataset = await loadDataset({ folder });
- * const graph = seedNetwork(dataset);
- * using model = new Model(gpu, graph, { task: dataset });
+ * using model = new Model(gpu, seedNetwork(dataset));
  * await model.train(dataset.train, { epochs: 5, batch: 64, learningRate: 0.02 });
  * const { accuracy } = await model.evaluate(dataset.test);
  * console.log(`${(100 * accuracy).toFixed(1)} % of the test images are right`);
