@@ -112,7 +112,10 @@ async function readSource(
   { model, preset, weights }: ModelSource,
   tools: OpenTools,
 ): Promise<{ readonly graph?: Graph; readonly weights?: PretrainedModel }> {
-  const makePreset = (name: string) => presetNetwork(name, tools.task);
+  const { channels, height, width, classes } = tools.task;
+  // How images are normalised is said by what was loaded, not by the graph.
+  const makePreset = (name: string) =>
+    presetNetwork(name, { channels, height, width, classes: classes.length });
   const read = (path: string, graph?: Graph) =>
     readWeights(path, { files: tools.files, size: tools.task, layers: tools.layers, graph });
   if (isWeightsPath(model)) {

@@ -143,7 +143,7 @@ Deno.test("Model.score() that was ended leaves no gradients to score by, nor do 
   await model.score(train, { by: "taylor" });
   const ended = new AbortController();
   const onProgress = ({ step }: Progress) => void (step === 2 && ended.abort(new Error("told to stop")));
-  const options = { criterion: "taylor", signal: ended.signal, onProgress } as const;
+  const options = { by: "taylor", signal: ended.signal, onProgress } as const;
   await assertRejects(() => model.score(train, options), Error, "told to stop");
   await assertRejects(
     () => model.rescore({ by: "obd" }),

@@ -189,7 +189,7 @@ Deno.test("methods of a model name the option that is not possible", async () =>
   const words: readonly (readonly [() => Promise<unknown>, string])[] = [
     [
       () => model.score(test, { ...scoring, by: "sharpe" as never }),
-      'score with "criterion": "sharpe"',
+      'score with "by": "sharpe"',
     ],
     [
       () => model.score(test, { ...scoring, prior: "flat" as never }),

@@ -140,7 +140,7 @@ Deno.test("Model.prune() by a threshold goes on until nothing changes, and keeps
   const trained = await model.state();
   const rounds: number[] = [];
   const pruning = {
-    criterion: "magnitude",
+    by: "magnitude",
     calibration: dataset.test,
     test: dataset.test,
     finetune: () => Promise.resolve(),

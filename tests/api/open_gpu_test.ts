@@ -101,7 +101,7 @@ Deno.test("calls of a model hand their signal to tuning, which takes long", asyn
   const calls = [
     () => model.train(train, { epochs: 1, signal }),
     () => model.recalibrate(train, { signal }),
-    () => model.score(train, { criterion: "gradient", signal }),
+    () => model.score(train, { by: "gradient", signal }),
     () => model.evaluate(train, { signal }),
     () => model.predict(train, { signal }),
   ];

@@ -60,6 +60,12 @@ for (const path of readPaths) {
     assertNear(got.logits, want.values);
     assertNear(got.probabilities, softmax(want.values, tinyClasses));
     assertEquals(got.labels, predictions);
+    const each = Array.from(
+      got,
+      ({ label, probability }, row) =>
+        probability === got.probabilities[row * tinyClasses + label] ? label : NaN,
+    );
+    assertEquals(each, [...predictions], "one by one, too");
     assert(new Set(got.labels).size > 1, "the images are told apart");
     assertEquals(await model.predict(test), got, "labels of a split are not looked at");
     const cut = await model.predict(test.pixels.subarray(3 * imageBytes, 20 * imageBytes));
@@ -73,11 +79,7 @@ for (const path of readPaths) {
       using _kept = model.keepOnDevice(test);
       assertEquals(await model.predict(test), got);
     }
-    const nothing = {
-      logits: new Float32Array(),
-      probabilities: new Float32Array(),
-      labels: new Uint32Array(),
-    };
+    const nothing = toPredictions(new Float32Array(), tinyClasses);
     assertEquals(await model.predict(new Uint8Array()), nothing);
     assertEquals(await model.predict(test.pixels, { count: 0 }), nothing);
     assert(gpu.allocatedBytes <= start + 2 ** 20, "no images stay on the device");

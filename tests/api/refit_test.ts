@@ -133,7 +133,7 @@ Deno.test("holdRefit() keeps its target over removals, and takes another after t
 Deno.test("Model.prune() refits, or measures batch norm anew, after each removal as Model.refit() does", async () => {
   const gpu = await deviceOf(), settings = { images: 64, positions: 8 };
   const options = {
-    ...{ criterion: "magnitude" as const, examples: 1, rounds: 1 },
+    ...{ by: "magnitude" as const, examples: 1, rounds: 1 },
     ...{ calibration: dataset.train, test: dataset.test },
   } as const;
   const removed = async (model: Model) => {
