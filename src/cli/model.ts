@@ -58,7 +58,7 @@ const own = ownFlags({
 export const fields: readonly FlagField[] = [...own.fields, ...selectFlags("model.preset", "model.weights")];
 
 /** Reads CxHxW. */
-function parseInput(text: string): { channels: number; height: number; width: number } {
+export function parseInput(text: string): { channels: number; height: number; width: number } {
   const sizes = /^(\d+)x(\d+)x(\d+)$/.exec(text)?.slice(1).map(Number);
   const bounds = [imageBounds.channels, imageBounds.side, imageBounds.side];
   if (sizes === undefined || sizes.some((size, i) => size < 1 || size > bounds[i])) {

@@ -25,7 +25,15 @@ async function permissionsOf(task: string): Promise<readonly string[]> {
 }
 
 /** The commands that tests run. */
-export type Task = "compare" | "evaluate" | "model" | "predict" | "prune" | "sensitivity" | "verify";
+export type Task =
+  | "compare"
+  | "convert"
+  | "evaluate"
+  | "model"
+  | "predict"
+  | "prune"
+  | "sensitivity"
+  | "verify";
 
 /** Where a command runs, and what its environment has beside that of the tests. */
 export interface CommandPlace {
