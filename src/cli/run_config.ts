@@ -24,6 +24,7 @@ const reportSchema = z.object({
   cores: z.record(z.string(), z.string()).exactOptional(),
   cells: z.array(z.looseObject({})).exactOptional(),
   lists: z.record(z.string(), z.array(z.union([z.string(), z.number()]))).exactOptional(),
+  ownCriteria: z.record(z.string(), z.string()).exactOptional(),
   config: z.record(z.string(), z.unknown()),
 });
 
@@ -41,7 +42,12 @@ export interface EarlierRun {
   readonly lists?: Readonly<Record<string, readonly (string | number)[]>>;
 }
 
-/** Reads a JSON file of configuration keys, or a report with a configuration in it. */
+/**
+ * Reads a JSON file of configuration keys, or a report with a configuration in it.
+ *
+ * @throws {ConfigError} If the report's run scored by a criterion of its caller's own, which no command has.
+ * @throws {FormatError} If the file is no JSON, or no such report.
+ */
 export async function readConfigFile(
   path: string,
   files: Files,
@@ -53,7 +59,17 @@ export async function readConfigFile(
     return { config: upgradeConfig(value) };
   }
   const { success, data, error } = reportSchema.safeParse(value);
-  if (success) return { config: data.config, earlier: data };
+  if (success) {
+    const [own] = Object.keys(data.ownCriteria ?? {});
+    if (own === undefined) return { config: data.config, earlier: data };
+    const current = `it scored by "${own}", a criterion that a program defined`;
+    throw new ConfigError({
+      act: "repeat",
+      thing: path,
+      current,
+      wanted: "that program, which passes it to the run",
+    });
+  }
   const { path: keys, message } = error.issues[0], current = `${keys.join(".")}: ${message}`;
   throw new FormatError({
     act: "read report",

@@ -113,7 +113,7 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
     });
     using _model = trained.model;
     if (!report.trained.some((one) => one.seed === seed && isWhole(report, one))) {
-      const { validation, accuracy } = await measure(trained);
+      const { validation, accuracy } = await measure(trained, options.signal);
       await add({ trained: { seed, accuracy, ...(validation ? { validation } : {}) } });
     }
     options.signal?.throwIfAborted();
@@ -134,10 +134,11 @@ function isSame(a: CompareCell, b: CompareCell): boolean {
 /** Measures a network on the test examples, and on those for validation where there are some. */
 async function measure(
   { model, splits: { test, validation } }: Pick<TrainedNetwork, "model" | "splits">,
+  signal: AbortSignal | undefined,
 ): Promise<{ readonly accuracy: number; readonly validation: ValidationResult | undefined }> {
-  const { accuracy } = await model.evaluate(test);
+  const { accuracy } = await model.evaluate(test, { signal });
   if (!validation) return { accuracy, validation: undefined };
-  const { accuracy: right, loss } = await model.evaluate(validation);
+  const { accuracy: right, loss } = await model.evaluate(validation, { signal });
   return { accuracy, validation: { accuracy: right, loss } };
 }
 
@@ -145,13 +146,13 @@ async function measure(
 async function* compareVariant(
   trained: TrainedNetwork,
   { name, config: base, by, isStaged }: CompareVariant,
-  { seed, sparsities, onProgress }: Pick<CompareOptions, "sparsities" | "onProgress"> & {
+  { seed, sparsities, onProgress, signal }: Pick<CompareOptions, "sparsities" | "onProgress" | "signal"> & {
     readonly seed: number;
   },
 ): AsyncGenerator<CompareCell> {
   const { model, splits, state } = trained, config: RunConfig = { ...base, seed };
   const { prunableCount } = getCore(model).network.layout, recipe = readRecipe(config, splits.limited, by);
-  const inputs = { ...splits, trainedOn: splits.train.count };
+  const inputs = { ...splits, trainedOn: splits.train.count, signal };
   for (const [i, sparsity] of sparsities.entries()) {
     model.restore(state);
     // Weights are scored anew on the way, since removing so much at once would choose worse.
@@ -167,7 +168,7 @@ async function* compareVariant(
       if (removal.temperature) posteriorTemperatures.push(removal.temperature);
       layers = removal.layers;
     }
-    const { accuracy, validation } = await measure(trained);
+    const { accuracy, validation } = await measure(trained, signal);
     const removed = countRemovedWeights(layers);
     const empty = emptyLayers(layers), thin = thinLayers(layers, config.prune.select.granularity);
     const chance = { classes: splits.limited.classes.length, examples: splits.test.count };
@@ -184,7 +185,7 @@ async function* compareVariant(
       continue;
     }
     await trained.finetune(`${name} at ${sparsity}, seed ${seed}`);
-    const finetuned = await measure(trained);
+    const finetuned = await measure(trained, signal);
     yield {
       ...cell,
       accuracyFinetuned: finetuned.accuracy,

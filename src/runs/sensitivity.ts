@@ -109,7 +109,7 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
   using model = opened;
   const { train, calibration } = splits, validation = splits.validation!;
   const measure = async () => {
-    const { accuracy, loss } = await model.evaluate(validation);
+    const { accuracy, loss } = await model.evaluate(validation, { signal: options.signal });
     return { accuracy, loss };
   };
   const trained = { ...await measure(), validation: validation.count };
@@ -123,7 +123,7 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
     model.restore(state);
     const onRefit = (progress: RunProgress) =>
       options.onProgress?.(`refit ${unit.name} at ${sparsity}`, progress);
-    const inputs = { calibration, train, trainedOn: train.count, isScored, onRefit };
+    const inputs = { calibration, train, trainedOn: train.count, isScored, onRefit, signal: options.signal };
     const removal = await removeIfPossible(() =>
       applyRecipe(getCore(model), { ...recipe, select: own }, { weights: target }, inputs)
     );

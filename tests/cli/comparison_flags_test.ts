@@ -27,6 +27,7 @@ const files = memoryFiles({
     ...{ version: 1, adapter: "x", config: { ...config, out: undefined, replace: true, posterior: "layer" } },
     cells: [{ variant: "magnitude/reselect" }, { variant: "obd/replace/T=2" }],
   }),
+  "own.json": JSON.stringify({ version: 2, adapter: "x", config: {}, ownCriteria: { mine: "w * w" } }),
   "report.json": JSON.stringify({ version: 1, adapter: "x", config }),
   "keys.json": JSON.stringify({ batch: 8, out: "here" }),
   "pattern.json": JSON.stringify({ version: 1, adapter: "x", config: { granularity: "2:4" } }),
@@ -52,6 +53,11 @@ Deno.test("resolveRun() takes a report's keys but its folder, and flags before t
   assertEquals(heard, ["ignored in compare.json: output.folder (elsewhere), which only flags set"]);
   assertEquals([earlier?.adapter, earlier?.cores], ["x", { a: "b" }]);
   assertEquals((await told("--config report.json")).earlier?.cores, undefined);
+});
+
+Deno.test("resolveRun() refuses the report of a run that scored by a criterion of its own", async () => {
+  const says = 'Cannot repeat "own.json": it scored by "mine", a criterion that a program defined';
+  await assertRejects(() => told("--config own.json"), ConfigError, says);
 });
 
 Deno.test("resolveRun() keeps a pattern, which comparisons refuse by name", async () => {

@@ -250,6 +250,23 @@ Deno.test("runSensitivity() prunes each layer alone", async () => {
   );
 });
 
+Deno.test("runCompare() and runSensitivity() end within a removal once their signal is aborted", async () => {
+  const gpu = await deviceOf(), shared = { dataset: tinyDataset(), graph: tinyGraph(), versions };
+  const config = configOf({ validation: 16, criterion: "magnitude", refit: true });
+  const lists = { variants: ["magnitude/refit"], seeds: [0], sparsities: [0.5] };
+  for (const run of [runCompare, runSensitivity]) {
+    const ended = new AbortController(), seen: number[] = [];
+    const onProgress = (phase: string, { step }: { readonly step: number }) => {
+      if (!phase.startsWith("refit")) return;
+      seen.push(step);
+      if (step === 1) ended.abort(new Error("enough"));
+    };
+    const options = { ...shared, ...lists, config, onProgress, signal: ended.signal };
+    await assertRejects(() => run(gpu, options), Error, "enough");
+    assertEquals(seen, [0, 1], "no further layer is refitted");
+  }
+});
+
 Deno.test("runSensitivity() leaves out what a layer may not lose alone", async () => {
   const options = { dataset: tinyDataset(), graph: tinyGraph(), sparsities: [0.3, 0.9], versions };
   const scan = async (config: Record<string, unknown>) =>
