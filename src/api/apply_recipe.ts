@@ -91,6 +91,8 @@ async function remove(core: ModelCore, select: RemovalOptions, amount: Amount): 
   if ("pattern" in amount) return void await pruner.removePattern(amount.pattern, select);
   if ("cost" in amount) return void await reachCost(network, pruner, amount, select);
   if ("weights" in amount) return void await removeWeights(core, amount.weights, select);
+  // The score of a group would mix those of the spared weights.
+  if ((select.granularity ?? "element") === "element") await pruner.spareFallen(amount.threshold);
   const below = await pruner.countBelow(amount.threshold, select);
   await removeWeights(core, weightsBelow(amount, below), select);
   return below;

@@ -57,7 +57,7 @@ export function modelAsPruneTarget(core: ModelCore, options: PruneTargetOptions)
   return {
     start: () =>
       step("start", async () => {
-        core.pruner.forgetRegrown();
+        core.pruner.forgetRounds();
         return await stateOf(await core.countKept());
       }),
     remove: (amount) =>

@@ -24,7 +24,16 @@ import {
 } from "./safetensors.ts";
 
 /** Arenas of trained parameters. All but the values are absent if the run does not use them. */
-const trainedArenas = ["values", "mean", "velocity", "second_moment", "variance", "regrown", "best"] as const;
+const trainedArenas = [
+  "values",
+  "mean",
+  "velocity",
+  "second_moment",
+  "variance",
+  "regrown",
+  "stood",
+  "best",
+] as const;
 
 /** Arenas of batch norm's running statistics: those in use, and those that go with `best`. */
 const statisticsArenas = ["statistics", "statistics_best"] as const;

@@ -12,6 +12,7 @@ export const arenaRoles = [
   "gradient_sum",
   "mask",
   "regrown",
+  "stood",
   "velocity",
   "second_moment",
   "mean",

@@ -132,6 +132,7 @@ export { default as "select/is_selected" } from "../../kernels/select/is_selecte
 export { default as "select/n_of_m" } from "../../kernels/select/n_of_m.wgsl" with { type: "text" };
 export { default as "select/pick" } from "../../kernels/select/pick.wgsl" with { type: "text" };
 export { default as "select/rank_keys" } from "../../kernels/select/rank_keys.wgsl" with { type: "text" };
+export { default as "select/spare" } from "../../kernels/select/spare.wgsl" with { type: "text" };
 export { default as "select/regrow" } from "../../kernels/select/regrow.wgsl" with { type: "text" };
 export { default as "winograd/backward_input" } from "../../kernels/winograd/backward_input.wgsl" with { type: "text" };
 export { default as "winograd/backward_weight" } from "../../kernels/winograd/backward_weight.wgsl" with { type: "text" };

@@ -35,7 +35,7 @@ import { countGroupedBelow, removeGrouped } from "./select/groups.ts";
 import { channelCounts, type LayerCount, layerCounts, lowerMaskCounts, lowerMasking } from "./mask.ts";
 import { PruneBuffers } from "./prune_buffers.ts";
 import { checkPattern, checkRemoval, type Pattern, type RemovalOptions } from "./select/removal.ts";
-import { digitCounts, lowerNOfM, lowerRegrowth } from "./select/select.ts";
+import { digitCounts, lowerNOfM, lowerRegrowth, lowerSparing } from "./select/select.ts";
 
 /** Options of scoring. */
 export interface PrunerScoreSettings extends ScoreSettings {
@@ -196,9 +196,23 @@ export class Pruner {
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
-  /** Allows all weights to come back again. */
-  forgetRegrown(): void {
-    if (this.#network.arenas.has("regrown")) this.#network.clearArena("regrown");
+  /**
+   * Spares the kept weights that lay below a threshold at this scoring but not at the last: their scores become the
+   * threshold, so that `countBelow` and `remove` leave them. At the first scoring none is spared. So the noise of one
+   * scoring removes no weight.
+   *
+   * @throws {ConfigError} If the weights were never scored.
+   */
+  async spareFallen(threshold: number): Promise<void> {
+    this.checkScored("spare weights below", `${threshold}`);
+    await this.#buffers.run(lowerSparing(this.#layers().filter(({ isScored }) => isScored), threshold));
+  }
+
+  /** Forgets earlier rounds: which weights came back, and which lay below a threshold. */
+  forgetRounds(): void {
+    for (const role of ["regrown", "stood"] as const) {
+      if (this.#network.arenas.has(role)) this.#network.clearArena(role);
+    }
   }
 
   /** Counts the kept weights per layer and per channel. */

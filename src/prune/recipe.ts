@@ -86,7 +86,10 @@ export interface Removal {
   readonly layers: readonly LayerCount[];
   /** Removed weights that came back. */
   readonly regrown: number;
-  /** With a threshold: the kept weights that lay below it before, removed or not. */
+  /**
+   * With a threshold: the kept weights that lay below it before, removed or not; of single weights without those that
+   * did not lie there in the round before.
+   */
   readonly below?: number;
   /** The chosen temperature, if one was chosen. */
   readonly temperature?: TemperatureChoice;

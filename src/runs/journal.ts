@@ -237,6 +237,7 @@ export class RunJournal {
       "second_moment",
       "variance",
       "regrown",
+      "stood",
       "best",
     ];
     const statistics: CheckpointArena[] = ["statistics", "statistics_best"];

@@ -31,6 +31,7 @@ import {
   lowerNOfM,
   lowerRegrowth,
   lowerSelection,
+  lowerSparing,
 } from "../../src/prune/select/select.ts";
 import { graphs } from "../plan/graphs.ts";
 import { randomGraph } from "../prune/random_graphs.ts";
@@ -142,6 +143,7 @@ function lowerPruning(graph: Graph): readonly Dispatch[] {
     ...lowerSelection(ranges, 10),
     ...lowerCountSelected(layers),
     ...lowerCountBelow(layers, 1),
+    ...lowerSparing(layers, 1),
     ...tensors.map((tensor) => lowerNOfM(tensor, { keep: 2, of: 4 })),
     ...lowerRegrowth(layers, { examples: 100, threshold: 1 }),
     ...switches.flatMap((isSquared) => [

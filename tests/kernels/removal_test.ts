@@ -1,5 +1,5 @@
 /**
- * Holds N:M masks, blocks, ranges, counts and regrowth against the host. All are exact but the sums of blocks:
+ * Holds N:M masks, blocks, ranges, counts, sparing and regrowth against the host. All are exact but the sums of blocks:
  * sumTolerance over a block's elements.
  */
 import assert from "node:assert/strict";
@@ -13,6 +13,7 @@ import {
   lowerRegrowth,
   lowerSearch,
   lowerSelection,
+  lowerSparing,
   lowerThreshold,
 } from "../../src/prune/select/select.ts";
 import { kernelNames } from "../../src/kernels/source.ts";
@@ -207,6 +208,30 @@ for (const path of readPaths) {
       assertSame(integers("layer_counts"), want, `${path} ${remove}`);
       assert.equal(want.reduce((sum, count) => sum + count), remove);
     }
+  });
+
+  Deno.test(`spare() lifts what fell below a threshold only now, and notes what stood, ${path} path`, async () => {
+    const { scores, mask } = scoredArena(5), threshold = 0.5;
+    const stood = Float32Array.from({ length: arenaFloats }, (_, place) => place % 3 === 0 ? 1 : 0);
+    const { floats } = await runKernels({
+      path,
+      dispatches: lowerSparing(layers, threshold),
+      buffers: { scores, mask, stood },
+    });
+    const want = scores.slice(), wantStood = stood.slice();
+    let spared = 0;
+    for (const { offset, quads } of weights) {
+      for (let place = 4 * offset; place < 4 * (offset + quads); place++) {
+        const isPadding = scores[place] < 0;
+        wantStood[place] = mask[place] > 0 && scores[place] >= threshold ? 1 : 0;
+        if (isPadding || scores[place] >= threshold || stood[place] === 0) continue;
+        want[place] = threshold;
+        spared++;
+      }
+    }
+    assertSame(floats("scores"), want, `${path} scores`);
+    assertSame(floats("stood"), wantStood, `${path} stood`);
+    assert(spared > 50);
   });
 
   Deno.test(`regrow() brings back removed weights by the score test, once, and no padding, ${path} path`, async () => {

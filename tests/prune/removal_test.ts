@@ -204,8 +204,31 @@ Deno.test("Pruner.regrow() brings back removed weights by the gradient that they
   // Removed again they stay out, until it is said that they may come back.
   network.arena("mask").write(before.map((keep, place) => want.includes(place) ? 0 : keep));
   assertEquals(await pruner.regrow(threshold, { examples, protect }), 0);
-  pruner.forgetRegrown();
+  pruner.forgetRounds();
   assertEquals(await pruner.regrow(threshold, { examples, protect }), want.length);
+});
+
+Deno.test("Pruner.spareFallen() leaves a weight below a threshold until it lies there at two scorings in a row", async () => {
+  using bench = openWorkbench(await deviceOf(), { seed: 6, dataset: tinyDataset({ train: 64, test: 8 }) });
+  const { network } = bench, threshold = 1;
+  using pruner = new Pruner(network);
+  await assertRejects(() => pruner.spareFallen(threshold), ConfigError, "score");
+  const places = prunableTensors(network.layout).flatMap(placesOf).map(({ place }) => place);
+  const countAt = async (magnitude: (i: number) => number) => {
+    const mean = new Float32Array(4 * network.layout.quads);
+    for (const [i, place] of places.entries()) mean[place] = magnitude(i);
+    network.arena("mean").write(mean);
+    await pruner.score("magnitude", scoring);
+    await pruner.spareFallen(threshold);
+    return await pruner.countBelow(threshold);
+  };
+  // The first ten are below at once; the next ten fall after the first scoring, five of which rise again.
+  assertEquals(await countAt((i) => i < 10 ? 0.5 : 2), 10);
+  assertEquals(await countAt((i) => i < 20 ? 0.5 : 2), 10);
+  assertEquals(await countAt((i) => i < 15 ? 0.5 : 2), 15);
+  assertEquals(await countAt((i) => i < 20 ? 0.5 : 2), 15);
+  pruner.forgetRounds();
+  assertEquals(await countAt((i) => i < 20 ? 0.5 : 2), 20);
 });
 
 Deno.test("Pruner.remove() by batch norm's scale spares layers without one, by any granularity", async () => {

@@ -156,6 +156,18 @@ export function lowerNOfM(
   });
 }
 
+/** The dispatches that spare kept weights whose score was not below a threshold at the last scoring. */
+export function lowerSparing(tensors: readonly LayerTensor[], threshold: number): readonly Dispatch[] {
+  return tensors.map(({ tensor: { fullName, quads, offset, window } }) =>
+    dispatchInWindow(window, quads, {
+      kernel: "select/spare",
+      label: `${fullName} spared`,
+      bindings: { mask: arenaRef("mask"), scores: arenaRef("scores"), stood: arenaRef("stood") },
+      params: { quads, offset, threshold },
+    })
+  );
+}
+
 /** The dispatches that bring removed weights back by the score test, counted by layer into `layer_counts`. */
 export function lowerRegrowth(
   tensors: readonly LayerTensor[],
