@@ -80,6 +80,11 @@ interface RunOptions {
   readonly input?: Pick<PruneRunOptions, "weights" | "teacher" | "signal" | "onProgress">;
 }
 
+/** What follows from seed and adapter; times do not. */
+function bitsOf({ report, model }: PruneRunResult): Pick<PruneRunResult, "report" | "model"> {
+  return { report, model };
+}
+
 async function run(
   { config, files, resumes, dataset = tinyDataset(), gpu, input = {} }: RunOptions,
 ): Promise<PruneRunResult> {
@@ -129,7 +134,7 @@ for (
     const whole = await run({ config, input, files: memoryFiles(), resumes: false });
     const { pieces, result } = await runInPieces({ config, input }, 2);
     assert(pieces >= 6, `${pieces} pieces`);
-    assertEquals(result, whole);
+    assertEquals(bitsOf(result), bitsOf(whole));
     assertEquals(JSON.stringify(result.report), JSON.stringify(whole.report), "the same bytes too");
     assertEquals(gpu.allocatedBytes, start);
     assertEquals(whole.report.rounds.some(({ isUndone }) => isUndone), name === "undoing");
@@ -154,7 +159,7 @@ Deno.test("runPrune() resumed goes on in the middle of an epoch that is read fro
   const whole = await run({ config, dataset, files: memoryFiles(), resumes: false });
   const { pieces, result } = await runInPieces({ config, dataset }, 3);
   assert(pieces > 3, `${pieces} pieces`);
-  assertEquals(result, whole);
+  assertEquals(bitsOf(result), bitsOf(whole));
   assertEquals(record.opened, record.closed);
 });
 
@@ -352,7 +357,7 @@ Deno.test("runPrune() told to stop keeps a checkpoint at the step, whenever that
     try {
       const input = { signal: controller.signal, onProgress };
       const result = await run({ config, files, resumes, input });
-      assertEquals(result, whole);
+      assertEquals(bitsOf(result), bitsOf(whole));
       assertEquals(JSON.stringify(result.report), JSON.stringify(whole.report));
       break;
     } catch (error) {
