@@ -101,6 +101,10 @@ async function parseCommand(name: string, words: readonly string[]): Promise<voi
 /** What bench scripts take as their last argument, in JSON. */
 const optionsOf: Readonly<Record<string, (options: Record<string, unknown>) => void>> = {
   "bench/curves.ts": (options) => void parseRunConfig(options, "a page"),
+  "bench/loop_paths.ts": (options) => {
+    const text = Deno.readTextFileSync(new URL("bench/loop_paths.ts", root));
+    for (const key of Object.keys(options)) assert(text.includes(`readonly ${key}?:`), `no option "${key}"`);
+  },
   "bench/one_shot_refit.ts": (options) => {
     const text = Deno.readTextFileSync(new URL("bench/one_shot_refit.ts", root));
     for (const key of Object.keys(options)) {
