@@ -1,5 +1,6 @@
-// Which invocation of a dispatch this is: part of the kernels that dispatchOver (src/kernels/dispatch.ts) runs, one
-// invocation per item. It spreads workgroups over x and y, since x alone takes at most 65,535.
+// Numbers the invocations of a dispatch. This file is part of the kernels that dispatchOver
+// (src/kernels/dispatch.ts) runs, one invocation per item. Workgroups are spread over x and y, because x alone
+// takes at most 65,535.
 
 struct Invocation {
   @builtin(global_invocation_id) id: vec3u,

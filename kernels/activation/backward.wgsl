@@ -1,5 +1,7 @@
-// Activation, backward: dx = dy * slope(x), elementwise, by an operation of this folder (see activation/forward).
-// x, dy, dx (quads). One invocation computes one quad.
+// Computes the backward pass of an activation: dx = dy * slope(x), elementwise. The slope is that of an operation
+// of this folder (activation/forward.wgsl).
+//
+// Shapes: x, dy and dx (quads). One invocation computes one quad. Dispatched by src/model/activation.ts.
 
 // include dispatch
 

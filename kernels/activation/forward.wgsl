@@ -1,9 +1,10 @@
-// Activation, forward: y = activate(x), elementwise, by an operation of this folder, which gives Params and
+// Computes the forward pass of an activation: y = activate(x), elementwise. An operation of this folder gives
+// Params and
 //
-//   activate(x)   the function, 0 at 0, so that padding stays zero
+//   activate(x)   the function, which is 0 at 0, so that padding stays zero
 //   slope(x)      its derivative
 //
-// x, y (quads). One invocation computes one quad.
+// Shapes: x and y (quads). One invocation computes one quad. Dispatched by src/model/activation.ts.
 
 // include dispatch
 

@@ -1,5 +1,6 @@
-// GELU: x P(X <= x) = x / 2 (1 + erf(x / sqrt 2)), X standard normal, with derivative P(X <= x) + x p(x),
-// p(x) = exp(-x^2 / 2) / sqrt(2 pi). Source: Hendrycks and Gimpel 2016, arXiv 1606.08415.
+// GELU: x P(X <= x) = x / 2 (1 + erf(x / sqrt 2)), where X is standard normal. The derivative is P(X <= x) + x
+// p(x), with p(x) = exp(-x^2 / 2) / sqrt(2 pi).
+// Source: Hendrycks and Gimpel 2016, arXiv 1606.08415.
 
 struct Params {
   quads: u32,

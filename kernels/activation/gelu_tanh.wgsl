@@ -1,5 +1,5 @@
-// GELU as approximated by tanh: x / 2 (1 + tanh(u)) = x sigmoid(2 u) with u = sqrt(2 / pi) (x + 0.044715 x^3), and
-// derivative sigmoid(2 u) + x sigmoid'(2 u) 2 u'. WGSL's own tanh may be off by 1e-5.
+// GELU by tanh: x / 2 (1 + tanh(u)) = x sigmoid(2 u), with u = sqrt(2 / pi) (x + 0.044715 x^3). The derivative is
+// sigmoid(2 u) + x sigmoid'(2 u) 2 u'. WGSL's own tanh may be wrong by 1e-5.
 // Source: Hendrycks and Gimpel 2016, arXiv 1606.08415.
 
 struct Params {

@@ -1,5 +1,6 @@
-// Leaky ReLU: x where x > 0, else negative_slope * x; its derivative is 1 or negative_slope, the latter at 0 as in
-// PyTorch. Source: Maas et al. 2013, Rectifier Nonlinearities Improve Neural Network Acoustic Models.
+// Leaky ReLU: x if x > 0, else negative_slope * x. Its derivative is 1 or negative_slope; at 0 it is
+// negative_slope, as in PyTorch.
+// Source: Maas et al. 2013, "Rectifier nonlinearities improve neural network acoustic models".
 
 struct Params {
   quads: u32,

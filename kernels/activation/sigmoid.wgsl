@@ -1,6 +1,6 @@
-// The logistic function 1 / (1 + exp(-z)) and its derivative. Beyond 80 both are 0 or 1 in f32 as good as exactly, and
-// exp(80) is still finite: WGSL leaves open what becomes of infinities. 1 - sigmoid(z) would lose the derivative's
-// small values, so it has an expression of its own.
+// The logistic function 1 / (1 + exp(-z)) and its derivative, for activations. From |z| = 80 on both are 0 or 1
+// within f32, and exp(80) is still finite; WGSL leaves open what becomes of infinities. The derivative has an
+// expression of its own, because 1 - sigmoid(z) would lose its small values.
 
 fn sigmoid(z: vec4f) -> vec4f {
   return vec4f(1.0) / (vec4f(1.0) + exp(-clamp(z, vec4f(-80.0), vec4f(80.0))));

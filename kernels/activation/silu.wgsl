@@ -1,4 +1,4 @@
-// SiLU, or swish: x * sigmoid(x), with derivative sigmoid(x) + x sigmoid'(x).
+// SiLU, or swish: x * sigmoid(x). Its derivative is sigmoid(x) + x sigmoid'(x).
 // Source: Hendrycks and Gimpel 2016, arXiv 1606.08415; Ramachandran et al. 2017, arXiv 1710.05941.
 
 struct Params {

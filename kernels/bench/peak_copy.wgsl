@@ -1,5 +1,6 @@
-// The adapter's copying speed as kernels see it: copy[i] = source[i], read and written on the read path of the run.
-// source, copy (quads). One invocation copies one quad.
+// Measures how fast kernels copy: copy[i] = source[i], read and written on the read path of the run.
+//
+// Shapes: source and copy (quads). One invocation copies one quad. Dispatched by bench/peaks.ts.
 
 // include dispatch
 

@@ -1,13 +1,15 @@
-// The adapter's multiply-add ceiling: chains that do not wait for each other, kept in registers.
+// Measures how many multiply-adds the adapter does per second, by chains in registers that do not depend on each
+// other:
 //
-//   a[j] <- a[j] scale + shift, 16 times a round, for 3 vectors (12 chains) of one invocation
+//   a[j] <- a[j] scale + shift, 16 times per round, for the 3 vectors (12 chains) of one invocation
 //
-// sums (quads): one an invocation, the sum of its chains, so that nothing can be left out. One invocation computes 384
-// floating-point operations a round: 16 steps, 12 chains, 2 for each multiply-add. Each chain starts elsewhere, and
-// scale and shift are known to the host only, so no two steps can be made one. With |scale| < 1 a chain tends to
-// shift / (1 - scale), far from overflow and from denormal numbers.
-// Of 8, 12, 16, 24 and 32 chains, 12 were fastest on llvmpipe: fewer wait for each other, more leave the 16 registers
-// of an 8-lane processor. Real GPUs hide the latency by running many invocations at once.
+// Each invocation stores the sum of its chains, so nothing can be left out. A round has 384 floating-point
+// operations per invocation: 16 steps, 12 chains, 2 per multiply-add. Each chain has a start of its own, and only
+// the host knows scale and shift, so no two steps can be merged. With |scale| < 1 a chain tends to shift / (1 -
+// scale), far from overflow and from denormal numbers.
+// Of 8, 12, 16, 24 and 32 chains, 12 were fastest on llvmpipe. Fewer leave latency unhidden; more do not fit into
+// the 16 registers of a processor of 8 lanes. GPUs hide latency by running many invocations.
+// Shapes: sums (invocations). Dispatched by bench/peaks.ts.
 
 // include dispatch
 

@@ -1,7 +1,9 @@
-// Looks for numbers that are not finite, and with NOT_NEGATIVE for those below zero: found[params.part] = 1 where there
-// is one among the quads from params.offset of an arena. The arena is read as integers, so that no compiler can have an
-// opinion of its floats. numbers (quads), found (parts). One invocation looks at one quad; the integer does not depend on
-// their order.
+// Looks for numbers that are not finite, and with NOT_NEGATIVE also for numbers below zero: found[params.part] = 1
+// if there is one among the quads from params.offset.
+//
+// The arena is read as integers, because compilers may assume that floats are finite.
+// Shapes: numbers (quads); found (parts). One invocation reads one quad. The result does not depend on their order.
+// Dispatched by src/gpu/finite.ts.
 
 // include dispatch
 // include math/finite

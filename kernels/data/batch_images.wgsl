@@ -1,16 +1,17 @@
-// Makes a batch from the resident images: picks, shifts, mirrors, normalises and cuts out.
+// Makes a batch from images on the device. It picks, shifts, mirrors, normalises and cuts out:
 //
 //   x[row, y, x, c] = (images[rows[row], c, y + dy, x' + dx] / 255 - mean[c]) * inverse_std[c]
 //
-// with x' = width - 1 - x where the row is mirrored (FLIP: a fair coin a row and step) and dy, dx uniform in
-// [-params.shift, params.shift] (a padded random crop; pixels from outside are 0 before normalising, as zero padding of
-// the bytes gives). Behind all that, pixels of a square of params.cutout pixels a side become 0, the mean: its middle
-// is uniform over the image, and what reaches outside is lost (DeVries and Taylor 2017, arXiv 1708.04552). The coins
-// come from a hash of step.seed and the row: the same seed gives the same batch.
-// images: bytes (N, C, H, W) four to a u32; rows (batch); classes: a u32 an image; x (batch, H, W, quads) in quads,
-// zero in the padding channels; labels (batch); normalization: the quads of the mean, then those of 1 / std. One
-// invocation computes one quad of a strip: four neighbouring pixels of a line, whose bytes lie in two neighbouring words
-// a channel, in reverse where the row is mirrored.
+// If a row is mirrored, x' is width - 1 - x, else x. FLIP mirrors by a fair coin for each row and step. dy and dx
+// are uniform in [-params.shift, params.shift], a padded random crop: bytes outside the image are 0. Then the
+// pixels of a square with sides of params.cutout pixels become 0, which is the mean. Its middle is uniform over the
+// image; what lies outside is cut off. The random numbers are hashes of step.seed and the row, so the same seed
+// gives the same batch.
+// Shapes: images, bytes (N, C, H, W), four in a u32; rows (batch); classes, a u32 per image; x (batch, H, W,
+// quads), zero in padding channels; labels (batch); normalization, the quads of the mean, then those of 1 / std.
+// One invocation computes one quad of four neighbouring pixels of a line. Their bytes lie in two neighbouring words
+// per channel, in reverse if the row is mirrored. Dispatched by src/plan/images.ts.
+// Source: DeVries and Taylor 2017, arXiv 1708.04552 (cutout).
 
 // include dispatch
 

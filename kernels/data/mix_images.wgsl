@@ -1,9 +1,10 @@
-// Mixes a batch's images in pairs, in place: row n with its partner rows - 1 - n.
+// Mixes the images of a batch in pairs, in place. Row n and row rows - 1 - n are partners:
 //
 //   x[n] = shares[n] x[n] + (1 - shares[n]) x[rows - 1 - n]
 //
-// x (rows, quads an example) in quads, shares (rows) in [0, 1]. Of an odd number of rows the one in the middle stays. One
-// invocation computes the same quad of both rows of a pair, from what both were.
+// If the number of rows is odd, the row in the middle stays.
+// Shapes: x (rows, quads per example); shares (rows), in [0, 1]. One invocation computes the same quad of both rows
+// of a pair. Dispatched by src/plan/mixup.ts.
 // Source: Zhang et al. 2018, arXiv 1710.09412 (mixup).
 
 // include dispatch

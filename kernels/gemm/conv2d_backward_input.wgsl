@@ -1,12 +1,13 @@
-// Convolution, gradient of the input, as an implicit matrix product:
+// Operation: the gradient of a convolution's input, as an implicit matrix product.
 //
 //   dx[n, iy, ix, i] = sum over ky, kx, o of dy[n, (iy + p - ky d) / s, (ix + p - kx d) / s, o] w[o, ky, kx, i]
 //
-// with stride s, padding p and dilation d of each side's own, over the taps whose divisions are exact and fall inside dy. With HAS_ADDEND, addend is added to the result: what
-// another consumer of the input gave. With GATED the result is then set to zero where gate <= 0, which is the backward
-// pass of a ReLU whose output was gate.
-// rows: input pixels (n, iy, ix); columns: input channels i; segments: taps; inner: quads of o.
-// dy (N, OH, OW, O/4), dx, gate and addend (N, H, W, I/4), weight (O, KH, KW, I/4), all in quads.
+// The sum is over the taps whose divisions are exact and fall inside dy. Stride s, padding p and dilation d are
+// given for each side. With HAS_ADDEND, addend is added to the result: the gradient from another reader of the
+// input. With GATED the result is then zero where gate <= 0: the backward pass of a ReLU with output gate.
+// Product: rows are input pixels (n, iy, ix), columns input channels i, segments taps, inner the quads of o.
+// Shapes: dy (N, OH, OW, O/4); dx, gate and addend (N, H, W, I/4); weight (O, KH, KW, I/4); all in quads.
+// Dispatched by src/model/convolution.ts.
 // Source: Dumoulin and Visin 2016, arXiv 1603.07285, section 4.
 
 struct Params {

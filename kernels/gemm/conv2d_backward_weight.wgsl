@@ -1,12 +1,13 @@
-// Convolution, gradient of the weight, as an implicit matrix product over the output pixels, split over images
-// and lines so that few weights still fill the device; reduce/splits.wgsl adds the splits in a fixed order:
+// Operation: the gradient of a convolution's weight, as an implicit matrix product over the output pixels.
 //
 //   dw[o, ky, kx, i] = sum over n, oy, ox of dy[n, oy, ox, o] x[n, oy s + ky d - p, ox s + kx d - p, i]
 //
-// with stride s, padding p and dilation d of each side's own.
-// rows: output channels o; columns: (ky, kx, i) with i padded to quads; segments: lines (n, oy) of dy;
-// inner: groups of four pixels of a line. sums (splits, O, KH, KW, I/4) in quads from params.offset: scratch, or with
-// one split the gradient arena itself.
+// The product is split over images and lines, so that few weights still fill the device; reduce/splits.wgsl adds
+// the splits in a fixed order. Stride s, padding p and dilation d are given for each side.
+// Product: rows are output channels o, columns (ky, kx, i) with i padded to quads, segments lines (n, oy) of dy,
+// inner groups of four pixels of a line.
+// Shapes: sums (splits, O, KH, KW, I/4) in quads from params.offset. With one split, sums is the gradient arena
+// itself. Dispatched by src/model/convolution.ts.
 // Source: Chetlur et al. 2014, arXiv 1410.0759.
 
 struct Params {

@@ -1,12 +1,13 @@
-// Convolution, gradient of the weight, where ReLU and max pooling 2 x 2 follow the convolution: the gradient of the
-// convolution's output, zero but at the maxima, is made while it is read.
+// Operation: the gradient of the weight of a convolution that a ReLU and max pooling 2 x 2 follow. The gradient g
+// of the convolution's output is zero except at the maxima. It is made while it is read.
 //
 //   dw[o, ky, kx, i] = sum over n, oy, ox of g[n, oy, ox, o] x[n, oy s + ky - p, ox s + kx - p, i]
-//   g[n, 2 py + dy, 2 px + dx, o] = dy[n, py, px, o] where argmax[n, py, px, o] = 2 dy + dx, else 0
+//   g[n, 2 py + dy, 2 px + dx, o] = dy[n, py, px, o] if argmax[n, py, px, o] = 2 dy + dx, else 0
 //
-// rows: output channels o; columns: (ky, kx, i) with i padded to quads; segments: lines (n, oy) of g that a window
-// covers; inner: groups of four pixels of a line, which are two windows. sums (splits, O, KH, KW, I/4) in quads from
-// params.offset: scratch, or with one split the gradient arena itself. dy and argmax (N, PH, PW, O/4) in quads.
+// Product: rows are output channels o, columns (ky, kx, i) with i padded to quads, segments the lines (n, oy) of g
+// that a window covers, inner groups of four pixels of a line, which are two windows.
+// Shapes: dy and argmax (N, PH, PW, O/4) in quads; sums (splits, O, KH, KW, I/4) in quads from params.offset. With
+// one split, sums is the gradient arena itself. Dispatched by src/model/pooled_convolution.ts.
 // Source: gemm/conv2d_backward_weight.wgsl and layer/maxpool2d_backward.wgsl.
 
 struct Params {

@@ -1,14 +1,17 @@
-// Convolution, forward, as an implicit matrix product (no im2col buffer):
+// Operation: the forward pass of a convolution, as an implicit matrix product without an im2col buffer.
 //
 //   y[n, oy, ox, o] = act(norm(bias[o] + sum over ky, kx, i of x[n, iy, ix, i] w[o, ky, kx, i])
 //                         + residual[n, oy, ox, o]),    iy = oy s + ky d - p, ix = ox s + kx d - p
 //   norm(v) = (v - mean[o]) / sqrt(variance[o] + epsilon) * gamma[o] + beta[o]        (with HAS_NORM)
 //
-// with stride s, padding p and dilation d of each side's own.
-// rows: output pixels (n, oy, ox); columns: output channels o; segments: taps (ky, kx); inner: quads of i.
-// x (N, H, W, I/4) and y (N, OH, OW, O/4) in quads; weight (O, KH, KW, I/4) in quads at params.weight of the
-// value arena, bias (O/4) at params.bias, gamma and beta at params.gamma and params.beta; mean and variance (O/4) at
-// params.mean and params.variance of the statistics arena; residual, with HAS_RESIDUAL, as y. A linear layer is the 1 x 1 case over an image of 1 x N.
+// Stride s, padding p and dilation d are given for each side. A linear layer is the 1 x 1 case over an image of 1 x
+// N.
+// Product: rows are output pixels (n, oy, ox), columns output channels o, segments taps (ky, kx), inner the quads
+// of i.
+// Shapes: x (N, H, W, I/4); y and with HAS_RESIDUAL residual (N, OH, OW, O/4); weight (O, KH, KW, I/4) at
+// params.weight of the value arena, with bias (O/4) at params.bias, gamma and beta at params.gamma and params.beta;
+// mean and variance (O/4) at params.mean and params.variance of the statistics arena. All are in quads. Dispatched
+// by src/model/convolution.ts.
 // Source: Chetlur et al. 2014, cuDNN, arXiv 1410.0759 (implicit GEMM).
 
 struct Params {

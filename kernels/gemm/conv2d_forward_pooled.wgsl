@@ -1,14 +1,15 @@
-// Convolution, ReLU and max pooling 2 x 2 in one pass, as an implicit matrix product: of the convolution's output only
-// the pooled values leave the registers, and where each came from.
+// Operation: a convolution, ReLU and max pooling 2 x 2 in one pass, as an implicit matrix product. Only the pooled
+// values and their argmax leave the registers.
 //
 //   y[n, py, px, o] = max(0, max over the window's 4 pixels of bias[o] + conv(x)[n, 2 py + dy, 2 px + dx, o])
-//   argmax = 2 dy + dx of the first maximum in line order; -1 where the maximum is not above 0    (with ARGMAX)
+//   argmax = 2 dy + dx of the first maximum in line order; -1 if the maximum is not above 0    (with ARGMAX)
 //
-// rows: pixels of the windows, four after another of one window; columns: output channels; segments: lines ky of the
-// filter; inner: quads of a filter's line (kx, i), which lie one after another in x too.
-// x (N, H, W, I/4), y and argmax (N, PH, PW, O/4), in quads; weight (O, KH, KW, I/4) at params.weight of the value
-// arena, bias (O/4) at params.bias; windows start at even pixels, what is left at the edges is not computed.
-// Source: gemm/conv2d_forward.wgsl and layer/maxpool2d_forward.wgsl, whose results these are, up to the order of the sum.
+// Windows start at even pixels. The rest at the edges is not computed. The results are those of
+// gemm/conv2d_forward.wgsl and layer/maxpool2d_forward.wgsl, up to the order of the sum.
+// Product: rows are the pixels of the windows, the four of a window after each other, columns output channels,
+// segments lines ky of the filter, inner the quads (kx, i) of a filter's line, which lie after each other in x too.
+// Shapes: x (N, H, W, I/4); y and argmax (N, PH, PW, O/4); weight (O, KH, KW, I/4) at params.weight of the value
+// arena, with bias (O/4) at params.bias. All are in quads. Dispatched by src/model/pooled_convolution.ts.
 
 struct Params {
   rows: u32,

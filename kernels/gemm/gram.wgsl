@@ -1,12 +1,13 @@
-// Gram products of a batch of rows, as a matrix product over the samples, split over them so that few columns still
-// fill the device:
+// Operation: Gram products of a batch of rows, as a matrix product over the samples.
 //
 //   c[row, column] = sum over samples of v[sample, first + row] v[sample, column]
 //
-// v (samples, quads) in quads, its rows those of kernels/refit/gather_*.wgsl: a patch of the input, then the target.
-// rows and columns: columns of v, the rows from quad params.first_quad on; segments x inner x 4: the samples, of which
-// those that are none are zero. sums (splits, rows, columns / 4) in quads.
-// The matrix is symmetric among patches: src/prune/refit/gram.ts asks for panels of its lower triangle.
+// The product is split over the samples, so that few columns still fill the device. The matrix is symmetric among
+// patches, so src/prune/refit/gram.ts asks only for panels of its lower triangle.
+// Product: rows and columns are columns of v, the rows from quad params.first_quad on; segments x inner x 4 are the
+// samples, of which absent ones are zero.
+// Shapes: v (samples, quads), whose rows are those of kernels/refit/gather_*.wgsl: a patch of the input, then the
+// target; sums (splits, rows, columns / 4) in quads. Dispatched by src/prune/refit/gram.ts.
 
 struct Params {
   rows: u32,

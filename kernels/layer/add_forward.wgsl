@@ -1,7 +1,9 @@
-// Sum of two tensors: y = a + b, elementwise. RELU clamps y at zero; GATED sets y to zero where gate <= 0, which is a
-// ReLU's backward pass on a gradient whose shares are a and b, gate being the ReLU's output.
-// a, b, gate, y (quads); gate is read only with GATED and may be any tensor without it.
-// One invocation computes one quad. Source: the shortcut of He et al. 2015, arXiv 1512.03385.
+// Adds two tensors: y = a + b, elementwise. With RELU, y is at least zero. With GATED, y is zero where gate <= 0:
+// that is the backward pass of a ReLU with output gate, on a gradient whose shares are a and b.
+//
+// Shapes: a, b, gate and y (quads). Without GATED the gate is not read and may be any tensor. One invocation
+// computes one quad. Dispatched by src/model/layers/add.ts.
+// Source: He et al. 2015, arXiv 1512.03385 (the shortcut).
 
 // include dispatch
 

@@ -1,7 +1,10 @@
-// Average pooling, backward: dx[n, iy, ix, c] = sum of dy over the windows that cover (iy, ix), divided by a
-// window's places. With GATED, dx is zero where gate <= 0: the backward pass of a ReLU whose output was gate.
-// dy (N, OH, OW, quads), dx and gate (N, H, W, quads), in quads; quads_total = quads of dx.
-// One invocation computes one quad of dx, by gathering: no atomics, a fixed order.
+// Computes the backward pass of average pooling: dx[n, iy, ix, c] = sum of dy over the windows that cover (iy, ix),
+// divided by the window's size. With GATED, dx is zero where gate <= 0: the backward pass of a ReLU with output
+// gate.
+//
+// Shapes: dy (N, OH, OW, quads); dx and gate (N, H, W, quads); quads_total is the number of quads of dx. One
+// invocation computes one quad of dx. It gathers in a fixed order, without atomics. Dispatched by
+// src/model/layers/pool2d.ts.
 
 // include dispatch
 

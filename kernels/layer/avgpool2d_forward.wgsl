@@ -1,5 +1,5 @@
-// Average pooling, forward: y[n, oy, ox, c] = sum of x over the window, divided by the window's size; padding counts as zero
-// (PyTorch's count_include_pad).
+// Computes the forward pass of average pooling: y[n, oy, ox, c] = sum of x over the window, divided by the window's
+// size. Padding counts as zeros (PyTorch's count_include_pad). The core is layer/pool2d_forward.wgsl.
 
 // include layer/pool2d_forward
 

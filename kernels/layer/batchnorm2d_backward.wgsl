@@ -1,12 +1,13 @@
-// Batch normalisation, gradient of the input.
+// Computes the gradient of the input of batch normalisation:
 //
 //   training:    dx = gamma / sqrt(variance + epsilon) * (dy - dbeta / rows - xhat * dgamma / rows)
 //   evaluation:  dx = gamma / sqrt(variance + epsilon) * dy          (EVALUATION: the statistics are constants)
 //
-// x, dy and dx (rows, quads), mean and variance (quads) from params.mean and params.variance, gamma in the value
-// arena, dgamma and dbeta in the gradient arena at gamma's and beta's places, all in quads.
-// One invocation computes the quads stride apart, all of one column (stride is a multiple of quads), so that it reads
-// the column's statistics once. Source: Ioffe and Szegedy 2015, arXiv 1502.03167.
+// Shapes: x, dy and dx (rows, quads); mean and variance (quads) from params.mean and params.variance; gamma in the
+// value arena; dgamma and dbeta in the gradient arena, at the offsets of gamma and beta. All are in quads.
+// One invocation computes the quads that lie stride apart. The stride is a multiple of quads, so they are all of
+// one column, whose statistics are read once. Dispatched by src/model/layers/batchnorm2d.ts.
+// Source: Ioffe and Szegedy 2015, arXiv 1502.03167.
 
 // include dispatch
 

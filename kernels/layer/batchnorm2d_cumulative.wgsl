@@ -1,10 +1,11 @@
-// Batch normalisation, running statistics as the mean over the batches of a recalibration:
+// Updates the running statistics of batch normalisation to their mean over the batches of a recalibration:
 //
 //   running = (1 - step.batch_weight) * running + step.batch_weight * batch * correction
 //
-// With batch_weight = 1 / k at the k-th batch this is the mean of all batches (PyTorch's momentum = None), whatever was
-// there before. correction is rows / (rows - 1) for the variance and 1 for the mean.
-// batch (quads), running: quads from params.offset of the statistics arena. One invocation computes one quad.
+// With batch_weight = 1 / k at batch k this is the mean of all batches, whatever was there before (PyTorch's
+// momentum = None). The correction is rows / (rows - 1) for the variance and 1 for the mean.
+// Shapes: batch (quads); running, the quads from params.offset of the statistics arena. One invocation computes one
+// quad. Dispatched by src/plan/forward.ts.
 // Source: Izmailov et al. 2018, arXiv 1803.05407, section 3.2; torch.optim.swa_utils.update_bn.
 
 // include dispatch

@@ -1,9 +1,11 @@
-// Batch normalisation, forward: y = (x - mean) / sqrt(variance + epsilon) * gamma + beta, a channel at a time, with
-// the batch's statistics (training) or the running ones (evaluation), whichever is bound. With RESIDUAL,
-// residual is added to y; RELU then clamps it at zero.
-// x, residual and y (rows, quads), mean and variance (quads) from params.mean and params.variance, gamma and beta in the value
-// arena at params.gamma and params.beta, all in quads. One invocation computes the quads stride apart, all of one column
-// (stride is a multiple of quads), so that it reads the column's statistics once.
+// Computes the forward pass of batch normalisation for each channel: y = (x - mean) / sqrt(variance + epsilon) *
+// gamma + beta. The statistics that are bound are those of the batch in training, and the running ones in
+// evaluation. With RESIDUAL, residual is added to y. With RELU, y is then at least zero.
+//
+// Shapes: x, residual and y (rows, quads); mean and variance (quads) from params.mean and params.variance; gamma
+// and beta in the value arena at params.gamma and params.beta. All are in quads.
+// One invocation computes the quads that lie stride apart. The stride is a multiple of quads, so they are all of
+// one column, whose statistics are read once. Dispatched by src/model/layers/batchnorm2d.ts.
 // Source: Ioffe and Szegedy 2015, arXiv 1502.03167.
 
 // include dispatch

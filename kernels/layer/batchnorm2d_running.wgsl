@@ -1,10 +1,11 @@
-// Batch normalisation, running statistics after a training pass, as in PyTorch:
+// Updates the running statistics of batch normalisation after a training pass, as PyTorch does:
 //
 //   running = (1 - momentum) * running + momentum * batch      (the batch's variance times rows / (rows - 1))
 //
-// What has no share (momentum 0 or 1) does not enter, not even where 0 times it is not 0. A result that is not finite is
-// noted in the tally as 2 step.index + 1, like other values.
-// batch (quads), running: quads from params.offset of the statistics arena. One invocation computes one quad.
+// A term whose share is zero (momentum 0 or 1) does not enter, even if it is not finite. A result that is not
+// finite is noted in the tally as 2 step.index + 1, like other values.
+// Shapes: batch (quads); running, the quads from params.offset of the statistics arena. One invocation computes one
+// quad. Dispatched by src/model/layers/batchnorm2d.ts.
 
 // include dispatch
 // include math/finite

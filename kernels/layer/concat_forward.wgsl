@@ -1,8 +1,11 @@
-// Joining along channels, forward, one input at a time: y[pixel, offset + c] = x[pixel, c] for c < channels of x.
-// The inputs are written in order. The first quad of one may hold the last channels of the input before it, which stay;
-// lanes behind its last channel become zero, until the next input fills them.
-// x (pixels, x_quads), y (pixels, y_quads), in quads; span = quads of a pixel of y that the input reaches, from
-// offset / 4 on; items = pixels * span. One invocation computes one quad of y.
+// Joins inputs along the channels, one input per dispatch: y[pixel, offset + c] = x[pixel, c] for each channel c of
+// x.
+//
+// The inputs are written in order. The first quad of an input may hold the last channels of the input before it,
+// which stay. Lanes behind its last channel become zero until the next input fills them.
+// Shapes: x (pixels, x_quads); y (pixels, y_quads). The span is the number of quads of a pixel of y that the input
+// reaches, from quad offset / 4 on; items = pixels * span. One invocation computes one quad of y. Dispatched by
+// src/model/layers/concat.ts.
 
 // include dispatch
 

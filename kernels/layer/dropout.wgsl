@@ -1,8 +1,11 @@
-// Dropout in training, forward and backward: y = x * scale where an element is kept, else 0; scale = 1 / (1 - p).
-// An element is dropped where a hash of the step's seed, the layer's stream and its own index is below threshold =
-// p 2^32. So the backward pass (dy as x, dx as y) drops what the forward pass dropped, without a stored mask, and one
-// seed gives one mask. x, y (quads). One invocation computes one quad.
-// Source: Srivastava et al. 2014, JMLR 15; counters in place of a state as in Salmon et al. 2011.
+// Computes dropout in training, forward and backward: y = x * scale for a kept element, else 0, with scale = 1 / (1
+// - p).
+//
+// An element is dropped if a hash of the step's seed, the layer's stream and the element's index is below threshold
+// = p 2^32. So the backward pass (dy as x, dx as y) drops the same elements as the forward pass, without a stored
+// mask, and the same seed gives the same mask.
+// Shapes: x and y (quads). One invocation computes one quad. Dispatched by src/model/layers/dropout.ts.
+// Source: Srivastava et al. 2014, JMLR 15; Salmon et al. 2011 (counters instead of a state).
 
 // include dispatch
 

@@ -1,15 +1,17 @@
-// Grouped convolution, gradient of the input:
+// Computes the gradient of the input of a grouped convolution:
 //
 //   dx[n, iy, ix, g I + i] = sum over ky, kx, o of dy[n, (iy + p - ky d) / s, (ix + p - kx d) / s, o] w[o, ky, kx, i]
 //
-// over the group's output channels o = g group_out .. (g + 1) group_out - 1 and the taps whose divisions are exact and
-// fall inside dy, with I = group_in input channels a group and stride s, padding p and dilation d of each side's own.
-// With HAS_ADDEND, addend is added to the result; with GATED it is then set to zero where gate <= 0: the backward pass of
-// a ReLU whose output was gate. DEPTHWISE stands for I = group_out = 1, where a quad of dx needs one quad of dy a tap.
-// dy (N, OH, OW, out_quads), dx, gate and addend (N, H, W, in_quads) in quads, quads_total = quads of dx; weight
-// (O, KH, KW, I/4) in quads at params.weight of the value arena.
-// One invocation computes one quad of dx, by gathering: no atomics, in the order of the taps.
-// Source: gemm/conv2d_backward_input.wgsl, a group at a time.
+// The sum is over the output channels of group g, o = g group_out .. (g + 1) group_out - 1, and over the taps whose
+// divisions are exact and fall inside dy. I = group_in is the number of input channels per group. Stride s, padding
+// p and dilation d are given for each side. With HAS_ADDEND, addend is added to the result. With GATED the result
+// is then zero where gate <= 0: the backward pass of a ReLU with output gate. DEPTHWISE means I = group_out = 1;
+// then a quad of dx needs one quad of dy per tap.
+// Shapes: dy (N, OH, OW, out_quads); dx, gate and addend (N, H, W, in_quads); quads_total is the number of quads of
+// dx; weight (O, KH, KW, I/4) in quads at params.weight of the value arena.
+// One invocation computes one quad of dx. It gathers in the order of the taps, without atomics. Dispatched by
+// src/model/grouped_convolution.ts.
+// Source: gemm/conv2d_backward_input.wgsl, group by group.
 
 // include dispatch
 

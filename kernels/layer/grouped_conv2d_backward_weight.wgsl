@@ -1,13 +1,15 @@
-// Grouped convolution, gradient of the weight, in chunks of output pixels; reduce/splits.wgsl adds the chunks in a fixed
-// order:
+// Computes the gradient of the weight of a grouped convolution, in chunks of output pixels. reduce/splits.wgsl adds
+// the chunks in a fixed order.
 //
 //   dw[o, ky, kx, i] = sum over n, oy, ox of dy[n, oy, ox, o] x[n, oy s + ky d - p, ox s + kx d - p, g I + i]
 //
-// with I = group_in input channels and group_out output channels a group, g = o / group_out, and stride s, padding p and
-// dilation d of each side's own. dy (N, OH, OW, out_quads), x (N, H, W, in_quads) in quads; rows = N OH OW;
-// sums (chunks, O, KH, KW, I/4) in quads. One invocation computes one quad of dw for one chunk, in the order of the
-// pixels; with DEPTHWISE (I = group_out = 1) those of four output channels, whose gradients and inputs are one quad each.
-// Source: gemm/conv2d_backward_weight.wgsl, a group at a time.
+// I = group_in and group_out are the numbers of input and output channels per group, and g = o / group_out. Stride
+// s, padding p and dilation d are given for each side.
+// Shapes: dy (N, OH, OW, out_quads); x (N, H, W, in_quads); rows = N OH OW; sums (chunks, O, KH, KW, I/4) in quads.
+// One invocation computes one quad of dw for one chunk, in the order of the pixels. With DEPTHWISE (I = group_out =
+// 1) it computes those of four output channels, whose gradients and inputs are one quad each. Dispatched by
+// src/model/grouped_convolution.ts.
+// Source: gemm/conv2d_backward_weight.wgsl, group by group.
 
 // include dispatch
 

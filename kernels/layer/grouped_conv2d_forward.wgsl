@@ -1,14 +1,17 @@
-// Grouped convolution, forward: output channels see the input channels of their group only.
+// Computes the forward pass of a grouped convolution. Output channels read only the input channels of their group.
 //
 //   y[n, oy, ox, o] = act(norm(bias[o] + sum over ky, kx, i of x[n, iy, ix, g I + i] w[o, ky, kx, i])
 //                         + residual[n, oy, ox, o]),    iy = oy s + ky d - p, ix = ox s + kx d - p
 //   norm(v) = (v - mean[o]) / sqrt(variance[o] + epsilon) * gamma[o] + beta[o]        (with HAS_NORM)
 //
-// with I = group_in input channels and group_out output channels a group, g = o / group_out, and stride s, padding p and
-// dilation d of each side's own. DEPTHWISE stands for I = group_out = 1, where a quad of y needs one quad of x a tap.
-// x (N, H, W, in_quads), y and residual (N, OH, OW, out_quads) in quads, quads_total = quads of y; weight (O, KH, KW, I/4)
-// in quads at params.weight of the value arena, bias, gamma and beta (O/4) likewise; mean and variance in the statistics
-// arena. One invocation computes one quad of y, adding in the order of the taps.
+// I = group_in and group_out are the numbers of input and output channels per group, and g = o / group_out. Stride
+// s, padding p and dilation d are given for each side. DEPTHWISE means I = group_out = 1; then a quad of y needs
+// one quad of x per tap.
+// Shapes: x (N, H, W, in_quads); y and residual (N, OH, OW, out_quads); quads_total is the number of quads of y;
+// weight (O, KH, KW, I/4) in quads at params.weight of the value arena; bias, gamma and beta (O/4) likewise; mean
+// and variance in the statistics arena.
+// One invocation computes one quad of y and adds in the order of the taps. Dispatched by
+// src/model/grouped_convolution.ts.
 // Source: Krizhevsky et al. 2012 (groups); Howard et al. 2017, arXiv 1704.04861 (depthwise).
 
 // include dispatch

@@ -1,7 +1,10 @@
-// Max pooling, backward: dx[n, iy, ix, c] = sum of dy over the windows whose maximum is at (iy, ix); of several equal
-// maxima the first in line order takes the gradient, as in PyTorch. With GATED, dx is zero where x <= 0: the backward
-// pass of a ReLU whose output was x. x and dx (N, H, W, quads), y and dy (N, OH, OW, quads), in quads; quads_total =
-// quads of dx. One invocation computes one quad of dx, by gathering: no atomics, a fixed order.
+// Computes the backward pass of max pooling: dx[n, iy, ix, c] = sum of dy over the windows whose maximum is at (iy,
+// ix). Of equal maxima the first in line order takes the gradient, as in PyTorch. With GATED, dx is zero where x <=
+// 0: the backward pass of a ReLU with output x.
+//
+// Shapes: x and dx (N, H, W, quads); y and dy (N, OH, OW, quads); quads_total is the number of quads of dx. One
+// invocation computes one quad of dx. It gathers in a fixed order, without atomics. Dispatched by
+// src/model/layers/pool2d.ts.
 
 // include dispatch
 

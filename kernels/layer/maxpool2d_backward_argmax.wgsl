@@ -1,8 +1,11 @@
-// Max pooling 2 x 2 with a ReLU before it, backward, from the argmax that the forward pass kept
-// (gemm/conv2d_forward_pooled.wgsl): dx[n, 2 py + dy, 2 px + dx, c] = dy[n, py, px, c] where
-// argmax[n, py, px, c] = 2 dy + dx, else 0; zero too at the edges that no window covers.
-// dy and argmax (N, PH, PW, quads), dx (N, H, W, quads), in quads; cells = N * ceil(H / 2) * ceil(W / 2) * quads.
-// One invocation computes one quad of one window's pixels.
+// Computes the backward pass of max pooling 2 x 2 with a ReLU before it, by the argmax that the forward pass kept
+// (gemm/conv2d_forward_pooled.wgsl):
+//
+//   dx[n, 2 py + dy, 2 px + dx, c] = dy[n, py, px, c] if argmax[n, py, px, c] = 2 dy + dx, else 0
+//
+// Pixels at the edges that no window covers get zero.
+// Shapes: dy and argmax (N, PH, PW, quads); dx (N, H, W, quads); cells = N * ceil(H / 2) * ceil(W / 2) * quads. One
+// invocation computes one quad of the pixels of one window. Dispatched by src/model/layers/pool2d.ts.
 
 // include dispatch
 

@@ -1,9 +1,11 @@
-// Max pooling, backward, for windows that do not overlap (stride = kernel, no padding): each window hands its dy to
-// its first maximum in line order, and zero to its other pixels, as in PyTorch. Pixels at the right and lower edge
-// that no window covers get zero. With GATED, dx is zero where x <= 0: the backward pass of a ReLU whose output was x.
-// x and dx (N, H, W, quads), dy (N, OH, OW, quads), in quads; cells = N * cells_high * cells_wide * quads, where the
-// cells are the windows and what is left at the edges. One invocation computes one quad of one cell: every value of
-// x is read once and every value of dx written once.
+// Computes the backward pass of max pooling for windows that do not overlap (stride = kernel, no padding). Each
+// window passes its dy to its first maximum in line order, and zero to its other pixels, as in PyTorch. Pixels at
+// the right and lower edges that no window covers get zero. With GATED, dx is zero where x <= 0: the backward pass
+// of a ReLU with output x.
+//
+// Shapes: x and dx (N, H, W, quads); dy (N, OH, OW, quads). The cells are the windows and the rest at the edges:
+// cells = N * cells_high * cells_wide * quads. One invocation computes one quad of one cell. So every value of x is
+// read once, and every value of dx is written once. Dispatched by src/model/layers/pool2d.ts.
 
 // include dispatch
 

@@ -1,4 +1,5 @@
-// Max pooling, forward: y[n, oy, ox, c] = max of x over the window; padding counts as minus infinity.
+// Computes the forward pass of max pooling: y[n, oy, ox, c] = max of x over the window. Padding counts as minus
+// infinity. The core is layer/pool2d_forward.wgsl.
 
 // include layer/pool2d_forward
 

@@ -1,11 +1,13 @@
-// Pooling, forward: part of the kernels that pool. A kernel gives
-//   empty                  what a window without pixels holds
-//   pooled(before, pixel)  what a window holds with one more pixel
-//   result(all)            what is stored of a window
+// Pooling core, forward. This file is part of the kernels that pool. A kernel gives
 //
-// The window of y[n, oy, ox, c] starts at (oy s - p, ox s - p) of x, with stride s and padding p of each side's own; pixels
-// outside are left out. x (N, H, W, quads), y (N, OH, OW, quads), in quads; quads_total = quads of y.
-// One invocation computes one quad of y.
+//   empty                  the value of a window without pixels
+//   pooled(before, pixel)  the value of a window with one more pixel
+//   result(all)            the result of a window
+//
+// The window of y[n, oy, ox, c] starts at (oy s - p, ox s - p) of x. Stride s and padding p are given for each
+// side. Pixels outside are left out.
+// Shapes: x (N, H, W, quads); y (N, OH, OW, quads); quads_total is the number of quads of y. One invocation
+// computes one quad of y.
 
 // include dispatch
 

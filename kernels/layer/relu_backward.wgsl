@@ -1,5 +1,6 @@
-// ReLU, backward: dx = dy where y > 0, else 0, elementwise; y is the ReLU's output.
-// y, dy, dx (quads). One invocation computes one quad.
+// Computes the backward pass of a ReLU: dx = dy if y > 0, else 0, elementwise, where y is the ReLU's output.
+//
+// Shapes: y, dy and dx (quads). One invocation computes one quad. Dispatched by src/model/layers/relu.ts.
 
 // include dispatch
 

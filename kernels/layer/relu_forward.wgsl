@@ -1,4 +1,6 @@
-// ReLU, forward: y = max(x, 0), elementwise. x, y (quads). One invocation computes one quad.
+// Computes the forward pass of a ReLU: y = max(x, 0), elementwise.
+//
+// Shapes: x and y (quads). One invocation computes one quad. Dispatched by src/model/layers/relu.ts.
 
 // include dispatch
 

@@ -1,10 +1,12 @@
-// A slice of a map, every stride-th pixel and its channels from a shift on:
+// Takes every stride-th pixel of a map, and its channels from a shift on:
 //
-//   y[n, oy, ox, c] = x[n, oy s, ox s, c + shift] where c < channels and x has that channel, else 0
+//   y[n, oy, ox, c] = x[n, oy s, ox s, c + shift] if c < channels and x has that channel, else 0
 //
-// Forward pass of the subsampling shortcut (shift <= 0), and backward pass of concat (shift >= 0, stride 1).
-// x (N, H, W, in_quads), y (N, OH, OW, out_quads), in quads; in_channels and channels those of x and y; quads_total =
-// quads of y. One invocation computes one quad of y, from one quad of x where shift is a multiple of four, else two.
+// It is the forward pass of the subsampling shortcut (shift <= 0) and the backward pass of concat (shift >= 0,
+// stride 1).
+// Shapes: x (N, H, W, in_quads); y (N, OH, OW, out_quads); in_channels and channels are those of x and y;
+// quads_total is the number of quads of y. One invocation computes one quad of y. It reads one quad of x if shift
+// is a multiple of four, else two. Dispatched by src/model/layers/subsample.ts.
 
 // include dispatch
 

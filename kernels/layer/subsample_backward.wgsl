@@ -1,7 +1,10 @@
-// Subsampling shortcut, backward: dx[n, iy, ix, c] = dy[n, iy / s, ix / s, c + before] where s divides iy and ix, else 0.
-// dy (N, OH, OW, out_quads), dx (N, H, W, in_quads), in quads; channels are those of dx, out_channels those of dy,
-// which has all of dx's; quads_total = quads of dx. One invocation computes one quad of dx, from one quad of dy where
-// before is a multiple of four, else two.
+// Computes the backward pass of the subsampling shortcut:
+//
+//   dx[n, iy, ix, c] = dy[n, iy / s, ix / s, c + before] if s divides iy and ix, else 0
+//
+// Shapes: dy (N, OH, OW, out_quads), which has all channels of dx; dx (N, H, W, in_quads); channels are those of
+// dx, out_channels those of dy; quads_total is the number of quads of dx. One invocation computes one quad of dx.
+// It reads one quad of dy if before is a multiple of four, else two. Dispatched by src/model/layers/subsample.ts.
 
 // include dispatch
 

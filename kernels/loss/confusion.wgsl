@@ -1,9 +1,10 @@
-// Confusion counts, and what each example came to, for the step.count rows that are real:
+// Counts the confusion matrix and keeps the result of each example, for the step.count rows that are real:
 //
-//   counts[label, prediction] += 1;  kept_predictions[step.offset + row] = prediction;  kept_losses[...] = loss
+//   counts[label, prediction] += 1
+//   kept_predictions[step.offset + row] = prediction;  kept_losses[step.offset + row] = loss
 //
-// counts (classes, classes), kept_predictions and kept_losses (examples), losses as words. One invocation per row; integer
-// additions, so their order does not matter.
+// Shapes: counts (classes, classes); kept_predictions and kept_losses (examples). Losses are words. One invocation
+// handles one row. The additions are of integers, so their order does not matter. Dispatched by src/plan/loss.ts.
 
 // include dispatch
 

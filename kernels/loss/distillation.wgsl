@@ -1,12 +1,15 @@
-// Knowledge distillation: mixes a loss and its gradient with the distance from a teacher's softened predictions.
+// Adds knowledge distillation to a loss and its gradient: a share of both comes from a teacher's softened
+// predictions.
 //
 //   loss[n] = (1 - share) loss[n] + share T^2 KL(q_teacher || q_student),    q = softmax(logits / T)
 //   dz[n]   = (1 - share) dz[n]   + share T (q_student - q_teacher) / step.count
 //
-// losses, as words, and dlogits come from loss/softmax_cross_entropy.wgsl. A row whose loss or logits, the teacher's too, are
-// not finite has the word NOT_FINITE for a loss. Rows from step.count on are padding and stay zero.
-// logits, teacher_logits and dlogits (rows, quads) in quads, losses (rows). One invocation computes one row, sums run
-// in the order of the classes. Source: Hinton, Vinyals and Dean 2015, arXiv 1503.02531.
+// The losses (words) and dlogits are those of loss/softmax_cross_entropy.wgsl. If a row's loss, or one of its
+// logits or the teacher's, is not finite, its loss becomes NOT_FINITE. Rows from step.count on are padding and stay
+// zero.
+// Shapes: logits, teacher_logits and dlogits (rows, quads); losses (rows). One invocation computes one row and adds
+// in the order of the classes. Dispatched by src/plan/distillation.ts.
+// Source: Hinton, Vinyals and Dean 2015, arXiv 1503.02531.
 
 // include dispatch
 // include math/finite

@@ -1,9 +1,11 @@
-// How far a student's features lie from its teacher's in each row, and how large the teacher's are:
+// Computes the distance between the features of student (s) and teacher (t) for each row, and the size of the
+// teacher's:
 //
 //   distances[n] = sum over features of (s[n] - t[n])^2,   squares[n] = sum over features of t[n]^2
 //
-// features (s) and teacher_features (t) (rows, quads) in quads with padding of zeros; distances, squares (rows). One
-// workgroup computes one row: each invocation adds every 64th quad in order, then the 64 sums are added as a fixed tree.
+// Shapes: features (s) and teacher_features (t) (rows, quads), padded with zeros; distances and squares (rows). One
+// workgroup computes one row. Each invocation adds every 64th quad in order; a fixed tree adds the 64 sums.
+// Dispatched by src/plan/features.ts.
 
 struct Params {
   rows: u32,

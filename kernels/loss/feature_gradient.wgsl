@@ -1,9 +1,10 @@
-// Adds the gradient of the distance from a teacher's features to that of a student's features, in place:
+// Adds the gradient of the distance between features to the gradient of the student's features, in place:
 //
-//   dy += slope (s - t)        (0 where GATED and s <= 0: dy went through the backward pass of the ReLU that gave s)
+//   dy += slope (s - t)        (0 where GATED and s <= 0)
 //
-// features (s), teacher_features (t) and dy (quads), slope (1) from loss/feature_loss.wgsl. One invocation computes one
-// quad.
+// GATED serves features that are the output of a ReLU, if dy has already passed the ReLU's backward pass.
+// Shapes: features (s), teacher_features (t) and dy (quads); slope (1), from loss/feature_loss.wgsl. One invocation
+// computes one quad. Dispatched by src/plan/features.ts.
 
 // include dispatch
 

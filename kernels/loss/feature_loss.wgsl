@@ -1,10 +1,13 @@
-// Adds a student's distance from its teacher's features, relative to their size over the batch, to its losses:
+// Adds the distance between features to the losses, relative to the size of the teacher's features in the batch:
 //
-//   loss[n] += weight rows distances[n] / S,   S = sum over rows of squares[n]        (nothing where S is zero)
+//   loss[n] += weight rows distances[n] / S,   S = sum over rows of squares[n]        (nothing if S is zero)
+//   slope = 2 weight / S
 //
-// and leaves slope = 2 weight / S, by which loss/feature_gradient.wgsl multiplies differences of features: the gradient
-// of the mean loss. distances and squares (rows) come from loss/feature_distances.wgsl, of whole batches; losses (rows)
-// as words, NOT_FINITE where a term is not finite, slope (1). One invocation computes one row, and adds all squares in the order of the rows.
+// The slope times the difference of the features is the gradient of the mean loss (loss/feature_gradient.wgsl). The
+// distances and squares are those of loss/feature_distances.wgsl, of a whole batch. A loss becomes the word
+// NOT_FINITE if a term is not finite.
+// Shapes: distances, squares and losses (rows); slope (1). One invocation computes one row. Each adds all squares
+// in the order of the rows. Dispatched by src/plan/features.ts.
 
 // include math/finite
 

@@ -1,12 +1,14 @@
-// Turns cross-entropy towards the label of each row into cross-entropy towards a mix with the label of its partner, row
-// m = rows - 1 - n, as data/mix_images.wgsl mixes their images:
+// Corrects the cross-entropy of mixed images. Row n was computed for its own label. Here it also gets the label of
+// its partner, row m = rows - 1 - n, as data/mix_images.wgsl mixed the images:
 //
-//   loss[n]        = shares[n] CE(z_n, label[n]) + (1 - shares[n]) CE(z_n, label[m])
+//   loss[n]         = shares[n] CE(z_n, label[n]) + (1 - shares[n]) CE(z_n, label[m])
 //   dz[n, label[n]] += (1 - s) (1 - shares[n]) / rows,   dz[n, label[m]] -= (1 - s) (1 - shares[n]) / rows
 //
-// with label smoothing s, whose uniform part both labels share. losses, as words, and dlogits come from
-// loss/softmax_cross_entropy.wgsl, of whole batches; a loss that is not finite stays so. logits and dlogits (rows, stride), stride floats apart with padding
-// at the end; labels, shares and losses (rows). One invocation computes one row: two logits and two gradients.
+// Here s is the label smoothing; both labels share its uniform part. The losses (words) and dlogits are those of
+// loss/softmax_cross_entropy.wgsl, of a whole batch. A loss that is not finite stays so.
+// Shapes: logits and dlogits (rows, stride), a row being stride floats with padding at its end; labels, shares and
+// losses (rows). One invocation computes one row, which takes two logits and two gradients. Dispatched by
+// src/plan/mixup.ts.
 // Source: Zhang et al. 2018, arXiv 1710.09412 (mixup).
 
 // include dispatch

@@ -1,10 +1,13 @@
-// Draws each example's label from what the network itself predicts: labels[n] = c with probability softmax(z_n)[c], for
-// the Fisher information proper instead of that of the given labels.
+// Draws a label for each example from the network's own predictions: labels[n] = c with probability
+// softmax(z_n)[c]. The Fisher information needs such labels; the given labels lead to the empirical Fisher
+// information.
 //
-// u in [0, 1) is a hash of params.seed, step.index (the batch) and n; the label is the first class whose cumulative sum
-// of exp(z_n - max) exceeds u times the whole sum, the last class where rounding leaves none.
-// logits (rows, quads) in quads, labels (rows). One invocation draws one label, sums run in the order of the classes.
-// Source: Kunstner, Balles and Hennig 2019, arXiv 1905.12558, section 2 (Fisher against empirical Fisher).
+// The random number u in [0, 1) is a hash of params.seed, step.index (the batch) and n. The label is the first
+// class at which the cumulative sum of exp(z_n - max) exceeds u times the whole sum. If rounding leaves none, it is
+// the last class.
+// Shapes: logits (rows, quads); labels (rows). One invocation draws one label and adds in the order of the classes.
+// Dispatched by src/plan/loss.ts.
+// Source: Kunstner, Balles and Hennig 2019, arXiv 1905.12558, section 2.
 
 // include dispatch
 

@@ -1,12 +1,13 @@
-// Softmax cross-entropy with label smoothing, its gradient, and the prediction:
+// Computes the softmax cross-entropy with label smoothing s, its gradient, and the prediction:
 //
 //   loss[n] = (1 - s) (lse(z_n) - z_n[label]) + s (lse(z_n) - mean over classes of z_n)
 //   dz[n, c] = (softmax(z_n)[c] - (1 - s) [c = label] - s / classes) / step.count          (only with GRADIENT)
-//   prediction[n] = the first class of the largest logit
+//   prediction[n] = the first class with the largest logit
 //
-// Rows from step.count on are padding: loss and gradient zero. A row with a logit that is not finite has the word
-// NOT_FINITE for a loss. losses are written as words; logits and dlogits (rows, quads) in quads, labels,
-// losses and predictions (rows). One invocation computes one row, sums run in the order of the classes.
+// Rows from step.count on are padding: their loss and gradient are zero. A row with a logit that is not finite has
+// the loss NOT_FINITE. Losses are written as words.
+// Shapes: logits and dlogits (rows, quads); labels, losses and predictions (rows). One invocation computes one row
+// and adds in the order of the classes. Dispatched by src/plan/loss.ts.
 // Source: Szegedy et al. 2016, arXiv 1512.00567, section 7 (label smoothing), as in PyTorch.
 
 // include dispatch

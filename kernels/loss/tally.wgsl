@@ -1,11 +1,11 @@
-// Adds a step's losses and hits to the running tally, which the host reads once every many steps:
+// Adds the losses and hits of a step to the running tally, which the host reads once every many steps:
 //
 //   loss_sum += sum of losses;  correct += predictions that equal labels;  count += step.count
 //
-// and notes the first step with a loss, or a sum of losses, that is not finite as 2 step.index; values that are not finite
-// are noted by what stores them, as 2 step.index + 1. From then on the optimizers leave the parameters alone. losses (rows) as
-// words, predictions, labels (rows).
-// One workgroup; each invocation adds every 64th row in order, then the 64 sums are added as a fixed tree.
+// The tally also notes the first bad step. A loss, or a sum of losses, that is not finite is noted as 2 step.index.
+// Kernels that store other values note those as 2 step.index + 1. After that, optimizers change nothing.
+// Shapes: losses (words), predictions and labels (rows). One workgroup runs. Each invocation adds every 64th row in
+// order; a fixed tree adds the 64 sums. Dispatched by src/plan/loss.ts.
 
 // include math/finite
 

@@ -1,5 +1,6 @@
-// Multiplies an arena by the mask: out = out * mask, so that removed parameters are exactly zero.
-// mask, out (quads). One invocation updates one quad.
+// Multiplies an arena by the mask, out = out * mask, so that removed parameters are exactly zero.
+//
+// Shapes: mask and out (quads). One invocation updates one quad. Dispatched by src/prune/mask.ts.
 
 // include dispatch
 

@@ -1,9 +1,9 @@
-// Removes the blocks of a weight that were chosen: mask = 0 where keep[first_block + b] is 0, b the block of the element as
-// select/block_sums.wgsl counts them. The mask of the others stays.
+// Removes the chosen blocks of a weight: mask = 0 where keep[first_block + b] is 0. Here b is the block of the
+// element, as select/block_sums.wgsl counts blocks. The mask of other blocks stays.
 //
-// mask: an arena in quads, the tensor (rows, taps, folded_taps, inner quads) from params.offset, taps or folded_taps being 1;
-// keep (blocks of all tensors).
-// One invocation decides one quad.
+// Shapes: mask, an arena in quads with the tensor (rows, taps, folded_taps, inner quads) at params.offset, of which
+// taps or folded_taps is 1; keep (blocks of all tensors). One invocation decides one quad. Dispatched by
+// src/prune/groups/blocks.ts.
 
 // include dispatch
 

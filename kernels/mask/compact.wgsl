@@ -1,10 +1,11 @@
-// Gathers the numbers that a smaller model keeps out of an arena of the larger one, over all its parameters at once:
+// Gathers the numbers that a smaller model keeps from an arena of the larger model, for all its parameters at once:
 //
-//   out[i] = arena[sources[i] - first] where first <= sources[i] < first + count; else it stays
+//   out[i] = arena[sources[i] - first]    if first <= sources[i] < first + count; else out[i] stays
 //
-// so that a window of the larger arena, its floats from first on, gives what lies in it. sources[i] = 0xffffffff for
-// padding, which lies in none: out is zero before. sources and out: 4 x quads numbers, a quad at a time; arena: count
-// floats. One invocation moves one quad.
+// The arena is bound one window at a time: count floats from float first on. Padding has the source 0xffffffff,
+// which lies in no window, so it keeps the zero that out has at first.
+// Shapes: sources and out (4 x quads); arena (count). One invocation moves one quad. Dispatched by
+// src/prune/compact/compact_network.ts.
 
 // include dispatch
 

@@ -1,9 +1,10 @@
-// Mask reduction: kept weights a channel (row of the tensor) and a layer.
+// Counts the kept weights of each channel (a row of the tensor) and of each layer:
 //
 //   channels[channel_offset + row] = sum of the row's mask;   layers[layer] += the same
 //
-// mask: an arena in quads, the tensor (rows, row_quads) from params.offset; padding has mask 0.
-// One invocation adds one row; integer additions, so their order does not matter.
+// Shapes: mask, an arena in quads with the tensor (rows, row_quads) at params.offset, padding being 0. One
+// invocation adds one row. The additions are of integers, so their order does not matter. Dispatched by
+// src/prune/mask.ts.
 
 // include dispatch
 

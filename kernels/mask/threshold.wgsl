@@ -1,7 +1,9 @@
-// Mask from the k-th smallest key that the radix select found: a weight is removed (mask 0) where select/is_selected.wgsl
-// says so; otherwise its mask stays, so that a removed weight does not come back where fewer are asked to go than are
-// removed. Where no weight is asked to go (params.remove 0), none goes. Scores below zero are not weights: their mask stays.
-// scores, mask: arenas in quads, of which quads from params.offset are decided. One invocation decides one quad.
+// Removes the weights that the radix select chose: mask = 0 if select/is_selected.wgsl says so. Every other mask
+// stays, so a removed weight does not come back if fewer weights are to be removed than are removed already. If
+// params.remove is 0, nothing is removed. Scores below zero do not belong to weights; their mask stays.
+//
+// Shapes: scores and mask, arenas in quads, of which the quads from params.offset are decided. One invocation
+// decides one quad. Dispatched by src/prune/select/select.ts.
 
 // include dispatch
 

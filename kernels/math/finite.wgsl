@@ -1,5 +1,6 @@
-// Whether numbers are finite, by their bits: an exponent of all ones is an infinity or NaN. Nothing else tells: WGSL lets
-// compilers assume that neither occurs, so that comparisons, min, max and clamp may give anything, such as max(NaN, 0) = 0.
+// Tests whether numbers are finite by their bits: an exponent of all ones is an infinity or NaN. No other test is
+// safe. WGSL lets compilers assume that neither occurs, so comparisons, min, max and clamp may give anything, such
+// as max(NaN, 0) = 0. This file is part of kernels.
 
 const EXPONENT = 0x7f800000u;
 

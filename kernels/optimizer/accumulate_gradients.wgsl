@@ -1,9 +1,10 @@
-// Adds a batch's gradients to those of the batches before it in the same step:
+// Adds a batch's gradients to those of the earlier batches of the same step:
 //
 //   gradient_sum = (step.is_first ? 0 : gradient_sum) + params.share * gradients
 //
 // With share = 1 / batches the sum is the gradient of the mean loss over all examples of the step.
-// gradients, gradient_sum (quads). One invocation computes one quad.
+// Shapes: gradients and gradient_sum (quads). One invocation computes one quad. Dispatched by
+// src/plan/optimizer.ts.
 
 // include dispatch
 

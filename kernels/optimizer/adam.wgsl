@@ -1,14 +1,15 @@
-// Adam, and AdamW with DECOUPLED weight decay, with L1, clipping and mask, as in PyTorch:
+// Makes a step of Adam, or of AdamW (DECOUPLED), with L1, clipping and mask, as in PyTorch:
 //
 //   Adam: g = clipped gradient + weight_decay * value;   AdamW: g = clipped gradient, value *= 1 - learning_rate * weight_decay
 //   m = beta1 m + (1 - beta1) g;   v = beta2 v + (1 - beta2) g^2
 //   value = mask * (value - learning_rate / correction1 * m / (sqrt(v / correction2) + epsilon))
 //
-// with correction = 1 - beta^t of the step t, given a step, and decay for the first decayed_quads alone.
-// optimizer/step_gradient.wgsl has the clipped gradient. Nothing changes once a loss or value was not finite
-// (tally.bad_step), and a gradient, value or moment that is not finite is noted there: a second moment that overflows would
-// keep its value where it is.
-// values, gradients, first_moment (m), second_moment (v), mask (quads). One invocation updates one quad.
+// At step t a correction is 1 - beta^t. Only the first decayed_quads quads decay. The clipped gradient is that of
+// optimizer/step_gradient.wgsl.
+// Nothing changes after a step whose loss or value was not finite (tally.bad_step). A gradient, value or moment
+// that is not finite is noted there: without that, a second moment that overflows would freeze its value unnoticed.
+// Shapes: values, gradients, first_moment (m), second_moment (v) and mask (quads). One invocation updates one quad.
+// Dispatched by src/plan/optimizer.ts.
 // Source: Kingma and Ba 2015, arXiv 1412.6980; Loshchilov and Hutter 2019, arXiv 1711.05101.
 
 // include dispatch

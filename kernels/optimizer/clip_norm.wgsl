@@ -1,10 +1,10 @@
-// The factor that brings the gradients' global norm down to params.clip_norm:
+// Computes the factor that brings the global norm of the gradients down to params.clip_norm:
 //
 //   gradient_scale = min(1, clip_norm / (norm + 1e-6)),   norm = sqrt(sum of sums)
 //
-// and notes the step as bad where the norm is not finite.
-// sums (chunks, 64) in quads: squares by reduce/gradient_norm.wgsl. One workgroup; each invocation adds one column in
-// the order of the chunks, then the 64 sums are added as a fixed tree.
+// If the norm is not finite, the step is noted as bad.
+// Shapes: sums (chunks, 64) in quads, the squares of reduce/gradient_norm.wgsl. One workgroup runs. Each invocation
+// adds one column in the order of the chunks; a fixed tree adds the 64 sums. Dispatched by src/plan/optimizer.ts.
 // Source: Pascanu et al. 2013, arXiv 1211.5063; torch.nn.utils.clip_grad_norm_.
 
 // include math/finite

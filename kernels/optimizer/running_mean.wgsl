@@ -1,9 +1,13 @@
-// Running mean of every parameter over the steps of training: mean += (value - mean) * step.mean_weight. With n the
-// number of values in the mean, this one counted, mean_weight = 1 / n gives their mean, and (1 - d) / (1 - d^n) the
-// exponential one of decay d without a bias towards its start (as Adam's moments are corrected). With mean_weight = 1 what was there before does not enter, not
-// even where 0 times it is not 0. values, mean (quads).
-// One invocation updates one quad. Nothing changes once a loss or value was not finite.
-// Source: Welford 1962; the average of SGD's iterates: Izmailov et al. 2018, arXiv 1803.05407; Kingma and Ba 2015.
+// Updates the running mean of every parameter over the steps of training:
+//
+//   mean += (value - mean) * step.mean_weight
+//
+// If the mean is over n values, this one included, mean_weight = 1 / n gives their mean. mean_weight = (1 - d) / (1
+// - d^n) gives the exponential mean of decay d, without a bias towards its start. With mean_weight = 1 the old mean
+// does not enter, even if it is not finite. Nothing changes after a bad step.
+// Shapes: values and mean (quads). One invocation updates one quad. Dispatched by src/plan/optimizer.ts.
+// Source: Welford 1962; Izmailov et al. 2018, arXiv 1803.05407 (averaged iterates); Kingma and Ba 2015 (the
+// correction).
 
 // include dispatch
 

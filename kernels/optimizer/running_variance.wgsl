@@ -1,10 +1,12 @@
-// Running variance of every parameter over the steps of training, before optimizer/running_mean.wgsl moves the mean:
+// Updates the running variance of every parameter over the steps of training, before optimizer/running_mean.wgsl
+// updates the mean:
 //
 //   variance = (1 - w) (variance + w (value - mean)^2),   w = step.mean_weight
 //
-// With w = 1 / n this is the variance of the n values, each weighing the same; with an exponential mean's weights that of
-// the same weights; with w = 1 it is 0, whatever was there before. The mean of squares less the squared mean would lose a deviation much below the mean to rounding.
-// values, mean, variance (quads). One invocation updates one quad. Nothing changes once a loss or value was not finite.
+// With w = 1 / n this is the variance of the n values. With the weights of an exponential mean it is the variance
+// under those weights. With w = 1 it is 0, whatever was there before. The mean of squares less the squared mean
+// would lose small deviations to rounding. Nothing changes after a bad step.
+// Shapes: values, mean and variance (quads). One invocation updates one quad. Dispatched by src/plan/optimizer.ts.
 // Source: West 1979, "Updating mean and variance estimates: an improved method".
 
 // include dispatch

@@ -1,12 +1,17 @@
-// Stochastic gradient descent with momentum, Nesterov's form, L1, L2 weight decay, clipping and mask, as in PyTorch's SGD:
+// Makes a step of stochastic gradient descent with momentum, with L1, L2 weight decay, clipping and mask, as in
+// PyTorch:
 //
-//   g = clipped gradient + weight_decay * value (the first decayed_quads alone);   v = momentum * v + g
+//   g = clipped gradient + weight_decay * value    (only the first decayed_quads quads decay)
+//   v = momentum * v + g
 //   value = mask * (value - learning_rate * (NESTEROV ? g + momentum * v : MOMENTUM ? v : g))
 //
-// so a removed weight (mask 0) stays removed. optimizer/step_gradient.wgsl has the clipped gradient. Nothing changes once a
-// loss or value was not finite (tally.bad_step), and a gradient, value or velocity that is not finite is noted there.
-// values, gradients, velocity, mask (quads). One invocation updates one quad. velocity starts at zero, which gives
-// PyTorch's first step. Source: Sutskever et al. 2013; PyTorch torch.optim.SGD (dampening 0).
+// A removed weight (mask 0) therefore stays removed. The clipped gradient is that of optimizer/step_gradient.wgsl.
+// The velocity v starts at zero, which gives PyTorch's first step.
+// Nothing changes after a step whose loss or value was not finite (tally.bad_step). A gradient, value or velocity
+// that is not finite is noted there.
+// Shapes: values, gradients, velocity and mask (quads). One invocation updates one quad. Dispatched by
+// src/plan/optimizer.ts.
+// Source: Sutskever et al. 2013; torch.optim.SGD with dampening 0.
 
 // include dispatch
 

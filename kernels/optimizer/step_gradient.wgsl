@@ -1,12 +1,13 @@
-// The gradient that an optimizer steps along, included by the optimizers: L1's share, clipping and the mask.
+// Computes the gradient that an optimizer steps along. This file is part of the optimizers.
 //
-//   g = mask * clip(scale * (gradient + l1 * sign(value)))        l1 for the first params.decayed_quads quads alone
+//   g = mask * clip(scale * (gradient + l1 * sign(value)))        (l1 only for the first params.decayed_quads quads)
 //
-// with CLIP_NORM scale = gradient_scale[0] (optimizer/clip_norm.wgsl), else 1, and with CLIP_VALUE clip to
-// [-params.clip_value, params.clip_value], as torch's clip_grad_norm_ and clip_grad_value_ do before a step: an
-// infinite gradient is clipped by value, any other that is not finite is noted, since what clipping makes of NaN is open.
-// The sign of 0 is 0. Also what all optimizers share of the tally: a step's own bad values, which are noted as
-// 2 index + 1 while it runs, do not freeze it; a bad loss of the step (2 index) and all that came before do.
+// With CLIP_NORM the scale is gradient_scale[0] (optimizer/clip_norm.wgsl), else 1. With CLIP_VALUE, clip limits to
+// [-params.clip_value, params.clip_value]. Both are as torch's clip_grad_norm_ and clip_grad_value_ before a step.
+// An infinite gradient is clipped by value. Other gradients that are not finite are noted, because WGSL leaves open
+// what clipping makes of NaN. The sign of 0 is 0.
+// The file also has what optimizers share of the tally. A step's own bad values are noted as 2 index + 1 while it
+// runs, and do not freeze it. A bad loss of the step (2 index), and everything bad before it, does.
 
 // include math/finite
 

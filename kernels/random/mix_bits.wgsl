@@ -1,5 +1,5 @@
-// Mixes 32 bits so that every input bit reaches every output bit, of one number or of four: the finalizer of
-// MurmurHash3 (Appleby), as mixBits of src/random.ts.
+// Mixes 32 bits so that every input bit reaches every output bit, for one number or four. It is the finalizer of
+// MurmurHash3 (Appleby), the same as mixBits in src/random.ts. This file is part of kernels.
 
 fn mix_bits(value: u32) -> u32 {
   var bits = value;

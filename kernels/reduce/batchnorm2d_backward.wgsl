@@ -1,9 +1,12 @@
-// Gradients of batch norm's shift and scale over chunks of rows, which reduce/splits.wgsl adds:
+// Computes the gradients of batch normalisation's shift and scale over chunks of rows, which reduce/splits.wgsl
+// adds:
 //
-//   dbeta[c] = sum over rows of dy[row, c],   dgamma[c] = sum over rows of dy[row, c] (x[row, c] - mean) / deviation
+//   dbeta[c] = sum over rows of dy[row, c]
+//   dgamma[c] = sum over rows of dy[row, c] (x[row, c] - mean) / sqrt(variance + epsilon)
 //
-// with deviation = sqrt(variance + epsilon). x and dy (rows, quads), mean and variance (quads) from params.mean and
-// params.variance, sums (chunks, 2, quads): dbeta, then dgamma. One invocation computes one quad of one chunk.
+// Shapes: x and dy (rows, quads); mean and variance (quads) from params.mean and params.variance; sums (chunks, 2,
+// quads): dbeta, then dgamma. One invocation computes one quad of one chunk. Dispatched by
+// src/model/layers/batchnorm2d.ts.
 // Source: Ioffe and Szegedy 2015, arXiv 1502.03167.
 
 // include dispatch

@@ -1,5 +1,6 @@
-// Gradient of a bias: db[c] = sum over rows of dy[row, c]. Term of reduce/columns.wgsl.
-// dy (rows, quads) in quads; sums (chunks, quads).
+// Computes the gradient of a bias: db[c] = sum over rows of dy[row, c]. It is a term of reduce/columns.wgsl.
+//
+// Shapes: dy (rows, quads); sums (chunks, quads). Dispatched by src/kernels/reduce.ts.
 
 struct Params {
   rows: u32,

@@ -1,6 +1,8 @@
-// Gradient of a bias where ReLU and max pooling follow: db[c] = sum over windows of dy[window, c] where the window's
-// maximum was above zero (argmax >= 0). Term of reduce/columns.wgsl.
-// dy and argmax (rows, quads) in quads, rows the windows; sums (chunks, quads).
+// Computes the gradient of a bias before a ReLU and max pooling: db[c] = sum of dy[window, c] over the windows
+// whose maximum was above zero (argmax >= 0). It is a term of reduce/columns.wgsl.
+//
+// Shapes: dy and argmax (rows, quads), where rows are the windows; sums (chunks, quads). Dispatched by
+// src/model/pooled_convolution.ts.
 
 struct Params {
   rows: u32,

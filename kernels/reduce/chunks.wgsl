@@ -1,5 +1,5 @@
-// Part of the kernels that sum columns over chunks of rows: what one invocation computes. Their Params have rows, quads
-// and rows_per_chunk.
+// Finds the rows and the quad that one invocation sums. This file is part of the kernels that sum columns over
+// chunks of rows; their Params have rows, quads and rows_per_chunk.
 
 // A quad of a chunk's rows, from first to before last; none where first is not below params.rows.
 struct Chunk {

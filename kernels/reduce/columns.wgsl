@@ -1,9 +1,10 @@
-// Column sums core: adds a term a row over chunks of rows.
+// Column sum core: adds one term per row, over chunks of rows.
 //
 //   sums[chunk, quad] = sum over the chunk's rows of term(row, quad)
 //
-// An operation's file gives Params with rows, quads and rows_per_chunk, the bindings, and term(row, quad).
-// One invocation computes one quad of one chunk, in the order of the rows; reduce/splits.wgsl adds the chunks.
+// An operation's file gives Params with rows, quads and rows_per_chunk, the bindings, and term(row, quad). One
+// invocation computes one quad of one chunk in the order of the rows. reduce/splits.wgsl adds the chunks.
+// Dispatched by src/kernels/reduce.ts.
 
 // include dispatch
 // include reduce/chunks

@@ -1,9 +1,10 @@
-// Squares of the gradients that an optimizer will step along, before clipping, for their global norm:
+// Squares the gradients that an optimizer will step along, before clipping, for their global norm:
 //
-//   term = (mask * (gradient + l1 * sign(value)))^2        (l1 for the first decayed_quads quads alone)
+//   term = (mask * (gradient + l1 * sign(value)))^2        (l1 only for the first decayed_quads quads)
 //
-// Term of reduce/columns.wgsl over the arenas as rows of params.quads quads, the last row filled up with zeros.
-// gradients, values, mask (total quads), sums (chunks, quads), all in quads; optimizer/clip_norm.wgsl adds the chunks.
+// It is a term of reduce/columns.wgsl over the arenas as rows of params.quads quads, of which the last is filled up
+// with zeros. optimizer/clip_norm.wgsl adds the chunks.
+// Shapes: gradients, values and mask (quads); sums (chunks, quads). Dispatched by src/plan/optimizer.ts.
 
 struct Params {
   rows: u32,

@@ -1,9 +1,12 @@
-// Mean and variance of every column from the moments of its chunks of rows, in their order (Chan, Golub and LeVeque
-// 1983): with d the next chunk's mean less that so far, of n rows the next chunk's share s = m / (n + m),
+// Merges the moments of chunks of rows into the mean and variance of every column, in the order of the chunks:
 //
 //   mean += d s,   deviations += the chunk's + d^2 n s;   variance = deviations / rows
 //
-// moments (chunks, 2, quads) from reduce/moments.wgsl; mean and variance (quads). One invocation computes one quad.
+// Here d is the next chunk's mean less the mean so far, n the rows so far, m those of the next chunk, and s = m /
+// (n + m).
+// Shapes: moments (chunks, 2, quads), from reduce/moments.wgsl; mean and variance (quads). One invocation computes
+// one quad. Dispatched by src/kernels/reduce.ts.
+// Source: Chan, Golub and LeVeque 1983.
 
 // include dispatch
 

@@ -1,9 +1,12 @@
-// Mean and sum of squared deviations of every column over chunks of rows, in one pass (Welford 1962):
+// Computes the mean and the sum of squared deviations of every column over chunks of rows, in one pass. At row n of
+// a chunk:
 //
-//   mean += (x[row] - mean) / n,   deviations += (x[row] - old mean) (x[row] - mean)      at the n-th row of a chunk
+//   mean += (x[row] - mean) / n,   deviations += (x[row] - old mean) (x[row] - mean)
 //
-// E x^2 - (E x)^2 would cancel in f32. x (rows, quads); moments (chunks, 2, quads): means, then deviations, which
-// reduce/merge_moments.wgsl merges. One invocation computes one quad of one chunk.
+// E x^2 - (E x)^2 would lose digits in f32.
+// Shapes: x (rows, quads); moments (chunks, 2, quads): means, then deviations, which reduce/merge_moments.wgsl
+// merges. One invocation computes one quad of one chunk. Dispatched by src/kernels/reduce.ts.
+// Source: Welford 1962.
 
 // include dispatch
 // include reduce/chunks

@@ -1,9 +1,9 @@
-// Adds partial sums in a fixed order, so that two runs agree bit for bit:
+// Adds partial sums in a fixed order, so that two runs give the same bits:
 //
-//   out[offset + i] = scale * sum over splits of sums[split, first + i]        (added to what is there where ACCUMULATE)
+//   out[offset + i] = scale * sum over splits of sums[split, first + i]        (with ACCUMULATE, added to out)
 //
-// sums (splits, stride) in quads, of which quads from first are added; out: quads from params.offset. One invocation
-// computes one quad.
+// Shapes: sums (splits, stride) in quads, of which the quads from first on are added; out, the quads from
+// params.offset. One invocation computes one quad. Dispatched by src/kernels/reduce.ts.
 
 // include dispatch
 

@@ -1,10 +1,12 @@
-// Solves L^T w = y for a batch of factored systems, y the line of the right side, block by block from the last:
+// Solves L^T w = y for a batch of factored systems, where y is the line of the right side. It goes block by block
+// from the last:
 //
 //   w_k = L_kk^-T (y_k - sum over lines i below block k of L_ik^T w_i)
 //
-// with the two halves of L_kk one after the other, the second first. systems and inverses (refit/systems.wgsl) as
-// refit/factor_panel.wgsl leaves them, solutions (systems, size) floats. One workgroup solves one system: each invocation
-// adds every 16th line, eight of them the 16 sums of four columns each, in order.
+// The two halves of L_kk are solved one after the other, the second first.
+// Shapes: systems and inverses (refit/systems.wgsl), as refit/factor_panel.wgsl leaves them; solutions (systems,
+// size) floats. One workgroup solves one system. Each invocation adds every 16th line; eight of them add the 16
+// sums of four columns each, in order. Dispatched by src/prune/refit/solve.ts.
 // Source: Golub and Van Loan, Matrix Computations, 4th ed., section 3.1.
 
 // include refit/systems

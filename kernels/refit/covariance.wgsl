@@ -1,10 +1,11 @@
-// Turns Gram sums of shifted samples into covariances, in place:
+// Turns the Gram sums of shifted samples into covariances, in place:
 //
 //   products[row, column] = products[row, column] / n - d[first + row] d[column],   d = sums / n
 //
-// The samples were shifted to about their mean (kernels/refit/gather_*.wgsl), so that d is small and nothing cancels.
-// products (rows, column_quads) from quad params.offset, sums the column sums of the shifted samples, in quads;
-// params.scale is 1 / n. One invocation computes one quad.
+// The samples were shifted by about their mean (kernels/refit/gather_*.wgsl). So d is small, and the difference
+// loses no digits.
+// Shapes: products (rows, column_quads) from quad params.offset; sums, the column sums of the shifted samples, in
+// quads; params.scale is 1 / n. One invocation computes one quad. Dispatched by src/prune/refit/gram.ts.
 
 // include dispatch
 

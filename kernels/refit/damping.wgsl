@@ -1,11 +1,12 @@
-// The damping of a refit: a share of the mean variance of the layer's inputs,
+// Computes the damping of a refit, a share of the mean variance of the layer's inputs:
 //
-//   damping[0] = max(share mean over real columns of H[i, i], 1e-12)
+//   damping[0] = max(share * mean over real columns of H[i, i], 1e-12)
 //
-// H the packed covariance (refit/packed.wgsl) of `columns` columns, channels in quads of which the padding counts not:
-// column i is real where i mod width < channels. The floor serves inputs that are always zero.
-// Where a variance is not finite, damping is written as the word NOT_FINITE.
-// One workgroup; each invocation adds every 64th column, the first one the 64 sums, in order.
+// H is the packed covariance (refit/packed.wgsl) of `columns` columns. Channels lie in quads, and padding is no
+// real column: column i is real if i mod width < channels. The floor serves inputs that are always zero. If a
+// variance is not finite, the damping is the word NOT_FINITE.
+// One workgroup runs. Each invocation adds every 64th column; the first adds the 64 sums in order. Dispatched by
+// src/prune/refit/solve.ts.
 
 // include math/finite
 // include refit/packed

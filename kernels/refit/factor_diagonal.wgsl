@@ -1,12 +1,15 @@
-// Factors the diagonal block of block column k of a batch of systems, two halves of 16 columns one after the other:
+// Factors the diagonal block of block column k of a batch of systems, as two halves of 16 columns one after the
+// other:
 //
 //   D = [D_00 .; D_10 D_11] = [L_00 0; L_10 L_11] [L_00 0; L_10 L_11]^T
 //
-// from diagonals, D less the columns left of it (refit/factor_panel.wgsl): (systems, 8, 32) in quads, quad q of line i at
-// 32 q + i. Only the inverses of L_00 and L_11 are kept, and L_10, in inverses (refit/systems.wgsl): what the lines below
-// and the back substitution ask for. In exact arithmetic no pivot lies below the system's damping: one below a quarter of
-// it, or not finite, is rounding, and sets flags[chosen[s].row] to 1. One invocation computes one system: neighbours run in step.
-// All stands written out in 4 x 4 matrices, which stay in registers: private arrays take llvmpipe seconds to compile.
+// D lies in diagonals, already less the columns left of it (refit/factor_panel.wgsl). Only L_10 and the inverses of
+// L_00 and L_11 are kept, in inverses (refit/systems.wgsl): the lines below and the back substitution need no more.
+// In exact arithmetic no pivot lies below the system's damping. A pivot below a quarter of it, or not finite, is
+// the result of rounding; then flags[chosen[s].row] becomes 1.
+// Shapes: diagonals (systems, 8, 32) in quads, quad q of line i at 32 q + i. One invocation computes one system;
+// neighbours run in step. Everything is written out in 4 x 4 matrices that stay in registers, because llvmpipe
+// takes seconds to compile private arrays. Dispatched by src/prune/refit/solve.ts.
 // Source: Golub and Van Loan, Matrix Computations, 4th ed., section 4.2.
 
 // include dispatch

@@ -1,11 +1,12 @@
-// Factors the lines of block column k of a batch of systems, left-looking Cholesky: for the lines i below the diagonal
-// block, the right side and the lines of the identity among them, in place,
+// Factors the lines of block column k of a batch of systems by left-looking Cholesky, in place. For the lines i
+// below the diagonal block, which include the right side and the lines of the identity:
 //
 //   L_ik = (A_ik - sum over columns left of k of L_i L_k^T) L_kk^-T
 //
-// and before that, where IS_DIAGONAL, for the lines of the diagonal block what stands in brackets, into `diagonals`, which
-// refit/factor_diagonal.wgsl makes `inverses` of. For how all lie see refit/systems.wgsl. One invocation computes 4 lines
-// x 32 columns in registers as 4 x 4 matrices, in the order of the columns.
+// With IS_DIAGONAL it computes, for the lines of the diagonal block, the bracket alone and stores it in diagonals,
+// from which refit/factor_diagonal.wgsl computes inverses.
+// Shapes: refit/systems.wgsl. One invocation computes 4 lines x 32 columns in registers as 4 x 4 matrices, in the
+// order of the columns. Dispatched by src/prune/refit/solve.ts.
 // Source: Golub and Van Loan, Matrix Computations, 4th ed., section 4.2.
 
 // include dispatch

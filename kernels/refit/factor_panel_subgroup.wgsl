@@ -1,8 +1,9 @@
-// Factors the lines of a block column, as refit/factor_panel.wgsl does and in the same order, with subgroups of 8: a
-// workgroup takes lines of one system, 8 a lane. Each lane loads one tile of the 32 lines that all of them read, and every
-// lane takes it from there by a broadcast of a constant lane. All bounds come from params and workgroup_id, so that
-// control flow is uniform around the broadcasts.
-// Only for adapters on which a probe (src/gpu/subgroups.ts) found subgroups of SUBGROUP_SIZE lanes.
+// Factors the lines of a block column like refit/factor_panel.wgsl and in the same order, with subgroups of 8. A
+// workgroup takes lines of one system, 8 per lane. Each lane loads one tile of the 32 lines that all lanes read,
+// and shares it by a broadcast of a constant lane. All bounds come from params and workgroup_id, so control flow is
+// uniform around the broadcasts.
+// It runs only on adapters on which a probe (src/gpu/subgroups.ts) found subgroups of SUBGROUP_SIZE lanes.
+// Dispatched by src/prune/refit/solve.ts.
 
 // include refit/panel
 // include gemm/software/subgroup_broadcast

@@ -1,12 +1,12 @@
-// Lines of a tensor, one behind the other, of which a run of channels is taken:
+// Gathers lines of a tensor one behind the other, with a run of their channels:
 //
 //   out[first_out + i, c] = lines[line(i), first_channel + c]  for c < channels and i < count, 0 in the padding
-//   line(i) = positions[i] where SAMPLED, else first_line + i
+//   line(i) = positions[i] with SAMPLED, else first_line + i
 //
-// added to what out holds where ACCUMULATE.
-// What the dense network gives at the sampled positions, which is all that is kept of it, and the share that a group of a
-// convolution has in its input and output. lines (lines, in_quads), out (lines, out_quads), both in quads. One invocation
-// computes one quad.
+// With ACCUMULATE the result is added to out. The kernel takes the outputs of the dense network at the sampled
+// positions, which are all that is kept of them, and the input and output of one group of a convolution.
+// Shapes: lines (lines, in_quads); out (lines, out_quads). One invocation computes one quad. Dispatched by
+// src/prune/refit/gather_rows.ts.
 
 // include dispatch
 

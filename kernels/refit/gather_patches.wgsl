@@ -1,11 +1,12 @@
-// Patches of the input at sampled output positions (im2col), less a shift that keeps Gram sums from cancelling:
+// Gathers patches of the input at sampled output positions (im2col), less a shift that keeps Gram sums from losing
+// digits:
 //
 //   v[sample, (ky, kx, i)] = x[n, oy sy + ky dy - py, ox sx + kx dx - px, i] - shift_scale shift_sums[(ky, kx, i)]
 //
-// with (n, oy, ox) from positions[sample].x = (n OH + oy) OW + ox, x zero outside the image, and the whole row zero where
-// the position is NONE. x (N, H, W, in_quads), v (samples, quads) of which this writes the first
-// patch_quads = KH KW in_quads, shift_sums (quads), all in quads. One invocation computes one quad.
-// A linear layer is a window over its whole input, with OH = OW = 1.
+// The position is positions[sample].x = (n OH + oy) OW + ox. Outside the image x is zero. If the position is NONE,
+// the whole row is zero. A linear layer is a window over its whole input, with OH = OW = 1.
+// Shapes: x (N, H, W, in_quads); v (samples, quads), of which the first patch_quads = KH KW in_quads are written;
+// shift_sums (quads). One invocation computes one quad. Dispatched by src/prune/refit/gram.ts.
 // Source: Chellapilla et al. 2006, "High Performance Convolutional Neural Networks for Document Processing".
 
 // include dispatch

@@ -1,10 +1,10 @@
-// The lines below the matrices of a batch of systems (refit/gather_systems.wgsl), with n, S and d as there:
+// Sets up the lines below the matrices of a batch of systems. n, S and d are those of refit/gather_systems.wgsl.
 //
-//   line size:      C[r, S_b] + d W0[r, S_b], 0 from n on    the right side, which factoring makes L^-1 of itself
-//   seven of zeros
+//   line size:      C[r, S_b] + d W0[r, S_b], and 0 from n on    the right side, which factoring turns into L^-1 of itself
+//   seven lines of zeros
 //
-// cross_covariance C (output rows, columns), dense W0 the same from float params.dense_offset on; systems as in
-// refit/systems.wgsl. One invocation computes one quad.
+// Shapes: cross_covariance C (output rows, columns); dense W0 likewise, from float params.dense_offset on; systems
+// as in refit/systems.wgsl. One invocation computes one quad. Dispatched by src/prune/refit/solve.ts.
 
 // include dispatch
 // include refit/systems

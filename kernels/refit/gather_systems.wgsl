@@ -1,12 +1,13 @@
-// Sets up the normal equations of a batch of output rows, each on its own support. System s, for output row r with
-// support S of n columns and damping d = damping[0] factor, is a symmetric matrix of `size` lines, of which the lower
-// triangle is written, in whole blocks of 32 columns:
+// Sets up the normal equations of a batch of output rows, each on its own support. System s belongs to output row
+// r, with support S of n columns and damping d = damping[0] factor. It is a symmetric matrix of `size` lines. Its
+// lower triangle is written in whole blocks of 32 columns:
 //
 //   A[a, b] = H[S_a, S_b] + d (a == b) for a, b < n;   d (a == b) elsewhere, which fills up to the batch's common size
 //
-// For where it stands see refit/systems.wgsl, for the lines below it refit/gather_right_sides.wgsl. covariance is the
-// packed H (refit/packed.wgsl) of `columns` columns, support (output rows, columns). One invocation computes four lines
-// of a block column, which look up its columns together. Block columns k and last - k have size + 32 lines together.
+// Its layout is that of refit/systems.wgsl; the lines below it are those of refit/gather_right_sides.wgsl.
+// Shapes: covariance, the packed H (refit/packed.wgsl) of `columns` columns; support (output rows, columns). One
+// invocation computes four lines of a block column, which look up its columns together. Block columns k and last -
+// k have size + 32 lines together. Dispatched by src/prune/refit/solve.ts.
 
 // include dispatch
 // include refit/packed

@@ -1,13 +1,14 @@
-// Targets of a refit at sampled output positions, less a shift that keeps Gram sums from cancelling:
+// Gathers the targets of a refit at sampled output positions, less a shift that keeps Gram sums from losing digits:
 //
 //   v[sample, first + o] = target_values[t, o] - shift_scale shift_sums[first + o]
 //                          + (skip_dense[t, o] - skip_pruned[p, o]) / alpha[o]
 //
-// with (p, t) = positions[sample], lines of the tensors, and the row zero where p is NONE.
-// The last term stands where HAS_SKIP, and is left out where |alpha| < 1e-3: what the pruned network's skip
-// connection lacks at the end of a residual block, brought before the batch norm that multiplies by alpha.
-// target_values, skip_dense, skip_pruned (lines, out_quads), alpha (out_quads), v (samples, quads), shift_sums (quads), all in
-// quads, first the float behind patch_quads. One invocation computes one quad.
+// (p, t) = positions[sample] are lines of the tensors. If p is NONE, the row is zero. With HAS_SKIP the last term
+// is added, unless |alpha| < 1e-3. It is what the pruned network's skip connection lacks at the end of a residual
+// block, taken back through the batch norm that multiplies by alpha.
+// Shapes: target_values, skip_dense and skip_pruned (lines, out_quads); alpha (out_quads); v (samples, quads),
+// where first is the float behind patch_quads; shift_sums (quads). One invocation computes one quad. Dispatched by
+// src/prune/refit/gram.ts.
 
 // include dispatch
 

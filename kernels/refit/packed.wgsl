@@ -1,6 +1,6 @@
-// Where element (row, column), column <= row, of a symmetric matrix of `columns` lines lies among the floats of its
-// packed lower triangle: panels of 64 lines, a panel as wide as its last line's diagonal element, one after the other.
-// Part of the kernels that read Gram matrices.
+// Finds element (row, column), column <= row, of a symmetric matrix of `columns` lines in its packed lower
+// triangle. The triangle lies in panels of 64 lines one after the other. A panel is as wide as the diagonal element
+// of its last line. This file is part of the kernels that read Gram matrices.
 
 fn packed_index(row: u32, column: u32, columns: u32) -> u32 {
   let panel = row / 64u;

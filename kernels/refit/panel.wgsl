@@ -1,5 +1,5 @@
-// Part of the kernels that factor the lines of a block column: what they are bound to, and what follows the sums. See
-// refit/factor_panel.wgsl.
+// The bindings of the kernels that factor the lines of a block column, and what they do after their sums. This file
+// is part of refit/factor_panel.wgsl and refit/factor_panel_subgroup.wgsl.
 
 // include refit/systems
 

@@ -1,9 +1,11 @@
-// Brings solved weights, or what belongs to them, back to their places in an arena, zeros between them:
+// Writes solved weights, or numbers that belong to them, back to their offsets in an arena, with zeros between
+// them:
 //
 //   out[row, support[row, a]] = solved[s, a] for a < counts[row], row = chosen[s].row; 0 elsewhere
 //
-// Rows with a flag, whose system failed, keep what they have. out (rows, row_quads) in quads from params.offset, support
-// (rows, 4 row_quads), solved (systems, size) floats. One invocation walks one row.
+// Rows with a flag, whose system failed, keep what they have.
+// Shapes: out (rows, row_quads) in quads from params.offset; support (rows, 4 row_quads); solved (systems, size)
+// floats. One invocation writes one row. Dispatched by src/prune/refit/solve.ts.
 
 // include dispatch
 

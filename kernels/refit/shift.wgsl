@@ -1,11 +1,12 @@
-// What a refit output's mean lacks once its weights are replaced:
+// Computes the change of the mean output that the new weights leave:
 //
 //   shift[r] = t[r] - sum over a of solutions[s, a] m[support[r, a]],   r = chosen[s].row
 //
-// with the means of patches m and targets t from the shifted samples, shift_scale shift_sums + scale sums, t behind the
-// `columns` floats of m. Rows with a flag, whose system failed, keep what they have; a row whose result, or one of
-// whose solutions, is not finite gets a flag. shift floats from params.offset; support (rows, columns), solutions (systems, size) floats. One invocation
-// computes one row, in the order of the columns.
+// The means m of patches and t of targets come from the shifted samples: shift_scale shift_sums + scale sums. t
+// lies behind the `columns` floats of m. Rows with a flag, whose system failed, keep what they have. A row with a
+// result or a solution that is not finite gets a flag.
+// Shapes: shift, floats from params.offset; support (rows, columns); solutions (systems, size) floats. One
+// invocation computes one row in the order of the columns. Dispatched by src/prune/refit/solve.ts.
 
 // include dispatch
 // include math/finite

@@ -1,9 +1,10 @@
 // Lists the kept weights of every output row in ascending order:
 //
-//   support[row, 0 .. counts[row]) = the columns with mask[row, column] != 0, padding left out
+//   support[row, 0 .. counts[row]) = the columns with mask[row, column] != 0, without padding
 //
-// mask (rows, row_quads) in quads from params.offset, channels in groups of in_quads quads; support (rows, 4 row_quads).
-// One invocation walks one row: few rows, and each place follows from the one before.
+// Shapes: mask (rows, row_quads) in quads from params.offset, channels in groups of in_quads quads; support (rows,
+// 4 row_quads). One invocation reads one row: there are few rows, and each index follows from the one before.
+// Dispatched by src/prune/refit/solve.ts.
 
 // include dispatch
 

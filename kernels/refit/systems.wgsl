@@ -1,10 +1,10 @@
-// Where the quads of a batch of systems lie: part of the kernels that factor and solve them.
+// The layout of a batch of systems in quads. This file is part of the kernels that factor and solve systems.
 //
-// A system has `size` lines and columns, below them the right side as a line and seven lines of zeros, and, where the
-// inverse's diagonal is wanted, `size` lines that stand for the identity and become L^-T. Block columns of 32 stand one
-// after the other, each (systems, 8, lines) in quads of four columns, neighbouring lines side by side. Block column k
-// starts with line 32 k, and ends with line 32 k + 31 of the identity, since what lies beyond is zero:
-// params.lines - params.shrink k lines, where shrink is 32 without an identity and 0 with one.
+// A system has `size` lines and columns. Below them lie the right side as a line and seven lines of zeros. If the
+// diagonal of the inverse is wanted, `size` lines follow that stand for the identity and become L^-T. Block columns
+// of 32 lie one after the other, each (systems, 8, lines) in quads of four columns, neighbouring lines side by
+// side. Block column k starts with line 32 k and ends with line 32 k + 31 of the identity, because the rest is
+// zero. So it has params.lines - params.shrink k lines, where shrink is 32 without an identity and 0 with one.
 
 // What a line's number is to be added to for the place of quad `quad` of the line.
 fn column_start(system: u32, quad: u32) -> u32 {

@@ -1,9 +1,10 @@
-// Signal to noise of the weights of solved systems, from the lines of L^-T that were factored along:
+// Computes the signal to noise z of the weights of solved systems, from the lines of L^-T that were factored along:
 //
 //   signals[s, a] = |solutions[s, a]| / sqrt([A^-1]_aa),   [A^-1]_aa = sum over k >= a of (L^-T)[a, k]^2
 //
-// systems (refit/systems.wgsl) as refit/factor_panel.wgsl leaves them, with the identity's lines; solutions and signals
-// (systems, size) floats. One invocation computes one weight, in the order of the columns.
+// Shapes: systems (refit/systems.wgsl) with the identity's lines, as refit/factor_panel.wgsl leaves them; solutions
+// and signals (systems, size) floats. One invocation computes one weight in the order of the columns. Dispatched by
+// src/prune/refit/solve.ts.
 // Source: Hassibi and Stork 1993, "Second order derivatives for network pruning: Optimal Brain Surgeon".
 
 // include dispatch

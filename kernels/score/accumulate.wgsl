@@ -1,11 +1,12 @@
-// Accumulates a batch's gradient g for the criteria, at the running mean:
+// Adds a batch's gradient g, taken at the running mean, to the arenas that criteria read:
 //
 //   fisher += step.fisher_weight * g^2;    gradient_mean += step.gradient_weight * g
 //
-// With fisher_weight = B / batches and gradient_weight = 1 / batches: F = B * mean over batches of g^2, the diagonal
-// Fisher information from the gradients of batch-mean losses, and the mean gradient.
-// A sum that is not finite is noted in the tally as 2 step.index + 1, like other values.
-// gradients, fisher, gradient_mean (quads). One invocation updates one quad. Formula: docs/method.md.
+// With fisher_weight = B / batches and gradient_weight = 1 / batches, fisher is B times the mean over batches of
+// g^2: the diagonal Fisher information by the gradients of mean losses of batches of B. gradient_mean is the mean
+// gradient. A sum that is not finite is noted in the tally as 2 step.index + 1, like other values.
+// Shapes: gradients, fisher and gradient_mean (quads). One invocation updates one quad. The formula is explained in
+// docs/method.md. Dispatched by src/plan/lower.ts.
 
 // include dispatch
 // include math/finite

@@ -1,6 +1,8 @@
-// Confidence of a signal to noise: confidence = erf(z / sqrt 2), the probability of the right sign less that of the
-// wrong one. scores and confidence: quads; scores below zero (padding) stay as they are.
-// One invocation computes one quad.
+// Computes the confidence of a signal to noise z: confidence = erf(z / sqrt 2), the probability of the right sign
+// less that of the wrong one. Scores below zero (padding) stay as they are.
+//
+// Shapes: scores and confidence (quads). One invocation computes one quad. Dispatched by
+// src/prune/score/confidence.ts.
 
 // include dispatch
 

@@ -1,11 +1,12 @@
-// What a group of coupled channels is worth: over its elements that are kept (mask above 0) and scored (score at least 0)
+// Computes what a group of coupled channels is worth. Over its elements that are kept (mask above 0) and scored
+// (score at least 0):
 //
-//   sums[g] = sum of score^2, or of score without SQUARED;   counts[g] = how many they are
+//   sums[g] = sum of score^2, or of score without SQUARED;   counts[g] = their number
 //
-// With scores z = |mean| sqrt(precision) the sum is z_g^2 of the group (src/prune/groups/scores.ts).
-// runs (first, stride, count, 0): the floats of the arenas scores and mask that belong to group g are those of the runs
-// starts[g] .. starts[g + 1] - 1. One workgroup adds one group: lane l takes elements l, l + 64, ... of every run in
-// order, then the 64 partial sums are added as a fixed tree, so the same scores give the same bits.
+// For scores z = |mean| sqrt(precision) the sum is z_g^2 of the group (src/prune/groups/scores.ts).
+// Shapes: runs (first, stride, count, 0), floats of the arenas scores and mask; the runs starts[g] .. starts[g + 1]
+// - 1 belong to group g. One workgroup adds one group. Lane l takes elements l, l + 64, ... of every run in order;
+// a fixed tree adds the 64 sums. So the same scores give the same bits. Dispatched by src/prune/groups/scores.ts.
 
 struct Params {
   groups: u32,

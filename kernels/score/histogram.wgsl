@@ -1,7 +1,9 @@
-// How a layer's scores are distributed: counts[offset + bin] += 1 for every weight whose value falls into the bin,
-// bin = min(floor(value * bins), bins - 1); values below zero (padding) are left out, and those whose mask is 0 too.
-// confidence and mask: arenas in quads, the tensor from params.offset; counts (bins of every layer).
-// One invocation bins one quad; integer additions, so their order does not matter.
+// Computes the histogram of a layer's scores: counts[offset + bin] += 1 for every kept weight whose value falls
+// into the bin, bin = min(floor(value * bins), bins - 1). Values below zero (padding) are left out.
+//
+// Shapes: confidence and mask, arenas in quads with the tensor at params.offset; counts (bins of every layer). One
+// invocation reads one quad. The additions are of integers, so their order does not matter. Dispatched by
+// src/prune/score/confidence.ts.
 
 // include dispatch
 

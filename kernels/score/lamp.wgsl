@@ -1,8 +1,11 @@
-// Criterion lamp: w^2 / (sum of the squares of all weights u of the tensor with |u| >= |w|), 0 for w = 0; of
-// score/score.wgsl. keys (params.keys): the bits of all |u| in ascending order; larger_sums: the sum of the squares behind
-// each chunk of them. mean: an arena in quads.
-// A weight finds the first key that equals its own by bisection, adds its chunk from there on, and what lies behind.
-// Source: Lee et al. 2021, arXiv 2010.07611, equation 1; of equal weights each counts the others, too.
+// Criterion lamp, for the core score/score.wgsl: w^2 / (sum of the squares of all weights u of the tensor with |u|
+// >= |w|), and 0 for w = 0.
+//
+// keys (from params.keys) are the bits of all |u| in ascending order. larger_sums is the sum of the squares behind
+// each chunk of keys. mean is an arena in quads. A weight finds the first key equal to its own by bisection. It
+// adds the squares from there to the end of the chunk, and those behind. Of equal weights each counts the others
+// too. Dispatched by src/prune/score/lamp.ts.
+// Source: Lee et al. 2021, arXiv 2010.07611, equation 1.
 
 struct Params {
   quads: u32,

@@ -1,9 +1,9 @@
-// Criterion lamp: turns the sums of chunks of ascending squares into those of all chunks behind, in place:
+// Criterion lamp: turns the sums of chunks of ascending squares into the sums of all chunks behind, in place:
 //
 //   sums[chunk] = sum over c > chunk of sums[c]
 //
-// One workgroup: each lane adds its neighbouring chunks, the 256 sums are scanned from behind, and each lane walks its
-// chunks again. All orders are fixed.
+// One workgroup runs. Each lane adds its neighbouring chunks, the 256 sums are scanned from the end, and each lane
+// goes through its chunks again. All orders are fixed. Dispatched by src/prune/score/lamp.ts.
 
 struct Params {
   chunks: u32,

@@ -1,10 +1,12 @@
-// What the prior precision is made of, over chunks of one tensor's kept weights (mask 1):
+// Computes the sums that give the prior precision, over chunks of one tensor's kept weights (mask 1):
 //
 //   sums[chunk_offset + chunk] = (sum of mean^2, sum of N F / (N F + prior_precision[layer]), kept weights, 0)
 //
-// mean, fisher, mask: arenas in quads, the tensor from params.offset; N = params.examples; prior_precision (layers).
-// EFFECTIVE adds the second sum (the effective number of parameters); without it prior_precision is not read.
-// One invocation adds quads_per_chunk quads in order. Source: MacKay 1992, "Bayesian interpolation", eq. 4.8.
+// EFFECTIVE adds the second sum, the effective number of parameters. Without it prior_precision is not read.
+// Shapes: mean, fisher and mask, arenas in quads with the tensor at params.offset; N = params.examples;
+// prior_precision (layers). One invocation adds quads_per_chunk quads in order. Dispatched by
+// src/prune/score/confidence.ts.
+// Source: MacKay 1992, "Bayesian interpolation", eq. 4.8.
 
 // include dispatch
 

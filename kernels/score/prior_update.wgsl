@@ -1,11 +1,13 @@
-// The prior precision from the sums of score/prior_sums.wgsl, over chunks chunk_offset .. chunk_offset + chunks - 1:
+// Computes the prior precision from the sums of score/prior_sums.wgsl, over chunks chunk_offset .. chunk_offset +
+// chunks - 1:
 //
 //   matched:    prior_precision = kept / sum of mean^2
 //   EVIDENCE:   prior_precision = effective / sum of mean^2, at least params.floor of the matched one
 //
-// written to params.layers layers from params.layer. A layer without a kept weight, or of zeros, gets 1;
-// one whose sums are not finite the word NOT_FINITE.
-// One workgroup; each invocation adds every 64th chunk in order, then the 64 sums are added as a fixed tree.
+// It is written to params.layers layers from params.layer on. A layer without a kept weight, or of zeros, gets 1. A
+// layer whose sums are not finite gets the word NOT_FINITE.
+// One workgroup runs. Each invocation adds every 64th chunk in order; a fixed tree adds the 64 sums. Dispatched by
+// src/prune/score/confidence.ts.
 // Source: MacKay 1992, "Bayesian interpolation", eq. 4.9.
 
 // include math/finite

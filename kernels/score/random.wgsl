@@ -1,6 +1,7 @@
-// Criterion random: a hash of the seed and the weight's ordinal (its place where all parameters lie in one window, of
-// which params.ordinal is the tensor's first quad), uniform in [0, 1), the baseline that any criterion must
-// beat; of score/score.wgsl. Source: the finalizer of MurmurHash3.
+// Criterion random, for the core score/score.wgsl: a hash of the seed and the weight's index, uniform in [0, 1). It
+// is the baseline that every criterion must beat. The index is that among all parameters if they lie in one window;
+// params.ordinal is the index of the tensor's first quad there. Dispatched by src/prune/score/pointwise.ts.
+// Source: the finalizer of MurmurHash3.
 
 struct Params {
   quads: u32,

@@ -1,9 +1,10 @@
-// Criterion fpgm, first pass: how far each filter lies from those of a chunk of its layer,
+// Criterion fpgm, first pass: computes the distance of each filter from the filters of a chunk of its layer:
 //
 //   distances[chunk, row] = sum over the chunk's rows r of |w_row - w_r|_2
 //
-// mean: an arena in quads, the tensor (rows, row_quads) from params.offset, padding zero; distances (chunks, rows).
-// One invocation adds one row's distances to rows_per_chunk rows, in order.
+// Shapes: mean, an arena in quads with the tensor (rows, row_quads) at params.offset, padding being zero; distances
+// (chunks, rows). One invocation adds the distances of one row to rows_per_chunk rows, in order. Dispatched by
+// src/prune/score/filters.ts.
 // Source: He et al. 2019, arXiv 1811.00250, equation 4.
 
 // include dispatch

@@ -1,5 +1,8 @@
-// The mean absolute weight of each filter: row_norms[row] = sum over the row of |mean| / weights of the row.
-// mean: an arena in quads, the tensor (rows, row_quads) from params.offset. One invocation adds one row in order.
+// Computes the mean absolute weight of each filter: row_norms[row] = sum over the row of |mean| / weights of the
+// row.
+//
+// Shapes: mean, an arena in quads with the tensor (rows, row_quads) at params.offset. One invocation adds one row
+// in order. Dispatched by src/prune/score/filters.ts.
 
 // include dispatch
 

@@ -1,5 +1,8 @@
-// Criterion bn-scale: row_scores[row] = |scale of the row's channel|, the scales being floats of the arena mean from
-// params.first. One invocation reads one row. Source: Liu et al. 2017, arXiv 1708.06519.
+// Criterion bn-scale: row_scores[row] = |scale of the row's channel|. The scales are floats of the arena mean from
+// params.first.
+//
+// One invocation reads one row. Dispatched by src/prune/score/filters.ts.
+// Source: Liu et al. 2017, arXiv 1708.06519.
 
 // include dispatch
 

@@ -1,5 +1,7 @@
-// Adds the parts of a row: row_scores[row] = sum over chunks of parts[chunk, row]. parts (chunks, rows), row_scores (rows).
-// One invocation adds one row in order.
+// Adds the parts of each row: row_scores[row] = sum over chunks of parts[chunk, row].
+//
+// Shapes: parts (chunks, rows); row_scores (rows). One invocation adds one row in order. Dispatched by
+// src/prune/score/filters.ts.
 
 // include dispatch
 

@@ -1,5 +1,6 @@
-// Criteria of whole filters (L1, geometric median, batch norm's scale): every weight gets what row_scores (rows of the
-// tensor) says of its filter (output unit), so that filters go one after the other; of score/score.wgsl.
+// Criteria of whole filters (L1, geometric median, batch norm's scale), for the core score/score.wgsl: every weight
+// gets the score of its filter (output unit) in row_scores (rows), so filters are removed one after the other.
+// Dispatched by src/prune/score/criterion.ts.
 
 struct Params {
   quads: u32,

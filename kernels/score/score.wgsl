@@ -1,8 +1,10 @@
-// Score core: one score a weight of one tensor, >= 0, larger = kept longer; -1 in the padding of the quads.
+// Score core: gives one score per weight of a tensor. Scores are at least 0; weights with larger scores are kept
+// longer. Padding of the quads gets -1.
 //
-// A criterion's file gives Params with quads, offset (the tensor's first quad in its arena), inner (quads a tap) and
-// channels (real ones a tap), the bindings, and score(i), the scores of the four weights of arena quad i.
-// scores: quads from params.offset. One invocation computes one quad.
+// A criterion's file gives Params with quads, offset (the tensor's first quad in its arena), inner (quads per tap)
+// and channels (real channels per tap), the bindings, and score(i), the scores of the four weights of arena quad i.
+// Shapes: scores, the quads from params.offset. One invocation computes one quad. Dispatched by
+// src/prune/score/criterion.ts.
 
 // include dispatch
 

@@ -1,11 +1,12 @@
-// Bitonic sort of keys, ascending, as far as it stays within blocks of 2,048 keys.
+// Sorts keys in ascending order by bitonic merges, as far as these stay within blocks of 2,048 keys.
 //
 //   FIRST: keys[i] = bits of |mean[params.first + i]|, and 0xffffffff from params.count on; then each block is sorted,
-//          every second one descending, as the merges after it want them;
+//          every second one descending, as the later merges need them;
 //   else:  the steps of strides 1,024 to 1 of the merge of params.size keys.
 //
-// The bits of floats without sign rise with them. mean: an arena of floats; keys (params.keys): a power of two, at least 2,048.
-// One workgroup sorts one block in its memory (8 KiB); equal keys are alike, so that the result is the same always.
+// The bits of floats without a sign rise with the floats. Equal keys are alike, so the result is always the same.
+// Shapes: mean, an arena of floats; keys (from params.keys), a power of two and at least 2,048. One workgroup sorts
+// one block in workgroup memory (8 KiB). Dispatched by src/prune/score/lamp.ts.
 // Source: Batcher 1968, "Sorting networks and their applications".
 
 struct Params {

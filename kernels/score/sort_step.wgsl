@@ -1,5 +1,7 @@
-// One step of a bitonic merge of params.size keys: the keys of each pair at params.stride are put in order, descending in
-// every second merge. keys (2 x pairs). One invocation looks at one pair.
+// Makes one step of a bitonic merge of params.size keys: puts the two keys of each pair at params.stride in order,
+// descending in every second merge.
+//
+// Shapes: keys (2 x pairs). One invocation handles one pair. Dispatched by src/prune/score/lamp.ts.
 // Source: Batcher 1968, "Sorting networks and their applications".
 
 // include dispatch

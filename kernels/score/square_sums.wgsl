@@ -1,5 +1,8 @@
-// Criterion lamp: sums[chunk] = sum of the squares of keys_per_chunk sorted keys, which are the bits of floats; keys of
-// 0xffffffff are no weights. One invocation adds one chunk in ascending order, so that small squares are not lost.
+// Criterion lamp: sums[chunk] = sum of the squares of keys_per_chunk sorted keys. Keys are the bits of floats; a
+// key of 0xffffffff is no weight.
+//
+// One invocation adds one chunk in ascending order, so that small squares are not lost. Dispatched by
+// src/prune/score/lamp.ts.
 
 // include dispatch
 

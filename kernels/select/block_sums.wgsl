@@ -1,12 +1,15 @@
-// What the blocks of a weight are worth: over the elements of a block that are kept (mask above 0) and scored (score >= 0)
+// Computes what the blocks of a weight are worth. Over the elements of a block that are kept (mask above 0) and
+// scored (score at least 0):
 //
-//   sums[first_block + b] = sum of score^2, or of score without SQUARED;   counts[first_block + b] = how many they are
+//   sums[first_block + b] = sum of score^2, or of score without SQUARED;   counts[first_block + b] = their number
 //
-// The tensor (rows, taps, folded_taps, inner quads) lies from quad params.offset in the arenas scores and mask (floats);
-// taps or folded_taps is 1. A column is an input channel; of a linear layer behind a flatten, whose taps are folded,
-// column c * folded_taps + t is channel c at tap t, as PyTorch counts. A block is block_rows x block_taps x block_columns,
-// fewer at the edges; blocks are counted by rows, then taps, then columns. One invocation adds one block: by rows, taps and
-// columns, in order, each row and tap on its own first.
+// Shapes: scores and mask, arenas of floats with the tensor (rows, taps, folded_taps, inner quads) at quad
+// params.offset, of which taps or folded_taps is 1. A column is an input channel. In a linear layer behind a
+// flatten, whose taps are folded, column c * folded_taps + t is channel c at tap t, as PyTorch counts. A block has
+// block_rows x block_taps x block_columns elements, fewer at the edges. Blocks are counted by rows, then taps, then
+// columns.
+// One invocation adds one block, by rows, taps and columns in order; it first adds each row and tap on its own.
+// Dispatched by src/prune/groups/blocks.ts.
 
 // include dispatch
 

@@ -1,8 +1,9 @@
-// Counts a tensor's kept weights whose score is below a threshold:
+// Counts the kept weights of a tensor whose score lies below a threshold:
 //
-//   counts[params.layer] += kept weights with 0 <= score < params.threshold
+//   counts[params.layer] += number of kept weights with 0 <= score < params.threshold
 //
-// scores and mask: arenas in quads, the tensor from params.offset; counts (layers). One invocation looks at one quad; a workgroup adds once.
+// Shapes: scores and mask, arenas in quads with the tensor at params.offset; counts (layers). One invocation reads
+// one quad; a workgroup adds once. Dispatched by src/prune/select/select.ts.
 
 // include dispatch
 

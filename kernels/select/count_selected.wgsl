@@ -1,9 +1,10 @@
-// Counts the weights of a tensor that would go by what the radix select found, those removed before among them:
+// Counts the weights of a tensor that the radix select chose, including those that were removed before:
 //
-//   counts[params.layer] += weights for which select/is_selected.wgsl holds
+//   counts[params.layer] += number of weights for which select/is_selected.wgsl holds
 //
-// scores and mask: arenas in quads, the tensor from params.offset; counts (layers). One invocation looks at one quad; a
-// workgroup adds once; integer additions, so their order does not matter.
+// Shapes: scores and mask, arenas in quads with the tensor at params.offset; counts (layers). One invocation reads
+// one quad; a workgroup adds once. The additions are of integers, so their order does not matter. Dispatched by
+// src/prune/select/select.ts.
 
 // include dispatch
 

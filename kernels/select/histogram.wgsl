@@ -1,12 +1,13 @@
-// Radix select, first half of a pass: counts a digit of the keys of the weights still in question.
+// Radix select, first half of a pass: counts one digit of the keys of the weights that are still candidates.
 //
-// The k-th smallest key is found digit by digit, from the top: of the weights whose higher digits equal those found so
-// far, counts[digit] says how many have which next digit; select/pick.wgsl takes the digit in which the k-th lies.
-// After the score's digits the same is done on the place (BY_INDEX) of the weights whose key equals the k-th, so that
-// of equal scores exactly as many go as are asked, lowest place first: their place among all weights, of which
-// params.ordinal is that of the first quad. Scores below zero are not weights.
-// scores and mask: arenas in quads, of which quads from params.offset are looked at; counts (1 << params.bits). One
-// workgroup counts in workgroup memory (8 KiB) and adds its counts once; integer additions, so their order does not matter.
+// The k-th smallest key is found digit by digit, from the top. Of the weights whose higher digits equal those found
+// so far, counts[digit] is the number with each next digit. select/pick.wgsl then takes the digit in which the k-th
+// lies. After the score's digits, the same is done with the indices (BY_INDEX) of the weights whose key equals the
+// k-th. So of equal scores exactly as many weights go as asked, lowest index first. The index is that among all
+// weights; params.ordinal is the index of the first quad. Scores below zero do not belong to weights.
+// Shapes: scores and mask, arenas in quads, of which the quads from params.offset are read; counts (1 <<
+// params.bits). One workgroup counts in workgroup memory (8 KiB) and adds its counts once. The additions are of
+// integers, so their order does not matter. Dispatched by src/prune/select/select.ts.
 // Source: Alabi et al. 2012, "Fast k-selection algorithms for graphics processing units".
 
 struct Params {

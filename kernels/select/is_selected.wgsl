@@ -1,8 +1,8 @@
-// Which of four weights go by what the radix select found: those whose key is below state.key, or equal with their index
-// among all weights at or below state.index. Scores below zero are not weights.
+// Tells which of four weights the radix select chose: those with a key below state.key, and those with an equal key
+// whose index among all weights is at most state.index. Scores below zero do not belong to weights.
 //
-// A kernel gives Params with offset, the first quad of what it looks at in its arenas, and ordinal, the index of that quad
-// among all weights, wherever their windows lie.
+// This file is part of kernels. Their Params have offset, the first quad that they read in their arenas, and
+// ordinal, the index of that quad among all weights, in whichever windows those lie.
 
 struct State {
   remaining: u32,

@@ -1,12 +1,14 @@
-// N:M sparsity along PyTorch's columns, as sparse hardware reads them: of every M consecutive columns of a line the best
-// are kept, the others' mask becomes 0. A line is a row and tap of a convolution, its columns are input channels; or a row
-// of a linear layer, whose column of channel c and tap t behind a flatten is c * folded_taps + t.
+// Applies N:M sparsity along PyTorch's columns, as sparse hardware reads them: of every M consecutive columns of a
+// line the best are kept, and the mask of the others becomes 0.
 //
-//   kept of a full group: params.keep;   of a shorter one at the tail: ceil(keep * length / M), M = params.group_size
+//   kept of a full group: params.keep;   of a shorter group at the end: ceil(keep * length / M), M = params.group_size
 //
-// Removed weights (mask 0) rank below all others and stay removed; of equal scores the lower columns go first.
-// scores and mask: arenas of floats, the tensor (lines, folded_taps, inner quads) from quad params.offset; M <= 32.
-// One invocation decides one group: it counts, for each weight, those that rank above it.
+// A line is a row and tap of a convolution, and its columns are input channels. In a linear layer a line is a row;
+// behind a flatten, channel c at tap t is column c * folded_taps + t. Removed weights (mask 0) rank below all
+// others and stay removed. Of equal scores the lower columns are removed first.
+// Shapes: scores and mask, arenas of floats with the tensor (lines, folded_taps, inner quads) at quad
+// params.offset; M is at most 32. One invocation decides one group: for each weight it counts those that rank above
+// it. Dispatched by src/prune/select/select.ts.
 // Source: Mishra et al. 2021, "Accelerating sparse deep neural networks", arXiv 2104.08378.
 
 // include dispatch

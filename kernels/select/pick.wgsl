@@ -1,10 +1,12 @@
-// Radix select, second half of a pass: takes the digit in which the remaining-th smallest key lies, and clears counts.
+// Radix select, second half of a pass: takes the digit in which the remaining-th smallest key lies, and clears
+// counts.
 //
-// state.remaining becomes the rank among the weights that share the digits found so far; key (or index, BY_INDEX)
-// gains the digit. When the last digit of the key is found (LAST), and all weights of that key are to go, the places
-// need no sorting: settled = 1, index = the largest place. counts (1 << params.bits), at most 2,048.
-// One workgroup: each invocation adds 8 neighbouring counts, the 256 sums are scanned, and the invocation whose counts
-// hold the remaining-th writes the state.
+// state.remaining becomes the rank among the weights that share the digits found so far. The key (or with BY_INDEX
+// the index) gains the digit. If the last digit of the key is found (LAST) and all weights with that key go, their
+// indices need no sorting: settled becomes 1, and index the largest index.
+// Shapes: counts (1 << params.bits), at most 2,048. One workgroup runs. Each invocation adds 8 neighbouring counts
+// and the 256 sums are scanned. The invocation whose counts hold the remaining-th key writes the state. Dispatched
+// by src/prune/select/select.ts.
 
 struct Params {
   shift: u32,

@@ -1,5 +1,6 @@
-// The ranks of four weights as unsigned integers: removed ones first, then by the bits of the scores, which rise with
-// them. The sign is left out, since -0 is not below zero.
+// Turns the scores of four weights into unsigned integers by which they are ranked: first removed weights, then the
+// bits of the scores, which rise with the scores. The sign bit is left out, because -0 is not below zero. This file
+// is part of kernels.
 
 fn rank_keys(score: vec4f, keep: vec4f) -> vec4u {
   let rank = (bitcast<vec4u>(score) & vec4u(0x7fffffffu)) + vec4u(1u);

@@ -1,11 +1,14 @@
 // Brings removed weights back by the score test of their gradient:
 //
-//   mask = regrown = 1 where both are 0 and params.examples * g^2 > params.threshold^2 * F
-//   counts[params.layer] += how many
+//   mask = regrown = 1    where both are 0 and params.examples * g^2 > params.threshold^2 * F
+//   counts[params.layer] += number of such weights
 //
-// g the mean gradient, F the Fisher information at the weight's value 0: the score statistic of "this weight is zero", to
-// be compared with a chi-square of one degree of freedom. A weight with regrown 1 came back before, and stays out.
-// gradient_mean, fisher, mask, regrown: arenas in quads, the tensor (inner quads per tap) from params.offset; padding stays. counts (layers). One invocation decides one quad; integer additions.
+// Here g is the mean gradient, and F the Fisher information at the weight's value 0. The left side divided by F is
+// the score statistic of the hypothesis "this weight is zero", which is compared with a chi-square distribution of
+// one degree of freedom. A weight with regrown 1 came back before and stays out.
+// Shapes: gradient_mean, fisher, mask and regrown, arenas in quads with the tensor (inner quads per tap) at
+// params.offset, whose padding stays; counts (layers). One invocation decides one quad. The additions are of
+// integers, so their order does not matter. Dispatched by src/prune/select/select.ts.
 // Source: Rao 1948, "Large sample tests of statistical hypotheses"; docs/method.md.
 
 // include dispatch

@@ -1,9 +1,11 @@
-// Winograd's operation for the gradient of a convolution's input (gemm/conv2d_backward_input, whose parameters, bindings
-// and store these are): the convolution of dy with the filters turned by half a turn, inputs and outputs exchanged. To
-// turn a transformed filter is to read it backwards in each direction whose factor is 0 or 3: G's lines 1 and 2 are
-// symmetric up to the sign of the odd tap, and the input's and output's transforms are those of the forward pass, so
-// that line 0 and 3 change places.
-// transformed (16, O, I/4) in quads: the filters of winograd/weight.
+// Winograd's operation for the gradient of a convolution's input. Parameters, bindings and store are those of
+// gemm/conv2d_backward_input.wgsl.
+//
+// The gradient is the convolution of dy with the filters turned by half a turn, with inputs and outputs exchanged.
+// To turn a transformed filter is to read it backwards in each direction whose factor is 0 or 3. Lines 1 and 2 of G
+// are symmetric up to the sign of the odd tap, and the transforms of input and output are those of the forward
+// pass; so lines 0 and 3 change places.
+// Shapes: transformed (16, O, I/4) in quads, the filters of winograd/weight.wgsl.
 
 // include gemm/conv2d_backward_input
 // include winograd/tiles

@@ -1,16 +1,18 @@
-// Gradient of the weight of a convolution of stride 1 with filters three taps wide, by Winograd's F(3, 2) along the lines,
-// for subgroups of 8: a block of 32 filters x 8 strips a workgroup of one subgroup. A strip is four channels under one
-// line of the filter.
+// Computes the gradient of the weight of a convolution of stride 1 with filters three taps wide, by Winograd's F(3,
+// 2) along the lines, for subgroups of 8. A workgroup of one subgroup computes a block of 32 filters x 8 strips. A
+// strip is four channels under one line of the filter.
 //
 //   dw[o, ky, 0..2, i] = (m0 + m1 + m2, m1 - m2, m1 + m2 - m3), the m summed over all pairs of pixels of a line:
 //   m0 = (d0 - d2) g0, m1 = (d1 + d2) (g0 + g1) / 2, m2 = (d2 - d1) (g0 - g1) / 2, m3 = (d1 - d3) g1
 //   g = dy[n, oy, 2 t .. 2 t + 1, o], d = x[n, oy + ky - p, 2 t - p .. 2 t - p + 3, i]
 //
-// 4 products a pair in place of 6. Parameters, bindings and the layout of sums are those of the operation. A lane reads
-// the gradients of four filters and the inputs of one strip, four pairs at a time, and takes the other strips from their
-// lanes. workgroup_id.z is the split of the segments, lines of dy; each sums in their order. All bounds come from params
-// and workgroup_id, so that control flow is uniform around the broadcasts.
-// Only for adapters on which a probe (src/gpu/subgroups.ts) found subgroups of SUBGROUP_SIZE lanes.
+// That is 4 products per pair instead of 6. Parameters, bindings and the layout of sums are those of
+// gemm/conv2d_backward_weight.wgsl. A lane reads the gradients of four filters and the inputs of one strip, four
+// pairs at a time, and takes the other strips from their lanes. workgroup_id.z is the split of the segments, which
+// are lines of dy. Each sum is in their order. All bounds come from params and workgroup_id, so control flow is
+// uniform around the broadcasts.
+// It runs only on adapters on which a probe (src/gpu/subgroups.ts) found subgroups of SUBGROUP_SIZE lanes.
+// Dispatched by src/kernels/winograd.ts.
 // Source: Lavin and Gray 2015, arXiv 1509.09308, section 4.1 (F(m, r) and F(r, m) share their products).
 
 // include gemm/conv2d_backward_weight

@@ -1,6 +1,7 @@
-// Winograd's operation for a convolution's forward pass (gemm/conv2d_forward, whose parameters, bindings and store these
-// are).
-// transformed (16, O, I/4) in quads: the filters of winograd/weight.
+// Winograd's operation for the forward pass of a convolution. Parameters, bindings and store are those of
+// gemm/conv2d_forward.wgsl.
+//
+// Shapes: transformed (16, O, I/4) in quads, the filters of winograd/weight.wgsl.
 
 // include gemm/conv2d_forward
 // include winograd/tiles

@@ -1,6 +1,7 @@
-// Winograd's operation for convolution, ReLU and max pooling 2 x 2 in one pass (gemm/conv2d_forward_pooled, whose
-// parameters, bindings and store these are): a tile is a window of the pool.
-// transformed (16, O, I/4) in quads: the filters of winograd/weight.
+// Winograd's operation for convolution, ReLU and max pooling 2 x 2 in one pass. Parameters, bindings and store are
+// those of gemm/conv2d_forward_pooled.wgsl. A tile is a window of the pool.
+//
+// Shapes: transformed (16, O, I/4) in quads, the filters of winograd/weight.wgsl.
 
 // include gemm/conv2d_forward_pooled
 // include winograd/tiles

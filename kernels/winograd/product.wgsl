@@ -1,17 +1,18 @@
-// Convolutions by 3 x 3 filters at stride 1 as Winograd's F(2 x 2, 3 x 3), for subgroups of 8: a block of 32 tiles of
-// 2 x 2 pixels x 32 channels a workgroup of one subgroup.
+// Core of convolutions by 3 x 3 filters at stride 1 as Winograd's F(2 x 2, 3 x 3), for subgroups of 8. A workgroup
+// of one subgroup computes a block of 32 tiles of 2 x 2 pixels x 32 channels.
 //
 //   out = A^T [sum over input channels of (G w G^T) * (B^T d B)] A,  d the 4 x 4 inputs under a tile, * by elements
 //   B^T = [1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1],  A^T = [1 1 1 0; 0 1 -1 -1],  G as in winograd/weight.wgsl
 //
-// 16 products a tile in place of 36. A lane sums four tiles side by side x 32 channels, a line of the transform after the
-// other: four sums for its columns, over the quads of the input channels in order, which are then added to the outputs.
-// Each lane loads one strip of four channels of a filter, and every lane takes it from there by a broadcast of a constant
-// lane. All bounds come from params and workgroup_id, so that control flow is uniform around the broadcasts.
-// An operation gives columns of B^T d (winograd/tiles.wgsl), filters_at, load_filters and store_tile.
-// Rounding errors are about those of direct sums (docs/architecture.md); values that are not finite spread over their tile.
-// Only for adapters on which a probe (src/gpu/subgroups.ts) found subgroups of SUBGROUP_SIZE lanes.
-// Source: Lavin and Gray 2015, arXiv 1509.09308, section 4.1; the broadcasts are those of gemm/software/subgroup_columns.wgsl.
+// That is 16 products per tile instead of 36. A lane computes four tiles side by side x 32 channels, one line of
+// the transform after the other. The four sums of a line, over the quads of the input channels in order, are then
+// added to the outputs. Each lane loads one strip of four channels of a filter, and shares it by a broadcast of a
+// constant lane. All bounds come from params and workgroup_id, so control flow is uniform around the broadcasts.
+// An operation gives the columns of B^T d (winograd/tiles.wgsl), filters_at, load_filters and store_tile. Rounding
+// errors are about those of direct sums (docs/architecture.md). A value that is not finite spreads over its tile.
+// It runs only on adapters on which a probe (src/gpu/subgroups.ts) found subgroups of SUBGROUP_SIZE lanes.
+// Dispatched by src/kernels/winograd.ts.
+// Source: Lavin and Gray 2015, arXiv 1509.09308, section 4.1; gemm/software/subgroup_columns.wgsl (broadcasts).
 
 // include winograd/sums
 

@@ -1,5 +1,5 @@
-// Sums of products of one line of transformed tiles, four a lane with eight strips of four columns that all lanes share:
-// part of Winograd's kernels.
+// Sums products of one line of transformed tiles: four tiles per lane with eight strips of four columns that all
+// lanes share. This file is part of Winograd's kernels.
 
 // include gemm/software/subgroup_broadcast
 

@@ -1,5 +1,5 @@
-// How Winograd's operations read their input: four tiles side by side, ten columns of four lines. Part of them; they give
-// image() and read_input(i).
+// Reads the input of Winograd's operations: four tiles side by side are ten columns of four lines. This file is
+// part of these operations, which give image() and read_input(i).
 
 // The input of a 3 x 3 convolution of stride 1, its padding (above, on the left), and the output's sides.
 struct Image {

@@ -1,10 +1,11 @@
-// The filters of a 3 x 3 convolution as Winograd's F(2 x 2, 3 x 3) multiplies with them:
+// Transforms the filters of a 3 x 3 convolution for Winograd's F(2 x 2, 3 x 3):
 //
 //   transformed[4 i + j, o, c] = sum over ky, kx of G[i, ky] G[j, kx] w[o, ky, kx, c]
 //   G = [1 0 0; 1/2 1/2 1/2; 1/2 -1/2 1/2; 0 0 1]
 //
-// w (O, 3, 3, I/4) in quads at params.weight of the value arena; transformed (16, O, I/4) in quads.
-// One invocation transforms a quad of channels of one filter: 9 quads read, 16 written.
+// Shapes: w (O, 3, 3, I/4) in quads at params.weight of the value arena; transformed (16, O, I/4) in quads. One
+// invocation transforms a quad of channels of one filter: it reads 9 quads and writes 16. Dispatched by
+// src/kernels/winograd.ts.
 // Source: Lavin and Gray 2015, arXiv 1509.09308, section 4.1.
 
 struct Params {

@@ -1,15 +1,16 @@
-// Matrix product cores for GPUs: a tile of ROWS x COLUMNS a workgroup, through workgroup memory.
+// Cores of matrix products for GPUs. A workgroup computes a tile of ROWS x COLUMNS through workgroup memory.
 //
 //   c[row, column] = sum over k of a[row, k] b[k, column]
 //
-// For the functions that an operation's file gives see gemm/software/register.wgsl. Each invocation holds a block of
-// LANE_ROWS x LANE_COLUMNS as 4 x 4 matrices. Every pass covers DEPTH quads of k: each invocation loads its part of the
-// 4 x 4 matrices of a and b into workgroup memory, k-major, so that the inner loop reads quads. With two BUFFERS, passes
-// use them in turn and wait for each other once, not twice. workgroup_id.z is the split of the segments; each sums in the
-// order of k.
-// src/kernels/core_table.ts holds the sizes, src/kernels/expand.ts the meaning of for, if and ${}. LANE_ROWS divides
-// ROWS, LANE_COLUMNS divides COLUMNS, DEPTH divides the number of invocations, which is at most 256; workgroup memory
-// takes 16 BUFFERS DEPTH (ROWS + COLUMNS) bytes, at most 16,384 on every adapter.
+// The functions that an operation gives are those of gemm/software/register.wgsl. Each invocation holds a block of
+// LANE_ROWS x LANE_COLUMNS as 4 x 4 matrices. Every pass covers DEPTH quads of k. Each invocation loads its part of
+// the 4 x 4 matrices of a and b into workgroup memory, k-major, so that the inner loop reads quads. With two
+// BUFFERS, passes use them in turn and wait for each other once, not twice. workgroup_id.z is the split of the
+// segments. Each sum is in the order of k.
+// The sizes are in src/kernels/core_table.ts; for, if and ${} are explained in src/kernels/expand.ts. LANE_ROWS
+// divides ROWS. LANE_COLUMNS divides COLUMNS. DEPTH divides the number of invocations, which is at most 256.
+// Workgroup memory takes 16 BUFFERS DEPTH (ROWS + COLUMNS) bytes, at most 16,384 on every adapter. Dispatched by
+// src/kernels/core_table.ts.
 // Source: Volkov and Demmel 2008, "Benchmarking GPUs to tune dense linear algebra".
 
 // let ROW_STRIPS = ROWS / 4

@@ -1,20 +1,22 @@
-// Matrix product cores in registers: one invocation computes a block of ROWS x COLUMNS as 4 x 4 matrices.
+// Cores of matrix products in registers. One invocation computes a block of ROWS x COLUMNS as 4 x 4 matrices.
 //
 //   c[row, column] = sum over k of a[row, k] b[k, column]
 //
 // An operation's file gives
+//
 //   rows_at(row), columns_at(column)           what is fixed for four rows or four columns, a strip
 //   row_segment(rows, segment), column_segment(columns, segment)
 //                                              what is fixed while k runs through a segment
 //   load_a(segment, k)                         a strip of a: column r holds row r at k .. k + 3
 //   load_b(segment, k)                         a strip of b: column j holds four columns at k + j
 //   store_block(row, column, split, c)         takes 4 x 4 of c: column r holds row r, four columns
-// One workgroup computes 8 blocks that follow each other down the rows. workgroup_id.z is the split of the segments; each
-// sums in the order of k.
-// src/kernels/core_table.ts holds the sizes, src/kernels/expand.ts the meaning of for, if and ${}. The block is written
-// out, so that no driver has to unroll a loop to keep it in registers.
-// Segments and k are one loop: with one loop in the other the sums pass through memory twice as often (llvmpipe runs
-// the 3 x 3 convolution of 3 channels 1.5 times as fast, its weight gradient 1.2 times).
+//
+// One workgroup computes 8 blocks that follow each other down the rows. workgroup_id.z is the split of the
+// segments. Each sum is in the order of k.
+// The sizes are in src/kernels/core_table.ts; for, if and ${} are explained in src/kernels/expand.ts. The block is
+// written out, so no driver has to unroll a loop to keep it in registers. Segments and k are one loop. With two
+// nested loops the sums pass through memory twice as often: llvmpipe runs the 3 x 3 convolution of 3 channels 1.5
+// times as fast, its weight gradient 1.2 times. Dispatched by src/kernels/core_table.ts.
 
 // let ROW_STRIPS = ROWS / 4
 // let COLUMN_STRIPS = COLUMNS / 4

@@ -1,15 +1,16 @@
-// Matrix product core for convolutions of three taps a line: a block of ROWS x 4 an invocation, held in registers as 4 x 4
-// matrices, in strips of 8 rows whose pixels lie side by side.
+// Core of matrix products for convolutions with three taps per line. An invocation computes a block of ROWS x 4 in
+// registers as 4 x 4 matrices, in strips of 8 rows whose pixels lie side by side.
 //
 //   c[row, column] = sum over k of a[row, k] b[k, column]
 //
-// For the functions that an operation's file gives, and for sizes, see gemm/software/register.wgsl. What a strip reads under
-// one tap it reads, moved by one row, under the next: under three taps that follow each other, from a multiple of three on,
-// 10 quads, not 24: a_s the first four of strip s, m_s the next four, z_s four from the seventh on, of which the last two
-// are needed. Of c, upper_s are the first four rows of strip s, lower_s the next four.
-// One workgroup computes 8 blocks that follow each other down the rows. Only for products whose rows and taps lie so
-// (rowOrders in src/kernels/cores.ts), of which no sum is split.
-// Source: the register blocking of direct convolutions, Georganas et al. 2018, arXiv 1808.05567.
+// The functions that an operation gives, and the sizes, are those of gemm/software/register.wgsl. A strip reads the
+// same pixels under the next tap, moved by one row. So under three taps that follow each other, from a multiple of
+// three on, it reads 10 quads instead of 24. a_s holds the first four of strip s, m_s the next four, and z_s four
+// from the seventh on, of which the last two are needed. Of c, upper_s holds the first four rows of strip s,
+// lower_s the next four.
+// One workgroup computes 8 blocks that follow each other down the rows. The core serves only products whose rows
+// and taps lie so (rowOrders in src/kernels/cores.ts), and whose sums are not split.
+// Source: Georganas et al. 2018, arXiv 1808.05567 (register blocking of direct convolutions).
 
 // let STRIPS = ROWS / 8
 

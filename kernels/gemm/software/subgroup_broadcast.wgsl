@@ -1,5 +1,5 @@
-// The matrix that one lane of a subgroup holds, for all of its lanes: part of the cores that share an operand through
-// subgroups. The lanes are constants, since WGSL's subgroupBroadcast asks for that.
+// Gives the matrix that one lane of a subgroup holds to all of its lanes. This file is part of the cores that share
+// an operand through subgroups. The lanes are constants, because WGSL's subgroupBroadcast requires that.
 // Source: WGSL, section "Subgroup built-in functions".
 
 // for lane in 0..8

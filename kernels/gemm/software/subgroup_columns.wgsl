@@ -1,15 +1,15 @@
-// Matrix product cores for subgroups of 8 that share columns: a lane computes a block of ROWS x COLUMNS, its rows its own,
-// its columns those of all lanes.
+// Cores of matrix products for subgroups of 8 that share columns. A lane computes a block of ROWS x COLUMNS. Its
+// rows are its own; its columns are those of all lanes.
 //
 //   c[row, column] = sum over k of a[row, k] b[k, column]
 //
-// For the functions that an operation's file gives, and for sizes, see gemm/software/register.wgsl. Of every eight strips
-// of four columns each lane loads one, and every lane takes it from there by a broadcast of a constant lane. Strips
-// beyond a multiple of eight every lane loads itself: with 36 columns, the taps of a 3 x 3 filter over up to four
-// channels, that is one. One workgroup is one subgroup. workgroup_id.z is the split of the segments; each sums in the
-// order of k. All bounds come from params and workgroup_id, so that control flow is uniform around the broadcasts.
-// Only for adapters on which a probe (src/gpu/subgroups.ts) found subgroups of SUBGROUP_SIZE lanes.
-// Source: the broadcast takes the place of Volkov and Demmel's shared memory (2008, gemm/gpu/tile.wgsl).
+// The functions that an operation gives, and the sizes, are those of gemm/software/register.wgsl. Of every eight
+// strips of four columns each lane loads one, and shares it by a broadcast of a constant lane. Every lane loads the
+// strips beyond a multiple of eight itself: with 36 columns, the taps of a 3 x 3 filter over up to four channels,
+// that is one. One workgroup is one subgroup. workgroup_id.z is the split of the segments. Each sum is in the order
+// of k. All bounds come from params and workgroup_id, so control flow is uniform around the broadcasts.
+// The core runs only on adapters on which a probe (src/gpu/subgroups.ts) found subgroups of SUBGROUP_SIZE lanes.
+// Source: Volkov and Demmel 2008 (gemm/gpu/tile.wgsl), with broadcasts instead of shared memory.
 
 // let ROW_STRIPS = ROWS / 4
 // let COLUMN_STRIPS = COLUMNS / 4

@@ -1,10 +1,10 @@
-// Matrix product core for subgroups of 8 that share 16 rows at two quads of k: a lane computes a block of 16 x COLUMNS, its
-// columns its own, its rows those of all lanes.
+// Core of matrix products for subgroups of 8 that share 16 rows at two quads of k. A lane computes a block of 16 x
+// COLUMNS. Its columns are its own; its rows are those of all lanes.
 //
 //   c[row, column] = sum over k of a[row, k] b[k, column]
 //
-// As gemm/software/subgroup_rows.wgsl, but 16 rows are only four strips: half of the lanes load them at k, the other half
-// at k + 1.
+// It works like gemm/software/subgroup_rows.wgsl. But 16 rows are only four strips, so half of the lanes load them
+// at k, and the other half at k + 1.
 
 // let COLUMN_STRIPS = COLUMNS / 4
 

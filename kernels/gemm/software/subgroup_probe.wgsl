@@ -1,10 +1,11 @@
-// Shows whether subgroups do what the subgroup cores ask of them:
+// Shows whether subgroups work as the subgroup cores need them:
 //
 //   seen[group, lane] = (subgroup_size, subgroup_invocation_id, sums 0 .. 7)
 //   sum l = sum over step < steps of (lane l's value), lane l's value = (8 group + l + 1) (step + 1)
 //
-// seen (groups, 8, 10). One workgroup is to be one subgroup of 8; each invocation writes what it saw. The broadcasts
-// stand in a loop whose bound comes from params, as they do in the cores.
+// The broadcasts stand in a loop whose bound comes from params, as in the cores.
+// Shapes: seen (groups, 8, 10). One workgroup should be one subgroup of 8. Each invocation writes what it saw.
+// Dispatched by src/gpu/measure_subgroups.ts.
 
 struct Params {
   steps: u32,

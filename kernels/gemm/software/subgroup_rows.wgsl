@@ -1,9 +1,9 @@
-// Matrix product cores for subgroups of 8 that share rows: a lane computes a block of ROWS x COLUMNS, its columns its own,
-// its rows those of all lanes.
+// Cores of matrix products for subgroups of 8 that share rows. A lane computes a block of ROWS x COLUMNS. Its
+// columns are its own; its rows are those of all lanes.
 //
 //   c[row, column] = sum over k of a[row, k] b[k, column]
 //
-// As gemm/software/subgroup_columns.wgsl with the sides exchanged. ROWS is a multiple of 32.
+// It works like gemm/software/subgroup_columns.wgsl with the sides exchanged. ROWS is a multiple of 32.
 
 // let ROW_STRIPS = ROWS / 4
 // let COLUMN_STRIPS = COLUMNS / 4

@@ -1,19 +1,19 @@
-// Matrix product core for subgroups of 8 and operations whose rows are pixels of windows of 2 x 2: a lane computes a block
-// of 8 x COLUMNS, its rows its own, its columns those of all lanes.
+// Core of matrix products for subgroups of 8 and operations whose rows are pixels of windows of 2 x 2. A lane
+// computes a block of 8 x COLUMNS. Its rows are its own; its columns are those of all lanes.
 //
 //   c[row, column] = sum over k of a[row, k] b[k, column]
 //
-// A lane's 8 rows are two windows side by side, 4 x 2 pixels. Neighbouring pixels share most of what a filter's line
-// reads, so a lane holds four columns of two image lines and moves them by one a tap: 2 reads a tap in place of 8. Beside
-// rows_at's kin (gemm/software/register.wgsl) an operation gives pair_at(row), pair_line(pair, segment) and
-// load_column(line, column, quad), a column's two pixels; inner is params.kernel_width x params.in_quads. Products are
-// summed by segment, quad, tap of the line.
-// The columns of b are shared as in gemm/software/subgroup_columns.wgsl; COLUMNS is a multiple of 32. workgroup_id.z is the
-// split of the segments. All bounds come from params and workgroup_id, so that control flow is uniform around the
-// broadcasts.
-// Only for a stride of 1 and an even number of windows a line, and for adapters on which a probe (src/gpu/subgroups.ts)
-// found subgroups of SUBGROUP_SIZE lanes.
-// Source: gemm/software/subgroup_columns.wgsl; the sliding columns are the register cache of a direct convolution.
+// The 8 rows of a lane are two windows side by side, 4 x 2 pixels. Neighbouring pixels share most of the inputs
+// under a filter's line. So a lane holds four columns of two image lines and moves them by one per tap: 2 reads per
+// tap instead of 8. Besides functions like those of gemm/software/register.wgsl an operation gives pair_at(row),
+// pair_line(pair, segment) and load_column(line, column, quad), the two pixels of a column; inner is
+// params.kernel_width x params.in_quads. Products are summed by segment, quad, and tap of the line.
+// The columns of b are shared as in gemm/software/subgroup_columns.wgsl. COLUMNS is a multiple of 32.
+// workgroup_id.z is the split of the segments. All bounds come from params and workgroup_id, so control flow is
+// uniform around the broadcasts.
+// The core serves only a stride of 1 and an even number of windows per line. It runs only on adapters on which a
+// probe (src/gpu/subgroups.ts) found subgroups of SUBGROUP_SIZE lanes.
+// Source: gemm/software/subgroup_columns.wgsl; the moving columns are the register cache of a direct convolution.
 
 // let COLUMN_STRIPS = COLUMNS / 4
 // let LOADS = COLUMN_STRIPS / 8
