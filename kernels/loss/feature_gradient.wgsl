@@ -2,6 +2,7 @@
 //
 //   dy += slope (s - t)        (0 where GATED and s <= 0)
 //
+// FIRST: dy = that, where no other gradient was there before.
 // GATED serves features that are the output of a ReLU, if dy has already passed the ReLU's backward pass.
 // Shapes: features (s), teacher_features (t) and dy (quads); slope (1), from loss/feature_loss.wgsl. One invocation
 // computes one quad. Dispatched by src/plan/features.ts.
@@ -13,6 +14,7 @@ struct Params {
 }
 
 override GATED: bool = false;
+override FIRST: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> features: array<vec4f>;
@@ -31,5 +33,8 @@ fn main(invocation: Invocation) {
   if (GATED) {
     gradient = select(vec4f(0.0), gradient, feature > vec4f(0.0));
   }
-  write_dy(i, read_dy(i) + gradient);
+  if (!FIRST) {
+    gradient += read_dy(i);
+  }
+  write_dy(i, gradient);
 }

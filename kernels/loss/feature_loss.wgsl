@@ -3,6 +3,7 @@
 //   loss[n] += weight rows distances[n] / S,   S = sum over rows of squares[n]        (nothing if S is zero)
 //   slope = 2 weight / S
 //
+// FIRST: loss[n] = that, where no other loss was there before.
 // The slope times the difference of the features is the gradient of the mean loss (loss/feature_gradient.wgsl). The
 // distances and squares are those of loss/feature_distances.wgsl, of a whole batch. A loss becomes the word
 // NOT_FINITE if a term is not finite.
@@ -12,6 +13,8 @@
 // include math/finite
 
 // include dispatch
+
+override FIRST: bool = false;
 
 struct Params {
   rows: u32,
@@ -39,8 +42,12 @@ fn main(invocation: Invocation) {
   if (size != 0.0) {
     scale = params.weight / size;
   }
-  let loss = bitcast<f32>(losses[row]) + f32(params.rows) * (scale * distances[row]);
-  let is_sound = is_finite_word(losses[row]) && is_finite(size) && is_finite(distances[row]);
+  var before = 0u;
+  if (!FIRST) {
+    before = losses[row];
+  }
+  let loss = bitcast<f32>(before) + f32(params.rows) * (scale * distances[row]);
+  let is_sound = is_finite_word(before) && is_finite(size) && is_finite(distances[row]);
   losses[row] = finite_word(loss, is_sound);
   if (row == 0u) {
     slope[0] = 2.0 * scale;

@@ -2,6 +2,7 @@
 //
 //   loss_sum += sum of losses;  correct += predictions that equal labels;  count += step.count
 //
+// UNLABELLED: correct stays, because there are no labels.
 // The tally also notes the first bad step. A loss, or a sum of losses, that is not finite is noted as 2 step.index.
 // Kernels that store other values note those as 2 step.index + 1. After that, optimizers change nothing.
 // Shapes: losses (words), predictions and labels (rows). One workgroup runs. Each invocation adds every 64th row in
@@ -25,6 +26,8 @@ struct Tally {
   bad_step: u32,
 }
 
+override UNLABELLED: bool = false;
+
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> losses: array<u32>;
@@ -45,7 +48,9 @@ fn main(@builtin(local_invocation_index) lane: u32) {
       atomicAdd(&bad_rows, 1u);
     }
     loss += word_or_zero(losses[row]);
-    hits += select(0u, 1u, predictions[row] == labels[row]);
+    if (!UNLABELLED) {
+      hits += select(0u, 1u, predictions[row] == labels[row]);
+    }
   }
   loss_sums[lane] = loss;
   hit_sums[lane] = hits;

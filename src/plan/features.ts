@@ -8,7 +8,8 @@ import { ShapeError } from "../errors.ts";
 import { checkIterations, type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
 import { countQuads } from "../shape.ts";
-import type { FeatureMaps } from "./distillation.ts";
+import type { Distillation, FeatureMaps } from "./distillation.ts";
+import type { Reconstruction } from "./reconstruction.ts";
 
 /** The input with one of the teacher's feature maps, by its index. It is filled before the step. */
 export const teacherFeatures = (map: number): string => `teacher_features ${map}`;
@@ -50,19 +51,48 @@ export function findFeatureLayers(
   nodes: readonly GraphNode[] = resolveGraph(graph),
 ): readonly number[] {
   const last = findFeatureLayer(graph, nodes);
-  if (maps === "last") return [last];
+  return maps === "last" ? [last] : findLastOfEachSize(nodes, findGates(nodes, last));
+}
+
+/** The trained layers that all paths to a layer go through, in order, itself too. Layers that only move features are left out. */
+export function findGates(nodes: readonly GraphNode[], last: number): readonly number[] {
   // All paths to a layer go through the layer itself, and through what all paths to each of its inputs go through.
   const gates: ReadonlySet<number>[] = [];
   for (const [layer, { sources }] of nodes.slice(0, last + 1).entries()) {
     const [first, ...others] = sources.map((source) => gates[source] ?? new Set<number>());
     gates.push(others.reduce((common, other) => common.intersection(other), first).union(new Set([layer])));
   }
-  const bySize = new Map<string, number>();
-  for (const layer of gates[last]) {
-    const { type, output: { height, width } } = nodes[layer];
-    if (!type.channels.onlyRearranges && isTrained(nodes, layer)) bySize.set(`${height} x ${width}`, layer);
-  }
+  return [...gates[last]].toSorted((a, b) => a - b)
+    .filter((layer) => !nodes[layer].type.channels.onlyRearranges && isTrained(nodes, layer));
+}
+
+/** Of some layers, in order, the last one of each map size. */
+export function findLastOfEachSize(
+  nodes: readonly GraphNode[],
+  layers: readonly number[],
+): readonly number[] {
+  const bySize = new Map(layers.map((layer) => {
+    const { output: { height, width } } = nodes[layer];
+    return [`${height} x ${width}`, layer];
+  }));
   return [...bySize.values()].toSorted((a, b) => a - b);
+}
+
+/** The indices of the layers whose outputs a loss compares with a teacher's, in order. */
+export function findComparedLayers(
+  graph: Graph,
+  { distillation, reconstruction }: ComparingLoss,
+  nodes: readonly GraphNode[] = resolveGraph(graph),
+): readonly number[] {
+  if (reconstruction) return reconstruction.layers;
+  const { featureWeight = 0, featureMaps = "last" } = distillation ?? {};
+  return featureWeight > 0 ? findFeatureLayers(graph, featureMaps, nodes) : [];
+}
+
+/** What of a loss is told by a teacher. */
+export interface ComparingLoss {
+  readonly distillation?: Distillation | undefined;
+  readonly reconstruction?: Reconstruction | undefined;
 }
 
 /** One of a student's feature maps. */
@@ -83,8 +113,10 @@ const slopeOf = (map: number): string => `feature slope ${map}`;
 /** The dispatches after the other terms of the loss that add the distance from one of the teacher's feature maps. */
 export function lowerFeatureLoss(
   weight: number,
-  { map, rows, quads, features, declare }: FeatureTensors & {
+  { map, rows, quads, features, declare, isFirst = false }: FeatureTensors & {
     readonly declare: (name: string, quads: number) => BufferRef;
+    /** True where there are no other terms before it. */
+    readonly isFirst?: boolean;
   },
 ): readonly Dispatch[] {
   checkIterations("loss/feature_loss", rows);
@@ -103,6 +135,7 @@ export function lowerFeatureLoss(
       label: "feature loss",
       bindings: { distances, squares, losses: tensorRef("losses"), slope: declare(slopeOf(map), 1) },
       params: { rows, weight },
+      constants: { FIRST: isFirst ? 1 : 0 },
     }),
   ];
 }
@@ -112,7 +145,7 @@ export function lowerFeatureLoss(
  * output.
  */
 export function lowerFeatureGradient(
-  { map, rows, quads, features, dy, isRelu }: FeatureTensors & {
+  { map, rows, quads, features, dy, isRelu, isFirst = false }: FeatureTensors & {
     /** The gradient of the features. */
     readonly dy: BufferRef;
     /**
@@ -120,6 +153,8 @@ export function lowerFeatureGradient(
      * nothing.
      */
     readonly isRelu: boolean;
+    /** True where the features have no other gradient. */
+    readonly isFirst?: boolean;
   },
 ): Dispatch {
   return dispatchOver(rows * quads, {
@@ -132,6 +167,6 @@ export function lowerFeatureGradient(
       dy,
     },
     params: { quads: rows * quads },
-    constants: { GATED: isRelu ? 1 : 0 },
+    constants: { GATED: isRelu ? 1 : 0, FIRST: isFirst ? 1 : 0 },
   });
 }

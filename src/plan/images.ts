@@ -8,8 +8,11 @@ import { ShapeError } from "../errors.ts";
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { type FeatureShape, quadsPerPixel } from "../shape.ts";
 
+/** The augmentations of training images: none, mirrored, or mirrored and shifted by up to 4 pixels. */
+export const augmentations = ["none", "flip", "flip-crop"] as const;
+
 /** Augmentation of training images: none, mirrored, or mirrored and shifted by up to 4 pixels. */
-export type Augmentation = "none" | "flip" | "flip-crop";
+export type Augmentation = typeof augmentations[number];
 
 /** The augmentation of the images of a batch. */
 export interface ImageSource {

@@ -4,13 +4,14 @@
  * @module
  */
 import { type BufferRef, inputRef, tensorRef } from "../kernels/buffer_ref.ts";
-import { dispatchOver } from "../kernels/dispatch.ts";
+import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import type { PassMode } from "../model/layer.ts";
 import { countQuads } from "../shape.ts";
 import { type Distillation, lowerDistillation } from "./distillation.ts";
 import { type FeatureTensors, lowerFeatureLoss } from "./features.ts";
 import { lowerMixedLabels } from "./mixup.ts";
 import type { PlanBuilder } from "./plan.ts";
+import type { Reconstruction } from "./reconstruction.ts";
 
 /** Options of the loss of a step. */
 export interface LossOptions {
@@ -30,6 +31,11 @@ export interface LossOptions {
    * `featureWeight` its features in `teacher_features`.
    */
   readonly distillation?: Distillation;
+  /**
+   * Mode `train`: the loss is the distance from a teacher's layer outputs alone, which are in the inputs
+   * `teacher_features`; labels are not read.
+   */
+  readonly reconstruction?: Reconstruction | undefined;
 }
 
 /** The loss with its gradient, and the tally; in mode `evaluate` the confusion counts instead of the gradient. */
@@ -38,14 +44,22 @@ export function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, cla
   readonly dlogits: BufferRef;
   readonly classes: number;
   readonly options: LossOptions;
-  /** The feature maps to compare with the teacher's; they share the `featureWeight`. */
+  /** The feature maps to compare with the teacher's; they share the `featureWeight`, and of a reconstruction weigh 1 each. */
   readonly compared: readonly FeatureTensors[];
 }): void {
-  const { batch: rows, mode, labelSmoothing = 0, mixes, distillation, sampledLabels } = options;
+  const { batch: rows, mode, labelSmoothing = 0, mixes, distillation, reconstruction, sampledLabels } =
+    options;
   const hasGradient = mode !== "evaluate";
   const declare = (name: string, quads: number) => builder.declare(name, quads);
   builder.declare("losses", countQuads(rows));
   builder.declare("predictions", countQuads(rows));
+  if (mode === "train" && reconstruction) {
+    const terms = compared.map((tensors, i) =>
+      lowerFeatureLoss(1, { ...tensors, declare, isFirst: i === 0 })
+    );
+    builder.emit(...terms.flat(), lowerTally(rows, { isLabelled: false }));
+    return;
+  }
   // Without a gradient nothing is written, but every binding needs a buffer.
   const dlogits = hasGradient ? gradient : builder.declare("no gradient", 1);
   builder.emit(
@@ -79,17 +93,7 @@ export function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, cla
     ...compared.flatMap((tensors) =>
       lowerFeatureLoss(distillation!.featureWeight! / compared.length, { ...tensors, declare })
     ),
-    dispatchOver(1, {
-      kernel: "loss/tally",
-      label: "tally",
-      bindings: {
-        losses: tensorRef("losses"),
-        predictions: tensorRef("predictions"),
-        labels: tensorRef("labels"),
-        tally: inputRef("tally"),
-      },
-      params: { rows },
-    }),
+    lowerTally(rows, { isLabelled: true }),
   );
   if (mode !== "evaluate") return;
   builder.emit(dispatchOver(rows, {
@@ -105,4 +109,20 @@ export function lowerLoss(builder: PlanBuilder, { logits, dlogits: gradient, cla
     },
     params: { rows, classes },
   }));
+}
+
+/** The dispatch that adds a batch's losses, and where it has labels its hits, to the tally. */
+function lowerTally(rows: number, { isLabelled }: { readonly isLabelled: boolean }): Dispatch {
+  return dispatchOver(1, {
+    kernel: "loss/tally",
+    label: "tally",
+    bindings: {
+      losses: tensorRef("losses"),
+      predictions: tensorRef("predictions"),
+      labels: tensorRef("labels"),
+      tally: inputRef("tally"),
+    },
+    params: { rows },
+    constants: { UNLABELLED: isLabelled ? 0 : 1 },
+  });
 }

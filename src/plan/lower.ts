@@ -10,7 +10,7 @@ import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
 import type { FusedNorm, FusedPool, LayerContext } from "../model/layer.ts";
 import type { LayerSpec } from "../model/layers/index.ts";
 import { countFeatures, countQuads, quadsPerExample } from "../shape.ts";
-import { findFeatureLayers, lowerFeatureGradient } from "./features.ts";
+import { findComparedLayers, lowerFeatureGradient } from "./features.ts";
 import { type ImageSource, lowerImages } from "./images.ts";
 import { layOutParameters, type ParameterLayout } from "./layout.ts";
 import { type LossOptions, lowerLoss } from "./loss.ts";
@@ -44,7 +44,8 @@ export interface LowerOptions extends UpdateOptions, LossOptions {
 /**
  * Lowers a model.
  *
- * - `train`: forward, loss, tally, backward, and if asked for optimizer and running mean.
+ * - `train`: forward, loss, tally, backward, and if asked for optimizer and running mean. The layers of a reconstruction
+ *   run as in `score`.
  * - `score`: the same gradients with running statistics, accumulated for the criteria.
  * - `evaluate`: forward, loss, tally, confusion counts and kept predictions.
  *
@@ -60,10 +61,14 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   if (images) builder.emit(lowerImages(images, { batch, input, augments: mode === "train" }));
   else for (const name of ["x", "labels"]) builder.keep(name);
   if (mixes) builder.emit(lowerMixedImages({ rows: batch, quads: quadsPerExample(input) }));
-  const { featureWeight = 0, featureMaps = "last" } = options.distillation ?? {};
-  const comparesFeatures = mode === "train" && featureWeight > 0;
-  const featureLayers = comparesFeatures ? findFeatureLayers(graph, featureMaps, nodes) : [];
-  const layers = makeLayers(nodes, { layout, builder, options, featureLayers });
+  const featureLayers = mode === "train" ? findComparedLayers(graph, options, nodes) : [];
+  const reconstruction = mode === "train" ? options.reconstruction : undefined;
+  const passMode = reconstruction ? "score" : mode;
+  const { first, end } = reconstruction
+    ? { first: reconstruction.first, end: reconstruction.layers.at(-1)! }
+    : { first: 0, end: nodes.length - 1 };
+  const all = makeLayers(nodes, { layout, builder, options: { ...options, mode: passMode }, featureLayers });
+  const layers = all.slice(0, end + 1);
   for (const [i, { context, runsForward }] of layers.entries()) {
     if (runsForward) nodes[i].type.forward(context);
     builder.endLayer(context.name);
@@ -78,12 +83,16 @@ export function lowerPlan(graph: Graph, options: LowerOptions): Plan {
   const classes = countFeatures(nodes[nodes.length - 1].output);
   lowerLoss(builder, { logits, dlogits, classes, options, compared });
   if (mode !== "evaluate") {
-    for (const [i, { context, wire }] of [...layers.entries()].toReversed()) {
-      for (const sum of wire.sums) lowerSum(builder, sum, batch * quadsPerExample(nodes[sum.of].output));
+    for (const [i, { context, wire }] of [...layers.entries()].slice(first).toReversed()) {
+      // What reads the last layer of a reconstruction does not run.
+      const isFirst = reconstruction !== undefined && i === end;
+      for (const sum of isFirst ? [] : wire.sums) {
+        lowerSum(builder, sum, batch * quadsPerExample(nodes[sum.of].output));
+      }
       const features = compared[featureLayers.indexOf(i)];
       if (features) {
         const { dy } = context, isRelu = nodes[i].type.isRelu === true;
-        builder.emit(lowerFeatureGradient({ ...features, dy, isRelu }));
+        builder.emit(lowerFeatureGradient({ ...features, dy, isRelu, isFirst }));
       }
       if (!wire.skipsBackward) nodes[i].type.backward(context);
     }

@@ -5,11 +5,11 @@
  */
 import { anyCount, checkNumbers, checkWords, positiveCount, seedRule } from "../checks.ts";
 import { ConfigError } from "../errors.ts";
+import { augmentations } from "../plan/images.ts";
 import type { OptimizerSettings } from "../plan/optimizer.ts";
 import type { RecalibrateSettings } from "./recalibrate.ts";
 import type { TrainOptions } from "./phase.ts";
 
-const augmentations = ["none", "flip", "flip-crop"];
 const share = { atLeast: 0, below: 1 }, positive = { above: 0 }, notNegative = { atLeast: 0 };
 
 /** The options to check. Of the validation examples only their presence matters. */
@@ -68,11 +68,12 @@ function checkOptimizer(optimizer: OptimizerSettings): void {
 }
 
 /** Refuses options that have no effect without another option. */
-function checkCompanions({ distillation, teacher, earlyStopping, hasValidation }: CheckedOptions): void {
+function checkCompanions(options: CheckedOptions): void {
+  const { distillation, reconstruction, teacher, earlyStopping, hasValidation } = options;
   const refuse = (thing: string, current: string, wanted: string) => {
     throw new ConfigError({ act: "train with", thing, current, wanted });
   };
-  if (!distillation !== !teacher) {
+  if (!(distillation ?? reconstruction) !== !teacher) {
     refuse("distillation", `${distillation ? "no" : "only a"} teacher`, "both or neither");
   }
   if (!earlyStopping === hasValidation) {

@@ -11,6 +11,7 @@ import type { ProductChooser } from "../kernels/product.ts";
 import type { Distillation } from "../plan/distillation.ts";
 import type { Augmentation } from "../plan/images.ts";
 import type { OptimizerSettings } from "../plan/optimizer.ts";
+import type { Reconstruction } from "../plan/reconstruction.ts";
 import type { Progress } from "./call_options.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -116,8 +117,10 @@ export interface TrainSettings {
 export interface TrainOptions extends TrainSettings {
   readonly choose: ProductChooser;
   readonly slots: SlotPool;
-  /** The teacher, with `distillation`. */
+  /** The teacher, with `distillation` or a `reconstruction`. */
   readonly teacher?: Network;
+  /** The loss is the distance from the teacher's layer outputs alone, without labels. */
+  readonly reconstruction?: Reconstruction;
   /** The examples that choose the best epoch, with `earlyStopping`. */
   readonly validation?: Examples;
   /** Changes each step's gradient before the optimizer's step. A step is then two submits instead of one. */

@@ -11,8 +11,8 @@ import { arenaQuads, type Network } from "../gpu/network.ts";
 import { type PlanProgram, preparePlan } from "../gpu/plan_program.ts";
 import type { Tally } from "../gpu/tally.ts";
 import { resolveGraph } from "../model/graph.ts";
-import { type FeatureMaps, teacherLogits } from "../plan/distillation.ts";
-import { findFeatureLayers, teacherFeatures } from "../plan/features.ts";
+import { teacherLogits } from "../plan/distillation.ts";
+import { type ComparingLoss, findComparedLayers, teacherFeatures } from "../plan/features.ts";
 import { type Footprint, planFootprint } from "../plan/footprint.ts";
 import { lowerPlan, lowerUpdatePlan } from "../plan/lower.ts";
 import { mixShares } from "../plan/mixup.ts";
@@ -55,10 +55,9 @@ function isMixed({ mixup = 0 }: Pick<TrainOptions, "mixup">): boolean {
   return mixup > 0;
 }
 
-/** The feature maps to compare, if any. */
-function readFeatureMaps({ distillation }: Pick<TrainOptions, "distillation">): FeatureMaps | undefined {
-  const { featureWeight = 0, featureMaps = "last" } = distillation ?? {};
-  return featureWeight > 0 ? featureMaps : undefined;
+/** What of the loss a teacher tells. */
+function readComparingLoss({ distillation, reconstruction }: ComparingLoss): ComparingLoss {
+  return { distillation, reconstruction };
 }
 
 function makeAccumulation(
@@ -88,22 +87,31 @@ function lowerStep(
   });
 }
 
+/** Lowers a step and its teacher's forward pass. */
+export function lowerTraining(
+  network: Network,
+  examples: Examples,
+  options: Omit<TrainOptions, "slots">,
+): readonly Plan[] {
+  const { teacher, batch, choose } = options;
+  return [
+    lowerStep(network, examples, { ...options, kind: "averaging" }),
+    ...(teacher
+      ? [lowerTeacher(teacher, {
+        ...{ batch, choose, mixes: isMixed(options), ...makeImageOptions(examples, options) },
+        loss: readComparingLoss(options),
+      })]
+      : []),
+  ];
+}
+
 /**
  * Refuses a batch if the device cannot hold its step or the teacher's.
  *
  * @throws {ShapeError} Saying the largest that it can hold.
  */
 function checkStepFits(network: Network, examples: Examples, options: Omit<TrainOptions, "slots">): void {
-  const { teacher, distillation, choose } = options, kind = "averaging" as const;
-  const lower = (batch: number) => [
-    lowerStep(network, examples, { ...options, batch, kind }),
-    ...(teacher && distillation
-      ? [lowerTeacher(teacher, {
-        ...{ batch, choose, mixes: isMixed(options), ...makeImageOptions(examples, options) },
-        featureMaps: readFeatureMaps(options),
-      })]
-      : []),
-  ];
+  const lower = (batch: number) => lowerTraining(network, examples, { ...options, batch });
   checkBatchFits(network.gpu, Math.min(options.batch, examples.count), lower, "train with");
 }
 
@@ -130,15 +138,14 @@ export async function prepareStep(
     shares: mixup?.shares,
     ...makeImageOptions(examples, options),
   };
-  const teacher = options.distillation && options.teacher
-    ? stack.use(
+  const teacher = options.teacher &&
+    stack.use(
       await openTeacher(options.teacher, {
         student: network.graph,
-        featureMaps: readFeatureMaps(options),
+        loss: readComparingLoss(options),
         ...seen,
       }),
-    )
-    : undefined;
+    );
   const own = new Map([
     ["tally", tally.buffer],
     ...(teacher ? [[teacherLogits, teacher.logits] as const] : []),
@@ -183,9 +190,8 @@ export function trainingFootprint(
   const batch = Math.min(options.batch, examples.count);
   const nodes = resolveGraph(graph);
   const logitsBytes = 16 * batch * countQuads(countFeatures(nodes[nodes.length - 1].output));
-  const features = readFeatureMaps(options);
-  const maps = features === undefined ? [] : findFeatureLayers(graph, features, nodes);
-  const taught = new Set(maps.map((_, map) => teacherFeatures(map)));
+  const loss = readComparingLoss(options);
+  const taught = new Set(findComparedLayers(graph, loss, nodes).map((_, map) => teacherFeatures(map)));
   const footprintOf = (
     plan: Plan,
     { layout }: Network,
@@ -205,10 +211,10 @@ export function trainingFootprint(
   const step = lowerStep(network, examples, { ...options, kind: "averaging" });
   const ownBytes = (name: string) => name === mixShares ? 4 * batch : examples.input(name)?.sizeBytes;
   const parts = [footprintOf(step, network, ownBytes)];
-  const { teacher, distillation, choose, validation } = options;
-  if (teacher && distillation) {
+  const { teacher, choose, validation } = options;
+  if (teacher) {
     const seen = { batch, choose, mixes: isMixed(options), ...makeImageOptions(examples, options) };
-    const source = { ...seen, featureMaps: features };
+    const source = { ...seen, loss };
     // Its examples are the student's, and are counted there.
     const sharedBytes = (name: string) => ownBytes(name) === undefined ? undefined : 0;
     parts.push(footprintOf(lowerTeacher(teacher, source), teacher, sharedBytes));

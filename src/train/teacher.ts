@@ -12,8 +12,7 @@ import type { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import { SlotPool } from "../gpu/slots.ts";
 import { type Graph, resolveGraph } from "../model/graph.ts";
-import type { FeatureMaps } from "../plan/distillation.ts";
-import { findFeatureLayers } from "../plan/features.ts";
+import { type ComparingLoss, findComparedLayers } from "../plan/features.ts";
 import { type ForwardOptions, lowerForward } from "../plan/forward.ts";
 import { mixShares } from "../plan/mixup.ts";
 import { findLogits, type Plan } from "../plan/plan.ts";
@@ -31,23 +30,23 @@ export interface Teacher extends Disposable {
 
 /** Options of a teacher's plan. */
 export interface TeacherOptions extends Omit<ForwardOptions, "probes" | "layout"> {
-  /** The feature maps to keep too. */
-  readonly featureMaps: FeatureMaps | undefined;
+  /** The loss of the student, whose compared layers are kept too. */
+  readonly loss: ComparingLoss;
 }
 
 /** The plan of a teacher, with the same images as its student's. */
 export function lowerTeacher(
   { graph, layout }: Pick<Network, "graph" | "layout">,
-  { batch, choose, images, mixes, featureMaps }: TeacherOptions,
+  { batch, choose, images, mixes, loss }: TeacherOptions,
 ): Plan {
   const source = images ? { images: { ...images, inEvaluation: true } } : {};
-  const probes = listFeatureNames(graph, featureMaps);
+  const probes = listComparedNames(graph, loss);
   return lowerForward(graph, { layout, batch, choose, mixes, probes, ...source });
 }
 
-/** The layers whose outputs are a model's features. */
-function listFeatureNames(graph: Graph, maps: FeatureMaps | undefined): readonly string[] {
-  return maps === undefined ? [] : findFeatureLayers(graph, maps).map((layer) => graph.layers[layer].name);
+/** The names of the layers whose outputs a student is compared by. */
+function listComparedNames(graph: Graph, loss: ComparingLoss): readonly string[] {
+  return findComparedLayers(graph, loss).map((layer) => graph.layers[layer].name);
 }
 
 /**
@@ -68,8 +67,7 @@ export async function openTeacher(
 ): Promise<Teacher> {
   checkTeacherFits(teacher.graph, student);
   await checkArenasFinite(teacher, ["values", "statistics"], "learn from");
-  const { featureMaps } = options;
-  if (featureMaps !== undefined) checkFeaturesFit(teacher.graph, { student, featureMaps });
+  checkFeaturesFit(teacher.graph, { student, loss: options.loss });
   // It has memory of its own, because the student's step must not overwrite the logits before reading them.
   const slots = new SlotPool(teacher.gpu);
   const plan = lowerTeacher(teacher, options);
@@ -77,7 +75,7 @@ export async function openTeacher(
   const { program, bind } = await preparePlan(plan, { network: teacher, slots, input });
   return {
     logits: bind(tensorRef(findLogits(plan))).buffer,
-    features: listFeatureNames(teacher.graph, featureMaps)
+    features: listComparedNames(teacher.graph, options.loss)
       .map((name) => bind(tensorRef(plan.outputs.get(name)!)).buffer),
     run(rows, seed) {
       if (!examples.areImages) examples.select(rows, bind);
@@ -103,14 +101,14 @@ function checkTeacherFits(teacher: Graph, student: Graph): void {
 /** Features are compared number by number, so both networks must have the same shape of features. */
 function checkFeaturesFit(
   teacher: Graph,
-  { student, featureMaps }: { readonly student: Graph; readonly featureMaps: FeatureMaps },
+  { student, loss }: { readonly student: Graph; readonly loss: ComparingLoss },
 ): void {
   const refuse = (current: string, wanted: string) => {
     throw new ShapeError({ act: "learn features from teacher", thing: teacher.name, current, wanted });
   };
   const of = (graph: Graph) => {
     const nodes = resolveGraph(graph);
-    return findFeatureLayers(graph, featureMaps, nodes).map((layer) => {
+    return findComparedLayers(graph, loss, nodes).map((layer) => {
       const { spec: { name }, output } = nodes[layer];
       return { name, output };
     });

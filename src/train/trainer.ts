@@ -55,6 +55,8 @@ export async function train(
       if (options.keepsVariance) network.clearArena("variance");
     }
   }
+  // Layers outside a reconstruction write no gradients, and are to stay as they are.
+  if (options.reconstruction) network.clearArena("gradients");
   network.copyState("values", "snapshot");
   const start = performance.now(), firstStep = resume?.step ?? 0;
   const results: EpochResult[] = [...resume?.epochs ?? []];

@@ -10,11 +10,12 @@ import type { Dispatch } from "../../src/kernels/dispatch.ts";
 import { defaultChooser, productSplits } from "../../src/kernels/gemm.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import type { ProductChooser } from "../../src/kernels/product.ts";
-import type { Graph } from "../../src/model/graph.ts";
+import { type Graph, resolveGraph } from "../../src/model/graph.ts";
 import { presetNames, presetNetwork } from "../../src/model/presets.ts";
 import { lowerForward, lowerRecalibration } from "../../src/plan/forward.ts";
 import { layOutParameters } from "../../src/plan/layout.ts";
 import { type LowerOptions, lowerPlan, lowerUpdatePlan } from "../../src/plan/lower.ts";
+import { findReconstructedLayers } from "../../src/plan/reconstruction.ts";
 import { adam, type OptimizerSettings, sgd } from "../../src/plan/optimizer.ts";
 import { layOutBlocks, lowerBlockMasks, lowerBlockSums } from "../../src/prune/groups/blocks.ts";
 import { lowerConfidence, lowerPrior } from "../../src/prune/score/confidence.ts";
@@ -116,7 +117,8 @@ function lowerGraph(graph: Graph, choose: ProductChooser): readonly Dispatch[] {
 
 /** What the options of training ask for beside that. */
 function lowerTrainings(graph: Graph, choose: ProductChooser): readonly Dispatch[] {
-  const plans = trainings.flatMap((options) => [
+  const whole = { layers: findReconstructedLayers(resolveGraph(graph)), first: 0 };
+  const plans = [...trainings, { reconstruction: whole }].flatMap((options) => [
     lowerPlan(graph, { batch, choose, ...options, mode: "train" }),
     lowerUpdatePlan(layOutParameters(graph), options),
   ]);

@@ -32,6 +32,8 @@ interface Case {
   readonly weight: number;
   readonly isRelu: boolean;
   readonly scale?: number;
+  /** True where nothing is there before. */
+  readonly isFirst?: boolean;
 }
 
 const cases: readonly Case[] = [
@@ -40,11 +42,13 @@ const cases: readonly Case[] = [
   { shape: [3, 5, 7, 9], weight: 4, isRelu: true, scale: 100 },
   { shape: [67, 6, 2, 3], weight: .25, isRelu: false, scale: 1e-3 },
   { shape: [130, 64, 2, 2], weight: 2, isRelu: true },
+  { shape: [3, 5, 7, 9], weight: 4, isRelu: true, isFirst: true },
+  { shape: [67, 6, 2, 3], weight: 1, isRelu: false, isFirst: true },
 ];
 
 async function runFeatures(
   path: ReadPath,
-  { student, teacher, weight, isRelu }: Pick<Case, "weight" | "isRelu"> & {
+  { student, teacher, weight, isRelu, isFirst = false }: Pick<Case, "weight" | "isRelu" | "isFirst"> & {
     readonly student: RefTensor;
     readonly teacher: RefTensor;
   },
@@ -63,8 +67,8 @@ async function runFeatures(
     return inputRef(name);
   };
   const dispatches = [
-    ...lowerFeatureLoss(weight, { ...compared, declare }),
-    lowerFeatureGradient({ ...compared, dy: inputRef("dy"), isRelu }),
+    ...lowerFeatureLoss(weight, { ...compared, declare, isFirst }),
+    lowerFeatureGradient({ ...compared, dy: inputRef("dy"), isRelu, isFirst }),
   ];
   const { floats } = await runKernels({
     path,
@@ -72,21 +76,23 @@ async function runFeatures(
     buffers: {
       features: imagesToQuads(student.values, shape),
       [teacherFeatures(0)]: imagesToQuads(teacher.values, shape),
-      losses,
-      dy: imagesToQuads(dy.values, shape),
+      losses: isFirst ? unwritten(rows) : losses,
+      dy: isFirst ? unwritten(4 * rows * compared.quads) : imagesToQuads(dy.values, shape),
       ...Object.fromEntries([...words].map(([name, count]) => [name, unwritten(count)])),
     },
   });
   assertPadding(floats("dy"), channels, { name: `${path} dy` });
   return {
-    before: { losses, dy: dy.values },
+    before: isFirst
+      ? { losses: new Float32Array(rows), dy: new Float64Array(dy.values.length) }
+      : { losses, dy: dy.values },
     losses: floats("losses").subarray(0, rows),
     dy: imagesFromQuads(floats("dy"), shape),
   };
 }
 
 /** Student and teacher with zeros among their features, as ReLUs give them. */
-function featuresOf({ shape, isRelu, scale = 1 }: Case) {
+function countFeatures({ shape, isRelu, scale = 1 }: Case) {
   return [1, 2].map((seed) => {
     const { values } = randomTensor(shape, seed, scale);
     return tensorOf(shape, values.map((value) => isRelu ? Math.max(0, Math.abs(value) - scale / 4) : value));
@@ -94,7 +100,7 @@ function featuresOf({ shape, isRelu, scale = 1 }: Case) {
 }
 
 async function checkCase(path: ReadPath, one: Case, part: "losses" | "gradient"): Promise<void> {
-  const { shape, weight, isRelu, scale = 1 } = one, [student, teacher] = featuresOf(one);
+  const { shape, weight, isRelu, scale = 1 } = one, [student, teacher] = countFeatures(one);
   const want = featureDistance(student, teacher, weight);
   const got = await runFeatures(path, { ...one, student, teacher });
   const [rows] = shape, count = student.values.length, features = count / rows;
@@ -124,7 +130,7 @@ for (const path of readPaths) {
   });
 
   Deno.test(`feature_loss() changes nothing without a distance or a size, ${path} path`, async () => {
-    const [student, teacher] = featuresOf(cases[2]), { shape } = student, weight = 3, isRelu = false;
+    const [student, teacher] = countFeatures(cases[2]), { shape } = student, weight = 3, isRelu = false;
     const zero = tensorOf(shape, new Float64Array(student.values.length));
     for (const pair of [{ student: teacher, teacher }, { student, teacher: zero }]) {
       const { before, losses, dy } = await runFeatures(path, { ...pair, weight, isRelu });

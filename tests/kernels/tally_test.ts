@@ -21,10 +21,11 @@ function batchOf(rows: number, seed: number) {
 async function addToTally(
   path: ReadPath,
   tally: Uint32Array,
-  { batch, count, index }: {
+  { batch, count, index, isLabelled = true }: {
     readonly batch: ReturnType<typeof batchOf>;
     readonly count: number;
     readonly index: number;
+    readonly isLabelled?: boolean;
   },
 ): Promise<Uint32Array> {
   const { integers } = await runKernels({
@@ -39,7 +40,7 @@ async function addToTally(
         tally: inputRef("tally"),
       },
       params: { rows: batch.losses.length },
-      constants: {},
+      constants: { UNLABELLED: isLabelled ? 0 : 1 },
       workgroups: [1, 1, 1],
     }],
     buffers: { ...batch, tally },
@@ -65,6 +66,14 @@ for (const path of readPaths) {
       assert(error <= sumTolerance(rows, lossSum), `loss sum is off by ${error}`);
       assertSame(tally.subarray(1), [hits, rows, noBadStep], `${path} tally`);
     }
+  });
+
+  Deno.test(`tally() counts no hits without labels, ${path} path`, async () => {
+    const batch = batchOf(200, 3), given = { batch, count: 131, index: 0 };
+    const labelled = await addToTally(path, emptyTally, given);
+    const tally = await addToTally(path, emptyTally, { ...given, isLabelled: false });
+    assert(labelled[1] > 0);
+    assertSame(tally, [labelled[0], 0, 131, noBadStep], `${path} tally`);
   });
 
   Deno.test(`tally() notes the first step whose loss is not finite, ${path} path`, async () => {

@@ -8,14 +8,14 @@ import { defaultChooser } from "../../src/kernels/gemm.ts";
 import { type Graph, resolveGraph } from "../../src/model/graph.ts";
 import { cifarResnetForm, residualNetwork } from "../../src/model/presets/resnet.ts";
 import { vgg16 } from "../../src/model/presets/vgg.ts";
-import { findFeatureLayer, findFeatureLayers, teacherFeatures } from "../../src/plan/features.ts";
+import { findFeatureLayer, findFeatureLayers } from "../../src/plan/features.ts";
 import { lowerPlan } from "../../src/plan/lower.ts";
-import { countFeatures, countQuads } from "../../src/shape.ts";
-import { imagesToQuads, readPaths } from "../kernels/harness.ts";
-import { assertClose, F32_ROUNDOFF, maxAbs, randomTensor, tensorOf } from "../reference/tensor.ts";
+import { countQuads } from "../../src/shape.ts";
+import { readPaths } from "../kernels/harness.ts";
+import { assertClose, F32_ROUNDOFF, maxAbs, randomTensor } from "../reference/tensor.ts";
 import { graphInput as input, graphs } from "./graphs.ts";
 import { referencePass } from "./reference_graph.ts";
-import { batch, parametersOf, roundingsOf, runStep } from "./step.ts";
+import { batch, makeFeatureBuffers, parametersOf, roundingsOf, runStep, teachAt } from "./step.ts";
 
 const conv = { kind: "conv2d", kernel: 3, stride: 1, padding: 1, bias: true } as const;
 const stages = [{ channels: 6, blocks: 1 }, { channels: 9, blocks: 1 }];
@@ -144,14 +144,7 @@ for (const path of readPaths) {
       const images = randomTensor([batch, input.channels, input.height, input.width], 1);
       const labels = Uint32Array.from({ length: 4 * countQuads(batch) }, (_, i) => i % 4);
       const parameters = parametersOf(graph), nodes = resolveGraph(graph);
-      const taught = findFeatureLayers(graph, maps, nodes).map((at, place) => {
-        const { spec: { name: layer }, output } = nodes[at], { channels, height, width, taps } = output;
-        // Flattened pixels lie in PyTorch's order in the reference, (C, taps), and the other way about on the device.
-        const map = [batch, channels, height * taps, width];
-        const { values } = randomTensor(map, 9 + place, 2);
-        const shape = height * width > 1 ? map : [batch, countFeatures(output)];
-        return { layer, map, teacher: tensorOf(shape, values) };
-      });
+      const taught = teachAt(nodes, findFeatureLayers(graph, maps, nodes));
       const weight = 1.5, compared = taught.map((one) => ({ ...one, weight: weight / taught.length }));
       const want = referencePass(graph, parameters, {
         images,
@@ -159,9 +152,6 @@ for (const path of readPaths) {
         trains: true,
         compared,
       });
-      const features = taught.map(({ map, teacher: { values } }, i) =>
-        [teacherFeatures(i), imagesToQuads(values, map)] as const
-      );
       const got = await runStep(path, graph, {
         mode: "train",
         ...{ images, labels, parameters },
@@ -169,7 +159,7 @@ for (const path of readPaths) {
         distillation: { share: 0, temperature: 1, featureWeight: weight, featureMaps: maps },
         buffers: {
           "teacher_logits": new Float32Array(4 * batch * countQuads(nodes.at(-1)!.output.channels)),
-          ...Object.fromEntries(features),
+          ...makeFeatureBuffers(taught),
         },
       });
       const terms = taught.reduce((sum, { teacher }) => sum + teacher.values.length, 0);

@@ -80,15 +80,15 @@ export interface ComparedFeatures {
 }
 
 /**
- * Runs a graph on images (N, C, H, W) with labels (N); with `trains`, batch norm takes the batch's statistics, and with
- * `compared` the distances from features enter the loss.
+ * Runs a graph on images (N, C, H, W) with labels (N), or without and their cross-entropy; with `trains`, batch norm takes
+ * the batch's statistics, and with `compared` the distances from features enter the loss.
  */
 export function referencePass(
   graph: Graph,
   parameters: Tensors,
   { images, labels, trains, compared = [], own = {} }: {
     readonly images: RefTensor;
-    readonly labels: ArrayLike<number>;
+    readonly labels: ArrayLike<number> | undefined;
     readonly trains: boolean;
     readonly compared?: readonly ComparedFeatures[];
     /** Runs layers of the graph's own, by kind. */
@@ -110,16 +110,20 @@ export function referencePass(
     passes.push({ name, sources, pass });
     last = name;
   }
-  const logits = outputs.get(last)!, hard = crossEntropy(logits, labels);
-  const shares = new Map([[last, [hard.dlogits]]]);
-  let { loss } = hard;
+  const logits = outputs.get(last)!, hard = labels && crossEntropy(logits, labels);
+  const nothing = (name: string) => {
+    const { shape, values } = outputs.get(name)!;
+    return tensorOf(shape, new Float64Array(values.length));
+  };
+  const shares = new Map(hard ? [[last, [hard.dlogits]]] : []);
+  let loss = hard?.loss ?? 0;
   for (const { layer, teacher, weight } of compared) {
     const distance = featureDistance(outputs.get(layer)!, teacher, weight);
     loss += distance.loss;
-    shares.set(layer, [distance.dfeatures]);
+    shares.set(layer, [...shares.get(layer) ?? [], distance.dfeatures]);
   }
   for (const { name, sources, pass } of passes.toReversed()) {
-    const { dxs, parameters: given = {} } = pass.backward(addForward(shares.get(name)!));
+    const { dxs, parameters: given = {} } = pass.backward(addForward(shares.get(name) ?? [nothing(name)]));
     for (const [part, gradient] of Object.entries(given)) gradients[`${name}.${part}`] = gradient;
     for (const [i, source] of sources.entries()) shares.set(source, [...shares.get(source) ?? [], dxs[i]]);
   }

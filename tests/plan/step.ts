@@ -13,10 +13,11 @@ import { EvaluationCounts } from "../../src/gpu/tally.ts";
 import { imagesToQuads, rowsFromQuads } from "../../src/io/quads.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { defaultChooser } from "../../src/kernels/gemm.ts";
-import { type Graph, resolveGraph } from "../../src/model/graph.ts";
-import type { Distillation } from "../../src/plan/distillation.ts";
+import { type Graph, type GraphNode, resolveGraph } from "../../src/model/graph.ts";
+import { type ComparingLoss, teacherFeatures } from "../../src/plan/features.ts";
 import { lowerPlan } from "../../src/plan/lower.ts";
 import { findLogits } from "../../src/plan/plan.ts";
+import { countFeatures } from "../../src/shape.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { randomTensor, type RefTensor, tensorOf } from "../reference/tensor.ts";
 import type { Tensors } from "./reference_graph.ts";
@@ -36,6 +37,32 @@ export function parametersOf(graph: Graph): Tensors {
   }));
 }
 
+/** A layer that is compared with a teacher, and the teacher's numbers as the reference and as the device have them. */
+export interface Taught {
+  readonly layer: string;
+  readonly teacher: RefTensor;
+  readonly map: readonly [number, number, number, number];
+}
+
+/** A teacher's outputs of some layers, at random. */
+export function teachAt(nodes: readonly GraphNode[], layers: readonly number[]): readonly Taught[] {
+  return layers.map((at, place) => {
+    const { spec: { name: layer }, output } = nodes[at], { channels, height, width, taps } = output;
+    // Flattened pixels lie in PyTorch's order in the reference, (C, taps), and the other way about on the device.
+    const map = [batch, channels, height * taps, width] as const;
+    const { values } = randomTensor(map, 9 + place, 2);
+    const shape = height * width > 1 ? map : [batch, countFeatures(output)];
+    return { layer, map, teacher: tensorOf(shape, values) };
+  });
+}
+
+/** The inputs of a step that hold a teacher's outputs, by their names in the plan. */
+export function makeFeatureBuffers(taught: readonly Taught[]): Readonly<Record<string, Float32Array>> {
+  return Object.fromEntries(
+    taught.map(({ map, teacher: { values } }, i) => [teacherFeatures(i), imagesToQuads(values, map)]),
+  );
+}
+
 /** The lengths of all sums that a value of a gradient depends on, there and back. */
 export function roundingsOf(graph: Graph): number {
   const lengths = resolveGraph(graph).map(({ spec, input, output, parameters }) => {
@@ -50,12 +77,11 @@ export function roundingsOf(graph: Graph): number {
 export async function runStep(
   path: ReadPath,
   graph: Graph,
-  { mode, images, labels, parameters, distillation, buffers = {} }: {
+  { mode, images, labels, parameters, distillation, reconstruction, buffers = {} }: ComparingLoss & {
     readonly mode: "train" | "score" | "evaluate";
     readonly images: RefTensor;
     readonly labels: Uint32Array;
     readonly parameters: Tensors;
-    readonly distillation?: Distillation;
     readonly buffers?: Readonly<Record<string, Float32Array>>;
   },
 ) {
@@ -76,6 +102,7 @@ export async function runStep(
       batch,
       mode,
       choose: defaultChooser(path),
+      reconstruction,
       ...(distillation ? { distillation } : {}),
     });
     using step = await preparePlan(plan, {

@@ -75,7 +75,17 @@ export async function pruneWithRefit(
   for (const sparsity of sparsities) {
     signal?.throwIfAborted();
     await remove(sparsity);
-    const stage = { sparsity, layers: await refit.apply({ signal }) };
+    const isLast = sparsity === sparsities.at(-1) || Deno.env.get("EVERY") !== undefined;
+    const stage = {
+      sparsity,
+      layers: await refit.apply({
+        signal,
+        isLast,
+        onProgress: Deno.env.get("SHOW")
+          ? (p) => console.error(p.step, p.steps, performance.now())
+          : undefined,
+      }),
+    };
     stages.push(stage);
     onProgress?.({ step: stages.length, steps: sparsities.length });
     await onStage?.(stage);

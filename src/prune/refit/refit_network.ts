@@ -20,6 +20,7 @@ import { countQuads } from "../../shape.ts";
 import type { SolveBuffers } from "./refit_layer.ts";
 import { DenseState, freeTargets, type LayerTargets, lowerTargets, sampleTargets } from "./refit_target.ts";
 import { GroupRefit } from "./group_refit.ts";
+import { countSteps, planReconstruction, reconstruct, type ReconstructionPhase } from "./reconstruct.ts";
 import { type PassSource, ResumableForward } from "./resumable_forward.ts";
 import {
   fillRefitSettings,
@@ -40,6 +41,8 @@ interface RefitParts {
   readonly positions: ReadonlyMap<string, readonly Uint32Array[]>;
   readonly targets: ReadonlyMap<string, LayerTargets>;
   readonly dense: DenseState;
+  /** The training of all layers together. */
+  readonly phases: readonly ReconstructionPhase[];
   readonly plan: Plan;
   readonly pass: ResumableForward;
   readonly mask: Float32Array;
@@ -104,6 +107,7 @@ export class Refit {
     const dense = await DenseState.open(network);
     let targets: ReadonlyMap<string, LayerTargets> = new Map();
     try {
+      const phases = planReconstruction({ network, dense: dense.copy, examples, choose }, settings);
       targets = await sampleTargets(layers, { source, positions, choose, memoryBytes, signal });
       const cuts = layers.map((layer) => countDispatchesBefore(plan, layer, examples));
       const pass = new ResumableForward(plan, source, { cuts, memoryBytes });
@@ -115,6 +119,7 @@ export class Refit {
         positions,
         targets,
         dense,
+        phases,
         plan,
         pass,
         mask,
@@ -128,15 +133,23 @@ export class Refit {
   }
 
   /**
-   * Refits every kept weight under the network's present mask, with the layers' biases and running means. Removed
-   * weights become zero. The target stays that of the opening, whatever was refitted since.
+   * Refits every kept weight under the network's present mask, with the layers' biases and running means, layer by layer
+   * and then, if asked for, all layers together. Removed weights become zero. The target stays that of the opening,
+   * whatever was refitted since.
    *
    * @throws {NumericError} If activations or refitted weights are not finite.
    * @throws The reason of the signal if it ends the refit. Whatever is thrown, values, statistics and mask are then
    *   those of the opening.
    */
-  async apply({ signal, onProgress }: CallOptions = {}): Promise<readonly LayerRefitReport[]> {
-    const { source: { network }, layers, dense, pass } = this.#parts, steps = layers.length;
+  async apply(
+    { signal, onProgress, isLast = true }: CallOptions & {
+      /** False leaves out what follows the refit of single layers, which the last of several removals needs alone. */
+      readonly isLast?: boolean;
+    } = {},
+  ): Promise<readonly LayerRefitReport[]> {
+    const { source: { network, examples }, layers, dense, pass } = this.#parts;
+    const phases = isLast ? this.#parts.phases : [];
+    const steps = layers.length + countSteps(examples, phases);
     const mask = this.#mask = await readFloats(network.gpu, network.arena("mask"));
     const wires = wireLayers(resolveGraph(network.graph), "evaluate");
     const tensorOf = (node: number) => pass.tensor(node < 0 ? "x" : wires[node].y);
@@ -151,6 +164,11 @@ export class Refit {
         reports.push(await this.#refitLayer(layer, { x, terms, mask }));
         onProgress?.({ step: reports.length, steps });
       }
+      await reconstruct(network, examples, {
+        phases,
+        signal,
+        onProgress: ({ step }) => onProgress?.({ step: layers.length + step, steps }),
+      });
       await checkArenasFinite(network, ["values", "statistics"], "refit");
     } catch (error) {
       dense.restore();
@@ -245,7 +263,7 @@ export class Refit {
         });
         const solved: SolveBuffers = {
           mask: slice(network.arena("mask")),
-          dense: slice(dense.buffer),
+          dense: slice(dense.copy.arena("values")),
           values: slice(network.arena("values")),
           shift: { buffer: shift, offset: chosen[i] * countQuads(outChannels) },
           damping: settings.damping,

@@ -6,7 +6,7 @@
 import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import { copyQuads } from "../../gpu/copy.ts";
 import type { Program } from "../../gpu/executor.ts";
-import type { Network } from "../../gpu/network.ts";
+import { Network } from "../../gpu/network.ts";
 import { readFloats } from "../../gpu/readback.ts";
 import type { ProductChooser } from "../../kernels/product.ts";
 import { resolveGraph } from "../../model/graph.ts";
@@ -28,8 +28,8 @@ export class DenseState {
 
   private constructor(
     network: Network,
-    /** The values, with the layout of the network's arenas. */
-    readonly buffer: DeviceBuffer,
+    /** The copy on the device. */
+    readonly copy: Network,
     { values, statistics, mask }: Readonly<Record<"values" | "statistics" | "mask", Float32Array>>,
   ) {
     this.#network = network;
@@ -40,19 +40,22 @@ export class DenseState {
 
   /** Copies a network's present parameters. */
   static async open(network: Network): Promise<DenseState> {
-    const { gpu, layout } = network, values = network.arena("values");
-    const buffer = gpu.createBuffer("dense values", values.sizeBytes, true);
-    copyQuads(gpu, [{ from: values, to: buffer, quads: buffer.sizeBytes / 16 }]);
+    const { gpu, graph, layout } = network, copy = new Network(gpu, graph, new Map());
     try {
-      return new DenseState(network, buffer, {
-        values: await readFloats(gpu, buffer),
-        statistics: layout.statisticsQuads > 0
-          ? await readFloats(gpu, network.arena("statistics"))
+      const parts = { values: layout.quads, statistics: layout.statisticsQuads };
+      for (const role of ["values", "statistics"] as const) {
+        if (parts[role] === 0) continue;
+        copyQuads(gpu, [{ from: network.arena(role), to: copy.arena(role), quads: parts[role] }]);
+      }
+      return new DenseState(network, copy, {
+        values: await readFloats(gpu, copy.arena("values")),
+        statistics: parts.statistics > 0
+          ? await readFloats(gpu, copy.arena("statistics"))
           : new Float32Array(),
         mask: await readFloats(gpu, network.arena("mask")),
       });
     } catch (error) {
-      buffer[Symbol.dispose]();
+      copy[Symbol.dispose]();
       throw error;
     }
   }
@@ -98,7 +101,7 @@ export class DenseState {
   }
 
   [Symbol.dispose](): void {
-    this.buffer[Symbol.dispose]();
+    this.copy[Symbol.dispose]();
   }
 }
 

@@ -4,7 +4,8 @@
  * @module
  */
 import { epochBatches } from "../../data/batches.ts";
-import { anyCount, checkNumbers, positiveCount, seedRule } from "../../checks.ts";
+import { anyCount, checkNumbers, checkWords, positiveCount, seedRule } from "../../checks.ts";
+import { type Augmentation, augmentations } from "../../plan/images.ts";
 import { openRandomStream } from "../../random.ts";
 import type { RefittableLayer } from "./refittable_layers.ts";
 
@@ -27,6 +28,18 @@ export interface RefitSettings {
   readonly selectionSteps: number;
   /** Maximum bytes of the batches' activations. If they need more, every layer's pass begins at the images. */
   readonly memoryBytes: number;
+  /**
+   * What is fitted: the outputs of each layer on its own (`layers`); and then, by training without labels, those of parts
+   * of the network one after the other (`blocks`), or of all parts and the logits at once (`end-to-end`). A part ends with
+   * the last map of a size that all paths go through.
+   */
+  readonly by: "layers" | "blocks" | "end-to-end";
+  /** Beyond layers: steps of training, of each part with `blocks`; rounded up to whole passes over all examples. */
+  readonly steps: number;
+  /** Beyond layers: the learning rate of Adam, which falls to zero along half a cosine. */
+  readonly learningRate: number;
+  /** Beyond layers: the augmentation of images. */
+  readonly augmentation: Augmentation;
 }
 
 /** The default settings of a refit. */
@@ -38,6 +51,10 @@ export const refitDefaults: RefitSettings = {
   seed: 0,
   selectionSteps: 0,
   memoryBytes: 2 ** 30,
+  by: "layers",
+  steps: 300,
+  learningRate: 3e-3,
+  augmentation: "none",
 };
 
 /** The refit of one layer. */
@@ -65,7 +82,12 @@ export interface LayerRefitReport {
 export function fillRefitSettings(given: Partial<RefitSettings>): RefitSettings {
   const settings: RefitSettings = { ...refitDefaults, ...given };
   const { images, positions, batch, damping, seed, selectionSteps, memoryBytes } = settings;
-  checkNumbers("refit weights with", {
+  const act = "refit weights with";
+  checkWords(act, {
+    by: [settings.by, ["layers", "blocks", "end-to-end"]],
+    augmentation: [settings.augmentation, augmentations],
+  });
+  checkNumbers(act, {
     images: [images, positiveCount],
     positions: [positions, positiveCount],
     batch: [batch, positiveCount],
@@ -73,6 +95,8 @@ export function fillRefitSettings(given: Partial<RefitSettings>): RefitSettings 
     seed: [seed, seedRule],
     selectionSteps: [selectionSteps, anyCount],
     memoryBytes: [memoryBytes, { atLeast: 0 }],
+    steps: [settings.steps, positiveCount],
+    learningRate: [settings.learningRate, { above: 0 }],
   });
   return settings;
 }
