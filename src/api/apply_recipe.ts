@@ -33,6 +33,8 @@ export interface RecipeInputs {
   readonly trainedOn: number;
   /** True where the model was scored by this recipe before, at the same values: they are not scored again. */
   readonly isScored?: boolean;
+  /** False where another removal follows: a refit then fits single layers alone. Default: true. */
+  readonly isFinal?: boolean;
   /** Called before the first layer of a refit, and after each. */
   readonly onRefit?: ((progress: Progress) => void) | undefined;
   /** Ends the removal between two of its steps; see `Model.prune` for the state of the model then. */
@@ -74,7 +76,7 @@ export async function applyRecipe(
   const regrown = regrowAbove === undefined
     ? 0
     : await core.pruner.regrow(regrowAbove, { examples: trainedOn, protect });
-  if (refit) await refit.apply({ signal, onProgress: onRefit });
+  if (refit) await refit.apply({ signal, onProgress: onRefit, isFinal: inputs.isFinal });
   else await recalibrate(core, recipe, inputs);
   return {
     layers: await core.countKept(),

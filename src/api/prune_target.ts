@@ -60,9 +60,9 @@ export function modelAsPruneTarget(core: ModelCore, options: PruneTargetOptions)
         core.pruner.forgetRounds();
         return await stateOf(await core.countKept());
       }),
-    remove: (amount) =>
+    remove: (amount, isFinal) =>
       step("remove", async () => {
-        const removal = await applyRecipe(core, recipe, amount, inputs);
+        const removal = await applyRecipe(core, recipe, amount, { ...inputs, isFinal });
         return { ...removal, ...await stateOf(removal.layers) };
       }),
     finetune: async (round) => void await finetune(round),

@@ -48,7 +48,7 @@ const own = ownFlags({
     preset: ["confidence", "confidence/matched", "magnitude", "obd", "taylor", "gradient", "lamp", "random"],
     description:
       "Criteria, with what else is to differ behind slashes: a prior, an estimate of the Fisher information, a scope, " +
-      "a granularity, a recalibration, refit or obs (refit with selection obs), staged (scored anew on the way), a " +
+      "a granularity, a recalibration, refit or obs (refit with selection obs), blocks or end-to-end (as in refit), staged (scored anew on the way), a " +
       "temperature T=2 or T=auto; such as magnitude/refit. snr needs training.",
     wanted: "names of variants",
   }),

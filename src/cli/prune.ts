@@ -45,7 +45,7 @@ const common = [
 
 const examples = [
   "./winnow prune --data DATA --sparsity 0.8",
-  "./winnow prune --model resnet20.safetensors --sparsity 0.8 --refit --finetune-epochs 0 --no-compare",
+  "./winnow prune --model resnet20.safetensors --sparsity 0.8 --refit layers --finetune-epochs 0 --no-compare",
   "./winnow prune --model resnet20 --granularity channel --target-multiply-adds 0.5",
 ];
 

@@ -7,7 +7,16 @@ import type { z } from "zod";
 import { ConfigError } from "../errors.ts";
 import { describeAlternatives, nearestName } from "../nearest.ts";
 import { type ConfigField, describeConfig, describeKinds, describeWanted } from "./fields.ts";
-import { branchFor, isKeys, type Keys, listBranches, type Node, nodeAt, valueAt } from "./nodes.ts";
+import {
+  branchFor,
+  isKeys,
+  type Keys,
+  listBranches,
+  type Node,
+  nodeAt,
+  valueAt,
+  valuesByPath,
+} from "./nodes.ts";
 import { schema } from "./schema.ts";
 import type { tree } from "./tree.ts";
 import { upgradeConfig } from "./version1.ts";
@@ -112,6 +121,8 @@ function describeUnknown(path: readonly PropertyKey[], key: string, value: unkno
   if (missing) {
     return { thing: at(missing), current: "absent", wanted: describeWanted(branch!.properties![missing]) };
   }
+  const inner = homes.includes(branch!) ? findOfAnotherKind(thing, own[key]) : undefined;
+  if (inner) return inner;
   const kind = Object.keys(home.properties!).find((name) =>
     all.every(({ properties }) => properties?.[name])
   );
@@ -121,6 +132,25 @@ function describeUnknown(path: readonly PropertyKey[], key: string, value: unkno
   }
   const others = Object.keys(own).filter((name) => !home.properties![name]);
   return { thing, current, wanted: `none beside ${others.join(" and ")}` };
+}
+
+/** Of a value of the nearest branch, which zod takes for another branch's, what is of another kind than its key wants. */
+function findOfAnotherKind(path: string, value: unknown) {
+  const types: Partial<Record<ConfigField["kind"], string>> = {
+    integer: "number",
+    number: "number",
+    boolean: "boolean",
+    text: "string",
+  };
+  for (const [thing, own] of valuesByPath(value, path)) {
+    const field = describeConfig().find(({ key }) => key === thing);
+    if (!field) continue;
+    const { kind, choices, wanted } = field;
+    const fits = choices?.includes(own as string) ||
+      kind !== "choice" && typeof own === (types[kind] ?? typeof own);
+    if (!fits) return { thing, current: quoteValue(own), wanted };
+  }
+  return undefined;
 }
 
 /** The nearest of the keys that there are, at the root by their paths. */

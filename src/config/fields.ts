@@ -26,7 +26,7 @@ export interface ConfigField {
   readonly choices?: readonly string[];
   /** The kinds of its branch that have it, where others have not. */
   readonly under?: readonly string[];
-  /** Of a part: whether it needs keys, so that its flag can only take it away. */
+  /** Of a part: whether its flag can only take it away, because it needs keys, or one of them has the flag. */
   readonly isOnlyTaken?: boolean;
 }
 
@@ -60,6 +60,12 @@ function readKind(node: Node): ConfigField["kind"] {
   return node.type === "string" ? "text" : node.type as "integer" | "number" | "boolean";
 }
 
+/** True where a key below a node has its short name. */
+function isSetBelow(node: Node, short: string | undefined): boolean {
+  return listBranches(node).flatMap(({ properties = {} }) => Object.values(properties))
+    .some(({ description }) => description?.startsWith(`--${short}: `));
+}
+
 function makeField(key: string, nodes: readonly Node[], under: readonly string[]): ConfigField {
   const [node] = nodes, words = [...new Set(nodes.flatMap(listWords))];
   // A key that has a short name begins with it.
@@ -75,7 +81,7 @@ function makeField(key: string, nodes: readonly Node[], under: readonly string[]
     wanted: describeWanted(all),
     ...(words.length > 0 ? { choices: words } : {}),
     ...(under.length > 0 ? { under } : {}),
-    ...(kind === "part" && node.required?.length ? { isOnlyTaken: true } : {}),
+    ...(kind === "part" && (node.required?.length || isSetBelow(node, short)) ? { isOnlyTaken: true } : {}),
   };
 }
 

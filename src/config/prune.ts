@@ -135,23 +135,43 @@ const select = z.union([
   z.strictObject({ granularity: z.union([z.literal("filter"), block]), ...selected, perCost }),
 ]);
 
+/** The steps of a refit beyond single layers, and their learning rate. */
+export const refitTraining = { steps: 300, learningRate: 3e-3 } as const;
+
+const refitted = {
+  selectionSteps: z.int().min(0).optional().meta({
+    description:
+      "Steps in which a layer that lost weights before chooses by Optimal Brain Surgeon which go (Hassibi and Stork 1993); 0 takes the scores.",
+    default: selectionSteps.obs,
+  }),
+};
+
+const refit = z.discriminatedUnion("by", [
+  z.strictObject({
+    by: z.literal("layers").optional().describe(
+      "--refit: Give kept weights new values after each removal, so that the network computes what it did before: layers fits each layer by least squares; then, by steps without labels, blocks trains one stage after the other, end-to-end all at once, with the logits.",
+    ),
+    ...refitted,
+  }),
+  z.strictObject({
+    by: z.enum(["blocks", "end-to-end"]),
+    ...refitted,
+    steps: z.int().min(1).default(refitTraining.steps).describe(
+      "--refit-steps: Steps of training without labels after the last removal, on batches of calibration examples; rounded up to whole passes.",
+    ),
+    learningRate: positive.default(refitTraining.learningRate).describe(
+      "--refit-learning-rate: Learning rate of those steps, which Adam takes; it falls to zero along half a cosine.",
+    ),
+  }),
+]).describe("--refit: Give kept weights new values after each removal.");
+
 const after = z.union([
   z.strictObject({
     recalibrate: z.enum(["none", "plain", "augmented"]).default("augmented").describe(
       "--recalibrate-pruned: Measure batch norm's statistics anew after each removal, on images as they are or as trained on.",
     ),
   }),
-  z.strictObject({
-    refit: z.strictObject({
-      selectionSteps: z.int().min(0).optional().meta({
-        description:
-          "Steps in which a layer that lost weights before chooses by Optimal Brain Surgeon which go (Hassibi and Stork 1993); 0 takes the scores.",
-        default: selectionSteps.obs,
-      }),
-    }).describe(
-      "--refit: Give kept weights new values after each removal: those whose activations are nearest to those before it, by least squares.",
-    ),
-  }),
+  z.strictObject({ refit }),
 ]);
 
 /** The branch `prune`. */

@@ -39,7 +39,8 @@ function completeSelect({ goal, select }: Tree["prune"]) {
 function completeAfter({ after, ...prune }: Tree["prune"]) {
   if (!("refit" in after)) return after;
   const usual = mayChooseWeights(prune) ? selectionSteps.obs : selectionSteps.score;
-  return { refit: { ...after.refit, selectionSteps: after.refit.selectionSteps ?? usual } };
+  const { refit } = after, selection = { selectionSteps: refit.selectionSteps ?? usual };
+  return { refit: "steps" in refit ? { ...refit, ...selection } : { by: "layers", ...selection } as const };
 }
 
 /** Fills in the examples by which a confidence `auto` chooses the round. */

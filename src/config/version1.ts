@@ -12,7 +12,8 @@ import { configFlags, keysOfFlag } from "./words.ts";
 const renamed: Readonly<
   Record<string, { readonly key: string; readonly values: Readonly<Record<string, string>> }>
 > = {
-  replace: { key: "refit", values: {} },
+  refit: { key: "refit", values: { true: "layers" } },
+  replace: { key: "refit", values: { true: "layers" } },
   posterior: { key: "selection", values: { diagonal: "score", layer: "obs" } },
 };
 
@@ -44,7 +45,8 @@ const idle: Keys = {
 /** True for a key that says nothing beside the others. */
 function isIdle(key: string, value: unknown, { refit, granularity, averaging }: Keys): boolean {
   if (key === "selection") return !refit && value === "score";
-  if (key === "recalibratePruned") return refit === true && value === "none";
+  if (key === "refit") return value === false;
+  if (key === "recalibratePruned") return refit === "layers" && value === "none";
   if (key === "roundTo") return value === 1 && granularity !== "channel";
   if (key === "recalibrate" && averaging === "none" && value === "none") return true;
   return Object.hasOwn(idle, key) && idle[key] === value;
@@ -66,7 +68,7 @@ export function upgradeConfig(config: unknown): unknown {
     Object.entries(config).map(([key, value]) => {
       const to = renamed[key];
       // Beside the new key, the old one is one that there is not.
-      return !to || Object.hasOwn(config, to.key)
+      return !to || key !== to.key && Object.hasOwn(config, to.key)
         ? [key, value]
         : [to.key, to.values[String(value)] ?? value];
     }),

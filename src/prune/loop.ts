@@ -22,8 +22,11 @@ export interface PrunedState {
 export interface PruneTarget {
   /** Returns the state before the first removal. */
   start(): Promise<PrunedState>;
-  /** Removes an amount by the recipe, and returns what is left. */
-  remove(amount: Amount): Promise<Removal & PrunedState>;
+  /**
+   * Removes an amount by the recipe, and returns what is left. A removal is not final if another one follows, and nothing is
+   * decided by the network between them.
+   */
+  remove(amount: Amount, isFinal: boolean): Promise<Removal & PrunedState>;
   /** Fine-tunes. The round counts from 1. */
   finetune(round: number): Promise<void>;
   /** Accuracy in [0, 1] on test examples. It decides nothing. */
@@ -284,10 +287,11 @@ export async function pruneUntilStable(
     const before = countRemovedWeights(now.layers), survivors = prunable - before;
     if (allowedDrop !== undefined) await target.save(round - 1);
     const amount = nextAmount(options, { prunable, first, now, done, part });
+    const isFinal = isValidated || "threshold" in goal || done + 1 === maxRounds;
     const { regrown: inflow, temperature, below, ...after } = await towards(
       goal,
       maxRounds === Infinity ? `round ${done + 1}` : `round ${done + 1} of ${maxRounds}`,
-      () => target.remove(amount),
+      () => target.remove(amount, isFinal),
     );
     const removed = countRemovedWeights(after.layers), outflow = removed + inflow - before;
     const accuracyPruned = await target.evaluate();

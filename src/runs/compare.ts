@@ -163,7 +163,8 @@ async function* compareVariant(
       const onRefit = (progress: RunProgress) =>
         onProgress?.(`refit ${name} at ${stage}, seed ${seed}`, progress);
       const amount = { weights: removedAt(stage, prunableCount) };
-      const options = { ...inputs, isScored: !isStaged && i > 0, onRefit };
+      const isFinal = stage === sparsity;
+      const options = { ...inputs, isScored: !isStaged && i > 0, isFinal, onRefit };
       const removal = await applyRecipe(getCore(model), recipe, amount, options);
       if (removal.temperature) posteriorTemperatures.push(removal.temperature);
       layers = removal.layers;

@@ -31,6 +31,7 @@ const parts: ReadonlyMap<string, Keys> = new Map<string, Keys>([
   ...["none", "plain", "augmented"].map((recalibrate) => [recalibrate, { after: { recalibrate } }] as const),
   ["refit", { after: { refit: { selectionSteps: selectionSteps.score } } }],
   ["obs", { after: { refit: { selectionSteps: selectionSteps.obs } } }],
+  ...(["blocks", "end-to-end"] as const).map((by) => [by, { after: { refit: { by } } }] as const),
 ]);
 
 /**
@@ -60,8 +61,8 @@ function readPart(part: string): Keys | undefined {
 
 /**
  * Reads a variant's name: a criterion, then after slashes any of a prior, an estimate of the Fisher information, a scope,
- * a granularity (no N:M, which has a sparsity of its own), how batch norm is measured after the removal, `refit`, and
- * `obs`, which is `refit` with layers that choose their own weights, `staged`, and `T=` a temperature of the posterior or
+ * a granularity (no N:M, which has a sparsity of its own), how batch norm is measured after the removal, `refit`,
+ * `obs`, which is `refit` with layers that choose their own weights, `blocks` or `end-to-end` of a refit, `staged`, and `T=` a temperature of the posterior or
  * `T=auto`, which has it chosen on the validation examples.
  *
  * @param base What the variant has where its name says nothing.

@@ -46,7 +46,9 @@ function readAfter(
   { seed, train, prune: { after } }: RunConfig,
   images: Pick<Dataset, "channels">,
 ): AfterRemoval {
-  if ("refit" in after) return { refit: { seed, ...after.refit } };
+  if ("refit" in after) {
+    return { refit: { seed, augmentation: readAugmentation(train, images), ...after.refit } };
+  }
   const { batch, cutout } = train;
   if (after.recalibrate === "none") return {};
   if (after.recalibrate === "plain") return { recalibrate: { batch, seed } };

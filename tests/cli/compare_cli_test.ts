@@ -89,7 +89,7 @@ Deno.test("compare refuses lists that are none", async () => {
 Deno.test("compare and sensitivity refuse --selection obs where each network loses weights once", () =>
   inFolder(async (folder, flags) => {
     const given = [...flags.filter((flag) => !flag.startsWith("--sparsities")), `--out=${folder}/out`];
-    const idle = [...given, "--refit", "--selection=obs", "--sparsities=0.5"];
+    const idle = [...given, "--refit=layers", "--selection=obs", "--sparsities=0.5"];
     for (const [task, more] of [["compare", ["--variants=magnitude"]], ["sensitivity", []]] as const) {
       const { code, errors } = await runTask(task, [...idle, ...more]);
       assertEquals([code, errors.length], [1, 1]);

@@ -93,7 +93,7 @@ Deno.test("listsGiven() are what was given, what a report's cells have, or the d
 
 Deno.test("resolveRun() and listsGiven() take reports of before refits had one name", async () => {
   const { config: { prune }, earlier } = await told("--config old.json");
-  assertEquals(prune.after, { refit: { selectionSteps: 3 } });
+  assertEquals(prune.after, { refit: { by: "layers", selectionSteps: 3 } });
   const { variants } = own.read(listsGiven(parse("--config old.json"), earlier));
   assertEquals(variants, ["magnitude/obs", "obd/refit/T=2"]);
 });

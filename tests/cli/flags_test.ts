@@ -80,7 +80,8 @@ Deno.test("keysOfFlags() gives the keys that flags set, words before the keys th
     ["--granularity 4x2", { prune: { select: { granularity: { rows: 4, channels: 2 } } } }],
     ["--target-bytes 0.5", { prune: { goal: { cost: "bytes", max: 0.5 } } }],
     ["--posterior-temperature auto", { prune: { score: { temperature: "validation" } } }],
-    ["--refit", { prune: { after: { refit: {} } } }],
+    ["--refit layers", { prune: { after: { refit: { by: "layers" } } } }],
+    ["--no-refit", { prune: { after: { refit: undefined } } }],
     ["--selection obs", { prune: { after: { refit: { selectionSteps: 3 } } } }],
     ["--protect conv1,fc2", { prune: { select: { protect: ["conv1", "fc2"] } } }],
     ["--distill 0.5 --teacher t.safetensors", {

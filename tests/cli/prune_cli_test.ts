@@ -234,7 +234,7 @@ Deno.test("prune refuses bad input with one line and exit code 1, and leaves not
       ],
       [[...flags, "--sparsity=0.5", "--confidence=0.5"], /sparsity/],
       [
-        [...flags, "--refit", "--selection=obs"],
+        [...flags, "--refit=layers", "--selection=obs"],
         /Cannot use "--selection": "obs".*expected "score"/,
       ],
       [[...flags, "--sparsty=0.5"], /Cannot use "--sparsty": an unknown flag, expected .*--sparsity/],

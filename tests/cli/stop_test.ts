@@ -167,7 +167,7 @@ Deno.test({
           },
           {
             command: "sensitivity",
-            lists: ["--sparsities=0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8", "--refit", "--seed=2"],
+            lists: ["--sparsities=0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8", "--refit=layers", "--seed=2"],
           },
         ] as const
       ) {

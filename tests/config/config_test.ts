@@ -127,22 +127,26 @@ Deno.test("parseRunConfig() holds validation examples out where a confidence aut
 });
 
 Deno.test("parseRunConfig() refits kept weights as it was measured to work best, unless told otherwise", () => {
+  const by = "layers";
   const read = (prune: RunConfigInput["prune"]) => {
     const { score, after, rounds } = parse({ prune: { after: { refit: {} }, ...prune } }).prune;
     return [score.by, after, rounds];
   };
-  assert.deepEqual(read({}), ["magnitude", { refit: { selectionSteps: 3 } }, 5]);
+  assert.deepEqual(read({}), ["magnitude", { refit: { by, selectionSteps: 3 } }, 5]);
   assert.deepEqual(read({ score: { by: "taylor" }, after: { refit: { selectionSteps: 0 } }, rounds: 2 }), [
     "taylor",
-    { refit: { selectionSteps: 0 } },
+    { refit: { by, selectionSteps: 0 } },
     2,
   ]);
   assert.deepEqual(read({ select: { granularity: "channel" } }), ["magnitude", {
-    refit: { selectionSteps: 0 },
+    refit: { by, selectionSteps: 0 },
+  }, 5]);
+  assert.deepEqual(read({ after: { refit: { by: "end-to-end" } } }), ["magnitude", {
+    refit: { by: "end-to-end", selectionSteps: 3, steps: 300, learningRate: 0.003 },
   }, 5]);
   assert.deepEqual(read({ goal: { confidence: 0.6 } }), [
     "confidence",
-    { refit: { selectionSteps: 3 } },
+    { refit: { by, selectionSteps: 3 } },
     undefined,
   ]);
   assert.deepEqual(read({ after: {} }), ["confidence", { recalibrate: "augmented" }, 3]);
@@ -311,6 +315,18 @@ Deno.test("parseRunConfig() says where a key belongs that another kind has", () 
     "none beside sparsity",
   );
   assertRefused({ prune: { after: { refit: {}, recalibrate: "plain" } } }, "prune.after.", "none beside");
+  assertRefused(
+    { prune: { after: { refit: { steps: 9 } } } },
+    "prune.after.refit.steps",
+    "none unless prune.after.refit.by is blocks or end-to-end",
+  );
+  const wrong = { by: "all", selectionSteps: "x" };
+  assertRefused({ prune: { after: { refit: wrong } } }, "prune.after.refit.by", "one of layers, blocks");
+  assertRefused(
+    { prune: { after: { refit: { selectionSteps: "x" } } } },
+    "prune.after.refit.selectionSteps",
+    "a whole number, at least 0",
+  );
 });
 
 Deno.test("parseRunConfig() refuses what is no object, and cuts long values", () => {

@@ -18,7 +18,8 @@ const configs = read("version1.jsonl").trim().split("\n").map((line) => JSON.par
 Deno.test("parseRunConfig() reads whole configurations of version 1 as what was asked for by the same flags", () => {
   assert(configs.length > 12);
   for (const { given, config } of configs) {
-    const now = configOf(given), name = JSON.stringify(given);
+    // What a refit is by has a name since.
+    const now = configOf(given.refit ? { ...given, refit: "layers" } : given), name = JSON.stringify(given);
     // Rounds towards a confidence were 20 then; a run that is repeated has as many.
     if (given.confidence !== undefined) given.rounds = now.prune.rounds = config.rounds;
     // Compaction was on for channels alone then; a run that is repeated does as then.
@@ -39,7 +40,7 @@ Deno.test("parseRunConfig() refuses of version 1 what the tree refuses, by its p
     [{ optimizer: "adam", momentum: 0.5 }, 'Cannot use "train.optimizer.momentum": 0.5'],
     [{ sparsity: 0.5, confidence: 0.9 }, 'Cannot use "prune.goal.'],
     [{ batch: 8, epoch: 1 }, 'Cannot use "epoch": an unknown key from a test, expected "train.epochs"'],
-    [{ refit: 1 }, 'Cannot use "prune.after.refit": 1'],
+    [{ refit: 1 }, 'Cannot use "prune.after.refit.by": 1'],
     [{ replace: true, refit: true }, 'Cannot use "replace": an unknown key'],
     [{ data: 3 }, 'Cannot use "data.folder": 3'],
   ];
@@ -56,10 +57,10 @@ Deno.test("parseRunConfig() reads names of before refits had one name", () => {
   const old = { sparsity: 0.8, replace: true, posterior: "diagonal" };
   assert.deepEqual(
     parseRunConfig(old, "a test"),
-    configOf({ sparsity: 0.8, refit: true, selection: "score" }),
+    configOf({ sparsity: 0.8, refit: "layers", selection: "score" }),
   );
   const { after } = parseRunConfig({ replace: true, posterior: "layer" }, "a test").prune;
-  assert.deepEqual(after, { refit: { selectionSteps: 3 } });
+  assert.deepEqual(after, { refit: { by: "layers", selectionSteps: 3 } });
 });
 
 Deno.test("pruneReportSchema reads a report of version 1, which then is one of now", () => {
@@ -82,7 +83,7 @@ Deno.test("upgradeReport() gives variants the names of now, and leaves alone wha
   }];
   assert.deepEqual(upgradeReport({ version: 1, config: { replace: true }, cells }), {
     version: 2,
-    config: configOf({ refit: true }),
+    config: configOf({ refit: "layers" }),
     cells: [{ variant: "confidence/refit/T=2", seed: 1 }, { variant: "lamp/obs" }, { layer: "fc" }],
   });
   for (const other of [null, 3, "replace", [{ version: 1 }], { version: 2, config: {} }]) {

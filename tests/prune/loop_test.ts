@@ -39,7 +39,7 @@ async function run(
       readonly max?: number;
     },
 ) {
-  const log: string[] = [];
+  const log: string[] = [], finals: boolean[] = [];
   let asked = 0, grown = 0, validated = 0, accuracy = 1, removed = removedBefore;
   const saved = new Map<number, number>();
   const count = () => {
@@ -58,7 +58,8 @@ async function run(
   };
   const target: PruneTarget = {
     start: stateOf,
-    async remove(amount) {
+    async remove(amount, isFinal) {
+      finals.push(isFinal);
       let regrown = 0, found: number | undefined;
       if (amount === "nothing") await note("nothing");
       else if ("weights" in amount) {
@@ -107,8 +108,15 @@ async function run(
   };
   const outcome = await pruneUntilStable(target, { goal, ...options });
   const linesOf = (word: string) => log.filter((line) => line.startsWith(word));
-  return { outcome, log, removals: linesOf("remove"), linesOf, saved: [...saved.keys()] };
+  return { outcome, log, removals: linesOf("remove"), linesOf, finals, saved: [...saved.keys()] };
 }
+
+Deno.test("pruneUntilStable() says which removal is the last, and that all are where each decides", async () => {
+  const goal = { sparsity: 0.5 };
+  assertEquals((await run(goal, { rounds: 3 })).finals, [false, false, true]);
+  assertEquals((await run(goal, { rounds: 2, allowedDrop: 1 })).finals, [true, true]);
+  assertEquals((await run({ threshold: 1 }, { rounds: 2, below: [9, 9] })).finals, [true, true]);
+});
 
 Deno.test("pruneUntilStable() removes, evaluates, trains and evaluates in each round", async () => {
   const { outcome, log } = await run({ sparsity: 0.5 }, { rounds: 2 });

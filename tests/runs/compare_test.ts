@@ -199,13 +199,16 @@ Deno.test("readVariant() reads what its parts say, and refuses parts that are no
     { by: "obd", fisher: "example" },
     { by: "magnitude" },
   ]);
-  const refitted = configOf({ refit: true });
+  const refitted = configOf({ refit: "layers" });
   assertEquals(["lamp", "lamp/channel", "lamp/refit"].map((name) => recipeOf(name, refitted).after), [
-    { refit: { selectionSteps: 3 } },
-    { refit: { selectionSteps: 0 } },
-    { refit: { selectionSteps: 0 } },
+    { refit: { by: "layers", selectionSteps: 3 } },
+    { refit: { by: "layers", selectionSteps: 0 } },
+    { refit: { by: "layers", selectionSteps: 0 } },
   ]);
-  assertEquals(recipeOf("lamp/obs").after, { refit: { selectionSteps: 3 } });
+  assertEquals(recipeOf("lamp/refit/blocks").after, {
+    refit: { by: "blocks", selectionSteps: 0, steps: 300, learningRate: 0.003 },
+  });
+  assertEquals(recipeOf("lamp/obs").after, { refit: { by: "layers", selectionSteps: 3 } });
   const refused: readonly (readonly [string, string])[] = [
     ["magnitud", 'no criterion is "magnitud", expected "magnitude"'],
     ["magnitude/evidense", '"evidense" says nothing, expected "evidence"'],

@@ -394,7 +394,7 @@ Deno.test("runPrune() refits what is kept, which comes nearer to the trained net
   const gpu = await deviceOf(), start = gpu.allocatedBytes;
   const config = { epochs: 12, finetuneEpochs: 0, rounds: 2, sparsity: 0.7, criterion: "magnitude" };
   const plain = await run({ ...config, compare: false }), seen = new Map<string, number[]>();
-  const refitted = await run({ ...config, refit: true }, {
+  const refitted = await run({ ...config, refit: "layers" }, {
     onProgress: (phase, { step, steps }) => {
       if (phase.startsWith("refit")) seen.set(phase, [...seen.get(phase) ?? [], step / steps]);
     },
@@ -406,15 +406,32 @@ Deno.test("runPrune() refits what is kept, which comes nearer to the trained net
   assertEquals(refitted.report.parameters, plain.report.parameters);
   assertNotEquals(refitted.model, plain.model);
   assert(refitted.report.accuracy.finetuned >= plain.report.accuracy.finetuned);
-  assertEquals(refitted.report.config.prune.after, { refit: { selectionSteps: 3 } });
+  assertEquals(refitted.report.config.prune.after, { refit: { by: "layers", selectionSteps: 3 } });
   const tuned = await run({
     ...config,
     ...brief,
     finetuneEpochs: 1,
-    refit: true,
+    refit: "layers",
     validation: 16,
     allowedDrop: 0.5,
   });
   assertEquals(gpu.allocatedBytes, start, "nothing is left on the device");
   assert(tuned.report.parameters.removed > 0);
+});
+
+Deno.test("runPrune() refits end to end after the last removal, and after each with a confidence", async () => {
+  const config = { ...brief, epochs: 4, finetuneEpochs: 0, rounds: 2, refit: "end-to-end", refitSteps: 5 };
+  const stepsOf = async (more: Record<string, unknown>) => {
+    const seen = new Map<string, number>();
+    const { report } = await run({ ...config, ...more, compare: false }, {
+      onProgress: (phase, { steps }) => void (phase.startsWith("refit") && seen.set(phase, steps)),
+    });
+    assert(report.parameters.removed > 0);
+    return [...seen.values()];
+  };
+  // Four layers; five steps are one pass or more.
+  const [layers, all] = await stepsOf({ sparsity: 0.7, criterion: "magnitude" });
+  assertEquals(layers, 4);
+  assert(all >= 9);
+  assertEquals(await stepsOf({ sparsity: undefined, confidence: 0.6 }), [all, all]);
 });

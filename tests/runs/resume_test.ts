@@ -41,7 +41,16 @@ const configs = { plain, rich };
 /** What undoes rounds, and what replaces weights by the network before. */
 const undoing = {
   ...{ epochs: 8, batch: 8, learningRate: 0.05, rounds: 2, seed: 5, checkpointEvery: 7, compare: false },
-  ...{ validation: 16, allowedDrop: 0, sparsity: 0.999, refit: true, selection: "obs", calibration: 16 },
+  ...{ validation: 16, allowedDrop: 0, sparsity: 0.999, refit: "layers", selection: "obs", calibration: 16 },
+};
+
+/** What trains without labels after a removal. */
+const followed = {
+  ...undoing,
+  validation: undefined,
+  allowedDrop: undefined,
+  refit: "blocks",
+  refitSteps: 3,
 };
 
 /** What reads the variance of training's steps, and what tries removals before it removes. */
@@ -126,7 +135,16 @@ async function runInPieces(options: Omit<RunOptions, "files" | "resumes">, step:
 }
 
 for (
-  const [name, config] of Object.entries({ ...configs, undoing, noisy, tempered, regrown, choosing, taught })
+  const [name, config] of Object.entries({
+    ...configs,
+    undoing,
+    followed,
+    noisy,
+    tempered,
+    regrown,
+    choosing,
+    taught,
+  })
 ) {
   Deno.test(`runPrune() resumed after any checkpoint ends with the same bits, ${name}`, async () => {
     const gpu = await deviceOf(), start = gpu.allocatedBytes;

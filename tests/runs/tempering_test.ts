@@ -136,7 +136,7 @@ const goals = {
   "a cost": { targetMultiplyAdds: 0.5, rounds: 1 },
   channels: { granularity: "channel", targetParameters: 0.6, rounds: 1, roundTo: 1 },
   "a pattern": { granularity: "1:4" },
-  "a refit": { criterion: "confidence", refit: true, sparsity: 0.7, rounds: 2 },
+  "a refit": { criterion: "confidence", refit: "layers", sparsity: 0.7, rounds: 2 },
 };
 
 for (const [name, goal] of Object.entries(goals)) {

@@ -51,7 +51,8 @@ export function stagesTo(sparsity: number): readonly number[] {
 
 /**
  * Prunes a network in stages, in place. Each stage sets the mask to its sparsity and refits all kept weights, so the
- * next stage chooses among refitted weights. The targets of all stages are those of the network at the start.
+ * next stage chooses among refitted weights. The targets of all stages are those of the network at the start. What is
+ * refitted beyond single layers follows the last stage alone.
  *
  * @throws {ConfigError} If sparsities do not rise between 0 and 1.
  * @throws {NumericError} If activations are not finite; the network is then as it was at the start.
@@ -75,17 +76,8 @@ export async function pruneWithRefit(
   for (const sparsity of sparsities) {
     signal?.throwIfAborted();
     await remove(sparsity);
-    const isLast = sparsity === sparsities.at(-1) || Deno.env.get("EVERY") !== undefined;
-    const stage = {
-      sparsity,
-      layers: await refit.apply({
-        signal,
-        isLast,
-        onProgress: Deno.env.get("SHOW")
-          ? (p) => console.error(p.step, p.steps, performance.now())
-          : undefined,
-      }),
-    };
+    const isFinal = stages.length === sparsities.length - 1;
+    const stage = { sparsity, layers: await refit.apply({ signal, isFinal }) };
     stages.push(stage);
     onProgress?.({ step: stages.length, steps: sparsities.length });
     await onStage?.(stage);

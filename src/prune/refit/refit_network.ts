@@ -142,13 +142,13 @@ export class Refit {
    *   those of the opening.
    */
   async apply(
-    { signal, onProgress, isLast = true }: CallOptions & {
-      /** False leaves out what follows the refit of single layers, which the last of several removals needs alone. */
-      readonly isLast?: boolean;
+    { signal, onProgress, isFinal = true }: CallOptions & {
+      /** False refits layer by layer alone, on the way to a later removal. Default: true. */
+      readonly isFinal?: boolean | undefined;
     } = {},
   ): Promise<readonly LayerRefitReport[]> {
     const { source: { network, examples }, layers, dense, pass } = this.#parts;
-    const phases = isLast ? this.#parts.phases : [];
+    const phases = isFinal ? this.#parts.phases : [];
     const steps = layers.length + countSteps(examples, phases);
     const mask = this.#mask = await readFloats(network.gpu, network.arena("mask"));
     const wires = wireLayers(resolveGraph(network.graph), "evaluate");
