@@ -9,7 +9,6 @@ import { checkIterations, type Dispatch, dispatchOver } from "../kernels/dispatc
 import { type Graph, type GraphNode, resolveGraph } from "../model/graph.ts";
 import { countQuads } from "../shape.ts";
 import type { Distillation, FeatureMaps } from "./distillation.ts";
-import type { Reconstruction } from "./reconstruction.ts";
 
 /** The input with one of the teacher's feature maps, by its index. It is filled before the step. */
 export const teacherFeatures = (map: number): string => `teacher_features ${map}`;
@@ -87,6 +86,17 @@ export function findComparedLayers(
   if (reconstruction) return reconstruction.layers;
   const { featureWeight = 0, featureMaps = "last" } = distillation ?? {};
   return featureWeight > 0 ? findFeatureLayers(graph, featureMaps, nodes) : [];
+}
+
+/**
+ * A loss of a teacher's layer outputs alone: the sum over layers of |s - t|^2 / |t|^2, with s the outputs of a batch
+ * and t the teacher's. Batch norm takes its running statistics, and dropout passes all on, as in evaluation.
+ */
+export interface Reconstruction {
+  /** The indices of the layers that are compared, in order; all paths to the last of them go through the others. */
+  readonly layers: readonly number[];
+  /** The index of the first layer that gets gradients. */
+  readonly first: number;
 }
 
 /** What of a loss is told by a teacher. */

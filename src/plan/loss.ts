@@ -8,10 +8,9 @@ import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import type { PassMode } from "../model/layer.ts";
 import { countQuads } from "../shape.ts";
 import { type Distillation, lowerDistillation } from "./distillation.ts";
-import { type FeatureTensors, lowerFeatureLoss } from "./features.ts";
+import { type FeatureTensors, lowerFeatureLoss, type Reconstruction } from "./features.ts";
 import { lowerMixedLabels } from "./mixup.ts";
 import type { PlanBuilder } from "./plan.ts";
-import type { Reconstruction } from "./reconstruction.ts";
 
 /** Options of the loss of a step. */
 export interface LossOptions {

@@ -5,18 +5,7 @@
  * @module
  */
 import type { GraphNode } from "../model/graph.ts";
-import { findGates, findLastOfEachSize } from "./features.ts";
-
-/**
- * A loss of a teacher's layer outputs alone: the sum over layers of |s - t|^2 / |t|^2, with s the outputs of a batch
- * and t the teacher's. Batch norm takes its running statistics, and dropout passes all on, as in evaluation.
- */
-export interface Reconstruction {
-  /** The indices of the layers that are compared, in order; all paths to the last of them go through the others. */
-  readonly layers: readonly number[];
-  /** The index of the first layer that gets gradients. */
-  readonly first: number;
-}
+import { findGates, findLastOfEachSize, type Reconstruction } from "./features.ts";
 
 /**
  * The layers that a whole network is compared by: the last layer, which gives the logits, and of the layers before it

@@ -11,7 +11,7 @@ import type { ProductChooser } from "../kernels/product.ts";
 import type { Distillation } from "../plan/distillation.ts";
 import type { Augmentation } from "../plan/images.ts";
 import type { OptimizerSettings } from "../plan/optimizer.ts";
-import type { Reconstruction } from "../plan/reconstruction.ts";
+import type { Reconstruction } from "../plan/features.ts";
 import type { Progress } from "./call_options.ts";
 import type { Schedule } from "./schedule.ts";
 
