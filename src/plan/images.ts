@@ -9,10 +9,10 @@ import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
 import { type FeatureShape, quadsPerPixel } from "../shape.ts";
 
 /** The augmentations of training images: none, mirrored, or mirrored and shifted by up to 4 pixels. */
-export const augmentations = ["none", "flip", "flip-crop"] as const;
+export const augmentations: readonly Augmentation[] = ["none", "flip", "flip-crop"];
 
 /** Augmentation of training images: none, mirrored, or mirrored and shifted by up to 4 pixels. */
-export type Augmentation = typeof augmentations[number];
+export type Augmentation = "none" | "flip" | "flip-crop";
 
 /** The augmentation of the images of a batch. */
 export interface ImageSource {
