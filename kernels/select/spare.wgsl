@@ -3,8 +3,9 @@
 //   score = threshold   where 0 <= score < params.threshold and stood = 1
 //   stood = 1           where the weight is kept and its score was at least params.threshold, else 0
 //
-// scores, mask, stood: arenas in quads, the tensor from params.offset. Scores below 0 (padding) stay. stood is of the last
-// scoring, 0 before the first: a weight goes at once then. One invocation decides one quad. docs/method.md, "The loop".
+// Shapes: scores, mask and stood are arenas in quads; the tensor starts at params.offset. Scores below 0 (padding) stay.
+// stood is of the last scoring, and 0 before the first, so that no weight is spared then. One invocation decides one
+// quad. Dispatched by src/prune/select/select.ts. docs/method.md, "The loop".
 
 // include dispatch
 

@@ -24,7 +24,7 @@ import {
 } from "./safetensors.ts";
 
 /** Arenas of trained parameters. All but the values are absent if the run does not use them. */
-const trainedArenas = [
+export const trainedArenas = [
   "values",
   "mean",
   "velocity",
@@ -36,7 +36,7 @@ const trainedArenas = [
 ] as const;
 
 /** Arenas of batch norm's running statistics: those in use, and those that go with `best`. */
-const statisticsArenas = ["statistics", "statistics_best"] as const;
+export const statisticsArenas = ["statistics", "statistics_best"] as const;
 
 /** An arena that a checkpoint may hold. */
 export type CheckpointArena = typeof trainedArenas[number] | typeof statisticsArenas[number];

@@ -10,7 +10,14 @@
 import type { RunConfig } from "../config/config.ts";
 import { FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
-import { type Checkpoint, type CheckpointArena, loadCheckpoint, saveCheckpoint } from "../io/checkpoint.ts";
+import {
+  type Checkpoint,
+  type CheckpointArena,
+  loadCheckpoint,
+  saveCheckpoint,
+  statisticsArenas,
+  trainedArenas,
+} from "../io/checkpoint.ts";
 import type { LayerDefinition } from "../model/own_layer.ts";
 import type { Json } from "../io/checkpoint_state.ts";
 import { sha256 } from "../io/checksum.ts";
@@ -230,19 +237,9 @@ export class RunJournal {
   async #write(model: Model, phase: string, at?: TrainState): Promise<void> {
     const { files, folder } = this.#checkpoints!, { network, graph } = getCore(model);
     const { masks } = await model.state();
-    const roles: CheckpointArena[] = [
-      "values",
-      "mean",
-      "velocity",
-      "second_moment",
-      "variance",
-      "regrown",
-      "stood",
-      "best",
-    ];
-    const statistics: CheckpointArena[] = ["statistics", "statistics_best"];
     const arenas = new Map<CheckpointArena, ReadonlyMap<string, Float32Array>>();
-    for (const role of [...roles, ...(network.layout.statisticsQuads > 0 ? statistics : [])]) {
+    const statistics = network.layout.statisticsQuads > 0 ? statisticsArenas : [];
+    for (const role of [...trainedArenas, ...statistics]) {
       // Only what was used; arenas are made where they are asked for.
       if (network.arenas.has(role)) arenas.set(role, await network.readArena(role));
     }
