@@ -14,6 +14,8 @@
 // by src/model/convolution.ts.
 // Source: Chetlur et al. 2014, cuDNN, arXiv 1410.0759 (implicit GEMM).
 
+// include math/maximum
+
 struct Params {
   rows: u32,
   columns: u32,
@@ -162,7 +164,7 @@ fn store_row(row: u32, column: u32, epilogue: Epilogue, sum: vec4f) {
     value += read_residual(index);
   }
   if (RELU) {
-    value = max(value, vec4f(0.0));
+    value = rectified(value);
   }
   let channel = vec4u(column) + vec4u(0u, 1u, 2u, 3u);
   write_y(index, select(vec4f(0.0), value, channel < vec4u(params.columns)));

@@ -11,6 +11,8 @@
 // Shapes: x (N, H, W, I/4); y and argmax (N, PH, PW, O/4); weight (O, KH, KW, I/4) at params.weight of the value
 // arena, with bias (O/4) at params.bias. All are in quads. Dispatched by src/model/pooled_convolution.ts.
 
+// include math/maximum
+
 struct Params {
   rows: u32,
   columns: u32,
@@ -171,13 +173,13 @@ fn store_block(row: u32, column: u32, split: u32, c: mat4x4f) {
   let across = c[3] + bias;
   var largest = c[0] + bias;
   var winner = select(vec4f(0.0), vec4f(1.0), right > largest);
-  largest = max(largest, right);
+  largest = larger(largest, right);
   winner = select(winner, vec4f(2.0), below > largest);
-  largest = max(largest, below);
+  largest = larger(largest, below);
   winner = select(winner, vec4f(3.0), across > largest);
-  largest = max(largest, across);
+  largest = larger(largest, across);
   let channel = vec4u(column) + vec4u(0u, 1u, 2u, 3u);
-  let is_open = (largest > vec4f(0.0)) & (channel < vec4u(params.columns));
+  let is_open = ((largest > vec4f(0.0)) | is_nan(largest)) & (channel < vec4u(params.columns));
   let index = (row / 4u) * ((params.columns + 3u) / 4u) + column / 4u;
   write_y(index, select(vec4f(0.0), largest, is_open));
   if (ARGMAX) {

@@ -6,6 +6,7 @@
 // Source: He et al. 2015, arXiv 1512.03385 (the shortcut).
 
 // include dispatch
+// include math/maximum
 
 struct Params {
   quads: u32,
@@ -28,7 +29,7 @@ fn main(invocation: Invocation) {
   }
   var value = read_a(i) + read_b(i);
   if (RELU) {
-    value = max(value, vec4f(0.0));
+    value = rectified(value);
   }
   if (GATED) {
     value = select(vec4f(0.0), value, read_gate(i) > vec4f(0.0));

@@ -9,6 +9,7 @@
 // Source: Ioffe and Szegedy 2015, arXiv 1502.03167.
 
 // include dispatch
+// include math/maximum
 
 struct Params {
   quads_total: u32,
@@ -48,7 +49,7 @@ fn main(invocation: Invocation) {
       value += read_residual(i);
     }
     if (RELU) {
-      value = max(value, vec4f(0.0));
+      value = rectified(value);
     }
     write_y(i, value);
   }

@@ -15,6 +15,7 @@
 // Source: Krizhevsky et al. 2012 (groups); Howard et al. 2017, arXiv 1704.04861 (depthwise).
 
 // include dispatch
+// include math/maximum
 
 struct Params {
   quads_total: u32,
@@ -154,7 +155,7 @@ fn main(invocation: Invocation) {
     sum += read_residual(index);
   }
   if (RELU) {
-    sum = max(sum, vec4f(0.0));
+    sum = rectified(sum);
   }
   write_y(index, select(vec4f(0.0), sum, lanes < vec4u(params.out_channels)));
 }

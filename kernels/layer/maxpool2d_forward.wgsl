@@ -2,11 +2,12 @@
 // infinity. The core is layer/pool2d_forward.wgsl.
 
 // include layer/pool2d_forward
+// include math/maximum
 
 const empty = vec4f(-3.4028234e38);
 
 fn pooled(before: vec4f, pixel: vec4f) -> vec4f {
-  return max(before, pixel);
+  return larger(before, pixel);
 }
 
 fn result(all: vec4f) -> vec4f {

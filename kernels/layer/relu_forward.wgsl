@@ -3,6 +3,7 @@
 // Shapes: x and y (quads). One invocation computes one quad. Dispatched by src/model/layers/relu.ts.
 
 // include dispatch
+// include math/maximum
 
 struct Params {
   quads: u32,
@@ -18,5 +19,5 @@ fn main(invocation: Invocation) {
   if (i >= params.quads) {
     return;
   }
-  write_y(i, max(read_x(i), vec4f(0.0)));
+  write_y(i, rectified(read_x(i)));
 }

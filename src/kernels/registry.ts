@@ -70,6 +70,7 @@ export { default as "mask/compact" } from "../../kernels/mask/compact.wgsl" with
 export { default as "mask/count" } from "../../kernels/mask/count.wgsl" with { type: "text" };
 export { default as "mask/threshold" } from "../../kernels/mask/threshold.wgsl" with { type: "text" };
 export { default as "math/erf" } from "../../kernels/math/erf.wgsl" with { type: "text" };
+export { default as "math/maximum" } from "../../kernels/math/maximum.wgsl" with { type: "text" };
 export { default as "math/finite" } from "../../kernels/math/finite.wgsl" with { type: "text" };
 export { default as "optimizer/accumulate_gradients" } from "../../kernels/optimizer/accumulate_gradients.wgsl" with { type: "text" };
 export { default as "optimizer/adam" } from "../../kernels/optimizer/adam.wgsl" with { type: "text" };

@@ -43,6 +43,7 @@ const included: readonly string[] = [
   "winograd/tiles",
   "layer/shift_lanes",
   "math/finite",
+  "math/maximum",
   "optimizer/step_gradient",
   "random/mix_bits",
   "refit/packed",

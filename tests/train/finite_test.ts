@@ -1,6 +1,6 @@
 /**
- * Holds what a network says of numbers that are not finite: a ReLU makes NaN 0, so that neither loss nor logits tell of a
- * broken filter.
+ * Holds what a network says of numbers that are not finite. WGSL's max may make NaN 0, so that neither loss nor logits
+ * would tell of a broken filter: weights are checked, and ReLU and pooling pass NaN on.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { NumericError, ShapeError } from "../../src/errors.ts";
@@ -90,6 +90,38 @@ for (const path of readPaths) {
     const { network } = bench, values = new Map(await network.readParameters());
     network.writeParameters(values.set("fc.weight", values.get("fc.weight")!.fill(3e38)));
     await assertRejects(() => evaluateBench(bench), NumericError, "a logit of examples 0 to ");
+  });
+
+  Deno.test(`evaluate() refuses activations that overflow before a ReLU or a maximum, which could hide them, on ${path}`, async () => {
+    const conv2 = { kind: "conv2d", name: "conv2", outChannels: 5, kernel: 3, padding: 1 } as const;
+    const relu = { kind: "relu", name: "relu2" } as const;
+    const pool = { kind: "maxpool2d", name: "pool", kernel: 2, stride: 2 } as const;
+    const behind: Record<string, readonly Record<string, unknown>[]> = {
+      "fused into a convolution": [conv2, relu],
+      "with its norm": [conv2, { kind: "batchnorm2d", name: "bn2" }, relu],
+      "and a pool": [conv2, relu, pool],
+      "of groups": [{ ...conv2, groups: 5 }, relu],
+      "alone": [conv2, { kind: "avgpool2d", name: "mean", kernel: 2, stride: 2 }, relu],
+      "of a maximum": [conv2, { ...pool, kernel: 3, padding: 1 }],
+      "of a sum": [conv2, { kind: "add", name: "add", inputs: ["conv2", "conv2"] }, relu],
+    };
+    for (const [name, layers] of Object.entries(behind)) {
+      const graph = parseGraph({
+        name: "overflowing",
+        input: { channels: 1, height: tinySize, width: tinySize },
+        layers: [
+          { kind: "conv2d", name: "conv1", outChannels: 5, kernel: 3, padding: 1 },
+          ...layers,
+          { kind: "flatten", name: "flatten" },
+          { kind: "linear", name: "fc", outFeatures: 4 },
+        ],
+      }, "a test");
+      using bench = openWorkbench(await deviceOf(path), { graph });
+      const { network } = bench, values = new Map(await network.readParameters());
+      // Infinities of both signs, whose sums are NaN.
+      network.writeParameters(values.set("conv1.weight", values.get("conv1.weight")!.fill(3e38)));
+      await assertRejects(() => evaluateBench(bench), NumericError, "a logit of examples 0 to ", name);
+    }
   });
 }
 
