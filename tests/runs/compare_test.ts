@@ -255,7 +255,7 @@ Deno.test("runSensitivity() prunes each layer alone", async () => {
 
 Deno.test("runCompare() and runSensitivity() end within a removal once their signal is aborted", async () => {
   const gpu = await deviceOf(), shared = { dataset: tinyDataset(), graph: tinyGraph(), versions };
-  const config = configOf({ validation: 16, criterion: "magnitude", refit: true });
+  const config = configOf({ validation: 16, criterion: "magnitude", refit: "layers" });
   const lists = { variants: ["magnitude/refit"], seeds: [0], sparsities: [0.5] };
   for (const run of [runCompare, runSensitivity]) {
     const ended = new AbortController(), seen: number[] = [];

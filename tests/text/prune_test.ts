@@ -148,7 +148,7 @@ Deno.test("formatReport() names only states that the network was in, each with t
     ],
     heads: ["fine-tuned", "fine-tuned"],
   });
-  const config = configOf({ weights: "a", finetuneEpochs: 0, refit: true, criterion: "confidence" });
+  const config = configOf({ weights: "a", finetuneEpochs: 0, refit: "layers", criterion: "confidence" });
   for (const start of [{}, { start: "given" }] as const) {
     assertEquals(statesOf({ criteria, config, ...start }), {
       states: [["as loaded", "25.0 +- 6.8 %"], ["pruned by confidence, the rest refitted", "50.0 +- 7.9 %"]],
