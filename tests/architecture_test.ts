@@ -155,13 +155,14 @@ function pictureLevels(lines: readonly string[]): readonly (readonly string[])[]
   );
 }
 
-/** Lines of a walk whose file is not there, or is not imported by the file that they are indented under. */
+/** Lines of a walk whose file is not there, was entered before, or is not imported by the file that they are indented under. */
 function findWalkBreaches(from: Sources, lines: readonly string[]): readonly string[] {
-  const above: string[] = [];
+  const above: string[] = [], entered = new Set<string>();
   return lines.flatMap((line) => {
     const [, indent, path] = /^( *)(\S+)/.exec(line)!, depth = indent!.length / 2;
     above[depth] = path!;
     if (!from.has(path!)) return [`${path}: no such file`];
+    if (entered.size === entered.add(path!).size) return [`${path}: entered twice`];
     if (depth === 0) return [];
     const caller = above[depth - 1]!;
     const importedBy = (file: string): readonly string[] =>
@@ -275,11 +276,11 @@ Deno.test("findWalkBreaches() finds calls that no import allows, and none in doc
     ["src/api/b.ts", ""],
     ["src/gpu/c.ts", ""],
   ]);
-  const lines = ["src/cli/a.ts  main", "  src/api/b.ts", "    src/gpu/c.ts", "  src/gpu/c.ts", "  src/d.ts"];
+  const lines = ["src/cli/a.ts  main", "  src/api/b.ts", "    src/gpu/c.ts", "  src/d.ts", "  src/api/b.ts"];
   assert.deepEqual(findWalkBreaches(breach, lines), [
     "src/gpu/c.ts: src/api/b.ts does not import it",
-    "src/gpu/c.ts: src/cli/a.ts does not import it",
     "src/d.ts: no such file",
+    "src/api/b.ts: entered twice",
   ]);
   const [, ...walks] = diagramsOf(sources);
   assert.ok(walks.length > 2);

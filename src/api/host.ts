@@ -13,6 +13,8 @@ import type { SubgroupProbe } from "../gpu/subgroups.ts";
 export interface Host {
   /** Name and version, such as `Deno 2.9.6`. */
   readonly runtime: string;
+  /** Its versions for reports, by name, such as `deno`. */
+  readonly versions: Readonly<Record<string, string>>;
   /** The file system. */
   readonly files: Files;
   /** Finds out whether subgroups work where that may end a process. */

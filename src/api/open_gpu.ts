@@ -9,6 +9,7 @@ import type { SubgroupProbe } from "../gpu/subgroups.ts";
 import type { TunerMode } from "../gpu/tuner.ts";
 import { subgroupChooser } from "../kernels/gemm.ts";
 import type { ReadPath } from "../kernels/interface.ts";
+import { adviseOn } from "../text/device.ts";
 import { currentHost } from "./host.ts";
 import { startTuning } from "./tune.ts";
 
@@ -32,7 +33,10 @@ export interface OpenGpuOptions {
    * later processes compute to the same bits. Default: `quick`.
    */
   readonly tune?: TunerMode | undefined;
-  /** Hears in one plain line why subgroups or kept choices are not used. Default: standard error. */
+  /**
+   * Hears in plain lines why subgroups or kept choices are not used, and of a better adapter that can be had. Default:
+   * standard error.
+   */
   readonly note?: ((line: string) => void) | undefined;
 }
 
@@ -56,6 +60,7 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const probe = subgroups !== false && (path === "auto" || needsSubgroups) ? { subgroups } : {};
   const gpu = await openDevice({ adapter, path: needsSubgroups ? "texture" : path, ...probe });
   try {
+    for (const line of adviseOn(gpu.adapter)) note(line);
     if (path === "auto" && tune !== "off") await startTuning(gpu, { mode: tune, note });
     if (!needsSubgroups) return gpu;
     if (gpu.subgroups) {

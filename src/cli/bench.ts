@@ -14,12 +14,17 @@ import { type BenchRecord, formatRecords } from "../../bench/record.ts";
 import { formatScaling, runScaling } from "../../bench/scaling.ts";
 import { formatStreaming, runStreaming } from "../../bench/streaming.ts";
 import { lowerBenchPlans } from "../../bench/tuning.ts";
-import type { TunedProduct } from "../gpu/tuner.ts";
 import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, ownFlags, parseFlags, selectFlags } from "./flags.ts";
-import { describeDevice } from "./describe_device.ts";
+import { openGpu } from "../api/open_gpu.ts";
+import { startTuning } from "../api/tune.ts";
+import { parseRunConfig } from "../config/config.ts";
+import { keysOfFlags } from "../config/words.ts";
+import type { TunedProduct, Tuner, TunerMode } from "../gpu/tuner.ts";
+import type { ProductChooser } from "../kernels/product.ts";
+import { describeDevice } from "../text/device.ts";
+import { openErrorProgress } from "./progress.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { openDevice, readDeviceFlags, tuneDevice } from "./open_device.ts";
 import { note, print, printJson } from "./print.ts";
 
 const onOff = (description: string) => z.boolean().default(false).describe(description);
@@ -75,6 +80,39 @@ function printExplanation(products: readonly TunedProduct[], json: boolean): voi
   else print(`${formatExplanation(products)}\n`);
 }
 
+/**
+ * Times how the products of some plans run fastest, unless the cache knows, and has the device take that.
+ *
+ * @param lower Lowers the plans with a chooser.
+ */
+async function tuneDevice(
+  gpu: Gpu,
+  lower: (choose: ProductChooser) => void,
+  { mode, note, signal }: {
+    readonly mode: TunerMode;
+    readonly note: (line: string) => void;
+    readonly signal: AbortSignal;
+  },
+): Promise<Tuner> {
+  const progress = openErrorProgress();
+  const noteBelow = (line: string) => {
+    progress.finish();
+    note(line);
+  };
+  const start = performance.now();
+  let tuner: Tuner, measured: number;
+  try {
+    tuner = await startTuning(gpu, { mode, note: noteBelow });
+    const onProduct = (done: number, total: number) => progress.update({ label: "tune", done, total });
+    measured = await tuner.tunePlans(lower, { onProduct, signal });
+  } finally {
+    progress.finish();
+  }
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  if (measured > 0) note(`tuned ${measured} matrix products in ${seconds} s`);
+  return tuner;
+}
+
 /** Reads the flags, runs what they ask for and prints it. */
 async function main(signal: AbortSignal): Promise<number> {
   const { values, positionals: names, help } = parseFlags(Deno.args, fields, { positionals: true });
@@ -84,14 +122,14 @@ async function main(signal: AbortSignal): Promise<number> {
   }
   checkBenchNames(names);
   const { json, seconds, explain, profile: profiles, scaling, peers, library, streaming } = own.read(values);
-  const flags = readDeviceFlags(values);
-  using gpu = await openDevice(flags);
+  const { adapter, readPath, tune } = parseRunConfig(keysOfFlags(values), "the command line").device;
+  using gpu = await openGpu({ adapter, path: readPath, tune: "off", note });
   // A read path that is forced stays as it is.
-  const mode = flags.readPath === "auto" ? flags.tune : "off";
+  const mode = readPath === "auto" ? tune : "off";
   const isOther = explain || profiles || scaling || peers || library || streaming !== undefined;
   // The other questions are about the seed network.
   const tuned = isOther && names.length === 0 ? ["seed_train_steps"] : names;
-  const tuner = flags.readPath === "auto"
+  const tuner = readPath === "auto"
     ? await tuneDevice(gpu, (choose) => lowerBenchPlans(choose, tuned), { mode, note, signal })
     : undefined;
   signal.throwIfAborted();

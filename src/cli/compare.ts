@@ -28,9 +28,11 @@ import {
   parseFlags,
   resumeFlag,
 } from "./flags.ts";
-import { adviseResume, keepIn, readBefore, resumeFlags } from "./kept_results.ts";
-import { makeRunFolder, openRun, openRunDevice } from "./open_run.ts";
-import { OutputFolder } from "./output_folder.ts";
+import { runName } from "../deno/latest_run.ts";
+import { OutputFolder } from "../deno/output_folder.ts";
+import { keepFile, readBefore } from "../runs/kept_results.ts";
+import { openRun, openRunDevice } from "../runs/open_run.ts";
+import { adviseResume, resumeFlags } from "./resume.ts";
 import { checkSelectionActs, resolveRun } from "./run_config.ts";
 import { note, print } from "./print.ts";
 import { shellText } from "../text/escape.ts";
@@ -109,13 +111,15 @@ async function main(signal: AbortSignal): Promise<number> {
   const opened = config.output.folder === undefined
     ? undefined
     : held.use(await OutputFolder.open(config.output.folder, "go on"));
-  const before = opened && await readBefore(`${opened.path}/${reportName}`, compareReportSchema);
+  const before = opened &&
+    await readBefore(`${opened.path}/${reportName}`, { files: denoFiles, schema: compareReportSchema });
   const { cores } = before ?? earlier ?? {};
-  using gpu = await openRunDevice(config, earlier);
-  const input = await openRun(config);
+  using gpu = await openRunDevice(config, { earlier, note });
+  const input = await openRun(config, note);
   const removals = Math.max(...sparsities.map((sparsity) => stagesTo(sparsity).length));
   checkSelectionActs(flags, { removals, weights: input.weights });
-  const output = opened ?? held.use(await makeRunFolder(input, "compare"));
+  const name = runName("compare", input.graph.name, input.dataset.name);
+  const output = opened ?? held.use(await OutputFolder.make("out", name));
   const out = output.path, path = `${out}/${reportName}`;
   signal.throwIfAborted();
   const all = variants.length * sparsities.length * seeds.length;
@@ -142,7 +146,7 @@ async function main(signal: AbortSignal): Promise<number> {
       ...(cores ? { cores } : {}),
       ...{ signal, onStart: () => output.start() },
       onReport: write,
-      keep: (name, make) => keepIn(out, name, make),
+      keep: (name, make) => keepFile(`${out}/${name}`, make, { files: denoFiles, note }),
       onProgress: showPhases(progress),
     });
     progress.finish();

@@ -22,9 +22,9 @@ import {
 import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, jsonFlag, ownFlags, parseFlags, selectFlags } from "./flags.ts";
 import { readModelSource } from "../runs/model_source.ts";
-import { describeLoadedModel } from "./describe_model.ts";
-import { describeDevice } from "./describe_device.ts";
-import { openDevice } from "./open_device.ts";
+import { describeLoadedModel } from "../text/model.ts";
+import { describeDevice } from "../text/device.ts";
+import { openGpu } from "../api/open_gpu.ts";
 import { note, print, printJson } from "./print.ts";
 import { escapeLine } from "../text/escape.ts";
 import { getCore } from "../api/model_core.ts";
@@ -98,9 +98,9 @@ async function main(signal: AbortSignal): Promise<number> {
   const loaded = await loadModel(readModelSource(config.model), { files: denoFiles, task: dataset });
   checkGraphFits(loaded.graph, dataset);
   for (const line of describeLoadedModel(loaded, dataset)) note(line);
-  using gpu = await openDevice(config.device);
+  const { adapter, readPath, evaluationBatch } = config.device;
+  using gpu = await openGpu({ adapter, path: readPath, tune: "off", note });
   note(`adapter: ${describeDevice(gpu)}`);
-  const { evaluationBatch } = config.device;
   using model = openModel(gpu, loaded, { task: dataset, evaluationBatch });
   using evaluator = await openEvaluation(getCore(model), dataset.test);
   signal.throwIfAborted();

@@ -13,10 +13,10 @@ import { ConfigError } from "../errors.ts";
 import { denoFiles, loadModel, openModel, type Predictions, presetNames } from "../../mod.ts";
 import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, jsonFlag, ownFlags, parseFlags, selectFlags } from "./flags.ts";
-import { describeDevice } from "./describe_device.ts";
+import { describeDevice } from "../text/device.ts";
 import { readModelSource } from "../runs/model_source.ts";
-import { describeLoadedModel } from "./describe_model.ts";
-import { openDevice } from "./open_device.ts";
+import { describeLoadedModel } from "../text/model.ts";
+import { openGpu } from "../api/open_gpu.ts";
 import { note, print, printJson } from "./print.ts";
 import { formatTable } from "../text/table.ts";
 
@@ -109,9 +109,10 @@ async function main(signal: AbortSignal): Promise<number> {
   for (const line of describeLoadedModel(loaded, { ...task, classes: found.classes ?? task.classes })) {
     note(line);
   }
-  using gpu = await openDevice(config.device);
+  const { adapter, readPath, evaluationBatch } = config.device;
+  using gpu = await openGpu({ adapter, path: readPath, tune: "off", note });
   note(`adapter: ${describeDevice(gpu)}`);
-  using model = openModel(gpu, loaded, { task, evaluationBatch: config.device.evaluationBatch });
+  using model = openModel(gpu, loaded, { task, evaluationBatch });
   const taken = limit === 0 ? count : Math.min(limit, count);
   const predictions = topClasses(await model.predict(images, { count: taken, signal }), { ...task, top });
   if (json) {

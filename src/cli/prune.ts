@@ -21,8 +21,10 @@ import {
 import { runFile } from "../runs/journal.ts";
 import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, type ParsedFlags, parseFlags, runFlags } from "./flags.ts";
-import { makeRunFolder, openRun, openRunDevice, type RunInput } from "./open_run.ts";
-import { lastGoodName, OutputFolder, resolveLatest, withoutSlash } from "./output_folder.ts";
+import { openRun, openRunDevice, type RunInput } from "../runs/open_run.ts";
+import { withoutSlash } from "../deno/entries.ts";
+import { resolveLatest, runName } from "../deno/latest_run.ts";
+import { lastGoodName, OutputFolder } from "../deno/output_folder.ts";
 import { formatReport, formatRound, formatWarning } from "../text/prune.ts";
 import { checkSelectionActs, type ResolvedRun, resolveRun, type RunSources } from "./run_config.ts";
 import { note, print, printJson } from "./print.ts";
@@ -101,10 +103,11 @@ async function main(signal: AbortSignal): Promise<number> {
     use = resumes ? "go on" : config.output.force ? "force" : "new";
   const opened = named === undefined ? undefined : held.use(await OutputFolder.open(named, use));
   const { cores } = earlier ?? {};
-  using gpu = await openRunDevice(config, earlier);
-  const input = await openRun(config);
+  using gpu = await openRunDevice(config, { earlier, note });
+  const input = await openRun(config, note);
   checkSelectionActs(flags, { removals: config.prune.rounds ?? Infinity, weights: input.weights });
-  const output = opened ?? held.use(await makeRunFolder(input));
+  const name = runName(input.graph.name, input.dataset.name);
+  const output = opened ?? held.use(await OutputFolder.make("out", name));
   signal.throwIfAborted();
   const checkpoints = checkpointsIn(output.path, resumes);
   const { report, model, latency } = await runWithProgress(config, {

@@ -19,9 +19,11 @@ import {
   parseFlags,
   resumeFlag,
 } from "./flags.ts";
-import { adviseResume, keepIn, readBefore, resumeFlags } from "./kept_results.ts";
-import { makeRunFolder, openRun, openRunDevice } from "./open_run.ts";
-import { OutputFolder } from "./output_folder.ts";
+import { runName } from "../deno/latest_run.ts";
+import { OutputFolder } from "../deno/output_folder.ts";
+import { keepFile, readBefore } from "../runs/kept_results.ts";
+import { openRun, openRunDevice } from "../runs/open_run.ts";
+import { adviseResume, resumeFlags } from "./resume.ts";
 import { checkSelectionActs, resolveRun } from "./run_config.ts";
 import { note, print } from "./print.ts";
 import { openErrorProgress, showPhases } from "./progress.ts";
@@ -93,12 +95,14 @@ async function main(signal: AbortSignal): Promise<number> {
   await using held = new AsyncDisposableStack();
   const { folder } = given.output;
   const named = folder === undefined ? undefined : held.use(await OutputFolder.open(folder, "go on"));
-  const before = named && await readBefore(`${named.path}/${reportName}`, sensitivityReportSchema);
+  const before = named &&
+    await readBefore(`${named.path}/${reportName}`, { files: denoFiles, schema: sensitivityReportSchema });
   const { cores } = before ?? earlier ?? {};
-  using gpu = await openRunDevice(given, earlier);
-  const input = await openRun(given);
+  using gpu = await openRunDevice(given, { earlier, note });
+  const input = await openRun(given, note);
   checkSelectionActs(flags, { removals: 1, weights: input.weights });
-  const output = named ?? held.use(await makeRunFolder(input, "sensitivity"));
+  const name = runName("sensitivity", input.graph.name, input.dataset.name);
+  const output = named ?? held.use(await OutputFolder.make("out", name));
   signal.throwIfAborted();
   const { limit } = given.data, count = input.dataset.train.count, train = Math.min(limit || count, count);
   const usual = {
@@ -122,7 +126,7 @@ async function main(signal: AbortSignal): Promise<number> {
       ...(before ? { before } : {}),
       ...{ signal, onStart: () => output.start() },
       onReport: (report) => output.writeReport(reportName, report),
-      keep: (name, make) => keepIn(output.path, name, make),
+      keep: (name, make) => keepFile(`${output.path}/${name}`, make, { files: denoFiles, note }),
       onProgress: showPhases(progress),
     });
     progress.finish();

@@ -7,9 +7,11 @@ import { z } from "zod";
 import { type Check, ConfigError, denoFiles, isWinnowError, verifyGoldens } from "../../mod.ts";
 import { formatError, runCommand } from "./command.ts";
 import { type FlagField, formatHelp, ownFlags, parseFlags, selectFlags } from "./flags.ts";
-import { describeDevice } from "./describe_device.ts";
-import { openDevice, readDeviceFlags } from "./open_device.ts";
-import { print, printError } from "./print.ts";
+import { openGpu } from "../api/open_gpu.ts";
+import { parseRunConfig } from "../config/config.ts";
+import { keysOfFlags } from "../config/words.ts";
+import { describeDevice } from "../text/device.ts";
+import { note, print, printError } from "./print.ts";
 
 const usage = "./winnow verify [FLAGS] FILE...   (or: deno task verify [FLAGS] FILE...)";
 const summary =
@@ -46,7 +48,8 @@ async function main(): Promise<number> {
       wanted: "FILE...",
     });
   }
-  using gpu = await openDevice(readDeviceFlags(values));
+  const { adapter, readPath: path } = parseRunConfig(keysOfFlags(values), "the command line").device;
+  using gpu = await openGpu({ adapter, path, tune: "off", note });
   print(`adapter: ${describeDevice(gpu)}`);
   const { model, data } = own.read(values);
   const sources = {

@@ -26,6 +26,9 @@ export const denoHost: Host = {
   get runtime() {
     return `Deno ${Deno.version.deno}`;
   },
+  get versions() {
+    return { deno: Deno.version.deno };
+  },
   files: denoFiles,
   probeSubgroups: (note) => subgroupProbe({ onFailure: note }),
   prepareAdapter: quietVulkan,

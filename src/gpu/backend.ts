@@ -25,6 +25,8 @@ export interface FoundAdapter {
   readonly isFallback: boolean;
   /** The name of a GPU that only OpenGL reaches, if a software adapter was taken because Vulkan reaches it. */
   readonly passedOver?: string;
+  /** True if Linux gives no adapter through Vulkan, and the user named no backend. */
+  readonly lacksVulkan?: boolean;
 }
 
 /** The variable that lists the backends through which Deno looks for adapters. */
@@ -71,16 +73,18 @@ export async function findAdapter(
     return adapter ? describe(adapter, backend) : undefined;
   };
   const isFree = Deno.build.os === "linux" && Deno.env.get(backendVariable) === undefined;
-  if (isFree) {
-    const vulkan = await through("vulkan");
-    if (vulkan && (choice === "auto" || !vulkan.isFallback || first.isFallback)) {
+  const vulkan = isFree ? await through("vulkan") : undefined;
+  if (vulkan) {
+    if (choice === "auto" || !vulkan.isFallback || first.isFallback) {
       const other = vulkan.isFallback && choice === "auto" ? await through("opengl") : undefined;
       return other && !other.isFallback ? { ...vulkan, passedOver: other.name } : vulkan;
     }
   }
   for (const backend of backends) {
     const found = await through(backend);
-    if (found && isSame(found.adapter, adapter)) return found;
+    if (found && isSame(found.adapter, adapter)) {
+      return isFree && !vulkan ? { ...found, lacksVulkan: true } : found;
+    }
   }
   return first;
 }

@@ -42,6 +42,8 @@ export interface AdapterDescription {
   readonly isFallback: boolean;
   /** The name of a GPU that only OpenGL reaches, if this software adapter was taken because Vulkan reaches it. */
   readonly passedOver?: string;
+  /** True if Linux gives no adapter through Vulkan, and the user named no backend. */
+  readonly lacksVulkan?: boolean;
 }
 
 /** Advice if no adapter is found. */
@@ -244,7 +246,7 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
   if (!found) {
     return fail("WebGPU found none", `${adapterHelp}; ${backendVariable}, where set, must allow it`);
   }
-  const { adapter, name, backend, isFallback, passedOver } = found, { limits, info } = adapter;
+  const { adapter, name, backend, isFallback, passedOver, lacksVulkan } = found, { limits, info } = adapter;
   if (limits.maxStorageBuffersPerShaderStage < storageBuffersNeeded) {
     fail(
       `${limits.maxStorageBuffersPerShaderStage} storage buffers a kernel`,
@@ -283,6 +285,7 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
   const description: AdapterDescription = {
     ...{ name, backend, vendor, architecture, device: chip, isFallback },
     ...(passedOver === undefined ? {} : { passedOver }),
+    ...(lacksVulkan ? { lacksVulkan } : {}),
   };
   const asked = options.path ?? "auto";
   return new Gpu(device, description, {

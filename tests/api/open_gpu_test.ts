@@ -2,7 +2,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Model, openGpu } from "../../mod.ts";
 import { currentHost, setHost } from "../../src/api/host.ts";
-import { openDevice } from "../../src/cli/open_device.ts";
 import { denoHost } from "../../src/deno/host.ts";
 import { AdapterError } from "../../src/errors.ts";
 import { openGpu as openPlain } from "../../src/gpu/device.ts";
@@ -27,7 +26,7 @@ Deno.test("openGpu() opens the device that the commands open, and tunes it", () 
   withCache(async () => {
     const notes: string[] = [];
     using gpu = await openGpu({ note: (line) => notes.push(line) });
-    using command = await openDevice({ adapter: "auto", readPath: "auto" });
+    using command = await openGpu({ tune: "off" });
     assertEquals(gpu.identity, command.identity);
     assert(gpu.identity.subgroupSize === null || notes.length === 0, notes.join("\n"));
     assert(gpu.tuner && gpu.choose === gpu.tuner.choose);

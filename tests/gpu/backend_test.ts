@@ -92,6 +92,16 @@ Deno.test("findAdapter() takes Vulkan first on Linux, and says which GPU it pass
   }
 });
 
+Deno.test("findAdapter() says where Linux lacks Vulkan, but not to who named a backend", {
+  ignore: !isLinux,
+}, async () => {
+  const find = (offers: Readonly<Record<string, Offer>>, variable?: string) =>
+    withVariable(variable, () => findAdapter("high-performance", fakeWebGpu(offers).gpu));
+  assertEquals((await find({ opengl: software }))?.lacksVulkan, true);
+  assertEquals((await find({ opengl: software }, "opengl"))?.lacksVulkan, undefined);
+  assertEquals((await find({ vulkan: software, opengl: gpuThrough }))?.lacksVulkan, undefined);
+});
+
 Deno.test("findAdapter() asks first for all backends, since Deno later knows only those", async () => {
   const { gpu, asked } = fakeWebGpu({ vulkan: gpuThrough });
   await withVariable(undefined, () => findAdapter("auto", gpu));

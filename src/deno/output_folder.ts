@@ -1,15 +1,17 @@
 /**
- * The folder that a command writes to: made and locked before anything is computed, and left without a trace where
- * nothing was written. Only files that winnow wrote are ever removed.
+ * The folder that a command writes to. It is made and locked before anything is computed. It leaves no trace if nothing
+ * was written. Only files that winnow wrote are removed.
  *
  * @module
  */
 import { checkpointFiles, removeCheckpoints, runFile } from "../runs/journal.ts";
 import { FileError } from "../errors.ts";
-import { denoFiles } from "../deno/files.ts";
 import { dirname } from "../files.ts";
 import { shellText } from "../text/escape.ts";
-import { note } from "./print.ts";
+import { checkEntry, lstat, refuseLink, withoutSlash, writeError } from "./entries.ts";
+import { denoFiles } from "./files.ts";
+import { denoHost } from "./host.ts";
+import { formatDate, pointLatest } from "./latest_run.ts";
 
 /** What a folder may hold before a command writes to it: nothing, anything, or an earlier part of its work. */
 export type OutputUse = "new" | "force" | "go on";
@@ -28,9 +30,6 @@ const ownNames: ReadonlySet<string> = new Set([
 
 /** The trained networks that a comparison keeps. */
 const keptNetwork = /^trained-\d+(-variance)?\.safetensors$/;
-
-/** Names of folders that were made for runs. */
-const datedName = /^\d{4}-\d{2}-\d{2}-\d{4}-[\w.-]+$/;
 
 /** What a write leaves that was cut off. */
 const leftover = /\.[0-9a-f]{8}\.tmp$/;
@@ -193,73 +192,6 @@ export class OutputFolder implements AsyncDisposable {
   }
 }
 
-/** The path without slashes at its end. */
-export function withoutSlash(path: string): string {
-  return path.replace(/(?<=.)\/+$/, "");
-}
-
-/** A part of a folder's name that says what a run is about, such as `seed-cifar10`, out of any texts. */
-export function runName(...parts: readonly string[]): string {
-  const plain = (part: string) =>
-    part.replaceAll(/[^A-Za-z0-9._]+/g, "-").replaceAll(/^[-.]+|[-.]+$/g, "").slice(0, 40);
-  return parts.map(plain).filter((part) => part !== "").join("-");
-}
-
-/**
- * Points BASE/latest to the newest run's folder in BASE: a link, or a text file with its name where links cannot be made.
- * What others made by that name stays.
- *
- * @returns what points it back, where it was pointed
- */
-async function pointLatest(base: string, name: string): Promise<(() => Promise<void>) | undefined> {
-  const path = `${base}/latest`, before = await readLatest(path);
-  if (before === undefined && await lstat(path) !== undefined) {
-    note(`${path} is not winnow's, so that it does not point to ${base}/${name}`);
-    return undefined;
-  }
-  const point = async (to: string) => {
-    const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
-    try {
-      await Deno.symlink(to, temporary, { type: "dir" }).catch(() =>
-        Deno.writeTextFile(temporary, `${to}\n`)
-      );
-      await Deno.rename(temporary, path);
-    } catch (error) {
-      await Deno.remove(temporary).catch(() => undefined);
-      note(`${path} does not point to ${base}/${to} (${(error as Error).message})`);
-    }
-  };
-  await point(name);
-  return async () => {
-    // A run that started later may have pointed it on.
-    if (await readLatest(path) !== name) return;
-    if (before === undefined) await Deno.remove(path).catch(() => undefined);
-    else await point(before);
-  };
-}
-
-/**
- * The folder that a path names. What is called `latest` stands for the folder that it points to now, since a run that
- * starts meanwhile points it elsewhere.
- */
-export async function resolveLatest(path: string): Promise<string> {
-  const plain = withoutSlash(path), isLatest = /(^|\/)latest$/.test(plain);
-  const name = isLatest ? await readLatest(plain) : undefined;
-  return name === undefined ? path : `${dirname(plain)}/${name}`;
-}
-
-/** The name of the folder that a link `latest`, or a text file in its place, points to; undefined where it is another's. */
-async function readLatest(path: string): Promise<string | undefined> {
-  const entry = await lstat(path);
-  if (entry?.isSymlink) {
-    const target = await Deno.readLink(path);
-    return datedName.test(target) ? target : undefined;
-  }
-  if (!entry?.isFile || entry.size > 255) return undefined;
-  const [name, ...rest] = (await Deno.readTextFile(path)).split("\n");
-  return datedName.test(name) && rest.join("") === "" ? name : undefined;
-}
-
 /** Makes a folder and those above it, and returns those that it made, from the top. */
 async function makeFolders(path: string): Promise<readonly string[]> {
   const missing: string[] = [];
@@ -268,47 +200,12 @@ async function makeFolders(path: string): Promise<readonly string[]> {
   return missing;
 }
 
-/**
- * True where there is an entry of a kind, false where there is none.
- *
- * @throws {FileError} Where it is a link or of another kind.
- */
-async function checkEntry(path: string, kind: "file" | "folder"): Promise<boolean> {
-  await refuseLink(path, kind);
-  const entry = await lstat(path);
-  if (!entry) return false;
-  if (kind === "file" ? entry.isFile : entry.isDirectory) return true;
-  const current = entry.isDirectory ? "it is a folder" : "it is no plain file";
-  throw new FileError({
-    act: "write to",
-    thing: path,
-    current,
-    wanted: `a ${kind}, or nothing by that name`,
-  });
-}
-
-/** Refuses a link, wherever it leads: what it leads to is another's. @throws {FileError} Then, naming its target. */
-async function refuseLink(path: string, kind: "file" | "folder"): Promise<void> {
-  if (!(await lstat(path))?.isSymlink) return;
-  const current = `it is a link to ${await Deno.readLink(path)}`, wanted = `a ${kind} that is no link`;
-  throw new FileError({ act: "write to", thing: path, current, wanted });
-}
-
-async function lstat(path: string): Promise<Deno.FileInfo | undefined> {
-  try {
-    return await Deno.lstat(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw writeError(path, error);
-  }
-}
-
 /** Tries to lock a file; where the file system has no locks it says so, and goes on. */
 async function tryLock(file: Deno.FsFile, path: string): Promise<boolean> {
   try {
     return await file.tryLock(true);
   } catch (error) {
-    note(`${path} cannot be locked (${(error as Error).message}): let no other run write there`);
+    denoHost.note(`${path} cannot be locked (${(error as Error).message}): let no other run write there`);
     return true;
   }
 }
@@ -332,14 +229,6 @@ async function inUse(folder: string): Promise<FileError> {
   return new FileError({ act: "write to folder", thing: folder, current, wanted });
 }
 
-function writeError(path: string, error: unknown): FileError {
-  const { message } = error instanceof Error ? error : new Error(String(error));
-  // Deno advises flags of its own; where it writes is the matter here.
-  const plain = message.replace(/, run again with the --allow-\S+ flag$/, "");
-  const current = plain.replace(/(: \w+ '[^']*')+$/, ""), wanted = "a folder that can be written to";
-  return new FileError({ act: "write to folder", thing: path, current, wanted }, { cause: error });
-}
-
 /** The name of this machine; needs `--allow-sys=hostname`. */
 function hostName(): string {
   try {
@@ -347,11 +236,4 @@ function hostName(): string {
   } catch {
     return "this machine";
   }
-}
-
-/** The local date and time to the minute, such as `2026-11-29-1446`. */
-function formatDate(date: Date): string {
-  const two = (number: number) => `${number}`.padStart(2, "0");
-  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join("-");
-  return `${day}-${two(date.getHours())}${two(date.getMinutes())}`;
 }

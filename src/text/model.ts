@@ -1,9 +1,10 @@
 /**
- * What commands say of the model that they opened.
+ * A model that was opened, in words.
  *
  * @module
  */
-import type { LoadedModel } from "../../mod.ts";
+import type { Normalization } from "../io/recognize.ts";
+import type { Graph } from "../model/graph.ts";
 
 const sources = {
   options: "as given",
@@ -12,9 +13,18 @@ const sources = {
   "data set": "of the training images; --mean and --std set others",
 } as const;
 
+/** What is told of a model that was opened. */
+interface OpenedModel {
+  readonly graph: Graph;
+  readonly weights?: unknown;
+  readonly normalization?: Normalization;
+  readonly normalizedBy: keyof typeof sources;
+  readonly classes?: readonly string[];
+}
+
 /** Lines on what a user may not expect of a model that was opened for a data set. */
 export function describeLoadedModel(
-  { graph, weights, normalization, normalizedBy, classes }: LoadedModel,
+  { graph, weights, normalization, normalizedBy, classes }: OpenedModel,
   dataset: {
     readonly classes: readonly string[];
     readonly mean: readonly number[];

@@ -1,16 +1,13 @@
 /**
- * What a comparison keeps in its output folder, so that it goes on where it was stopped: its report and its trained networks.
+ * `--resume` of a command that compares: its flags, and what is said when it was stopped.
  *
  * @module
  */
-import type { Schema } from "../config/config.ts";
-import { upgradeReport } from "../config/version1.ts";
 import { denoFiles } from "../deno/files.ts";
-import { ConfigError, FileError, FormatError } from "../errors.ts";
-import { maxJsonBytes, parseJson } from "../json.ts";
+import { resolveLatest } from "../deno/latest_run.ts";
+import { ConfigError, FileError } from "../errors.ts";
 import { shellText } from "../text/escape.ts";
 import type { ParsedFlags } from "./flags.ts";
-import { resolveLatest } from "./output_folder.ts";
 import { note } from "./print.ts";
 
 /**
@@ -36,38 +33,6 @@ export async function resumeFlags(flags: ParsedFlags, reportName: string): Promi
     throw new FileError({ act: "resume", thing: folder, current, wanted });
   }
   return { ...flags, values: { ...values, "output.folder": folder, config: path } };
-}
-
-/**
- * Reads what an earlier run found; undefined where there was none.
- *
- * @throws {FormatError} Where it is no such report.
- */
-export async function readBefore<Report>(path: string, schema: Schema<Report>): Promise<Report | undefined> {
-  if (await denoFiles.sizeBytes(path) === undefined) return undefined;
-  const wanted = "the report of such a run", act = "go on from", thing = path;
-  const bytes = await denoFiles.read(path, { maxBytes: maxJsonBytes });
-  const value = upgradeReport(parseJson(bytes, { act, thing, wanted }));
-  const parsed = schema.safeParse(value);
-  if (!parsed.success) throw new FormatError({ act, thing, current: "it is another file", wanted });
-  // With its keys in their order, so that the file that is written on has the bytes of one that was written at once.
-  return value as Report;
-}
-
-/** Makes a file in the output folder, or reads it where an earlier run made it. */
-export async function keepIn(
-  folder: string,
-  name: string,
-  make: () => Promise<Uint8Array>,
-): Promise<Uint8Array> {
-  const path = `${folder}/${name}`;
-  if (await denoFiles.sizeBytes(path) !== undefined) {
-    note(`taking ${path}, which an earlier run made`);
-    return await denoFiles.read(path);
-  }
-  const bytes = await make();
-  await denoFiles.write(path, bytes);
-  return bytes;
 }
 
 /** Says how to go on with a comparison that was stopped, where it found something. */

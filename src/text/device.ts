@@ -1,9 +1,9 @@
 /**
- * Says in words which device was opened, in what it differs from another, and how a better one can be had.
+ * A device in words: which it is, in what it differs from another, and how to get a better one.
  *
  * @module
  */
-import { type Backend, backendVariable, vulkanHelp } from "../gpu/backend.ts";
+import { type Backend, vulkanHelp } from "../gpu/backend.ts";
 import type { AdapterDescription, Gpu } from "../gpu/device.ts";
 import { type GpuIdentity, identityEntries } from "../gpu/identity.ts";
 
@@ -33,7 +33,7 @@ export function describeDevice(
 }
 
 /** A device as a report names it. */
-interface NamedDevice {
+export interface NamedDevice {
   readonly adapter: string;
   readonly gpu?: GpuIdentity;
 }
@@ -47,17 +47,14 @@ export function deviceChanges(before: NamedDevice, now: Required<NamedDevice>): 
 }
 
 /** What to tell of an adapter that is worse than what this machine could have. */
-export function adviseOn({ name, backend, passedOver }: AdapterDescription): readonly string[] {
+export function adviseOn({ name, backend, passedOver, lacksVulkan }: AdapterDescription): readonly string[] {
   if (passedOver !== undefined) {
     return [
       `note: Vulkan reaches a software adapter only, OpenGL reaches ${passedOver}: --adapter high-performance ` +
       "takes that; its Vulkan driver would be faster",
     ];
   }
-  // Who asked for OpenGL by name knows.
-  if (Deno.build.os !== "linux" || backend !== "opengl" || Deno.env.get(backendVariable) !== undefined) {
-    return [];
-  }
+  if (!lacksVulkan || backend !== "opengl") return [];
   return [
     `note: Vulkan gives no adapter, so this runs on ${name} through OpenGL: without subgroups, on a processor about ` +
     `half as fast, and with other bits than through Vulkan; install ${vulkanHelp}`,

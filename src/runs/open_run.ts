@@ -1,30 +1,25 @@
 /**
- * Opens what a command that trains or prunes works with: the device, the data set and the model that its flags name.
+ * Opens what a run works with: the device, the data set, the model and the teacher that its configuration names.
  *
  * @module
  */
 import deno from "../../deno.json" with { type: "json" };
 import type { RunConfig } from "../config/config.ts";
 import type { Dataset, Split } from "../data/dataset.ts";
-import { openDenoBlockReader } from "../deno/block_reader.ts";
+import { currentHost } from "../api/host.ts";
+import { loadDataset } from "../api/load_data.ts";
+import { type LoadedModel, loadModel } from "../api/load_model.ts";
+import type { ModelState } from "../api/model_options.ts";
+import { openGpu } from "../api/open_gpu.ts";
 import { ConfigError } from "../errors.ts";
-import { denoFiles } from "../deno/files.ts";
-import {
-  checkGraphFits,
-  type Gpu,
-  type Graph,
-  loadDataset,
-  type LoadedModel,
-  loadModel,
-  type ModelState,
-} from "../../mod.ts";
-import { readModelSource } from "../runs/model_source.ts";
-import { describeLoadedModel } from "./describe_model.ts";
-import { describeDevice, deviceChanges } from "./describe_device.ts";
-import { openDevice } from "./open_device.ts";
-import { OutputFolder, runName } from "./output_folder.ts";
-import { note } from "./print.ts";
-import type { EarlierRun } from "./run_config.ts";
+import type { Gpu } from "../gpu/device.ts";
+import { checkGraphFits, type Graph } from "../model/graph.ts";
+import { describeDevice, deviceChanges, type NamedDevice } from "../text/device.ts";
+import { describeLoadedModel } from "../text/model.ts";
+import { readModelSource } from "./model_source.ts";
+
+/** Hears a line on what was opened. */
+type Note = (line: string) => void;
 
 /** What a run works with. */
 export interface RunInput {
@@ -36,31 +31,36 @@ export interface RunInput {
   readonly versions: Readonly<Record<string, string>>;
 }
 
-/** Opens the data set and the model of a run, and says which they are. */
-export async function openRun(config: RunConfig): Promise<RunInput> {
-  const whole = await openDataset(config);
-  const loaded = await loadModel(readModelSource(config.model), { files: denoFiles, task: whole });
+/**
+ * Opens the data set and the model of a run by what the runtime offers, and says which they are.
+ *
+ * @throws {ConfigError | FileError | FormatError | ShapeError} If one of them is not there, is damaged, or does not fit
+ *   the others.
+ */
+export async function openRun(config: RunConfig, note: Note): Promise<RunInput> {
+  const whole = await openDataset(config, note);
+  const loaded = await loadModel(readModelSource(config.model), { task: whole });
   const { graph, weights } = loaded;
   checkGraphFits(graph, whole);
-  const teacher = await openTeacher(config, whole);
+  const teacher = await openTeacher(config, { dataset: whole, note });
   // A network that knows no images yet learns to see them as its teacher does.
   const isFree = loaded.normalization === undefined && !weights;
   const { normalization = isFree ? teacher?.normalization : undefined } = loaded;
   for (const line of describeLoadedModel(loaded, whole)) note(line);
   const dataset = { ...whole, ...normalization };
   if (teacher) checkNormalization(teacher, { dataset, path: config.train.distillation!.teacher! });
-  const versions = { winnow: deno.version, deno: Deno.version.deno };
+  const versions = { winnow: deno.version, ...currentHost()?.versions };
   return { dataset, graph, versions, ...(weights ? { weights } : {}), ...(teacher ? { teacher } : {}) };
 }
 
 /** Opens the teacher of a run, where it has one. */
 async function openTeacher(
   { train }: RunConfig,
-  dataset: Dataset<Split>,
+  { dataset, note }: { readonly dataset: Dataset<Split>; readonly note: Note },
 ): Promise<LoadedModel | undefined> {
   const path = train.distillation?.teacher;
   if (path === undefined) return undefined;
-  const teacher = await loadModel({ model: path }, { files: denoFiles, task: dataset });
+  const teacher = await loadModel({ model: path }, { task: dataset });
   checkGraphFits(teacher.graph, dataset);
   note(`teacher: ${teacher.graph.name}, ${path}`);
   return teacher;
@@ -78,9 +78,17 @@ function checkNormalization(
   throw new ConfigError({ act: "use teacher", thing: path, current, wanted: `${wanted}, as the student` });
 }
 
-/** Opens the device of a run, and says which it is, and in what an earlier run that is run again had another. */
-export async function openRunDevice(config: RunConfig, earlier?: EarlierRun): Promise<Gpu> {
-  const gpu = await openDevice(config.device, config.device.tune);
+/**
+ * Opens the device of a run, and says which it is.
+ *
+ * @param options.earlier The device of an earlier run that is run again; what differs is said too.
+ * @throws {AdapterError} As `openGpu` does.
+ */
+export async function openRunDevice(
+  { device: { adapter, readPath, tune } }: RunConfig,
+  { earlier, note }: { readonly earlier?: NamedDevice | undefined; readonly note: Note },
+): Promise<Gpu> {
+  const gpu = await openGpu({ adapter, path: readPath, tune, note });
   note(`adapter: ${describeDevice(gpu)}`);
   const changes = earlier ? deviceChanges(earlier, { adapter: gpu.adapter.name, gpu: gpu.identity }) : [];
   if (changes.length > 0) {
@@ -89,21 +97,12 @@ export async function openRunDevice(config: RunConfig, earlier?: EarlierRun): Pr
   return gpu;
 }
 
-/**
- * Makes a new folder for a run, whose name says when and what it is.
- *
- * @param command Stands in the name; nothing for a prune run.
- * @throws {FileError} Where it cannot be made or written to.
- */
-export async function makeRunFolder({ graph, dataset }: RunInput, command = ""): Promise<OutputFolder> {
-  return await OutputFolder.make("out", runName(command, graph.name, dataset.name));
-}
-
 async function openDataset(
   { data: { folder, limit, testLimit, stream } }: RunConfig,
+  note: Note,
 ): Promise<Dataset<Split>> {
-  const openReader = openDenoBlockReader, streams = stream === "on";
-  const dataset = await loadDataset({ folder, allowDownload: true, openReader, streams });
+  const openReader = currentHost()?.openReader, streams = stream === "on";
+  const dataset = await loadDataset({ folder, allowDownload: true, openReader, streams, note });
   const { name, source, train, test } = dataset;
   note(`data set: ${name}, ${train.count} training and ${test.count} test examples, from ${source}`);
   const takes = (what: string, limit: number, count: number, flag: string) => {

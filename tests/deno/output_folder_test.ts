@@ -1,6 +1,7 @@
 /** Tests of the folder that commands write to. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { OutputFolder, resolveLatest, runName } from "../../src/cli/output_folder.ts";
+import { resolveLatest, runName } from "../../src/deno/latest_run.ts";
+import { OutputFolder } from "../../src/deno/output_folder.ts";
 import { FileError } from "../../src/errors.ts";
 
 /** Runs a test in a folder of its own. */
