@@ -191,4 +191,4 @@ export type {
 export { verifyGoldens } from "./src/verify/verify.ts";
 export { countQuads, mapShape, quadsPerExample, vectorShape } from "./src/shape.ts";
 export type { FeatureShape, Pair } from "./src/shape.ts";
-export type { Check, ModelSources } from "./src/verify/verify.ts";
+export type { Check, CheckProgress, ModelSources } from "./src/verify/verify.ts";

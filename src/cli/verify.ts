@@ -12,6 +12,7 @@ import { parseRunConfig } from "../config/config.ts";
 import { keysOfFlags } from "../config/words.ts";
 import { describeDevice } from "../text/device.ts";
 import { note, print, printError } from "./print.ts";
+import { openErrorProgress } from "./progress.ts";
 
 const usage = "./winnow verify [FLAGS] FILE...   (or: deno task verify [FLAGS] FILE...)";
 const summary =
@@ -57,13 +58,16 @@ async function main(): Promise<number> {
     ...(model === undefined ? {} : { model }),
     ...(data === undefined ? {} : { data }),
   };
+  const progress = openErrorProgress();
   let passed = 0, failed = 0;
   for (const name of positionals) {
     const before = passed + failed;
     try {
       await verifyGoldens(gpu, { bytes: await denoFiles.read(name), name }, {
         sources,
+        onProgress: (label, { step, steps }) => progress.update({ label, done: step, total: steps }),
         onCheck(check) {
+          progress.finish();
           print(formatCheck(check));
           if (check.passed) passed++;
           else failed++;
@@ -72,6 +76,7 @@ async function main(): Promise<number> {
       if (passed + failed > before) continue;
       print(`FAILED ${name}: it holds nothing to check`);
     } catch (error) {
+      progress.finish();
       // The other files are still worth a look.
       if (!isWinnowError(error)) throw error;
       printError(formatError(error));

@@ -6,6 +6,7 @@
  */
 import { FormatError } from "../errors.ts";
 import { parseJson } from "../json.ts";
+import type { Progress } from "../train/call_options.ts";
 import { readSafetensors, type Safetensors, tensorFloats, tensorIntegers } from "../io/safetensors.ts";
 
 /** One file of reference values. */
@@ -80,6 +81,9 @@ export class Goldens {
     throw new FormatError({ act: "read reference", thing: `${this.name}, ${thing}`, current, wanted });
   }
 }
+
+/** Hears how far a part of a check is, such as `train sgd`. */
+export type CheckProgress = (label: string, progress: Progress) => void;
 
 /** One comparison with reference values. */
 export interface Check {

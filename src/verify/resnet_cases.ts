@@ -23,8 +23,8 @@ import { lowerForward } from "../plan/forward.ts";
 import { findLogits } from "../plan/plan.ts";
 import { prunableTensors } from "../prune/score/criteria.ts";
 import { Pruner } from "../prune/pruner.ts";
-import { type Evaluator, openEvaluator } from "../train/evaluate.ts";
-import { type Check, compare, type Goldens } from "./goldens.ts";
+import { type Evaluation, openEvaluator } from "../train/evaluate.ts";
+import { type Check, type CheckProgress, compare, type Goldens } from "./goldens.ts";
 
 /** Where the network and the images of reference values are found. */
 export interface ModelSources {
@@ -41,6 +41,7 @@ export interface ResnetBench {
   readonly gpu: Gpu;
   readonly choose: ProductChooser;
   readonly sources: ModelSources;
+  readonly onProgress: CheckProgress;
 }
 
 /** Rows of a batch in evaluation. */
@@ -71,7 +72,7 @@ export function hasResnetCase(goldens: Goldens): boolean {
  * @throws {ShapeError} Where the weights do not fit the data set, or it has fewer images than predictions.
  */
 export async function checkResnet(bench: ResnetBench, goldens: Goldens): Promise<readonly Check[]> {
-  const { gpu, choose } = bench;
+  const { gpu, choose, onProgress } = bench;
   const predictions = goldens.integers("predictions");
   const dataset = await openDataset(bench.sources, goldens), { test } = dataset;
   if (test.count < predictions.length) {
@@ -90,14 +91,16 @@ export async function checkResnet(bench: ResnetBench, goldens: Goldens): Promise
     checks.push(await checkLogits({ network, split, dataset: normalized }, goldens, tools));
   }
   using evaluator = await openEvaluator(network, images, tools);
-  const dense = await evaluator.evaluate();
+  const evaluate = (name: string) =>
+    evaluator.evaluate({ onProgress: (progress) => onProgress(`evaluate ${name}`, progress) });
+  const dense = await evaluate("dense");
   const differing = predictions.filter((prediction, i) => prediction !== dense.predictions[i]).length;
   checks.push(within("predictions that differ", differing, allowedPredictions));
   if (goldens.keys.includes("accuracy_dense")) {
     const wanted = goldens.number("accuracy_dense", NaN);
     checks.push(within("accuracy dense", Math.abs(dense.accuracy - wanted), allowedAccuracy));
   }
-  return [...checks, ...await checkMagnitude(network, evaluator, goldens)];
+  return [...checks, ...await checkMagnitude(network, goldens, evaluate)];
 }
 
 /** A check of an error that has its own bound. */
@@ -131,8 +134,8 @@ async function checkLogits(
 /** Prunes by magnitude to each fraction of the file, ascending, without training in between. */
 async function checkMagnitude(
   network: Network,
-  evaluator: Evaluator,
   goldens: Goldens,
+  evaluate: (name: string) => Promise<Evaluation>,
 ): Promise<readonly Check[]> {
   const cases = goldens.keys.filter((key) => prunedPattern.test(key))
     .map((name) => ({ name, pruned: goldens.parameter(name, "pruned", NaN) }))
@@ -165,7 +168,7 @@ async function checkMagnitude(
     const wanted = goldens.parameter(name, "threshold", largest);
     const threshold = { got: [largest], want: [wanted], relative: allowedThreshold, floor: 0 };
     checks.push(compare(`${name} threshold`, threshold));
-    const { accuracy } = await evaluator.evaluate();
+    const { accuracy } = await evaluate(name);
     const known = goldens.parameter(name, "accuracy", accuracy);
     checks.push(within(`${name} accuracy`, Math.abs(accuracy - known), allowedAccuracy));
   }

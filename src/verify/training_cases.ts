@@ -15,7 +15,7 @@ import type { OptimizerSettings } from "../plan/optimizer.ts";
 import { averagedSchedule, constantSchedule, type Schedule } from "../train/schedule.ts";
 import { train } from "../train/trainer.ts";
 import { checkConfidence } from "./confidence_cases.ts";
-import { type Check, compare, type Goldens } from "./goldens.ts";
+import { type Check, type CheckProgress, compare, type Goldens } from "./goldens.ts";
 
 const sgd = { kind: "sgd", momentum: 0, nesterov: false, weightDecay: 0 } as const;
 const adam = { kind: "adam", beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 } as const;
@@ -35,6 +35,7 @@ const optimizers: Readonly<
 export interface TrainingBench {
   readonly gpu: Gpu;
   readonly choose: ProductChooser;
+  readonly onProgress: CheckProgress;
 }
 
 /** Checks every optimizer that the file has, and the confidence chain and criteria where it has them. */
@@ -69,7 +70,7 @@ function readExamples(goldens: Goldens, prefix: string, batch: number): FeatureE
 }
 
 async function trainCase(
-  { gpu, choose, slots }: TrainingBench & { readonly slots: SlotPool },
+  { gpu, choose, slots, onProgress }: TrainingBench & { readonly slots: SlotPool },
   goldens: Goldens,
   { prefix, schedule }: { readonly prefix: string; readonly schedule: Schedule },
 ): Promise<{ readonly network: Network; readonly losses: readonly number[] }> {
@@ -98,7 +99,8 @@ async function trainCase(
     stepsPerReading: 1,
     choose,
     slots,
-    onProgress({ step, loss }) {
+    onProgress({ step, steps, loss }) {
+      onProgress(`train ${prefix}`, { step, steps });
       losses.push(step * loss - before);
       before = step * loss;
     },

@@ -7,13 +7,13 @@ import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { checkConv2d, checkLinear } from "./convolution_cases.ts";
-import { type Check, Goldens } from "./goldens.ts";
+import { type Check, type CheckProgress, Goldens } from "./goldens.ts";
 import { checkBatchnorm2d, checkCrossEntropy, checkPool2d } from "./layer_cases.ts";
 import { checkOutputs, hasOutputCase } from "./output_cases.ts";
 import { checkResnet, hasResnetCase, type ModelSources } from "./resnet_cases.ts";
 import { checkTraining } from "./training_cases.ts";
 
-export type { Check } from "./goldens.ts";
+export type { Check, CheckProgress } from "./goldens.ts";
 export type { ModelSources } from "./resnet_cases.ts";
 
 /** Operations that a file may have cases of, named KIND.NUMBER. */
@@ -25,6 +25,7 @@ const kinds = ["conv2d", "linear", "maxpool2d", "avgpool2d", "batchnorm2d", "cro
  * are described in docs/formats.md.
  *
  * @param onCheck Called with each comparison as it is made.
+ * @param onProgress Hears how far training and evaluation of a network are, before each step and after the last.
  * @param sources Where the network and the images of a file of the last kind are found.
  * @returns All comparisons; none where the file has nothing to check.
  * @throws {FormatError} Where the file is damaged or a case lacks a tensor.
@@ -33,8 +34,9 @@ const kinds = ["conv2d", "linear", "maxpool2d", "avgpool2d", "batchnorm2d", "cro
 export async function verifyGoldens(
   gpu: Gpu,
   { bytes, name }: { readonly bytes: Uint8Array; readonly name: string },
-  { onCheck = () => {}, choose = gpu.choose, sources }: {
+  { onCheck = () => {}, onProgress = () => {}, choose = gpu.choose, sources }: {
     readonly onCheck?: (check: Check) => void;
+    readonly onProgress?: CheckProgress;
     readonly sources?: ModelSources;
     readonly choose?: ProductChooser;
   } = {},
@@ -66,7 +68,7 @@ export async function verifyGoldens(
     }
   }
   if (goldens.names.some((tensor) => tensor.startsWith("init."))) {
-    add(await checkTraining({ gpu, choose }, goldens));
+    add(await checkTraining({ gpu, choose, onProgress }, goldens));
   }
   const ofNetworks = [
     { has: hasResnetCase, check: checkResnet },
@@ -78,7 +80,7 @@ export async function verifyGoldens(
       const current = "it is about a network that lies in another file";
       throw new ConfigError({ act: "verify", thing: name, current, wanted: "the option sources" });
     }
-    add(await check({ gpu, choose, sources }, goldens));
+    add(await check({ gpu, choose, sources, onProgress }, goldens));
   }
   return checks;
 }

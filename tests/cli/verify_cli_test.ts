@@ -86,6 +86,8 @@ Deno.test("verify says where it looked for a network's weights and images, and t
     ]);
     assertEquals(code, 0, stderr);
     assertMatch(stdout, /^ok +predictions that differ: largest error \S+, allowed 2\.00e\+0$/m);
+    assertMatch(stderr, /^evaluate dense +0 %$/m);
+    assertMatch(stderr, /^evaluate dense +100 %$/m);
   });
 });
 
