@@ -50,7 +50,7 @@ export interface PruneRunOptions {
   /** The network, which must fit the data set. */
   readonly graph: Graph;
   /** Scores by a criterion of your own, in place of `config.prune.score.by`; a run that is resumed must be given it again. */
-  readonly criterion?: CriterionDefinition;
+  readonly by?: CriterionDefinition;
   /** Parameters and masks to start from; random ones by the seed where left out. */
   readonly weights?: ModelState;
   /** Whom training and fine-tuning follow with `config.train.distillation`; fine-tuning the trained network without. */
@@ -99,8 +99,8 @@ export interface PruneRunResult {
  * @throws The reason of `options.signal` where it ends the run.
  */
 export async function runPrune(gpu: Gpu, options: PruneRunOptions): Promise<PruneRunResult> {
-  const { config, graph } = options, { criterion: by = config.prune.score.by } = options;
-  const own = describeDefinitions([options.criterion]);
+  const { config, graph } = options, { by = config.prune.score.by } = options;
+  const own = describeDefinitions([options.by]);
   const splits = await splitDataset(gpu, config, options.dataset);
   const { train, calibration, test, limited } = splits;
   const counts = {
@@ -153,7 +153,7 @@ async function pruneModel(
   const { config, graph, onProgress, steps, choose } = options;
   const { rounds = Infinity, allowedDrop, schedule, finetune, compare: compares } = config.prune;
   const { epochs: finetuneEpochs } = finetune;
-  const { criterion: by = config.prune.score.by } = options;
+  const { by = config.prune.score.by } = options;
   const recipe = readRecipe(config, limited, by), goal = readGoal(config, graph);
   const inputs = { calibration, train, validation, trainedOn: train.count };
   const training: ModelTrainOptions = {
@@ -254,7 +254,7 @@ async function pruneModel(
     cores: options.journal.cores,
     splits: { limited, train, calibration, test },
     ...{ config, graph, labels, outcome, criteria, confidences, finished },
-    ...describeDefinitions([options.criterion]),
+    ...describeDefinitions([options.by]),
     start: options.weights ? "given" : "random",
     ...{ untrained, trained, finetuned, trainedBytes: kept.byteLength, training: phases },
     layout: getCore(model).network.layout,

@@ -31,7 +31,7 @@ export interface SensitivityOptions extends TrainedOptions {
   /** Fractions to remove of a layer's weights, or of those that go with a set of coupled channels. */
   readonly sparsities: readonly number[];
   /** Scores by a criterion of your own, in place of `config.prune.score.by`. */
-  readonly criterion?: CriterionDefinition;
+  readonly by?: CriterionDefinition;
   /** How an earlier run computed its products, as its report says; others are as `choose` says. */
   readonly cores?: Readonly<Record<string, string>>;
   /** Versions of what computes, by name, for the report. */
@@ -64,7 +64,7 @@ async function removeIfPossible(remove: () => Promise<Removal>): Promise<Removal
  */
 export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Promise<SensitivityReport> {
   const { config, dataset, graph, sparsities } = options, { score } = config.prune;
-  const { criterion = score.by } = options;
+  const { by: criterion = score.by } = options;
   refusePattern(config, "scan at sparsities");
   if (score.by === "confidence" && score.temperature === "validation") {
     const current = "each removal would go by another", wanted = "a number";
@@ -95,7 +95,7 @@ export async function runSensitivity(gpu: Gpu, options: SensitivityOptions): Pro
   const { before } = options, choices = readCores(gpu, before?.cores ?? options.cores);
   const comparedOn = await describeComparedOn(gpu, {
     ...options,
-    ...{ lists: { sparsities }, choices, criteria: options.criterion ? [options.criterion] : [] },
+    ...{ lists: { sparsities }, choices, criteria: options.by ? [options.by] : [] },
   });
   if (before) checkSameComparison(before, comparedOn);
   const choose = rememberingChooser(choices, options.choose ?? gpu.choose);

@@ -240,7 +240,7 @@ Deno.test("runPrune() prunes by a criterion by value, says so, and goes on with 
   const gpu = await deviceOf(), files = memoryFiles(), { obd } = asExpression;
   const config = configOf({ ...settings, compare: false, criterion: "obd", checkpointEvery: 1 });
   const given = { config, dataset, graph: tinyGraph() };
-  const library = await runPrune(gpu, given), own = await runPrune(gpu, { ...given, criterion: obd });
+  const library = await runPrune(gpu, given), own = await runPrune(gpu, { ...given, by: obd });
   assertEquals(own.model, library.model);
   assertEquals(own.report, { ...library.report, ownCriteria: { o: "mean * mean * fisher * 0.5" } });
   assertEquals(pruneReportSchema.parse(JSON.parse(JSON.stringify(own.report))), own.report);
@@ -248,13 +248,13 @@ Deno.test("runPrune() prunes by a criterion by value, says so, and goes on with 
   const ended = new AbortController(), checkpoints = { files, folder: "out/checkpoint", resumes: false };
   const onProgress = (phase: string) => phase.startsWith("fine-tune 1") && ended.abort();
   await assertRejects(() =>
-    runPrune(gpu, { ...given, criterion: obd, checkpoints, signal: ended.signal, onProgress })
+    runPrune(gpu, { ...given, by: obd, checkpoints, signal: ended.signal, onProgress })
   );
   const resume = { ...given, checkpoints: { ...checkpoints, resumes: true } };
   await assertRejects(() => runPrune(gpu, resume), ConfigError, "criterion was");
   const other = defineCriterion({ name: "o", expression: "mean * mean * fisher" });
-  await assertRejects(() => runPrune(gpu, { ...resume, criterion: other }), ConfigError, "criterion was");
-  assertEquals((await runPrune(gpu, { ...resume, criterion: obd })).model, library.model);
+  await assertRejects(() => runPrune(gpu, { ...resume, by: other }), ConfigError, "criterion was");
+  assertEquals((await runPrune(gpu, { ...resume, by: obd })).model, library.model);
 });
 
 Deno.test("runCompare() and runSensitivity() take criteria by value, those that read the variance too", async () => {
@@ -284,7 +284,7 @@ Deno.test("runCompare() and runSensitivity() take criteria by value, those that 
   await assertRejects(() => goOn, ConfigError, 'Cannot go on with "the comparison": ownCriteria was');
   const byMagnitude = configOf({ ...settings, finetuneEpochs: 0, validation: 10, criterion: "magnitude" });
   const scan = { ...given, config: byMagnitude };
-  const { ownCriteria, ...scanned } = await runSensitivity(gpu, { ...scan, criterion: asFunction.magnitude });
+  const { ownCriteria, ...scanned } = await runSensitivity(gpu, { ...scan, by: asFunction.magnitude });
   assertEquals(ownCriteria, { m: "a function" });
   assertEquals(scanned, await runSensitivity(gpu, scan));
   assertEquals(sensitivityReportSchema.parse({ ...scanned, ownCriteria }), { ...scanned, ownCriteria });

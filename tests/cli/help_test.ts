@@ -1,0 +1,87 @@
+/** Tests of what help says of flags, and of the flags that commands have of their own. */
+
+import assert from "node:assert/strict";
+import { z } from "zod";
+import { formatHelp, ownFlags, parseFlags, runFlags, selectFlags } from "../../src/cli/flags.ts";
+import { fields } from "../../src/cli/prune.ts";
+import { configFlags } from "../../src/config/words.ts";
+
+Deno.test("formatHelp() names the flags that most people need with their defaults, and examples", () => {
+  const common = ["sparsity", "refit", "config"], examples = ["./winnow prune --sparsity 0.8"];
+  const help = formatHelp({
+    usage: "./winnow prune [FLAGS]",
+    summary: "Prunes.",
+    fields,
+    common,
+    examples,
+  });
+  assert.deepEqual([...help.matchAll(/^ {2}(--\S+(?: all)?)/gm)].map(([, flag]) => flag), [
+    ...["--sparsity", "--refit", "--config", "--help", "--help all"],
+  ]);
+  assert.match(help, /--sparsity NUMBER +Goal: fraction of the weights to remove. Default 0.5.\n/);
+  assert.match(help, /\nExamples:\n {2}\.\/winnow prune --sparsity 0.8$/);
+  assert(help.split("\n").every((line) => line.length <= 100));
+});
+
+Deno.test("formatHelp() names every flag under its branch, in lines of at most 100 characters", () => {
+  const help = formatHelp({ usage: "./winnow prune [FLAGS]", summary: "Prunes.", fields, common: [] }, "all");
+  const replaced = fields.map((field) => "at" in field ? field.at : undefined);
+  const shown = fields.filter(({ key }) => !replaced.includes(key));
+  assert(shown.length > 85);
+  for (const { flag, kind, default: preset, isOnlyTaken } of shown) {
+    const isNegated = isOnlyTaken || kind === "boolean" && preset === true;
+    assert(help.includes(isNegated ? `--no-${flag}` : `--${flag}`), flag);
+  }
+  assert.match(
+    help,
+    /\ntrain.schedule:\n[^:]*\(cosine: [^:]*:[^:]*--rate-floor NUMBER +Share of the learning rate[^:]*\(floor\)/,
+  );
+  assert(help.split("\n").every((line) => line.length <= 100));
+  // Branches are headings, in the order of the tree; what has none comes first.
+  const headings = [...help.matchAll(/^(\S.*):$/gm)].map(([, heading]) => heading);
+  assert.deepEqual(headings, [
+    ...["Flags", "data", "model", "device", "train", "train.optimizer", "train.schedule", "train.averaging"],
+    ...[
+      "train.distillation",
+      "train.distillation.features",
+      "validation",
+      "prune.goal",
+      "prune.goal.pattern",
+      "prune",
+    ],
+    ...["prune.score", "prune.select", "prune.after", "prune.after.refit", "prune.finetune", "output"],
+  ]);
+  assert.match(
+    formatHelp({ usage: "x", summary: "Does.", fields: runFlags.fields }),
+    /\nFlags:\n {2}--config/,
+  );
+});
+
+Deno.test("ownFlags() makes flags of schemas, fills in their defaults, and refuses what they refuse by the flag", () => {
+  const own = ownFlags({
+    top: z.int().min(1).default(3).describe("Most."),
+    lastOne: z.string().optional().describe("--last: The last."),
+  });
+  assert.deepEqual(
+    own.fields.map((
+      { key, flag, kind, default: preset, description },
+    ) => [key, flag, kind, preset, description]),
+    [
+      ["top", "top", "integer", 3, "Most."],
+      ["lastOne", "last", "text", undefined, "The last."],
+    ],
+  );
+  const read = (...argv: readonly string[]) =>
+    own.read(parseFlags(argv, [...own.fields, ...selectFlags("seed")]).values);
+  assert.deepEqual([read(), read("--top=1", "--last=x", "--seed=2")], [{ top: 3 }, { top: 1, lastOne: "x" }]);
+  assert.throws(() => read("--top=0"), {
+    message: 'Cannot use "--top": 0, expected a whole number, at least 1',
+  });
+});
+
+Deno.test("selectFlags() takes the flags of keys and of all below a branch", () => {
+  assert.deepEqual(selectFlags("data.folder", "train.averaging").map(({ flag }) => flag), [
+    ...["data", "averaging", "average-from", "recalibrate", "ema-decay"],
+  ]);
+  assert(fields.length > configFlags.length);
+});
