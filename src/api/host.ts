@@ -18,7 +18,7 @@ export interface Host {
   /** The file system. */
   readonly files: Files;
   /** Finds out whether subgroups work where that may end a process. */
-  readonly probeSubgroups: (note: (line: string) => void) => SubgroupProbe;
+  readonly probeSubgroups: (note: (line: string) => void, signal?: AbortSignal) => SubgroupProbe;
   /** Makes ready what asking for an adapter takes. */
   prepareAdapter(): void;
   /** Where downloads and tuning results are kept between runs, or undefined where nothing may be kept. */

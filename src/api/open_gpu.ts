@@ -38,6 +38,8 @@ export interface OpenGpuOptions {
    * standard error.
    */
   readonly note?: ((line: string) => void) | undefined;
+  /** Ends the call while subgroups are tried, and before the device is there. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -49,17 +51,21 @@ export interface OpenGpuOptions {
  *
  * @throws {AdapterError} If WebGPU is missing, no adapter is found, its limits do not serve, or subgroups were asked for
  *   and do not work.
+ * @throws The reason of `options.signal` if it is aborted.
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const host = currentHost();
-  const { adapter = "auto", path = "auto", tune = "quick", note = host?.note ?? console.warn } = options;
+  const { adapter = "auto", path = "auto", tune = "quick", note = host?.note ?? console.warn, signal } =
+    options;
+  signal?.throwIfAborted();
   host?.prepareAdapter();
   const needsSubgroups = path === "subgroup";
-  const { subgroups = host?.probeSubgroups(note) ?? false } = options;
+  const { subgroups = host?.probeSubgroups(note, signal) ?? false } = options;
   // A path that is forced is taken as it is: only auto may add subgroups where they work.
   const probe = subgroups !== false && (path === "auto" || needsSubgroups) ? { subgroups } : {};
   const gpu = await openDevice({ adapter, path: needsSubgroups ? "texture" : path, ...probe });
   try {
+    signal?.throwIfAborted();
     for (const line of adviseOn(gpu.adapter)) note(line);
     if (path === "auto" && tune !== "off") await startTuning(gpu, { mode: tune, note });
     if (!needsSubgroups) return gpu;

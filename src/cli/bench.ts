@@ -123,7 +123,7 @@ async function main(signal: AbortSignal): Promise<number> {
   checkBenchNames(names);
   const { json, seconds, explain, profile: profiles, scaling, peers, library, streaming } = own.read(values);
   const { adapter, readPath, tune } = parseRunConfig(keysOfFlags(values), "the command line").device;
-  using gpu = await openGpu({ adapter, path: readPath, tune: "off", note });
+  using gpu = await openGpu({ adapter, path: readPath, tune: "off", note, signal });
   // A read path that is forced stays as it is.
   const mode = readPath === "auto" ? tune : "off";
   const isOther = explain || profiles || scaling || peers || library || streaming !== undefined;

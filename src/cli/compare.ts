@@ -114,7 +114,7 @@ async function main(signal: AbortSignal): Promise<number> {
   const before = opened &&
     await readBefore(`${opened.path}/${reportName}`, { files: denoFiles, schema: compareReportSchema });
   const { cores } = before ?? earlier ?? {};
-  using gpu = await openRunDevice(config, { earlier, note });
+  using gpu = await openRunDevice(config, { earlier, note, signal });
   const input = await openRun(config, note);
   const removals = Math.max(...sparsities.map((sparsity) => stagesTo(sparsity).length));
   checkSelectionActs(flags, { removals, weights: input.weights });

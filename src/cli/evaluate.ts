@@ -99,7 +99,7 @@ async function main(signal: AbortSignal): Promise<number> {
   checkGraphFits(loaded.graph, dataset);
   for (const line of describeLoadedModel(loaded, dataset)) note(line);
   const { adapter, readPath, evaluationBatch } = config.device;
-  using gpu = await openGpu({ adapter, path: readPath, tune: "off", note });
+  using gpu = await openGpu({ adapter, path: readPath, tune: "off", note, signal });
   note(`adapter: ${describeDevice(gpu)}`);
   using model = openModel(gpu, loaded, { task: dataset, evaluationBatch });
   using evaluator = await openEvaluation(getCore(model), dataset.test);

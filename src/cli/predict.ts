@@ -110,7 +110,7 @@ async function main(signal: AbortSignal): Promise<number> {
     note(line);
   }
   const { adapter, readPath, evaluationBatch } = config.device;
-  using gpu = await openGpu({ adapter, path: readPath, tune: "off", note });
+  using gpu = await openGpu({ adapter, path: readPath, tune: "off", note, signal });
   note(`adapter: ${describeDevice(gpu)}`);
   using model = openModel(gpu, loaded, { task, evaluationBatch });
   const taken = limit === 0 ? count : Math.min(limit, count);

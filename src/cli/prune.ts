@@ -103,7 +103,7 @@ async function main(signal: AbortSignal): Promise<number> {
     use = resumes ? "go on" : config.output.force ? "force" : "new";
   const opened = named === undefined ? undefined : held.use(await OutputFolder.open(named, use));
   const { cores } = earlier ?? {};
-  using gpu = await openRunDevice(config, { earlier, note });
+  using gpu = await openRunDevice(config, { earlier, note, signal });
   const input = await openRun(config, note);
   checkSelectionActs(flags, { removals: config.prune.rounds ?? Infinity, weights: input.weights });
   const name = runName(input.graph.name, input.dataset.name);

@@ -98,7 +98,7 @@ async function main(signal: AbortSignal): Promise<number> {
   const before = named &&
     await readBefore(`${named.path}/${reportName}`, { files: denoFiles, schema: sensitivityReportSchema });
   const { cores } = before ?? earlier ?? {};
-  using gpu = await openRunDevice(given, { earlier, note });
+  using gpu = await openRunDevice(given, { earlier, note, signal });
   const input = await openRun(given, note);
   checkSelectionActs(flags, { removals: 1, weights: input.weights });
   const name = runName("sensitivity", input.graph.name, input.dataset.name);

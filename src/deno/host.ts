@@ -30,7 +30,7 @@ export const denoHost: Host = {
     return { deno: Deno.version.deno };
   },
   files: denoFiles,
-  probeSubgroups: (note) => subgroupProbe({ onFailure: note }),
+  probeSubgroups: (note, signal) => subgroupProbe({ onFailure: note, signal }),
   prepareAdapter: quietVulkan,
   cacheFolder,
   openReader: openDenoBlockReader,

@@ -82,13 +82,18 @@ function checkNormalization(
  * Opens the device of a run, and says which it is.
  *
  * @param options.earlier The device of an earlier run that is run again; what differs is said too.
+ * @param options.signal Ends the call, with its reason.
  * @throws {AdapterError} As `openGpu` does.
  */
 export async function openRunDevice(
   { device: { adapter, readPath, tune } }: RunConfig,
-  { earlier, note }: { readonly earlier?: NamedDevice | undefined; readonly note: Note },
+  { earlier, note, signal }: {
+    readonly earlier?: NamedDevice | undefined;
+    readonly note: Note;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<Gpu> {
-  const gpu = await openGpu({ adapter, path: readPath, tune, note });
+  const gpu = await openGpu({ adapter, path: readPath, tune, note, signal });
   note(`adapter: ${describeDevice(gpu)}`);
   const changes = earlier ? deviceChanges(earlier, { adapter: gpu.adapter.name, gpu: gpu.identity }) : [];
   if (changes.length > 0) {

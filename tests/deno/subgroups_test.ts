@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { spawnDeno } from "../../src/deno/child.ts";
 import { subgroupProbe } from "../../src/deno/subgroups.ts";
@@ -42,6 +42,43 @@ Deno.test("subgroupProbe() says why a probe came to nothing, whatever the reason
   const { size, notes } = await probeBy("await new Promise((done) => setTimeout(done, 1e6));", 200);
   assertEquals([size, notes.length], [undefined, 1]);
   assertMatch(notes[0], /the probe took more than 0.2 s$/);
+});
+
+Deno.test("subgroupProbe() throws the reason of a signal that ends it, and says nothing", async () => {
+  const notes: string[] = [], controller = new AbortController();
+  const script = standIn("await new Promise((done) => setTimeout(done, 1e6));");
+  const probe = subgroupProbe({
+    script,
+    onFailure: (line) => notes.push(line),
+    signal: controller.signal,
+  });
+  setTimeout(() => controller.abort(new Error("enough")), 200);
+  await assertRejects(() => probe(offer), Error, "enough");
+  assertEquals(notes, []);
+});
+
+Deno.test({
+  name: "Ctrl-C while subgroups are tried ends a command as interrupted, without a word on subgroups",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    const helper = fileURLToPath(new URL("../helpers/interrupted_probe.ts", import.meta.url));
+    const script = standIn("await new Promise((done) => setTimeout(done, 1e6));");
+    // A group of processes of its own, as a terminal's job is; Ctrl-C signals all of it.
+    const command = new Deno.Command("deno", {
+      args: ["run", "-A", helper, script],
+      detached: true,
+      stdout: "piped",
+      stderr: "piped",
+      env: { NO_COLOR: "1" },
+    }).spawn();
+    const reader = command.stdout.getReader();
+    await reader.read();
+    await new Deno.Command("sh", { args: ["-c", `kill -s INT -- -${command.pid}`] }).output();
+    assertEquals((await command.status).code, 130);
+    await reader.cancel();
+    const said = await new Response(command.stderr).text();
+    assertEquals(said, "stopping after this step; once more stops at once\n");
+  },
 });
 
 Deno.test("subgroupProbe() takes an answer and says nothing, be it that there are none", async () => {
