@@ -28,6 +28,7 @@ export { openGpu } from "./src/api/open_gpu.ts";
 export type { OpenGpuOptions } from "./src/api/open_gpu.ts";
 export { loadModel, openModel } from "./src/api/load_model.ts";
 export type { LoadedModel, ModelSource, SourceTools } from "./src/api/load_model.ts";
+export type { ValueNames } from "./src/io/pretrained.ts";
 export { Model } from "./src/api/model.ts";
 export * from "./src/api/model_options.ts";
 export { openDenoBlockReader } from "./src/deno/block_reader.ts";

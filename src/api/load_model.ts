@@ -7,7 +7,7 @@ import { isNormalization, normalizationWanted } from "../data/normalization.ts";
 import { ConfigError, ShapeError } from "../errors.ts";
 import { type Files, isWeightsPath } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
-import type { PretrainedModel } from "../io/pretrained.ts";
+import type { PretrainedModel, ValueNames } from "../io/pretrained.ts";
 import { readWeights } from "../io/read_weights.ts";
 import type { Normalization } from "../io/recognize.ts";
 import { maxJsonBytes, parseJson } from "../json.ts";
@@ -45,6 +45,8 @@ export interface LoadedModel {
   readonly normalizedBy: "options" | "file" | "family" | "data set";
   /** The class names in the file, where it has any. */
   readonly classes?: readonly string[];
+  /** What an ONNX file calls its images and its output. */
+  readonly valueNames?: ValueNames;
   /** How many examples the weights were trained on, where the file tells. */
   readonly examples?: number;
 }
@@ -82,6 +84,7 @@ export async function loadModel(
     normalizedBy: given ? "options" : normalization ? stated : "data set",
     ...(weights ? { weights: { parameters: weights.parameters, masks: weights.masks } } : {}),
     ...(normalization ? { normalization } : {}),
+    ...(weights?.valueNames ? { valueNames: weights.valueNames } : {}),
     ...(weights?.classes ? { classes: weights.classes } : {}),
     ...(weights?.examples === undefined ? {} : { examples: weights.examples }),
   };

@@ -64,7 +64,7 @@ async function main(): Promise<number> {
   const classes = loaded.classes ?? Array.from({ length: countClasses(graph) }, (_, i) => `${i}`);
   const known = { graph, ...weights!, classes, ...(examples === undefined ? {} : { examples }) };
   const bytes = isOnnxPath(to)
-    ? encodeOnnx({ ...known, ...(normalization ? { normalization } : {}) })
+    ? encodeOnnx({ ...known, ...(normalization ? { normalization } : {}), valueNames: loaded.valueNames })
     : encodeModel({ ...known, normalization: normalization! }, store);
   await denoFiles.write(to, bytes);
   print(`Written: ${to}, ${bytes.length.toLocaleString("en")} bytes`);

@@ -7,7 +7,9 @@ import type { RunConfig } from "../config/config.ts";
 import { choosesRound } from "../config/prune.ts";
 import { configFlags } from "../config/words.ts";
 import { ConfigError, FileError, NumericError } from "../errors.ts";
-import type { Files } from "../files.ts";
+import { type Files, isOnnxPath } from "../files.ts";
+import { decodeModel } from "../io/model_file.ts";
+import { encodeOnnx } from "../io/onnx/write.ts";
 import { denoFiles } from "../deno/files.ts";
 import {
   type Gpu,
@@ -116,17 +118,29 @@ async function main(signal: AbortSignal): Promise<number> {
     ...(resumes || config.output.checkpointEvery !== 0 ? { checkpoints } : {}),
     ...(cores ? { cores } : {}),
   });
-  const paths = { model: `${output.path}/model.safetensors`, report: `${output.path}/report.json` };
+  const paths = { report: `${output.path}/report.json`, model: `${output.path}/model.safetensors` };
+  const onnx = writesOnnx(config) ? [`${output.path}/model.onnx`] : [];
   await denoFiles.write(paths.model, model);
+  for (const path of onnx) {
+    await denoFiles.write(
+      path,
+      encodeOnnx({ ...decodeModel(model, paths.model), valueNames: input.valueNames }),
+    );
+  }
   if (latency) await output.writeReport("latency.json", latency);
   await output.writeReport("report.json", report);
   await removeCheckpoints(checkpoints);
   print(formatReport(report, latency));
   // Standard output may go to a file.
   for (const warning of report.warnings ?? []) note(formatWarning(warning));
-  print(`\nWritten: ${paths.report} and ${paths.model}`);
+  print(`\nWritten: ${new Intl.ListFormat("en").format([...Object.values(paths), ...onnx])}`);
   print(formatNext(paths.model, report));
   return 0;
+}
+
+/** True where a run writes its model as ONNX too. */
+function writesOnnx({ model: { source, weights }, output }: RunConfig): boolean {
+  return output.onnx ?? [source, weights].some((path) => path !== undefined && isOnnxPath(path));
 }
 
 /** How to go on with the model of a run. */

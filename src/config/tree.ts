@@ -30,7 +30,7 @@ const channelNumbers = (what: string, short: string) =>
 
 const model = z.strictObject({
   source: path.default("seed").describe(
-    '--model: The network: a preset such as "seed" or "resnet20", or the path of a graph (JSON) or of weights (safetensors).',
+    '--model: The network: a preset such as "seed" or "resnet20", or the path of a graph (JSON) or of weights (safetensors or ONNX).',
   ),
   weights: path.optional().describe(
     "--weights: Safetensors file of PyTorch's names with weights for a preset or a graph.",
@@ -92,6 +92,9 @@ const output = z.strictObject({
   }),
   store: z.enum(["dense", "sparse"]).default("dense").describe(
     "--store: Write all weights, as PyTorch loads them, or leave removed ones out of the file.",
+  ),
+  onnx: z.boolean().optional().describe(
+    "--onnx: Write the pruned model as ONNX too, model.onnx; by default where it was read from ONNX.",
   ),
 });
 

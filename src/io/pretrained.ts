@@ -11,6 +11,14 @@ import type { ImageSize } from "./recognize_chain.ts";
 import { familyNormalization, listShapes, type Normalization, recognizeArchitecture } from "./recognize.ts";
 import { readSafetensors } from "./safetensors.ts";
 
+/** The names of the images and the output in an ONNX file, by which programs that run it know them. */
+export interface ValueNames {
+  /** Of the images. */
+  readonly input: string;
+  /** Of the output. */
+  readonly output: string;
+}
+
 /** The content of a file of weights. */
 export interface PretrainedModel {
   readonly graph: Graph;
@@ -22,6 +30,8 @@ export interface PretrainedModel {
   readonly normalization?: Normalization;
   /** Class names; absent if the file does not have them. */
   readonly classes?: readonly string[];
+  /** What an ONNX file calls its images and its output. */
+  readonly valueNames?: ValueNames;
   /** The number of training examples; absent if the file does not have it. */
   readonly examples?: number;
 }

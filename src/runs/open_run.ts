@@ -16,6 +16,7 @@ import type { Gpu } from "../gpu/device.ts";
 import { checkGraphFits, type Graph } from "../model/graph.ts";
 import { describeDevice, deviceChanges, type NamedDevice } from "../text/device.ts";
 import { describeLoadedModel } from "../text/model.ts";
+import type { ValueNames } from "../io/pretrained.ts";
 import { readModelSource } from "./model_source.ts";
 
 /** Hears a line on what was opened. */
@@ -27,6 +28,8 @@ export interface RunInput {
   readonly graph: Graph;
   readonly weights?: ModelState;
   readonly teacher?: LoadedModel;
+  /** What an ONNX file that the network was read from calls its images and its output. */
+  readonly valueNames?: ValueNames;
   /** Versions of what computes, by name, for the report. */
   readonly versions: Readonly<Record<string, string>>;
 }
@@ -50,7 +53,12 @@ export async function openRun(config: RunConfig, note: Note): Promise<RunInput> 
   const dataset = { ...whole, ...normalization };
   if (teacher) checkNormalization(teacher, { dataset, path: config.train.distillation!.teacher! });
   const versions = { winnow: deno.version, ...currentHost()?.versions };
-  return { dataset, graph, versions, ...(weights ? { weights } : {}), ...(teacher ? { teacher } : {}) };
+  return {
+    ...{ dataset, graph, versions },
+    ...(weights ? { weights } : {}),
+    ...(teacher ? { teacher } : {}),
+    ...(loaded.valueNames ? { valueNames: loaded.valueNames } : {}),
+  };
 }
 
 /** Opens the teacher of a run, where it has one. */

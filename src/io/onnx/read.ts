@@ -171,13 +171,14 @@ function finish(
     return [fullName, values] as const;
   }));
   const normalization = familyNormalization(new Map(places.map(({ fullName, shape }) => [fullName, shape])));
+  const { input, output: outputName } = builder.graph, valueNames = { input: input.name, output: outputName };
   // Only winnow writes them.
   const metadata = Object.fromEntries(builder.graph.metadata);
   if (metadata[metadataKeys.input] !== undefined) {
     const masks = readMasks(metadata, { name: file, laidOut: places, parameters });
-    return { graph, parameters, masks, ...readTask(metadata, graph, file) };
+    return { graph, parameters, masks, valueNames, ...readTask(metadata, graph, file) };
   }
-  return { graph, parameters, masks: new Map(), ...(normalization ? { normalization } : {}) };
+  return { graph, parameters, masks: new Map(), valueNames, ...(normalization ? { normalization } : {}) };
 }
 
 /** The layers that a layer depends on, and itself. Those that read the layer before them need not say so. */

@@ -1,17 +1,12 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import * as ort from "onnxruntime-web";
 import { ConfigError } from "../../../src/errors.ts";
 import { readOnnx } from "../../../src/io/onnx/read.ts";
 import { encodeOnnx } from "../../../src/io/onnx/write.ts";
-import { writeSafetensors } from "../../../src/io/safetensors.ts";
 import { type Graph, parseGraph } from "../../../src/model/graph.ts";
 import { presetNetwork } from "../../../src/model/presets.ts";
 import { layOutParameters } from "../../../src/plan/layout.ts";
-import { verifyGoldens } from "../../../src/verify/verify.ts";
-import { deviceOf } from "../../helpers/devices.ts";
 import { memoryFiles } from "../../helpers/memory_files.ts";
-
-ort.env.wasm.numThreads = 1;
+import { checkLogits, runOnnx, runtimeTest } from "../../helpers/onnx_runtime.ts";
 
 const files = memoryFiles(), size = { height: 8, width: 8 };
 
@@ -85,33 +80,36 @@ for (const graph of [every, pooled, resnet]) {
     const model = modelOf(graph), bytes = encodeOnnx(model);
     const read = await readOnnx(bytes, { name: "a.onnx", size, files });
     assertEquals(read.graph, parseGraph(graph, ""));
-    assertEquals(read, { ...model, graph: parseGraph(graph, "") });
+    const valueNames = { input: "input", output: "logits" };
+    assertEquals(read, { ...model, valueNames, graph: parseGraph(graph, "") });
     assertEquals(encodeOnnx(read), bytes);
   });
 
   Deno.test({
     name: `encodeOnnx() writes ${graph.name} so that onnxruntime gives winnow's outputs`,
-    // The runtime keeps its module for good.
-    sanitizeResources: false,
-    sanitizeOps: false,
+    ...runtimeTest,
     async fn() {
-      const bytes = encodeOnnx(modelOf(graph)), x = numbers(2 * 3 * 64, 1);
-      const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
-      const { logits } = await session.run({ input: new ort.Tensor("float32", x, [2, 3, 8, 8]) });
-      await session.release();
-      assertEquals(logits.dims, [2, 3]);
-      const golden = writeSafetensors([
-        { name: "x", dtype: "F32", shape: [2, 3, 8, 8], values: x },
-        { name: "y", dtype: "F32", shape: [2, 3], values: logits.data as Float32Array },
-      ]);
-      const sources = { files: memoryFiles({ "a.onnx": bytes }) };
-      const checks = await verifyGoldens(await deviceOf(), { bytes: golden, name: "a.safetensors" }, {
-        sources,
-      });
+      const bytes = encodeOnnx(modelOf(graph)), x = { shape: [2, 3, 8, 8], values: numbers(2 * 3 * 64, 1) };
+      const y = await runOnnx(bytes, x);
+      assertEquals([y.shape, y.names], [[2, 3], ["input", "logits"]]);
+      const checks = await checkLogits({ model: "a.onnx", bytes }, x, y);
       assertEquals(checks.map(({ passed }) => passed), [true], JSON.stringify(checks));
     },
   });
 }
+
+Deno.test("encodeOnnx() takes names of the images and the output, unless something else has them", async () => {
+  const namesBy = async (input: string, output: string) => {
+    const bytes = encodeOnnx({ ...modelOf(pooled), valueNames: { input, output } });
+    return (await readOnnx(bytes, { name: "a.onnx", size, files })).valueNames;
+  };
+  const names = { input: "input.1", output: "495" };
+  assertEquals(await namesBy("input.1", "495"), names);
+  const own = { input: "input", output: "logits" };
+  assertEquals(await namesBy("conv.weight", "conv/output"), own);
+  assertEquals(await namesBy("logits", "input"), own);
+  assertEquals(await namesBy("", ""), own);
+});
 
 Deno.test("encodeOnnx() refuses layers of a graph's own", () => {
   const layers = [{ kind: "acme/own", name: "own" }, ...pooled.layers] as Graph["layers"];
