@@ -10,6 +10,7 @@ import { Refit } from "../prune/refit/refit_network.ts";
 import type { RefitSettings } from "../prune/refit/settings.ts";
 import type { ModelCore } from "./model_core.ts";
 import type { OpenSplit } from "./split_images.ts";
+import { refitPlans } from "./tuned_plans.ts";
 
 /** Opens a split of which examples are taken in any order; one that lies in files is read into memory for it. */
 export async function openSampled(
@@ -47,6 +48,7 @@ export async function holdRefit(
   const open = async (calibration: Split, settings: Partial<RefitSettings>) => {
     const owned = await openSampled(core, calibration, settings.batch), { choose } = core.tools;
     try {
+      await core.tune(refitPlans(core.network, owned.examples, { ...settings, choose }), signal);
       return await Refit.open(core.network, owned.examples, { ...settings, choose, owned, signal });
     } catch (error) {
       owned[Symbol.dispose]();

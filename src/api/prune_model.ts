@@ -22,6 +22,7 @@ import { modelAsPruneTarget } from "./prune_target.ts";
 import { refitStages } from "./refit_stages.ts";
 import { examplesFor } from "./score_model.ts";
 import { trainModel } from "./train_model.ts";
+import { refitPlans } from "./tuned_plans.ts";
 
 /** See `Model.prune`. */
 export function pruneModel(
@@ -79,9 +80,11 @@ export function pruneModelWithRefit(
   return core.callAndCount("pruning", async () => {
     const steps = refitStages(core, options), { remove, onStage } = steps;
     using open = await openSampled(core, options.calibration, steps.batch);
+    const { choose } = core.tools;
+    await core.tune(refitPlans(core.network, open.examples, { ...steps, choose }), options.signal);
     return await pruneWithRefit(core.network, open.examples, {
       ...steps,
-      choose: core.tools.choose,
+      choose,
       remove: (sparsity) => core.lend(() => remove(sparsity)),
       onStage: onStage && ((stage) => core.lend(() => onStage(stage))),
     });
@@ -97,6 +100,7 @@ export function refitModel(
     using open = await openSampled(core, calibration, settings.batch);
     const mask = async () => void await core.lend(remove);
     const { choose } = core.tools;
+    await core.tune(refitPlans(core.network, open.examples, { ...settings, choose }), settings.signal);
     return await refitKept(core.network, open.examples, { ...settings, choose, mask });
   }, settings.signal);
 }

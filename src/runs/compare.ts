@@ -81,7 +81,8 @@ export async function runCompare(gpu: Gpu, options: CompareOptions): Promise<Com
   let report: CompareReport = { ...comparedOn, trained: before?.trained ?? [], cells: before?.cells ?? [] };
   if (before) checkSameComparison(before, report);
   await options.onStart?.();
-  if (!options.choose) await tuneRun(gpu, { ...options, cores: before?.cores ?? options.cores });
+  const prunings = variants.map(({ config }) => config.prune);
+  if (!options.choose) await tuneRun(gpu, { ...options, prunings, cores: before?.cores ?? options.cores });
   const isDone = (seed: number, variant: string, sparsity: number) =>
     report.cells.some((cell) =>
       cell.seed === seed && cell.variant === variant && cell.sparsity === sparsity && isWhole(report, cell)

@@ -13,9 +13,12 @@ import type { ProductChooser, ProductShape } from "../kernels/product.ts";
 import type { Graph } from "../model/graph.ts";
 import { layOutParameters } from "../plan/layout.ts";
 import { lowerPlan } from "../plan/lower.ts";
+import { lowerReconstructions } from "../prune/refit/reconstruct.ts";
+import { refitDefaults, type RefitSettings } from "../prune/refit/settings.ts";
 import { scoreBatch } from "../prune/score/accumulate.ts";
 import type { Progress } from "../train/call_options.ts";
 import { evaluationBatch, fitEvaluationBatch } from "../train/evaluate.ts";
+import { countCalibration } from "./splits.ts";
 
 /** Examples a step, and in all, of a run. */
 export interface RunSizes {
@@ -29,6 +32,8 @@ export interface RunSizes {
   readonly evaluationBatch?: number;
   /** Examples a batch of scoring; 16 where left out. */
   readonly scoreBatch?: number;
+  /** Refits of the run, each with the examples of a step; none where left out. */
+  readonly refits?: readonly Pick<RefitSettings, "by" | "batch">[];
 }
 
 /**
@@ -40,7 +45,7 @@ export interface RunSizes {
 export function fitRunSizes(
   gpu: Gpu,
   graph: Graph,
-  { evaluationBatch: asked, ...sizes }: Omit<RunSizes, "evaluationBatch" | "scoreBatch"> & {
+  { evaluationBatch: asked, refits = [], ...sizes }: Omit<RunSizes, "evaluationBatch" | "scoreBatch"> & {
     readonly evaluationBatch?: number | undefined;
   },
 ): RunSizes {
@@ -58,10 +63,14 @@ export function fitRunSizes(
       evaluationBatch: asked,
     }),
     scoreBatch: fitBatch(gpu, Math.min(scoreBatch, train), lower("score"), ["score", graph.name]),
+    refits: refits.map(({ by, batch }) => {
+      const lower = (batch: number) => lowerReconstructions(graph, by, { layout, batch, choose });
+      return { by, batch: fitBatch(gpu, batch, lower, ["refit weights of", graph.name]) };
+    }),
   };
 }
 
-/** Lowers training, evaluation and scoring of a model with a chooser, which sees every matrix product of a run. */
+/** Lowers training, evaluation, scoring and refits of a model with a chooser, which sees the matrix products of their steps. */
 export function lowerRunPlans(graph: Graph, sizes: RunSizes, choose: ProductChooser): void {
   const source = { choose, images: { augmentation: "none" } } as const;
   lowerPlan(graph, { ...source, mode: "train", batch: Math.min(sizes.batch, sizes.train) });
@@ -75,6 +84,7 @@ export function lowerRunPlans(graph: Graph, sizes: RunSizes, choose: ProductChoo
     mode: "score",
     batch: Math.min(sizes.scoreBatch ?? scoreBatch, sizes.train),
   });
+  for (const { by, batch } of sizes.refits ?? []) lowerReconstructions(graph, by, { batch, choose });
 }
 
 /**
@@ -88,9 +98,11 @@ export function lowerRunPlans(graph: Graph, sizes: RunSizes, choose: ProductChoo
  */
 export async function tuneRun(
   gpu: Gpu,
-  { graph, config, dataset: { train, test }, cores = {}, onProgress, signal }: {
+  { graph, config, prunings = [config.prune], dataset: { train, test }, cores = {}, onProgress, signal }: {
     readonly graph: Graph;
-    readonly config: Pick<RunConfig, "train" | "device">;
+    readonly config: RunConfig;
+    /** How the run prunes. Default: as its configuration says. */
+    readonly prunings?: readonly RunConfig["prune"][];
     readonly dataset: Pick<Dataset<Split>, "train" | "test">;
     readonly cores?: Readonly<Record<string, string>> | undefined;
     readonly onProgress?: ((phase: string, progress: Progress) => void) | undefined;
@@ -99,10 +111,25 @@ export async function tuneRun(
 ): Promise<void> {
   const { tuner } = gpu, { batch } = config.train, { evaluationBatch } = config.device;
   if (!tuner) return;
-  const sizes = fitRunSizes(gpu, graph, { batch, evaluationBatch, train: train.count, test: test.count });
+  const refits = listRefits(prunings, countCalibration(config, train.count));
+  const counts = { train: train.count, test: test.count };
+  const sizes = fitRunSizes(gpu, graph, { batch, evaluationBatch, refits, ...counts });
   const isKnown = (shape: ProductShape) => Object.hasOwn(cores, shapeKey(shape));
   const lower = (choose: ProductChooser) =>
     lowerRunPlans(graph, sizes, (shape) => isKnown(shape) ? gpu.choose(shape) : choose(shape));
   const onProduct = (step: number, steps: number) => onProgress?.("tune", { step, steps });
   await tuner.tunePlans(lower, { onProduct, signal });
+}
+
+/** The refits among ways to prune, each once, on so many calibration examples. */
+function listRefits(
+  prunings: readonly RunConfig["prune"][],
+  calibration: number,
+): readonly Pick<RefitSettings, "by" | "batch">[] {
+  const asked = prunings.map(({ after }) =>
+    "refit" in after ? after.refit.by ?? refitDefaults.by : undefined
+  );
+  // Too few examples are refused where they are split.
+  const batch = Math.max(1, Math.min(refitDefaults.batch, calibration));
+  return [...new Set(asked)].flatMap((by) => by ? [{ by, batch }] : []);
 }

@@ -48,12 +48,17 @@ export async function splitDataset(
   };
 }
 
+/** How many of so many training examples a run holds out for calibration. */
+export function countCalibration({ data }: Pick<RunConfig, "data">, train: number): number {
+  return Math.min(data.calibration, Math.floor(Math.min(data.limit || Infinity, train) / 5));
+}
+
 function chooseRows(config: RunConfig, dataset: Dataset<Split>): RunSplits {
   const limited = limitDataset(dataset, {
     train: config.data.limit || Infinity,
     test: config.data.testLimit || Infinity,
   });
-  const calibrationCount = Math.min(config.data.calibration, Math.floor(limited.train.count / 5));
+  const calibrationCount = countCalibration(config, limited.train.count);
   if (calibrationCount < 1) {
     const current = `${limited.train.count} training examples`;
     throw new ShapeError({ act: "split data set", thing: limited.name, current, wanted: "5 at least" });

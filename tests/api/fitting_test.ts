@@ -77,11 +77,13 @@ Deno.test("a batch that does not fit is refused before anything is done, with th
   assertEquals(gpu.allocatedBytes, start);
   const sizes = { batch: 64, train: 400, test: 300 };
   assertMatch(assertThrows(() => fitRunSizes(gpu, graph, sizes), ShapeError).message, says);
-  assertEquals(fitRunSizes(gpu, graph, { ...sizes, batch: 10 }), {
+  const refits = [{ by: "blocks", batch: 64 }] as const;
+  assertEquals(fitRunSizes(gpu, graph, { ...sizes, batch: 10, refits }), {
     ...sizes,
     batch: 10,
     evaluationBatch: 10,
     scoreBatch: 10,
+    refits: [{ by: "blocks", batch: 10 }],
   });
   await model.train(dataset.train, { epochs: 1, batch: 10 });
   model.restore(before);

@@ -5,7 +5,7 @@ import type { Gpu } from "../../src/gpu/device.ts";
 import { shapeKey } from "../../src/kernels/product_choices.ts";
 import type { ProductChooser } from "../../src/kernels/product.ts";
 import { runCompare } from "../../src/runs/compare.ts";
-import { lowerRunPlans } from "../../src/runs/plans.ts";
+import { lowerRunPlans, type RunSizes } from "../../src/runs/plans.ts";
 import { runPrune } from "../../src/runs/prune.ts";
 import { runSensitivity } from "../../src/runs/sensitivity.ts";
 import { deviceOf } from "../helpers/devices.ts";
@@ -45,6 +45,32 @@ const runs: Readonly<Record<string, (gpu: Gpu, more: object) => Promise<{ readon
     runCompare(gpu, { ...given, variants: ["magnitude"], sparsities: [0.5], seeds: [1], ...more }),
   runSensitivity: (gpu, more) => runSensitivity(gpu, { ...given, sparsities: [0.5], ...more }),
 };
+
+Deno.test("runs have the products of their refits tuned", async () => {
+  const gpu = await deviceOf(), { choose } = gpu, wanted = new Set<string>();
+  const refits = [{ by: "end-to-end", batch: 19 }] as const, sizes = { batch: 16, train: 96, test: 60 };
+  const list = (sizes: RunSizes, into: Set<string>) =>
+    lowerRunPlans(graph, sizes, (shape) => {
+      into.add(shapeKey(shape));
+      return choose(shape);
+    });
+  const others = new Set<string>();
+  list({ ...sizes, refits }, wanted);
+  list(sizes, others);
+  assert(wanted.size > others.size);
+  const refitted = configOf({ ...settings, sparsity: 0.5, refit: "end-to-end", refitSteps: 1 });
+  const given = {
+    runPrune: { config: refitted },
+    runCompare: { variants: ["magnitude/end-to-end"] },
+    runSensitivity: { config: refitted },
+  };
+  for (const [name, more] of Object.entries(given)) {
+    await watchTuning(gpu, async (asked) => {
+      await runs[name](gpu, more);
+      assertEquals(wanted.difference(others).difference(asked).size, 0, name);
+    });
+  }
+});
 
 for (const [name, run] of Object.entries(runs)) {
   Deno.test(`${name}() hands its signal to tuning, which takes long`, async () => {

@@ -9,7 +9,12 @@ import { fitBatch } from "../../gpu/fitting.ts";
 import type { Network } from "../../gpu/network.ts";
 import { SlotPool } from "../../gpu/slots.ts";
 import type { ProductChooser } from "../../kernels/product.ts";
-import { resolveGraph } from "../../model/graph.ts";
+import { type Graph, resolveGraph } from "../../model/graph.ts";
+import type { Reconstruction } from "../../plan/features.ts";
+import { lowerForward } from "../../plan/forward.ts";
+import type { ParameterLayout } from "../../plan/layout.ts";
+import { lowerPlan } from "../../plan/lower.ts";
+import type { Plan } from "../../plan/plan.ts";
 import { adam } from "../../plan/optimizer.ts";
 import { findReconstructedLayers, findReconstructedParts } from "../../plan/reconstruction.ts";
 import type { CallOptions } from "../../train/call_options.ts";
@@ -37,10 +42,7 @@ export function planReconstruction(
   },
   { by, batch: most, steps, learningRate, augmentation, seed }: RefitSettings,
 ): readonly ReconstructionPhase[] {
-  if (by === "layers") return [];
-  const nodes = resolveGraph(network.graph), layers = findReconstructedLayers(nodes);
-  const parts = by === "blocks" ? findReconstructedParts(nodes, layers) : [{ layers, first: 0 }];
-  return parts.map((reconstruction, part) => {
+  return listReconstructions(network.graph, by).map((reconstruction, part) => {
     const options = {
       ...{ epochs: 1, learningRate, seed, augmentation, schedule, choose, reconstruction, firstEpoch: part },
       optimizer: adam(),
@@ -52,6 +54,33 @@ export function planReconstruction(
     const epochs = Math.ceil(steps / Math.floor(examples.count / batch));
     return { ...options, batch, epochs };
   });
+}
+
+/** What each phase of a refit compares. */
+function listReconstructions(graph: Graph, by: RefitSettings["by"]): readonly Reconstruction[] {
+  if (by === "layers") return [];
+  const nodes = resolveGraph(graph), layers = findReconstructedLayers(nodes);
+  return by === "blocks" ? findReconstructedParts(nodes, layers) : [{ layers, first: 0 }];
+}
+
+/** Lowers a step on images of each phase, and the dense network's forward passes. */
+export function lowerReconstructions(
+  graph: Graph,
+  by: RefitSettings["by"],
+  options: {
+    readonly batch: number;
+    readonly choose: ProductChooser;
+    readonly layout?: ParameterLayout;
+  },
+): readonly Plan[] {
+  const source = { ...options, images: { augmentation: "none" } } as const;
+  return listReconstructions(graph, by).flatMap((reconstruction) => [
+    lowerPlan(graph, { ...source, mode: "train", reconstruction }),
+    lowerForward(graph, {
+      ...source,
+      probes: reconstruction.layers.map((layer) => graph.layers[layer].name),
+    }),
+  ]);
 }
 
 /**
