@@ -62,7 +62,7 @@ const own = ownFlags({
   }),
   ...configFlag,
   ...resumeFlag,
-});
+}, { variants: ["prune.score.by"], sparsities: ["prune.goal.sparsity"], seeds: ["seed"] });
 
 const shared = comparing(["seed", "prune.score.by", "output.force"], { prune: { finetune: { epochs: 0 } } });
 

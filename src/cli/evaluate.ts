@@ -38,7 +38,7 @@ const summary =
 const own = ownFlags({
   limit: z.int().min(0).default(0).describe("Test images to use, the first ones; 0 for all."),
   ...jsonFlag,
-});
+}, { limit: ["data.testLimit"] });
 
 const dataDescription =
   "Folder of the data set; by default ./data and the cache folder are searched; for a model of " +

@@ -15,7 +15,10 @@ import { ConfigError } from "../errors.ts";
 import { describeNearest } from "../nearest.ts";
 
 /** One flag of a command. */
-export type FlagField = ConfigField | WordField;
+export type FlagField = (ConfigField | WordField) & {
+  /** Keys of the configuration that mean the same, under whose flags other commands have it. */
+  readonly sameAs?: readonly string[];
+};
 
 /** A flag's value as its text gives it. */
 export type FlagValue = string | number | boolean | readonly (string | number)[];
@@ -47,9 +50,20 @@ export interface OwnFlags<Values> {
   read(values: Readonly<Record<string, unknown>>): Values;
 }
 
-/** The flags of the keys of an object, whose values are as its schemas say. */
-export function ownFlags<Shape extends z.ZodRawShape>(shape: Shape): OwnFlags<z.output<z.ZodObject<Shape>>> {
-  const schema = z.object(shape), fields = describeSchema(schema);
+/**
+ * The flags of the keys of an object, whose values are as its schemas say.
+ *
+ * @param sameAs Keys of the configuration that mean the same as a key: their flags are refused with its name.
+ */
+export function ownFlags<Shape extends z.ZodRawShape>(
+  shape: Shape,
+  sameAs: { readonly [Key in keyof Shape]?: readonly string[] } = {},
+): OwnFlags<z.output<z.ZodObject<Shape>>> {
+  const schema = z.object(shape);
+  const fields = describeSchema(schema).map((field): FlagField => {
+    const { [field.key]: keys } = sameAs;
+    return keys ? { ...field, sameAs: keys } : field;
+  });
   const read = (values: Readonly<Record<string, unknown>>) => {
     const { success, data, error } = schema.safeParse(values);
     if (success) return data;
@@ -91,6 +105,14 @@ export const runFlags = ownFlags({
 /** The names of a flag: its short one, and the path of a key. */
 function listNames({ flag, key }: FlagField): readonly string[] {
   return key.includes(".") && flag !== key ? [flag, key] : [flag];
+}
+
+/** The flag that means what a flag of other commands means. */
+function findSame(name: string, fields: readonly FlagField[]): FlagField | undefined {
+  const meant = configFlags.find((field) => listNames(field).includes(name));
+  if (!meant) return undefined;
+  const key = "at" in meant ? meant.at : meant.key;
+  return fields.find(({ sameAs }) => sameAs?.includes(key));
 }
 
 /** True for a flag that takes no value. */
@@ -140,6 +162,8 @@ function readOption(token: OptionToken, fields: readonly FlagField[]): [string, 
   );
   const field = named ?? negated;
   if (field === undefined) {
+    const same = findSame(token.name, fields);
+    if (same) throw refuse("an unknown flag", `"--${same.flag}", which means the same here`);
     const flags = [...fields.flatMap(listNames).map((name) => `--${name}`), "--help"];
     throw refuse("an unknown flag", describeNearest(token.rawName, flags, "--help all lists them"));
   }

@@ -35,7 +35,7 @@ const own = ownFlags({
   limit: z.int().min(0).default(0).describe("Images to predict, the first ones; 0 for all."),
   top: z.int().min(1).default(1).describe("Classes to name for each image, the most probable first."),
   ...jsonFlag,
-});
+}, { images: ["data.folder"], limit: ["data.testLimit"] });
 
 /** The flags of a prune run for a model; here none is taken without being named. */
 const modelFlags = selectFlags("model").map((field): FlagField =>

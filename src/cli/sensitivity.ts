@@ -41,7 +41,7 @@ const own = ownFlags({
   ),
   ...configFlag,
   ...resumeFlag,
-});
+}, { sparsities: ["prune.goal.sparsity"] });
 
 const shared = comparing(["prune.finetune", "prune.select.scope", "output.force"]);
 

@@ -1,7 +1,11 @@
 /** Tests of the command line's flags. */
 
 import assert from "node:assert/strict";
+import { fields as compareFields } from "../../src/cli/compare.ts";
+import { fields as evaluateFields } from "../../src/cli/evaluate.ts";
 import { type FlagField, parseFlags, runFlags } from "../../src/cli/flags.ts";
+import { fields as predictFields } from "../../src/cli/predict.ts";
+import { fields as sensitivityFields } from "../../src/cli/sensitivity.ts";
 import { configFlags, keysOfFlags } from "../../src/config/words.ts";
 import { ConfigError } from "../../src/errors.ts";
 
@@ -104,6 +108,23 @@ Deno.test("parseFlags() refuses unknown flags and offers the nearest", () => {
   assertRefused("--no-comparee", "an unknown flag");
   assertRefused("-x", '"-x"', "an unknown flag");
   assertRefused("--__proto__ 1", "an unknown flag");
+});
+
+Deno.test("parseFlags() refuses a flag of other commands with the name of the one that means the same", () => {
+  const cases: readonly [readonly FlagField[], string, string][] = [
+    [evaluateFields, "--test-limit", "--limit"],
+    [evaluateFields, "--data.testLimit", "--limit"],
+    [predictFields, "--test-limit", "--limit"],
+    [predictFields, "--data", "--images"],
+    [compareFields, "--criterion", "--variants"],
+    [compareFields, "--sparsity", "--sparsities"],
+    [compareFields, "--seed", "--seeds"],
+    [sensitivityFields, "--sparsity", "--sparsities"],
+  ];
+  for (const [fields, flag, wanted] of cases) {
+    const message = `Cannot use "${flag}": an unknown flag, expected "${wanted}", which means the same here`;
+    assert.throws(() => parseFlags([flag, "5"], fields), { name: "ConfigError", message });
+  }
 });
 
 Deno.test("parseFlags() refuses missing values, and values that booleans do not take", () => {
