@@ -64,18 +64,13 @@ export async function applyRecipe(
   amount: Amount,
   inputs: RecipeInputs,
 ): Promise<Removal> {
-  const { score, select, after } = recipe, { calibration, isScored = false, onRefit, trainedOn } = inputs;
+  const { score, select, after } = recipe, { calibration, isScored = false, onRefit } = inputs;
   const settings = "refit" in after ? after.refit : undefined, { signal } = inputs;
   const refit = await holdRefit(core, calibration, { settings, signal });
   if (!isScored) await scoreModel(core, calibration, { ...toScoreOptions(score, inputs), signal });
   const isChosen = score.temperature === "validation" && amount !== "nothing";
   const temperature = isChosen ? await chooseTemperature(core, recipe, amount, inputs) : undefined;
-  const below = await remove(core, select, amount);
-  const regrowAbove = amount !== "nothing" && "threshold" in amount ? amount.regrowAbove : undefined;
-  const { protect } = select;
-  const regrown = regrowAbove === undefined
-    ? 0
-    : await core.pruner.regrow(regrowAbove, { examples: trainedOn, protect });
+  const { below, regrown = 0 } = await remove(core, select, amount);
   if (refit) await refit.apply({ signal, onProgress: onRefit, isFinal: inputs.isFinal });
   else await recalibrate(core, recipe, inputs);
   return {
@@ -86,18 +81,27 @@ export async function applyRecipe(
   };
 }
 
-/** Removes so much, by the scores that there are; with a threshold returns how many kept weights lay below it. */
-async function remove(core: ModelCore, select: RemovalOptions, amount: Amount): Promise<number | undefined> {
+/** What a removal by a threshold found: the kept weights below it, and how many came back. */
+type Found = Partial<Pick<Removal, "below" | "regrown">>;
+
+/** Removes so much, by the scores that there are. */
+async function remove(core: ModelCore, select: RemovalOptions, amount: Amount): Promise<Found> {
   const { network, pruner } = core;
-  if (amount === "nothing") return;
-  if ("pattern" in amount) return void await pruner.removePattern(amount.pattern, select);
-  if ("cost" in amount) return void await reachCost(network, pruner, amount, select);
-  if ("weights" in amount) return void await removeWeights(core, amount.weights, select);
+  if (amount === "nothing") return {};
+  if (!("threshold" in amount)) {
+    if ("pattern" in amount) await pruner.removePattern(amount.pattern, select);
+    else if ("cost" in amount) await reachCost(network, pruner, amount, select);
+    else await removeWeights(core, amount.weights, select);
+    return {};
+  }
+  const { threshold, regrowAbove, max } = amount, { protect } = select;
+  // Before the removal: the gradients of what it removes are not those at 0.
+  const regrown = regrowAbove === undefined ? 0 : await pruner.regrow(regrowAbove, { protect, max });
   // The score of a group would mix those of the spared weights.
-  if ((select.granularity ?? "element") === "element") await pruner.spareFallen(amount.threshold);
-  const below = await pruner.countBelow(amount.threshold, select);
-  await removeWeights(core, weightsBelow(amount, below), select);
-  return below;
+  if ((select.granularity ?? "element") === "element") await pruner.spareFallen(threshold);
+  const below = await pruner.countBelow(threshold, select), removed = amount.removed - regrown;
+  await removeWeights(core, weightsBelow({ ...amount, removed }, below), select);
+  return { below, regrown };
 }
 
 /** Measures batch norm's statistics anew where a recipe says so. */

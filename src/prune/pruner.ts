@@ -34,8 +34,9 @@ import { countElementsBelow, removeElements, type ScoredLayer } from "./select/e
 import { countGroupedBelow, removeGrouped } from "./select/groups.ts";
 import { channelCounts, type LayerCount, layerCounts, lowerMaskCounts, lowerMasking } from "./mask.ts";
 import { PruneBuffers } from "./prune_buffers.ts";
+import { regrowRemoved } from "./select/regrow.ts";
 import { checkPattern, checkRemoval, type Pattern, type RemovalOptions } from "./select/removal.ts";
-import { digitCounts, lowerNOfM, lowerRegrowth, lowerSparing } from "./select/select.ts";
+import { digitCounts, lowerNOfM, lowerSparing } from "./select/select.ts";
 
 /** Options of scoring. */
 export interface PrunerScoreSettings extends ScoreSettings {
@@ -58,8 +59,8 @@ export class Pruner {
   readonly #buffers: PruneBuffers;
   #scored: Scoring | undefined;
   #estimate: FisherEstimate | undefined;
-  /** True where an accumulation ended before all batches were added. */
-  #isPartial = false;
+  /** The examples of the last accumulation; undefined where it ended before all batches were added. */
+  #accumulated: number | undefined;
 
   constructor(network: Network) {
     const { layout } = network, tensors = prunableTensors(layout);
@@ -85,9 +86,8 @@ export class Pruner {
    * @throws The reason of the signal if it ends the accumulation; no gradients are there then.
    */
   async accumulate(examples: Examples, options: AccumulateOptions): Promise<void> {
-    this.#isPartial = true;
-    await accumulateGradients(this.#network, examples, options);
-    this.#isPartial = false;
+    this.#accumulated = undefined;
+    this.#accumulated = await accumulateGradients(this.#network, examples, options);
     this.#estimate = options.estimate ?? "batch";
   }
 
@@ -176,24 +176,22 @@ export class Pruner {
   }
 
   /**
-   * Brings back the removed weights whose gradient shows that they are not zero: N gbar^2 / F > threshold^2, by the
-   * mean gradient and Fisher information of `accumulate`. They start from 0. A weight comes back once: if it is
-   * removed again it stays out, so that rounds of removal and regrowth end. Returns the number of weights that came
-   * back.
+   * Brings back the removed weights whose gradient shows that they are not zero: n gbar^2 / F > threshold^2, by the
+   * mean gradient and Fisher information of `accumulate` over n examples. They start from 0, and the square root of the
+   * left side becomes their score. If more than `max` pass, those of the highest scores come back, at most so many. A
+   * weight comes back once: if it is removed again it stays out, so that rounds of removal and regrowth end. Returns
+   * the number of weights that came back.
    *
    * @throws {ConfigError} If there are no such gradients, or a protected layer is not possible.
    */
-  async regrow(threshold: number, { examples, protect = [] }: {
-    /** The number N of training examples. */
-    readonly examples: number;
-    /** Names of layers to which no weight comes back. */
-    readonly protect?: readonly string[];
-  }): Promise<number> {
+  async regrow(
+    threshold: number,
+    { protect = [], max = Infinity }: Pick<RemovalOptions, "protect"> & { readonly max?: number } = {},
+  ): Promise<number> {
     this.#checkNeeds("regrow weights of", this.#network.graph.name, ["gradient_mean", "fisher"]);
     checkRemoval(this.#network.layout, { protect });
-    const open = this.#layers().filter(({ tensor }) => !protect.includes(getLayerName(tensor)));
-    const counts = await this.#buffers.countByLayer(lowerRegrowth(open, { examples, threshold }));
-    return counts.reduce((sum, count) => sum + count, 0);
+    const layers = this.#layers().filter(({ tensor }) => !protect.includes(getLayerName(tensor)));
+    return await regrowRemoved(this.#buffers, threshold, { layers, examples: this.#accumulated!, max });
   }
 
   /**
@@ -259,7 +257,7 @@ export class Pruner {
       throw new ConfigError({ act, thing, current, wanted });
     };
     if (lacking === "variance") refuse("no variance of the weights was kept", "training with keepsVariance");
-    const isPartial = this.#isPartial && needs.some((need) => need !== "variance");
+    const isPartial = this.#accumulated === undefined && needs.some((need) => need !== "variance");
     if (lacking || isPartial) refuse("no gradients were accumulated", "a call of accumulate() before");
     if (needs.includes("gradient_mean") && this.#estimate === "sampled") {
       refuse("the gradients are those of sampled labels", "gradients of the given labels");

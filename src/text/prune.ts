@@ -227,7 +227,9 @@ function formatCompaction(
         "medians of 7 in turn.",
       ]
       : []),
-    `Logits differ by at most ${largestDifference.toExponential(1)} of the largest.`,
+    ...(channels.length > 0 || removedLayers.length > 0
+      ? [`Logits differ by at most ${largestDifference.toExponential(1)} of the largest.`]
+      : []),
   ].join("\n");
 }
 

@@ -180,7 +180,7 @@ for (const path of readPaths) {
       const { layers } = await model.confidence(dataset.test, scoring);
       const trained = await model.state();
       await getCore(model).pruner.removePattern({ keep: 2, of: 4 });
-      const regrown = await getCore(model).pruner.regrow(0.1, scoring);
+      const regrown = await getCore(model).pruner.regrow(0.1);
       const pattern = await model.state();
       // Groups add up scores window by window, so that their sums may differ in the last bits, but no group's rank.
       model.restore(trained);

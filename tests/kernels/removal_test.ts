@@ -235,17 +235,18 @@ for (const path of readPaths) {
   });
 
   Deno.test(`regrow() brings back removed weights by the score test, once, and no padding, ${path} path`, async () => {
-    const { mask } = scoredArena(5), examples = 100, threshold = 2;
+    const { mask, scores } = scoredArena(5), examples = 100, threshold = 2;
     const gradient = Float32Array.from(randomTensor([arenaFloats], 6).values);
     const fisher = Float32Array.from(randomTensor([arenaFloats], 7).values, (value) => 20 * Math.abs(value));
     const regrown = Float32Array.from({ length: arenaFloats }, (_, place) => place % 3 === 0 ? 1 : 0);
     const { floats, integers } = await runKernels({
       path,
       dispatches: lowerRegrowth(layers, { examples, threshold }),
-      buffers: { mask, regrown, gradient_mean: gradient, fisher, layer_counts: 4 },
+      buffers: { mask, regrown, scores, gradient_mean: gradient, fisher, layer_counts: 4 },
     });
     const want = mask.slice(), wantRegrown = regrown.slice(), counts = [0, 0, 0, 0];
-    let barred = 0;
+    const found = floats("scores"), wantScores = scores.slice();
+    let barred = 0, scoreError = 0;
     for (const { tensor, layer } of layers) {
       for (const { place } of elementsOf(tensor)) {
         const statistic = examples * gradient[place] ** 2, bound = threshold ** 2 * fisher[place];
@@ -258,11 +259,24 @@ for (const path of readPaths) {
         }
         want[place] = 1;
         wantRegrown[place] = 1;
+        const score = Math.sqrt(statistic / fisher[place]);
+        scoreError = Math.max(scoreError, Math.abs(found[place] - score) / score);
+        wantScores[place] = found[place];
         counts[layer]++;
       }
     }
     assertSame(floats("mask"), want, `${path} mask`);
     assertSame(floats("regrown"), wantRegrown, `${path} regrown`);
+    assertSame(found, wantScores, `${path} scores`);
+    assert(scoreError < 1e-6, `${path} scores: ${scoreError}`);
+    const only = await runKernels({
+      path,
+      dispatches: lowerRegrowth(layers, { examples, threshold, countsOnly: true }),
+      buffers: { mask, regrown, scores, gradient_mean: gradient, fisher, layer_counts: 4 },
+    });
+    assertSame(only.integers("layer_counts"), counts, `${path} counts alone`);
+    assertSame(only.floats("mask"), mask, `${path} mask that is left`);
+    assertSame(only.floats("scores"), scores, `${path} scores that are left`);
     assertSame(integers("layer_counts"), counts, `${path} counts`);
     assert(barred > 20 && counts[3] > 20 && counts[3] < 0.9 * elementsOf(weights[3]).length * 0.15);
   });

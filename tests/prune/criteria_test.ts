@@ -95,7 +95,7 @@ Deno.test("Pruner.accumulate() estimates the Fisher information by batches, exam
   }
   const scoring = { examples: 1, seed: 0, prior: "matched" } as const;
   await assertRejects(() => pruner.score("taylor", scoring), ConfigError, "those of sampled labels");
-  await assertRejects(() => pruner.regrow(2, { examples: 1 }), ConfigError, "those of sampled labels");
+  await assertRejects(() => pruner.regrow(2), ConfigError, "those of sampled labels");
   await pruner.score("obd", scoring);
   await assertRejects(() => pruner.score("obd", { ...scoring, temperature: 0 }), ConfigError, "temperature");
 });
@@ -119,7 +119,7 @@ Deno.test("Pruner.score() refuses criteria without what they need", async () => 
     'Cannot score by "bn-scale": no layer of seed has what it needs, expected another criterion',
   );
   await assertRejects(() => pruner.score("obd", scoring), ConfigError, "no gradients were accumulated");
-  await assertRejects(() => pruner.regrow(1, { examples: 1 }), ConfigError, "no gradients were accumulated");
+  await assertRejects(() => pruner.regrow(1), ConfigError, "no gradients were accumulated");
   await assertRejects(() => pruner.remove(1), ConfigError, "they have no scores");
 });
 

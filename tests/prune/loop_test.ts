@@ -73,16 +73,16 @@ async function run(
         await note(`pattern ${keep}:${of}`);
         removed = prunable * (1 - keep / of);
       } else {
-        await note(`below ${amount.threshold}`);
-        found = below[asked++];
-        const next = weightsBelow(amount, found);
-        await note(`remove ${next}`);
-        removeTo(next);
         if (amount.regrowAbove !== undefined) {
           await note(`regrow ${amount.regrowAbove}`);
           regrown = back[grown++] ?? 0;
           removed -= regrown;
         }
+        await note(`below ${amount.threshold}`);
+        found = below[asked++];
+        const next = weightsBelow({ ...amount, removed }, found);
+        await note(`remove ${next}`);
+        removeTo(next);
       }
       return { ...await stateOf(), regrown, ...(found === undefined ? {} : { below: found }) };
     },
@@ -298,7 +298,7 @@ Deno.test("pruneUntilStable() lets removed weights come back, and ends where nei
     // The third round only brings weights back, so it is not quiet.
     back: [0, 30, 20, 0, 0],
   });
-  assertEquals(log.slice(0, 4), ["below 2", "remove 100", "regrow 3", "finetune 1"]);
+  assertEquals(log.slice(0, 4), ["regrow 3", "below 2", "remove 100", "finetune 1"]);
   const flows = outcome.rounds.map(({ outflow, inflow, removed }) => [outflow, inflow, removed]);
   assertEquals(flows, [[100, 0, 100], [40, 30, 110], [0, 20, 90], [0, 0, 90], [0, 0, 90]]);
   assertEquals([outcome.end, outcome.removed], ["fixed point", 90]);

@@ -17,7 +17,7 @@ import { maxRemovable } from "../../src/prune/reach/reach.ts";
 import { Pruner } from "../../src/prune/pruner.ts";
 import type { RemovalOptions } from "../../src/prune/select/removal.ts";
 import { deviceOf } from "../helpers/devices.ts";
-import { tinyGraph } from "../helpers/tiny_network.ts";
+import { openWorkbench, tinyGraph } from "../helpers/tiny_network.ts";
 import { graphs } from "../plan/graphs.ts";
 import { assertClose, maxAbs, randomTensor } from "../reference/tensor.ts";
 import { maskGroups } from "./mask_groups.ts";
@@ -167,10 +167,13 @@ Deno.test("Pruner.remove() leaves the filters of the network's outputs, the clas
 });
 
 Deno.test("Pruner.removePattern(), thresholds and regrowth leave a protected layer as it is", async () => {
-  using network = new Network(await deviceOf(), separable, 5);
+  const graph = { ...separable, input: tinyGraph().input };
+  using bench = openWorkbench(await deviceOf(), { graph, seed: 5 });
+  const { network } = bench;
   using pruner = new Pruner(network);
   const protect = ["pointwise"], tensors = prunableTensors(network.layout);
   network.copyArena("values", "mean");
+  await pruner.accumulate(bench.train, bench);
   network.arena("fisher").write(network.layout.quads > 0 ? fullMask(network.layout) : new Float32Array());
   network.arena("gradient_mean").write(fullMask(network.layout));
   await pruner.score("confidence", scoring);
@@ -185,7 +188,7 @@ Deno.test("Pruner.removePattern(), thresholds and regrowth leave a protected lay
   await pruner.remove(tensors.reduce((sum, { count }) => sum + count, 0) - tensors[2].count, { protect });
   assert(await isLeft());
   assertEquals((await pruner.count()).map(({ kept }) => kept > 0), [false, false, true, false]);
-  await pruner.regrow(1, { examples: 200, protect: ["stem"] });
+  await pruner.regrow(1, { protect: ["stem"] });
   assertEquals((await pruner.count()).map(({ kept }) => kept > 0), [false, true, true, true]);
 });
 

@@ -193,19 +193,26 @@ Deno.test("Pruner.regrow() brings back removed weights by the gradient that they
       Math.fround(Math.fround(examples * gradient[place]) * gradient[place]) > threshold * fisher[place]
     ).map(({ place }) => place);
   assert(want.length > 5, `${want.length}`);
-  assertEquals(await pruner.regrow(threshold, { examples, protect }), want.length);
+  assertEquals(await pruner.regrow(threshold, { protect }), want.length);
   const after = await readFloats(network.gpu, network.arena("mask"));
   for (const place of want) before[place] = 1;
   assertEquals(after, before);
   const values = await readFloats(network.gpu, network.arena("values"));
   assert(want.every((place) => values[place] === 0));
   assertEquals(takeParameter(prunableTensors(layout)[0], after).length, prunableTensors(layout)[0].count);
-  assertEquals(await pruner.regrow(1e6, { examples }), 0);
+  assertEquals(await pruner.regrow(1e6), 0);
   // Removed again they stay out, until it is said that they may come back.
   network.arena("mask").write(before.map((keep, place) => want.includes(place) ? 0 : keep));
-  assertEquals(await pruner.regrow(threshold, { examples, protect }), 0);
+  assertEquals(await pruner.regrow(threshold, { protect }), 0);
   pruner.forgetRounds();
-  assertEquals(await pruner.regrow(threshold, { examples, protect }), want.length);
+  // The best come back where not all may.
+  const max = Math.floor(want.length / 2);
+  assertEquals(await pruner.regrow(threshold, { protect, max }), max);
+  const statisticAt = (place: number) => gradient[place] ** 2 / fisher[place];
+  const best = want.toSorted((a, b) => statisticAt(b) - statisticAt(a)).slice(0, max);
+  const half = await readFloats(network.gpu, network.arena("mask"));
+  assertEquals(want.filter((place) => half[place] === 1), best.toSorted((a, b) => a - b));
+  assertEquals(await pruner.regrow(threshold, { protect }), want.length - max);
 });
 
 Deno.test("Pruner.spareFallen() leaves a weight below a threshold until it lies there at two scorings in a row", async () => {

@@ -352,6 +352,9 @@ Deno.test("runPrune() lets weights come back, and counts both flows", async () =
     assertEquals(removed, round.removed);
   }
   assert(report.rounds.some(({ inflow }) => inflow > 0));
+  // The gradients of what a round removes are not those at 0, so that none of it comes back in the same round.
+  assertEquals(report.rounds[0]!.inflow, 0);
+  assert(report.rounds[0]!.outflow > 0);
 });
 
 Deno.test("runPrune() goes on to the fixed point of a confidence, or keeps the round that validation chooses", async () => {

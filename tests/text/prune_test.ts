@@ -124,6 +124,14 @@ Deno.test("formatReport() leaves warnings to standard error, and marks layers of
   assert(!compacted(2).includes("under 5 %"));
 });
 
+Deno.test("formatReport() says nothing of logits where compaction changed nothing", () => {
+  const cost = { parameters: 70, multiplyAdds: 540, sizeBytes: 280 };
+  const compaction = { before: cost, after: cost, removedLayers: [], channels: [], largestDifference: 0 };
+  const text = formatReport({ ...report, compaction });
+  assertStringIncludes(text, "Compacted: no layer has fewer channels.");
+  assert(!text.includes("Logits differ"));
+});
+
 /** The rows of the table of networks, and the heads of those below it that have an accuracy. */
 function statesOf(more: Partial<PruneReport>): { readonly states: string[][]; readonly heads: string[] } {
   const lines = formatReport({ ...report, ...more }).split("\n");

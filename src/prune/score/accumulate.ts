@@ -48,6 +48,7 @@ export interface AccumulateOptions extends CallOptions {
 /**
  * Fills the arenas `fisher` and `gradient_mean` over as many whole batches of the examples as there are.
  *
+ * @returns The number of examples in these batches.
  * @throws {NumericError} If a weight, a statistic, a logit, a gradient or what is accumulated is not finite.
  * @throws The reason of the signal if it ends the accumulation.
  */
@@ -55,7 +56,7 @@ export async function accumulateGradients(
   network: Network,
   examples: Examples,
   { choose, slots, estimate = "batch", seed = 0, ...watched }: AccumulateOptions,
-): Promise<void> {
+): Promise<number> {
   const { gpu, graph, layout } = network;
   const maxBatch = estimate === "example" ? 1 : Math.min(scoreBatch, examples.count, examples.batch);
   const images = examples.areImages ? { images: { augmentation: "none" } as const } : {};
@@ -83,7 +84,7 @@ export async function accumulateGradients(
   await watch.next();
   const found = await findNotFinite(network, ["values", "statistics", "fisher", "gradient_mean"]);
   const { bad } = await tally.read();
-  if (found === undefined && bad === undefined) return;
+  if (found === undefined && bad === undefined) return batch * batches;
   const what = bad?.isLoss ? "a logit" : "a gradient";
   throw notFinite(network, "compute gradients of", found ?? `${what} of batch ${bad!.step} is not finite`);
 }
