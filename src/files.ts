@@ -38,6 +38,11 @@ export interface Files {
    */
   identity?(path: string): Promise<string | undefined>;
   /**
+   * The path without links that a path leads to, with `/` between its parts; undefined where nothing has that path. Left
+   * out by file systems without links.
+   */
+  realPath?(path: string): Promise<string | undefined>;
+  /**
    * Reads a part of a file: so many bytes from an offset on, or fewer where it ends before. Left out where files are read as
    * a whole only.
    *

@@ -130,6 +130,20 @@ Deno.test("denoFiles reads files up to a size", async () => {
   }
 });
 
+Deno.test("denoFiles.realPath() follows links", async () => {
+  const folder = await Deno.realPath(await Deno.makeTempDir());
+  try {
+    const realPath = denoFiles.realPath!;
+    await Deno.mkdir(`${folder}/a`);
+    await Deno.writeTextFile(`${folder}/a/file`, "");
+    await Deno.symlink(`${folder}/a`, `${folder}/link`);
+    assertEquals(await realPath(`${folder}/link/./file`), `${folder}/a/file`.replaceAll("\\", "/"));
+    assertEquals(await realPath(`${folder}/absent`), undefined);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("denoFiles.identity() knows links", async () => {
   const folder = await Deno.makeTempDir();
   try {

@@ -17,7 +17,17 @@ const CAUSES: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Reads and writes the machine's files; needs `--allow-read` and, for changes, `--allow-write` of the paths. */
-export const denoFiles: Files = { read, sizeBytes, list, identity, readPart, write, makeFolder, remove };
+export const denoFiles: Files = {
+  read,
+  sizeBytes,
+  list,
+  identity,
+  realPath,
+  readPart,
+  write,
+  makeFolder,
+  remove,
+};
 
 async function read(
   path: string,
@@ -73,6 +83,15 @@ async function identity(path: string): Promise<string | undefined> {
   if (entry === undefined) return undefined;
   // Windows tells no inode.
   return entry.ino === null || entry.ino === 0 ? await Deno.realPath(path) : `${entry.dev}:${entry.ino}`;
+}
+
+async function realPath(path: string): Promise<string | undefined> {
+  try {
+    return (await Deno.realPath(path)).replaceAll("\\", "/");
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw fileError(error, { act: "read", path, wanted: "a readable file" });
+  }
 }
 
 async function readPart(path: string, { offset, bytes }: FilePart): Promise<Uint8Array<ArrayBuffer>> {

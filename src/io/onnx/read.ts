@@ -4,7 +4,7 @@
  * @module
  */
 import { FormatError } from "../../errors.ts";
-import { dirname, type Files } from "../../files.ts";
+import type { Files } from "../../files.ts";
 import { type Graph, imagesName, parseGraph } from "../../model/graph.ts";
 import type { LayerSpec } from "../../model/layers/index.ts";
 import { mapShape } from "../../shape.ts";
@@ -40,7 +40,7 @@ export async function readOnnx(
   { name, size, files }: { readonly name: string; readonly size: ImageSize; readonly files: Files },
 ): Promise<PretrainedModel> {
   const model = decodeModelProto(bytes, name);
-  const external = await findExternalData(model, { name, folder: dirname(name), files });
+  const external = await findExternalData(model, { name, files });
   return convertGraph(readOnnxGraph(model, name), { size, external });
 }
 

@@ -3,7 +3,8 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { toBinary } from "@bufbuild/protobuf";
 import { type ModelProto, ModelProtoSchema, TensorProto_DataLocation } from "onnx-buf";
-import { isWinnowError } from "../../../src/errors.ts";
+import { denoFiles } from "../../../src/deno/files.ts";
+import { FileError, FormatError, isWinnowError } from "../../../src/errors.ts";
 import { readOnnx } from "../../../src/io/onnx/read.ts";
 import { memoryFiles } from "../../helpers/memory_files.ts";
 import {
@@ -177,6 +178,48 @@ Deno.test("readOnnx() refuses external data outside of the folder, or beyond its
   assertStringIncludes(await refusalOf(beyond), 'bytes 4 to 1540 of "weights.bin", expected bytes up to 8');
   for (const offset of ["-4", "x", "1e300"]) {
     await refusalOf(external({ location: "weights.bin", offset, length: "4" }));
+  }
+});
+
+Deno.test("readOnnx() refuses external data that a link leads to outside of the folder", async () => {
+  const folder = await Deno.makeTempDir(), inside = `${folder}/models`;
+  try {
+    await Deno.mkdir(`${folder}/blobs`);
+    await Deno.mkdir(inside);
+    const weights = new Uint8Array(new Float32Array(384).fill(1).buffer);
+    for (const path of ["secret", "blobs/weights", "models/own"]) {
+      await Deno.writeFile(`${folder}/${path}`, weights);
+    }
+    const link = (from: string, to: string) => Deno.symlink(`${folder}/${to}`, `${inside}/${from}`);
+    await link("to-file", "secret");
+    await link("up", "");
+    await link("to-own", "models/own");
+    await link("to-blob", "blobs/weights");
+    await Deno.writeFile(`${folder}/blobs/net`, new Uint8Array());
+    await Deno.writeFile(`${inside}/net.onnx`, new Uint8Array());
+    await link("linked.onnx", "blobs/net");
+    const readFrom = (location: string, name = "net.onnx") => {
+      const bytes = change(({ graph }) =>
+        Object.assign(graph!.initializer[0], {
+          rawData: new Uint8Array(),
+          dataLocation: TensorProto_DataLocation.EXTERNAL,
+          externalData: locateData({ location }),
+        })
+      );
+      return readOnnx(bytes, { ...options, name: `${inside}/${name}`, files: denoFiles });
+    };
+    for (const location of ["to-file", "up/secret", "to-blob"]) {
+      const { message } = await assertRejects(() => readFrom(location), FormatError);
+      assertStringIncludes(message, `external data in "${location}", a link to `);
+    }
+    await assertRejects(() => readFrom("absent"), FileError, "there is no such path");
+    const wanted = await readFrom("own");
+    assertEquals((await readFrom("to-own")).parameters, wanted.parameters);
+    // A cache links the model and its data to files that lie beside each other.
+    assertEquals((await readFrom("to-blob", "linked.onnx")).parameters, wanted.parameters);
+    await assertRejects(() => readFrom("to-file", "linked.onnx"), FormatError);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 });
 
