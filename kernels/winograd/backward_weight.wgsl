@@ -16,7 +16,7 @@
 // Source: Lavin and Gray 2015, arXiv 1509.09308, section 4.1 (F(m, r) and F(r, m) share their products).
 
 // include gemm/conv2d_backward_weight
-// include winograd/sums
+// include gemm/software/subgroup_broadcast
 
 const BLOCK_ROWS = 32u;
 const BLOCK_COLUMNS = 96u;
@@ -25,6 +25,15 @@ const LANE_ROWS = 4u;
 const LANE_COLUMNS = 96u;
 const SUBGROUP_SIZE = 8u;
 const PIXELS = 8u;
+
+// Sums of products: a matrix of four channels x four filters for each strip of the block.
+struct Sums {
+  c_${j}: mat4x4f,  // for j in 0..8
+}
+
+fn add_products(sums: ptr<function, Sums>, own: mat4x4f, a: mat4x4f) {
+  (*sums).c_${j} += from_lane_${j}(own) * a;  // for j in 0..8
+}
 
 // Eight pixels of a line of dy and of the line of x under a strip's taps: the quads of the first, of x that under the first
 // tap, which may lie outside, and how many pixels of the lines there are before them.

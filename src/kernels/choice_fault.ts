@@ -7,7 +7,7 @@
 import { coreTable } from "./core_table.ts";
 import { serves } from "./cores.ts";
 import type { ProductChoice, ProductShape } from "./product.ts";
-import { winogradCore, winogradWeightCore } from "./winograd.ts";
+import { winogradProductCores, winogradWeightCore } from "./winograd.ts";
 
 /** Workgroups along the third axis that every device allows (WebGPU's maxComputeWorkgroupsPerDimension). */
 const maxSplits = 65_535;
@@ -20,7 +20,7 @@ interface Fault {
 
 /** What is wrong with a core for a product; undefined if the core computes it. */
 export function coreFault(core: string, shape: ProductShape): Fault | undefined {
-  const known = [...Object.keys(coreTable), winogradCore, winogradWeightCore];
+  const known = [...Object.keys(coreTable), ...winogradProductCores, winogradWeightCore];
   if (!known.includes(core)) {
     return { current: `there is no core ${core}`, wanted: `one of ${known.join(", ")}` };
   }

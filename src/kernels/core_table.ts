@@ -20,6 +20,12 @@ export interface CoreEntry {
 }
 
 type Block = Readonly<Record<"ROWS" | "COLUMNS", number>>;
+/** The cores of convolutions by 3 x 3 filters at stride 1 (winograd.ts), by the channels that a lane computes. */
+export const winogradTable: Readonly<Record<string, CoreEntry>> = {
+  "winograd/product": { text: "winograd/product", sizes: { COLUMNS: 32 }, paths: ["storage", "texture"] },
+  "winograd/product_16": { text: "winograd/product", sizes: { COLUMNS: 16 }, paths: ["storage", "texture"] },
+};
+
 type Tile = Block & Readonly<Record<"LANE_ROWS" | "LANE_COLUMNS" | "DEPTH" | "BUFFERS", number>>;
 
 const both: readonly ReadPath[] = ["storage", "texture"], texture: readonly ReadPath[] = ["texture"];

@@ -8,7 +8,7 @@ import { coreTable } from "./core_table.ts";
 import type { ReadPath } from "./interface.ts";
 import type { ProductShape } from "./product.ts";
 import { kernelInterface } from "./source.ts";
-import { winogradCore, winogradCores, winogradWeightCore } from "./winograd.ts";
+import { winogradCores, winogradProductCores, winogradWeightCore } from "./winograd.ts";
 
 /** The block that one step of a core covers, read from its WGSL. */
 export interface CoreBlock {
@@ -41,7 +41,7 @@ const rowOrders = {
  */
 export function deviceCores(path: ReadPath, subgroupSize: number | undefined): readonly string[] {
   const ofTable = Object.keys(coreTable).filter((core) => coreTable[core].paths.includes(path));
-  return [...ofTable, winogradCore, winogradWeightCore].filter((core) => {
+  return [...ofTable, ...winogradProductCores, winogradWeightCore].filter((core) => {
     const wanted = coreBlock(core).subgroupSize;
     return wanted === undefined || wanted === subgroupSize;
   });
@@ -49,7 +49,7 @@ export function deviceCores(path: ReadPath, subgroupSize: number | undefined): r
 
 /** True if a core computes a product. Without a product: if it computes all. */
 export function serves(core: string, shape: ProductShape | undefined): boolean {
-  if (core === winogradCore || core === winogradWeightCore) {
+  if (winogradProductCores.includes(core) || core === winogradWeightCore) {
     return shape !== undefined && winogradCores(shape).includes(core);
   }
   const { rowsAre } = coreBlock(core);

@@ -35,7 +35,7 @@ export interface Dispatch {
 
 /** True for kernels of matrix products. */
 export function isProductKernel(kernel: string): boolean {
-  return /^(gemm\/|winograd\/(product:|backward_weight$))/.test(kernel);
+  return /^(gemm\/|winograd\/(product\w*:|backward_weight$))/.test(kernel);
 }
 
 /**

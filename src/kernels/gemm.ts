@@ -12,17 +12,17 @@ import { checkIterations, type Dispatch, spreadWorkgroups } from "./dispatch.ts"
 import type { ProductChoice, ProductChooser, ProductShape } from "./product.ts";
 import {
   transformFilters,
-  winogradCore,
   winogradLaneCost,
   winogradLanes,
   winogradMap,
   winogradOperation,
+  winogradProductCores,
   winogradWeightCore,
 } from "./winograd.ts";
 
 /** Workgroups that a core needs for one split of a product. */
 function productWorkgroups(shape: ProductShape, core: string): number {
-  const block = coreBlock(core), map = core === winogradCore ? winogradMap(shape) : undefined;
+  const block = coreBlock(core), map = winogradProductCores.includes(core) ? winogradMap(shape) : undefined;
   const rowBlocks = map ? winogradLanes(map) / block.subgroupSize! : shape.rows / block.rows;
   const blocks = Math.ceil(rowBlocks) * Math.ceil(shape.columns / block.columns);
   return Math.ceil(blocks / block.blocksPerWorkgroup);
@@ -59,7 +59,7 @@ export function textureCost(shape: ProductShape, { core, splits }: ProductChoice
   const texels = ownRows + loaded(lane.columns, sharesColumns);
   const productPrice = subgroupSize === undefined ? 0.0127 : 0.015;
   const laneCost = core.startsWith("winograd/")
-    ? winogradLaneCost(shape, core)
+    ? winogradLaneCost(shape, core, lane.columns)
     : 0.19 * texels + productPrice * lane.rows * lane.columns;
   const workgroups = productWorkgroups(shape, core);
   const idle = Math.ceil(workgroups * splits / 2) * 2 / (workgroups * splits);
@@ -100,7 +100,7 @@ export function subgroupChooser(subgroupSize: number): ProductChooser {
 /** The kernel of an operation with a core. */
 function productKernel(operation: string, core: string): string {
   if (core === winogradWeightCore) return core;
-  return `${core}:${core === winogradCore ? winogradOperation(operation) : operation}`;
+  return `${core}:${winogradProductCores.includes(core) ? winogradOperation(operation) : operation}`;
 }
 
 /**
@@ -146,7 +146,7 @@ export function dispatchProductWithTransform(
     readonly scratch: (purpose: string, quads: number) => BufferRef;
   },
 ): readonly Dispatch[] {
-  if (choice.core !== winogradCore) return [dispatchProduct(shape, choice, product)];
+  if (!winogradProductCores.includes(choice.core)) return [dispatchProduct(shape, choice, product)];
   const { label, bindings, params } = product;
   const filters = transformFilters(shape, {
     label,

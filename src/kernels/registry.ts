@@ -140,6 +140,5 @@ export { default as "winograd/backward_weight" } from "../../kernels/winograd/ba
 export { default as "winograd/forward" } from "../../kernels/winograd/forward.wgsl" with { type: "text" };
 export { default as "winograd/forward_pooled" } from "../../kernels/winograd/forward_pooled.wgsl" with { type: "text" };
 export { default as "winograd/product" } from "../../kernels/winograd/product.wgsl" with { type: "text" };
-export { default as "winograd/sums" } from "../../kernels/winograd/sums.wgsl" with { type: "text" };
 export { default as "winograd/tiles" } from "../../kernels/winograd/tiles.wgsl" with { type: "text" };
 export { default as "winograd/weight" } from "../../kernels/winograd/weight.wgsl" with { type: "text" };

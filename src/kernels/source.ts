@@ -4,7 +4,7 @@
  * @module
  */
 import { KernelError } from "../errors.ts";
-import { coreTable } from "./core_table.ts";
+import { coreTable, winogradTable } from "./core_table.ts";
 import { expandKernel, type SourceLine } from "./expand.ts";
 import { type KernelInterface, readInterface } from "./interface.ts";
 import * as registry from "./registry.ts";
@@ -14,14 +14,16 @@ const files: Readonly<Record<string, string>> = registry;
 /** The stems of all files in kernels/, such as `gemm/conv2d_forward`. */
 export const kernelFiles: readonly string[] = Object.keys(files);
 
-const coreTexts = new Set(Object.values(coreTable).map(({ text }) => text));
+const sized = { ...coreTable, ...winogradTable };
+
+const sizedTexts = new Set(Object.values(sized).map(({ text }) => text));
 
 /**
  * The names of all kernels and parts of kernels: the cores of core_table.ts, and the stems of the other files.
  */
 export const kernelNames: readonly string[] = [
-  ...kernelFiles.filter((stem) => !coreTexts.has(stem)),
-  ...Object.keys(coreTable),
+  ...kernelFiles.filter((stem) => !sizedTexts.has(stem)),
+  ...Object.keys(sized),
 ];
 
 /** Finds something about a kernel by its name, and by its text if it is not in kernels/. */
@@ -57,7 +59,7 @@ export const kernelLines: ByKernel<readonly SourceLine[]> = remembering((name, t
   const parts = name.split(":"), own = text === undefined ? undefined : parts.at(-1);
   return parts.flatMap((part) => {
     if (part === own) return expandKernel(part, {}, (stem) => stem === own ? text! : readFile(stem));
-    const core = Object.hasOwn(coreTable, part) ? coreTable[part] : undefined;
+    const core = Object.hasOwn(sized, part) ? sized[part] : undefined;
     return expandKernel(core?.text ?? part, core?.sizes ?? {}, readFile);
   });
 });

@@ -5,12 +5,13 @@
  * @module
  */
 import type { BufferRef } from "./buffer_ref.ts";
+import { winogradTable } from "./core_table.ts";
 import { KernelError } from "../errors.ts";
 import { type Dispatch, dispatchOver } from "./dispatch.ts";
 import type { ProductShape } from "./product.ts";
 
-/** The core for the products that `winogradMap` accepts, and no others. */
-export const winogradCore = "winograd/product";
+/** The cores for the products that `winogradMap` accepts, and no others; the first computes 32 channels a lane. */
+export const winogradProductCores: readonly string[] = Object.keys(winogradTable);
 
 /**
  * The core for weight gradients, with products along the lines only: 4 instead of 6 for two pixels under three taps.
@@ -24,7 +25,7 @@ const maxTransformedQuads = 2 ** 23;
 export function winogradCores(shape: ProductShape): readonly string[] {
   const isWeight = shape.operation === "gemm/conv2d_backward_weight" && hasUnitSteps(shape);
   const map = winogradMap(shape), isMap = map !== undefined && transformedQuads(map) <= maxTransformedQuads;
-  return [...(isMap ? [winogradCore] : []), ...(isWeight ? [winogradWeightCore] : [])];
+  return [...(isMap ? winogradProductCores : []), ...(isWeight ? [winogradWeightCore] : [])];
 }
 
 function transformedQuads({ filters, quads }: WinogradMap): number {
@@ -89,13 +90,19 @@ export function winogradLanes({ images, height, width }: WinogradMap): number {
 }
 
 /**
- * The cost of a lane of these cores, in the units of textureCost (gemm.ts). A round multiplies 512 times, transforms
- * included. In winograd/product 4 rounds per quad replace 9 of other cores, each reads 36 texels, and work once per
- * invocation costs 12. A round of winograd/backward_weight reads 18 texels for eight pixels instead of four.
+ * The cost of a lane of these cores, in the units of textureCost (gemm.ts). A round multiplies 16 times per column, 512
+ * times in winograd/backward_weight, transforms included. In winograd/product 4 rounds per quad replace 9 of other cores,
+ * each reads 20 texels of the input and half a texel of the filters per column, and work once per invocation costs 12
+ * with 32 columns. A round of winograd/backward_weight reads 18 texels for eight pixels instead of four.
  */
-export function winogradLaneCost({ segments, inner, sizes = {} }: ProductShape, core: string): number {
+export function winogradLaneCost(
+  { segments, inner, sizes = {} }: ProductShape,
+  core: string,
+  columns: number,
+): number {
   if (core === winogradWeightCore) return Math.ceil(sizes.out_width / 8) / inner * (0.19 * 18 + 0.02 * 512);
-  return 4 / 9 * (0.19 * 36 + 0.02 * 512 + 12 / (segments * inner / 9));
+  const once = 12 * columns / 32, round = 0.19 * (20 + columns / 2) + 0.02 * 16 * columns;
+  return 4 / 9 * (round + once / (segments * inner / 9));
 }
 
 /** The operation's kernel that the core is joined with. */

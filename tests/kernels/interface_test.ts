@@ -39,7 +39,6 @@ const included: readonly string[] = [
   "dispatch",
   "layer/pool2d_forward",
   "gemm/software/subgroup_broadcast",
-  "winograd/sums",
   "winograd/tiles",
   "layer/shift_lanes",
   "math/finite",

@@ -16,9 +16,9 @@ import { defaultChooser } from "../../src/kernels/gemm.ts";
 import { kernelSource } from "../../src/kernels/source.ts";
 import {
   transformFilters,
-  winogradCore,
   winogradCores,
   winogradMap,
+  winogradProductCores,
   winogradWeightCore,
 } from "../../src/kernels/winograd.ts";
 import {
@@ -75,8 +75,8 @@ function geometryOf(convolution: Convolution): ConvolutionGeometry {
   return { images, inQuads: countQuads(channels), outChannels: outputs, ...sides, stride, padding };
 }
 
-/** The context of a convolution that always takes Winograd's cores, and the sizes of its scratch tensors in words. */
-function contextOf(convolution: Convolution, splits = 1) {
+/** The context of a convolution that always takes one of Winograd's cores, and the sizes of its scratch tensors in words. */
+function contextOf(convolution: Convolution, core: string, splits = 1) {
   const words: Record<string, number> = {};
   const scratch = (purpose: string, quads: number) => {
     words[purpose] = 4 * quads;
@@ -85,7 +85,7 @@ function contextOf(convolution: Convolution, splits = 1) {
   const context: ConvolutionContext = {
     name: "case",
     geometry: geometryOf(convolution),
-    choose: (shape) => ({ core: winogradCores(shape)[0], splits: shape.splittable ? splits : 1 }),
+    choose: (shape) => ({ core, splits: shape.splittable ? splits : 1 }),
     weight: weightOffset,
     bias: biasOffset(convolution),
   };
@@ -99,8 +99,9 @@ function toleranceOf(channels: number, ...[d, w]: readonly RefTensor[]): number 
 
 const wordsOf = ([n, c, h, w]: readonly number[]) => 4 * n * h * w * countQuads(c);
 
-async function checkForward(path: ReadPath, convolution: Convolution): Promise<void> {
-  const { x, w, b, residual } = operandsOf(convolution), { context, words, scratch } = contextOf(convolution);
+async function checkForward(path: ReadPath, convolution: Convolution, core: string): Promise<void> {
+  const { x, w, b, residual } = operandsOf(convolution),
+    { context, words, scratch } = contextOf(convolution, core);
   const fusions = [plainForward, wholeForward], tensors = { x: inputRef("x"), scratch };
   const dispatches = fusions.flatMap(({ HAS_BIAS, HAS_NORM, HAS_RESIDUAL, RELU }, i) =>
     convolutionForward({ ...context, bias: HAS_BIAS ? context.bias : undefined }, {
@@ -133,8 +134,8 @@ async function checkForward(path: ReadPath, convolution: Convolution): Promise<v
   }
 }
 
-async function checkPooled(path: ReadPath, convolution: Convolution): Promise<void> {
-  const { x, w, b } = operandsOf(convolution), { context, words, scratch } = contextOf(convolution);
+async function checkPooled(path: ReadPath, convolution: Convolution, core: string): Promise<void> {
+  const { x, w, b } = operandsOf(convolution), { context, words, scratch } = contextOf(convolution, core);
   const convolve = (hasBias: boolean) => conv2dForward(x, w, hasBias ? b : undefined, convolution);
   const passes = pooledPasses(context, contraryFusions, { convolve, scratch });
   const { floats } = await runKernels({
@@ -152,8 +153,8 @@ async function checkPooled(path: ReadPath, convolution: Convolution): Promise<vo
   passes.check(floats, { tolerance: toleranceOf(convolution.x[1], x, w), name });
 }
 
-async function checkInput(path: ReadPath, convolution: Convolution): Promise<void> {
-  const { x, w, b, dy } = operandsOf(convolution), { context, words, scratch } = contextOf(convolution);
+async function checkInput(path: ReadPath, convolution: Convolution, core: string): Promise<void> {
+  const { x, w, b, dy } = operandsOf(convolution), { context, words, scratch } = contextOf(convolution, core);
   const gate = randomTensor(convolution.x, 5), addend = randomTensor(convolution.x, 6);
   const fused = {
     dy: inputRef("dy"),
@@ -204,7 +205,7 @@ async function checkWeight(path: ReadPath, convolution: Convolution): Promise<vo
   const pairs = 4 * convolution.x[0] * dy.shape[2] * Math.ceil(dy.shape[3] / 8);
   const tolerance = sumTolerance(pairs + 8, 6 * pairs * maxAbs(x.values) * maxAbs(dy.values));
   for (const splits of [1, 3]) {
-    const { context, words, scratch } = contextOf(convolution, splits);
+    const { context, words, scratch } = contextOf(convolution, winogradWeightCore, splits);
     const place = { ...inputRefs({ x: "x", dy: "dy" }), scratch };
     const result = await runKernels({
       gpu,
@@ -224,19 +225,23 @@ async function checkWeight(path: ReadPath, convolution: Convolution): Promise<vo
 }
 
 const checks = [
-  ["winograd/forward", checkForward, sizes],
+  ["winograd/forward", checkForward, sizes, winogradProductCores],
   // A window of 2 x 2 at least; pooling knows one padding for both sides only.
-  ["winograd/forward_pooled", checkPooled, sizes.slice(1, 4)],
-  ["winograd/backward_input", checkInput, sizes],
-  ["winograd/backward_weight", checkWeight, weightSizes],
+  ["winograd/forward_pooled", checkPooled, sizes.slice(1, 4), winogradProductCores],
+  ["winograd/backward_input", checkInput, sizes, winogradProductCores],
+  ["winograd/backward_weight", checkWeight, weightSizes, [winogradWeightCore]],
 ] as const;
 
 for (const path of readPaths) {
-  for (const [kernel, check, all] of checks) {
-    Deno.test(`${kernel}() agrees with the reference, ${path} path`, { ignore }, async () => {
-      // A kernel compiles anew for textures of other shapes, for seconds on llvmpipe: one size that has all there is.
-      for (const convolution of path === "texture" ? [sizes[2]] : all) await check(path, convolution);
-    });
+  for (const [kernel, check, all, cores] of checks) {
+    for (const core of cores) {
+      Deno.test(`${core}() agrees with the reference on ${kernel}, ${path} path`, { ignore }, async () => {
+        // A kernel compiles anew for textures of other shapes, for seconds on llvmpipe: one size that has all there is.
+        for (const convolution of path === "texture" ? [sizes[2]] : all) {
+          await check(path, convolution, core);
+        }
+      });
+    }
   }
 }
 
@@ -274,7 +279,8 @@ Deno.test("winograd/weight() is G w G^T", async () => {
 });
 
 Deno.test("winograd/product() gives the same bits twice", { ignore }, async () => {
-  const { x, w, b } = operandsOf(sizes[2]), { context, words, scratch } = contextOf(sizes[2]);
+  const { x, w, b } = operandsOf(sizes[2]);
+  const { context, words, scratch } = contextOf(sizes[2], winogradProductCores[0]);
   const dispatches = ["y", "again"].flatMap((y) =>
     convolutionForward(context, { x: inputRef("x"), y: inputRef(y), relu: false, scratch })
   );
@@ -289,12 +295,9 @@ Deno.test("winograd/product() gives the same bits twice", { ignore }, async () =
   assert.deepEqual(integers("y"), integers("again"));
 });
 
-Deno.test("winograd/tiles() and winograd/sums() are part of the kernels that include them", () => {
+Deno.test("winograd/tiles() is part of the kernels that include it", () => {
   for (const operation of ["winograd/forward", "winograd/forward_pooled", "winograd/backward_input"]) {
     assert(kernelSource(operation).includes("fn load_tile_column("));
-  }
-  for (const core of [winogradCore, winogradWeightCore]) {
-    assert(kernelSource(core).includes("fn add_products("));
   }
 });
 
@@ -305,20 +308,22 @@ Deno.test("winogradMap() takes 3 x 3 filters at stride 1, and usableCores() foll
   for (const shapeOf of shapes) {
     assert.deepEqual(winogradMap(shapeOf(geometry)), map);
     const offers = (changes: Partial<ConvolutionGeometry>) =>
-      usableCores("texture", coreSubgroupSize, shapeOf({ ...geometry, ...changes })).includes(winogradCore);
-    assert(offers({}));
+      usableCores("texture", coreSubgroupSize, shapeOf({ ...geometry, ...changes }))
+        .filter((core) => winogradProductCores.includes(core));
+    assert.deepEqual(offers({}), winogradProductCores);
     for (
       const changes of [{ stride: 2 }, { stride: [1, 2] as const }, { dilation: 2 }, { kernelHeight: 1 }, {
         kernelWidth: 5,
       }]
-    ) assert(!offers(changes));
-    assert(!usableCores("texture", undefined, shapeOf(geometry)).includes(winogradCore));
+    ) assert.deepEqual(offers(changes), []);
+    const without = new Set(usableCores("texture", undefined, shapeOf(geometry)));
+    assert(without.isDisjointFrom(new Set(winogradProductCores)));
   }
   assert.deepEqual(winogradCores(backwardWeightShape(geometry)), [winogradWeightCore]);
   assert.deepEqual(winogradCores(backwardWeightShape({ ...geometry, stride: 2 })), []);
   // 2,048 filters of 1,024 channels take 128 MiB once they are transformed.
   const wide = { ...geometry, inQuads: 256, outChannels: 2048 };
-  assert.deepEqual(winogradCores(forwardShape(wide)), [winogradCore]);
+  assert.deepEqual(winogradCores(forwardShape(wide)), winogradProductCores);
   assert.deepEqual(winogradCores(forwardShape({ ...wide, outChannels: 2049 })), []);
 });
 
@@ -333,8 +338,9 @@ Deno.test("defaultChooser() takes Winograd's core for many channels, not for few
   };
   const weight = backwardWeightShape({ ...geometry, inQuads: 8, outChannels: 64 });
   assert.equal(defaultChooser("texture", coreSubgroupSize)(weight).core, winogradWeightCore);
-  const core = (inQuads: number) =>
-    defaultChooser("texture", coreSubgroupSize)(forwardShape({ ...geometry, inQuads, outChannels: 32 })).core;
-  assert.equal(core(8), winogradCore);
-  assert.notEqual(core(1), winogradCore);
+  const core = (inQuads: number, outChannels = 32) =>
+    defaultChooser("texture", coreSubgroupSize)(forwardShape({ ...geometry, inQuads, outChannels })).core;
+  assert.equal(core(8), "winograd/product");
+  for (const narrow of [9, 16]) assert.equal(core(8, narrow), "winograd/product_16");
+  assert(!winogradProductCores.includes(core(1)));
 });
