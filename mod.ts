@@ -97,7 +97,10 @@ export type { LeakyreluSpec } from "./src/model/layers/leakyrelu.ts";
 export type { LinearSpec } from "./src/model/layers/linear.ts";
 export type { Pool2dSpec } from "./src/model/layers/pool2d.ts";
 export type { ReluSpec } from "./src/model/layers/relu.ts";
-export type { SiluSpec } from "./src/model/layers/silu.ts";
+export type { ClipSpec } from "./src/model/layers/clip.ts";
+export type { EluSpec } from "./src/model/layers/elu.ts";
+export type { HardsigmoidSpec } from "./src/model/layers/hardsigmoid.ts";
+export type { PlainActivation, PlainActivationSpec } from "./src/model/layers/plain_activations.ts";
 export type { SubsampleSpec } from "./src/model/layers/subsample.ts";
 export {
   lenet,

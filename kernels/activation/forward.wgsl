@@ -1,7 +1,7 @@
 // Computes the forward pass of an activation: y = activate(x), elementwise. An operation of this folder gives
 // Params and
 //
-//   activate(x)   the function, which is 0 at 0, so that padding stays zero
+//   activate(x)   the function, which is 0 at 0, so that padding stays zero (else activation/forward_padded)
 //   slope(x)      its derivative
 //
 // Shapes: x and y (quads). One invocation computes one quad. Dispatched by src/model/activation.ts.

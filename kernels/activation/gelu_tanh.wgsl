@@ -6,7 +6,7 @@ struct Params {
   quads: u32,
 }
 
-// include activation/sigmoid
+// include activation/logistic
 
 // 2 u, which beyond 10 only a sigmoid that is 0 or 1 reads.
 fn argument(x: vec4f) -> vec4f {

@@ -5,7 +5,7 @@ struct Params {
   quads: u32,
 }
 
-// include activation/sigmoid
+// include activation/logistic
 
 fn activate(x: vec4f) -> vec4f {
   return x * sigmoid(x);

@@ -12,3 +12,8 @@ fn larger(a: vec4f, b: vec4f) -> vec4f {
 fn rectified(value: vec4f) -> vec4f {
   return select(max(value, vec4f(0.0)), value, is_nan(value));
 }
+
+// A result that would drop the NaN it is computed from.
+fn nan_or(x: vec4f, result: vec4f) -> vec4f {
+  return select(result, x, is_nan(x));
+}

@@ -6,12 +6,20 @@
 // One line per file, so that the list can be read.
 // deno-fmt-ignore-file
 export { default as "activation/backward" } from "../../kernels/activation/backward.wgsl" with { type: "text" };
+export { default as "activation/clip" } from "../../kernels/activation/clip.wgsl" with { type: "text" };
+export { default as "activation/elu" } from "../../kernels/activation/elu.wgsl" with { type: "text" };
 export { default as "activation/forward" } from "../../kernels/activation/forward.wgsl" with { type: "text" };
+export { default as "activation/forward_padded" } from "../../kernels/activation/forward_padded.wgsl" with { type: "text" };
 export { default as "activation/gelu" } from "../../kernels/activation/gelu.wgsl" with { type: "text" };
 export { default as "activation/gelu_tanh" } from "../../kernels/activation/gelu_tanh.wgsl" with { type: "text" };
+export { default as "activation/hardsigmoid" } from "../../kernels/activation/hardsigmoid.wgsl" with { type: "text" };
+export { default as "activation/hardswish" } from "../../kernels/activation/hardswish.wgsl" with { type: "text" };
 export { default as "activation/leakyrelu" } from "../../kernels/activation/leakyrelu.wgsl" with { type: "text" };
+export { default as "activation/logistic" } from "../../kernels/activation/logistic.wgsl" with { type: "text" };
+export { default as "activation/mish" } from "../../kernels/activation/mish.wgsl" with { type: "text" };
 export { default as "activation/sigmoid" } from "../../kernels/activation/sigmoid.wgsl" with { type: "text" };
 export { default as "activation/silu" } from "../../kernels/activation/silu.wgsl" with { type: "text" };
+export { default as "activation/tanh" } from "../../kernels/activation/tanh.wgsl" with { type: "text" };
 export { default as "bench/peak_copy" } from "../../kernels/bench/peak_copy.wgsl" with { type: "text" };
 export { default as "bench/peak_fma" } from "../../kernels/bench/peak_fma.wgsl" with { type: "text" };
 export { default as "check/finite" } from "../../kernels/check/finite.wgsl" with { type: "text" };

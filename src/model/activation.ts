@@ -4,14 +4,26 @@
  * @module
  */
 import { type Dispatch, dispatchOver } from "../kernels/dispatch.ts";
-import { quadsPerExample } from "../shape.ts";
+import { countQuads, quadsPerExample } from "../shape.ts";
 import { channelwise } from "./channels.ts";
-import type { LayerFields, LayerType } from "./layer.ts";
+import type { LayerContext, LayerFields, LayerType } from "./layer.ts";
 
-/** The function: its file in kernels/activation/, and the fields of its Params besides the number of quads. */
+/** The function: its file in kernels/activation/, and the fields of its Params besides those of the cores. */
 export interface Activation {
   readonly stem: string;
   readonly params?: Dispatch["params"];
+  /** True if it may be another number than 0 at 0, so that padding is written as 0 instead. Default: false. */
+  readonly isPadded?: boolean;
+}
+
+/** The fields that the cores read. */
+function makeParams(
+  { params = {}, isPadded = false }: Activation,
+  { batch, output }: Pick<LayerContext<unknown>, "batch" | "output">,
+): Dispatch["params"] {
+  const quads = batch * quadsPerExample(output), channelQuads = countQuads(output.channels);
+  const lanes = output.channels - 4 * (channelQuads - 1);
+  return { quads, ...(isPadded ? { channel_quads: channelQuads, last_lanes: lanes } : {}), ...params };
 }
 
 /**
@@ -31,23 +43,23 @@ export function activationLayer<Spec extends LayerFields>(
     parameters: () => [],
 
     forward({ spec, name, batch, output, x, y, emit }) {
-      const { stem, params = {} } = activationOf(spec), quads = batch * quadsPerExample(output);
-      emit(dispatchOver(quads, {
-        kernel: `activation/forward:activation/${stem}`,
+      const activation = activationOf(spec), { stem, isPadded } = activation;
+      emit(dispatchOver(batch * quadsPerExample(output), {
+        kernel: `activation/${isPadded ? "forward_padded" : "forward"}:activation/${stem}`,
         label: `${name} forward`,
         bindings: { x, y },
-        params: { quads, ...params },
+        params: makeParams(activation, { batch, output }),
       }));
     },
 
     backward({ spec, name, batch, output, x, dy, dx, emit }) {
       if (!dx) return;
-      const { stem, params = {} } = activationOf(spec), quads = batch * quadsPerExample(output);
-      emit(dispatchOver(quads, {
-        kernel: `activation/backward:activation/${stem}`,
+      const activation = activationOf(spec);
+      emit(dispatchOver(batch * quadsPerExample(output), {
+        kernel: `activation/backward:activation/${activation.stem}`,
         label: `${name} backward`,
         bindings: { x, dy, dx },
-        params: { quads, ...params },
+        params: makeParams(activation, { batch, output }),
       }));
     },
   };

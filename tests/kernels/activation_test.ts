@@ -3,7 +3,9 @@
  * (6 + 4 |z|) u, division by 5 u. So sigmoid(z) is off by at most s (1 - s) (6 + 4 |z|) + 6 < 9, and 4 s (1 - s) |z| < 1
  * more where z is a cubic; sigmoid'(z) by s (1 - s) (14 + 4 |z|), which times |z| is below 5, and times |x| and the
  * derivative of the cubic below 8. Products and sums add 1 each. erf is right to 1e-6 (distribution_test.ts) and enters by
- * half, beside which x exp(-x^2 / 2) / sqrt(2 pi) is off by at most 4 u.
+ * half, beside which x exp(-x^2 / 2) / sqrt(2 pi) is off by at most 4 u. tanh is two sigmoids of 2 z, its slope four
+ * times sigmoid', which is below 4 there. The s of Mish is off by (13 + 8 |z|) s, which its quotient takes at most .25 of,
+ * its second term below .4 where it is largest. ELU is off by exp(x) (6 + 4 |x|) + 2, which is largest at 0.
  */
 import assert from "node:assert/strict";
 import { layerSchema, type LayerSpec } from "../../src/model/layers/index.ts";
@@ -11,10 +13,17 @@ import {
   type Activation,
   activationBackward,
   activationForward,
+  clip,
+  elu,
   gelu,
   geluTanh,
+  hardSigmoid,
+  hardSwish,
   leakyRelu,
+  mish,
+  sigmoid,
   silu,
+  tanh,
 } from "../reference/activations.ts";
 import { assertClose, F32_ROUNDOFF, randomTensor, tensorOf } from "../reference/tensor.ts";
 import { readPaths } from "./harness.ts";
@@ -28,6 +37,8 @@ const activations: readonly {
   readonly stem: string;
   readonly want: Activation;
   readonly roundings: readonly [number, number];
+  /** True if it takes care of padding. */
+  readonly isPadded?: boolean;
 }[] = [
   { spec: { kind: "leakyrelu" }, stem: "activation/leakyrelu", want: leakyRelu(.01), roundings: [2, 2] },
   {
@@ -44,20 +55,51 @@ const activations: readonly {
     want: geluTanh,
     roundings: [11, 20],
   },
+  { spec: { kind: "clip" }, stem: "activation/clip", want: clip(0, 6), roundings: [0, 1], isPadded: true },
+  {
+    spec: { kind: "clip", min: .25, max: .5 },
+    stem: "activation/clip",
+    want: clip(.25, .5),
+    roundings: [0, 1],
+    isPadded: true,
+  },
+  { spec: { kind: "elu" }, stem: "activation/elu", want: elu(1), roundings: [8, 8] },
+  { spec: { kind: "elu", alpha: -.5 }, stem: "activation/elu", want: elu(-.5), roundings: [8, 8] },
+  {
+    spec: { kind: "hardsigmoid" },
+    stem: "activation/hardsigmoid",
+    want: hardSigmoid(1 / 6, .5),
+    roundings: [3, 2],
+    isPadded: true,
+  },
+  {
+    spec: { kind: "hardsigmoid", alpha: .2, beta: .25 },
+    stem: "activation/hardsigmoid",
+    want: hardSigmoid(.2, .25),
+    roundings: [3, 2],
+    isPadded: true,
+  },
+  { spec: { kind: "hardswish" }, stem: "activation/hardswish", want: hardSwish, roundings: [8, 8] },
+  { spec: { kind: "mish" }, stem: "activation/mish", want: mish, roundings: [14, 30] },
+  { spec: { kind: "sigmoid" }, stem: "activation/sigmoid", want: sigmoid, roundings: [9, 8], isPadded: true },
+  { spec: { kind: "tanh" }, stem: "activation/tanh", want: tanh, roundings: [20, 18] },
 ];
 
 /** The edges of f32, and what lies at the ends of clamps. */
 const edges = [0, -0, 1e-30, -1e-30, 10, -10, 80, -80, 81, -81, 1e13, -1e13, 3e38, -3e38].map(Math.fround);
 
 for (const path of readPaths) {
-  for (const { spec, stem, want, roundings } of activations) {
+  for (const { spec, stem, want, roundings, isPadded = false } of activations) {
     Deno.test(`activation/forward() and its backward agree on ${JSON.stringify(spec)}, ${path} path`, async () => {
       const layer: LayerSpec = layerSchema.parse({ name: "activation", ...spec });
       for (const shape of [[1, 1, 1, 1], [2, 5, 3, 7], [3, 6, 9, 5]]) {
         const x = randomTensor(shape, 1, 7), dy = randomTensor(shape, 2);
         if (shape[0] === 3) x.values.set(edges);
         const { y, dxs: [dx], dispatches } = await runLayer({ path, spec: layer, inputs: [x], dy });
-        const kernels = ["activation/forward", "activation/backward"].map((core) => `${core}:${stem}`);
+        const kernels = [
+          isPadded ? "activation/forward_padded" : "activation/forward",
+          "activation/backward",
+        ].map((core) => `${core}:${stem}`);
         assert.deepEqual(dispatches.map(({ kernel }) => kernel), kernels);
         const scaled = (values: Float64Array) =>
           values.map((value, i) => value / Math.max(1, Math.abs(x.values[i])));
@@ -75,6 +117,18 @@ for (const path of readPaths) {
       }
     });
   }
+
+  Deno.test(`activations pass NaN on, ${path} path`, async () => {
+    const x = tensorOf([1, 5, 1, 1], [NaN, 1, NaN, -1, NaN]);
+    for (const { spec } of activations) {
+      const { y } = await runLayer({ path, spec: layerSchema.parse({ name: "a", ...spec }), inputs: [x] });
+      assert.deepEqual(
+        [...y.values].map(Number.isNaN),
+        [true, false, true, false, true],
+        JSON.stringify(spec),
+      );
+    }
+  });
 
   Deno.test(`error_function() is odd: GELU below zero, ${path} path`, async () => {
     const x = tensorOf([1, 4, 1, 1], [-4, -3, -1e-3, -6]),
@@ -94,4 +148,9 @@ Deno.test("layerSchema gives activations PyTorch's defaults and refuses other ap
   assert.deepEqual(layerSchema.parse(leaky), { ...leaky, negativeSlope: 0.01 });
   assert(!layerSchema.safeParse({ ...leaky, negativeSlope: Infinity }).success);
   assert(!layerSchema.safeParse({ kind: "gelu", name: "g", approximate: "erf" }).success);
+  const clip = { kind: "clip", name: "c" } as const;
+  assert.deepEqual(layerSchema.parse(clip), { ...clip, min: 0, max: 6 });
+  assert(!layerSchema.safeParse({ ...clip, min: 6 }).success);
+  const hard = { kind: "hardsigmoid", name: "h" } as const;
+  assert.deepEqual(layerSchema.parse(hard), { ...hard, alpha: 1 / 6, beta: 0.5 });
 });

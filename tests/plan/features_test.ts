@@ -62,6 +62,7 @@ Deno.test("findFeatureLayer() is what the last linear layer reads, before pools,
     "block3.add",
     "relu4",
     "relu of pixels",
+    "tanh",
     "relu5",
   ]);
   const layers = pooled.layers.flatMap((layer) =>

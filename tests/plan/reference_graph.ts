@@ -18,10 +18,17 @@ import {
   type Activation,
   activationBackward,
   activationForward,
+  clip,
+  elu,
   gelu,
   geluTanh,
+  hardSigmoid,
+  hardSwish,
   leakyRelu,
+  mish,
+  sigmoid,
   silu,
+  tanh,
 } from "../reference/activations.ts";
 import { conv2dBackward, conv2dForward } from "../reference/conv2d.ts";
 import { crossEntropy } from "../reference/cross_entropy.ts";
@@ -186,8 +193,18 @@ function layerPass(layer: LayerSpec, inputs: readonly RefTensor[], { trains, of 
       return { y: concatForward(inputs), backward: (dy) => ({ dxs: concatBackward(inputs, dy) }) };
     case "leakyrelu":
       return activation(leakyRelu(layer.negativeSlope));
+    case "clip":
+      return activation(clip(layer.min, layer.max));
+    case "elu":
+      return activation(elu(layer.alpha));
+    case "hardsigmoid":
+      return activation(hardSigmoid(layer.alpha, layer.beta));
+    case "hardswish":
+    case "mish":
+    case "sigmoid":
     case "silu":
-      return activation(silu);
+    case "tanh":
+      return activation({ hardswish: hardSwish, mish, sigmoid, silu, tanh }[layer.kind]);
     case "gelu":
       return activation(layer.approximate === "tanh" ? geluTanh : gelu);
     case "dropout":

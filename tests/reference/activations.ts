@@ -1,5 +1,5 @@
 /**
- * Activations (torch.nn.LeakyReLU, SiLU and GELU) and their derivatives, in f64.
+ * Activations (torch.nn.LeakyReLU, SiLU, GELU, ELU, Hardtanh, Hardsigmoid, Hardswish, Mish, Sigmoid and Tanh) and their derivatives, in f64.
  *
  * @module
  */
@@ -39,6 +39,63 @@ export const geluTanh: Activation = {
     const tanh = Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3));
     return (1 + tanh) / 2 + x / 2 * (1 - tanh * tanh) * Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x * x);
   },
+};
+
+/** alpha (exp(x) - 1) for x <= 0, else x; the derivative at 0 is alpha, as in PyTorch. */
+export function elu(alpha: number): Activation {
+  return {
+    value: (x) => x > 0 ? x : alpha * Math.expm1(x),
+    slope: (x) => x > 0 ? 1 : alpha * Math.exp(x),
+  };
+}
+
+/** min(max(x, min), max); the derivative at both bounds is 0, as in PyTorch. */
+export function clip(min: number, max: number): Activation {
+  return {
+    value: (x) => Math.min(Math.max(x, min), max),
+    slope: (x) => x > min && x < max ? 1 : 0,
+  };
+}
+
+/** min(max(alpha x + beta, 0), 1). */
+export function hardSigmoid(alpha: number, beta: number): Activation {
+  const line = (x: number) => alpha * x + beta;
+  return {
+    value: (x) => Math.min(Math.max(line(x), 0), 1),
+    slope: (x) => line(x) > 0 && line(x) < 1 ? alpha : 0,
+  };
+}
+
+/** x min(max(x + 3, 0), 6) / 6. */
+export const hardSwish: Activation = {
+  value: (x) => x * Math.min(Math.max(x + 3, 0), 6) / 6,
+  slope: (x) => x <= -3 ? 0 : x >= 3 ? 1 : x / 3 + 1 / 2,
+};
+
+/** x tanh(log(1 + exp(x))). */
+export const mish: Activation = {
+  value: (x) => x * Math.tanh(softplus(x)),
+  slope: (x) => {
+    const tanh = Math.tanh(softplus(x));
+    return tanh + x * (1 - tanh * tanh) * sigmoid.value(x);
+  },
+};
+
+/** log(1 + exp(x)), also where exp(x) is infinite. */
+function softplus(x: number): number {
+  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+}
+
+/** 1 / (1 + exp(-x)). */
+export const sigmoid: Activation = {
+  value: (x) => 1 / (1 + Math.exp(-x)),
+  slope: (x) => 1 / (1 + Math.exp(-x)) / (1 + Math.exp(x)),
+};
+
+/** tanh(x). */
+export const tanh: Activation = {
+  value: (x) => Math.tanh(x),
+  slope: (x) => 4 * sigmoid.slope(2 * x),
 };
 
 /** Applies an activation to every number. Any shape. */

@@ -2,7 +2,21 @@
  * Holds every backward pass against central differences and the convolutions against the adjoint identity; needs no
  * goldens. Each loss is <dy, f(x)> with a random dy, so that its gradient is the backward pass of dy.
  */
-import { activationBackward, activationForward, gelu, geluTanh, leakyRelu, silu } from "./activations.ts";
+import {
+  activationBackward,
+  activationForward,
+  clip,
+  elu,
+  gelu,
+  geluTanh,
+  hardSigmoid,
+  hardSwish,
+  leakyRelu,
+  mish,
+  sigmoid,
+  silu,
+  tanh,
+} from "./activations.ts";
 import {
   batchNorm2dBackward,
   batchNorm2dEval,
@@ -104,7 +118,21 @@ Deno.test("reluBackward() agrees with central differences, and is 0 at 0", () =>
 
 Deno.test("activationBackward() agrees with central differences, and leakyRelu() has its slope at 0", () => {
   const x = awayFromZero(randomTensor([3, 7], 1, 4)), dy = randomTensor([3, 7], 2);
-  for (const [name, activation] of Object.entries({ leaky: leakyRelu(.2), silu, gelu, geluTanh })) {
+  for (
+    const [name, activation] of Object.entries({
+      leaky: leakyRelu(.2),
+      silu,
+      gelu,
+      geluTanh,
+      elu: elu(2),
+      clip: clip(-.5, .25),
+      hardSigmoid: hardSigmoid(.7, .25),
+      hardSwish,
+      mish,
+      sigmoid,
+      tanh,
+    })
+  ) {
     const evaluate = () => dot(dy.values, activationForward(x, activation).values);
     assertGradient(evaluate, x, activationBackward(x, dy, activation), { name: `${name} dx` });
   }

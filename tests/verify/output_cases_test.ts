@@ -76,7 +76,14 @@ Deno.test("verifyGoldens() refuses an output without its input, other shapes, an
 const folder = sharedPath("onnx");
 
 for (
-  const name of ["resnet20-cifar10", "seed", "dense-concat", "leaky-avg-fixed-batch", "mobile-silu-unfolded"]
+  const name of [
+    "resnet20-cifar10",
+    "seed",
+    "dense-concat",
+    "leaky-avg-fixed-batch",
+    "mobile-silu-unfolded",
+    "mobile-relu6",
+  ]
 ) {
   Deno.test({
     name: `verifyGoldens() passes the output of ${name}.onnx`,

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type OnnxGraph, type OnnxNode, readFloat, readTensorAttribute } from "./graph.ts";
+import { type OnnxGraph, type OnnxNode, readFloat, readTensorAttribute, shortestDecimal } from "./graph.ts";
 import { countElements, type ExternalData, readTensor } from "./tensor.ts";
 
 /** The graph, and the numbers beside it. */
@@ -15,7 +15,7 @@ export interface PatternContext {
 
 /** An operator of one input that several nodes compute, with the numbers that it has as attributes. */
 export interface FusedOperator {
-  readonly op: "Gelu" | "Swish" | "HardSwish" | "HardSigmoid";
+  readonly op: "Gelu" | "Mish" | "Swish" | "HardSwish" | "HardSigmoid";
   readonly input: string;
   /** Of a Gelu. */
   readonly approximate?: "none" | "tanh";
@@ -28,7 +28,7 @@ export interface FusedOperator {
 export function fuseOperator(context: PatternContext, node: OnnxNode): FusedOperator | undefined {
   if (node.op !== "Mul" && node.op !== "Div") return undefined;
   const product = readProduct(context, node.outputs[0]);
-  for (const match of [matchGelu, matchTanhGelu, matchSwish, matchHardSwish, matchHardSigmoid]) {
+  for (const match of [matchGelu, matchTanhGelu, matchSwish, matchMish, matchHardSwish, matchHardSigmoid]) {
     const fused = match(context, product);
     if (fused) return fused;
   }
@@ -150,6 +150,16 @@ function matchSwish(context: PatternContext, { number, values }: Combination): F
   return input === undefined ? undefined : { op: "Swish", input };
 }
 
+/** x tanh(log(1 + exp(x))). */
+function matchMish(context: PatternContext, { number, values }: Combination): FusedOperator | undefined {
+  if (number !== 1) return undefined;
+  const input = findPartner(values, (x, other) => {
+    const tanh = findProducer(context, other, "Tanh");
+    return findProducer(context, tanh?.inputs[0], "Softplus")?.inputs[0] === x;
+  });
+  return input === undefined ? undefined : { op: "Mish", input };
+}
+
 /** x max(0, min(1, x / 6 + 1 / 2)), by HardSigmoid or as x clip(x + 3, 0, 6) / 6. */
 function matchHardSwish(context: PatternContext, { number, values }: Combination): FusedOperator | undefined {
   const input = findPartner(values, (x, other) => {
@@ -188,6 +198,8 @@ export function readClipBounds(
   clip: OnnxNode,
 ): { readonly min: number; readonly max: number } {
   const bound = (i: number, name: string, otherwise: number) =>
-    clip.inputs[i] ? readScalar(context, clip.inputs[i]) ?? NaN : readFloat(clip, name, otherwise);
+    clip.inputs[i]
+      ? shortestDecimal(readScalar(context, clip.inputs[i]) ?? NaN)
+      : readFloat(clip, name, otherwise);
   return { min: bound(1, "min", -Infinity), max: bound(2, "max", Infinity) };
 }

@@ -1,5 +1,5 @@
 /**
- * Operators that compute each number of a map from the numbers at its place: activations, sums and products.
+ * Operators that compute each number of a map from the numbers at its place: sums and products.
  *
  * @module
  */
@@ -8,68 +8,19 @@ import {
   type FeatureValue,
   type GraphBuilder,
   isTensor,
-  type NewLayer,
   type NodeInputs,
   readFeatures,
   refuseNode,
 } from "./builder.ts";
+import { readActivation } from "./activations.ts";
 import { type OnnxNode, readFloat, readInt } from "./graph.ts";
 import type { OnnxTensor } from "./tensor.ts";
-
-/** A layer of one input. */
-function addActivation(
-  builder: GraphBuilder,
-  node: OnnxNode,
-  inputs: NodeInputs,
-  layer: NewLayer,
-): FeatureValue {
-  return addLayer(builder, node, { layer, inputs: [readFeatures(builder, node, inputs)] });
-}
-
-/** Relu -> relu. */
-export function readRelu(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
-  return addActivation(builder, node, inputs, { kind: "relu" });
-}
-
-/** LeakyRelu -> leakyrelu. */
-export function readLeakyRelu(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
-  const layer = { kind: "leakyrelu", negativeSlope: readFloat(node, "alpha", 0.01) } as const;
-  return addActivation(builder, node, inputs, layer);
-}
-
-/** A function that several nodes compute together -> its layer. */
-export function readFused(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
-  const { fused } = builder;
-  if (node.op === "Gelu" || fused?.op === "Gelu") {
-    return addActivation(builder, node, inputs, { kind: "gelu", approximate: fused?.approximate ?? "none" });
-  }
-  return addActivation(builder, node, inputs, { kind: "silu" });
-}
 
 /** Dropout -> dropout, which only training computes. Its share is an attribute, since version 12 an input. */
 export function readDropout(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
   const ratio = inputs[1], p = ratio && isTensor(ratio) ? ratio.values[0] : readFloat(node, "ratio", 0.5);
   const input = readFeatures(builder, node, inputs);
   return p > 0 && p < 1 ? addLayer(builder, node, { layer: { kind: "dropout", p }, inputs: [input] }) : input;
-}
-
-/** Softmax, LogSoftmax or Sigmoid at the end: winnow's logits are their input. */
-export function readOutputFunction(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
-  const value = readFeatures(builder, node, inputs), op = node.op.toLowerCase();
-  const isVector = value.shape.height === 1 && value.shape.width === 1;
-  const axis = readInt(node, "axis", builder.graph.opset < 13 ? 1 : -1), rank = value.sizes.length + 1;
-  const isOverFeatures = op === "sigmoid" || (axis < 0 ? axis + rank : axis) === 1;
-  if (!isVector || !isOverFeatures || builder.output !== undefined) {
-    return refuseNode(
-      builder,
-      node,
-      inputs,
-      `a ${op} inside the network`,
-      "one over the logits, as the last operator",
-    );
-  }
-  builder.output = op as "softmax" | "logsoftmax" | "sigmoid";
-  return value;
 }
 
 /** Add and Sum: of maps -> add; of a map and one number per channel -> the bias of the layer before. */
@@ -93,7 +44,7 @@ export function readSub(builder: GraphBuilder, node: OnnxNode, inputs: NodeInput
 
 /** Mul by one number per channel -> the weight of the layer before. */
 export function readMul(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
-  if (builder.fused) return readFused(builder, node, inputs);
+  if (builder.fused) return readActivation(builder, node, inputs);
   const numbers = inputs.find((value) => value && isTensor(value)) as OnnxTensor | undefined;
   if (numbers) return absorb(builder, node, inputs, { scale: numbers });
   return refuseNode(builder, node, inputs, "a product of maps", "a product with numbers of the file");
@@ -101,7 +52,7 @@ export function readMul(builder: GraphBuilder, node: OnnxNode, inputs: NodeInput
 
 /** Div by one number per channel -> the weight of the layer before. */
 export function readDiv(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
-  if (builder.fused) return readFused(builder, node, inputs);
+  if (builder.fused) return readActivation(builder, node, inputs);
   const [, numbers] = inputs;
   if (!numbers || !isTensor(numbers)) {
     return refuseNode(builder, node, inputs, "a quotient of maps", "a product");

@@ -4,29 +4,16 @@
  * @module
  */
 import { ConfigError } from "../../errors.ts";
-import type { Graph, GraphNode } from "../../model/graph.ts";
-import type { LayerSpec, OwnLayerSpec } from "../../model/layers/index.ts";
-import type { Pool2dSpec } from "../../model/layers/pool2d.ts";
+import type { Graph } from "../../model/graph.ts";
+import type { LayerSpec } from "../../model/layers/index.ts";
 import { toPair, type Windows } from "../../shape.ts";
-import { type OnnxWriter, toMap, toVector, type WrittenValue } from "./writer.ts";
-
-/** A layer, and the values that it reads. */
-export interface LayerToWrite<Spec> {
-  readonly node: Omit<GraphNode, "spec"> & { readonly spec: Spec };
-  readonly sources: readonly WrittenValue[];
-}
-
-/** The kinds of the library's layers. */
-type LibrarySpec = Exclude<LayerSpec, OwnLayerSpec>;
-
-/** The layer of a kind; the two poolings are one type. */
-type SpecOf<Kind extends LibrarySpec["kind"]> = Kind extends "maxpool2d" | "avgpool2d" ? Pool2dSpec
-  : Extract<LibrarySpec, { readonly kind: Kind }>;
-
-type WriteLayer<Spec> = (writer: OnnxWriter, layer: LayerToWrite<Spec>) => WrittenValue;
+import { activations } from "./write_activations.ts";
+import type { LayerToWrite, LibrarySpec, SpecOf, WriteLayer } from "./written_layer.ts";
+import { type OnnxWriter, toMap, toVector, type WrittenNode, type WrittenValue } from "./writer.ts";
 
 /** How each kind is written. */
 const layers: { readonly [Kind in LibrarySpec["kind"]]: WriteLayer<SpecOf<Kind>> } = {
+  ...activations,
   add: (writer, layer) => writeSeveral(writer, layer, layer.sources.length === 2 ? "Add" : "Sum"),
   avgpool2d: (writer, { node: { spec }, sources }) =>
     writeMap(writer, spec.name, "AveragePool", sources, { ...describeWindows(spec), "count_include_pad": 1 }),
@@ -35,16 +22,11 @@ const layers: { readonly [Kind in LibrarySpec["kind"]]: WriteLayer<SpecOf<Kind>>
   conv2d: writeConvolution,
   dropout: writeDropout,
   flatten: writeFlatten,
-  gelu: writeGelu,
   globalavgpool2d: (writer, { node: { spec }, sources }) =>
     writeMap(writer, spec.name, "GlobalAveragePool", sources),
-  leakyrelu: (writer, { node: { spec }, sources }) =>
-    writeSame(writer, spec.name, "LeakyRelu", sources, { alpha: { float: spec.negativeSlope } }),
   linear: writeLinear,
   maxpool2d: (writer, { node: { spec }, sources }) =>
     writeMap(writer, spec.name, "MaxPool", sources, describeWindows(spec)),
-  relu: (writer, { node: { spec }, sources }) => writeSame(writer, spec.name, "Relu", sources),
-  silu: writeSilu,
   subsample: writeSubsample,
 };
 
@@ -70,7 +52,7 @@ export function writeLayer(
   writer.values.push((table[kind] as WriteLayer<LayerSpec>)(writer, { node, sources }));
 }
 
-type Attributes = Parameters<OnnxWriter["add"]>[0]["attributes"];
+type Attributes = WrittenNode["attributes"];
 
 /** A node of one map. */
 function writeMap(
@@ -81,17 +63,6 @@ function writeMap(
   attributes: Attributes = {},
 ): WrittenValue {
   return { name: writer.add({ op, name, inputs: [toMap(writer, source, name)], attributes }), isMap: true };
-}
-
-/** A node of one value that may be a map or a vector. */
-function writeSame(
-  writer: OnnxWriter,
-  name: string,
-  op: string,
-  [source]: readonly WrittenValue[],
-  attributes: Attributes = {},
-): WrittenValue {
-  return { name: writer.add({ op, name, inputs: [source.name], attributes }), isMap: source.isMap };
 }
 
 /** A node of several values of one rank. */
@@ -162,34 +133,6 @@ function writeDropout(
 ): WrittenValue {
   const ratio = writer.tensor(`${name}.ratio`, { shape: [], values: Float32Array.of(p) });
   return { name: writer.add({ op: "Dropout", name, inputs: [source.name, ratio] }), isMap: source.isMap };
-}
-
-/** x sigmoid(x). */
-function writeSilu(
-  writer: OnnxWriter,
-  { node: { spec: { name } }, sources: [{ name: x, isMap }] }: LayerToWrite<SpecOf<"silu">>,
-): WrittenValue {
-  const gate = writer.add({ op: "Sigmoid", name: `${name}/sigmoid`, inputs: [x] });
-  return { name: writer.add({ op: "Mul", name, inputs: [x, gate] }), isMap };
-}
-
-/** x / 2 (1 + erf(x / sqrt 2)), or x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). */
-function writeGelu(
-  writer: OnnxWriter,
-  { node: { spec: { name, approximate } }, sources: [{ name: x, isMap }] }: LayerToWrite<SpecOf<"gelu">>,
-): WrittenValue {
-  const number = (value: number) =>
-    writer.tensor(`number ${value}`, { shape: [], values: Float32Array.of(value) });
-  const add = (op: string, part: string, ...inputs: readonly string[]) =>
-    writer.add({ op, name: `${name}/${part}`, inputs });
-  const curve = () => {
-    if (approximate === "none") return add("Erf", "erf", add("Mul", "scaled", x, number(Math.SQRT1_2)));
-    const cube = add("Mul", "cubic", add("Pow", "cube", x, number(3)), number(0.044715));
-    const inside = add("Mul", "scaled", add("Add", "sum", x, cube), number(Math.sqrt(2 / Math.PI)));
-    return add("Tanh", "tanh", inside);
-  };
-  const product = add("Mul", "product", x, add("Add", "shifted", curve(), number(1)));
-  return { name: writer.add({ op: "Mul", name, inputs: [product, number(0.5)] }), isMap };
 }
 
 /** Every stride-th pixel, then channels of zeros. */

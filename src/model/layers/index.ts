@@ -9,17 +9,20 @@ import { ConfigError } from "../../errors.ts";
 import type { LayerFields, LayerType } from "../layer.ts";
 import { add, addSchema, type AddSpec } from "./add.ts";
 import { batchnorm2d, batchnorm2dSchema, type Batchnorm2dSpec } from "./batchnorm2d.ts";
+import { clip, clipSchema, type ClipSpec } from "./clip.ts";
 import { concat, concatSchema, type ConcatSpec } from "./concat.ts";
 import { conv2d, conv2dSchema, type Conv2dSpec } from "./conv2d.ts";
 import { dropout, dropoutSchema, type DropoutSpec } from "./dropout.ts";
+import { elu, eluSchema, type EluSpec } from "./elu.ts";
 import { flatten, flattenSchema, type FlattenSpec } from "./flatten.ts";
 import { gelu, geluSchema, type GeluSpec } from "./gelu.ts";
 import { globalavgpool2d, globalavgpool2dSchema, type Globalavgpool2dSpec } from "./globalavgpool2d.ts";
+import { hardsigmoid, hardsigmoidSchema, type HardsigmoidSpec } from "./hardsigmoid.ts";
 import { leakyrelu, leakyreluSchema, type LeakyreluSpec } from "./leakyrelu.ts";
 import { linear, linearSchema, type LinearSpec } from "./linear.ts";
+import { plainActivations, plainActivationSchema, type PlainActivationSpec } from "./plain_activations.ts";
 import { avgpool2d, avgpool2dSchema, maxpool2d, maxpool2dSchema, type Pool2dSpec } from "./pool2d.ts";
 import { relu, reluSchema, type ReluSpec } from "./relu.ts";
-import { silu, siluSchema, type SiluSpec } from "./silu.ts";
 import { subsample, subsampleSchema, type SubsampleSpec } from "./subsample.ts";
 
 /**
@@ -35,18 +38,21 @@ export interface OwnLayerSpec extends LayerFields {
 export type LayerSpec =
   | AddSpec
   | Batchnorm2dSpec
+  | ClipSpec
   | ConcatSpec
   | Conv2dSpec
   | DropoutSpec
+  | EluSpec
   | FlattenSpec
   | GeluSpec
   | Globalavgpool2dSpec
+  | HardsigmoidSpec
   | LeakyreluSpec
   | LinearSpec
   | OwnLayerSpec
+  | PlainActivationSpec
   | Pool2dSpec
   | ReluSpec
-  | SiluSpec
   | SubsampleSpec;
 
 /** The schemas of the library's layers. */
@@ -54,17 +60,20 @@ export const layerSchemas = [
   addSchema,
   avgpool2dSchema,
   batchnorm2dSchema,
+  clipSchema,
   concatSchema,
   conv2dSchema,
   dropoutSchema,
+  eluSchema,
   flattenSchema,
   geluSchema,
   globalavgpool2dSchema,
+  hardsigmoidSchema,
   leakyreluSchema,
   linearSchema,
   maxpool2dSchema,
+  plainActivationSchema,
   reluSchema,
-  siluSchema,
   subsampleSchema,
 ] as const;
 
@@ -72,20 +81,23 @@ export const layerSchemas = [
 export const layerSchema = z.discriminatedUnion("kind", layerSchemas);
 
 const layerTypes = {
+  ...plainActivations,
   add,
   avgpool2d,
   batchnorm2d,
+  clip,
   concat,
   conv2d,
   dropout,
+  elu,
   flatten,
   gelu,
   globalavgpool2d,
+  hardsigmoid,
   leakyrelu,
   linear,
   maxpool2d,
   relu,
-  silu,
   subsample,
 };
 

@@ -208,9 +208,64 @@ Deno.test("readOnnx() recognises functions that are spelled out", async () => {
     { op: "Mul", inputs: ["a", "conv"], outputs: ["y"] },
   ];
   assertEquals(await middle(silu), [{ kind: "silu" }]);
+  const mish = [
+    { op: "Softplus", inputs: ["conv"], outputs: ["a"] },
+    { op: "Tanh", inputs: ["a"], outputs: ["b"] },
+    { op: "Mul", inputs: ["conv", "b"], outputs: ["y"] },
+  ];
+  assertEquals(await middle(mish), [{ kind: "mish" }]);
+  const clipped = [
+    { ...named(3), outputs: ["three"] },
+    { ...named(6), outputs: ["six"] },
+    { ...named(0), outputs: ["zero"] },
+    { op: "Add", inputs: ["conv", "three"], outputs: ["a"] },
+    { op: "Clip", inputs: ["a", "zero", "six"], outputs: ["b"] },
+  ];
+  const hardSigmoid = [...clipped, { op: "Div", inputs: ["b", "six"], outputs: ["y"] }];
+  assertEquals(await middle(hardSigmoid), [{ kind: "hardsigmoid", alpha: 1 / 6, beta: 0.5 }]);
+  const hardSwish = [
+    ...clipped,
+    { op: "Mul", inputs: ["conv", "b"], outputs: ["c"] },
+    { op: "Div", inputs: ["c", "six"], outputs: ["y"] },
+  ];
+  assertEquals(await middle(hardSwish), [{ kind: "hardswish" }]);
+  const gated = [
+    { op: "HardSigmoid", inputs: ["conv"], outputs: ["a"], floats: { alpha: 1 / 6 } },
+    { op: "Mul", inputs: ["conv", "a"], outputs: ["y"] },
+  ];
+  assertEquals(await middle(gated), [{ kind: "hardswish" }]);
   // Another factor makes it another function.
   const wrong = gelu.with(0, { ...named(1.5), outputs: ["root"] });
   await assertRejects(() => middle([...wrong, ...orders[0]]), FormatError, "node 4 (Div)");
+});
+
+Deno.test("readOnnx() reads activations with their fields, and bounds that are attributes or inputs", async () => {
+  const one = (op: string, node: Partial<TestNode> = {}, ...numbers: readonly string[]) =>
+    middle([
+      { ...named(0.25), outputs: ["quarter"] },
+      { ...named(0), outputs: ["zero"] },
+      { ...named(6), outputs: ["six"] },
+      { op, inputs: ["conv", ...numbers], outputs: ["y"], ...node },
+    ]);
+  const wanted: readonly (readonly [Promise<unknown>, Record<string, unknown>])[] = [
+    [one("Elu"), { kind: "elu", alpha: 1 }],
+    [one("Elu", { floats: { alpha: 0.3 } }), { kind: "elu", alpha: 0.3 }],
+    [one("HardSigmoid"), { kind: "hardsigmoid", alpha: 0.2, beta: 0.5 }],
+    [
+      one("HardSigmoid", { floats: { alpha: 1 / 6, beta: 0.1 } }),
+      { kind: "hardsigmoid", alpha: 1 / 6, beta: 0.1 },
+    ],
+    ...["HardSwish", "Mish", "Sigmoid", "Tanh"].map((op) => [one(op), { kind: op.toLowerCase() }] as const),
+    [one("Gelu", { attributes: { approximate: "tanh" } }), { kind: "gelu", approximate: "tanh" }],
+    [one("Clip", {}, "zero", "six"), { kind: "clip", min: 0, max: 6 }],
+    [one("Clip", {}, "", "quarter"), { kind: "clip", min: -1e30, max: 0.25 }],
+    [one("Clip", { floats: { min: -0.3, max: 0.7 } }), { kind: "clip", min: -0.3, max: 0.7 }],
+    [one("Clip", {}, "zero"), { kind: "relu" }],
+  ];
+  for (const [layers, layer] of wanted) assertEquals(await layers, [layer]);
+  assertEquals(await one("Clip"), []);
+  await assertRejects(() => one("Clip", {}, "six", "zero"), FormatError, "bounds 6 and 0");
+  await assertRejects(() => one("Clip", {}, "zero", "conv"), FormatError, "bounds 0 and NaN");
 });
 
 Deno.test("readOnnx() reads the shortcut of a residual block: a Slice and a Pad of channels", async () => {

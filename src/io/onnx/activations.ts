@@ -1,0 +1,100 @@
+/**
+ * Operators that are activations, and functions behind the logits.
+ *
+ * @module
+ */
+import {
+  addLayer,
+  type FeatureValue,
+  type GraphBuilder,
+  type NewLayer,
+  type NodeInputs,
+  readFeatures,
+  refuseNode,
+} from "./builder.ts";
+import { type OnnxGraph, type OnnxNode, readFloat, readInt, readText } from "./graph.ts";
+import { readClipBounds } from "./patterns.ts";
+import { maxNumber } from "../../model/layer.ts";
+
+/** The layer of each operator. */
+const layers: Readonly<Record<string, (builder: GraphBuilder, node: OnnxNode) => NewLayer>> = {
+  Elu: (_builder, node) => ({ kind: "elu", alpha: readFloat(node, "alpha", 1) }),
+  Gelu: ({ fused }, node) => {
+    const approximate = fused?.approximate ?? readText(node, "approximate", "none");
+    return { kind: "gelu", approximate };
+  },
+  HardSigmoid({ fused }, node) {
+    const alpha = fused?.alpha ?? readFloat(node, "alpha", 0.2),
+      beta = fused?.beta ?? readFloat(node, "beta", 0.5);
+    // PyTorch's slope, whose nearest float the file holds.
+    return { kind: "hardsigmoid", alpha: Math.fround(alpha) === Math.fround(1 / 6) ? 1 / 6 : alpha, beta };
+  },
+  HardSwish: () => ({ kind: "hardswish" }),
+  LeakyRelu: (_builder, node) => ({ kind: "leakyrelu", negativeSlope: readFloat(node, "alpha", 0.01) }),
+  Mish: () => ({ kind: "mish" }),
+  Relu: () => ({ kind: "relu" }),
+  Sigmoid: () => ({ kind: "sigmoid" }),
+  Swish: () => ({ kind: "silu" }),
+  Tanh: () => ({ kind: "tanh" }),
+};
+
+/** An activation, of one node or of several that compute it together -> its layer. */
+export function readActivation(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  const layer = layers[builder.fused?.op ?? node.op](builder, node);
+  return addLayer(builder, node, { layer, inputs: [readFeatures(builder, node, inputs)] });
+}
+
+/** Clip -> clip; relu without an upper bound. */
+export function readClip(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  const value = readFeatures(builder, node, inputs), { min, max } = readClipBounds(builder, node);
+  if (min === -Infinity && max === Infinity) return value;
+  if (!(min < max)) {
+    refuseNode(
+      builder,
+      node,
+      inputs,
+      `bounds ${min} and ${max}`,
+      "numbers of the file, the first one smaller",
+    );
+  }
+  const layer: NewLayer = min === 0 && max === Infinity
+    ? { kind: "relu" }
+    : { kind: "clip", min: Math.max(min, -maxNumber), max: Math.min(max, maxNumber) };
+  return addLayer(builder, node, { layer, inputs: [value] });
+}
+
+/** Sigmoid of the logits -> the model's output; of other features -> sigmoid. */
+export function readSigmoid(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  return isLast(builder.graph, node)
+    ? readOutputFunction(builder, node, inputs)
+    : readActivation(builder, node, inputs);
+}
+
+/** Operators that leave the numbers as they are. */
+const views = ["Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"];
+
+/** True if nothing is computed from what a node gives. */
+function isLast({ output, producers }: OnnxGraph, node: OnnxNode): boolean {
+  let last = producers.get(output);
+  while (last && last !== node && views.includes(last.op)) last = producers.get(last.inputs[0]);
+  return last === node;
+}
+
+/** Softmax, LogSoftmax or Sigmoid at the end: winnow's logits are their input. */
+export function readOutputFunction(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  const value = readFeatures(builder, node, inputs), op = node.op.toLowerCase();
+  const isVector = value.shape.height === 1 && value.shape.width === 1;
+  const axis = readInt(node, "axis", builder.graph.opset < 13 ? 1 : -1), rank = value.sizes.length + 1;
+  const isOverFeatures = op === "sigmoid" || (axis < 0 ? axis + rank : axis) === 1;
+  if (!isVector || !isOverFeatures || builder.output !== undefined) {
+    return refuseNode(
+      builder,
+      node,
+      inputs,
+      `a ${op} inside the network`,
+      "one over the logits, as the last operator",
+    );
+  }
+  builder.output = op as "softmax" | "logsoftmax" | "sigmoid";
+  return value;
+}
