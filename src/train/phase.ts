@@ -121,6 +121,11 @@ export interface TrainOptions extends TrainSettings {
   readonly teacher?: Network;
   /** The loss is the distance from the teacher's layer outputs alone, without labels. */
   readonly reconstruction?: Reconstruction;
+  /**
+   * Most bytes on the device for the teacher's outputs of all examples, which are then computed once, where neither
+   * augmentation nor mixing changes the examples. Default: 0.
+   */
+  readonly teacherCacheBytes?: number;
   /** The examples that choose the best epoch, with `earlyStopping`. */
   readonly validation?: Examples;
   /** Changes each step's gradient before the optimizer's step. A step is then two submits instead of one. */

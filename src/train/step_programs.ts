@@ -55,6 +55,12 @@ function isMixed({ mixup = 0 }: Pick<TrainOptions, "mixup">): boolean {
   return mixup > 0;
 }
 
+/** True if an example is the same in every epoch. */
+function repeatsExamples(options: Pick<TrainOptions, "augmentation" | "cutout" | "mixup">): boolean {
+  const { augmentation = "none", cutout = 0 } = options;
+  return augmentation === "none" && cutout === 0 && !isMixed(options);
+}
+
 /** What of the loss a teacher tells. */
 function readComparingLoss({ distillation, reconstruction }: ComparingLoss): ComparingLoss {
   return { distillation, reconstruction };
@@ -143,6 +149,7 @@ export async function prepareStep(
       await openTeacher(options.teacher, {
         student: network.graph,
         loss: readComparingLoss(options),
+        cacheBytes: repeatsExamples(options) ? options.teacherCacheBytes : 0,
         ...seen,
       }),
     );

@@ -17,6 +17,7 @@ import { type ForwardOptions, lowerForward } from "../plan/forward.ts";
 import { mixShares } from "../plan/mixup.ts";
 import { findLogits, type Plan } from "../plan/plan.ts";
 import { countFeatures, shapeText } from "../shape.ts";
+import { countCacheBytes, TeacherCache } from "./teacher_cache.ts";
 
 /** A teacher that is ready for a student's steps. */
 export interface Teacher extends Disposable {
@@ -58,11 +59,16 @@ function listComparedNames(graph: Graph, loss: ComparingLoss): readonly string[]
  */
 export async function openTeacher(
   teacher: Network,
-  { student, examples, shares, ...options }: TeacherOptions & {
+  { student, examples, shares, cacheBytes = 0, ...options }: TeacherOptions & {
     readonly student: Graph;
     readonly examples: Examples;
     /** The shares of the student's mixed images, with `mixes`. */
     readonly shares?: DeviceBuffer | undefined;
+    /**
+     * Most bytes for its outputs of all examples, which it then computes once; only where an example is the same each time.
+     * Default: 0.
+     */
+    readonly cacheBytes?: number | undefined;
   },
 ): Promise<Teacher> {
   checkTeacherFits(teacher.graph, student);
@@ -73,15 +79,28 @@ export async function openTeacher(
   const plan = lowerTeacher(teacher, options);
   const input = (name: string) => name === mixShares ? shares : examples.input(name);
   const { program, bind } = await preparePlan(plan, { network: teacher, slots, input });
+  const outputOf = (tensor: string) => ({
+    buffer: bind(tensorRef(tensor)).buffer,
+    quads: plan.tensors.get(tensor)!.quads / plan.batch,
+  });
+  const logits = outputOf(findLogits(plan));
+  const features = listComparedNames(teacher.graph, options.loss)
+    .map((name) => outputOf(plan.outputs.get(name)!));
+  const outputs = [logits, ...features];
+  const cache = countCacheBytes(outputs, { examples: examples.count, batch: plan.batch }) <= cacheBytes
+    ? new TeacherCache(teacher.gpu, outputs, plan.batch)
+    : undefined;
   return {
-    logits: bind(tensorRef(findLogits(plan))).buffer,
-    features: listComparedNames(teacher.graph, options.loss)
-      .map((name) => bind(tensorRef(plan.outputs.get(name)!)).buffer),
+    logits: logits.buffer,
+    features: features.map(({ buffer }) => buffer),
     run(rows, seed) {
+      if (cache?.recall(rows)) return;
       if (!examples.areImages) examples.select(rows, bind);
       program.run({ seed });
+      cache?.keep(rows);
     },
     [Symbol.dispose]() {
+      cache?.[Symbol.dispose]();
       program[Symbol.dispose]();
       slots[Symbol.dispose]();
     },

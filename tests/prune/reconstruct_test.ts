@@ -87,6 +87,12 @@ Deno.test("Model.refit() comes nearer to the dense network beyond single layers,
       model.restore(dense);
       const labels = calibration.labels.map((label) => 3 - label);
       assertEquals((await refit(model, { by, ...training }, labels)).parameters, state.parameters);
+      // Likewise where the dense network computes each image once, which it does without memory for it as well.
+      const still = { ...training, by, augmentation: "none" } as const;
+      model.restore(dense);
+      const kept = await refit(model, still);
+      model.restore(dense);
+      assertEquals((await refit(model, { ...still, memoryBytes: 0 })).parameters, kept.parameters);
       model.restore(dense);
       const other = await refit(model, { by, ...training, seed: 1 });
       assertNotEquals(other.parameters.get("linear.weight"), state.parameters.get("linear.weight"));

@@ -40,13 +40,14 @@ export function planReconstruction(
     readonly examples: Examples;
     readonly choose: ProductChooser;
   },
-  { by, batch: most, steps, learningRate, augmentation, seed }: RefitSettings,
+  { by, batch: most, steps, learningRate, augmentation, seed, memoryBytes }: RefitSettings,
 ): readonly ReconstructionPhase[] {
   return listReconstructions(network.graph, by).map((reconstruction, part) => {
     const options = {
       ...{ epochs: 1, learningRate, seed, augmentation, schedule, choose, reconstruction, firstEpoch: part },
       optimizer: adam(),
       teacher: dense,
+      teacherCacheBytes: memoryBytes,
     };
     const lower = (batch: number) => lowerTraining(network, examples, { ...options, batch });
     const wanted = Math.min(most, examples.batch, examples.count);

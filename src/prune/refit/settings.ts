@@ -26,7 +26,11 @@ export interface RefitSettings {
    * as channels and N:M patterns need.
    */
   readonly selectionSteps: number;
-  /** Maximum bytes of the batches' activations. If they need more, every layer's pass begins at the images. */
+  /**
+   * Maximum bytes of the batches' activations. If they need more, every layer's pass begins at the images. Beyond layers
+   * also the maximum for what the dense network computes for all examples, which it then computes once, if no
+   * augmentation changes them.
+   */
   readonly memoryBytes: number;
   /**
    * What is fitted: the outputs of each layer on its own (`layers`); and then, by training without labels, those of parts
