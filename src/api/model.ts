@@ -23,7 +23,7 @@ import type { CallOptions } from "../train/call_options.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import type { Predictions } from "../train/predict.ts";
 import type { TrainResult } from "../train/phase.ts";
-import { evaluateModel, predictWith } from "./evaluate_model.ts";
+import { computeEvaluationFootprint, evaluateModel, predictWith } from "./evaluate_model.ts";
 import { filesFor } from "./host.ts";
 import { ModelCore, setCore } from "./model_core.ts";
 import type {
@@ -127,7 +127,7 @@ export class Model {
   }
 
   /**
-   * The device memory that training on a split needs at its peak, by what it is for: more than any other call.
+   * The device memory that training on a split needs at its peak, by what it is for, with what every model holds.
    *
    * @throws {ShapeError} If a split is not what its interface says, or the device cannot hold the batch.
    * @throws {ConfigError} If an option is not possible, or what it needs was not given.
@@ -135,6 +135,17 @@ export class Model {
    */
   footprint(split: Split, options: ModelTrainOptions = {}): Footprint {
     return computeFootprint(this.#core, split, options);
+  }
+
+  /**
+   * The device memory that `evaluate` on a split needs at its peak, by what it is for, with what every model holds;
+   * `predict` needs no more.
+   *
+   * @throws {ShapeError} If the split is not what its interface says, or the device cannot hold a single example.
+   * @throws {StateError} If the model or its device was disposed of.
+   */
+  evaluationFootprint(split: Split): Footprint {
+    return computeEvaluationFootprint(this.#core, split);
   }
 
   /**

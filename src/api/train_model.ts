@@ -9,7 +9,7 @@ import type { Footprint } from "../plan/footprint.ts";
 import { checkRecalibration, checkTrainOptions } from "../train/check_options.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import type { TrainOptions, TrainResult } from "../train/phase.ts";
-import { trainingFootprint } from "../train/step_programs.ts";
+import { trainingFootprint } from "../train/footprints.ts";
 import { train } from "../train/trainer.ts";
 import { getCore, type ModelCore } from "./model_core.ts";
 import { type ModelRecalibrateOptions, type ModelTrainOptions, trainDefaults } from "./model_options.ts";

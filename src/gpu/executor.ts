@@ -6,7 +6,13 @@
  */
 import type { Bind } from "./bind.ts";
 import { disposedError, KernelError } from "../errors.ts";
-import { type Field, packStruct, type ReadPath, structSizeBytes } from "../kernels/interface.ts";
+import {
+  alignedStructBytes,
+  type Field,
+  packStruct,
+  type ReadPath,
+  structSizeBytes,
+} from "../kernels/interface.ts";
 import type { QuadRange } from "../kernels/buffer_ref.ts";
 import { chooseReadPath, type Dispatch } from "../kernels/dispatch.ts";
 import type { DeviceBuffer } from "./buffer.ts";
@@ -76,8 +82,8 @@ export class Program {
       pipelines.push(await gpu.pipeline(kernel, { path: own, constants, text }));
     }
     const alignment = gpu.device.limits.minUniformBufferOffsetAlignment;
-    const sizeOf = (struct: "Params" | "Step") => (pipeline: Pipeline) =>
-      Math.ceil(structSizeBytes(pipeline.kernel.interface.structs.get(struct) ?? []) / alignment) * alignment;
+    const sizeOf = (struct: "Params" | "Step") => ({ kernel }: Pipeline) =>
+      alignedStructBytes(kernel.interface, struct, alignment);
     const paramsSizes = pipelines.map(sizeOf("Params")), stepSizes = pipelines.map(sizeOf("Step"));
     const total = (sizes: readonly number[]) => Math.max(16, sizes.reduce((sum, size) => sum + size, 0));
     const usage = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;

@@ -4,6 +4,7 @@
  * @module
  */
 import type { DeviceBuffer } from "./buffer.ts";
+import { takeFromPool } from "../plan/memory.ts";
 import type { Gpu } from "./device.ts";
 
 /** Buffers that plans share. */
@@ -17,16 +18,12 @@ export class SlotPool {
 
   /** Returns a different buffer for each of a plan's slots: the smallest that is large enough. */
   take(slotQuads: readonly number[]): readonly DeviceBuffer[] {
-    const taken = new Map<number, DeviceBuffer>();
-    const largestFirst = [...slotQuads.entries()].sort(([, a], [, b]) => b - a);
-    for (const [slot, quads] of largestFirst) {
-      const used = new Set(taken.values());
-      const fitting = this.#buffers.filter((buffer) => !used.has(buffer) && buffer.sizeBytes >= 16 * quads);
-      const smallest = fitting.sort((a, b) => a.sizeBytes - b.sizeBytes)[0];
-      if (!smallest) this.#buffers.push(this.#gpu.createBuffer(`slot ${this.#buffers.length}`, 16 * quads));
-      taken.set(slot, smallest ?? this.#buffers[this.#buffers.length - 1]);
+    const pool = this.#buffers.map(({ sizeBytes }) => sizeBytes / 16);
+    const taken = takeFromPool(pool, slotQuads);
+    for (const quads of pool.slice(this.#buffers.length)) {
+      this.#buffers.push(this.#gpu.createBuffer(`slot ${this.#buffers.length}`, 16 * quads));
     }
-    return slotQuads.map((_, slot) => taken.get(slot)!);
+    return taken.map((buffer) => this.#buffers[buffer]);
   }
 
   [Symbol.dispose](): void {

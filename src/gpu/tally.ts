@@ -67,6 +67,22 @@ export class Tally {
   }
 }
 
+/** What an evaluation counts. */
+export interface CountedSizes {
+  readonly classes: number;
+  readonly examples: number;
+}
+
+/** Bytes of each input of a plan of mode `evaluate` besides its examples. */
+export function evaluationInputBytes({ classes, examples }: CountedSizes) {
+  return {
+    tally: 16,
+    counts: 4 * classes * classes,
+    "kept predictions": 4 * examples,
+    "kept losses": 4 * examples,
+  } as const;
+}
+
 /** The counts of an evaluation on the device, and its results per example. */
 export class EvaluationCounts {
   readonly tally: Tally;
@@ -78,12 +94,13 @@ export class EvaluationCounts {
   readonly losses: DeviceBuffer;
   readonly #inputs: ReadonlyMap<string, DeviceBuffer>;
 
-  constructor(gpu: Gpu, { classes, examples }: { readonly classes: number; readonly examples: number }) {
+  constructor(gpu: Gpu, of: CountedSizes) {
     using stack = new Owner();
+    const sizes = evaluationInputBytes(of);
     this.tally = stack.use(new Tally(gpu));
-    this.confusion = stack.use(gpu.createBuffer("confusion", 4 * classes * classes));
-    this.predictions = stack.use(gpu.createBuffer("predictions of the split", 4 * examples));
-    this.losses = stack.use(gpu.createBuffer("losses of the split", 4 * examples));
+    this.confusion = stack.use(gpu.createBuffer("confusion", sizes.counts));
+    this.predictions = stack.use(gpu.createBuffer("predictions of the split", sizes["kept predictions"]));
+    this.losses = stack.use(gpu.createBuffer("losses of the split", sizes["kept losses"]));
     stack.move();
     this.#inputs = new Map([
       ["tally", this.tally.buffer],

@@ -99,6 +99,15 @@ export function structSizeBytes(fields: readonly Field[]): number {
   return Math.max(16, Math.ceil(fields.length / 4) * 16);
 }
 
+/** The size of a kernel's struct among those of other dispatches, in bytes: its offset must be a multiple of `alignment`. */
+export function alignedStructBytes(
+  { structs }: KernelInterface,
+  struct: "Params" | "Step",
+  alignment: number,
+): number {
+  return Math.ceil(structSizeBytes(structs.get(struct) ?? []) / alignment) * alignment;
+}
+
 /**
  * Packs values by name into a uniform struct's layout.
  *

@@ -48,3 +48,26 @@ export function assignSlots(lifetimes: readonly Lifetime[]): SlotAssignment {
   }
   return { slots: slots.map(({ quads }) => quads), slotOf };
 }
+
+/**
+ * Takes a different buffer of a pool for each slot of a plan: the smallest that is large enough, or a new one.
+ *
+ * @param pool Quads of the pool's buffers; new ones are appended.
+ * @param slots Quads of each slot.
+ * @returns The buffer of each slot, by its index in the pool.
+ */
+export function takeFromPool(pool: number[], slots: readonly number[]): readonly number[] {
+  const taken = new Map<number, number>(), used = new Set<number>();
+  const largestFirst = [...slots.entries()].sort(([, a], [, b]) => b - a);
+  for (const [slot, quads] of largestFirst) {
+    let smallest = -1;
+    for (const [buffer, size] of pool.entries()) {
+      if (used.has(buffer) || size < quads) continue;
+      if (smallest < 0 || size < pool[smallest]) smallest = buffer;
+    }
+    if (smallest < 0) smallest = pool.push(quads) - 1;
+    used.add(smallest);
+    taken.set(slot, smallest);
+  }
+  return slots.map((_, slot) => taken.get(slot)!);
+}

@@ -1,5 +1,5 @@
 /**
- * The programs of a training step, and the device memory that they need.
+ * The programs of a training step.
  *
  * @module
  */
@@ -7,17 +7,14 @@ import { Owner } from "../dispose.ts";
 import type { Accumulation } from "../plan/optimizer.ts";
 import type { Examples } from "../gpu/examples.ts";
 import { checkBatchFits } from "../gpu/fitting.ts";
-import { arenaQuads, type Network } from "../gpu/network.ts";
+import type { Network } from "../gpu/network.ts";
 import { type PlanProgram, preparePlan } from "../gpu/plan_program.ts";
 import type { Tally } from "../gpu/tally.ts";
-import { resolveGraph } from "../model/graph.ts";
 import { teacherLogits } from "../plan/distillation.ts";
-import { type ComparingLoss, findComparedLayers, teacherFeatures } from "../plan/features.ts";
-import { type Footprint, planFootprint } from "../plan/footprint.ts";
+import { type ComparingLoss, teacherFeatures } from "../plan/features.ts";
 import { lowerPlan, lowerUpdatePlan } from "../plan/lower.ts";
 import { mixShares } from "../plan/mixup.ts";
 import type { Plan } from "../plan/plan.ts";
-import { countFeatures, countQuads } from "../shape.ts";
 import { type Mixup, openMixup } from "./mixup.ts";
 import type { TrainOptions } from "./phase.ts";
 import { lowerTeacher, openTeacher, type Teacher } from "./teacher.ts";
@@ -51,7 +48,8 @@ export function makeImageOptions(
   return examples.areImages ? { images: { augmentation, cutout } } : {};
 }
 
-function isMixed({ mixup = 0 }: Pick<TrainOptions, "mixup">): boolean {
+/** True if batches are mixed. */
+export function isMixed({ mixup = 0 }: Pick<TrainOptions, "mixup">): boolean {
   return mixup > 0;
 }
 
@@ -62,7 +60,7 @@ function repeatsExamples(options: Pick<TrainOptions, "augmentation" | "cutout" |
 }
 
 /** What of the loss a teacher tells. */
-function readComparingLoss({ distillation, reconstruction }: ComparingLoss): ComparingLoss {
+export function readComparingLoss({ distillation, reconstruction }: ComparingLoss): ComparingLoss {
   return { distillation, reconstruction };
 }
 
@@ -93,6 +91,27 @@ function lowerStep(
   });
 }
 
+/** The plans of `StepPrograms`, in the order in which they are prepared. */
+export function lowerStepPlans(
+  network: Network,
+  examples: Examples,
+  options: Omit<TrainOptions, "slots">,
+): Readonly<Record<"plain" | "averaging", Plan>> & Readonly<Partial<Record<StepKind, Plan>>> {
+  const { accumulate = 1, reduceGradients } = options;
+  const step = (kind: StepKind) => lowerStep(network, examples, { ...options, kind });
+  const update = (kind: StepKind) => {
+    const accumulation = makeAccumulation(options, kind), averages = kind === "averaging";
+    return lowerUpdatePlan(network.layout, { ...options, averages, accumulation });
+  };
+  const last = reduceGradients ? update : step;
+  return {
+    ...(accumulate > 1 ? { gathering: step("gathering") } : {}),
+    ...(reduceGradients ? { gradients: step("gradients") } : {}),
+    plain: last("plain"),
+    averaging: last("averaging"),
+  };
+}
+
 /** Lowers a step and its teacher's forward pass. */
 export function lowerTraining(
   network: Network,
@@ -116,7 +135,11 @@ export function lowerTraining(
  *
  * @throws {ShapeError} Saying the largest that it can hold.
  */
-function checkStepFits(network: Network, examples: Examples, options: Omit<TrainOptions, "slots">): void {
+export function checkStepFits(
+  network: Network,
+  examples: Examples,
+  options: Omit<TrainOptions, "slots">,
+): void {
   const lower = (batch: number) => lowerTraining(network, examples, { ...options, batch });
   checkBatchFits(network.gpu, Math.min(options.batch, examples.count), lower, "train with");
 }
@@ -131,7 +154,7 @@ export async function prepareStep(
   examples: Examples,
   options: TrainOptions & { readonly tally: Tally },
 ): Promise<StepPrograms> {
-  const { slots, tally, choose, batch, accumulate = 1, mixup: alpha = 0 } = options;
+  const { slots, tally, choose, batch, mixup: alpha = 0 } = options;
   checkStepFits(network, examples, options);
   using stack = new Owner();
   const mixes = isMixed(options),
@@ -161,15 +184,10 @@ export async function prepareStep(
   ]);
   const input = (name: string) => own.get(name) ?? examples.input(name);
   const prepare = async (plan: Plan) => stack.use(await preparePlan(plan, { network, slots, input }));
-  const step = (kind: StepKind) => prepare(lowerStep(network, examples, { ...options, kind }));
-  const update = (kind: StepKind) => {
-    const accumulation = makeAccumulation(options, kind), averages = kind === "averaging";
-    return prepare(lowerUpdatePlan(network.layout, { ...options, averages, accumulation }));
-  };
-  const gathering = accumulate > 1 ? await step("gathering") : undefined;
-  const gradients = options.reduceGradients ? await step("gradients") : undefined;
-  const last = gradients ? update : step;
-  const plain = await last("plain"), averaging = await last("averaging");
+  const plans = lowerStepPlans(network, examples, options);
+  const gathering = plans.gathering && await prepare(plans.gathering);
+  const gradients = plans.gradients && await prepare(plans.gradients);
+  const plain = await prepare(plans.plain), averaging = await prepare(plans.averaging);
   const owned = stack.move();
   return {
     gathering,
@@ -179,61 +197,5 @@ export async function prepareStep(
     teacher,
     mixup,
     [Symbol.dispose]: () => owned[Symbol.dispose](),
-  };
-}
-
-/**
- * The device memory that training needs at its peak: the step's plan, the teacher's plan, and the kept states.
- *
- * @throws {ShapeError} If the device cannot hold the batch.
- */
-export function trainingFootprint(
-  network: Network,
-  examples: Examples,
-  options: Omit<TrainOptions, "slots">,
-): Footprint {
-  const { layout, gpu, graph } = network;
-  checkStepFits(network, examples, options);
-  const batch = Math.min(options.batch, examples.count);
-  const nodes = resolveGraph(graph);
-  const logitsBytes = 16 * batch * countQuads(countFeatures(nodes[nodes.length - 1].output));
-  const loss = readComparingLoss(options);
-  const taught = new Set(findComparedLayers(graph, loss, nodes).map((_, map) => teacherFeatures(map)));
-  const footprintOf = (
-    plan: Plan,
-    { layout }: Network,
-    examplesBytes: (name: string) => number | undefined,
-  ) =>
-    planFootprint(plan, {
-      path: gpu.path,
-      sizeOf(ref) {
-        if ("arena" in ref) return 16 * arenaQuads(layout, ref.arena);
-        if (ref.input === "tally") return 16;
-        if (ref.input === teacherLogits) return logitsBytes;
-        // These are tensors of the teacher's plan, and are counted there.
-        if (taught.has(ref.input)) return 0;
-        return examplesBytes(ref.input) ?? 0;
-      },
-    });
-  const step = lowerStep(network, examples, { ...options, kind: "averaging" });
-  const ownBytes = (name: string) => name === mixShares ? 4 * batch : examples.input(name)?.sizeBytes;
-  const parts = [footprintOf(step, network, ownBytes)];
-  const { teacher, choose, validation } = options;
-  if (teacher) {
-    const seen = { batch, choose, mixes: isMixed(options), ...makeImageOptions(examples, options) };
-    const source = { ...seen, loss };
-    // Its examples are the student's, and are counted there.
-    const sharedBytes = (name: string) => ownBytes(name) === undefined ? undefined : 0;
-    parts.push(footprintOf(lowerTeacher(teacher, source), teacher, sharedBytes));
-  }
-  const stateBytes = 16 * (layout.quads + layout.statisticsQuads);
-  // The last finite state; with validation also the best epoch's and the current one.
-  const keptBytes = stateBytes * (validation ? 3 : 1);
-  const total = (key: keyof Footprint) => parts.reduce((sum, part) => sum + part[key], 0);
-  return {
-    slotsBytes: total("slotsBytes"),
-    buffersBytes: total("buffersBytes") + keptBytes,
-    mirrorsBytes: total("mirrorsBytes"),
-    totalBytes: total("totalBytes") + keptBytes,
   };
 }

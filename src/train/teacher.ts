@@ -46,7 +46,7 @@ export function lowerTeacher(
 }
 
 /** The names of the layers whose outputs a student is compared by. */
-function listComparedNames(graph: Graph, loss: ComparingLoss): readonly string[] {
+export function listComparedNames(graph: Graph, loss: ComparingLoss): readonly string[] {
   return findComparedLayers(graph, loss).map((layer) => graph.layers[layer].name);
 }
 

@@ -3,10 +3,8 @@ import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/asser
 import { ConfigError, ShapeError } from "../../src/errors.ts";
 import { Network } from "../../src/gpu/network.ts";
 import type { Graph } from "../../src/model/graph.ts";
-import type { FeatureMaps } from "../../src/plan/distillation.ts";
 import { sgd } from "../../src/plan/optimizer.ts";
 import type { TrainOptions } from "../../src/train/phase.ts";
-import { trainingFootprint } from "../../src/train/step_programs.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinySize } from "../helpers/tiny_dataset.ts";
 import { openWorkbench, tinyGraph } from "../helpers/tiny_network.ts";
@@ -15,7 +13,7 @@ import { distillationLoss } from "../reference/distillation.ts";
 import { featureDistance } from "../reference/features.ts";
 import { networkForward } from "../reference/network.ts";
 import { tensorOf } from "../reference/tensor.ts";
-import { parametersOf, tinySettings, trainTiny } from "./tiny_training.ts";
+import { parametersOf, trainTiny } from "./tiny_training.ts";
 
 const distillation = { share: .5, temperature: 2 };
 
@@ -170,21 +168,4 @@ Deno.test("train() refuses a teacher of other features, and weights that are non
     );
   }
   assertEquals(gpu.allocatedBytes, start);
-});
-
-Deno.test("trainingFootprint() counts the teacher's features once", async () => {
-  const gpu = await deviceOf();
-  using bench = openWorkbench(gpu), teacher = new Network(gpu, tinyGraph(), 0);
-  const bytesOf = (featureWeight: number, featureMaps: FeatureMaps = "last") =>
-    trainingFootprint(bench.network, bench.train, {
-      ...tinySettings,
-      teacher,
-      distillation: { ...distillation, featureWeight, featureMaps },
-      choose: bench.choose,
-    });
-  for (const maps of ["last", "stages"] as const) {
-    assertEquals(bytesOf(1, maps).buffersBytes, bytesOf(0).buffersBytes);
-  }
-  assert(bytesOf(1).slotsBytes > bytesOf(0).slotsBytes);
-  assert(bytesOf(1, "stages").slotsBytes > bytesOf(1).slotsBytes);
 });

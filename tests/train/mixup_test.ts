@@ -12,7 +12,6 @@ import { openEvaluator } from "../../src/train/evaluate.ts";
 import { drawShares } from "../../src/train/mixup.ts";
 import { averagedSchedule } from "../../src/train/schedule.ts";
 import type { TrainOptions, TrainSettings } from "../../src/train/phase.ts";
-import { trainingFootprint } from "../../src/train/step_programs.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyDataset, tinySize } from "../helpers/tiny_dataset.ts";
 import { openWorkbench, tinyGraph, type Workbench } from "../helpers/tiny_network.ts";
@@ -159,15 +158,4 @@ Deno.test("train() refuses what cannot be mixed", async () => {
     await assertRejects(() => run(bench, { mixup: .2, batch: 1 }), ShapeError, '"mixup": a batch of 1');
   }
   assertEquals(gpu.allocatedBytes, start);
-});
-
-Deno.test("trainingFootprint() counts the shares once, with a teacher too", async () => {
-  const gpu = await deviceOf();
-  using bench = openWorkbench(gpu), teacher = new Network(gpu, tinyGraph(), 0);
-  for (const more of [{}, { distillation: { share: .5, temperature: 2 }, teacher }]) {
-    const bytesOf = (mixup: number) =>
-      trainingFootprint(bench.network, bench.train, { ...settings, ...more, mixup, choose: bench.choose });
-    // 16 shares of 4 bytes.
-    assertEquals(bytesOf(1).totalBytes - bytesOf(0).totalBytes, 64);
-  }
 });

@@ -8,7 +8,6 @@ import { imagesToQuads } from "../../src/io/quads.ts";
 import { adam, sgd } from "../../src/plan/optimizer.ts";
 import { averagedFrom, averagedSchedule, constantSchedule, type Schedule } from "../../src/train/schedule.ts";
 import type { TrainOptions } from "../../src/train/phase.ts";
-import { trainingFootprint } from "../../src/train/step_programs.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { tinyDataset, tinySize } from "../helpers/tiny_dataset.ts";
 import { openWorkbench, tinyGraph } from "../helpers/tiny_network.ts";
@@ -16,7 +15,7 @@ import { readPaths } from "../kernels/harness.ts";
 import { distillationLoss } from "../reference/distillation.ts";
 import { networkBackward, networkForward, PARAMETER_NAMES } from "../reference/network.ts";
 import { assertClose, F32_ROUNDOFF, tensorOf } from "../reference/tensor.ts";
-import { parametersOf, tinySettings, trainTiny } from "./tiny_training.ts";
+import { parametersOf, trainTiny } from "./tiny_training.ts";
 
 /** All parameters of a network as one list. */
 async function valuesOf(network: Network): Promise<number[]> {
@@ -213,21 +212,4 @@ Deno.test("train() refuses options without what they need", async () => {
     );
   }
   assertEquals(gpu.allocatedBytes, start);
-});
-
-Deno.test("trainingFootprint() counts gradients that are added up, kept epochs and the teacher", async () => {
-  const gpu = await deviceOf();
-  using bench = openWorkbench(gpu, { dataset: tinyDataset({ train: 64 }) }),
-    teacher = new Network(gpu, tinyGraph(), 0);
-  const options = { ...tinySettings, choose: bench.choose };
-  const bytesOf = (more: Partial<TrainOptions>) =>
-    trainingFootprint(bench.network, bench.train, { ...options, ...more });
-  const arena = 16 * bench.network.layout.quads, plain = bytesOf({});
-  assertEquals(bytesOf({ accumulate: 2 }).buffersBytes - plain.buffersBytes, arena);
-  const watched = bytesOf({ earlyStopping: { patience: 1, measure: "loss" }, validation: bench.test });
-  assertEquals(watched.totalBytes - plain.totalBytes, 2 * arena);
-  const taught = bytesOf({ distillation: { share: .5, temperature: 2 }, teacher });
-  // The teacher's values, and its logits of a quad for each of 16 rows.
-  assertEquals(taught.buffersBytes - plain.buffersBytes, arena + 16 * 16);
-  assert(taught.slotsBytes > plain.slotsBytes);
 });

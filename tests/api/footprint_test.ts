@@ -1,0 +1,66 @@
+/** Tests of the device memory that calls of a model say they need, against what the device allocates. */
+import { assert, assertEquals } from "@std/assert";
+import { Model } from "../../src/api/model.ts";
+import type { ModelTrainOptions } from "../../src/api/model_options.ts";
+import { adam } from "../../src/plan/optimizer.ts";
+import { resnet20, seedNetwork } from "../../src/model/presets.ts";
+import { deviceOf } from "../helpers/devices.ts";
+import { peakBytes } from "../helpers/peak_bytes.ts";
+import { tinyDataset } from "../helpers/tiny_dataset.ts";
+
+const dataset = tinyDataset({ train: 128, test: 300 });
+
+/** The networks of the tests: one with biases, one with batch norm and skips. */
+const graphs = [seedNetwork(dataset), resnet20(dataset)];
+
+for (const path of ["storage", "texture"] as const) {
+  for (const graph of graphs) {
+    /** What a call on a new model allocates at its peak, with the model. */
+    const measure = async (run: (model: Model) => Promise<unknown>) => {
+      const gpu = await deviceOf(path);
+      return await peakBytes(gpu, async () => {
+        using model = new Model(gpu, graph, { task: dataset, seed: 0 });
+        await run(model);
+      });
+    };
+    const open = async () => new Model(await deviceOf(path), graph, { task: dataset, seed: 0 });
+
+    Deno.test(`Model.evaluationFootprint() is what the device allocates for ${graph.name}, on ${path}`, async () => {
+      using model = await open();
+      const { totalBytes, slotsBytes, buffersBytes, mirrorsBytes } = model.evaluationFootprint(dataset.test);
+      assertEquals(totalBytes, slotsBytes + buffersBytes + mirrorsBytes);
+      assertEquals(await measure((model) => model.evaluate(dataset.test)), totalBytes);
+      assert(await measure((model) => model.predict(dataset.test)) <= totalBytes);
+    });
+
+    Deno.test(`Model.footprint() is what the device allocates for ${graph.name}, on ${path}`, async () => {
+      using model = await open();
+      using teacher = await open();
+      const plain = { epochs: 1, batch: 32, learningRate: 0.01 };
+      const variants: Readonly<Record<string, ModelTrainOptions>> = {
+        plain: {},
+        adam: { optimizer: adam() },
+        accumulated: { accumulate: 2 },
+        mixed: { mixup: 1 },
+        watched: { validation: dataset.test, earlyStopping: { patience: 1, measure: "loss" } },
+        taught: { teacher, distillation: { share: 0.5, temperature: 2, featureWeight: 1 } },
+        "taught by stages": {
+          teacher,
+          mixup: 1,
+          distillation: { share: 0.5, temperature: 2, featureWeight: 1, featureMaps: "stages" },
+        },
+      };
+      const names = graph === graphs[0] ? Object.keys(variants) : ["plain", "watched"];
+      for (const name of names) {
+        const options = { ...plain, ...variants[name] },
+          { totalBytes } = model.footprint(dataset.train, options);
+        const measured = await measure(async (model) => {
+          if (!options.teacher) return await model.train(dataset.train, options);
+          using teacher = await open();
+          return await model.train(dataset.train, { ...options, teacher });
+        });
+        assertEquals(measured, totalBytes, name);
+      }
+    });
+  }
+}
