@@ -4,7 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { listBranches, listWords, type Node, root } from "./nodes.ts";
+import { findTellingKey, listBranches, listWords, type Node, root } from "./nodes.ts";
 
 /** One key of the configuration, as flags, help and errors see it. */
 export interface ConfigField {
@@ -85,37 +85,42 @@ function makeField(key: string, nodes: readonly Node[], under: readonly string[]
   };
 }
 
-/** The words that tell a branch apart, and what else may stand in their place. */
-export function describeKinds(node: Node): readonly string[] {
-  return [...listWords(node), ...(node.anyOf?.some(({ properties }) => properties) ? ["blocks"] : [])];
+/** What tells a branch apart, in words: those it may be, what else may stand in their place, or which numbers. */
+function describeKinds(node: Node): readonly string[] {
+  const words = [...listWords(node), ...(node.anyOf?.some(({ properties }) => properties) ? ["blocks"] : [])];
+  return words.length > 0 || listBranches(node).length > 0 ? words : [describeWanted(node)];
 }
 
-/** The fields below a node, one for each path, however many branches have it. */
-function fieldsBelow(node: Node, path: string): readonly ConfigField[] {
-  const branches = listBranches(node),
-    keys = new Set(branches.flatMap(({ properties = {} }) => Object.keys(properties)));
-  const kind = [...keys].find((key) =>
-    branches.length > 1 && branches.every(({ properties }) => properties![key])
-  );
+/** The words of those branches that have a key, where the others have other words. */
+export function listKindsWith(key: string, branches: readonly Node[]): readonly string[] {
+  const kind = findTellingKey(branches);
+  if (kind === undefined) return [];
+  const wordsOf = (has: boolean) =>
+    branches.filter(({ properties }) => key in properties! === has)
+      .flatMap(({ properties }) => describeKinds(properties![kind]));
+  const words = new Set(wordsOf(true)), others = wordsOf(false);
+  return others.length === 0 || others.some((word) => words.has(word)) ? [] : [...words];
+}
+
+/** The fields of some branches, one for each path, however many have it. */
+function fieldsBelow(branches: readonly Node[], path: string): readonly ConfigField[] {
+  const keys = new Set(branches.flatMap(({ properties = {} }) => Object.keys(properties)));
   return [...keys].flatMap((key) => {
-    const homes = branches.map(({ properties }) => properties!).filter((properties) => properties[key]);
-    const nodes = homes.map((properties) => properties[key]), own = path === "" ? key : `${path}.${key}`;
-    const under = kind && homes.length < branches.length
-      ? homes.flatMap((home) => describeKinds(home[kind]))
-      : [];
+    const nodes = branches.flatMap(({ properties }) => properties![key] ?? []);
+    const own = path === "" ? key : `${path}.${key}`, under = listKindsWith(key, branches);
     return [
       ...(nodes[0].description === undefined ? [] : [makeField(own, nodes, under)]),
-      ...fieldsBelow(nodes[0], own),
+      ...fieldsBelow(nodes.flatMap(listBranches), own),
     ];
   });
 }
 
 /** The keys of any schema of an object as flags. */
 export function describeSchema(schema: z.ZodType): readonly ConfigField[] {
-  return fieldsBelow(z.toJSONSchema(schema, { io: "input" }) as Node, "");
+  return fieldsBelow([z.toJSONSchema(schema, { io: "input" }) as Node], "");
 }
 
-const fields = fieldsBelow(root, "");
+const fields = fieldsBelow([root], "");
 
 /** Lists every key of the configuration, in the tree's order, as derived from the schema. */
 export function describeConfig(): readonly ConfigField[] {

@@ -51,40 +51,76 @@ export function listWords({ const: word, enum: words, anyOf }: Node): readonly s
   return word !== undefined ? [word] : words ?? anyOf?.flatMap(listWords) ?? [];
 }
 
-/** True for a value that only words of a node could be, and none is. */
-function isAnother(node: Node, value: unknown): boolean {
-  if (node.anyOf) return node.anyOf.every((part) => isAnother(part, value));
-  if (node.properties) return !isKeys(value);
-  const words = listWords(node);
-  return words.length > 0 && !words.includes(value as string);
+/** True where a value may stand at a node; of an object of keys it is not asked which. */
+export function fits(node: Node, value: unknown): boolean {
+  const parts = node.oneOf ?? node.anyOf, words = listWords(node);
+  if (parts) return parts.some((part) => fits(part, value));
+  if (node.properties) return isKeys(value);
+  if (words.length > 0) return words.includes(value as string);
+  if (node.type === "array") return Array.isArray(value) && value.every((item) => fits(node.items!, item));
+  if (node.type !== "number" && node.type !== "integer") return typeof value === node.type;
+  const { minimum = -Infinity, exclusiveMinimum, maximum = Infinity, exclusiveMaximum } = node;
+  return typeof value === "number" && (node.type === "number" || Number.isInteger(value)) &&
+    value >= minimum && value <= maximum &&
+    value > (exclusiveMinimum ?? -Infinity) && value < (exclusiveMaximum ?? Infinity);
 }
 
-/** How far a value is from a branch: keys that tell it apart weigh most, then keys of `heavy`, then others. */
-function distanceTo(
-  branch: Node,
-  value: Keys,
-  { all, heavy }: { readonly all: readonly Node[]; readonly heavy: Keys },
-) {
-  const { properties = {}, required = [] } = branch;
-  const tells = (key: string) => all.length > 1 && all.every((other) => other.properties?.[key]);
+/** The first key that all branches have, which tells them apart; undefined where there is none, or but one branch. */
+export function findTellingKey(branches: readonly Node[]): string | undefined {
+  if (branches.length < 2) return undefined;
+  return Object.keys(branches[0].properties!).find((key) =>
+    branches.every(({ properties }) => properties?.[key])
+  );
+}
+
+/** What a distance is measured beside: other branches that it may be, and keys that were set last, which weigh most. */
+interface Beside {
+  readonly rivals: readonly Node[];
+  readonly heavy: unknown;
+}
+
+/**
+ * How far a value is from a branch: the key that tells branches apart weighs most, then keys that were set, those that
+ * another branch needs, those that are missing, values that do not fit, and other keys.
+ */
+function distanceToBranch(branch: Node, value: Keys, { rivals, heavy }: Beside): number {
+  const { properties = {}, required = [] } = branch, told = findTellingKey(rivals);
+  const claimed = new Set(rivals.flatMap((rival) => rival.required ?? [])), set = isKeys(heavy) ? heavy : {};
   const given = Object.keys(value).map((key) => {
-    const node = properties[key];
-    if (node) return tells(key) && isAnother(node, value[key]) ? 1000 : 0;
-    return Object.hasOwn(heavy, key) ? 20 : 2;
+    if (!properties[key]) return Object.hasOwn(set, key) ? 100 : claimed.has(key) ? 10 : 2;
+    const nodes = rivals.flatMap((rival) => listBranches(rival.properties?.[key]));
+    const own = distanceTo(properties[key], value[key], { rivals: nodes, heavy: set[key] });
+    return key === told ? 1000 * own : Math.min(own, 5);
   });
-  const missing = required.filter((key) => !Object.hasOwn(value, key)).map((key) => tells(key) ? 100 : 1);
+  const missing = required.filter((key) => !Object.hasOwn(value, key)).map((key) => key === told ? 100 : 8);
   return [...given, ...missing].reduce<number>((sum, weight) => sum + weight, 0);
+}
+
+/** How far a value is from what a node takes; 0 where it may stand there. */
+function distanceTo(node: Node, value: unknown, beside: Beside): number {
+  const branches = listBranches(node);
+  if (branches.length === 0 || !isKeys(value)) return fits(node, value) ? 0 : 5;
+  return Math.min(...branches.map((branch) => distanceToBranch(branch, value, beside)));
 }
 
 /** The branch that a value is of, or is nearest to; undefined for what has no keys. */
 export function branchFor(node: Node | undefined, value: Keys, heavy: Keys = {}): Node | undefined {
-  const all = listBranches(node), distances = all.map((branch) => distanceTo(branch, value, { all, heavy }));
-  return all[distances.indexOf(Math.min(...distances))];
+  const rivals = listBranches(node),
+    distances = rivals.map((branch) => distanceToBranch(branch, value, { rivals, heavy }));
+  return rivals[distances.indexOf(Math.min(...distances))];
 }
 
 /** The value at a path, undefined where there is none. */
 export function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce((part, key) => (part as Record<PropertyKey, unknown> | undefined | null)?.[key], value);
+}
+
+/** The nodes at a path, of whatever branches. */
+export function nodesAt(path: readonly string[]): readonly Node[] {
+  return path.reduce<readonly Node[]>(
+    (nodes, key) => nodes.flatMap(listBranches).flatMap(({ properties }) => properties![key] ?? []),
+    [root],
+  );
 }
 
 /** The node at a path, by the branches that a value takes on the way. */
@@ -95,25 +131,47 @@ export function nodeAt(value: unknown, path: readonly PropertyKey[]): Node | und
   }, root);
 }
 
+/** Lays keys that were set over others, part by part. */
+function layOver(before: Keys, set: Keys): Keys {
+  const laid = Object.entries(set).map(([key, value]) => {
+    const old = before[key];
+    return [key, isKeys(value) ? layOver(isKeys(old) ? old : {}, value) : value];
+  });
+  return { ...before, ...Object.fromEntries(laid) };
+}
+
+/** Leaves out keys that are undefined, and parts that have no other. */
+function withoutAbsent(keys: Keys): Keys {
+  const left = Object.entries(keys).map(([key, value]) => {
+    if (!isKeys(value) || Object.keys(value).length === 0) return [key, value] as const;
+    const inner = withoutAbsent(value);
+    return [key, Object.keys(inner).length > 0 ? inner : undefined] as const;
+  });
+  return Object.fromEntries(left.filter(([, value]) => value !== undefined));
+}
+
+/** Leaves out what the branches have not that a value is of, unless it was set. */
+function withoutOthers(value: Keys, set: Keys, node: Node | undefined): Keys {
+  const known = branchFor(node, value, set)?.properties;
+  if (!known) return value;
+  const isKept = ([key, own]: readonly [string, unknown]) =>
+    Object.hasOwn(set, key) || known[key] && fits(known[key], own);
+  const left = Object.entries(value).filter(isKept).map(([key, own]) => {
+    const inner = set[key];
+    return [key, isKeys(own) ? withoutOthers(own, isKeys(inner) ? inner : {}, known[key]) : own];
+  });
+  return Object.fromEntries(left);
+}
+
 /**
  * Joins what was set with what was there. Where it sets another branch of a union, such as another optimizer, what only the
- * old branch has goes; a key that is set to undefined goes.
+ * old branch has goes; a key that is set to undefined goes, and a part with its last one.
  *
  * @param node Whose keys they are; null joins what is set, without asking what goes together.
  */
 export function joinKeys(before: Keys, set: Keys, node: Node | null = root): Keys {
-  const joined = Object.entries({ ...before, ...set }).filter(([, value]) =>
-    value !== undefined || node === null
-  );
-  const known = node && branchFor(node, Object.fromEntries(joined), set)?.properties;
-  const isKept = ([key, value]: [string, unknown]) =>
-    Object.hasOwn(set, key) || !known || Object.hasOwn(known, key) && !isAnother(known[key], value);
-  const joinPart = (key: string, value: unknown) => {
-    if (!isKeys(value) || !Object.hasOwn(set, key)) return value;
-    const old = before[key];
-    return joinKeys(isKeys(old) ? old : {}, value, known?.[key] ?? null);
-  };
-  return Object.fromEntries(joined.filter(isKept).map(([key, value]) => [key, joinPart(key, value)]));
+  const joined = layOver(before, set);
+  return node === null ? joined : withoutOthers(withoutAbsent(joined), set, node);
 }
 
 /** The object that has a value at a path, such as `train.optimizer.momentum`. */

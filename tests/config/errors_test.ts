@@ -160,7 +160,7 @@ Deno.test("parseRunConfig() says where a key belongs that another kind has", () 
   for (const [value, path, wanted] of cases) {
     assertRefused(value, `"${path}": `, "expected none unless", wanted);
   }
-  assertRefused({ prune: { goal: { sparsity: 0.5, confidence: 0.9 } } }, "none beside sparsity");
+  assertRefused({ prune: { goal: { sparsity: 0.5, confidence: 0.9 } } }, "none beside confidence");
   assertRefused(
     { prune: { goal: { sparsity: 0.5, regrow: 0.9 } } },
     '"prune.goal.regrow": 0.9',
