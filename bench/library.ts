@@ -36,7 +36,7 @@ function makeSettings({ epochs }: LibraryOptions) {
   return {
     data: { limit: 0, calibration: 256 },
     train: { epochs },
-    prune: { rounds: 1, finetune: { epochs: 0 }, compare: false },
+    prune: { goal: { schedule: "one-shot" }, finetune: { epochs: 0 }, compare: false },
   };
 }
 

@@ -11,14 +11,7 @@ import { type FlagField, isAmong, type ParsedFlags } from "./flags.ts";
 
 /** Branches and keys of a prune run's loop and output, which a comparison has not. */
 const loopPaths = [
-  ...[
-    "prune.goal",
-    "prune.schedule",
-    "prune.rounds",
-    "prune.allowedDrop",
-    "prune.compare",
-    "train.distillation",
-  ],
+  ...["prune.goal", "prune.compare", "validation.allowedDrop", "train.distillation"],
   ...["output.compact", "output.store", "output.checkpointEvery"],
   ...["target-parameters", "target-multiply-adds", "target-bytes"],
 ];

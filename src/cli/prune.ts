@@ -4,7 +4,7 @@
  * @module
  */
 import type { RunConfig } from "../config/config.ts";
-import { choosesRound } from "../config/prune.ts";
+import { choosesRound, countRounds } from "../config/prune.ts";
 import { configFlags } from "../config/words.ts";
 import { ConfigError, FileError, NumericError } from "../errors.ts";
 import { type Files, isOnnxPath } from "../files.ts";
@@ -72,12 +72,12 @@ export async function readRun(
   const { config, earlier } = await resolveRun(flags, files, sources), { validation, train, prune } = config;
   const choosesEpochs = Math.max(train.epochs, prune.finetune.epochs) > 1;
   const choosesT = prune.score.by === "confidence" && prune.score.temperature === "validation";
-  const judgesRounds = choosesRound(prune.goal) || prune.allowedDrop !== undefined;
+  const judgesRounds = choosesRound(prune.goal) || validation?.allowedDrop !== undefined;
   const isRead = !validation || choosesEpochs || choosesT || judgesRounds;
   // What a run was told once is not refused when it is run again, or goes on.
   if (isRead || earlier || sources.resumed) return { config, ...(earlier ? { earlier } : {}) };
   const reads =
-    "prune.allowedDrop, a confidence auto, a temperature chosen by them, or more than one epoch of training or fine-tuning";
+    "validation.allowedDrop, a confidence auto, a temperature chosen by them, or more than one epoch of training or fine-tuning";
   throw new ConfigError({
     act: "use",
     thing: "validation.examples",
@@ -107,7 +107,7 @@ async function main(signal: AbortSignal): Promise<number> {
   const { cores } = earlier ?? {};
   using gpu = await openRunDevice(config, { earlier, note, signal });
   const input = await openRun(config, note);
-  checkSelectionActs(flags, { removals: config.prune.rounds ?? Infinity, weights: input.weights });
+  checkSelectionActs(flags, { removals: countRounds(config.prune.goal), weights: input.weights });
   const name = runName(input.graph.name, input.dataset.name);
   const output = opened ?? held.use(await OutputFolder.make("out", name));
   signal.throwIfAborted();

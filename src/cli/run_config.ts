@@ -18,7 +18,7 @@ import { note } from "./print.ts";
 
 /** What of a report says how to run again. Reports of before hold no cores. */
 const reportSchema = z.object({
-  version: z.literal(2),
+  version: z.literal(3),
   adapter: z.string(),
   gpu: gpuIdentitySchema.exactOptional(),
   cores: z.record(z.string(), z.string()).exactOptional(),
@@ -137,7 +137,7 @@ export async function resolveRun(
   { resumed, without = [], defaults = {}, hear = note }: RunSources = {},
 ): Promise<ResolvedRun> {
   const given = keysOfFlags(values);
-  const parse = (stored: Keys, source: string) => parseRunConfig(joinKeys(stored, given), source);
+  const parse = (stored: object, source: string) => parseRunConfig(joinKeys(stored, given), source);
   if (values.config === undefined) {
     return { config: parse(resumed ?? defaults, `${resumed ? "the checkpoint and " : ""}the command line`) };
   }

@@ -3,29 +3,15 @@
  *
  * @module
  */
-import type { z } from "zod";
 import { ConfigError } from "../errors.ts";
 import { describeIssue, findMisfit } from "./misfit.ts";
 import { schema } from "./schema.ts";
-import type { tree } from "./tree.ts";
+import type { RunConfig } from "./types.ts";
 import { upgradeConfig } from "./version1.ts";
 
 export { describeConfig } from "./fields.ts";
 export type { ConfigField } from "./fields.ts";
-
-/**
- * Everything that a run can be told, with what was left out filled in.
- *
- * @internal
- */
-export type RunConfig = z.output<typeof schema>;
-
-/**
- * What a run may be told: each key may be left out.
- *
- * @internal
- */
-export type RunConfigInput = z.input<typeof tree>;
+export type * from "./types.ts";
 
 /** What winnow promises of the zod schemas that it exports. */
 export interface Schema<Value> {

@@ -36,7 +36,7 @@ export function describeWanted(node: Node): string {
   const words = listWords(node),
     value = node.anyOf?.find((part) => part.type !== undefined && listWords(part).length === 0);
   if (value) return [...words, describeWanted(value)].join(" or ");
-  if (words.length > 0) return `one of ${words.join(", ")}`;
+  if (words.length > 0) return words.length === 1 ? `"${words}"` : `one of ${words.join(", ")}`;
   if (listBranches(node).length > 0) return "an object of keys and values";
   if (node.type === "boolean") return "true or false";
   if (node.type === "string") return "a text that is not empty";

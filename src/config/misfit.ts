@@ -82,19 +82,20 @@ function describeWantedAt(path: Path, config: unknown): string {
 
 /** The key that decides, above a path, which branch a configuration takes. */
 function describeBeside(path: Path, config: unknown): string {
-  const parents = path.map((_, i) => path.slice(0, i)), isUnion = (at: Path) =>
-    listBranches(nodeAt(config, at)).length > 1;
+  const parents = path.map((_, i) => path.slice(0, i)),
+    isUnion = (at: Path) => listBranches(nodeAt(config, at)).length > 1;
   const parent = parents.findLast(isUnion) ?? [], node = nodeAt(config, parent);
   const branches = listBranches(node), value = valueAt(config, parent) as Keys;
   const told = findTellingKey(branches)!, own = value[told], at = [...parent, told];
   if (!isKeys(own)) return `${at.join(".")} ${own}`;
   // Of several keys that it needs, the one that fewest others need.
-  const needed = branches.flatMap(({ properties }) => listBranches(properties![told])).flatMap(({ required }) =>
-    required ?? []
-  );
+  const needed = branches.flatMap(({ properties }) => listBranches(properties![told])).flatMap((
+    { required },
+  ) => required ?? []);
   const countOf = (key: string) => needed.filter((other) => other === key).length;
-  const keys = branchFor(nodeAt(config, at), own)?.required ?? [];
-  return [...at, ...[...keys].sort((a, b) => countOf(a) - countOf(b)).slice(0, 1)].join(".");
+  const { required, properties = {} } = branchFor(nodeAt(config, at), own) ?? {};
+  const keys = required ? [...required].sort((a, b) => countOf(a) - countOf(b)) : Object.keys(properties);
+  return [...at, ...keys.filter((key) => Object.hasOwn(own, key)).slice(0, 1)].join(".");
 }
 
 /** Says of a key that is none, or none of its branch, what there is, or where it belongs. */
@@ -104,7 +105,7 @@ function describeUnknown(path: Path, config: unknown): Misfit {
   const [home] = branches.filter(({ properties }) => properties?.[key]);
   if (!home) {
     return nodesAt(path).length > 0
-      ? describeMisfit(path, current, `none beside ${describeBeside(path, config)}`)
+      ? describeMisfit(path, current, `none beside ${describeBeside(parent, config)}`)
       : describeMisfit(path, "an unknown key", describeNearestKey(path, branches));
   }
   const kinds = listKindsWith(key, branches);
@@ -137,8 +138,9 @@ export function describeIssue(issue: z.core.$ZodIssue, config: unknown): Misfit 
     if (inner) return describeIssue({ ...inner, path: [...issue.path, ...inner.path] }, config);
   }
   // Of a list, what is wanted is said of the whole.
-  const fields = describeConfig(), known = fields.find(({ key }) => key === path.join(".")) ??
-    fields.find(({ key }) => key === path.slice(0, -1).join("."));
+  const fields = describeConfig(),
+    known = fields.find(({ key }) => key === path.join(".")) ??
+      fields.find(({ key }) => key === path.slice(0, -1).join("."));
   const own = known?.key.split(".") ?? path, current = quoteValue(valueAt(config, own));
   return describeMisfit(
     own,

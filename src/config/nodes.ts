@@ -58,7 +58,8 @@ export function fits(node: Node, value: unknown): boolean {
   if (node.properties) return isKeys(value);
   if (words.length > 0) return words.includes(value as string);
   if (node.type === "array") return Array.isArray(value) && value.every((item) => fits(node.items!, item));
-  if (node.type !== "number" && node.type !== "integer") return typeof value === node.type;
+  if (node.type === "boolean") return typeof value === "boolean";
+  if (node.type === "string") return typeof value === "string";
   const { minimum = -Infinity, exclusiveMinimum, maximum = Infinity, exclusiveMaximum } = node;
   return typeof value === "number" && (node.type === "number" || Number.isInteger(value)) &&
     value >= minimum && value <= maximum &&
@@ -81,13 +82,15 @@ interface Beside {
 
 /**
  * How far a value is from a branch: the key that tells branches apart weighs most, then keys that were set, those that
- * another branch needs, those that are missing, values that do not fit, and other keys.
+ * every branch needs which has them, those that are missing, values that do not fit, and other keys.
  */
 function distanceToBranch(branch: Node, value: Keys, { rivals, heavy }: Beside): number {
   const { properties = {}, required = [] } = branch, told = findTellingKey(rivals);
-  const claimed = new Set(rivals.flatMap((rival) => rival.required ?? [])), set = isKeys(heavy) ? heavy : {};
+  const set = isKeys(heavy) ? heavy : {};
+  const isNeeded = (key: string) =>
+    rivals.every((rival) => !rival.properties?.[key] || rival.required?.includes(key));
   const given = Object.keys(value).map((key) => {
-    if (!properties[key]) return Object.hasOwn(set, key) ? 100 : claimed.has(key) ? 10 : 2;
+    if (!properties[key]) return Object.hasOwn(set, key) ? 100 : isNeeded(key) ? 10 : 2;
     const nodes = rivals.flatMap((rival) => listBranches(rival.properties?.[key]));
     const own = distanceTo(properties[key], value[key], { rivals: nodes, heavy: set[key] });
     return key === told ? 1000 * own : Math.min(own, 5);
@@ -169,8 +172,8 @@ function withoutOthers(value: Keys, set: Keys, node: Node | undefined): Keys {
  *
  * @param node Whose keys they are; null joins what is set, without asking what goes together.
  */
-export function joinKeys(before: Keys, set: Keys, node: Node | null = root): Keys {
-  const joined = layOver(before, set);
+export function joinKeys(before: object, set: Keys, node: Node | null = root): Keys {
+  const joined = layOver({ ...before }, set);
   return node === null ? joined : withoutOthers(withoutAbsent(joined), set, node);
 }
 

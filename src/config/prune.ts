@@ -32,51 +32,77 @@ export const largestPattern = 32;
 const share = z.number().gt(0).lt(1);
 const patternWanted = `{"keep": N, "of": M}, N at most M, M at most ${largestPattern}`;
 
-const goal = z.union([
-  z.strictObject({
-    sparsity: z.number().min(0).lt(1).default(0.5).describe(
-      "--sparsity: Goal: fraction of the weights to remove.",
+const rounds = z.int().min(1).optional().meta({
+  description:
+    "--rounds: Rounds of scoring, removal and fine-tuning, 5 with refit; with a confidence at most so many, else as many as it takes.",
+  default: 3,
+});
+
+/** How a way to a goal is shared: by rounds, or not at all. */
+const ways = {
+  inRounds: {
+    schedule: z.enum(["gradual", "iterative"]).default("gradual").describe(
+      "--prune-schedule: How rounds share the way: all at once, equal fractions of what is left, or steep first (Zhu and Gupta 2017).",
     ),
+    rounds,
+  },
+  atOnce: { schedule: z.literal("one-shot") },
+};
+
+const sparsity = {
+  sparsity: z.number().min(0).lt(1).default(0.5).describe(
+    "--sparsity: Goal: fraction of the weights to remove.",
+  ),
+};
+
+const cost = {
+  cost: z.enum(["parameters", "multiplyAdds", "bytes"]).describe(
+    "Goal: what the pruned network may cost: trained numbers, multiply-adds for an image, bytes of stored numbers.",
+  ),
+  max: z.number().gt(0).describe("Maximum of that: below 1 a fraction of what there is, else a count."),
+};
+
+const confidence = {
+  confidence: z.union([share, z.literal("auto")]).describe(
+    `--confidence: Goal: remove the weights whose confidence lies below this, to a fixed point; auto takes ${autoConfidence} and keeps the sparsest network that validation does not tell from the best.`,
+  ),
+};
+
+const regrow = {
+  regrow: share.describe(
+    "--regrow: Bring removed weights back whose gradient says with this confidence that they are not zero; above the confidence.",
+  ),
+};
+
+const pattern = {
+  pattern: z.strictObject({
+    keep: z.int().min(1).describe("Weights that are kept of each group."),
+    of: z.int().min(1).max(largestPattern).describe("Neighbouring columns that make a group."),
+  }).refine(({ keep, of }) => keep <= of, patternWanted).meta({
+    description: "Goal: N:M sparsity, which granularity N:M sets too.",
+    wanted: patternWanted,
   }),
-  z.strictObject({
-    confidence: z.union([share, z.literal("auto")]).describe(
-      `--confidence: Goal: remove the weights whose confidence lies below this, to a fixed point; auto takes ${autoConfidence} and keeps the sparsest network that validation does not tell from the best.`,
-    ),
-    regrow: share.optional().describe(
-      "--regrow: Bring removed weights back whose gradient says with this confidence that they are not zero; above the confidence.",
-    ),
-  }),
-  z.strictObject({
-    cost: z.enum(["parameters", "multiplyAdds", "bytes"]).describe(
-      "Goal: what the pruned network may cost: trained numbers, multiply-adds for an image, bytes of stored numbers.",
-    ),
-    max: z.number().gt(0).describe("Maximum of that: below 1 a fraction of what there is, else a count."),
-  }),
-  z.strictObject({
-    pattern: z.strictObject({
-      keep: z.int().min(1).describe("Weights that are kept of each group."),
-      of: z.int().min(1).max(largestPattern).describe("Neighbouring columns that make a group."),
-    }).refine(({ keep, of }) => keep <= of, patternWanted).meta({
-      description: "Goal: N:M sparsity, which granularity N:M sets too.",
-      wanted: patternWanted,
-    }),
-  }),
-]);
+};
 
 const fisher = z.enum(["batch", "example", "sampled"]).default("batch").describe(
   "--fisher: Fisher information from batches of 16, from single examples (slower), or from labels drawn from the predictions.",
 );
 
+const byConfidence = {
+  by: z.literal("confidence").optional().default("confidence").describe(
+    "--criterion: Score by which weights are kept; magnitude with refit, whose stages were measured by it, unless given.",
+  ),
+  prior: z.enum(["evidence", "matched"]).default("evidence").describe(
+    "--prior: Prior of the confidence: its precision from the evidence, or matched to the weights' mean square.",
+  ),
+  fisher,
+  temperature: positive.default(1),
+};
+
 /** How weights are scored. */
 export const scoreTree = z.discriminatedUnion("by", [
   z.strictObject({
-    by: z.literal("confidence").optional().default("confidence").describe(
-      "--criterion: Score by which weights are kept; magnitude with refit, whose stages were measured by it, unless given.",
-    ),
-    prior: z.enum(["evidence", "matched"]).default("evidence").describe(
-      "--prior: Prior of the confidence: its precision from the evidence, or matched to the weights' mean square.",
-    ),
-    fisher,
+    ...byConfidence,
     temperature: z.union([positive, z.literal("validation")]).default(1).describe(
       "Temperature of the posterior: divides the Fisher information, above 1 to trust the data less; chosen on validation where that stands there.",
     ),
@@ -87,23 +113,28 @@ export const scoreTree = z.discriminatedUnion("by", [
 
 const protectWanted = "a list of names of layers, none of them empty or twice";
 
-const selected = {
+const protect = z.array(z.string().min(1)).refine(
+  (names) => new Set(names).size === names.length,
+  protectWanted,
+).default([]).meta({
+  description: "--protect: Layers that lose nothing, neither filters nor inputs.",
+  wanted: protectWanted,
+});
+
+const limited = {
+  floor: z.number().min(0).max(1).default(0).describe(
+    "--floor: Least fraction of its weights, filters, channels or blocks that a layer keeps.",
+  ),
+  protect,
+};
+
+const ranked = {
   scope: z.enum(["global", "layer"]).optional().meta({
     description:
       `--scope: Rank all layers together, or take the same share of each; ${channelDefaults.scope} where channels go to a cost.`,
     default: "global",
   }),
-  floor: z.number().min(0).max(1).default(0).describe(
-    "--floor: Least fraction of its weights, filters, channels or blocks that a layer keeps.",
-  ),
-  protect: z.array(z.string().min(1)).refine(
-    (names) => new Set(names).size === names.length,
-    protectWanted,
-  ).default([])
-    .meta({
-      description: "--protect: Layers that lose nothing, neither filters nor inputs.",
-      wanted: protectWanted,
-    }),
+  ...limited,
 };
 
 const perCost = z.boolean().default(false).describe(
@@ -112,27 +143,35 @@ const perCost = z.boolean().default(false).describe(
 
 const side = (of: string) => z.int().min(1).max(999_999_999).describe(`Neighbouring ${of} of a block.`);
 const block = z.strictObject({ rows: side("rows"), channels: side("columns") });
+const filterOrBlock = z.union([z.literal("filter"), block]);
 
-const select = z.union([
-  z.strictObject({
-    granularity: z.literal("element").optional().default("element").meta({
-      description:
-        "What goes as one: single weights, filters, coupled channels, or blocks of rows and columns.",
-      wanted: 'element, filter, channel, or {"rows": R, "channels": C} for blocks',
-    }),
-    ...selected,
-  }),
+const elementAlone = z.literal("element").optional().default("element");
+const element = elementAlone.meta({
+  description: "What goes as one: single weights, filters, coupled channels, or blocks of rows and columns.",
+  wanted: 'element, filter, channel, or {"rows": R, "channels": C} for blocks',
+});
+
+const roundTo = z.int().min(1);
+const roundToDescription =
+  `--round-to: Keep channel counts a multiple of this in layers that are pruned; ${channelDefaults.roundTo} where they go to a cost.`;
+
+/** What is ranked to a sparsity or a cost. */
+const rankedSelect = z.union([
+  z.strictObject({ granularity: element, ...ranked }),
   z.strictObject({
     granularity: z.literal("channel"),
-    ...selected,
-    roundTo: z.int().min(1).optional().meta({
-      description:
-        `--round-to: Keep channel counts a multiple of this in layers that are pruned; ${channelDefaults.roundTo} where they go to a cost.`,
-      default: 1,
-    }),
+    ...ranked,
+    roundTo: roundTo.optional().meta({ description: roundToDescription, default: 1 }),
     perCost,
   }),
-  z.strictObject({ granularity: z.union([z.literal("filter"), block]), ...selected, perCost }),
+  z.strictObject({ granularity: filterOrBlock, ...ranked, perCost }),
+]);
+
+/** What may go by a threshold, which says what each layer loses, and is no score for each unit of cost. */
+const thresholdSelect = z.union([
+  z.strictObject({ granularity: element, ...limited }),
+  z.strictObject({ granularity: z.literal("channel"), ...limited, roundTo: roundTo.default(1) }),
+  z.strictObject({ granularity: filterOrBlock, ...limited }),
 ]);
 
 /** The steps of a refit beyond single layers, and their learning rate. */
@@ -174,38 +213,83 @@ const after = z.union([
   z.strictObject({ refit }),
 ]);
 
-/** The branch `prune`. */
-export const pruneTree = z.strictObject({
-  goal: goal.prefault({}),
-  schedule: z.enum(["one-shot", "iterative", "gradual"]).default("gradual").describe(
-    "--prune-schedule: How rounds share the way: all at once, equal fractions of what is left, or steep first (Zhu and Gupta 2017).",
-  ),
-  rounds: z.int().min(1).optional().meta({
-    description:
-      "--rounds: Rounds of scoring, removal and fine-tuning, at most; 1 for one-shot and N:M, as many as it takes with a confidence, 5 with refit.",
-    default: 3,
-  }),
-  allowedDrop: z.number().min(0).lt(1).optional().describe(
-    "--allowed-drop: Undo a round after which accuracy on the validation examples is more than this fraction lower than before pruning.",
-  ),
-  score: scoreTree.optional(),
-  select: select.prefault({}),
+const shared = {
   after: after.prefault({}),
   finetune: finetuneTree.prefault({}),
   compare: z.boolean().default(true).describe(
     "--compare: Prune the same trained network by the other criteria too, and report their accuracy.",
   ),
+};
+
+/** To a sparsity or a cost, by any criterion. */
+const toAmount = z.strictObject({
+  goal: z.union([
+    z.strictObject({ ...sparsity, ...ways.inRounds }),
+    z.strictObject({ ...sparsity, ...ways.atOnce }),
+    z.strictObject({ ...cost, ...ways.inRounds }),
+    z.strictObject({ ...cost, ...ways.atOnce }),
+  ]).prefault({}),
+  score: scoreTree.optional(),
+  select: rankedSelect.prefault({}),
+  ...shared,
 });
+
+/** To a threshold of the confidence, whose meaning a temperature chosen anew in each round would move. */
+const toConfidence = z.strictObject({
+  goal: z.strictObject({ ...confidence, rounds }),
+  score: z.strictObject(byConfidence).prefault({}),
+  select: thresholdSelect.prefault({}),
+  ...shared,
+});
+
+/** To a threshold with regrowth: single weights come back by the gradients of the given labels. */
+const regrowing = z.strictObject({
+  goal: z.strictObject({ ...confidence, ...regrow, rounds }),
+  score: z.strictObject({ ...byConfidence, fisher: z.enum(["batch", "example"]).default("batch") }).prefault(
+    {},
+  ),
+  select: z.strictObject({ granularity: elementAlone, ...limited }).prefault({}),
+  ...shared,
+});
+
+/** To a pattern, which says how many weights of each group go, at once. */
+const toPattern = z.strictObject({
+  goal: z.strictObject(pattern),
+  score: scoreTree.optional(),
+  select: z.strictObject({ granularity: elementAlone, protect }).prefault({}),
+  ...shared,
+});
+
+/** The branch `prune`: what each kind of goal leaves to say. */
+export const pruneTree = z.union([toAmount, toConfidence, regrowing, toPattern]);
 
 type PruneKeys = z.output<typeof pruneTree>;
 
+/** What is pruned to a sparsity or a cost. */
+export type AmountKeys = z.output<typeof toAmount>;
+
+/** True where the goal is a sparsity or a cost. */
+export function hasAmount(prune: PruneKeys): prune is AmountKeys {
+  return "sparsity" in prune.goal || "cost" in prune.goal;
+}
+
+/** True where the goal is a pattern. */
+export function hasPattern(prune: PruneKeys): prune is z.output<typeof toPattern> {
+  return "pattern" in prune.goal;
+}
+
 /** True where a refit may choose which weights go: single ones that stay removed. */
 export function mayChooseWeights({ goal, select }: Pick<PruneKeys, "goal" | "select">): boolean {
-  const isRegrowing = "confidence" in goal && goal.regrow !== undefined;
-  return select.granularity === "element" && !("pattern" in goal) && !isRegrowing;
+  return select.granularity === "element" && !("pattern" in goal) && !("regrow" in goal);
 }
 
 /** True where validation examples choose the round whose network is kept. */
 export function choosesRound(goal: PruneKeys["goal"]): boolean {
   return "confidence" in goal && goal.confidence === "auto";
+}
+
+/** The most rounds that a goal takes; Infinity for as many as it needs. */
+export function countRounds(goal: PruneKeys["goal"]): number {
+  if ("confidence" in goal) return goal.rounds ?? Infinity;
+  return "rounds" in goal && goal.rounds !== undefined ? goal.rounds : 1;
 }

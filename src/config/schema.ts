@@ -6,9 +6,12 @@
  */
 import { joinKeys, nodeAt } from "./nodes.ts";
 import {
+  type AmountKeys,
   autoValidation,
   channelDefaults,
   choosesRound,
+  hasAmount,
+  hasPattern,
   mayChooseWeights,
   scoreTree,
   selectionSteps,
@@ -16,16 +19,10 @@ import {
 import { checkTogether } from "./rules.ts";
 import { defaultEpochs } from "./train.ts";
 import { hasWeights, type Tree, tree } from "./tree.ts";
-
-/** Fills in the rounds: at once, with refits, or else; to the fixed point of a confidence as many as it takes. */
-function completeRounds({ goal, schedule, after, rounds }: Tree["prune"]): Pick<Tree["prune"], "rounds"> {
-  if (rounds !== undefined || "confidence" in goal) return {};
-  const isAtOnce = "pattern" in goal || schedule === "one-shot";
-  return { rounds: isAtOnce ? 1 : "refit" in after ? 5 : 3 };
-}
+import type { PruneConfig, RunConfig, ScoreConfig } from "./types.ts";
 
 /** Fills in how groups are selected: channels go to a cost by defaults of their own. */
-function completeSelect({ goal, select }: Tree["prune"]) {
+function completeSelect({ goal, select }: Pick<AmountKeys, "goal" | "select">) {
   const usual = "cost" in goal && select.granularity === "channel"
     ? channelDefaults
     : { scope: "global", roundTo: 1 } as const;
@@ -33,6 +30,16 @@ function completeSelect({ goal, select }: Tree["prune"]) {
   return select.granularity === "channel"
     ? { ...select, scope, roundTo: select.roundTo ?? usual.roundTo }
     : { ...select, scope };
+}
+
+/** Fills in the rounds of a way that has any. */
+function completeRounds({ goal, after }: Pick<AmountKeys, "goal" | "after">) {
+  return goal.schedule === "one-shot" ? goal : { ...goal, rounds: goal.rounds ?? ("refit" in after ? 5 : 3) };
+}
+
+/** Fills in the criterion: stages of a refit were measured by magnitude. */
+function completeScore({ score, after }: Pick<AmountKeys, "score" | "after">) {
+  return score ?? scoreTree.parse({ by: "refit" in after ? "magnitude" : "confidence" });
 }
 
 /** Fills in what follows a removal: single weights are chosen by the covariance where they are refitted. */
@@ -52,21 +59,24 @@ function completeValidation(
   return { validation: tree.shape.validation.parse({ examples }) };
 }
 
+/** Fills in what follows from the goal, and what follows a removal. */
+function completePrune(prune: Tree["prune"]): PruneConfig {
+  const after = completeAfter(prune);
+  if (hasAmount(prune)) {
+    const goal = completeRounds(prune), select = completeSelect(prune);
+    return { ...prune, goal, score: completeScore(prune), select, after };
+  }
+  return hasPattern(prune) ? { ...prune, score: completeScore(prune), after } : { ...prune, after };
+}
+
 /** Fills in the keys that follow from others. */
-function complete(config: Tree) {
-  const { train, prune, output } = config,
-    isByMagnitude = "refit" in prune.after && !("confidence" in prune.goal);
+function complete(config: Tree): RunConfig {
+  const { train, prune, output } = config;
   return inOrder({
     ...config,
     ...completeValidation(config),
     train: { ...train, epochs: train.epochs ?? (hasWeights(config.model) ? 0 : defaultEpochs) },
-    prune: {
-      ...prune,
-      ...completeRounds(prune),
-      score: prune.score ?? scoreTree.parse({ by: isByMagnitude ? "magnitude" : "confidence" }),
-      select: completeSelect(prune),
-      after: completeAfter(prune),
-    },
+    prune: completePrune(prune),
     output: { ...output, compact: output.compact ?? !("pattern" in prune.goal) },
   });
 }
@@ -76,11 +86,8 @@ function inOrder<Config>(config: Config): Config {
   return tree.parse(config) as Config;
 }
 
-/** How weights are scored. */
-type Score = ReturnType<typeof complete>["prune"]["score"];
-
 /** How weights are scored by another criterion: with what it has in common with this one, and else as usual. */
-export function scoreBy(score: Score, by: Score["by"]): Score {
+export function scoreBy(score: ScoreConfig, by: ScoreConfig["by"]): ScoreConfig {
   return scoreTree.parse(joinKeys(score, { by }, nodeAt({}, ["prune", "score"])));
 }
 

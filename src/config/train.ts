@@ -26,10 +26,14 @@ const regularization = {
   decayBias: z.boolean().default(true).describe(
     "--decay-bias: Decay biases and batch norm's parameters too, as torch.optim does by default.",
   ),
-  clipNorm: positive.optional().describe(
-    "--clip-norm: Most that the norm of all gradients together may be (Pascanu et al. 2013).",
-  ),
-  clipValue: positive.optional().describe("--clip-value: Most that the size of each gradient may be."),
+  clip: z.union([
+    z.strictObject({
+      norm: positive.describe(
+        "--clip-norm: Most that the norm of all gradients together may be (Pascanu et al. 2013).",
+      ),
+    }),
+    z.strictObject({ value: positive.describe("--clip-value: Most that the size of each gradient may be.") }),
+  ]).optional().describe("--clip: Make large gradients smaller."),
 };
 
 const beta = (of: string, value: number) =>
@@ -37,11 +41,17 @@ const beta = (of: string, value: number) =>
 
 const optimizer = z.discriminatedUnion("kind", [
   z.strictObject({
-    kind: usually("sgd").describe("Rule that turns gradients into steps."),
+    kind: usually("sgd").describe(
+      "Rule that turns gradients into steps; nesterov looks ahead along the momentum.",
+    ),
     momentum: z.number().min(0).max(maxShare).default(0.9).describe(
       "--momentum: Share of the last step that the next one keeps.",
     ),
-    nesterov: z.boolean().default(false).describe("Look ahead along the momentum."),
+    ...regularization,
+  }),
+  z.strictObject({
+    kind: z.literal("nesterov"),
+    momentum: z.number().gt(0).max(maxShare).default(0.9),
     ...regularization,
   }),
   z.strictObject({
@@ -172,11 +182,15 @@ export const trainTree = z.strictObject({
 });
 
 /** What fine-tuning does: the branch `prune.finetune`. */
-export const finetuneTree = z.strictObject({
-  epochs: z.int().min(0).default(1).describe(
-    "--finetune-epochs: Passes over the training examples after each removal.",
-  ),
-  rewind: z.number().min(0).lt(1).default(0.75).describe(
-    "--rewind: Fraction of training whose learning rates fine-tuning goes back to (Renda et al. 2020).",
-  ),
-});
+export const finetuneTree = z.union([
+  z.strictObject({
+    epochs: z.int().min(1).default(1).meta({
+      description: "--finetune-epochs: Passes over the training examples after each removal, 0 for none.",
+      wanted: "a whole number, at least 0",
+    }),
+    rewind: z.number().min(0).lt(1).default(0.75).describe(
+      "--rewind: Fraction of training whose learning rates fine-tuning goes back to (Renda et al. 2020).",
+    ),
+  }),
+  z.strictObject({ epochs: z.literal(0) }),
+]);

@@ -73,6 +73,9 @@ const validation = z.strictObject({
   measure: z.enum(["accuracy", "loss"]).default("accuracy").describe(
     "--stop-on: What makes an epoch better.",
   ),
+  allowedDrop: z.number().min(0).lt(1).optional().describe(
+    "--allowed-drop: Undo a round after which accuracy on the validation examples is more than this fraction lower than before pruning.",
+  ),
 });
 
 const output = z.strictObject({

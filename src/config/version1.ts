@@ -1,10 +1,11 @@
 /**
- * Configurations and reports of version 1, whose keys stood side by side: each was the short name of a flag, in camel case,
- * with the text of a command line as its value.
+ * Configurations and reports of earlier versions. In version 1, keys stood side by side: each was the short name of a flag,
+ * in camel case, with the text of a command line as its value. Version 2 was a tree as now, in which some keys stood
+ * elsewhere, and whole parts said what did nothing beside the goal.
  *
  * @module
  */
-import { isKeys, joinKeys, type Keys, root } from "./nodes.ts";
+import { isKeys, joinKeys, type Keys, keysAt, root } from "./nodes.ts";
 import { schema } from "./schema.ts";
 import { configFlags, keysOfFlag } from "./words.ts";
 
@@ -60,10 +61,70 @@ function isFlat(config: Keys): boolean {
   );
 }
 
-/** Gives a configuration of version 1 the shape of now; of one of now, keys that are undefined go. */
+/** Where keys of version 2 stand now. */
+const moved: Readonly<Record<string, string>> = {
+  "prune.rounds": "prune.goal.rounds",
+  "prune.schedule": "prune.goal.schedule",
+  "prune.allowedDrop": "validation.allowedDrop",
+  "train.optimizer.clipNorm": "train.optimizer.clip.norm",
+  "train.optimizer.clipValue": "train.optimizer.clip.value",
+};
+
+const nesterovPath = "train.optimizer.nesterov";
+
+/** The value at a path such as `prune.rounds`. */
+function read(config: Keys, path: string): unknown {
+  return path.split(".").reduce<unknown>((part, key) => isKeys(part) ? part[key] : undefined, config);
+}
+
+/** Keys of versions 1 and 2 that had a value where they did nothing: their paths, and those values. */
+function listIdle(config: Keys): readonly (readonly [path: string, values: readonly unknown[]])[] {
+  const goal = read(config, "prune.goal"), kinds = isKeys(goal) ? goal : {};
+  return [
+    ...("pattern" in kinds
+      ? [
+        ["prune.goal.schedule", ["one-shot", "gradual"]],
+        ["prune.goal.rounds", [1]],
+        ["prune.select.scope", ["global"]],
+        ["prune.select.floor", [0]],
+      ] as const
+      : []),
+    ...("confidence" in kinds
+      ? [
+        ["prune.goal.schedule", ["gradual"]],
+        ["prune.select.scope", ["global"]],
+        ["prune.select.perCost", [false]],
+      ] as const
+      : []),
+    ...(kinds.schedule === "one-shot" ? [["prune.goal.rounds", [1]]] as const : []),
+    ...(read(config, "prune.finetune.epochs") === 0 ? [["prune.finetune.rewind", [0.75]]] as const : []),
+  ];
+}
+
+function withoutIdle(config: Keys): Keys {
+  return listIdle(config).filter(([path, values]) => values.includes(read(config, path)))
+    .reduce<Keys>((keys, [path]) => joinKeys(keys, keysAt(path, undefined), null), config);
+}
+
+/** Gives a tree of version 2 the shape of now; what is none stays as it is. */
+function upgradeTree(config: Keys): Keys {
+  // Beside the new key, the old one is one that there is not.
+  const stood = Object.keys(moved).filter((path) =>
+    read(config, path) !== undefined && read(config, moved[path]) === undefined
+  );
+  const nesterov = read(config, nesterovPath);
+  if (stood.length === 0 && nesterov === undefined) return config;
+  const sets = stood.flatMap((path) => [keysAt(moved[path], read(config, path)), keysAt(path, undefined)]);
+  const kind = typeof nesterov === "boolean"
+    ? [keysAt(nesterovPath, undefined), ...(nesterov ? [keysAt("train.optimizer.kind", "nesterov")] : [])]
+    : [];
+  return withoutIdle([...sets, ...kind].reduce<Keys>((keys, set) => joinKeys(keys, set, null), config));
+}
+
+/** Gives a configuration of an earlier version the shape of now; of one of now, keys that are undefined go. */
 export function upgradeConfig(config: unknown): unknown {
   if (!isKeys(config)) return config;
-  if (!isFlat(config)) return joinKeys({}, config);
+  if (!isFlat(config)) return joinKeys({}, upgradeTree(config));
   const flat = Object.fromEntries(
     Object.entries(config).map(([key, value]) => {
       const to = renamed[key];
@@ -82,7 +143,7 @@ export function upgradeConfig(config: unknown): unknown {
     return [keysOfFlag(field, isText ? readListText(field.kind, value) : value)];
   });
   return joinKeys({}, {
-    ...keys.reduce((all, one) => joinKeys(all, one, null), {}),
+    ...withoutIdle(keys.reduce((all, one) => joinKeys(all, one, null), {})),
     ...Object.fromEntries(unknown),
   });
 }
@@ -92,22 +153,29 @@ function readListText(kind: string, text: string): readonly unknown[] {
   return kind === "texts" ? parts : parts.map((part) => part === "" ? NaN : Number(part));
 }
 
-/** Gives a report of version 1, and the configuration in it, the shape of now; what is none stays as it is. */
+/** Gives a report of an earlier version, and the configuration in it, the shape of now; what is none stays as it is. */
 export function upgradeReport(report: unknown): unknown {
-  if (!isKeys(report) || report.version !== 1) return report;
-  const { cells } = report, config = upgradeConfig(report.config), complete = schema.safeParse(config);
+  if (!isKeys(report) || report.version !== 1 && report.version !== 2) return report;
+  const config = upgradeConfig(report.config), complete = schema.safeParse(config);
+  return {
+    ...report,
+    ...(report.version === 1 ? upgradeResults(report) : {}),
+    version: 3,
+    config: complete.success ? complete.data : config,
+  };
+}
+
+/** Gives results of version 1 the shape of now. */
+function upgradeResults({ cells, compaction }: Keys): Keys {
   const rename = (cell: unknown) => {
     if (!isKeys(cell) || typeof cell.variant !== "string") return cell;
     const [criterion, ...parts] = cell.variant.split("/");
     return { ...cell, variant: [criterion, ...parts.map((part) => renamedParts[part] ?? part)].join("/") };
   };
   // Times stand in a file of their own.
-  const { latencyMs: _, ...compaction } = isKeys(report.compaction) ? report.compaction : {};
+  const { latencyMs: _, ...timeless } = isKeys(compaction) ? compaction : {};
   return {
-    ...report,
-    ...(isKeys(report.compaction) ? { compaction } : {}),
-    version: 2,
-    config: complete.success ? complete.data : config,
+    ...(isKeys(compaction) ? { compaction: timeless } : {}),
     ...(Array.isArray(cells) ? { cells: cells.map(rename) } : {}),
   };
 }

@@ -17,9 +17,9 @@ export interface WordField extends ConfigField {
 
 /** What optimizers of other names are. */
 const optimizers: Readonly<Record<string, Keys>> = {
-  sgd: { kind: "sgd", momentum: 0, nesterov: false },
-  momentum: { kind: "sgd", nesterov: false },
-  nesterov: { kind: "sgd", nesterov: true },
+  sgd: { kind: "sgd", momentum: 0 },
+  momentum: { kind: "sgd" },
+  nesterov: { kind: "nesterov" },
   adam: { kind: "adam" },
   adamw: { kind: "adamw" },
 };

@@ -68,7 +68,7 @@ export interface ComparedLists {
 /** What computed something, and from what; with these the same run gives the same numbers. */
 export interface ComparedOn {
   /** Version of this format. */
-  readonly version: 2;
+  readonly version: 3;
   /** Versions of what computed it, by name. */
   readonly versions: Readonly<Record<string, string>>;
   /** Name of the adapter that computed it. */
@@ -139,7 +139,7 @@ export interface SensitivityReport extends ComparedOn {
 const count = z.int().min(0), fraction = z.number().min(0).max(1);
 
 const comparedOn = {
-  version: z.literal(2),
+  version: z.literal(3),
   versions: z.record(z.string(), z.string()),
   adapter: z.string(),
   gpu: gpuIdentitySchema.exactOptional(),

@@ -85,7 +85,7 @@ export interface LayerReport {
  */
 export interface PruneReport {
   /** Version of this format. */
-  readonly version: 2;
+  readonly version: 3;
   /** Versions of what computed it, by name, where they were told. */
   readonly versions?: Readonly<Record<string, string>>;
   /** Name of the adapter that computed it. */
@@ -177,7 +177,7 @@ const compaction = z.strictObject({
 });
 
 const schema = z.strictObject({
-  version: z.literal(2),
+  version: z.literal(3),
   versions: z.record(z.string(), z.string()).exactOptional(),
   adapter: z.string(),
   gpu: gpuIdentitySchema.exactOptional(),

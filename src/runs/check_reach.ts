@@ -40,7 +40,9 @@ function listLimits(
   config: RunConfig,
   criterion: Criterion,
 ): readonly (readonly [key: string, text: string])[] {
-  const { select } = config.prune, { floor, protect, granularity } = select;
+  const { select } = config.prune,
+    { protect, granularity } = select,
+    floor = "floor" in select ? select.floor : 0;
   const sparesLayers = scoredTensors(model, criterion).length < prunableTensors(model.layout).length;
   const limits: [string, string | number, boolean][] = [
     ["floor", floor, floor > 0],

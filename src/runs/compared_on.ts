@@ -45,7 +45,7 @@ export async function describeComparedOn(
   const { name, source, train, test } = dataset, cores = formatChoices(choices);
   checkCores(gpu, cores, { graph, batch: config.train.batch, train: train.count, test: test.count });
   return {
-    version: 2,
+    version: 3,
     versions,
     adapter: gpu.adapter.name,
     gpu: gpu.identity,

@@ -62,7 +62,7 @@ export function pruneReport(findings: PruneFindings): PruneReport {
     after: findings.finetuned.predictions,
   };
   return {
-    version: 2,
+    version: 3,
     ...(findings.versions ? { versions: findings.versions } : {}),
     adapter: findings.adapter,
     gpu: findings.gpu,

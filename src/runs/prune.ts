@@ -5,7 +5,7 @@
  * @module
  */
 import type { RunConfig } from "../config/config.ts";
-import { choosesRound } from "../config/prune.ts";
+import { choosesRound, countRounds } from "../config/prune.ts";
 import { type Dataset, isStreamed, type Split } from "../data/dataset.ts";
 import { readLabels } from "../data/shards_load.ts";
 import { NumericError } from "../errors.ts";
@@ -151,8 +151,8 @@ async function pruneModel(
   },
 ): Promise<PruneRunResult> {
   const { config, graph, onProgress, steps, choose } = options;
-  const { rounds = Infinity, allowedDrop, schedule, finetune, compare: compares } = config.prune;
-  const { epochs: finetuneEpochs } = finetune;
+  const { goal: asked, finetune: { epochs: finetuneEpochs }, compare: compares } = config.prune;
+  const rounds = countRounds(asked), schedule = "schedule" in asked ? asked.schedule : undefined;
   const { by = config.prune.score.by } = options;
   const recipe = readRecipe(config, limited, by), goal = readGoal(config, graph);
   const inputs = { calibration, train, validation, trainedOn: train.count };
@@ -213,8 +213,9 @@ async function pruneModel(
     },
   });
   const outcome = await pruneUntilStable(target, {
-    ...{ goal, schedule, rounds, allowedDrop },
-    choosesRound: choosesRound(config.prune.goal),
+    ...{ goal, schedule, rounds },
+    allowedDrop: config.validation?.allowedDrop,
+    choosesRound: choosesRound(asked),
     onRound: options.onRound,
   });
   const finetuned = await evaluate("fine-tuned");

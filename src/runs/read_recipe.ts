@@ -21,11 +21,12 @@ import { readAugmentation } from "./read_training.ts";
 /** Reads the goal: a confidence as a signal to noise, and a cost below 1 as a fraction of the whole network's. */
 export function readGoal({ prune: { goal }, output }: RunConfig, graph: Graph): PruneGoal {
   if ("confidence" in goal) {
-    const regrowAbove = goal.regrow === undefined ? undefined : signalToNoiseAt(goal.regrow);
+    const regrowAbove = "regrow" in goal ? signalToNoiseAt(goal.regrow) : undefined;
     const confidence = goal.confidence === "auto" ? autoConfidence : goal.confidence;
     return { threshold: signalToNoiseAt(confidence), regrowAbove };
   }
-  if (!("cost" in goal)) return goal;
+  if ("pattern" in goal) return { pattern: goal.pattern };
+  if ("sparsity" in goal) return { sparsity: goal.sparsity };
   const max = goal.max < 1 ? goal.max * computeDenseCost(summarizeModel(graph))[goal.cost] : goal.max;
   return { cost: goal.cost, max, ...(output.store === "sparse" ? { isSparse: true } : {}) };
 }

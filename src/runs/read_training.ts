@@ -3,10 +3,11 @@
  *
  * @module
  */
-import type { RunConfig } from "../config/config.ts";
+import type { OptimizerConfig, RunConfig } from "../config/config.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { Distillation } from "../plan/distillation.ts";
 import type { Augmentation } from "../plan/images.ts";
+import type { OptimizerSettings } from "../plan/optimizer.ts";
 import {
   averagedFrom,
   constantRate,
@@ -33,9 +34,9 @@ function readRate(schedule: RunConfig["train"]["schedule"]): RateShare {
 
 /** The schedule of training, or of a fine-tuning that goes back to a part of it. */
 export function readSchedule({ train, prune }: RunConfig, phase: "train" | "finetune"): Schedule {
-  const { schedule, averaging } = train, rate = readRate(schedule);
+  const { schedule, averaging } = train, { finetune } = prune, rate = readRate(schedule);
   return {
-    learningRateShare: phase === "train" ? rate : rewoundTo(rate, prune.finetune.rewind),
+    learningRateShare: phase === "finetune" && "rewind" in finetune ? rewoundTo(rate, finetune.rewind) : rate,
     averagedCount: averaging.kind === "none" ? () => 0 : averagedFrom(averaging.from),
     ...(averaging.kind === "ema" ? { emaDecay: averaging.decay } : {}),
   };
@@ -48,6 +49,14 @@ export function readAugmentation(
 ): Augmentation {
   if (augmentation !== "auto") return augmentation;
   return channels === 3 ? "flip" : "none";
+}
+
+/** The rule that turns gradients into steps. */
+function readOptimizer({ clip, ...optimizer }: OptimizerConfig): OptimizerSettings {
+  const clips = !clip ? {} : "norm" in clip ? { clipNorm: clip.norm } : { clipValue: clip.value };
+  return "beta1" in optimizer
+    ? { ...optimizer, ...clips }
+    : { ...optimizer, kind: "sgd", nesterov: optimizer.kind === "nesterov", ...clips };
 }
 
 /** What is learned from a teacher, where anything is. */
@@ -64,7 +73,8 @@ export function readTraining(
 ): Omit<TrainSettings, "epochs" | "schedule"> {
   const { batch, accumulate, learningRate, labelSmoothing, cutout, mixup, optimizer, averaging } = train;
   return {
-    ...{ batch, accumulate, learningRate, labelSmoothing, cutout, mixup, optimizer, seed },
+    ...{ batch, accumulate, learningRate, labelSmoothing, cutout, mixup, seed },
+    optimizer: readOptimizer(optimizer),
     augmentation: readAugmentation(train, dataset),
     ...(averaging.kind === "none" ? {} : { recalibration: averaging.recalibrate }),
     ...(validation ? { earlyStopping: { patience: validation.patience, measure: validation.measure } } : {}),

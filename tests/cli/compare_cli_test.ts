@@ -145,7 +145,7 @@ Deno.test("compare takes keys from a file that flags override, and refuses those
       const [keys, message] of [
         [
           { rounds: 2 },
-          `Cannot use "prune.rounds": a key that this command has not, in ${path}, expected keys`,
+          `Cannot use "prune.goal.rounds": a key that this command has not, in ${path}, expected keys`,
         ],
         [{ epochs: -1 }, `"train.epochs": -1 from ${path}`],
         [{ epoch: 1 }, '"epoch"'],

@@ -27,7 +27,7 @@ const files = memoryFiles({
     ...{ version: 1, adapter: "x", config: { ...config, out: undefined, replace: true, posterior: "layer" } },
     cells: [{ variant: "magnitude/reselect" }, { variant: "obd/replace/T=2" }],
   }),
-  "own.json": JSON.stringify({ version: 2, adapter: "x", config: {}, ownCriteria: { mine: "w * w" } }),
+  "own.json": JSON.stringify({ version: 3, adapter: "x", config: {}, ownCriteria: { mine: "w * w" } }),
   "report.json": JSON.stringify({ version: 1, adapter: "x", config }),
   "keys.json": JSON.stringify({ batch: 8, out: "here" }),
   "pattern.json": JSON.stringify({ version: 1, adapter: "x", config: { granularity: "2:4" } }),
@@ -49,7 +49,7 @@ Deno.test("resolveRun() takes a report's keys but its folder, and flags before t
   const { config: { seed, train, prune, output }, earlier } = await told("--config compare.json --batch 4");
   assertEquals([train.epochs, train.batch, output.folder, prune.finetune.epochs], [2, 4, undefined, 1]);
   // What a comparison has not is as it is without a report.
-  assertEquals([seed, prune.goal, prune.rounds], [0, { sparsity: 0.5 }, 3]);
+  assertEquals([seed, prune.goal], [0, { sparsity: 0.5, schedule: "gradual", rounds: 3 }]);
   assertEquals(heard, ["ignored in compare.json: output.folder (elsewhere), which only flags set"]);
   assertEquals([earlier?.adapter, earlier?.cores], ["x", { a: "b" }]);
   assertEquals((await told("--config report.json")).earlier?.cores, undefined);
@@ -73,7 +73,7 @@ Deno.test("resolveRun() takes a file's keys, and refuses those that a comparison
   await assertRejects(
     () => told("--config rounds.json"),
     ConfigError,
-    `Cannot use "prune.rounds": ${message}`,
+    `Cannot use "prune.goal.rounds": ${message}`,
   );
 });
 

@@ -60,9 +60,9 @@ Deno.test("keysOfFlags() gives the keys that flags set, words before the keys th
   const cases: readonly (readonly [string, unknown])[] = [
     ["--epochs 3 --seed 2", { seed: 2, train: { epochs: 3 } }],
     ["--momentum .5 --optimizer sgd", {
-      train: { optimizer: { kind: "sgd", momentum: 0.5, nesterov: false } },
+      train: { optimizer: { kind: "sgd", momentum: 0.5 } },
     }],
-    ["--optimizer nesterov", { train: { optimizer: { kind: "sgd", nesterov: true } } }],
+    ["--optimizer nesterov", { train: { optimizer: { kind: "nesterov" } } }],
     ["--train.optimizer.kind sgd", { train: { optimizer: { kind: "sgd" } } }],
     ["--prune.score.temperature validation", { prune: { score: { temperature: "validation" } } }],
     ["--prune.after.refit.selectionSteps 5", { prune: { after: { refit: { selectionSteps: 5 } } } }],

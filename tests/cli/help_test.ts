@@ -40,16 +40,33 @@ Deno.test("formatHelp() names every flag under its branch, in lines of at most 1
   // Branches are headings, in the order of the tree; what has none comes first.
   const headings = [...help.matchAll(/^(\S.*):$/gm)].map(([, heading]) => heading);
   assert.deepEqual(headings, [
-    ...["Flags", "data", "model", "device", "train", "train.optimizer", "train.schedule", "train.averaging"],
+    ...[
+      "Flags",
+      "data",
+      "model",
+      "device",
+      "train",
+      "train.optimizer",
+      "train.optimizer.clip",
+      "train.schedule",
+      "train.averaging",
+    ],
     ...[
       "train.distillation",
       "train.distillation.features",
       "validation",
       "prune.goal",
       "prune.goal.pattern",
-      "prune",
     ],
-    ...["prune.score", "prune.select", "prune.after", "prune.after.refit", "prune.finetune", "output"],
+    ...[
+      "prune.score",
+      "prune.select",
+      "prune.after",
+      "prune.after.refit",
+      "prune.finetune",
+      "prune",
+      "output",
+    ],
   ]);
   assert.match(
     formatHelp({ usage: "x", summary: "Does.", fields: runFlags.fields }),

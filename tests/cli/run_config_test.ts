@@ -9,6 +9,9 @@ import { ConfigError, FileError, FormatError } from "../../src/errors.ts";
 import { configOf } from "../helpers/config.ts";
 import { memoryFiles } from "../helpers/memory_files.ts";
 
+/** How a sparsity is reached where nothing is said. */
+const way = { schedule: "gradual", rounds: 3 };
+
 /** The configuration that a prune run is told. */
 const configTold = async (...[flags, files, told]: Parameters<typeof readRun>) =>
   (await readRun(flags, files, told)).config;
@@ -33,10 +36,10 @@ Deno.test("readRun() lets a goal, or another kind, on the command line replace t
   });
   const resolve = (...argv: readonly string[]) => configTold(parseFlags(argv, fields), files);
   const goal = async (...argv: readonly string[]) => (await resolve(...argv)).prune.goal;
-  assert.deepEqual(await goal(), { sparsity: 0.5 });
-  assert.deepEqual(await goal("--config=run.json"), { sparsity: 0.8 });
+  assert.deepEqual(await goal(), { sparsity: 0.5, ...way });
+  assert.deepEqual(await goal("--config=run.json"), { sparsity: 0.8, ...way });
   assert.deepEqual(await goal("--config=run.json", "--confidence=.9"), { confidence: 0.9 });
-  assert.deepEqual(await goal("--config=other.json", "--sparsity=.9"), { sparsity: 0.9 });
+  assert.deepEqual(await goal("--config=other.json", "--sparsity=.9"), { sparsity: 0.9, ...way });
   assert.deepEqual(await goal("--config=other.json", "--confidence=.5"), { confidence: 0.5, regrow: 0.95 });
   const { train: { optimizer } } = await resolve("--config=run.json", "--optimizer=adam");
   assert.deepEqual(optimizer, { ...configOf({ optimizer: "adam" }).train.optimizer, weightDecay: 0 });
@@ -46,13 +49,10 @@ Deno.test("readRun() lets a goal, or another kind, on the command line replace t
 Deno.test("readRun() reads and refuses what training is told on the command line", async () => {
   const resolve = (line: string) => configTold(parseFlags(line.split(" "), fields), memoryFiles({}));
   const { train, validation } = await resolve(
-    "--no-decay-bias --clip-norm 1 --schedule one-cycle --averaging ema --validation 500 --train.optimizer.nesterov",
+    "--no-decay-bias --clip-norm 1 --schedule one-cycle --averaging ema --validation 500 --optimizer nesterov",
   );
-  const { nesterov, decayBias, clipNorm } = train.optimizer as Extract<
-    typeof train.optimizer,
-    { kind: "sgd" }
-  >;
-  assert.deepEqual([nesterov, decayBias, clipNorm], [true, false, 1]);
+  const { kind, decayBias, clip } = train.optimizer;
+  assert.deepEqual([kind, decayBias, clip], ["nesterov", false, { norm: 1 }]);
   assert.deepEqual([train.schedule.kind, train.averaging.kind], ["one-cycle", "ema"]);
   assert.deepEqual(validation, { examples: 500, patience: 0, measure: "accuracy" });
   await assert.rejects(resolve("--patience 3"), {
@@ -67,7 +67,7 @@ Deno.test("readRun() refuses validation examples that nothing is chosen by", asy
   const resolve = (line: string, resumed?: RunConfig) =>
     configTold(parseFlags(line.split(" "), fields), files, { resumed });
   const wanted =
-    "none unless there is prune.allowedDrop, a confidence auto, a temperature chosen by them, or more than one epoch";
+    "none unless there is validation.allowedDrop, a confidence auto, a temperature chosen by them, or more than one epoch";
   for (
     const idle of ["--epochs 1", "--model a.safetensors", "--epochs 1 --finetune-epochs 0 --stop-on loss"]
   ) {
@@ -150,9 +150,9 @@ Deno.test("readRun() takes a report, and what it says of the run beside", async 
   }, "a test");
   const cores = { "a product": "gemm/software/register_8x8, 1 split" };
   const files = memoryFiles({
-    "report.json": JSON.stringify({ version: 2, adapter: "x", cores, config, accuracy: {} }),
+    "report.json": JSON.stringify({ version: 3, adapter: "x", cores, config, accuracy: {} }),
     "older.json": JSON.stringify({ version: 1, adapter: "x", config: { epochs: 2 } }),
-    "other.json": JSON.stringify({ version: 3, adapter: "x", config }),
+    "other.json": JSON.stringify({ version: 4, adapter: "x", config }),
     "run.json": "{}",
   });
   const parse = (line: string) => parseFlags(line.split(" "), fields);
@@ -161,7 +161,7 @@ Deno.test("readRun() takes a report, and what it says of the run beside", async 
   assert.deepEqual(resolved, { ...config, output: { ...config.output, folder: "b" } });
   assert.equal((await configTold(parse("--config older.json"), files)).train.epochs, 2);
   const { prune: { goal } } = await configTold(parse("--config report.json --sparsity .9"), files);
-  assert.deepEqual(goal, { sparsity: 0.9 });
+  assert.deepEqual(goal, { sparsity: 0.9, ...way });
   const earlier = async (line: string) => {
     const { earlier: run } = await readRun(parse(line), files);
     return run && [run.adapter, run.cores];

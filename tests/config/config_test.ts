@@ -8,7 +8,7 @@ import {
   runConfigSchema,
 } from "../../src/config/config.ts";
 import { valuesByPath } from "../../src/config/nodes.ts";
-import { channelDefaults } from "../../src/config/prune.ts";
+import { channelDefaults, countRounds } from "../../src/config/prune.ts";
 import { scoreBy } from "../../src/config/schema.ts";
 
 /** What a configuration comes to; its type is that of what users write. */
@@ -17,7 +17,7 @@ const parse = (value: RunConfigInput) => parseRunConfig(value, "run.json");
 Deno.test("parseRunConfig() fills in every default that describeConfig() names", () => {
   const values = new Map(valuesByPath(parse({})));
   // Not keys of other kinds, nor of parts that are not there.
-  const isAbsent = /^(validation|train\.distillation|prune\.after\.refit)\b/;
+  const isAbsent = /^(validation|train\.distillation|prune\.after\.refit|prune\.select\.perCost)\b/;
   const there = describeConfig().filter(({ key, under, kind }) =>
     values.has(key) || !under && kind !== "part" && !isAbsent.test(key)
   );
@@ -77,13 +77,19 @@ Deno.test("parseRunConfig() fills in what follows from other keys", () => {
   const pruneOf = (prune: RunConfigInput["prune"]) => parse({ prune }).prune;
   const pattern = { pattern: { keep: 2, of: 4 } };
   assert.deepEqual(pruneOf({ goal: pattern }).goal, pattern);
-  assert.deepEqual(
-    [{ goal: pattern }, { schedule: "one-shot" as const }, { goal: { confidence: 0.9 } }, {
-      after: { refit: {} },
-    }, {}]
-      .map((prune) => pruneOf(prune).rounds),
-    [1, 1, undefined, 5, 3],
-  );
+  const goals = [
+    pruneOf({ goal: { schedule: "one-shot" } }),
+    pruneOf({ goal: { confidence: 0.9 } }),
+    pruneOf({ after: { refit: {} } }),
+    pruneOf({ goal: { cost: "bytes", max: 9, rounds: 2 }, select: { granularity: "channel" } }),
+  ].map(({ goal }) => goal);
+  assert.deepEqual(goals, [
+    { sparsity: 0.5, schedule: "one-shot" },
+    { confidence: 0.9 },
+    { sparsity: 0.5, schedule: "gradual", rounds: 5 },
+    { cost: "bytes", max: 9, schedule: "gradual", rounds: 2 },
+  ]);
+  assert.deepEqual([...goals, pattern].map(countRounds), [1, Infinity, 5, 2, 1]);
   const compactOf = (prune: Record<string, unknown>, output = {}) => parse({ prune, output }).output.compact;
   assert.deepEqual([compactOf({}), compactOf({ goal: pattern }), compactOf({}, { compact: false })], [
     true,
@@ -98,8 +104,8 @@ Deno.test("parseRunConfig() holds validation examples out where a confidence aut
   assert.deepEqual([examples(6000), examples(0), examples(600), examples(3)], [500, 500, 60, 1]);
   assert.equal(parse({ prune, validation: { examples: 7 } }).validation?.examples, 7);
   assert.equal(parse({ prune: { goal: { confidence: 0.683 } } }).validation, undefined);
-  assert.throws(() => parse({ prune: { ...prune, allowedDrop: 0.1 }, validation: { examples: 7 } }), {
-    message: /prune\.allowedDrop.*none beside confidence auto/,
+  assert.throws(() => parse({ prune, validation: { examples: 7, allowedDrop: 0.1 } }), {
+    message: /validation\.allowedDrop.*none beside confidence auto/,
   });
   assert.throws(() => parse({ prune: { goal: { confidence: "auto", regrow: 0.6 } } }), {
     message: /above the confidence 0\.683/,
@@ -109,15 +115,18 @@ Deno.test("parseRunConfig() holds validation examples out where a confidence aut
 Deno.test("parseRunConfig() refits kept weights as it was measured to work best, unless told otherwise", () => {
   const by = "layers";
   const read = (prune: RunConfigInput["prune"]) => {
-    const { score, after, rounds } = parse({ prune: { after: { refit: {} }, ...prune } }).prune;
-    return [score.by, after, rounds];
+    const { score, after, goal } = parse({ prune: { after: { refit: {} }, ...prune } as typeof prune }).prune;
+    return [score.by, after, countRounds(goal)];
   };
   assert.deepEqual(read({}), ["magnitude", { refit: { by, selectionSteps: 3 } }, 5]);
-  assert.deepEqual(read({ score: { by: "taylor" }, after: { refit: { selectionSteps: 0 } }, rounds: 2 }), [
-    "taylor",
-    { refit: { by, selectionSteps: 0 } },
-    2,
-  ]);
+  assert.deepEqual(
+    read({ score: { by: "taylor" }, after: { refit: { selectionSteps: 0 } }, goal: { rounds: 2 } }),
+    [
+      "taylor",
+      { refit: { by, selectionSteps: 0 } },
+      2,
+    ],
+  );
   assert.deepEqual(read({ select: { granularity: "channel" } }), ["magnitude", {
     refit: { by, selectionSteps: 0 },
   }, 5]);
@@ -127,7 +136,7 @@ Deno.test("parseRunConfig() refits kept weights as it was measured to work best,
   assert.deepEqual(read({ goal: { confidence: 0.6 } }), [
     "confidence",
     { refit: { by, selectionSteps: 3 } },
-    undefined,
+    Infinity,
   ]);
   assert.deepEqual(read({ after: {} }), ["confidence", { recalibrate: "augmented" }, 3]);
 });

@@ -8,7 +8,7 @@ Deno.test("parseRunConfig() refuses numbers that become 0, 1 or infinite as floa
   const keys = [
     "learningRate",
     "mixup",
-    ...["weightDecay", "l1", "clipNorm", "clipValue"].map((key) => `optimizer.${key}`),
+    ...["weightDecay", "l1", "clip.norm", "clip.value"].map((key) => `optimizer.${key}`),
   ];
   const values = [1e300, 1e-300, 1e39, 1e-46];
   const cases = [
@@ -45,9 +45,9 @@ Deno.test("parseRunConfig() names the path, its value and what is expected", () 
     ["train.learningRate", Infinity, positive],
     ["train.optimizer.momentum", 1, "a finite number from 0 to 0.9999999"],
     ["train.optimizer.weightDecay", -1e-4, `0 or ${positive}`],
-    ["train.optimizer.kind", "rmsprop", "one of sgd, adam, adamw"],
+    ["train.optimizer.kind", "rmsprop", "one of sgd, nesterov, adam, adamw"],
     ["train.optimizer.decayBias", 0, "true or false"],
-    ["train.optimizer.clipNorm", -1, positive],
+    ["train.optimizer.clip.norm", -1, positive],
     ["train.labelSmoothing", 1, "a finite number in [0, 1)"],
     ["train.schedule.kind", "linear", "one of step, constant, cosine, one-cycle"],
     ["train.schedule.milestones", [1], "a list of rising fractions in (0, 1)"],
@@ -71,8 +71,8 @@ Deno.test("parseRunConfig() names the path, its value and what is expected", () 
     ["prune.goal.sparsity", 1, "a finite number in [0, 1)"],
     ["prune.goal.confidence", 0, "auto or a finite number in (0, 1)"],
     ["prune.goal.pattern", { keep: 4, of: 2 }, '{"keep": N, "of": M}, N at most M'],
-    ["prune.rounds", 0, "a whole number, at least 1"],
-    ["prune.schedule", "linear", "one of one-shot, iterative, gradual"],
+    ["prune.goal.rounds", 0, "a whole number, at least 1"],
+    ["prune.goal.schedule", "linear", "one of gradual, iterative, one-shot"],
     ["prune.score.fisher", "exact", "one of batch, example, sampled"],
     ["prune.score.by", "best", "one of confidence, obd, magnitude"],
     ["prune.score.temperature", 0, `validation or ${positive}`],
@@ -117,7 +117,7 @@ Deno.test("parseRunConfig() says where a key belongs that another kind has", () 
     [
       { train: { optimizer: { kind: "adam", momentum: 0.5 } } },
       "train.optimizer.momentum",
-      "train.optimizer.kind is sgd",
+      "train.optimizer.kind is sgd or nesterov",
     ],
     [
       { train: { optimizer: { beta1: 0.5 } } },
@@ -160,11 +160,21 @@ Deno.test("parseRunConfig() says where a key belongs that another kind has", () 
   for (const [value, path, wanted] of cases) {
     assertRefused(value, `"${path}": `, "expected none unless", wanted);
   }
-  assertRefused({ prune: { goal: { sparsity: 0.5, confidence: 0.9 } } }, "none beside confidence");
+  assertRefused({ prune: { goal: { sparsity: 0.5, confidence: 0.9 } } }, "none beside prune.goal.confidence");
+  assertRefused(
+    { train: { optimizer: { clip: { norm: 1, value: 1 } } } },
+    '"train.optimizer.clip.value": 1',
+    "none beside norm",
+  );
+  assertRefused(
+    { train: { optimizer: { kind: "nesterov", momentum: 0 } } },
+    '"train.optimizer.momentum": 0',
+    "a finite number in (0, 0.9999999] beside train.optimizer.kind nesterov",
+  );
   assertRefused(
     { prune: { goal: { sparsity: 0.5, regrow: 0.9 } } },
     '"prune.goal.regrow": 0.9',
-    "none beside sparsity",
+    "none beside prune.goal.sparsity",
   );
   assertRefused({ prune: { after: { refit: {}, recalibrate: "plain" } } }, "prune.after.", "none beside");
   assertRefused(

@@ -12,7 +12,7 @@ Deno.test("joinKeys() lets another branch take the place of the old one, and kee
     prune: { goal: { confidence: 0.9, regrow: 0.95 } },
   }, "a test");
   const joined = (set: RunConfigInput) => joinKeys(before, set) as unknown as typeof before;
-  const { momentum: _, nesterov: __, ...shared } = before.train.optimizer as unknown as Record<
+  const { momentum: _, ...shared } = before.train.optimizer as unknown as Record<
     string,
     unknown
   >;
@@ -55,7 +55,7 @@ Deno.test("readGranularity() reads blocks and patterns", () => {
 Deno.test("describeConfig() gives short names, choices of all branches, and the kinds that have a key", () => {
   const byKey = new Map(describeConfig().map((field) => [field.key, field]));
   const { flag, group, under } = byKey.get("train.optimizer.momentum")!;
-  assert.deepEqual([flag, group, under], ["momentum", "train.optimizer", ["sgd"]]);
+  assert.deepEqual([flag, group, under], ["momentum", "train.optimizer", ["sgd", "nesterov"]]);
   assert.equal(byKey.get("train.optimizer.beta1")?.flag, "train.optimizer.beta1");
   assert.deepEqual(byKey.get("train.schedule.kind")?.choices, ["step", "constant", "cosine", "one-cycle"]);
   const { kind, choices, default: preset } = byKey.get("prune.score.temperature")!;

@@ -1,4 +1,4 @@
-/** Tests that read configurations and reports as version 1 wrote them, from files that it wrote. */
+/** Tests that read configurations and reports as versions 1 and 2 wrote them, from files that they wrote. */
 
 import assert from "node:assert/strict";
 import { parseRunConfig } from "../../src/config/config.ts";
@@ -12,22 +12,70 @@ import { sharedPath } from "../helpers/shared.ts";
 
 const read = (name: string) => Deno.readTextFileSync(new URL(name, import.meta.url));
 
-/** What was asked for, and the whole configuration that version 1 made of it. */
-const configs = read("version1.jsonl").trim().split("\n").map((line) => JSON.parse(line));
+/** What was asked for, and the whole configuration that a version made of it. */
+const configsOf = (version: number) =>
+  read(`version${version}.jsonl`).trim().split("\n").map((line) => JSON.parse(line));
 
 Deno.test("parseRunConfig() reads whole configurations of version 1 as what was asked for by the same flags", () => {
+  const configs = configsOf(1);
   assert(configs.length > 12);
   for (const { given, config } of configs) {
-    // What a refit is by has a name since.
-    const now = configOf(given.refit ? { ...given, refit: "layers" } : given), name = JSON.stringify(given);
+    const name = JSON.stringify(given);
     // Rounds towards a confidence were 20 then; a run that is repeated has as many.
-    if (given.confidence !== undefined) given.rounds = now.prune.rounds = config.rounds;
+    if (given.confidence !== undefined) given.rounds = config.rounds;
     // Compaction was on for channels alone then; a run that is repeated does as then.
-    given.compact = now.output.compact = config.compact;
+    given.compact = config.compact;
+    // What a refit is by has a name since.
+    const now = configOf(given.refit ? { ...given, refit: "layers" } : given);
     assert.deepEqual(parseRunConfig(config, "a test"), now, name);
     assert.deepEqual(parseRunConfig(given, "a test"), now, name);
     // What the tree holds is left alone.
     assert.deepEqual(upgradeConfig(now), now);
+  }
+});
+
+Deno.test("parseRunConfig() reads whole configurations of version 2 as what was asked for by the same flags", () => {
+  const configs = configsOf(2);
+  assert(configs.length > 20);
+  for (const { given, config } of configs) {
+    // A pattern has no schedule since.
+    const { pruneSchedule, ...others } = given;
+    const now = configOf({ ...others, ...(/^\d:/.test(given.granularity) ? {} : { pruneSchedule }) });
+    assert.deepEqual(parseRunConfig(config, "a test"), now, JSON.stringify(given));
+    const report = { version: 2, adapter: "x", config };
+    assert.deepEqual(upgradeReport(report), { version: 3, adapter: "x", config: now });
+  }
+});
+
+Deno.test("parseRunConfig() reads keys of version 2 where they stand now, and refuses them there", () => {
+  const old = {
+    train: { optimizer: { nesterov: true, clipNorm: 2 } },
+    validation: { examples: 9 },
+    prune: { rounds: 4, schedule: "iterative", allowedDrop: 0.1 },
+  };
+  assert.deepEqual(
+    parseRunConfig(old, "a test"),
+    configOf({
+      ...{ optimizer: "nesterov", clipNorm: 2, validation: 9, rounds: 4, pruneSchedule: "iterative" },
+      allowedDrop: 0.1,
+    }),
+  );
+  const cases: readonly (readonly [unknown, string])[] = [
+    [{ prune: { rounds: 0 } }, 'Cannot use "prune.goal.rounds": 0'],
+    [{ prune: { schedule: "one-shot", rounds: 3 } }, 'Cannot use "prune.goal.rounds": 3'],
+    [
+      { prune: { goal: { confidence: 0.9 }, schedule: "gradual", select: { scope: "layer" } } },
+      'Cannot use "prune.select.scope": "layer"',
+    ],
+    [{ train: { optimizer: { kind: "adam", nesterov: 1 } } }, 'Cannot use "train.optimizer.nesterov"'],
+    [{ prune: { rounds: 3, goal: { rounds: 4 } } }, 'Cannot use "prune.rounds": an unknown key'],
+  ];
+  for (const [config, message] of cases) {
+    assert.throws(
+      () => parseRunConfig(config, "a test"),
+      (error: Error) => error.message.startsWith(message),
+      message,
+    );
   }
 });
 
@@ -67,7 +115,7 @@ Deno.test("pruneReportSchema reads a report of version 1, which then is one of n
   const old = JSON.parse(read("version1_report.json")), report = pruneReportSchema.parse(old);
   const config = configOf({ limit: 600, testLimit: 200, epochs: 2, tune: "off", compact: false });
   assert.equal(old.version, 1);
-  assert.deepEqual(report, { ...old, version: 2, config });
+  assert.deepEqual(report, { ...old, version: 3, config });
   assert.deepEqual(pruneReportSchema.parse(JSON.parse(JSON.stringify(report))), report);
   assert.match(formatReport(report), /pruned by confidence/);
   assert.equal(pruneReportSchema.safeParse({ ...old, config: { epochs: -1 } }).success, false);
@@ -82,11 +130,11 @@ Deno.test("upgradeReport() gives variants the names of now, and leaves alone wha
     layer: "fc",
   }];
   assert.deepEqual(upgradeReport({ version: 1, config: { replace: true }, cells }), {
-    version: 2,
+    version: 3,
     config: configOf({ refit: "layers" }),
     cells: [{ variant: "confidence/refit/T=2", seed: 1 }, { variant: "lamp/obs" }, { layer: "fc" }],
   });
-  for (const other of [null, 3, "replace", [{ version: 1 }], { version: 2, config: {} }]) {
+  for (const other of [null, 3, "replace", [{ version: 1 }], { version: 3, config: {} }]) {
     assert.deepEqual(upgradeReport(other), other);
   }
 });

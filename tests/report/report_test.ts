@@ -3,7 +3,7 @@ import { configOf } from "../helpers/config.ts";
 import { type PruneReport, pruneReportSchema } from "../../src/report/prune_report.ts";
 
 const report: PruneReport = {
-  version: 2,
+  version: 3,
   adapter: "an adapter",
   dataset: { name: "tiny", source: "a test", classes: ["a", "b"], train: 80, calibration: 16, test: 40 },
   model: "seed",
@@ -103,7 +103,7 @@ Deno.test("pruneReportSchema refuses unknown and missing keys, everywhere", () =
     refuses({ ...report, [key]: Array.isArray(value) ? [more] : more }, `a surprise in ${key}`);
   }
   refuses({ ...report, surprise: 1 }, "a surprise");
-  refuses({ ...report, version: 3 }, "another version");
+  refuses({ ...report, version: 4 }, "another version");
   refuses({ ...report, accuracy: { ...report.accuracy, pruned: 1.1 } }, "an accuracy above 1");
   refuses({ ...report, flips: { ...report.flips, stayedWrong: 0.5 } }, "half an example");
 });

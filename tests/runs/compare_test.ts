@@ -289,7 +289,7 @@ Deno.test("runSensitivity() leaves out what a layer may not lose alone", async (
 Deno.test("formatCompare() and drawCompare() show mean and deviation over seeds", () => {
   const cell = { variant: "magnitude", sparsity: 0.5, removed: 0.5 };
   const report: CompareReport = {
-    version: 2,
+    version: 3,
     versions,
     adapter: "an adapter",
     dataset: { name: "tiny", source: "a test", train: 96, test: 40 },

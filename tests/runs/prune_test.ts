@@ -172,7 +172,7 @@ Deno.test("runPrune() follows a teacher that is given from the start", async () 
   assertNotEquals(taught.model, plain.model);
 });
 
-const brief = { compare: false, rounds: 1, epochs: 1 };
+const atOnce = { compare: false, rounds: undefined, epochs: 1 }, brief = { ...atOnce, rounds: 1 };
 
 Deno.test("runPrune() reaches a cost by single weights, and says what is left", async () => {
   const { report } = await run({ ...brief, targetMultiplyAdds: 0.5 });
@@ -276,7 +276,7 @@ Deno.test("runPrune() refuses before training what the model has not", async () 
 });
 
 Deno.test("runPrune() keeps N of every M weights but in protected layers", async () => {
-  const { report } = await run({ ...brief, granularity: "1:4", protect: "fc1", criterion: "magnitude" });
+  const { report } = await run({ ...atOnce, granularity: "1:4", protect: "fc1", criterion: "magnitude" });
   const shares = report.layers.map(({ kept, weights }) => kept / weights);
   // conv1 has one input channel, a group of its own; conv2 4, fc2 7 channels: 1 of 4, and 2 of 7.
   assertEquals(shares, [1, 1 / 4, 1, 2 / 7]);
@@ -288,15 +288,13 @@ Deno.test("runPrune() keeps N of every M weights but in protected layers", async
 });
 
 Deno.test("runPrune() takes no filter and no input of a protected layer, to a sparsity, a cost or a confidence", async () => {
-  const goals = [{ sparsity: 0.3 }, { targetParameters: 0.75 }, { confidence: 0.999, rounds: 2 }];
+  const goals = [
+    { ...anyChannels, sparsity: 0.3 },
+    { ...anyChannels, targetParameters: 0.75 },
+    { granularity: "channel", confidence: 0.999, rounds: 2 },
+  ];
   for (const goal of goals) {
-    const options = {
-      epochs: 1,
-      finetuneEpochs: 0,
-      compare: false,
-      ...anyChannels,
-      protect: "conv2",
-    };
+    const options = { compare: false, epochs: 1, finetuneEpochs: 0, protect: "conv2" };
     const { report, model } = await run({ ...options, ...goal });
     const { graph } = decodeModel(model, "model"), name = JSON.stringify(goal);
     assert(report.parameters.removed > 0, name);
@@ -307,7 +305,7 @@ Deno.test("runPrune() takes no filter and no input of a protected layer, to a sp
 });
 
 Deno.test("runPrune() writes N:M along PyTorch's columns, behind a flatten too", async () => {
-  const { report, model } = await run({ ...brief, granularity: "2:4", criterion: "magnitude" });
+  const { report, model } = await run({ ...atOnce, granularity: "2:4", criterion: "magnitude" });
   const { parameters } = decodeModel(model, "model");
   const fc1 = parameters.get("fc1.weight")!;
   // Rows of 20 features, 5 channels of 4 pixels.
@@ -319,7 +317,14 @@ Deno.test("runPrune() writes N:M along PyTorch's columns, behind a flatten too",
 });
 
 Deno.test("runPrune() undoes every round where no drop is allowed and weights go at random", async () => {
-  const config = { ...brief, epochs: 12, finetuneEpochs: 0, sparsity: 0.999, validation: 20, allowedDrop: 0 };
+  const config = {
+    ...atOnce,
+    epochs: 12,
+    finetuneEpochs: 0,
+    sparsity: 0.999,
+    validation: 20,
+    allowedDrop: 0,
+  };
   const { report, model } = await run({ ...config, criterion: "random", pruneSchedule: "one-shot" });
   const undone = report.rounds.filter(({ isUndone }) => isUndone);
   assert(undone.length > 0, "a network of nothing is worse");
@@ -331,7 +336,7 @@ Deno.test("runPrune() undoes every round where no drop is allowed and weights go
 });
 
 Deno.test("runPrune() warns in its report of layers of which little is left, and of accuracy at chance", async () => {
-  const few = { ...brief, epochs: 12, finetuneEpochs: 0, compare: false, pruneSchedule: "one-shot" };
+  const few = { ...atOnce, epochs: 12, finetuneEpochs: 0, pruneSchedule: "one-shot" };
   const { report: { warnings = [] } } = await run({ ...few, sparsity: 0.99 });
   assert(
     warnings.some((text) => /^under 5 % of the weights of a layer are left: .*\d of \d+/.test(text)),

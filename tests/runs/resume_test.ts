@@ -201,7 +201,8 @@ Deno.test("runPrune() does not resume what is another run, and says what differs
   assertEquals(
     error.message,
     'Cannot resume "out/checkpoint": train.epochs was 2 and is 5; train.learningRate was 0.02 and is 0.5; ' +
-      "prune.goal.sparsity was 0.5 and is absent; prune.goal.confidence was absent and is 0.9, expected what the run was started with",
+      'prune.goal.sparsity was 0.5 and is absent; prune.goal.schedule was "gradual" and is absent; ' +
+      'prune.select.scope was "global" and is absent; prune.goal.confidence was absent and is 0.9, expected what the run was started with',
   );
   const fewer = tinyDataset({ train: 90 });
   await assertRejects(

@@ -2,6 +2,7 @@
  * The temperature that is chosen on validation examples, held against each of them tried apart, with gradients of its own.
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { countRounds } from "../../src/config/prune.ts";
 import { runCompare } from "../../src/runs/compare.ts";
 import { getCore } from "../../src/api/model_core.ts";
 import type { PruneGoal } from "../../src/prune/goal.ts";
@@ -146,7 +147,7 @@ for (const [name, goal] of Object.entries(goals)) {
     const { report, model } = await run();
     assertEquals(gpu.allocatedBytes, start, "nothing is left on the device");
     assertEquals(pruneReportSchema.parse(JSON.parse(JSON.stringify(report))), report);
-    assertEquals(report.rounds.length, config.prune.rounds);
+    assertEquals(report.rounds.length, countRounds(config.prune.goal));
     for (const { posteriorTemperature } of report.rounds) checkLowest(posteriorTemperature!);
     for (const { criterion, posteriorTemperature } of report.criteria) {
       assertEquals(posteriorTemperature !== undefined, criterion === "confidence");

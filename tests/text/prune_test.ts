@@ -9,7 +9,7 @@ const round = {
 };
 
 const report: PruneReport = {
-  version: 2,
+  version: 3,
   adapter: "an adapter",
   dataset: { name: "tiny", source: "a test", classes: ["a"], train: 80, calibration: 16, test: 40 },
   model: "seed",
