@@ -129,6 +129,8 @@ export interface ForwardTensors {
 
 /** The tensors of an input gradient. */
 export interface InputGradientTensors {
+  /** The buffer with the weight. Default: the value arena. */
+  readonly values?: BufferRef | undefined;
   readonly dy: BufferRef;
   readonly dx: BufferRef;
   readonly addend?: BufferRef | undefined;
@@ -182,13 +184,13 @@ export function convolutionForward(
  */
 export function convolutionBackwardInput(
   { name, geometry, choose, weight }: ConvolutionContext,
-  { dy, dx, addend, gate, scratch }: InputGradientTensors & Scratch,
+  { values = arenaRef("values"), dy, dx, addend, gate, scratch }: InputGradientTensors & Scratch,
 ): readonly Dispatch[] {
   const shape = backwardInputShape(geometry);
   return dispatchProductWithTransform(shape, choose(shape), {
     scratch,
     label: `${name} backward input`,
-    bindings: { dy, values: arenaRef("values"), gate: gate ?? dy, addend: addend ?? dy, dx },
+    bindings: { dy, values, gate: gate ?? dy, addend: addend ?? dy, dx },
     params: { weight },
     constants: { HAS_ADDEND: addend === undefined ? 0 : 1, GATED: gate === undefined ? 0 : 1 },
   });

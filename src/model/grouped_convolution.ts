@@ -84,14 +84,14 @@ export function groupedForward(
 /** dx from dy: one dispatch. `addend` is added to dx; then dx is zero where `gate` <= 0. */
 export function groupedBackwardInput(
   grouped: GroupedConvolution,
-  { dy, dx, addend, gate }: InputGradientTensors,
+  { values = arenaRef("values"), dy, dx, addend, gate }: InputGradientTensors,
 ): Dispatch {
   const { name, geometry: g, weight } = grouped.convolution;
   const quads = g.images * g.inHeight * g.inWidth * g.inQuads;
   return dispatchOver(quads, {
     kernel: "layer/grouped_conv2d_backward_input",
     label: `${name} backward input`,
-    bindings: { dy, values: arenaRef("values"), gate: gate ?? dy, addend: addend ?? dy, dx },
+    bindings: { dy, values, gate: gate ?? dy, addend: addend ?? dy, dx },
     params: {
       quads_total: quads,
       in_channels: grouped.inChannels,

@@ -132,7 +132,10 @@ export interface LayerContext<Spec> {
   readonly dy: BufferRef;
   /** Backward: the tensor for the gradient of x; undefined if the gradient is not needed. */
   readonly dx: BufferRef | undefined;
-  /** Forward: a batch norm to apply to y, before all else. Only with `fusesNorm`. */
+  /**
+   * A batch norm by running statistics that is fused into this layer: applied to y before all else, and in the backward
+   * pass dy is the gradient of its output. Only with `fusesNorm`.
+   */
   readonly norm: FusedNorm | undefined;
   /** Forward: a tensor of y's shape to add to y, before a ReLU. Only with `fusesAdd`. */
   readonly residual: BufferRef | undefined;
@@ -312,7 +315,7 @@ export interface LayerType<Spec> {
   readonly classifies?: boolean;
 
   // What its passes can compute for other layers.
-  /** True if the forward pass can apply a batch norm by running statistics to its output. */
+  /** True if its passes can compute a batch norm by running statistics of its output (fused_norm.ts). */
   fusesNorm?(spec: Spec): boolean;
   /** True if the forward pass can add a tensor to its output. */
   fusesAdd?(spec: Spec, mode: PassMode): boolean;

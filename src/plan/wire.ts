@@ -120,7 +120,7 @@ function wireForward(
       taken.set(reader, { computedBy: i, y: layerTensor("output", spec.name) });
       return tail = reader;
     };
-    const mayNorm = mode === "evaluate" && type.fusesNorm?.(spec) === true;
+    const mayNorm = mode !== "train" && type.fusesNorm?.(spec) === true;
     const norm = mayNorm ? take(next(tail, ({ type }) => type.normForm !== undefined)) : undefined;
     // The other term must be computed when this layer runs.
     const otherTerm = ({ sources }: GraphNode) => sources.find((source) => source !== tail)!;
@@ -176,9 +176,11 @@ function wireBackward(nodes: readonly GraphNode[], { mode, forward }: {
     if (all.length === 1) return gates(all[0].layer);
     return all.length > 1 && (adder(i) === undefined || gates(all[0].layer));
   };
+  // A batch norm that is fused into the layer before it is in that layer's backward pass too.
+  const isFusedNorm = (i: number) => nodes[i].sources.some((source) => forward[source]?.norm === i);
   const handsOn = (i: number) => {
     const { type } = nodes[i];
-    return type.isSum === true || type.isView?.(mode) === true || isGated(i);
+    return type.isSum === true || type.isView?.(mode) === true || isGated(i) || isFusedNorm(i);
   };
   const dy: string[] = [], wires: BackwardWire[] = [];
   for (const [i, { spec }] of [...nodes.entries()].toReversed()) {

@@ -31,6 +31,14 @@ Deno.test("wireLayers() trains a residual block with the sum and its ReLU in the
   assertEquals(wires.get("block1.conv2")!.norm, undefined);
 });
 
+Deno.test("wireLayers() scores a residual block as it is evaluated, and the batch norm's gradient is the convolution's", () => {
+  const wires = residualWires("score");
+  assertEquals(running(wires), running(residualWires("evaluate")));
+  const conv = wires.get("block1.conv2")!, norm = wires.get("block1.bn2")!;
+  assertEquals([conv.norm, norm.skipsBackward, norm.dxs], [7, true, [undefined]]);
+  assertEquals(conv.dy, wires.get("block1.add")!.dy);
+});
+
 Deno.test("wireLayers() sums the gradients of a shortcut in the convolution that reads it first", () => {
   const wires = residualWires("train");
   const conv = wires.get("block1.conv1")!, identity = wires.get("block1.add")!;

@@ -28,6 +28,7 @@ import {
   type GroupedConvolution,
   groupedForward,
 } from "../grouped_convolution.ts";
+import { backwardNorm, readNormed } from "../fused_norm.ts";
 import { featureCount, type LayerContext, type LayerFields, layerFields, type LayerType } from "../layer.ts";
 import { pooledBackwardBias, pooledBackwardWeight, pooledForward } from "../pooled_convolution.ts";
 import { isSquare, pairField } from "../window.ts";
@@ -173,7 +174,13 @@ export const conv2d: LayerType<Conv2dSpec> = {
 
   backward(context) {
     const convolution = makeConvolutionContext(context), grouped = makeGroupedConvolution(context);
-    const { dy, dx, gated, addend, x, pool, scratch } = context, { bias } = convolution;
+    const { dy, dx, gated, addend, x, pool, scratch, norm, spec, input } = context, { bias } = convolution;
+    const normed = norm && {
+      ...convolution,
+      norm,
+      rows: spec.outChannels,
+      rowQuads: toPair(spec.kernel).reduce((a, b) => a * b) * countQuads(input.channels / (spec.groups ?? 1)),
+    };
     if (pool) {
       // For the input's gradient, the output's gradient was computed already; reading it is cheaper than computing it
       // again.
@@ -184,11 +191,15 @@ export const conv2d: LayerType<Conv2dSpec> = {
       const weight = grouped
         ? groupedBackwardWeight(grouped, context)
         : convolutionBackwardWeight(convolution, context);
-      context.emit(...weight, ...convolutionBackwardBias(convolution, context));
+      const summed = norm ? { ...convolution, bias: norm.beta } : convolution;
+      context.emit(...weight, ...convolutionBackwardBias(summed, context));
     }
+    if (normed) context.emit(backwardNorm(normed));
     if (!dx) return;
     const tensors = { dy, dx, addend, gate: gated ? x : undefined, scratch };
-    if (grouped) context.emit(groupedBackwardInput(grouped, tensors));
-    else context.emit(...convolutionBackwardInput(convolution, tensors));
+    const read = normed ? readNormed(normed, context) : { values: undefined, weight: convolution.weight };
+    const { values, weight } = read, own = { ...convolution, weight };
+    if (grouped) context.emit(groupedBackwardInput({ ...grouped, convolution: own }, { ...tensors, values }));
+    else context.emit(...convolutionBackwardInput(own, { ...tensors, values }));
   },
 };

@@ -14,6 +14,7 @@ import {
   type ConvolutionContext,
   convolutionForward,
 } from "../convolution.ts";
+import { backwardNorm, readNormed } from "../fused_norm.ts";
 import { featureCount, type LayerContext, type LayerFields, layerFields, type LayerType } from "../layer.ts";
 
 /** A linear layer in a model file. */
@@ -109,14 +110,19 @@ export const linear: LayerType<LinearSpec> = {
 
   backward(context) {
     const convolution = makeConvolutionContext(context);
+    const { dy, dx, gated, addend, x, scratch, norm, spec } = context;
+    const rowQuads = convolution.geometry.inQuads;
+    const normed = norm && { ...convolution, norm, rows: spec.outFeatures, rowQuads };
+    const summed = norm ? { ...convolution, bias: norm.beta } : convolution;
     context.emit(
       ...convolutionBackwardWeight(convolution, context),
-      ...convolutionBackwardBias(convolution, context),
+      ...convolutionBackwardBias(summed, context),
     );
-    const { dy, dx, gated, addend, x, scratch } = context;
-    if (dx) {
-      const gate = gated ? x : undefined;
-      context.emit(...convolutionBackwardInput(convolution, { dy, dx, addend, gate, scratch }));
-    }
+    if (normed) context.emit(backwardNorm(normed));
+    if (!dx) return;
+    const gate = gated ? x : undefined;
+    const read = normed ? readNormed(normed, context) : { values: undefined, weight: convolution.weight };
+    const { values, weight } = read, own = { ...convolution, weight };
+    context.emit(...convolutionBackwardInput(own, { values, dy, dx, addend, gate, scratch }));
   },
 };
