@@ -100,6 +100,7 @@ export type { ReluSpec } from "./src/model/layers/relu.ts";
 export type { ClipSpec } from "./src/model/layers/clip.ts";
 export type { EluSpec } from "./src/model/layers/elu.ts";
 export type { HardsigmoidSpec } from "./src/model/layers/hardsigmoid.ts";
+export type { MultiplySpec } from "./src/model/layers/multiply.ts";
 export type { PlainActivation, PlainActivationSpec } from "./src/model/layers/plain_activations.ts";
 export type { SubsampleSpec } from "./src/model/layers/subsample.ts";
 export {

@@ -57,6 +57,8 @@ export { default as "layer/maxpool2d_backward" } from "../../kernels/layer/maxpo
 export { default as "layer/maxpool2d_backward_argmax" } from "../../kernels/layer/maxpool2d_backward_argmax.wgsl" with { type: "text" };
 export { default as "layer/maxpool2d_backward_disjoint" } from "../../kernels/layer/maxpool2d_backward_disjoint.wgsl" with { type: "text" };
 export { default as "layer/maxpool2d_forward" } from "../../kernels/layer/maxpool2d_forward.wgsl" with { type: "text" };
+export { default as "layer/multiply" } from "../../kernels/layer/multiply.wgsl" with { type: "text" };
+export { default as "layer/multiply_backward_factor" } from "../../kernels/layer/multiply_backward_factor.wgsl" with { type: "text" };
 export { default as "layer/normed_weight" } from "../../kernels/layer/normed_weight.wgsl" with { type: "text" };
 export { default as "layer/normed_weight_backward" } from "../../kernels/layer/normed_weight_backward.wgsl" with { type: "text" };
 export { default as "layer/pool2d_forward" } from "../../kernels/layer/pool2d_forward.wgsl" with { type: "text" };

@@ -13,10 +13,12 @@ import {
   addForward,
   concatBackward,
   concatForward,
+  multiplyBackward,
+  multiplyForward,
   subsampleBackward,
   subsampleForward,
 } from "../reference/shortcut.ts";
-import { assertClose, F32_ROUNDOFF, randomTensor } from "../reference/tensor.ts";
+import { assertClose, F32_ROUNDOFF, randomTensor, sumTolerance } from "../reference/tensor.ts";
 import { readPaths, runKernels } from "./harness.ts";
 import { runLayer } from "./layers.ts";
 import { assertSame, unwritten } from "./precision.ts";
@@ -70,6 +72,32 @@ for (const path of readPaths) {
       assertSame(floats("twice"), a.map((value) => 2 * value), `${path} a + a`);
       const gated = a.map((value, i) => gate[i] > 0 ? Math.fround(value + b[i]) : 0);
       assertSame(floats("gated"), gated, `${path} gated sum`);
+    }
+  });
+
+  Deno.test(`multiply() by a map, or a number per channel, agrees with the reference, ${path} path`, async () => {
+    const spec = { kind: "multiply", name: "product" } as const;
+    for (const shape of [[1, 1, 1, 1], [2, 5, 3, 7], [3, 6, 9, 5], [2, 8, 4, 1]]) {
+      for (const side of [[1, 1], shape.slice(2)]) {
+        const inputs = [randomTensor(shape, 1), randomTensor([...shape.slice(0, 2), ...side], 2)];
+        const [map, factor] = inputs,
+          dy = randomTensor(shape, 3),
+          name = `${path} ${shape} by ${factor.shape}`;
+        const { y, dxs: [dMap, dFactor] } = await runLayer({ path, spec, inputs, dy });
+        const [wantMap, wantFactor] = multiplyBackward(map, factor, dy);
+        const exact = (values: Float64Array) => values.map(Math.fround);
+        assertSame(y.values, exact(multiplyForward(map, factor).values), `y, ${name}`);
+        assertSame(dMap.values, exact(wantMap.values), `map, ${name}`);
+        const terms = shape[2] * shape[3];
+        assertClose(dFactor.values, wantFactor.values, {
+          tolerance: sumTolerance(terms + 1, terms),
+          name: `factor, ${name}`,
+        });
+        for (const wanted of [[true, false], [false, true], [false, false]]) {
+          const { dxs } = await runLayer({ path, spec, inputs, dy, wanted });
+          assert.equal(dxs.length, wanted.filter((is) => is).length);
+        }
+      }
     }
   });
 
@@ -153,6 +181,17 @@ Deno.test("add refuses one input and inputs of several shapes, and names them", 
     flat,
     mapShape(20, 1, 1),
   );
+});
+
+Deno.test("multiply refuses one input, three, and a factor of another shape", () => {
+  const spec = { kind: "multiply", name: "product" } as const, map = mapShape(5, 4, 3);
+  const refuse = (message: RegExp, ...inputs: readonly FeatureShape[]) =>
+    assert.throws(() => outputOf(spec, ...inputs), { name: "ShapeError", message });
+  refuse(/layer "product": inputs 5 x 4 x 3, expected a map, and a factor/, map);
+  refuse(/inputs 5 x 4 x 3 and 5 x 4 x 3 and 5 x 4 x 3, expected/, map, map, map);
+  refuse(/inputs 5 x 4 x 3 and 5 x 4 x 1, expected/, map, mapShape(5, 4, 1));
+  refuse(/inputs 5 x 4 x 3 and 4, expected/, map, mapShape(4, 1, 1));
+  refuse(/inputs 5 and 5 x 4 x 3, expected/, mapShape(5, 1, 1), map);
 });
 
 Deno.test("subsample refuses fewer channels out than in, and flattened maps", () => {

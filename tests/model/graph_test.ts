@@ -143,6 +143,7 @@ Deno.test("resolveGraph() takes a flattened map only into layers that can read o
     linear: ["takes", { outFeatures: 4 }],
     maxpool2d: ["refuses", window],
     mish: ["takes", {}],
+    multiply: ["takes", twice],
     relu: ["takes", {}],
     sigmoid: ["takes", {}],
     silu: ["takes", {}],

@@ -164,6 +164,28 @@ export const graphs: readonly Graph[] = [{
     { kind: "linear", name: "fc3", outFeatures: 4, bias: true },
   ],
 }, {
+  name: "squeeze-and-excitation, a map times itself and another, a gate of a vector",
+  input: graphInput,
+  layers: [
+    { ...conv, name: "conv1", outChannels: 6 },
+    { ...norm, name: "bn1" },
+    { kind: "silu", name: "silu" },
+    { kind: "globalavgpool2d", name: "squeeze" },
+    { kind: "linear", name: "reduce", outFeatures: 3, bias: true },
+    { kind: "relu", name: "relu" },
+    { kind: "linear", name: "expand", outFeatures: 6, bias: true },
+    { kind: "sigmoid", name: "gate" },
+    { kind: "multiply", name: "excited", inputs: ["silu", "gate"] },
+    { ...conv, name: "conv2", outChannels: 6, inputs: ["excited"] },
+    { kind: "multiply", name: "product", inputs: ["conv2", "excited"] },
+    { kind: "multiply", name: "square", inputs: ["product", "product"] },
+    { kind: "add", name: "sum", inputs: ["square", "conv2"] },
+    { kind: "globalavgpool2d", name: "global" },
+    { kind: "linear", name: "fc1", outFeatures: 6, bias: true },
+    { kind: "multiply", name: "gated", inputs: ["fc1", "gate"] },
+    { kind: "linear", name: "fc2", outFeatures: 4, bias: true },
+  ],
+}, {
   name: "windows of two sides, groups, depthwise, a sum behind groups, global average pooling behind a ReLU",
   input: graphInput,
   layers: [

@@ -45,6 +45,8 @@ import {
   addForward,
   concatBackward,
   concatForward,
+  multiplyBackward,
+  multiplyForward,
   subsampleBackward,
   subsampleForward,
 } from "../reference/shortcut.ts";
@@ -189,6 +191,13 @@ function layerPass(layer: LayerSpec, inputs: readonly RefTensor[], { trains, of 
     }
     case "add":
       return { y: addForward(inputs), backward: (dy) => ({ dxs: inputs.map(() => dy) }) };
+    case "multiply": {
+      const [map, factor] = inputs;
+      return {
+        y: multiplyForward(map, factor),
+        backward: (dy) => ({ dxs: multiplyBackward(map, factor, dy) }),
+      };
+    }
     case "concat":
       return { y: concatForward(inputs), backward: (dy) => ({ dxs: concatBackward(inputs, dy) }) };
     case "leakyrelu":

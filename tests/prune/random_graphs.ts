@@ -63,7 +63,7 @@ export function randomGraph(seed: number): Graph {
   const steps = 3 + draw(7);
   for (let step = 0; step < steps; step++) {
     const from = maps[Math.max(1, maps.length - 1 - draw(3))];
-    switch (draw(9)) {
+    switch (draw(10)) {
       case 0:
         convolve(from, 2 + draw(5));
         break;
@@ -123,6 +123,23 @@ export function randomGraph(seed: number): Graph {
       case 7: {
         const groups = 2 + draw(2), wide = convolve(from, groups * (1 + draw(3)));
         convolve(rectify(wide), groups * (1 + draw(3)), groups);
+        break;
+      }
+      case 8: {
+        const pool = { kind: "globalavgpool2d", name: name("pool"), inputs: [from.name] } as const;
+        layers.push(pool);
+        layers.push({ kind: "linear", name: name("squeeze"), outFeatures: 2 + draw(2), bias: true });
+        layers.push({ kind: "relu", name: name("relu") });
+        layers.push({
+          kind: "linear",
+          name: name("expand"),
+          outFeatures: from.channels,
+          bias: draw(2) === 0,
+        });
+        const gate = { kind: "sigmoid", name: name("gate") } as const;
+        layers.push(gate);
+        const product = { kind: "multiply", name: name("product"), inputs: [from.name, gate.name] } as const;
+        append(product, from.channels, from.side);
         break;
       }
       default:

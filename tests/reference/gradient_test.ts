@@ -37,7 +37,14 @@ import {
   pooledShape,
 } from "./pool2d.ts";
 import { reluBackward, reluForward } from "./relu.ts";
-import { concatBackward, concatForward, subsampleBackward, subsampleForward } from "./shortcut.ts";
+import {
+  concatBackward,
+  concatForward,
+  multiplyBackward,
+  multiplyForward,
+  subsampleBackward,
+  subsampleForward,
+} from "./shortcut.ts";
 import { absoluteOf, assertClose, dot, randomTensor, type RefTensor, tensorOf } from "./tensor.ts";
 
 const CONVOLUTIONS: readonly (Conv2dOptions & { readonly x: number[]; readonly w: number[] })[] = [
@@ -156,6 +163,17 @@ Deno.test("subsampleBackward() and concatBackward() agree with central differenc
   for (const [i, dx] of concatBackward(inputs, dy).entries()) {
     const evaluate = () => dot(dy.values, concatForward(inputs).values);
     assertGradient(evaluate, inputs[i], dx, { name: `concat dx of input ${i}` });
+  }
+});
+
+Deno.test("multiplyBackward() agrees with central differences, for a map and for a number per channel", () => {
+  for (const shape of [[2, 3, 4, 3], [2, 3, 1, 1], [2, 3]]) {
+    const inputs = [randomTensor([2, 3, 4, 3], 1), randomTensor(shape, 2)],
+      dy = randomTensor([2, 3, 4, 3], 3);
+    const evaluate = () => dot(dy.values, multiplyForward(inputs[0], inputs[1]).values);
+    for (const [i, dx] of multiplyBackward(inputs[0], inputs[1], dy).entries()) {
+      assertGradient(evaluate, inputs[i], dx, { name: `multiply dx of input ${i}` });
+    }
   }
 });
 

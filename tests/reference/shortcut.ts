@@ -1,5 +1,5 @@
 /**
- * What joins the branches of a network (torch.add, F.pad of a strided slice, torch.cat), in f64.
+ * What joins the branches of a network (torch.add, torch.mul, F.pad of a strided slice, torch.cat), in f64.
  *
  * @module
  */
@@ -17,6 +17,25 @@ export function addForward(inputs: readonly RefTensor[]): RefTensor {
     for (const [i, value] of input.values.entries()) sum.values[i] += value;
   }
   return sum;
+}
+
+/** The index in a factor of what belongs to index i of a map: the same, or its channel if the factor has one pixel. */
+function factorIndex(map: RefTensor, factor: RefTensor): (i: number) => number {
+  const area = map.values.length / factor.values.length;
+  return (i) => Math.floor(i / area);
+}
+
+/** Multiplies a map (N, C, H, W) by a factor of its shape, or of one number per channel. */
+export function multiplyForward(map: RefTensor, factor: RefTensor): RefTensor {
+  const at = factorIndex(map, factor);
+  return tensorOf(map.shape, map.values.map((value, i) => value * factor.values[at(i)]));
+}
+
+/** Differentiates {@link multiplyForward}: dy times the factor, and the sums of dy times the map. */
+export function multiplyBackward(map: RefTensor, factor: RefTensor, dy: RefTensor): readonly RefTensor[] {
+  const at = factorIndex(map, factor), dFactor = zeros(factor.shape);
+  for (const [i, value] of map.values.entries()) dFactor.values[at(i)] += value * dy.values[i];
+  return [tensorOf(map.shape, dy.values.map((value, i) => value * factor.values[at(i)])), dFactor];
 }
 
 /** Channels of the output, and pixels between two that are kept. */

@@ -83,6 +83,7 @@ for (
     "leaky-avg-fixed-batch",
     "mobile-silu-unfolded",
     "mobile-relu6",
+    "mobile-hardswish-se",
   ]
 ) {
   Deno.test({

@@ -14,7 +14,7 @@ import {
 } from "./builder.ts";
 import { readActivation } from "./activations.ts";
 import { type OnnxNode, readFloat, readInt } from "./graph.ts";
-import type { OnnxTensor } from "./tensor.ts";
+import { countElements, type OnnxTensor } from "./tensor.ts";
 
 /** Dropout -> dropout, which only training computes. Its share is an attribute, since version 12 an input. */
 export function readDropout(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
@@ -42,12 +42,24 @@ export function readSub(builder: GraphBuilder, node: OnnxNode, inputs: NodeInput
   return absorb(builder, node, inputs, { shift });
 }
 
-/** Mul by one number per channel -> the weight of the layer before. */
+/** Mul: of maps, or of a map and a gate -> multiply; by numbers of the file -> the weight of the layer before. */
 export function readMul(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
   if (builder.fused) return readActivation(builder, node, inputs);
   const numbers = inputs.find((value) => value && isTensor(value)) as OnnxTensor | undefined;
   if (numbers) return absorb(builder, node, inputs, { scale: numbers });
-  return refuseNode(builder, node, inputs, "a product of maps", "a product with numbers of the file");
+  const factors = inputs.map((_, i) => readFeatures(builder, node, inputs, i));
+  const [map, factor] = factors.toSorted((a, b) => countElements(b.sizes) - countElements(a.sizes));
+  const gate = [map.shape.channels, ...map.sizes.slice(1).map(() => 1)];
+  if (factors.length !== 2 || ![map.sizes, gate].some((sizes) => sizes.join() === factor.sizes.join())) {
+    refuseNode(
+      builder,
+      node,
+      inputs,
+      "maps of different sizes",
+      "a map, and another or one number per channel",
+    );
+  }
+  return addLayer(builder, node, { layer: { kind: "multiply" }, inputs: [map, factor] });
 }
 
 /** Div by one number per channel -> the weight of the layer before. */

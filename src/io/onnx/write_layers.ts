@@ -27,6 +27,7 @@ const layers: { readonly [Kind in LibrarySpec["kind"]]: WriteLayer<SpecOf<Kind>>
   linear: writeLinear,
   maxpool2d: (writer, { node: { spec }, sources }) =>
     writeMap(writer, spec.name, "MaxPool", sources, describeWindows(spec)),
+  multiply: (writer, layer) => writeSeveral(writer, layer, "Mul"),
   subsample: writeSubsample,
 };
 

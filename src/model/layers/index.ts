@@ -20,6 +20,7 @@ import { globalavgpool2d, globalavgpool2dSchema, type Globalavgpool2dSpec } from
 import { hardsigmoid, hardsigmoidSchema, type HardsigmoidSpec } from "./hardsigmoid.ts";
 import { leakyrelu, leakyreluSchema, type LeakyreluSpec } from "./leakyrelu.ts";
 import { linear, linearSchema, type LinearSpec } from "./linear.ts";
+import { multiply, multiplySchema, type MultiplySpec } from "./multiply.ts";
 import { plainActivations, plainActivationSchema, type PlainActivationSpec } from "./plain_activations.ts";
 import { avgpool2d, avgpool2dSchema, maxpool2d, maxpool2dSchema, type Pool2dSpec } from "./pool2d.ts";
 import { relu, reluSchema, type ReluSpec } from "./relu.ts";
@@ -50,6 +51,7 @@ export type LayerSpec =
   | LeakyreluSpec
   | LinearSpec
   | OwnLayerSpec
+  | MultiplySpec
   | PlainActivationSpec
   | Pool2dSpec
   | ReluSpec
@@ -72,6 +74,7 @@ export const layerSchemas = [
   leakyreluSchema,
   linearSchema,
   maxpool2dSchema,
+  multiplySchema,
   plainActivationSchema,
   reluSchema,
   subsampleSchema,
@@ -97,6 +100,7 @@ const layerTypes = {
   leakyrelu,
   linear,
   maxpool2d,
+  multiply,
   relu,
   subsample,
 };

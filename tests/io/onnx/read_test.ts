@@ -239,6 +239,27 @@ Deno.test("readOnnx() recognises functions that are spelled out", async () => {
   await assertRejects(() => middle([...wrong, ...orders[0]]), FormatError, "node 4 (Div)");
 });
 
+Deno.test("readOnnx() multiplies a map by a gate, and maps by each other, in either order", async () => {
+  const gate = [
+    { op: "GlobalAveragePool", inputs: ["conv"], outputs: ["squeezed"] },
+    { op: "Sigmoid", inputs: ["squeezed"], outputs: ["gate"] },
+    { op: "Tanh", inputs: ["conv"], outputs: ["tanh"] },
+  ];
+  const product = async (...inputs: readonly string[]) =>
+    (await middle([...gate, { op: "Mul", inputs, outputs: ["y"] }])).at(-1);
+  for (const inputs of [["conv", "gate"], ["gate", "conv"]]) {
+    assertEquals(await product(...inputs), { kind: "multiply", inputs: ["conv", "sigmoid"] });
+  }
+  assertEquals(await product("conv", "tanh"), { kind: "multiply", inputs: ["conv", "tanh"] });
+  // A vector (N, C) would be repeated along the width.
+  const flat = [...gate, { op: "Flatten", inputs: ["gate"], outputs: ["flat gate"] }];
+  await assertRejects(
+    () => middle([...flat, { op: "Mul", inputs: ["conv", "flat gate"], outputs: ["y"] }]),
+    FormatError,
+    "maps of different sizes",
+  );
+});
+
 Deno.test("readOnnx() reads activations with their fields, and bounds that are attributes or inputs", async () => {
   const one = (op: string, node: Partial<TestNode> = {}, ...numbers: readonly string[]) =>
     middle([
