@@ -63,6 +63,8 @@ export interface Windows {
   readonly kernel: Pair;
   readonly stride: Pair;
   readonly padding: Pair;
+  /** Zeros below and on the right, where they differ from those above and on the left. */
+  readonly paddingAfter?: Pair | undefined;
   /** Pixels between two taps of a window; 1 where left out. */
   readonly dilation?: Pair | undefined;
 }
@@ -70,22 +72,23 @@ export interface Windows {
 /** Length of one side of a convolution's or pooling's output, or below 1 where the window does not fit. */
 export function windowedLength(
   length: number,
-  { kernel, stride, padding, dilation = 1 }: Readonly<Record<"kernel" | "stride" | "padding", number>> & {
-    readonly dilation?: number;
-  },
+  { kernel, stride, padding, paddingAfter = padding, dilation = 1 }:
+    & Readonly<Record<"kernel" | "stride" | "padding", number>>
+    & { readonly paddingAfter?: number; readonly dilation?: number },
 ): number {
-  return Math.floor((length + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
+  return Math.floor((length + padding + paddingAfter - dilation * (kernel - 1) - 1) / stride) + 1;
 }
 
 /** Height and width of a convolution's or pooling's output, below 1 where the window does not fit. */
 export function windowedSides(
   { height, width }: Pick<FeatureShape, "height" | "width">,
-  { kernel, stride, padding, dilation = 1 }: Windows,
+  { kernel, stride, padding, paddingAfter = padding, dilation = 1 }: Windows,
 ): { readonly height: number; readonly width: number } {
   const along = (side: 0 | 1) => ({
     kernel: toPair(kernel)[side],
     stride: toPair(stride)[side],
     padding: toPair(padding)[side],
+    paddingAfter: toPair(paddingAfter)[side],
     dilation: toPair(dilation)[side],
   });
   return { height: windowedLength(height, along(0)), width: windowedLength(width, along(1)) };

@@ -1,5 +1,5 @@
 // Computes the backward pass of average pooling: dx[n, iy, ix, c] = sum of dy over the windows that cover (iy, ix),
-// divided by the window's size. With GATED, dx is zero where gate <= 0: the backward pass of a ReLU with output
+// divided by the window's size, or without COUNTS_PADDING each by the number of its window's pixels in x. With GATED, dx is zero where gate <= 0: the backward pass of a ReLU with output
 // gate.
 //
 // Shapes: dy (N, OH, OW, quads); dx and gate (N, H, W, quads); quads_total is the number of quads of dx. One
@@ -24,11 +24,18 @@ struct Params {
 }
 
 override GATED: bool = false;
+override COUNTS_PADDING: bool = true;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(2) var<storage, read> gate: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
+
+// The pixels of a window along a side of x that starts padding before it.
+fn covered(out: u32, stride: u32, kernel: u32, padding: u32, size: u32) -> u32 {
+  let start = out * stride;
+  return min(start + kernel, padding + size) - max(start, padding);
+}
 
 @compute @workgroup_size(64)
 fn main(invocation: Invocation) {
@@ -50,10 +57,19 @@ fn main(invocation: Invocation) {
   var sum = vec4f(0.0);
   for (var out_y = first_y; out_y <= last_y; out_y++) {
     for (var out_x = first_x; out_x <= last_x; out_x++) {
-      sum += read_dy(((image * params.out_height + out_y) * params.out_width + out_x) * params.quads + quad);
+      let share = read_dy(((image * params.out_height + out_y) * params.out_width + out_x) * params.quads + quad);
+      if (COUNTS_PADDING) {
+        sum += share;
+      } else {
+        let high = covered(out_y, params.stride_y, params.kernel_height, params.padding_y, params.in_height);
+        let wide = covered(out_x, params.stride_x, params.kernel_width, params.padding_x, params.in_width);
+        sum += share / f32(high * wide);
+      }
     }
   }
-  sum /= f32(params.kernel_height * params.kernel_width);
+  if (COUNTS_PADDING) {
+    sum /= f32(params.kernel_height * params.kernel_width);
+  }
   if (GATED) {
     sum = select(vec4f(0.0), sum, read_gate(i) > vec4f(0.0));
   }

@@ -10,6 +10,6 @@ fn pooled(before: vec4f, pixel: vec4f) -> vec4f {
   return larger(before, pixel);
 }
 
-fn result(all: vec4f) -> vec4f {
+fn result(all: vec4f, pixels: i32) -> vec4f {
   return all;
 }

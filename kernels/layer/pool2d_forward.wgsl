@@ -2,7 +2,7 @@
 //
 //   empty                  the value of a window without pixels
 //   pooled(before, pixel)  the value of a window with one more pixel
-//   result(all)            the result of a window
+//   result(all, pixels)    the result of a window, and how many of its pixels lie in x
 //
 // The window of y[n, oy, ox, c] starts at (oy s - p, ox s - p) of x. Stride s and padding p are given for each
 // side. Pixels outside are left out.
@@ -45,10 +45,14 @@ fn main(invocation: Invocation) {
   let height = i32(params.in_height);
   let width = i32(params.in_width);
   var all = empty;
-  for (var in_y = max(top, 0); in_y < min(top + i32(params.kernel_height), height); in_y++) {
-    for (var in_x = max(left, 0); in_x < min(left + i32(params.kernel_width), width); in_x++) {
+  let first_y = max(top, 0);
+  let first_x = max(left, 0);
+  let end_y = min(top + i32(params.kernel_height), height);
+  let end_x = min(left + i32(params.kernel_width), width);
+  for (var in_y = first_y; in_y < end_y; in_y++) {
+    for (var in_x = first_x; in_x < end_x; in_x++) {
       all = pooled(all, read_x(u32((i32(image) * height + in_y) * width + in_x) * params.quads + quad));
     }
   }
-  write_y(i, result(all));
+  write_y(i, result(all, (end_y - first_y) * (end_x - first_x)));
 }

@@ -281,8 +281,10 @@ export interface ProductForm {
   readonly kernel: Axes;
   /** Pixels between two windows. */
   readonly stride: Axes;
-  /** Zeros on each side, in pixels. */
+  /** Zeros above and on the left, in pixels. */
   readonly padding: Axes;
+  /** Zeros below and on the right. Default: padding. */
+  readonly paddingAfter?: Axes;
   /** Pixels between two taps of a window. */
   readonly dilation: Axes;
 }

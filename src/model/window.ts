@@ -19,6 +19,13 @@ export function isSquare(pair: Pair, length?: number): boolean {
   return height === width && (length === undefined || height === length);
 }
 
+/** True if there are no zeros around a map. */
+export function isUnpadded(
+  { padding, paddingAfter = padding }: Pick<Windows, "padding" | "paddingAfter">,
+): boolean {
+  return isSquare(padding, 0) && isSquare(paddingAfter, 0);
+}
+
 /** Strides and paddings as kernel params. */
 export function stepParams({ stride, padding }: Pick<Windows, "stride" | "padding">) {
   const [strideY, strideX] = toPair(stride), [paddingY, paddingX] = toPair(padding);

@@ -56,6 +56,7 @@ const stripConvolutions: readonly Convolution[] = [
   { x: [1, 1, 1, 8], outputs: 1, kernel: [3, 3], stride: 1, padding: 1 },
   { x: [2, 9, 5, 16], outputs: 4, kernel: [3, 3], stride: 1, padding: 1 },
   { x: [3, 5, 7, 10], outputs: 9, kernel: [3, 3], stride: 1, padding: 0 },
+  { x: [2, 6, 5, 8], outputs: 3, kernel: [3, 3], stride: 1, padding: [2, 0], paddingAfter: [0, 2] },
   { x: [1, 3, 6, 22], outputs: 2, kernel: [1, 3], stride: 1, padding: 2 },
   { x: [2, 4, 9, 24], outputs: 5, kernel: [5, 3], stride: [2, 1], padding: [2, 1], dilation: [2, 1] },
 ];

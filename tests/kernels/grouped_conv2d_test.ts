@@ -50,6 +50,7 @@ const convolutions: readonly (Convolution & { readonly groups: number })[] = [
   { x: [2, 24, 6, 6], outputs: 16, kernel: [3, 3], stride: 1, padding: 1, groups: 2 },
   { x: [2, 16, 12, 10], outputs: 32, kernel: [3, 3], stride: 2, padding: 1, groups: 4 },
   { x: [1, 14, 4, 5], outputs: 22, kernel: [1, 1], stride: 1, padding: 0, groups: 2 },
+  { x: [2, 6, 8, 9], outputs: 6, kernel: [3, 3], stride: 2, padding: 0, paddingAfter: 1, groups: 6 },
   { x: [5, 4, 20, 21], outputs: 4, kernel: [3, 3], stride: 1, padding: 1, groups: 4 },
 ];
 type Grouped = typeof convolutions[number];

@@ -29,11 +29,19 @@ const poolings: readonly Pooling[] = [
   { shape: [2, 5, 9, 7], kernel: [3, 2], stride: [3, 2], padding: 0 },
   { shape: [2, 3, 8, 11], kernel: [2, 5], stride: [1, 3], padding: [1, 2] },
   { shape: [1, 6, 9, 4], kernel: [4, 1], stride: [2, 1], padding: [0, 0] },
+  // Windows that reach over the edges below and on the right only, and means over the pixels that there are.
+  { shape: [2, 3, 6, 7], kernel: 3, stride: 2, padding: 0, paddingAfter: [1, 0] },
+  { shape: [2, 5, 5, 7], kernel: 2, stride: 2, padding: 0, paddingAfter: 1, countsPadding: false },
+  { shape: [1, 4, 7, 8], kernel: 3, stride: 3, padding: 0, paddingAfter: [2, 1], countsPadding: false },
+  { shape: [2, 6, 7, 5], kernel: [3, 4], stride: [2, 1], padding: [1, 2], paddingAfter: [0, 1] },
+  { shape: [3, 6, 7, 8], kernel: 3, stride: 2, padding: 1, countsPadding: false },
+  { shape: [1, 9, 6, 5], kernel: 3, stride: 1, padding: 1, paddingAfter: 2, countsPadding: false },
   // Global average pooling.
   { shape: [3, 7, 6, 9], kernel: [6, 9], stride: 1, padding: 0 },
 ];
 interface Pooling extends Windows {
   readonly shape: readonly number[];
+  readonly countsPadding?: boolean;
 }
 
 /** Windows that do not overlap have a backward kernel of their own. */
@@ -69,12 +77,14 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
     "padding_x": paddingX,
   };
   const inQuads = batch * height * width * quads, outQuads = batch * outHeight * outWidth * quads;
-  const forward = (kernel: string, y: string) =>
+  const counts: Record<string, number> = pooling.countsPadding === false ? { COUNTS_PADDING: 0 } : {};
+  const forward = (kernel: string, y: string, constants = {}) =>
     dispatchOver(outQuads, {
       kernel,
       label: y,
       bindings: { x: inputRef("x"), y: inputRef(y) },
       params: { ...params, quads_total: outQuads },
+      constants,
     });
   const backwardParams = { ...params, "quads_total": inQuads };
   const backwardMax = (GATED: number) =>
@@ -122,7 +132,7 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
     path,
     dispatches: [
       forward("layer/maxpool2d_forward", "y_max"),
-      forward("layer/avgpool2d_forward", "y_average"),
+      forward("layer/avgpool2d_forward", "y_average", counts),
       backwardMax(0),
       backwardMax(1),
       ...(isDisjoint(pooling) ? [backwardDisjoint(0), backwardDisjoint(1)] : []),
@@ -136,7 +146,7 @@ async function runPools(path: ReadPath, pooling: Pooling, x: RefTensor) {
             dx: GATED ? inputRef("dx_average_gated") : inputRef("dx_average"),
           },
           params: backwardParams,
-          constants: { GATED },
+          constants: { GATED, ...counts },
         })
       ),
     ],

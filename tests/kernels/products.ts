@@ -21,6 +21,7 @@ export interface Convolution {
   readonly kernel: readonly [number, number];
   readonly stride: Pair;
   readonly padding: Pair;
+  readonly paddingAfter?: Pair;
   readonly dilation?: Pair;
 }
 
@@ -36,6 +37,9 @@ export const convolutions: readonly Convolution[] = [
   // Steps that differ along height and width.
   { x: [2, 6, 9, 11], outputs: 7, kernel: [3, 2], stride: [1, 2], padding: [2, 0], dilation: [2, 1] },
   { x: [1, 5, 8, 13], outputs: 9, kernel: [2, 5], stride: [3, 1], padding: [0, 3], dilation: [1, 3] },
+  // Zeros on one side only.
+  { x: [2, 5, 6, 8], outputs: 6, kernel: [3, 3], stride: 1, padding: 0, paddingAfter: 2 },
+  { x: [1, 6, 8, 10], outputs: 9, kernel: [3, 2], stride: 2, padding: [0, 1], paddingAfter: [1, 0] },
   // Linear layers: a 1 x 1 convolution over one image of 1 x N, N the rows of the batch.
   { x: [1, 130, 1, 3], outputs: 10, kernel: [1, 1], stride: 1, padding: 0 },
   { x: [1, 7, 1, 130], outputs: 9, kernel: [1, 1], stride: 1, padding: 0 },

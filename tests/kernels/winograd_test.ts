@@ -57,6 +57,7 @@ const sizes: readonly Convolution[] = [
   { x: [3, 6, 9, 21], outputs: 37, kernel: [3, 3], stride: 1, padding: 0 },
   { x: [1, 34, 3, 18], outputs: 9, kernel: [3, 3], stride: 1, padding: 2 },
   { x: [2, 7, 4, 6], outputs: 6, kernel: [3, 3], stride: 1, padding: [2, 0] },
+  { x: [2, 7, 4, 6], outputs: 6, kernel: [3, 3], stride: 1, padding: [0, 2], paddingAfter: [2, 0] },
 ];
 
 /** Besides, weights with lines of other counts than three, and more strips than a block has. */

@@ -103,6 +103,8 @@ Deno.test("resolveGraph() refuses a layer that does not fit its input", () => {
     [graphOf({ ...conv, kernel: 10 }), 'Cannot apply layer "conv": input 3 x 9 x 7'],
     [graphOf({ ...pool, kernel: 8 }), 'Cannot apply layer "pool": input 3 x 9 x 7'],
     [graphOf({ ...pool, padding: 2 }), "padding 2"],
+    // The last window would start behind 7 pixels.
+    [graphOf({ ...pool, paddingAfter: [1, 3] }), "padding 0 and 1 x 3 after"],
     [
       graphOf({ ...pool, kernel: [4, 2], padding: [1, 2] }),
       "padding 1 x 2, expected a feature map of at least 4 x 2",

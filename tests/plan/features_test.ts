@@ -63,6 +63,8 @@ Deno.test("findFeatureLayer() is what the last linear layer reads, before pools,
     "relu4",
     "relu of pixels",
     "tanh",
+    "gated",
+    "relu4",
     "relu5",
   ]);
   const layers = pooled.layers.flatMap((layer) =>

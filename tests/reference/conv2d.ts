@@ -12,6 +12,8 @@ export type RefPair = number | readonly [number, number];
 export interface Conv2dOptions {
   readonly stride: RefPair;
   readonly padding: RefPair;
+  /** Below and on the right; like `padding` where left out. */
+  readonly paddingAfter?: RefPair | undefined;
   readonly dilation?: RefPair | undefined;
   readonly groups?: number | undefined;
 }
@@ -29,9 +31,15 @@ export interface Conv2dGradients {
 }
 
 /** Returns the steps along height and width, and the groups. */
-function stepsOf({ stride, padding, dilation = 1, groups = 1 }: Conv2dOptions) {
+function stepsOf({ stride, padding, paddingAfter = padding, dilation = 1, groups = 1 }: Conv2dOptions) {
   const sides = (pair: RefPair) => [alongSide(pair, 0), alongSide(pair, 1)];
-  return { stride: sides(stride), padding: sides(padding), dilation: sides(dilation), groups };
+  return {
+    stride: sides(stride),
+    padding: sides(padding),
+    paddingAfter: sides(paddingAfter),
+    dilation: sides(dilation),
+    groups,
+  };
 }
 
 /**
@@ -41,13 +49,14 @@ function stepsOf({ stride, padding, dilation = 1, groups = 1 }: Conv2dOptions) {
 export function windowCount(
   size: number,
   kernel: number,
-  { stride, padding, dilation = 1 }: {
+  { stride, padding, paddingAfter = padding, dilation = 1 }: {
     readonly stride: number;
     readonly padding: number;
+    readonly paddingAfter?: number;
     readonly dilation?: number;
   },
 ): number {
-  return Math.floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1;
+  return Math.floor((size + padding + paddingAfter - dilation * (kernel - 1) - 1) / stride) + 1;
 }
 
 /**
@@ -56,7 +65,7 @@ export function windowCount(
  * @throws {RangeError} where the channels do not fit the groups.
  */
 function outputShape(x: RefTensor, w: RefTensor, options: Conv2dOptions): number[] {
-  const { stride, padding, dilation, groups } = stepsOf(options);
+  const { stride, padding, paddingAfter, dilation, groups } = stepsOf(options);
   expectShape("x", x, [-1, -1, -1, -1]);
   expectShape("w", w, [-1, x.shape[1] / groups, -1, -1]);
   if (w.shape[0] % groups !== 0) {
@@ -66,6 +75,7 @@ function outputShape(x: RefTensor, w: RefTensor, options: Conv2dOptions): number
     windowCount(x.shape[2 + i], w.shape[2 + i], {
       stride: stride[i],
       padding: padding[i],
+      paddingAfter: paddingAfter[i],
       dilation: dilation[i],
     });
   return [x.shape[0], w.shape[0], side(0), side(1)];

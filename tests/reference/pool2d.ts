@@ -11,11 +11,15 @@ export interface Pool2dOptions {
   readonly kernel: RefPair;
   readonly stride: RefPair;
   readonly padding: RefPair;
+  /** Below and on the right; like `padding` where left out. */
+  readonly paddingAfter?: RefPair | undefined;
+  /** False where a mean is over the pixels of x alone (count_include_pad). */
+  readonly countsPadding?: boolean | undefined;
 }
 
-/** Returns the number of places of a window. */
-function windowArea({ kernel }: Pool2dOptions): number {
-  return alongSide(kernel, 0) * alongSide(kernel, 1);
+/** Returns what a mean is divided by: the places of a window, or its pixels. */
+function windowArea({ kernel, countsPadding = true }: Pool2dOptions, pixels: readonly number[]): number {
+  return countsPadding ? alongSide(kernel, 0) * alongSide(kernel, 1) : pixels.length;
 }
 
 /**
@@ -61,11 +65,12 @@ function forEachWindow(
 /** Returns the output shape (N, C, OH, OW) for an input shape (N, C, H, W), sizes rounded down. */
 export function pooledShape(shape: readonly number[], options: Pool2dOptions): number[] {
   const [batch, channels, height, width] = shape;
-  const { kernel, stride, padding } = options;
+  const { kernel, stride, padding, paddingAfter = padding } = options;
   const count = (size: number, side: 0 | 1) =>
     windowCount(size, alongSide(kernel, side), {
       stride: alongSide(stride, side),
       padding: alongSide(padding, side),
+      paddingAfter: alongSide(paddingAfter, side),
     });
   return [batch, channels, count(height, 0), count(width, 1)];
 }
@@ -116,7 +121,7 @@ export function maxPool2dBackward(x: RefTensor, dy: RefTensor, options: Pool2dOp
 }
 
 /**
- * Takes each window's mean over all its places, padding counting as zeros (torch.nn.AvgPool2d's default).
+ * Takes each window's mean over all its places, padding counting as zeros (torch.nn.AvgPool2d's default) or not.
  *
  * x (N, C, H, W); returns y (N, C, OH, OW).
  *
@@ -126,7 +131,7 @@ export function averagePool2dForward(x: RefTensor, options: Pool2dOptions): RefT
   expectShape("x", x, [-1, -1, -1, -1]);
   const y = zeros(pooledShape(x.shape, options));
   forEachWindow(x.shape, options, (yIndex, xIndices) => {
-    for (const index of xIndices) y.values[yIndex] += x.values[index] / windowArea(options);
+    for (const index of xIndices) y.values[yIndex] += x.values[index] / windowArea(options, xIndices);
   });
   return y;
 }
@@ -143,7 +148,7 @@ export function averagePool2dBackward(x: RefTensor, dy: RefTensor, options: Pool
   expectShape("dy", dy, pooledShape(x.shape, options));
   const dx = zeros(x.shape);
   forEachWindow(x.shape, options, (yIndex, xIndices) => {
-    for (const index of xIndices) dx.values[index] += dy.values[yIndex] / windowArea(options);
+    for (const index of xIndices) dx.values[index] += dy.values[yIndex] / windowArea(options, xIndices);
   });
   return dx;
 }

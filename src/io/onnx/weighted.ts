@@ -14,7 +14,7 @@ import {
 } from "./builder.ts";
 import { type OnnxNode, readFloat, readInt } from "./graph.ts";
 import type { OnnxTensor } from "./tensor.ts";
-import { checkSymmetric, dropPending, readPadded, readWindows, shortPair } from "./windows.ts";
+import { describeWindows, dropPending, readPadded, readWindows, shortPair } from "./windows.ts";
 
 /** The numbers of a tensor as 32-bit floats. */
 function toFloats({ values }: OnnxTensor): Float32Array {
@@ -31,13 +31,10 @@ export function readConv(builder: GraphBuilder, node: OnnxNode, inputs: NodeInpu
   }
   const bias = inputs[2] ? readVector(builder, node, inputs, { i: 2, length: outChannels }) : undefined;
   const windows = readWindows(node, padded, [height, width]), { dilation } = windows;
-  checkSymmetric(builder, node, inputs, windows);
   const layer = {
     kind: "conv2d",
     outChannels,
-    kernel: shortPair(windows.kernel),
-    stride: shortPair(windows.stride),
-    padding: shortPair(windows.padding),
+    ...describeWindows(windows),
     ...(dilation.every((step) => step === 1) ? {} : { dilation: shortPair(dilation) }),
     ...(groups === 1 ? {} : { groups }),
     bias: bias !== undefined,

@@ -73,16 +73,14 @@ export function shortPair([height, width]: readonly [number, number]): number | 
   return height === width ? height : [height, width];
 }
 
-/** Refuses windows that are padded on one side only. */
-export function checkSymmetric(
-  builder: GraphBuilder,
-  node: OnnxNode,
-  inputs: NodeInputs,
-  { padding, paddingAfter }: OnnxWindows,
-): void {
-  if (padding.every((pad, i) => pad === paddingAfter[i])) return;
-  const current = `padding ${padding.join(" x ")} before and ${paddingAfter.join(" x ")} after`;
-  refuseNode(builder, node, inputs, current, "the same padding on both sides");
+/** The fields of windows in a model file. */
+export function describeWindows({ kernel, stride, padding, paddingAfter }: OnnxWindows) {
+  return {
+    kernel: shortPair(kernel),
+    stride: shortPair(stride),
+    padding: shortPair(padding),
+    ...(padding.join() === paddingAfter.join() ? {} : { paddingAfter: shortPair(paddingAfter) }),
+  };
 }
 
 /** The input of a window, which may have zeros of a Pad around it. */
@@ -97,70 +95,60 @@ export function dropPending({ layer, shape, sizes }: FeatureValue): FeatureValue
   return { layer, shape, sizes };
 }
 
-/** Refuses windows whose last one is larger than the map, which only rounding up counts. */
-function checkRounding(
-  builder: GraphBuilder,
-  node: OnnxNode,
-  inputs: NodeInputs,
-  windows: OnnxWindows,
-): void {
-  if (readInt(node, "ceil_mode", 0) === 0) return;
-  const { shape } = readFeatures(builder, node, inputs),
-    { kernel, stride, dilation, padding, paddingAfter } = windows;
-  const isWhole = [shape.height, shape.width].every((side, i) =>
-    (side + padding[i] + paddingAfter[i] - dilation[i] * (kernel[i] - 1) - 1) % stride[i] === 0
-  );
-  if (!isWhole) {
-    refuseNode(builder, node, inputs, "sizes rounded up (ceil_mode)", "windows that fit into the map");
-  }
+/**
+ * Windows whose number is rounded up (`ceil_mode`) as windows with padding below and on the right that the last one reaches.
+ * A window that would start behind the map is none.
+ */
+function roundUp(node: OnnxNode, { shape }: FeatureValue, windows: OnnxWindows): OnnxWindows {
+  if (readInt(node, "ceil_mode", 0) === 0) return windows;
+  const { kernel, stride, dilation, padding, paddingAfter } = windows;
+  const [height, width] = [shape.height, shape.width].map((side, i) => {
+    const before = side + padding[i], reach = dilation[i] * (kernel[i] - 1) + 1;
+    const last = Math.ceil((before + paddingAfter[i] - reach) / stride[i]) * stride[i];
+    return Math.max(paddingAfter[i], (last < before ? last : last - stride[i]) + reach - before);
+  });
+  return { ...windows, paddingAfter: [height, width] };
 }
 
 /** MaxPool -> maxpool2d. */
 export function readMaxPool(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
-  const input = readFeatures(builder, node, inputs), windows = readWindows(node, input);
-  checkSymmetric(builder, node, inputs, windows);
-  checkRounding(builder, node, inputs, windows);
+  const input = readFeatures(builder, node, inputs), windows = roundUp(node, input, readWindows(node, input));
   if (windows.dilation.some((step) => step !== 1)) {
     refuseNode(builder, node, inputs, `dilation ${windows.dilation.join(" x ")}`, "dilation 1");
   }
-  const { kernel, stride, padding } = windows;
-  const layer = {
-    kind: "maxpool2d",
-    kernel: shortPair(kernel),
-    stride: shortPair(stride),
-    padding: shortPair(padding),
-  } as const;
-  return addLayer(builder, node, { layer, inputs: [input] });
+  return addLayer(builder, node, {
+    layer: { kind: "maxpool2d", ...describeWindows(windows) },
+    inputs: [input],
+  });
 }
 
 /** AveragePool -> avgpool2d, or globalavgpool2d if the window is the whole map. */
 export function readAveragePool(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
   const padded = readPadded(builder, node, inputs), input = dropPending(padded);
-  const own = readWindows(node, input),
-    windows = readWindows(node, padded),
-    { kernel, stride, padding } = windows;
-  checkSymmetric(builder, node, inputs, windows);
-  const isUnpadded = [...padding, ...windows.paddingAfter].every((pad) => pad === 0);
+  const own = readWindows(node, input), given = readWindows(node, padded);
+  const windows = roundUp(node, input, given), { kernel } = windows;
+  const isZero = (pad: number) => pad === 0;
+  const isUnpadded = [...windows.padding, ...windows.paddingAfter].every(isZero);
   if (kernel[0] === input.shape.height && kernel[1] === input.shape.width && isUnpadded) {
     return addLayer(builder, node, { layer: { kind: "globalavgpool2d" }, inputs: [input] });
   }
-  checkRounding(builder, node, [input], windows);
-  const countsZeros = readInt(node, "count_include_pad", 0) === 1 || own.padding.every((pad) => pad === 0);
-  if (!countsZeros) {
+  // Zeros of a Pad always count, those of the node if it says so, and what rounding up adds never.
+  const hasZeros = [...given.padding, ...given.paddingAfter].some((pad) => pad > 0);
+  const hasOwn = [...own.padding, ...own.paddingAfter].some((pad) => pad > 0);
+  const isRounded = windows.paddingAfter.join() !== given.paddingAfter.join();
+  const counts = hasZeros && (!hasOwn || readInt(node, "count_include_pad", 0) === 1);
+  if (counts && isRounded || hasOwn && !counts && padded.pending) {
+    const current = "some padding that counts as zeros, and some that does not";
     refuseNode(
       builder,
       node,
       inputs,
-      "padding that does not count (count_include_pad 0)",
-      "padding that counts as zeros",
+      current,
+      "either, by count_include_pad, and ceil_mode 0 beside padding that counts",
     );
   }
-  const layer = {
-    kind: "avgpool2d",
-    kernel: shortPair(kernel),
-    stride: shortPair(stride),
-    padding: shortPair(padding),
-  } as const;
+  const countsPadding = counts || isUnpadded ? {} : { countsPadding: false };
+  const layer = { kind: "avgpool2d", ...describeWindows(windows), ...countsPadding } as const;
   return addLayer(builder, node, { layer, inputs: [input] });
 }
 

@@ -16,7 +16,10 @@ const layers: { readonly [Kind in LibrarySpec["kind"]]: WriteLayer<SpecOf<Kind>>
   ...activations,
   add: (writer, layer) => writeSeveral(writer, layer, layer.sources.length === 2 ? "Add" : "Sum"),
   avgpool2d: (writer, { node: { spec }, sources }) =>
-    writeMap(writer, spec.name, "AveragePool", sources, { ...describeWindows(spec), "count_include_pad": 1 }),
+    writeMap(writer, spec.name, "AveragePool", sources, {
+      ...describeWindows(spec),
+      "count_include_pad": spec.countsPadding === false ? 0 : 1,
+    }),
   batchnorm2d: writeBatchNorm,
   concat: (writer, layer) => writeSeveral(writer, layer, "Concat", { axis: 1 }),
   conv2d: writeConvolution,
@@ -79,9 +82,9 @@ function writeSeveral(
 }
 
 /** The attributes of windows. */
-function describeWindows({ kernel, stride, padding }: Omit<Windows, "dilation">) {
-  const pads = toPair(padding);
-  return { "kernel_shape": toPair(kernel), strides: toPair(stride), pads: [...pads, ...pads] };
+function describeWindows({ kernel, stride, padding, paddingAfter = padding }: Omit<Windows, "dilation">) {
+  const pads = [...toPair(padding), ...toPair(paddingAfter)];
+  return { "kernel_shape": toPair(kernel), strides: toPair(stride), pads };
 }
 
 function writeConvolution(

@@ -43,8 +43,10 @@ export interface Conv2dSpec extends LayerFields {
   readonly kernel: Pair;
   /** Pixels between two windows. */
   readonly stride: Pair;
-  /** Zeros added on each side, in pixels. */
+  /** Zeros added on each side, in pixels; with `paddingAfter` above and on the left. */
   readonly padding: Pair;
+  /** Zeros added below and on the right. Default: padding. */
+  readonly paddingAfter?: Pair | undefined;
   /** Pixels between two taps of a window. Default: 1. */
   readonly dilation?: Pair | undefined;
   /** Groups of channels, each convolved on its own. It divides both channel counts. Default: 1. */
@@ -61,6 +63,7 @@ export const conv2dSchema = z.strictObject({
   kernel: pairField(1),
   stride: pairField(1).default(1),
   padding: pairField(0).default(0),
+  paddingAfter: pairField(0).optional(),
   dilation: pairField(1).optional(),
   groups: featureCount.optional(),
   bias: z.boolean().default(true),
@@ -122,6 +125,7 @@ export const conv2d: LayerType<Conv2dSpec> = {
       kernel: toPair(spec.kernel),
       stride: toPair(spec.stride),
       padding: toPair(spec.padding),
+      paddingAfter: toPair(spec.paddingAfter ?? spec.padding),
       dilation: toPair(spec.dilation ?? 1),
     };
   },

@@ -25,7 +25,7 @@ import {
   layerFields,
   type LayerType,
 } from "../layer.ts";
-import { isSquare, pairField, stepParams } from "../window.ts";
+import { isSquare, isUnpadded, pairField, stepParams } from "../window.ts";
 
 /** A pooling layer in a model file. */
 export interface Pool2dSpec extends LayerFields {
@@ -35,8 +35,12 @@ export interface Pool2dSpec extends LayerFields {
   readonly kernel: Pair;
   /** Pixels between two windows. */
   readonly stride: Pair;
-  /** Padding on each side, in pixels, at most half the window. */
+  /** Padding on each side, in pixels, at most half the window; with `paddingAfter` above and on the left. */
   readonly padding: Pair;
+  /** Padding below and on the right, in which no window starts. Default: padding. */
+  readonly paddingAfter?: Pair | undefined;
+  /** False if a mean is over the pixels of the map alone. Default: true, padding counts as zeros. Only of an average. */
+  readonly countsPadding?: boolean | undefined;
 }
 
 const fields = {
@@ -44,13 +48,18 @@ const fields = {
   kernel: pairField(1),
   stride: pairField(1),
   padding: pairField(0).default(0),
+  paddingAfter: pairField(0).optional(),
 };
 
 /** Validates a max-pooling layer. */
 export const maxpool2dSchema = z.strictObject({ kind: z.literal("maxpool2d"), ...fields });
 
 /** Validates an average-pooling layer. */
-export const avgpool2dSchema = z.strictObject({ kind: z.literal("avgpool2d"), ...fields });
+export const avgpool2dSchema = z.strictObject({
+  kind: z.literal("avgpool2d"),
+  ...fields,
+  countsPadding: z.boolean().optional(),
+});
 
 /** A pass of pooling over windows. */
 type PoolContext = Pick<
@@ -75,17 +84,35 @@ function params({ input, output }: PoolContext, windows: Windows, quadsTotal: nu
 
 const outputShape: LayerType<Pool2dSpec>["outputShape"] = (spec, [input], name) => {
   const { height, width } = windowedSides(input, spec), kernel = toPair(spec.kernel);
-  const padding = toPair(spec.padding), isWide = kernel.some((side, i) => 2 * padding[i] > side);
-  if (height < 1 || width < 1 || input.taps !== 1 || isWide) {
-    const wanted = `a feature map of at least ${kernel.join(" x ")}, padding at most half the window`;
-    const current = `input ${shapeText(input)}, padding ${[...new Set(padding)].join(" x ")}`;
+  const padding = toPair(spec.padding), stride = toPair(spec.stride);
+  const isWide = kernel.some((side, i) => 2 * padding[i] > side);
+  // Where the last window starts.
+  const isBeside = [height, width].some((count, i) =>
+    (count - 1) * stride[i] - padding[i] >= [input.height, input.width][i]
+  );
+  if (height < 1 || width < 1 || input.taps !== 1 || isWide || isBeside) {
+    const wanted = `a feature map of at least ${
+      kernel.join(" x ")
+    }, padding at most half the window, every window on the map`;
+    const after = spec.paddingAfter === undefined
+      ? ""
+      : ` and ${[...new Set(toPair(spec.paddingAfter))].join(" x ")} after`;
+    const current = `input ${shapeText(input)}, padding ${[...new Set(padding)].join(" x ")}${after}`;
     throw new ShapeError({ act: "apply layer", thing: name, current, wanted });
   }
   return mapShape(input.channels, height, width);
 };
 
+/** Windows of an average, which may leave padding out. */
+type PoolWindows = Windows & Pick<Pool2dSpec, "countsPadding">;
+
+/** Of an average whose padding does not count. */
+function uncounted({ countsPadding = true }: PoolWindows): Record<string, number> {
+  return countsPadding ? {} : { COUNTS_PADDING: 0 };
+}
+
 /** The forward pass of pooling by a kernel. */
-export function poolForward(context: PoolContext, windows: Windows, kind: Pool2dSpec["kind"]): void {
+export function poolForward(context: PoolContext, windows: PoolWindows, kind: Pool2dSpec["kind"]): void {
   const { name, batch, output, x, y } = context;
   const quads = batch * quadsPerExample(output);
   context.emit(dispatchOver(quads, {
@@ -93,11 +120,12 @@ export function poolForward(context: PoolContext, windows: Windows, kind: Pool2d
     label: `${name} forward`,
     bindings: { x, y },
     params: params(context, windows, quads),
+    constants: uncounted(windows),
   }));
 }
 
 /** The backward pass of average pooling. */
-export function averageBackward(context: PoolContext, windows: Windows, dx: BufferRef): void {
+export function averageBackward(context: PoolContext, windows: PoolWindows, dx: BufferRef): void {
   const { name, batch, input, x, dy, gated } = context;
   const quads = batch * quadsPerExample(input);
   context.emit(dispatchOver(quads, {
@@ -105,7 +133,7 @@ export function averageBackward(context: PoolContext, windows: Windows, dx: Buff
     label: `${name} backward`,
     bindings: { dy, gate: gated ? x : dy, dx },
     params: params(context, windows, quads),
-    constants: { GATED: gated ? 1 : 0 },
+    constants: { GATED: gated ? 1 : 0, ...uncounted(windows) },
   }));
 }
 
@@ -165,8 +193,7 @@ function disjointBackward(
 /** Max pooling: x (N, C, H, W) -> y (N, C, OH, OW); padding never wins. */
 export const maxpool2d: LayerType<Pool2dSpec> = {
   channels: channelwise({ ofConstant: (value) => value, sign: "kept", onlyRearranges: true }),
-  isHalvingPool: ({ kernel, stride, padding }) =>
-    isSquare(kernel, 2) && isSquare(stride, 2) && isSquare(padding, 0),
+  isHalvingPool: (spec) => isSquare(spec.kernel, 2) && isSquare(spec.stride, 2) && isUnpadded(spec),
   gatesInput: () => true,
   outputShape,
   parameters: () => [],
@@ -197,11 +224,11 @@ export const maxpool2d: LayerType<Pool2dSpec> = {
   },
 };
 
-/** Average pooling: x (N, C, H, W) -> y (N, C, OH, OW); padding counts as zero, as in PyTorch. */
+/** Average pooling: x (N, C, H, W) -> y (N, C, OH, OW); padding counts as zeros, as in PyTorch, or not. */
 export const avgpool2d: LayerType<Pool2dSpec> = {
   channels: channelwise({
     // At the edges padding counts as zero.
-    ofConstant: (value, { padding }) => isSquare(padding, 0) ? value : keepZero(value),
+    ofConstant: (value, spec) => isUnpadded(spec) || spec.countsPadding === false ? value : keepZero(value),
     sign: "kept",
     onlyRearranges: true,
   }),

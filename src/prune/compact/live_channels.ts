@@ -157,7 +157,8 @@ function rowConstants(node: GraphNode, inputs: ChannelConstants, numbers: Placed
 
 /** True if some pixels of a product's output use fewer taps than others, or that is not known. */
 function isAtEdges(node: GraphNode): boolean {
-  return node.type.productForm?.(node).padding.some((pixels) => pixels > 0) ?? true;
+  const form = node.type.productForm?.(node);
+  return form === undefined || [...form.padding, ...form.paddingAfter ?? []].some((pixels) => pixels > 0);
 }
 
 /** Calls with each weight of a layer that its mask keeps: its row, the input channel that it reads, and its float. */

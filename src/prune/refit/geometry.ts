@@ -22,6 +22,7 @@ export function patchQuads({ kernel: [height, width], inChannels }: RefitGeometr
  */
 export function checkGeometry(geometry: RefitGeometry): void {
   const { name, inChannels, inSize, outChannels, outSize, kernel, stride, padding, dilation } = geometry;
+  const { paddingAfter = padding } = geometry;
   const fail = (current: string, wanted: string): never => {
     throw new ShapeError({ act: "refit layer", thing: name, current, wanted });
   };
@@ -30,12 +31,12 @@ export function checkGeometry(geometry: RefitGeometry): void {
     if ([sizes].flat().every((size) => Number.isInteger(size) && size > 0)) continue;
     fail(`${what} ${sizes}`, "whole numbers above 0");
   }
-  if (!padding.every((size) => Number.isInteger(size) && size >= 0)) {
+  if (![...padding, ...paddingAfter].every((size) => Number.isInteger(size) && size >= 0)) {
     fail(`padding ${padding}`, "whole numbers");
   }
   for (const axis of [0, 1] as const) {
     const reach = dilation[axis] * (kernel[axis] - 1) + 1;
-    const length = Math.floor((inSize[axis] + 2 * padding[axis] - reach) / stride[axis]) + 1;
+    const length = Math.floor((inSize[axis] + padding[axis] + paddingAfter[axis] - reach) / stride[axis]) + 1;
     if (length !== outSize[axis]) fail(`an output of ${outSize[axis]} along axis ${axis}`, `${length}`);
   }
 }

@@ -57,7 +57,7 @@ Deno.test("readOnnx() reads a convolution's windows, groups, bias and names", as
           strides: [2, 1],
           dilations: [1, 2],
           group: 3,
-          kernel_shape: [3, 3],
+          "kernel_shape": [3, 3],
         },
       },
       { op: "Relu", inputs: ["a"], outputs: ["b"], name: "/block/block.0/Relu_1" },
@@ -88,7 +88,7 @@ Deno.test("readOnnx() reads a convolution's windows, groups, bias and names", as
   assertEquals([...parameters.get("a.weight")!], testTensor(6, 1, 3, 3).floats);
 });
 
-Deno.test("readOnnx() pads alike on both sides for SAME, and adds a Pad before it", async () => {
+Deno.test("readOnnx() pads as SAME says, and adds a Pad before it", async () => {
   const padded = (attributes: TestNode["attributes"], pads?: readonly number[]) =>
     read({
       nodes: [
@@ -104,7 +104,7 @@ Deno.test("readOnnx() pads alike on both sides for SAME, and adds a Pad before i
       tensors: { w: testTensor(2, 3, 3, 3), ...(pads ? { pads: integers(...pads) } : {}) },
     });
   const paddings = await Promise.all([
-    padded({ auto_pad: "SAME_UPPER" }),
+    padded({ "auto_pad": "SAME_UPPER" }),
     padded({ auto_pad: "VALID" }),
     padded({ pads: [1, 0, 1, 0] }, [0, 0, 1, 2, 0, 0, 1, 2]),
   ]);
@@ -113,12 +113,59 @@ Deno.test("readOnnx() pads alike on both sides for SAME, and adds a Pad before i
     0,
     2,
   ]);
-  // At stride 2 of 8 pixels the one zero goes behind.
-  await assertRejects(
-    () => padded({ auto_pad: "SAME_UPPER", strides: [2, 2] }),
-    FormatError,
-    "0 x 0 before and 1 x 1 after",
+  // At stride 2 of 8 pixels the one zero goes behind, or before.
+  const oneSided = await Promise.all([
+    padded({ auto_pad: "SAME_UPPER", strides: [2, 2] }),
+    padded({ auto_pad: "SAME_LOWER", strides: [2, 2] }),
+    padded({ pads: [1, 1, 1, 1] }, [0, 0, 1, 0, 0, 0, 0, 0]),
+  ]);
+  assertEquals(
+    oneSided.map(({ graph: { layers: [layer] } }) => {
+      const { padding, paddingAfter } = layer as { padding: unknown; paddingAfter: unknown };
+      return [padding, paddingAfter];
+    }),
+    [[0, 1], [1, 0], [[2, 1], 1]],
   );
+});
+
+Deno.test("readOnnx() reads pooling whose sizes are rounded up, and whose padding counts or not", async () => {
+  const pool = (op: string, attributes: TestNode["attributes"], pads?: readonly number[]) =>
+    middle([
+      ...(pads ? [{ op: "Pad", inputs: ["conv", "pads"], outputs: ["padded"] }] : []),
+      { op, inputs: [pads ? "padded" : "conv"], outputs: ["y"], ...(attributes ? { attributes } : {}) },
+    ], pads ? { pads: integers(...pads) } : {});
+  const three = { "kernel_shape": [3, 3], strides: [2, 2] }, window = { kernel: 3, stride: 2, padding: 0 };
+  const wanted: readonly (readonly [Promise<unknown>, Record<string, unknown>])[] = [
+    // 8 pixels: three windows reach to 7, four to 9.
+    [pool("MaxPool", { ...three, "ceil_mode": 1 }), { kind: "maxpool2d", ...window, paddingAfter: 1 }],
+    [pool("MaxPool", three), { kind: "maxpool2d", ...window }],
+    // A fourth window would start behind the map and its padding.
+    [
+      pool("MaxPool", { "kernel_shape": [2, 2], strides: [3, 3], "ceil_mode": 1 }),
+      { kind: "maxpool2d", kernel: 2, stride: 3, padding: 0 },
+    ],
+    [
+      pool("MaxPool", { "kernel_shape": [2, 2], "auto_pad": "SAME_UPPER" }),
+      { kind: "maxpool2d", kernel: 2, stride: 1, padding: 0, paddingAfter: 1 },
+    ],
+    [
+      pool("AveragePool", { ...three, "ceil_mode": 1 }),
+      { kind: "avgpool2d", ...window, paddingAfter: 1, countsPadding: false },
+    ],
+    [
+      pool("AveragePool", { ...three, pads: [1, 1, 1, 1] }),
+      { kind: "avgpool2d", ...window, padding: 1, countsPadding: false },
+    ],
+    [
+      pool("AveragePool", { ...three, pads: [1, 1, 1, 1], "count_include_pad": 1 }),
+      { kind: "avgpool2d", ...window, padding: 1 },
+    ],
+    [pool("AveragePool", three, [0, 0, 0, 0, 0, 0, 1, 1]), { kind: "avgpool2d", ...window, paddingAfter: 1 }],
+    [pool("AveragePool", { ...three, "count_include_pad": 1 }), { kind: "avgpool2d", ...window }],
+  ];
+  for (const [layers, layer] of wanted) assertEquals(await layers, [layer]);
+  const both = { ...three, pads: [1, 1, 1, 1], "ceil_mode": 1, "count_include_pad": 1 };
+  await assertRejects(() => pool("AveragePool", both), FormatError, "some padding that counts as zeros");
 });
 
 Deno.test("readOnnx() turns a matrix product, its bias and its factors into a linear layer", async () => {
