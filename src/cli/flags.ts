@@ -164,7 +164,7 @@ function readOption(token: OptionToken, fields: readonly FlagField[]): [string, 
   if (field === undefined) {
     const same = findSame(token.name, fields);
     if (same) throw refuse("an unknown flag", `"--${same.flag}", which means the same here`);
-    const flags = [...fields.flatMap(listNames).map((name) => `--${name}`), "--help"];
+    const flags = [...new Set(fields.flatMap(listNames))].map((name) => `--${name}`).concat("--help");
     throw refuse("an unknown flag", describeNearest(token.rawName, flags, "--help all lists them"));
   }
   if (isSwitch(field)) {

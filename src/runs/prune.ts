@@ -65,7 +65,10 @@ export interface PruneRunOptions {
   readonly onLastGood?: (model: Uint8Array) => Promise<void>;
   /** Where checkpoints are written to, as often as `config.output.checkpointEvery` says, and read from. */
   readonly checkpoints?: RunCheckpoints;
-  /** Ends the run between two steps once it is aborted, with a checkpoint where there are any. */
+  /**
+   * Ends the run once it is aborted, within training, scoring, refits and evaluation too. Training then writes a checkpoint
+   * where there are any; another step is done anew from the last one.
+   */
   readonly signal?: AbortSignal;
   /** Called when all is checked that can be before the run, which then computes. */
   readonly onStart?: () => Promise<void>;
@@ -150,12 +153,12 @@ async function pruneModel(
     readonly journal: RunJournal;
   },
 ): Promise<PruneRunResult> {
-  const { config, graph, onProgress, steps, choose } = options;
+  const { config, graph, onProgress, steps, choose, signal } = options;
   const { goal: asked, finetune: { epochs: finetuneEpochs }, compare: compares } = config.prune;
   const rounds = countRounds(asked), schedule = "schedule" in asked ? asked.schedule : undefined;
   const { by = config.prune.score.by } = options;
   const recipe = readRecipe(config, limited, by), goal = readGoal(config, graph);
-  const inputs = { calibration, train, validation, trainedOn: train.count };
+  const inputs = { calibration, train, validation, trainedOn: train.count, signal };
   const training: ModelTrainOptions = {
     ...readTraining(config, limited),
     keepsVariance: needsVariance(by),
@@ -186,7 +189,7 @@ async function pruneModel(
   };
   const evaluate = (name: string) =>
     steps.step(name, async () => {
-      const { accuracy, predictions } = await model.evaluate(test);
+      const { accuracy, predictions } = await model.evaluate(test, { signal });
       return { accuracy, predictions: [...predictions] };
     });
   const untrained = await evaluate("untrained");
@@ -199,7 +202,10 @@ async function pruneModel(
   const confidences = await steps.step(
     "confidence",
     async () =>
-      (await model.confidence(calibration, toScoreOptions(recipeBy("confidence").score, inputs))).layers,
+      (await model.confidence(calibration, {
+        ...toScoreOptions(recipeBy("confidence").score, inputs),
+        signal,
+      })).layers,
   );
   let roundsDone = 0;
   const ofRounds = (round: number) =>
@@ -221,7 +227,7 @@ async function pruneModel(
   const finetuned = await evaluate("fine-tuned");
   const bytes = await steps.keep("pruned.safetensors", () => model.encode());
   const compare = async (criterion: CriterionName): Promise<CriterionResult> => {
-    const measure = async () => (await model.evaluate(test)).accuracy;
+    const measure = async () => (await model.evaluate(test, { signal })).accuracy;
     const isPattern = "pattern" in goal && outcome.removed > 0;
     const amount = isPattern ? goal : { weights: outcome.removed };
     const onRefit = reportAs(() => `refit for ${criterion}`);
@@ -241,7 +247,7 @@ async function pruneModel(
   const { prunableCount: prunable } = getCore(model).network.layout;
   const criteria: CriterionResult[] = [];
   if (compares) { for (const criterion of comparedCriteria) criteria.push(await compare(criterion)); }
-  options.signal?.throwIfAborted();
+  signal?.throwIfAborted();
   const labels = isStreamed(test) ? await readLabels(test) : test.labels;
   const { store, compact } = config.output;
   const finished = await finishPruned(model.gpu, bytes, {

@@ -1,40 +1,24 @@
-import { assert, assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
+/** Tests of runs that were ended anywhere and go on: they come to the same bits. */
+import { assert, assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { loadModel } from "../../src/api/load_model.ts";
-import { type PruneRunOptions, type PruneRunResult, runPrune } from "../../src/runs/prune.ts";
-import { removeCheckpoints } from "../../src/runs/journal.ts";
-import { readResults } from "../../src/runs/results.ts";
-import { configOf } from "../helpers/config.ts";
-import type { Dataset, Split } from "../../src/data/dataset.ts";
 import { openShards } from "../../src/data/shards.ts";
-import { ConfigError, FileError, FormatError } from "../../src/errors.ts";
-import type { Files } from "../../src/files.ts";
-import { Gpu } from "../../src/gpu/device.ts";
-import { loadCheckpoint } from "../../src/io/checkpoint.ts";
-import { writeSafetensors } from "../../src/io/safetensors.ts";
+import { runPrune } from "../../src/runs/prune.ts";
+import { configOf } from "../helpers/config.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { memoryFiles } from "../helpers/memory_files.ts";
+import {
+  bitsOf,
+  endingAt,
+  loaded,
+  plain,
+  rich,
+  run,
+  type RunOptions,
+  taught,
+} from "../helpers/resumed_runs.ts";
 import { shardFiles, watchedReader } from "../helpers/shard_files.ts";
 import { tinyDataset } from "../helpers/tiny_dataset.ts";
 import { tinyGraph } from "../helpers/tiny_network.ts";
-import { weightTensors } from "../helpers/weight_files.ts";
-
-const plain = { epochs: 2, batch: 16, rounds: 2, seed: 1, checkpointEvery: 2 };
-
-/** What has a state of its own: a second moment, gathered gradients, a teacher, the best epoch, an exponential mean. */
-const rich = {
-  ...{ epochs: 3, batch: 8, accumulate: 2, rounds: 2, seed: 2, checkpointEvery: 1, compare: false },
-  ...{
-    optimizer: "adamw",
-    averaging: "ema",
-    validation: 16,
-    patience: 2,
-    distill: 0.5,
-    augment: "flip-crop",
-    mixup: 0.4,
-  },
-  learningRate: 0.01,
-};
 
 const configs = { plain, rich };
 
@@ -69,56 +53,6 @@ const choosing = {
   ...{ ...plain, checkpointEvery: 1, compare: false, sparsity: undefined, rounds: undefined },
   ...{ confidence: "auto", validation: 16, calibration: 16 },
 };
-const taught = { ...plain, checkpointEvery: 1, compare: false, distill: 0.5, teacher: "t.safetensors" };
-
-/** A network that others trained, with one weight of it changed. */
-async function loaded(change = 0): Promise<Pick<PruneRunOptions, "weights" | "teacher">> {
-  const tensors = weightTensors(tinyGraph());
-  tensors[0].values[3] += change;
-  const files = memoryFiles({ "t.safetensors": writeSafetensors(tensors, { format: "pt" }) });
-  const teacher = await loadModel({ model: "t.safetensors" }, { files, task: tinyDataset() });
-  return { teacher, weights: teacher.weights! };
-}
-
-interface RunOptions {
-  readonly config: Record<string, unknown>;
-  readonly files: Files;
-  readonly resumes: boolean;
-  readonly dataset?: Dataset<Split>;
-  readonly gpu?: Gpu;
-  readonly input?: Pick<PruneRunOptions, "weights" | "teacher" | "signal" | "onProgress">;
-}
-
-/** What follows from seed and adapter; times do not. */
-function bitsOf({ report, model }: PruneRunResult): Pick<PruneRunResult, "report" | "model"> {
-  return { report, model };
-}
-
-async function run(
-  { config, files, resumes, dataset = tinyDataset(), gpu, input = {} }: RunOptions,
-): Promise<PruneRunResult> {
-  return await runPrune(gpu ?? await deviceOf(), {
-    config: configOf(config),
-    dataset,
-    graph: tinyGraph(),
-    ...input,
-    checkpoints: { files, folder: "out/checkpoint", resumes },
-  });
-}
-
-/** Files that end the run at a write, before it or after it. */
-function endingAt(files: Files, at: { readonly write: number; readonly isDone: boolean }): Files {
-  let writes = 0;
-  return {
-    ...files,
-    async write(path, bytes) {
-      const isIt = writes++ === at.write;
-      if (!isIt || at.isDone) await files.write(path, bytes);
-      if (isIt) throw new Error("the test ends the run");
-    },
-  };
-}
-
 /** The files of a run that was ended at each so many writes, and what the last start came to. */
 async function runInPieces(options: Omit<RunOptions, "files" | "resumes">, step: number) {
   const files = memoryFiles();
@@ -179,226 +113,6 @@ Deno.test("runPrune() resumed goes on in the middle of an epoch that is read fro
   assert(pieces > 3, `${pieces} pieces`);
   assertEquals(bitsOf(result), bitsOf(whole));
   assertEquals(record.opened, record.closed);
-});
-
-Deno.test("runPrune() does not resume what is another run, and says what differs", async () => {
-  const files = memoryFiles(), config = { ...plain, compare: false };
-  await assertRejects(() => run({ config, files, resumes: true }), FileError, "run.safetensors");
-  await assertRejects(
-    () => run({ config, files: endingAt(files, { write: 3, isDone: true }), resumes: false }),
-    Error,
-    "the test ends the run",
-  );
-  const other = {
-    ...config,
-    epochs: 5,
-    learningRate: 0.5,
-    sparsity: undefined,
-    confidence: 0.9,
-    force: true,
-  };
-  const error = await assertRejects(() => run({ config: other, files, resumes: true }), ConfigError);
-  assertEquals(
-    error.message,
-    'Cannot resume "out/checkpoint": train.epochs was 2 and is 5; train.learningRate was 0.02 and is 0.5; ' +
-      'prune.goal.sparsity was 0.5 and is absent; prune.goal.schedule was "gradual" and is absent; ' +
-      'prune.select.scope was "global" and is absent; prune.goal.confidence was absent and is 0.9, expected what the run was started with',
-  );
-  const fewer = tinyDataset({ train: 90 });
-  await assertRejects(
-    () => run({ config, files, resumes: true, dataset: fewer }),
-    ConfigError,
-    "training examples was 77 and is 72; calibration examples was 19 and is 18",
-  );
-  const path = "out/checkpoint/run.safetensors", bytes = files.entries.get(path)!;
-  files.entries.set(path, bytes.slice(0, -1));
-  await assertRejects(() => run({ config, files, resumes: true }), FormatError, "run.safetensors");
-  files.entries.set(path, bytes);
-  const result = await run({ config: { ...config, checkpointEvery: 3, force: true }, files, resumes: true });
-  assertEquals(result.model, (await run({ config, files: memoryFiles(), resumes: false })).model);
-});
-
-Deno.test("runPrune() does not resume on another device, and says in what it differs", async () => {
-  const files = memoryFiles(),
-    config = { ...plain, compare: false },
-    { device, adapter, path } = await deviceOf();
-  const ended = run({ config, files: endingAt(files, { write: 3, isDone: true }), resumes: false });
-  await assertRejects(() => ended, Error, "the test ends the run");
-  const changes = {
-    name: "a GPU",
-    backend: "metal",
-    vendor: "a vendor",
-    architecture: "new",
-    device: "7",
-  } as const;
-  const other = new Gpu(device, { ...adapter, ...changes }, {
-    path: path === "texture" ? "storage" : "texture",
-    subgroups: { size: 16, directive: "" },
-  });
-  const error = await assertRejects(() => run({ config, files, resumes: true, gpu: other }), ConfigError);
-  for (
-    const [key, before, now] of [
-      ["device", adapter.name, "a GPU"],
-      ["backend", adapter.backend, "metal"],
-      ["vendor", adapter.vendor, "a vendor"],
-      ["architecture", adapter.architecture, "new"],
-      ["chip", adapter.device, "7"],
-      ["read path", path, other.path],
-      ["subgroup size", "none", 16],
-    ]
-  ) assertStringIncludes(error.message, `${key} was ${JSON.stringify(before)} and is ${JSON.stringify(now)}`);
-  assertStringIncludes(error.message, ", expected what the run was started with");
-});
-
-Deno.test("runPrune() resumes where data and models lie elsewhere, as long as their contents agree", async () => {
-  const files = memoryFiles(), config = { ...taught, data: "here", model: "seed", weights: "w.safetensors" };
-  const elsewhere = { ...config, data: "there", weights: "v.safetensors", teacher: "u.safetensors" };
-  const whole = await run({ config: elsewhere, input: await loaded(), files: memoryFiles(), resumes: false });
-  const ended = async () =>
-    await run({
-      config,
-      input: await loaded(),
-      files: endingAt(files, { write: 3, isDone: true }),
-      resumes: false,
-    });
-  await assertRejects(ended, Error, "the test ends the run");
-  const { train, test, ...rest } = tinyDataset();
-  const flip = (split: typeof train, key: "pixels" | "labels") => {
-    const values = split[key].slice();
-    values[5] = 1 - Math.min(1, values[5]);
-    return { ...split, [key]: values };
-  };
-  const others = {
-    "contents of the test examples": { ...rest, train, test: flip(test, "pixels") },
-    "names of classes": { ...rest, train, test, classes: ["a", "b", "c", "d"] },
-    normalisation: { ...rest, train, test, mean: [0.5] },
-  };
-  const resume = async (dataset: Dataset<Split>, change = 0) =>
-    await run({ config: elsewhere, files, resumes: true, dataset, input: await loaded(change) });
-  for (const [name, dataset] of Object.entries(others)) {
-    const refused = await assertRejects(() => resume(dataset), ConfigError);
-    assertMatch(
-      refused.message,
-      new RegExp(`"out/checkpoint": ${name} was "[^;]*" and is "[^;]*", expected`),
-    );
-  }
-  const labels = await assertRejects(
-    () => resume({ ...rest, train: flip(train, "labels"), test }),
-    ConfigError,
-  );
-  assertMatch(labels.message, /contents of the (training|calibration) examples was/);
-  const weights = await assertRejects(() => resume(tinyDataset(), 0.5), ConfigError);
-  assertMatch(
-    weights.message,
-    /": weights to start from was "\w{32}" and is "\w{32}"; weights of the teacher was/,
-  );
-  assertEquals(await resume({ ...tinyDataset(), name: "another name" }), {
-    ...whole,
-    report: { ...whole.report, dataset: { ...whole.report.dataset, name: "another name" } },
-  });
-});
-
-Deno.test("runPrune() resumed from shards notices that what is in them is other", async () => {
-  const shards = shardFiles(tinyDataset(), { shardRows: 20 });
-  const open = async (changes = 0) => {
-    const named = Object.entries(shards).map(([name, bytes]) => {
-      const other = bytes.slice();
-      if (changes > 0 && name === "test-0.bin") other[other.length - 1] ^= 1;
-      return [`d${changes}/${name}`, other] as const;
-    });
-    const files = memoryFiles(Object.fromEntries(named));
-    return await openShards({ files, folder: `d${changes}`, openReader: watchedReader(files.entries).open });
-  };
-  const config = { ...plain, checkpointEvery: 1, compare: false, stream: "on" }, files = memoryFiles();
-  const ended = async () =>
-    await run({
-      config,
-      dataset: await open(),
-      files: endingAt(files, { write: 2, isDone: true }),
-      resumes: false,
-    });
-  await assertRejects(ended, Error, "the test ends the run");
-  await assertRejects(
-    async () => await run({ config, dataset: await open(1), files, resumes: true }),
-    ConfigError,
-    "contents of the test examples was",
-  );
-  await run({ config, dataset: await open(), files, resumes: true });
-});
-
-Deno.test("runPrune() does not resume from a damaged model beside its checkpoint, and names it", async () => {
-  const files = memoryFiles(), config = { ...plain, compare: false };
-  const ended = () => run({ config, files: endingAt(files, { write: 6, isDone: true }), resumes: false });
-  await assertRejects(ended, Error, "the test ends the run");
-  const path = "out/checkpoint/trained.safetensors", bytes = files.entries.get(path)!;
-  for (const place of [9, bytes.length - 1]) {
-    const damaged = bytes.slice();
-    damaged[place] ^= 4;
-    files.entries.set(path, damaged);
-    const { message } = await assertRejects(() => run({ config, files, resumes: true }), FormatError);
-    assertMatch(
-      message,
-      /^Cannot resume from "out\/checkpoint\/trained\.safetensors": its checksum is \w{12}\.\.\., /,
-    );
-  }
-  files.entries.set(path, bytes);
-  await run({ config, files, resumes: true });
-});
-
-Deno.test("runPrune() removes old checkpoints alone, and only once the run is known to be possible", async () => {
-  const others = { "out/checkpoint/mine.safetensors": "mine", "out/checkpoint/run.safetensors.bak": "mine" };
-  const files = memoryFiles({ ...others, "out/checkpoint/pruned.safetensors": "old" });
-  const held = () => [...files.entries.keys()].sort();
-  const before = held(), floors = { ...plain, floor: 0.9, sparsity: 0.5 };
-  await assertRejects(() => run({ config: floors, files, resumes: false }), ConfigError);
-  assertEquals(held(), before);
-  const ended = () =>
-    run({ config: plain, files: endingAt(files, { write: 0, isDone: true }), resumes: false });
-  await assertRejects(ended, Error, "the test ends the run");
-  assertEquals(held(), [...Object.keys(others), "out/checkpoint/run.safetensors"].sort());
-  await removeCheckpoints({ files, folder: "out/checkpoint" });
-  assertEquals(held(), Object.keys(others).sort());
-});
-
-Deno.test("runPrune() told to stop keeps a checkpoint at the step, whenever that is, and ends with the same bits", async () => {
-  const config = { ...rich, checkpointEvery: undefined },
-    whole = await run({
-      config,
-      files: memoryFiles(),
-      resumes: false,
-    });
-  const files = memoryFiles(), reason = new Error("told to stop");
-  const places = new Set<string>();
-  for (;;) {
-    const controller = new AbortController();
-    const onProgress = () => controller.abort(reason);
-    const resumes = files.entries.has("out/checkpoint/run.safetensors");
-    try {
-      const input = { signal: controller.signal, onProgress };
-      const result = await run({ config, files, resumes, input });
-      assertEquals(bitsOf(result), bitsOf(whole));
-      assertEquals(JSON.stringify(result.report), JSON.stringify(whole.report));
-      break;
-    } catch (error) {
-      assert(error === reason, String(error));
-      const path = "out/checkpoint/run.safetensors", stored = await loadCheckpoint(path, files);
-      const { steps, training } = readResults(stored, path);
-      if (training) {
-        const { name, state: { step, steps } } = training;
-        places.add(`${name} ${step === steps / 2 ? "between epochs" : "within"}`);
-      } else places.add(`${steps.at(-1)!.name} at its end`);
-    }
-  }
-  const phases = ["train", "fine-tune 1/2", "fine-tune 2/2"];
-  for (const phase of phases) {
-    assert(places.has(`${phase} within`) || places.has(`${phase} at its end`), phase);
-  }
-  assert(places.has("train within"), [...places].join());
-  await assertRejects(
-    () => run({ config, files: memoryFiles(), resumes: false, input: { signal: AbortSignal.abort(reason) } }),
-    Error,
-    "told to stop",
-  );
 });
 
 const script = fileURLToPath(new URL("../helpers/resume_process.ts", import.meta.url));

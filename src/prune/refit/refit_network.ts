@@ -161,7 +161,7 @@ export class Refit {
       for (const layer of layers) {
         signal?.throwIfAborted();
         const x = tensorOf(layer.source), terms = layer.skip?.terms.map(tensorOf) ?? [];
-        reports.push(await this.#refitLayer(layer, { x, terms, mask }));
+        reports.push(await this.#refitLayer(layer, { x, terms, mask, signal }));
         onProgress?.({ step: reports.length, steps });
       }
       await reconstruct(network, examples, {
@@ -180,8 +180,9 @@ export class Refit {
 
   async #refitLayer(
     layer: RefittableLayer,
-    { mask, ...tensors }: Pick<Parameters<typeof GroupRefit.open>[1], "x" | "terms"> & {
+    { mask, signal, ...tensors }: Pick<Parameters<typeof GroupRefit.open>[1], "x" | "terms"> & {
       readonly mask: Float32Array;
+      readonly signal: AbortSignal | undefined;
     },
   ): Promise<LayerRefitReport> {
     const { name, groups, geometry: { outChannels } } = layer, { gpu } = this.#parts.source.network;
@@ -195,6 +196,7 @@ export class Refit {
         const chosen = Array.from({ length: Math.min(groupsAtOnce, groups - first) }, (_, i) => first + i);
         const reports = await this.#solveGroups(layer, chosen, {
           ...tensors,
+          signal,
           shift,
           isCentred: shifted !== "none",
         });
@@ -220,10 +222,11 @@ export class Refit {
   async #solveGroups(
     layer: RefittableLayer,
     chosen: readonly number[],
-    { shift, isCentred, ...tensors }:
+    { shift, isCentred, signal, ...tensors }:
       & Pick<Parameters<typeof GroupRefit.open>[1], "x" | "terms" | "isCentred">
       & {
         readonly shift: DeviceBuffer;
+        readonly signal: AbortSignal | undefined;
       },
   ) {
     const { name, geometry: { outChannels }, weight } = layer;
@@ -248,6 +251,7 @@ export class Refit {
       }
       let firstLine = 0;
       await pass.visit(countDispatchesBefore(plan, layer, examples), async (batch) => {
+        signal?.throwIfAborted();
         for (const refit of open) {
           await refit.accumulate(positions[batch], { count: rows[batch].length, firstLine });
         }
@@ -255,6 +259,7 @@ export class Refit {
       });
       const reports = [];
       for (const [i, refit] of open.entries()) {
+        signal?.throwIfAborted();
         const before = chosen[i] * outChannels * weight.rowQuads, { window } = weight;
         const slice = (buffer: DeviceBuffer) => ({
           buffer,
@@ -272,6 +277,7 @@ export class Refit {
         await selectByObs(gpu, refit, {
           targets: solved,
           steps: settings.selectionSteps,
+          signal,
           before: this.#maskBefore.subarray(start, start + words),
           asked: this.#mask.subarray(start, start + words),
           weights: outChannels * weight.taps * weight.channels,

@@ -138,7 +138,7 @@ export function lowerTargets(
  * Runs the present network over all batches, and keeps the outputs of its layers at their positions.
  *
  * @param positions The sampled positions of each layer, by its name, batch by batch.
- * @param signal Ends it between two cuts.
+ * @param signal Ends it between two batches.
  * @returns The targets of each layer, by its name; the caller frees them.
  */
 export async function sampleTargets(
@@ -177,7 +177,7 @@ export async function sampleTargets(
     using pass = new ResumableForward(plan, source, { cuts, memoryBytes });
     for (const cut of cuts) {
       signal?.throwIfAborted();
-      await gatherAt(pass, events.filter((event) => event.cut === cut), { cut, source, positions });
+      await gatherAt(pass, events.filter((event) => event.cut === cut), { cut, source, positions, signal });
     }
   } catch (error) {
     for (const held of targets.values()) freeTargets(held);
@@ -204,10 +204,11 @@ interface Gathering {
 async function gatherAt(
   pass: ResumableForward,
   events: readonly Gathering[],
-  { cut, source, positions }: {
+  { cut, source, positions, signal }: {
     readonly cut: number;
     readonly source: PassSource;
     readonly positions: ReadonlyMap<string, readonly Uint32Array[]>;
+    readonly signal: AbortSignal | undefined;
   },
 ): Promise<void> {
   const { gpu } = source.network;
@@ -236,6 +237,7 @@ async function gatherAt(
       opened.push({ name, at, program, line: 0 });
     }
     await pass.visit(cut, (batch) => {
+      signal?.throwIfAborted();
       for (const event of opened) {
         const sampled = positions.get(event.name)![batch];
         event.at.write(sampled);

@@ -50,7 +50,7 @@ export function keepStrongest({ mask, signals, rowScales, keep }: Selection): Fl
 export async function selectByObs(
   gpu: Gpu,
   refit: GroupRefit,
-  { targets, steps, before, asked, weights, rowScales }: {
+  { targets, steps, before, asked, weights, rowScales, signal }: {
     /** The mask to write, among the inputs of a solution. */
     readonly targets: SolveBuffers;
     readonly steps: number;
@@ -63,6 +63,8 @@ export async function selectByObs(
      */
     readonly weights: number;
     readonly rowScales: Float32Array;
+    /** Ends it between two steps. */
+    readonly signal: AbortSignal | undefined;
   },
 ): Promise<void> {
   const count = (mask: Float32Array) => mask.reduce((sum, keep) => sum + keep, 0);
@@ -75,6 +77,7 @@ export async function selectByObs(
   try {
     let mask = before;
     for (const keep of countsBetween(from, to, steps)) {
+      signal?.throwIfAborted();
       buffer.write(mask, 16 * first);
       await refit.solve({ ...targets, scores: { buffer: scores, offset: 0 } });
       mask = keepStrongest({ mask, signals: await readFloats(gpu, scores), rowScales, keep });
