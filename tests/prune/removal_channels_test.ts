@@ -1,8 +1,10 @@
 /** Removal of coupled channels, and by what they cost, held to the host. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ConfigError } from "../../src/errors.ts";
+import { FeatureExamples } from "../../src/gpu/examples.ts";
 import { Network } from "../../src/gpu/network.ts";
 import { readFloats } from "../../src/gpu/readback.ts";
+import { SlotPool } from "../../src/gpu/slots.ts";
 import { resolveGraph } from "../../src/model/graph.ts";
 import { summarizeModel } from "../../src/model/summary.ts";
 import { planCompaction } from "../../src/prune/compact/compact.ts";
@@ -12,6 +14,7 @@ import { prunableTensors } from "../../src/prune/score/criteria.ts";
 import { forEachElement, groupRuns, indexParameters } from "../../src/prune/groups/runs.ts";
 import { groupDeviate } from "../../src/prune/groups/scores.ts";
 import { Pruner } from "../../src/prune/pruner.ts";
+import { countQuads } from "../../src/shape.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { openWorkbench, tinyGraph } from "../helpers/tiny_network.ts";
 import { normalBelow } from "../reference/erf.ts";
@@ -20,6 +23,7 @@ import { type HostGroup, layerName, placesOf, scoring } from "./removal_cases.ts
 
 Deno.test("Pruner.remove() removes coupled channels, whole, by their chi-square confidence", async () => {
   const gpu = await deviceOf();
+  using slots = new SlotPool(gpu);
   let thresholds = 0, allBelow = 0;
   for (const seed of [1, 4, 7, 11]) {
     const graph = randomGraph(seed), { groups, sets, groupOf } = coupleChannels(graph);
@@ -28,6 +32,13 @@ Deno.test("Pruner.remove() removes coupled channels, whole, by their chi-square 
     using pruner = new Pruner(network);
     network.arena("values").write(randomArenas(graph, 2).values);
     network.copyArena("values", "mean");
+    // Scores count examples that were accumulated; what was is replaced.
+    const { channels, height, width } = graph.input;
+    const features = new Float32Array(4 * height * width * countQuads(channels));
+    await pruner.accumulate(new FeatureExamples(features, new Uint32Array(1), 1), {
+      choose: gpu.choose,
+      slots,
+    });
     network.arena("fisher").write(randomArenas(graph, 3).values.map((value) => 1e-3 * Math.abs(value)));
     network.clearArena("gradient_mean");
     await pruner.score("confidence", scoring);
