@@ -298,7 +298,7 @@ Deno.test("flags and commands in prose exist, and take the values that are shown
       else await parseCommand(form[0]!, form.slice(1));
     }
   });
-  for (const words of [["--sparsty"], ["--tune", "slow"], ["--no-seed"], ["--allow-all"]]) {
+  for (const words of [["--sparsty"], ["--tune", "slow"], ["--no-config"], ["--allow-all"]]) {
     assertThrows(() => checkFlags(words));
   }
 });

@@ -117,7 +117,21 @@ function findSame(name: string, fields: readonly FlagField[]): FlagField | undef
 
 /** True for a flag that takes no value. */
 function isSwitch({ kind }: FlagField): boolean {
-  return kind === "boolean" || kind === "part";
+  return kind === "boolean";
+}
+
+/** True for a key of the configuration, which `--no-NAME` takes away. */
+function isKey({ key }: FlagField): boolean {
+  return configFlags.some((field) => field.key === key);
+}
+
+/** The flag that `--no-NAME` names, a part before the key in it that has the same name. */
+function findNegated(name: string, fields: readonly FlagField[]): FlagField | undefined {
+  if (!name.startsWith("no-")) return undefined;
+  const found = fields.filter((field) =>
+    (isSwitch(field) || isKey(field)) && listNames(field).includes(name.slice("no-".length))
+  );
+  return found.find(({ kind }) => kind === "part") ?? found[0];
 }
 
 /** Turns a flag's text into its value. */
@@ -156,20 +170,18 @@ interface OptionToken {
 function readOption(token: OptionToken, fields: readonly FlagField[]): [string, FlagValue] {
   const refuse = (current: string, wanted: string) =>
     new ConfigError({ act: "use", thing: token.rawName, current, wanted });
-  const named = fields.find((field) => !field.isOnlyTaken && listNames(field).includes(token.name));
-  const negated = fields.find((field) =>
-    isSwitch(field) && listNames(field).includes(token.name.replace(/^no-/, ""))
-  );
-  const field = named ?? negated;
+  const named = fields.find((field) => field.kind !== "part" && listNames(field).includes(token.name));
+  const negated = findNegated(token.name, fields), field = named ?? negated;
   if (field === undefined) {
     const same = findSame(token.name, fields);
     if (same) throw refuse("an unknown flag", `"--${same.flag}", which means the same here`);
-    const flags = [...new Set(fields.flatMap(listNames))].map((name) => `--${name}`).concat("--help");
+    const names = new Set(fields.filter(({ kind }) => kind !== "part").flatMap(listNames));
+    const flags = [...names].map((name) => `--${name}`).concat("--help");
     throw refuse("an unknown flag", describeNearest(token.rawName, flags, "--help all lists them"));
   }
-  if (isSwitch(field)) {
+  if (!named || isSwitch(field)) {
     if (token.value !== undefined) throw refuse(`"${token.value}"`, "no value");
-    return [field.key, field === named];
+    return [field.key, named !== undefined];
   }
   const { value, inlineValue } = token;
   // A following flag is not a value; a negative number is.
@@ -192,7 +204,7 @@ export function parseFlags(
   fields: readonly FlagField[],
   options: { readonly positionals?: boolean } = {},
 ): ParsedFlags {
-  const types = fields.filter(({ isOnlyTaken }) => !isOnlyTaken).flatMap((field) =>
+  const types = fields.filter(({ kind }) => kind !== "part").flatMap((field) =>
     listNames(field).map((name) => [name, { type: isSwitch(field) ? "boolean" : "string" }])
   );
   const { tokens } = parseArgs({
@@ -245,7 +257,6 @@ function describeFlag(field: FlagField, isBrief = false): readonly [name: string
   if (kind === "boolean" && field.default === true) {
     return [`--no-${flag}`, `Do not ${description.replace(/^./, (letter) => letter.toLowerCase())}${ofKey}`];
   }
-  if (field.isOnlyTaken) return [`--no-${flag}`, `Take away what a file sets: ${description}`];
   if (isSwitch(field)) return [`--${flag}`, `${description}${ofKey}`];
   // What words may stand in the place of a number, its description says.
   const wanted = kind === "choice" ? ` One of ${choices.join(", ")}.` : "";
@@ -284,20 +295,19 @@ export function formatHelp(
   help: "brief" | "all" = "brief",
 ): string {
   const isWhole = common === undefined || help === "all";
-  // A flag of words is shown in place of the key that it stands for.
+  // A flag of words is shown in place of the key that it stands for, and the keys of a part in place of it.
   const replaced = new Set(fields.map((field) => "at" in field ? field.at : undefined));
-  const shown = isWhole
-    ? fields.filter(({ key }) => !replaced.has(key))
-    : common.map((name) => fields.find(({ flag, isOnlyTaken }) => flag === name && !isOnlyTaken)!);
+  const all = fields.filter(({ key, kind }) => !replaced.has(key) && kind !== "part");
+  const shown = isWhole ? all : common.map((name) => all.find(({ flag }) => flag === name)!);
   const rows = Map.groupBy(shown, ({ group }) => common && isWhole && group ? group : "");
   const own = [
     ...(rows.get("") ?? []).map((field) => describeFlag(field, common === undefined || !isWhole)),
     ["--help", "Print this, and stop."] as const,
   ];
-  const all = common && !isWhole ? [["--help all", `Print all ${fields.length} flags.`] as const] : [];
+  const more = common && !isWhole ? [["--help all", `Print all ${all.length} flags.`] as const] : [];
   rows.delete("");
   const groups = new Map([
-    ["Flags", [...own, ...all]],
+    ["Flags", [...own, ...more]],
     ...[...rows].map(([group, fields]) => [group, fields.map((field) => describeFlag(field))] as const),
   ]);
   const margin = Math.max(...[...groups.values()].flat().map(([name]) => name.length)) + 4;
@@ -310,7 +320,7 @@ export function formatHelp(
   ]);
   const paths =
     "Each key of the configuration is a flag by its path too, such as --train.optimizer.momentum 0.9: its branch " +
-    "stands above it, its name is that of the flag or in brackets.";
+    "stands above it, its name is that of the flag or in brackets. --no-NAME takes away what a file sets of a key or a branch.";
   return [
     `Usage: ${usage}`,
     "",

@@ -14,7 +14,7 @@ export interface ConfigField {
   readonly flag: string;
   /** The branch that help shows it in, such as `train.optimizer`. */
   readonly group?: string;
-  /** What a value is; a part is there or not, and has keys of its own. */
+  /** What a value is; a part is there or not by its keys, and its flag only takes it away. */
   readonly kind: "integer" | "number" | "boolean" | "text" | "choice" | "numbers" | "texts" | "part";
   /** The value of an absent key, or undefined where it stays absent. */
   readonly default: string | number | boolean | readonly (string | number)[] | undefined;
@@ -26,8 +26,6 @@ export interface ConfigField {
   readonly choices?: readonly string[];
   /** The kinds of its branch that have it, where others have not. */
   readonly under?: readonly string[];
-  /** Of a part: whether its flag can only take it away, because it needs keys, or one of them has the flag. */
-  readonly isOnlyTaken?: boolean;
 }
 
 /** Says in words which values a node takes. */
@@ -60,12 +58,6 @@ function readKind(node: Node): ConfigField["kind"] {
   return node.type === "string" ? "text" : node.type as "integer" | "number" | "boolean";
 }
 
-/** True where a key below a node has its short name. */
-function isSetBelow(node: Node, short: string | undefined): boolean {
-  return listBranches(node).flatMap(({ properties = {} }) => Object.values(properties))
-    .some(({ description }) => description?.startsWith(`--${short}: `));
-}
-
 function makeField(key: string, nodes: readonly Node[], under: readonly string[]): ConfigField {
   const [node] = nodes, words = [...new Set(nodes.flatMap(listWords))];
   // A key that has a short name begins with it.
@@ -81,7 +73,6 @@ function makeField(key: string, nodes: readonly Node[], under: readonly string[]
     wanted: describeWanted(all),
     ...(words.length > 0 ? { choices: words } : {}),
     ...(under.length > 0 ? { under } : {}),
-    ...(kind === "part" && (node.required?.length || isSetBelow(node, short)) ? { isOnlyTaken: true } : {}),
   };
 }
 

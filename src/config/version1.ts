@@ -22,7 +22,7 @@ const renamed: Readonly<
 const renamedParts: Readonly<Record<string, string>> = { replace: "refit", reselect: "obs" };
 
 const fields = new Map(
-  configFlags.filter(({ flag }) => !flag.includes(".")).map((field) => [
+  configFlags.filter(({ flag, kind }) => !flag.includes(".") && kind !== "part").map((field) => [
     field.flag.replaceAll(/-[a-z]/g, ([, letter]) => letter.toUpperCase()),
     field,
   ]),

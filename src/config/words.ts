@@ -128,14 +128,17 @@ export const configFlags: readonly (ConfigField | WordField)[] = describeConfig(
   field,
 ]);
 
-/** The keys that the value of a flag sets. What is no value of it stands at its path, to be refused. */
-export function keysOfFlag(field: ConfigField | WordField, value: unknown): Keys {
-  if ("read" in field) return field.read(String(value)) ?? keysAt(field.at, value);
-  if (field.kind !== "part" || typeof value !== "boolean") return keysAt(field.key, value);
-  return keysAt(field.key, value ? {} : undefined);
+/** The path of the key that a flag sets, or of one of those. */
+function pathOf(field: ConfigField | WordField): string {
+  return "at" in field ? field.at : field.key;
 }
 
-/** The keys that flags set, by the keys of their fields. */
+/** The keys that the value of a flag sets. What is no value of it stands at its path, to be refused. */
+export function keysOfFlag(field: ConfigField | WordField, value: unknown): Keys {
+  return "read" in field && field.read(String(value)) || keysAt(pathOf(field), value);
+}
+
+/** The keys that flags set, by the keys of their fields; false, of what is no boolean, takes a key away. */
 export function keysOfFlags(values: Readonly<Record<string, unknown>>): Keys {
   const given = configFlags.filter(({ key }) => values[key] !== undefined);
   // Words that stand for several keys come before the keys themselves.
@@ -143,8 +146,9 @@ export function keysOfFlags(values: Readonly<Record<string, unknown>>): Keys {
     ...given.filter((field) => "read" in field),
     ...given.filter((field) => !("read" in field)),
   ];
-  return ordered.reduce<Keys>(
-    (keys, field) => joinKeys(keys, keysOfFlag(field, values[field.key]), null),
-    {},
-  );
+  const read = (field: ConfigField | WordField) => {
+    const value = values[field.key], isTaken = value === false && field.kind !== "boolean";
+    return isTaken ? keysAt(pathOf(field), undefined) : keysOfFlag(field, value);
+  };
+  return ordered.reduce<Keys>((keys, field) => joinKeys(keys, read(field), null), {});
 }

@@ -25,10 +25,13 @@ function assertRefused(line: string, ...texts: readonly string[]): void {
   });
 }
 
+/** The part that `--no-NAME` takes away, where it has a key of that name. */
+const takenBy = (name: string) => configFlags.find(({ flag, kind }) => kind === "part" && flag === name)?.key;
+
 Deno.test("parseFlags() reads every key of the configuration by its short name and by its path", () => {
   assert(configFlags.length > 80);
   for (const field of configFlags) {
-    const { key, kind, choices, isOnlyTaken } = field;
+    const { key, kind, choices } = field;
     const samples = {
       texts: ["x,y", ["x", "y"]],
       numbers: ["1,.5", [1, 0.5]],
@@ -43,14 +46,10 @@ Deno.test("parseFlags() reads every key of the configuration by its short name a
       ? ["x", "x"]
       : samples[kind as keyof typeof samples] ?? [];
     for (const name of new Set([field.flag, key])) {
-      if (kind === "boolean" || kind === "part") {
-        const taken = isOnlyTaken ? { [key]: false } : { [key]: true };
-        assert.deepEqual(parse(`--${isOnlyTaken ? "no-" : ""}${name}`), taken);
-        assert.deepEqual(parse(`--no-${name}`), { [key]: false });
-      } else {
-        assert.deepEqual(parse(`--${name} ${text}`), { [key]: value });
-        assert.deepEqual(parse(`--${name}=${text}`), { [key]: value });
-      }
+      assert.deepEqual(parse(`--no-${name}`), { [takenBy(name) ?? key]: false });
+      const lines = kind === "boolean" ? [`--${name}`] : [`--${name} ${text}`, `--${name}=${text}`];
+      const given = kind === "boolean" ? true : value;
+      for (const line of kind === "part" ? [] : lines) assert.deepEqual(parse(line), { [key]: given });
     }
   }
 });
@@ -73,6 +72,15 @@ Deno.test("keysOfFlags() gives the keys that flags set, words before the keys th
     ["--posterior-temperature auto", { prune: { score: { temperature: "validation" } } }],
     ["--refit layers", { prune: { after: { refit: { by: "layers" } } } }],
     ["--no-refit", { prune: { after: { refit: undefined } } }],
+    ["--no-validation", { validation: undefined }],
+    ["--no-clip-norm --no-regrow", {
+      train: { optimizer: { clip: { norm: undefined } } },
+      prune: { goal: { regrow: undefined } },
+    }],
+    ["--no-granularity --no-compact", {
+      prune: { select: { granularity: undefined } },
+      output: { compact: false },
+    }],
     ["--selection obs", { prune: { after: { refit: { selectionSteps: 3 } } } }],
     ["--protect conv1,fc2", { prune: { select: { protect: ["conv1", "fc2"] } } }],
     ["--distill 0.5 --teacher t.safetensors", {
@@ -104,7 +112,8 @@ Deno.test("parseFlags() refuses unknown flags and offers the nearest", () => {
   assertRefused("--epoch 3", '"--epoch"', 'expected "--epochs"');
   assertRefused("--train.epoch 3", 'expected "--train.epochs"');
   assertRefused("--rat 3", "expected such as --", ", --", "; --help all lists them");
-  assertRefused("--no-epochs", '"--no-epochs"', "an unknown flag");
+  assertRefused("--no-config", '"--no-config"', "an unknown flag");
+  assertRefused("--clip", '"--clip"', "an unknown flag");
   assertRefused("--no-comparee", "an unknown flag");
   assertRefused("-x", '"-x"', "an unknown flag");
   assertRefused("--__proto__ 1", "an unknown flag");

@@ -46,6 +46,40 @@ Deno.test("readRun() lets a goal, or another kind, on the command line replace t
   assert.equal((await resolve("--config=other.json", "--no-validation")).validation, undefined);
 });
 
+Deno.test("readRun() takes away what a file sets of any key, by --no- before its name", async () => {
+  const files = memoryFiles({
+    "run.json": JSON.stringify({
+      data: { folder: "DATA" },
+      train: {
+        epochs: 3,
+        batch: 8,
+        optimizer: { kind: "adam", beta1: 0.5, clip: { norm: 1 } },
+        distillation: { share: 0.5, teacher: "t.safetensors" },
+      },
+      validation: { examples: 9, allowedDrop: 0.1 },
+      prune: {
+        goal: { confidence: 0.9, regrow: 0.95, rounds: 7 },
+        select: { protect: ["fc"] },
+        after: { refit: { by: "blocks", steps: 9 } },
+      },
+    }),
+  });
+  const resolve = (line: string) =>
+    configTold(parseFlags(["--config", "run.json", ...line.split(" ")], fields), files);
+  const { data, train, validation, prune } = await resolve(
+    "--no-data --no-clip-norm --no-teacher --no-allowed-drop --no-regrow --no-rounds --no-protect --no-batch",
+  );
+  assert.deepEqual([data.folder, train.optimizer.clip, train.batch], [undefined, undefined, 64]);
+  assert.deepEqual(train.distillation, { share: 0.5, temperature: 4 });
+  assert.deepEqual(validation, { examples: 9, patience: 0, measure: "accuracy" });
+  assert.deepEqual([prune.goal, prune.select.protect], [{ confidence: 0.9 }, []]);
+  const usual = configOf({ epochs: 3, batch: 8 });
+  const bare = await resolve(
+    "--no-data --no-optimizer --no-clip --no-distill --no-validation --no-confidence --no-regrow --no-rounds --no-protect --no-refit",
+  );
+  assert.deepEqual(bare, usual);
+});
+
 Deno.test("readRun() reads and refuses what training is told on the command line", async () => {
   const resolve = (line: string) => configTold(parseFlags(line.split(" "), fields), memoryFiles({}));
   const { train, validation } = await resolve(
