@@ -102,6 +102,8 @@ export type { EluSpec } from "./src/model/layers/elu.ts";
 export type { HardsigmoidSpec } from "./src/model/layers/hardsigmoid.ts";
 export type { MultiplySpec } from "./src/model/layers/multiply.ts";
 export type { PlainActivation, PlainActivationSpec } from "./src/model/layers/plain_activations.ts";
+export type { ShuffleSpec } from "./src/model/layers/shuffle.ts";
+export type { SliceSpec } from "./src/model/layers/slice.ts";
 export type { SubsampleSpec } from "./src/model/layers/subsample.ts";
 export {
   lenet,

@@ -2,11 +2,12 @@
 //
 //   y[n, oy, ox, c] = x[n, oy s, ox s, c + shift] if c < channels and x has that channel, else 0
 //
-// It is the forward pass of the subsampling shortcut (shift <= 0) and the backward pass of concat (shift >= 0,
-// stride 1).
+// It is the forward pass of the subsampling shortcut (shift <= 0), the backward pass of concat (shift >= 0, stride 1), and
+// both passes of a slice of channels (stride 1).
 // Shapes: x (N, H, W, in_quads); y (N, OH, OW, out_quads); in_channels and channels are those of x and y;
 // quads_total is the number of quads of y. One invocation computes one quad of y. It reads one quad of x if shift
-// is a multiple of four, else two. Dispatched by src/model/layers/subsample.ts.
+// is a multiple of four, else two. Dispatched by subsample.ts, concat.ts and slice.ts of
+// src/model/layers/.
 
 // include dispatch
 

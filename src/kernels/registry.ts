@@ -65,6 +65,7 @@ export { default as "layer/pool2d_forward" } from "../../kernels/layer/pool2d_fo
 export { default as "layer/relu_backward" } from "../../kernels/layer/relu_backward.wgsl" with { type: "text" };
 export { default as "layer/relu_forward" } from "../../kernels/layer/relu_forward.wgsl" with { type: "text" };
 export { default as "layer/shift_lanes" } from "../../kernels/layer/shift_lanes.wgsl" with { type: "text" };
+export { default as "layer/shuffle_channels" } from "../../kernels/layer/shuffle_channels.wgsl" with { type: "text" };
 export { default as "layer/slice_channels" } from "../../kernels/layer/slice_channels.wgsl" with { type: "text" };
 export { default as "layer/subsample_backward" } from "../../kernels/layer/subsample_backward.wgsl" with { type: "text" };
 export { default as "loss/confusion" } from "../../kernels/loss/confusion.wgsl" with { type: "text" };

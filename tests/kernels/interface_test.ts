@@ -35,7 +35,7 @@ const fields = [field("count", "u32", 0), field("shift", "i32", 4), field("scale
 
 /** Parts that kernels include, and that are compiled with them. */
 const included: readonly string[] = [
-  "activation/sigmoid",
+  "activation/logistic",
   "dispatch",
   "layer/pool2d_forward",
   "gemm/software/subgroup_broadcast",
@@ -54,15 +54,20 @@ const included: readonly string[] = [
   "select/rank_keys",
 ];
 
-/** Every kernel that can be compiled: whole ones, and each core with each of its folder's operations. */
+/** Every kernel that can be compiled: whole ones, and each core with each of its folder's operations that has its params. */
 function wholeKernels(): readonly string[] {
   const folderOf = (name: string) => name.split("/")[0];
   const has = (name: string, pattern: RegExp) => pattern.test(kernelSource(name));
   const hasMain = (name: string) => has(name, /^fn main\(/m);
   const cores = kernelNames.filter((name) => hasMain(name) && !has(name, /^struct Params/m));
   const operations = kernelNames.filter((name) => !hasMain(name) && has(name, /^struct Params/m));
+  const hasParams = (operation: string, core: string) =>
+    [...kernelSource(core).matchAll(/\bparams\.(\w+)/g)].every(([, field]) =>
+      has(operation, new RegExp(`^ *${field}:`, "m"))
+    );
   const joined = cores.flatMap((core) =>
-    operations.filter((name) => folderOf(name) === folderOf(core)).map((operation) => `${core}:${operation}`)
+    operations.filter((name) => folderOf(name) === folderOf(core) && hasParams(name, core))
+      .map((operation) => `${core}:${operation}`)
   );
   const isWhole = (name: string) => hasMain(name) && !cores.includes(name) && !included.includes(name);
   return [...kernelNames.filter(isWhole), ...joined];

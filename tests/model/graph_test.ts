@@ -147,8 +147,10 @@ Deno.test("resolveGraph() takes a flattened map only into layers that can read o
     mish: ["takes", {}],
     multiply: ["takes", twice],
     relu: ["takes", {}],
+    shuffle: ["refuses", { groups: 1 }],
     sigmoid: ["takes", {}],
     silu: ["takes", {}],
+    slice: ["refuses", { outChannels: 1 }],
     subsample: ["refuses", { outChannels: 9, stride: 1 }],
     tanh: ["takes", {}],
   };

@@ -65,6 +65,7 @@ Deno.test("findFeatureLayer() is what the last linear layer reads, before pools,
     "tanh",
     "gated",
     "relu4",
+    "conv3",
     "relu5",
   ]);
   const layers = pooled.layers.flatMap((layer) =>

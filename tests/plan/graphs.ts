@@ -216,6 +216,24 @@ export const graphs: readonly Graph[] = [{
     { kind: "linear", name: "fc", outFeatures: 4, bias: true },
   ],
 }, {
+  name: "channels sliced, joined and shuffled",
+  input: graphInput,
+  layers: [
+    { ...conv, name: "conv1", outChannels: 10, stride: 2 },
+    { ...norm, name: "bn1" },
+    { kind: "relu", name: "relu1" },
+    { kind: "slice", name: "left", first: 0, outChannels: 5 },
+    { kind: "slice", name: "right", inputs: ["relu1"], first: 5, outChannels: 5 },
+    { ...conv, name: "conv2", outChannels: 7 },
+    { ...norm, name: "bn2" },
+    { kind: "relu", name: "relu2" },
+    { kind: "concat", name: "joined", inputs: ["left", "relu2"] },
+    { kind: "shuffle", name: "shuffle", groups: 2 },
+    { ...conv, name: "conv3", outChannels: 6, groups: 2 },
+    { kind: "globalavgpool2d", name: "global" },
+    { kind: "linear", name: "fc", outFeatures: 4, bias: true },
+  ],
+}, {
   name: "windows of two sides, groups, depthwise, a sum behind groups, global average pooling behind a ReLU",
   input: graphInput,
   layers: [

@@ -30,6 +30,7 @@ import {
   silu,
   tanh,
 } from "../reference/activations.ts";
+import { channelShuffle, channelSlice } from "../reference/channels.ts";
 import { conv2dBackward, conv2dForward } from "../reference/conv2d.ts";
 import { crossEntropy } from "../reference/cross_entropy.ts";
 import { featureDistance } from "../reference/features.ts";
@@ -221,6 +222,13 @@ function layerPass(layer: LayerSpec, inputs: readonly RefTensor[], { trains, of 
         throw new RangeError(`Cannot train "${layer.name}": a dropout, expected layers without chance`);
       }
       return onInput(x, (dy) => dy);
+    case "shuffle":
+    case "slice": {
+      const move = layer.kind === "shuffle"
+        ? channelShuffle(layer.groups)
+        : channelSlice(layer.first, layer.outChannels);
+      return onInput(move.forward(x), (dy) => move.backward(x, dy));
+    }
     case "subsample":
       return onInput(subsampleForward(x, layer), (dy) => subsampleBackward(x, dy, layer));
     default:

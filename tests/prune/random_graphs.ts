@@ -63,7 +63,7 @@ export function randomGraph(seed: number): Graph {
   const steps = 3 + draw(7);
   for (let step = 0; step < steps; step++) {
     const from = maps[Math.max(1, maps.length - 1 - draw(3))];
-    switch (draw(10)) {
+    switch (draw(11)) {
       case 0:
         convolve(from, 2 + draw(5));
         break;
@@ -140,6 +140,21 @@ export function randomGraph(seed: number): Graph {
         layers.push(gate);
         const product = { kind: "multiply", name: name("product"), inputs: [from.name, gate.name] } as const;
         append(product, from.channels, from.side);
+        break;
+      }
+      case 9: {
+        // Both parts are read by what joins them alone, so that no channel is left unread.
+        const half = Math.floor(from.channels / 2), rest = from.channels - half;
+        const left = { kind: "slice", name: name("left"), inputs: [from.name], first: 0 } as const;
+        layers.push({ ...left, outChannels: half });
+        const right = { kind: "slice", name: name("right"), inputs: [from.name], first: half } as const;
+        layers.push({ ...right, outChannels: rest });
+        const outChannels = half + 2 * draw(2), window = { kernel: 1, stride: 1, padding: 0 } as const;
+        const conv = { kind: "conv2d", name: name("conv"), outChannels, ...window, bias: true } as const;
+        layers.push(conv);
+        const joined = { kind: "concat", name: name("joined"), inputs: [left.name, conv.name] } as const;
+        const { channels } = append(joined, half + outChannels, from.side);
+        append({ kind: "shuffle", name: name("shuffle"), groups: 2 }, channels, from.side);
         break;
       }
       default:

@@ -37,6 +37,7 @@ import {
   pooledShape,
 } from "./pool2d.ts";
 import { reluBackward, reluForward } from "./relu.ts";
+import { channelShuffle, channelSlice } from "./channels.ts";
 import {
   concatBackward,
   concatForward,
@@ -175,6 +176,17 @@ Deno.test("multiplyBackward() agrees with central differences, for a map and for
       assertGradient(evaluate, inputs[i], dx, { name: `multiply dx of input ${i}` });
     }
   }
+});
+
+Deno.test("channelShuffle() and channelSlice() agree with central differences, and a shuffle by hand", () => {
+  const x = randomTensor([2, 6, 2, 3], 1);
+  for (const [name, move] of Object.entries({ shuffle: channelShuffle(3), slice: channelSlice(1, 4) })) {
+    const dy = randomTensor(move.forward(x).shape, 2);
+    const evaluate = () => dot(dy.values, move.forward(x).values);
+    assertGradient(evaluate, x, move.backward(x, dy), { name });
+  }
+  const six = tensorOf([1, 6, 1, 1], [0, 1, 2, 3, 4, 5]);
+  assertClose(channelShuffle(2).forward(six).values, [0, 3, 1, 4, 2, 5], { tolerance: 0, name: "by 2" });
 });
 
 Deno.test("subsampleForward() and concatForward() match PyTorch on a map of four pixels", () => {

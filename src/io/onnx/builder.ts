@@ -25,12 +25,17 @@ export interface FeatureValue {
   readonly pending?: PendingChange;
 }
 
-/** Every `step`-th pixel along height and width, or zeros around the map: above, left, below, right. */
+/**
+ * Every `step`-th pixel along height and width; zeros around the map: above, left, below, right; or channels in `groups`,
+ * a dimension of their own, which may have changed places with the positions in a group.
+ */
 export type PendingChange =
   & { readonly node: OnnxNode }
-  & ({ readonly step: readonly [number, number] } | {
-    readonly zeros: readonly [number, number, number, number];
-  });
+  & (
+    | { readonly step: readonly [number, number] }
+    | { readonly zeros: readonly [number, number, number, number] }
+    | { readonly groups: number; readonly isTurned: boolean }
+  );
 
 /** A value of the graph: numbers, or what a layer computes. */
 export type OnnxValue = OnnxTensor | FeatureValue;
@@ -125,6 +130,9 @@ export function readFeatures(
   if ("step" in pending && pending.step[0] === pending.step[1]) {
     const layer = { kind: "subsample", outChannels: map.shape.channels, stride: pending.step[0] } as const;
     return addLayer(builder, pending.node, { layer, inputs: [map] });
+  }
+  if ("groups" in pending) {
+    return refuseNode(builder, pending.node, [map], "channels in two dimensions", "a shuffle of channels");
   }
   const current = "step" in pending ? `every ${pending.step.join(" x ")} pixels` : `zeros around a map`;
   return refuseNode(

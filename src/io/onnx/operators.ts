@@ -5,6 +5,7 @@
  */
 import type { GraphBuilder, NodeInputs, OnnxValue } from "./builder.ts";
 import { readActivation, readClip, readOutputFunction, readSigmoid } from "./activations.ts";
+import { readSplit, readTranspose } from "./channels.ts";
 import type { OnnxNode } from "./graph.ts";
 import { readAdd, readConcat, readDiv, readDropout, readMul, readSub } from "./pointwise.ts";
 import {
@@ -23,6 +24,12 @@ import { readAveragePool, readGlobalAveragePool, readMaxPool, readReduceMean } f
 
 /** Reads a node: adds layers, and gives the value of its first output. */
 export type ReadOperator = (builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs) => OnnxValue;
+
+/** Reads a node of several outputs. */
+export type ReadParts = (builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs) => readonly OnnxValue[];
+
+/** Operators of which more than the first output is read. */
+export const partedOperators: ReadonlyMap<string, ReadParts> = new Map([["Split", readSplit]]);
 
 /** What operators, and those that several nodes compute, are read by. */
 export const operators: ReadonlyMap<string, ReadOperator> = new Map<string, ReadOperator>([
@@ -62,5 +69,6 @@ export const operators: ReadonlyMap<string, ReadOperator> = new Map<string, Read
   ["Sum", readAdd],
   ["Swish", readActivation],
   ["Tanh", readActivation],
+  ["Transpose", readTranspose],
   ["Unsqueeze", readUnsqueeze],
 ]);

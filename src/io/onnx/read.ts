@@ -18,7 +18,7 @@ import { type GraphBuilder, isTensor, type NodeInputs, type OnnxValue, refuseNod
 import { findExternalData } from "./external.ts";
 import { folds } from "./fold.ts";
 import { describeNode, type OnnxGraph, type OnnxNode, readOnnxGraph } from "./graph.ts";
-import { operators } from "./operators.ts";
+import { operators, partedOperators } from "./operators.ts";
 import { type FusedOperator, fuseOperator } from "./patterns.ts";
 import { decodeModelProto } from "./protobuf.ts";
 import { type ExternalData, type OnnxTensor, readTensor } from "./tensor.ts";
@@ -74,7 +74,9 @@ function convertGraph(
   for (const { node, fused } of plan.steps) {
     const inputs = (fused ? [fused.input] : node.inputs).map(read);
     builder.fused = fused;
-    values.set(node.outputs[0], convertNode(builder, node, inputs));
+    const parts = partedOperators.get(node.op);
+    const given = parts ? parts(builder, node, inputs) : [convertNode(builder, node, inputs)];
+    for (const [i, value] of given.entries()) values.set(node.outputs[i], value);
   }
   return finish(builder, { images, last: read(output) });
 }
@@ -95,7 +97,9 @@ function findNeeded(
     if (!node.outputs.some((value) => uses.has(value))) continue;
     const fused = fuseOperator({ graph, external }, node);
     for (const input of fused ? [fused.input] : node.inputs) uses.set(input, (uses.get(input) ?? 0) + 1);
-    const unread = node.outputs.slice(1).find((value) => uses.has(value));
+    const unread = partedOperators.has(node.op)
+      ? undefined
+      : node.outputs.slice(1).find((value) => uses.has(value));
     if (unread !== undefined) {
       const thing = `${graph.file}, ${describeNode(node)}`, current = `its output "${unread}" is used`;
       throw new FormatError({ act: "read", thing, current, wanted: "only its first output" });

@@ -16,6 +16,7 @@ import {
 } from "./builder.ts";
 import { readAxes, readSliceRanges } from "./fold_moves.ts";
 import { type OnnxNode, readInt, readInts, readText } from "./graph.ts";
+import { readGrouped, sliceChannels, viewChannels } from "./channels.ts";
 import { dropPending } from "./windows.ts";
 import { countElements, integerVector, type OnnxTensor } from "./tensor.ts";
 
@@ -80,9 +81,10 @@ export function readFlatten(builder: GraphBuilder, node: OnnxNode, inputs: NodeI
   return viewFeatures(builder, node, { value, sizes: [countElements(value.sizes)] });
 }
 
-/** Reshape that keeps the batch -> flatten, or nothing. */
+/** Reshape that keeps the batch -> flatten, shuffle, or nothing. */
 export function readReshape(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
-  const value = readFeatures(builder, node, inputs), features = countElements(value.sizes);
+  const value = readGrouped(inputs) ?? readFeatures(builder, node, inputs);
+  const features = countElements(value.sizes);
   const target = [...readNumbers(builder, node, inputs, 1).values];
   const [batch, ...others] = target.map((size, i) => size === 0 ? [NaN, ...value.sizes][i] : size);
   const known = countElements(others.filter((size) => size !== -1));
@@ -93,7 +95,7 @@ export function readReshape(builder: GraphBuilder, node: OnnxNode, inputs: NodeI
     const text = target.map((size) => Number.isNaN(size) ? "N" : size).join(", ");
     return refuseNode(builder, node, inputs, `it reshapes to (${text})`, "a shape that keeps the batch");
   }
-  return viewFeatures(builder, node, { value, sizes });
+  return viewChannels(builder, node, { value, sizes }) ?? viewFeatures(builder, node, { value, sizes });
 }
 
 /** Squeeze of height and width. */
@@ -114,7 +116,7 @@ export function readUnsqueeze(builder: GraphBuilder, node: OnnxNode, inputs: Nod
   return viewFeatures(builder, node, { value, sizes });
 }
 
-/** Slice of every n-th pixel, which is left to the next operator. */
+/** Slice of channels -> slice; of every n-th pixel, which is left to the next operator. */
 export function readSlice(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
   const [first] = inputs;
   const hasStep = first !== undefined && !isTensor(first) && first.pending !== undefined &&
@@ -126,11 +128,20 @@ export function readSlice(builder: GraphBuilder, node: OnnxNode, inputs: NodeInp
   for (const { axis, start, count, step: own } of ranges) {
     const isWhole = start === 0 && own === 1 && count === sizes[axis - 1];
     if (isWhole) continue;
+    if (axis === 1 && own === 1 && ranges.length === 1) {
+      return sliceChannels(builder, node, value, { first: start, count });
+    }
     const isStep = (axis === 2 || axis === 3) && sizes.length === 3 && start === 0 && own > 0 &&
       count === Math.ceil(sizes[axis - 1] / own);
     if (!isStep) {
       const current = `${count} elements from ${start} on at step ${own} along axis ${axis}`;
-      return refuseNode(builder, node, inputs, current, "every n-th pixel along height and width");
+      return refuseNode(
+        builder,
+        node,
+        inputs,
+        current,
+        "every n-th pixel along height and width, or channels",
+      );
     }
     step[axis - 2] *= own;
     sizes[axis - 1] = count;

@@ -31,6 +31,8 @@ const layers: { readonly [Kind in LibrarySpec["kind"]]: WriteLayer<SpecOf<Kind>>
   maxpool2d: (writer, { node: { spec }, sources }) =>
     writeMap(writer, spec.name, "MaxPool", sources, describeWindows(spec)),
   multiply: (writer, layer) => writeSeveral(writer, layer, "Mul"),
+  shuffle: writeShuffle,
+  slice: writeSlice,
   subsample: writeSubsample,
 };
 
@@ -137,6 +139,47 @@ function writeDropout(
 ): WrittenValue {
   const ratio = writer.tensor(`${name}.ratio`, { shape: [], values: Float32Array.of(p) });
   return { name: writer.add({ op: "Dropout", name, inputs: [source.name, ratio] }), isMap: source.isMap };
+}
+
+/** Groups and positions as two dimensions, which change places. */
+function writeShuffle(
+  writer: OnnxWriter,
+  { node: { spec: { name, groups }, input: { channels, height, width } }, sources: [source] }: LayerToWrite<
+    SpecOf<"shuffle">
+  >,
+): WrittenValue {
+  const shape = (part: string, ...sizes: readonly number[]) =>
+    writer.tensor(`${name}.${part}`, { shape: [sizes.length + 3], values: [0, ...sizes, height, width] });
+  const grouped = writer.add({
+    op: "Reshape",
+    name: `${name}/groups`,
+    inputs: [toMap(writer, source, name), shape("groups", groups, channels / groups)],
+  });
+  const turned = writer.add({
+    op: "Transpose",
+    name: `${name}/transpose`,
+    inputs: [grouped],
+    attributes: { perm: [0, 2, 1, 3, 4] },
+  });
+  return {
+    name: writer.add({ op: "Reshape", name, inputs: [turned, shape("channels", channels)] }),
+    isMap: true,
+  };
+}
+
+function writeSlice(
+  writer: OnnxWriter,
+  { node: { spec: { name, first, outChannels } }, sources: [source] }: LayerToWrite<SpecOf<"slice">>,
+): WrittenValue {
+  const integer = (part: string, value: number) =>
+    writer.tensor(`${name}.${part}`, { shape: [1], values: [value] });
+  const inputs = [
+    toMap(writer, source, name),
+    integer("starts", first),
+    integer("ends", first + outChannels),
+    integer("axes", 1),
+  ];
+  return { name: writer.add({ op: "Slice", name, inputs }), isMap: true };
 }
 
 /** Every stride-th pixel, then channels of zeros. */

@@ -24,6 +24,8 @@ import { multiply, multiplySchema, type MultiplySpec } from "./multiply.ts";
 import { plainActivations, plainActivationSchema, type PlainActivationSpec } from "./plain_activations.ts";
 import { avgpool2d, avgpool2dSchema, maxpool2d, maxpool2dSchema, type Pool2dSpec } from "./pool2d.ts";
 import { relu, reluSchema, type ReluSpec } from "./relu.ts";
+import { shuffle, shuffleSchema, type ShuffleSpec } from "./shuffle.ts";
+import { slice, sliceSchema, type SliceSpec } from "./slice.ts";
 import { subsample, subsampleSchema, type SubsampleSpec } from "./subsample.ts";
 
 /**
@@ -55,6 +57,8 @@ export type LayerSpec =
   | PlainActivationSpec
   | Pool2dSpec
   | ReluSpec
+  | ShuffleSpec
+  | SliceSpec
   | SubsampleSpec;
 
 /** The schemas of the library's layers. */
@@ -77,6 +81,8 @@ export const layerSchemas = [
   multiplySchema,
   plainActivationSchema,
   reluSchema,
+  shuffleSchema,
+  sliceSchema,
   subsampleSchema,
 ] as const;
 
@@ -102,6 +108,8 @@ const layerTypes = {
   maxpool2d,
   multiply,
   relu,
+  shuffle,
+  slice,
   subsample,
 };
 

@@ -336,6 +336,56 @@ Deno.test("readOnnx() reads activations with their fields, and bounds that are a
   await assertRejects(() => one("Clip", {}, "zero", "conv"), FormatError, "bounds 0 and NaN");
 });
 
+Deno.test("readOnnx() reads a shuffle of channels that a file spells out, and parts of a map", async () => {
+  const shuffled = (perm: readonly number[], ...shapes: readonly (readonly number[])[]) =>
+    middle(
+      [
+        { op: "Reshape", inputs: ["conv", "groups"], outputs: ["a"] },
+        { op: "Transpose", inputs: ["a"], outputs: ["b"], attributes: { perm } },
+        { op: "Reshape", inputs: ["b", "channels"], outputs: ["y"] },
+      ],
+      { groups: integers(...shapes[0]), channels: integers(...shapes[1]) },
+    );
+  for (const shape of [[0, 2, 2, 8, 8], [-1, 2, 2, 8, 8]]) {
+    const layers = await shuffled([0, 2, 1, 3, 4], shape, [-1, 4, 8, 8]);
+    assertEquals(layers, [{ kind: "shuffle", groups: 2 }]);
+  }
+  await assertRejects(
+    () => shuffled([0, 1, 2, 4, 3], [0, 2, 2, 8, 8], [0, 4, 8, 8]),
+    FormatError,
+    '(Transpose)": the order (0,1,2,4,3)',
+  );
+  await assertRejects(
+    () =>
+      middle([{ op: "Reshape", inputs: ["conv", "groups"], outputs: ["y"] }], {
+        groups: integers(0, 2, 2, 8, 8),
+      }),
+    FormatError,
+    "channels in two dimensions",
+  );
+  const parts = (attributes: TestNode["attributes"], ...sizes: readonly string[]) =>
+    middle([
+      { op: "Split", inputs: ["conv", ...sizes], outputs: ["a", "b"], ...(attributes ? { attributes } : {}) },
+      { op: "Concat", inputs: ["b", "a"], outputs: ["y"], attributes: { axis: 1 } },
+    ], { sizes: integers(1, 3), wrong: integers(1, 2) });
+  const slices = (count: number) => [
+    { kind: "slice", first: 0, outChannels: count },
+    { kind: "slice", inputs: ["conv"], first: count, outChannels: 4 - count },
+    { kind: "concat", inputs: ["split_2", "split"] },
+  ];
+  assertEquals(await parts({ axis: 1 }), slices(2));
+  assertEquals(await parts({ axis: -3, split: [3, 1] }), slices(3));
+  assertEquals(await parts({ axis: 1 }, "sizes"), slices(1));
+  await assertRejects(() => parts({ axis: 1 }, "wrong"), FormatError, "parts of 1, 2 along axis 1");
+  await assertRejects(() => parts({ axis: 2 }), FormatError, "along axis 2");
+  const sliced = [
+    { op: "Slice", inputs: ["conv", "from", "to", "axis"], outputs: ["part"] },
+    { op: "Concat", inputs: ["part", "part"], outputs: ["y"], attributes: { axis: 1 } },
+  ];
+  const tensors = { from: integers(-2), to: integers(4), axis: integers(1) };
+  assertEquals((await middle(sliced, tensors))[0], { kind: "slice", first: 2, outChannels: 2 });
+});
+
 Deno.test("readOnnx() reads the shortcut of a residual block: a Slice and a Pad of channels", async () => {
   const sliced = (axis: number, from: string, to: string) => [
     { op: "Constant", inputs: [], outputs: [`${to}.zero`], attributes: { value: integers(0) } },

@@ -69,6 +69,8 @@ const every = parseGraph({
     { kind: "avgpool2d", name: "inside", kernel: 3, stride: 1, padding: 1, countsPadding: false },
     { kind: "avgpool2d", name: "mean", inputs: ["sum"], kernel: 2, stride: 2 },
     { kind: "concat", name: "joined", inputs: ["half", "mean", "inside"] },
+    { kind: "shuffle", name: "shuffle", groups: 3 },
+    { kind: "slice", name: "part", first: 2, outChannels: 9 },
     { kind: "leakyrelu", name: "leaky", negativeSlope: 0.2 },
     { kind: "flatten", name: "flat" },
     { kind: "linear", name: "fc1", outFeatures: 5 },
