@@ -25,7 +25,7 @@ Deno.test("Pruner.remove() removes coupled channels, whole, by their chi-square 
   const gpu = await deviceOf();
   using slots = new SlotPool(gpu);
   let thresholds = 0, allBelow = 0;
-  for (const seed of [1, 4, 7, 11]) {
+  for (const seed of [1, 4, 9, 11]) {
     const graph = randomGraph(seed), { groups, sets, groupOf } = coupleChannels(graph);
     using network = new Network(gpu, graph, 0);
     const { layout } = network, places = indexParameters(layout), tensors = prunableTensors(layout);
