@@ -16,10 +16,9 @@ import { formatStreaming, runStreaming } from "../../bench/streaming.ts";
 import { lowerBenchPlans } from "../../bench/tuning.ts";
 import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, ownFlags, parseFlags, selectFlags } from "./flags.ts";
+import { parseConfigFlags } from "./run_config.ts";
 import { openGpu } from "../api/open_gpu.ts";
 import { startTuning } from "../api/tune.ts";
-import { parseRunConfig } from "../config/config.ts";
-import { keysOfFlags } from "../config/words.ts";
 import type { TunedProduct, Tuner, TunerMode } from "../gpu/tuner.ts";
 import type { ProductChooser } from "../kernels/product.ts";
 import { describeDevice } from "../text/device.ts";
@@ -122,7 +121,7 @@ async function main(signal: AbortSignal): Promise<number> {
   }
   checkBenchNames(names);
   const { json, seconds, explain, profile: profiles, scaling, peers, library, streaming } = own.read(values);
-  const { adapter, readPath, tune } = parseRunConfig(keysOfFlags(values), "the command line").device;
+  const { adapter, readPath, tune } = parseConfigFlags(values).device;
   using gpu = await openGpu({ adapter, path: readPath, tune: "off", note, signal });
   // A read path that is forced stays as it is.
   const mode = readPath === "auto" ? tune : "off";

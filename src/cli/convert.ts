@@ -10,11 +10,10 @@ import { encodeOnnx } from "../io/onnx/write.ts";
 import { ConfigError, FormatError } from "../errors.ts";
 import { isOnnxPath, isWeightsPath } from "../files.ts";
 import { readModelSource } from "../runs/model_source.ts";
-import { parseRunConfig } from "../config/config.ts";
-import { keysOfFlags } from "../config/words.ts";
 import { denoFiles, loadModel } from "../../mod.ts";
 import { runCommand } from "./command.ts";
 import { type FlagField, formatHelp, ownFlags, parseFlags, selectFlags } from "./flags.ts";
+import { parseConfigFlags } from "./run_config.ts";
 import { parseInput } from "./model.ts";
 import { print } from "./print.ts";
 
@@ -51,7 +50,7 @@ async function main(): Promise<number> {
     throw new ConfigError({ act: "convert", thing: "files", current, wanted });
   }
   const { input, store } = own.read(values),
-    { model } = parseRunConfig(keysOfFlags(values), "the command line");
+    { model } = parseConfigFlags(values);
   const task = { ...parseInput(input), classes: [] };
   const { graph, weights, normalization, examples, ...loaded } = await loadModel(
     { ...readModelSource(model), model: from },

@@ -4,8 +4,7 @@
  * @module
  */
 import { z } from "zod";
-import { parseRunConfig, type RunConfig } from "../config/config.ts";
-import { keysOfFlags } from "../config/words.ts";
+import type { RunConfig } from "../config/config.ts";
 import type { Dataset, Split } from "../data/dataset.ts";
 import { mnistPackageFolder } from "../deno/mnist_package.ts";
 import { openDenoBlockReader } from "../deno/block_reader.ts";
@@ -21,6 +20,7 @@ import {
 } from "../../mod.ts";
 import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, jsonFlag, ownFlags, parseFlags, selectFlags } from "./flags.ts";
+import { parseConfigFlags } from "./run_config.ts";
 import { readModelSource } from "../runs/model_source.ts";
 import { describeLoadedModel } from "../text/model.ts";
 import { describeDevice } from "../text/device.ts";
@@ -91,7 +91,7 @@ async function main(signal: AbortSignal): Promise<number> {
   if (values["model.source"] === undefined) {
     throw new ConfigError({ act: "evaluate", thing: "--model", current: "it is missing", wanted: "a model" });
   }
-  const config = parseRunConfig(keysOfFlags(values), "the command line");
+  const config = parseConfigFlags(values);
   const { limit, json } = own.read(values);
   const whole = await openDataset(config);
   const dataset = limitDataset(whole, { test: limit || Infinity });

@@ -24,9 +24,8 @@ import {
   summarizeModel,
 } from "../../mod.ts";
 import { runCommand } from "./command.ts";
-import { parseRunConfig } from "../config/config.ts";
-import { keysOfFlags } from "../config/words.ts";
 import { type FlagField, formatHelp, jsonFlag, ownFlags, parseFlags, selectFlags } from "./flags.ts";
+import { parseConfigFlags } from "./run_config.ts";
 import { print, printJson } from "./print.ts";
 import { escapeLine } from "../text/escape.ts";
 import { formatGroups } from "../text/groups.ts";
@@ -84,7 +83,7 @@ async function main(): Promise<number> {
     throw new ConfigError({ act: "describe", thing: "model", current, wanted });
   }
   const { input, classes: count, json, groups, plan: mode, batch } = own.read(values);
-  const { preset, weights: from } = parseRunConfig(keysOfFlags(values), "the command line").model;
+  const { preset, weights: from } = parseConfigFlags(values).model;
   const { graph, weights } = await loadModel(
     { model: positionals[0], preset, weights: from },
     {

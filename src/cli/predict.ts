@@ -5,14 +5,13 @@
  */
 import { z } from "zod";
 import { taskToPredict } from "../api/task_to_predict.ts";
-import { parseRunConfig } from "../config/config.ts";
-import { keysOfFlags } from "../config/words.ts";
 import { loadImages } from "../data/load_images.ts";
 import { openDenoBlockReader } from "../deno/block_reader.ts";
 import { ConfigError } from "../errors.ts";
 import { denoFiles, loadModel, openModel, type Predictions, presetNames } from "../../mod.ts";
 import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, jsonFlag, ownFlags, parseFlags, selectFlags } from "./flags.ts";
+import { parseConfigFlags } from "./run_config.ts";
 import { describeDevice } from "../text/device.ts";
 import { readModelSource } from "../runs/model_source.ts";
 import { describeLoadedModel } from "../text/model.ts";
@@ -83,7 +82,7 @@ async function main(signal: AbortSignal): Promise<number> {
     throw new ConfigError({ act: "predict", thing: `--${flag}`, current: "it is missing", wanted });
   }
   const { limit, top, split, json, images: path = "" } = own.read(values);
-  const config = parseRunConfig(keysOfFlags(values), "the command line");
+  const config = parseConfigFlags(values);
   const found = await loadImages(path, { split, files: denoFiles, openReader: openDenoBlockReader, note });
   const { classes = [], images, count } = found;
   if (!found.statistics && values.split !== undefined) {

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { parseRunConfig, type RunConfig } from "../config/config.ts";
 import { joinKeys, type Keys, keysAt, valuesByPath } from "../config/nodes.ts";
 import { upgradeConfig, upgradeReport } from "../config/version1.ts";
-import { keysOfFlags } from "../config/words.ts";
+import { keysOfFlags, nameSource } from "../config/words.ts";
 import { ConfigError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
@@ -104,6 +104,11 @@ function withoutOutput(
   return joinKeys(stored, { output: { folder: undefined, force: undefined } });
 }
 
+/** The configuration that flags set, by the keys of their fields. @throws {ConfigError} Where one is not allowed. */
+export function parseConfigFlags(values: ParsedFlags["values"]): RunConfig {
+  return parseRunConfig(keysOfFlags(values), nameSource(values, "the command line"));
+}
+
 /** What a run is told. */
 export interface ResolvedRun {
   readonly config: RunConfig;
@@ -137,7 +142,8 @@ export async function resolveRun(
   { resumed, without = [], defaults = {}, hear = note }: RunSources = {},
 ): Promise<ResolvedRun> {
   const given = keysOfFlags(values);
-  const parse = (stored: object, source: string) => parseRunConfig(joinKeys(stored, given), source);
+  const parse = (stored: object, source: string) =>
+    parseRunConfig(joinKeys(stored, given), nameSource(values, source));
   if (values.config === undefined) {
     return { config: parse(resumed ?? defaults, `${resumed ? "the checkpoint and " : ""}the command line`) };
   }

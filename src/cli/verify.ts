@@ -7,9 +7,8 @@ import { z } from "zod";
 import { type Check, ConfigError, denoFiles, isWinnowError, verifyGoldens } from "../../mod.ts";
 import { formatError, runCommand } from "./command.ts";
 import { type FlagField, formatHelp, ownFlags, parseFlags, selectFlags } from "./flags.ts";
+import { parseConfigFlags } from "./run_config.ts";
 import { openGpu } from "../api/open_gpu.ts";
-import { parseRunConfig } from "../config/config.ts";
-import { keysOfFlags } from "../config/words.ts";
 import { describeDevice } from "../text/device.ts";
 import { note, print, printError } from "./print.ts";
 import { openErrorProgress } from "./progress.ts";
@@ -49,7 +48,7 @@ async function main(): Promise<number> {
       wanted: "FILE...",
     });
   }
-  const { adapter, readPath: path } = parseRunConfig(keysOfFlags(values), "the command line").device;
+  const { adapter, readPath: path } = parseConfigFlags(values).device;
   using gpu = await openGpu({ adapter, path, tune: "off", note });
   print(`adapter: ${describeDevice(gpu)}`);
   const { model, data } = own.read(values);

@@ -31,7 +31,7 @@ export const runConfigSchema: Schema<RunConfig> = {
  * Checks a configuration and fills in the defaults.
  *
  * @param value what was read, such as parsed JSON
- * @param source where it was read, for errors: a file's path or "the command line"
+ * @param source where it was read, for errors: a file's path or "the command line", or what says so of a key's path
  * @throws {ConfigError} naming the key by its path, its value and what is expected
  *
  * @example
@@ -41,9 +41,10 @@ export const runConfigSchema: Schema<RunConfig> = {
  * parseRunConfig({ prune: { goal: { sparsity: 0.8 } } }, "an example").train.epochs; // 12
  * ```
  */
-export function parseRunConfig(value: unknown, source: string): RunConfig {
+export function parseRunConfig(value: unknown, source: string | ((path: string) => string)): RunConfig {
   const upgraded = upgradeConfig(value), result = schema.safeParse(upgraded);
   if (result.success) return result.data;
   const { thing, current, wanted } = findMisfit(upgraded) ?? describeIssue(result.error.issues[0], upgraded);
-  throw new ConfigError({ act: "use", thing, current: `${current} from ${source}`, wanted });
+  const from = typeof source === "string" ? source : source(thing);
+  throw new ConfigError({ act: "use", thing, current: `${current} from ${from}`, wanted });
 }

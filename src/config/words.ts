@@ -5,7 +5,7 @@
  */
 import { type ConfigField, describeConfig } from "./fields.ts";
 import { largestPattern, selectionSteps } from "./prune.ts";
-import { joinKeys, type Keys, keysAt } from "./nodes.ts";
+import { joinKeys, type Keys, keysAt, valuesByPath } from "./nodes.ts";
 
 /** A flag of words. */
 export interface WordField extends ConfigField {
@@ -138,17 +138,32 @@ export function keysOfFlag(field: ConfigField | WordField, value: unknown): Keys
   return "read" in field && field.read(String(value)) || keysAt(pathOf(field), value);
 }
 
-/** The keys that flags set, by the keys of their fields; false, of what is no boolean, takes a key away. */
-export function keysOfFlags(values: Readonly<Record<string, unknown>>): Keys {
+/** The flags that were given, words that stand for several keys before the keys themselves, and the keys that each sets. */
+function listGiven(values: Readonly<Record<string, unknown>>) {
   const given = configFlags.filter(({ key }) => values[key] !== undefined);
-  // Words that stand for several keys come before the keys themselves.
   const ordered = [
     ...given.filter((field) => "read" in field),
     ...given.filter((field) => !("read" in field)),
   ];
-  const read = (field: ConfigField | WordField) => {
+  return ordered.map((field) => {
     const value = values[field.key], isTaken = value === false && field.kind !== "boolean";
-    return isTaken ? keysAt(pathOf(field), undefined) : keysOfFlag(field, value);
-  };
-  return ordered.reduce<Keys>((keys, field) => joinKeys(keys, read(field), null), {});
+    const keys = isTaken ? keysAt(pathOf(field), undefined) : keysOfFlag(field, value);
+    return { name: `--${value === false ? "no-" : ""}${field.flag}`, keys };
+  });
+}
+
+/** The keys that flags set, by the keys of their fields; false, of what is no boolean, takes a key away. */
+export function keysOfFlags(values: Readonly<Record<string, unknown>>): Keys {
+  return listGiven(values).reduce<Keys>((all, { keys }) => joinKeys(all, keys, null), {});
+}
+
+/** Says of a path which flag it was set by, or where else it was read. */
+export function nameSource(
+  values: Readonly<Record<string, unknown>>,
+  others: string,
+): (path: string) => string {
+  const set = listGiven(values).map(({ name, keys }) => ({ name, paths: valuesByPath(keys) }));
+  return (path) =>
+    set.findLast(({ paths }) => paths.some(([own]) => path === own || path.startsWith(`${own}.`)))?.name ??
+      others;
 }

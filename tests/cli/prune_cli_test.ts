@@ -230,7 +230,7 @@ Deno.test("prune refuses bad input with one line and exit code 1, and leaves not
     const wrong: readonly [readonly string[], RegExp][] = [
       [
         [...flags, "--sparsity=1"],
-        /Cannot use "prune.goal.sparsity": 1 from the command line, expected .*\[0, 1\)/,
+        /Cannot use "prune.goal.sparsity": 1 from --sparsity, expected .*\[0, 1\)/,
       ],
       [[...flags, "--sparsity=0.5", "--confidence=0.5"], /sparsity/],
       [

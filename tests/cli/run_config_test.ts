@@ -215,6 +215,7 @@ Deno.test("readRun() names the source of what it refuses", async () => {
     "bad.json": "{",
     "unknown.json": '{"epoch": 1}',
     "list.json": "[]",
+    "goal.json": '{"prune": {"goal": {"cost": "parameters", "max": 0.5}}}',
     "deep.json": '{"train": {"optimizer": {"momentum": 2}}}',
   });
   const refuse = (argv: readonly string[], kind: new (...args: never[]) => Error, ...texts: string[]) =>
@@ -231,7 +232,28 @@ Deno.test("readRun() names the source of what it refuses", async () => {
   await refuse(
     ["--sparsity", "1.5"],
     ConfigError,
-    '"prune.goal.sparsity": 1.5 from the command line',
+    '"prune.goal.sparsity": 1.5 from --sparsity',
     "[0, 1)",
+  );
+  const beside = ["--granularity=2:4", "--rounds=3"];
+  await refuse(
+    beside,
+    ConfigError,
+    '"prune.goal.rounds": 3 from --rounds, expected none beside prune.goal.pattern',
+  );
+  await refuse(
+    ["--target-bytes=0.5"],
+    ConfigError,
+    '"prune.goal.cost": "bytes" from --target-bytes, expected another than bytes',
+  );
+  await refuse(
+    ["--no-decay-bias", "--weight-decay=0"],
+    ConfigError,
+    '"train.optimizer.decayBias": false from --no-decay-bias, expected true unless',
+  );
+  await refuse(
+    ["--no-target-bytes", "--config", "goal.json"],
+    ConfigError,
+    '"prune.goal.max": absent from --no-target-bytes',
   );
 });
