@@ -27,12 +27,14 @@ export { default as "data/batch_images" } from "../../kernels/data/batch_images.
 export { default as "data/mix_images" } from "../../kernels/data/mix_images.wgsl" with { type: "text" };
 export { default as "dispatch" } from "../../kernels/dispatch.wgsl" with { type: "text" };
 export { default as "gemm/conv2d_backward_input" } from "../../kernels/gemm/conv2d_backward_input.wgsl" with { type: "text" };
+export { default as "gemm/conv2d_backward_input_strided" } from "../../kernels/gemm/conv2d_backward_input_strided.wgsl" with { type: "text" };
 export { default as "gemm/conv2d_backward_weight" } from "../../kernels/gemm/conv2d_backward_weight.wgsl" with { type: "text" };
 export { default as "gemm/conv2d_backward_weight_pooled" } from "../../kernels/gemm/conv2d_backward_weight_pooled.wgsl" with { type: "text" };
 export { default as "gemm/conv2d_forward" } from "../../kernels/gemm/conv2d_forward.wgsl" with { type: "text" };
 export { default as "gemm/conv2d_forward_pooled" } from "../../kernels/gemm/conv2d_forward_pooled.wgsl" with { type: "text" };
 export { default as "gemm/gpu/tile" } from "../../kernels/gemm/gpu/tile.wgsl" with { type: "text" };
 export { default as "gemm/gram" } from "../../kernels/gemm/gram.wgsl" with { type: "text" };
+export { default as "gemm/input_gradient" } from "../../kernels/gemm/input_gradient.wgsl" with { type: "text" };
 export { default as "gemm/software/register" } from "../../kernels/gemm/software/register.wgsl" with { type: "text" };
 export { default as "gemm/software/register_strips" } from "../../kernels/gemm/software/register_strips.wgsl" with { type: "text" };
 export { default as "gemm/software/subgroup_broadcast" } from "../../kernels/gemm/software/subgroup_broadcast.wgsl" with { type: "text" };

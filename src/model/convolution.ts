@@ -85,7 +85,61 @@ export function forwardShape(g: ConvolutionGeometry): ProductShape {
   };
 }
 
-/** The product of the input's gradient. */
+/** Input pixels along a side that lie a stride apart, and the taps of the filter that meet them. */
+interface PixelClass {
+  readonly first: number;
+  readonly pixels: number;
+  /** The first tap, and the taps from one to the next; there may be none. */
+  readonly tap: number;
+  readonly tapStep: number;
+  readonly taps: number;
+}
+
+/** The classes of pixels along a side. */
+function classifyPixels(
+  length: number,
+  { kernel, stride, padding, dilation }: Readonly<
+    Record<"kernel" | "stride" | "padding" | "dilation", number>
+  >,
+): readonly PixelClass[] {
+  return Array.from({ length: Math.min(stride, length) }, (_, first) => {
+    const meets = (tap: number) => (first + padding - tap * dilation) % stride === 0;
+    const taps = Array.from({ length: kernel }, (_, tap) => tap).filter(meets),
+      [tap = 0, second = tap + 1] = taps;
+    return {
+      first,
+      pixels: Math.ceil((length - first) / stride),
+      tap,
+      tapStep: second - tap,
+      taps: taps.length,
+    };
+  });
+}
+
+/** The products of the input's gradient: one with stride 1, otherwise one for each class of pixels. */
+export function backwardInputShapes(g: ConvolutionGeometry): readonly ProductShape[] {
+  const [strideY, strideX] = toPair(g.stride), whole = backwardInputShape(g);
+  if (strideY === 1 && strideX === 1) return [whole];
+  const [paddingY, paddingX] = toPair(g.padding), [dilationY, dilationX] = toPair(g.dilation ?? 1);
+  const vertical = { kernel: g.kernelHeight, stride: strideY, padding: paddingY, dilation: dilationY };
+  const horizontal = { kernel: g.kernelWidth, stride: strideX, padding: paddingX, dilation: dilationX };
+  return classifyPixels(g.inHeight, vertical).flatMap((y) =>
+    classifyPixels(g.inWidth, horizontal).map((x): ProductShape => ({
+      ...whole,
+      operation: "gemm/conv2d_backward_input_strided",
+      rows: g.images * y.pixels * x.pixels,
+      segments: y.taps * x.taps,
+      sizes: {
+        ...whole.sizes,
+        kernel_height: g.kernelHeight,
+        ...{ first_y: y.first, first_x: x.first, tap_y: y.tap, tap_x: x.tap },
+        ...{ tap_step_y: y.tapStep, tap_step_x: x.tapStep, taps_x: Math.max(1, x.taps) },
+      },
+    }))
+  );
+}
+
+/** The product of the gradient of the input of a convolution with stride 1. */
 export function backwardInputShape(g: ConvolutionGeometry): ProductShape {
   const { x, y, weight } = operandQuads(g);
   return {
@@ -179,21 +233,22 @@ export function convolutionForward(
 }
 
 /**
- * dx from dy: one dispatch, or two if the core transforms the weight into `scratch`. `addend` is added to dx; then dx
- * is zero where `gate` <= 0.
+ * dx from dy: one dispatch, or two if the core transforms the weight into `scratch`; with strides one for each class of
+ * pixels. `addend` is added to dx; then dx is zero where `gate` <= 0.
  */
 export function convolutionBackwardInput(
   { name, geometry, choose, weight }: ConvolutionContext,
   { values = arenaRef("values"), dy, dx, addend, gate, scratch }: InputGradientTensors & Scratch,
 ): readonly Dispatch[] {
-  const shape = backwardInputShape(geometry);
-  return dispatchProductWithTransform(shape, choose(shape), {
-    scratch,
-    label: `${name} backward input`,
-    bindings: { dy, values, gate: gate ?? dy, addend: addend ?? dy, dx },
-    params: { weight },
-    constants: { HAS_ADDEND: addend === undefined ? 0 : 1, GATED: gate === undefined ? 0 : 1 },
-  });
+  return backwardInputShapes(geometry).flatMap((shape) =>
+    dispatchProductWithTransform(shape, choose(shape), {
+      scratch,
+      label: `${name} backward input`,
+      bindings: { dy, values, gate: gate ?? dy, addend: addend ?? dy, dx },
+      params: { weight },
+      constants: { HAS_ADDEND: addend === undefined ? 0 : 1, GATED: gate === undefined ? 0 : 1 },
+    })
+  );
 }
 
 /**

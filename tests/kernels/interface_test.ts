@@ -38,6 +38,7 @@ const included: readonly string[] = [
   "activation/logistic",
   "dispatch",
   "layer/pool2d_forward",
+  "gemm/input_gradient",
   "gemm/software/subgroup_broadcast",
   "winograd/tiles",
   "layer/shift_lanes",

@@ -30,7 +30,7 @@ import { assertPadding, divisionRoundings, sqrtRoundings, unwritten } from "./pr
 import {
   type Convolution,
   forwardProduct,
-  inputProduct,
+  inputProducts,
   normEpsilon,
   normOf,
   operandsOf,
@@ -174,7 +174,7 @@ export async function checkInput(
   runs: readonly { readonly core: string; readonly fusion: InputFusion }[],
 ): Promise<void> {
   const { x, w, b, dy } = operandsOf(convolution);
-  const { shape, params } = inputProduct(convolution);
+  const products = inputProducts(convolution);
   const gate = randomTensor(convolution.x, 5);
   gate.values[0] = 0;
   const addend = randomTensor(convolution.x, 6);
@@ -182,13 +182,15 @@ export async function checkInput(
   const { floats } = await runKernels({
     path,
     gpu,
-    dispatches: runs.map(({ core, fusion }, i) =>
-      dispatchProduct(shape, { core, splits: 1 }, {
-        label: `${core} ${i}`,
-        bindings: { ...shared, dx: inputRef(`dx${i}`) },
-        params,
-        constants: fusion,
-      })
+    dispatches: runs.flatMap(({ core, fusion }, i) =>
+      products.map(({ shape, params }) =>
+        dispatchProduct(shape, { core, splits: 1 }, {
+          label: `${core} ${i}`,
+          bindings: { ...shared, dx: inputRef(`dx${i}`) },
+          params,
+          constants: fusion,
+        })
+      )
     ),
     buffers: {
       dy: imagesToQuads(dy.values, dy.shape),
@@ -196,7 +198,7 @@ export async function checkInput(
       gate: imagesToQuads(gate.values, gate.shape),
       addend: imagesToQuads(addend.values, addend.shape),
       ...Object.fromEntries(
-        runs.map((_, i) => [`dx${i}`, unwritten(shape.rows * 4 * countQuads(shape.columns))]),
+        runs.map((_, i) => [`dx${i}`, unwritten(imagesToQuads(x.values, x.shape).length)]),
       ),
     },
   });
@@ -214,7 +216,7 @@ export async function checkInput(
     const name = `${path} ${core} ${HAS_ADDEND} ${GATED} ${JSON.stringify(convolution)}`;
     const got = floats(`dx${i}`);
     assertClose(imagesFromQuads(got, dx.shape), want, { tolerance, name });
-    assertPadding(got, shape.columns, { name });
+    assertPadding(got, convolution.x[1], { name });
   }
 }
 

@@ -8,7 +8,7 @@ import type { ReadPath } from "../../src/kernels/interface.ts";
 import { usableCores } from "../../src/kernels/cores.ts";
 import type { ProductShape } from "../../src/kernels/product.ts";
 import type { FusedNorm } from "../../src/model/layer.ts";
-import { windowParams } from "../../src/model/convolution.ts";
+import { backwardInputShapes, windowParams } from "../../src/model/convolution.ts";
 import { countQuads, type Pair, windowedSides } from "../../src/shape.ts";
 import type { BatchNorm2dState } from "../reference/batchnorm2d.ts";
 import { randomTensor, type RefTensor } from "../reference/tensor.ts";
@@ -178,22 +178,18 @@ export function forwardProduct(convolution: Convolution): Product {
   };
 }
 
-/** dx (N, H, W, I) from dy and the weight. */
-export function inputProduct(convolution: Convolution): Product {
-  const { x: [batch, channels, height, width], outputs, kernel } = convolution;
-  const shape = {
-    operation: "gemm/conv2d_backward_input",
-    rows: batch * height * width,
-    columns: channels,
-    segments: kernel[0] * kernel[1],
-    inner: countQuads(outputs),
-    splittable: false,
-  };
-  return {
-    shape,
-    params: { ...geometry(convolution), weight: weightOffset, out_channels: outputs },
+/** dx (N, H, W, I) from dy and the weight: the products of all its pixels. */
+export function inputProducts(convolution: Convolution): readonly Product[] {
+  const { x: [images, channels, inHeight, inWidth], outputs, kernel, stride, padding, dilation } =
+    convolution;
+  const [outHeight, outWidth] = outputSides(convolution);
+  const sides = { inHeight, inWidth, outHeight, outWidth, kernelHeight: kernel[0], kernelWidth: kernel[1] };
+  const widths = { images, inQuads: countQuads(channels), outChannels: outputs };
+  return backwardInputShapes({ ...widths, ...sides, stride, padding, dilation }).map((shape) => ({
+    shape: { ...shape, columns: channels },
+    params: { weight: weightOffset },
     spare: inputRefs({ gate: "dy", addend: "dy" }),
-  };
+  }));
 }
 
 /** dw (splits, O, KH, KW, I) from dy and x. */
