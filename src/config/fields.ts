@@ -59,10 +59,12 @@ function readKind(node: Node): ConfigField["kind"] {
 }
 
 function makeField(key: string, nodes: readonly Node[], under: readonly string[]): ConfigField {
-  const [node] = nodes, words = [...new Set(nodes.flatMap(listWords))];
+  const [node] = nodes, constants = [...new Set(nodes.flatMap(listWords))];
+  const words = constants.filter((word) => typeof word === "string");
   // A key that has a short name begins with it.
   const [, short, description] = /^(?:--(\S+): )?(.*)$/.exec(node.description!)!;
   const kind = readKind(node), all = kind === "choice" ? { wanted: node.wanted, enum: words } : node;
+  const numbers = constants.filter((word) => typeof word === "number").map((number) => `${number} or `);
   return {
     key,
     flag: short ?? key,
@@ -70,27 +72,39 @@ function makeField(key: string, nodes: readonly Node[], under: readonly string[]
     kind,
     default: kind === "part" ? undefined : node.default as ConfigField["default"],
     description,
-    wanted: describeWanted(all),
+    wanted: `${numbers.join("")}${describeWanted(all)}`,
     ...(words.length > 0 ? { choices: words } : {}),
     ...(under.length > 0 ? { under } : {}),
   };
 }
 
-/** What tells a branch apart, in words: those it may be, what else may stand in their place, or which numbers. */
-function describeKinds(node: Node): readonly string[] {
-  const words = [...listWords(node), ...(node.anyOf?.some(({ properties }) => properties) ? ["blocks"] : [])];
-  return words.length > 0 || listBranches(node).length > 0 ? words : [describeWanted(node)];
+/** The words that tell a branch apart, and what else may stand in their place. */
+function listKinds(node: Node): readonly string[] {
+  const blocks = node.anyOf?.some(({ properties }) => properties) ? ["blocks"] : [];
+  return [...listWords(node).map(String), ...blocks];
 }
 
-/** The words of those branches that have a key, where the others have other words. */
-export function listKindsWith(key: string, branches: readonly Node[]): readonly string[] {
+/** The kinds of those branches that have a key, where the others are of other kinds. */
+function listKindsWith(
+  key: string,
+  branches: readonly Node[],
+  kindsOf: (node: Node) => readonly string[] = listKinds,
+): readonly string[] {
   const kind = findTellingKey(branches);
   if (kind === undefined) return [];
-  const wordsOf = (has: boolean) =>
+  const kindsWhere = (has: boolean) =>
     branches.filter(({ properties }) => key in properties! === has)
-      .flatMap(({ properties }) => describeKinds(properties![kind]));
-  const words = new Set(wordsOf(true)), others = wordsOf(false);
-  return others.length === 0 || others.some((word) => words.has(word)) ? [] : [...words];
+      .flatMap(({ properties }) => kindsOf(properties![kind]));
+  const kinds = new Set(kindsWhere(true)), others = kindsWhere(false);
+  return others.length === 0 || others.some((word) => kinds.has(word)) ? [] : [...kinds];
+}
+
+/** The same, numbers said in words. */
+export function describeKindsWith(key: string, branches: readonly Node[]): readonly string[] {
+  return listKindsWith(key, branches, (node) => {
+    const words = listKinds(node);
+    return words.length > 0 || listBranches(node).length > 0 ? words : [describeWanted(node)];
+  });
 }
 
 /** The fields of some branches, one for each path, however many have it. */

@@ -5,7 +5,7 @@
  */
 import type { z } from "zod";
 import { describeAlternatives, nearestName } from "../nearest.ts";
-import { type ConfigField, describeConfig, describeWanted, listKindsWith } from "./fields.ts";
+import { type ConfigField, describeConfig, describeKindsWith, describeWanted } from "./fields.ts";
 import {
   branchFor,
   findTellingKey,
@@ -73,7 +73,7 @@ function quoteValue(value: unknown): string {
 /** What is wanted of a value: beside others, where it would fit without them. */
 function describeWantedAt(path: Path, config: unknown): string {
   const node = nodeAt(config, path)!, value = valueAt(config, path);
-  if (nodesAt(path).some((other) => fits(other, value))) {
+  if (!fits(node, value) && nodesAt(path).some((other) => fits(other, value))) {
     return `${describeWanted(node)} beside ${describeBeside(path, config)}`;
   }
   const field = describeConfig().find(({ key }) => key === path.join("."));
@@ -108,7 +108,7 @@ function describeUnknown(path: Path, config: unknown): Misfit {
       ? describeMisfit(path, current, `none beside ${describeBeside(parent, config)}`)
       : describeMisfit(path, "an unknown key", describeNearestKey(path, branches));
   }
-  const kinds = listKindsWith(key, branches);
+  const kinds = describeKindsWith(key, branches);
   if (kinds.length > 0) {
     const kind = [...parent, findTellingKey(branches)].join(".");
     return describeMisfit(path, current, `none unless ${kind} is ${kinds.join(" or ")}`);

@@ -17,7 +17,7 @@ export interface Node {
   readonly required?: readonly string[];
   /** What a list holds. */
   readonly items?: Node;
-  readonly const?: string;
+  readonly const?: string | number;
   readonly enum?: readonly string[];
   readonly default?: unknown;
   readonly description?: string;
@@ -46,8 +46,8 @@ export function listBranches(node: Node | undefined): readonly Node[] {
   return branches.every(({ properties }) => properties) ? branches : [];
 }
 
-/** The words that a single value may be: a constant, a choice, or those of its union. */
-export function listWords({ const: word, enum: words, anyOf }: Node): readonly string[] {
+/** The words, or the number, that a single value may be: a constant, a choice, or those of its union. */
+export function listWords({ const: word, enum: words, anyOf }: Node): readonly (string | number)[] {
   return word !== undefined ? [word] : words ?? anyOf?.flatMap(listWords) ?? [];
 }
 
@@ -56,7 +56,7 @@ export function fits(node: Node, value: unknown): boolean {
   const parts = node.oneOf ?? node.anyOf, words = listWords(node);
   if (parts) return parts.some((part) => fits(part, value));
   if (node.properties) return isKeys(value);
-  if (words.length > 0) return words.includes(value as string);
+  if (words.length > 0) return words.includes(value as string | number);
   if (node.type === "array") return Array.isArray(value) && value.every((item) => fits(node.items!, item));
   if (node.type === "boolean") return typeof value === "boolean";
   if (node.type === "string") return typeof value === "string";

@@ -42,7 +42,7 @@ const rounds = z.int().min(1).optional().meta({
 const ways = {
   inRounds: {
     schedule: z.enum(["gradual", "iterative"]).default("gradual").describe(
-      "--prune-schedule: How rounds share the way: all at once, equal fractions of what is left, or steep first (Zhu and Gupta 2017).",
+      "--prune-schedule: How rounds share the way to a sparsity or a cost: steep first (Zhu and Gupta 2017), equal fractions of what is left, or all at once.",
     ),
     rounds,
   },
@@ -131,7 +131,7 @@ const limited = {
 const ranked = {
   scope: z.enum(["global", "layer"]).optional().meta({
     description:
-      `--scope: Rank all layers together, or take the same share of each; ${channelDefaults.scope} where channels go to a cost.`,
+      `--scope: To a sparsity or a cost, rank all layers together, or take the same share of each; ${channelDefaults.scope} where channels go to a cost.`,
     default: "global",
   }),
   ...limited,

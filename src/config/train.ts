@@ -184,10 +184,9 @@ export const trainTree = z.strictObject({
 /** What fine-tuning does: the branch `prune.finetune`. */
 export const finetuneTree = z.union([
   z.strictObject({
-    epochs: z.int().min(1).default(1).meta({
-      description: "--finetune-epochs: Passes over the training examples after each removal, 0 for none.",
-      wanted: "a whole number, at least 0",
-    }),
+    epochs: z.int().min(1).default(1).describe(
+      "--finetune-epochs: Passes over the training examples after each removal, 0 for none.",
+    ),
     rewind: z.number().min(0).lt(1).default(0.75).describe(
       "--rewind: Fraction of training whose learning rates fine-tuning goes back to (Renda et al. 2020).",
     ),

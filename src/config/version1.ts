@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { isKeys, joinKeys, type Keys, keysAt, root } from "./nodes.ts";
+import { isKeys, joinKeys, type Keys, keysAt, root, valueAt } from "./nodes.ts";
 import { schema } from "./schema.ts";
 import { configFlags, keysOfFlag } from "./words.ts";
 
@@ -70,11 +70,11 @@ const moved: Readonly<Record<string, string>> = {
   "train.optimizer.clipValue": "train.optimizer.clip.value",
 };
 
-const nesterovPath = "train.optimizer.nesterov";
+const nesterovPath = "train.optimizer.nesterov", kindPath = "train.optimizer.kind";
 
 /** The value at a path such as `prune.rounds`. */
 function read(config: Keys, path: string): unknown {
-  return path.split(".").reduce<unknown>((part, key) => isKeys(part) ? part[key] : undefined, config);
+  return valueAt(config, path.split("."));
 }
 
 /** Keys of versions 1 and 2 that had a value where they did nothing: their paths, and those values. */
@@ -106,19 +106,26 @@ function withoutIdle(config: Keys): Keys {
     .reduce<Keys>((keys, [path]) => joinKeys(keys, keysAt(path, undefined), null), config);
 }
 
-/** Gives a tree of version 2 the shape of now; what is none stays as it is. */
+/** True where a key may be laid at a path: nothing stands there, nor what is no part on the way. */
+function isFree(config: Keys, path: string): boolean {
+  const parents = path.split(".").map((_, i, keys) => keys.slice(0, i));
+  return parents.every((parent) => isKeys(valueAt(config, parent) ?? {})) && read(config, path) === undefined;
+}
+
+/** Gives a tree of version 2 the shape of now; what cannot be moved stays, to be refused. */
 function upgradeTree(config: Keys): Keys {
-  // Beside the new key, the old one is one that there is not.
   const stood = Object.keys(moved).filter((path) =>
-    read(config, path) !== undefined && read(config, moved[path]) === undefined
+    read(config, path) !== undefined && isFree(config, moved[path])
   );
-  const nesterov = read(config, nesterovPath);
-  if (stood.length === 0 && nesterov === undefined) return config;
   const sets = stood.flatMap((path) => [keysAt(moved[path], read(config, path)), keysAt(path, undefined)]);
-  const kind = typeof nesterov === "boolean"
-    ? [keysAt(nesterovPath, undefined), ...(nesterov ? [keysAt("train.optimizer.kind", "nesterov")] : [])]
+  const nesterov = read(config, nesterovPath), kind = read(config, kindPath) ?? "sgd";
+  const kinds = typeof nesterov === "boolean" && kind === "sgd"
+    ? [keysAt(nesterovPath, undefined), ...(nesterov ? [keysAt(kindPath, "nesterov")] : [])]
     : [];
-  return withoutIdle([...sets, ...kind].reduce<Keys>((keys, set) => joinKeys(keys, set, null), config));
+  const all = [...sets, ...kinds];
+  return all.length === 0
+    ? config
+    : withoutIdle(all.reduce<Keys>((keys, set) => joinKeys(keys, set, null), config));
 }
 
 /** Gives a configuration of an earlier version the shape of now; of one of now, keys that are undefined go. */

@@ -129,13 +129,13 @@ export const configFlags: readonly (ConfigField | WordField)[] = describeConfig(
 ]);
 
 /** The path of the key that a flag sets, or of one of those. */
-function pathOf(field: ConfigField | WordField): string {
+function getPath(field: ConfigField | WordField): string {
   return "at" in field ? field.at : field.key;
 }
 
 /** The keys that the value of a flag sets. What is no value of it stands at its path, to be refused. */
 export function keysOfFlag(field: ConfigField | WordField, value: unknown): Keys {
-  return "read" in field && field.read(String(value)) || keysAt(pathOf(field), value);
+  return "read" in field && field.read(String(value)) || keysAt(getPath(field), value);
 }
 
 /** The flags that were given, words that stand for several keys before the keys themselves, and the keys that each sets. */
@@ -147,7 +147,7 @@ function listGiven(values: Readonly<Record<string, unknown>>) {
   ];
   return ordered.map((field) => {
     const value = values[field.key], isTaken = value === false && field.kind !== "boolean";
-    const keys = isTaken ? keysAt(pathOf(field), undefined) : keysOfFlag(field, value);
+    const keys = isTaken ? keysAt(getPath(field), undefined) : keysOfFlag(field, value);
     return { name: `--${value === false ? "no-" : ""}${field.flag}`, keys };
   });
 }

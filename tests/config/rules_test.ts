@@ -55,7 +55,11 @@ Deno.test("parseRunConfig() refuses what a kind of goal does not leave to say", 
     ],
     [{ goal: { regrow: 0.9 } }, "goal.confidence", "auto or a finite number in (0, 1)"],
     [{ goal: { ...cost, confidence: 0.9 } }, "goal.confidence", "none beside prune.goal.cost"],
-    [{ finetune: { epochs: 0, rewind: 0 } }, "finetune.rewind", "none unless prune.finetune.epochs is"],
+    [
+      { finetune: { epochs: 0, rewind: 0 } },
+      "finetune.rewind",
+      "none unless prune.finetune.epochs is a whole number, at least 1",
+    ],
   ];
   for (const [prune, path, wanted] of cases) {
     assertRefused({ validation: { examples: 9 }, prune }, `"prune.${path}"`, "expected ", wanted);

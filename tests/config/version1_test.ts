@@ -68,7 +68,9 @@ Deno.test("parseRunConfig() reads keys of version 2 where they stand now, and re
       'Cannot use "prune.select.scope": "layer"',
     ],
     [{ train: { optimizer: { kind: "adam", nesterov: 1 } } }, 'Cannot use "train.optimizer.nesterov"'],
+    [{ train: { optimizer: { kind: "adam", nesterov: true } } }, 'Cannot use "train.optimizer.nesterov"'],
     [{ prune: { rounds: 3, goal: { rounds: 4 } } }, 'Cannot use "prune.rounds": an unknown key'],
+    [{ prune: { rounds: 3, goal: 5 } }, 'Cannot use "prune.'],
   ];
   for (const [config, message] of cases) {
     assert.throws(
