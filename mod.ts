@@ -96,6 +96,7 @@ export type { LayerSpec, OwnLayerSpec } from "./src/model/layers/index.ts";
 export type { LeakyreluSpec } from "./src/model/layers/leakyrelu.ts";
 export type { LinearSpec } from "./src/model/layers/linear.ts";
 export type { Pool2dSpec } from "./src/model/layers/pool2d.ts";
+export type { PreluSpec } from "./src/model/layers/prelu.ts";
 export type { ReluSpec } from "./src/model/layers/relu.ts";
 export type { ClipSpec } from "./src/model/layers/clip.ts";
 export type { EluSpec } from "./src/model/layers/elu.ts";

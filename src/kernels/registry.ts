@@ -64,6 +64,9 @@ export { default as "layer/multiply_backward_factor" } from "../../kernels/layer
 export { default as "layer/normed_weight" } from "../../kernels/layer/normed_weight.wgsl" with { type: "text" };
 export { default as "layer/normed_weight_backward" } from "../../kernels/layer/normed_weight_backward.wgsl" with { type: "text" };
 export { default as "layer/pool2d_forward" } from "../../kernels/layer/pool2d_forward.wgsl" with { type: "text" };
+export { default as "layer/prelu_backward" } from "../../kernels/layer/prelu_backward.wgsl" with { type: "text" };
+export { default as "layer/prelu_forward" } from "../../kernels/layer/prelu_forward.wgsl" with { type: "text" };
+export { default as "layer/prelu_slope" } from "../../kernels/layer/prelu_slope.wgsl" with { type: "text" };
 export { default as "layer/relu_backward" } from "../../kernels/layer/relu_backward.wgsl" with { type: "text" };
 export { default as "layer/relu_forward" } from "../../kernels/layer/relu_forward.wgsl" with { type: "text" };
 export { default as "layer/shift_lanes" } from "../../kernels/layer/shift_lanes.wgsl" with { type: "text" };
@@ -101,8 +104,10 @@ export { default as "reduce/bias_backward_pooled" } from "../../kernels/reduce/b
 export { default as "reduce/chunks" } from "../../kernels/reduce/chunks.wgsl" with { type: "text" };
 export { default as "reduce/columns" } from "../../kernels/reduce/columns.wgsl" with { type: "text" };
 export { default as "reduce/gradient_norm" } from "../../kernels/reduce/gradient_norm.wgsl" with { type: "text" };
+export { default as "reduce/lanes" } from "../../kernels/reduce/lanes.wgsl" with { type: "text" };
 export { default as "reduce/merge_moments" } from "../../kernels/reduce/merge_moments.wgsl" with { type: "text" };
 export { default as "reduce/moments" } from "../../kernels/reduce/moments.wgsl" with { type: "text" };
+export { default as "reduce/prelu_backward_weight" } from "../../kernels/reduce/prelu_backward_weight.wgsl" with { type: "text" };
 export { default as "reduce/splits" } from "../../kernels/reduce/splits.wgsl" with { type: "text" };
 export { default as "refit/back_substitute" } from "../../kernels/refit/back_substitute.wgsl" with { type: "text" };
 export { default as "refit/covariance" } from "../../kernels/refit/covariance.wgsl" with { type: "text" };

@@ -21,13 +21,16 @@ import {
   hardSwish,
   leakyRelu,
   mish,
+  preluBackward,
+  preluForward,
   sigmoid,
   silu,
   tanh,
 } from "../reference/activations.ts";
-import { assertClose, F32_ROUNDOFF, randomTensor, tensorOf } from "../reference/tensor.ts";
-import { readPaths } from "./harness.ts";
+import { assertClose, F32_ROUNDOFF, randomTensor, sumTolerance, tensorOf } from "../reference/tensor.ts";
+import { fromQuads, readPaths, toQuads } from "./harness.ts";
 import { runLayer } from "./layers.ts";
+import { assertPadding } from "./precision.ts";
 
 const ofErf = 1e-6 / F32_ROUNDOFF;
 
@@ -117,6 +120,34 @@ for (const path of readPaths) {
       }
     });
   }
+
+  Deno.test(`prelu agrees with the reference, by slopes of channels and by one, ${path} path`, async () => {
+    for (const shape of [[1, 1, 1, 1], [2, 5, 3, 7], [3, 6, 9, 5], [2, 40, 11, 12]]) {
+      for (const shared of [true, false]) {
+        const x = randomTensor(shape, 1),
+          dy = randomTensor(shape, 2),
+          slopes = randomTensor([shared ? 1 : shape[1]], 3);
+        // Padding is 0 in arenas.
+        const parameter = toQuads(slopes.values, 1, slopes.values.length);
+        const spec = { kind: "prelu", name: "prelu", shared } as const;
+        const { y, dxs: [dx], gradient } = await runLayer({ path, spec, inputs: [x], dy, parameter });
+        const want = preluBackward(x, slopes, dy), name = `${path} ${shape}, shared ${shared}`;
+        assertClose(y.values, preluForward(x, slopes).values, {
+          tolerance: F32_ROUNDOFF,
+          name: `y, ${name}`,
+        });
+        assertClose(dx.values, want.dx.values, { tolerance: F32_ROUNDOFF, name: `dx, ${name}` });
+        const terms = x.values.length / slopes.values.length;
+        assertClose(fromQuads(gradient, 1, slopes.values.length), want.dSlopes.values, {
+          tolerance: sumTolerance(terms + 1, terms),
+          name: `slopes, ${name}`,
+        });
+        assertPadding(gradient, slopes.values.length, { name: `slopes, ${name}` });
+        const { dxs } = await runLayer({ path, spec, inputs: [x], dy, parameter, wanted: [false] });
+        assert.deepEqual(dxs, []);
+      }
+    }
+  });
 
   Deno.test(`activations pass NaN on, ${path} path`, async () => {
     const x = tensorOf([1, 5, 1, 1], [NaN, 1, NaN, -1, NaN]);

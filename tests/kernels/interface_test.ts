@@ -41,6 +41,7 @@ const included: readonly string[] = [
   "gemm/input_gradient",
   "gemm/software/subgroup_broadcast",
   "winograd/tiles",
+  "layer/prelu_slope",
   "layer/shift_lanes",
   "math/finite",
   "math/maximum",

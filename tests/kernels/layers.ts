@@ -15,7 +15,7 @@ import { type RefTensor, tensorOf } from "../reference/tensor.ts";
 import { imagesFromQuads, imagesToQuads, runKernels } from "./harness.ts";
 import { assertPadding, unwritten } from "./precision.ts";
 
-/** A layer without parameters, its inputs (N, C, H, W), and what its context says. */
+/** A layer, its inputs (N, C, H, W), and what its context says. */
 export interface LayerRun {
   readonly path: ReadPath;
   readonly spec: LayerSpec;
@@ -27,6 +27,8 @@ export interface LayerRun {
   /** Inputs whose gradient is wanted; all where left out. */
   readonly wanted?: readonly boolean[];
   readonly step?: Readonly<Record<string, number>>;
+  /** Its only parameter in quads, if it has one. */
+  readonly parameter?: Float32Array;
 }
 
 /** What a layer made: its output, and the gradient of each input that wants one. */
@@ -34,6 +36,8 @@ export interface LayerResult {
   readonly y: RefTensor;
   readonly dxs: readonly RefTensor[];
   readonly dispatches: readonly Dispatch[];
+  /** The gradient of the parameter in quads; empty without one. */
+  readonly gradient: Float32Array;
 }
 
 /** The shape of one example of (N, C, H, W). */
@@ -49,6 +53,8 @@ export async function runLayer(run: LayerRun): Promise<LayerResult> {
   const yShape = [batch, output.channels, output.height, output.width];
   const wordsOf = ([n, c, h, w]: readonly number[]) => 4 * n * h * w * countQuads(c);
   const buffers: Record<string, Float32Array> = { y: unwritten(wordsOf(yShape)) };
+  if (run.parameter) buffers.values = run.parameter;
+  if (run.parameter && dy) buffers.gradients = unwritten(run.parameter.length);
   for (const [i, { shape, values }] of inputs.entries()) {
     buffers[`x${i}`] = imagesToQuads(values, shape);
     buffers[`dx${i}`] = unwritten(wordsOf(shape));
@@ -100,5 +106,6 @@ export async function runLayer(run: LayerRun): Promise<LayerResult> {
       return [];
     }),
     dispatches,
+    gradient: buffers.gradients ? floats("gradients") : new Float32Array(),
   };
 }

@@ -146,6 +146,7 @@ Deno.test("resolveGraph() takes a flattened map only into layers that can read o
     maxpool2d: ["refuses", window],
     mish: ["takes", {}],
     multiply: ["takes", twice],
+    prelu: ["takes", {}],
     relu: ["takes", {}],
     shuffle: ["refuses", { groups: 1 }],
     sigmoid: ["takes", {}],

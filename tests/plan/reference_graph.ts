@@ -26,6 +26,8 @@ import {
   hardSwish,
   leakyRelu,
   mish,
+  preluBackward,
+  preluForward,
   sigmoid,
   silu,
   tanh,
@@ -203,6 +205,14 @@ function layerPass(layer: LayerSpec, inputs: readonly RefTensor[], { trains, of 
       return { y: concatForward(inputs), backward: (dy) => ({ dxs: concatBackward(inputs, dy) }) };
     case "leakyrelu":
       return activation(leakyRelu(layer.negativeSlope));
+    case "prelu":
+      return {
+        y: preluForward(x, of("weight")),
+        backward(dy) {
+          const { dx, dSlopes } = preluBackward(x, of("weight"), dy);
+          return { dxs: [dx], parameters: { weight: dSlopes } };
+        },
+      };
     case "clip":
       return activation(clip(layer.min, layer.max));
     case "elu":

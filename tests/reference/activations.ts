@@ -98,6 +98,39 @@ export const tanh: Activation = {
   slope: (x) => 4 * sigmoid.slope(2 * x),
 };
 
+/** The slope of each number of a map: that of its channel, or the only one. */
+function slopeIndex(
+  { shape: [batch, channels], values }: RefTensor,
+  slopes: RefTensor,
+): (i: number) => number {
+  const area = values.length / batch / channels;
+  return (i) => slopes.values.length === 1 ? 0 : Math.floor(i / area) % channels;
+}
+
+/** x for x > 0, else slope x (torch.nn.PReLU). x (N, C, ...), slopes (C) or (1). */
+export function preluForward(x: RefTensor, slopes: RefTensor): RefTensor {
+  const at = slopeIndex(x, slopes);
+  return {
+    shape: x.shape,
+    values: x.values.map((value, i) => value > 0 ? value : slopes.values[at(i)] * value),
+  };
+}
+
+/** Differentiates {@link preluForward}; at 0 its derivative is the slope, as in PyTorch. */
+export function preluBackward(
+  x: RefTensor,
+  slopes: RefTensor,
+  dy: RefTensor,
+): { readonly dx: RefTensor; readonly dSlopes: RefTensor } {
+  const at = slopeIndex(x, slopes), sums = new Float64Array(slopes.values.length);
+  const dx = dy.values.map((gradient, i) => {
+    if (x.values[i] > 0) return gradient;
+    sums[at(i)] += gradient * x.values[i];
+    return gradient * slopes.values[at(i)];
+  });
+  return { dx: { shape: x.shape, values: dx }, dSlopes: { shape: slopes.shape, values: sums } };
+}
+
 /** Applies an activation to every number. Any shape. */
 export function activationForward({ shape, values }: RefTensor, { value }: Activation): RefTensor {
   return { shape, values: values.map(value) };

@@ -13,6 +13,8 @@ import {
   hardSwish,
   leakyRelu,
   mish,
+  preluBackward,
+  preluForward,
   sigmoid,
   silu,
   tanh,
@@ -146,6 +148,13 @@ Deno.test("activationBackward() agrees with central differences, and leakyRelu()
   }
   // Phi(1), 1 / (1 + exp(-1)), and (1 + tanh(1.044715 sqrt(2 / pi))) / 2.
   const wanted = [0.8413447460685429, 0.7310585786300049, 0.8411919906082768];
+  for (const channels of [1, 3]) {
+    const map = randomTensor([2, 3, 2, 4], 5), slopes = randomTensor([channels], 6);
+    const dMap = randomTensor(map.shape, 7), { dx, dSlopes } = preluBackward(map, slopes, dMap);
+    const evaluate = () => dot(dMap.values, preluForward(map, slopes).values);
+    assertGradient(evaluate, map, dx, { name: "prelu dx" });
+    assertGradient(evaluate, slopes, dSlopes, { name: "prelu slopes" });
+  }
   const ofOne = [gelu, silu, geluTanh].map(({ value }) => value(1));
   assertClose(ofOne, wanted, { tolerance: 1e-15, name: "activations of 1" });
   assertClose([leakyRelu(.2).slope(0)], [.2], { tolerance: 0, name: "leaky ReLU's slope at 0" });

@@ -5,11 +5,13 @@
  */
 import {
   addLayer,
+  checkSpread,
   type FeatureValue,
   type GraphBuilder,
   type NewLayer,
   type NodeInputs,
   readFeatures,
+  readNumbers,
   refuseNode,
 } from "./builder.ts";
 import { type OnnxGraph, type OnnxNode, readFloat, readInt, readText } from "./graph.ts";
@@ -61,6 +63,18 @@ export function readClip(builder: GraphBuilder, node: OnnxNode, inputs: NodeInpu
     ? { kind: "relu" }
     : { kind: "clip", min: Math.max(min, -maxNumber), max: Math.min(max, maxNumber) };
   return addLayer(builder, node, { layer, inputs: [value] });
+}
+
+/** PRelu -> prelu, with one slope per channel or one for all. */
+export function readPrelu(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  const value = readFeatures(builder, node, inputs), tensor = readNumbers(builder, node, inputs, 1);
+  const weight = Float32Array.from(tensor.values), shared = weight.length === 1;
+  if (!shared) checkSpread(builder, node, inputs, { tensor, value });
+  return addLayer(builder, node, {
+    layer: { kind: "prelu", shared },
+    inputs: [value],
+    parameters: { weight },
+  });
 }
 
 /** Sigmoid of the logits -> the model's output; of other features -> sigmoid. */

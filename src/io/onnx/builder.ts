@@ -157,6 +157,23 @@ export function readNumbers(
   return refuseNode(builder, node, inputs, current, "a tensor of the file");
 }
 
+/** Refuses numbers of a file that are not one per channel of features, repeated over a map. */
+export function checkSpread(
+  builder: Pick<GraphBuilder, "file">,
+  node: OnnxNode,
+  inputs: NodeInputs,
+  { tensor: { shape }, value }: { readonly tensor: OnnxTensor; readonly value: FeatureValue },
+): void {
+  // Aligned at the last dimension: (C, 1, 1) for a map, (F) for a vector.
+  const wanted = [value.shape.channels, ...value.sizes.slice(1).map(() => 1)],
+    own = shape.slice(-wanted.length);
+  const isFitting = own.join() === wanted.join() &&
+    shape.slice(0, -wanted.length).every((size) => size === 1);
+  if (!isFitting) {
+    refuseNode(builder, node, inputs, "numbers of other sizes", "one number per channel, or one for all");
+  }
+}
+
 /** Refuses a node, by its place, name, operator and the shapes of its inputs. */
 export function refuseNode(
   { file }: Pick<GraphBuilder, "file">,

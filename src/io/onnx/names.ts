@@ -37,7 +37,8 @@ function nameByPath({ name, op, inputs }: OnnxNode): string | undefined {
     if (path.length > 0 && part.startsWith(`${path.at(-1)}.`)) return [...path.slice(0, -1), part];
     return [...path, part];
   }, []);
-  const hasWeight = ["Conv", "Gemm", "MatMul", "BatchNormalization"].includes(op) && inputs.length > 1;
+  const hasWeight = ["Conv", "Gemm", "MatMul", "BatchNormalization", "PRelu"].includes(op) &&
+    inputs.length > 1;
   if (!hasWeight || modules.length === 0) modules.push(own.toLowerCase());
   return modules.join(".");
 }

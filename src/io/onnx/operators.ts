@@ -4,7 +4,7 @@
  * @module
  */
 import type { GraphBuilder, NodeInputs, OnnxValue } from "./builder.ts";
-import { readActivation, readClip, readOutputFunction, readSigmoid } from "./activations.ts";
+import { readActivation, readClip, readOutputFunction, readPrelu, readSigmoid } from "./activations.ts";
 import { readSplit, readTranspose } from "./channels.ts";
 import type { OnnxNode } from "./graph.ts";
 import { readAdd, readConcat, readDiv, readDropout, readMul, readSub } from "./pointwise.ts";
@@ -57,6 +57,7 @@ export const operators: ReadonlyMap<string, ReadOperator> = new Map<string, Read
   ["Mish", readActivation],
   ["Mul", readMul],
   ["Pad", readPad],
+  ["PRelu", readPrelu],
   ["ReduceMean", readReduceMean],
   ["Relu", readActivation],
   ["Reshape", readReshape],

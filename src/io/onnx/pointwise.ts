@@ -5,6 +5,7 @@
  */
 import {
   addLayer,
+  checkSpread,
   type FeatureValue,
   type GraphBuilder,
   isTensor,
@@ -120,22 +121,11 @@ function spreadOverChannels(
   inputs: NodeInputs,
   { tensor, value }: { readonly tensor: OnnxTensor; readonly value: FeatureValue },
 ): Float32Array {
-  const { channels } = value.shape, { shape, values } = tensor;
+  const { channels } = value.shape, { values } = tensor;
   if (values.length === 1) return new Float32Array(channels).fill(values[0]);
-  // Aligned at the last dimension: (C, 1, 1) for a map, (F) for a vector.
-  const wanted = [channels, ...value.sizes.slice(1).map(() => 1)], own = shape.slice(-wanted.length);
-  const isFitting = own.join() === wanted.join() &&
-    shape.slice(0, -wanted.length).every((size) => size === 1);
-  if (isFitting) return Float32Array.from(values);
-  return refuseNode(
-    builder,
-    node,
-    inputs,
-    "numbers of other sizes",
-    "one number per channel, or one for all",
-  );
+  checkSpread(builder, node, inputs, { tensor, value });
+  return Float32Array.from(values);
 }
-
 /** Concat of maps along their channels -> concat. */
 export function readConcat(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
   const parts = inputs.map((_, i) => readFeatures(builder, node, inputs, i));

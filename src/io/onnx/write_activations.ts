@@ -16,6 +16,7 @@ type ActivationKind =
   | "hardswish"
   | "leakyrelu"
   | "mish"
+  | "prelu"
   | "relu"
   | "sigmoid"
   | "silu"
@@ -35,6 +36,7 @@ export const activations: { readonly [Kind in ActivationKind]: WriteLayer<SpecOf
     writeOne(writer, layer, "LeakyRelu", { alpha: { float: layer.node.spec.negativeSlope } }),
   mish: (writer, layer) =>
     writeGated(writer, layer, (part, x) => part("Tanh", "tanh", part("Softplus", "softplus", x))),
+  prelu: writePrelu,
   relu: (writer, layer) => writeOne(writer, layer, "Relu"),
   sigmoid: (writer, layer) => writeOne(writer, layer, "Sigmoid"),
   silu: (writer, layer) => writeGated(writer, layer, (part, x) => part("Sigmoid", "sigmoid", x)),
@@ -78,6 +80,16 @@ function writeClip(
 ): WrittenValue {
   const inputs = [x, addNumber(writer, min), addNumber(writer, max)];
   return { name: writer.add({ op: "Clip", name, inputs }), isMap };
+}
+
+/** The slopes of a map's channels are repeated over height and width. */
+function writePrelu(
+  writer: OnnxWriter,
+  { node: { spec: { name, shared } }, sources: [{ name: x, isMap }] }: LayerToWrite<SpecOf<"prelu">>,
+): WrittenValue {
+  const weight = `${name}.weight`, values = writer.tensors.get(weight)!.values;
+  if (isMap && !shared) writer.tensor(weight, { shape: [values.length, 1, 1], values });
+  return { name: writer.add({ op: "PRelu", name, inputs: [x, weight] }), isMap };
 }
 
 /** x / 2 (1 + erf(x / sqrt 2)), or x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))). */

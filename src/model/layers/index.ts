@@ -23,6 +23,7 @@ import { linear, linearSchema, type LinearSpec } from "./linear.ts";
 import { multiply, multiplySchema, type MultiplySpec } from "./multiply.ts";
 import { plainActivations, plainActivationSchema, type PlainActivationSpec } from "./plain_activations.ts";
 import { avgpool2d, avgpool2dSchema, maxpool2d, maxpool2dSchema, type Pool2dSpec } from "./pool2d.ts";
+import { prelu, preluSchema, type PreluSpec } from "./prelu.ts";
 import { relu, reluSchema, type ReluSpec } from "./relu.ts";
 import { shuffle, shuffleSchema, type ShuffleSpec } from "./shuffle.ts";
 import { slice, sliceSchema, type SliceSpec } from "./slice.ts";
@@ -56,6 +57,7 @@ export type LayerSpec =
   | MultiplySpec
   | PlainActivationSpec
   | Pool2dSpec
+  | PreluSpec
   | ReluSpec
   | ShuffleSpec
   | SliceSpec
@@ -80,6 +82,7 @@ export const layerSchemas = [
   maxpool2dSchema,
   multiplySchema,
   plainActivationSchema,
+  preluSchema,
   reluSchema,
   shuffleSchema,
   sliceSchema,
@@ -107,6 +110,7 @@ const layerTypes = {
   linear,
   maxpool2d,
   multiply,
+  prelu,
   relu,
   shuffle,
   slice,

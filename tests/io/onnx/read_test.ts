@@ -336,6 +336,23 @@ Deno.test("readOnnx() reads activations with their fields, and bounds that are a
   await assertRejects(() => one("Clip", {}, "zero", "conv"), FormatError, "bounds 0 and NaN");
 });
 
+Deno.test("readOnnx() reads slopes, one for all or one per channel", async () => {
+  const sloped = async (shape: readonly number[]) => {
+    const { graph, parameters } = await read(around(
+      [{ op: "PRelu", inputs: ["conv", "act.weight"], outputs: ["y"] }],
+      { "act.weight": testTensor(...shape) },
+    ));
+    return [kinds(graph)[1], [...parameters.get("act.weight")!]];
+  };
+  for (const shape of [[1], [1, 1, 1]]) {
+    assertEquals(await sloped(shape), [{ kind: "prelu", shared: true }, testTensor(1).floats]);
+  }
+  for (const shape of [[4, 1, 1], [1, 4, 1, 1]]) {
+    assertEquals(await sloped(shape), [{ kind: "prelu", shared: false }, testTensor(4).floats]);
+  }
+  await assertRejects(() => sloped([4]), FormatError, "numbers of other sizes");
+});
+
 Deno.test("readOnnx() reads a shuffle of channels that a file spells out, and parts of a map", async () => {
   const shuffled = (perm: readonly number[], ...shapes: readonly (readonly number[])[]) =>
     middle(
