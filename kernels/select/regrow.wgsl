@@ -4,8 +4,6 @@
 //                         where mask and regrown are 0 and examples * g^2 > threshold^2 * F
 //   counts[layer] += number of such weights
 //
-// With COUNT_ONLY 1 only counts are written.
-//
 // Here g is the mean gradient over params.examples examples, and F the Fisher information of one, at the weight's value
 // 0. The left side divided by F is the score statistic of the hypothesis "this weight is zero", which is compared with a
 // chi-square distribution of one degree of freedom: the score z has the scale of that of kept weights. A weight with
@@ -35,8 +33,6 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> scores: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> counts: array<atomic<u32>>;
 
-override COUNT_ONLY: bool = false;
-
 @compute @workgroup_size(64)
 fn main(invocation: Invocation) {
   let i = invocation_index(invocation, 64u);
@@ -55,11 +51,8 @@ fn main(invocation: Invocation) {
     (channel < vec4u(params.channels));
   let ones = select(vec4u(0u), vec4u(1u), returns);
   let count = ones.x + ones.y + ones.z + ones.w;
-  if (count == 0u) {
-    return;
-  }
-  atomicAdd(&counts[params.layer], count);
-  if (!COUNT_ONLY) {
+  if (count > 0u) {
+    atomicAdd(&counts[params.layer], count);
     write_mask(quad, select(keep, vec4f(1.0), returns));
     write_regrown(quad, select(before, vec4f(1.0), returns));
     // No quotient of a weight that stays out is used, whatever it is.

@@ -94,9 +94,9 @@ async function remove(core: ModelCore, select: RemovalOptions, amount: Amount): 
     else await removeWeights(core, amount.weights, select);
     return {};
   }
-  const { threshold, regrowAbove, max } = amount, { protect } = select;
+  const { threshold, regrowAbove } = amount, { protect } = select;
   // Before the removal: the gradients of what it removes are not those at 0.
-  const regrown = regrowAbove === undefined ? 0 : await pruner.regrow(regrowAbove, { protect, max });
+  const regrown = regrowAbove === undefined ? 0 : await pruner.regrow(regrowAbove, { protect });
   // The score of a group would mix those of the spared weights.
   if ((select.granularity ?? "element") === "element") await pruner.spareFallen(threshold);
   const below = await pruner.countBelow(threshold, select), removed = amount.removed - regrown;

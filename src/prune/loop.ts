@@ -124,7 +124,7 @@ export interface PruneLoopOptions {
   readonly onRound?: ((round: PruneRound) => void) | undefined;
 }
 
-/** Maximum share of the weights left that one round removes, and that it brings back, with a threshold. */
+/** Maximum share of the weights left that one round removes, with a threshold. */
 const maxOfSurvivors = 0.2;
 
 /** A round that removes and regrows less than this fraction of the weights left counts as no change. */

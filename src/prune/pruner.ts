@@ -34,9 +34,8 @@ import { countElementsBelow, removeElements, type ScoredLayer } from "./select/e
 import { countGroupedBelow, removeGrouped } from "./select/groups.ts";
 import { channelCounts, type LayerCount, layerCounts, lowerMaskCounts, lowerMasking } from "./mask.ts";
 import { PruneBuffers } from "./prune_buffers.ts";
-import { regrowRemoved } from "./select/regrow.ts";
 import { checkPattern, checkRemoval, type Pattern, type RemovalOptions } from "./select/removal.ts";
-import { digitCounts, lowerNOfM, lowerSparing } from "./select/select.ts";
+import { digitCounts, lowerNOfM, lowerRegrowth, lowerSparing } from "./select/select.ts";
 
 /** Options of scoring. */
 export interface PrunerScoreSettings extends ScoreSettings {
@@ -178,20 +177,21 @@ export class Pruner {
   /**
    * Brings back the removed weights whose gradient shows that they are not zero: n gbar^2 / F > threshold^2, by the
    * mean gradient and Fisher information of `accumulate` over n examples. They start from 0, and the square root of the
-   * left side becomes their score. If more than `max` pass, those of the highest scores come back, at most so many. A
-   * weight comes back once: if it is removed again it stays out, so that rounds of removal and regrowth end. Returns
-   * the number of weights that came back.
+   * left side becomes their score. A weight comes back once: if it is removed again it stays out, so that rounds of
+   * removal and regrowth end. Returns the number of weights that came back.
    *
    * @throws {ConfigError} If there are no such gradients, or a protected layer is not possible.
    */
   async regrow(
     threshold: number,
-    { protect = [], max = Infinity }: Pick<RemovalOptions, "protect"> & { readonly max?: number } = {},
+    { protect = [] }: Pick<RemovalOptions, "protect"> = {},
   ): Promise<number> {
     this.#checkNeeds("regrow weights of", this.#network.graph.name, ["gradient_mean", "fisher"]);
     checkRemoval(this.#network.layout, { protect });
     const layers = this.#layers().filter(({ tensor }) => !protect.includes(getLayerName(tensor)));
-    return await regrowRemoved(this.#buffers, threshold, { layers, examples: this.#accumulated!, max });
+    const dispatches = lowerRegrowth(layers, { examples: this.#accumulated!, threshold });
+    const counts = await this.#buffers.countByLayer(dispatches);
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   /**

@@ -69,7 +69,7 @@ export interface ThresholdAmount {
   readonly regrowAbove?: number | undefined;
   /** Weights that are removed already. */
   readonly removed: number;
-  /** Maximum number of weights to remove in addition, and to bring back. */
+  /** Maximum number of weights to remove in addition. */
   readonly max: number;
   /** The share, in (0, 1], of the weights below the threshold to remove. */
   readonly share: number;

@@ -147,9 +147,7 @@ function lowerPruning(graph: Graph): readonly Dispatch[] {
     ...lowerCountBelow(layers, 1),
     ...lowerSparing(layers, 1),
     ...tensors.map((tensor) => lowerNOfM(tensor, { keep: 2, of: 4 })),
-    ...[false, true].flatMap((countsOnly) =>
-      lowerRegrowth(layers, { examples: 100, threshold: 1, countsOnly })
-    ),
+    ...lowerRegrowth(layers, { examples: 100, threshold: 1 }),
     ...switches.flatMap((isSquared) => [
       lowerGroupSums(layout.windows[0], 3, isSquared),
       ...blocks.flatMap((granularity) => lowerBlockSums(layOutBlocks(tensors, granularity), isSquared)),

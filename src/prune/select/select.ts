@@ -169,22 +169,17 @@ export function lowerSparing(tensors: readonly LayerTensor[], threshold: number)
 }
 
 /**
- * The dispatches that bring removed weights back by the score test, or only count them, by layer into `layer_counts`.
+ * The dispatches that bring removed weights back by the score test, counted by layer into `layer_counts`.
  *
  * @param test The examples that gradients are means of, and the score that is to be exceeded.
  */
 export function lowerRegrowth(
   tensors: readonly LayerTensor[],
-  { examples, threshold, countsOnly = false }: {
-    readonly examples: number;
-    readonly threshold: number;
-    readonly countsOnly?: boolean;
-  },
+  { examples, threshold }: { readonly examples: number; readonly threshold: number },
 ): readonly Dispatch[] {
   return tensors.map(({ tensor: { fullName, quads, offset, channels, window }, layer }) =>
     dispatchInWindow(window, quads, {
       kernel: "select/regrow",
-      constants: { COUNT_ONLY: countsOnly ? 1 : 0 },
       label: `${fullName} regrown`,
       bindings: {
         gradient_mean: arenaRef("gradient_mean"),
