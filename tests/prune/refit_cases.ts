@@ -53,6 +53,10 @@ export const refitCases: readonly RefitCase[] = [
     padding: [2, 0],
     dilation: [1, 3],
   },
+  {
+    ...{ ...usual, ...once, x: [6, 3, 7, 6], outputs: 5, kernel: [3, 3], stride: [2, 1] },
+    ...{ padding: [0, 1], paddingAfter: [1, 0] },
+  },
   { ...usual, ...once, x: [4, 9, 8, 8], outputs: 9, kernel: [3, 3], samples: 500, skip: true },
   { ...usual, ...once, x: [90, 6, 1, 4], outputs: 10, kernel: [1, 4], parts: 3 },
   {
@@ -70,7 +74,8 @@ export const refitCases: readonly RefitCase[] = [
 
 /** The tensors of a case; the input is far from mean zero, as after a ReLU. */
 export function refitTensors(each: RefitCase) {
-  const { x: [images, channels, height, width], outputs, kernel, stride, padding, dilation } = each;
+  const { x: [images, channels, height, width], outputs, kernel, stride, padding, paddingAfter, dilation } =
+    each;
   const [outHeight, outWidth] = windowOutput([height, width], each);
   const shifted = randomTensor(each.x, 1);
   const x: RefTensor = { shape: each.x, values: shifted.values.map((value) => Math.fround(value + 2.5)) };
@@ -97,6 +102,7 @@ export function refitTensors(each: RefitCase) {
     kernel,
     stride,
     padding,
+    ...(paddingAfter ? { paddingAfter } : {}),
     dilation,
   };
   return { x, y, positions, dense, mask, skipDense, skipPruned, alpha, geometry };

@@ -13,6 +13,8 @@ export interface RefWindow {
   readonly kernel: Axes;
   readonly stride: Axes;
   readonly padding: Axes;
+  /** Below and on the right; like `padding` where left out. */
+  readonly paddingAfter?: Axes;
   readonly dilation: Axes;
 }
 
@@ -20,7 +22,8 @@ export interface RefWindow {
 export function windowOutput(size: readonly number[], window: RefWindow): Axes {
   const side = (axis: 0 | 1) => {
     const reach = window.dilation[axis] * (window.kernel[axis] - 1) + 1;
-    return Math.floor((size[axis] + 2 * window.padding[axis] - reach) / window.stride[axis]) + 1;
+    const { padding, paddingAfter = padding } = window;
+    return Math.floor((size[axis] + padding[axis] + paddingAfter[axis] - reach) / window.stride[axis]) + 1;
   };
   return [side(0), side(1)];
 }

@@ -20,7 +20,13 @@ import {
   readUnsqueeze,
 } from "./reshaping.ts";
 import { readBatchNorm, readConv, readGemm, readMatMul } from "./weighted.ts";
-import { readAveragePool, readGlobalAveragePool, readMaxPool, readReduceMean } from "./windows.ts";
+import {
+  readAveragePool,
+  readGlobalAveragePool,
+  readGlobalMaxPool,
+  readMaxPool,
+  readReduceMean,
+} from "./windows.ts";
 
 /** Reads a node: adds layers, and gives the value of its first output. */
 export type ReadOperator = (builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs) => OnnxValue;
@@ -47,6 +53,7 @@ export const operators: ReadonlyMap<string, ReadOperator> = new Map<string, Read
   ["Gelu", readActivation],
   ["Gemm", readGemm],
   ["GlobalAveragePool", readGlobalAveragePool],
+  ["GlobalMaxPool", readGlobalMaxPool],
   ["HardSigmoid", readActivation],
   ["HardSwish", readActivation],
   ["Identity", readIdentity],

@@ -162,6 +162,14 @@ export function readGlobalAveragePool(
   return addLayer(builder, node, { layer: { kind: "globalavgpool2d" }, inputs: [input] });
 }
 
+/** GlobalMaxPool -> maxpool2d of one window. */
+export function readGlobalMaxPool(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  const input = readFeatures(builder, node, inputs), { height, width } = input.shape;
+  const side = shortPair([height, width]);
+  const layer = { kind: "maxpool2d", kernel: side, stride: side, padding: 0 } as const;
+  return addLayer(builder, node, { layer, inputs: [input] });
+}
+
 /** ReduceMean over height and width -> globalavgpool2d. */
 export function readReduceMean(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
   const input = readFeatures(builder, node, inputs);

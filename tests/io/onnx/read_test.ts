@@ -164,6 +164,9 @@ Deno.test("readOnnx() reads pooling whose sizes are rounded up, and whose paddin
     [pool("AveragePool", { ...three, "count_include_pad": 1 }), { kind: "avgpool2d", ...window }],
   ];
   for (const [layers, layer] of wanted) assertEquals(await layers, [layer]);
+  assertEquals(await middle([{ op: "GlobalMaxPool", inputs: ["conv"], outputs: ["y"] }]), [
+    { kind: "maxpool2d", kernel: 8, stride: 8, padding: 0 },
+  ]);
   const both = { ...three, pads: [1, 1, 1, 1], "ceil_mode": 1, "count_include_pad": 1 };
   await assertRejects(() => pool("AveragePool", both), FormatError, "some padding that counts as zeros");
 });
