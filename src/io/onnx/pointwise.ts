@@ -82,8 +82,8 @@ function checkSameSizes(builder: GraphBuilder, node: OnnxNode, terms: readonly F
 }
 
 /**
- * Multiplies or shifts the output of the layer before by numbers of the file: its weight and bias change instead. The
- * layer must be a convolution, a linear layer or a batch norm that nothing else reads.
+ * Multiplies or shifts features by numbers of the file. If the layer before is a convolution, a linear layer or a batch norm
+ * that nothing else reads, its weight and bias change; otherwise a depthwise convolution of one pixel computes it.
  */
 function absorb(
   builder: GraphBuilder,
@@ -94,13 +94,26 @@ function absorb(
   const at = inputs.findIndex((value) => value && !isTensor(value));
   const value = readFeatures(builder, node, inputs, Math.max(at, 0)), last = builder.layers.at(-1);
   const { channels, taps } = value.shape;
-  const isAlone = last?.name === value.layer && builder.uses.get(node.inputs[at]) === 1;
-  if (!isAlone || taps !== 1 || !["conv2d", "linear", "batchnorm2d"].includes(last.kind)) {
-    const wanted = "them right after a convolution, linear layer or batch norm";
-    return refuseNode(builder, node, inputs, "numbers of the file with features", wanted);
+  if (taps !== 1) {
+    refuseNode(builder, node, inputs, "numbers of the file with a flattened map", "a map or a vector");
   }
   const factor = scale && spreadOverChannels(builder, node, inputs, { tensor: scale, value });
   const addend = shift && spreadOverChannels(builder, node, inputs, { tensor: shift, value });
+  const isAlone = last?.name === value.layer && builder.uses.get(node.inputs[at]) === 1;
+  if (!isAlone || !["conv2d", "linear", "batchnorm2d"].includes(last.kind)) {
+    const weight = factor ?? new Float32Array(channels).fill(1),
+      groups = channels === 1 ? {} : { groups: channels };
+    const window = { kernel: 1, stride: 1, padding: 0 } as const;
+    const layer = {
+      kind: "conv2d",
+      outChannels: channels,
+      ...window,
+      ...groups,
+      bias: addend !== undefined,
+    } as const;
+    const parameters = { weight, ...(addend ? { bias: addend } : {}) };
+    return addLayer(builder, node, { layer, inputs: [value], parameters });
+  }
   const { parameters } = builder, weightName = `${last.name}.weight`, biasName = `${last.name}.bias`;
   const weight = parameters.get(weightName)!, bias = parameters.get(biasName), row = weight.length / channels;
   if (factor) parameters.set(weightName, weight.map((own, i) => own * factor[Math.floor(i / row)]));

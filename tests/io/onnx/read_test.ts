@@ -205,7 +205,37 @@ Deno.test("readOnnx() adds numbers to no layer that something else reads", async
     { op: "Add", inputs: ["conv", "shifted"], outputs: ["y"] },
   ];
   const tensors = { shift: { shape: [4, 1, 1], floats: [1, 2, 3, 4] } };
-  await assertRejects(() => middle(nodes, tensors), FormatError, "node 1 (Add)");
+  const { graph, parameters } = await read(around(nodes, tensors));
+  const window = { kernel: 1, stride: 1, padding: 0 };
+  assertEquals(kinds(graph).slice(1, 3), [
+    { kind: "conv2d", outChannels: 4, ...window, groups: 4, bias: true },
+    { kind: "add", inputs: ["conv", "add"] },
+  ]);
+  assertEquals([...parameters.get("add.weight")!], [1, 1, 1, 1]);
+  assertEquals([...parameters.get("add.bias")!], [1, 2, 3, 4]);
+});
+
+Deno.test("readOnnx() reads numbers that images are normalised by, and a scale after an activation", async () => {
+  const { graph, parameters } = await read({
+    nodes: [
+      { op: "Sub", inputs: ["x", "mean"], outputs: ["a"] },
+      { op: "Div", inputs: ["a", "deviation"], outputs: ["b"] },
+      { op: "Relu", inputs: ["b"], outputs: ["c"] },
+      { op: "Mul", inputs: ["two", "c"], outputs: ["d"] },
+      { op: "GlobalAveragePool", inputs: ["d"], outputs: ["e"] },
+    ],
+    tensors: {
+      mean: { shape: [1, 3, 1, 1], floats: [1, 2, 3] },
+      deviation: { shape: [3, 1, 1], floats: [2, 4, 8] },
+      two: scalar(2),
+    },
+  });
+  assertEquals(graph.layers.map(({ kind }) => kind), ["conv2d", "relu", "conv2d", "globalavgpool2d"]);
+  assertEquals([...parameters.values()].map((values) => [...values]), [
+    [1 / 2, 1 / 4, 1 / 8],
+    [-1 / 2, -2 / 4, -3 / 8],
+    [2, 2, 2],
+  ]);
 });
 
 Deno.test("readOnnx() recognises functions that are spelled out", async () => {
@@ -286,7 +316,7 @@ Deno.test("readOnnx() recognises functions that are spelled out", async () => {
   assertEquals(await middle(gated), [{ kind: "hardswish" }]);
   // Another factor makes it another function.
   const wrong = gelu.with(0, { ...named(1.5), outputs: ["root"] });
-  await assertRejects(() => middle([...wrong, ...orders[0]]), FormatError, "node 4 (Div)");
+  await assertRejects(() => middle([...wrong, ...orders[0]]), FormatError, "node 5 (Erf)");
 });
 
 Deno.test("readOnnx() multiplies a map by a gate, and maps by each other, in either order", async () => {
