@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { parseRunConfig } from "../../src/config/config.ts";
 import { upgradeConfig, upgradeReport } from "../../src/config/version1.ts";
+import { parseState } from "../../src/io/checkpoint_state.ts";
 import { pruneReportSchema } from "../../src/report/prune_report.ts";
 import { readConfigFile } from "../../src/cli/run_config.ts";
 import { denoFiles } from "../../src/deno/files.ts";
@@ -45,6 +46,16 @@ Deno.test("parseRunConfig() reads whole configurations of version 2 as what was 
     const report = { version: 2, adapter: "x", config };
     assert.deepEqual(upgradeReport(report), { version: 3, adapter: "x", config: now });
   }
+});
+
+Deno.test("parseState() reads what a run of version 2 was told, so that it can go on", () => {
+  const { given, config } = configsOf(2).find(({ given }) =>
+    given.clipNorm && given.optimizer === "nesterov"
+  );
+  assert.deepEqual(parseState({ config, results: [] }, "read", "a test"), {
+    config: configOf(given),
+    results: [],
+  });
 });
 
 Deno.test("parseRunConfig() reads keys of version 2 where they stand now, and refuses them there", () => {
