@@ -26,8 +26,9 @@ export interface FeatureValue {
 }
 
 /**
- * Every `step`-th pixel along height and width; zeros around the map: above, left, below, right; or channels in `groups`,
- * a dimension of their own, which may have changed places with the positions in a group.
+ * Every `step`-th pixel along height and width; zeros around the map: above, left, below, right; channels in `groups`,
+ * a dimension of their own, which may have changed places with the positions in a group; or one channel without its
+ * dimension.
  */
 export type PendingChange =
   & { readonly node: OnnxNode }
@@ -35,6 +36,7 @@ export type PendingChange =
     | { readonly step: readonly [number, number] }
     | { readonly zeros: readonly [number, number, number, number] }
     | { readonly groups: number; readonly isTurned: boolean }
+    | { readonly isSqueezed: true }
   );
 
 /** A value of the graph: numbers, or what a layer computes. */
@@ -133,6 +135,15 @@ export function readFeatures(
   }
   if ("groups" in pending) {
     return refuseNode(builder, pending.node, [map], "channels in two dimensions", "a shuffle of channels");
+  }
+  if ("isSqueezed" in pending) {
+    return refuseNode(
+      builder,
+      pending.node,
+      [map],
+      "one channel without its dimension",
+      "an Unsqueeze after it",
+    );
   }
   const current = "step" in pending ? `every ${pending.step.join(" x ")} pixels` : `zeros around a map`;
   return refuseNode(

@@ -10,6 +10,7 @@ import {
   isTensor,
   type NodeInputs,
   readFeatures,
+  readNumbers,
   refuseNode,
 } from "./builder.ts";
 import { type OnnxNode, readInt, readInts } from "./graph.ts";
@@ -67,6 +68,30 @@ export function sliceChannels(
     refuseNode(builder, node, [value], `channels ${first} to ${first + count - 1}`, "some channels of a map");
   }
   return addLayer(builder, node, { layer: { kind: "slice", first, outChannels: count }, inputs: [value] });
+}
+
+/** Gather of one channel -> slice; an Unsqueeze must give its dimension back. */
+export function readGather(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  const value = readFeatures(builder, node, inputs),
+    { values: [index], shape } = readNumbers(builder, node, inputs, 1);
+  const { channels, taps } = value.shape,
+    first = index < 0 ? index + channels : index,
+    axis = readInt(node, "axis", 0);
+  const [, ...area] = value.sizes;
+  if (
+    taps !== 1 || axis !== 1 || shape.length > 0 || area.length !== 2 || !(first >= 0 && first < channels)
+  ) {
+    refuseNode(builder, node, inputs, `elements along axis ${axis}`, "one channel of a map");
+  }
+  const slice = sliceChannels(builder, node, value, { first, count: 1 });
+  return { ...slice, sizes: area, pending: { node, isSqueezed: true } };
+}
+
+/** One channel with the dimension that an Unsqueeze gives back; undefined for other features. */
+export function unsqueezeChannel([value]: NodeInputs, axes: readonly number[]): FeatureValue | undefined {
+  const isOne = value && !isTensor(value) && value.pending && "isSqueezed" in value.pending;
+  if (!isOne || axes.length !== 1 || ![1, -3].includes(axes[0])) return undefined;
+  return { ...dropPending(value), sizes: [1, ...value.sizes] };
 }
 
 /** Split along the channels -> a slice for each part; its sizes are an attribute, since version 13 an input. */

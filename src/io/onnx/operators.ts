@@ -5,7 +5,7 @@
  */
 import type { GraphBuilder, NodeInputs, OnnxValue } from "./builder.ts";
 import { readActivation, readClip, readOutputFunction, readPrelu, readSigmoid } from "./activations.ts";
-import { readSplit, readTranspose } from "./channels.ts";
+import { readGather, readSplit, readTranspose } from "./channels.ts";
 import type { OnnxNode } from "./graph.ts";
 import { readAdd, readConcat, readDiv, readDropout, readMul, readSub } from "./pointwise.ts";
 import {
@@ -50,6 +50,7 @@ export const operators: ReadonlyMap<string, ReadOperator> = new Map<string, Read
   ["Dropout", readDropout],
   ["Elu", readActivation],
   ["Flatten", readFlatten],
+  ["Gather", readGather],
   ["Gelu", readActivation],
   ["Gemm", readGemm],
   ["GlobalAveragePool", readGlobalAveragePool],

@@ -16,7 +16,7 @@ import {
 } from "./builder.ts";
 import { readAxes, readSliceRanges } from "./fold_moves.ts";
 import { type OnnxNode, readInt, readInts, readText } from "./graph.ts";
-import { readGrouped, sliceChannels, viewChannels } from "./channels.ts";
+import { readGrouped, sliceChannels, unsqueezeChannel, viewChannels } from "./channels.ts";
 import { dropPending } from "./windows.ts";
 import { countElements, integerVector, type OnnxTensor } from "./tensor.ts";
 
@@ -108,7 +108,9 @@ export function readSqueeze(builder: GraphBuilder, node: OnnxNode, inputs: NodeI
 
 /** Unsqueeze of a vector to a map of one pixel. */
 export function readUnsqueeze(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
-  const value = readFeatures(builder, node, inputs), given = readAxes(keepNumbers(inputs), node) ?? [];
+  const given = readAxes(keepNumbers(inputs), node) ?? [], channel = unsqueezeChannel(inputs, given);
+  if (channel) return channel;
+  const value = readFeatures(builder, node, inputs);
   const rank = value.sizes.length + 1 + given.length,
     axes = given.map((axis) => axis < 0 ? axis + rank : axis);
   const left = [...value.sizes];

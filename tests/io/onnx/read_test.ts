@@ -369,6 +369,44 @@ Deno.test("readOnnx() reads activations with their fields, and bounds that are a
   await assertRejects(() => one("Clip", {}, "zero", "conv"), FormatError, "bounds 0 and NaN");
 });
 
+Deno.test("readOnnx() reads single channels of the images, which networks normalise on their own", async () => {
+  const one = (index: string, from: string) => [
+    { op: "Gather", inputs: [from, index], outputs: [`${index} plane`], attributes: { axis: 1 } },
+    { op: "Unsqueeze", inputs: [`${index} plane`, "axis"], outputs: [`${index} map`] },
+    { op: "Mul", inputs: [`${index} map`, "half"], outputs: [`${index} scaled`] },
+  ];
+  const join = { op: "Concat", inputs: ["a scaled", "b scaled"], outputs: ["y"], attributes: { axis: 1 } };
+  const tensors = {
+    a: { shape: [], integers: [2] },
+    b: { shape: [], integers: [-4] },
+    axis: integers(1),
+    half: scalar(0.5),
+  };
+  const layers = await middle([...one("a", "conv"), ...one("b", "conv"), join], {
+    ...tensors,
+    "fc.weight": testTensor(2, 2),
+  });
+  const conv = { kind: "conv2d", outChannels: 1, kernel: 1, stride: 1, padding: 0, bias: false };
+  assertEquals(layers, [
+    { kind: "slice", first: 2, outChannels: 1 },
+    conv,
+    { kind: "slice", inputs: ["conv"], first: 0, outChannels: 1 },
+    conv,
+    { kind: "concat", inputs: ["mul", "mul_2"] },
+  ]);
+  const [gather] = one("a", "conv");
+  await assertRejects(
+    () => middle([gather, { op: "Relu", inputs: ["a plane"], outputs: ["y"] }], tensors),
+    FormatError,
+    "one channel without its dimension",
+  );
+  await assertRejects(
+    () => middle([{ ...gather, outputs: ["y"], attributes: { axis: 2 } }], tensors),
+    FormatError,
+    "elements along axis 2",
+  );
+});
+
 Deno.test("readOnnx() reads slopes, one for all or one per channel", async () => {
   const sloped = async (shape: readonly number[]) => {
     const { graph, parameters } = await read(around(
