@@ -8,13 +8,14 @@ import {
   checkSpread,
   type FeatureValue,
   type GraphBuilder,
+  isTensor,
   type NewLayer,
   type NodeInputs,
   readFeatures,
   readNumbers,
   refuseNode,
 } from "./builder.ts";
-import { type OnnxGraph, type OnnxNode, readFloat, readInt, readText } from "./graph.ts";
+import { type OnnxGraph, type OnnxNode, readFloat, readInt, readText, shortestDecimal } from "./graph.ts";
 import { readClipBounds } from "./patterns.ts";
 import { maxNumber } from "../../model/layer.ts";
 
@@ -48,7 +49,27 @@ export function readActivation(builder: GraphBuilder, node: OnnxNode, inputs: No
 
 /** Clip -> clip; relu without an upper bound. */
 export function readClip(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
-  const value = readFeatures(builder, node, inputs), { min, max } = readClipBounds(builder, node);
+  const value = readFeatures(builder, node, inputs);
+  return clipFeatures(builder, node, inputs, { value, ...readClipBounds(builder, node) });
+}
+
+/** Min and Max of features and a number -> clip or relu. */
+export function readBound(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  const at = Math.max(0, inputs.findIndex((input) => input && isTensor(input))),
+    value = readFeatures(builder, node, inputs, 1 - at);
+  const { values } = readNumbers(builder, node, inputs, at);
+  const bound = inputs.length === 2 && values.length === 1 ? shortestDecimal(values[0]) : NaN;
+  const bounds = node.op === "Max" ? { min: bound, max: Infinity } : { min: -Infinity, max: bound };
+  return clipFeatures(builder, node, inputs, { value, ...bounds });
+}
+
+/** Features within bounds, of which one may be infinite. */
+function clipFeatures(
+  builder: GraphBuilder,
+  node: OnnxNode,
+  inputs: NodeInputs,
+  { value, min, max }: { readonly value: FeatureValue; readonly min: number; readonly max: number },
+): FeatureValue {
   if (min === -Infinity && max === Infinity) return value;
   if (!(min < max)) {
     refuseNode(

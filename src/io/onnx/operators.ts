@@ -4,7 +4,14 @@
  * @module
  */
 import type { GraphBuilder, NodeInputs, OnnxValue } from "./builder.ts";
-import { readActivation, readClip, readOutputFunction, readPrelu, readSigmoid } from "./activations.ts";
+import {
+  readActivation,
+  readBound,
+  readClip,
+  readOutputFunction,
+  readPrelu,
+  readSigmoid,
+} from "./activations.ts";
 import { readGather, readSplit, readTranspose } from "./channels.ts";
 import type { OnnxNode } from "./graph.ts";
 import { readAdd, readConcat, readDiv, readDropout, readMul, readSub } from "./pointwise.ts";
@@ -61,7 +68,9 @@ export const operators: ReadonlyMap<string, ReadOperator> = new Map<string, Read
   ["LeakyRelu", readActivation],
   ["LogSoftmax", readOutputFunction],
   ["MatMul", readMatMul],
+  ["Max", readBound],
   ["MaxPool", readMaxPool],
+  ["Min", readBound],
   ["Mish", readActivation],
   ["Mul", readMul],
   ["Pad", readPad],
