@@ -98,6 +98,14 @@ async function parseCommand(name: string, words: readonly string[]): Promise<voi
   await check?.(parseFlags(fillIn(words, fields), fields, { positionals }));
 }
 
+/** Checks what a bench script of refits takes: settings of a refit, and its own. */
+function checkRefitOptions(script: string, options: Record<string, unknown>): void {
+  const text = Deno.readTextFileSync(new URL(script, root));
+  for (const key of Object.keys(options)) {
+    assert(Object.hasOwn(refitDefaults, key) || text.includes(`readonly ${key}?:`), `no option "${key}"`);
+  }
+}
+
 /** What bench scripts take as their last argument, in JSON. */
 const optionsOf: Readonly<Record<string, (options: Record<string, unknown>) => void>> = {
   "bench/curves.ts": (options) => void parseRunConfig(options, "a page"),
@@ -105,12 +113,8 @@ const optionsOf: Readonly<Record<string, (options: Record<string, unknown>) => v
     const text = Deno.readTextFileSync(new URL("bench/loop_paths.ts", root));
     for (const key of Object.keys(options)) assert(text.includes(`readonly ${key}?:`), `no option "${key}"`);
   },
-  "bench/one_shot_refit.ts": (options) => {
-    const text = Deno.readTextFileSync(new URL("bench/one_shot_refit.ts", root));
-    for (const key of Object.keys(options)) {
-      assert(Object.hasOwn(refitDefaults, key) || text.includes(`readonly ${key}?:`), `no option "${key}"`);
-    }
-  },
+  "bench/one_shot_refit.ts": (options) => checkRefitOptions("bench/one_shot_refit.ts", options),
+  "bench/refit_steps.ts": (options) => checkRefitOptions("bench/refit_steps.ts", options),
 };
 
 /** Checks a command of any kind. */
