@@ -65,7 +65,7 @@ for (const path of readPaths) {
   for (const [product, check] of Object.entries(fusedChecks)) {
     const name = `subgroup cores store all that is fused on ${product}, ${path} path`;
     Deno.test(name, { ignore }, async () => {
-      await check({ path, convolution: fusedConvolutions[0], gpu });
+      for (const convolution of fusedConvolutions) await check({ path, convolution, gpu });
     });
   }
 }
