@@ -5,7 +5,6 @@
  */
 import type { Split } from "../data/split.ts";
 import type { Examples } from "../gpu/examples.ts";
-import type { Footprint } from "../plan/footprint.ts";
 import type { CallOptions } from "../train/call_options.ts";
 import {
   type Evaluation,
@@ -14,7 +13,6 @@ import {
   lowerEvaluation,
   openEvaluator,
 } from "../train/evaluate.ts";
-import { evaluationFootprint } from "../train/footprints.ts";
 import { predict, type Predictions, toPredictions } from "../train/predict.ts";
 import type { ModelCore } from "./model_core.ts";
 import type { ModelPredictOptions } from "./model_options.ts";
@@ -34,12 +32,6 @@ export function evaluateModel(core: ModelCore, split: Split, options: CallOption
     }
     return await evaluator.evaluate(options);
   }, options.signal);
-}
-
-/** See `Model.evaluationFootprint`. */
-export function computeEvaluationFootprint(core: ModelCore, split: Split): Footprint {
-  using open = core.images.open(split, { name: "split" });
-  return evaluationFootprint(core.network, open.examples, core.tools);
 }
 
 /** See `Model.predict`. */

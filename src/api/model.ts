@@ -1,6 +1,5 @@
 /**
- * A model on a device: what a program trains, scores, prunes, evaluates, asks and saves. What its methods do stands in
- * train_model.ts, score_model.ts, prune_model.ts, evaluate_model.ts and read_model.ts.
+ * A model on a device. The other files of this folder do what its methods say.
  *
  * @module
  */
@@ -23,7 +22,8 @@ import type { CallOptions } from "../train/call_options.ts";
 import type { Evaluation } from "../train/evaluate.ts";
 import type { Predictions } from "../train/predict.ts";
 import type { TrainResult } from "../train/phase.ts";
-import { computeEvaluationFootprint, evaluateModel, predictWith } from "./evaluate_model.ts";
+import { evaluateModel, predictWith } from "./evaluate_model.ts";
+import * as footprints from "./footprints.ts";
 import { filesFor } from "./host.ts";
 import { ModelCore, setCore } from "./model_core.ts";
 import type {
@@ -36,6 +36,7 @@ import type {
   ModelTrainOptions,
   NamedTensor,
   PruneWithRefitOptions,
+  PruningMemoryOptions,
   RefitOptions,
   ScoreOptions,
 } from "./model_options.ts";
@@ -48,7 +49,7 @@ import {
   restoreModel,
 } from "./read_model.ts";
 import { measureConfidence, removeWeights, rescoreModel, scoreModel } from "./score_model.ts";
-import { computeFootprint, recalibrateModel, trainModel } from "./train_model.ts";
+import { recalibrateModel, trainModel } from "./train_model.ts";
 
 /**
  * A model on a device. Dispose of it to free its memory; the device stays open.
@@ -134,18 +135,20 @@ export class Model {
    * @throws {StateError} If the model or its device was disposed of.
    */
   footprint(split: Split, options: ModelTrainOptions = {}): Footprint {
-    return computeFootprint(this.#core, split, options);
+    return footprints.computeFootprint(this.#core, split, options);
+  }
+
+  /** The device memory that `evaluate` needs at its peak; `predict` needs no more. @throws {ShapeError} As that does. */
+  evaluationFootprint(split: Split): Footprint {
+    return footprints.computeEvaluationFootprint(this.#core, split);
   }
 
   /**
-   * The device memory that `evaluate` on a split needs at its peak, by what it is for, with what every model holds;
-   * `predict` needs no more.
-   *
-   * @throws {ShapeError} If the split is not what its interface says, or the device cannot hold a single example.
-   * @throws {StateError} If the model or its device was disposed of.
+   * The device memory that a removal of `prune` needs at its peak: scoring, selection and refit, for any number of kept
+   * weights, but no training and no regrowth. @throws {ShapeError | ConfigError} As `score` and `refit` do.
    */
-  evaluationFootprint(split: Split): Footprint {
-    return computeEvaluationFootprint(this.#core, split);
+  pruningFootprint(calibration: Split, options: PruningMemoryOptions = {}): Promise<Footprint> {
+    return footprints.computePruningFootprint(this.#core, calibration, options);
   }
 
   /**

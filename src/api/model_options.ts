@@ -124,6 +124,12 @@ export interface ModelPruneOptions
   readonly test?: Split;
 }
 
+/** What the device memory of a removal depends on. */
+export type PruningMemoryOptions = Pick<
+  ModelPruneOptions,
+  "by" | "fisher" | "prior" | "granularity" | "after"
+>;
+
 /** How a model is trained after each removal; what is left out is as in `trainDefaults`. */
 export interface FinetuneOptions extends ModelTrainOptions {
   /** The examples that it is trained on. */

@@ -1,15 +1,13 @@
 /**
- * Training of a model, and what goes with it: batch norm's statistics, and the memory that it takes.
+ * Training of a model, and what goes with it: batch norm's statistics.
  *
  * @module
  */
 import type { Split } from "../data/split.ts";
 import { Owner } from "../dispose.ts";
-import type { Footprint } from "../plan/footprint.ts";
 import { checkRecalibration, checkTrainOptions } from "../train/check_options.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import type { TrainOptions, TrainResult } from "../train/phase.ts";
-import { trainingFootprint } from "../train/footprints.ts";
 import { train } from "../train/trainer.ts";
 import { getCore, type ModelCore } from "./model_core.ts";
 import { type ModelRecalibrateOptions, type ModelTrainOptions, trainDefaults } from "./model_options.ts";
@@ -50,15 +48,8 @@ export function recalibrateModel(
   }, options.signal);
 }
 
-/** See `Model.footprint`. */
-export function computeFootprint(core: ModelCore, split: Split, options: ModelTrainOptions): Footprint {
-  const { network } = core;
-  using open = openTraining(core, split, options);
-  return trainingFootprint(network, open.examples, open.options);
-}
-
 /** Opens what training takes, and checks its options. */
-function openTraining(
+export function openTraining(
   { tools, images }: ModelCore,
   split: Split,
   { teacher, validation, ...given }: ModelTrainOptions,

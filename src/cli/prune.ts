@@ -213,14 +213,14 @@ async function runWithProgress(
         isStarted = true;
       },
       onLastGood: (model) => keepLastGood(output, model),
-      onFootprint: ({ totalBytes, slotsBytes, buffersBytes, mirrorsBytes }) => {
+      onFootprint: ({ totalBytes, slotsBytes, buffersBytes, mirrorsBytes }, use) => {
         const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
         const parts = [
           `activations ${mebibytes(slotsBytes)}`,
           `parameters and other state ${mebibytes(buffersBytes)}`,
           ...(mirrorsBytes > 0 ? [`copies of both as textures ${mebibytes(mirrorsBytes)}`] : []),
         ].join(", ");
-        note(`device memory for training: ${mebibytes(totalBytes)} (${parts})`);
+        note(`device memory for ${use}: ${mebibytes(totalBytes)} (${parts})`);
       },
       onRound: (round) => {
         if (round.below === undefined) return;

@@ -74,14 +74,17 @@ export interface TalliedDevice {
   readonly uniformAlignment: number;
 }
 
-/** Adds up the device memory that is held at the same time. What is named twice counts once. */
+/** What a buffer is for, by the keys of a footprint. */
+type Purpose = "slots" | "buffers" | "mirrors";
+
+/** Adds up the device memory that is held at the same time, and finds its peak. What is named twice counts once. */
 export class MemoryTally {
-  readonly #slots = new Map<string, number>();
-  readonly #buffers = new Map<string, number>();
-  readonly #mirrors = new Map<string, number>();
+  /** Bytes of what is held, by its name. */
+  readonly #held = new Map<string, { readonly purpose: Purpose; readonly sizeBytes: number }>();
+  readonly #bytes: Record<Purpose, number> = { slots: 0, buffers: 0, mirrors: 0 };
+  #peak = { ...this.#bytes };
   /** Quads of the buffers of each pool of slots. */
   readonly #pools = new Map<string, number[]>();
-
   readonly #device: TalliedDevice;
 
   /** Nothing held on a device. */
@@ -89,20 +92,29 @@ export class MemoryTally {
     this.#device = device;
   }
 
-  /** The same memory, to which more is added. */
-  copy(): MemoryTally {
-    const copy = new MemoryTally(this.#device);
-    for (const [name, sizeBytes] of this.#slots) copy.#slots.set(name, sizeBytes);
-    for (const [name, sizeBytes] of this.#buffers) copy.#buffers.set(name, sizeBytes);
-    for (const [name, sizeBytes] of this.#mirrors) copy.#mirrors.set(name, sizeBytes);
-    for (const [name, quads] of this.#pools) copy.#pools.set(name, [...quads]);
-    return copy;
-  }
-
   /** Adds a buffer, in whole quads as devices allocate it. */
   hold({ name, sizeBytes, isSlot = false }: HeldMemory): void {
-    const of = isSlot ? this.#slots : this.#buffers;
-    of.set(name, Math.max(of.get(name) ?? 0, 16 * Math.max(1, Math.ceil(sizeBytes / 16))));
+    const wholeBytes = 16 * Math.max(1, Math.ceil(sizeBytes / 16));
+    this.#set(name, isSlot ? "slots" : "buffers", wholeBytes);
+  }
+
+  #set(name: string, purpose: Purpose, sizeBytes: number): void {
+    const before = this.#held.get(name)?.sizeBytes ?? 0;
+    if (sizeBytes <= before) return;
+    this.#held.set(name, { purpose, sizeBytes });
+    this.#bytes[purpose] += sizeBytes - before;
+    const total = (bytes: Readonly<Record<Purpose, number>>) => bytes.slots + bytes.buffers + bytes.mirrors;
+    if (total(this.#bytes) > total(this.#peak)) this.#peak = { ...this.#bytes };
+  }
+
+  /** Frees what has a name that begins so, mirrors too, and the pool of slots that is called so. */
+  release(prefix: string): void {
+    for (const [name, { purpose, sizeBytes }] of this.#held) {
+      if (!name.startsWith(prefix)) continue;
+      this.#held.delete(name);
+      this.#bytes[purpose] -= sizeBytes;
+    }
+    this.#pools.delete(prefix);
   }
 
   /**
@@ -116,14 +128,15 @@ export class MemoryTally {
       const sizes = dispatches.map((dispatch) =>
         alignedStructBytes(assembleFor(dispatch, path).interface, struct, uniformAlignment)
       );
-      this.hold({ name: `${struct} of ${name}`, sizeBytes: sizes.reduce((sum, size) => sum + size, 0) });
+      this.hold({ name: `${name} ${struct}`, sizeBytes: sizes.reduce((sum, size) => sum + size, 0) });
     }
     for (const { ref, isMirrored } of boundRefs(dispatches, path)) {
       const held = find(ref);
       this.hold(held);
       if (!isMirrored) continue;
       const quads = ref.range?.quads ?? Math.max(1, Math.ceil(held.sizeBytes / 16));
-      this.#mirrors.set(`${held.name}${ref.range ? refText(ref) : ""}`, mirrorSizeBytes(16 * quads));
+      const range = ref.range ? refText(ref) : "";
+      this.#set(`${held.name} mirror${range}`, "mirrors", mirrorSizeBytes(16 * quads));
     }
   }
 
@@ -140,25 +153,28 @@ export class MemoryTally {
     { program, pool }: { readonly program: string; readonly pool: string },
     find: (ref: OuterRef) => HeldMemory,
   ): (tensor: string) => HeldMemory {
-    const held = this.#pools.get(pool) ?? [];
-    this.#pools.set(pool, held);
-    const taken = takeFromPool(held, slots);
-    const bufferAt = (buffer: number) => ({
-      name: `${pool} slot ${buffer}`,
-      sizeBytes: 16 * held[buffer],
-      isSlot: true,
-    });
-    for (const buffer of taken) this.hold(bufferAt(buffer));
-    const tensorAt = (tensor: string) => bufferAt(taken[tensors.get(tensor)!.slot]);
+    const taken = this.holdSlots(pool, slots);
+    const tensorAt = (tensor: string) => taken[tensors.get(tensor)!.slot];
     this.holdProgram(program, dispatches, (ref) => "tensor" in ref ? tensorAt(ref.tensor) : find(ref));
     return tensorAt;
   }
 
-  /** All that is held. */
-  get footprint(): Footprint {
-    const total = (sizes: ReadonlyMap<string, number>) => sizes.values().reduce((sum, size) => sum + size, 0);
-    const slotsBytes = total(this.#slots), buffersBytes = total(this.#buffers);
-    const mirrorsBytes = total(this.#mirrors);
+  /** Takes a buffer of a pool for each of some slots, and returns the memory of each. */
+  holdSlots(pool: string, slots: readonly number[]): readonly HeldMemory[] {
+    const held = this.#pools.get(pool) ?? [];
+    this.#pools.set(pool, held);
+    const taken = takeFromPool(held, slots).map((buffer) => ({
+      name: `${pool} slot ${buffer}`,
+      sizeBytes: 16 * held[buffer],
+      isSlot: true,
+    }));
+    for (const slot of taken) this.hold(slot);
+    return taken;
+  }
+
+  /** What was held when it was most. */
+  get peak(): Footprint {
+    const { slots: slotsBytes, buffers: buffersBytes, mirrors: mirrorsBytes } = this.#peak;
     return { slotsBytes, buffersBytes, mirrorsBytes, totalBytes: slotsBytes + buffersBytes + mirrorsBytes };
   }
 }

@@ -8,7 +8,7 @@ import type { Examples } from "../gpu/examples.ts";
 import { checkArenasFinite } from "../gpu/finite.ts";
 import type { Network } from "../gpu/network.ts";
 import { readBuffers } from "../gpu/readback.ts";
-import { getLayerName } from "../plan/layout.ts";
+import { getLayerName, type ParameterLayout } from "../plan/layout.ts";
 import { accumulateGradients, type AccumulateOptions, type FisherEstimate } from "./score/accumulate.ts";
 import {
   confidenceBins,
@@ -52,6 +52,22 @@ export interface Scoring {
   readonly names: ReadonlySet<string>;
 }
 
+/** The buffers that scoring and selection always take, by name, with their words. */
+export function listPrunerBuffers(
+  layout: ParameterLayout,
+): readonly (readonly [name: string, words: number])[] {
+  const { length: tensors } = prunableTensors(layout);
+  return [
+    ["prior_precision", tensors],
+    ["prior_sums", 4 * priorSumsQuads(layout)],
+    ["select_state", 4],
+    ["digit_counts", digitCounts],
+    ["channel_counts", channelCounts(layout)],
+    ["layer_counts", tensors],
+    ["histogram", confidenceBins * tensors],
+  ];
+}
+
 /** Scores and removes weights of one network. Dispose of it to free its buffers. */
 export class Pruner {
   readonly #network: Network;
@@ -62,18 +78,9 @@ export class Pruner {
   #accumulated: number | undefined;
 
   constructor(network: Network) {
-    const { layout } = network, tensors = prunableTensors(layout);
     this.#network = network;
     this.#buffers = new PruneBuffers(network);
-    this.#buffers.allocate([
-      ["prior_precision", tensors.length],
-      ["prior_sums", 4 * priorSumsQuads(layout)],
-      ["select_state", 4],
-      ["digit_counts", digitCounts],
-      ["channel_counts", channelCounts(layout)],
-      ["layer_counts", tensors.length],
-      ["histogram", confidenceBins * tensors.length],
-    ]);
+    this.#buffers.allocate(listPrunerBuffers(network.layout));
     this.#clearScores();
   }
 

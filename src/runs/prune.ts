@@ -76,8 +76,8 @@ export interface PruneRunOptions {
   readonly cores?: Readonly<Record<string, string>>;
   /** Versions of what computes, by name, for the report. */
   readonly versions?: Readonly<Record<string, string>>;
-  /** Called before training with the device memory that it will need. */
-  readonly onFootprint?: (footprint: Footprint) => void;
+  /** Called before training with the device memory that training, evaluation and a removal will need. */
+  readonly onFootprint?: (footprint: Footprint, use: "training" | "evaluation" | "a removal") => void;
 }
 
 /** What a run made. */
@@ -173,7 +173,13 @@ async function pruneModel(
     : model.copy();
   // Found out before any work is done: whether the batch fits.
   const footprint = model.footprint(train, teacher ? { ...training, distillation, teacher } : training);
-  options.onFootprint?.(footprint);
+  if (options.onFootprint) {
+    const { score: { fisher, prior }, select: { granularity }, after } = recipe;
+    options.onFootprint(footprint, "training");
+    options.onFootprint(model.evaluationFootprint(test), "evaluation");
+    const removal = { by, ...(fisher ? { fisher } : {}), ...(prior ? { prior } : {}), granularity, after };
+    options.onFootprint(await model.pruningFootprint(calibration, removal), "a removal");
+  }
   const reportAs = (name: () => string) => (progress: RunProgress) => onProgress?.(name(), progress);
   let phase = 0;
   const phases: PhaseReport[] = [];

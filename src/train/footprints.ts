@@ -24,7 +24,9 @@ import {
   lowerStepPlans,
   makeImageOptions,
   readComparingLoss,
+  repeatsExamples,
 } from "./step_programs.ts";
+import { countCacheBytes } from "./teacher_cache.ts";
 import { listComparedNames, lowerTeacher } from "./teacher.ts";
 
 /** The memory of an arena of a model; `owner` tells models apart. */
@@ -60,14 +62,23 @@ export function findOuter(
   };
 }
 
-/** Adds a check of the values and statistics of a model. */
-export function holdFiniteCheck(memory: MemoryTally, { layout }: Network, use: string): void {
-  const roles = layout.statisticsQuads > 0 ? ["values", "statistics"] as const : ["values"] as const;
+/** Adds a check of the values and statistics of a model, and of other arenas. */
+export function holdFiniteCheck(
+  memory: MemoryTally,
+  { layout }: Network,
+  use: string,
+  others: readonly ArenaRole[] = [],
+): void {
+  const statistics = layout.statisticsQuads > 0 ? ["statistics"] as const : [];
+  const roles: readonly ArenaRole[] = ["values", ...statistics, ...others];
   const dispatches = roles.flatMap((role, part) => lowerFiniteCheck(layout, role, part));
   memory.holdProgram(
-    `check of ${use}`,
+    `${use} check`,
     dispatches,
-    (ref) => "arena" in ref ? arenaMemory(layout, ref.arena) : { name: `found by ${use}`, sizeBytes: 8 },
+    (ref) =>
+      "arena" in ref
+        ? arenaMemory(layout, ref.arena)
+        : { name: `${use} check found`, sizeBytes: 4 * roles.length },
   );
 }
 
@@ -108,7 +119,7 @@ export function evaluationFootprint(
   const memory = openTally(network.gpu);
   holdModel(memory, network);
   holdEvaluation(memory, network, examples, { tools, use: "evaluation" });
-  return memory.footprint;
+  return memory.peak;
 }
 
 /**
@@ -144,8 +155,15 @@ export function holdTraining(
     const find = findOuter(teacher, { owner: teacherName, inputs: shared, examples, use });
     const tensorAt = memory.holdPlan(plan, { program: `${use} teacher`, pool: `${use} teacher` }, find);
     taught[teacherLogits] = tensorAt(findLogits(plan));
-    for (const [map, name] of listComparedNames(teacher.graph, loss).entries()) {
-      taught[teacherFeatures(map)] = tensorAt(plan.outputs.get(name)!);
+    const compared = listComparedNames(teacher.graph, loss).map((name) => plan.outputs.get(name)!);
+    for (const [map, tensor] of compared.entries()) taught[teacherFeatures(map)] = tensorAt(tensor);
+    const outputs = [findLogits(plan), ...compared].map((tensor) => ({
+      quads: plan.tensors.get(tensor)!.quads / batch,
+    }));
+    const cacheBytes = countCacheBytes(outputs, { examples: examples.count, batch });
+    const { teacherCacheBytes = 0 } = options;
+    if (repeatsExamples(options) && cacheBytes <= teacherCacheBytes) {
+      memory.hold({ name: `${use} teacher cache`, sizeBytes: cacheBytes });
     }
   }
   const find = findOuter(network, { inputs: { ...shared, ...taught }, examples, use });
@@ -180,5 +198,5 @@ export function trainingFootprint(
   });
   holdFiniteCheck(memory, network, "training");
   if (validation) holdEvaluation(memory, network, validation, { tools: options, use: "validation" });
-  return memory.footprint;
+  return memory.peak;
 }

@@ -54,7 +54,7 @@ export function isMixed({ mixup = 0 }: Pick<TrainOptions, "mixup">): boolean {
 }
 
 /** True if an example is the same in every epoch. */
-function repeatsExamples(options: Pick<TrainOptions, "augmentation" | "cutout" | "mixup">): boolean {
+export function repeatsExamples(options: Pick<TrainOptions, "augmentation" | "cutout" | "mixup">): boolean {
   const { augmentation = "none", cutout = 0 } = options;
   return augmentation === "none" && cutout === 0 && !isMixed(options);
 }

@@ -22,7 +22,7 @@ interface Block {
 
 /** Bytes that a cache of so many examples takes in the end, in blocks of a batch. */
 export function countCacheBytes(
-  outputs: readonly TeacherOutput[],
+  outputs: readonly Pick<TeacherOutput, "quads">[],
   { examples, batch }: { readonly examples: number; readonly batch: number },
 ): number {
   const held = Math.ceil(examples / batch) * batch;

@@ -1,7 +1,9 @@
 /** Tests of the device memory that calls of a model say they need, against what the device allocates. */
 import { assert, assertEquals } from "@std/assert";
+import { applyRecipe } from "../../src/api/apply_recipe.ts";
 import { Model } from "../../src/api/model.ts";
-import type { ModelTrainOptions } from "../../src/api/model_options.ts";
+import { getCore } from "../../src/api/model_core.ts";
+import type { ModelTrainOptions, PruningMemoryOptions } from "../../src/api/model_options.ts";
 import { adam } from "../../src/plan/optimizer.ts";
 import { resnet20, seedNetwork } from "../../src/model/presets.ts";
 import { deviceOf } from "../helpers/devices.ts";
@@ -12,6 +14,18 @@ const dataset = tinyDataset({ train: 128, test: 300 });
 
 /** The networks of the tests: one with biases, one with batch norm and skips. */
 const graphs = [seedNetwork(dataset), resnet20(dataset)];
+
+/** Does removals until so many weights are gone, of each layer its share. */
+async function removeFrom(
+  model: Model,
+  { by = "confidence", granularity, after = {} }: PruningMemoryOptions,
+  amounts: readonly number[] = [1],
+) {
+  const select = { scope: "layer", ...(granularity ? { granularity } : {}) } as const;
+  const recipe = { score: { by }, select, after };
+  const calibration = dataset.test, inputs = { calibration, train: calibration, trainedOn: 128 };
+  for (const weights of amounts) await applyRecipe(getCore(model), recipe, { weights }, inputs);
+}
 
 for (const path of ["storage", "texture"] as const) {
   for (const graph of graphs) {
@@ -60,6 +74,42 @@ for (const path of ["storage", "texture"] as const) {
           return await model.train(dataset.train, { ...options, teacher });
         });
         assertEquals(measured, totalBytes, name);
+      }
+    });
+
+    Deno.test(`Model.pruningFootprint() is what the device allocates for ${graph.name}, on ${path}`, async () => {
+      using model = await open();
+      const calibration = dataset.test;
+      const exact: Readonly<Record<string, PruningMemoryOptions>> = {
+        confidence: {},
+        magnitude: { by: "magnitude" },
+        channels: { granularity: "channel" },
+        blocks: { granularity: { rows: 4, channels: 4 } },
+      };
+      const names = graph === graphs[0] ? Object.keys(exact) : ["confidence"];
+      for (const name of names) {
+        const options = exact[name], { totalBytes } = await model.pruningFootprint(calibration, options);
+        const measured = await measure((model) => removeFrom(model, options));
+        assertEquals(measured, totalBytes, name);
+      }
+    });
+
+    Deno.test(`Model.pruningFootprint() bounds a refit of ${graph.name}, on ${path}`, async () => {
+      using model = await open();
+      const calibration = dataset.test, images = 100, batch = 50;
+      const settings = {
+        layers: {},
+        obs: { selectionSteps: 2 },
+        blocks: { by: "blocks", steps: 2 },
+      } as const;
+      const names = graph === graphs[0] ? ["layers", "obs", "blocks"] as const : ["layers"] as const;
+      for (const name of names) {
+        const more = settings[name];
+        const options = { by: "magnitude", after: { refit: { images, batch, ...more } } } as const;
+        const { totalBytes } = await model.pruningFootprint(calibration, options);
+        // Layers choose by selection once they have lost weights.
+        const measured = await measure((model) => removeFrom(model, options, [60, 120]));
+        assert(measured <= totalBytes && measured > 0.9 * totalBytes, `${name}: ${measured}, ${totalBytes}`);
       }
     });
   }

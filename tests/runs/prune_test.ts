@@ -143,7 +143,10 @@ Deno.test("runPrune() holds validation examples out, follows a teacher and takes
     compare: false,
   };
   const footprints: number[] = [];
-  const onFootprint = ({ totalBytes }: { totalBytes: number }) => footprints.push(totalBytes);
+  const onFootprint = ({ totalBytes }: { totalBytes: number }, use: string) => {
+    assert(totalBytes > 0);
+    if (use === "training") footprints.push(totalBytes);
+  };
   const { report, model } = await run(config, { onFootprint });
   assertEquals(report.dataset.train, 96 - 19 - 20);
   for (const { epochs, best } of report.training!) {

@@ -50,7 +50,7 @@ export interface PackedRuns {
 }
 
 /** Packs the trained elements of groups in a window, each once per group. */
-function packGroupRuns(
+export function packGroupRuns(
   layout: ParameterLayout,
   groups: readonly ChannelGroup[],
   { part = "all", window = layout.windows[0] }: {

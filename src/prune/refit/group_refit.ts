@@ -30,6 +30,37 @@ export interface GroupSource {
   readonly isCentred: boolean;
 }
 
+/** A buffer of a group that is filled from one of all groups. */
+interface GroupPart {
+  readonly channels: number;
+  readonly lines: number;
+  /** Lines of an example, or as many as the batch has samples. */
+  readonly each: number | "samples";
+}
+
+/** The buffers of a group. */
+export type GroupParts = Readonly<Record<"input" | "targets" | "dense skip" | "skip", GroupPart>>;
+
+/** The sizes of a group's buffers. */
+export function measureParts(
+  { geometry: { inChannels, outChannels, inSize, outSize } }: RefittableLayer,
+  { batch, samples }: Pick<GroupSource, "batch" | "samples">,
+): GroupParts {
+  const pixels = inSize[0] * inSize[1], outPixels = outSize[0] * outSize[1];
+  const sampled = { channels: outChannels, lines: samples, each: "samples" } as const;
+  return {
+    input: { channels: inChannels, lines: batch * pixels, each: pixels },
+    targets: sampled,
+    "dense skip": sampled,
+    skip: { channels: outChannels, lines: batch * outPixels, each: outPixels },
+  };
+}
+
+/** True if a group needs a buffer of its own for what lies in so many tensors: it is a part of them, or their sum. */
+export function isCopied({ groups }: RefittableLayer, tensors: number): boolean {
+  return groups > 1 || tensors !== 1;
+}
+
 /** A group during the accumulation of its samples. Dispose of it to free its memory. */
 export class GroupRefit {
   readonly #refit: RefitLayer;
@@ -66,17 +97,12 @@ export class GroupRefit {
    */
   static async open(gpu: Gpu, source: GroupSource): Promise<GroupRefit> {
     const { layer, group, targets, alpha, batch, samples, isCentred } = source;
-    const { name, groups, geometry: { inChannels, outChannels, inSize, outSize } } = layer;
+    const { name, groups, geometry: { outChannels } } = layer;
     const held: DeviceBuffer[] = [], copies: { program: Program; lines: number | "samples" }[] = [];
-    const isPart = groups > 1;
-    const pixels = batch * inSize[0] * inSize[1], outPixels = batch * outSize[0] * outSize[1];
-    const take = async (what: string, from: readonly BoundBuffer[], { input, lines, each }: {
-      readonly input: boolean;
-      readonly lines: number;
-      readonly each: number | "samples";
-    }): Promise<BoundBuffer> => {
-      if (!isPart && from.length === 1) return from[0];
-      const channels = input ? inChannels : outChannels;
+    const isPart = groups > 1, parts = measureParts(layer, { batch, samples });
+    const take = async (what: keyof GroupParts, from: readonly BoundBuffer[]): Promise<BoundBuffer> => {
+      if (!isCopied(layer, from.length)) return from[0];
+      const { channels, lines, each } = parts[what];
       const to = gpu.createBuffer(`${name} ${what} of group ${group}`, 16 * lines * countQuads(channels));
       held.push(to);
       for (const [i, tensor] of from.entries()) {
@@ -96,19 +122,11 @@ export class GroupRefit {
     };
     let refit: RefitLayer | undefined;
     try {
-      const x = await take("input", [source.x], { input: true, lines: pixels, each: pixels / batch });
-      const wanted = await take("targets", [wholeBuffer(targets.outputs)], {
-        input: false,
-        lines: samples,
-        each: "samples",
-      });
+      const x = await take("input", [source.x]);
+      const wanted = await take("targets", [wholeBuffer(targets.outputs)]);
       const skip = targets.skip && {
-        dense: await take("dense skip", [wholeBuffer(targets.skip)], {
-          input: false,
-          lines: samples,
-          each: "samples",
-        }),
-        pruned: await take("skip", source.terms, { input: false, lines: outPixels, each: outPixels / batch }),
+        dense: await take("dense skip", [wholeBuffer(targets.skip)]),
+        pruned: await take("skip", source.terms),
         alpha: wholeBuffer(gpu.createBuffer(`${name} alpha`, 16 * countQuads(outChannels))),
       };
       if (skip) {

@@ -24,9 +24,41 @@ import {
   sampleQuads,
   segmentSamples,
 } from "./gram.ts";
-import { Scratch } from "./scratch.ts";
+import { Scratch, type ScratchQuads } from "./scratch.ts";
 import { lowerSupport } from "./solve.ts";
-import { solveRows } from "./solve_rows.ts";
+import { defaultScratchBytes, solveRows } from "./solve_rows.ts";
+
+/** The context of the dispatches over as many samples as are gathered together at most. */
+export function makeGramContext(
+  { choose, path }: Pick<Gpu, "choose" | "path">,
+  geometry: RefitGeometry,
+  samples: number,
+): GramContext {
+  return { geometry, samples: segmentSamples * Math.ceil(samples / segmentSamples), choose, path };
+}
+
+/** The buffers of a layer's refit. */
+export function layerScratch(context: GramContext): ScratchQuads {
+  const { geometry } = context, panels = gramPanels(geometry), outputs = geometry.outChannels;
+  const { samples: sampled, ...sums } = gramScratchQuads(context);
+  return {
+    plain: {
+      ...sums,
+      positions: context.samples / 2,
+      "column_sums": sampleQuads(geometry),
+      "cross_covariance": panelQuads(panels, "cross_covariance"),
+      damping: 1,
+      support: outputs * patchQuads(geometry),
+      counts: outputs / 4,
+      flags: outputs / 4,
+    },
+    mirrored: {
+      samples: sampled,
+      "shift_sums": sampleQuads(geometry),
+      covariance: panelQuads(panels, "covariance"),
+    },
+  };
+}
 
 /**
  * Refits one layer: call `accumulate` for all examples, then `solve`, which may be repeated with other masks. With U
@@ -59,7 +91,7 @@ export class RefitLayer {
    * @throws {ShapeError} If sizes do not fit together, or the adapter's limits do not allow the buffers.
    */
   constructor(gpu: Gpu, geometry: RefitGeometry, options: LayerRefitOptions) {
-    const { samples, scratchBytes = 2 ** 26, isCentred = true } = options;
+    const { samples, scratchBytes = defaultScratchBytes, isCentred = true } = options;
     checkGeometry(geometry);
     if (!Number.isInteger(samples) || samples < 1) {
       const wanted = "a whole number above 0";
@@ -73,31 +105,8 @@ export class RefitLayer {
     this.#gpu = gpu;
     this.#scratchBytes = scratchBytes;
     this.#takesMeans = isCentred;
-    this.#context = {
-      geometry,
-      samples: segmentSamples * Math.ceil(samples / segmentSamples),
-      choose: gpu.choose,
-      path: gpu.path,
-    };
-    const panels = gramPanels(geometry), outputs = geometry.outChannels;
-    const { samples: sampled, ...sums } = gramScratchQuads(this.#context);
-    this.#scratch = new Scratch(gpu, geometry.name, {
-      plain: {
-        ...sums,
-        positions: this.#context.samples / 2,
-        "column_sums": sampleQuads(geometry),
-        "cross_covariance": panelQuads(panels, "cross_covariance"),
-        damping: 1,
-        support: outputs * patchQuads(geometry),
-        counts: outputs / 4,
-        flags: outputs / 4,
-      },
-      mirrored: {
-        samples: sampled,
-        "shift_sums": sampleQuads(geometry),
-        covariance: panelQuads(panels, "covariance"),
-      },
-    });
+    this.#context = makeGramContext(gpu, geometry, samples);
+    this.#scratch = new Scratch(gpu, geometry.name, layerScratch(this.#context));
     this.#accumulation = new Accumulation(gpu, this.#context, this.#scratch.bound);
   }
 

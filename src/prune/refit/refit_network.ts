@@ -50,7 +50,7 @@ interface RefitParts {
 }
 
 /** Groups of a layer that are refit side by side. */
-const groupsAtOnce = 32;
+export const groupsAtOnce = 32;
 
 /**
  * A refit whose target is the network as it was at the opening, dense or pruned so far. Write masks, and call `apply`
@@ -88,22 +88,9 @@ export class Refit {
     const { choose = network.gpu.choose, owned, signal, ...given } = options;
     const settings = fillRefitSettings(given);
     await checkArenasFinite(network, ["values", "statistics"], "refit");
-    const { graph, layout } = network, { memoryBytes, images, positions: each, seed } = settings;
-    const layers = refittableLayers(graph, layout);
-    const maxBatch = Math.min(settings.batch, examples.batch, examples.count, images);
-    const plain = examples.areImages ? { images: { augmentation: "none" } as const } : {};
-    const lower = (batch: number) => lowerForward(graph, { layout, batch, choose, ...plain });
-    const lowerBoth = (batch: number) => [
-      lower(batch),
-      lowerTargets(layers, { network, examples, batch, choose }),
-    ];
-    const batch = fitBatch(network.gpu, maxBatch, lowerBoth, ["refit weights of", graph.name]);
-    const rows = sampleRows({ count: examples.count, images, batch, seed });
+    const { memoryBytes } = settings;
+    const { layers, plan, positions, rows } = planRefit(network, examples, { choose, settings });
     const source = { network, examples, rows };
-    const positions = new Map(
-      layers.map((own, layer) => [own.name, samplePositions(own, { layer, rows, positions: each, seed })]),
-    );
-    const plan = lower(batch);
     const dense = await DenseState.open(network);
     let targets: ReadonlyMap<string, LayerTargets> = new Map();
     try {
@@ -300,8 +287,35 @@ export class Refit {
   }
 }
 
+/**
+ * Lowers the pass of a refit, and draws its examples and positions.
+ *
+ * @throws {ShapeError} If the device cannot hold a single example.
+ */
+export function planRefit(
+  network: Network,
+  examples: Examples,
+  { choose, settings }: { readonly choose: ProductChooser; readonly settings: RefitSettings },
+) {
+  const { graph, layout } = network, { images, positions: each, seed } = settings;
+  const layers = refittableLayers(graph, layout);
+  const maxBatch = Math.min(settings.batch, examples.batch, examples.count, images);
+  const plain = examples.areImages ? { images: { augmentation: "none" } as const } : {};
+  const lower = (batch: number) => lowerForward(graph, { layout, batch, choose, ...plain });
+  const lowerBoth = (batch: number) => [
+    lower(batch),
+    lowerTargets(layers, { network, examples, batch, choose }),
+  ];
+  const batch = fitBatch(network.gpu, maxBatch, lowerBoth, ["refit weights of", graph.name]);
+  const rows = sampleRows({ count: examples.count, images, batch, seed });
+  const positions = new Map(
+    layers.map((own, layer) => [own.name, samplePositions(own, { layer, rows, positions: each, seed })]),
+  );
+  return { layers, plan: lower(batch), positions, rows };
+}
+
 /** The number of dispatches of a plan before a layer, including those that make the batch. */
-function countDispatchesBefore(
+export function countDispatchesBefore(
   { dispatchesUpTo }: Plan,
   { index }: RefittableLayer,
   { areImages }: Examples,

@@ -9,7 +9,7 @@ import type { Program } from "../../gpu/executor.ts";
 import { Network } from "../../gpu/network.ts";
 import { readFloats } from "../../gpu/readback.ts";
 import type { ProductChooser } from "../../kernels/product.ts";
-import { resolveGraph } from "../../model/graph.ts";
+import { type Graph, resolveGraph } from "../../model/graph.ts";
 import { lowerForward } from "../../plan/forward.ts";
 import { takeParameter } from "../../plan/layout.ts";
 import type { Plan } from "../../plan/plan.ts";
@@ -134,6 +134,42 @@ export function lowerTargets(
   });
 }
 
+/** A tensor that is sampled for a layer: after how many dispatches, and what of the layer's targets it is. */
+export interface Sampling {
+  readonly cut: number;
+  readonly layer: RefittableLayer;
+  readonly tensor: string;
+  readonly target: keyof LayerTargets;
+  readonly accumulate: boolean;
+}
+
+/** The tensors that are sampled in a pass of `lowerTargets`. */
+export function listSamplings(
+  layers: readonly RefittableLayer[],
+  plan: Plan,
+  graph: Graph,
+): readonly Sampling[] {
+  const nodes = resolveGraph(graph), wires = wireLayers(nodes, "evaluate", layers.map(({ name }) => name));
+  const endOf = (node: number) => node < 0 ? 0 : plan.dispatchesUpTo.get(nodes[node].spec.name)!;
+  // A term stays readable until its sum has run.
+  return layers.flatMap((layer): Sampling[] => [
+    {
+      ...{ cut: endOf(layer.index), layer, tensor: wires[layer.index].y },
+      ...{ target: "outputs", accumulate: false },
+    },
+    ...(layer.skip?.terms ?? []).map((term, i) => ({
+      ...{ cut: endOf(layer.skip!.sum - 1), layer, tensor: term < 0 ? "x" : wires[term].y },
+      ...{ target: "skip" as const, accumulate: i > 0 },
+    })),
+  ]);
+}
+
+/** Bytes of a layer's targets at positions of all batches. */
+export function countTargetBytes(layer: RefittableLayer, positions: readonly Uint32Array[]): number {
+  const samples = positions.reduce((sum, { length }) => sum + length, 0);
+  return 16 * samples * countQuads(countOutputs(layer));
+}
+
 /**
  * Runs the present network over all batches, and keeps the outputs of its layers at their positions.
  *
@@ -152,32 +188,26 @@ export async function sampleTargets(
   },
 ): Promise<ReadonlyMap<string, LayerTargets>> {
   const { network: { gpu, graph }, rows } = source;
-  const probes = layers.map(({ name }) => name), nodes = resolveGraph(graph);
   const plan = lowerTargets(layers, { ...source, batch: rows[0].length, choose });
-  const wires = wireLayers(nodes, "evaluate", probes);
-  const endOf = (node: number) => node < 0 ? 0 : plan.dispatchesUpTo.get(nodes[node].spec.name)!;
   const targets = new Map<string, LayerTargets>();
-  // A term stays readable until its sum has run.
-  const events = layers.flatMap((layer) => {
-    const { name, index, skip } = layer, channels = countOutputs(layer);
-    const samples = positions.get(name)!.reduce((sum, { length }) => sum + length, 0);
-    const open = (what: string) => gpu.createBuffer(`${name} ${what}`, 16 * samples * countQuads(channels));
-    const held = { outputs: open("targets"), skip: skip && open("skip") };
-    targets.set(name, held);
-    return [
-      { cut: endOf(index), layer, tensor: wires[index].y, to: held.outputs, accumulate: false },
-      ...(skip?.terms ?? []).map((term, i) => {
-        const tensor = term < 0 ? "x" : wires[term].y, cut = endOf(skip!.sum - 1);
-        return { cut, layer, tensor, to: held.skip!, accumulate: i > 0 };
-      }),
-    ];
-  });
+  for (const layer of layers) {
+    const { name, skip } = layer, sizeBytes = countTargetBytes(layer, positions.get(name)!);
+    const open = (what: string) => gpu.createBuffer(`${name} ${what}`, sizeBytes);
+    targets.set(name, { outputs: open("targets"), skip: skip && open("skip") });
+  }
+  const events = listSamplings(layers, plan, graph);
   const cuts = [...new Set(events.map(({ cut }) => cut))].sort((a, b) => a - b);
   try {
     using pass = new ResumableForward(plan, source, { cuts, memoryBytes });
     for (const cut of cuts) {
       signal?.throwIfAborted();
-      await gatherAt(pass, events.filter((event) => event.cut === cut), { cut, source, positions, signal });
+      await gatherAt(pass, events.filter((event) => event.cut === cut), {
+        cut,
+        source,
+        positions,
+        targets,
+        signal,
+      });
     }
   } catch (error) {
     for (const held of targets.values()) freeTargets(held);
@@ -192,19 +222,12 @@ export function freeTargets({ outputs, skip }: LayerTargets): void {
   skip?.[Symbol.dispose]();
 }
 
-/** One sampled tensor. */
-interface Gathering {
-  readonly layer: RefittableLayer;
-  readonly tensor: string;
-  readonly to: DeviceBuffer;
-  readonly accumulate: boolean;
-}
-
 /** Samples some tensors, for all batches, at a cut of a pass. */
 async function gatherAt(
   pass: ResumableForward,
-  events: readonly Gathering[],
-  { cut, source, positions, signal }: {
+  events: readonly Sampling[],
+  { cut, source, positions, targets, signal }: {
+    readonly targets: ReadonlyMap<string, LayerTargets>;
     readonly cut: number;
     readonly source: PassSource;
     readonly positions: ReadonlyMap<string, readonly Uint32Array[]>;
@@ -219,8 +242,8 @@ async function gatherAt(
     line: number;
   }[] = [];
   try {
-    for (const { layer, tensor, to, accumulate } of events) {
-      const { name } = layer, channels = countOutputs(layer);
+    for (const { layer, tensor, target, accumulate } of events) {
+      const { name } = layer, channels = countOutputs(layer), to = targets.get(name)![target]!;
       const lines = Math.max(...positions.get(name)!.map(({ length }) => length));
       const at = gpu.createBuffer(`${name} positions`, 4 * lines);
       const program = await openRowGather(gpu, {

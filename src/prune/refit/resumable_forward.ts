@@ -35,7 +35,7 @@ interface SavedSlot {
 }
 
 /** The tensors that are computed before a cut and read after it. */
-function liveAt({ dispatches, tensors }: Plan, cut: number): readonly LiveTensor[] {
+export function liveAt({ dispatches, tensors }: Plan, cut: number): readonly LiveTensor[] {
   const named = (some: Plan["dispatches"]) =>
     new Set(
       some.flatMap(({ bindings }) =>
@@ -46,6 +46,16 @@ function liveAt({ dispatches, tensors }: Plan, cut: number): readonly LiveTensor
   return [...tensors].flatMap(([name, { quads }]) =>
     before.has(name) && behind.has(name) ? [{ name, quads }] : []
   );
+}
+
+/** True if so many batches may save what they need behind each cut. */
+export function keepsBetween(plan: Plan, { cuts, batches, memoryBytes }: {
+  readonly cuts: readonly number[];
+  readonly batches: number;
+  readonly memoryBytes: number;
+}): boolean {
+  const quads = cuts.map((cut) => liveAt(plan, cut).reduce((sum, { quads }) => sum + quads, 0));
+  return 16 * batches * Math.max(0, ...quads) <= memoryBytes;
 }
 
 /** A forward plan that runs in pieces over all batches. Dispose of it to free its memory. */
@@ -89,8 +99,7 @@ export class ResumableForward {
       network,
       input: (name) => examples.input(name),
     });
-    const quads = cuts.map((cut) => liveAt(plan, cut).reduce((sum, { quads }) => sum + quads, 0));
-    const keeps = 16 * rows.length * Math.max(0, ...quads) <= memoryBytes;
+    const keeps = keepsBetween(plan, { cuts, batches: rows.length, memoryBytes });
     this.#kept = keeps ? rows.map(() => new SlotPool(gpu)) : undefined;
   }
 

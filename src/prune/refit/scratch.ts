@@ -7,6 +7,7 @@ import type { DeviceBuffer } from "../../gpu/buffer.ts";
 import type { Gpu } from "../../gpu/device.ts";
 import { type BoundBuffer, wholeBuffer } from "../../gpu/bind.ts";
 import { mirrorWidth } from "../../kernels/assemble.ts";
+import type { ReadPath } from "../../kernels/interface.ts";
 
 /**
  * At least so many quads, for a buffer whose mirror has full width and a height that is not a power of two. llvmpipe
@@ -17,31 +18,42 @@ export function mirroredQuads(quads: number): number {
   return mirrorWidth * (Number.isInteger(Math.log2(lines)) ? lines + 1 : lines);
 }
 
+/** Quads of buffers by name; those that kernels read through mirrors are padded for them. */
+export interface ScratchQuads {
+  readonly plain: Readonly<Record<string, number>>;
+  readonly mirrored: Readonly<Record<string, number>>;
+}
+
+/** Bytes of buffers on a device of a read path, by name. */
+export function countScratchBytes(
+  { plain, mirrored }: ScratchQuads,
+  path: ReadPath,
+): Readonly<Record<string, number>> {
+  const padded = path === "texture" ? mirroredQuads : (quads: number) => quads;
+  const sizes = [
+    ...Object.entries(plain),
+    ...Object.entries(mirrored).map(([name, quads]) => [name, padded(quads)] as const),
+  ];
+  return Object.fromEntries(sizes.map(([name, quads]) => [name, 16 * quads]));
+}
+
 /** Named buffers on a device. Dispose of it to free them. */
 export class Scratch {
   readonly #buffers = new Map<string, DeviceBuffer>();
 
   /**
-   * Allocates buffers of so many quads by name; those that kernels read through mirrors are padded for them.
+   * Allocates buffers.
    *
    * @throws {ShapeError} If the adapter's limits do not allow one.
    */
   constructor(
     gpu: Gpu,
     owner: string,
-    { plain, mirrored }: {
-      readonly plain: Readonly<Record<string, number>>;
-      readonly mirrored: Readonly<Record<string, number>>;
-    },
+    scratch: ScratchQuads,
   ) {
-    const padded = gpu.path === "texture" ? mirroredQuads : (quads: number) => quads;
-    const sizes = [
-      ...Object.entries(plain),
-      ...Object.entries(mirrored).map(([name, quads]) => [name, padded(quads)] as const),
-    ];
     try {
-      for (const [name, quads] of sizes) {
-        this.#buffers.set(name, gpu.createBuffer(`${owner} ${name}`, 16 * quads));
+      for (const [name, sizeBytes] of Object.entries(countScratchBytes(scratch, gpu.path))) {
+        this.#buffers.set(name, gpu.createBuffer(`${owner} ${name}`, sizeBytes));
       }
     } catch (error) {
       this[Symbol.dispose]();

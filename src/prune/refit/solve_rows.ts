@@ -18,7 +18,10 @@ import {
   type SystemBatch,
   systemQuads,
 } from "./solve.ts";
-import { Scratch } from "./scratch.ts";
+import { Scratch, type ScratchQuads } from "./scratch.ts";
+
+/** Maximum bytes of the systems that are solved side by side, unless others are asked for: 64 MiB. */
+export const defaultScratchBytes = 2 ** 26;
 
 /** The rows to solve, and their buffers. */
 export interface RowSolve {
@@ -64,7 +67,7 @@ async function solveOnce(gpu: Gpu, { rows, factors, solve }: {
   const { kept, scratchBytes, settings, flags, bound } = solve;
   const withIdentity = settings.scoresOffset !== undefined;
   const batches = batchSystems(rows, { counts: kept, scratchQuads: scratchBytes / 16, withIdentity });
-  using scratch = openScratch(gpu, settings.geometry.name, batches);
+  using scratch = new Scratch(gpu, settings.geometry.name, solveScratch(batches));
   flags.write(new Uint32Array(kept.length));
   for (const batch of batches) {
     const chosen = new DataView(new ArrayBuffer(8 * batch.rows.length));
@@ -87,10 +90,10 @@ async function solveOnce(gpu: Gpu, { rows, factors, solve }: {
 }
 
 /** Buffers that are large enough for all batches. */
-function openScratch(gpu: Gpu, owner: string, batches: readonly SystemBatch[]): Scratch {
+export function solveScratch(batches: readonly SystemBatch[]): ScratchQuads {
   const maxOf = (quadsOfBatch: (batch: SystemBatch) => number) => Math.max(...batches.map(quadsOfBatch));
   const columns = maxOf(({ rows, size }) => rows.length * size / 4);
-  return new Scratch(gpu, owner, {
+  return {
     plain: {
       solutions: columns,
       signals: columns,
@@ -101,5 +104,5 @@ function openScratch(gpu: Gpu, owner: string, batches: readonly SystemBatch[]): 
       systems: maxOf((batch) => batch.rows.length * systemQuads(batch)),
       inverses: columns * 4 / blockColumns * recordQuads,
     },
-  });
+  };
 }

@@ -12,6 +12,7 @@ import type { SlotPool } from "../../gpu/slots.ts";
 import { Tally } from "../../gpu/tally.ts";
 import type { ProductChooser } from "../../kernels/product.ts";
 import { lowerPlan } from "../../plan/lower.ts";
+import type { Plan } from "../../plan/plan.ts";
 import { mixBits } from "../../random.ts";
 import { type CallOptions, StepWatch } from "../../train/call_options.ts";
 
@@ -45,6 +46,20 @@ export interface AccumulateOptions extends CallOptions {
   readonly seed?: number;
 }
 
+/** Lowers a batch of scoring, as large as the device can hold. @throws {ShapeError} If it cannot hold a single example. */
+export function lowerScoring(
+  { gpu, graph, layout }: Network,
+  examples: Examples,
+  { choose, estimate = "batch", seed = 0 }: Pick<AccumulateOptions, "choose" | "estimate" | "seed">,
+): Plan {
+  const maxBatch = estimate === "example" ? 1 : Math.min(scoreBatch, examples.count, examples.batch);
+  const images = examples.areImages ? { images: { augmentation: "none" } as const } : {};
+  const sampled = estimate === "sampled" ? { sampledLabels: mixBits(seed) } : {};
+  const lower = (batch: number) =>
+    lowerPlan(graph, { layout, batch, mode: "score", choose, ...images, ...sampled });
+  return lower(fitBatch(gpu, maxBatch, lower, ["score", graph.name]));
+}
+
 /**
  * Fills the arenas `fisher` and `gradient_mean` over as many whole batches of the examples as there are.
  *
@@ -57,13 +72,8 @@ export async function accumulateGradients(
   examples: Examples,
   { choose, slots, estimate = "batch", seed = 0, ...watched }: AccumulateOptions,
 ): Promise<number> {
-  const { gpu, graph, layout } = network;
-  const maxBatch = estimate === "example" ? 1 : Math.min(scoreBatch, examples.count, examples.batch);
-  const images = examples.areImages ? { images: { augmentation: "none" } as const } : {};
-  const sampled = estimate === "sampled" ? { sampledLabels: mixBits(seed) } : {};
-  const lower = (batch: number) =>
-    lowerPlan(graph, { layout, batch, mode: "score", choose, ...images, ...sampled });
-  const batch = fitBatch(gpu, maxBatch, lower, ["score", graph.name]), plan = lower(batch);
+  const { gpu } = network;
+  const plan = lowerScoring(network, examples, { choose, estimate, seed }), { batch } = plan;
   using tally = new Tally(gpu);
   const input = (name: string) => name === "tally" ? tally.buffer : examples.input(name);
   using step = await preparePlan(plan, { network, slots, input });
