@@ -91,7 +91,7 @@ function checkAfter({ after = {}, granularity = "element", goal }: Pruning): voi
 }
 
 function goalNumbers(goal: PruneGoal): Parameters<typeof checkNumbers>[1] {
-  if ("sparsity" in goal) return { "goal.sparsity": [goal.sparsity ?? NaN, { atLeast: 0, atMost: 1 }] };
+  if ("sparsity" in goal) return { "goal.sparsity": [goal.sparsity ?? NaN, { atLeast: 0, below: 1 }] };
   if ("cost" in goal) {
     checkWords("prune with", { "goal.cost": [goal.cost, ["parameters", "multiplyAdds", "bytes"]] });
     return { "goal.max": [goal.max ?? NaN, { above: 0 }] };

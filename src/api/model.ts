@@ -282,7 +282,7 @@ export class Model {
    * @throws {ShapeError} If a split is not what its interface says, or not of the model's images.
    */
   keepOnDevice(...splits: readonly Split[]): Disposable {
-    return this.#core.keepOnDevice(splits);
+    return this.#core.keepOnDevice(Object.fromEntries(splits.map((split, i) => [`splits[${i}]`, split])));
   }
 
   /**

@@ -162,8 +162,12 @@ export class ModelCore implements Disposable {
     if (this.#isTuned) await this.gpu.tuner?.tunePlans(lower, { signal });
   }
 
-  /** Keeps splits on the device until what is returned is disposed of; see `Model.keepOnDevice`. */
-  keepOnDevice(splits: readonly Split[]): Disposable {
+  /**
+   * Keeps splits on the device until what is returned is disposed of; see `Model.keepOnDevice`.
+   *
+   * @param splits By the names that errors call them by.
+   */
+  keepOnDevice(splits: Readonly<Record<string, Split>>): Disposable {
     this.checkInUse();
     const kept: Split[] = [];
     const release = () => {
@@ -174,8 +178,8 @@ export class ModelCore implements Disposable {
       }
     };
     try {
-      for (const [i, split] of splits.entries()) {
-        this.images.keep(split, `splits[${i}]`);
+      for (const [name, split] of Object.entries(splits)) {
+        this.images.keep(split, name);
         kept.push(split);
       }
     } catch (error) {

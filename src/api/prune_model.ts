@@ -42,7 +42,7 @@ export function pruneModel(
       : given;
     // The next call's target is the model as it is then.
     using _refit = { [Symbol.dispose]: () => core.refit.drop() };
-    using _kept = core.keepOnDevice([calibration, train, test, validation ?? []].flat());
+    using _kept = core.keepOnDevice({ calibration, train, test, ...(validation ? { validation } : {}) });
     const recipe = { score: { by, prior, fisher, temperature, seed }, select, after };
     const inputs = {
       calibration,

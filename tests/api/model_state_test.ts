@@ -186,6 +186,11 @@ Deno.test("methods of a model name the option that is not possible", async () =>
   for (const attempt of attemptsOf(["seed"])) {
     await assertRejects(async () => await attempt(2 ** 32 as never), ConfigError, "at most 4294967295");
   }
+  await assertRejects(
+    () => model.prune(1, pruning),
+    ConfigError,
+    '"goal.sparsity": 1, expected a finite number',
+  );
   const words: readonly (readonly [() => Promise<unknown>, string])[] = [
     [
       () => model.score(test, { ...scoring, by: "sharpe" as never }),

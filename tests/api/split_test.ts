@@ -70,11 +70,25 @@ Deno.test("Model refuses splits that are not what their interface says, by the a
     (split) => model.recalibrate(split),
     (split) => model.confidence(split, scoring),
     (split) => model.score(split, { ...scoring, by: "magnitude" }),
-    (calibration) => model.prune(goal, { ...scoring, calibration, test: good, finetune }),
-    (test) => model.prune(goal, { ...scoring, calibration: good, test, finetune }),
     (calibration) => model.pruneWithRefit({ calibration, sparsity: 0.5 }),
     (calibration) => model.refit({ calibration, remove: finetune }),
   ];
+  const pruned: Readonly<Record<string, (split: Split) => Promise<unknown>>> = {
+    calibration: (calibration) => model.prune(goal, { ...scoring, calibration, test: good, finetune }),
+    test: (test) => model.prune(goal, { ...scoring, calibration: good, test, finetune }),
+    train: (train) => model.prune(goal, { ...scoring, calibration: good, train, finetune }),
+    validation: (validation) => model.prune(goal, { ...scoring, calibration: good, validation, finetune }),
+  };
+  for (const [argument, use] of Object.entries(pruned)) {
+    const [split, says] = wrong["a label of no class"];
+    const error = await assertRejects(() => use(split as Split), ShapeError, says);
+    assertEquals(error.message.startsWith(`Cannot use examples "${argument}`), true, error.message);
+  }
+  await assertRejects(
+    () => model.prune(goal, { ...scoring, finetune } as never),
+    ShapeError,
+    'Cannot use examples "calibration": undefined',
+  );
   let refused = 0;
   for (const [split, says] of Object.values(wrong)) {
     for (const [argument, use] of Object.entries(uses)) {
