@@ -3,7 +3,7 @@
  * infinities, and a guard must see them whatever the adapter makes of them in comparisons and arithmetic.
  */
 import assert from "node:assert/strict";
-import { type BufferRef, inputRef, inputRefs, tensorRef } from "../../src/kernels/buffer_ref.ts";
+import { inputRef, inputRefs, tensorRef } from "../../src/kernels/buffer_ref.ts";
 import { type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { lowerDistillation } from "../../src/plan/distillation.ts";
@@ -17,21 +17,12 @@ import {
   sgd,
 } from "../../src/plan/optimizer.ts";
 import { wholeWindow } from "../../src/plan/windows.ts";
-import { randomTensor } from "../reference/tensor.ts";
 import { readPaths, runKernels, toQuads } from "./harness.ts";
-import { assertSame, notFiniteWords, withWords } from "./precision.ts";
+import { assertSame, inputs, isFiniteWord, notFiniteWords, numbers, withWords } from "./precision.ts";
 
 const noBadStep = 0xffffffff, largestFloat = 3.4028234663852886e38;
 const goodTally = Uint32Array.of(0, 0, 0, noBadStep);
 const infinity = 0x7f800000;
-
-const numbers = (count: number, seed = 1) => Float32Array.from(randomTensor([count], seed).values);
-
-/** Inputs that are called as the bindings that they are for. */
-const inputs = (...names: readonly string[]): Record<string, BufferRef> =>
-  Object.fromEntries(names.map((name) => [name, inputRef(name)]));
-
-const isFiniteWord = (word: number) => (word & infinity) !== infinity;
 
 /** What is found in parts of 131 quads, between other quads that are not looked at. */
 async function findIn(path: ReadPath, arrays: readonly Float32Array[], NOT_NEGATIVE = 0): Promise<number[]> {
@@ -318,109 +309,5 @@ for (const path of readPaths) {
       assert.equal(await run(numbers(8), withWords(numbers(8), { [place]: word })), 9);
     }
     assert.equal(await run(new Float32Array(8).fill(1e20)), 9, "the square of a gradient overflows");
-  });
-
-  Deno.test(`prior_update() marks a precision whose sums are not finite, ${path} path`, async () => {
-    for (const EVIDENCE of [0, 1]) {
-      for (
-        const [word, sound] of [
-          [0x3f800000, true],
-          ...notFiniteWords.map((word) => [word, false] as const),
-        ] as const
-      ) {
-        const { integers } = await runKernels({
-          path,
-          dispatches: [{
-            kernel: "score/prior_update",
-            label: "update",
-            bindings: inputs("sums", "prior_precision"),
-            params: { chunk_offset: 0, chunks: 3, layer: 0, layers: 1, floor: 1e-3 },
-            constants: { EVIDENCE },
-            workgroups: [1, 1, 1],
-          }],
-          buffers: { sums: withWords(numbers(12).map(Math.abs), { 4: word }), prior_precision: 4 },
-        });
-        assert.equal(isFiniteWord(integers("prior_precision")[0]), sound, word.toString(16));
-      }
-    }
-  });
-
-  Deno.test(`refit/damping marks inputs whose variance is not finite, padding left out, ${path} path`, async () => {
-    const run = async (words: Readonly<Record<number, number>>) => {
-      const { integers } = await runKernels({
-        path,
-        dispatches: [{
-          kernel: "refit/damping",
-          label: "damping",
-          bindings: inputs("covariance", "damping"),
-          params: { columns: 8, width: 4, channels: 3, share: .5 },
-          constants: {},
-          workgroups: [1, 1, 1],
-        }],
-        buffers: { covariance: withWords(numbers(64).map(Math.abs), words), damping: 4 },
-      });
-      return isFiniteWord(integers("damping")[0]);
-    };
-    for (const word of notFiniteWords) {
-      // Element (i, i) of up to 64 packed columns lies at 8 i + i.
-      for (const column of [0, 2, 4, 6]) assert(!await run({ [9 * column]: word }), word.toString(16));
-      assert(await run({ [9 * 3]: word, 1: word }), "what is no variance");
-    }
-  });
-
-  Deno.test(`refit/shift flags a solution that is not finite where its mean is 0, ${path} path`, async () => {
-    for (const word of [0, ...notFiniteWords]) {
-      const names = ["solutions", "support", "counts", "chosen", "flags", "sums", "shift_sums", "shift"];
-      const { integers } = await runKernels({
-        path,
-        dispatches: [dispatchOver(1, {
-          kernel: "refit/shift",
-          label: "shift",
-          bindings: inputs(...names),
-          params: { systems: 1, size: 32, columns: 4, offset: 0, scale: 0, shift_scale: 0 },
-        })],
-        buffers: {
-          solutions: withWords(new Float32Array(32), { 1: word }),
-          support: Uint32Array.of(0, 1, 2, 3),
-          counts: Uint32Array.of(3),
-          chosen: new Uint32Array(2),
-          flags: 4,
-          sums: 8,
-          shift_sums: 8,
-          shift: 4,
-        },
-      });
-      assert.equal(integers("flags")[0], word === 0 ? 0 : 1, word.toString(16));
-    }
-  });
-
-  Deno.test(`refit/factor_diagonal flags pivots that are not finite, ${path} path`, async () => {
-    const systems = notFiniteWords.length + 1, quads = 32 * 8;
-    const diagonals = new Float32Array(systems * 4 * quads);
-    for (let s = 0; s < systems; s++) {
-      for (let i = 0; i < 32; i++) diagonals[4 * (s * quads + 32 * (i >> 2) + i) + i % 4] = 2;
-    }
-    // Quad q of line i at 32 q + i.
-    const place = (s: number, i: number) => 4 * (s * quads + 32 * (i >> 2) + i) + i % 4;
-    const words = Object.fromEntries(notFiniteWords.map((word, s) => [place(s, 5 * s + 1), word]));
-    const names = ["diagonals", "inverses", "damping", "chosen", "flags"];
-    const { integers } = await runKernels({
-      path,
-      dispatches: [dispatchOver(systems, {
-        kernel: "refit/factor_diagonal",
-        label: "diagonal",
-        bindings: inputs(...names),
-        params: { systems, size: 32, lines: 40, shrink: 32, block: 0 },
-      })],
-      buffers: {
-        diagonals: withWords(diagonals, words),
-        inverses: systems * 192 * 4,
-        damping: Float32Array.of(1),
-        chosen: Uint32Array.from({ length: 2 * systems }, (_, i) => i % 2 === 0 ? i / 2 : 0x3f800000),
-        flags: systems,
-      },
-    });
-    const wanted = Array.from({ length: systems }, (_, s) => s < notFiniteWords.length ? 1 : 0);
-    assertSame(integers("flags").subarray(0, systems), wanted, "flags");
   });
 }

@@ -8,7 +8,8 @@
  */
 import assert from "node:assert/strict";
 import { countQuads } from "../../src/shape.ts";
-import { F32_ROUNDOFF } from "../reference/tensor.ts";
+import { type BufferRef, inputRef } from "../../src/kernels/buffer_ref.ts";
+import { F32_ROUNDOFF, randomTensor } from "../reference/tensor.ts";
 
 /** Relative error of x / y. */
 export const divisionRoundings = 5;
@@ -82,3 +83,13 @@ export function withWords(values: ArrayLike<number>, words: Readonly<Record<numb
 export function unwritten(length: number): Float32Array {
   return new Float32Array(length).fill(NaN);
 }
+
+/** So many numbers, by a seed. */
+export const numbers = (count: number, seed = 1) => Float32Array.from(randomTensor([count], seed).values);
+
+/** Inputs that are called as the bindings that they are for. */
+export const inputs = (...names: readonly string[]): Record<string, BufferRef> =>
+  Object.fromEntries(names.map((name) => [name, inputRef(name)]));
+
+/** True for the word of a finite float. */
+export const isFiniteWord = (word: number): boolean => (word & 0x7f800000) !== 0x7f800000;
