@@ -6,7 +6,7 @@
 import type { ImageTask, Split } from "../data/split.ts";
 import { type Files, isOnnxPath } from "../files.ts";
 import type { Gpu } from "../gpu/device.ts";
-import { decodeModel, type WeightStore } from "../io/model_file.ts";
+import { checkSavePath, decodeModel, type WeightStore } from "../io/model_file.ts";
 import type { Graph, GraphOptions } from "../model/graph.ts";
 import type { Footprint } from "../plan/footprint.ts";
 import type { CompactOptions } from "../prune/compact/compact.ts";
@@ -345,8 +345,7 @@ export class Model {
   }
 
   /**
-   * The model as the bytes of a safetensors file: a dense one, which `load_state_dict` of PyTorch takes, or a sparse one,
-   * without the removed weights.
+   * The model as the bytes of a safetensors file: dense, for PyTorch's `load_state_dict`, or sparse, without removed weights.
    */
   encode(store: WeightStore = "dense"): Promise<Uint8Array> {
     return encodeModelState(this.#core, store);
@@ -362,13 +361,14 @@ export class Model {
   }
 
   /**
-   * Saves the model with its masks, whole or not at all: as ONNX if the path ends in `.onnx`, where `store` says nothing,
-   * otherwise as safetensors.
+   * Saves the model with its masks, whole or not at all, as safetensors or ONNX by the path's ending.
    *
    * @param files The file system. Default: the runtime's.
+   * @throws {ConfigError} If the ending is another, or `.onnx` for `sparse` or for layers of one's own.
    * @throws {FileError} If the file cannot be written, or the runtime has no files.
    */
   async save(path: string, files?: Files, store: WeightStore = "dense"): Promise<void> {
+    checkSavePath(path, store);
     const there = filesFor(files, "save", path);
     await there.write(path, await (isOnnxPath(path) ? this.encodeOnnx() : this.encode(store)));
   }

@@ -5,6 +5,8 @@
  *
  * @module
  */
+import { ConfigError } from "../errors.ts";
+import { isOnnxPath, isWeightsPath } from "../files.ts";
 import { type Graph, parseGraph } from "../model/graph.ts";
 import type { LayerDefinition } from "../model/own_layer.ts";
 import { layOutParameters } from "../plan/layout.ts";
@@ -35,6 +37,21 @@ export interface StoredModel extends StoredTask {
 
 /** `dense`: the file holds all weights, for PyTorch. `sparse`: it skips removed weights if that is smaller. */
 export type WeightStore = "dense" | "sparse";
+
+/**
+ * Checks that a model can be saved at a path so that what reads it finds its format: by the ending.
+ *
+ * @throws {ConfigError} If the path ends in neither `.safetensors` nor `.onnx`, or in `.onnx` for a sparse file.
+ */
+export function checkSavePath(path: string, store: WeightStore): void {
+  const refuse = (current: string, wanted: string) => {
+    throw new ConfigError({ act: "save model", thing: path, current, wanted });
+  };
+  if (!isWeightsPath(path)) refuse("its ending names no format", "a name that ends in .safetensors or .onnx");
+  if (store === "sparse" && isOnnxPath(path)) {
+    refuse("ONNX holds all weights, and store is sparse", "dense, or a name that ends in .safetensors");
+  }
+}
 
 /**
  * Writes a model as the bytes of a safetensors file; the same model gives the same bytes.

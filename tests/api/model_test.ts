@@ -233,6 +233,18 @@ Deno.test("Model.prune() brings channels to a cost in fours, the same share of e
   assert(Math.max(...even) - Math.min(...even) <= 1, `${even}`);
 });
 
+Deno.test("Model.save() refuses a path whose ending names no format, and a sparse ONNX file", async () => {
+  const gpu = await deviceOf(), files = memoryFiles();
+  using model = new Model(gpu, tinyGraph(), { task: dataset });
+  for (const path of ["x.txt", "x", "safetensors", "x.ONNX"]) {
+    const says = `Cannot save model "${path}": its ending names no format, expected a name that ends in`;
+    await assertRejects(() => model.save(path, files), ConfigError, says);
+  }
+  const says = 'Cannot save model "x.onnx": ONNX holds all weights, and store is sparse';
+  await assertRejects(() => model.save("x.onnx", files, "sparse"), ConfigError, says);
+  assertEquals(files.entries.size, 0);
+});
+
 Deno.test("Model counts the examples that it was trained on, and asks for them where it was not", async () => {
   const gpu = await deviceOf(), finetune = () => Promise.resolve();
   using model = new Model(gpu, tinyGraph(), { task: dataset, seed: 2 });
