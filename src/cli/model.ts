@@ -83,6 +83,10 @@ async function main(): Promise<number> {
     throw new ConfigError({ act: "describe", thing: "model", current, wanted });
   }
   const { input, classes: count, json, groups, plan: mode, batch } = own.read(values);
+  if (groups && mode) {
+    const current = "it is there beside --groups", wanted = "one of --plan and --groups";
+    throw new ConfigError({ act: "use", thing: "--plan", current, wanted });
+  }
   const { preset, weights: from } = parseConfigFlags(values).model;
   const { graph, weights } = await loadModel(
     { model: positionals[0], preset, weights: from },

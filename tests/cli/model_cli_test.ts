@@ -83,6 +83,10 @@ Deno.test("model refuses nothing, several names, and what it does not know", asy
     [[], /nothing was named, expected one of seed, lenet/],
     [["seed", "lenet"], /2 were named/],
     [["resnet2"], /Cannot open model "resnet2".*"resnet20"/],
+    [
+      ["seed", "--plan=train", "--groups"],
+      /Cannot use "--plan": it is there beside --groups, expected one of --plan and --groups$/,
+    ],
     [["seed", "--input=32x32"], /--input/],
     [["seed", "--input=0x32x32"], /--input/],
     [["seed", "--classes=0"], /--classes/],
