@@ -26,7 +26,7 @@ export function runName(...parts: readonly string[]): string {
 export async function pointLatest(base: string, name: string): Promise<(() => Promise<void>) | undefined> {
   const path = `${base}/latest`, before = await readLatest(path);
   if (before === undefined && await lstat(path) !== undefined) {
-    denoHost.note(`${path} is not winnow's, so that it does not point to ${base}/${name}`);
+    denoHost.note(`${path} stays as it is, ${await describeForeign(path)}; this run is in ${base}/${name}`);
     return undefined;
   }
   const point = async (to: string) => {
@@ -70,6 +70,14 @@ async function readLatest(path: string): Promise<string | undefined> {
   if (!entry?.isFile || entry.size > 255) return undefined;
   const [name, ...rest] = (await Deno.readTextFile(path)).split("\n");
   return datedName.test(name) && rest.join("") === "" ? name : undefined;
+}
+
+/** What lies at a path that winnow did not make, in words. */
+async function describeForeign(path: string): Promise<string> {
+  const isLink = (await lstat(path))?.isSymlink;
+  return isLink
+    ? `a link to ${await Deno.readLink(path)} that winnow did not make`
+    : "which winnow did not make";
 }
 
 /** The local date and time to the minute, such as `2026-11-29-1446`. */

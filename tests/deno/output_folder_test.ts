@@ -215,14 +215,20 @@ Deno.test("OutputFolder.make() leaves no latest where no run left anything", () 
     assertEquals(namesIn(folder), []);
   }));
 
-Deno.test("OutputFolder leaves what others call latest", () =>
+Deno.test("OutputFolder leaves what others call latest, and says so", () =>
   inFolder(async (folder) => {
+    const warn = console.warn, said: string[] = [];
+    console.warn = (line: string) => said.push(line);
+    using _ = { [Symbol.dispose]: () => void (console.warn = warn) };
     const later = async (name: string) => {
       await using output = await OutputFolder.make(folder, name);
       await output.start();
+      return output.path;
     };
+    const kept = (path: string, what: string) =>
+      `${folder}/latest stays as it is, ${what}; this run is in ${path}`;
     await touch(folder, "latest");
-    await later("a");
+    assertEquals(said, [kept(await later("a"), "which winnow did not make")]);
     assertEquals(await Deno.readTextFile(`${folder}/latest`), "latest");
     assertEquals(await resolveLatest(`${folder}/latest`), `${folder}/latest`);
     await Deno.remove(`${folder}/latest`);
@@ -231,9 +237,14 @@ Deno.test("OutputFolder leaves what others call latest", () =>
     assertEquals(namesIn(`${folder}/latest`), ["mine"]);
     if (Deno.build.os === "windows") return;
     await Deno.remove(`${folder}/latest`, { recursive: true });
-    await Deno.symlink("elsewhere", `${folder}/latest`);
-    await later("c");
-    assertEquals(await Deno.readLink(`${folder}/latest`), "elsewhere");
+    // By its name alone it could be a run's; it lies elsewhere.
+    for (const target of ["elsewhere", "/elsewhere/2026-11-29-0406-seed"]) {
+      await Deno.symlink(target, `${folder}/latest`);
+      const path = await later("c");
+      assertEquals(said.at(-1), kept(path, `a link to ${target} that winnow did not make`));
+      assertEquals(await Deno.readLink(`${folder}/latest`), target);
+      await Deno.remove(`${folder}/latest`);
+    }
   }));
 
 Deno.test("runName() is plain, whatever the parts are", () => {
