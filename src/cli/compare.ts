@@ -71,9 +71,17 @@ const reportName = "compare.json";
 /** Its flags. */
 export const fields: readonly FlagField[] = [
   ...own.fields,
-  ...sharedFields(shared).map((field) =>
-    field.key === "prune.finetune.epochs" ? { ...field, default: 0 } : field
-  ),
+  ...sharedFields(shared, {
+    "prune.finetune.epochs": { default: 0 },
+    "validation.examples": {
+      description:
+        "Training examples held out for validation: they choose the best epoch and the temperature T=auto, and say which variant is best.",
+    },
+    "output.folder": {
+      description:
+        `Folder that ${reportName}, compare.svg and the trained networks are written to; by default a new one, out/DATE-NAME.`,
+    },
+  }),
 ];
 
 /** The flags that most people need. */
@@ -100,7 +108,7 @@ export async function readComparison(flags: ParsedFlags, files: Files) {
 }
 
 async function main(signal: AbortSignal): Promise<number> {
-  const parsed = parseFlags(Deno.args, fields);
+  const parsed = parseFlags(Deno.args, fields, { common });
   if (parsed.help) {
     print(formatHelp({ usage, summary, fields, common, examples }, parsed.help));
     return 0;

@@ -24,9 +24,19 @@ export function comparing(
   return { without: [...loopPaths, ...others], defaults };
 }
 
-/** The flags of a prune run that a command has too. */
-export function sharedFields({ without = [] }: RunSources): readonly FlagField[] {
-  return configFlags.filter(({ key }) => !isAmong(without, key));
+/**
+ * The flags of a prune run that a command has too.
+ *
+ * @param own What a command says otherwise of some, by their keys.
+ */
+export function sharedFields(
+  { without = [] }: RunSources,
+  own: Readonly<Record<string, Partial<FlagField>>> = {},
+): readonly FlagField[] {
+  return configFlags.filter(({ key }) => !isAmong(without, key)).map((field): FlagField => ({
+    ...field,
+    ...own[field.key],
+  }));
 }
 
 /** What the cells of a report call one value of a list. */

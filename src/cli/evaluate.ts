@@ -30,10 +30,8 @@ import { escapeLine } from "../text/escape.ts";
 import { getCore } from "../api/model_core.ts";
 import { openEvaluation } from "../api/evaluate_model.ts";
 
-const usage = "./winnow evaluate --model FILE [FLAGS]   (or: deno task evaluate --model FILE [FLAGS])";
-const summary =
-  "Measures a model's accuracy and loss on the test images of a data set. The model is a file that winnow wrote, or " +
-  "a safetensors file with PyTorch's names.";
+const usage = "./winnow evaluate --model NAME|FILE [FLAGS]   (or: deno task evaluate ...)";
+const summary = "Measures a model's accuracy and loss on the test images of a data set.";
 
 const own = ownFlags({
   limit: z.int().min(0).default(0).describe("Test images to use, the first ones; 0 for all."),

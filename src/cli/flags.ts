@@ -166,8 +166,8 @@ interface OptionToken {
   readonly inlineValue?: boolean | undefined;
 }
 
-/** Reads one occurrence of a flag as a key and its value. */
-function readOption(token: OptionToken, fields: readonly FlagField[]): [string, FlagValue] {
+/** Reads one occurrence of a flag as a key and its value; `help` is the flag that lists all. */
+function readOption(token: OptionToken, fields: readonly FlagField[], help: string): [string, FlagValue] {
   const refuse = (current: string, wanted: string) =>
     new ConfigError({ act: "use", thing: token.rawName, current, wanted });
   const named = fields.find((field) => field.kind !== "part" && listNames(field).includes(token.name));
@@ -175,9 +175,14 @@ function readOption(token: OptionToken, fields: readonly FlagField[]): [string, 
   if (field === undefined) {
     const same = findSame(token.name, fields);
     if (same) throw refuse("an unknown flag", `"--${same.flag}", which means the same here`);
+    const part = fields.find((field) => listNames(field).includes(token.name));
+    const own = fields.filter(({ group, kind }) => group === part?.key && kind !== "part");
+    if (own.length > 0) {
+      throw refuse("an unknown flag", alternatives.format(own.map(({ flag }) => `--${flag}`)));
+    }
     const names = new Set(fields.filter(({ kind }) => kind !== "part").flatMap(listNames));
     const flags = [...names].map((name) => `--${name}`).concat("--help");
-    throw refuse("an unknown flag", describeNearest(token.rawName, flags, "--help all lists them"));
+    throw refuse("an unknown flag", describeNearest(token.rawName, flags, `${help} lists them`));
   }
   if (!named || isSwitch(field)) {
     if (token.value !== undefined) throw refuse(`"${token.value}"`, "no value");
@@ -196,13 +201,14 @@ function readOption(token: OptionToken, fields: readonly FlagField[]): [string, 
  *
  * @param argv the arguments after the command's name
  * @param fields the flags that the command knows, besides `--help`
- * @param options `positionals`: whether arguments that are no flags are allowed, such as files
+ * @param options `positionals`: whether arguments that are no flags are allowed, such as files; `common`: the flags
+ *   that `--help` names where only `--help all` names all
  * @throws {ConfigError} naming the flag, its value and what is expected
  */
 export function parseFlags(
   argv: readonly string[],
   fields: readonly FlagField[],
-  options: { readonly positionals?: boolean } = {},
+  options: { readonly positionals?: boolean; readonly common?: readonly string[] } = {},
 ): ParsedFlags {
   const types = fields.filter(({ kind }) => kind !== "part").flatMap((field) =>
     listNames(field).map((name) => [name, { type: isSwitch(field) ? "boolean" : "string" }])
@@ -226,7 +232,7 @@ export function parseFlags(
       }
       positionals.push(token.value);
     } else if (token.kind === "option") {
-      const [key, value] = readOption(token, fields);
+      const [key, value] = readOption(token, fields, options.common ? "--help all" : "--help");
       if (Object.hasOwn(values, key)) {
         throw new ConfigError({ act: "use", thing: token.rawName, current: "given twice", wanted: "once" });
       }
@@ -248,16 +254,20 @@ function wrap(text: string, columns: number): string[] {
   return lines;
 }
 
+/** Words of which one is meant: a, b or c. */
+const alternatives = new Intl.ListFormat("en-GB", { type: "disjunction" });
+
 /** A flag and what help says of it. */
 function describeFlag(field: FlagField, isBrief = false): readonly [name: string, text: string] {
   const { flag, key, kind, choices = [], description } = field;
   const name = key.slice(key.lastIndexOf(".") + 1),
     kebab = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
   const ofKey = !isBrief && key.includes(".") && flag !== key && flag !== kebab ? ` (${name})` : "";
-  if (kind === "boolean" && field.default === true) {
-    return [`--no-${flag}`, `Do not ${description.replace(/^./, (letter) => letter.toLowerCase())}${ofKey}`];
+  if (field.without !== undefined) return [`--no-${flag}`, `${field.without}${ofKey}`];
+  // A switch without a default may be set either way.
+  if (isSwitch(field)) {
+    return [`--${flag}${field.default === undefined ? `, --no-${flag}` : ""}`, `${description}${ofKey}`];
   }
-  if (isSwitch(field)) return [`--${flag}`, `${description}${ofKey}`];
   // What words may stand in the place of a number, its description says.
   const wanted = kind === "choice" ? ` One of ${choices.join(", ")}.` : "";
   const preset = Array.isArray(field.default) ? field.default.join() : field.default ?? "";
@@ -269,7 +279,7 @@ function describeFlag(field: FlagField, isBrief = false): readonly [name: string
   };
   return [
     `--${flag} ${nouns[kind] ?? "NUMBER"}`,
-    `${description}${field.under ? ` Only with ${field.under.join(" or ")}.` : ""}${wanted}${
+    `${description}${field.under ? ` Only with ${alternatives.format(field.under)}.` : ""}${wanted}${
       preset === "" ? "" : ` Default ${preset}.`
     }${ofKey}`,
   ];

@@ -23,6 +23,7 @@ import {
   presetNames,
   summarizeModel,
 } from "../../mod.ts";
+import { modelFiles } from "../config/tree.ts";
 import { runCommand } from "./command.ts";
 import { type FlagField, formatHelp, jsonFlag, ownFlags, parseFlags, selectFlags } from "./flags.ts";
 import { parseConfigFlags } from "./run_config.ts";
@@ -35,7 +36,7 @@ const usage = "./winnow model [FLAGS] NAME|FILE   (or: deno task model [FLAGS] N
 const summary =
   "Prints the layers of a model with their output shapes, parameters and multiply-adds for one image, or its coupled " +
   "channels, or the plan by which a step is computed. The model is " +
-  `a preset (${presetNames.join(", ")}), a graph in JSON, or a safetensors file.`;
+  `a preset (${presetNames.join(", ")}), or ${modelFiles}.`;
 
 const own = ownFlags({
   input: z.string().default("3x32x32").meta({
@@ -79,7 +80,7 @@ async function main(): Promise<number> {
   }
   if (positionals.length !== 1) {
     const current = positionals.length === 0 ? "nothing was named" : `${positionals.length} were named`;
-    const wanted = `one of ${presetNames.join(", ")}, or a file`;
+    const wanted = `one of ${presetNames.join(", ")}, or ${modelFiles}`;
     throw new ConfigError({ act: "describe", thing: "model", current, wanted });
   }
   const { input, classes: count, json, groups, plan: mode, batch } = own.read(values);

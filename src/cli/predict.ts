@@ -19,11 +19,10 @@ import { openGpu } from "../api/open_gpu.ts";
 import { note, print, printJson } from "./print.ts";
 import { formatTable } from "../text/table.ts";
 
-const usage = "./winnow predict --model FILE --images FOLDER [FLAGS]   (or: deno task predict ...)";
+const usage = "./winnow predict --model NAME|FILE --images FOLDER|FILE [FLAGS]   (or: deno task predict ...)";
 const summary =
-  "Says which class a model sees in each image, and how probable that is by the model. The model is a file that winnow " +
-  "wrote, or a safetensors file with PyTorch's names. Images are those of a data set, whose labels are not looked at, " +
-  "or an IDX file of images alone.";
+  "Says which class a model sees in each image, and how probable that is by the model. Images are those of a data set, " +
+  "whose labels are not looked at, or an IDX file of images alone.";
 
 const own = ownFlags({
   images: z.string().min(1).optional().meta({

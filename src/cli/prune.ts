@@ -87,7 +87,7 @@ export async function readRun(
 }
 
 async function main(signal: AbortSignal): Promise<number> {
-  const flags = parseFlags(Deno.args, fields);
+  const flags = parseFlags(Deno.args, fields, { common });
   if (flags.help) {
     print(formatHelp({ usage, summary, fields, common, examples }, flags.help));
     return 0;

@@ -47,8 +47,23 @@ const shared = comparing(["prune.finetune", "prune.select.scope", "output.force"
 
 const reportName = "sensitivity.json";
 
+/** The most examples that are held out unless told otherwise. */
+const mostExamples = 1000;
+
 /** Its flags. */
-export const fields: readonly FlagField[] = [...own.fields, ...sharedFields(shared)];
+export const fields: readonly FlagField[] = [
+  ...own.fields,
+  ...sharedFields(shared, {
+    "validation.examples": {
+      description:
+        `Training examples held out for validation: accuracy is measured on them after each removal, and they choose the best epoch of training. Default a fifth of the training examples, at most ${mostExamples}.`,
+    },
+    "output.folder": {
+      description:
+        `Folder that ${reportName} and the trained network are written to; by default a new one, out/DATE-NAME.`,
+    },
+  }),
+];
 
 /** The flags that most people need. */
 const common = [
@@ -85,7 +100,7 @@ export async function readScan(flags: ParsedFlags, files: Files) {
 }
 
 async function main(signal: AbortSignal): Promise<number> {
-  const parsed = parseFlags(Deno.args, fields);
+  const parsed = parseFlags(Deno.args, fields, { common });
   if (parsed.help) {
     print(formatHelp({ usage, summary, fields, common, examples }, parsed.help));
     return 0;
@@ -106,7 +121,7 @@ async function main(signal: AbortSignal): Promise<number> {
   signal.throwIfAborted();
   const { limit } = given.data, count = input.dataset.train.count, train = Math.min(limit || count, count);
   const usual = {
-    examples: Math.max(1, Math.min(1000, Math.floor(train / 5))),
+    examples: Math.max(1, Math.min(mostExamples, Math.floor(train / 5))),
     patience: 0,
     measure: "accuracy" as const,
   };

@@ -20,6 +20,8 @@ export interface ConfigField {
   readonly default: string | number | boolean | readonly (string | number)[] | undefined;
   /** One sentence on what the key does. */
   readonly description: string;
+  /** One sentence on what `--no-NAME` does, of a switch that is on by default. */
+  readonly without?: string;
   /** The values that are allowed, in words, such as `a whole number, at least 1`. */
   readonly wanted: string;
   /** The values of a choice; of a number the words that may stand in its place. */
@@ -72,6 +74,7 @@ function makeField(key: string, nodes: readonly Node[], under: readonly string[]
     kind,
     default: kind === "part" ? undefined : node.default as ConfigField["default"],
     description,
+    ...(node.without === undefined ? {} : { without: node.without }),
     wanted: `${numbers.join("")}${describeWanted(all)}`,
     ...(words.length > 0 ? { choices: words } : {}),
     ...(under.length > 0 ? { under } : {}),

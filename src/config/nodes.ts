@@ -22,6 +22,7 @@ export interface Node {
   readonly default?: unknown;
   readonly description?: string;
   readonly wanted?: string;
+  readonly without?: string;
   readonly minimum?: number;
   readonly exclusiveMinimum?: number;
   readonly maximum?: number;

@@ -188,7 +188,7 @@ const refitted = {
 const refit = z.discriminatedUnion("by", [
   z.strictObject({
     by: z.literal("layers").optional().describe(
-      "--refit: Give kept weights new values after each removal, so that the network computes what it did before: layers fits each layer by least squares; then, by steps without labels, blocks trains one stage after the other, end-to-end all at once, with the logits.",
+      "--refit: Give kept weights new values after each removal, so that the network computes what it did before: layers fits each layer by least squares; then blocks trains one stage after the other, end-to-end all at once, with the logits, without labels and for --refit-steps steps (300 by default, whatever --limit is).",
     ),
     ...refitted,
   }),
@@ -216,9 +216,11 @@ const after = z.union([
 const shared = {
   after: after.prefault({}),
   finetune: finetuneTree.prefault({}),
-  compare: z.boolean().default(true).describe(
-    "--compare: Prune the same trained network by the other criteria too, and report their accuracy.",
-  ),
+  compare: z.boolean().default(true).meta({
+    description:
+      "--compare: Prune the same trained network by the other criteria too, and report their accuracy.",
+    without: "Do not prune the same trained network by the other criteria too.",
+  }),
 };
 
 /** To a sparsity or a cost, by any criterion. */

@@ -23,9 +23,10 @@ const regularization = {
     description: "--l1: Pull of every weight towards zero by the same amount whatever its size (L1).",
     wanted,
   }),
-  decayBias: z.boolean().default(true).describe(
-    "--decay-bias: Decay biases and batch norm's parameters too, as torch.optim does by default.",
-  ),
+  decayBias: z.boolean().default(true).meta({
+    description: "--decay-bias: Decay biases and batch norm's parameters too, as torch.optim does.",
+    without: "Decay neither biases nor batch norm's parameters, which torch.optim decays.",
+  }),
   clip: z.union([
     z.strictObject({
       norm: positive.describe(
@@ -188,7 +189,7 @@ export const finetuneTree = z.union([
       "--finetune-epochs: Passes over the training examples after each removal, 0 for none.",
     ),
     rewind: z.number().min(0).lt(1).default(0.75).describe(
-      "--rewind: Fraction of training whose learning rates fine-tuning goes back to (Renda et al. 2020).",
+      "--rewind: Fraction of training whose learning rates fine-tuning goes back to (Renda et al. 2020). Only where fine-tuning has epochs.",
     ),
   }),
   z.strictObject({ epochs: z.literal(0) }),

@@ -28,9 +28,12 @@ const numbersWanted = "a list of numbers, one for each channel, such as [0.485, 
 const channelNumbers = (what: string, short: string) =>
   z.array(z.number()).min(1).optional().meta({ description: `--${short}: ${what}`, wanted: numbersWanted });
 
+/** The files that a network is read from, in words. */
+export const modelFiles = "the path of a graph (JSON) or of weights (safetensors or ONNX)";
+
 const model = z.strictObject({
   source: path.default("seed").describe(
-    '--model: The network: a preset such as "seed" or "resnet20", or the path of a graph (JSON) or of weights (safetensors or ONNX).',
+    `--model: The network: a preset such as "seed" or "resnet20", or ${modelFiles}.`,
   ),
   weights: path.optional().describe(
     "--weights: Safetensors file of PyTorch's names with weights for a preset or a graph.",
@@ -65,7 +68,7 @@ const device = z.strictObject({
 
 const validation = z.strictObject({
   examples: z.int().min(1).describe(
-    "--validation: Training examples held out for validation: they choose the best epoch, the rounds to undo, the temperature and the variant.",
+    "--validation: Training examples held out for validation: they choose the best epoch, the rounds to undo, the temperature and the network of confidence auto.",
   ),
   patience: z.int().min(0).default(0).describe(
     "--patience: Epochs without a better one that end a phase, 0 for no end.",
@@ -90,14 +93,16 @@ const output = z.strictObject({
   ),
   compact: z.boolean().optional().meta({
     description:
-      "--compact: Shrink the pruned model by its empty channels, and time both; off by default beside a pattern. --no-compact keeps the network's shapes.",
+      "--compact: Take empty channels out of the pruned model, and measure the time of a batch before and after; not beside a pattern.",
+    without:
+      "Keep the empty channels of the pruned model, and so the network's shapes. Beside a pattern they are always kept.",
     default: true,
   }),
   store: z.enum(["dense", "sparse"]).default("dense").describe(
     "--store: Write all weights, as PyTorch loads them, or leave removed ones out of the file.",
   ),
   onnx: z.boolean().optional().describe(
-    "--onnx: Write the pruned model as ONNX too, model.onnx; by default where it was read from ONNX.",
+    "--onnx: Write the pruned model as ONNX too, as model.onnx, or do not. By default it is written where the network was read from ONNX.",
   ),
 });
 

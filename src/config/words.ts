@@ -5,7 +5,7 @@
  */
 import { type ConfigField, describeConfig } from "./fields.ts";
 import { largestPattern, selectionSteps } from "./prune.ts";
-import { joinKeys, type Keys, keysAt, valuesByPath } from "./nodes.ts";
+import { joinKeys, type Keys, keysAt, valueAt, valuesByPath } from "./nodes.ts";
 
 /** A flag of words. */
 export interface WordField extends ConfigField {
@@ -122,10 +122,19 @@ const wordFields: readonly WordField[] = [
   ),
 ];
 
+/** A key with the kinds that have it by the words of their flag, such as momentum, where it has others than the tree. */
+function underWords(field: ConfigField): ConfigField {
+  const { under = [] } = field;
+  const words = wordFields.filter(({ group }) => group === field.group).flatMap((
+    { at, choices = [], read },
+  ) => choices.filter((word) => under.includes(String(valueAt(read(word), at.split("."))))));
+  return words.length > 0 ? { ...field, under: words } : field;
+}
+
 /** Every key as a flag, in the tree's order, each behind the words that stand for it. */
 export const configFlags: readonly (ConfigField | WordField)[] = describeConfig().flatMap((field) => [
   ...wordFields.filter(({ at }) => at === field.key),
-  field,
+  underWords(field),
 ]);
 
 /** The path of the key that a flag sets, or of one of those. */
