@@ -9,6 +9,7 @@ import { denoFiles } from "../deno/files.ts";
 import { type CompareReport, compareReportSchema, runCompare, stagesTo } from "../../mod.ts";
 import { listSome } from "../io/parameters.ts";
 import { isWhole } from "../report/compare_report.ts";
+import { chooseShown, findNewSeeds } from "../report/shown_results.ts";
 import { accuracyText, percentText } from "../text/accuracy.ts";
 import { runStoppable } from "./command.ts";
 import {
@@ -42,8 +43,9 @@ const usage = "./winnow compare [FLAGS]   (or: deno task compare [FLAGS])";
 const summary =
   "Removes weights from the same trained network by every variant at every sparsity, for every seed, and " +
   "prints mean and deviation of test accuracy, and with --validation of accuracy on held-out training examples, by " +
-  "which a variant may be chosen. Every result is written to OUT/compare.json at once. --resume OUT goes on with a run " +
-  "that was stopped, and --out OUT adds to one: both skip what is there.";
+  "which a variant may be chosen. Every result is written to OUT/compare.json at once, and at the end a figure to " +
+  "OUT/compare.svg. --resume OUT goes on with a run that was stopped, or adds to one, as --out OUT does: both skip what is " +
+  "there. Tables and figure show the variants, sparsities and seeds that were asked for; of a list with a new value, all.";
 
 const own = ownFlags({
   variants: makeListSchema(z.string(), {
@@ -158,11 +160,12 @@ async function main(signal: AbortSignal): Promise<number> {
       onProgress: showPhases(progress),
     });
     progress.finish();
-    const asked = { ...report, cells: report.cells.filter(isAsked) };
-    await denoFiles.write(`${out}/compare.svg`, new TextEncoder().encode(drawCompare(asked)));
-    print(formatCompare(asked));
+    const shown = chooseShown(report, { variants, sparsities, seeds }, before);
+    await denoFiles.write(`${out}/compare.svg`, new TextEncoder().encode(drawCompare(shown)));
+    print(formatCompare(shown));
     print(`\nWritten: ${path} and ${out}/compare.svg`);
-    print(`Add to it, such as other --seeds: ./winnow compare --resume ${shellText(out)} --seeds 3,4`);
+    const more = `./winnow compare --resume ${shellText(out)} --seeds ${findNewSeeds(report).join(",")}`;
+    print(`Add to it, such as other --seeds: ${more}`);
     return 0;
   } catch (error) {
     progress.finish();

@@ -23,7 +23,7 @@ const lockName = ".winnow.lock";
 export const lastGoodName = "last-good.safetensors";
 
 /** What commands write into their output folder, beside the folder of checkpoints. */
-const ownNames: ReadonlySet<string> = new Set([
+export const ownNames: ReadonlySet<string> = new Set([
   ...["report.json", "latency.json", "model.safetensors", "model.onnx", lastGoodName],
   ...["compare.json", "compare.svg", "sensitivity.json"],
 ]);

@@ -50,6 +50,28 @@ Deno.test("compare writes results at once, skips them when run again, and refuse
     ]);
   }));
 
+Deno.test("compare shows the seeds that are asked for, all of them when one is added, and offers new ones", () =>
+  inFolder(async (folder, flags) => {
+    const out = `${folder}/out`;
+    const run = async (...args: readonly string[]) => {
+      const { code, errors, stdout, stderr } = await runTask("compare", args);
+      assertEquals([code, errors], [0, []], stderr);
+      const figure = await Deno.readTextFile(`${out}/compare.svg`);
+      const [, seeds] = /before pruning, (\d seeds?)$/m.exec(stdout)!;
+      const [, offer] = /^Add to it.* --resume \S+\/out --seeds (\S+)$/m.exec(stdout)!;
+      return { seeds, offer, stdout, figure };
+    };
+    const first = await run(...flags, `--out=${out}`, "--variants=magnitude", "--seeds=1,2");
+    assertEquals([first.seeds, first.offer], ["2 seeds", "0,3"]);
+    const chosen = await run("--resume", out, "--seeds", "1");
+    assertEquals([chosen.seeds, chosen.offer], ["1 seed", "0,3"]);
+    assertStringIncludes(chosen.stdout, "+- is the standard error of an accuracy on");
+    const added = await run("--resume", out, "--seeds", "0");
+    assertEquals([added.seeds, added.offer], ["3 seeds", "3,4"]);
+    const whole = await run("--resume", out);
+    assertEquals([whole.stdout, whole.figure], [added.stdout, added.figure]);
+  }));
+
 Deno.test("compare says what was best on validation, with a temperature chosen by it, and by snr when run again", () =>
   inFolder(async (folder, flags) => {
     const out = `${folder}/out`, given = [...flags, `--out=${out}`, "--validation=16", "--seeds=1"];

@@ -1,7 +1,7 @@
 /** Tests of the folder that commands write to. */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { resolveLatest, runName } from "../../src/deno/latest_run.ts";
-import { OutputFolder } from "../../src/deno/output_folder.ts";
+import { OutputFolder, ownNames } from "../../src/deno/output_folder.ts";
 import { FileError } from "../../src/errors.ts";
 
 /** Runs a test in a folder of its own. */
@@ -246,6 +246,11 @@ Deno.test("OutputFolder leaves what others call latest, and says so", () =>
       await Deno.remove(`${folder}/latest`);
     }
   }));
+
+Deno.test("docs/formats.md names every file that commands write into their output folder", async () => {
+  const page = await Deno.readTextFile(new URL("../../docs/formats.md", import.meta.url));
+  assertEquals([...ownNames].filter((name) => !page.includes(`OUT/${name}`)), []);
+});
 
 Deno.test("runName() is plain, whatever the parts are", () => {
   assertEquals(runName("compare", "seed", "cifar10"), "compare-seed-cifar10");
