@@ -13,6 +13,7 @@ import { ConfigError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
 import { maxJsonBytes, parseJson } from "../json.ts";
+import { describeRefusal } from "../schema_words.ts";
 import { isAmong, type ParsedFlags } from "./flags.ts";
 import { note } from "./print.ts";
 
@@ -70,11 +71,11 @@ export async function readConfigFile(
       wanted: "that program, which passes it to the run",
     });
   }
-  const { path: keys, message } = error.issues[0], current = `${keys.join(".")}: ${message}`;
+  const { at, current } = describeRefusal(reportSchema, value, error);
   throw new FormatError({
     act: "read report",
     thing: path,
-    current,
+    current: `${at}: ${current}`,
     wanted: "a report as prune, compare or sensitivity writes it",
   });
 }

@@ -4,7 +4,8 @@
  * @module
  */
 import { z } from "zod";
-import { findTellingKey, listBranches, listWords, type Node, root } from "./nodes.ts";
+import { describeWanted, findTellingKey, listBranches, listWords, type Node } from "../schema_words.ts";
+import { root } from "./nodes.ts";
 
 /** One key of the configuration, as flags, help and errors see it. */
 export interface ConfigField {
@@ -28,27 +29,6 @@ export interface ConfigField {
   readonly choices?: readonly string[];
   /** The kinds of its branch that have it, where others have not. */
   readonly under?: readonly string[];
-}
-
-/** Says in words which values a node takes. */
-export function describeWanted(node: Node): string {
-  if (node.wanted !== undefined) return node.wanted;
-  const words = listWords(node),
-    value = node.anyOf?.find((part) => part.type !== undefined && listWords(part).length === 0);
-  if (value) return [...words, describeWanted(value)].join(" or ");
-  if (words.length > 0) return words.length === 1 ? `"${words}"` : `one of ${words.join(", ")}`;
-  if (listBranches(node).length > 0) return "an object of keys and values";
-  if (node.type === "boolean") return "true or false";
-  if (node.type === "string") return "a text that is not empty";
-  const { minimum, exclusiveMinimum, maximum = Number.MAX_SAFE_INTEGER, exclusiveMaximum } = node;
-  const low = minimum ?? exclusiveMinimum;
-  const noun = node.type === "integer" ? "a whole number" : "a finite number";
-  const open = minimum === undefined ? "(" : "[";
-  if (exclusiveMaximum !== undefined) return `${noun} in ${open}${low}, ${exclusiveMaximum})`;
-  if (maximum === Number.MAX_SAFE_INTEGER) {
-    return `${noun}, ${minimum === undefined ? "above" : "at least"} ${low}`;
-  }
-  return minimum === undefined ? `${noun} in (${low}, ${maximum}]` : `${noun} from ${low} to ${maximum}`;
 }
 
 function readKind(node: Node): ConfigField["kind"] {

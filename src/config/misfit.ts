@@ -5,20 +5,16 @@
  */
 import type { z } from "zod";
 import { describeAlternatives, nearestName } from "../nearest.ts";
-import { type ConfigField, describeConfig, describeKindsWith, describeWanted } from "./fields.ts";
 import {
-  branchFor,
+  describeWanted,
   findTellingKey,
-  fits,
-  isKeys,
-  type Keys,
   listBranches,
   type Node,
-  nodeAt,
-  nodesAt,
-  root,
+  quoteValue,
   valueAt,
-} from "./nodes.ts";
+} from "../schema_words.ts";
+import { type ConfigField, describeConfig, describeKindsWith } from "./fields.ts";
+import { branchFor, fits, isKeys, type Keys, nodeAt, nodesAt, root } from "./nodes.ts";
 
 /** What does not fit. */
 export interface Misfit {
@@ -62,12 +58,6 @@ function findBelow(
 
 function describeMisfit(path: Path, current: string, wanted: string): Misfit {
   return { thing: path.join(".") || "config", current, wanted };
-}
-
-/** A value as an error shows it: JSON on one line, cut where it is long. */
-function quoteValue(value: unknown): string {
-  const text = typeof value === "number" ? String(value) : JSON.stringify(value) ?? "absent";
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
 /** What is wanted of a value: beside others, where it would fit without them. */

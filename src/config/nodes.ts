@@ -4,30 +4,8 @@
  * @module
  */
 import { z } from "zod";
+import { findTellingKey, listBranches, listWords, type Node, valueAt } from "../schema_words.ts";
 import { tree } from "./tree.ts";
-
-/** A part of the tree as JSON Schema has it, with what the schema says of it. */
-export interface Node {
-  readonly type?: "integer" | "number" | "boolean" | "string" | "array" | "object";
-  /** What it may be one of. */
-  readonly anyOf?: readonly Node[];
-  readonly oneOf?: readonly Node[];
-  /** The keys of an object, and those that must be there. */
-  readonly properties?: Readonly<Record<string, Node>>;
-  readonly required?: readonly string[];
-  /** What a list holds. */
-  readonly items?: Node;
-  readonly const?: string | number;
-  readonly enum?: readonly string[];
-  readonly default?: unknown;
-  readonly description?: string;
-  readonly wanted?: string;
-  readonly without?: string;
-  readonly minimum?: number;
-  readonly exclusiveMinimum?: number;
-  readonly maximum?: number;
-  readonly exclusiveMaximum?: number;
-}
 
 /** An object of keys. */
 export type Keys = Readonly<Record<string, unknown>>;
@@ -38,18 +16,6 @@ export const root: Node = z.toJSONSchema(tree, { io: "input" }) as Node;
 /** True for an object of keys. */
 export function isKeys(value: unknown): value is Keys {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** The objects of keys that a node may be: itself, or the branches of its union; none for a single value. */
-export function listBranches(node: Node | undefined): readonly Node[] {
-  if (node?.properties) return [node];
-  const branches = node?.oneOf ?? node?.anyOf ?? [];
-  return branches.every(({ properties }) => properties) ? branches : [];
-}
-
-/** The words, or the number, that a single value may be: a constant, a choice, or those of its union. */
-export function listWords({ const: word, enum: words, anyOf }: Node): readonly (string | number)[] {
-  return word !== undefined ? [word] : words ?? anyOf?.flatMap(listWords) ?? [];
 }
 
 /** True where a value may stand at a node; of an object of keys it is not asked which. */
@@ -65,14 +31,6 @@ export function fits(node: Node, value: unknown): boolean {
   return typeof value === "number" && (node.type === "number" || Number.isInteger(value)) &&
     value >= minimum && value <= maximum &&
     value > (exclusiveMinimum ?? -Infinity) && value < (exclusiveMaximum ?? Infinity);
-}
-
-/** The first key that all branches have, which tells them apart; undefined where there is none, or but one branch. */
-export function findTellingKey(branches: readonly Node[]): string | undefined {
-  if (branches.length < 2) return undefined;
-  return Object.keys(branches[0].properties!).find((key) =>
-    branches.every(({ properties }) => properties?.[key])
-  );
 }
 
 /** What a distance is measured beside: other branches that it may be, and keys that were set last, which weigh most. */
@@ -112,11 +70,6 @@ export function branchFor(node: Node | undefined, value: Keys, heavy: Keys = {})
   const rivals = listBranches(node),
     distances = rivals.map((branch) => distanceToBranch(branch, value, { rivals, heavy }));
   return rivals[distances.indexOf(Math.min(...distances))];
-}
-
-/** The value at a path, undefined where there is none. */
-export function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce((part, key) => (part as Record<PropertyKey, unknown> | undefined | null)?.[key], value);
 }
 
 /** The nodes at a path, of whatever branches. */

@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { isKeys, joinKeys, type Keys, keysAt, root, valueAt } from "./nodes.ts";
+import { isKeys, joinKeys, type Keys, keysAt, root } from "./nodes.ts";
+import { valueAt } from "../schema_words.ts";
 import { schema } from "./schema.ts";
 import { configFlags, keysOfFlag } from "./words.ts";
 

@@ -5,7 +5,8 @@
  */
 import { type ConfigField, describeConfig } from "./fields.ts";
 import { largestPattern, selectionSteps } from "./prune.ts";
-import { joinKeys, type Keys, keysAt, valueAt, valuesByPath } from "./nodes.ts";
+import { joinKeys, type Keys, keysAt, valuesByPath } from "./nodes.ts";
+import { valueAt } from "../schema_words.ts";
 
 /** A flag of words. */
 export interface WordField extends ConfigField {

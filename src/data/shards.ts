@@ -9,6 +9,7 @@ import { z } from "zod";
 import { FileError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { maxJsonBytes, parseJson } from "../json.ts";
+import { describeRefusal } from "../schema_words.ts";
 import { imageBounds } from "../shape.ts";
 import type { Dataset } from "./dataset.ts";
 import { checkDistinctFiles, findTwice } from "./distinct_files.ts";
@@ -21,7 +22,9 @@ import { type Shard, splitOfShards, type StreamedSplit } from "./shards_split.ts
 export const SHARD_INDEX_FILE = "dataset.json";
 
 const shardList = z.array(z.strictObject({
-  file: z.string().regex(/^[^/\\]+$/).refine((name) => name !== "." && name !== ".."),
+  file: z.string().regex(/^[^/\\]+$/).refine((name) => name !== "." && name !== "..").meta({
+    wanted: "the name of a file in the same folder",
+  }),
   count: z.int().min(1).max(2 ** 32 - 1),
 })).min(1);
 
@@ -93,11 +96,12 @@ export function parseShardIndex(bytes: Uint8Array, path: string): ShardIndex {
   const value = parseJson(bytes, { act: "read", thing: path, wanted: "the index of a data set as JSON" });
   const result = indexSchema.safeParse(value);
   if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw refuse(
-    `at ${issue.path.join(".") || "its top"}: ${issue.message}`,
-    "an index as in docs/formats.md",
+  const { at, current, wanted = "an index as in docs/formats.md" } = describeRefusal(
+    indexSchema,
+    value,
+    result.error,
   );
+  throw refuse(`at ${at || "its top"}: ${current}`, wanted);
 }
 
 /**

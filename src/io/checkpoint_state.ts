@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { describeRefusal } from "../schema_words.ts";
 import { type RunConfig, runConfigSchema } from "../config/config.ts";
 import { FormatError } from "../errors.ts";
 
@@ -34,7 +35,6 @@ export interface CheckpointState {
 export function parseState(value: unknown, act: string, name: string): CheckpointState {
   const parsed = stateSchema.safeParse(value);
   if (parsed.success) return { ...parsed.data, config: runConfigSchema.parse(parsed.data.config) };
-  const { path, message } = parsed.error.issues[0];
-  const thing = `${name}, state ${path.join(".")}`.trim(), wanted = "the state of a run";
-  throw new FormatError({ act, thing, current: message, wanted });
+  const { at, current, wanted = "the state of a run" } = describeRefusal(stateSchema, value, parsed.error);
+  throw new FormatError({ act, thing: `${name}, state ${at}`.trim(), current, wanted });
 }

@@ -134,7 +134,7 @@ function readEntry(
     return refuse(`dtype ${quote(dtype)}`, `one of ${[...DTYPE_BYTES.keys()].join(", ")}`);
   }
   if (!Array.isArray(shape) || !shape.every(isSize)) {
-    return refuse(`shape ${quote(shape)}`, "a list of whole numbers of at least 0");
+    return refuse(`shape ${quote(shape)}`, "a list of whole numbers, at least 0 and below 2^53");
   }
   let sizeBytes = elementBytes;
   for (const size of shape) {
@@ -142,7 +142,7 @@ function readEntry(
     if (!isSize(sizeBytes)) refuse(`shape ${quote(shape)}`, "a size in bytes below 2^53");
   }
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isSize)) {
-    return refuse(`data_offsets ${quote(offsets)}`, "two whole numbers of at least 0");
+    return refuse(`data_offsets ${quote(offsets)}`, "two whole numbers, at least 0 and below 2^53");
   }
   const [begin, end] = offsets;
   if (begin > end || end > dataBytes) {

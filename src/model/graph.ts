@@ -7,6 +7,7 @@
 import { z } from "zod";
 import type { ImageTask } from "../data/split.ts";
 import { ConfigError, ShapeError } from "../errors.ts";
+import { describeRefusal } from "../schema_words.ts";
 import { countFeatures, type FeatureShape, imageBounds, mapShape, shapeText } from "../shape.ts";
 import type { LayerType, ParameterSpec } from "./layer.ts";
 import { getLayerType, layerSchemas, type LayerSpec } from "./layers/index.ts";
@@ -110,16 +111,10 @@ export function parseGraph(value: unknown, source: string, options: GraphOptions
     const current = `${layers.length} layers`, wanted = `at most ${maxLayers}`;
     throw new ConfigError({ act: "read model", thing: source, current, wanted });
   }
-  const parsed = (own.length === 0 ? libraryGraph : graphSchema(own)).safeParse(value);
+  const schema = own.length === 0 ? libraryGraph : graphSchema(own), parsed = schema.safeParse(value);
   if (!parsed.success) {
-    const { path, message } = parsed.error.issues[0];
-    const thing = `${source}, ${path.join(".") || "top level"}`;
-    throw new ConfigError({
-      act: "read model",
-      thing,
-      current: message,
-      wanted: "a model (docs/models.md)",
-    });
+    const { at, current, wanted = "a model (docs/models.md)" } = describeRefusal(schema, value, parsed.error);
+    throw new ConfigError({ act: "read model", thing: `${source}, ${at || "top level"}`, current, wanted });
   }
   const names = new Set<string>();
   const twice = parsed.data.layers.find(({ name }) => names.size === names.add(name).size)?.name;

@@ -8,6 +8,7 @@ import type { RunConfig } from "../config/config.ts";
 import { valuesByPath } from "../config/nodes.ts";
 import { ConfigError, FormatError } from "../errors.ts";
 import type { Checkpoint } from "../io/checkpoint.ts";
+import { describeRefusal } from "../schema_words.ts";
 
 const count = z.int().min(0);
 const validation = { accuracy: z.number(), loss: z.number() };
@@ -87,6 +88,11 @@ export function readResults({ state }: Checkpoint, path: string): RunResults {
   const parsed = resultsSchema.safeParse(state.results);
   // As they stand there: parsing would bring keys into the schema's order, and reports hold them.
   if (parsed.success) return structuredClone(state.results) as RunResults;
-  const { path: keys, message } = parsed.error.issues[0], current = `${keys.join(".")}: ${message}`;
-  throw new FormatError({ act: "resume from", thing: path, current, wanted: "the results of a run" });
+  const { at, current, wanted } = describeRefusal(resultsSchema, state.results, parsed.error);
+  throw new FormatError({
+    act: "resume from",
+    thing: path,
+    current: `${at}: ${current}`,
+    wanted: wanted ?? "the results of a run",
+  });
 }

@@ -237,10 +237,14 @@ Deno.test("openShards() refuses shards that are absent or of another size, namin
 Deno.test("parseShardIndex() refuses an index that does not hold together", () => {
   const good = JSON.parse(new TextDecoder().decode(shardFiles(tiny, { shardRows: 16 })["dataset.json"]));
   const wrong: readonly [Record<string, unknown>, string][] = [
-    [{ format: "other" }, "at format"],
-    [{ version: 2 }, "at version"],
-    [{ height: 0 }, "at height"],
-    [{ stray: 1 }, "stray"],
+    [{ format: "other" }, 'at format: "other", expected "winnow-shards"'],
+    [{ version: 2 }, "at version: 2, expected 1"],
+    [{ height: 0.5 }, "at height: 0.5, expected a whole number from 1 to 65536"],
+    [{ stray: 1 }, "at stray: an unknown key, expected one of format"],
+    [{ name: undefined }, "at name: absent, expected a text that is not empty"],
+    [{ classes: ["a"] }, 'at classes: ["a"], expected a list of 2 to 65536'],
+    [{ classes: [1, 2] }, "at classes.0: 1, expected a text"],
+    [{ mean: ["x"] }, 'at mean.0: "x", expected a finite number'],
     [{ mean: undefined }, "mean and std, or neither"],
     [{ mean: [0.5, 0.5] }, "1 number for the channel"],
     [{ std: [0] }, "at std: [0]"],
@@ -255,7 +259,10 @@ Deno.test("parseShardIndex() refuses an index that does not hold together", () =
     [{ labelBytes: 3 }, "at labelBytes"],
     [{ classes: Array.from({ length: 257 }, (_, i) => `${i}`) }, "2 for 257 classes"],
     [{ shards: { train: [], test: good.shards.test } }, "at shards.train"],
-    [{ shards: { ...good.shards, train: [{ file: "../x", count: 1 }] } }, "at shards.train.0.file"],
+    [
+      { shards: { ...good.shards, train: [{ file: "../x", count: 1 }] } },
+      "expected the name of a file in the same",
+    ],
     [{ shards: { ...good.shards, test: [{ file: "x", count: 0 }] } }, "at shards.test.0.count"],
   ];
   const parse = (text: string) => parseShardIndex(new TextEncoder().encode(text), "d/dataset.json");

@@ -44,18 +44,27 @@ Deno.test("parseGraph() fills in what a layer leaves out", () => {
 Deno.test("parseGraph() names the file and the key that is wrong", () => {
   const good = { name: "small", input, layers: [conv] };
   const wrong: readonly [unknown, string][] = [
-    [null, "a.json, top level"],
-    [{ ...good, layers: [] }, "a.json, layers"],
-    [{ ...good, name: "" }, "a.json, name"],
-    [{ ...good, input: { ...input, channels: 65 } }, "a.json, input.channels"],
-    [{ ...good, layers: [{ ...conv, kind: "conv3d" }] }, "a.json, layers.0.kind"],
-    [{ ...good, layers: [{ ...conv, dilated: 2 }] }, "a.json, layers.0"],
+    [null, 'a.json, top level": null, expected an object of keys and values'],
+    [{ ...good, layers: [] }, 'a.json, layers": [], expected a list of at least 1'],
+    [{ ...good, name: "" }, 'a.json, name": "", expected a text that is not empty'],
+    [
+      { ...good, input: { ...input, channels: 65 } },
+      'input.channels": 65, expected a whole number from 1 to 64',
+    ],
+    [{ ...good, layers: [{ ...conv, kind: "conv3d" }] }, 'layers.0.kind": "conv3d", expected "conv2d"'],
+    [
+      { ...good, layers: [{ ...conv, dilated: 2 }] },
+      'layers.0.dilated": an unknown key, expected one of kind, name,',
+    ],
     [{ ...good, layers: [{ ...conv, dilation: 0 }] }, "a.json, layers.0.dilation"],
     [{ ...good, layers: [{ ...conv, kernel: [3, 2.5] }] }, "from 1 to 65536, or a pair [height, width]"],
     [{ ...good, layers: [{ ...conv, padding: [1] }] }, "a.json, layers.0.padding"],
-    [{ ...good, layers: [conv, { ...linear, outFeatures: 0.5 }] }, "a.json, layers.1.outFeatures"],
+    [
+      { ...good, layers: [conv, { ...linear, outFeatures: 0.5 }] },
+      'outFeatures": 0.5, expected a whole number from 1',
+    ],
     [{ ...good, layers: [{ ...conv, stride: 0 }] }, "a.json, layers.0.stride"],
-    [{ ...good, optimizer: "adam" }, "a.json, top level"],
+    [{ ...good, optimizer: "adam" }, 'a.json, optimizer": an unknown key, expected one of name, input'],
     [{ ...good, layers: [conv, { ...norm, name: "conv" }] }, "two layers named conv"],
   ];
   for (const [value, part] of wrong) {

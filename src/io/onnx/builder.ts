@@ -6,6 +6,7 @@
 import { FormatError } from "../../errors.ts";
 import { maxLayers, type OutputFunction } from "../../model/graph.ts";
 import { getLayerType, layerSchema, type LayerSpec } from "../../model/layers/index.ts";
+import { describeRefusal } from "../../schema_words.ts";
 import { type FeatureShape, shapeText } from "../../shape.ts";
 import type { Folding } from "./folding.ts";
 import { describeNode, type OnnxGraph, type OnnxNode } from "./graph.ts";
@@ -101,12 +102,12 @@ export function addLayer(
     refuseNode(builder, node, inputs, `more than ${maxLayers} layers`, "fewer");
   }
   const name = nameLayer(builder, node);
-  const { data: spec, error } = layerSchema.safeParse({
-    ...layer,
-    name,
-    inputs: inputs.map(({ layer }) => layer),
-  });
-  if (!spec) return refuseNode(builder, node, inputs, error.issues[0].message, `fields of a ${layer.kind}`);
+  const fields = { ...layer, name, inputs: inputs.map(({ layer }) => layer) };
+  const { data: spec, error } = layerSchema.safeParse(fields);
+  if (!spec) {
+    const { at, current, wanted = `fields of a ${layer.kind}` } = describeRefusal(layerSchema, fields, error);
+    return refuseNode(builder, node, inputs, `${at} of a ${layer.kind}: ${current}`, wanted);
+  }
   const shape = getLayerType(spec).outputShape(spec, inputs.map(({ shape }) => shape), name);
   builder.layers.push(spec);
   for (const [key, values] of Object.entries(parameters)) builder.parameters.set(`${name}.${key}`, values);
