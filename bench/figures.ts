@@ -87,10 +87,46 @@ function drawCurves(text: string, ticks: { readonly x: readonly number[]; readon
   });
 }
 
+/** What bench/loop_paths.ts prints, as far as its figure shows it. */
+type LoopLine =
+  | { readonly kind: "dense"; readonly accuracy: number }
+  | { readonly kind: "confidence"; readonly prunable: number; readonly rounds: readonly LoopRound[] }
+  | { readonly kind: "magnitude, same rounds"; readonly rounds: readonly LoopRound[] }
+  | { readonly kind: "magnitude, at once"; readonly removed: number; readonly accuracy: number };
+
+interface LoopRound {
+  readonly removed: number;
+  readonly accuracy?: number;
+  readonly accuracyFinetuned?: number;
+}
+
+/** Accuracy after each round of the loop against the share of the weights that is left. */
+function drawLoop(text: string) {
+  const rows: readonly LoopLine[] = text.trim().split("\n").map((line) => JSON.parse(line));
+  const prunable = rows.find((row) => row.kind === "confidence")!.prunable;
+  const x = (removed: number) => 100 * (1 - removed / prunable);
+  const dense = rows.find((row) => row.kind === "dense")!.accuracy;
+  return drawChart({
+    x: { label: "weights left, %", ticks: [1, 2, 5, 10, 20, 50, 100], isLogarithmic: true },
+    y: { label: "accuracy, %", ticks: [40, 45, 50, 55, 60] },
+    lines: rows.flatMap((row) => {
+      if (row.kind === "dense") return [];
+      const rounds: readonly LoopRound[] = "rounds" in row ? row.rounds : [row];
+      const points = rounds.map(({ removed, accuracy, accuracyFinetuned = accuracy! }) => ({
+        x: x(removed),
+        y: 100 * accuracyFinetuned,
+      }));
+      return [{ name: row.kind, points }];
+    }),
+    level: 100 * dense,
+  });
+}
+
 /** The figures by their paths. */
 export const figures: Readonly<Record<string, (read: ReadText) => string>> = {
   "docs/criteria.svg": drawCriteria,
   "docs/scaling.svg": drawScaling,
+  "docs/loop.svg": (read) => drawLoop(read("docs/loop.jsonl")),
   "docs/curves.svg": (read) =>
     drawCurves(read("docs/curves.jsonl"), {
       x: [0, 5, 10, 15, 20, 25, 30, 35, 40],

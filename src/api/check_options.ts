@@ -1,5 +1,5 @@
 /**
- * Whether what methods of a model take is what it may be.
+ * Checks the arguments and options of a model's methods.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Whether parameters and masks are those of a model, and what they come to together.
+ * Checks parameters and masks that a model is to take, and combines them.
  *
  * @module
  */

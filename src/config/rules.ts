@@ -1,5 +1,5 @@
 /**
- * What of a configuration contradicts itself or would do nothing, beyond what the tree cannot hold.
+ * The rules that the tree of a configuration cannot hold: keys that contradict each other, or that would do nothing.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Checks on the device, by the bits of every number, that a network's arenas are finite. A ReLU turns NaN into 0 on
- * GPUs, so a network with broken weights may give finite logits: the weights themselves must be checked.
+ * Checks on the device, by the bits of every number, that a network's arenas are finite. A pruned
+ * network may not pass a broken weight on to its logits: the weights themselves must be checked.
  *
  * @module
  */

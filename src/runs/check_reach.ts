@@ -1,5 +1,5 @@
 /**
- * Whether what a configuration asks for can be reached at all, which the graph says before anything is trained.
+ * Checks by the graph alone, before anything is trained, whether the goal of a configuration can be reached.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What a configuration says of pruning, as pruning takes it: its goal and its recipe.
+ * Translates the configuration of pruning into a goal and a recipe.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What a configuration says of training, as training takes it.
+ * Translates the configuration of training into options of training.
  *
  * @module
  */

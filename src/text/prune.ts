@@ -198,10 +198,10 @@ export function formatRound({ round, sparsity, below = 0, above = 0, outflow, in
 
 /** Why the rounds ended, and which one is kept where that is not the last. */
 function endText({ end, rounds, chosenRound }: PruneReport): string {
-  const last = rounds.at(-1)?.round ?? 0;
-  if (chosenRound === undefined || chosenRound === last) return `ended by: ${end}`;
+  const last = rounds.at(-1)?.round ?? 0, why = end === "rounds" ? "the most rounds allowed" : end;
+  if (chosenRound === undefined || chosenRound === last) return `ended by: ${why}`;
   const what = chosenRound === 0 ? "the trained network" : `round ${chosenRound}`;
-  return `ended by: ${end}; kept: ${what}, the sparsest within a standard error of the lowest validation loss`;
+  return `ended by: ${why}; kept: ${what}, the sparsest within a standard error of the lowest validation loss`;
 }
 
 function formatCompaction(

@@ -124,6 +124,14 @@ Deno.test("formatReport() leaves warnings to standard error, and marks layers of
   assert(!compacted(2).includes("under 5 %"));
 });
 
+Deno.test("formatReport() says why the rounds ended", () => {
+  assertStringIncludes(formatReport(report), "Rounds (ended by: asked sparsity)");
+  assertStringIncludes(
+    formatReport({ ...report, end: "rounds" }),
+    "Rounds (ended by: the most rounds allowed)",
+  );
+});
+
 Deno.test("formatReport() says nothing of logits where compaction changed nothing", () => {
   const cost = { parameters: 70, multiplyAdds: 540, sizeBytes: 280 };
   const compaction = { before: cost, after: cost, removedLayers: [], channels: [], largestDifference: 0 };
