@@ -188,7 +188,7 @@ const refitted = {
 const refit = z.discriminatedUnion("by", [
   z.strictObject({
     by: z.literal("layers").optional().describe(
-      "--refit: Give kept weights new values after each removal, so that the network computes what it did before: layers fits each layer by least squares; then blocks trains one stage after the other, end-to-end all at once, with the logits, without labels and for --refit-steps steps (300 by default, whatever --limit is).",
+      `--refit: Give kept weights new values after each removal, so that the network computes what it did before: layers fits each layer by least squares; then blocks trains one stage after the other, end-to-end all at once, with the logits, without labels and for --refit-steps steps (${refitTraining.steps} by default, whatever --limit is).`,
     ),
     ...refitted,
   }),
