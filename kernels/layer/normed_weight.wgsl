@@ -6,6 +6,8 @@
 // Shapes: w (rows, row_quads) in quads at params.weight of the value arena; normed (rows, row_quads) in quads. One
 // invocation computes a quad. Dispatched by src/model/fused_norm.ts.
 
+// include dispatch
+
 struct Params {
   rows: u32,
   row_quads: u32,
@@ -21,8 +23,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> normed: array<vec4f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) index: u32) {
-  let item = (group.y * groups.x + group.x) * 64u + index;
+fn main(invocation: Invocation) {
+  let item = invocation_index(invocation, 64u);
   if (item >= params.rows * params.row_quads) {
     return;
   }

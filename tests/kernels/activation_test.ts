@@ -161,6 +161,15 @@ for (const path of readPaths) {
     }
   });
 
+  Deno.test(`elu and tanh keep their digits near 0, ${path} path`, async () => {
+    const x = tensorOf([1, 4, 1, 1], [-1e-4, -1e-6, -3e-3, -9e-3]);
+    for (const [kind, want] of [["elu", elu(1)], ["tanh", tanh]] as const) {
+      const { y } = await runLayer({ path, spec: layerSchema.parse({ name: "a", kind }), inputs: [x] });
+      const relative = activationForward(x, want).values.map((value, i) => y.values[i] / value - 1);
+      assertClose(relative, relative.map(() => 0), { tolerance: 8 * F32_ROUNDOFF, name: kind });
+    }
+  });
+
   Deno.test(`error_function() is odd: GELU below zero, ${path} path`, async () => {
     const x = tensorOf([1, 4, 1, 1], [-4, -3, -1e-3, -6]),
       spec = layerSchema.parse({ kind: "gelu", name: "g" });

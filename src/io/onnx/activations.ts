@@ -47,7 +47,7 @@ export function readActivation(builder: GraphBuilder, node: OnnxNode, inputs: No
   return addLayer(builder, node, { layer, inputs: [readFeatures(builder, node, inputs)] });
 }
 
-/** Clip -> clip; relu without an upper bound. */
+/** Clip -> clip; relu from 0 without an upper bound; nothing without bounds. */
 export function readClip(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
   const value = readFeatures(builder, node, inputs);
   return clipFeatures(builder, node, inputs, { value, ...readClipBounds(builder, node) });

@@ -22,7 +22,7 @@ export interface FeatureValue {
   readonly shape: FeatureShape;
   /** Its sizes in the file without the batch: (C, H, W), or (F). */
   readonly sizes: readonly number[];
-  /** What a Slice or Pad did to it, if that is left to the operator that reads it. */
+  /** What an operator before left to the one that reads it. */
   readonly pending?: PendingChange;
 }
 
@@ -116,7 +116,7 @@ export function addLayer(
   return { layer: name, shape, sizes: sizes ?? (isVector ? [channels * taps] : [channels, height, width]) };
 }
 
-/** An input that a layer computes. A Slice or Pad before it becomes a layer of its own. */
+/** An input that a layer computes. Steps of pixels before it become a subsample; anything else that is pending is refused. */
 export function readFeatures(
   builder: GraphBuilder,
   node: OnnxNode,

@@ -86,14 +86,15 @@ export const prelu: LayerType<PreluSpec> = {
 
   backward(context) {
     const { spec, name, x, dy, dx, scratch, emit } = context, params = makeParams(context);
-    const { quads, offset } = params, rows = params.quads_total / quads, sums = scratch("slopes", quads);
+    const { quads, offset } = params, rows = params.quads_total / quads;
     const gradients = arenaRef("gradients"), label = `${name} backward weight`;
+    const sums = spec.shared ? scratch("slopes", quads) : undefined;
     emit(...sumColumns({
       ...{ label, term: "reduce/prelu_backward_weight", bindings: { x, dy }, rows, quads, scale: 1 },
       scratch: scratch("chunks", splitRows(rows).chunks * quads),
-      ...(spec.shared ? { out: sums, offset: 0 } : { out: gradients, offset }),
+      ...(sums ? { out: sums, offset: 0 } : { out: gradients, offset }),
     }));
-    if (spec.shared) {
+    if (sums) {
       emit(dispatchOver(1, {
         kernel: "reduce/lanes",
         label: `${label}, all channels`,
