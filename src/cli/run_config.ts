@@ -7,7 +7,7 @@
 import { z } from "zod";
 import { parseRunConfig, type RunConfig } from "../config/config.ts";
 import { joinKeys, type Keys, keysAt, valuesByPath } from "../config/nodes.ts";
-import { upgradeConfig, upgradeReport } from "../config/version1.ts";
+import { upgradeConfig, upgradeReport } from "../config/upgrade.ts";
 import { keysOfFlags, nameSource } from "../config/words.ts";
 import { ConfigError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";

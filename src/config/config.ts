@@ -7,7 +7,7 @@ import { ConfigError } from "../errors.ts";
 import { describeIssue, findMisfit } from "./misfit.ts";
 import { schema } from "./schema.ts";
 import type { RunConfig } from "./types.ts";
-import { upgradeConfig } from "./version1.ts";
+import { upgradeConfig } from "./upgrade.ts";
 
 export { describeConfig } from "./fields.ts";
 export type { ConfigField } from "./fields.ts";

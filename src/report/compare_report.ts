@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { type RunConfig, runConfigSchema, type Schema } from "../config/config.ts";
-import { upgradeReport } from "../config/version1.ts";
+import { upgradeReport } from "../config/upgrade.ts";
 import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
 import { type TemperatureChoice, temperatureChoiceSchema } from "../prune/score/temperature.ts";
 

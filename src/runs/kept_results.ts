@@ -4,7 +4,7 @@
  * @module
  */
 import type { Schema } from "../config/config.ts";
-import { upgradeReport } from "../config/version1.ts";
+import { upgradeReport } from "../config/upgrade.ts";
 import { FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { maxJsonBytes, parseJson } from "../json.ts";

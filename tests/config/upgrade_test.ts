@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { parseRunConfig } from "../../src/config/config.ts";
-import { upgradeConfig, upgradeReport } from "../../src/config/version1.ts";
+import { upgradeConfig, upgradeReport } from "../../src/config/upgrade.ts";
 import { parseState } from "../../src/io/checkpoint_state.ts";
 import { pruneReportSchema } from "../../src/report/prune_report.ts";
 import { readConfigFile } from "../../src/cli/run_config.ts";
