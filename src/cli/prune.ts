@@ -128,12 +128,19 @@ async function main(signal: AbortSignal): Promise<number> {
     );
   }
   if (latency) await output.writeReport("latency.json", latency);
+  await output.leaveOut([...(onnx.length > 0 ? [] : ["model.onnx"]), ...(latency ? [] : ["latency.json"])]);
   await output.writeReport("report.json", report);
   await removeCheckpoints(checkpoints);
   print(formatReport(report, latency));
   // Standard output may go to a file.
   for (const warning of report.warnings ?? []) note(formatWarning(warning));
-  print(`\nWritten: ${new Intl.ListFormat("en").format([...Object.values(paths), ...onnx])}`);
+  print(`\nWritten: ${
+    new Intl.ListFormat("en").format([
+      ...Object.values(paths),
+      ...onnx,
+      ...(latency ? [`${output.path}/latency.json`] : []),
+    ])
+  }`);
   print(formatNext(paths.model, report));
   return 0;
 }

@@ -115,6 +115,12 @@ export class OutputFolder implements AsyncDisposable {
     await denoFiles.write(`${this.path}/${name}`, bytes);
   }
 
+  /** Removes files that an earlier run left and this one does not write, so that the folder holds one run. */
+  async leaveOut(names: readonly string[]): Promise<void> {
+    const present = await denoFiles.list(this.path) ?? [];
+    for (const name of names) if (present.includes(name)) await denoFiles.remove(`${this.path}/${name}`);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#lock) {
       // While it is locked still, so that nobody locks a file that is about to go.

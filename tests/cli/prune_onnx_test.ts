@@ -82,7 +82,17 @@ Deno.test({
       );
       const none = await prune(`${folder}/b`, [...flags, `--model=${folder}/net.onnx`, "--no-onnx"]);
       assertEquals([none.onnx, none.safetensors], [undefined, pruned.safetensors]);
-      const told = await prune(`${folder}/c`, [`--model=${folder}/a/model.safetensors`, ...flags, "--onnx"]);
+      // Nothing of an earlier run stays beside the model of this one.
+      await Deno.writeTextFile(`${folder}/a/latency.json`, "{}");
+      const over = await prune(`${folder}/a`, [
+        ...flags,
+        `--model=${folder}/net.onnx`,
+        ...["--no-onnx", "--force", "--no-compact"],
+      ]);
+      assertEquals(over.onnx, undefined);
+      const left = [...Deno.readDirSync(`${folder}/a`)].map(({ name }) => name).sort();
+      assertEquals(left, ["model.safetensors", "report.json"]);
+      const told = await prune(`${folder}/c`, [`--model=${folder}/b/model.safetensors`, ...flags, "--onnx"]);
       assertEquals(await checkRuns(told, x), ["input", "logits"]);
     }),
 });
