@@ -39,7 +39,7 @@ export interface StepOptions {
 }
 
 /** Stochastic gradient descent with momentum, as the trainer runs it by default. */
-const momentumSgd: OptimizerSettings = { kind: "sgd", momentum: 0.9, nesterov: false, weightDecay: 0 };
+export const momentumSgd: OptimizerSettings = { kind: "sgd", momentum: 0.9, nesterov: false, weightDecay: 0 };
 
 /** The learning rate of training steps: labels are random, so it only has to stay finite. */
 const learningRate = 0.01;
@@ -48,7 +48,7 @@ const learningRate = 0.01;
 const batches = 4;
 
 /** What the networks of the benches classify: images of 3 x 32 x 32 in 10 classes. */
-const task = { channels: 3, height: 32, width: 32, classes: 10 };
+export const task = { channels: 3, height: 32, width: 32, classes: 10 };
 
 /** The network of most benches: the seed network. */
 export const benchGraph: Graph = seedNetwork(task);

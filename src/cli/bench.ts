@@ -7,7 +7,9 @@
 import { z } from "zod";
 import { benchNames, checkBenchNames, runBenches } from "../../bench/benches.ts";
 import { formatExplanation } from "../../bench/explain.ts";
+import { gpuNames } from "../../bench/gpu_devices.ts";
 import { runLibrary, usualLibraryOptions } from "../../bench/library.ts";
+import { formatModelledStep, modelStep } from "../../bench/model_gpu.ts";
 import { measurePeers } from "../../bench/peers.ts";
 import { formatProfile, profileStep } from "../../bench/profile_step.ts";
 import { type BenchRecord, formatRecords } from "../../bench/record.ts";
@@ -24,6 +26,8 @@ import type { ProductChooser } from "../kernels/product.ts";
 import { describeDevice } from "../text/device.ts";
 import { openErrorProgress } from "./progress.ts";
 import type { Gpu } from "../gpu/device.ts";
+import { ConfigError } from "../errors.ts";
+import { presetNames } from "../model/presets.ts";
 import { note, print, printJson } from "./print.ts";
 
 const onOff = (description: string) => z.boolean().default(false).describe(description);
@@ -39,6 +43,13 @@ const own = ownFlags({
   ),
   seconds: z.number().gt(0).default(2).describe("Seconds to measure each figure for, after warming up."),
   explain: onOff("Print which core each matrix product takes, and what the others took."),
+  modelGpu: z.enum(gpuNames).optional().describe(
+    "--model-gpu: Print what a training step would take on this GPU by a model of its dispatches, by kernel; no GPU is opened.",
+  ),
+  model: z.enum(presetNames as [string, ...string[]]).optional().describe(
+    "The preset of --model-gpu. Default: resnet20.",
+  ),
+  batch: z.int().min(2).optional().describe("Examples of the step of --model-gpu. Default: 128."),
 });
 
 /** Its flags. */
@@ -112,6 +123,30 @@ async function tuneDevice(
   return tuner;
 }
 
+/**
+ * Prints a training step by the model of a GPU, and says whether that was asked for.
+ *
+ * @throws {ConfigError} Where flags of the model and of measurements meet.
+ */
+function printModelledStep(flags: ReturnType<typeof own.read>, names: readonly string[]): boolean {
+  const { modelGpu, model, batch, json, seconds: _, ...measurements } = flags;
+  const isModelled = modelGpu !== undefined;
+  const others = isModelled
+    ? Object.keys(measurements).filter((key) => measurements[key as keyof typeof measurements])
+    : ["model", "batch"].filter((key) => flags[key as "model" | "batch"] !== undefined);
+  const stray = others[0] === undefined ? (isModelled ? names[0] : undefined) : `--${others[0]}`;
+  if (stray !== undefined) {
+    const current = isModelled ? "--model-gpu is given, which measures nothing" : "--model-gpu is not given";
+    const wanted = isModelled ? "one of both" : "--model-gpu and the name of a GPU";
+    throw new ConfigError({ act: "use", thing: stray, current, wanted });
+  }
+  if (!isModelled) return false;
+  const step = modelStep(modelGpu, { network: model ?? "resnet20", batch: batch ?? 128 });
+  if (json) printJson({ name: "model_gpu", ...step });
+  else print(formatModelledStep(step));
+  return true;
+}
+
 /** Reads the flags, runs what they ask for and prints it. */
 async function main(signal: AbortSignal): Promise<number> {
   const { values, positionals: names, help } = parseFlags(Deno.args, fields, { positionals: true });
@@ -120,7 +155,9 @@ async function main(signal: AbortSignal): Promise<number> {
     return 0;
   }
   checkBenchNames(names);
-  const { json, seconds, explain, profile: profiles, scaling, peers, library, streaming } = own.read(values);
+  const flags = own.read(values);
+  if (printModelledStep(flags, names)) return 0;
+  const { json, seconds, explain, profile: profiles, scaling, peers, library, streaming } = flags;
   const { adapter, readPath, tune } = parseConfigFlags(values).device;
   using gpu = await openGpu({ adapter, path: readPath, tune: "off", note, signal });
   // A read path that is forced stays as it is.
