@@ -12,7 +12,7 @@ type Sources = ReadonlyMap<string, string>;
 
 const rootUrl = new URL("..", import.meta.url);
 const otherFolders = new Set([".git", "node_modules", "data", "out", "runs"]);
-const textEndings = /(\.(ts|js|json|wgsl|md|lock|svg|html|yml|toml)|winnow|run|gate|LICENSE|\.gitignore)$/;
+const textEndings = /(\.(tsx?|js|json|wgsl|md|lock|svg|html|yml|toml)|winnow|run|gate|LICENSE|\.gitignore)$/;
 
 /** Reads all text files of the repository, except in folders that hold no sources. */
 async function readSources(folder = ""): Promise<[string, string][]> {
@@ -54,6 +54,7 @@ const levels: readonly (readonly string[])[] = [
   ["prune"],
   ["report"],
   ["verify", "text"],
+  ["page"],
   ["api"],
   ["runs"],
   ["deno"],
@@ -77,7 +78,7 @@ function importsOf(
   path: string,
   code: string,
 ): readonly { readonly specifier: string; readonly to: string }[] {
-  const imports = stripComments(code).matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+\.ts)"/g);
+  const imports = stripComments(code).matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+\.tsx?)"/g);
   return [...imports].map(([, specifier]) => ({
     specifier: specifier!,
     to: posix.normalize(posix.join(posix.dirname(path), specifier!)),
@@ -91,7 +92,7 @@ function levelOf(module: string): number {
 
 /** Imports must point to the same module or one that stands before it. */
 function findImportBreaches(from: Sources): string[] {
-  return select(from, /^((src|bench|tests)\/.*|mod|data|run|deno)\.ts$/).flatMap(([path, code]) => {
+  return select(from, /^((src|bench|tests)\/.*|mod|data|run|deno)\.tsx?$/).flatMap(([path, code]) => {
     const importer = moduleOf(path);
     if (levelOf(importer) < 0) return [`${path}: its folder stands nowhere in the order`];
     return importsOf(path, code).flatMap(({ specifier, to }) => {
@@ -108,7 +109,7 @@ function findImportBreaches(from: Sources): string[] {
  */
 function findCycles(from: Sources, exceptions: readonly string[] = []): string[] {
   const files = new Map(
-    select(from, /^((src|bench|tests)\/.*|mod|data|run|deno)\.ts$/).map(([path, code]) => [
+    select(from, /^((src|bench|tests)\/.*|mod|data|run|deno)\.tsx?$/).map(([path, code]) => [
       path,
       importsOf(path, code).map(({ to }) => to).filter((to) => !exceptions.includes(`${path} -> ${to}`)),
     ]),
@@ -175,7 +176,7 @@ function findWalkBreaches(from: Sources, lines: readonly string[]): readonly str
 function findGpuBreaches(from: Sources): string[] {
   const live =
     /navigator\.gpu|\bGPU(Device|Buffer|Adapter|Queue|CommandEncoder|ComputePipeline|Texture|BindGroup)\b/;
-  return select(from, /^(src\/.*|mod|data|run|deno)\.ts$/)
+  return select(from, /^(src\/.*|mod|data|run|deno)\.tsx?$/)
     .filter(([path]) => !path.startsWith("src/gpu/"))
     .flatMap(([path, code]) => {
       const found = live.exec(stripComments(code));
@@ -185,14 +186,14 @@ function findGpuBreaches(from: Sources): string[] {
 
 /** Only src/deno/, the search for an adapter and the commands use Deno: browsers load the rest. */
 function findDenoBreaches(from: Sources): string[] {
-  return select(from, /^(src\/.*|mod|data|run|deno)\.ts$/)
+  return select(from, /^(src\/.*|mod|data|run|deno)\.tsx?$/)
     .filter(([path]) => !/^src\/(gpu\/backend|deno\/\w+|cli\/\w+)\.ts$/.test(path))
     .flatMap(([path, code]) => /\bDeno\./.test(stripComments(code)) ? [`${path}: uses Deno`] : []);
 }
 
 /** What a browser loads holds resources by `Owner`: `DisposableStack` is not in every browser. */
 function findStacks(from: Sources): string[] {
-  return select(from, /^(src\/.*|mod|data|run|deno)\.ts$/)
+  return select(from, /^(src\/.*|mod|data|run|deno)\.tsx?$/)
     .filter(([path]) => !/^src\/(deno|cli)\//.test(path))
     .flatMap(([path, code]) =>
       /\bDisposableStack\b/.test(stripComments(code)) ? [`${path}: DisposableStack`] : []
@@ -208,7 +209,7 @@ function findPrintBreaches(from: Sources): string[] {
 
 /** Only src/kernels/ imports WGSL. */
 function findWgslImports(from: Sources): string[] {
-  return select(from, /^(src\/.*|mod|data|run|deno)\.ts$/)
+  return select(from, /^(src\/.*|mod|data|run|deno)\.tsx?$/)
     .filter(([path]) => !path.startsWith("src/kernels/"))
     .flatMap(([path, code]) => /(from|import)\s*\(?\s*"[^"]+\.wgsl"/.test(code) ? [`${path}: WGSL`] : []);
 }

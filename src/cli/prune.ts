@@ -20,6 +20,7 @@ import {
   type RunCheckpoints,
   runPrune,
 } from "../../mod.ts";
+import type { RunTimes } from "../report/prune_report.ts";
 import { runFile } from "../runs/journal.ts";
 import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, type ParsedFlags, parseFlags, runFlags } from "./flags.ts";
@@ -32,6 +33,7 @@ import { checkSelectionActs, type ResolvedRun, resolveRun, type RunSources } fro
 import { note, print, printJson } from "./print.ts";
 import { shellText } from "../text/escape.ts";
 import { openErrorProgress, showPhases } from "./progress.ts";
+import { writeRunPage } from "./report.ts";
 
 const usage = "./winnow prune [FLAGS]   (or: deno task prune [FLAGS])";
 const summary =
@@ -100,6 +102,7 @@ async function main(signal: AbortSignal): Promise<number> {
     printJson(config, 2);
     return 0;
   }
+  const started = new Date();
   await using held = new AsyncDisposableStack();
   const named = resumed ?? config.output.folder,
     use = resumes ? "go on" : config.output.force ? "force" : "new";
@@ -127,10 +130,19 @@ async function main(signal: AbortSignal): Promise<number> {
       encodeOnnx({ ...decodeModel(model, paths.model), valueNames: input.valueNames }),
     );
   }
-  if (latency) await output.writeReport("latency.json", latency);
-  await output.leaveOut([...(onnx.length > 0 ? [] : ["model.onnx"]), ...(latency ? [] : ["latency.json"])]);
+  const times: RunTimes = {
+    ...{
+      started: started.toISOString(),
+      seconds: (Date.now() - started.getTime()) / 1000,
+      isResumed: resumes,
+    },
+    ...(latency ? { batch: latency } : {}),
+  };
+  await output.leaveOut(onnx.length > 0 ? [] : ["model.onnx"]);
+  await output.writeReport("times.json", times);
   await output.writeReport("report.json", report);
   await removeCheckpoints(checkpoints);
+  const page = await writeRunPage(output, { report, times });
   print(formatReport(report, latency));
   // Standard output may go to a file.
   for (const warning of report.warnings ?? []) note(formatWarning(warning));
@@ -138,7 +150,8 @@ async function main(signal: AbortSignal): Promise<number> {
     new Intl.ListFormat("en").format([
       ...Object.values(paths),
       ...onnx,
-      ...(latency ? [`${output.path}/latency.json`] : []),
+      `${output.path}/times.json`,
+      ...(page === undefined ? [] : [page]),
     ])
   }`);
   print(formatNext(paths.model, report));

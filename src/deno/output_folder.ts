@@ -24,7 +24,7 @@ export const lastGoodName = "last-good.safetensors";
 
 /** What commands write into their output folder, beside the folder of checkpoints. */
 export const ownNames: ReadonlySet<string> = new Set([
-  ...["report.json", "latency.json", "model.safetensors", "model.onnx", lastGoodName],
+  ...["report.json", "report.html", "times.json", "model.safetensors", "model.onnx", lastGoodName],
   ...["compare.json", "compare.svg", "sensitivity.json"],
 ]);
 

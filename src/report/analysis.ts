@@ -65,6 +65,19 @@ export function compareClasses(
   });
 }
 
+/** Counts examples by class, in rows, and prediction, in columns. */
+export function countConfusion(
+  { labels, predictions, classes }: {
+    readonly labels: ArrayLike<number>;
+    readonly predictions: ArrayLike<number>;
+    readonly classes: number;
+  },
+): readonly (readonly number[])[] {
+  const rows = Array.from({ length: classes }, () => new Array<number>(classes).fill(0));
+  for (let i = 0; i < predictions.length; i++) rows[labels[i]!]![predictions[i]!]!++;
+  return rows;
+}
+
 /** Counts the examples that changed sides. */
 export function countFlips({ labels, before, after }: PredictionPair): Flips {
   const flips = { rightToWrong: 0, wrongToRight: 0, stayedRight: 0, stayedWrong: 0 };

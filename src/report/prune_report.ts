@@ -16,10 +16,7 @@ import type { PatternCount } from "../prune/select/pattern.ts";
 import type { Pattern } from "../prune/select/removal.ts";
 import { type TemperatureChoice, temperatureChoiceSchema } from "../prune/score/temperature.ts";
 
-/**
- * The time of a batch, of the network before and after compaction. It is measured, so a report, which follows from
- * configuration and adapter alone, does not hold it.
- */
+/** The time of a batch, of the network before and after compaction. */
 export interface Latency {
   /** Images of the batch. */
   readonly batch: number;
@@ -28,6 +25,24 @@ export interface Latency {
   /** The same after, measured in turn with those before. */
   readonly afterMs: number;
 }
+
+/**
+ * When a run was made and how long things took, as `times.json` holds it. No time is ever the same twice, so a report,
+ * which follows from configuration and adapter alone, does not hold it.
+ */
+export interface RunTimes {
+  /** When the command started that ended the run, in ISO 8601. */
+  readonly started: string;
+  /** Seconds from then to the end of the run. */
+  readonly seconds: number;
+  /** True if that command went on with a run that was stopped; its seconds are then those of the rest. */
+  readonly isResumed: boolean;
+  /** The time of a batch; absent if no layer became smaller. */
+  readonly batch?: Latency;
+}
+
+/** The classes that test examples were taken for: counts by class and prediction. */
+export type Confusion = readonly (readonly number[])[];
 
 /** Accuracy of one criterion at the final sparsity, removed at once from the same trained network. */
 export interface CriterionResult {
@@ -125,6 +140,13 @@ export interface PruneReport {
     /** The standard error of each, by the number of test examples; absent in older reports. */
     readonly standardError?: NetworkStates;
   };
+  /** Mean cross-entropy on the test examples in nats; absent in older reports. */
+  readonly loss?: Omit<NetworkStates, "pruned">;
+  /**
+   * The classes that test examples were taken for, before pruning and at the end: a row for each class of examples, a
+   * column for each predicted class; absent in older reports, and for more than 256 classes.
+   */
+  readonly confusion?: { readonly trained: Confusion; readonly finetuned: Confusion };
   /** Every phase of training that had an epoch, in order; absent in older reports. */
   readonly training?: readonly PhaseReport[];
   /** Every compared criterion; empty where none was asked for. */
@@ -168,6 +190,9 @@ const training = z.array(z.strictObject({
   best: z.strictObject({ epoch: count, ...onExamples }).exactOptional(),
 }));
 
+const nats = z.number().min(0);
+const confusion = z.array(z.array(count));
+
 const compaction = z.strictObject({
   before: compactionCost,
   after: compactionCost,
@@ -197,6 +222,8 @@ const schema = z.strictObject({
   warnings: z.array(z.string()).exactOptional(),
   start: z.enum(["random", "given"]).exactOptional(),
   accuracy: z.strictObject({ ...states, standardError: z.strictObject(states).exactOptional() }),
+  loss: z.strictObject({ untrained: nats, trained: nats, finetuned: nats }).exactOptional(),
+  confusion: z.strictObject({ trained: confusion, finetuned: confusion }).exactOptional(),
   training: training.exactOptional(),
   criteria: z.array(z.strictObject({
     criterion: z.string(),
@@ -259,6 +286,15 @@ const schema = z.strictObject({
     mistakenFor: z.strictObject({ name: z.string(), count }).nullable(),
   })),
   flips: z.strictObject({ rightToWrong: count, wrongToRight: count, stayedRight: count, stayedWrong: count }),
+});
+
+/** The schema of `times.json`. */
+export const runTimesSchema: Schema<RunTimes> = z.strictObject({
+  started: z.iso.datetime(),
+  seconds: z.number().min(0),
+  isResumed: z.boolean(),
+  batch: z.strictObject({ batch: count, beforeMs: z.number().min(0), afterMs: z.number().min(0) })
+    .exactOptional(),
 });
 
 /** The schema of `report.json`; parsing checks a report that was read. */

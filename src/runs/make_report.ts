@@ -8,7 +8,7 @@ import type { GpuIdentity } from "../gpu/identity.ts";
 import { getOwnLayers, type Graph } from "../model/graph.ts";
 import { decodeModel } from "../io/model_file.ts";
 import { layOutParameters, type ParameterLayout } from "../plan/layout.ts";
-import { compareClasses, countFlips } from "../report/analysis.ts";
+import { compareClasses, countConfusion, countFlips } from "../report/analysis.ts";
 import type { LayerConfidence } from "../prune/score/confidence.ts";
 import type { PruneOutcome, PruneRound } from "../prune/loop.ts";
 import { countPattern } from "../prune/select/pattern.ts";
@@ -19,8 +19,11 @@ import type { PrunedModel } from "./measure_compaction.ts";
 import { readGoal } from "./read_recipe.ts";
 import type { RunSplits } from "./splits.ts";
 
-/** Accuracy and prediction of every test example. */
-interface TestResult extends Pick<Evaluation, "accuracy"> {
+/** The most classes of which a report holds the whole confusion matrix. */
+const maxConfused = 256;
+
+/** Accuracy, mean loss, and prediction of every test example. */
+interface TestResult extends Pick<Evaluation, "accuracy" | "loss"> {
   readonly predictions: ArrayLike<number>;
 }
 
@@ -90,6 +93,12 @@ export function pruneReport(findings: PruneFindings): PruneReport {
       examples: test.count,
     }),
     accuracy: collectAccuracies(findings),
+    loss: {
+      untrained: findings.untrained.loss,
+      trained: findings.trained.loss,
+      finetuned: findings.finetuned.loss,
+    },
+    ...reportConfusion(findings),
     training: findings.training,
     criteria: findings.criteria,
     parameters: { total, prunable, removed: outcome.removed },
@@ -129,6 +138,15 @@ function collectAccuracies(
       finetuned: errorOf("finetuned"),
     },
   };
+}
+
+function reportConfusion(
+  { labels, trained, finetuned, splits: { limited } }: PruneFindings,
+): Pick<PruneReport, "confusion"> {
+  const classes = limited.classes.length;
+  if (classes > maxConfused) return {};
+  const count = ({ predictions }: TestResult) => countConfusion({ labels, predictions, classes });
+  return { confusion: { trained: count(trained), finetuned: count(finetuned) } };
 }
 
 /** How the written weights hold the pattern that was asked for, where one was. */

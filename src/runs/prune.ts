@@ -195,8 +195,8 @@ async function pruneModel(
   };
   const evaluate = (name: string) =>
     steps.step(name, async () => {
-      const { accuracy, predictions } = await model.evaluate(test, { signal });
-      return { accuracy, predictions: [...predictions] };
+      const { accuracy, loss, predictions } = await model.evaluate(test, { signal });
+      return { accuracy, loss, predictions: [...predictions] };
     });
   const untrained = await evaluate("untrained");
   await trainPhase("train", config.train.epochs);

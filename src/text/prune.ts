@@ -100,8 +100,8 @@ export function formatWarning(sentence: string): string {
   return escapeLine(`Warning: ${sentence}.`);
 }
 
-/** Examples that changed sides, and how far accuracy changed, with the standard error of a change on the same examples. */
-function formatFlips({ flips, dataset: { test } }: PruneReport): string {
+/** The examples that changed sides, and how far accuracy changed, with the standard error of a change on the same examples. */
+export function formatFlips({ flips, dataset: { test } }: PruneReport): string {
   const { rightToWrong: lost, wrongToRight: gained, stayedRight, stayedWrong } = flips;
   const change = (gained - lost) / test, error = Math.sqrt(((lost + gained) / test - change ** 2) / test);
   const points = (fraction: number) => (100 * fraction).toFixed(1);

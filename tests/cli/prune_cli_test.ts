@@ -41,11 +41,14 @@ async function namesIn(folder: string): Promise<string[] | undefined> {
   }
 }
 
+/** What a run writes. */
+const written = ["model.safetensors", "report.html", "report.json", "times.json"];
+
 Deno.test("prune writes report and model, and prints tables", () =>
   inFolder(async (folder, flags) => {
     const { code, stdout, stderr, errors } = await runTask("prune", [...flags, "--sparsity=0.25"]);
     assertEquals([code, errors], [0, []], stderr);
-    assertEquals(await namesIn(`${folder}/out`), ["model.safetensors", "report.json"]);
+    assertEquals(await namesIn(`${folder}/out`), written);
     const report = pruneReportSchema.parse(JSON.parse(await Deno.readTextFile(`${folder}/out/report.json`)));
     assertEquals(report.versions, { winnow: deno.version, deno: Deno.version.deno });
     assertEquals(report.parameters.removed, Math.floor(0.25 * report.parameters.prunable));
@@ -148,7 +151,7 @@ Deno.test("prune --resume goes on where a killed run was, and with no other conf
     );
     const resumed = await runTask("prune", [`--resume=${folder}/out/`]);
     assertEquals([resumed.code, resumed.errors], [0, []], resumed.stderr);
-    assertEquals(await namesIn(`${folder}/out`), ["model.safetensors", "report.json"]);
+    assertEquals(await namesIn(`${folder}/out`), written);
     const whole = await runTask("prune", [
       ...started.filter((flag) => !flag.startsWith("--out")),
       `--out=${folder}/whole`,
@@ -273,7 +276,7 @@ Deno.test("prune makes a folder for each run, and says where it is and how to go
         `\nMeasure it: ./winnow evaluate --model ${model} --data ${folder}/data\n`,
       );
       assertEquals(await Deno.readLink(`${folder}/out/latest`), out.slice("out/".length));
-      assertEquals(await namesIn(`${folder}/${out}`), ["latency.json", "model.safetensors", "report.json"]);
+      assertEquals(await namesIn(`${folder}/${out}`), written);
       reports.push(await Deno.readTextFile(`${folder}/${out}/report.json`));
     }
     assertEquals((await namesIn(`${folder}/out`))?.length, 3);
@@ -331,10 +334,7 @@ Deno.test("prune refuses an output folder with something in it, unless forced", 
     const forced = await runTask("prune", [...flags, "--force"]);
     assertEquals(forced.code, 0, forced.stderr);
     assertEquals(await namesIn(`${folder}/out`), [
-      "latency.json",
-      "model.safetensors",
-      "notes.txt",
-      "report.json",
+      ...["model.safetensors", "notes.txt", "report.html", "report.json", "times.json"],
     ]);
     assertEquals(await Deno.readTextFile(`${folder}/out/notes.txt`), "mine");
   }));

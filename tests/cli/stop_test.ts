@@ -15,8 +15,9 @@ function follow(stream: ReadableStream<Uint8Array>) {
   let text = "";
   const waiting: (() => void)[] = [];
   const end = (async () => {
-    for await (const piece of stream.pipeThrough(new TextDecoderStream())) {
-      text += piece;
+    const decoder = new TextDecoder();
+    for await (const piece of stream) {
+      text += decoder.decode(piece, { stream: true });
       for (const wake of waiting.splice(0)) wake();
     }
     for (const wake of waiting.splice(0)) wake();
@@ -138,7 +139,9 @@ Deno.test({
         resumed.stdout,
         /^Prune it further: \.\/winnow prune --model .*out\/model\.safetensors --data \S+ --sparsity 0\.\d+$/m,
       );
-      assertEquals(namesIn(out), ["model.safetensors", "report.json"]);
+      assertEquals(namesIn(out), ["model.safetensors", "report.html", "report.json", "times.json"]);
+      const times = JSON.parse(await Deno.readTextFile(`${out}/times.json`));
+      assertEquals([times.isResumed, times.seconds > 0], [true, true]);
       // Written to another folder, but for which the report is the same.
       const whole = await run([...given, `--out=${folder}/whole`]);
       assertEquals(whole.code, 0, whole.stderr);
