@@ -36,12 +36,14 @@ export type * from "./src/config/types.ts";
 export type { ClassChange, Flips } from "./src/report/analysis.ts";
 export type { PatternCount } from "./src/prune/select/pattern.ts";
 export type { CompactionCost, CompactionReport } from "./src/prune/compact/compact_network.ts";
-export { pruneReportSchema } from "./src/report/prune_report.ts";
+export { pruneReportSchema, runTimesSchema } from "./src/report/prune_report.ts";
 export type {
+  Confusion,
   CriterionResult,
   Latency,
   LayerReport,
   NetworkStates,
   PhaseReport,
   PruneReport,
+  RunTimes,
 } from "./src/report/prune_report.ts";
