@@ -37,7 +37,10 @@ const layers: Readonly<Record<string, (builder: GraphBuilder, node: OnnxNode) =>
   Mish: () => ({ kind: "mish" }),
   Relu: () => ({ kind: "relu" }),
   Sigmoid: () => ({ kind: "sigmoid" }),
-  Swish: () => ({ kind: "silu" }),
+  Swish(builder, node) {
+    const alpha = builder.fused ? 1 : readFloat(node, "alpha", 1);
+    return alpha === 1 ? { kind: "silu" } : refuseNode(builder, node, [], `alpha ${alpha}`, "alpha 1");
+  },
   Tanh: () => ({ kind: "tanh" }),
 };
 
@@ -53,15 +56,21 @@ export function readClip(builder: GraphBuilder, node: OnnxNode, inputs: NodeInpu
   return clipFeatures(builder, node, inputs, { value, ...readClipBounds(builder, node) });
 }
 
-/** Min and Max of features and a number -> clip or relu. */
+/** Min and Max of features and numbers -> clip or relu. */
 export function readBound(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
-  const at = Math.max(0, inputs.findIndex((input) => input && isTensor(input))),
-    value = readFeatures(builder, node, inputs, 1 - at);
-  const { values } = readNumbers(builder, node, inputs, at);
-  const bound = inputs.length === 2 && values.length === 1 ? shortestDecimal(values[0]) : NaN;
-  const bounds = node.op === "Max" ? { min: bound, max: Infinity } : { min: -Infinity, max: bound };
+  const at = Math.max(0, inputs.findIndex((input) => input && !isTensor(input))),
+    value = readFeatures(builder, node, inputs, at);
+  const numbers = inputs.flatMap((_, i) => i === at ? [] : [readNumbers(builder, node, inputs, i).values]);
+  const isWhole = numbers.every((values) => values.every((number) => number === values[0]));
+  const all = numbers.map(([number]) => isWhole ? shortestDecimal(number) : NaN);
+  const bounds = node.op === "Max"
+    ? { min: Math.max(...all), max: Infinity }
+    : { min: -Infinity, max: Math.min(...all) };
   return clipFeatures(builder, node, inputs, { value, ...bounds });
 }
+
+/** The default bound of a Clip before version 11. */
+const largestFloat = (2 - 2 ** -23) * 2 ** 127;
 
 /** Features within bounds, of which one may be infinite. */
 function clipFeatures(
@@ -70,7 +79,9 @@ function clipFeatures(
   inputs: NodeInputs,
   { value, min, max }: { readonly value: FeatureValue; readonly min: number; readonly max: number },
 ): FeatureValue {
-  if (min === -Infinity && max === Infinity) return value;
+  // The largest float is no bound, as version 6 has it by default.
+  const isOpen = max >= largestFloat;
+  if (min <= -largestFloat && isOpen) return value;
   if (!(min < max)) {
     refuseNode(
       builder,
@@ -80,7 +91,7 @@ function clipFeatures(
       "numbers of the file, the first one smaller",
     );
   }
-  const layer: NewLayer = min === 0 && max === Infinity
+  const layer: NewLayer = min === 0 && isOpen
     ? { kind: "relu" }
     : { kind: "clip", min: Math.max(min, -maxNumber), max: Math.min(max, maxNumber) };
   return addLayer(builder, node, { layer, inputs: [value] });
@@ -100,7 +111,8 @@ export function readPrelu(builder: GraphBuilder, node: OnnxNode, inputs: NodeInp
 
 /** Sigmoid of the logits -> the model's output; of other features -> sigmoid. */
 export function readSigmoid(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
-  return isLast(builder.graph, node)
+  const { height, width } = readFeatures(builder, node, inputs).shape;
+  return isLast(builder.graph, node) && height === 1 && width === 1
     ? readOutputFunction(builder, node, inputs)
     : readActivation(builder, node, inputs);
 }

@@ -6,8 +6,9 @@
  */
 import { concatenate, flatten, gather, reshape, slice, squeeze, transpose, unsqueeze } from "./fold_moves.ts";
 import { findStrides, type Fold, type Folding, need, refuse } from "./folding.ts";
-import { describeNode, type OnnxNode, readInt, readTensorAttribute } from "./graph.ts";
-import { countElements, integerVector, type OnnxTensor, readTensor } from "./tensor.ts";
+import { TensorProto_DataType } from "onnx-buf";
+import { describeNode, type OnnxNode, readInt, readTensorAttribute, readType } from "./graph.ts";
+import { countElements, integerVector, isFloatType, type OnnxTensor, readTensor } from "./tensor.ts";
 
 /** The operators that are computed on numbers of the file. */
 export const folds: ReadonlyMap<string, Fold> = new Map<string, Fold>([
@@ -23,7 +24,7 @@ export const folds: ReadonlyMap<string, Fold> = new Map<string, Fold>([
   ["Squeeze", squeeze],
   ["Unsqueeze", unsqueeze],
   ["Transpose", transpose],
-  ["Shape", (inputs, node, folding) => integerVector(need(inputs, 0, node, folding).shape)],
+  ["Shape", readSizes],
   ["Neg", mapValues((value) => -value)],
   ["Sqrt", mapValues(Math.sqrt)],
   ["Floor", mapValues(Math.floor)],
@@ -32,6 +33,9 @@ export const folds: ReadonlyMap<string, Fold> = new Map<string, Fold>([
   ["Mul", combine((a, b) => a * b)],
   ["Div", combine((a, b, isInteger) => isInteger ? Math.trunc(a / b) : a / b)],
   ["Pow", combine((a, b) => a ** b)],
+  ["Sum", combine((a, b) => a + b)],
+  ["Max", combine((a, b) => Math.max(a, b))],
+  ["Min", combine((a, b) => Math.min(a, b))],
 ]);
 
 /** Constant: the number or numbers of its attribute. */
@@ -57,6 +61,16 @@ function readConstant(_inputs: unknown, node: OnnxNode, { file, external }: Fold
   }
 }
 
+/** Shape: the sizes of some dimensions, by default of all. */
+function readSizes(
+  inputs: readonly (OnnxTensor | undefined)[],
+  node: OnnxNode,
+  folding: Folding,
+): OnnxTensor {
+  const { shape } = need(inputs, 0, node, folding), end = readInt(node, "end", shape.length);
+  return integerVector(shape.slice(readInt(node, "start", 0), end));
+}
+
 /** ConstantOfShape: one number, 0 by default, in a shape. */
 function fillShape(
   inputs: readonly (OnnxTensor | undefined)[],
@@ -78,13 +92,15 @@ function fillShape(
 
 /** Cast: to integers or to floats. */
 function cast(inputs: readonly (OnnxTensor | undefined)[], node: OnnxNode, folding: Folding): OnnxTensor {
-  const { shape, values } = need(inputs, 0, node, folding), to = readInt(node, "to", 1);
+  const { shape, values } = need(inputs, 0, node, folding), to = readType(node);
   folding.spend(values.length, node);
-  // FLOAT, FLOAT16, DOUBLE and BFLOAT16 of TensorProto.DataType.
-  const isInteger = ![1, 10, 11, 16].includes(to);
+  const isInteger = !isFloatType(to);
+  const isTruth = to === TensorProto_DataType.BOOL;
   return {
     shape,
-    values: isInteger ? Float64Array.from(values, Math.trunc) : Float32Array.from(values),
+    values: isInteger
+      ? Float64Array.from(values, isTruth ? (value) => value === 0 ? 0 : 1 : Math.trunc)
+      : Float32Array.from(values),
     isInteger,
   };
 }
@@ -98,10 +114,23 @@ function mapValues(change: (value: number) => number): Fold {
   };
 }
 
-/** An operation on two tensors, element by element, where sizes of 1 are repeated. */
+/** An operation on tensors, element by element, where sizes of 1 are repeated. */
 function combine(operation: (a: number, b: number, isInteger: boolean) => number): Fold {
+  const pair = combinePair(operation);
   return (inputs, node, folding) => {
-    const a = need(inputs, 0, node, folding), b = need(inputs, 1, node, folding);
+    const all = inputs.map((_, i) => need(inputs, i, node, folding));
+    if (!variadic.includes(node.op)) need(inputs, 1, node, folding);
+    return all.reduce((sum, next) => pair([sum, next], node, folding));
+  };
+}
+
+/** Operators of any number of inputs. */
+const variadic: readonly string[] = ["Sum", "Max", "Min"];
+
+function combinePair(
+  operation: (a: number, b: number, isInteger: boolean) => number,
+): (pair: readonly [OnnxTensor, OnnxTensor], node: OnnxNode, folding: Folding) => OnnxTensor {
+  return ([a, b], node, folding) => {
     const rank = Math.max(a.shape.length, b.shape.length);
     const [wideA, wideB] = [a, b].map(({ shape }) =>
       [...Array(rank - shape.length).fill(1), ...shape] as number[]

@@ -14,7 +14,7 @@ export function concatenate(
   folding: Folding,
 ): OnnxTensor {
   const parts = inputs.map((_, i) => need(inputs, i, node, folding)), [first] = parts;
-  const axis = resolveAxis(readInt(node, "axis", 0), first.shape.length, node, folding);
+  const axis = resolveAxis(readInt(node, "axis", 1), first.shape.length, node, folding);
   const isFitting = parts.every(({ shape }) =>
     shape.length === first.shape.length && shape.every((size, i) => i === axis || size === first.shape[i])
   );

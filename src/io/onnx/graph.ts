@@ -8,9 +8,11 @@ import {
   AttributeProto_AttributeType,
   type ModelProto,
   type TensorProto,
+  TensorProto_DataType,
   type ValueInfoProto,
 } from "onnx-buf";
 import { FormatError } from "../../errors.ts";
+import { checkAttributes } from "./attributes.ts";
 import { isFloatType } from "./tensor.ts";
 
 /** A node. */
@@ -57,7 +59,7 @@ export interface OnnxGraph {
 const maxNodes = 100_000;
 
 /** The versions of ONNX's operators that are read. */
-const opsets = { oldest: 7, newest: 21 };
+const opsets = { oldest: 1, newest: 24 };
 
 /**
  * Reads the graph of a file.
@@ -78,6 +80,11 @@ export function readOnnxGraph(model: ModelProto, file: string): OnnxGraph {
   if (graph.node.length > maxNodes) refuse(`${graph.node.length} nodes`, `at most ${maxNodes}`);
   if (graph.sparseInitializer.length > 0) refuse("sparse initializers", "dense ones");
   const initializers = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]));
+  if (initializers.size < graph.initializer.length) {
+    const names = graph.initializer.map(({ name }) => name);
+    const twice = names.find((name, i) => names.indexOf(name) < i);
+    refuse(`two tensors named "${twice}"`, "one tensor per name");
+  }
   const inputs = graph.input.filter(({ name }) => !initializers.has(name));
   if (inputs.length !== 1) {
     const names = inputs.slice(0, 4).map(({ name }) => name).join(", ");
@@ -93,24 +100,20 @@ export function readOnnxGraph(model: ModelProto, file: string): OnnxGraph {
     const op = isOnnxDomain(domain) ? opType : `${domain}.${opType}`;
     const attributes = new Map(attribute.map((own) => [own.name, own]));
     const node = { index, op, name, inputs: input, outputs: output, attributes };
+    const refuseThis = (current: string, wanted: string): never => {
+      throw new FormatError({ act: "read", thing: `${file}, ${describeNode(node)}`, current, wanted });
+    };
+    checkAttributes(op, attribute, { opset, refuse: refuseThis });
     const unknown = input.find((value) => value !== "" && !known.has(value));
     if (unknown !== undefined) {
-      const thing = `${file}, ${describeNode(node)}`,
-        current = `it reads "${unknown}", which no node before it gives`;
-      throw new FormatError({
-        act: "read",
-        thing,
-        current,
-        wanted: "nodes in the order of their computation",
-      });
+      refuseThis(
+        `it reads "${unknown}", which no node before it gives`,
+        "nodes in the order of their computation",
+      );
     }
     for (const value of output) {
       if (value === "") continue;
-      if (known.has(value)) {
-        const thing = `${file}, ${describeNode(node)}`,
-          current = `it gives "${value}", which is there already`;
-        throw new FormatError({ act: "read", thing, current, wanted: "one node per value" });
-      }
+      if (known.has(value)) refuseThis(`it gives "${value}", which is there already`, "one node per value");
       known.add(value);
       producers.set(value, node);
     }
@@ -162,6 +165,15 @@ const { INT, INTS, FLOAT, STRING, TENSOR } = AttributeProto_AttributeType;
 export function readInt(node: OnnxNode, name: string, otherwise: number): number {
   const attribute = node.attributes.get(name);
   return attribute?.type === INT ? Number(attribute.i) : otherwise;
+}
+
+/** The type that a Cast gives: a number, in version 1 a name. */
+export function readType(node: OnnxNode): TensorProto_DataType {
+  const name = readText(node, "to", "");
+  const named = TensorProto_DataType[name as keyof typeof TensorProto_DataType];
+  return name === ""
+    ? readInt(node, "to", TensorProto_DataType.FLOAT)
+    : named ?? TensorProto_DataType.UNDEFINED;
 }
 
 /** An attribute that is a list of whole numbers; undefined if it is absent. */

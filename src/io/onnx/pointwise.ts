@@ -20,7 +20,17 @@ import { countElements, type OnnxTensor } from "./tensor.ts";
 /** Dropout -> dropout, which only training computes. Its share is an attribute, since version 12 an input. */
 export function readDropout(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
   const ratio = inputs[1], p = ratio && isTensor(ratio) ? ratio.values[0] : readFloat(node, "ratio", 0.5);
-  const input = readFeatures(builder, node, inputs);
+  const input = readFeatures(builder, node, inputs), training = inputs[2];
+  const isOld = builder.graph.opset < 7 && readInt(node, "is_test", 0) === 0;
+  if ((isOld || training && (!isTensor(training) || training.values[0] !== 0)) && p > 0) {
+    refuseNode(
+      builder,
+      node,
+      inputs,
+      "it drops features (training_mode)",
+      "a network exported for inference",
+    );
+  }
   return p > 0 && p < 1 ? addLayer(builder, node, { layer: { kind: "dropout", p }, inputs: [input] }) : input;
 }
 
@@ -29,6 +39,7 @@ export function readAdd(builder: GraphBuilder, node: OnnxNode, inputs: NodeInput
   const numbers = inputs.find((value) => value && isTensor(value)) as OnnxTensor | undefined;
   if (numbers && inputs.length === 2) return absorb(builder, node, inputs, { shift: numbers });
   const terms = inputs.map((_, i) => readFeatures(builder, node, inputs, i));
+  if (terms.length === 1) return terms[0];
   checkSameSizes(builder, node, terms);
   return addLayer(builder, node, { layer: { kind: "add" }, inputs: terms });
 }

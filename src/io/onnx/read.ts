@@ -14,10 +14,18 @@ import { metadataKeys, readMasks, readTask } from "../model_metadata.ts";
 import type { PretrainedModel } from "../pretrained.ts";
 import { familyNormalization } from "../recognize.ts";
 import type { ImageSize } from "../recognize_chain.ts";
-import { type GraphBuilder, isTensor, type NodeInputs, type OnnxValue, refuseNode } from "./builder.ts";
+import {
+  type GraphBuilder,
+  isTensor,
+  type NodeInputs,
+  type OnnxValue,
+  readFeatures,
+  refuseNode,
+} from "./builder.ts";
 import { findExternalData } from "./external.ts";
 import { folds } from "./fold.ts";
 import { describeNode, type OnnxGraph, type OnnxNode, readOnnxGraph } from "./graph.ts";
+import { renewInputs } from "./old_forms.ts";
 import { operators, partedOperators } from "./operators.ts";
 import { type FusedOperator, fuseOperator } from "./patterns.ts";
 import { decodeModelProto } from "./protobuf.ts";
@@ -72,11 +80,11 @@ function convertGraph(
       (tensor && readTensor(tensor, { thing: `${file}, tensor ${value}`, external }));
   };
   for (const { node, fused } of plan.steps) {
-    const inputs = (fused ? [fused.input] : node.inputs).map(read);
+    const given = (fused ? [fused.input] : node.inputs).map(read), inputs = renewInputs(builder, node, given);
     builder.fused = fused;
     const parts = partedOperators.get(node.op);
-    const given = parts ? parts(builder, node, inputs) : [convertNode(builder, node, inputs)];
-    for (const [i, value] of given.entries()) values.set(node.outputs[i], value);
+    const results = parts ? parts(builder, node, inputs) : [convertNode(builder, node, inputs)];
+    for (const [i, value] of results.entries()) values.set(node.outputs[i], value);
   }
   return finish(builder, { images, last: read(output) });
 }
@@ -156,7 +164,9 @@ function finish(
   { images, last }: { readonly images: Graph["input"]; readonly last: OnnxValue | undefined },
 ): PretrainedModel {
   const { graph: { file }, layers, output } = builder;
-  const logits = last && !isTensor(last) ? last : undefined;
+  const features = last && !isTensor(last) ? last : undefined;
+  // What is left to a next operator must be computed, as there is none.
+  const logits = features?.pending ? readFeatures(builder, features.pending.node, [features]) : features;
   if (!logits || logits.layer === imagesName) {
     const current = "its output does not depend on a layer",
       wanted = "logits that are computed from the images";

@@ -15,10 +15,10 @@ import {
   refuseNode,
 } from "./builder.ts";
 import { readAxes, readSliceRanges } from "./fold_moves.ts";
-import { type OnnxNode, readInt, readInts, readText } from "./graph.ts";
+import { type OnnxNode, readFloat, readInt, readInts, readText, readType } from "./graph.ts";
 import { readGrouped, sliceChannels, unsqueezeChannel, viewChannels } from "./channels.ts";
 import { dropPending } from "./windows.ts";
-import { countElements, integerVector, type OnnxTensor } from "./tensor.ts";
+import { countElements, integerVector, isFloatType, type OnnxTensor } from "./tensor.ts";
 
 /** The inputs that stand in the file. */
 function keepNumbers(inputs: NodeInputs): readonly (OnnxTensor | undefined)[] {
@@ -33,7 +33,7 @@ export function readIdentity(builder: GraphBuilder, node: OnnxNode, inputs: Node
 
 /** Cast of features: only between types of floats, which all are 32-bit floats here. */
 export function readCast(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): OnnxValue {
-  const isFloat = [1, 10, 11, 16].includes(readInt(node, "to", 1));
+  const isFloat = isFloatType(readType(node));
   if (isFloat) return readIdentity(builder, node, inputs);
   return refuseNode(builder, node, inputs, "features as integers", "a type of floats");
 }
@@ -86,6 +86,9 @@ export function readReshape(builder: GraphBuilder, node: OnnxNode, inputs: NodeI
   const value = readGrouped(inputs) ?? readFeatures(builder, node, inputs);
   const features = countElements(value.sizes);
   const target = [...readNumbers(builder, node, inputs, 1).values];
+  if (readInt(node, "allowzero", 0) !== 0 && target.includes(0)) {
+    refuseNode(builder, node, inputs, "a size of 0 (allowzero)", "sizes from 1 on");
+  }
   const [batch, ...others] = target.map((size, i) => size === 0 ? [NaN, ...value.sizes][i] : size);
   const known = countElements(others.filter((size) => size !== -1));
   const sizes = others.map((size) => size === -1 ? features / known : size);
@@ -156,7 +159,8 @@ export function readSlice(builder: GraphBuilder, node: OnnxNode, inputs: NodeInp
 export function readPad(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
   const numbers = keepNumbers(inputs);
   const pads = inputs[1] ? [...readNumbers(builder, node, inputs, 1).values] : readInts(node, "pads") ?? [];
-  const mode = readText(node, "mode", "constant"), fill = numbers[2]?.values[0] ?? 0;
+  const mode = readText(node, "mode", "constant"),
+    fill = numbers[2]?.values[0] ?? readFloat(node, "value", 0);
   const [first] = inputs, value = first && !isTensor(first) ? first : readFeatures(builder, node, inputs);
   if (pads.every((pad) => pad === 0)) return value;
   const rank = value.sizes.length + 1, [before, after] = [pads.slice(0, rank), pads.slice(rank)];

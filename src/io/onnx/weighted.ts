@@ -12,7 +12,7 @@ import {
   readNumbers,
   refuseNode,
 } from "./builder.ts";
-import { type OnnxNode, readFloat, readInt } from "./graph.ts";
+import { type OnnxNode, readFloat, readInt, readInts } from "./graph.ts";
 import type { OnnxTensor } from "./tensor.ts";
 import { describeWindows, dropPending, readPadded, readWindows, shortPair } from "./windows.ts";
 
@@ -29,8 +29,18 @@ export function readConv(builder: GraphBuilder, node: OnnxNode, inputs: NodeInpu
   if (weight.shape.length !== 4 || inChannels * groups !== input.shape.channels) {
     return refuseNode(builder, node, inputs, "a weight of other sizes", "a weight (O, C / groups, KH, KW)");
   }
+  const kernel = readInts(node, "kernel_shape");
+  if (kernel && kernel.join() !== `${height},${width}`) {
+    refuseNode(
+      builder,
+      node,
+      inputs,
+      `windows of ${kernel.join(" x ")}`,
+      `${height} x ${width}, as its weight`,
+    );
+  }
   const bias = inputs[2] ? readVector(builder, node, inputs, { i: 2, length: outChannels }) : undefined;
-  const windows = readWindows(node, padded, [height, width]), { dilation } = windows;
+  const windows = readWindows(builder, node, padded, [height, width]), { dilation } = windows;
   const layer = {
     kind: "conv2d",
     outChannels,
@@ -124,7 +134,12 @@ function addLinear(
 /** BatchNormalization -> batchnorm2d. ONNX's momentum is the share of the old statistics. */
 export function readBatchNorm(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
   const input = readFeatures(builder, node, inputs), length = input.shape.channels;
-  if (readInt(node, "training_mode", 0) !== 0) {
+  const { opset } = builder.graph;
+  // Before version 14, the outputs told: a network that learns gives its statistics too.
+  const isTraining = readInt(node, "training_mode", 0) !== 0 ||
+    opset < 14 && node.outputs.slice(1).some((output) => output !== "") ||
+    opset < 7 && readInt(node, "is_test", 0) === 0;
+  if (isTraining) {
     refuseNode(
       builder,
       node,
@@ -132,6 +147,9 @@ export function readBatchNorm(builder: GraphBuilder, node: OnnxNode, inputs: Nod
       "it measures its batch (training_mode)",
       "a network exported for inference",
     );
+  }
+  if (readInt(node, "spatial", 1) !== 1) {
+    refuseNode(builder, node, inputs, "statistics for each pixel (spatial)", "for each channel");
   }
   if (input.shape.taps !== 1) refuseNode(builder, node, inputs, "a flattened map", "a map or a vector");
   const [weight, bias, mean, variance] = [1, 2, 3, 4].map((i) =>

@@ -36,16 +36,27 @@ function readPair(
   return others.length === 0 && width !== undefined ? [height, width] : [NaN, NaN];
 }
 
+/** Values of `auto_pad`. */
+const paddings: readonly string[] = ["NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"];
+
 /** The windows of a convolution or pooling, with zeros that a Pad before it added. */
 export function readWindows(
+  builder: GraphBuilder,
   node: OnnxNode,
-  { shape, pending }: FeatureValue,
+  input: FeatureValue,
   kernelSize?: readonly [number, number],
 ): OnnxWindows {
+  const { shape, pending } = input;
   const kernel = kernelSize ?? readPair(node, "kernel_shape", [NaN, NaN]);
   const stride = readPair(node, "strides", [1, 1]), dilation = readPair(node, "dilations", [1, 1]);
   const zeros = pending && "zeros" in pending ? pending.zeros : [0, 0, 0, 0];
   const automatic = readText(node, "auto_pad", "NOTSET");
+  const hasPads = readInts(node, "pads")?.some((pad) => pad !== 0) === true;
+  const isRounded = readInt(node, "ceil_mode", 0) !== 0, isAutomatic = automatic !== "NOTSET";
+  if (!paddings.includes(automatic) || isAutomatic && (hasPads || isRounded)) {
+    const current = `auto_pad ${automatic}${hasPads ? " beside pads" : isRounded ? " beside ceil_mode" : ""}`;
+    refuseNode(builder, node, [input], current, `${paddings.join(", ")}, alone`);
+  }
   const own = automatic === "SAME_UPPER" || automatic === "SAME_LOWER"
     ? padToSame([shape.height, shape.width], { kernel, stride, dilation }, automatic === "SAME_UPPER")
     : readInts(node, "pads") ?? [0, 0, 0, 0];
@@ -110,12 +121,22 @@ function roundUp(node: OnnxNode, { shape }: FeatureValue, windows: OnnxWindows):
   return { ...windows, paddingAfter: [height, width] };
 }
 
+/** Refuses pooling of pixels that are no neighbours. */
+function checkDilation(
+  builder: GraphBuilder,
+  node: OnnxNode,
+  inputs: NodeInputs,
+  { dilation }: OnnxWindows,
+): void {
+  if (dilation.every((step) => step === 1)) return;
+  refuseNode(builder, node, inputs, `dilation ${dilation.join(" x ")}`, "dilation 1");
+}
+
 /** MaxPool -> maxpool2d. */
 export function readMaxPool(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
-  const input = readFeatures(builder, node, inputs), windows = roundUp(node, input, readWindows(node, input));
-  if (windows.dilation.some((step) => step !== 1)) {
-    refuseNode(builder, node, inputs, `dilation ${windows.dilation.join(" x ")}`, "dilation 1");
-  }
+  const input = readFeatures(builder, node, inputs),
+    windows = roundUp(node, input, readWindows(builder, node, input));
+  checkDilation(builder, node, inputs, windows);
   return addLayer(builder, node, {
     layer: { kind: "maxpool2d", ...describeWindows(windows) },
     inputs: [input],
@@ -125,7 +146,8 @@ export function readMaxPool(builder: GraphBuilder, node: OnnxNode, inputs: NodeI
 /** AveragePool -> avgpool2d, or globalavgpool2d if the window is the whole map. */
 export function readAveragePool(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
   const padded = readPadded(builder, node, inputs), input = dropPending(padded);
-  const own = readWindows(node, input), given = readWindows(node, padded);
+  const own = readWindows(builder, node, input), given = readWindows(builder, node, padded);
+  checkDilation(builder, node, inputs, own);
   const windows = roundUp(node, input, given), { kernel } = windows;
   const isZero = (pad: number) => pad === 0;
   const isUnpadded = [...windows.padding, ...windows.paddingAfter].every(isZero);
