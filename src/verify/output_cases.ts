@@ -8,10 +8,11 @@ import { Network } from "../gpu/network.ts";
 import { preparePlan } from "../gpu/plan_program.ts";
 import { readFloats } from "../gpu/readback.ts";
 import { SlotPool } from "../gpu/slots.ts";
-import { imagesToQuads, rowsFromQuads } from "../io/quads.ts";
+import { imagesFromQuads, imagesToQuads } from "../io/quads.ts";
+import type { PretrainedModel } from "../io/pretrained.ts";
 import { readWeights } from "../io/read_weights.ts";
 import { tensorRef } from "../kernels/buffer_ref.ts";
-import { checkGraphFits, countClasses, type OutputFunction } from "../model/graph.ts";
+import { checkGraphFits, countClasses, type OutputFunction, resolveGraph } from "../model/graph.ts";
 import { lowerForward } from "../plan/forward.ts";
 import { findLogits } from "../plan/plan.ts";
 import { type Check, compare, type Goldens } from "./goldens.ts";
@@ -49,17 +50,37 @@ export async function checkOutputs(bench: ResnetBench, goldens: Goldens): Promis
     const current = `y of (${given.join(", ")})`;
     throw new ShapeError({ act: "verify", thing: goldens.name, current, wanted: `(${wanted.join(", ")})` });
   }
+  const got = await computeOutput({ gpu, choose }, { graph, parameters }, {
+    shape,
+    values: goldens.floats("x"),
+  });
+  return [compare("y", { got, want: goldens.floats("y"), relative: allowed, floor: 0 })];
+}
+
+/**
+ * Computes the output of a network, a vector or a map, in PyTorch's order.
+ *
+ * @param images Images (N, C, H, W), normalised.
+ */
+export async function computeOutput(
+  { gpu, choose }: Pick<ResnetBench, "gpu" | "choose">,
+  { graph, parameters }: Pick<PretrainedModel, "graph" | "parameters">,
+  { shape, values }: { readonly shape: readonly number[]; readonly values: Float32Array },
+): Promise<Float32Array> {
+  const [rows] = shape;
   using network = new Network(gpu, graph, 0);
   network.writeParameters(parameters);
   using slots = new SlotPool(gpu);
   const plan = lowerForward(graph, { batch: rows, choose, layout: network.layout });
   using step = await preparePlan(plan, { network, slots, input: () => undefined });
-  step.bind(tensorRef("x")).buffer.write(imagesToQuads(goldens.floats("x"), shape));
+  step.bind(tensorRef("x")).buffer.write(imagesToQuads(values, shape));
   step.program.run({ seed: 0 });
   const quads = await readFloats(gpu, step.bind(tensorRef(findLogits(plan))).buffer);
-  const logits = rowsFromQuads(quads, rows, classes.length);
-  const got = graph.output === undefined ? logits : applyToRows(graph.output, logits, classes.length);
-  return [compare("y", { got, want: goldens.floats("y"), relative: allowed, floor: 0 })];
+  const { channels, height, width, taps } = resolveGraph(graph).at(-1)!.output;
+  const output = imagesFromQuads(quads, [rows, channels, height * width * taps, 1]);
+  return graph.output === undefined
+    ? output
+    : applyToRows(graph.output, output, channels * height * width * taps);
 }
 
 /** Applies a function to each row of logits (N, classes). */

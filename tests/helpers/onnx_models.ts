@@ -86,7 +86,8 @@ function attributeMessage(name: string, value: number | readonly number[] | stri
   return create(AttributeProtoSchema, { name, type: Type.INTS, ints: value.map(BigInt) });
 }
 
-function valueMessage(name: string, sizes: readonly (number | string)[]) {
+/** An input or output of floats. */
+export function imageMessage(name: string, sizes: readonly (number | string)[]) {
   const dim = sizes.map((size) =>
     create(TensorShapeProto_DimensionSchema, {
       value: typeof size === "number"
@@ -125,8 +126,8 @@ export function modelMessage(
     opsetImport: [{ domain: "", version: BigInt(opset) }],
     graph: create(GraphProtoSchema, {
       name: "test",
-      input: [valueMessage("x", input)],
-      output: [valueMessage(output ?? nodes.at(-1)!.outputs[0], ["N", 2])],
+      input: [imageMessage("x", input)],
+      output: [imageMessage(output ?? nodes.at(-1)!.outputs[0], ["N", 2])],
       initializer: Object.entries(tensors).map(([name, tensor]) => tensorMessage(name, tensor)),
       node: nodes.map(({ op, inputs, outputs, name = "", domain = "", attributes = {}, floats = {} }) =>
         create(NodeProtoSchema, {
