@@ -10,6 +10,15 @@ export { cifar10, loadDataset } from "./src/api/load_data.ts";
 export type { Cifar10, Cifar10Options, DatasetOptions } from "./src/api/load_data.ts";
 export { loadImages } from "./src/data/load_images.ts";
 export type { LoadedImages } from "./src/data/load_images.ts";
+export type { ImageFacts, ImageOptions, ModelInput } from "./src/data/image_options.ts";
+export type { ImageSize, ResizeMode } from "./src/data/image_resize.ts";
+export type {
+  DamagedFile,
+  DecodedImages,
+  DecodeRequest,
+  ImageDecoder,
+  ProbedImages,
+} from "./src/data/image_decoder.ts";
 export type { Archive, Download, Patience } from "./src/data/cifar10_archive.ts";
 export { isStreamed, limitDataset, splitCalibration, takeSplit } from "./src/data/dataset.ts";
 export type { Dataset, ImageSplit, Split } from "./src/data/dataset.ts";

@@ -5,6 +5,7 @@
  * @module
  */
 export { openDenoBlockReader } from "./src/deno/block_reader.ts";
+export { openDenoImageDecoder } from "./src/deno/image_decoder.ts";
 export { cacheFolder } from "./src/deno/cache_folder.ts";
 export { denoFiles } from "./src/deno/files.ts";
 export { mnistPackageFolder } from "./src/deno/mnist_package.ts";

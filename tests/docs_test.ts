@@ -353,7 +353,9 @@ Deno.test("docs/architecture.md lists the permissions that tasks have, and the p
     read(`bench/peers/${name}`)
   );
   const taken = [read("deno.json"), ...sources.map(({ text }) => text), ...peers].flatMap((text) =>
-    [...text.matchAll(/"npm:((?:@[\w-]+\/)?[\w-]+)@(\d+\.\d+\.\d+(?:-\d+)?)["\/]/g)].map(([, name]) => name!)
+    [...text.matchAll(/"npm:\/?((?:@[\w-]+\/)?[\w-]+)@(\d+\.\d+\.\d+(?:-\d+)?)["\/]/g)].map(([, name]) =>
+      name!
+    )
   );
   assertEquals([...new Set(taken)].sort(), [...named].sort());
 });

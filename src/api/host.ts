@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { ImageDecoder } from "../data/image_decoder.ts";
 import type { BlockReader } from "../data/shards_reader.ts";
 import { FileError } from "../errors.ts";
 import type { Files } from "../files.ts";
@@ -25,6 +26,8 @@ export interface Host {
   cacheFolder(): string | undefined;
   /** Starts a reader of blocks. */
   openReader(): BlockReader;
+  /** Starts threads that decode images. */
+  openDecoder(): ImageDecoder;
   /** The folder of MNIST's IDX files in a package. */
   mnistFolder(): Promise<string>;
   /** Tells the user a line. */

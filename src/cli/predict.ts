@@ -5,29 +5,35 @@
  */
 import { z } from "zod";
 import { taskToPredict } from "../api/task_to_predict.ts";
-import { loadImages } from "../data/load_images.ts";
+import { describeSkipped } from "../data/image_options.ts";
+import { type LoadedImages, loadImages } from "../data/load_images.ts";
 import { openDenoBlockReader } from "../deno/block_reader.ts";
+import { openDenoImageDecoder } from "../deno/image_decoder.ts";
 import { ConfigError } from "../errors.ts";
 import { denoFiles, loadModel, openModel, type Predictions, presetNames } from "../../mod.ts";
 import { runStoppable } from "./command.ts";
 import { type FlagField, formatHelp, jsonFlag, ownFlags, parseFlags, selectFlags } from "./flags.ts";
 import { parseConfigFlags } from "./run_config.ts";
 import { describeDevice } from "../text/device.ts";
+import { readImageOptions } from "../runs/open_run.ts";
 import { readModelSource } from "../runs/model_source.ts";
 import { describeLoadedModel } from "../text/model.ts";
 import { openGpu } from "../api/open_gpu.ts";
 import { note, print, printJson } from "./print.ts";
+import { showDecoding } from "./progress.ts";
+import { escapeLine } from "../text/escape.ts";
 import { formatTable } from "../text/table.ts";
 
 const usage = "./winnow predict --model NAME|FILE --images FOLDER|FILE [FLAGS]   (or: deno task predict ...)";
 const summary =
-  "Says which class a model sees in each image, and how probable that is by the model. Images are those of a data set, " +
-  "whose labels are not looked at, or an IDX file of images alone.";
+  "Says which class a model sees in each image, and how probable that is by the model. Images are files, or those of a " +
+  "data set, whose labels are not looked at, or an IDX file of images alone.";
 
 const own = ownFlags({
   images: z.string().min(1).optional().meta({
-    description: "Folder of a data set (CIFAR-10, IDX or shards), or an IDX file of images without labels.",
-    wanted: "the path of a folder, or of an IDX file of images",
+    description:
+      "An image (JPEG, PNG, WebP or GIF), a folder of images, a data set (class folders of images, CIFAR-10, IDX or shards), or an IDX file of images without labels.",
+    wanted: "the path of a folder, of an image, or of an IDX file of images",
   }),
   split: z.enum(["test", "train"]).default("test").describe("Which images of a data set."),
   limit: z.int().min(0).default(0).describe("Images to predict, the first ones; 0 for all."),
@@ -45,6 +51,7 @@ export const fields: readonly FlagField[] = [
   ...modelFlags.slice(0, 1),
   ...own.fields,
   ...modelFlags.slice(1),
+  ...selectFlags("data.size", "data.resize", "data.testShare", "data.splitSeed", "data.damaged"),
   ...selectFlags("device.adapter", "device.readPath", "device.evaluationBatch"),
 ];
 
@@ -69,6 +76,13 @@ function topClasses(
   });
 }
 
+const sources = {
+  files: denoFiles,
+  openReader: openDenoBlockReader,
+  openDecoder: openDenoImageDecoder,
+  note,
+};
+
 async function main(signal: AbortSignal): Promise<number> {
   const { help, values } = parseFlags(Deno.args, fields);
   if (help) {
@@ -82,10 +96,16 @@ async function main(signal: AbortSignal): Promise<number> {
   }
   const { limit, top, split, json, images: path = "" } = own.read(values);
   const config = parseConfigFlags(values);
-  const found = await loadImages(path, { split, files: denoFiles, openReader: openDenoBlockReader, note });
-  const { classes = [], images, count } = found;
+  const found = await showDecoding((onDecoded) => {
+    const limits = { [split]: limit };
+    const options = { ...readImageOptions(config, { onDecoded, signal }), limits };
+    return loadImages(path, { ...sources, split, images: options });
+  });
+  const { classes = [], images, count, skipped } = found;
+  const left = skipped && describeSkipped(skipped.length, skipped);
+  if (left) note(left);
   if (!found.statistics && values.split !== undefined) {
-    const current = `${path} is a file of images, which has no splits`;
+    const current = `${path} holds images without labels, and has no splits`;
     throw new ConfigError({ act: "use", thing: "--split", current, wanted: "it beside a data set's folder" });
   }
   const { source } = config.model,
@@ -118,24 +138,34 @@ async function main(signal: AbortSignal): Promise<number> {
       model: loaded.graph.name,
       images: path,
       ...(found.classes ? { split } : {}),
+      ...(skipped ? { skipped } : {}),
       adapter: gpu.adapter.name,
       gpu: gpu.identity,
       classes: task.classes,
-      predictions: predictions.map((top, index) => ({ index, top })),
+      predictions: predictions.map((top, index) => ({ index, ...nameFile(found, index), top })),
     });
-  } else print(formatPredictions(predictions));
+  } else print(formatPredictions(predictions, found));
   return 0;
 }
 
-/** A line per image: its index, then the name and the probability of each class. */
-function formatPredictions(predictions: readonly (readonly NamedClass[])[]): string {
+/** The file of an image, where it has one of its own. */
+function nameFile({ paths }: LoadedImages, index: number): { readonly file?: string } {
+  return paths ? { file: paths[index] } : {};
+}
+
+/** A line per image: its file or its index, then the name and the probability of each class. */
+function formatPredictions(
+  predictions: readonly (readonly NamedClass[])[],
+  found: LoadedImages,
+): string {
   const columns = Array.from(predictions[0] ?? [], (_, i) => i === 0 ? "" : ` ${i + 1}`);
   const head = ["image", ...columns.flatMap((rank) => [`class${rank}`, `probability${rank}`])];
   const rows = predictions.map((top, index) => [
-    `${index}`,
+    escapeLine(nameFile(found, index).file ?? `${index}`),
     ...top.flatMap(({ name, probability }) => [name, probability.toFixed(4)]),
   ]);
-  const align = head.map((_, i) => i % 2 === 1 ? "left" as const : "right" as const);
+  const isLeft = (i: number) => i % 2 === 1 || i === 0 && found.paths !== undefined;
+  const align = head.map((_, i) => isLeft(i) ? "left" as const : "right" as const);
   return formatTable(head, rows, { align });
 }
 

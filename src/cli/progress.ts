@@ -134,3 +134,22 @@ export function showPhases(progress: Progress): (label: string, state: RunProgre
   return (label, { step, steps, loss, accuracy, examplesPerSecond }) =>
     progress.update({ label, done: step, total: steps, loss, accuracy, examplesPerSecond });
 }
+
+/** Work that is done before this, in ms, is not shown. */
+const quietMs = 2_000;
+
+/** Loads examples with a progress line for images, which stays away if they are decoded within two seconds. */
+export async function showDecoding<Loaded>(
+  load: (onDecoded: (done: number, total: number) => void) => Promise<Loaded>,
+): Promise<Loaded> {
+  const progress = openErrorProgress(), startMs = performance.now();
+  let isShown = false;
+  try {
+    return await load((done, total) => {
+      isShown ||= performance.now() - startMs > quietMs && done < total;
+      if (isShown) progress.update({ label: "decode images", done, total });
+    });
+  } finally {
+    progress.finish();
+  }
+}

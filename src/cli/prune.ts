@@ -32,7 +32,7 @@ import { formatReport, formatRound, formatWarning } from "../text/prune.ts";
 import { checkSelectionActs, type ResolvedRun, resolveRun, type RunSources } from "./run_config.ts";
 import { note, print, printJson } from "./print.ts";
 import { shellText } from "../text/escape.ts";
-import { openErrorProgress, showPhases } from "./progress.ts";
+import { openErrorProgress, showDecoding, showPhases } from "./progress.ts";
 import { writeRunPage } from "./report.ts";
 
 const usage = "./winnow prune [FLAGS]   (or: deno task prune [FLAGS])";
@@ -109,7 +109,7 @@ async function main(signal: AbortSignal): Promise<number> {
   const opened = named === undefined ? undefined : held.use(await OutputFolder.open(named, use));
   const { cores } = earlier ?? {};
   using gpu = await openRunDevice(config, { earlier, note, signal });
-  const input = await openRun(config, note);
+  const input = await showDecoding((onDecoded) => openRun(config, note, { onDecoded, signal }));
   checkSelectionActs(flags, { removals: countRounds(config.prune.goal), weights: input.weights });
   const name = runName(input.graph.name, input.dataset.name);
   const output = opened ?? held.use(await OutputFolder.make("out", name));
@@ -165,7 +165,11 @@ function writesOnnx({ model: { source, weights }, output }: RunConfig): boolean 
 
 /** How to go on with the model of a run. */
 function formatNext(model: string, { config, compaction, cost, parameters }: PruneReport): string {
-  const { folder } = config.data, more = folder === undefined ? "" : ` --data ${shellText(folder)}`;
+  const { folder, resize, testShare, splitSeed, damaged } = config.data;
+  const dataFlags = { data: folder, resize, "test-share": testShare, "split-seed": splitSeed, damaged };
+  const more = Object.entries(dataFlags).flatMap(([flag, value]) =>
+    value === undefined ? [] : [` --${flag} ${shellText(`${value}`)}`]
+  ).join("");
   // What compaction took out counts no longer. The goal by default may be reached already.
   const sparsity = compaction
     ? 1 - cost.after.parameters / compaction.after.parameters

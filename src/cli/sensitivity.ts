@@ -26,7 +26,7 @@ import { openRun, openRunDevice } from "../runs/open_run.ts";
 import { adviseResume, resumeFlags } from "./resume.ts";
 import { checkSelectionActs, resolveRun } from "./run_config.ts";
 import { note, print } from "./print.ts";
-import { openErrorProgress, showPhases } from "./progress.ts";
+import { openErrorProgress, showDecoding, showPhases } from "./progress.ts";
 
 const usage = "./winnow sensitivity [FLAGS]   (or: deno task sensitivity [FLAGS])";
 const summary =
@@ -114,7 +114,7 @@ async function main(signal: AbortSignal): Promise<number> {
     await readBefore(`${named.path}/${reportName}`, { files: denoFiles, schema: sensitivityReportSchema });
   const { cores } = before ?? earlier ?? {};
   using gpu = await openRunDevice(given, { earlier, note, signal });
-  const input = await openRun(given, note);
+  const input = await showDecoding((onDecoded) => openRun(given, note, { onDecoded, signal }));
   checkSelectionActs(flags, { removals: 1, weights: input.weights });
   const name = runName("sensitivity", input.graph.name, input.dataset.name);
   const output = named ?? held.use(await OutputFolder.make("out", name));

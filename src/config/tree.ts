@@ -19,6 +19,23 @@ const data = z.strictObject({
   ),
   limit: z.int().min(0).default(6000).describe("--limit: Training examples to use, 0 for all."),
   testLimit: z.int().min(0).default(2000).describe("--test-limit: Test examples to use, 0 for all."),
+  size: z.string().regex(/^[1-9]\d{0,4}(x[1-9]\d{0,4})?$/).optional().meta({
+    description:
+      "--size: Size that images of folders get, SIDE or WIDTHxHEIGHT; by default that of the network where its file says it, else the size that all images have.",
+    wanted: "SIDE or WIDTHxHEIGHT in pixels, such as 64 or 64x48",
+  }),
+  resize: z.enum(["crop", "stretch", "pad"]).optional().describe(
+    "--resize: How images of folders get their size: the middle of each (crop, the default), another shape, or black edges.",
+  ),
+  testShare: z.number().gt(0).lt(1).optional().describe(
+    "--test-share: Share of each class that is held out for test where a folder of images has no test images; by default 0.2.",
+  ),
+  splitSeed: z.int().min(0).max(2 ** 32 - 1).optional().describe(
+    "--split-seed: Chooses those images, and the order in which images of folders are taken; by default 0.",
+  ),
+  damaged: z.enum(["refuse", "skip"]).optional().describe(
+    "--damaged: Whether an image that cannot be read ends the run (refuse, the default) or is left out.",
+  ),
   calibration: z.int().min(1).default(1000).describe(
     "--calibration: Training examples held out to score weights on, at most; small data sets give a fifth of what they have.",
   ),

@@ -35,6 +35,16 @@ export interface DataConfig {
   readonly limit: number;
   /** Number of test examples, 0 for all. */
   readonly testLimit: number;
+  /** Size that images of folders get, SIDE or WIDTHxHEIGHT. Default: the network's, else that of all images. */
+  readonly size?: string;
+  /** How they get it. Default: crop. */
+  readonly resize?: "crop" | "stretch" | "pad";
+  /** Share of each class that is held out for test where a folder of images has no test images. Default: 0.2. */
+  readonly testShare?: number;
+  /** Chooses those images and the order of all. Default: 0. */
+  readonly splitSeed?: number;
+  /** What becomes of an image that cannot be read. Default: refuse. */
+  readonly damaged?: "refuse" | "skip";
   /** Maximum number of training examples that are held out to score weights on. */
   readonly calibration: number;
 }

@@ -7,6 +7,7 @@
 import { checkNumbers } from "../checks.ts";
 import { ShapeError } from "../errors.ts";
 import { openRandomStream, shuffledIndices } from "../random.ts";
+import type { ImageFacts } from "./image_options.ts";
 import { takeStreamed } from "./shards_split.ts";
 import { LabelledImages } from "./labelled_images.ts";
 import { checkArrays, checkSplit, type ImageSplit, type ImageTask, isStreamed, type Split } from "./split.ts";
@@ -21,10 +22,12 @@ export interface Dataset<S extends Split = ImageSplit> extends ImageTask {
   readonly train: S;
   /** The images to validate on. */
   readonly test: S;
+  /** What became of the files of images; absent for other data sets. */
+  readonly images?: ImageFacts;
 }
 
 /** A data set before its statistics are known. */
-export type DatasetParts = Omit<Dataset, "mean" | "std">;
+export type DatasetParts = Omit<Dataset, "mean" | "std" | "images">;
 
 /**
  * Adds the per-channel mean and standard deviation of the training images.

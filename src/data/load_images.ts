@@ -5,8 +5,12 @@
  */
 import type { Dataset } from "./dataset.ts";
 import { readIdxImages } from "./idx.ts";
-import { type DatasetSources, loadDataset } from "./locate.ts";
+import { type DatasetSources, isOtherFormat, loadDataset } from "./locate.ts";
 import { isStreamed, type Split } from "./split.ts";
+import { isImageFolder, isImageName } from "./image_folder.ts";
+import { loadImagesToPredict } from "./load_unlabelled.ts";
+import { FileError } from "../errors.ts";
+import type { Files } from "../files.ts";
 
 /** Images of one shape. */
 export interface LoadedImages {
@@ -26,12 +30,17 @@ export interface LoadedImages {
   readonly classes?: readonly string[];
   /** Mean and deviation of each channel of the data set's training images; absent for images without labels. */
   readonly statistics?: Pick<Dataset, "mean" | "std">;
+  /** The file of each image; absent where many lie in one. */
+  readonly paths?: readonly string[];
+  /** The files of images that could not be read and were left out; absent where none can be. */
+  readonly skipped?: readonly string[];
 }
 
 /**
  * Loads images to predict.
  *
- * @param path A folder of a data set, as `loadDataset` takes it, or one IDX file of images, with any name.
+ * @param path A folder of a data set, as `loadDataset` takes it, a folder of images, an image by its ending, or one IDX file
+ *   of images, with any name.
  * @param sources As for `loadDataset`. Nothing is downloaded.
  * @throws {FileError} If nothing has that path, or it cannot be read.
  * @throws {FormatError} If a file is broken, or of no known format.
@@ -43,8 +52,16 @@ export async function loadImages(
     readonly split: "train" | "test";
   },
 ): Promise<LoadedImages> {
-  const { files } = sources;
-  if (!await isFolder(path, sources)) {
+  const { files, openDecoder, images: options = {} } = sources;
+  const isFile = !await isFolder(path, sources);
+  if (isFile ? isImageName(path) : await hasImages(files, path)) {
+    if (openDecoder) {
+      return await loadImagesToPredict(path, { files, openDecoder, split, isFile, ...options });
+    }
+    const current = "there is nothing that decodes images here", wanted = "the option openDecoder";
+    throw new FileError({ act: "load images from", thing: path, current, wanted });
+  }
+  if (isFile) {
     const { images, count, imageShape: [channels, height, width] } = await readIdxImages(files, path);
     return { name: path, channels, height, width, images, count };
   }
@@ -56,6 +73,13 @@ export async function loadImages(
     ...{ name, channels, height, width, images, count: chosen.count, classes },
     statistics: { mean, std },
   };
+}
+
+/** True for a folder of images, or of folders of images, and of no data set of another format. */
+async function hasImages(files: Files, folder: string): Promise<boolean> {
+  const names = await files.list(folder) ?? [];
+  if (names.some(isImageName)) return true;
+  return !await isOtherFormat(files, folder) && await isImageFolder(files, folder);
 }
 
 /** False for a file. A missing path counts as a folder; the error then says that the folder is missing. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FileError, FormatError } from "../errors.ts";
+import { ConfigError, FileError, FormatError } from "../errors.ts";
 import type { Files } from "../files.ts";
 import { CIFAR10_TEST_FILE, CIFAR10_TRAIN_FILES, readCifar10, streamCifar10 } from "./cifar10.ts";
 import {
@@ -18,6 +18,10 @@ import {
 } from "./cifar10_archive.ts";
 import type { Dataset, Split } from "./dataset.ts";
 import { isIdxName, readIdx } from "./idx.ts";
+import type { ImageDecoder } from "./image_decoder.ts";
+import { imageFolderWanted, isImageFolder } from "./image_folder.ts";
+import type { ImageOptions } from "./image_options.ts";
+import { loadImageFolder } from "./load_image_folder.ts";
 import { openShards, SHARD_INDEX_FILE } from "./shards.ts";
 import type { BlockReader } from "./shards_reader.ts";
 
@@ -42,6 +46,10 @@ export interface DatasetSources {
   readonly mnistFolder?: () => Promise<string>;
   /** Starts a block reader; `openDenoBlockReader` in Deno. Default: shards cannot be read. */
   readonly openReader?: () => BlockReader;
+  /** Starts a decoder of images; `openDenoImageDecoder` in Deno. Default: folders of images cannot be read. */
+  readonly openDecoder?: () => ImageDecoder;
+  /** How the images of folders become examples. */
+  readonly images?: ImageOptions;
   /** True streams CIFAR-10 from its files, as shards; it needs `openReader`. Shards are always streamed. */
   readonly streams?: boolean;
   /** Called with one line for everything that the user may not expect. */
@@ -96,13 +104,14 @@ function chooseFormats({ only }: Pick<DatasetSources, "only">): readonly Format[
 /** What a folder is to hold. */
 function describeFormats(sources: Pick<DatasetSources, "only">): string {
   const files = chooseFormats(sources).map(({ wanted }) => wanted).join(" or ");
-  return `${files}, in the folder or in a subfolder ${CHILDREN.join(" or ")}`;
+  const images = sources.only === undefined ? `; or ${imageFolderWanted}` : "";
+  return `${files}, in the folder or in a subfolder ${CHILDREN.join(" or ")}${images}`;
 }
 
 /**
  * Loads a data set. A named folder may hold CIFAR-10's binary files, IDX files or shards, or a folder
- * `cifar-10-batches-bin` or `mnist` with them. Shards stay in their files and are read while they are used. Without a
- * folder, it tries `./data`, the cache folder, a download of CIFAR-10, and MNIST, in this order.
+ * `cifar-10-batches-bin` or `mnist` with them, or images in a folder for each class. Shards stay in their files and are read
+ * while they are used. Without a folder, it tries `./data`, the cache folder, a download of CIFAR-10, and MNIST, in this order.
  *
  * In Deno this needs `--allow-read` (the folders; Deno's cache for MNIST), `--allow-write` of the cache folder and
  * `--allow-net=www.cs.toronto.edu`; without the last, the download counts as failed.
@@ -116,6 +125,7 @@ export function loadDataset(sources: DatasetSources): Promise<Dataset<Split>>;
 export async function loadDataset(sources: DatasetSources): Promise<Dataset<Split>> {
   const { files, folder, note, allowDownload, cacheFolder, archive = CIFAR10_ARCHIVE } = sources;
   if (folder !== undefined) return await readNamedFolder(sources, folder);
+  refuseImageOptions(sources, LOCAL_FOLDER);
 
   const local = await detect(sources, LOCAL_FOLDER).catch((error: Error) => {
     note(`${LOCAL_FOLDER} is not looked into (${error.message})`);
@@ -147,7 +157,10 @@ interface Detected {
   readonly folder: string;
 }
 
-async function detect(sources: DatasetSources, folder: string): Promise<Detected | undefined> {
+async function detect(
+  sources: Pick<DatasetSources, "files" | "only">,
+  folder: string,
+): Promise<Detected | undefined> {
   const { files } = sources;
   for (const path of [folder, ...CHILDREN.map((child) => `${folder}/${child}`)]) {
     const names = await files.list(path) ?? [];
@@ -157,11 +170,38 @@ async function detect(sources: DatasetSources, folder: string): Promise<Detected
   return undefined;
 }
 
+/** True for a folder that holds a data set of a format other than images in folders. */
+export async function isOtherFormat(files: Files, folder: string): Promise<boolean> {
+  return await detect({ files }, folder) !== undefined;
+}
+
 async function openShardFolder(sources: DatasetSources, folder: string): Promise<Dataset<Split>> {
   const { files, openReader } = sources;
   if (openReader) return await openShards({ files, folder, openReader });
   const current = "there is nothing that reads shards here", wanted = "the option openReader";
   throw new FileError({ act: "load a data set from", thing: folder, current, wanted });
+}
+
+async function openImages(sources: DatasetSources, folder: string): Promise<Dataset> {
+  const { files, openDecoder, images, note } = sources;
+  if (openDecoder) return await loadImageFolder({ files, folder, openDecoder, images, note });
+  const current = "there is nothing that decodes images here", wanted = "the option openDecoder";
+  throw new FileError({ act: "load a data set from", thing: folder, current, wanted });
+}
+
+/** Refuses what only images of folders read. */
+function refuseImageOptions({ images = {} }: DatasetSources, thing: string): void {
+  const { size, resize, testShare, splitSeed, damaged } = images;
+  const given = Object.entries({ size, resize, testShare, splitSeed, damaged })
+    .find(([, value]) => value !== undefined);
+  if (!given) return;
+  const wanted = "it for folders of images alone";
+  throw new ConfigError({
+    act: "use",
+    thing: `data.${given[0]}`,
+    current: `${thing} holds no such folders`,
+    wanted,
+  });
 }
 
 async function openCifar10(
@@ -186,7 +226,13 @@ async function readNamedFolder(sources: DatasetSources, given: string): Promise<
     });
   }
   const detected = await detect(sources, folder);
-  if (detected) return await detected.format.open(sources, detected.folder);
+  if (detected) {
+    refuseImageOptions(sources, folder);
+    return await detected.format.open(sources, detected.folder);
+  }
+  if (sources.only === undefined && await isImageFolder(files, folder)) {
+    return await openImages(sources, folder);
+  }
   const some = names.slice(0, 5).join(", ") + (names.length > 5 ? ", ..." : "");
   const current = names.length === 0 ? "it is empty" : `it holds ${names.length} other entries (${some})`;
   throw new FormatError({

@@ -9,6 +9,7 @@ import { escapeLine } from "../text/escape.ts";
 import { openDenoBlockReader } from "./block_reader.ts";
 import { cacheFolder } from "./cache_folder.ts";
 import { denoFiles } from "./files.ts";
+import { openDenoImageDecoder } from "./image_decoder.ts";
 import { mnistPackageFolder } from "./mnist_package.ts";
 import { subgroupProbe } from "./subgroups.ts";
 
@@ -34,6 +35,7 @@ export const denoHost: Host = {
   prepareAdapter: quietVulkan,
   cacheFolder,
   openReader: openDenoBlockReader,
+  openDecoder: openDenoImageDecoder,
   mnistFolder: mnistPackageFolder,
   note: (line) => console.warn(escapeLine(line)),
 };

@@ -3,13 +3,27 @@
  *
  * @module
  */
+import { z } from "zod";
 import { ConfigError } from "../errors.ts";
 import { type Files, isOnnxPath } from "../files.ts";
 import type { Graph } from "../model/graph.ts";
 import type { LayerDefinition } from "../model/own_layer.ts";
+import { isModelFile } from "./model_file.ts";
+import { metadataKeys, parseMetadata } from "./model_metadata.ts";
+import { decodeModelProto } from "./onnx/protobuf.ts";
+import { readOnnxGraph } from "./onnx/graph.ts";
 import { readOnnx } from "./onnx/read.ts";
 import { decodePretrained, type PretrainedModel } from "./pretrained.ts";
 import type { ImageSize } from "./recognize_chain.ts";
+import { readSafetensors } from "./safetensors.ts";
+
+const side = z.int().min(1);
+const inputSchema = z.object({ input: z.object({ channels: side, height: side, width: side }) });
+
+/** The images that a graph as JSON takes; undefined for what is none. Its layers are not looked at. */
+export function readGraphInput(value: unknown): Graph["input"] | undefined {
+  return inputSchema.safeParse(value).data?.input;
+}
 
 /** The largest file of weights that is read, in bytes. */
 const maxBytes = 2 ** 32;
@@ -41,4 +55,26 @@ export async function readWeights(
   const bytes = await files.read(path, { maxBytes });
   if (isOnnxPath(path)) return await readOnnx(bytes, { name: path, size, files });
   return decodePretrained(bytes, { name: path, size, layers, ...(graph ? { graph } : {}) });
+}
+
+/**
+ * Channels, height and width of the images that a file of weights takes; undefined where it leaves them open.
+ *
+ * @throws {FileError} If it cannot be read.
+ * @throws {FormatError} If it is damaged.
+ */
+export async function readInputSize(
+  path: string,
+  files: Files,
+): Promise<Graph["input"] | undefined> {
+  const bytes = await files.read(path, { maxBytes });
+  if (isOnnxPath(path)) {
+    const [, channels, height, width] = readOnnxGraph(decodeModelProto(bytes, path), path).input.sizes;
+    const isKnown = channels !== undefined && height !== undefined && width !== undefined;
+    return isKnown ? { channels, height, width } : undefined;
+  }
+  const { metadata } = readSafetensors(bytes, path);
+  return isModelFile(metadata)
+    ? readGraphInput(parseMetadata(metadata, metadataKeys.graph, path))
+    : undefined;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { type ImageFacts, imageFactsSchema } from "../data/image_options.ts";
 import { type RunConfig, runConfigSchema, type Schema } from "../config/config.ts";
 import { upgradeReport } from "../config/upgrade.ts";
 import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
@@ -85,6 +86,8 @@ export interface ComparedOn {
     /** Examples that it has, of which the configuration takes its share. */
     readonly train: number;
     readonly test: number;
+    /** What became of the files of images; absent for other data sets. */
+    readonly images?: ImageFacts;
   };
   /** Digests of the examples, the graph and the weights to start from, by name; absent in older reports. */
   readonly contents?: Readonly<Record<string, string>>;
@@ -144,7 +147,13 @@ const comparedOn = {
   adapter: z.string(),
   gpu: gpuIdentitySchema.exactOptional(),
   cores: z.record(z.string(), z.string()).exactOptional(),
-  dataset: z.strictObject({ name: z.string(), source: z.string(), train: count, test: count }),
+  dataset: z.strictObject({
+    name: z.string(),
+    source: z.string(),
+    train: count,
+    test: count,
+    images: imageFactsSchema.exactOptional(),
+  }),
   contents: z.record(z.string(), z.string()).exactOptional(),
   model: z.string(),
   lists: z.strictObject({

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { type RunConfig, runConfigSchema, type Schema } from "../config/config.ts";
 import { upgradeReport } from "../config/upgrade.ts";
 import { type GpuIdentity, gpuIdentitySchema } from "../gpu/identity.ts";
+import { type ImageFacts, imageFactsSchema } from "../data/image_options.ts";
 import type { ClassChange, Flips } from "./analysis.ts";
 import type { CompactionReport } from "../prune/compact/compact_network.ts";
 import type { Cost } from "../prune/cost.ts";
@@ -119,6 +120,8 @@ export interface PruneReport {
     readonly train: number;
     readonly calibration: number;
     readonly test: number;
+    /** What became of the files of images; absent for other data sets. */
+    readonly images?: ImageFacts;
   };
   /** Name of the model, `seed` for the built-in one. */
   readonly model: string;
@@ -214,6 +217,7 @@ const schema = z.strictObject({
     train: count,
     calibration: count,
     test: count,
+    images: imageFactsSchema.exactOptional(),
   }),
   model: z.string(),
   seed: count,

@@ -42,7 +42,7 @@ export async function describeComparedOn(
   gpu: Gpu,
   { config, dataset, graph, weights, versions, lists, choices, criteria }: ComparedOnOptions,
 ): Promise<ComparedOn> {
-  const { name, source, train, test } = dataset, cores = formatChoices(choices);
+  const { name, source, train, test, images } = dataset, cores = formatChoices(choices);
   checkCores(gpu, cores, { graph, batch: config.train.batch, train: train.count, test: test.count });
   return {
     version: 3,
@@ -50,7 +50,7 @@ export async function describeComparedOn(
     adapter: gpu.adapter.name,
     gpu: gpu.identity,
     cores,
-    dataset: { name, source, train: train.count, test: test.count },
+    dataset: { name, source, train: train.count, test: test.count, ...(images ? { images } : {}) },
     contents: await comparedContents(dataset, { graph, ...(weights ? { weights } : {}) }),
     model: graph.name,
     config,
@@ -69,7 +69,8 @@ export function checkSameComparison(before: ComparedOn, now: ComparedOn): void {
   // Reports of before know the adapter's name, and the data's folder, alone.
   const knowsGpu = before.gpu !== undefined, knowsContents = before.contents !== undefined;
   const flat = ({ config, adapter, gpu, model, dataset, contents, versions, ownCriteria }: ComparedOn) => {
-    const { source, ...sizes } = dataset;
+    // Where images lie is told, and may change.
+    const { source, images: _, ...sizes } = dataset;
     return {
       ...flattenConfig(config),
       ...identityEntries(adapter, knowsGpu ? gpu : undefined),

@@ -77,6 +77,7 @@ export function pruneReport(findings: PruneFindings): PruneReport {
       train: train.count,
       calibration: calibration.count,
       test: test.count,
+      ...(limited.images ? { images: limited.images } : {}),
     },
     model: graph.name,
     seed: config.seed,

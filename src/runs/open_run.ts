@@ -6,10 +6,12 @@
 import deno from "../../deno.json" with { type: "json" };
 import type { RunConfig } from "../config/config.ts";
 import type { Dataset, Split } from "../data/dataset.ts";
+import { type ImageOptions, parseImageSize } from "../data/image_options.ts";
 import { currentHost } from "../api/host.ts";
 import { loadDataset } from "../api/load_data.ts";
 import { type LoadedModel, loadModel } from "../api/load_model.ts";
 import type { ModelState } from "../api/model_options.ts";
+import { readModelInput } from "../api/model_input.ts";
 import { openGpu } from "../api/open_gpu.ts";
 import { ConfigError } from "../errors.ts";
 import type { Gpu } from "../gpu/device.ts";
@@ -21,6 +23,14 @@ import { readModelSource } from "./model_source.ts";
 
 /** Hears a line on what was opened. */
 type Note = (line: string) => void;
+
+/** What opening a run hears of, and what ends it. */
+export interface OpenTools {
+  /** Hears how many images of how many were decoded. */
+  readonly onDecoded?: ((done: number, total: number) => void) | undefined;
+  /** Ends the call, with its reason. */
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** What a run works with. */
 export interface RunInput {
@@ -40,8 +50,8 @@ export interface RunInput {
  * @throws {ConfigError | FileError | FormatError | ShapeError} If one of them is not there, is damaged, or does not fit
  *   the others.
  */
-export async function openRun(config: RunConfig, note: Note): Promise<RunInput> {
-  const whole = await openDataset(config, note);
+export async function openRun(config: RunConfig, note: Note, tools: OpenTools = {}): Promise<RunInput> {
+  const whole = await openDataset(config, note, tools);
   const loaded = await loadModel(readModelSource(config.model), { task: whole });
   const { graph, weights } = loaded;
   checkGraphFits(graph, whole);
@@ -110,18 +120,31 @@ export async function openRunDevice(
   return gpu;
 }
 
-async function openDataset(
-  { data: { folder, limit, testLimit, stream } }: RunConfig,
-  note: Note,
-): Promise<Dataset<Split>> {
+/** How a run's images of folders become examples. */
+export function readImageOptions(
+  { data, model }: Pick<RunConfig, "data" | "model">,
+  tools: OpenTools = {},
+): ImageOptions {
+  const { size, resize, testShare, splitSeed, damaged, limit, testLimit } = data, host = currentHost();
+  return {
+    ...{ resize, testShare, splitSeed, damaged, ...tools },
+    size: size === undefined ? undefined : parseImageSize(size),
+    limits: { train: limit, test: testLimit },
+    modelInput: async () => host && await readModelInput(readModelSource(model), host.files),
+  };
+}
+
+async function openDataset(config: RunConfig, note: Note, tools: OpenTools): Promise<Dataset<Split>> {
+  const { folder, limit, testLimit, stream } = config.data;
   const openReader = currentHost()?.openReader, streams = stream === "on";
-  const dataset = await loadDataset({ folder, allowDownload: true, openReader, streams, note });
+  const images = readImageOptions(config, tools);
+  const dataset = await loadDataset({ folder, allowDownload: true, openReader, streams, note, images });
   const { name, source, train, test } = dataset;
   note(`data set: ${name}, ${train.count} training and ${test.count} test examples, from ${source}`);
   const takes = (what: string, limit: number, count: number, flag: string) => {
     if (limit > 0 && limit < count) note(`using ${limit} of ${count} ${what} examples (${flag} 0 for all)`);
   };
-  takes("training", limit, train.count, "--limit");
-  takes("test", testLimit, test.count, "--test-limit");
+  takes("training", limit, dataset.images?.found.train ?? train.count, "--limit");
+  takes("test", testLimit, dataset.images?.found.test ?? test.count, "--test-limit");
   return dataset;
 }
