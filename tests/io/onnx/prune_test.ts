@@ -2,46 +2,16 @@
  * Takes channels out of networks with every way in which layers couple channels, and out of networks that PyTorch exported:
  * what comes out is smaller, computes what the masked network did, and onnxruntime gives its logits.
  */
-import { assert, assertEquals } from "@std/assert";
 import { Model } from "../../../src/api/model.ts";
 import { loadModel, openModel } from "../../../src/api/load_model.ts";
 import { denoFiles } from "../../../src/deno/files.ts";
 import { parseGraph } from "../../../src/model/graph.ts";
-import { summarizeModel } from "../../../src/model/summary.ts";
 import { deviceOf } from "../../helpers/devices.ts";
-import { checkLogits, runOnnx, runtimeTest } from "../../helpers/onnx_runtime.ts";
+import { checkPruned, makeTask } from "../../helpers/onnx_pruned.ts";
+import { runtimeTest } from "../../helpers/onnx_runtime.ts";
 import { sharedPath } from "../../helpers/shared.ts";
 
-/** Images of three channels that follow from their index, with the task that they are for. */
-function makeTask(side: number) {
-  const count = 24, pixels = Uint8Array.from({ length: count * 3 * side * side }, (_, i) => (i * 7919) % 256);
-  const labels = Uint8Array.from({ length: count }, (_, i) => i % 10);
-  const classes = Array.from({ length: 10 }, (_, i) => `${i}`);
-  const mean = [0.5, 0.5, 0.5], std = [0.25, 0.25, 0.25];
-  return {
-    split: { pixels, labels, count },
-    task: { name: "images", channels: 3, height: side, width: side, classes, mean, std },
-  };
-}
-
-/** Removes channels with half of a model's weights, compacts it, and runs it in onnxruntime. */
-async function checkPruned(model: Model, side: number): Promise<void> {
-  const { split } = makeTask(side), before = summarizeModel(model.graph).multiplyAdds;
-  await model.score(split, { by: "magnitude", examples: 10 });
-  const weights = (await model.remove(0)).reduce((sum, { weights }) => sum + weights, 0);
-  await model.remove(Math.floor(weights / 2), { granularity: "channel" });
-  const report = await model.compact(split);
-  assert(report.largestDifference < 1e-4, `logits differ by ${report.largestDifference}`);
-  assert(summarizeModel(model.graph).multiplyAdds < 0.75 * before, "it is smaller");
-  const bytes = await model.encodeOnnx(), count = 3 * 3 * side * side;
-  const x = {
-    shape: [3, 3, side, side],
-    values: Float32Array.from({ length: count }, (_, i) => ((i * 7919) % 101 - 50) / 50),
-  };
-  const y = await runOnnx(bytes, x);
-  const checks = await checkLogits({ model: "pruned.onnx", bytes }, x, y);
-  assertEquals(checks.map(({ passed }) => passed), [true], JSON.stringify(checks));
-}
+const small = { height: 12, width: 12 };
 
 const coupled = parseGraph({
   name: "coupled",
@@ -77,8 +47,8 @@ Deno.test({
     "a network of gates, shuffles, slices and padding of one side loses channels, and runs in onnxruntime",
   ...runtimeTest,
   async fn() {
-    using model = new Model(await deviceOf(), coupled, { task: makeTask(12).task, seed: 1 });
-    await checkPruned(model, 12);
+    using model = new Model(await deviceOf(), coupled, { task: makeTask(small).task, seed: 1 });
+    await checkPruned(model, small);
   },
 });
 
@@ -90,10 +60,10 @@ for (const name of ["mobile-relu6", "mobile-hardswish-se"]) {
     ignore: folder === undefined,
     ...runtimeTest,
     async fn() {
-      const { task } = makeTask(32);
+      const size = { height: 32, width: 32 }, { task } = makeTask(size);
       const loaded = await loadModel({ model: `${folder}/${name}.onnx` }, { files: denoFiles, task });
       using model = openModel(await deviceOf(), loaded, { task });
-      await checkPruned(model, 32);
+      await checkPruned(model, size);
     },
   });
 }
