@@ -120,10 +120,14 @@ export function readSigmoid(builder: GraphBuilder, node: OnnxNode, inputs: NodeI
 /** Operators that leave the numbers as they are. */
 const views = ["Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"];
 
+/** The last node of a graph that computes something; sought once, as a file may have many views of it. */
+const lastNodes = new WeakMap<OnnxGraph, OnnxNode>();
+
 /** True if nothing is computed from what a node gives. */
-function isLast({ output, producers }: OnnxGraph, node: OnnxNode): boolean {
-  let last = producers.get(output);
-  while (last && last !== node && views.includes(last.op)) last = producers.get(last.inputs[0]);
+function isLast(graph: OnnxGraph, node: OnnxNode): boolean {
+  let last = lastNodes.get(graph) ?? graph.producers.get(graph.output);
+  while (last && views.includes(last.op)) last = graph.producers.get(last.inputs[0]);
+  if (last) lastNodes.set(graph, last);
   return last === node;
 }
 

@@ -179,7 +179,8 @@ export function checkSpread(
   // Aligned at the last dimension: (C, 1, 1) for a map, (F) for a vector.
   const wanted = [value.shape.channels, ...value.sizes.slice(1).map(() => 1)],
     own = shape.slice(-wanted.length);
-  const isFitting = own.join() === wanted.join() &&
+  // No dimension before the batch.
+  const isFitting = own.join() === wanted.join() && shape.length <= wanted.length + 1 &&
     shape.slice(0, -wanted.length).every((size) => size === 1);
   if (!isFitting) {
     refuseNode(builder, node, inputs, "numbers of other sizes", "one number per channel, or one for all");

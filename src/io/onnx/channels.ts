@@ -106,7 +106,8 @@ export function readSplit(
   const sizes = given && isTensor(given)
     ? [...given.values]
     : readInts(node, "split") ?? node.outputs.map((_, i) => Math.min(equal, channels - i * equal));
-  const isWhole = sizes.length === parts && sizes.reduce((sum, size) => sum + size, 0) === channels;
+  const isWhole = sizes.length === parts && readInt(node, "num_outputs", parts) === parts &&
+    sizes.reduce((sum, size) => sum + size, 0) === channels;
   if ((axis < 0 ? axis + rank : axis) !== 1 || !isWhole) {
     const current = `parts of ${sizes.join(", ")} along axis ${axis}`;
     return refuseNode(builder, node, inputs, current, "all channels along axis 1");

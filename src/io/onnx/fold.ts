@@ -141,7 +141,7 @@ function combinePair(
       return refuse(node, folding.file, current, "shapes of which one can be repeated to the other");
     }
     const count = countElements(shape), strides = findStrides(shape);
-    folding.spend(count, node);
+    folding.spend(count * rank, node);
     const locate = (own: readonly number[]) => {
       const ownStrides = findStrides(own);
       return (i: number) =>

@@ -153,6 +153,7 @@ export function flatten(
   folding: Folding,
 ): OnnxTensor {
   const tensor = need(inputs, 0, node, folding), axis = readInt(node, "axis", 1);
+  if (Math.abs(axis) > tensor.shape.length) resolveAxis(axis, tensor.shape.length, node, folding);
   const outer = countElements(tensor.shape.slice(0, axis));
   return { ...tensor, shape: [outer, countElements(tensor.shape.slice(axis))] };
 }
@@ -189,6 +190,9 @@ export function unsqueeze(
   const tensor = need(inputs, 0, node, folding), axes = readAxes(inputs, node) ?? [];
   const rank = tensor.shape.length + axes.length;
   const places = axes.map((axis) => resolveAxis(axis, rank, node, folding)), sizes = [...tensor.shape];
+  if (new Set(places).size < places.length) {
+    return refuse(node, folding.file, `axes ${axes.join(", ")}`, "each axis once");
+  }
   return {
     ...tensor,
     shape: Array.from({ length: rank }, (_, i) => places.includes(i) ? 1 : sizes.shift() ?? 1),
@@ -210,7 +214,7 @@ export function transpose(
   }
   const shape = order.map((axis) => tensor.shape[axis]), strides = findStrides(tensor.shape);
   const own = findStrides(shape);
-  folding.spend(countElements(shape), node);
+  folding.spend(countElements(shape) * rank, node);
   return pick(tensor, shape, (i) => {
     let source = 0;
     for (let axis = 0; axis < rank; axis++) {

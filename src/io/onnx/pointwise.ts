@@ -126,6 +126,7 @@ function absorb(
     return addLayer(builder, node, { layer, inputs: [value], parameters });
   }
   const { parameters } = builder, weightName = `${last.name}.weight`, biasName = `${last.name}.bias`;
+  if (factor) builder.spend(parameters.get(weightName)!.length, node);
   const weight = parameters.get(weightName)!, bias = parameters.get(biasName), row = weight.length / channels;
   if (factor) parameters.set(weightName, weight.map((own, i) => own * factor[Math.floor(i / row)]));
   if (bias || addend) {
@@ -145,8 +146,10 @@ function spreadOverChannels(
   inputs: NodeInputs,
   { tensor, value }: { readonly tensor: OnnxTensor; readonly value: FeatureValue },
 ): Float32Array {
-  const { channels } = value.shape, { values } = tensor;
-  if (values.length === 1) return new Float32Array(channels).fill(values[0]);
+  const { channels } = value.shape, { values, shape } = tensor;
+  if (values.length === 1 && shape.length <= value.sizes.length + 1) {
+    return new Float32Array(channels).fill(values[0]);
+  }
   checkSpread(builder, node, inputs, { tensor, value });
   return Float32Array.from(values);
 }

@@ -75,9 +75,12 @@ function convertGraph(
   const values = new Map<string, OnnxValue>([[input.name, { layer: imagesName, shape, sizes }]]);
   const read = (value: string): OnnxValue | undefined => {
     if (value === "") return undefined;
-    const tensor = graph.initializers.get(value);
-    return values.get(value) ??
-      (tensor && readTensor(tensor, { thing: `${file}, tensor ${value}`, external }));
+    const known = values.get(value), tensor = graph.initializers.get(value);
+    if (known || !tensor) return known;
+    // Once, however many nodes read it.
+    const numbers = readTensor(tensor, { thing: `${file}, tensor ${value}`, external });
+    values.set(value, numbers);
+    return numbers;
   };
   for (const { node, fused } of plan.steps) {
     const given = (fused ? [fused.input] : node.inputs).map(read), inputs = renewInputs(builder, node, given);

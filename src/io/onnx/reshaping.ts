@@ -101,10 +101,24 @@ export function readReshape(builder: GraphBuilder, node: OnnxNode, inputs: NodeI
   return viewChannels(builder, node, { value, sizes }) ?? viewFeatures(builder, node, { value, sizes });
 }
 
+/** Refuses axes that are none, that are there twice, and that of the batch. */
+function checkAxes(
+  builder: GraphBuilder,
+  node: OnnxNode,
+  inputs: NodeInputs,
+  { axes, rank }: { readonly axes: readonly number[]; readonly rank: number },
+): void {
+  const isFitting = new Set(axes).size === axes.length && axes.every((axis) => axis > 0 && axis < rank);
+  if (isFitting) return;
+  const current = `axes ${axes.join(", ")} of ${rank} dimensions`;
+  refuseNode(builder, node, inputs, current, "each axis once, and not that of the batch");
+}
+
 /** Squeeze of height and width. */
 export function readSqueeze(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
   const value = readFeatures(builder, node, inputs), { sizes } = value;
   const axes = readAxes(keepNumbers(inputs), node)?.map((axis) => axis < 0 ? axis + sizes.length + 1 : axis);
+  checkAxes(builder, node, inputs, { axes: axes ?? [], rank: sizes.length + 1 });
   const kept = sizes.filter((size, i) => axes ? !axes.includes(i + 1) : size !== 1);
   return viewFeatures(builder, node, { value, sizes: kept });
 }
@@ -116,6 +130,7 @@ export function readUnsqueeze(builder: GraphBuilder, node: OnnxNode, inputs: Nod
   const value = readFeatures(builder, node, inputs);
   const rank = value.sizes.length + 1 + given.length,
     axes = given.map((axis) => axis < 0 ? axis + rank : axis);
+  checkAxes(builder, node, inputs, { axes, rank });
   const left = [...value.sizes];
   const sizes = Array.from({ length: rank - 1 }, (_, i) => axes.includes(i + 1) ? 1 : left.shift() ?? 1);
   return viewFeatures(builder, node, { value, sizes });

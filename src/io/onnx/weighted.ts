@@ -13,18 +13,24 @@ import {
   refuseNode,
 } from "./builder.ts";
 import { type OnnxNode, readFloat, readInt, readInts } from "./graph.ts";
-import type { OnnxTensor } from "./tensor.ts";
 import { describeWindows, dropPending, readPadded, readWindows, shortPair } from "./windows.ts";
 
-/** The numbers of a tensor as 32-bit floats. */
-function toFloats({ values }: OnnxTensor): Float32Array {
-  return values instanceof Float32Array ? values : Float32Array.from(values);
+/** A weight of floats, which are 32-bit ones here. */
+function readWeight(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs, i: number): FloatTensor {
+  const { shape, values } = readNumbers(builder, node, inputs, i);
+  if (values instanceof Float32Array) return { shape, values };
+  return refuseNode(builder, node, inputs, `integers in input ${i}`, "floats");
+}
+
+interface FloatTensor {
+  readonly shape: readonly number[];
+  readonly values: Float32Array;
 }
 
 /** Conv -> conv2d. */
 export function readConv(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
   const padded = readPadded(builder, node, inputs), input = dropPending(padded);
-  const weight = readNumbers(builder, node, inputs, 1), groups = readInt(node, "group", 1);
+  const weight = readWeight(builder, node, inputs, 1), groups = readInt(node, "group", 1);
   const [outChannels, inChannels, height, width] = weight.shape;
   if (weight.shape.length !== 4 || inChannels * groups !== input.shape.channels) {
     return refuseNode(builder, node, inputs, "a weight of other sizes", "a weight (O, C / groups, KH, KW)");
@@ -49,7 +55,7 @@ export function readConv(builder: GraphBuilder, node: OnnxNode, inputs: NodeInpu
     ...(groups === 1 ? {} : { groups }),
     bias: bias !== undefined,
   } as const;
-  const parameters = { weight: toFloats(weight), ...(bias ? { bias } : {}) };
+  const parameters = { weight: weight.values, ...(bias ? { bias } : {}) };
   return addLayer(builder, node, { layer, inputs: [input], parameters });
 }
 
@@ -60,9 +66,11 @@ function readVector(
   inputs: NodeInputs,
   { i, length }: { readonly i: number; readonly length: number },
 ): Float32Array {
-  const tensor = readNumbers(builder, node, inputs, i);
-  if (tensor.values.length === length) return toFloats(tensor);
-  return refuseNode(builder, node, inputs, `${tensor.values.length} numbers in input ${i}`, `${length}`);
+  const { shape, values } = readWeight(builder, node, inputs, i);
+  // A bias of a product may have a row of its own, but no number for each image.
+  if (values.length === length && (length === 1 || shape.at(-1) === length)) return values;
+  const current = `numbers of (${shape.join(", ")}) in input ${i}`;
+  return refuseNode(builder, node, inputs, current, `a vector of ${length}`);
 }
 
 /** Gemm: alpha x W + beta b, the weight transposed or not -> linear. */
@@ -74,7 +82,7 @@ export function readGemm(builder: GraphBuilder, node: OnnxNode, inputs: NodeInpu
   const isTransposed = readInt(node, "transB", 0) !== 0;
   const weight = readRows(builder, node, inputs, isTransposed);
   if (!inputs[2]) return addLinear(builder, node, inputs, { ...weight, scale: alpha });
-  const tensor = readNumbers(builder, node, inputs, 2);
+  const tensor = readWeight(builder, node, inputs, 2);
   // One number is added to each feature.
   const whole = tensor.values.length === 1 ? new Float32Array(weight.rows).fill(tensor.values[0]) : undefined;
   const bias = whole ?? readVector(builder, node, inputs, { i: 2, length: weight.rows });
@@ -97,9 +105,9 @@ function readRows(
   inputs: NodeInputs,
   isTransposed: boolean,
 ): { readonly values: Float32Array; readonly rows: number; readonly columns: number } {
-  const { shape, values } = readNumbers(builder, node, inputs, 1);
+  const { shape, values } = readWeight(builder, node, inputs, 1);
   if (shape.length !== 2) return refuseNode(builder, node, inputs, "a weight of other sizes", "a matrix");
-  if (isTransposed) return { values: Float32Array.from(values), rows: shape[0], columns: shape[1] };
+  if (isTransposed) return { values, rows: shape[0], columns: shape[1] };
   const [columns, rows] = shape, turned = new Float32Array(values.length);
   builder.spend(values.length, node);
   for (let i = 0; i < values.length; i++) turned[i % rows * columns + Math.floor(i / rows)] = values[i];
@@ -123,6 +131,7 @@ function addLinear(
     return refuseNode(builder, node, inputs, "an input of other sizes", `vectors of ${columns} features`);
   }
   const layer = { kind: "linear", outFeatures: rows, bias: bias !== undefined } as const;
+  if (scale !== 1) builder.spend(values.length, node);
   const weight = scale === 1 ? values : values.map((value) => value * scale);
   return addLayer(builder, node, {
     layer,
