@@ -12,15 +12,21 @@ import { parameterFloats, type StoredTensor } from "./safetensors.ts";
 /** Names of one kind that an error lists before it only counts them. */
 const maxListed = 3;
 
-/** Wrappers that PyTorch puts before the names of a whole model: DataParallel's and torch.compile's. */
-const wrappers = ["module.", "_orig_mod."];
+/**
+ * What stands before the names of a whole model: DataParallel's and torch.compile's wrappers, a module that holds the network,
+ * and a checkpoint that holds its `state_dict`.
+ */
+const wrappers = ["module.", "_orig_mod.", "model.", "net.", "state_dict."];
 
 /**
  * The tensors that may be parameters: without the counters of batch norm, which only tell how many batches the running
  * statistics saw, and without a wrapper's prefix where every name has it.
+ *
+ * @param known The names of the model's parameters, if it is known: they keep what looks like a prefix.
  */
 export function parameterTensors(
   tensors: ReadonlyMap<string, StoredTensor>,
+  known: ReadonlySet<string> = new Set(),
 ): ReadonlyMap<string, StoredTensor> {
   const entries = [...tensors].filter(([name]) => !/(^|\.)num_batches_tracked$/.test(name));
   const [first] = entries.map(([name]) => name);
@@ -32,7 +38,10 @@ export function parameterTensors(
   }
   // As many wrappers as all names begin with, one in the other.
   let wrapped = 0;
+  const longest = [...known].reduce((most, { length }) => Math.max(most, length), 0) + "_orig".length;
   for (let next = 0; next >= 0;) {
+    const isShort = first !== undefined && first.length - wrapped <= longest;
+    if (isShort && known.has(first.slice(wrapped).replace(/_(orig|mask)$/, ""))) break;
     next = wrappers.find((prefix) => first?.startsWith(prefix, wrapped))?.length ?? -1;
     if (next < 0 || wrapped + next > shared) break;
     wrapped += next;
@@ -60,11 +69,11 @@ export function readParameters(
     readonly min?: number;
   },
 ): ReadonlyMap<string, Float32Array> {
-  const found = parameterTensors(tensors);
   const parameters = layOutParameters(graph).parameters.filter(({ arena }) =>
     !trainedOnly || arena === "values"
   );
   const known = new Set(parameters.map(({ fullName }) => fullName));
+  const found = parameterTensors(tensors, known);
   const missing = [...known].filter((fullName) => !found.has(fullName));
   const surplus = [...found.keys()].filter((fullName) => !known.has(fullName));
   const misshapen = parameters.flatMap(({ fullName, shape }) => {

@@ -6,7 +6,9 @@
 import type { Graph } from "../model/graph.ts";
 import type { LayerDefinition } from "../model/own_layer.ts";
 import { decodeModel, isModelFile } from "./model_file.ts";
-import { readParameters } from "./parameters.ts";
+import { layOutParameters } from "../plan/layout.ts";
+import { mergePruned } from "./pruned_tensors.ts";
+import { parameterTensors, readParameters } from "./parameters.ts";
 import type { ImageSize } from "./recognize_chain.ts";
 import { familyNormalization, listShapes, type Normalization, recognizeArchitecture } from "./recognize.ts";
 import { readSafetensors } from "./safetensors.ts";
@@ -38,7 +40,8 @@ export interface PretrainedModel {
 
 /**
  * Reads a file of weights: one that winnow wrote by its metadata, any other by the architecture that is given or, without
- * one, recognised from names and shapes. Weights that are zero in a file of others are not masked.
+ * one, recognised from names and shapes. Weights that are zero in a file of others are not masked, but where it says so by a
+ * `weight_orig` and `weight_mask`.
  *
  * @param name The file's name, for messages.
  * @throws {FormatError} If the file is damaged, its architecture is not known, or its tensors are not the model's.
@@ -57,14 +60,16 @@ export function decodePretrained(
     readonly layers?: readonly LayerDefinition[] | undefined;
   },
 ): PretrainedModel {
-  const { tensors, metadata } = readSafetensors(bytes, name);
+  const { tensors: stored, metadata } = readSafetensors(bytes, name);
   if (isModelFile(metadata)) return decodeModel(bytes, name, graph, layers);
+  const names = graph && new Set(layOutParameters(graph).parameters.map(({ fullName }) => fullName));
+  const { tensors, masks } = mergePruned(parameterTensors(stored, names), name);
   const known = graph ?? recognizeArchitecture(tensors, { size, name });
   const normalization = familyNormalization(listShapes(tensors));
   return {
     graph: known,
     parameters: readParameters(tensors, { graph: known, name }),
-    masks: new Map(),
+    masks,
     ...(normalization ? { normalization } : {}),
   };
 }
