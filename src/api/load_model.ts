@@ -13,6 +13,9 @@ import type { Normalization } from "../io/recognize.ts";
 import { maxJsonBytes, parseJson } from "../json.ts";
 import { type ClassificationTask, type Graph, type GraphOptions, parseGraph } from "../model/graph.ts";
 import { presetNames, presetNetwork } from "../model/presets.ts";
+import { initialValues } from "../model/initialize.ts";
+import { type NewHead, replaceHead } from "../model/new_head.ts";
+import { getLayerName, layOutParameters } from "../plan/layout.ts";
 import { describeAlternatives } from "../nearest.ts";
 import { filesFor } from "./host.ts";
 import { Model } from "./model.ts";
@@ -27,6 +30,10 @@ export interface ModelSource {
   readonly preset?: string | undefined;
   /** The path of a safetensors file with weights for a preset or a graph. */
   readonly weights?: string | undefined;
+  /** How many classes it gets: where it has others, its last layer is new. Default: those that it has. */
+  readonly classes?: number | undefined;
+  /** The seed of a new layer's weights. Default: 0. */
+  readonly seed?: number | undefined;
   /** Mean of each channel in units where 255 is 1, instead of what the file says. */
   readonly mean?: readonly number[] | undefined;
   /** Standard deviation of each channel in units where 255 is 1; with `mean`. */
@@ -43,6 +50,8 @@ export interface LoadedModel {
   readonly normalization?: Normalization;
   /** Who says so: the caller, the file, the family of the architecture, or nobody, so that the data set decides. */
   readonly normalizedBy: "options" | "file" | "family" | "data set";
+  /** The last layer, where it is new, and how many classes it had before. */
+  readonly newHead?: { readonly layer: string; readonly before: number };
   /** The class names in the file, where it has any. */
   readonly classes?: readonly string[];
   /** What an ONNX file calls its images and its output. */
@@ -74,7 +83,7 @@ export async function loadModel(
   { files: ownFiles, ...tools }: SourceTools,
 ): Promise<LoadedModel> {
   const files = filesFor(ownFiles, "load", source.model);
-  const { graph, weights } = await readSource(source, { files, ...tools });
+  const { graph, weights, newHead } = renewHead(await readSource(source, { files, ...tools }), source);
   const { channels } = weights?.graph.input ?? graph!.input;
   const given = readNormalization(source, channels);
   const normalization = given ?? weights?.normalization;
@@ -85,7 +94,8 @@ export async function loadModel(
     ...(weights ? { weights: { parameters: weights.parameters, masks: weights.masks } } : {}),
     ...(normalization ? { normalization } : {}),
     ...(weights?.valueNames ? { valueNames: weights.valueNames } : {}),
-    ...(weights?.classes ? { classes: weights.classes } : {}),
+    ...(newHead ? { newHead: { layer: newHead.layer, before: newHead.before } } : {}),
+    ...(weights?.classes && !newHead ? { classes: weights.classes } : {}),
     ...(weights?.examples === undefined ? {} : { examples: weights.examples }),
   };
 }
@@ -110,11 +120,34 @@ export function openModel(
   return model;
 }
 
-/** Reads what a source names: a graph without weights, or weights with their graph. */
-async function readSource(
-  { model, preset, weights }: ModelSource,
-  tools: OpenTools,
-): Promise<{ readonly graph?: Graph; readonly weights?: PretrainedModel }> {
+/** A graph without weights, or weights with their graph. */
+interface ReadSource {
+  readonly graph?: Graph;
+  readonly weights?: PretrainedModel;
+}
+
+/** Gives what was read the number of classes that is asked for: the weights of a new last layer are drawn from the seed. */
+function renewHead(
+  read: ReadSource,
+  { classes, seed = 0 }: ModelSource,
+): ReadSource & { readonly newHead?: NewHead } {
+  const newHead = classes === undefined
+    ? undefined
+    : replaceHead(read.weights?.graph ?? read.graph!, classes);
+  if (!newHead) return read;
+  const { graph, layer } = newHead;
+  if (!read.weights) return { graph, newHead };
+  const drawn = layOutParameters(graph).parameters.filter((parameter) => getLayerName(parameter) === layer)
+    .map((parameter) =>
+      [parameter.fullName, initialValues(parameter, { seed, stream: parameter.stream })] as const
+    );
+  const parameters = new Map([...read.weights.parameters, ...drawn]), masks = new Map(read.weights.masks);
+  for (const [fullName] of drawn) masks.delete(fullName);
+  return { weights: { ...read.weights, graph, parameters, masks }, newHead };
+}
+
+/** Reads what a source names. */
+async function readSource({ model, preset, weights }: ModelSource, tools: OpenTools): Promise<ReadSource> {
   const { channels, height, width, classes } = tools.task;
   // How images are normalised is said by what was loaded, not by the graph.
   const makePreset = (name: string) =>

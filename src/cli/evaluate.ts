@@ -50,7 +50,7 @@ const dataDescription =
 const shared = selectFlags(
   ...["model", "data.folder", "data.size", "data.resize", "data.testShare", "data.splitSeed", "data.damaged"],
   "device.evaluationBatch",
-).map((field): FlagField => ({
+).filter(({ key }) => key !== "model.classes").map((field): FlagField => ({
   ...field,
   ...(field.key === "model.source" ? { default: undefined } : {}),
   ...(field.key === "data.folder" ? { description: dataDescription } : {}),

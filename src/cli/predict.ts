@@ -42,7 +42,7 @@ const own = ownFlags({
 }, { images: ["data.folder"], limit: ["data.testLimit"] });
 
 /** The flags of a prune run for a model; here none is taken without being named. */
-const modelFlags = selectFlags("model").map((field): FlagField =>
+const modelFlags = selectFlags("model").filter(({ key }) => key !== "model.classes").map((field): FlagField =>
   field.key === "model.source" ? { ...field, default: undefined } : field
 );
 

@@ -69,13 +69,18 @@ function completePrune(prune: Tree["prune"]): PruneConfig {
   return hasPattern(prune) ? { ...prune, score: completeScore(prune), after } : { ...prune, after };
 }
 
+/** True where the model starts from weights of a file, and keeps the last layer, which a new one would have to learn. */
+function knowsClasses(model: Tree["model"]): boolean {
+  return hasWeights(model) && model.classes === undefined;
+}
+
 /** Fills in the keys that follow from others. */
 function complete(config: Tree): RunConfig {
   const { train, prune, output } = config;
   return inOrder({
     ...config,
     ...completeValidation(config),
-    train: { ...train, epochs: train.epochs ?? (hasWeights(config.model) ? 0 : defaultEpochs) },
+    train: { ...train, epochs: train.epochs ?? (knowsClasses(config.model) ? 0 : defaultEpochs) },
     prune: completePrune(prune),
     output: { ...output, compact: output.compact ?? !("pattern" in prune.goal) },
   });

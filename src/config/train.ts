@@ -152,7 +152,7 @@ const distillation = z.strictObject({
 export const trainTree = z.strictObject({
   epochs: z.int().min(0).optional().meta({
     description:
-      "--epochs: Passes over the training examples before the first removal; with weights of a file 0 unless given.",
+      "--epochs: Passes over the training examples before the first removal; with weights of a file 0 unless given, or a new last layer is.",
     default: defaultEpochs,
   }),
   batch: z.int().min(1).default(64).describe("--batch: Examples in one training step."),

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { isWeightsPath } from "../files.ts";
+import { imageBounds } from "../shape.ts";
 import { pruneTree } from "./prune.ts";
 import { trainTree } from "./train.ts";
 
@@ -57,6 +58,9 @@ const model = z.strictObject({
   ),
   preset: path.optional().describe(
     "--preset: Preset that a safetensors file holds the weights of; by default it is recognised from names and shapes.",
+  ),
+  classes: z.int().min(1).max(imageBounds.classes).optional().describe(
+    "--classes: How many classes a network gets that has others, such as those of the data set: its last layer is made anew; by default it keeps those that it has.",
   ),
   mean: channelNumbers(
     "Mean of each channel of the images, 255 being 1; by default the model file's or the data set's.",

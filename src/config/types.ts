@@ -57,6 +57,8 @@ export interface ModelConfig {
   readonly weights?: string;
   /** Preset that a file holds the weights of. Default: recognised. */
   readonly preset?: string;
+  /** How many classes it gets: where it has others, its last layer is new. Default: those that it has. */
+  readonly classes?: number;
   /** Mean of each channel of the images, 255 being 1. Default: the model file's or the data set's. */
   readonly mean?: readonly number[];
   /** Standard deviation of each channel, 255 being 1, together with the mean. */

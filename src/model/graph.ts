@@ -268,7 +268,8 @@ export function checkGraphFits(graph: Graph, task: ClassificationTask): void {
     throw new ShapeError({ act: "use model", thing, current, wanted: "a vector (end with a linear layer)" });
   }
   if (logits !== task.classes.length) {
-    const wanted = `${task.classes.length}, one logit per class of data set ${task.name}`;
+    const wanted =
+      `${task.classes.length}, one logit per class of data set ${task.name} (--classes makes a new last layer)`;
     throw new ShapeError({ act: "use model", thing, current: `it gives ${logits} logits`, wanted });
   }
 }

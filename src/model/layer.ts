@@ -313,6 +313,8 @@ export interface LayerType<Spec> {
   normForm?(spec: Spec): NormForm;
   /** Its product form, for refits of its weights. */
   productForm?(layer: LayerShapes<Spec>): ProductForm;
+  /** The layer with another number of output channels, for other classes; undefined for one that cannot have it. */
+  withOutputs?(spec: Spec, count: number): Spec | undefined;
   /** True if it turns features into logits, as the last such layer of a classifier does. */
   readonly classifies?: boolean;
 

@@ -52,7 +52,8 @@ export interface RunInput {
  */
 export async function openRun(config: RunConfig, note: Note, tools: OpenTools = {}): Promise<RunInput> {
   const whole = await openDataset(config, note, tools);
-  const loaded = await loadModel(readModelSource(config.model), { task: whole });
+  const source = { ...readModelSource(config.model), seed: config.seed };
+  const loaded = await loadModel(source, { task: whole });
   const { graph, weights } = loaded;
   checkGraphFits(graph, whole);
   const teacher = await openTeacher(config, { dataset: whole, note });

@@ -20,11 +20,12 @@ interface OpenedModel {
   readonly normalization?: Normalization;
   readonly normalizedBy: keyof typeof sources;
   readonly classes?: readonly string[];
+  readonly newHead?: { readonly layer: string; readonly before: number };
 }
 
 /** Lines on what a user may not expect of a model that was opened for a data set. */
 export function describeLoadedModel(
-  { graph, weights, normalization, normalizedBy, classes }: OpenedModel,
+  { graph, weights, normalization, normalizedBy, classes, newHead }: OpenedModel,
   dataset: {
     readonly classes: readonly string[];
     readonly mean: readonly number[];
@@ -34,6 +35,10 @@ export function describeLoadedModel(
   const { mean, std } = normalization ?? dataset;
   const list = (values: readonly number[]) => values.map((value) => Number(value.toFixed(4))).join(", ");
   const lines = [`model: ${graph.name}, ${weights ? "weights of the file" : "random weights"}`];
+  if (newHead) {
+    const { layer, before } = newHead, count = dataset.classes.length;
+    lines.push(`its last layer ${layer} is new: ${count} classes in place of ${before}, random weights`);
+  }
   if (weights || normalization) {
     lines.push(
       `images are normalised by mean ${list(mean)}, deviation ${list(std)}: ${sources[normalizedBy]}`,

@@ -1,8 +1,11 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { loadModel, type ModelSource, openModel } from "../../src/api/load_model.ts";
 import { Model } from "../../src/api/model.ts";
 import { getCore } from "../../src/api/model_core.ts";
 import { ConfigError, FileError, FormatError, ShapeError } from "../../src/errors.ts";
+import { countClasses, parseGraph } from "../../src/model/graph.ts";
+import { replaceHead } from "../../src/model/new_head.ts";
+import { describeLoadedModel } from "../../src/text/model.ts";
 import { presetNetwork } from "../../src/model/presets.ts";
 import { deviceOf } from "../helpers/devices.ts";
 import { memoryFiles } from "../helpers/memory_files.ts";
@@ -51,6 +54,62 @@ Deno.test("loadModel() opens weights by names, by a preset, and beside a graph o
     const { graph, weights } = await open(source);
     assertEquals([graph, weights], [recognized.graph, recognized.weights]);
   }
+});
+
+Deno.test("loadModel() gives a network other classes by a new last layer, whose weights come from a seed", async () => {
+  const open = (source: Partial<ModelSource>) =>
+    load({ model: "net.json", weights: "weights.safetensors", ...source });
+  const plain = await open({}), count = countClasses(plain.graph);
+  assertEquals(await open({ classes: count }), plain);
+  const { graph, weights, newHead } = await open({ classes: 7 });
+  assertEquals(countClasses(graph), 7);
+  const layer = graph.layers.at(-1)!.name;
+  assertEquals(newHead, { layer, before: count });
+  assertEquals(graph.layers.slice(0, -1), plain.graph.layers.slice(0, -1));
+  const isHead = (name: string) => name.startsWith(`${layer}.`);
+  const kept = (parameters: ReadonlyMap<string, Float32Array>) =>
+    [...parameters].filter(([name]) => !isHead(name));
+  assertEquals(kept(weights!.parameters), kept(plain.weights!.parameters));
+  // It is what a network of 7 classes starts from.
+  using fresh = new Model(await deviceOf(), graph, {
+    task: { ...dataset, classes: [..."abcdefg"] },
+    seed: 5,
+  });
+  const first = (await fresh.state()).parameters,
+    drawn = (await open({ classes: 7, seed: 5 })).weights!.parameters;
+  const heads = [...first.keys()].filter(isHead);
+  assertEquals(heads.length, 2);
+  for (const name of heads) assertEquals(drawn.get(name), first.get(name));
+  assertNotEquals(drawn.get(heads[0]), weights!.parameters.get(heads[0]));
+  assertEquals(
+    describeLoadedModel(await open({ classes: 7 }), { ...dataset, classes: [..."abcdefg"] })[1],
+    `its last layer ${layer} is new: 7 classes in place of ${count}, random weights`,
+  );
+  // A graph and a preset have no weights yet.
+  assertEquals(countClasses((await load({ model: "net.json", classes: 3 })).graph), 3);
+});
+
+Deno.test("replaceHead() finds the layer that gives the logits, and refuses a network of none", () => {
+  const conv = { kind: "conv2d", name: "a", outChannels: 4, kernel: 1 };
+  const net = (...layers: readonly Record<string, unknown>[]) =>
+    parseGraph({ name: "net", input: { channels: 2, height: 4, width: 4 }, layers }, "a test");
+  const pool = { kind: "globalavgpool2d", name: "pool" };
+  // As in SqueezeNet.
+  const squeezed = replaceHead(net(conv, { kind: "relu", name: "r" }, pool), 9)!;
+  assertEquals([squeezed.layer, squeezed.before, countClasses(squeezed.graph)], ["a", 4, 9]);
+  const refused = [
+    net(conv, { kind: "flatten", name: "flat" }),
+    net({ ...conv, groups: 2 }, pool),
+    net(conv, pool, { kind: "batchnorm2d", name: "bn" }),
+    net(
+      conv,
+      { ...conv, name: "b", inputs: ["input"] },
+      { kind: "add", name: "sum", inputs: ["a", "b"] },
+      pool,
+    ),
+    net(pool),
+  ];
+  for (const graph of refused) assertThrows(() => replaceHead(graph, 9), ShapeError, "change the classes of");
 });
 
 Deno.test("loadModel() takes a mean and deviation before the file's, and the file's before the family's", async () => {

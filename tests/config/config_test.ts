@@ -49,6 +49,8 @@ Deno.test("parseRunConfig() trains for no epoch before pruning where weights com
   assert.equal(epochsOf({ source: "resnet20", weights: "a" }), 0);
   assert.equal(epochsOf({ source: "a.safetensors" }), 0);
   assert.equal(epochsOf({ source: "a.safetensors" }, { epochs: 3 }), 3);
+  // A new last layer has to learn.
+  assert.equal(epochsOf({ source: "a.safetensors", classes: 4 }), 12);
 });
 
 Deno.test("parseRunConfig() gives channels to a cost defaults of their own, others none, and keeps what is given", () => {

@@ -114,6 +114,8 @@ export const conv2d: LayerType<Conv2dSpec> = {
   },
   stream: "conv",
 
+  withOutputs: (spec, outChannels) => (spec.groups ?? 1) === 1 ? { ...spec, outChannels } : undefined,
+
   productForm({ spec, input, output }) {
     const { groups = 1 } = spec;
     return {

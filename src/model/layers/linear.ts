@@ -67,6 +67,7 @@ export const linear: LayerType<LinearSpec> = {
   },
   stream: "fc",
   classifies: true,
+  withOutputs: (spec, outFeatures) => ({ ...spec, outFeatures }),
 
   productForm: ({ spec, input: { taps, channels } }) => ({
     groups: 1,
