@@ -17,7 +17,7 @@ export interface DispatchWork {
   readonly lanes: number;
   /** Turns of a lane's loop, one after the other; in each the lane waits once for what it loads. */
   readonly turns: number;
-  /** Times that a workgroup waits for its lanes. */
+  /** Times that a workgroup waits for its lanes, or that a lane reads what others left in workgroup memory. */
   readonly barriers: number;
   /** Instructions of a lane, all turns together. */
   readonly instructions: number;
@@ -41,10 +41,17 @@ interface Loops {
 
 type ReadLoops = (params: Dispatch["params"], lanes: number) => Loops;
 
+/** Lanes of the kernels of kernels/reduce, and rows whose loads wait together there. */
+const sumLanes = 64, together = 4;
+
 /** Barriers of a tree over the lanes of a workgroup. */
 const treeBarriers = (lanes: number) => 1 + Math.log2(lanes);
 
-const columns: ReadLoops = ({ rows_per_chunk, rows }) => ({ turns: Math.min(rows_per_chunk, rows) });
+/** Sums over rows: each lane has rows of its own, then the lanes of a column are added one by one in workgroup memory. */
+const columns: ReadLoops = ({ rows_per_chunk, quads }) => {
+  const depth = Math.floor(sumLanes / Math.min(quads!, sumLanes));
+  return { turns: Math.ceil(rows_per_chunk! / depth / together), barriers: 1 + depth };
+};
 const byColumn: ReadLoops = ({ quads_total, stride }) => ({ turns: Math.ceil(quads_total / stride) });
 /** The windows that a pixel lies in. */
 const window: ReadLoops = ({ kernel_height, kernel_width, stride_y, stride_x, out_height, out_width }) => ({
@@ -70,7 +77,7 @@ const loopsOf: Readonly<Record<string, ReadLoops>> = {
   "layer/batchnorm2d_backward": byColumn,
   "layer/batchnorm2d_forward": byColumn,
   "layer/grouped_conv2d_backward_input": grouped,
-  "layer/grouped_conv2d_backward_weight": columns,
+  "layer/grouped_conv2d_backward_weight": ({ rows_per_chunk }) => ({ turns: rows_per_chunk! }),
   "layer/grouped_conv2d_forward": grouped,
   "layer/maxpool2d_backward": windows,
   "layer/maxpool2d_backward_disjoint": wholeWindow,
@@ -86,10 +93,16 @@ const loopsOf: Readonly<Record<string, ReadLoops>> = {
   "optimizer/clip_norm": ({ chunks }, lanes) => ({ turns: chunks, barriers: treeBarriers(lanes) }),
   "reduce/batchnorm2d_backward": columns,
   "reduce/columns": columns,
-  "reduce/lanes": ({ quads }) => ({ turns: quads }),
-  "reduce/merge_moments": ({ rows, rows_per_chunk }) => ({ turns: Math.ceil(rows / rows_per_chunk) }),
+  "reduce/lanes": ({ quads }) => ({ turns: Math.ceil(quads! / sumLanes), barriers: 1 + sumLanes }),
+  "reduce/merge_moments": ({ chunks, lanes }) => ({
+    turns: Math.ceil(chunks! / lanes!),
+    barriers: 1 + lanes!,
+  }),
   "reduce/moments": columns,
-  "reduce/splits": ({ splits }) => ({ turns: splits }),
+  "reduce/splits": ({ splits, lanes }) => ({
+    turns: Math.ceil(splits! / lanes!),
+    barriers: lanes! > 1 ? 1 + lanes! : 0,
+  }),
 };
 
 /** Kernels whose loops are short and load nothing from turn to turn. */
@@ -115,10 +128,10 @@ export function knowsLoops(kernel: string): boolean {
 
 /**
  * Registers of a lane and instructions, as Mesa's compiler for AMD's Navi 21 makes them (RADV_DEBUG=shaderstats,shaders): all
- * tiles of 64 x 64 take 112 to 128 registers, no other kernel of the presets' steps more than 40. In a tile's inner loop 64 of
+ * tiles of 64 x 64 take 112 to 128 registers, no other kernel of the presets' steps more than 56. In a tile's inner loop 64 of
  * 80 instructions multiply and add.
  */
-const compiled = { tileRegisters: 128, registers: 40, multiplyAddShare: 0.8, perTurn: 30, once: 60 };
+const compiled = { tileRegisters: 128, registers: 56, multiplyAddShare: 0.8, perTurn: 30, once: 60 };
 
 /** Bytes of workgroup memory that a kernel's WGSL declares. */
 function readWorkgroupBytes(code: string): number {

@@ -1,7 +1,10 @@
-// Adds all numbers of some quads: out[offset] = (sum of x, 0, 0, 0). The lanes are added in f32 one by one over the quads,
-// then together.
+// Adds all numbers of some quads: out[offset] = (sum of x, 0, 0, 0). The lanes are added in f32 over the quads, then
+// together.
 //
-// Shapes: x (quads); out, an arena. One invocation computes the sum. Dispatched by src/model/layers/prelu.ts.
+// Shapes: x (quads); out, an arena. One workgroup runs: each invocation adds every 64th quad in order, and
+// reduce/add_lanes.wgsl adds these sums. Dispatched by src/model/layers/prelu.ts.
+
+// include reduce/add_lanes
 
 struct Params {
   quads: u32,
@@ -12,11 +15,14 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
 
-@compute @workgroup_size(1)
-fn main() {
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) lane: u32) {
   var sum = vec4f(0.0);
-  for (var i = 0u; i < params.quads; i++) {
+  for (var i = lane; i < params.quads; i += 64u) {
     sum += read_x(i);
   }
-  write_out(params.offset, vec4f(sum.x + sum.y + sum.z + sum.w, 0.0, 0.0, 0.0));
+  let total = add_lanes(sum, lane, 1u, 64u);
+  if (lane == 0u) {
+    write_out(params.offset, vec4f(total.x + total.y + total.z + total.w, 0.0, 0.0, 0.0));
+  }
 }

@@ -1,42 +1,39 @@
-// Merges the moments of chunks of rows into the mean and variance of every column, in the order of the chunks:
+// Core of batch norm's statistics: merges the moments of chunks of rows into the mean and variance of every column,
+// and has the operation update the running ones:
 //
-//   mean += d s,   deviations += the chunk's + d^2 n s;   variance = deviations / rows
+//   variance = deviations / rows;   update(mean, variance of column quad)
 //
-// Here d is the next chunk's mean less the mean so far, n the rows so far, m those of the next chunk, and s = m /
-// (n + m).
-// Shapes: moments (chunks, 2, quads), from reduce/moments.wgsl; mean and variance (quads). One invocation computes
-// one quad. Dispatched by src/kernels/reduce.ts.
-// Source: Chan, Golub and LeVeque 1983.
+// An operation's file gives Params with rows, quads, chunks, chunk_rows and lanes, the bindings, and update(quad, mean,
+// variance).
+// Shapes: moments (chunks, 2, quads), from reduce/moments.wgsl; mean and variance (quads). params.lanes invocations, a
+// power of two, compute one quad: each merges every so manieth chunk in order, and these are merged in order.
+// Dispatched by src/kernels/reduce.ts.
 
-// include dispatch
-
-struct Params {
-  rows: u32,
-  quads: u32,
-  rows_per_chunk: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> moments: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> mean: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> variance: array<vec4f>;
+// include reduce/merge_lanes
 
 @compute @workgroup_size(64)
-fn main(invocation: Invocation) {
-  let quad = invocation_index(invocation, 64u);
-  if (quad >= params.quads) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let width = 64u / params.lanes;
+  let quad = (group.y * groups.x + group.x) * width + lane % width;
+  let own = lane / width;
+  var merged = Moments(0.0, vec4f(0.0), vec4f(0.0));
+  if (quad < params.quads) {
+    for (var chunk = own; chunk < params.chunks; chunk += params.lanes) {
+      let at = 2u * chunk * params.quads + quad;
+      let count = min(params.chunk_rows, params.rows - chunk * params.chunk_rows);
+      merged = merge(merged, Moments(f32(count), read_moments(at), read_moments(at + params.quads)));
+    }
+  }
+  merged = merge_lanes(merged, lane, width, params.lanes);
+  if (quad >= params.quads || own > 0u) {
     return;
   }
-  var merged = vec4f(0.0);
-  var deviations = vec4f(0.0);
-  for (var first = 0u; first < params.rows; first += params.rows_per_chunk) {
-    let at = 2u * (first / params.rows_per_chunk) * params.quads + quad;
-    let count = min(params.rows_per_chunk, params.rows - first);
-    let share = f32(count) / f32(first + count);
-    let difference = read_moments(at) - merged;
-    merged += difference * share;
-    deviations += read_moments(at + params.quads) + difference * difference * (f32(first) * share);
-  }
-  write_mean(quad, merged);
-  write_variance(quad, deviations / f32(params.rows));
+  let variance = merged.deviations / f32(params.rows);
+  write_mean(quad, merged.mean);
+  write_variance(quad, variance);
+  update(quad, merged.mean, variance);
 }

@@ -299,7 +299,7 @@ export function convolutionBackwardBias(
     bindings: { dy },
     rows,
     quads,
-    scratch: scratch("bias sums", splitRows(rows).chunks * quads),
+    scratch: scratch("bias sums", splitRows(rows, quads).chunks * quads),
     out: arenaRef("gradients"),
     offset: bias,
     scale: 1,

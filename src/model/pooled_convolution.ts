@@ -118,7 +118,7 @@ export function pooledBackwardBias(
     bindings: { dy: pool.dy, argmax: pool.argmax },
     rows,
     quads,
-    scratch: scratch("bias sums", splitRows(rows).chunks * quads),
+    scratch: scratch("bias sums", splitRows(rows, quads).chunks * quads),
     out: arenaRef("gradients"),
     offset: bias,
     scale: 1,

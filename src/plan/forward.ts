@@ -36,7 +36,7 @@ export function lowerForward(graph: Graph, options: ForwardOptions): Plan {
   return { ...plan, name: "forward", dispatches: plan.dispatches.slice(0, loss) };
 }
 
-const runningKernel = "layer/batchnorm2d_running";
+const runningKernel = "reduce/merge_moments:reduce/running_statistics";
 
 /**
  * Lowers a training pass up to the last batch norm. The running statistics become the mean over the batches. The step
@@ -47,9 +47,9 @@ export function lowerRecalibration(graph: Graph, options: ForwardOptions): Plan 
   const last = plan.dispatches.findLastIndex(({ kernel }) => kernel === runningKernel);
   const dispatches = plan.dispatches.slice(0, last + 1).map((dispatch): Dispatch => {
     if (dispatch.kernel !== runningKernel) return dispatch;
-    const { batch, running } = dispatch.bindings, { quads, offset, correction } = dispatch.params;
-    const kernel = "layer/batchnorm2d_cumulative";
-    return { ...dispatch, kernel, bindings: { batch, running }, params: { quads, offset, correction } };
+    const { tally: _, ...bindings } = dispatch.bindings, { momentum: __, ...params } = dispatch.params;
+    const kernel = "reduce/merge_moments:reduce/cumulative_statistics";
+    return { ...dispatch, kernel, bindings, params };
   });
   return { ...plan, name: "recalibrate", dispatches };
 }

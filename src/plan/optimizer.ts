@@ -196,7 +196,7 @@ function lowerClipNorm(settings: Regularization, { clipNorm, windows, gradients,
   // The chunks of all windows lie one behind the other, in order, so that one pass adds them.
   let chunks = 0;
   const parts = windows.map((window) => {
-    const rows = Math.ceil(window.quads / normColumns), first = chunks, own = splitRows(rows);
+    const rows = Math.ceil(window.quads / normColumns), first = chunks, own = splitRows(rows, normColumns);
     chunks += own.chunks;
     return { ...own, window, rows, first };
   });

@@ -9,7 +9,7 @@
 import type { ReadPath } from "../../src/kernels/interface.ts";
 import { type BufferRef, inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { columnStride, type Dispatch, dispatchOver } from "../../src/kernels/dispatch.ts";
-import { columnMoments, splitRows, sumSplits } from "../../src/kernels/reduce.ts";
+import { columnMoments, dispatchChunks, splitRows, sumSplits } from "../../src/kernels/reduce.ts";
 import { countQuads } from "../../src/shape.ts";
 import {
   batchNorm2dBackward,
@@ -37,32 +37,17 @@ function parameterGradients(
   { mean, variance, out }: Readonly<Record<"mean" | "variance" | "out", BufferRef>>,
   places: Readonly<Record<"mean" | "variance" | "gamma" | "beta", number>>,
 ): readonly Dispatch[] {
-  const { rowsPerChunk, chunks } = splitRows(rows);
-  const sum = {
-    label: "sum",
-    scratch: inputRef("scratch"),
-    out,
-    quads,
-    splits: chunks,
-    stride: 2 * quads,
-    scale: 1,
-  };
-  const offsets = { mean: places.mean, variance: places.variance };
+  const scratch = inputRef("scratch"), splits = splitRows(rows, quads).chunks;
+  const sum = { label: "sum", scratch, out, quads, splits, stride: 2 * quads, scale: 1 };
   return [
-    dispatchOver(chunks * quads, {
+    dispatchChunks(rows, quads, {
       kernel: "reduce/batchnorm2d_backward",
       label: "chunks",
-      bindings: {
-        x: inputRef("x"),
-        dy: inputRef("dy"),
-        mean,
-        variance,
-        sums: inputRef("scratch"),
-      },
-      params: { rows, quads, rows_per_chunk: rowsPerChunk, ...offsets, epsilon: eps },
+      bindings: { x: inputRef("x"), dy: inputRef("dy"), mean, variance, sums: scratch },
+      params: { mean: places.mean, variance: places.variance, epsilon: eps },
     }),
-    sumSplits({ ...sum, offset: places.beta }),
-    sumSplits({ ...sum, offset: places.gamma, first: quads }),
+    sumSplits({ ...sum, offset: places.gamma }),
+    sumSplits({ ...sum, offset: places.beta, first: quads }),
   ];
 }
 
@@ -93,13 +78,11 @@ function trainingDispatches(rows: number, quads: number): readonly Dispatch[] {
       params: { ...places, epsilon: eps },
       constants: { RELU, RESIDUAL },
     });
-  const running = (batch: string, offset: number, correction: number) =>
-    dispatchOver(quads, {
-      kernel: "layer/batchnorm2d_running",
-      label: batch,
-      bindings: { batch: inputRef(batch), running: inputRef("running"), tally: inputRef("tally") },
-      params: { quads, offset, momentum, correction },
-    });
+  const update = {
+    kernel: "reduce/running_statistics",
+    bindings: inputRefs({ running: "running", tally: "tally" }),
+    params: { running_mean: 1, running_variance: 2 + quads, momentum, correction: rows / (rows - 1) },
+  };
   return [
     ...columnMoments({
       label: "moments",
@@ -108,13 +91,12 @@ function trainingDispatches(rows: number, quads: number): readonly Dispatch[] {
       rows,
       quads,
       scratch: inputRef("scratch"),
+      update,
     }),
     forward(0, 0, "y"),
     forward(1, 0, "y_relu"),
     forward(0, 1, "y_sum"),
     forward(1, 1, "y_sum_relu"),
-    running("mean", 1, 1),
-    running("variance", 2 + quads, rows / (rows - 1)),
     ...parameterGradients(rows, quads, { ...statistics, out: inputRef("gradients") }, places),
     dispatchOver(stride, {
       kernel: "layer/batchnorm2d_backward",
@@ -146,7 +128,7 @@ async function checkTraining(path: ReadPath, shape: readonly number[]): Promise<
       values: arenaOf(gamma, beta),
       running: arenaOf(runningMean, runningVar),
       gradients: unwritten(4 * (2 * quads + 3)),
-      scratch: unwritten(8 * quads * splitRows(rows).chunks),
+      scratch: unwritten(8 * quads * splitRows(rows, quads).chunks),
       mean: unwritten(4 * quads),
       variance: unwritten(4 * quads),
       y: unwritten(4 * rows * quads),
@@ -228,7 +210,7 @@ async function checkEvaluation(path: ReadPath, shape: readonly number[]): Promis
       values: arenaOf(gamma, beta),
       running: arenaOf(runningMean, runningVar),
       gradients: unwritten(4 * (2 * quads + 3)),
-      scratch: unwritten(8 * quads * splitRows(items / quads).chunks),
+      scratch: unwritten(8 * quads * splitRows(items / quads, quads).chunks),
       y: unwritten(4 * items),
       dx: unwritten(4 * items),
     },

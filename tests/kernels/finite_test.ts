@@ -132,7 +132,10 @@ async function noteOf(
   return { noted: integers("tally")[3], values: floats("values") };
 }
 
-/** A running statistic of two quads after an update by these kernels, and what the tally notes. */
+/**
+ * The running mean and variance of two quads after an update by these kernels, and what the tally notes. The batch is one
+ * chunk of one row, so that it is the mean and the variance; the variance times 1.5 counts.
+ */
 async function runningAfter(path: ReadPath, { kernel, share, old, batch }: {
   readonly kernel: "running" | "cumulative";
   readonly share: number;
@@ -143,15 +146,25 @@ async function runningAfter(path: ReadPath, { kernel, share, old, batch }: {
   const { floats, integers } = await runKernels({
     path,
     dispatches: [dispatchOver(2, {
-      kernel: `layer/batchnorm2d_${kernel}`,
+      kernel: `reduce/merge_moments:reduce/${kernel}_statistics`,
       label: "running",
-      bindings: inputs("batch", "running", ...isRunning ? ["tally"] : []),
-      params: { quads: 2, offset: 0, correction: 1.5, ...isRunning ? { momentum: share } : {} },
+      bindings: inputs("moments", "mean", "variance", "running", ...isRunning ? ["tally"] : []),
+      params: {
+        ...{ rows: 1, quads: 2, chunks: 1, chunk_rows: 1, lanes: 1, correction: 1.5 },
+        ...{ running_mean: 0, running_variance: 2, ...isRunning ? { momentum: share } : {} },
+      },
     })],
-    buffers: { batch, running: old, tally: goodTally },
+    buffers: {
+      moments: Float32Array.of(...batch, ...batch),
+      mean: 8,
+      variance: 8,
+      running: Float32Array.of(...old, ...old),
+      tally: goodTally,
+    },
     step: { batch_weight: share, index: 4 },
   });
-  return { running: floats("running"), noted: integers("tally")[3] };
+  const running = floats("running");
+  return { mean: running.subarray(0, 8), variance: running.subarray(8), noted: integers("tally")[3] };
 }
 
 for (const path of readPaths) {
@@ -251,17 +264,23 @@ for (const path of readPaths) {
     );
   });
 
-  Deno.test(`batchnorm2d_running() and _cumulative() let nothing in that has no share, ${path} path`, async () => {
+  Deno.test(`running_statistics() and cumulative_statistics() let nothing in that has no share, ${path} path`, async () => {
     const good = numbers(8), scaled = good.map((value) => value * 1.5);
     for (const [place, word] of notFiniteWords.entries()) {
       const bad = withWords(numbers(8, 2), { [place]: word });
       for (const kernel of ["running", "cumulative"] as const) {
-        const { running, noted } = await runningAfter(path, { kernel, share: 1, old: bad, batch: good });
-        assertSame(running, scaled, `${kernel} forgets ${word.toString(16)}`);
+        const { mean, variance, noted } = await runningAfter(path, {
+          kernel,
+          share: 1,
+          old: bad,
+          batch: good,
+        });
+        assertSame(mean, good, `${kernel} mean forgets ${word.toString(16)}`);
+        assertSame(variance, scaled, `${kernel} variance forgets ${word.toString(16)}`);
         assert.equal(noted, noBadStep);
       }
       const frozen = await runningAfter(path, { kernel: "running", share: 0, old: good, batch: bad });
-      assertSame(frozen.running, good, "momentum 0");
+      for (const running of [frozen.mean, frozen.variance]) assertSame(running, good, "momentum 0");
       assert.equal(frozen.noted, noBadStep);
       for (const [old, batch] of [[good, bad], [bad, good]]) {
         assert.equal((await runningAfter(path, { kernel: "running", share: .5, old, batch })).noted, 9);

@@ -3,7 +3,7 @@
  * to f32 and its product), the magnitude being the largest sum of absolute terms times the scale.
  */
 import assert from "node:assert/strict";
-import { inputRef } from "../../src/kernels/buffer_ref.ts";
+import { inputRef, inputRefs } from "../../src/kernels/buffer_ref.ts";
 import { columnMoments, splitRows, sumColumns, sumSplits } from "../../src/kernels/reduce.ts";
 import { countQuads } from "../../src/shape.ts";
 import {
@@ -27,7 +27,11 @@ function columnSums({ shape: [rows, channels], values }: RefTensor, scale: numbe
 for (const path of readPaths) {
   Deno.test(`columns() adds bias_backward's rows, ${path} path`, async () => {
     for (
-      const [rows, channels, scale] of [[1, 1, 1], [16, 4, .5], [17, 3, 1], [163, 33, .1], [20011, 5, 1]]
+      const [rows, channels, scale] of [[1, 1, 1], [16, 4, .5], [17, 3, 1], [163, 33, .1], [20011, 5, 1], [
+        3001,
+        261,
+        1,
+      ]]
     ) {
       const dy = randomTensor([rows, channels], rows);
       const quads = countQuads(channels), offset = 2;
@@ -47,7 +51,7 @@ for (const path of readPaths) {
           }),
           buffers: {
             dy: toQuads(dy.values, rows, channels),
-            scratch: unwritten(4 * quads * splitRows(rows).chunks),
+            scratch: unwritten(4 * quads * splitRows(rows, quads).chunks),
             out: unwritten(4 * (offset + quads + 1)),
           },
         });
@@ -69,7 +73,7 @@ for (const path of readPaths) {
   });
 
   Deno.test(`moments() and their merge do not cancel far from zero, ${path} path`, async () => {
-    for (const [rows, channels] of [[1, 1], [2, 5], [16, 4], [17, 3], [163, 33], [20011, 5]]) {
+    for (const [rows, channels] of [[1, 1], [2, 5], [16, 4], [17, 3], [163, 33], [20011, 5], [3001, 261]]) {
       const { shape, values } = randomTensor([rows, channels], rows), quads = countQuads(channels);
       const x = { shape, values: values.map((value) => Math.fround(value + 50)) };
       const columns = {
@@ -79,27 +83,35 @@ for (const path of readPaths) {
         mean: inputRef("mean"),
         variance: inputRef("variance"),
       };
-      const dispatches = columnMoments({ label: "x", x: inputRef("x"), ...columns });
-      assert.deepEqual(dispatches.map(({ kernel }) => kernel), ["reduce/moments", "reduce/merge_moments"]);
+      const update = {
+        kernel: "reduce/running_statistics",
+        bindings: inputRefs({ running: "running", tally: "tally" }),
+        params: { running_mean: 0, running_variance: quads, momentum: 1, correction: 1 },
+      };
+      const dispatches = columnMoments({ label: "x", x: inputRef("x"), ...columns, update });
       const { floats } = await runKernels({
         path,
         dispatches,
         buffers: {
           x: toQuads(x.values, rows, channels),
-          s: unwritten(8 * quads * splitRows(rows).chunks),
+          s: unwritten(8 * quads * splitRows(rows, quads).chunks),
           mean: unwritten(4 * quads),
           variance: unwritten(4 * quads),
+          running: unwritten(8 * quads),
+          tally: Uint32Array.of(0, 0, 0, 0xffffffff),
         },
+        step: { index: 0 },
       });
       const mean = columnSums(x, 1 / rows);
       const squares = { shape, values: x.values.map((value, i) => (value - mean[i % channels]) ** 2) };
       const name = `${path} ${rows} rows, ${channels} channels`;
-      const meanError = sumTolerance(splitRows(rows).rowsPerChunk, 51);
+      const meanError = sumTolerance(splitRows(rows, quads).rowsPerChunk, 51);
       const got = (buffer: string) => fromQuads(floats(buffer), 1, channels);
       assertClose(got("mean"), mean, { tolerance: meanError, name: `${name}, mean` });
       // |x - mean| <= 2 is off by the mean's own error.
       const tolerance = sumTolerance(rows, 1) + 4 * meanError;
       assertClose(got("variance"), columnSums(squares, 1 / rows), { tolerance, name: `${name}, variance` });
+      assertSame(floats("running"), [...floats("mean"), ...floats("variance")], `${name}, running`);
       for (const buffer of ["mean", "variance"]) {
         assertPadding(floats(buffer), channels, { name: `${name} ${buffer}` });
       }
@@ -107,7 +119,7 @@ for (const path of readPaths) {
   });
 
   Deno.test(`splits() overwrites, or adds to what is there with ACCUMULATE, ${path} path`, async () => {
-    for (const [quads, splits] of [[1, 1], [3, 7], [130, 5]]) {
+    for (const [quads, splits] of [[1, 1], [3, 7], [130, 5], [130, 20], [3, 601]]) {
       const sums = randomTensor([splits, 4 * quads], 1), before = randomTensor([1, 4 * quads], 2);
       const offset = 1, scale = .25;
       const dispatch = sumSplits({
@@ -127,7 +139,7 @@ for (const path of readPaths) {
           {
             ...dispatch,
             bindings: { sums: inputRef("sums"), out: inputRef("added") },
-            constants: { ACCUMULATE: 1 },
+            constants: { ...dispatch.constants, ACCUMULATE: 1 },
           },
         ],
         buffers: { sums: Float32Array.from(sums.values), out: start, added: start },

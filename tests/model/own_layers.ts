@@ -211,7 +211,7 @@ export const prelu = defineLayer({
       term: "prelu_slope",
       text: slopeTermText,
       bindings: { x, dy },
-      ...{ rows, quads, scale: 1, scratch: scratch("chunks", splitRows(rows).chunks * quads) },
+      ...{ rows, quads, scale: 1, scratch: scratch("chunks", splitRows(rows, quads).chunks * quads) },
       ...(spec.shared ? { out: sums, offset: 0 } : { out: gradients, offset }),
     }));
     if (spec.shared) {

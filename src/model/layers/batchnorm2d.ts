@@ -7,7 +7,7 @@ import { z } from "zod";
 import { arenaRef, type BufferRef, inputRef } from "../../kernels/buffer_ref.ts";
 import { columnStride, dispatchOver } from "../../kernels/dispatch.ts";
 import { ShapeError } from "../../errors.ts";
-import { columnMoments, splitRows, sumSplits } from "../../kernels/reduce.ts";
+import { columnMoments, dispatchChunks, splitRows, sumSplits } from "../../kernels/reduce.ts";
 import { countQuads, quadsPerExample, shapeText } from "../../shape.ts";
 import { channelwise } from "../channels.ts";
 import {
@@ -50,10 +50,8 @@ function statistics(context: LayerContext<Batchnorm2dSpec>) {
 
 /** Scratch for two quads per chunk of rows and column. */
 function takeScratch({ scratch, batch, input }: LayerContext<Batchnorm2dSpec>): BufferRef {
-  return scratch(
-    "sums",
-    2 * splitRows(batch * input.height * input.width).chunks * countQuads(input.channels),
-  );
+  const quads = countQuads(input.channels);
+  return scratch("sums", 2 * splitRows(batch * input.height * input.width, quads).chunks * quads);
 }
 
 /**
@@ -70,21 +68,18 @@ function measure(context: LayerContext<Batchnorm2dSpec>): void {
     throw new ShapeError({ act: "train layer", thing: name, current, wanted });
   }
   const { buffers: { mean, variance } } = statistics(context);
-  context.emit(
-    ...columnMoments({ label: name, x, mean, variance, rows, quads, scratch: takeScratch(context) }),
-  );
-  const running = [
-    { batch: mean, parameter: "running_mean", correction: 1 },
-    { batch: variance, parameter: "running_var", correction: rows / (rows - 1) },
-  ];
-  for (const { batch, parameter, correction } of running) {
-    context.emit(dispatchOver(quads, {
-      kernel: "layer/batchnorm2d_running",
-      label: `${name} ${parameter}`,
-      bindings: { batch, running: arenaRef("statistics"), tally: inputRef("tally") },
-      params: { quads, offset: context.offsetOf(parameter), momentum: spec.momentum, correction },
-    }));
-  }
+  const update = {
+    kernel: "reduce/running_statistics",
+    bindings: { running: arenaRef("statistics"), tally: inputRef("tally") },
+    params: {
+      "running_mean": context.offsetOf("running_mean"),
+      "running_variance": context.offsetOf("running_var"),
+      momentum: spec.momentum,
+      correction: rows / (rows - 1),
+    },
+  };
+  const scratch = takeScratch(context);
+  context.emit(...columnMoments({ label: name, x, mean, variance, rows, quads, scratch, update }));
 }
 
 /** The batch-norm layer: x (N, C, H, W) -> y of the same shape. */
@@ -164,24 +159,24 @@ export const batchnorm2d: LayerType<Batchnorm2dSpec> = {
     const { buffers, offsets } = statistics(context);
     const quads = countQuads(input.channels), rows = batch * input.height * input.width;
     const gamma = context.offsetOf("weight"), beta = context.offsetOf("bias"), { epsilon } = spec;
-    const { rowsPerChunk, chunks } = splitRows(rows), sums = takeScratch(context);
-    const sum = {
-      scratch: sums,
-      out: arenaRef("gradients"),
-      quads,
-      splits: chunks,
-      stride: 2 * quads,
-      scale: 1,
-    };
+    const sums = takeScratch(context), label = `${name} backward shift and scale`;
     context.emit(
-      dispatchOver(chunks * quads, {
+      dispatchChunks(rows, quads, {
         kernel: "reduce/batchnorm2d_backward",
-        label: `${name} backward shift and scale, chunks`,
+        label: `${label}, chunks`,
         bindings: { x, dy, ...buffers, sums },
-        params: { rows, quads, rows_per_chunk: rowsPerChunk, ...offsets, epsilon },
+        params: { ...offsets, epsilon },
       }),
-      sumSplits({ ...sum, label: `${name} backward shift`, offset: beta }),
-      sumSplits({ ...sum, label: `${name} backward scale`, offset: gamma, first: quads }),
+      // Scale and shift are neighbours in the arena, as in the sums.
+      sumSplits({
+        label,
+        scratch: sums,
+        out: arenaRef("gradients"),
+        offset: gamma,
+        quads: 2 * quads,
+        splits: splitRows(rows, quads).chunks,
+        scale: 1,
+      }),
     );
     if (!dx) return;
     const total = batch * quadsPerExample(input), stride = columnStride(total, quads);

@@ -91,7 +91,7 @@ export const prelu: LayerType<PreluSpec> = {
     const sums = spec.shared ? scratch("slopes", quads) : undefined;
     emit(...sumColumns({
       ...{ label, term: "reduce/prelu_backward_weight", bindings: { x, dy }, rows, quads, scale: 1 },
-      scratch: scratch("chunks", splitRows(rows).chunks * quads),
+      scratch: scratch("chunks", splitRows(rows, quads).chunks * quads),
       ...(sums ? { out: sums, offset: 0 } : { out: gradients, offset }),
     }));
     if (sums) {

@@ -91,7 +91,7 @@ export function gramScratchQuads(context: GramContext): Readonly<Record<string, 
   );
   return {
     samples: samples * quads,
-    "chunk_sums": splitRows(samples).chunks * quads,
+    "chunk_sums": splitRows(samples, quads).chunks * quads,
     "split_sums": Math.max(...splits),
   };
 }
@@ -147,7 +147,7 @@ function lowerGather({ geometry, samples, path }: GramContext, withSkip: boolean
 /** The dispatches that sum the columns of `samples`, into a buffer, or added to it. */
 function lowerSums(
   { geometry, samples, path }: GramContext,
-  { out, accumulate }: { readonly out: string; readonly accumulate: boolean },
+  { out, accumulates }: { readonly out: string; readonly accumulates: boolean },
 ): readonly Dispatch[] {
   const [chunks, sum] = sumColumns({
     label: `${geometry.name} ${out}`,
@@ -159,13 +159,17 @@ function lowerSums(
     out: inputRef(out),
     offset: 0,
     scale: 1,
+    accumulates,
   });
-  return [{ ...chunks!, path }, { ...sum!, constants: { ACCUMULATE: accumulate ? 1 : 0 } }];
+  return [{ ...chunks!, path }, sum!];
 }
 
 /** The dispatches that sum a batch's columns into `shift_sums`, to be run with `shift_scale` 0. */
 export function lowerShift(context: GramContext, withSkip: boolean): readonly Dispatch[] {
-  return [...lowerGather(context, withSkip), ...lowerSums(context, { out: "shift_sums", accumulate: false })];
+  return [
+    ...lowerGather(context, withSkip),
+    ...lowerSums(context, { out: "shift_sums", accumulates: false }),
+  ];
 }
 
 /**
@@ -184,12 +188,12 @@ export function lowerAccumulation(context: GramContext, withSkip: boolean): read
       params: {},
     });
     const quads = rows * columns / 4, { splits } = choice;
-    const sum = sumSplits({ label, scratch, out: inputRef(out), offset, quads, splits, scale: 1 });
-    return [product, { ...sum, constants: { ACCUMULATE: 1 } }];
+    const sum = { label, scratch, out: inputRef(out), offset, quads, splits, scale: 1 };
+    return [product, sumSplits({ ...sum, accumulates: true })];
   });
   return [
     ...lowerGather(context, withSkip),
-    ...lowerSums(context, { out: "column_sums", accumulate: true }),
+    ...lowerSums(context, { out: "column_sums", accumulates: true }),
     ...products,
   ];
 }
