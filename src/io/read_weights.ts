@@ -12,6 +12,7 @@ import { isModelFile } from "./model_file.ts";
 import { metadataKeys, parseMetadata } from "./model_metadata.ts";
 import { decodeModelProto } from "./onnx/protobuf.ts";
 import { readOnnxGraph } from "./onnx/graph.ts";
+import { imageSizes } from "./onnx/channels_last.ts";
 import { readOnnx } from "./onnx/read.ts";
 import { decodePretrained, type PretrainedModel } from "./pretrained.ts";
 import type { ImageSize } from "./recognize_chain.ts";
@@ -69,7 +70,7 @@ export async function readInputSize(
 ): Promise<Graph["input"] | undefined> {
   const bytes = await files.read(path, { maxBytes });
   if (isOnnxPath(path)) {
-    const [, channels, height, width] = readOnnxGraph(decodeModelProto(bytes, path), path).input.sizes;
+    const [, channels, height, width] = imageSizes(readOnnxGraph(decodeModelProto(bytes, path), path));
     const isKnown = channels !== undefined && height !== undefined && width !== undefined;
     return isKnown ? { channels, height, width } : undefined;
   }

@@ -28,8 +28,8 @@ export interface FeatureValue {
 
 /**
  * Every `step`-th pixel along height and width; zeros around the map: above, left, below, right; channels in `groups`,
- * a dimension of their own, which may have changed places with the positions in a group; or one channel without its
- * dimension.
+ * a dimension of their own, which may have changed places with the positions in a group; one channel without its
+ * dimension; or channels in the last dimension, of a vector in the order that they had there.
  */
 export type PendingChange =
   & { readonly node: OnnxNode }
@@ -38,6 +38,7 @@ export type PendingChange =
     | { readonly zeros: readonly [number, number, number, number] }
     | { readonly groups: number; readonly isTurned: boolean }
     | { readonly isSqueezed: true }
+    | { readonly isChannelsLast: true }
   );
 
 /** A value of the graph: numbers, or what a layer computes. */
@@ -145,6 +146,11 @@ export function readFeatures(
       "one channel without its dimension",
       "an Unsqueeze after it",
     );
+  }
+  if ("isChannelsLast" in pending) {
+    const wanted =
+      "a Transpose to (N, C, H, W), a mean over the pixels, or a flattened map before a linear layer";
+    return refuseNode(builder, node, inputs, "channels in the last dimension", wanted);
   }
   const current = "step" in pending ? `every ${pending.step.join(" x ")} pixels` : `zeros around a map`;
   return refuseNode(

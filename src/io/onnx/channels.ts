@@ -13,6 +13,7 @@ import {
   readNumbers,
   refuseNode,
 } from "./builder.ts";
+import { turnChannels } from "./channels_last.ts";
 import { type OnnxNode, readInt, readInts } from "./graph.ts";
 import { dropPending } from "./windows.ts";
 
@@ -40,12 +41,20 @@ export function viewChannels(
   return addLayer(builder, node, { layer: { kind: "shuffle", groups: pending.groups }, inputs: [map] });
 }
 
-/** Transpose of groups and positions, which a Reshape makes a shuffle. */
+/** Transpose of channels to another dimension; of groups and positions, which a Reshape makes a shuffle. */
 export function readTranspose(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
+  const turned = turnChannels(node, inputs);
+  if (turned) return turned;
   const value = readGrouped(inputs), order = readInts(node, "perm")?.join() ?? "reversed";
   if (!value || order !== "0,2,1,3,4") {
     const current = `the order (${order})`;
-    return refuseNode(builder, node, inputs, current, "groups and positions of channels that change places");
+    return refuseNode(
+      builder,
+      node,
+      inputs,
+      current,
+      "channels to the last dimension or back, or groups and positions of channels that change places",
+    );
   }
   const [groups, positions, ...area] = value.sizes, pending = value.pending as { readonly isTurned: boolean };
   return {

@@ -15,6 +15,7 @@ import type { PretrainedModel } from "../pretrained.ts";
 import { familyNormalization } from "../recognize.ts";
 import type { ImageSize } from "../recognize_chain.ts";
 import {
+  type FeatureValue,
   type GraphBuilder,
   isTensor,
   type NodeInputs,
@@ -22,6 +23,7 @@ import {
   readFeatures,
   refuseNode,
 } from "./builder.ts";
+import { hasChannelsLast, imageSizes } from "./channels_last.ts";
 import { findExternalData } from "./external.ts";
 import { folds } from "./fold.ts";
 import { describeNode, type OnnxGraph, type OnnxNode, readOnnxGraph } from "./graph.ts";
@@ -57,7 +59,7 @@ function convertGraph(
   graph: OnnxGraph,
   { size, external }: { readonly size: ImageSize; readonly external: ExternalData },
 ): PretrainedModel {
-  const { file, input, output } = graph, [batch, channels, height, width] = input.sizes;
+  const { file, input, output } = graph, [batch, channels, height, width] = imageSizes(graph);
   if (channels === undefined) {
     const current = "its number of channels is open";
     throw new FormatError({
@@ -70,9 +72,7 @@ function convertGraph(
   const images = { channels, height: height ?? size.height, width: width ?? size.width };
   const plan = findNeeded(graph, external);
   const builder = createBuilder(graph, { external, batch, uses: plan.uses });
-  const sizes = [images.channels, images.height, images.width];
-  const shape = mapShape(images.channels, images.height, images.width);
-  const values = new Map<string, OnnxValue>([[input.name, { layer: imagesName, shape, sizes }]]);
+  const values = new Map<string, OnnxValue>([[input.name, nameImages(graph, images)]]);
   const read = (value: string): OnnxValue | undefined => {
     if (value === "") return undefined;
     const known = values.get(value), tensor = graph.initializers.get(value);
@@ -90,6 +90,14 @@ function convertGraph(
     for (const [i, value] of results.entries()) values.set(node.outputs[i], value);
   }
   return finish(builder, { images, last: read(output) });
+}
+
+/** The images as a value. */
+function nameImages(graph: OnnxGraph, { channels, height, width }: Graph["input"]): FeatureValue {
+  const shape = mapShape(channels, height, width), images = { layer: imagesName, shape };
+  if (!hasChannelsLast(graph)) return { ...images, sizes: [channels, height, width] };
+  const node = graph.nodes.find(({ inputs }) => inputs.includes(graph.input.name))!;
+  return { ...images, sizes: [height, width, channels], pending: { node, isChannelsLast: true } };
 }
 
 /** A node that the output depends on, and what it computes together with others. */
@@ -188,14 +196,17 @@ function finish(
     return [fullName, values] as const;
   }));
   const normalization = familyNormalization(new Map(places.map(({ fullName, shape }) => [fullName, shape])));
-  const { input, output: outputName } = builder.graph, valueNames = { input: input.name, output: outputName };
+  const { input, output: outputName } = builder.graph;
+  // Programs that give images with channels in the last dimension must not take a file that is written with them in the first.
+  const valueNames = hasChannelsLast(builder.graph) ? undefined : { input: input.name, output: outputName };
+  const named = valueNames ? { valueNames } : {};
   // Only winnow writes them.
   const metadata = Object.fromEntries(builder.graph.metadata);
   if (metadata[metadataKeys.input] !== undefined) {
     const masks = readMasks(metadata, { name: file, laidOut: places, parameters });
-    return { graph, parameters, masks, valueNames, ...readTask(metadata, graph, file) };
+    return { graph, parameters, masks, ...named, ...readTask(metadata, graph, file) };
   }
-  return { graph, parameters, masks: new Map(), valueNames, ...(normalization ? { normalization } : {}) };
+  return { graph, parameters, masks: new Map(), ...named, ...(normalization ? { normalization } : {}) };
 }
 
 /** The layers that a layer depends on, and itself. Those that read the layer before them need not say so. */

@@ -16,6 +16,7 @@ import {
 } from "./builder.ts";
 import { readAxes, readSliceRanges } from "./fold_moves.ts";
 import { type OnnxNode, readFloat, readInt, readInts, readText, readType } from "./graph.ts";
+import { readChannelsLast, viewChannelsLast } from "./channels_last.ts";
 import { readGrouped, sliceChannels, unsqueezeChannel, viewChannels } from "./channels.ts";
 import { dropPending } from "./windows.ts";
 import { countElements, integerVector, isFloatType, type OnnxTensor } from "./tensor.ts";
@@ -52,6 +53,9 @@ function viewFeatures(
   node: OnnxNode,
   { value, sizes }: { readonly value: FeatureValue; readonly sizes: readonly number[] },
 ): FeatureValue {
+  if (readChannelsLast([value])) {
+    return viewChannelsLast(builder, node, value, sizes) ?? readFeatures(builder, node, [value]);
+  }
   const { shape } = value, { channels, height, width, taps } = shape;
   const isPixel = height === 1 && width === 1 && taps === 1;
   if (sizes.join() === value.sizes.join()) return value;
@@ -72,9 +76,8 @@ function viewFeatures(
 
 /** Flatten -> flatten. */
 export function readFlatten(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
-  const value = readFeatures(builder, node, inputs),
-    rank = value.sizes.length + 1,
-    axis = readInt(node, "axis", 1);
+  const last = readChannelsLast(inputs), value = last ?? readFeatures(builder, node, inputs);
+  const rank = value.sizes.length + 1, axis = readInt(node, "axis", 1);
   if ((axis < 0 ? axis + rank : axis) !== 1) {
     return refuseNode(builder, node, inputs, `axis ${axis}`, "axis 1, which keeps the batch");
   }
@@ -83,7 +86,7 @@ export function readFlatten(builder: GraphBuilder, node: OnnxNode, inputs: NodeI
 
 /** Reshape that keeps the batch -> flatten, shuffle, or nothing. */
 export function readReshape(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
-  const value = readGrouped(inputs) ?? readFeatures(builder, node, inputs);
+  const value = readGrouped(inputs) ?? readChannelsLast(inputs) ?? readFeatures(builder, node, inputs);
   const features = countElements(value.sizes);
   const target = [...readNumbers(builder, node, inputs, 1).values];
   if (readInt(node, "allowzero", 0) !== 0 && target.includes(0)) {
@@ -98,7 +101,9 @@ export function readReshape(builder: GraphBuilder, node: OnnxNode, inputs: NodeI
     const text = target.map((size) => Number.isNaN(size) ? "N" : size).join(", ");
     return refuseNode(builder, node, inputs, `it reshapes to (${text})`, "a shape that keeps the batch");
   }
-  return viewChannels(builder, node, { value, sizes }) ?? viewFeatures(builder, node, { value, sizes });
+  return readChannelsLast([value])
+    ? viewFeatures(builder, node, { value, sizes })
+    : viewChannels(builder, node, { value, sizes }) ?? viewFeatures(builder, node, { value, sizes });
 }
 
 /** Refuses axes that are none, that are there twice, and that of the batch. */
@@ -116,7 +121,7 @@ function checkAxes(
 
 /** Squeeze of height and width. */
 export function readSqueeze(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
-  const value = readFeatures(builder, node, inputs), { sizes } = value;
+  const value = readChannelsLast(inputs) ?? readFeatures(builder, node, inputs), { sizes } = value;
   const axes = readAxes(keepNumbers(inputs), node)?.map((axis) => axis < 0 ? axis + sizes.length + 1 : axis);
   checkAxes(builder, node, inputs, { axes: axes ?? [], rank: sizes.length + 1 });
   const kept = sizes.filter((size, i) => axes ? !axes.includes(i + 1) : size !== 1);

@@ -12,6 +12,7 @@ import {
   readNumbers,
   refuseNode,
 } from "./builder.ts";
+import { readChannelsLast, reorderRows } from "./channels_last.ts";
 import { type OnnxNode, readFloat, readInt, readInts } from "./graph.ts";
 import { describeWindows, dropPending, readPadded, readWindows, shortPair } from "./windows.ts";
 
@@ -126,13 +127,15 @@ function addLinear(
     readonly bias?: Float32Array;
   },
 ): FeatureValue {
-  const input = readFeatures(builder, node, inputs);
+  const last = readChannelsLast(inputs),
+    input = last ? dropPending(last) : readFeatures(builder, node, inputs);
   if (input.sizes.length !== 1 || input.sizes[0] !== columns) {
     return refuseNode(builder, node, inputs, "an input of other sizes", `vectors of ${columns} features`);
   }
   const layer = { kind: "linear", outFeatures: rows, bias: bias !== undefined } as const;
-  if (scale !== 1) builder.spend(values.length, node);
-  const weight = scale === 1 ? values : values.map((value) => value * scale);
+  if (scale !== 1 || last) builder.spend(values.length, node);
+  const ordered = last ? reorderRows(values, input.shape) : values;
+  const weight = scale === 1 ? ordered : ordered.map((value) => value * scale);
   return addLayer(builder, node, {
     layer,
     inputs: [input],

@@ -12,6 +12,7 @@ import {
   readFeatures,
   refuseNode,
 } from "./builder.ts";
+import { readChannelsLast } from "./channels_last.ts";
 import { readAxes } from "./fold_moves.ts";
 import { type OnnxNode, readInt, readInts, readText } from "./graph.ts";
 
@@ -194,18 +195,24 @@ export function readGlobalMaxPool(builder: GraphBuilder, node: OnnxNode, inputs:
 
 /** ReduceMean over height and width -> globalavgpool2d. */
 export function readReduceMean(builder: GraphBuilder, node: OnnxNode, inputs: NodeInputs): FeatureValue {
-  const input = readFeatures(builder, node, inputs);
+  const last = readChannelsLast(inputs), { channels, height, width } = last?.shape ?? {};
+  const input = last
+    ? { ...dropPending(last), sizes: [channels!, height!, width!] }
+    : readFeatures(builder, node, inputs);
   const numbers = inputs.map((value) => value && isTensor(value) ? value : undefined);
   const axes = readAxes(numbers, node)?.map((axis) => axis < 0 ? axis + 1 + input.sizes.length : axis);
-  if (input.sizes.length !== 3 || axes?.toSorted().join() !== "2,3") {
+  if (input.sizes.length !== 3 || axes?.toSorted().join() !== (last ? "1,2" : "2,3")) {
     return refuseNode(
       builder,
       node,
       inputs,
       `a mean over axes ${axes?.join(", ") ?? "of all"}`,
-      "axes 2, 3 of a map",
+      "height and width of a map",
     );
   }
-  const sizes = readInt(node, "keepdims", 1) === 1 ? [input.shape.channels, 1, 1] : [input.shape.channels];
-  return addLayer(builder, node, { layer: { kind: "globalavgpool2d" }, inputs: [input], sizes });
+  const keepsRank = readInt(node, "keepdims", 1) === 1;
+  const sizes = keepsRank ? [input.shape.channels, 1, 1] : [input.shape.channels];
+  const mean = addLayer(builder, node, { layer: { kind: "globalavgpool2d" }, inputs: [input], sizes });
+  if (!last || !keepsRank) return mean;
+  return { ...mean, sizes: sizes.toReversed(), pending: { node, isChannelsLast: true } };
 }
