@@ -90,6 +90,7 @@ function makeTaps(size: number, from: number, to: number, out: number): Taps {
 export class Resizer {
   readonly #taps = new Map<string, Taps>();
   #lines = new Uint8Array(0);
+  #sums = new Int32Array(0);
 
   /** Writes the part of an image to its place in a result (C, H, W) of the same channels. */
   resize(image: PixelImage, { from, to }: Placement, target: Uint8Array, { height, width }: ImageSize): void {
@@ -104,17 +105,17 @@ export class Resizer {
     const lines = this.#lines;
     if (channels === 3) resizeLines3(image, across, { lines, top, bottom, outWidth });
     else resizeLines1(image, across, { lines, top, bottom, outWidth });
-    const plane = height * width;
+    if (this.#sums.length < stride) this.#sums = new Int32Array(stride);
+    const sums = this.#sums.subarray(0, stride), plane = height * width;
     for (let y = 0; y < outHeight; y++) {
-      const first = (down.first[y] - top) * stride, count = down.count[y], weight = y * down.most;
-      for (let x = 0; x < outWidth; x++) {
-        for (let c = 0; c < channels; c++) {
-          let sum = 1 << precisionBits - 1;
-          for (let k = 0, at = first + x * channels + c; k < count; k++, at += stride) {
-            sum = sum + Math.imul(lines[at], down.weights[weight + k]) | 0;
-          }
-          target[c * plane + (to[1] + y) * width + to[0] + x] = sum >> precisionBits;
-        }
+      sums.fill(1 << precisionBits - 1);
+      // Line by line, because memory is read in its order then.
+      for (let k = 0; k < down.count[y]; k++) {
+        addLine(sums, lines, (down.first[y] + k - top) * stride, down.weights[y * down.most + k]);
+      }
+      for (let c = 0; c < channels; c++) {
+        let out = c * plane + (to[1] + y) * width + to[0];
+        for (let at = c; at < stride; at += channels) target[out++] = sums[at] >> precisionBits;
       }
     }
   }
@@ -128,6 +129,11 @@ export class Resizer {
     this.#taps.set(key, made);
     return made;
   }
+}
+
+/** Adds a line times its weight to sums. */
+function addLine(sums: Int32Array, lines: Uint8Array, from: number, weight: number): void {
+  for (let i = 0; i < sums.length; i++) sums[i] += Math.imul(lines[from + i], weight);
 }
 
 /** Writes pixels (H, W, C) as planes (C, H, W). */

@@ -41,6 +41,16 @@ interface Turbo {
 /** Formats of pixels in turbojpeg.h, by channels. */
 const turboFormats: ReadonlyMap<number, number> = new Map([[1, 6], [3, 0], [4, 11]]);
 
+/** TJFLAG_FASTUPSAMPLE: colours of lower resolution are repeated, not interpolated. */
+const fastUpsampling = 256;
+
+/** At what size a JPEG is decoded. */
+export interface Scale {
+  readonly eighths: number;
+  /** True if what comes out is then shrunk to a half or less, where single pixels of colours no longer count. */
+  readonly isShrunk: boolean;
+}
+
 /** libjpeg-turbo with its memory. */
 class TurboDecoder {
   readonly #turbo: Turbo;
@@ -67,10 +77,11 @@ class TurboDecoder {
   }
 
   /** Decodes at eighths of the size; undefined where it is not sure of what it read. The pixels are its memory. */
-  decode(bytes: Uint8Array, { width, height }: ImageHeader, { channels, eighths }: {
-    readonly channels: number;
-    readonly eighths: number;
-  }): PixelImage | undefined {
+  decode(
+    bytes: Uint8Array,
+    { width, height }: ImageHeader,
+    { channels, eighths, isShrunk }: Scale & { readonly channels: number },
+  ): PixelImage | undefined {
     const turbo = this.#turbo, scaled = (size: number) => Math.ceil(size * eighths / 8);
     const size = { width: scaled(width), height: scaled(height) };
     const input = this.#hold(this.#input, bytes.length), handle = this.#handle, sizes = this.#sizes;
@@ -84,7 +95,8 @@ class TurboDecoder {
     if (read[0] !== width || read[1] !== height) return undefined;
     const from = [handle, input.pointer, bytes.length] as const;
     const to = [output.pointer, size.width, 0, size.height] as const;
-    const code = turbo.tjDecompress2(...from, ...to, turboFormats.get(channels)!, 0);
+    const flags = isShrunk ? fastUpsampling : 0;
+    const code = turbo.tjDecompress2(...from, ...to, turboFormats.get(channels)!, flags);
     if (code !== 0) return undefined;
     return { ...size, channels, pixels: new Uint8Array(turbo.memory.buffer, output.pointer, length) };
   }
@@ -171,17 +183,18 @@ export class ImageCodecs {
   /**
    * Decodes an image. The result may be memory that the next image is decoded to.
    *
-   * @param eighths A JPEG is decoded at so many eighths of its size.
+   * @param options.eighths A JPEG is decoded at so many eighths of its size.
    * @throws {ImageFault} If its data are broken.
    */
-  decode(bytes: Uint8Array<ArrayBuffer>, header: ImageHeader, { channels, eighths }: {
-    readonly channels: 1 | 3;
-    readonly eighths: number;
-  }): PixelImage {
+  decode(
+    bytes: Uint8Array<ArrayBuffer>,
+    header: ImageHeader,
+    { channels, ...scale }: Scale & { readonly channels: 1 | 3 },
+  ): PixelImage {
     try {
       switch (header.format) {
         case "jpeg":
-          return this.#decodeJpeg(bytes, header, { channels, eighths });
+          return this.#decodeJpeg(bytes, header, { channels, ...scale });
         case "png":
           return dropAlpha(this.#decodePng(bytes), channels);
         case "webp":
@@ -197,16 +210,17 @@ export class ImageCodecs {
     }
   }
 
-  #decodeJpeg(bytes: Uint8Array, header: ImageHeader, { channels, eighths }: {
-    readonly channels: 1 | 3;
-    readonly eighths: number;
-  }): PixelImage {
+  #decodeJpeg(
+    bytes: Uint8Array,
+    header: ImageHeader,
+    { channels, ...scale }: Scale & { readonly channels: 1 | 3 },
+  ): PixelImage {
     const isInk = header.components === 4;
     let image: PixelImage | undefined;
     try {
       this.#turboModule ??= compile("@cwasm/jpeg-turbo/jpeg-turbo.wasm");
       this.#turbo ??= new TurboDecoder(this.#turboModule);
-      image = this.#turbo.decode(bytes, header, { channels: isInk ? 4 : channels, eighths });
+      image = this.#turbo.decode(bytes, header, { channels: isInk ? 4 : channels, ...scale });
     } catch {
       // Thrown out of the middle of it, or out of memory: what it holds is not to be relied on.
       this.#turbo = undefined;

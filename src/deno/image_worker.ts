@@ -12,8 +12,8 @@ import {
   type ProbedImages,
 } from "../data/image_decoder.ts";
 import { ImageFault, type ImageHeader, readImageHeader } from "../data/image_header.ts";
-import { type ImageSize, placeImage, Resizer } from "../data/image_resize.ts";
-import { ImageCodecs } from "./image_codecs.ts";
+import { type ImageSize, placeImage, type Placement, Resizer } from "../data/image_resize.ts";
+import { ImageCodecs, type Scale } from "./image_codecs.ts";
 
 /** What a thread is asked for. */
 export type ImageMessage =
@@ -89,12 +89,12 @@ function digest(bytes: Uint8Array<ArrayBuffer>): readonly [number, number] {
 }
 
 /** The least eighths of a JPEG's size that leave twice the pixels that are wanted along each side. */
-function chooseEighths({ width, height }: ImageSize, placed: ReturnType<typeof placeImage>): number {
+function chooseScale({ width, height }: ImageSize, placed: Placement): Scale {
   const [left, top, right, bottom] = placed.from, { to } = placed;
   const shrink = Math.min((right - left) / (to[2] - to[0]), (bottom - top) / (to[3] - to[1]));
   // Of few pixels the last, which may stand for less than a whole one, would count too much.
-  if (Math.min(width, height) < 64) return 8;
-  return Math.min(8, Math.max(1, Math.ceil(16 / shrink)));
+  if (Math.min(width, height) < 64) return { eighths: 8, isShrunk: false };
+  return { eighths: Math.min(8, Math.max(1, Math.ceil(16 / shrink))), isShrunk: shrink >= 2 };
 }
 
 /** Writes resized pixels (C, H, W) to where Exif's orientation says that they are. */
@@ -125,8 +125,8 @@ async function decodeFile(path: string, request: DecodeRequest, target: Uint8Arr
   const header = checkHeader(readImageHeader(bytes, true)!), { orientation } = header;
   await codecs.open(header.format);
   const isTurned = orientation >= 5, size = isTurned ? { height: width, width: height } : { height, width };
-  const placed = placeImage(header, size, resize), eighths = chooseEighths(header, placed);
-  const image = codecs.decode(bytes, header, { channels, eighths });
+  const placed = placeImage(header, size, resize);
+  const image = codecs.decode(bytes, header, { channels, ...chooseScale(header, placed) });
   const scale = [image.width / header.width, image.height / header.height];
   const [left, top, right, bottom] = placed.from;
   const from = [left * scale[0], top * scale[1], right * scale[0], bottom * scale[1]] as const;
