@@ -10,6 +10,7 @@ import { readVariant } from "../src/runs/compare_variants.ts";
 import * as bench from "../src/cli/bench.ts";
 import * as compare from "../src/cli/compare.ts";
 import * as convert from "../src/cli/convert.ts";
+import * as data from "../src/cli/data.ts";
 import * as report from "../src/cli/report.ts";
 import * as evaluate from "../src/cli/evaluate.ts";
 import { type FlagField, type ParsedFlags, parseFlags } from "../src/cli/flags.ts";
@@ -68,6 +69,7 @@ const commands: Readonly<Record<string, Command>> = {
   },
   sensitivity: { fields: sensitivity.fields, check: (flags) => sensitivity.readScan(flags, files) },
   convert: { fields: convert.fields, positionals: true },
+  data: { fields: data.fields, positionals: true },
   report: { fields: report.fields, positionals: true },
   evaluate: { fields: evaluate.fields },
   predict: { fields: predict.fields },

@@ -53,6 +53,31 @@ export function describeSkipped(count: number, files: readonly string[]): string
   return `${count} damaged ${count === 1 ? "image is" : "images are"} left out: ${some}`;
 }
 
+/** Files, and the digest of each one's content. */
+interface SeenFiles {
+  readonly paths: readonly string[];
+  readonly digests: readonly string[];
+}
+
+/** Test images that are training images, by the content of their files. */
+export function findCopies(train: SeenFiles, test: SeenFiles): ImageFacts["copies"] {
+  const seen = new Map(train.paths.map((path, i) => [train.digests[i], path]));
+  const copies = test.paths.flatMap((path, i) => {
+    const twin = seen.get(test.digests[i]);
+    return twin === undefined ? [] : [[path, twin] as const];
+  });
+  return { count: copies.length, ...(copies.length > 0 ? { first: copies[0] } : {}) };
+}
+
+/** A line on test images that are training images; undefined if none is. */
+export function describeCopies({ count, first }: ImageFacts["copies"]): string | undefined {
+  if (!first) return undefined;
+  const are = count === 1
+    ? "1 test image is a copy of a training image"
+    : `${count} test images are copies of training images`;
+  return `${are}, such as ${first[0]} of ${first[1]}`;
+}
+
 const count = z.int().min(0);
 
 /** The schema of {@linkcode ImageFacts}. */

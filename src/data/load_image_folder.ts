@@ -8,10 +8,17 @@ import type { Files } from "../files.ts";
 import { imageBounds } from "../shape.ts";
 import { type Dataset, describeDataset } from "./dataset.ts";
 import { checkDistinctImages } from "./distinct_images.ts";
-import { type DecodedSet, decodeSet, type DecodingTools, probeSet } from "./decode_images.ts";
+import { decodeSet, type DecodingTools, probeSet } from "./decode_images.ts";
 import type { ImageDecoder } from "./image_decoder.ts";
 import { type ListedImage, listImageFolder } from "./image_folder.ts";
-import { describeSkipped, type ImageFacts, type ImageOptions, type ModelInput } from "./image_options.ts";
+import {
+  describeCopies,
+  describeSkipped,
+  findCopies,
+  type ImageFacts,
+  type ImageOptions,
+  type ModelInput,
+} from "./image_options.ts";
 import type { ImageSize } from "./image_resize.ts";
 
 /** What images are loaded by. */
@@ -66,9 +73,14 @@ export async function loadImageFolder(
     copies: findCopies(trained, tested),
   };
   describeFacts(facts, { ...shape, share: listed.share, total }).forEach(note);
-  const name = folder.slice(folder.lastIndexOf("/") + 1) || "images";
-  const parts = { name: name === "." || name === ".." ? "images" : name, source: folder, classes };
+  const parts = { name: nameFolder(folder), source: folder, classes };
   return { ...describeDataset({ ...parts, ...shape, ...splits }), images: facts };
+}
+
+/** The name of the data set in a folder. */
+export function nameFolder(folder: string): string {
+  const name = folder.slice(folder.lastIndexOf("/") + 1);
+  return /^\.*$/.test(name) ? "images" : name;
 }
 
 /** Channels, height and width of the examples. */
@@ -122,16 +134,6 @@ function checkMemory(count: number, { channels, height, width }: ExampleShape, t
   throw new ShapeError({ act: "use images of", thing, current, wanted });
 }
 
-/** Test images that are training images, by the content of their files. */
-function findCopies(train: DecodedSet, test: DecodedSet): ImageFacts["copies"] {
-  const seen = new Map(train.paths.map((path, i) => [train.digests[i], path]));
-  const copies = test.paths.flatMap((path, i) => {
-    const twin = seen.get(test.digests[i]);
-    return twin === undefined ? [] : [[path, twin] as const];
-  });
-  return { count: copies.length, ...(copies.length > 0 ? { first: copies[0] } : {}) };
-}
-
 /** Lines on what a user may not expect of the images. */
 function describeFacts(
   { resize, found, skipped, copies }: ImageFacts,
@@ -142,7 +144,7 @@ function describeFacts(
 ): readonly string[] {
   const all = found.train + found.test,
     how = { crop: "cropped", stretch: "stretched", pad: "padded" }[resize];
-  const left = describeSkipped(skipped.count, skipped.files);
+  const twins = describeCopies(copies), left = describeSkipped(skipped.count, skipped.files);
   const colours = channels === 1 ? "grey" : "coloured";
   return [
     `images: ${total} of ${all} decoded, ${colours}, ${width} x ${height} pixels (others are ${how})`,
@@ -150,12 +152,6 @@ function describeFacts(
       ? []
       : [`there is no folder of test images: ${share} of each class are held out for test (--test-share)`]),
     ...(left === undefined ? [] : [left]),
-    ...(copies.first
-      ? [
-        `${copies.count} test images are copies of training images, such as ${copies.first[0]} of ${
-          copies.first[1]
-        }`,
-      ]
-      : []),
+    ...(twins === undefined ? [] : [twins]),
   ];
 }

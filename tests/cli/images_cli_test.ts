@@ -55,7 +55,7 @@ Deno.test("prune, evaluate and predict take folders of images, and say what was 
     assertMatch(run.stderr, /^1 damaged image is left out: .*broken\.png$/m);
     assertMatch(
       run.stderr,
-      /^1 test images are copies of training images, such as .*copy\.png of .*blue\/0\.png$/m,
+      /^1 test image is a copy of a training image, such as .*copy\.png of .*blue\/0\.png$/m,
     );
     const report = pruneReportSchema.parse(JSON.parse(await Deno.readTextFile(`${out}/report.json`)));
     assertEquals(report.dataset.classes, ["blue", "green", "red"]);

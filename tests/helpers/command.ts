@@ -28,6 +28,7 @@ async function permissionsOf(task: string): Promise<readonly string[]> {
 export type Task =
   | "compare"
   | "convert"
+  | "data"
   | "report"
   | "evaluate"
   | "model"
