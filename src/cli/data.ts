@@ -39,7 +39,9 @@ const own = ownFlags({
       "PNG file to write a contact sheet to: a line of ten training images for each class, at most 40 classes.",
     wanted: "the path of a file that ends in .png",
   }),
-  force: z.boolean().default(false).describe("Write over the contact sheet where it is there."),
+  force: z.boolean().default(false).describe(
+    "Write over the contact sheet where it is there, and into a folder that is not empty.",
+  ),
   limit: z.int().min(0).default(0).describe("Training images to take, the first in their order; 0 for all."),
   testLimit: z.int().min(0).default(0).describe("--test-limit: Test images to take; 0 for all."),
   ...jsonFlag,
@@ -74,7 +76,7 @@ async function main(signal: AbortSignal): Promise<number> {
     ? await openImageSource({ files: denoFiles, folder, decoder, images })
     : await openLoadedSource(await loadDataset({ folder, openReader: openDenoBlockReader, images, note }));
   if (show !== undefined) await writeSheet(source, show);
-  const written = out === undefined ? undefined : await write(source, { out, signal });
+  const written = out === undefined ? undefined : await write(source, { out, force, signal });
   const left = written && describeSkipped(written.skipped.length, written.skipped);
   if (left) note(left);
   const twins = written && describeCopies(written.copies);
@@ -111,10 +113,10 @@ async function writeSheet(source: RecordSource, path: string): Promise<void> {
 
 async function write(
   source: RecordSource,
-  { out, signal }: { readonly out: string; readonly signal: AbortSignal },
+  { out, force, signal }: { readonly out: string; readonly force: boolean; readonly signal: AbortSignal },
 ): Promise<WrittenShards> {
   const goesOn = await isBegun(denoFiles, withoutSlash(out));
-  await using output = await OutputFolder.open(out, goesOn ? "go on" : "new");
+  await using output = await OutputFolder.open(out, goesOn ? "go on" : force ? "force" : "new");
   try {
     const written = await showDecoding((onProgress) =>
       writeShards(source, { files: denoFiles, folder: output.path, onProgress, signal })

@@ -34,7 +34,9 @@ Deno.test("data says what a folder of images holds, draws some, and writes shard
     const { counts, channels, classes } = JSON.parse(read.stdout);
     assertEquals([counts.train + counts.test, channels, classes], [20, 3, ["ant", "bee"]]);
     const again = await runTask("data", [...flags, "--damaged=skip", `--out=${out}`]);
-    assertMatch(again.stderr, /it is not empty/);
+    assertMatch(again.stderr, /it holds 3 entries .*, expected an empty folder, or --force/);
+    const forced = await runTask("data", [...flags, "--damaged=skip", `--out=${out}`, "--force"]);
+    assertEquals(forced.code, 0, forced.stderr);
     const other = await runTask("data", [...flags, `--show=${folder}/sheet.jpg`]);
     assertMatch(
       other.stderr,
